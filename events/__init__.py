@@ -1,0 +1,1 @@
+"""What can happen, what it means, and where it is written."""

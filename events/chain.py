@@ -1,0 +1,87 @@
+"""From facts to hashed records: the chain that ties the events of an order together.
+
+Rule of this file: pure. `hash = SHA-256(previous hash || exact stored bytes)`, the first event of
+an order follows 32 zero bytes. A record is the msgpack array `[hash, event]`, a batch an array of
+records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from events import types
+from events.order import Order, evolve, status_after
+from events.types import Event, Fact
+
+GENESIS = bytes(32)
+_RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """An event as stored: its hash and its exact bytes."""
+
+    hash: bytes
+    body: msgspec.Raw
+
+    def event(self) -> Event:
+        """The event. Raises `msgspec.DecodeError` for an unknown one."""
+        return types.decode(self.body)
+
+
+_batch_decoder = msgspec.msgpack.Decoder(list[Record])
+
+
+def decode_batch(data: bytes) -> list[Record]:
+    """The records of one log entry, in order."""
+    return _batch_decoder.decode(data)
+
+
+def encode_record(digest: bytes, body: bytes) -> bytes:
+    """A record as it stands in a batch."""
+    return _RECORD_PREFIX + digest + body
+
+
+def link(previous: bytes, body: bytes) -> bytes:
+    """The hash of the event with these bytes that follows the hash `previous`."""
+    return sha256(previous + body).digest()
+
+
+class Said(NamedTuple):
+    """Facts turned into what the log stores."""
+
+    order: Order
+    hash: bytes
+    records: list[bytes]
+    events: list[Event]
+
+
+def say(order: Order, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str) -> Said:
+    """Appends `facts` to the order (a new one has version 0) and to its chain.
+
+    Time never goes back within an order, whatever the writer's clock says.
+    """
+    time_us = max(time_us, order.updated_at_us)
+    records: list[bytes] = []
+    events: list[Event] = []
+    for fact in facts:
+        version = order.version + 1
+        before = order if order.version else None
+        event = Event(
+            order.id,
+            version,
+            time_us,
+            status_after(before, fact),
+            order.account,
+            build,
+            fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it
+        )
+        body = types.encode(event)
+        previous = link(previous, body)
+        records.append(encode_record(previous, body))
+        events.append(event)
+        order = evolve(order, event)
+    return Said(order, previous, records, events)

@@ -1,0 +1,39 @@
+"""Order ids: UUIDv7, whose `rand_a` names the partition of the order.
+
+An id tells when it was made, so that lists page by it and creation can refuse stale ones.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from uuid import UUID
+
+PARTITION_MAX = 0xFFF
+
+
+def new_order_id(partition: int = 0, *, now_ms: int | None = None) -> str:
+    """A fresh id in canonical form."""
+    ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
+    value = (ms << 80) | (0x7 << 76) | ((partition & PARTITION_MAX) << 64) | (0b10 << 62) | random
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def created_ms(order_id: str) -> int:
+    """When the id was made, ms since the epoch."""
+    return int(order_id[:8] + order_id[9:13], 16)
+
+
+def first_id_at(ms: int) -> str:
+    """The lowest possible id made at or after `ms`: the bound of a range by time."""
+    return str(UUID(int=(max(ms, 0) & ((1 << 48) - 1)) << 80))
+
+
+def parse_order_id(text: str) -> str | None:
+    """The canonical form of `text`, or None where it is no UUID."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None

@@ -1,0 +1,306 @@
+"""The log: the one door to Redis. It knows keys and commands, and no policy.
+
+`EventLog` is what the gateway, the runner and the operators' commands use: load heads, append
+units, deliver inboxes, read and follow positions. The invariants are kept by `functions.lua`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from redis.exceptions import ResponseError
+
+from events.chain import say
+from events.ids import created_ms
+from events.log.commit import (
+    Appended,
+    Committer,
+    Idempotency,
+    Result,
+    Share,
+    Unit,
+    settle_only,
+    unit_of,
+)
+from events.log.head import EMPTY, PARKED, STAGE_NUMBER, Head, decode_head, new_order
+from events.log.inbox import Entry, Inbox
+from events.log.keys import GROUP, LAYOUT, Keys
+from events.log.library import Library
+from events.log.link import (
+    Fenced,
+    Full,
+    Link,
+    LogError,
+    Regressed,
+    Unanswered,
+    Unavailable,
+)
+from events.log.reading import Batch, LogReader, Stored
+from events.order import STAGES, Order
+from events.types import Fact
+
+INBOX_ORDERS = 128
+"""Orders one inbox entry names at most: what one worker takes in one bite."""
+
+MEMORY_SHARE = 0.8
+"""New orders are refused from this share of maxmemory on, so that those in flight can end."""
+
+
+class StageLag(NamedTuple):
+    """How far a stage is behind."""
+
+    orders: int
+    """Orders that wait for its next event, those that wait for a time included."""
+    waiting: int
+    """Of these: in the due-set."""
+    oldest_ms: int
+    """Age of the oldest inbox entry, 0 when there is none."""
+
+
+class EventLog:
+    """The log of one partition."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        build: str,
+        partition: int = 0,
+        inbox_orders: int = INBOX_ORDERS,
+        idempotency_window_s: int = 86_400,
+    ) -> None:
+        self.url = url
+        self.build = build
+        self.partition = partition
+        self.keys = Keys(partition)
+        self.inbox_orders = inbox_orders
+        self.window_ms = idempotency_window_s * 1000
+        self.durability = "unknown"
+        """`fsync` (appendfsync always), `waitaof`, or `none`."""
+        self.epoch = 0
+        self._library = Library("events.log", "functions.lua")
+        self._writer = Link(url, "writer")
+        self._link = Link(url, "reader")
+        self._reader = LogReader(url, self.keys, "history")
+        self._committer = Committer(
+            self._writer,
+            self._library,
+            self.keys,
+            inbox_orders=inbox_orders,
+            window_ms=self.window_ms,
+        )
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def open(self, *, epoch: int = 1, position: int = 0) -> None:
+        """Checks the server's settings and joins the log, or founds it with `epoch`, `position`.
+
+        Raises LogError (Unavailable: try again) or RuntimeError for a server set up wrongly.
+        """
+        await self._check_server()
+        answer = await self._library.call(
+            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, epoch, position
+        )
+        if answer[1] != LAYOUT.encode():
+            raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
+        self.epoch = int(answer[0])
+        self._committer.epoch = answer[0]
+
+    async def _check_server(self) -> None:
+        try:
+            names = ("maxmemory-policy", "appendonly", "appendfsync")
+            answers = await self._link.pipeline([("CONFIG", "GET", name) for name in names])
+        except ResponseError:  # CONFIG is not allowed on many managed servers
+            answers = [[], [], []]
+        policy, appendonly, fsync = ((a[1].decode() if a else "") for a in answers)
+        if policy not in ("noeviction", ""):
+            raise RuntimeError(
+                f"maxmemory-policy is {policy}: it must be noeviction, an evicted order is lost"
+            )
+        if appendonly == "yes" and fsync == "always":
+            self.durability = "fsync"
+            return
+        try:
+            await self._link.call("WAITAOF", 1, 0, 1000)
+            self.durability = "waitaof" if appendonly != "no" else "none"
+        except (ResponseError, LogError):
+            self.durability = "none"
+        if self.durability == "waitaof":
+            self._committer.after_append = ("WAITAOF", 1, 0, 2000)
+
+    async def close(self) -> None:
+        """Finishes the append under way and closes all connections."""
+        await self._committer.close()
+        await self._writer.close()
+        await self._link.close()
+        await self._reader.close()
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def append(
+        self, units: Sequence[Unit], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[Appended]]:
+        """See `Committer.append`."""
+        return self._committer.append(units, timeout_s=timeout_s)
+
+    def unit(
+        self,
+        head: Head,
+        order: Order,
+        facts: Sequence[Fact],
+        *,
+        share: Share | None = None,
+        wake: bool = True,
+        wait_ms: int = 0,
+        not_after_ms: int = 0,
+        idempotency: Idempotency | None = None,
+    ) -> tuple[Unit, Order]:
+        """The unit that says `facts` of a loaded order, and the order after them."""
+        said = say(order, head.hash, facts, time_us=time.time_ns() // 1000, build=self.build)
+        unit = unit_of(
+            head,
+            said,
+            share=share,
+            wake=wake,
+            wait_ms=wait_ms,
+            not_after_ms=not_after_ms,
+            idempotency=idempotency,
+        )
+        return unit, said.order
+
+    def creation(
+        self, order_id: str, account: str, fact: Fact, idempotency: Idempotency | None = None
+    ) -> tuple[Unit, Order]:
+        """The unit that creates an order. It is refused (`late`) once its id is old: a creation
+
+        that was delayed past the life of its head could otherwise be carried out twice.
+        """
+        return self.unit(
+            EMPTY,
+            new_order(order_id, account),
+            [fact],
+            not_after_ms=created_ms(order_id) + self.window_ms // 2,
+            idempotency=idempotency,
+        )
+
+    # -- asking --------------------------------------------------------------------------------
+
+    async def load(self, order_ids: Sequence[str]) -> list[Head | None]:
+        """The heads of orders, None where there is none (any more)."""
+        if not order_ids:
+            return []
+        found = await self._link.call("MGET", *(self.keys.order(i) for i in order_ids))
+        return [None if data is None else decode_head(data) for data in found]
+
+    async def history(self, positions: Sequence[int]) -> list[Stored]:
+        """The events at these positions, as far as the log still holds them."""
+        return await self._reader.at(positions)
+
+    async def position(self) -> int:
+        """The newest position."""
+        return int(await self._link.call("HGET", self.keys.meta, "position") or 0)
+
+    async def bounds(self) -> tuple[int, int]:
+        """First and last position that the log still holds; (1, 0) when it holds none."""
+        return await self._reader.bounds()
+
+    async def ping(self, *, timeout_s: float = 1.0) -> None:
+        """Raises LogError when the server does not answer in time."""
+        await self._link.call("PING", timeout_s=timeout_s)
+
+    async def memory_short(self) -> bool:
+        """Whether so much memory is used that new orders are refused."""
+        info = (await self._link.call("INFO", "memory")).decode()
+        values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        limit = int(values.get("maxmemory", 0))
+        return limit > 0 and int(values["used_memory"]) > limit * MEMORY_SHARE
+
+    async def lag(self) -> dict[str, StageLag]:
+        """How far each stage is behind."""
+        commands: list[tuple[str, ...]] = [("HGETALL", self.keys.owed), ("TIME",)]
+        for stage in STAGES:
+            commands.append(("ZCARD", self.keys.due(stage)))
+            commands.append(("XRANGE", self.keys.inbox(stage), "-", "+", "COUNT", "1"))
+        answers = await self._link.pipeline(commands)
+        owed = dict(zip(answers[0][::2], answers[0][1::2], strict=True))
+        now_ms = int(answers[1][0]) * 1000 + int(answers[1][1]) // 1000
+        lags = {}
+        for number, stage in enumerate(STAGES, start=1):
+            waiting, oldest = answers[2 * number], answers[2 * number + 1]
+            age_ms = now_ms - int(oldest[0][0].split(b"-")[0]) if oldest else 0
+            orders = int(owed.get(str(number).encode(), 0))
+            lags[stage] = StageLag(orders, waiting, max(0, age_ms))
+        return lags
+
+    async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
+        """Parked orders and when (ms) they were parked, oldest first."""
+        pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
+        ids = [order_id.decode() for order_id in pairs[::2]]
+        return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
+
+    async def open_orders(self) -> int:
+        """How many orders are not terminal."""
+        return int(await self._link.call("ZCARD", self.keys.open))
+
+    # -- keeping it small ----------------------------------------------------------------------
+
+    async def expire_heads(self, order_ids: Sequence[str]) -> None:
+        """Lets the heads of terminal, archived orders go after the idempotency window."""
+        for at in range(0, len(order_ids), 1000):
+            keys = [self.keys.order(i) for i in order_ids[at : at + 1000]]
+            await self._library.call(self._link, "expire", keys, self.window_ms)
+
+    async def trim(self, first_kept: int) -> int:
+        """Forgets batches wholly before a position. The caller has archived them."""
+        return int(await self._link.call("XTRIM", self.keys.log, "MINID", "~", f"{first_kept}-0"))
+
+    # -- others --------------------------------------------------------------------------------
+
+    def reader(self, name: str = "reader") -> LogReader:
+        """A reader with a connection of its own."""
+        return LogReader(self.url, self.keys, name)
+
+    def inbox(self, stage: str, consumer: str, *, lease_ms: int) -> Inbox:
+        """A consumer of a stage's inbox."""
+        return Inbox(
+            self.url,
+            self._library,
+            self.keys,
+            stage,
+            consumer,
+            lease_ms=lease_ms,
+            inbox_orders=self.inbox_orders,
+        )
+
+
+__all__ = [
+    "EMPTY",
+    "GROUP",
+    "LAYOUT",
+    "PARKED",
+    "STAGE_NUMBER",
+    "Appended",
+    "Batch",
+    "Entry",
+    "EventLog",
+    "Fenced",
+    "Full",
+    "Head",
+    "Idempotency",
+    "Inbox",
+    "LogError",
+    "LogReader",
+    "Regressed",
+    "Result",
+    "Share",
+    "StageLag",
+    "Stored",
+    "Unanswered",
+    "Unavailable",
+    "Unit",
+    "settle_only",
+    "unit_of",
+]

@@ -1,0 +1,303 @@
+"""Appending: callers bring one order at a time, the log writes what gathers as one batch.
+
+A unit is (order, expected head, new events, new head, settled inbox share): all or none of it.
+While a call is under way the next units gather, so batches grow by themselves under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from events import order as orders
+from events.chain import Said
+from events.log.head import Head, owes_number, prefix
+from events.log.keys import LAYOUT, Keys
+from events.log.library import Library
+from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
+from events.order import STAGES
+
+UNITS_PER_CALL = 500
+BYTES_PER_CALL = 1_000_000
+
+_CREATE, _WAKE = 1, 2
+_META = struct.Struct("<BBBBHHIQ")
+
+
+class Share(NamedTuple):
+    """One order of one inbox entry: what a unit settles."""
+
+    stage: int
+    """1-based number of the stage in STAGES."""
+    entry: bytes
+    size: int
+    """How many orders the entry names."""
+    place: int
+
+
+class Idempotency(NamedTuple):
+    """The client's names for this order; `value` is the order id and the digest of the request."""
+
+    keys: tuple[str, ...]
+    """Full Redis keys."""
+    value: bytes
+
+
+class Unit(NamedTuple):
+    """What one order has to say in one breath."""
+
+    order_id: str
+    old: bytes
+    """The head prefix that must be found; empty to create."""
+    new: bytes
+    owes: int
+    body: bytes
+    records: Sequence[bytes]
+    share: Share | None = None
+    wake: bool = True
+    """Hand the order to the stage that owes it the next event."""
+    wait_ms: int = 0
+    """Hand it over only after this long."""
+    not_after_ms: int = 0
+    """Refuse (`late`) when the server's clock is past this; 0 is never."""
+    idempotency: Idempotency | None = None
+
+
+class Result(Enum):
+    """What became of a unit."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    """It had been written by an earlier call whose answer was lost."""
+    CONFLICT = "conflict"
+    LATE = "late"
+    DUPLICATE = "duplicate"
+    """The client's key already names an order."""
+
+
+class Appended(NamedTuple):
+    """The answer to a unit."""
+
+    result: Result
+    position: int = 0
+    """Of the last event of the unit, where it was created or exists."""
+    duplicate_of: bytes = b""
+    """The value kept under the client's key."""
+
+
+def unit_of(
+    head: Head,
+    said: Said,
+    *,
+    share: Share | None = None,
+    wake: bool = True,
+    wait_ms: int = 0,
+    not_after_ms: int = 0,
+    idempotency: Idempotency | None = None,
+) -> Unit:
+    """The unit that appends what was said of the order whose head was loaded."""
+    return Unit(
+        said.order.id,
+        head.prefix,
+        prefix(said.order.version, said.hash),
+        owes_number(said.order),
+        orders.encode(said.order),
+        said.records,
+        share,
+        wake,
+        wait_ms,
+        not_after_ms,
+        idempotency,
+    )
+
+
+def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
+    """The unit that says nothing and settles a share, or moves it to the due-set."""
+    wake = wait_ms > 0
+    return Unit(order_id, b"", b"", share.stage, b"", (), share, wake=wake, wait_ms=wait_ms)
+
+
+class _Pending(NamedTuple):
+    units: Sequence[Unit]
+    done: asyncio.Future[list[Appended]]
+    give_up_at: float | None
+
+
+class Committer:
+    """Group commit over one link; one call under way at a time."""
+
+    def __init__(
+        self, link: Link, library: Library, keys: Keys, *, inbox_orders: int, window_ms: int
+    ) -> None:
+        self._link = link
+        self._library = library
+        self._keys = keys
+        self._fixed_keys = [keys.meta, keys.log, keys.open, keys.parked, keys.owed, *keys.stages]
+        self._inbox_orders = inbox_orders
+        self._window_ms = window_ms
+        self._queue: deque[_Pending] = deque()
+        self._busy: asyncio.Task[None] | None = None
+        self.epoch = b""
+        self.after_append: tuple[bytes | str | int, ...] | None = None
+        """WAITAOF, where the server does not fsync by itself."""
+
+    def append(
+        self, units: Sequence[Unit], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[Appended]]:
+        """One answer a unit, in order.
+
+        Without a timeout it keeps trying until the outcome is known. With one, it fails with
+        Unavailable (not written) or Unanswered (may be written) once the time is over.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[list[Appended]] = loop.create_future()
+        if not units:
+            done.set_result([])
+            return done
+        give_up_at = None if timeout_s is None else loop.time() + timeout_s
+        self._queue.append(_Pending(units, done, give_up_at))
+        if self._busy is None:
+            self._busy = loop.create_task(self._drain(), name="group-commit")
+        return done
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                batch = self._take()
+                if batch:
+                    await self._commit(batch)
+        finally:
+            self._busy = None
+            for pending in self._queue:
+                pending.done.cancel()
+            self._queue.clear()
+
+    def _take(self) -> list[_Pending]:
+        batch: list[_Pending] = []
+        units = size = 0
+        while self._queue:
+            pending = self._queue[0]
+            bytes_ = sum(len(r) for u in pending.units for r in u.records)
+            full = units + len(pending.units) > UNITS_PER_CALL or size + bytes_ > BYTES_PER_CALL
+            if batch and full:
+                break
+            self._queue.popleft()
+            if pending.done.cancelled():
+                continue
+            batch.append(pending)
+            units += len(pending.units)
+            size += bytes_
+        return batch
+
+    async def _commit(self, batch: list[_Pending]) -> None:
+        loop = asyncio.get_running_loop()
+        delay_s = 0.01
+        unanswered = False
+        while batch:
+            deadlines = [p.give_up_at for p in batch if p.give_up_at is not None]
+            timeout_s = max(0.05, min(deadlines) - loop.time()) if deadlines else 5.0
+            try:
+                answers = await self._call([u for p in batch for u in p.units], timeout_s)
+            except (Unavailable, Unanswered) as error:
+                unanswered = unanswered or isinstance(error, Unanswered)
+                batch = self._give_up(batch, error, unanswered)
+                if batch:
+                    await asyncio.sleep(delay_s)
+                    delay_s = min(delay_s * 2, 0.5)
+            except Exception as error:  # handed to the callers, who wait for it
+                for pending in batch:
+                    if not pending.done.done():
+                        pending.done.set_exception(error)
+                return
+            else:
+                at = 0
+                for pending in batch:
+                    if not pending.done.done():
+                        pending.done.set_result(answers[at : at + len(pending.units)])
+                    at += len(pending.units)
+                return
+
+    @staticmethod
+    def _give_up(batch: list[_Pending], error: LogError, unanswered: bool) -> list[_Pending]:
+        """Fails those whose time is over; the rest is tried again, with the same bytes."""
+        now = asyncio.get_running_loop().time()
+        left = []
+        for pending in batch:
+            if pending.give_up_at is None or pending.give_up_at > now:
+                left.append(pending)
+            elif not pending.done.done():
+                # Once a call went unanswered, a later refusal says nothing about the first.
+                lost = Unanswered(str(error)) if unanswered else Unavailable(str(error))
+                pending.done.set_exception(lost)
+        return left
+
+    async def _call(self, units: Sequence[Unit], timeout_s: float) -> list[Appended]:
+        keys = list(self._fixed_keys)
+        keys += [self._keys.order(unit.order_id) for unit in units]
+        entries: dict[tuple[int, bytes], int] = {}
+        listed: list[bytes | str | int] = []
+        said: list[bytes | str | int] = []
+        creates = False
+        for unit in units:
+            entry = index = idempotency_keys = 0
+            if unit.share is not None:
+                index = unit.share.place
+                name = (unit.share.stage, unit.share.entry)
+                entry = entries.get(name, 0)
+                if not entry:
+                    entry = entries[name] = len(entries) + 1
+                    listed += (unit.share.stage, unit.share.entry, unit.share.size)
+            flags = _WAKE if unit.wake else 0
+            if not unit.old and unit.records:
+                flags |= _CREATE
+                creates = True
+            if unit.idempotency is not None:
+                idempotency_keys = len(unit.idempotency.keys)
+                keys += unit.idempotency.keys
+            said.append(
+                _META.pack(
+                    len(unit.records), unit.owes, flags, idempotency_keys,
+                    entry, index, unit.wait_ms, unit.not_after_ms,
+                )
+            )  # fmt: skip
+            said += (unit.old, unit.new, unit.body)
+            if unit.idempotency is not None and unit.idempotency.keys:
+                said.append(unit.idempotency.value)
+            said += unit.records
+        answer = await self._library.call(
+            self._link,
+            "accept" if creates else "append",
+            keys,
+            self.epoch, LAYOUT, len(STAGES), len(entries), len(units),
+            self._inbox_orders, self._window_ms, *listed, *said,
+            timeout_s=timeout_s,
+        )  # fmt: skip
+        if self.after_append is not None:
+            synced = await self._link.call(*self.after_append, timeout_s=timeout_s)
+            if synced[0] < 1:
+                raise Unanswered("log server: the write was not fsynced in time")
+        return [_appended(result) for result in answer[1:]]
+
+    async def close(self) -> None:
+        """Waits for the call under way; what still gathers is written too."""
+        if self._busy is not None:
+            await asyncio.wait([self._busy])
+
+
+def _appended(result: int | bytes) -> Appended:
+    if isinstance(result, int):
+        created = result >= 0
+        return Appended(Result.CREATED if created else Result.EXISTS, abs(result))
+    if result.startswith(b"="):
+        return Appended(Result.DUPLICATE, duplicate_of=result[1:])
+    return Appended(Result(result.decode()))
+
+
+__all__ = [
+    "Appended", "Committer", "Fenced", "Idempotency", "Result", "Share", "Unit", "settle_only",
+    "unit_of",
+]  # fmt: skip

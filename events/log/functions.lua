@@ -1,0 +1,303 @@
+#!lua name=@NAME@
+-- The only code that writes the log. Each function is one atomic step; Lua does not roll back, so
+-- every function first decides, then writes, and the write that can be refused comes first.
+-- Key and head formats: events/log/keys.py and events/log/head.py.
+
+local GROUP = 'workers'
+local ID_LENGTH = 36
+local PREFIX_LENGTH = 36
+local PARKED = 255
+local CREATE, WAKE = 1, 2
+
+local function now_us()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+
+local function each_slice(list, size, visit)
+  for from = 1, #list, size do
+    visit(from, math.min(from + size - 1, #list))
+  end
+end
+
+local function deliver(inbox, ids, per_entry)
+  each_slice(ids, per_entry, function(from, to)
+    redis.call('XADD', inbox, '*', 'o', table.concat(ids, '', from, to))
+  end)
+end
+
+local function drop_entries(inbox, shares, entries)
+  each_slice(entries, 1000, function(from, to)
+    redis.call('XACK', inbox, GROUP, unpack(entries, from, to))
+    redis.call('XDEL', inbox, unpack(entries, from, to))
+    redis.call('HDEL', shares, unpack(entries, from, to))
+  end)
+end
+
+-- Marks the shares of one inbox entry as settled; true once none is left.
+local function settle(inbox, shares, entry, size, indexes)
+  if #indexes >= size then return true end
+  local marks = redis.call('HGET', shares, entry)
+  if not marks then
+    if #redis.call('XRANGE', inbox, entry, entry) == 0 then return false end
+    marks = string.rep('.', size)
+  end
+  for _, index in ipairs(indexes) do
+    marks = string.sub(marks, 1, index) .. 'x' .. string.sub(marks, index + 2)
+  end
+  if not string.find(marks, '.', 1, true) then return true end
+  redis.call('HSET', shares, entry, marks)
+  return false
+end
+
+local function array_header(n)
+  if n < 16 then return string.char(0x90 + n) end
+  return struct.pack('>BI2', 0xdc, n)
+end
+
+-- KEYS meta log open parked owed, (inbox due shares) a stage, an order key a unit, idempotency keys
+-- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms,
+--      stage id size            of each inbox entry that units settle
+--      meta old new body [value] record...   of each unit
+-- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
+--        not_after_ms u64>
+-- Answers {time_us, result...}, a result is the last position (created), its negative (exists),
+-- 'conflict', 'late', or '=' .. value of the idempotency key that was there before.
+local function append(keys, argv)
+  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
+  if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
+    return redis.error_reply('FENCED epoch ' .. tostring(meta[1]) .. ' layout ' .. tostring(meta[2]))
+  end
+  local stages, entries, units = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
+  local per_entry, window_ms = tonumber(argv[6]), argv[7]
+  local stage_base, order_base = 5, 5 + 3 * stages
+  local arg = 7 + 3 * entries
+  local time_us = now_us()
+  local time_ms = math.floor(time_us / 1000)
+  local first = tonumber(meta[3])
+  local position = first
+  local heads = redis.call('MGET', unpack(keys, order_base + 1, order_base + units))
+  local idem_key = order_base + units
+
+  local reply, seen, records = {time_us}, {}, {}
+  local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
+  local wakes, waits, owed, settled = {}, {}, {}, {}
+  for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
+
+  for u = 1, units do
+    local n, owes, flags, idems, entry, index, wait_ms, not_after_ms =
+      struct.unpack('<BBBBI2I2I4I8', argv[arg + 1])
+    local old, new, body = argv[arg + 2], argv[arg + 3], argv[arg + 4]
+    arg = arg + 4
+    local value
+    if idems > 0 then arg = arg + 1; value = argv[arg] end
+    local key, head = keys[order_base + u], heads[u]
+    local found = head and string.sub(head, 1, PREFIX_LENGTH) or ''
+    local result
+    if n == 0 then
+      result = 0
+    elseif flags % 2 == CREATE and head or (new == found and new ~= '') then
+      result = 'exists'
+    elseif found ~= old or seen[key] then
+      result = 'conflict'
+    elseif not_after_ms > 0 and time_ms > not_after_ms then
+      result = 'late'
+    end
+    for k = 1, idems do
+      local before = not result and redis.call('GET', keys[idem_key + k])
+      if before and before ~= value then result = '=' .. before end
+      if not result and seen[keys[idem_key + k]] and seen[keys[idem_key + k]] ~= value then
+        result = '=' .. seen[keys[idem_key + k]]
+      end
+    end
+    if not result then
+      local positions = ''
+      local was = 0
+      if head then
+        was = string.byte(head, PREFIX_LENGTH + 1)
+        positions = string.sub(head, PREFIX_LENGTH + 2,
+          PREFIX_LENGTH + 1 + 8 * struct.unpack('>I4', head))
+      end
+      for r = 1, n do
+        records[#records + 1] = argv[arg + r]
+        position = position + 1
+        positions = positions .. struct.pack('>I8', position)
+      end
+      seen[key] = true
+      head_sets[#head_sets + 1] = key
+      head_sets[#head_sets + 1] = table.concat({new, string.char(owes), positions, body})
+      for k = 1, idems do
+        seen[keys[idem_key + k]] = value
+        idem_sets[#idem_sets + 1] = {keys[idem_key + k], value}
+      end
+      local id = string.sub(key, -ID_LENGTH)
+      if flags % 2 == CREATE then
+        open_adds[#open_adds + 1] = time_ms
+        open_adds[#open_adds + 1] = id
+      end
+      if owes == 0 then open_rems[#open_rems + 1] = id end
+      if owes == PARKED and was ~= PARKED then
+        park_adds[#park_adds + 1] = time_ms
+        park_adds[#park_adds + 1] = id
+      elseif was == PARKED and owes ~= PARKED then
+        park_rems[#park_rems + 1] = id
+      end
+      if was ~= owes then
+        if owed[was] then owed[was] = owed[was] - 1 end
+        if owed[owes] then owed[owes] = owed[owes] + 1 end
+      end
+      result = position
+    elseif result == 'exists' then
+      local version = struct.unpack('>I4', head)
+      result = -struct.unpack('>I8', head, PREFIX_LENGTH + 2 + 8 * (version - 1))
+      flags = 0
+    end
+    if type(result) == 'number' then
+      if math.floor(flags / WAKE) % 2 == 1 and owes > 0 and owes ~= PARKED then
+        local id = string.sub(key, -ID_LENGTH)
+        if wait_ms > 0 then
+          waits[owes][#waits[owes] + 1] = time_ms + wait_ms
+          waits[owes][#waits[owes] + 1] = id
+        else
+          wakes[owes][#wakes[owes] + 1] = id
+        end
+      end
+      if entry > 0 then
+        settled[entry] = settled[entry] or {}
+        settled[entry][#settled[entry] + 1] = index
+      end
+    end
+    reply[u + 1] = result
+    arg = arg + n
+    idem_key = idem_key + idems
+  end
+
+  -- Decided; now write. XADD refuses an id that is not new, and then nothing has been written.
+  if position > first then
+    redis.call('XADD', keys[2], string.format('%d-0', position), 't', string.format('%d', time_us),
+      'b', array_header(#records) .. table.concat(records))
+    redis.call('HSET', keys[1], 'position', string.format('%d', position))
+    redis.call('MSET', unpack(head_sets))
+  end
+  for _, pair in ipairs(idem_sets) do redis.call('SET', pair[1], pair[2], 'PX', window_ms) end
+  if #open_adds > 0 then redis.call('ZADD', keys[3], unpack(open_adds)) end
+  if #open_rems > 0 then redis.call('ZREM', keys[3], unpack(open_rems)) end
+  if #park_adds > 0 then redis.call('ZADD', keys[4], unpack(park_adds)) end
+  if #park_rems > 0 then redis.call('ZREM', keys[4], unpack(park_rems)) end
+  for s = 1, stages do
+    local inbox, due = keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s - 1]
+    if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
+    if #wakes[s] > 0 then deliver(inbox, wakes[s], per_entry) end
+    if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
+  end
+  local dropped = {}
+  for e = 1, entries do
+    if settled[e] then
+      local s, id, size = tonumber(argv[5 + 3 * e]), argv[6 + 3 * e], tonumber(argv[7 + 3 * e])
+      if settle(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], id, size, settled[e]) then
+        dropped[s] = dropped[s] or {}
+        dropped[s][#dropped[s] + 1] = id
+      end
+    end
+  end
+  for s, ids in pairs(dropped) do
+    drop_entries(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], ids)
+  end
+  return reply
+end
+
+-- KEYS due inbox; ARGV limit orders_per_inbox_entry. Answers {moved, ms until the next or -1}.
+local function due(keys, argv)
+  local time_ms = math.floor(now_us() / 1000)
+  local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', time_ms, 'LIMIT', 0, argv[1])
+  if #ids > 0 then
+    deliver(keys[2], ids, tonumber(argv[2]))
+    redis.call('ZREM', keys[1], unpack(ids))
+  end
+  local following = redis.call('ZRANGE', keys[1], 0, 0, 'WITHSCORES')
+  if #following == 0 then return {#ids, -1} end
+  return {#ids, math.max(0, tonumber(following[2]) - time_ms)}
+end
+
+-- KEYS inbox; ARGV consumer lease_ms limit. Takes over what others held too long.
+-- Answers {id, deliveries before this one, joined order ids} of each.
+local function reclaim(keys, argv)
+  local stale = redis.call('XPENDING', keys[1], GROUP, 'IDLE', argv[2], '-', '+', argv[3])
+  local taken = {}
+  for _, pending in ipairs(stale) do
+    if pending[2] ~= argv[1] then -- own live work is renewed, never reclaimed
+      local entry = redis.call('XCLAIM', keys[1], GROUP, argv[1], argv[2], pending[1])[1]
+      if entry then
+        taken[#taken + 1] = {pending[1], pending[4], entry[2][2]}
+      else
+        redis.call('XACK', keys[1], GROUP, pending[1])
+      end
+    end
+  end
+  return taken
+end
+
+-- KEYS inbox; ARGV consumer id... Keeps the lease of what is still ours; answers what is not.
+local function renew(keys, argv)
+  local lost = {}
+  for i = 2, #argv do
+    if #redis.call('XPENDING', keys[1], GROUP, argv[i], argv[i], 1, argv[1]) == 1 then
+      redis.call('XCLAIM', keys[1], GROUP, argv[1], 0, argv[i], 'JUSTID')
+    else
+      lost[#lost + 1] = argv[i]
+    end
+  end
+  return lost
+end
+
+-- KEYS inbox shares; ARGV consumer orders_per_inbox_entry id...
+-- Puts the unsettled orders of entries that we own back as new entries (no delivery is counted).
+local function requeue(keys, argv)
+  local gone = {}
+  for i = 3, #argv do
+    local id = argv[i]
+    local entry = redis.call('XRANGE', keys[1], id, id)[1]
+    if entry and #redis.call('XPENDING', keys[1], GROUP, id, id, 1, argv[1]) == 1 then
+      local joined = entry[2][2]
+      local marks = redis.call('HGET', keys[2], id) or ''
+      local left = {}
+      for n = 0, #joined / ID_LENGTH - 1 do
+        if string.sub(marks, n + 1, n + 1) ~= 'x' then
+          left[#left + 1] = string.sub(joined, n * ID_LENGTH + 1, (n + 1) * ID_LENGTH)
+        end
+      end
+      deliver(keys[1], left, tonumber(argv[2]))
+      gone[#gone + 1] = id
+    end
+  end
+  if #gone > 0 then drop_entries(keys[1], keys[2], gone) end
+  return #gone
+end
+
+-- KEYS meta log; ARGV layout epoch position. Creates the log where nothing is.
+-- Answers {epoch, layout, position}.
+local function open(keys, argv)
+  if redis.call('EXISTS', keys[1]) == 0 then
+    if redis.call('EXISTS', keys[2]) == 1 then
+      return redis.error_reply('REGRESSED the log has entries but no meta')
+    end
+    redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3])
+  end
+  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
+end
+
+-- KEYS order...; ARGV ttl_ms. The heads of orders that are terminal and archived.
+local function expire(keys, argv)
+  for _, key in ipairs(keys) do redis.call('PEXPIRE', key, argv[1]) end
+  return #keys
+end
+
+-- In-flight orders must be able to end when memory is short; accepting new ones must not.
+redis.register_function{function_name='@NAME@_append', callback=append, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_accept', callback=append}
+redis.register_function{function_name='@NAME@_due', callback=due, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_reclaim', callback=reclaim, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_renew', callback=renew, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_requeue', callback=requeue, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_open', callback=open, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_expire', callback=expire, flags={'allow-oom'}}

@@ -1,0 +1,228 @@
+"""The inbox of a stage: what it has to look at, delivered at least once, under a lease.
+
+An entry names one order or several. It only says "look": what an order owes follows from its head.
+Reading order: what others held too long, what is ours and was never seen, what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from events.log.commit import Share
+from events.log.head import STAGE_NUMBER
+from events.log.keys import GROUP, Keys
+from events.log.library import Library
+from events.log.link import Link
+
+ID_LENGTH = 36
+DUE_LIMIT = 500
+RECLAIM_LIMIT = 20
+WATCHDOG_S = 5.0
+"""How much longer than its block a blocking read may take before the connection is given up."""
+
+
+class Entry(NamedTuple):
+    """One inbox entry in hand."""
+
+    id: bytes
+    stage: int
+    order_ids: tuple[str, ...]
+    deliveries: int
+    """How often it had been delivered before without being settled."""
+
+    def share(self, index: int) -> Share:
+        """What settles the order at `index`."""
+        return Share(self.stage, self.id, len(self.order_ids), index)
+
+
+class Inbox:
+    """One consumer's view of one stage's inbox."""
+
+    def __init__(
+        self,
+        url: str,
+        library: Library,
+        keys: Keys,
+        stage: str,
+        consumer: str,
+        *,
+        lease_ms: int,
+        inbox_orders: int,
+    ) -> None:
+        self._keys = keys
+        self._library = library
+        self._stage = stage
+        self._key = keys.inbox(stage)
+        self._consumer = consumer
+        self._lease_ms = lease_ms
+        self._inbox_orders = inbox_orders
+        self._reader = Link(url, consumer)
+        self._caller = Link(url, consumer)
+        self._seen_connects = 0
+        self._reclaim_at = 0.0
+        self._held: dict[bytes, set[int]] = {}
+
+    @property
+    def held_orders(self) -> int:
+        """Orders delivered here and not settled yet."""
+        return sum(len(indexes) for indexes in self._held.values())
+
+    async def open(self) -> None:
+        """Makes the consumer group where it is missing, at 0: settled entries are gone."""
+        try:
+            await self._caller.call("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    async def take(self, count: int, *, block_ms: int) -> list[Entry]:
+        """Up to `count` entries; an empty list when none came within `block_ms`.
+
+        Raises Unavailable or Unanswered; calling again is always right. A cancelled call may have
+        been given entries: the next one finds them.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._reclaim_at:
+            self._reclaim_at = now + self._lease_ms / 4000
+            if entries := await self._reclaim():
+                return entries
+        try:
+            if self._reader.connects != self._seen_connects:
+                connects = self._reader.connects
+                if entries := await self._read(count, "0", block_ms=None):
+                    return entries
+                self._seen_connects = connects
+            return await self._read(count, ">", block_ms=block_ms)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await self.open()
+            await self.sweep()
+            return []
+
+    async def _read(self, count: int, start: str, *, block_ms: int | None) -> list[Entry]:
+        command: list[bytes | str | int] = ["XREADGROUP", "GROUP", GROUP, self._consumer]
+        command += ["COUNT", count]
+        if block_ms is not None:
+            command += ["BLOCK", block_ms]
+        command += ["STREAMS", self._key, start]
+        # A fresh connection must look at its own pending entries first (id 0).
+        connects = self._reader.connects
+        try:
+            answer = await self._reader.call(
+                *command, timeout_s=(block_ms or 0) / 1000 + WATCHDOG_S
+            )
+        except BaseException:
+            # What was delivered into a lost answer is pending for us and seen by nobody.
+            self._seen_connects = -1
+            raise
+        if connects == 0:
+            self._seen_connects = -1
+        found: list[Entry] = []
+        for _, items in answer or ():
+            for entry_id, fields in items:
+                if fields and entry_id not in self._held:
+                    found.append(self._hold(entry_id, fields[1], 0))
+        return found
+
+    async def _reclaim(self) -> list[Entry]:
+        taken = await self._library.call(
+            self._caller, "reclaim", [self._key], self._consumer, self._lease_ms, RECLAIM_LIMIT
+        )
+        return [self._hold(entry_id, joined, times) for entry_id, times, joined in taken]
+
+    def _hold(self, entry_id: bytes, joined: bytes, deliveries: int) -> Entry:
+        text = joined.decode()
+        ids = tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
+        self._held[entry_id] = set(range(len(ids)))
+        return Entry(entry_id, STAGE_NUMBER[self._stage], ids, deliveries)
+
+    def settled(self, shares: Iterable[Share]) -> None:
+        """Tells that an append has settled these, so that their lease need not be renewed."""
+        for share in shares:
+            if indexes := self._held.get(share.entry):
+                indexes.discard(share.index)
+                if not indexes:
+                    del self._held[share.entry]
+
+    async def renew(self) -> list[bytes]:
+        """Keeps the leases of what is in hand; returns the entries that are no longer ours."""
+        if not self._held:
+            return []
+        lost: list[bytes] = await self._library.call(
+            self._caller, "renew", [self._key], self._consumer, *self._held
+        )
+        for entry in lost:
+            self._held.pop(entry, None)
+        return lost
+
+    async def split(self, entry: Entry) -> None:
+        """Puts each order of an entry back on its own."""
+        await self._requeue([entry.id], 1)
+
+    async def _requeue(self, entries: list[bytes], orders_per_entry: int) -> None:
+        await self._library.call(
+            self._caller,
+            "requeue",
+            [self._key, self._keys.shares(self._stage)],
+            self._consumer,
+            orders_per_entry,
+            *entries,
+        )
+        for entry in entries:
+            self._held.pop(entry, None)
+
+    async def due(self) -> tuple[int, int | None]:
+        """Hands over the orders whose wait is over.
+
+        Returns how many those were and the ms until the next, None when nothing waits.
+        """
+        moved, next_ms = await self._library.call(
+            self._caller,
+            "due",
+            [self._keys.due(self._stage), self._key],
+            DUE_LIMIT,
+            self._inbox_orders,
+        )
+        return moved, None if next_ms < 0 else next_ms
+
+    async def sweep(self) -> int:
+        """Rebuilds a lost inbox from the index of open orders; returns how many it named."""
+        cursor: Any = b"0"
+        named = 0
+        number = STAGE_NUMBER[self._stage]
+        while True:
+            cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", 500)
+            ids = [order_id.decode() for order_id in pairs[::2]]
+            if ids:
+                heads = await self._caller.call("MGET", *(self._keys.order(i) for i in ids))
+                owed = [
+                    i for i, head in zip(ids, heads, strict=True) if head and head[36] == number
+                ]
+                for order_id in owed:
+                    await self._caller.call("XADD", self._key, "*", "o", order_id)
+                named += len(owed)
+            if cursor == b"0":
+                return named
+
+    async def leave(self) -> None:
+        """Puts back what is unsettled, so that a graceful stop is no attempt, and goes."""
+        answer = await self._caller.call(
+            "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 10_000, "STREAMS", self._key, "0"
+        )
+        pending = [entry_id for _, items in answer or () for entry_id, _ in items]
+        if pending:
+            await self._requeue(pending, self._inbox_orders)
+        # A consumer that still has pending entries is left alone: deleting it would drop them.
+        left = await self._caller.call("XPENDING", self._key, GROUP, "-", "+", 1, self._consumer)
+        if not left:
+            await self._caller.call("XGROUP", "DELCONSUMER", self._key, GROUP, self._consumer)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._reader.close()
+        await self._caller.close()

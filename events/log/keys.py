@@ -1,0 +1,62 @@
+"""Every Redis key of the log, in one place.
+
+All keys of a partition share a hash tag, so that a cluster keeps them on one node and one function
+call can touch them all.
+"""
+
+from __future__ import annotations
+
+from events.order import STAGES
+
+LAYOUT = "1"
+"""Changes with any key, field or head format; a process of another layout is refused."""
+
+GROUP = "workers"
+"""The consumer group of every inbox."""
+
+
+class Keys:
+    """The keys of one partition."""
+
+    def __init__(self, partition: int = 0) -> None:
+        tag = f"oee:{{{partition}}}"
+        self.meta = f"{tag}:meta"
+        """Hash: epoch, layout, position of the newest event."""
+        self.log = f"{tag}:log"
+        """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
+        self.open = f"{tag}:open"
+        """Sorted set: ids of orders that are not terminal, by creation (ms)."""
+        self.parked = f"{tag}:parked"
+        """Sorted set: ids of parked orders, by time (ms)."""
+        self.owed = f"{tag}:owed"
+        """Hash: stage -> number of orders it owes their next event."""
+        self._order = f"{tag}:order:"
+        self._idempotency = f"{tag}:idem:"
+        self._inbox = f"{tag}:inbox:"
+        self._due = f"{tag}:due:"
+        self._shares = f"{tag}:shares:"
+        self.stages = [
+            key
+            for stage in STAGES
+            for key in (self.inbox(stage), self.due(stage), self.shares(stage))
+        ]
+
+    def order(self, order_id: str) -> str:
+        """String: the head of an order (see `events.log.head`)."""
+        return self._order + order_id
+
+    def idempotency(self, account: str, kind: str, key: str) -> str:
+        """String: the order that a client's key made, and the digest of its request."""
+        return f"{self._idempotency}{account}:{kind}:{key}"
+
+    def inbox(self, stage: str) -> str:
+        """Stream: what the stage has to look at; field o, order ids of 36 characters joined."""
+        return self._inbox + stage
+
+    def due(self, stage: str) -> str:
+        """Sorted set: orders that wait, by the server time (ms) at which the stage wants them."""
+        return self._due + stage
+
+    def shares(self, stage: str) -> str:
+        """Hash: inbox entry -> which of its orders are settled, where some are and some are not."""
+        return self._shares + stage

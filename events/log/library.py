@@ -1,0 +1,47 @@
+"""Server-side functions, named by the hash of their source.
+
+Processes of different builds can run side by side: each calls its own functions, none replaces
+those of another, and whoever misses its library loads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from events.log.link import Link
+
+
+class Library:
+    """One Lua file as a function library."""
+
+    def __init__(self, package: str, file: str) -> None:
+        source = resources.files(package).joinpath(file).read_text(encoding="utf-8")
+        digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+        self.name = f"oee_{digest}"
+        self._source = source.replace("@NAME@", self.name)
+
+    async def call(
+        self,
+        link: Link,
+        function: str,
+        keys: list[str],
+        *arguments: bytes | str | int,
+        timeout_s: float = 5.0,
+    ) -> Any:
+        """Calls a function, loading the library where the server does not have it."""
+        command = ("FCALL", f"{self.name}_{function}", len(keys), *keys, *arguments)
+        try:
+            return await link.call(*command, timeout_s=timeout_s)
+        except ResponseError as error:
+            if "Function not found" not in str(error):
+                raise
+        try:
+            await link.call("FUNCTION", "LOAD", self._source, timeout_s=timeout_s)
+        except ResponseError as error:
+            if "already exists" not in str(error):
+                raise
+        return await link.call(*command, timeout_s=timeout_s)

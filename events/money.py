@@ -1,0 +1,81 @@
+"""Money: whole-token decimals outside, integer base units inside; no float anywhere.
+
+Rule of this file: pure and exact. What cannot be represented is an error, never a rounding; only
+prices are rounded, always down.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
+
+import msgspec
+
+from events.types import U64_MAX
+
+PRICE_DIGITS = 12
+"""Significant digits of a price."""
+
+_EXACT = Context(prec=100)
+_PRICE = Context(prec=PRICE_DIGITS, rounding=ROUND_DOWN)
+
+
+class AmountError(ValueError):
+    """An amount that cannot be taken. `code` is stable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token that orders may name."""
+
+    symbol: str
+    decimals: int
+    mint: str = ""
+
+
+def to_base_units(amount: Decimal | str, decimals: int) -> int:
+    """`"1.5"` of a token with 9 decimals is 1_500_000_000. Raises AmountError."""
+    try:
+        value = Decimal(amount, _EXACT) if isinstance(amount, str) else amount
+    except InvalidOperation:
+        raise AmountError("amount-malformed", f"{amount!r} is not a decimal number") from None
+    if not value.is_finite():
+        raise AmountError("amount-malformed", f"{amount} is not a finite number")
+    if value <= 0:
+        raise AmountError("amount-not-positive", "the amount must be greater than zero")
+    if value.adjusted() > 20:  # more than any u64; also keeps scaleb from building huge integers
+        raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
+    exponent = value.normalize(_EXACT).as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > decimals:
+        raise AmountError("too-many-decimals", f"the token has {decimals} decimals")
+    units = int(value.scaleb(decimals, _EXACT))
+    if units > U64_MAX:
+        raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
+    return units
+
+
+def to_tokens(units: int, decimals: int) -> str:
+    """The whole-token decimal string of base units, without trailing zeros."""
+    if not decimals:
+        return str(units)
+    digits = str(units).rjust(decimals + 1, "0")
+    return f"{digits[:-decimals]}.{digits[-decimals:]}".rstrip("0").rstrip(".")
+
+
+def price(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) -> str:
+    """amount_out / amount_in in whole tokens, rounded down to PRICE_DIGITS significant digits."""
+    if not amount_in:
+        return "0"
+    ratio = _PRICE.divide(
+        Decimal(amount_out).scaleb(-decimals_out, _EXACT),
+        Decimal(amount_in).scaleb(-decimals_in, _EXACT),
+    )
+    text = f"{ratio:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def min_amount_out(amount_out: int, slippage_bps: int) -> int:
+    """The least acceptable output: floor(out * (10000 - bps) / 10000), at least 1."""
+    return max(1, amount_out * (10_000 - slippage_bps) // 10_000)

@@ -1,0 +1,286 @@
+"""What the events of an order mean: `Order`, the table of legal transitions, `evolve` and `fold`.
+
+Rule of this file: pure. No clock, no network, no randomness; the same events give the same order
+on any machine. `evolve` never judges (history is not up for debate): an event that `NEXT` does not
+allow leaves the status alone, and the audit is what reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from events import types as t
+from events.types import TERMINAL, Event, Status
+
+
+class Transaction(msgspec.Struct, frozen=True, array_like=True):
+    """The one transaction of an order that may be alive."""
+
+    attempt: int
+    signature: str
+    last_valid_height: int
+    raw: bytes
+    submitted_at_us: int = 0
+    """0 until `TransactionSubmitted`."""
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """An order as its events left it. Amounts in base units, times in µs."""
+
+    id: str
+    account: str = ""
+    version: int = 0
+    status: Status = Status.PENDING
+    type: str = "market"
+    token_in: str = ""
+    token_out: str = ""
+    decimals_in: int = 0
+    decimals_out: int = 0
+    amount_in: int = 0
+    slippage_bps: int = 0
+    min_amount_out: int | None = None
+    expires_at_us: int | None = None
+    client_order_id: str | None = None
+    idempotency_key: str | None = None
+    created_at_us: int = 0
+    updated_at_us: int = 0
+    dex: str = ""
+    pool: str = ""
+    quoted_amount_out: int | None = None
+    price: str = ""
+    transaction: Transaction | None = None
+    attempts: int = 0
+    """Failures before the send and transactions proved dead."""
+    next_attempt_at_us: int = 0
+    in_doubt: bool = False
+    parked: str = ""
+    """Why the engine stopped work on this order; empty when it did not."""
+    signature: str = ""
+    amount_out: int | None = None
+    executed_price: str = ""
+    failed_stage: str = ""
+    reason: str = ""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing can happen to this order any more."""
+        return self.status in TERMINAL
+
+
+# ---------------------------------------------------------------------------------------------
+# What may follow what: status -> event -> status after it. `None` is "no order yet".
+
+_ANYTIME: dict[type[t.Fact], Status | None] = {
+    t.AttemptFailed: None,
+    t.OrderParked: None,
+    t.OrderReplayed: None,
+}
+_BEFORE_SEND: dict[type[t.Fact], Status | None] = {
+    **_ANYTIME,
+    t.OrderFailed: Status.FAILED,
+    t.OrderExpired: Status.EXPIRED,
+}
+
+_TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
+    None: {t.OrderSubmitted: Status.PENDING},
+    Status.PENDING: {**_BEFORE_SEND, t.RoutingStarted: Status.ROUTING},
+    Status.ROUTING: {**_BEFORE_SEND, t.OrderRouted: Status.BUILDING},
+    Status.BUILDING: {
+        **_BEFORE_SEND,
+        t.TransactionBuilt: None,
+        t.TransactionSubmitted: Status.SUBMITTED,
+    },
+    # A replacement of a transaction proved dead is built and sent without leaving `submitted`.
+    Status.SUBMITTED: {
+        **_ANYTIME,
+        t.TransactionBuilt: None,
+        t.TransactionSubmitted: None,
+        t.TransactionExpired: None,
+        t.TransactionInDoubt: None,
+        t.OrderConfirmed: Status.CONFIRMED,
+        t.OrderFailed: Status.FAILED,
+    },
+    Status.CONFIRMED: {},
+    Status.FAILED: {},
+    Status.EXPIRED: {},
+}
+
+NEXT: dict[Status | None, dict[type[t.Fact], Status]] = {
+    before: {fact: after or before or Status.PENDING for fact, after in row.items()}
+    for before, row in _TRANSITIONS.items()
+}
+
+
+def status_after(order: Order | None, fact: t.Fact) -> Status:
+    """The status that follows; an event that `NEXT` does not allow leaves it as it was."""
+    before = order.status if order is not None and order.version else None
+    return NEXT[before].get(type(fact), before or Status.PENDING)
+
+
+# ---------------------------------------------------------------------------------------------
+# Who has the next word: (status, state of the transaction) -> stage.
+
+STAGES = ("router", "builder", "submitter", "confirmer")
+
+
+def owed_by(order: Order) -> str | None:
+    """The stage that owes this order its next event, or None."""
+    if order.parked or order.terminal:
+        return None
+    if order.status in (Status.PENDING, Status.ROUTING):
+        return "router"
+    if order.transaction is None:
+        return "builder"
+    return "confirmer" if order.transaction.submitted_at_us else "submitter"
+
+
+def may_still_land(order: Order) -> bool:
+    """Whether a transaction of this order is out, so that only the chain can tell its end."""
+    return (
+        order.status is Status.SUBMITTED
+        and order.transaction is not None
+        and bool(order.transaction.submitted_at_us)
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# evolve: one function a fact, returning the fields that change.
+
+Changes = dict[str, Any]
+
+
+def _submitted(_: Order, e: Event, f: t.OrderSubmitted) -> Changes:
+    return {
+        "type": f.order_type,
+        "token_in": f.token_in,
+        "token_out": f.token_out,
+        "decimals_in": f.decimals_in,
+        "decimals_out": f.decimals_out,
+        "amount_in": f.amount_in,
+        "slippage_bps": f.slippage_bps,
+        "min_amount_out": f.min_amount_out,
+        "expires_at_us": f.expires_at_us,
+        "client_order_id": f.client_order_id,
+        "idempotency_key": f.idempotency_key,
+        "created_at_us": e.time_us,
+    }
+
+
+def _nothing(_: Order, __: Event, ___: t.Fact) -> Changes:
+    return {}
+
+
+def _routed(_: Order, __: Event, f: t.OrderRouted) -> Changes:
+    return {
+        "dex": f.dex,
+        "pool": f.pool,
+        "quoted_amount_out": f.amount_out,
+        "min_amount_out": f.min_amount_out,
+        "price": f.price,
+    }
+
+
+def _built(_: Order, __: Event, f: t.TransactionBuilt) -> Changes:
+    transaction = Transaction(f.attempt, f.signature, f.last_valid_height, f.raw)
+    return {"transaction": transaction, "signature": f.signature}
+
+
+def _sent(o: Order, e: Event, _: t.TransactionSubmitted) -> Changes:
+    if o.transaction is None:
+        return {}
+    return {"transaction": replace(o.transaction, submitted_at_us=e.time_us)}
+
+
+def _died(o: Order, _: Event, __: t.TransactionExpired) -> Changes:
+    return {"transaction": None, "attempts": o.attempts + 1, "in_doubt": False}
+
+
+def _in_doubt(_: Order, __: Event, ___: t.TransactionInDoubt) -> Changes:
+    return {"in_doubt": True}
+
+
+def _confirmed(_: Order, __: Event, f: t.OrderConfirmed) -> Changes:
+    return {
+        "signature": f.signature,
+        "amount_out": f.amount_out,
+        "executed_price": f.executed_price,
+        "in_doubt": False,
+        "transaction": None,
+    }
+
+
+def _ended(_: Order, __: Event, f: t.OrderFailed | t.OrderExpired) -> Changes:
+    return {
+        "failed_stage": f.stage,
+        "reason": f.reason,
+        "attempts": f.attempts,
+        "in_doubt": False,
+        "parked": "",
+        "transaction": None,
+    }
+
+
+def _attempt_failed(_: Order, __: Event, f: t.AttemptFailed) -> Changes:
+    return {"attempts": f.attempt, "next_attempt_at_us": f.next_attempt_at_us}
+
+
+def _parked(_: Order, __: Event, f: t.OrderParked) -> Changes:
+    return {"parked": f.reason or "parked"}
+
+
+def _replayed(_: Order, __: Event, ___: t.OrderReplayed) -> Changes:
+    return {"parked": "", "next_attempt_at_us": 0}
+
+
+_EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], Changes]] = {
+    t.OrderSubmitted: _submitted,
+    t.RoutingStarted: _nothing,
+    t.OrderRouted: _routed,
+    t.TransactionBuilt: _built,
+    t.TransactionSubmitted: _sent,
+    t.TransactionExpired: _died,
+    t.TransactionInDoubt: _in_doubt,
+    t.OrderConfirmed: _confirmed,
+    t.OrderFailed: _ended,
+    t.OrderExpired: _ended,
+    t.AttemptFailed: _attempt_failed,
+    t.OrderParked: _parked,
+    t.OrderReplayed: _replayed,
+}
+
+
+def evolve(order: Order | None, event: Event) -> Order:
+    """The order after `event`. Never raises for any sequence of events."""
+    before = order or Order(event.order_id, account=event.account)
+    return replace(
+        before,
+        version=event.version,
+        status=status_after(order, event.fact),
+        updated_at_us=event.time_us,
+        **_EVOLVE[type(event.fact)](before, event, event.fact),
+    )
+
+
+def fold(events: Iterable[Event], order: Order | None = None) -> Order | None:
+    """The order that `events` add up to; None for no events."""
+    for event in events:
+        order = evolve(order, event)
+    return order
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Order)
+
+
+def encode(order: Order) -> bytes:
+    """The order as it stands in heads and in the `orders` table."""
+    return _encoder.encode(order)
+
+
+def decode(body: bytes) -> Order:
+    """Inverse of `encode`. Raises `msgspec.DecodeError`."""
+    return _decoder.decode(body)

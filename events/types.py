@@ -1,0 +1,225 @@
+"""What can happen: one frozen struct a fact, and the envelope that carries it into the log.
+
+Rule of this file: history is for ever. Structs are encoded as arrays, so fields are only ever
+appended, each with a default; tags are never reused. tests/unit/test_wire_format.py pins the bytes.
+
+Amounts are integers in base units of their token (lamports for SOL) within u64. Times are µs since
+the Unix epoch, UTC. A fact stands alone: it repeats the decimals and the signature it needs to be
+shown without its neighbours.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+U64_MAX = 2**64 - 1
+
+Amount = Annotated[int, msgspec.Meta(ge=0, le=U64_MAX)]
+
+
+class Status(StrEnum):
+    """The public status of an order. `NEXT` in `events.order` says what may follow what."""
+
+    PENDING = "pending"
+    ROUTING = "routing"
+    BUILDING = "building"
+    SUBMITTED = "submitted"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+TERMINAL = frozenset({Status.CONFIRMED, Status.FAILED, Status.EXPIRED})
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of all facts; the tag is the class name."""
+
+
+class Quote(msgspec.Struct, frozen=True, array_like=True):
+    """What one venue answered. `amount_out` is net: what the wallet would receive."""
+
+    dex: str
+    pool: str
+    amount_in: int
+    amount_out: int
+    fee: int
+    """Taken from the input, in base units of token_in."""
+    slot: int
+    error: str = ""
+    """The stable code of the venue's refusal; the amounts are 0 then."""
+
+
+class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
+    """An order was accepted."""
+
+    order_type: str
+    token_in: str
+    token_out: str
+    decimals_in: int
+    decimals_out: int
+    amount_in: int
+    slippage_bps: int
+    min_amount_out: int | None = None
+    expires_at_us: int | None = None
+    client_order_id: str | None = None
+    idempotency_key: str | None = None
+
+
+class RoutingStarted(Fact, frozen=True, array_like=True, tag=True):
+    """The venues are being asked for quotes."""
+
+
+class OrderRouted(Fact, frozen=True, array_like=True, tag=True):
+    """The route is chosen. `min_amount_out` is fixed from here on and never loosened."""
+
+    dex: str
+    pool: str
+    amount_out: int
+    min_amount_out: int
+    price: str
+    """Expected net amount_out / amount_in in whole tokens, a decimal string rounded down."""
+    quotes: tuple[Quote, ...]
+    decimals_in: int
+    decimals_out: int
+
+
+class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
+    """A transaction was signed. `raw` never leaves the engine: whoever has it can broadcast it."""
+
+    attempt: int
+    signature: str
+    last_valid_height: int
+    raw: bytes
+
+
+class TransactionSubmitted(Fact, frozen=True, array_like=True, tag=True):
+    """Written durably before the send: from here on the transaction may land."""
+
+    attempt: int
+    signature: str
+
+
+class TransactionExpired(Fact, frozen=True, array_like=True, tag=True):
+    """Proof of death: the chain finalized past its last valid height without it."""
+
+    attempt: int
+    signature: str
+    last_valid_height: int
+    finalized_height: int
+
+
+class TransactionInDoubt(Fact, frozen=True, array_like=True, tag=True):
+    """The chain cannot say what became of the transaction; the engine keeps asking."""
+
+    signature: str
+    reason: str
+
+
+class OrderConfirmed(Fact, frozen=True, array_like=True, tag=True):
+    """The swap landed at the configured commitment."""
+
+    signature: str
+    amount_out: int
+    executed_price: str
+    decimals_out: int
+    slot: int
+
+
+class OrderFailed(Fact, frozen=True, array_like=True, tag=True):
+    """No transaction of this order can land any more, or none was ever sent."""
+
+    stage: str
+    reason: str
+    attempts: int
+    detail: str = ""
+    actor: str = ""
+
+
+class OrderExpired(Fact, frozen=True, array_like=True, tag=True):
+    """`expires_at_us` passed before anything was sent."""
+
+    stage: str
+    reason: str
+    attempts: int
+
+
+class AttemptFailed(Fact, frozen=True, array_like=True, tag=True):
+    """A venue refused or did not answer before the send; the order is tried again."""
+
+    stage: str
+    attempt: int
+    error: str
+    detail: str
+    next_attempt_at_us: int
+
+
+class OrderParked(Fact, frozen=True, array_like=True, tag=True):
+    """The engine itself cannot go on with this order; an operator decides."""
+
+    stage: str
+    reason: str
+    actor: str
+
+
+class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
+    """An operator put a parked order back to work."""
+
+    reason: str
+    actor: str
+
+
+AnyFact = (
+    OrderSubmitted
+    | RoutingStarted
+    | OrderRouted
+    | TransactionBuilt
+    | TransactionSubmitted
+    | TransactionExpired
+    | TransactionInDoubt
+    | OrderConfirmed
+    | OrderFailed
+    | OrderExpired
+    | AttemptFailed
+    | OrderParked
+    | OrderReplayed
+)
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """A fact about one order, at one version of it, said at one time by one build."""
+
+    order_id: str
+    version: int
+    """1 for the first event of the order, then without gaps."""
+    time_us: int
+    """The writer's clock; never goes back within an order."""
+    status: Status
+    """The order's status after this event."""
+    account: str
+    build: str
+    fact: AnyFact
+
+    @property
+    def name(self) -> str:
+        """The event's public name, such as `OrderRouted`."""
+        return type(self.fact).__name__
+
+
+FACTS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """The exact bytes that are hashed, logged and archived."""
+    return _encoder.encode(event)
+
+
+def decode(body: bytes | msgspec.Raw) -> Event:
+    """Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that no known event has."""
+    return _decoder.decode(body)
