@@ -8,6 +8,7 @@ allow leaves the status alone, and the audit is what reports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -28,8 +29,11 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     """0 until `TransactionSubmitted`."""
 
 
-class Order(msgspec.Struct, frozen=True, array_like=True):
-    """An order as its events left it. Amounts in base units, times in µs."""
+class Order(msgspec.Struct, array_like=True):
+    """An order as its events left it. Amounts in base units, times in µs.
+
+    Not frozen for speed alone: only `evolve` writes, and only into its own copy.
+    """
 
     id: str
     account: str = ""
@@ -148,95 +152,88 @@ def may_still_land(order: Order) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------
-# evolve: one function a fact, returning the fields that change.
-
-Changes = dict[str, Any]
+# evolve: one function a fact, writing what changes into `after`, a copy that nobody else has yet.
 
 
-def _submitted(_: Order, e: Event, f: t.OrderSubmitted) -> Changes:
-    return {
-        "type": f.order_type,
-        "token_in": f.token_in,
-        "token_out": f.token_out,
-        "decimals_in": f.decimals_in,
-        "decimals_out": f.decimals_out,
-        "amount_in": f.amount_in,
-        "slippage_bps": f.slippage_bps,
-        "min_amount_out": f.min_amount_out,
-        "expires_at_us": f.expires_at_us,
-        "client_order_id": f.client_order_id,
-        "idempotency_key": f.idempotency_key,
-        "created_at_us": e.time_us,
-    }
+def _submitted(after: Order, e: Event, f: t.OrderSubmitted) -> None:
+    after.type = f.order_type
+    after.token_in = f.token_in
+    after.token_out = f.token_out
+    after.decimals_in = f.decimals_in
+    after.decimals_out = f.decimals_out
+    after.amount_in = f.amount_in
+    after.slippage_bps = f.slippage_bps
+    after.min_amount_out = f.min_amount_out
+    after.expires_at_us = f.expires_at_us
+    after.client_order_id = f.client_order_id
+    after.idempotency_key = f.idempotency_key
+    after.created_at_us = e.time_us
 
 
-def _nothing(_: Order, __: Event, ___: t.Fact) -> Changes:
-    return {}
+def _nothing(_: Order, __: Event, ___: t.Fact) -> None:
+    pass
 
 
-def _routed(_: Order, __: Event, f: t.OrderRouted) -> Changes:
-    return {
-        "dex": f.dex,
-        "pool": f.pool,
-        "quoted_amount_out": f.amount_out,
-        "min_amount_out": f.min_amount_out,
-        "price": f.price,
-    }
+def _routed(after: Order, _: Event, f: t.OrderRouted) -> None:
+    after.dex = f.dex
+    after.pool = f.pool
+    after.quoted_amount_out = f.amount_out
+    after.min_amount_out = f.min_amount_out
+    after.price = f.price
 
 
-def _built(_: Order, __: Event, f: t.TransactionBuilt) -> Changes:
-    transaction = Transaction(f.attempt, f.signature, f.last_valid_height, f.raw)
-    return {"transaction": transaction, "signature": f.signature}
+def _built(after: Order, _: Event, f: t.TransactionBuilt) -> None:
+    after.transaction = Transaction(f.attempt, f.signature, f.last_valid_height, f.raw)
+    after.signature = f.signature
 
 
-def _sent(o: Order, e: Event, _: t.TransactionSubmitted) -> Changes:
-    if o.transaction is None:
-        return {}
-    return {"transaction": replace(o.transaction, submitted_at_us=e.time_us)}
+def _sent(after: Order, e: Event, _: t.TransactionSubmitted) -> None:
+    if after.transaction is not None:
+        after.transaction = replace(after.transaction, submitted_at_us=e.time_us)
 
 
-def _died(o: Order, _: Event, __: t.TransactionExpired) -> Changes:
-    return {"transaction": None, "attempts": o.attempts + 1, "in_doubt": False}
+def _died(after: Order, _: Event, __: t.TransactionExpired) -> None:
+    after.transaction = None
+    after.attempts += 1
+    after.in_doubt = False
 
 
-def _in_doubt(_: Order, __: Event, ___: t.TransactionInDoubt) -> Changes:
-    return {"in_doubt": True}
+def _in_doubt(after: Order, _: Event, __: t.TransactionInDoubt) -> None:
+    after.in_doubt = True
 
 
-def _confirmed(_: Order, __: Event, f: t.OrderConfirmed) -> Changes:
-    return {
-        "signature": f.signature,
-        "amount_out": f.amount_out,
-        "executed_price": f.executed_price,
-        "in_doubt": False,
-        "transaction": None,
-    }
+def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:
+    after.signature = f.signature
+    after.amount_out = f.amount_out
+    after.executed_price = f.executed_price
+    after.in_doubt = False
+    after.transaction = None
 
 
-def _ended(_: Order, __: Event, f: t.OrderFailed | t.OrderExpired) -> Changes:
-    return {
-        "failed_stage": f.stage,
-        "reason": f.reason,
-        "attempts": f.attempts,
-        "in_doubt": False,
-        "parked": "",
-        "transaction": None,
-    }
+def _ended(after: Order, _: Event, f: t.OrderFailed | t.OrderExpired) -> None:
+    after.failed_stage = f.stage
+    after.reason = f.reason
+    after.attempts = f.attempts
+    after.in_doubt = False
+    after.parked = ""
+    after.transaction = None
 
 
-def _attempt_failed(_: Order, __: Event, f: t.AttemptFailed) -> Changes:
-    return {"attempts": f.attempt, "next_attempt_at_us": f.next_attempt_at_us}
+def _attempt_failed(after: Order, _: Event, f: t.AttemptFailed) -> None:
+    after.attempts = f.attempt
+    after.next_attempt_at_us = f.next_attempt_at_us
 
 
-def _parked(_: Order, __: Event, f: t.OrderParked) -> Changes:
-    return {"parked": f.reason or "parked"}
+def _parked(after: Order, _: Event, f: t.OrderParked) -> None:
+    after.parked = f.reason or "parked"
 
 
-def _replayed(_: Order, __: Event, ___: t.OrderReplayed) -> Changes:
-    return {"parked": "", "next_attempt_at_us": 0}
+def _replayed(after: Order, _: Event, __: t.OrderReplayed) -> None:
+    after.parked = ""
+    after.next_attempt_at_us = 0
 
 
-_EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], Changes]] = {
+_EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderSubmitted: _submitted,
     t.RoutingStarted: _nothing,
     t.OrderRouted: _routed,
@@ -254,15 +251,20 @@ _EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], Changes]] = {
 
 
 def evolve(order: Order | None, event: Event) -> Order:
-    """The order after `event`. Never raises for any sequence of events."""
-    before = order or Order(event.order_id, account=event.account)
-    return replace(
-        before,
-        version=event.version,
-        status=status_after(order, event.fact),
-        updated_at_us=event.time_us,
-        **_EVOLVE[type(event.fact)](before, event, event.fact),
-    )
+    """The order after `event`; the one before is left as it was. Never raises."""
+    if order is None:
+        after = Order(event.order_id, account=event.account)
+        before = None
+    else:
+        after = copy(order)
+        before = order.status if order.version else None
+    fact = event.fact
+    kind = type(fact)
+    after.version = event.version
+    after.updated_at_us = event.time_us
+    after.status = NEXT[before].get(kind) or before or Status.PENDING
+    _EVOLVE[kind](after, event, fact)
+    return after
 
 
 def fold(events: Iterable[Event], order: Order | None = None) -> Order | None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from events import order as orders
 from events.chain import Said
-from events.log.head import Head, owes_number, prefix
+from events.log.head import Head, encode_head, owes_number
 from events.log.keys import LAYOUT, Keys
 from events.log.library import Library
 from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
@@ -54,9 +54,11 @@ class Unit(NamedTuple):
     old: bytes
     """The head prefix that must be found; empty to create."""
     new: bytes
+    """The new head, less its positions."""
     owes: int
-    body: bytes
-    records: Sequence[bytes]
+    events: int
+    records: bytes
+    """As many records, joined."""
     share: Share | None = None
     wake: bool = True
     """Hand the order to the stage that owes it the next event."""
@@ -100,13 +102,14 @@ def unit_of(
     idempotency: Idempotency | None = None,
 ) -> Unit:
     """The unit that appends what was said of the order whose head was loaded."""
+    owes = owes_number(said.order)
     return Unit(
         said.order.id,
         head.prefix,
-        prefix(said.order.version, said.hash),
-        owes_number(said.order),
-        orders.encode(said.order),
-        said.records,
+        encode_head(said.order.version, said.hash, owes, orders.encode(said.order)),
+        owes,
+        len(said.events),
+        b"".join(said.records),
         share,
         wake,
         wait_ms,
@@ -118,7 +121,7 @@ def unit_of(
 def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
     """The unit that says nothing and settles a share, or moves it to the due-set."""
     wake = wait_ms > 0
-    return Unit(order_id, b"", b"", share.stage, b"", (), share, wake=wake, wait_ms=wait_ms)
+    return Unit(order_id, b"", b"", share.stage, 0, b"", share, wake=wake, wait_ms=wait_ms)
 
 
 class _Pending(NamedTuple):
@@ -181,7 +184,7 @@ class Committer:
         units = size = 0
         while self._queue:
             pending = self._queue[0]
-            bytes_ = sum(len(r) for u in pending.units for r in u.records)
+            bytes_ = sum(len(unit.records) for unit in pending.units)
             full = units + len(pending.units) > UNITS_PER_CALL or size + bytes_ > BYTES_PER_CALL
             if batch and full:
                 break
@@ -252,7 +255,7 @@ class Committer:
                     entry = entries[name] = len(entries) + 1
                     listed += (unit.share.stage, unit.share.entry, unit.share.size)
             flags = _WAKE if unit.wake else 0
-            if not unit.old and unit.records:
+            if not unit.old and unit.events:
                 flags |= _CREATE
                 creates = True
             if unit.idempotency is not None:
@@ -260,14 +263,14 @@ class Committer:
                 keys += unit.idempotency.keys
             said.append(
                 _META.pack(
-                    len(unit.records), unit.owes, flags, idempotency_keys,
+                    unit.events, unit.owes, flags, idempotency_keys,
                     entry, index, unit.wait_ms, unit.not_after_ms,
                 )
             )  # fmt: skip
-            said += (unit.old, unit.new, unit.body)
-            if unit.idempotency is not None and unit.idempotency.keys:
+            said += (unit.old, unit.new)
+            if idempotency_keys and unit.idempotency is not None:
                 said.append(unit.idempotency.value)
-            said += unit.records
+            said.append(unit.records)
         answer = await self._library.call(
             self._link,
             "accept" if creates else "append",

@@ -58,7 +58,7 @@ end
 -- KEYS meta log open parked owed, (inbox due shares) a stage, an order key a unit, idempotency keys
 -- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms,
 --      stage id size            of each inbox entry that units settle
---      meta old new body [value] record...   of each unit
+--      meta old new [value] records          of each unit; new is its head less the positions
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
 -- Answers {time_us, result...}, a result is the last position (created), its negative (exists),
@@ -87,8 +87,8 @@ local function append(keys, argv)
   for u = 1, units do
     local n, owes, flags, idems, entry, index, wait_ms, not_after_ms =
       struct.unpack('<BBBBI2I2I4I8', argv[arg + 1])
-    local old, new, body = argv[arg + 2], argv[arg + 3], argv[arg + 4]
-    arg = arg + 4
+    local old, new = argv[arg + 2], argv[arg + 3]
+    arg = arg + 3
     local value
     if idems > 0 then arg = arg + 1; value = argv[arg] end
     local key, head = keys[order_base + u], heads[u]
@@ -96,7 +96,7 @@ local function append(keys, argv)
     local result
     if n == 0 then
       result = 0
-    elseif flags % 2 == CREATE and head or (new == found and new ~= '') then
+    elseif head and (flags % 2 == CREATE or string.sub(new, 1, PREFIX_LENGTH) == found) then
       result = 'exists'
     elseif found ~= old or seen[key] then
       result = 'conflict'
@@ -115,17 +115,21 @@ local function append(keys, argv)
       local was = 0
       if head then
         was = string.byte(head, PREFIX_LENGTH + 1)
-        positions = string.sub(head, PREFIX_LENGTH + 2,
-          PREFIX_LENGTH + 1 + 8 * struct.unpack('>I4', head))
+        positions = string.sub(head, -8 * struct.unpack('>I4', head))
       end
-      for r = 1, n do
-        records[#records + 1] = argv[arg + r]
-        position = position + 1
-        positions = positions .. struct.pack('>I8', position)
-      end
+      records[#records + 1] = argv[arg + 1]
       seen[key] = true
       head_sets[#head_sets + 1] = key
-      head_sets[#head_sets + 1] = table.concat({new, string.char(owes), positions, body})
+      if n == 1 then
+        position = position + 1
+        head_sets[#head_sets + 1] = new .. positions .. struct.pack('>I8', position)
+      else
+        for _ = 1, n do
+          position = position + 1
+          positions = positions .. struct.pack('>I8', position)
+        end
+        head_sets[#head_sets + 1] = new .. positions
+      end
       for k = 1, idems do
         seen[keys[idem_key + k]] = value
         idem_sets[#idem_sets + 1] = {keys[idem_key + k], value}
@@ -148,8 +152,7 @@ local function append(keys, argv)
       end
       result = position
     elseif result == 'exists' then
-      local version = struct.unpack('>I4', head)
-      result = -struct.unpack('>I8', head, PREFIX_LENGTH + 2 + 8 * (version - 1))
+      result = -struct.unpack('>I8', head, #head - 7)
       flags = 0
     end
     if type(result) == 'number' then
@@ -168,14 +171,14 @@ local function append(keys, argv)
       end
     end
     reply[u + 1] = result
-    arg = arg + n
+    arg = arg + 1
     idem_key = idem_key + idems
   end
 
   -- Decided; now write. XADD refuses an id that is not new, and then nothing has been written.
   if position > first then
     redis.call('XADD', keys[2], string.format('%d-0', position), 't', string.format('%d', time_us),
-      'b', array_header(#records) .. table.concat(records))
+      'b', array_header(position - first) .. table.concat(records))
     redis.call('HSET', keys[1], 'position', string.format('%d', position))
     redis.call('MSET', unpack(head_sets))
   end

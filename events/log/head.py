@@ -1,7 +1,8 @@
 """The head of an order: what an append checks, and the order folded so far.
 
-Bytes: version u32 BE | hash 32 | who owes the next event u8 | positions u64 BE x version | Order.
-The function reads the fixed part and never the Order, so a head can be parked that cannot be read.
+Bytes: version u32 BE | hash 32 | who owes the next event u8 | Order | positions u64 BE x version.
+The writer brings all but the positions, which only the append function knows. It reads the fixed
+part and never the Order, so a head can be parked that cannot be read.
 """
 
 from __future__ import annotations
@@ -62,9 +63,20 @@ def owes_number(order: Order) -> int:
 def decode_head(data: bytes) -> Head:
     """Inverse of what the append function writes."""
     version, digest, owes = _FIXED.unpack_from(data)
-    end = _FIXED.size + 8 * version
-    positions = struct.unpack_from(f">{version}Q", data, _FIXED.size)
-    return Head(version, digest, owes, positions, data[end:])
+    end = len(data) - 8 * version
+    positions = struct.unpack_from(f">{version}Q", data, end)
+    return Head(version, digest, owes, positions, data[_FIXED.size : end])
+
+
+def encode_head(version: int, digest: bytes, owes: int, body: bytes) -> bytes:
+    """All of a head but its positions."""
+    return _FIXED.pack(version, digest, owes) + body
+
+
+def head_of(new: bytes) -> Head:
+    """The head that a unit writes, its positions left out: they are not needed to append to it."""
+    version, digest, owes = _FIXED.unpack_from(new)
+    return Head(version, digest, owes, (), new[_FIXED.size :])
 
 
 EMPTY = Head(0, GENESIS, NOBODY, (), b"")

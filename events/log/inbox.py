@@ -145,7 +145,7 @@ class Inbox:
         """Tells that an append has settled these, so that their lease need not be renewed."""
         for share in shares:
             if indexes := self._held.get(share.entry):
-                indexes.discard(share.index)
+                indexes.discard(share.place)
                 if not indexes:
                     del self._held[share.entry]
 
@@ -156,9 +156,8 @@ class Inbox:
         lost: list[bytes] = await self._library.call(
             self._caller, "renew", [self._key], self._consumer, *self._held
         )
-        for entry in lost:
-            self._held.pop(entry, None)
-        return lost
+        # One that was settled while we asked is no loss.
+        return [entry for entry in lost if self._held.pop(entry, None) is not None]
 
     async def split(self, entry: Entry) -> None:
         """Puts each order of an entry back on its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
 from events.chain import Record, decode_batch
@@ -60,7 +60,7 @@ class LogReader:
         )
         return _continuous(after, [_batch(entry) for entry in entries])
 
-    async def tail(self, after: int, *, block_ms: int = BLOCK_MS) -> AsyncIterator[list[Batch]]:
+    async def tail(self, after: int, *, block_ms: int = BLOCK_MS) -> AsyncGenerator[list[Batch], None]:
         """Follows the log for ever. Yields an empty list when nothing came within `block_ms`.
 
         Raises Unavailable, Unanswered (call again with the last position seen) or Regressed.

@@ -1,0 +1,304 @@
+"""The archive: the long-term log and the projected orders in Postgres. The one door to reading it.
+
+Every call may raise `ArchiveUnavailable`, within about a second when Postgres is gone: nothing on
+the path of an order waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple, Self
+
+import asyncpg
+import msgspec
+
+from events import listing
+from events import order as orders
+from events.chain import Record
+from events.listing import BadCursor, Filters
+from events.log.reading import Stored
+from events.order import Order
+from events.types import Event
+
+ANSWER_S = 1.0
+"""Bound of a call on behalf of a client."""
+
+PAGE_S = 30.0
+"""Bound of one page of a long read; nobody waits for it but an operator."""
+
+PAGE_EVENTS = 2000
+"""Events a page of a long read. Half a megabyte: Postgres is done with the next page, and has put
+much of it into the socket, while this one is folded."""
+
+NO_ORDER = "00000000-0000-0000-0000-000000000000"
+"""Stands for the order of an event that cannot be read."""
+
+PROJECTOR = "projector"
+"""The checkpoint's name."""
+
+_EVENTS = "SELECT position, time_us, hash, body FROM events "
+
+# Joined by Postgres, a page is one value: asyncpg spends 2 µs on a row, msgspec 0.8 on an event.
+_PAGE = """
+SELECT string_agg(int8send(position), ''::bytea), string_agg(int8send(time_us), ''::bytea),
+       string_agg('\\x92c420'::bytea || hash || body, ''::bytea)
+FROM (SELECT position, time_us, hash, body FROM events
+      WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) AS page
+"""
+
+
+class ArchiveUnavailable(Exception):
+    """Postgres cannot be reached, does not answer in time, or is not migrated yet."""
+
+
+class Checkpoint(NamedTuple):
+    """How far the projector is."""
+
+    epoch: int
+    position: int
+    digest: bytes
+    """SHA-256 of the log entry that holds `position`."""
+    time_us: int
+    """When the event there was written, by the log server's clock."""
+    generation: int
+    """Raised by each rebuild of the tables."""
+    halted: str | None
+    """Why the projector stopped, where it did."""
+
+
+class OrderRow(NamedTuple):
+    """An order as projected."""
+
+    id: str
+    version: int
+    hash: bytes
+    positions: tuple[int, ...]
+    state: bytes
+    columns: dict[str, Any]
+    """All columns, as SQL shows them."""
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """An event and its hash, decoded in one go."""
+
+    hash: bytes
+    event: Event
+
+
+class Page(NamedTuple):
+    """Archived events in order, not decoded yet."""
+
+    positions: tuple[int, ...]
+    times: tuple[int, ...]
+    data: bytes
+    """The msgpack array of all `[hash, event]`."""
+
+    def said(self) -> list[Said]:
+        """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
+        return _said.decode(self.data)
+
+
+_said = msgspec.msgpack.Decoder(list[Said])
+
+_DOWN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+_NOT_NOW = (
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, query cancelled
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,  # the projector has not migrated yet
+)
+
+
+class Archive:
+    """A pool of connections, made when needed: opening it never fails."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, connections: int = 4) -> Self:
+        """An archive that connects at the first call."""
+        return cls(
+            await asyncpg.create_pool(
+                url,
+                min_size=0,
+                max_size=connections,
+                timeout=ANSWER_S,
+                server_settings={"application_name": "engine-archive", "jit": "off"},
+            )
+        )
+
+    async def close(self) -> None:
+        """Closes all connections, at once where Postgres does not answer."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._pool.close()
+        except (*_DOWN, asyncpg.PostgresError):
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(
+        self, timeout_s: float | None = ANSWER_S
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for the length of a block, which ends after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=ANSWER_S) as found:
+                yield found
+        except (*_DOWN, *_NOT_NOW) as error:
+            raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
+
+    # -- events --------------------------------------------------------------------------------
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        """Up to `limit` events that follow a position, in order."""
+        query = _EVENTS + "WHERE position > $1 ORDER BY position LIMIT $2"
+        async with self.connection() as connection:
+            return [_stored(row) for row in await connection.fetch(query, after, limit)]
+
+    async def history(self, order_id: str) -> list[Stored]:
+        """All archived events of an order, in order; empty for an unknown one."""
+        query = "SELECT position, time_us, hash, body FROM order_events($1)"
+        async with self.connection() as connection:
+            return [_stored(row) for row in await connection.fetch(query, order_id)]
+
+    async def pages(
+        self, after: int, until: int = 2**63 - 1, *, events: int = PAGE_EVENTS
+    ) -> AsyncIterator[Page]:
+        """All events after one position up to another, in big pages, the next being fetched."""
+        async with self.connection(None) as connection:
+            async for page in read_pages(connection, after, until, events=events):
+                yield page
+
+    # -- orders --------------------------------------------------------------------------------
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order as projected."""
+        return (await self.orders([order_id])).get(order_id)
+
+    async def orders(self, order_ids: Sequence[str]) -> dict[str, Order]:
+        """Those of the orders that are projected."""
+        query = "SELECT id, state FROM orders WHERE id = ANY($1::uuid[])"
+        async with self.connection() as connection:
+            rows = await connection.fetch(query, order_ids)
+        return {str(row["id"]): orders.decode(row["state"]) for row in rows}
+
+    async def find(
+        self, filters: Filters, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Order], str | None]:
+        """Orders, newest first, and the cursor of the next page, None at the end.
+
+        A page may be short, or even empty, before the end: a search for something rare stops
+        after half a second and goes on from its cursor. Raises BadCursor.
+        """
+        before = listing.decode_cursor(cursor) if cursor else None
+        async with self.connection() as connection:
+            found, following = await listing.find(connection, filters, limit, before)
+        return [orders.decode(state) for state in found], following
+
+    # -- how far -------------------------------------------------------------------------------
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """The projector's checkpoint, None before it ran for the first time."""
+        async with self.connection() as connection:
+            return await load_checkpoint(connection)
+
+    async def position(self) -> int:
+        """The newest archived position."""
+        checkpoint = await self.checkpoint()
+        return checkpoint.position if checkpoint else 0
+
+    async def regression(self) -> str | None:
+        """Why the projector refuses to go on, None while it does not."""
+        checkpoint = await self.checkpoint()
+        return checkpoint.halted if checkpoint else None
+
+
+async def load_checkpoint(connection: asyncpg.Connection) -> Checkpoint | None:
+    """The projector's checkpoint as this connection sees it."""
+    row = await connection.fetchrow(
+        "SELECT epoch, position, digest, time_us, generation, halted FROM checkpoints"
+        " WHERE name = $1",
+        PROJECTOR,
+    )
+    return Checkpoint(*row) if row else None
+
+
+async def read_pages(
+    connection: asyncpg.Connection, after: int, until: int, *, events: int = PAGE_EVENTS
+) -> AsyncIterator[Page]:
+    """The events in (after, until] as this connection sees them, the next page being fetched."""
+    following = _fetch(connection, after, until, events)
+    try:
+        while row := (await following)[0]:
+            if row[0] is None:
+                return
+            positions = struct.unpack(f">{len(row[0]) // 8}q", row[0])
+            following = _fetch(connection, positions[-1], until, events)
+            await asyncio.sleep(0)  # sends the query: Postgres works while the caller folds
+            header = b"\xdd" + len(positions).to_bytes(4)
+            yield Page(positions, struct.unpack(f">{len(positions)}q", row[1]), header + row[2])
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+def _fetch(
+    connection: asyncpg.Connection, after: int, until: int, events: int
+) -> asyncio.Task[list[Any]]:
+    query = connection.fetch(_PAGE, after, until, events, timeout=PAGE_S)
+    return asyncio.get_running_loop().create_task(query)
+
+
+async def stored_rows(
+    connection: asyncpg.Connection, after: int, until: int, *, events: int = PAGE_EVENTS
+) -> AsyncIterator[list[Stored]]:
+    """Like `read_pages`, with the exact bytes of each event, whatever they are: for proofs."""
+    query = _EVENTS + "WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+    while rows := await connection.fetch(query, after, until, events, timeout=PAGE_S):
+        yield [_stored(row) for row in rows]
+        after = rows[-1]["position"]
+
+
+async def order_rows(
+    connection: asyncpg.Connection, *, rows: int = 1000
+) -> AsyncIterator[list[OrderRow]]:
+    """All projected orders by id, as this connection sees them."""
+    after = NO_ORDER
+    query = "SELECT * FROM orders WHERE id > $1 ORDER BY id LIMIT $2"
+    while found := await connection.fetch(query, after, rows, timeout=PAGE_S):
+        yield [_order_row(row) for row in found]
+        after = str(found[-1]["id"])
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(row[0], row[1], Record(row[2], msgspec.Raw(row[3])))
+
+
+def _order_row(row: Any) -> OrderRow:
+    columns = dict(row)
+    return OrderRow(
+        str(row["id"]),
+        row["version"],
+        row["hash"],
+        tuple(row["positions"]),
+        row["state"],
+        columns,
+    )
+
+
+__all__ = [
+    "Archive",
+    "ArchiveUnavailable",
+    "BadCursor",
+    "Checkpoint",
+    "Filters",
+    "OrderRow",
+    "Page",
+    "load_checkpoint",
+    "order_rows",
+    "read_pages",
+    "stored_rows",
+]

@@ -1,0 +1,37 @@
+"""Builder: has the route's transaction signed and puts it, bytes and all, into the log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+from events.order import Order
+from events.types import Fact, TransactionBuilt
+from stages.stage import Refused, Stage
+from stages.venues import Built, Chain
+
+
+def decide(order: Order, built: Built) -> list[Fact]:
+    """The transaction of the next attempt."""
+    return [
+        TransactionBuilt(
+            attempt=order.attempts + 1,
+            signature=built.signature,
+            last_valid_height=built.last_valid_height,
+            raw=built.raw,
+        )
+    ]
+
+
+def stage(chain: Chain) -> Stage:
+    """The stage, building for this chain."""
+
+    def build(order: Order) -> Built | Awaitable[Built] | Refused:
+        try:
+            return chain.build(order)
+        except Refused as error:
+            return error
+
+    def ask(orders: Sequence[Order]) -> Sequence[Built | Awaitable[Built] | Refused]:
+        return [build(order) for order in orders]
+
+    return Stage(name="builder", ask=ask, decide=decide)

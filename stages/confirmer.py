@@ -1,0 +1,119 @@
+"""Confirmer: owns everything after the send: asks, sends the same bytes again, proves death.
+
+Dead means: finalized height past the last valid one and signature absent. Only that lets a
+replacement be built or the order fail. Anything else that is not an outcome stays `submitted`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+
+import structlog
+
+from events import money
+from events.order import Order, Transaction
+from events.types import (
+    Fact,
+    OrderConfirmed,
+    OrderFailed,
+    TransactionExpired,
+    TransactionInDoubt,
+)
+from stages.stage import NOT_YET, NotYet, Refused, Stage
+from stages.venues import Chain, Outcome
+
+FIRST_WAIT_MS = 1
+DEADLINE_S = 10.0
+UNDECIDED = ("absent", "unknown")
+
+_log = structlog.get_logger()
+
+
+def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] | NotYet:
+    """What the outcome means for the order."""
+    transaction = order.transaction
+    assert transaction is not None, "the confirmer owes only orders that are sent"
+    match outcome.state:
+        case "landed":
+            return [_confirmed(order, transaction, outcome)]
+        case "failed":
+            return [OrderFailed("confirmer", outcome.reason, order.attempts + 1)]
+        case "absent" if outcome.finalized_height > transaction.last_valid_height:
+            return _dead(order, transaction, outcome.finalized_height, attempts_max)
+        case "unknown" if not order.in_doubt:
+            return [TransactionInDoubt(transaction.signature, outcome.reason)]
+    return NOT_YET
+
+
+def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact:
+    return OrderConfirmed(
+        signature=transaction.signature,
+        amount_out=outcome.amount_out,
+        executed_price=money.price(
+            outcome.amount_out, order.decimals_out, order.amount_in, order.decimals_in
+        ),
+        decimals_out=order.decimals_out,
+        slot=outcome.slot,
+    )
+
+
+def _dead(
+    order: Order, transaction: Transaction, finalized_height: int, attempts_max: int
+) -> list[Fact]:
+    proof = TransactionExpired(
+        transaction.attempt, transaction.signature, transaction.last_valid_height, finalized_height
+    )
+    attempts = order.attempts + 1
+    if attempts < attempts_max:
+        return [proof]
+    return [proof, OrderFailed("confirmer", "transaction-expired", attempts)]
+
+
+def age_ms(order: Order, now_us: int) -> int:
+    """How long ago the transaction was said to be sent."""
+    sent_us = order.transaction.submitted_at_us if order.transaction else now_us
+    return max(0, now_us - sent_us) // 1000
+
+
+def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
+    """The stage, asking this chain; the same bytes are sent again every `rebroadcast_ms`."""
+
+    def ask(orders: Sequence[Order]) -> list[Outcome | Awaitable[Outcome]]:
+        now_us = time.time_ns() // 1000
+        answers: list[Outcome | Awaitable[Outcome]] = []
+        outcomes = chain.outcomes([o.transaction for o in orders if o.transaction is not None])
+        for order, outcome in zip(orders, outcomes, strict=True):
+            again = age_ms(order, now_us) >= rebroadcast_ms
+            if isinstance(outcome, Outcome) and not (again and outcome.state in UNDECIDED):
+                answers.append(outcome)
+            else:
+                answers.append(_answer(order, outcome, again=again))
+        return answers
+
+    async def _answer(order: Order, asked: Outcome | Awaitable[Outcome], *, again: bool) -> Outcome:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                outcome = asked if isinstance(asked, Outcome) else await asked
+        except (Refused, OSError) as error:  # TimeoutError is an OSError
+            outcome = Outcome("unknown", reason="no-answer")
+            _log.info("not answered", order_id=order.id, error=repr(error))
+        if again and outcome.state in UNDECIDED and order.transaction is not None:
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    await chain.send([order.transaction.raw])
+            except (Refused, OSError) as error:
+                _log.info("rebroadcast failed", order_id=order.id, error=repr(error))
+        return outcome
+
+    def wait_ms(order: Order, now_us: int) -> int:
+        # Ask often at first, then ever more rarely, down to the rhythm of the rebroadcast.
+        return min(max(age_ms(order, now_us) // 2, FIRST_WAIT_MS), rebroadcast_ms)
+
+    return Stage(
+        name="confirmer",
+        ask=ask,
+        decide=lambda order, outcome: decide(order, outcome, attempts_max=attempts_max),
+        wait_ms=wait_ms,
+    )

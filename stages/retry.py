@@ -1,0 +1,51 @@
+"""What a refusal means for an order: another attempt later, or the end. Pure.
+
+Attempts count failures before the send and transactions proved dead, never a send without an
+answer: after that only the chain can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from events.order import Order, may_still_land
+from events.types import AttemptFailed, Fact, OrderExpired, OrderFailed
+from stages.stage import Refused
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential backoff with jitter."""
+
+    attempts_max: int = 3
+    base_ms: int = 500
+    max_ms: int = 30_000
+
+    def backoff_ms(self, attempt: int, jitter: float) -> int:
+        """Wait after failed attempt 1, 2 …; jitter in 0..1 takes up to half of it away."""
+        full = min(self.max_ms, self.base_ms * 2 ** (attempt - 1))
+        return max(1, int(full * (1 - jitter / 2)))
+
+
+def after_refusal(
+    order: Order, stage: str, error: Refused, policy: RetryPolicy, *, now_us: int, jitter: float
+) -> tuple[Fact, int]:
+    """The fact to say and, for another attempt, the wait in ms (else 0)."""
+    assert not may_still_land(order), "after the send only the chain can tell"
+    attempt = order.attempts + 1
+    if not error.retryable or attempt >= policy.attempts_max:
+        return OrderFailed(stage, error.code, attempt, error.detail), 0
+    wait_ms = policy.backoff_ms(attempt, jitter)
+    failed = AttemptFailed(stage, attempt, error.code, error.detail, now_us + wait_ms * 1000)
+    return failed, wait_ms
+
+
+def after_expiry(order: Order, stage: str) -> Fact:
+    """The end of an order whose time is over and of which nothing can land any more.
+
+    An order whose earlier transaction was proved dead has been `submitted`, so it fails instead.
+    """
+    assert not may_still_land(order), "after the send only the chain can tell"
+    if order.status.value == "submitted":
+        return OrderFailed(stage, "expired", order.attempts)
+    return OrderExpired(stage, "expires-at-passed", order.attempts)

@@ -1,0 +1,64 @@
+"""What the stages ask of the outside: venues that quote, a chain that carries transactions.
+
+An answer is given at once or as an awaitable; a refusal is `Refused` with a stable code. A market
+is an option of the setting VENUES: one file here and one line in `engine.wiring`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from events.order import Order, Transaction
+from events.types import Quote
+from stages.stage import Refused
+
+
+class Built(NamedTuple):
+    """A signed transaction. It may land until the chain's height passes `last_valid_height`."""
+
+    signature: str
+    raw: bytes
+    last_valid_height: int
+
+
+class Outcome(NamedTuple):
+    """What the chain says of one transaction.
+
+    `absent` is no proof of death: that takes a finalized height past the last valid one.
+    """
+
+    state: Literal["landed", "failed", "absent", "unknown"]
+    amount_out: int = 0
+    slot: int = 0
+    reason: str = ""
+    finalized_height: int = 0
+
+
+class Venue(Protocol):
+    """A place that quotes swaps."""
+
+    name: str
+
+    def quote(self, order: Order) -> Quote | Awaitable[Quote]:
+        """The net output for the order's amount_in now. Raises Refused."""
+        ...
+
+
+class Chain(Protocol):
+    """What carries transactions."""
+
+    def build(self, order: Order) -> Built | Awaitable[Built]:
+        """A signed transaction for the order's route. Raises Refused."""
+        ...
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        """Hands transactions over, all at once. An error says nothing about what was accepted."""
+        ...
+
+    def outcomes(self, sent: Sequence[Transaction]) -> Sequence[Outcome | Awaitable[Outcome]]:
+        """What became of each. Never raises Refused: not knowing is an outcome."""
+        ...
+
+
+__all__ = ["Built", "Chain", "Outcome", "Refused", "Venue"]

@@ -1,0 +1,270 @@
+"""The simulated market: two venues and a chain, deterministic for a seed and an order.
+
+Integer arithmetic throughout. Some tokens exist to force a failure each (`FAULTS`). Height and
+slots follow the wall clock, so that all processes agree on them without talking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from hashlib import sha256, shake_256
+from pathlib import Path
+
+import msgspec
+
+from events.money import Token
+from events.order import Order, Transaction
+from events.types import Quote
+from stages.stage import Refused
+from stages.venues import Built, Outcome
+from stages.venues.ledger import Landed, Ledger
+
+TOKENS = {
+    token.symbol: token
+    for token in (
+        Token("SOL", 9, "So11111111111111111111111111111111111111112"),
+        Token("USDC", 6, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"),
+        Token("USDT", 6, "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB"),
+        Token("RAY", 6, "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R"),
+        Token("BONK", 5, "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"),
+        Token("JUP", 6, "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN"),
+        Token("NOROUTE", 6),
+        Token("TIMEOUT", 6),
+        Token("FLAKY", 6),
+        Token("SLIP", 6),
+        Token("DOUBT", 6),
+        Token("NEVER", 6),
+    )
+}
+
+FAULTS = {
+    "NOROUTE": "no venue has a route",
+    "TIMEOUT": "venues never answer a quote",
+    "FLAKY": "quotes fail twice, then work",
+    "SLIP": "the price moves past the minimum before the transaction lands",
+    "DOUBT": "the send's answer is lost, and the chain cannot say for a while",
+    "NEVER": "the chain drops every transaction",
+}
+
+# Worth of a whole token in nano-dollars.
+_WORTH = {
+    "SOL": 150_000_000_000,
+    "USDC": 1_000_000_000,
+    "USDT": 999_500_000,
+    "RAY": 2_200_000_000,
+    "BONK": 25_000,
+    "JUP": 800_000_000,
+    **dict.fromkeys(FAULTS, 1_000_000_000),
+}
+
+BPS = 10_000
+SPREAD_BPS = (200, 500)
+"""How far apart the two venues' prices lie."""
+MOVE_BPS = 20
+"""How far, at most, the price moves either way between quote and execution."""
+FINALITY_SLOTS = 32
+DOUBT_SLOTS = 4
+
+
+class Simulation(msgspec.Struct, frozen=True):
+    """How the simulated market behaves."""
+
+    seed: int = 1
+    latency_ms: int = 0
+    failure_rate: float = 0.0
+    """Probability that a call fails in a way worth a retry."""
+    slot_ms: int = 400
+    blockhash_slots: int = 150
+    """So many slots after its build a transaction may still land."""
+
+    def draw(self, *what: object) -> int:
+        """A number in 0..2^64-1 that depends on the seed and `what` alone."""
+        text = ":".join(map(str, (self.seed, *what)))
+        return int.from_bytes(sha256(text.encode()).digest()[:8])
+
+    def fails(self, *what: object) -> bool:
+        """Whether this call is one of those that fail."""
+        return self.failure_rate > 0 and self.draw("fails", *what) < self.failure_rate * 2**64
+
+    def height(self) -> int:
+        """The chain's slot and block height now."""
+        return time.time_ns() // 1_000_000 // max(1, self.slot_ms)
+
+
+class SimulatedVenue:
+    """One DEX. Its pool takes `fee_bps` of the input."""
+
+    def __init__(self, name: str, fee_bps: int, simulation: Simulation) -> None:
+        self.name = name
+        self._fee_bps = fee_bps
+        self._simulation = simulation
+
+    def quote(self, order: Order) -> Quote | Awaitable[Quote]:
+        """See `Venue.quote`."""
+        if "TIMEOUT" in (order.token_in, order.token_out):
+            return asyncio.get_running_loop().create_future()
+        if self._simulation.latency_ms:
+            return self._later(order)
+        return self._quote(order)
+
+    async def _later(self, order: Order) -> Quote:
+        await asyncio.sleep(self._simulation.latency_ms / 1000)
+        return self._quote(order)
+
+    def _quote(self, order: Order) -> Quote:
+        if "NOROUTE" in (order.token_in, order.token_out):
+            raise Refused("no-route", f"{self.name} has no pool for this pair")
+        flaky = "FLAKY" in (order.token_in, order.token_out) and order.attempts < 2
+        if flaky or self._simulation.fails(order.id, self.name, "quote", order.attempts):
+            raise Refused("venue-unavailable", f"{self.name} did not answer", retryable=True)
+        fee = -(-order.amount_in * self._fee_bps // BPS)
+        gross = (
+            (order.amount_in - fee) * _WORTH[order.token_in] * 10**order.decimals_out
+            // (_WORTH[order.token_out] * 10**order.decimals_in)
+        )  # fmt: skip
+        amount_out = gross * (BPS - self._discount_bps(order)) // BPS
+        if amount_out == 0:
+            raise Refused("amount-too-small", "the output rounds down to nothing")
+        pool = f"{self.name}-{order.token_in}-{order.token_out}"
+        return Quote(self.name, pool, order.amount_in, amount_out, fee, self._simulation.height())
+
+    def _discount_bps(self, order: Order) -> int:
+        """The venue that draws the worse price for an order is 2 to 5 % below the other."""
+        worse = ("raydium", "meteora")[self._simulation.draw(order.id, "worse") % 2]
+        low, high = SPREAD_BPS
+        spread = low + self._simulation.draw(order.id, "spread") % (high - low + 1)
+        return spread if worse == self.name else 0
+
+
+class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
+    """What a signed transaction says; its msgpack bytes are the raw transaction."""
+
+    order_id: str
+    attempt: int
+    dex: str
+    token_in: str
+    token_out: str
+    amount_in: int
+    quoted_amount_out: int
+    min_amount_out: int
+    last_valid_height: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(SimulatedTransaction)
+
+
+_ALPHABET = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_TO_BASE58 = bytes(_ALPHABET[byte % 58] for byte in range(256))
+
+
+def signature_of(raw: bytes) -> str:
+    """The signature of a raw transaction: 87 base58 digits, as those of Solana's 64 bytes look."""
+    return shake_256(raw).digest(87).translate(_TO_BASE58).decode()
+
+
+class SimulatedChain:
+    """Takes transactions into the ledger."""
+
+    def __init__(self, simulation: Simulation, ledger: Path) -> None:
+        self._simulation = simulation
+        self._ledger = Ledger(ledger)
+
+    def build(self, order: Order) -> Built:
+        """See `Chain.build`. The route is the order's, the minimum the one fixed by it."""
+        last_valid_height = self._simulation.height() + self._simulation.blockhash_slots
+        raw = _encoder.encode(
+            SimulatedTransaction(
+                order.id,
+                order.attempts + 1,
+                order.dex,
+                order.token_in,
+                order.token_out,
+                order.amount_in,
+                order.quoted_amount_out or 0,
+                order.min_amount_out or 0,
+                last_valid_height,
+            )
+        )
+        return Built(signature_of(raw), raw, last_valid_height)
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        """See `Chain.send`."""
+        if self._simulation.latency_ms:
+            await asyncio.sleep(self._simulation.latency_ms / 1000)
+        refused = lost = 0
+        with self._ledger.writing() as ledger:
+            # Inside the lock: a process that is stopped here and goes on after the transaction
+            # expired must not land it, as no real chain would.
+            height = self._simulation.height()
+            landed, refused, lost = self._accept(transactions, height)
+            ledger.land(landed)
+        if refused:
+            raise Refused("venue-unavailable", f"{refused} not accepted", retryable=True)
+        if lost:
+            raise Refused("venue-timeout", "the answer was lost", retryable=True)
+
+    def _accept(self, transactions: Sequence[bytes], height: int) -> tuple[list[Landed], int, int]:
+        """What lands, how many were refused, and of how many the answer is lost."""
+        landed: list[Landed] = []
+        refused = lost = 0
+        for raw in transactions:
+            transaction = _decoder.decode(raw)
+            tokens = (transaction.token_in, transaction.token_out)
+            signature = signature_of(raw)
+            if "NEVER" in tokens or height > transaction.last_valid_height:
+                continue
+            # A rebroadcast draws anew, or one unlucky send would be unlucky for ever.
+            if self._simulation.fails(signature, "send", height // 4):
+                refused += 1
+                continue
+            landed.append(self._execute(transaction, signature, height))
+            lost += "DOUBT" in tokens
+        return landed, refused, lost
+
+    def _execute(self, transaction: SimulatedTransaction, signature: str, slot: int) -> Landed:
+        tokens = (transaction.token_in, transaction.token_out)
+        draw = self._simulation.draw(transaction.order_id, transaction.attempt, "move")
+        move = draw % (2 * MOVE_BPS + 1) - MOVE_BPS
+        if "SLIP" in tokens:
+            move = -BPS * 6 // 10
+        amount_out = transaction.quoted_amount_out * (BPS + move) // BPS
+        ok = amount_out >= transaction.min_amount_out
+        doubt_ms = DOUBT_SLOTS * self._simulation.slot_ms if "DOUBT" in tokens else 0
+        return Landed(
+            signature=signature,
+            order_id=transaction.order_id,
+            attempt=transaction.attempt,
+            slot=slot,
+            ok=ok,
+            amount_in=transaction.amount_in if ok else 0,
+            amount_out=amount_out if ok else 0,
+            reason="" if ok else "slippage-exceeded",
+            visible_us=time.time_ns() // 1000 + doubt_ms * 1000,
+        )
+
+    def outcomes(self, sent: Sequence[Transaction]) -> list[Outcome | Awaitable[Outcome]]:
+        """See `Chain.outcomes`."""
+        finalized = self._simulation.height() - FINALITY_SLOTS
+        now_us = time.time_ns() // 1000
+        try:
+            found = self._ledger.find([transaction.signature for transaction in sent])
+            over = [t.signature for t in sent if t.last_valid_height < finalized]
+            if any(signature not in found for signature in over):
+                with self._ledger.writing():  # nobody is in the middle of landing one of them
+                    found |= self._ledger.find(over)
+        except OSError:
+            return [Outcome("unknown", reason="ledger-unavailable")] * len(sent)
+        return [_outcome(found.get(t.signature), finalized, now_us) for t in sent]
+
+
+def _outcome(landed: Landed | None, finalized_height: int, now_us: int) -> Outcome:
+    if landed is None:
+        return Outcome("absent", finalized_height=finalized_height)
+    if now_us < landed.visible_us:
+        return Outcome("unknown", reason="node-not-answering")
+    if landed.ok:
+        return Outcome("landed", landed.amount_out, landed.slot)
+    return Outcome("failed", slot=landed.slot, reason=landed.reason)
