@@ -87,13 +87,13 @@ class Link:
         made = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped in redis-py
         return cast(Connection, made)
 
-    async def _connected(self) -> Connection:
+    async def _connected(self, timeout_s: float) -> Connection:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._make()
         if not connection.is_connected:
             try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                async with asyncio.timeout(min(CONNECT_TIMEOUT_S, timeout_s)):
                     await connection.connect()  # type: ignore[no-untyped-call]  # untyped in redis-py
             except (RedisError, OSError, TimeoutError) as error:
                 await connection.disconnect(nowait=True)
@@ -113,7 +113,7 @@ class Link:
     ) -> list[Any]:
         """Runs commands in one write; raises the first error after reading all answers."""
         async with self._turn:
-            connection = await self._connected()
+            connection = await self._connected(timeout_s)
             packed = b"".join(hiredis.pack_command(cast(Any, tuple(c))) for c in commands)
             answers: list[Any] = []
             failure: Exception | None = None

@@ -60,7 +60,9 @@ class LogReader:
         )
         return _continuous(after, [_batch(entry) for entry in entries])
 
-    async def tail(self, after: int, *, block_ms: int = BLOCK_MS) -> AsyncGenerator[list[Batch], None]:
+    async def tail(
+        self, after: int, *, block_ms: int = BLOCK_MS
+    ) -> AsyncGenerator[list[Batch], None]:
         """Follows the log for ever. Yields an empty list when nothing came within `block_ms`.
 
         Raises Unavailable, Unanswered (call again with the last position seen) or Regressed.

@@ -59,6 +59,9 @@ _WORTH = {
     **dict.fromkeys(FAULTS, 1_000_000_000),
 }
 
+DEXES = (("raydium", 25), ("meteora", 20))
+"""Name and fee in bps of each venue."""
+
 BPS = 10_000
 SPREAD_BPS = (200, 500)
 """How far apart the two venues' prices lie."""

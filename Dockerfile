@@ -1,0 +1,20 @@
+# One image for every process: `docker compose up` runs it once a process.
+FROM python:3.13-slim AS build
+COPY requirements-image.lock .
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-image.lock \
+    && /venv/bin/pip uninstall --yes pip
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --no-create-home engine \
+    && install -d -o engine -m 0700 /data
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY . .
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data HOST=0.0.0.0 LOG_FORMAT=json
+USER engine
+VOLUME /data
+EXPOSE 3000
+# Exec form: signals reach the process, which stops by itself within two seconds.
+ENTRYPOINT ["python", "-m", "engine"]
+CMD ["gateway"]

@@ -1,0 +1,48 @@
+# Two commands: `make run` and `make test`. All paths are relative, so any folder will do.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+CODE := $(wildcard engine events gateway projections stages tests .ci/matrix.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types bench check compose format clean lock
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C stops it
+	@exec "$(BIN)/engine" up
+
+test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external)
+	@"$(BIN)/python" -m pytest -q $(ARGS)
+
+lint: $(STAMP)  ## ruff
+	@"$(BIN)/ruff" check $(CODE)
+
+types: $(STAMP)  ## mypy, strict
+	@"$(BIN)/mypy"
+	@"$(BIN)/mypy" .ci/matrix.py
+
+bench: $(STAMP)  ## measure, on backends of its own (ARGS='--quick')
+	@"$(BIN)/python" -m tests.bench $(ARGS)
+
+check: $(STAMP)  ## format, lint, types, tests: what must pass before a commit
+	@"$(BIN)/ruff" format --check $(CODE)
+	@$(MAKE) --no-print-directory lint types test
+
+compose: $(STAMP)  ## check compose.yaml, without a container engine
+	@"$(BIN)/docker-compose" -f compose.yaml config -q && echo "compose.yaml is valid"
+
+format: $(STAMP)  ## rewrite the code in the house format
+	@"$(BIN)/ruff" format $(CODE)
+	@"$(BIN)/ruff" check --fix --select I $(CODE)
+
+clean:  ## remove what was installed and cached (not .data: that is the orders)
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: .ci/lock  ## resolve pyproject.toml again into the two lock files
+	@PYTHON="$(PYTHON)" sh .ci/lock
+
+$(STAMP): requirements.lock pyproject.toml .ci/install
+	@PYTHON="$(PYTHON)" sh .ci/install

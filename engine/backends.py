@@ -1,0 +1,34 @@
+"""Where a single command finds Redis and Postgres."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from engine import embedded
+from engine.folder import running
+from engine.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def backends(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    """Yield (redis_url, database_url) to reach the engine's data.
+
+    What is set wins; else those of the engine that runs in DATA_DIR; else, with the engine down,
+    both are started for as long as the block takes. Enter it in the main thread.
+    """
+    redis_url, database_url = settings.redis_url, settings.database_url
+    with contextlib.ExitStack() as stack:
+        if not (redis_url and database_url):
+            found = running(settings.data_dir) or stack.enter_context(
+                embedded.started(settings.data_dir, embedded.Options(servers=missing(settings)))
+            )
+            redis_url = redis_url or found.redis_url
+            database_url = database_url or found.database_url
+        yield redis_url, database_url
+
+
+def missing(settings: Settings) -> list[str]:
+    """Return which servers nobody else provides."""
+    urls = {"valkey": settings.redis_url, "postgres": settings.database_url}
+    return [name for name, url in urls.items() if not url]

@@ -1,0 +1,20 @@
+"""`engine gateway`: one of the processes that `engine up` runs."""
+
+import argparse
+
+from engine import wiring
+from engine.commands.up import with_backends
+from engine.lifecycle import serve
+from engine.settings import Settings
+
+HELP = "serve HTTP and WebSocket"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments: none."""
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Run until asked to stop."""
+    ready = with_backends(settings)
+    return serve(ready, "gateway", lambda stop: wiring.run_gateway(ready, stop))

@@ -1,0 +1,20 @@
+"""`engine projector`: one of the processes that `engine up` runs."""
+
+import argparse
+
+from engine import wiring
+from engine.commands.up import with_backends
+from engine.lifecycle import serve
+from engine.settings import Settings
+
+HELP = "migrate Postgres and keep it up to date with the log"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments: none."""
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Run until asked to stop."""
+    ready = with_backends(settings)
+    return serve(ready, "projector", lambda stop: wiring.run_projector(ready, stop))

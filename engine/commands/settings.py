@@ -1,0 +1,33 @@
+"""`engine settings`: what is set, and the documents made from it."""
+
+import argparse
+from urllib.parse import urlsplit
+
+from engine import settings as source
+from engine.settings import Settings
+
+HELP = "show the settings in force, or all of them as documentation"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="the table of the README")
+    form.add_argument("--dotenv", action="store_true", help="the text of .env.example")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Print them."""
+    if args.markdown:
+        print(source.markdown())
+    elif args.dotenv:
+        print(source.dotenv(), end="")
+    else:
+        for name, value in source.environment(settings).items():
+            print(f"{name}={_without_password(value) if name.endswith('_URL') else value}")
+    return 0
+
+
+def _without_password(url: str) -> str:
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url

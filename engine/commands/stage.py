@@ -1,0 +1,22 @@
+"""`engine stage NAME…`: one or more stages in one process; any number of such processes may run."""
+
+import argparse
+
+from engine import wiring
+from engine.commands.up import with_backends
+from engine.lifecycle import serve
+from engine.settings import Settings
+
+HELP = "run one or more stages: " + ", ".join(wiring.STAGES)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("names", nargs="+", choices=wiring.STAGES, metavar="NAME")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Run until asked to stop."""
+    ready = with_backends(settings)
+    names = list(dict.fromkeys(args.names))
+    return serve(ready, " ".join(names), lambda stop: wiring.run_stages(ready, names, stop))

@@ -1,0 +1,134 @@
+"""`engine up`: the whole engine on one machine, in processes of their own."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import aiohttp
+import msgspec
+
+from engine import embedded, logging
+from engine.backends import missing
+from engine.folder import Folder, running
+from engine.lifecycle import stop_on_signal
+from engine.programs import Program, StartError
+from engine.settings import Settings, environment
+from engine.supervisor import Supervisor
+
+HELP = "run the whole engine: backends, gateway, stages, projector"
+
+# In the order of stopping: first nobody new comes in, then the work in hand is written down.
+PROCESSES: Sequence[Sequence[Sequence[str]]] = (
+    (("gateway",),),
+    (("stage", "router"), ("stage", "builder"), ("stage", "submitter"), ("stage", "confirmer")),
+    (("projector",),),
+)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments: none."""
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Run until asked to stop; print one line on stdout when a POST would succeed."""
+    logging.configure(settings, "up")
+    with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
+        _claim_port(settings)
+        servers = embedded.prepare(folder, embedded.Options(servers=missing(settings)))
+        stack.callback(servers.clean)
+        ready = msgspec.structs.replace(
+            settings,
+            data_dir=folder.path,
+            redis_url=settings.redis_url or servers.redis_url,
+            database_url=settings.database_url or servers.database_url,
+        )
+        asyncio.run(_supervise(ready, folder, servers))
+    return 0
+
+
+async def _supervise(settings: Settings, folder: Folder, servers: embedded.Embedded) -> None:
+    stop = asyncio.Event()
+    await stop_on_signal(stop)
+    url = f"http://{_reachable(settings.host)}:{settings.port}"
+
+    def changed(pids: dict[str, int]) -> None:
+        # A full disk while running is no reason to end; what is written there only helps others.
+        with contextlib.suppress(StartError):
+            folder.record(servers.record(pids, url))
+
+    supervisor = Supervisor(
+        [*_programs(settings), servers.programs],
+        folder.logs,
+        changed,
+    )
+    timeout = aiohttp.ClientTimeout(total=2)
+    async with aiohttp.ClientSession(timeout=timeout) as client:
+        await supervisor.run(
+            stop,
+            ready=lambda: _is_ready(client, f"{url}/readyz"),
+            announce=lambda: print(f"ready {url}", flush=True),
+        )
+
+
+def _programs(settings: Settings) -> list[list[Program]]:
+    """Return our own processes; they read the same settings from their environment."""
+    environ = {**os.environ, **environment(settings)}
+    return [
+        [
+            Program(
+                name=words[-1],
+                # -P: a folder called `engine` where we are started is none of our code.
+                argv=[sys.executable, "-P", "-m", "engine", *words],
+                environ=environ,
+            )
+            for words in group
+        ]
+        for group in PROCESSES
+    ]
+
+
+async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with client.get(url) as answer:
+            return answer.status == HTTPStatus.OK
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _claim_port(settings: Settings) -> None:
+    """Find out before anything is started that the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            msg = f"cannot listen on HOST={settings.host} PORT={settings.port}: {error.strerror}"
+            raise StartError(msg) from None
+
+
+def _reachable(host: str) -> str:
+    """Return an address at which we reach what listens on `host`."""
+    known = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not a bind
+    return known.get(host, f"[{host}]" if ":" in host else host)
+
+
+def with_backends(settings: Settings) -> Settings:
+    """Return the settings with both URLs filled in, for a process that starts no backends."""
+    if settings.redis_url and settings.database_url:
+        return settings
+    found = running(settings.data_dir)
+    if found is None:
+        remedy = "start `engine up`, or set REDIS_URL and DATABASE_URL"
+        msg = f"no engine runs in {settings.data_dir}: {remedy}"
+        raise StartError(msg)
+    return msgspec.structs.replace(
+        settings,
+        redis_url=settings.redis_url or found.redis_url,
+        database_url=settings.database_url or found.database_url,
+    )

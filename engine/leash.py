@@ -1,0 +1,73 @@
+"""Start a program that dies with its parent, whatever kills the parent. Run as a script.
+
+`python -I -S leash.py SIGNAL PARENT USER PROGRAM ARGUMENT…` asks the kernel for SIGNAL when
+PARENT is gone (PR_SET_PDEATHSIG), becomes USER, and turns into PROGRAM, keeping its pid. It is a
+step of its own, not a `preexec_fn`, since threads of the parent may hold locks at the fork, and
+since a user namespace can only be entered by a process with a single thread.
+
+The kernel sends the signal when the parent's *thread* ends that made the child: start children
+from the main thread. Elsewhere than on Linux the leash is only a plain exec.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+CLONE_NEWUSER = 0x10000000
+NOBODY = 65534
+
+# Who a program runs as.
+SELF = "self"  # whoever we are
+NAMESPACE = "namespace"  # root, seen as uid 1000: files stay root's, 0700 folders stay open to us
+DROPPED = "dropped"  # root turned into nobody, where namespaces are forbidden
+
+
+def command(argv: Sequence[str | Path], death: signal.Signals, user: str = SELF) -> list[str]:
+    """Return the command that runs `argv` as `user` until it ends or this process does."""
+    head = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
+    return [*head, str(int(death)), str(os.getpid()), user, *map(str, argv)]
+
+
+def namespaces_allowed() -> bool:
+    """Try, in a child, whether root may enter a user namespace here."""
+    probe = os.spawnv(  # noqa: S606
+        os.P_WAIT, sys.executable, command(["/bin/true"], signal.SIGKILL, NAMESPACE)
+    )
+    return probe == 0
+
+
+def _become(user: str, libc: ctypes.CDLL) -> None:
+    if user == NAMESPACE:
+        uid, gid = os.getuid(), os.getgid()
+        if libc.unshare(CLONE_NEWUSER) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"1000 {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"1000 {gid} 1")
+    elif user == DROPPED:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def main() -> None:
+    """Be the program named by the arguments."""
+    death, parent, user, *argv = sys.argv[1:]
+    libc = ctypes.CDLL(None, use_errno=True)
+    _become(user, libc)
+    # After the change of user, which would clear it.
+    if hasattr(libc, "prctl"):
+        libc.prctl(PR_SET_PDEATHSIG, int(death), 0, 0, 0)
+    if os.getppid() != int(parent):
+        sys.exit("leash: the parent is gone already")
+    os.execv(argv[0], argv)  # noqa: S606 - no shell is the point
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The options of VENUES: one function and one line of the table each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.settings import Settings, SettingsError
+from events.money import Token
+from stages.market import Market
+from stages.venues import Chain
+
+LEDGER = "venue-ledger.sqlite"
+"""Under DATA_DIR: what the simulated chain executed."""
+
+
+class Trading(NamedTuple):
+    """Where orders go: who quotes, who carries transactions, which tokens there are."""
+
+    market: Market
+    chain: Chain
+    tokens: Mapping[str, Token]
+
+
+def _simulated(settings: Settings) -> Trading:
+    from stages.venues import simulated
+
+    simulation = simulated.Simulation(
+        seed=settings.venue_seed,
+        latency_ms=settings.venue_latency_ms,
+        failure_rate=float(settings.venue_failure_rate),
+        slot_ms=settings.slot_ms,
+        blockhash_slots=settings.blockhash_slots,
+    )
+    venues = [simulated.SimulatedVenue(*dex, simulation) for dex in simulated.DEXES]
+    return Trading(
+        market=Market(venues, timeout_s=settings.venue_timeout_ms / 1000),
+        chain=simulated.SimulatedChain(simulation, ledger_path(settings)),
+        tokens=simulated.TOKENS,
+    )
+
+
+def _simulated_tokens() -> Mapping[str, Token]:
+    from stages.venues import simulated
+
+    return simulated.TOKENS
+
+
+MARKETS: dict[str, tuple[Callable[[Settings], Trading], Callable[[], Mapping[str, Token]]]] = {
+    "simulated": (_simulated, _simulated_tokens),
+}
+
+
+def ledger_path(settings: Settings) -> Path:
+    """Return where the simulated chain keeps its ledger."""
+    return settings.data_dir / LEDGER
+
+
+def _chosen(settings: Settings) -> str:
+    if len(settings.venues) != 1 or settings.venues[0] not in MARKETS:
+        known = ", ".join(MARKETS)
+        msg = f"VENUES={','.join(settings.venues)!r}: expected one of {known}"
+        raise SettingsError(msg)
+    return settings.venues[0]
+
+
+def open_trading(settings: Settings) -> Trading:
+    """Connect to what VENUES names. Raises SettingsError, OSError."""
+    return MARKETS[_chosen(settings)][0](settings)
+
+
+def tokens(settings: Settings) -> Mapping[str, Token]:
+    """Return the tokens that orders may name, without connecting anywhere."""
+    return MARKETS[_chosen(settings)][1]()

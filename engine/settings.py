@@ -1,0 +1,241 @@
+"""Every setting of the engine: one frozen struct, one field a setting.
+
+A field's name in upper case is its environment variable; its `Meta` carries bounds, unit and
+meaning. The README table, `.env.example` and the error messages are made from here, so that a
+new setting is one new field and nothing else. Nothing but `engine/` reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec import inspect as shapes
+
+ENV_FILE = Path(".env")
+# Keys that Compose reads from the same `.env`; any other key we do not know is an error.
+FOREIGN = ("COMPOSE_", "POSTGRES_")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is the one line a person needs."""
+
+
+def _doc(says: str, unit: str = "", **bounds: Any) -> Meta:
+    return Meta(description=says, extra={"unit": unit}, **bounds)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment may say. Zero means "no limit" where a field says so."""
+
+    host: Annotated[str, _doc("Address the gateway listens on")] = "127.0.0.1"
+    port: Annotated[int, _doc("Port the gateway listens on", ge=1, le=65535)] = 3000
+    data_dir: Annotated[
+        Path, _doc("Folder of the embedded Valkey and Postgres, logs and locks")
+    ] = Path(".data")
+    redis_url: Annotated[
+        str, _doc("Redis ≥ 7.2 or Valkey ≥ 8 with the log; empty: embedded Valkey")
+    ] = ""
+    database_url: Annotated[
+        str, _doc("Postgres ≥ 16 with projections and archive; empty: embedded")
+    ] = ""
+    concurrency: Annotated[
+        int, _doc("Orders in venue calls at once, over all workers; 0: no limit", "orders", ge=0)
+    ] = 10
+    orders_per_minute: Annotated[
+        int,
+        _doc(
+            "Orders that may start in any sliding 60 s, over all workers; 0: no limit",
+            "orders",
+            ge=0,
+        ),
+    ] = 100
+    max_attempts: Annotated[
+        int,
+        _doc(
+            "Failures before the send, or dead transactions, until an order fails",
+            "attempts",
+            ge=1,
+            le=100,
+        ),
+    ] = 3
+    venues: Annotated[
+        tuple[str, ...], _doc("Venue sets to trade on, separated by commas", min_length=1)
+    ] = ("simulated",)
+    venue_latency_ms: Annotated[
+        int, _doc("Time a call to a simulated venue takes", "ms", ge=0, le=600_000)
+    ] = 200
+    venue_failure_rate: Annotated[
+        Decimal, _doc("Probability from 0 to 1 that a call to a simulated venue fails, retryably")
+    ] = Decimal(0)
+    venue_seed: Annotated[
+        int,
+        _doc("Seed of the simulated venues: same seed and order, same answers", ge=0, le=2**63 - 1),
+    ] = 1
+    venue_timeout_ms: Annotated[
+        int, _doc("Longest wait for one call to a venue", "ms", ge=1, le=600_000)
+    ] = 5000
+    slot_ms: Annotated[
+        int, _doc("Length of a slot of the simulated chain", "ms", ge=1, le=60_000)
+    ] = 400
+    blockhash_slots: Annotated[
+        int, _doc("Slots that a built transaction stays valid", "slots", ge=1, le=100_000)
+    ] = 150
+    rebroadcast_ms: Annotated[
+        int,
+        _doc("Time between two sends of the same bytes while unconfirmed", "ms", ge=1, le=600_000),
+    ] = 2000
+    lease_ms: Annotated[
+        int,
+        _doc("Silence after which another worker takes an order over", "ms", ge=50, le=3_600_000),
+    ] = 10_000
+    retry_base_ms: Annotated[
+        int,
+        _doc(
+            "Wait before the second attempt; doubles with each, with jitter",
+            "ms",
+            ge=1,
+            le=3_600_000,
+        ),
+    ] = 500
+    retry_max_ms: Annotated[
+        int, _doc("Longest wait between two attempts", "ms", ge=1, le=86_400_000)
+    ] = 30_000
+    idempotency_window_s: Annotated[
+        int, _doc("Time in which the same key gives the same order", "s", ge=60, le=2_592_000)
+    ] = 86_400
+    log_retain_events: Annotated[
+        int, _doc("Events kept in the live log behind the archive", "events", ge=0)
+    ] = 100_000
+    heartbeat_ms: Annotated[
+        int, _doc("Time between two heartbeats of an event stream", "ms", ge=10, le=600_000)
+    ] = 5000
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _doc("Least level that is logged")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        _doc("How processes log to stderr; `auto`: console on a terminal, else JSON"),
+    ] = "auto"
+    account: Annotated[
+        str, _doc("The account orders without credentials belong to", min_length=1, max_length=64)
+    ] = "default"
+
+    def __post_init__(self) -> None:
+        """Hold the one bound that `Meta` cannot: decimals have no ge/le, and NaN is a Decimal."""
+        rate = self.venue_failure_rate
+        if not (rate.is_finite() and 0 <= rate <= 1):
+            msg = f"VENUE_FAILURE_RATE={str(rate)!r}: expected a decimal from 0 to 1"
+            raise SettingsError(msg)
+        if self.retry_max_ms < self.retry_base_ms:
+            bound = f"at least RETRY_BASE_MS={self.retry_base_ms}"
+            msg = f"RETRY_MAX_MS={self.retry_max_ms}: expected {bound}"
+            raise SettingsError(msg)
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
+    """Read the settings: the environment first, then `env_file` where it exists, then defaults.
+
+    An empty value counts as absent. Raises `SettingsError` with one clear line.
+    """
+    said = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
+    said |= os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        text = said.get(field.name.upper(), "").strip()
+        if text:
+            values[field.name] = _convert(field.name.upper(), text, field.type)
+    return Settings(**values)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Say the settings as environment variables: `load(environment(s)) == s`."""
+    return {
+        f.name.upper(): _text(getattr(settings, f.name)) for f in msgspec.structs.fields(settings)
+    }
+
+
+def markdown() -> str:
+    """Return the settings as the table of the README."""
+    rows = ["| Variable | Default | Unit | Meaning |", "|---|---|---|---|"]
+    for name, shape, default in _table():
+        extra, schema = shape.extra or {}, shape.extra_json_schema or {}
+        shown = f"`{default}`" if default else "(empty)"
+        rows.append(f"| `{name}` | {shown} | {extra.get('unit', '')} | {schema['description']} |")
+    return "\n".join(rows)
+
+
+def dotenv() -> str:
+    """Return a `.env` file with every setting, commented out, at its default."""
+    head = "# Copy to .env and uncomment what you change. The environment wins over this file.\n"
+    lines = [
+        f"\n# {(shape.extra_json_schema or {})['description']}\n# {name}={default}\n"
+        for name, shape, default in _table()
+    ]
+    return head + "".join(lines)
+
+
+def _table() -> Iterator[tuple[str, shapes.Metadata, str]]:
+    for field in msgspec.structs.fields(Settings):
+        shape = shapes.type_info(field.type)
+        assert isinstance(shape, shapes.Metadata), f"{field.name} has no _doc"
+        yield field.name.upper(), shape, _text(field.default)
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _convert(name: str, text: str, kind: Any) -> Any:
+    shape = shapes.type_info(kind)
+    inner = shape.type if isinstance(shape, shapes.Metadata) else shape
+    raw: object = text
+    if isinstance(inner, shapes.VarTupleType):
+        raw = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(raw, kind, strict=False, dec_hook=lambda _, value: Path(value))
+    except msgspec.ValidationError as error:
+        msg = f"{name}={text!r}: expected {_expected(inner, error)}"
+        raise SettingsError(msg) from None
+
+
+def _expected(shape: shapes.Type, error: Exception) -> str:
+    """Say in words what a value has to be."""
+    match shape:
+        case shapes.IntType(ge=low, le=None):
+            return f"a whole number of at least {low}"
+        case shapes.IntType(ge=low, le=high):
+            return f"a whole number from {low} to {high}"
+        case shapes.LiteralType(values=values):
+            return "one of " + ", ".join(str(value) for value in values)
+        case shapes.DecimalType():
+            return "a decimal number"
+        case _:
+            return str(error).removeprefix("Expected ")
+
+
+def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
+    known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            msg = f"{path}:{number}: expected KEY=value"
+            raise SettingsError(msg)
+        if key.startswith(FOREIGN):
+            continue
+        if key not in known:
+            near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
+            msg = f"{path}:{number}: unknown setting {key}; the nearest is {near[0]}"
+            raise SettingsError(msg)
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        yield key, value[1:-1] if quoted else value.split(" #")[0].strip()

@@ -1,0 +1,91 @@
+"""Real servers for tests: one Valkey and one Postgres a session, clean for each test.
+
+TEST_BACKEND chooses where they come from: `embedded` (the default: the wheels), `docker`
+(testcontainers) or `external` (TEST_REDIS_URL and TEST_DATABASE_URL; the Redis database named
+there is emptied, so never name the engine's).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import redis
+
+from engine import embedded
+
+
+class Servers(NamedTuple):
+    """Where the servers of the session are reached."""
+
+    redis_url: str
+    database_url: str
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Run the servers for the session. Sync: their parent has to be the main thread."""
+    backend = os.environ.get("TEST_BACKEND", "embedded")
+    with contextlib.ExitStack() as stack:
+        match backend:
+            case "embedded":
+                folder = tmp_path_factory.mktemp("servers")
+                own = stack.enter_context(embedded.started(folder, embedded.FAST))
+                yield Servers(own.redis_url, own.database_url)
+            case "docker":
+                yield _containers(stack)
+            case "external":
+                yield Servers(os.environ["TEST_REDIS_URL"], os.environ["TEST_DATABASE_URL"])
+            case other:
+                pytest.exit(f"TEST_BACKEND={other}: expected embedded, docker or external", 2)
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """Return the URL of an empty Redis."""
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushdb()
+    return servers.redis_url
+
+
+@pytest.fixture
+async def database_url(servers: Servers) -> AsyncIterator[str]:
+    """Yield the URL of a new, empty database."""
+    name = f"test_{secrets.token_hex(6)}"
+    server = await asyncpg.connect(servers.database_url)
+    try:
+        await server.execute(f"CREATE DATABASE {name}")
+        yield urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await server.close()
+
+
+@pytest.fixture
+def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of this test with a short path, such as sockets want."""
+    return tmp_path_factory.mktemp("t")
+
+
+def _containers(stack: contextlib.ExitStack) -> Servers:
+    # Importing takes half a second, and constructing a container raises without a daemon, or
+    # hangs with a silent one: so ask the daemon first, briefly.
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.community.valkey import ValkeyContainer
+
+    try:
+        docker.from_env(timeout=2).ping()
+    except Exception as error:  # noqa: BLE001, RUF100 - whatever it is, there is no daemon
+        pytest.exit(f"TEST_BACKEND=docker: no Docker daemon answers ({error})", 2)
+    valkey = stack.enter_context(ValkeyContainer("valkey/valkey:9.1-alpine"))
+    postgres = stack.enter_context(PostgresContainer("postgres:18-alpine", driver=None))
+    host, port = valkey.get_host(), valkey.get_exposed_port()
+    return Servers(f"redis://{host}:{port}/0", postgres.get_connection_url())

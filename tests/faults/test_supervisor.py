@@ -1,0 +1,139 @@
+"""The supervisor, with small scripts in the place of the engine's processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from engine.programs import Program, StartError
+from engine.supervisor import Supervisor
+
+SLEEPER = "import time; time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+# Says in a file when it was asked to stop.
+WITNESS = """
+import signal, sys, time
+def end(*_):
+    open(sys.argv[1], "a").write(sys.argv[2] + "\\n")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+time.sleep(600)
+"""
+
+
+def script(name: str, text: str, *args: str) -> Program:
+    return Program(name=name, argv=[sys.executable, "-I", "-S", "-c", text, *args])
+
+
+async def yes() -> bool:
+    return True
+
+
+@contextlib.asynccontextmanager
+async def supervised(supervisor: Supervisor) -> AsyncIterator[asyncio.Event]:
+    """Run a supervisor until the block ends; yields once it is ready."""
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(supervisor.run(stop, yes, ready.set))
+    try:
+        await asyncio.wait_for(ready.wait(), 10)
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+
+async def until(true: Callable[[], bool], within_s: float = 5) -> None:
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+async def test_what_dies_is_started_again(tmp_path: Path) -> None:
+    supervisor = Supervisor([[script("a", SLEEPER)]], tmp_path)
+    async with supervised(supervisor):
+        (child,) = supervisor.children
+        for _ in range(3):
+            first = child.pid
+            os.kill(first, signal.SIGKILL)
+            await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
+
+
+async def test_stopping_goes_group_by_group(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    groups = [[script(name, WITNESS, str(told), name)] for name in ("gateway", "stage", "backend")]
+    async with supervised(Supervisor(groups, tmp_path)):
+        await asyncio.sleep(0.3)  # they set up their handlers
+    assert told.read_text().split() == ["gateway", "stage", "backend"]
+
+
+async def test_those_that_do_not_obey_are_gone_within_five_seconds(tmp_path: Path) -> None:
+    groups = [[script(f"{n}", STUBBORN)] for n in range(4)]
+    supervisor = Supervisor(groups, tmp_path)
+    async with supervised(supervisor):
+        await asyncio.sleep(0.3)
+        pids = [child.pid for child in supervisor.children]
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert all(is_gone(pid) for pid in pids)
+
+
+async def test_a_program_that_never_starts_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.supervisor.DEATHS_MAX", 2)
+    broken = script("a", "import sys; sys.exit('error: no such thing')")
+    supervisor = Supervisor([[broken]], tmp_path)
+
+    async def never() -> bool:
+        return False
+
+    with pytest.raises(StartError, match="a does not start: error: no such thing"):
+        await supervisor.run(asyncio.Event(), never, lambda: None)
+
+
+async def test_the_log_of_a_child_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.childlog.ROTATE_BYTES", 100_000)
+    chatty = script("a", "for _ in range(50_000): print('x' * 20, flush=True)\n" + SLEEPER)
+    async with supervised(Supervisor([[chatty]], tmp_path)):
+        await until((tmp_path / "a.log.1").exists)
+    assert (tmp_path / "a.log").stat().st_size < 2_000_000
+
+
+def test_nothing_is_left_after_kill_9_of_the_parent(tmp_path: Path) -> None:
+    parent = f"""
+import subprocess, sys, time
+from pathlib import Path
+from engine.programs import Program
+with open({str(tmp_path / "log")!r}, "wb") as log:
+    argv = [sys.executable, "-I", "-S", "-c", {STUBBORN!r}]
+    print(Program(name="a", argv=argv).spawn(log).pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        child = int(process.stdout.readline())
+        time.sleep(0.3)
+        assert not is_gone(child)
+        process.kill()
+    deadline = time.monotonic() + 5
+    while not is_gone(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,184 @@
+"""What each stage decides on what it learned: pure, so a table of cases says it all."""
+
+import pytest
+
+from events import types as t
+from events.chain import GENESIS, say
+from events.order import Order
+from events.types import Quote
+from stages import builder, confirmer, router, submitter
+from stages.retry import RetryPolicy, after_expiry, after_refusal
+from stages.stage import NotYet, Refused
+from stages.venues import Built, Outcome
+from tests.unit.test_order import LIFE
+
+RAYDIUM = Quote("raydium", "r", 1_500_000_000, 224_000_000, 3_750_000, 7)
+METEORA = Quote("meteora", "m", 1_500_000_000, 230_000_000, 3_000_000, 7)
+NO_ROUTE = Quote("raydium", "", 1_500_000_000, 0, 0, 0, "no-route")
+TIMEOUT = Quote("meteora", "", 1_500_000_000, 0, 0, 0, "venue-timeout")
+POLICY = RetryPolicy(attempts_max=3, base_ms=100, max_ms=250)
+
+
+def order_after(*facts: t.Fact, **submitted: object) -> Order:
+    first = t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50, **submitted)  # type: ignore[arg-type]
+    return say(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
+
+
+SENT = order_after(*LIFE[1:5])
+
+
+def test_the_best_net_output_wins_and_fixes_the_minimum() -> None:
+    [routed] = router.decide(order_after(), (RAYDIUM, METEORA))
+    assert isinstance(routed, t.OrderRouted)
+    assert (routed.dex, routed.amount_out, routed.min_amount_out) == (
+        "meteora", 230_000_000, 228_850_000,
+    )  # fmt: skip
+    assert routed.quotes == (RAYDIUM, METEORA)
+    assert routed.price == "153.333333333"
+
+
+def test_of_equal_quotes_the_first_wins() -> None:
+    [routed] = router.decide(order_after(), (RAYDIUM, Quote("meteora", "m", 1, 224_000_000, 0, 7)))
+    assert isinstance(routed, t.OrderRouted)
+    assert routed.dex == "raydium"
+
+
+def test_an_explicit_minimum_is_kept_as_it_is() -> None:
+    [routed] = router.decide(order_after(min_amount_out=229_999_999), (RAYDIUM, METEORA))
+    assert isinstance(routed, t.OrderRouted)
+    assert routed.min_amount_out == 229_999_999
+
+
+def test_a_quote_below_the_minimum_fails_the_order() -> None:
+    with pytest.raises(Refused) as refused:
+        router.decide(order_after(min_amount_out=230_000_001), (RAYDIUM, METEORA))
+    assert (refused.value.code, refused.value.retryable) == ("quote-below-minimum", False)
+
+
+def test_one_venue_that_fails_costs_its_own_quote_only() -> None:
+    [routed] = router.decide(order_after(), (NO_ROUTE, METEORA))
+    assert isinstance(routed, t.OrderRouted)
+    assert (routed.dex, routed.quotes[0].error) == ("meteora", "no-route")
+
+
+@pytest.mark.parametrize(
+    ("quotes", "code", "retryable"),
+    [
+        ((NO_ROUTE, NO_ROUTE), "no-route", False),
+        ((NO_ROUTE, TIMEOUT), "venue-timeout", True),
+        ((), "no-route", False),
+    ],
+)
+def test_no_quote_at_all_is_retried_only_where_that_can_help(
+    quotes: tuple[Quote, ...], code: str, retryable: bool
+) -> None:
+    with pytest.raises(Refused) as refused:
+        router.decide(order_after(), quotes)
+    assert (refused.value.code, refused.value.retryable) == (code, retryable)
+
+
+def test_routing_begins_once() -> None:
+    assert router.begin(order_after()) == t.RoutingStarted()
+    assert router.begin(order_after(t.RoutingStarted())) is None
+
+
+def test_the_builder_records_the_bytes_under_the_next_attempt_number() -> None:
+    order = order_after(*LIFE[1:5], t.TransactionExpired(1, "sig-1", 10, 11))
+    [built] = builder.decide(order, Built("sig-2", b"raw-2", 99))
+    assert built == t.TransactionBuilt(2, "sig-2", 99, b"raw-2")
+
+
+def test_the_submitter_says_the_signature_that_the_builder_recorded() -> None:
+    assert submitter.decide(order_after(*LIFE[1:4]), None) == [t.TransactionSubmitted(1, "sig-1")]
+
+
+def decide(order: Order, outcome: Outcome) -> list[t.Fact] | NotYet:
+    return confirmer.decide(order, outcome, attempts_max=3)
+
+
+def test_a_landed_transaction_confirms_the_order_at_the_executed_price() -> None:
+    assert decide(SENT, Outcome("landed", 225_000_000, 8)) == [
+        t.OrderConfirmed("sig-1", 225_000_000, "150", 6, 8)
+    ]
+
+
+def test_a_transaction_that_failed_on_chain_fails_the_order_for_its_reason() -> None:
+    assert decide(SENT, Outcome("failed", reason="slippage-exceeded")) == [
+        t.OrderFailed("confirmer", "slippage-exceeded", 1)
+    ]
+
+
+@pytest.mark.parametrize("finalized_height", [0, 9, 10])
+def test_absent_is_no_proof_of_death_while_it_may_still_land(finalized_height: int) -> None:
+    outcome = Outcome("absent", finalized_height=finalized_height)
+    assert isinstance(decide(SENT, outcome), NotYet)
+
+
+def test_absent_past_the_last_valid_height_is_proof_of_death() -> None:
+    assert decide(SENT, Outcome("absent", finalized_height=11)) == [
+        t.TransactionExpired(1, "sig-1", 10, 11)
+    ]
+
+
+def test_the_last_transaction_proved_dead_fails_the_order() -> None:
+    order = order_after(*LIFE[1:4], t.AttemptFailed("submitter", 2, "x", "", 0), LIFE[4])
+    assert decide(order, Outcome("absent", finalized_height=11)) == [
+        t.TransactionExpired(1, "sig-1", 10, 11),
+        t.OrderFailed("confirmer", "transaction-expired", 3),
+    ]
+
+
+def test_not_knowing_is_said_once_and_is_never_an_end() -> None:
+    unknown = Outcome("unknown", reason="no-answer", finalized_height=99)
+    assert decide(SENT, unknown) == [t.TransactionInDoubt("sig-1", "no-answer")]
+    in_doubt = order_after(*LIFE[1:5], t.TransactionInDoubt("sig-1", "no-answer"))
+    assert isinstance(decide(in_doubt, unknown), NotYet)
+
+
+def refusal(order: Order, *, retryable: bool, jitter: float = 0.0) -> tuple[t.Fact, int]:
+    error = Refused("venue-timeout", "slow", retryable=retryable)
+    return after_refusal(order, "router", error, POLICY, now_us=1_000_000, jitter=jitter)
+
+
+def test_a_retryable_refusal_is_an_attempt_that_says_when_the_next_is() -> None:
+    assert refusal(order_after(), retryable=True) == (
+        t.AttemptFailed("router", 1, "venue-timeout", "slow", 1_100_000), 100,
+    )  # fmt: skip
+
+
+def test_the_last_attempt_fails_the_order() -> None:
+    order = order_after(t.RoutingStarted(), t.AttemptFailed("router", 2, "x", "", 0))
+    assert refusal(order, retryable=True) == (
+        t.OrderFailed("router", "venue-timeout", 3, "slow"), 0,
+    )  # fmt: skip
+
+
+def test_a_final_refusal_fails_the_order_at_once() -> None:
+    assert refusal(order_after(), retryable=False)[0] == t.OrderFailed(
+        "router", "venue-timeout", 1, "slow"
+    )
+
+
+def test_backoff_doubles_up_to_its_bound_and_jitter_takes_at_most_half() -> None:
+    assert [POLICY.backoff_ms(n, 0.0) for n in (1, 2, 3, 9)] == [100, 200, 250, 250]
+    assert POLICY.backoff_ms(1, 0.999) >= 50
+
+
+def test_after_the_send_no_refusal_and_no_expiry_can_end_an_order() -> None:
+    with pytest.raises(AssertionError):
+        refusal(SENT, retryable=False)
+    with pytest.raises(AssertionError):
+        after_expiry(SENT, "confirmer")
+
+
+def test_an_order_expires_before_the_send_and_fails_once_it_was_submitted() -> None:
+    assert isinstance(after_expiry(order_after(), "router"), t.OrderExpired)
+    dead = order_after(*LIFE[1:5], t.TransactionExpired(1, "sig-1", 10, 11))
+    assert after_expiry(dead, "builder") == t.OrderFailed("builder", "expired", 1)
+
+
+def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroadcast() -> None:
+    stage = confirmer.stage(None, attempts_max=3, rebroadcast_ms=2000)  # type: ignore[arg-type]
+    sent_us = SENT.transaction.submitted_at_us if SENT.transaction else 0
+    waits = [stage.wait_ms(SENT, sent_us + ms * 1000) for ms in (0, 2, 100, 60_000)]
+    assert waits == [1, 1, 50, 2000]

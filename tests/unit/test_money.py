@@ -1,0 +1,63 @@
+"""Money is exact, or an error."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.money import AmountError, min_amount_out, price, to_base_units, to_tokens
+from events.types import U64_MAX
+
+DECIMALS = st.integers(0, 18)
+
+
+@given(st.integers(1, U64_MAX), DECIMALS)
+def test_an_amount_goes_out_and_comes_back_unchanged(units: int, decimals: int) -> None:
+    assert to_base_units(to_tokens(units, decimals), decimals) == units
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("NaN", "amount-malformed"),
+        ("-Infinity", "amount-malformed"),
+        ("one", "amount-malformed"),
+        ("", "amount-malformed"),
+        ("0", "amount-not-positive"),
+        ("0.000", "amount-not-positive"),
+        ("-1", "amount-not-positive"),
+        ("1.0000000001", "too-many-decimals"),
+        ("1e-400", "too-many-decimals"),
+        ("1e400", "amount-too-large"),
+        ("1e999999999", "amount-too-large"),
+        ("18446744073.709551616", "amount-too-large"),
+    ],
+)
+def test_what_cannot_be_taken_has_a_code(text: str, code: str) -> None:
+    with pytest.raises(AmountError) as raised:
+        to_base_units(text, 9)
+    assert raised.value.code == code
+
+
+def test_the_largest_amount_is_all_of_a_u64() -> None:
+    assert to_base_units("18446744073.709551615", 9) == U64_MAX
+
+
+def test_trailing_zeros_are_no_decimals() -> None:
+    assert to_base_units("1.5000000000000", 9) == to_base_units(Decimal("1.5"), 9) == 1_500_000_000
+
+
+@given(st.integers(1, U64_MAX), st.integers(1, U64_MAX), DECIMALS, DECIMALS)
+def test_a_price_is_never_above_the_true_ratio(out: int, in_: int, d_out: int, d_in: int) -> None:
+    shown = Decimal(price(out, d_out, in_, d_in))
+    true_times_in = Decimal(out).scaleb(d_in - d_out)
+    assert shown * in_ <= true_times_in
+    assert shown * in_ > true_times_in * Decimal("0.99999999998")
+
+
+@given(st.integers(1, U64_MAX), st.integers(0, 5000))
+def test_the_minimum_is_at_least_one_and_at_most_the_quote(out: int, bps: int) -> None:
+    least = min_amount_out(out, bps)
+    assert 1 <= least <= out
+    assert least * 10_000 <= max(out * (10_000 - bps), 10_000)

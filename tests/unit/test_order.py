@@ -1,0 +1,127 @@
+"""The fold of an order: transitions by table, whatever is thrown at it."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events import types as t
+from events.chain import GENESIS, link, say
+from events.order import NEXT, STAGES, Order, evolve, fold, may_still_land, owed_by
+from events.types import TERMINAL, Event, Status
+
+LIFE: list[t.Fact] = [
+    t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50),
+    t.RoutingStarted(),
+    t.OrderRouted("raydium", "p", 200, 190, "1", (), 9, 6),
+    t.TransactionBuilt(1, "sig-1", 10, b"raw"),
+    t.TransactionSubmitted(1, "sig-1"),
+    t.OrderConfirmed("sig-1", 199, "1", 6, 9),
+]
+OTHERS: list[t.Fact] = [
+    t.TransactionExpired(1, "sig-1", 10, 11),
+    t.TransactionInDoubt("sig-1", "no-answer"),
+    t.OrderFailed("router", "no-route", 1),
+    t.OrderExpired("router", "expires-at-passed", 0),
+    t.AttemptFailed("router", 1, "venue-timeout", "", 5),
+    t.OrderParked("router", "bug", "engine"),
+    t.OrderReplayed("fixed", "ann"),
+]
+ANY_FACTS = st.lists(st.sampled_from(LIFE + OTHERS), max_size=30)
+
+
+def events_of(facts: Sequence[t.Fact]) -> list[Event]:
+    return say(Order("id-1"), GENESIS, facts, time_us=1, build="b").events
+
+
+def after(*facts: t.Fact) -> Order:
+    order = fold(events_of(facts))
+    assert order is not None
+    return order
+
+
+def test_a_life_goes_through_all_public_statuses_in_order() -> None:
+    assert [event.status for event in events_of(LIFE)] == [
+        "pending", "routing", "building", "building", "submitted", "confirmed",
+    ]  # fmt: skip
+
+
+@given(ANY_FACTS)
+def test_any_sequence_of_events_folds_and_never_leaves_the_table(facts: list[t.Fact]) -> None:
+    order: Order | None = None
+    for event in events_of(facts):
+        before = order.status if order else None
+        order = evolve(order, event)
+        allowed = set(NEXT[before].values()) | {before or Status.PENDING}
+        assert order.status in allowed
+        assert order.status == event.status
+        assert owed_by(order) in (*STAGES, None)
+
+
+@given(ANY_FACTS)
+def test_what_is_terminal_stays_as_it_ended(facts: list[t.Fact]) -> None:
+    statuses = [event.status for event in events_of(facts)]
+    for before, then in zip(statuses, statuses[1:], strict=False):
+        assert before not in TERMINAL or then == before
+
+
+@given(ANY_FACTS)
+def test_the_public_status_never_goes_back(facts: list[t.Fact]) -> None:
+    rank = {status: at for at, status in enumerate(Status)}
+    ranks = [rank[event.status] for event in events_of(facts)]
+    assert ranks == sorted(ranks)
+
+
+@given(ANY_FACTS)
+def test_folding_leaves_the_order_before_untouched(facts: list[t.Fact]) -> None:
+    order = Order("id-1")
+    for event in events_of(facts):
+        copy_before = repr(order)
+        following = evolve(order if order.version else None, event)
+        assert repr(order) == copy_before
+        order = following
+
+
+def test_every_status_and_event_has_a_row_or_is_refused_by_its_absence() -> None:
+    assert set(NEXT) == {None, *Status}
+    assert all(not NEXT[status] for status in TERMINAL)
+    reached = {fact for row in NEXT.values() for fact in row}
+    assert reached == set(t.FACTS.values())
+
+
+def test_who_owes_the_next_event_follows_from_the_fold() -> None:
+    owes = [owed_by(after(*LIFE[:n])) for n in range(1, len(LIFE) + 1)]
+    assert owes == ["router", "router", "builder", "submitter", "confirmer", None]
+
+
+def test_a_dead_transaction_is_replaced_without_leaving_submitted() -> None:
+    dead = after(*LIFE[:5], OTHERS[0])
+    assert (dead.status, owed_by(dead), dead.attempts) == (Status.SUBMITTED, "builder", 1)
+    assert not may_still_land(dead)
+    rebuilt = after(*LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "sig-2", 20, b"raw2"))
+    assert (rebuilt.status, owed_by(rebuilt)) == (Status.SUBMITTED, "submitter")
+    assert not may_still_land(rebuilt)
+    resent = after(
+        *LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "s", 20, b"r"), t.TransactionSubmitted(2, "s")
+    )
+    assert may_still_land(resent)
+
+
+def test_a_parked_order_is_owed_nothing_until_it_is_replayed() -> None:
+    assert owed_by(after(*LIFE[:2], t.OrderParked("router", "bug", "engine"))) is None
+    parked = [*LIFE[:2], t.OrderParked("router", "bug", "engine"), t.OrderReplayed("ok", "ann")]
+    assert owed_by(after(*parked)) == "router"
+
+
+def test_time_never_goes_back_within_an_order() -> None:
+    first = say(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
+    second = say(first.order, first.hash, LIFE[1:2], time_us=50, build="b")
+    assert [e.time_us for e in first.events + second.events] == [100, 100]
+
+
+def test_each_hash_follows_from_the_one_before() -> None:
+    said = say(Order("id-1"), GENESIS, LIFE, time_us=1, build="b")
+    digest = GENESIS
+    for event in said.events:
+        digest = link(digest, t.encode(event))
+    assert digest == said.hash

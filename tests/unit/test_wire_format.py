@@ -1,0 +1,93 @@
+"""History is for ever: the bytes of every event are pinned. A change here is a change of history."""
+
+import msgspec
+import pytest
+
+from events import order as orders
+from events import types as t
+from events.chain import GENESIS, decode_batch, encode_record, link
+
+QUOTE = t.Quote("raydium", "pool-1", 1_500_000_000, 224_000_000, 3_750_000, 77)
+FACTS: dict[str, t.Fact] = {
+    "ae4f726465725375626d6974746564a66d61726b6574a3534f4ca4555344430906ce59682f0032c0c0c0c0": (
+        t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
+    ),
+    "ae526f7574696e6753746172746564": t.RoutingStarted(),
+    "ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0a53134392e339197a7"
+    "7261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce00393870"
+    "4da00906": (
+        t.OrderRouted("raydium", "pool-1", 224_000_000, 222_877_920, "149.3", (QUOTE,), 9, 6)
+    ),
+    "b05472616e73616374696f6e4275696c7401a3736967cd03e8c403010203": (
+        t.TransactionBuilt(1, "sig", 1000, b"\1\2\3")
+    ),
+    "b45472616e73616374696f6e5375626d697474656401a3736967": t.TransactionSubmitted(1, "sig"),
+    "b25472616e73616374696f6e4578706972656401a3736967cd03e8cd03e9": (
+        t.TransactionExpired(1, "sig", 1000, 1001)
+    ),
+    "b25472616e73616374696f6e496e446f756274a3736967a96e6f2d616e73776572": (
+        t.TransactionInDoubt("sig", "no-answer")
+    ),
+    "ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e330609": (
+        t.OrderConfirmed("sig", 224_000_000, "149.3", 6, 9)
+    ),
+    "ab4f726465724661696c6564a6726f75746572a86e6f2d726f75746501a0a0": (
+        t.OrderFailed("router", "no-route", 1)
+    ),
+    "ac4f7264657245787069726564a6726f75746572b1657870697265732d61742d70617373656400": (
+        t.OrderExpired("router", "expires-at-passed", 0)
+    ),
+    "ad417474656d70744661696c6564a6726f7574657201ad76656e75652d74696d656f7574a0ce000f4240": (
+        t.AttemptFailed("router", 1, "venue-timeout", "", 1_000_000)
+    ),
+    "ab4f726465725061726b6564a6726f75746572a3627567a6656e67696e65": (
+        t.OrderParked("router", "bug", "engine")
+    ),
+    "ad4f726465725265706c61796564a566697865 64a3616e6e".replace(" ", ""): (
+        t.OrderReplayed("fixed", "ann")
+    ),
+}
+
+
+def event(fact: t.Fact) -> t.Event:
+    return t.Event("id-1", 1, 5, t.Status.PENDING, "default", "b1", fact)  # type: ignore[arg-type]
+
+
+ENVELOPE = "97a469642d310105a770656e64696e67a764656661756c74a26231"
+
+
+@pytest.mark.parametrize(("pinned", "fact"), FACTS.items(), ids=lambda v: type(v).__name__)
+def test_the_bytes_of_an_event_never_change(pinned: str, fact: t.Fact) -> None:
+    body = t.encode(event(fact))
+    fields = (pinned.count("") and len(fact.__struct_fields__)) + 1
+    assert body.hex() == ENVELOPE + f"{0x90 + fields:02x}" + pinned
+    assert t.decode(body) == event(fact)
+
+
+def test_every_event_is_pinned() -> None:
+    assert {type(fact) for fact in FACTS.values()} == set(t.FACTS.values())
+    assert set(t.AnyFact.__args__) == set(t.FACTS.values())
+
+
+def test_an_older_event_without_the_fields_that_came_later_is_still_read() -> None:
+    body = bytes.fromhex(ENVELOPE) + msgspec.msgpack.encode(["OrderFailed", "router", "x", 1])
+    assert t.decode(body).fact == t.OrderFailed("router", "x", 1)
+
+
+def test_an_unknown_event_is_an_error_and_not_a_guess() -> None:
+    body = bytes.fromhex(ENVELOPE) + msgspec.msgpack.encode(["NeverHeardOf", 1])
+    with pytest.raises(msgspec.DecodeError):
+        t.decode(body)
+
+
+def test_a_record_carries_the_hash_and_the_exact_bytes() -> None:
+    body = t.encode(event(t.RoutingStarted()))
+    digest = link(GENESIS, body)
+    [record] = decode_batch(b"\x91" + encode_record(digest, body))
+    assert (record.hash, bytes(record.body)) == (digest, body)
+    assert digest.hex() == "de3d28753b41cb3ee5bb359b6864ea423aec3d1907962051c9d79df4545700f0"
+
+
+def test_an_order_reads_back_as_it_was_written() -> None:
+    order = orders.Order("id-1", transaction=orders.Transaction(1, "sig", 5, b"raw"))
+    assert orders.decode(orders.encode(order)) == order
