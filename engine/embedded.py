@@ -173,8 +173,17 @@ def _valkey(folder: Folder, server: Path, sockets: Path, other: Mapping[str, str
         argv=[server, *(part for key, value in config.items() for part in (f"--{key}", value))],
         ready=lambda _pid: _answers(address),
         death=signal.SIGTERM,
+        environ={**os.environ, "GLIBC_TUNABLES": GLIBC_TUNABLES},
         keep=(folder.lock,),
     )
+
+
+# The wheel's Valkey allocates with glibc. Keeping freed memory in the thread's own lists made the
+# append function a quarter faster; other C libraries ignore the variable.
+GLIBC_TUNABLES = (
+    "glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=2048:"
+    "glibc.malloc.mmap_threshold=268435456:glibc.malloc.trim_threshold=1073741824"
+)
 
 
 def _answers(address: Path) -> bool:

@@ -18,7 +18,8 @@ import structlog
 
 from engine.build import build_id
 from engine.settings import Settings
-from events.log import INBOX_ORDERS, EventLog, Unanswered, Unavailable
+from events.archive import Archive, ArchiveUnavailable
+from events.log import INBOX_ORDERS, EventLog, Missing, Regressed, Unanswered, Unavailable
 from events.order import STAGES
 
 __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "run_stages"]
@@ -39,17 +40,36 @@ def make_log(settings: Settings) -> EventLog:
     )
 
 
-async def open_log(log: EventLog, stop: asyncio.Event) -> bool:
-    """Open the log, waiting for its server as long as it takes. Returns False when stopped."""
+async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bool:
+    """Open the log, waiting as long as it takes. Returns False when stopped.
+
+    A server without a log is new only if the archive is empty too; else it has lost everything,
+    and to begin anew would be to forget orders that may have been sent.
+    """
     while not stop.is_set():
         try:
-            await log.open()
-        except (Unavailable, Unanswered) as error:
+            try:
+                await log.open(found=False)
+            except Missing:
+                position = await _archived(settings)
+                if position:
+                    msg = f"the log is gone, the archive has {position} events: restore the log"
+                    raise Regressed(msg) from None
+                await log.open(found=True)
+        except (Unavailable, Unanswered, Regressed, ArchiveUnavailable) as error:
             structlog.get_logger().warning("waiting for the log", error=str(error))
             await asyncio.sleep(LOG_RETRY_S)
         else:
             return True
     return False
+
+
+async def _archived(settings: Settings) -> int:
+    archive = await Archive.open(settings.database_url, connections=1)
+    try:
+        return await archive.position()
+    finally:
+        await archive.close()
 
 
 def tune() -> None:
@@ -87,7 +107,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         lease_ms=settings.lease_ms,
     )
     try:
-        if not await open_log(log, stop):
+        if not await open_log(settings, log, stop):
             return
         tune()
         async with asyncio.TaskGroup() as group:
@@ -103,9 +123,52 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
 
 async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Serve HTTP and WebSocket."""
-    raise NotImplementedError
+    from aiohttp import web
+
+    from engine.markets import tokens
+    from gateway.app import make_app, make_runner
+
+    log = make_log(settings)
+    archive = await Archive.open(settings.database_url)
+    app = make_app(
+        log=log,
+        archive=archive,
+        tokens=tokens(settings),
+        account=settings.account,
+        heartbeat_ms=settings.heartbeat_ms,
+    )
+    runner = make_runner(app)
+    opening = asyncio.create_task(open_log(settings, log, stop))
+    try:
+        await runner.setup()
+        # The door opens before the log does: /readyz says what is missing.
+        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        await opening
+        tune()
+        await stop.wait()
+    finally:
+        opening.cancel()
+        await runner.cleanup()
+        await archive.close()
+        await log.close()
 
 
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
     """Migrate Postgres, then fold the log into it."""
-    raise NotImplementedError
+    from projections.migrate import migrated
+    from projections.projector import run_projector as project
+
+    log = make_log(settings)
+    try:
+        # First the tables: a log is founded only beside an archive that says it is empty.
+        await migrated(settings.database_url, stop)
+        if await open_log(settings, log, stop):
+            tune()
+            await project(
+                log,
+                settings.database_url,
+                retain_events=settings.log_retain_events,
+                stop=stop,
+            )
+    finally:
+        await log.close()

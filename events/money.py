@@ -47,6 +47,8 @@ def to_base_units(amount: Decimal | str, decimals: int) -> int:
         raise AmountError("amount-not-positive", "the amount must be greater than zero")
     if value.adjusted() > 20:  # more than any u64; also keeps scaleb from building huge integers
         raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
+    if value.adjusted() < -decimals:  # normalize would make 0 of 1e-2000000
+        raise AmountError("too-many-decimals", f"the token has {decimals} decimals")
     exponent = value.normalize(_EXACT).as_tuple().exponent
     if isinstance(exponent, int) and -exponent > decimals:
         raise AmountError("too-many-decimals", f"the token has {decimals} decimals")

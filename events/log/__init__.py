@@ -34,6 +34,7 @@ from events.log.link import (
     Full,
     Link,
     LogError,
+    Missing,
     Regressed,
     Unanswered,
     Unavailable,
@@ -95,14 +96,15 @@ class EventLog:
 
     # -- life ----------------------------------------------------------------------------------
 
-    async def open(self, *, epoch: int = 1, position: int = 0) -> None:
-        """Checks the server's settings and joins the log, or founds it with `epoch`, `position`.
+    async def open(self, *, found: bool = True) -> None:
+        """Checks the server's settings and joins the log, or founds it where there is none.
 
-        Raises LogError (Unavailable: try again) or RuntimeError for a server set up wrongly.
+        Raises Missing where there is none and it may not be founded, another LogError
+        (Unavailable: try again) or RuntimeError for a server set up wrongly.
         """
         await self._check_server()
         answer = await self._library.call(
-            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, epoch, position
+            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found)
         )
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
@@ -194,6 +196,11 @@ class EventLog:
             return []
         found = await self._link.call("MGET", *(self.keys.order(i) for i in order_ids))
         return [None if data is None else decode_head(data) for data in found]
+
+    async def named(self, keys: Sequence[str]) -> list[bytes | None]:
+        """What stands under idempotency keys, None where nothing does (any more)."""
+        found: list[bytes | None] = await self._link.call("MGET", *keys) if keys else []
+        return found
 
     async def history(self, positions: Sequence[int]) -> list[Stored]:
         """The events at these positions, as far as the log still holds them."""
@@ -293,6 +300,7 @@ __all__ = [
     "Inbox",
     "LogError",
     "LogReader",
+    "Missing",
     "Regressed",
     "Result",
     "Share",

@@ -277,10 +277,11 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position. Creates the log where nothing is.
--- Answers {epoch, layout, position}.
+-- KEYS meta log; ARGV layout epoch position found. Joins the log; creates it where nothing is and
+-- `found` is 1. Answers {epoch, layout, position}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
+    if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
     if redis.call('EXISTS', keys[2]) == 1 then
       return redis.error_reply('REGRESSED the log has entries but no meta')
     end

@@ -48,6 +48,10 @@ class Regressed(LogError):
     """The log is behind, or differs from, what was already read from it."""
 
 
+class Missing(LogError):
+    """There is no log on the server: it is new, or it has lost everything."""
+
+
 def _as_log_error(error: ResponseError) -> Exception:
     text = str(error)
     code = text.partition(" ")[0]
@@ -59,7 +63,15 @@ def _as_log_error(error: ResponseError) -> Exception:
         return Fenced(text)
     if code == "REGRESSED":
         return Regressed(text)
+    if code == "MISSING":
+        return Missing(text)
     return error
+
+
+def _hung_up(connection: Connection) -> bool:
+    """Whether the server closed the connection while it was idle."""
+    reader = connection._reader
+    return reader is not None and (reader.at_eof() or reader.exception() is not None)
 
 
 class Link:
@@ -91,6 +103,9 @@ class Link:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._make()
+        if _hung_up(connection):
+            # Known before anything is sent: so this is Unavailable, not Unanswered.
+            await connection.disconnect(nowait=True)
         if not connection.is_connected:
             try:
                 async with asyncio.timeout(min(CONNECT_TIMEOUT_S, timeout_s)):
