@@ -1,0 +1,116 @@
+"""A client of the gateway, for the commands of a person in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+
+from engine.folder import running
+from engine.settings import Settings
+
+REQUEST_TIMEOUT_S = 10.0
+TRIES = 3
+TERMINAL = ("confirmed", "failed", "expired")
+
+
+class RefusedError(Exception):
+    """The gateway's problem document, as one line."""
+
+
+def gateway_url(settings: Settings) -> str:
+    """Return where the gateway of this DATA_DIR listens, else what HOST and PORT say."""
+    found = running(settings.data_dir)
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared only
+    return (found.gateway_url if found else "") or f"http://{host}:{settings.port}"
+
+
+class Client:
+    """Speaks HTTP and WebSocket to one gateway; use as an async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Client:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        self._session = aiohttp.ClientSession(self._url, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The open session."""
+        assert self._session is not None, "use `async with Client(url)`"
+        return self._session
+
+    async def submit(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Post an order; tries again under the same key where the outcome is unclear.
+
+        Raises RefusedError, or OSError and aiohttp errors when the gateway cannot be reached.
+        """
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        for left in reversed(range(TRIES)):
+            async with self.session.post(
+                "/api/orders/execute", json=order, headers=headers
+            ) as answer:
+                body: dict[str, Any] = await answer.json(content_type=None)
+                if answer.status < 300:
+                    return body
+                if answer.status != 503 or not left:
+                    raise RefusedError(f"{body.get('code')}: {body.get('detail') or body}")
+                await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
+        raise AssertionError("the last try returns or raises")
+
+    async def follow(self, order_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Every event of one order from the first on, until it ended. Reconnects."""
+        seen = 0
+        while True:
+            try:
+                async with self.session.ws_connect(
+                    f"/api/orders/execute?orderId={order_id}"
+                ) as socket:
+                    async for message in socket:
+                        frame = json.loads(message.data)
+                        if frame.get("version", 0) > seen:
+                            seen = frame["version"]
+                            yield frame
+                    if socket.close_code == 1000:
+                        return
+                    if socket.close_code == 4404:
+                        raise RefusedError(f"unknown-order: {order_id}")
+            except aiohttp.WSServerHandshakeError as error:
+                raise RefusedError(f"{error.status}: {error.message}") from error
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.5)
+
+    async def head(self) -> str:
+        """The newest position of the log."""
+        async with self.session.get("/readyz") as answer:
+            ready = await answer.json(content_type=None)
+            return str((ready.get("log") or {}).get("position", 0))
+
+    async def events(self, after: str) -> AsyncIterator[dict[str, Any]]:
+        """Every event of every order after a position or cursor. Reconnects and resumes."""
+        while True:
+            try:
+                async with self.session.ws_connect(
+                    "/api/events", params={"after": after}
+                ) as socket:
+                    async for message in socket:
+                        frame = json.loads(message.data)
+                        after = frame.get("cursor", after)
+                        if "orderId" in frame:
+                            yield frame
+            except aiohttp.WSServerHandshakeError as error:
+                raise RefusedError(f"{error.status}: {error.message}") from error
+            except aiohttp.ClientConnectionError:
+                pass
+            await asyncio.sleep(0.5)

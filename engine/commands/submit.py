@@ -1,0 +1,61 @@
+"""`engine submit SOL USDC 1.5`: an order from the terminal."""
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any
+
+import aiohttp
+
+from engine import shown
+from engine.client import Client, RefusedError, gateway_url
+from engine.settings import Settings
+
+HELP = "submit an order, and with --watch see it through (exit 0 confirmed, 3 not)"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("token_in", metavar="IN", help="token to sell, such as SOL")
+    parser.add_argument("token_out", metavar="OUT", help="token to buy, such as USDC")
+    parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
+    parser.add_argument("--slippage-bps", type=int, help="least output below the quote, 0 to 5000")
+    parser.add_argument("--min-amount-out", help="least output in whole tokens")
+    parser.add_argument("--expires-at", help="ISO time with zone after which not to start")
+    parser.add_argument("--client-order-id", help="your own name for it: the same gives the same")
+    parser.add_argument("--watch", action="store_true", help="follow it until it ended")
+    parser.add_argument("--json", action="store_true", help="print what the gateway says")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Submit it."""
+    order = {
+        "tokenIn": args.token_in,
+        "tokenOut": args.token_out,
+        "amount": args.amount,
+        "slippageBps": args.slippage_bps,
+        "minAmountOut": args.min_amount_out,
+        "expiresAt": args.expires_at,
+        "clientOrderId": args.client_order_id,
+    }
+    wanted = {key: value for key, value in order.items() if value is not None}
+    try:
+        return asyncio.run(_submit(gateway_url(settings), wanted, args))
+    except (RefusedError, aiohttp.ClientError, TimeoutError) as error:
+        print(f"engine: {str(error) or 'no answer'}", file=sys.stderr)
+        return 1
+
+
+async def _submit(url: str, order: dict[str, Any], args: argparse.Namespace) -> int:
+    async with Client(url) as client:
+        answer = await client.submit(order)
+        if args.json or not args.watch:
+            print(json.dumps(answer) if args.json else answer["orderId"], flush=True)
+        if not args.watch:
+            return 0
+        status = ""
+        async for frame in client.follow(answer["orderId"]):
+            status = frame["status"]
+            print(json.dumps(frame) if args.json else shown.line(frame), flush=True)
+        return 0 if status == "confirmed" else 3

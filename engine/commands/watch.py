@@ -1,0 +1,42 @@
+"""`engine watch [ORDER]`: events as they happen."""
+
+import argparse
+import asyncio
+import json
+import sys
+
+import aiohttp
+
+from engine import shown
+from engine.client import Client, RefusedError, gateway_url
+from engine.settings import Settings
+
+HELP = "follow one order to its end, or everything until Ctrl-C"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("order", nargs="?", help="order id; without it, every event of every order")
+    parser.add_argument("--after", default="", help="position or cursor to begin after; 0 is all")
+    parser.add_argument("--json", action="store_true", help="print the frames as they are")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Follow."""
+    try:
+        asyncio.run(_watch(gateway_url(settings), args))
+    except (RefusedError, aiohttp.ClientError, TimeoutError) as error:
+        print(f"engine: {str(error) or 'no answer'}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _watch(url: str, args: argparse.Namespace) -> None:
+    async with Client(url) as client:
+        if args.order:
+            frames = client.follow(args.order)
+        else:
+            frames = client.events(args.after or await client.head())
+        async for frame in frames:
+            text = shown.line(frame, with_order=not args.order)
+            print(json.dumps(frame) if args.json else text, flush=True)
