@@ -96,9 +96,10 @@ local function append(keys, argv)
     local result
     if n == 0 then
       result = 0
-    elseif head and (flags % 2 == CREATE or string.sub(new, 1, PREFIX_LENGTH) == found) then
-      result = 'exists'
-    elseif found ~= old or seen[key] then
+    elseif found ~= old then
+      local ours = head and (flags % 2 == CREATE or string.sub(new, 1, PREFIX_LENGTH) == found)
+      result = ours and 'exists' or 'conflict'
+    elseif seen[key] then
       result = 'conflict'
     elseif not_after_ms > 0 and time_ms > not_after_ms then
       result = 'late'

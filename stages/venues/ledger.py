@@ -16,25 +16,27 @@ STATUSES_PER_QUERY = 256
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS landed (
-    signature  TEXT PRIMARY KEY,
     order_id   TEXT NOT NULL,
+    signature  TEXT NOT NULL,
     attempt    INTEGER NOT NULL,
     slot       INTEGER NOT NULL,
     ok         INTEGER NOT NULL,
     amount_in  TEXT NOT NULL,
     amount_out TEXT NOT NULL,
     reason     TEXT NOT NULL,
-    visible_us INTEGER NOT NULL
+    visible_us INTEGER NOT NULL,
+    -- Order ids are made in order of time: rows are written side by side.
+    PRIMARY KEY (order_id, signature)
 ) WITHOUT ROWID
 """
-_COLUMNS = "signature, order_id, attempt, slot, ok, amount_in, amount_out, reason, visible_us"
+_COLUMNS = "order_id, signature, attempt, slot, ok, amount_in, amount_out, reason, visible_us"
 
 
 class Landed(NamedTuple):
     """A transaction that the simulated chain took. Amounts are base units."""
 
-    signature: str
     order_id: str
+    signature: str
     attempt: int
     slot: int
     ok: bool
@@ -46,9 +48,9 @@ class Landed(NamedTuple):
 
 
 def _landed(row: tuple[str, str, int, int, int, str, str, str, int]) -> Landed:
-    signature, order_id, attempt, slot, ok, amount_in, amount_out, reason, visible_us = row
+    order_id, signature, attempt, slot, ok, amount_in, amount_out, reason, visible_us = row
     return Landed(
-        signature, order_id, attempt, slot, bool(ok), int(amount_in), int(amount_out), reason,
+        order_id, signature, attempt, slot, bool(ok), int(amount_in), int(amount_out), reason,
         visible_us,
     )  # fmt: skip
 
@@ -87,7 +89,7 @@ class Ledger:
         Inside `writing` only.
         """
         rows = [
-            (t.signature, t.order_id, t.attempt, t.slot, int(t.ok), str(t.amount_in),
+            (t.order_id, t.signature, t.attempt, t.slot, int(t.ok), str(t.amount_in),
              str(t.amount_out), t.reason, t.visible_us)
             for t in transactions
         ]  # fmt: skip
@@ -95,18 +97,18 @@ class Ledger:
             "INSERT OR IGNORE INTO landed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
 
-    def find(self, signatures: Sequence[str]) -> dict[str, Landed]:
-        """What landed of these signatures."""
+    def find(self, order_ids: Sequence[str]) -> dict[str, Landed]:
+        """What landed of these orders, by signature."""
         found: dict[str, Landed] = {}
         try:
-            for at in range(0, len(signatures), STATUSES_PER_QUERY):
-                some = signatures[at : at + STATUSES_PER_QUERY]
+            for at in range(0, len(order_ids), STATUSES_PER_QUERY):
+                some = order_ids[at : at + STATUSES_PER_QUERY]
                 marks = ",".join("?" * len(some))
                 rows = self._db.execute(
-                    f"SELECT {_COLUMNS} FROM landed WHERE signature IN ({marks})",  # noqa: S608  # constants only
+                    f"SELECT {_COLUMNS} FROM landed WHERE order_id IN ({marks})",  # noqa: S608  # constants only
                     some,
                 )
-                found.update((row[0], _landed(row)) for row in rows)
+                found.update((row[1], _landed(row)) for row in rows)
         except sqlite3.Error as error:
             raise OSError(f"venue ledger: {error}") from error
         return found

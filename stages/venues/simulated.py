@@ -84,7 +84,7 @@ class Simulation(msgspec.Struct, frozen=True):
 
     def draw(self, *what: object) -> int:
         """A number in 0..2^64-1 that depends on the seed and `what` alone."""
-        text = ":".join(map(str, (self.seed, *what)))
+        text = f"{self.seed}:{what}"
         return int.from_bytes(sha256(text.encode()).digest()[:8])
 
     def fails(self, *what: object) -> bool:
@@ -135,10 +135,9 @@ class SimulatedVenue:
 
     def _discount_bps(self, order: Order) -> int:
         """The venue that draws the worse price for an order is 2 to 5 % below the other."""
-        worse = ("raydium", "meteora")[self._simulation.draw(order.id, "worse") % 2]
+        spread, worse = divmod(self._simulation.draw(order.id, "spread"), len(DEXES))
         low, high = SPREAD_BPS
-        spread = low + self._simulation.draw(order.id, "spread") % (high - low + 1)
-        return spread if worse == self.name else 0
+        return low + spread % (high - low + 1) if DEXES[worse][0] == self.name else 0
 
 
 class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
@@ -237,8 +236,8 @@ class SimulatedChain:
         ok = amount_out >= transaction.min_amount_out
         doubt_ms = DOUBT_SLOTS * self._simulation.slot_ms if "DOUBT" in tokens else 0
         return Landed(
-            signature=signature,
             order_id=transaction.order_id,
+            signature=signature,
             attempt=transaction.attempt,
             slot=slot,
             ok=ok,
@@ -253,11 +252,11 @@ class SimulatedChain:
         finalized = self._simulation.height() - FINALITY_SLOTS
         now_us = time.time_ns() // 1000
         try:
-            found = self._ledger.find([transaction.signature for transaction in sent])
-            over = [t.signature for t in sent if t.last_valid_height < finalized]
-            if any(signature not in found for signature in over):
+            orders = [_decoder.decode(transaction.raw).order_id for transaction in sent]
+            found = self._ledger.find(orders)
+            if any(t.last_valid_height < finalized and t.signature not in found for t in sent):
                 with self._ledger.writing():  # nobody is in the middle of landing one of them
-                    found |= self._ledger.find(over)
+                    found = self._ledger.find(orders)
         except OSError:
             return [Outcome("unknown", reason="ledger-unavailable")] * len(sent)
         return [_outcome(found.get(t.signature), finalized, now_us) for t in sent]
