@@ -44,7 +44,11 @@ SHORT_WAIT_MS = 50
 """Waits up to this long stay in memory, under the lease; longer ones go to the due-set."""
 DELIVERIES_MAX = 5
 """So often an entry may be delivered without being settled, then it is taken for a killer."""
-IN_HAND_MAX = 1000
+IN_HAND_MAX = 2000
+ENTRIES_MAX = 16
+"""Inbox entries a read takes at most: under load they are full, else they are few."""
+GROUP_MAX = 256
+"""Orders that are loaded, asked about and appended together."""
 BLOCK_MS = 1000
 DUE_POLL_S = 0.5
 FAULT_WAIT_S = 0.2
@@ -68,6 +72,19 @@ class Answered(NamedTuple):
 
     work: Work
     answer: Answer
+
+
+def bites(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Entries put together to groups of about GROUP_MAX orders: small ones share a round trip."""
+    groups: list[list[Entry]] = []
+    size = GROUP_MAX
+    for entry in entries:
+        if size + len(entry.order_ids) > GROUP_MAX:
+            groups.append([])
+            size = 0
+        groups[-1].append(entry)
+        size += len(entry.order_ids)
+    return groups
 
 
 @dataclass
@@ -156,8 +173,10 @@ class Runner:
                 while self._inbox.held_orders >= self._in_hand_max:
                     self._room.clear()
                     await self._room.wait()
-                for entry in await self._inbox.take(4, block_ms=BLOCK_MS):
-                    self._spawn(self._take(entry))
+                # One group after the other: what arrives meanwhile is read in one bite. Whatever
+                # takes its time (venues, permits, waits) goes on in tasks of its own.
+                for group in bites(await self._inbox.take(ENTRIES_MAX, block_ms=BLOCK_MS)):
+                    await self._guarded(self._take(group))
             except (Fenced, Regressed):
                 raise
             except LogError as error:
@@ -194,14 +213,21 @@ class Runner:
 
     # -- one group -----------------------------------------------------------------------------
 
-    async def _take(self, entry: Entry) -> None:
-        if entry.deliveries >= DELIVERIES_MAX and len(entry.order_ids) > 1:
-            _log.warning("entry keeps losing its worker", orders=len(entry.order_ids))
-            await self._persist(lambda: self._inbox.split(entry))
-            return
-        shares = [entry.share(index) for index in range(len(entry.order_ids))]
-        killer = entry.deliveries >= DELIVERIES_MAX
-        await self._look(list(zip(entry.order_ids, shares, strict=True)), killer=killer)
+    async def _take(self, entries: Sequence[Entry]) -> None:
+        named: list[tuple[str, Share]] = []
+        for entry in entries:
+            shares = [
+                (order_id, entry.share(place)) for place, order_id in enumerate(entry.order_ids)
+            ]
+            if entry.deliveries < DELIVERIES_MAX:
+                named += shares
+            elif len(shares) == 1:
+                await self._look(shares, killer=True)
+            else:
+                _log.warning("entry keeps losing its worker", orders=len(shares))
+                await self._persist(lambda entry=entry: self._inbox.split(entry))  # type: ignore[misc]  # mypy cannot type a bound loop variable
+        if named:
+            await self._look(named)
 
     async def _look(self, named: Sequence[tuple[str, Share]], *, killer: bool = False) -> None:
         """Loads heads, settles what is not owed, works on the rest."""
@@ -436,13 +462,20 @@ class Runner:
                 _log.info("fenced", stage=self.stage.name, order_id=work.order_id)
                 again.append((work.order_id, work.share))
         await self._started(started)
-        if self.stage.after is not None and done:
-            crossed = [order for order in done if may_still_land(order)]
-            if crossed:
-                await self.stage.after(crossed)
+        await self._after(done)
         self._settled(work.share for work in written)
         if again:
             await self._look(again)
+
+    async def _after(self, orders: Sequence[Order]) -> None:
+        """The effect that follows the append, under the permit where there is one."""
+        if self.stage.after is None:
+            return
+        crossed = [order for order in orders if may_still_land(order)]
+        if crossed and self._single:
+            await self.stage.after(crossed)
+        elif crossed:
+            self._spawn(self.stage.after(crossed))
 
     async def _append_late(self, work: Work, expiry: Fact) -> None:
         """The append that crosses money was refused: its time was over on the server's clock."""

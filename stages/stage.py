@@ -6,7 +6,7 @@ the stage after it. `ask` is its one effect before the append, `after` its one e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ class Stage:
     """One answer an order: at once, or later as an awaitable of its own. May raise Refused."""
     begin: Callable[[Order], Fact | None] = _nothing_to_begin
     """Said as soon as work on the order starts, once."""
-    after: Callable[[Sequence[Order]], Awaitable[None]] | None = None
+    after: Callable[[Sequence[Order]], Coroutine[Any, Any, None]] | None = None
     """Done once the facts of these orders are durable."""
     wait_ms: Callable[[Order, int], int] = _at_once
     """After NOT_YET: how long to wait, given the order and the time (µs)."""
