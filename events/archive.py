@@ -17,7 +17,7 @@ import msgspec
 
 from events import listing
 from events import order as orders
-from events.chain import Record
+from events.chain import Record, decode_batch, encode_record
 from events.listing import BadCursor, Filters
 from events.log.reading import Stored
 from events.order import Order
@@ -100,7 +100,30 @@ class Page(NamedTuple):
         """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
         return _said.decode(self.data)
 
+    def stored(self) -> list[Stored]:
+        """The events with their exact bytes."""
+        records = decode_batch(self.data)
+        return [Stored(*row) for row in zip(self.positions, self.times, records, strict=True)]
 
+    def until_time(self, time_us: int) -> Page:
+        """Itself, where nothing is later than that, else what comes before the first later one."""
+        for number, written_us in enumerate(self.times):
+            if written_us > time_us:
+                return Page.of(self.stored()[:number])
+        return self
+
+    @staticmethod
+    def of(events: Sequence[Stored]) -> Page:
+        """A page of these events."""
+        records = [encode_record(e.record.hash, bytes(e.record.body)) for e in events]
+        return Page(
+            tuple(e.position for e in events),
+            tuple(e.time_us for e in events),
+            _ARRAY.pack(0xDD, len(records)) + b"".join(records),
+        )
+
+
+_ARRAY = struct.Struct(">BI")
 _said = msgspec.msgpack.Decoder(list[Said])
 
 _DOWN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
@@ -110,6 +133,36 @@ _NOT_NOW = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.UndefinedTableError,  # the projector has not migrated yet
 )
+
+
+class Snapshot:
+    """Postgres at one moment, whatever is written meanwhile: for proofs."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """The projector's checkpoint."""
+        return await load_checkpoint(self._connection)
+
+    async def events(self, after: int, until: int = 2**63 - 1) -> AsyncIterator[list[Stored]]:
+        """All events after a position, with the exact bytes of each, whatever they are."""
+        query = _EVENTS + "WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+        while rows := await self._fetch(query, after, until, PAGE_EVENTS):
+            yield [_stored(row) for row in rows]
+            after = rows[-1]["position"]
+
+    async def orders(self) -> AsyncIterator[list[OrderRow]]:
+        """All projected orders, by id."""
+        after = NO_ORDER
+        query = "SELECT * FROM orders WHERE id > $1 ORDER BY id LIMIT $2"
+        while rows := await self._fetch(query, after, PAGE_EVENTS):
+            yield [_order_row(row) for row in rows]
+            after = str(rows[-1]["id"])
+
+    async def _fetch(self, query: str, *values: Any) -> list[Any]:
+        found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
+        return found
 
 
 class Archive:
@@ -172,6 +225,15 @@ class Archive:
             async for page in read_pages(connection, after, until, events=events):
                 yield page
 
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """One moment of Postgres, for as long as the block takes."""
+        async with (
+            self.connection(None) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Snapshot(connection)
+
     # -- orders --------------------------------------------------------------------------------
 
     async def order(self, order_id: str) -> Order | None:
@@ -195,7 +257,7 @@ class Archive:
         """
         before = listing.decode_cursor(cursor) if cursor else None
         async with self.connection() as connection:
-            found, following = await listing.find(connection, filters, limit, before)
+            found, following = await listing.find(connection.fetch, filters, limit, before)
         return [orders.decode(state) for state in found], following
 
     # -- how far -------------------------------------------------------------------------------
@@ -238,8 +300,8 @@ async def read_pages(
             positions = struct.unpack(f">{len(row[0]) // 8}q", row[0])
             following = _fetch(connection, positions[-1], until, events)
             await asyncio.sleep(0)  # sends the query: Postgres works while the caller folds
-            header = b"\xdd" + len(positions).to_bytes(4)
-            yield Page(positions, struct.unpack(f">{len(positions)}q", row[1]), header + row[2])
+            times = struct.unpack(f">{len(positions)}q", row[1])
+            yield Page(positions, times, _ARRAY.pack(0xDD, len(positions)) + row[2])
     finally:
         following.cancel()
         await asyncio.wait([following])
@@ -250,27 +312,6 @@ def _fetch(
 ) -> asyncio.Task[list[Any]]:
     query = connection.fetch(_PAGE, after, until, events, timeout=PAGE_S)
     return asyncio.get_running_loop().create_task(query)
-
-
-async def stored_rows(
-    connection: asyncpg.Connection, after: int, until: int, *, events: int = PAGE_EVENTS
-) -> AsyncIterator[list[Stored]]:
-    """Like `read_pages`, with the exact bytes of each event, whatever they are: for proofs."""
-    query = _EVENTS + "WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
-    while rows := await connection.fetch(query, after, until, events, timeout=PAGE_S):
-        yield [_stored(row) for row in rows]
-        after = rows[-1]["position"]
-
-
-async def order_rows(
-    connection: asyncpg.Connection, *, rows: int = 1000
-) -> AsyncIterator[list[OrderRow]]:
-    """All projected orders by id, as this connection sees them."""
-    after = NO_ORDER
-    query = "SELECT * FROM orders WHERE id > $1 ORDER BY id LIMIT $2"
-    while found := await connection.fetch(query, after, rows, timeout=PAGE_S):
-        yield [_order_row(row) for row in found]
-        after = str(found[-1]["id"])
 
 
 def _stored(row: Any) -> Stored:
@@ -297,8 +338,7 @@ __all__ = [
     "Filters",
     "OrderRow",
     "Page",
+    "Snapshot",
     "load_checkpoint",
-    "order_rows",
     "read_pages",
-    "stored_rows",
 ]

@@ -11,12 +11,29 @@ from uuid import UUID
 
 PARTITION_MAX = 0xFFF
 
+_RANDOM_BYTES = 8
+_POOL_BYTES = 512 * _RANDOM_BYTES
+_pool = bytearray()
+
+
+def _random() -> int:
+    """62 random bits. The kernel is asked for many at once: a call costs more than the rest."""
+    if not _pool:
+        _pool.extend(os.urandom(_POOL_BYTES))
+    taken = int.from_bytes(_pool[-_RANDOM_BYTES:])
+    del _pool[-_RANDOM_BYTES:]
+    return taken & ((1 << 62) - 1)
+
+
+# A forked child must not draw what its parent draws.
+os.register_at_fork(after_in_child=_pool.clear)
+
 
 def new_order_id(partition: int = 0, *, now_ms: int | None = None) -> str:
     """A fresh id in canonical form."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-    value = (ms << 80) | (0x7 << 76) | ((partition & PARTITION_MAX) << 64) | (0b10 << 62) | random
+    variant = 0b10 << 62
+    value = ms << 80 | 0x7 << 76 | (partition & PARTITION_MAX) << 64 | variant | _random()
     digits = f"{value:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
-
-import asyncpg
 
 from events.ids import first_id_at
 from events.types import Status
@@ -53,7 +52,7 @@ def decode_cursor(cursor: str) -> str:
 
 
 async def find(
-    connection: asyncpg.Connection, filters: Filters, limit: int, before: str | None
+    fetch: Callable[..., Awaitable[list[Any]]], filters: Filters, limit: int, before: str | None
 ) -> tuple[list[bytes], str | None]:
     """The encoded orders of a page, and the cursor of the next one."""
     deadline = time.monotonic() + SEARCH_S
@@ -64,7 +63,7 @@ async def find(
             limit + 1 - len(found)
         )  # one more than asked for tells whether there is a next page
         rows_scanned = _WINDOW_ROWS if filters.token or filters.account else wanted
-        rows = await connection.fetch(query, before or _LAST_ID, rows_scanned, wanted, *values)
+        rows = await fetch(query, before or _LAST_ID, rows_scanned, wanted, *values)
         found += [row for row in rows if row["id"] is not None]
         if len(found) > limit:
             return [row["state"] for row in found[:limit]], encode_cursor(

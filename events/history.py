@@ -1,0 +1,88 @@
+"""The whole history: every event from the first, from the archive, then from the log.
+
+The archive lags the log, and the log is trimmed behind the archive: together they have everything,
+and whoever reads long enough to be overtaken by the trimming goes back to the archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from events.archive import Archive, Page
+from events.log import Batch, EventLog, LogReader, Regressed, Stored
+
+LOG_BATCHES = 50
+
+
+class Gap(Exception):
+    """Neither the archive nor the log holds an event."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"nothing holds the event at position {position}")
+        self.position = position
+
+
+async def order_history(archive: Archive, log: EventLog, order_id: str) -> list[Stored]:
+    """All events of an order, in order; empty for an unknown one.
+
+    Raises Gap, LogError or ArchiveUnavailable.
+    """
+    head = (await log.load([order_id]))[0]
+    if head is None:
+        return await archive.history(order_id)
+    found = {stored.position: stored for stored in await log.history(head.positions)}
+    if len(found) < len(head.positions):
+        found.update((stored.position, stored) for stored in await archive.history(order_id))
+    for position in head.positions:
+        if position not in found:
+            raise Gap(position)
+    return [found[position] for position in head.positions]
+
+
+async def everything(
+    archive: Archive, log: EventLog, after: int = 0, until: int | None = None
+) -> AsyncIterator[Page]:
+    """All events after a position, up to another or to the newest one now, in pages.
+
+    Raises Gap, LogError or ArchiveUnavailable.
+    """
+    end = await log.position()
+    end = end if until is None else min(until, end)
+    async for page in archive.pages(after, min(end, await archive.position())):
+        yield page
+        after = page.positions[-1]
+    reader = log.reader("history")
+    try:
+        while after < end:
+            async for page in _logged(archive, reader, after):
+                yield page
+                after = page.positions[-1]
+                if after >= end:
+                    break
+    finally:
+        await reader.close()
+
+
+async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncIterator[Page]:
+    """The next pages of the log, or of the archive where the log was trimmed meanwhile."""
+    try:
+        batches = await reader.read(after, batches=LOG_BATCHES)
+    except Regressed:
+        batches = []
+    for batch in batches:
+        yield page_of(batch, after)
+    if batches:
+        return
+    found = await archive.read(after, 1000)
+    if not found or found[0].position != after + 1:
+        raise Gap(after + 1)
+    yield Page.of(found)
+
+
+def page_of(batch: Batch, after: int) -> Page:
+    """A log entry as a page, without what stands at or before a position."""
+    if batch.first > after:
+        positions = tuple(range(batch.first, batch.last + 1))
+        return Page(positions, (batch.time_us,) * len(positions), batch.data)
+    left = batch.records[after + 1 - batch.first :]
+    return Page.of([Stored(after + 1 + i, batch.time_us, record) for i, record in enumerate(left)])

@@ -1,0 +1,103 @@
+"""Parked orders: what an operator may do about them. Each act is an event with an actor."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from events.log import PARKED, EventLog, Head, Result, Stored
+from events.order import Order, fold, may_still_land
+from events.types import Fact, OrderFailed, OrderReplayed
+
+TRIES = 5
+
+History = Callable[[str], Awaitable[Sequence[Stored]]]
+"""Reads all events of an order, from the log and the archive."""
+
+
+class NotAllowed(Exception):
+    """The order is not parked, or the act could contradict the chain."""
+
+
+class ParkedOrder(NamedTuple):
+    """A parked order."""
+
+    order_id: str
+    parked_ms: int
+    order: Order | None
+    """None where neither its head nor its events can be read by this build."""
+
+
+async def parked(log: EventLog, history: History, *, limit: int = 1000) -> list[ParkedOrder]:
+    """All parked orders, oldest first. Raises LogError."""
+    since = await log.parked(limit)
+    heads = await log.load([order_id for order_id, _ in since])
+    found = []
+    for (order_id, ms), head in zip(since, heads, strict=True):
+        if head is not None and head.owes == PARKED:
+            found.append(ParkedOrder(order_id, ms, await _readable(history, order_id, head)))
+    return found
+
+
+async def replay(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:
+    """Puts a parked order back to work; the order after it.
+
+    Raises NotAllowed, LogError, or `msgspec.DecodeError` where its events cannot be read.
+    """
+    return await _say(log, history, order_id, lambda _: OrderReplayed(reason, actor))
+
+
+async def discard(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:
+    """Fails a parked order of which no transaction can land; the order after it.
+
+    Raises as `replay` does.
+    """
+
+    def end(order: Order) -> Fact:
+        if may_still_land(order):
+            raise NotAllowed(
+                "its transaction is sent and may still land: only the chain can end it; replay it"
+            )
+        return OrderFailed("operator", reason, order.attempts, actor=actor)
+
+    return await _say(log, history, order_id, end)
+
+
+async def _say(
+    log: EventLog, history: History, order_id: str, fact: Callable[[Order], Fact]
+) -> Order:
+    for _ in range(TRIES):
+        head = (await log.load([order_id]))[0]
+        if head is None or head.owes != PARKED:
+            raise NotAllowed("the order is not parked")
+        order = await _order(history, order_id, head)
+        unit, after = log.unit(head, order, [fact(order)])
+        answer = (await log.append([unit], timeout_s=5.0))[0]
+        if answer.result in (Result.CREATED, Result.EXISTS):
+            return after
+    raise NotAllowed("the order keeps changing; try again")
+
+
+async def _order(history: History, order_id: str, head: Head) -> Order:
+    """The order of a head; from its events, where its body cannot be read or is behind them.
+
+    Whoever parks an order that cannot be read leaves the body as it is.
+    """
+    try:
+        if head.order.version == head.version:
+            return head.order
+    except msgspec.DecodeError:
+        pass
+    order = fold(stored.record.event() for stored in await history(order_id))
+    if order is None or order.version != head.version:
+        raise NotAllowed("its events are not all there")
+    return order
+
+
+async def _readable(history: History, order_id: str, head: Head) -> Order | None:
+    try:
+        return await _order(history, order_id, head)
+    except (msgspec.DecodeError, NotAllowed):
+        return None

@@ -1,0 +1,136 @@
+"""Replay: every order folded again from the events alone, and each decision made again.
+
+Rule of this file: pure. The same events give the same state hash on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from events import order as orders
+from events import types
+from events.archive import Page
+from events.chain import decode_batch
+from events.order import Order, evolve
+from events.types import Event, Fact, OrderConfirmed, OrderExpired, OrderFailed
+
+Check = Callable[[Order, Any], Sequence[Fact] | None]
+"""What a stage decides, given the order before the fact and what the fact recorded of its inputs;
+None where that cannot be told from the fact. May raise: a refusal is a decision too."""
+
+Checks = Mapping[type[Fact], Check]
+
+_ENDS = frozenset({OrderConfirmed, OrderFailed, OrderExpired})
+_nobody = Order("")
+
+
+class Unreadable(Exception):
+    """An event that this build cannot read."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"the event at position {position} cannot be read: {reason}")
+        self.position = position
+
+
+class Mismatch(NamedTuple):
+    """A decision that comes out differently now."""
+
+    position: int
+    order_id: str
+    recorded: str
+    decided: str
+
+
+class Replay:
+    """Folds pages. With `checks`, makes the decisions again as well."""
+
+    def __init__(self, checks: Checks | None = None) -> None:
+        self.events = 0
+        self.first = 0
+        self.last = 0
+        self.checked = 0
+        self.mismatches: list[Mismatch] = []
+        self._checks = checks
+        # Orders that ended are kept encoded, in a third of the memory.
+        self._orders: dict[str, Order | bytes] = {}
+
+    @property
+    def orders(self) -> int:
+        """How many orders there are."""
+        return len(self._orders)
+
+    def page(self, page: Page) -> None:
+        """Folds the events of a page. Raises Unreadable."""
+        try:
+            said = page.said()
+        except msgspec.DecodeError:
+            raise _unreadable(page) from None
+        if self._checks is None:
+            held, ends, encode = self._orders, _ENDS, orders.encode
+            for one in said:
+                event = one.event
+                order_id = event.order_id
+                before = held.get(order_id)
+                if type(before) is bytes:
+                    before = orders.decode(before)
+                after = evolve(before, event)  # type: ignore[arg-type]  # no bytes are left
+                held[order_id] = encode(after) if type(event.fact) in ends else after
+        else:
+            for position, one in zip(page.positions, said, strict=True):
+                self._checked(position, one.event)
+        self.events += len(said)
+        self.first = self.first or page.positions[0]
+        self.last = page.positions[-1]
+
+    def _checked(self, position: int, event: Event) -> None:
+        before = self._orders.get(event.order_id)
+        if isinstance(before, bytes):
+            before = orders.decode(before)
+        check = (self._checks or {}).get(type(event.fact))
+        if check is not None:
+            self._compare(position, event, check, before or _nobody)
+        after = evolve(before, event)
+        self._orders[event.order_id] = orders.encode(after) if type(event.fact) in _ENDS else after
+
+    def _compare(self, position: int, event: Event, check: Check, before: Order) -> None:
+        try:
+            decided: object = check(before, event.fact)
+        except Exception as error:  # a refusal, or a fault: either is not what was recorded
+            decided = error
+        if decided is None:
+            return
+        self.checked += 1
+        if not isinstance(decided, Sequence) or event.fact not in decided:
+            self.mismatches.append(
+                Mismatch(position, event.order_id, repr(event.fact), repr(decided))
+            )
+
+    def state_hash(self) -> str:
+        """SHA-256 over all encoded orders, in the order of their ids."""
+        total = sha256()
+        for order_id in sorted(self._orders):
+            order = self._orders[order_id]
+            total.update(order if isinstance(order, bytes) else orders.encode(order))
+        return total.hexdigest()
+
+    def order(self, order_id: str) -> Order | None:
+        """One of the orders as it is after the last page."""
+        order = self._orders.get(order_id)
+        return orders.decode(order) if isinstance(order, bytes) else order
+
+
+def _unreadable(page: Page) -> Unreadable:
+    """Finds the event at which reading stopped."""
+    try:
+        for position, record in zip(page.positions, decode_batch(page.data), strict=True):
+            try:
+                types.decode(record.body)
+            except msgspec.DecodeError as error:
+                return Unreadable(position, str(error))
+    except (msgspec.DecodeError, ValueError) as error:
+        return Unreadable(page.positions[0], f"at or after it: {error}")
+    return Unreadable(page.positions[0], "at or after it")
