@@ -229,13 +229,11 @@ local function reclaim(keys, argv)
   local stale = redis.call('XPENDING', keys[1], GROUP, 'IDLE', argv[2], '-', '+', argv[3])
   local taken = {}
   for _, pending in ipairs(stale) do
-    if pending[2] ~= argv[1] then -- own live work is renewed, never reclaimed
-      local entry = redis.call('XCLAIM', keys[1], GROUP, argv[1], argv[2], pending[1])[1]
-      if entry then
-        taken[#taken + 1] = {pending[1], pending[4], entry[2][2]}
-      else
-        redis.call('XACK', keys[1], GROUP, pending[1])
-      end
+    local entry = redis.call('XCLAIM', keys[1], GROUP, argv[1], argv[2], pending[1])[1]
+    if entry then
+      taken[#taken + 1] = {pending[1], pending[4], entry[2][2]}
+    else
+      redis.call('XACK', keys[1], GROUP, pending[1])
     end
   end
   return taken

@@ -133,7 +133,12 @@ class Inbox:
         taken = await self._library.call(
             self._caller, "reclaim", [self._key], self._consumer, self._lease_ms, RECLAIM_LIMIT
         )
-        return [self._hold(entry_id, joined, times) for entry_id, times, joined in taken]
+        # What is in hand here was only renewed too late, as after a stop of the whole process.
+        return [
+            self._hold(entry_id, joined, times)
+            for entry_id, times, joined in taken
+            if entry_id not in self._held
+        ]
 
     def _hold(self, entry_id: bytes, joined: bytes, deliveries: int) -> Entry:
         text = joined.decode()
@@ -148,6 +153,11 @@ class Inbox:
                 indexes.discard(share.place)
                 if not indexes:
                     del self._held[share.entry]
+
+    def abandon(self, shares: Iterable[Share]) -> None:
+        """Gives up the leases of these, without a word to the server: they run out."""
+        for share in shares:
+            self._held.pop(share.entry, None)
 
     async def renew(self) -> list[bytes]:
         """Keeps the leases of what is in hand; returns the entries that are no longer ours."""
