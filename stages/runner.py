@@ -108,7 +108,7 @@ class Runner:
     def spawn(
         self, work: Coroutine[Any, Any, None], shares: Sequence[Share] = ()
     ) -> asyncio.Task[None]:
-        """Runs work in a task of its own, which we own; `shares` are in its hands."""
+        """Runs work in a task of its own; the entries of `shares` are in its hands."""
         task = asyncio.create_task(self._guarded(work, shares))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -155,9 +155,7 @@ class Runner:
                 # One group after the other: what arrives meanwhile is read in one bite. Whatever
                 # takes its time (venues, permits, waits) goes on in tasks of its own.
                 for group in bites(await self._inbox.take(ENTRIES_MAX, block_ms=BLOCK_MS)):
-                    shares = [
-                        entry.share(n) for entry in group for n in range(len(entry.order_ids))
-                    ]
+                    shares = [entry.share(0) for entry in group]
                     await asyncio.shield(self.spawn(self._worker.take(group), shares))
             except (Fenced, Regressed):
                 raise

@@ -104,6 +104,7 @@ class Worker:
         self.one_by_one = self.stage.needs_permit and self.limits.concurrency > 0
 
     async def take(self, entries: Sequence[Entry]) -> None:
+        """Works on what was delivered, until it is appended or goes on by itself."""
         named: list[tuple[str, Share]] = []
         for entry in entries:
             shares = [
