@@ -1,0 +1,51 @@
+"""Decisions that an audit makes again: fact -> what its stage decides on the inputs it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from events.order import Order
+from events.replay import Checks
+from events.types import (
+    Fact,
+    OrderConfirmed,
+    OrderRouted,
+    RoutingStarted,
+    TransactionExpired,
+)
+from stages import confirmer, router
+from stages.stage import NotYet
+from stages.venues import Outcome
+
+_NO_LIMIT = 2**31
+
+
+def _begun(order: Order, _: RoutingStarted) -> Sequence[Fact]:
+    fact = router.begin(order)
+    return [fact] if fact is not None else []
+
+
+def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
+    return router.decide(order, fact.quotes)
+
+
+def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
+    return _facts(order, Outcome("landed", amount_out=fact.amount_out, slot=fact.slot))
+
+
+def _died(order: Order, fact: TransactionExpired) -> Sequence[Fact]:
+    return _facts(order, Outcome("absent", finalized_height=fact.finalized_height))
+
+
+def _facts(order: Order, outcome: Outcome) -> Sequence[Fact]:
+    decided: Any = confirmer.decide(order, outcome, attempts_max=_NO_LIMIT)
+    return [] if isinstance(decided, NotYet) else decided
+
+
+CHECKS: Checks = {
+    RoutingStarted: _begun,
+    OrderRouted: _routed,
+    OrderConfirmed: _confirmed,
+    TransactionExpired: _died,
+}

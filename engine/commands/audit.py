@@ -1,0 +1,232 @@
+"""`engine audit`: what happened and why, whether the records are sound, and replays of them."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from engine import timeline
+from engine.progress import Progress
+from engine.records import UNREADABLE, reading, records, uncollected
+from engine.settings import Settings
+from events.archive import Archive, Page
+from events.history import everything, order_history
+from events.ids import parse_order_id
+from events.log import EventLog
+from events.replay import Checks, Replay, Unreadable
+from events.verify import Verdict, verify
+from projections.cursors import cursor_prefix
+from projections.frames import Frame
+from projections.orders import columns
+from projections.views import timestamp
+
+HELP = "show an order's life, prove the records sound, replay or export them"
+SHOWN = 20  # problems listed for a person; --json lists all
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    show = what.add_parser("show", help="an order's timeline, and the reasons of each decision")
+    show.add_argument("order", type=_order_id)
+    prove = what.add_parser(
+        "verify",
+        help="positions, chains, transitions, copies; exit 0 sound, 1 broken, 2 unreadable",
+    )
+    prove.add_argument("--json", action="store_true")
+    replay = what.add_parser("replay", help="fold all events again; prints a hash of the state")
+    replay.add_argument("--until", metavar="POSITION|TIME", help="the last position, or ISO time")
+    replay.add_argument("--order", type=_order_id, help="this order only")
+    replay.add_argument("--check", action="store_true", help="make the decisions again, compare")
+    replay.add_argument("--json", action="store_true")
+    export = what.add_parser("export", help="one line an event; no signed transaction bytes")
+    export.add_argument("--format", choices=["jsonl"], default="jsonl")
+    export.add_argument("--after", type=int, default=0, metavar="POSITION")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Do it."""
+    work = {"show": _show, "verify": _verify, "replay": _replay, "export": _export}[args.what]
+    return reading(lambda: work(settings, args))
+
+
+def _order_id(text: str) -> str:
+    order_id = parse_order_id(text)
+    if order_id is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no order id")
+    return order_id
+
+
+# -- show --------------------------------------------------------------------------------------
+
+
+async def _show(settings: Settings, args: argparse.Namespace) -> int:
+    async with records(settings) as (log, archive):
+        history = await order_history(archive, log, args.order)
+    if not history:
+        print(f"engine: no order {args.order}", file=sys.stderr)
+        return 1
+    for line in timeline.lines(history):
+        print(line)
+    return 0
+
+
+# -- verify ------------------------------------------------------------------------------------
+
+
+async def _verify(settings: Settings, args: argparse.Namespace) -> int:
+    began = time.monotonic()
+    async with records(settings) as (log, archive):
+        with uncollected(), Progress("verify") as progress:
+            verdict = await verify(archive, log, columns, progress)
+    seconds = time.monotonic() - began
+    if args.json:
+        print(json.dumps(_verdict(verdict, seconds)))
+    else:
+        _tell(verdict, seconds)
+    return 1 if verdict.problems else 0
+
+
+def _verdict(verdict: Verdict, seconds: float) -> dict[str, object]:
+    return {
+        "sound": not verdict.problems,
+        "firstBadPosition": verdict.problems[0].position if verdict.problems else None,
+        "events": verdict.events,
+        "orders": verdict.orders,
+        "archivedThrough": verdict.archived,
+        "head": verdict.head,
+        "lag": max(0, verdict.head - verdict.archived),
+        "comparedInBoth": verdict.compared,
+        "seconds": round(seconds, 3),
+        "problems": [
+            {"position": p.position, "orderId": p.order_id or None, "code": p.code,
+             "detail": p.detail}
+            for p in verdict.problems
+        ],
+    }  # fmt: skip
+
+
+def _tell(verdict: Verdict, seconds: float) -> None:
+    lag = max(0, verdict.head - verdict.archived)
+    print(f"{verdict.events:,} events of {verdict.orders:,} orders read in {seconds:.1f} s")
+    print(f"archived through {verdict.archived:,}, head {verdict.head:,}, lag {lag:,} events")
+    print(f"{verdict.compared:,} events compared in log and archive")
+    for problem in verdict.problems[:SHOWN]:
+        order = f" order {problem.order_id}" if problem.order_id else ""
+        print(f"position {problem.position}{order}: {problem.code}: {problem.detail}")
+    if not verdict.problems:
+        print("sound")
+        return
+    if len(verdict.problems) > SHOWN:
+        print(f"… and {len(verdict.problems) - SHOWN} more (--json lists all)")
+    print(f"BROKEN, first at position {verdict.problems[0].position}")
+
+
+# -- replay ------------------------------------------------------------------------------------
+
+
+async def _replay(settings: Settings, args: argparse.Namespace) -> int:
+    replay = Replay(_checks() if args.check else None)
+    async with records(settings) as (log, archive):
+        began = time.perf_counter()
+        try:
+            await _fold(replay, log, archive, args)
+        except Unreadable as error:
+            print(f"engine: {error}", file=sys.stderr)
+            return UNREADABLE
+        seconds = time.perf_counter() - began
+    result = {
+        "events": replay.events,
+        "orders": replay.orders,
+        "first": replay.first,
+        "last": replay.last,
+        "seconds": round(seconds, 3),
+        "eventsPerSecond": round(replay.events / seconds) if seconds else 0,
+        "stateHash": replay.state_hash(),
+    }
+    if args.check:
+        result["checked"] = replay.checked
+        result["mismatches"] = [m._asdict() for m in replay.mismatches]
+    if args.json:
+        print(json.dumps(result))
+    else:
+        print(
+            f"{replay.events:,} events of {replay.orders:,} orders,"
+            f" positions {replay.first} to {replay.last},"
+            f" {result['eventsPerSecond']:,} events/s\nstate {result['stateHash']}"
+        )
+        if args.check:
+            print(f"{replay.checked:,} decisions made again, {len(replay.mismatches)} differ")
+            for mismatch in replay.mismatches[:3]:
+                print(
+                    f"position {mismatch.position} order {mismatch.order_id}:"
+                    f" recorded {mismatch.recorded}, now {mismatch.decided}"
+                )
+    return 1 if replay.mismatches else 0
+
+
+def _checks() -> Checks:
+    from engine.checks import CHECKS
+
+    return CHECKS
+
+
+async def _fold(replay: Replay, log: EventLog, archive: Archive, args: argparse.Namespace) -> None:
+    until, until_us = _until(args.until)
+    end = min(until or sys.maxsize, await log.position()) or (until or sys.maxsize)
+    with uncollected(), Progress("replay") as progress:
+        async for page in _pages(log, archive, args.order, until):
+            cut = page.until_time(until_us) if until_us else page
+            if cut.positions:
+                replay.page(cut)
+                progress(replay.last, end)
+            if cut is not page:
+                break
+
+
+async def _pages(
+    log: EventLog, archive: Archive, order_id: str | None, until: int | None
+) -> AsyncIterator[Page]:
+    if order_id is None:
+        async for page in everything(archive, log, until=until):
+            yield page
+        return
+    history = await order_history(archive, log, order_id)
+    kept = [stored for stored in history if until is None or stored.position <= until]
+    if kept:
+        yield Page.of(kept)
+
+
+def _until(text: str | None) -> tuple[int | None, int | None]:
+    """Return (position, None), (None, time in µs) or, without a limit, (None, None)."""
+    if text is None:
+        return None, None
+    if text.isdigit():
+        return int(text), None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        sys.exit(f"engine: --until {text!r} is neither a position nor an ISO time")
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None, int(moment.timestamp() * 1_000_000)
+
+
+# -- export ------------------------------------------------------------------------------------
+
+
+async def _export(settings: Settings, args: argparse.Namespace) -> int:
+    async with records(settings) as (log, archive):
+        prefix = cursor_prefix(log.epoch or 1, log.partition)
+        with Progress("export") as progress:
+            end = await log.position()
+            async for page in everything(archive, log, after=args.after):
+                for stored in page.stored():
+                    view = Frame(stored, prefix).view
+                    view["serverTime"] = timestamp(stored.time_us)
+                    sys.stdout.write(json.dumps(view, separators=(",", ":")) + "\n")
+                progress(page.positions[-1], end)
+                await asyncio.sleep(0)
+    return 0

@@ -1,0 +1,95 @@
+"""`engine parked`: orders that the engine itself could not go on with."""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+
+from engine import timeline
+from engine.records import reading, records
+from engine.settings import Settings
+from events import parking
+from events.archive import Archive
+from events.history import order_history
+from events.ids import parse_order_id
+from events.log import EventLog, Stored
+from projections.views import timestamp
+
+HELP = "list, inspect, replay or discard parked orders"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    listed = what.add_parser("list", help="all of them, oldest first")
+    listed.add_argument("--json", action="store_true", help="one JSON object a line")
+    shown = what.add_parser("show", help="one order's timeline")
+    shown.add_argument("order")
+    for name, explained in (
+        ("replay", "put an order back to work"),
+        ("discard", "fail an order of which no transaction can land"),
+    ):
+        act = what.add_parser(name, help=explained)
+        act.add_argument("order")
+        act.add_argument("--reason", default=f"{name}ed by an operator")
+        act.add_argument("--actor", default=_who(), help="who does it (default: %(default)s)")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Do it."""
+    work = _list if args.what == "list" else _one
+    return reading(lambda: work(settings, args))
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "operator"
+
+
+async def _list(settings: Settings, args: argparse.Namespace) -> int:
+    async with records(settings) as (log, archive):
+        found = await parking.parked(log, _history(log, archive))
+    for entry in found:
+        order = entry.order
+        reason = order.parked if order else "cannot be read by this build"
+        status = order.status.value if order else "unknown"
+        since = timestamp(entry.parked_ms * 1000)
+        if args.json:
+            row = {"orderId": entry.order_id, "status": status, "parkedAt": since, "reason": reason}
+            print(json.dumps(row))
+        else:
+            print(f"{since}  {entry.order_id}  {status:<10} {reason}")
+    if not args.json:
+        print(f"{len(found)} parked")
+    return 0
+
+
+async def _one(settings: Settings, args: argparse.Namespace) -> int:
+    order_id = parse_order_id(args.order)
+    if order_id is None:
+        print(f"engine: {args.order!r} is no order id", file=sys.stderr)
+        return 2
+    async with records(settings) as (log, archive):
+        history = _history(log, archive)
+        if args.what == "show":
+            for line in timeline.lines(await history(order_id)):
+                print(line)
+            return 0
+        act = parking.replay if args.what == "replay" else parking.discard
+        try:
+            order = await act(log, history, order_id, args.reason, args.actor)
+        except parking.NotAllowed as error:
+            print(f"engine: {error}", file=sys.stderr)
+            return 1
+    print(f"{order_id}  {order.status}")
+    return 0
+
+
+def _history(log: EventLog, archive: Archive) -> parking.History:
+    async def read(order_id: str) -> Sequence[Stored]:
+        return await order_history(archive, log, order_id)
+
+    return read

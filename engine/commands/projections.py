@@ -1,0 +1,45 @@
+"""`engine projections rebuild`: the tables made anew from the archive, while the engine runs."""
+
+import argparse
+import json
+import sys
+import time
+
+import asyncpg
+
+from engine.backends import backends
+from engine.progress import Progress
+from engine.records import reading, uncollected
+from engine.settings import Settings
+from projections.rebuild import RebuildError, rebuild
+
+HELP = "rebuild the tables that show orders from the archive of events"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("what", choices=["rebuild"])
+    parser.add_argument("--json", action="store_true")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Do it; the engine may run or not."""
+    return reading(lambda: _rebuild(settings, args))
+
+
+async def _rebuild(settings: Settings, args: argparse.Namespace) -> int:
+    async with backends(settings) as (_, database_url):
+        began = time.perf_counter()
+        try:
+            with uncollected(), Progress("rebuild") as progress:
+                done = await rebuild(database_url, progress)
+        except (RebuildError, OSError, asyncpg.InterfaceError) as error:
+            print(f"engine: not rebuilt, nothing changed: {error}", file=sys.stderr)
+            return 1
+        seconds = time.perf_counter() - began
+    rate = round(done.events / seconds)
+    if args.json:
+        print(json.dumps({**done._asdict(), "seconds": round(seconds, 3), "eventsPerSecond": rate}))
+    else:
+        print(f"{done.orders:,} orders rebuilt from {done.events:,} events, {rate:,} events/s")
+    return 0

@@ -1,0 +1,65 @@
+"""What the operators' commands read: log and archive, wherever they are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import asyncpg
+import msgspec
+
+from engine.backends import backends
+from engine.settings import Settings
+from engine.wiring import make_log
+from events.archive import Archive, ArchiveUnavailable
+from events.history import Gap
+from events.log import EventLog, LogError, Missing
+
+UNREADABLE = 2
+"""Exit code: the records cannot be read."""
+
+
+@contextlib.asynccontextmanager
+async def records(settings: Settings) -> AsyncIterator[tuple[EventLog, Archive]]:
+    """Yield log and archive, starting the embedded servers where the engine is down."""
+    async with backends(settings) as (redis_url, database_url):
+        log = make_log(
+            msgspec.structs.replace(settings, redis_url=redis_url, database_url=database_url)
+        )
+        archive = await Archive.open(database_url)
+        try:
+            with contextlib.suppress(Missing):  # an archive alone can be read, too
+                await log.open(found=False)
+            yield log, archive
+        finally:
+            await archive.close()
+            await log.close()
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Folding millions of events makes no garbage that refers to itself; looking for it is slow."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def reading(work: Callable[[], Awaitable[int]]) -> int:
+    """Run a command; say in one line what cannot be read."""
+
+    async def run() -> int:
+        return await work()
+
+    try:
+        return asyncio.run(run())
+    except (LogError, ArchiveUnavailable, asyncpg.PostgresError, Gap) as error:
+        print(f"engine: cannot read: {error}", file=sys.stderr)
+    except msgspec.DecodeError as error:
+        print(f"engine: written by a newer build: {error}", file=sys.stderr)
+    return UNREADABLE

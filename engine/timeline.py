@@ -1,0 +1,133 @@
+"""An order's life as lines for a person: when, how long after, what, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from events import types as t
+from events.log import Stored
+from events.money import to_tokens
+from events.types import Event
+from projections.views import timestamp
+
+
+def lines(history: Sequence[Stored]) -> Iterator[str]:
+    """Return the timeline. Raises `msgspec.DecodeError` for an event of a newer build."""
+    events = [stored.record.event() for stored in history]
+    if not events:
+        return
+    first = events[0]
+    yield f"order {first.order_id}  account {first.account}"
+    before_us = first.time_us
+    for stored, event in zip(history, events, strict=True):
+        gap = _duration(event.time_us - before_us)
+        before_us = event.time_us
+        yield (
+            f"{timestamp(event.time_us)}  {gap:>9}  {event.status:<10} {event.name}"
+            f"  v{event.version} @{stored.position}  {stored.record.hash.hex()[:12]}  {event.build}"
+        )
+        for reason in _reasons(event):
+            yield f"{'':39}{reason}"
+    yield f"{events[-1].status} after {_duration(before_us - first.time_us)}, {len(events)} events"
+
+
+def _duration(us: int) -> str:
+    if us < 10_000:
+        return f"+{us / 1000:.2f} ms"
+    return f"+{us / 1000:.0f} ms" if us < 10_000_000 else f"+{us / 1e6:.1f} s"
+
+
+def _reasons(event: Event) -> list[str]:
+    explain = _EXPLAIN.get(type(event.fact))
+    return explain(event.fact) if explain else []
+
+
+def _submitted(f: t.OrderSubmitted) -> list[str]:
+    amount = to_tokens(f.amount_in, f.decimals_in)
+    said = [f"{f.order_type}: {amount} {f.token_in} into {f.token_out}"]
+    said.append(f"slippage {f.slippage_bps / 100:g} %")
+    if f.min_amount_out is not None:
+        said.append(f"at least {to_tokens(f.min_amount_out, f.decimals_out)} {f.token_out}")
+    if f.expires_at_us:
+        said.append(f"until {timestamp(f.expires_at_us)}")
+    return [", ".join(said)]
+
+
+def _routed(f: t.OrderRouted) -> list[str]:
+    said = [_quote(quote, f) for quote in f.quotes]
+    others = [q.amount_out for q in f.quotes if not q.error and q.dex != f.dex]
+    chosen = f"{f.dex} wins: net {to_tokens(f.amount_out, f.decimals_out)}"
+    if others and max(others) > 0:
+        chosen += f", {(f.amount_out / max(others) - 1) * 100:.2f} % above the next"
+    else:
+        chosen += ", the only usable quote"
+    least = to_tokens(f.min_amount_out, f.decimals_out)
+    return [*said, chosen, f"price {f.price}, min out {least} from here on"]
+
+
+def _quote(quote: t.Quote, f: t.OrderRouted) -> str:
+    if quote.error:
+        return f"quote {quote.dex}: refused, {quote.error}"
+    net = to_tokens(quote.amount_out, f.decimals_out)
+    fee = to_tokens(quote.fee, f.decimals_in)
+    return f"quote {quote.dex}: net {net}, fee {fee}, slot {quote.slot}"
+
+
+def _built(f: t.TransactionBuilt) -> list[str]:
+    return [f"attempt {f.attempt}, signature {f.signature}, valid to height {f.last_valid_height}"]
+
+
+def _sent(f: t.TransactionSubmitted) -> list[str]:
+    return [f"attempt {f.attempt}: from here on it may land"]
+
+
+def _died(f: t.TransactionExpired) -> list[str]:
+    proof = f"finalized height {f.finalized_height} is past {f.last_valid_height}"
+    return [f"attempt {f.attempt} can land no more: {proof} and it is not there"]
+
+
+def _in_doubt(f: t.TransactionInDoubt) -> list[str]:
+    return [f"nobody can tell yet: {f.reason}"]
+
+
+def _confirmed(f: t.OrderConfirmed) -> list[str]:
+    out = to_tokens(f.amount_out, f.decimals_out)
+    return [f"received {out} at price {f.executed_price} in slot {f.slot}"]
+
+
+def _ended(f: t.OrderFailed | t.OrderExpired) -> list[str]:
+    said = f"{f.stage}: {f.reason} after {f.attempts} attempts"
+    if isinstance(f, t.OrderFailed):
+        said += f" ({f.detail})" if f.detail else ""
+        said += f", by {f.actor}" if f.actor else ""
+    return [said]
+
+
+def _attempt_failed(f: t.AttemptFailed) -> list[str]:
+    again = f"again at {timestamp(f.next_attempt_at_us)}"
+    return [f"{f.stage}, attempt {f.attempt}: {f.error} {f.detail}".rstrip() + f", {again}"]
+
+
+def _parked(f: t.OrderParked) -> list[str]:
+    return [f"{f.stage}: {f.reason}, by {f.actor}"]
+
+
+def _replayed(f: t.OrderReplayed) -> list[str]:
+    return [f"{f.reason}, by {f.actor}"]
+
+
+_EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
+    t.OrderSubmitted: _submitted,
+    t.OrderRouted: _routed,
+    t.TransactionBuilt: _built,
+    t.TransactionSubmitted: _sent,
+    t.TransactionExpired: _died,
+    t.TransactionInDoubt: _in_doubt,
+    t.OrderConfirmed: _confirmed,
+    t.OrderFailed: _ended,
+    t.OrderExpired: _ended,
+    t.AttemptFailed: _attempt_failed,
+    t.OrderParked: _parked,
+    t.OrderReplayed: _replayed,
+}

@@ -1,0 +1,1 @@
+"""The door: HTTP and WebSocket. It writes orders into the log and shows what became of them."""

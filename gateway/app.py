@@ -1,0 +1,154 @@
+"""The application: the table of routes, and what lives as long as the gateway.
+
+`make_app` takes what it needs and reads no settings; `make_runner` serves it without an access
+log. The log need not be open yet: until somebody has founded it and it can be joined, orders are
+refused and /readyz says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple
+
+import structlog
+from aiohttp import hdrs, web
+
+from events.log import EventLog
+from events.money import Token
+from gateway import answers
+from gateway.doors import Doors
+from gateway.health import Health
+from gateway.orders import Orders
+from gateway.problems import Problem
+from gateway.sockets import Sockets
+from projections.feed import Feed
+from projections.past import Archive
+
+BODY_BYTES = 1_000_000
+"""More than 500 orders of the longest kind."""
+
+SHUTDOWN_S = 0.5
+"""For requests under way, after the sockets are closed; its supervisor waits for 2 s in all."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Route(NamedTuple):
+    """A line of the API."""
+
+    method: str
+    path: str
+    handler: Handler
+
+
+def make_app(
+    *,
+    log: EventLog,
+    archive: Archive,
+    tokens: Mapping[str, Token],
+    account: str,
+    heartbeat_ms: int = 5000,
+    slow_s: float = 5.0,
+    hosts: Collection[str] = (),
+    origins: Collection[str] = (),
+) -> web.Application:
+    """The gateway. It closes neither `log` nor `archive`: whoever made them does.
+
+    `hosts`: names besides localhost and addresses under which it is reached; `origins`: pages
+    that may use it besides its own; `slow_s`: how long a socket may take to take 256 KiB.
+    """
+    health = Health(log, archive)
+    feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
+    orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
+    sockets = Sockets(log, feed, health)
+    routes = [
+        Route("POST", "/api/orders/execute", orders.submit),
+        Route("GET", "/api/orders/execute", sockets.execute),
+        Route("POST", "/api/orders/batch", orders.submit_batch),
+        Route("GET", "/api/orders", orders.list),
+        Route("GET", "/api/orders/{id}", orders.read),
+        Route("GET", "/api/orders/{id}/events", orders.history),
+        Route("GET", "/api/events", sockets.events),
+        Route("GET", "/healthz", health.healthz),
+        Route("GET", "/readyz", health.readyz),
+        Route("GET", "/", _index),
+    ]
+
+    async def life(_: web.Application) -> AsyncIterator[None]:
+        watch = asyncio.create_task(health.watch(), name="watch")
+        yield
+        watch.cancel()
+        await asyncio.wait([watch])
+        await feed.close()
+
+    app = web.Application(client_max_size=BODY_BYTES)
+    app.cleanup_ctx.append(life)
+    app.on_shutdown.append(sockets.shutdown)
+    _add_routes(app, routes, Doors(hosts, origins))
+    return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """Serves the application; signals are the caller's."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_S,
+    )
+
+
+def _add_routes(app: web.Application, routes: list[Route], doors: Doors) -> None:
+    allowed: dict[str, list[str]] = {}
+    for route in routes:
+        app.router.add_route(route.method, route.path, _guarded(route.handler, doors))
+        allowed.setdefault(route.path, []).append(route.method)
+
+    def refuse(path: str) -> Handler:
+        allow = ", ".join(allowed[path])
+
+        async def answer(_: web.Request) -> web.StreamResponse:
+            raise Problem("method-not-allowed", f"allowed: {allow}", headers={hdrs.ALLOW: allow})
+
+        return answer
+
+    for path in allowed:
+        app.router.add_route("*", path, _guarded(refuse(path), doors))
+    app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, doors))
+
+
+def _guarded(handler: Handler, doors: Doors) -> Handler:
+    """Checks who comes in, and turns whatever goes wrong into a problem document."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            doors.check(request)
+            return await handler(request)
+        except Problem as problem:
+            return problem.response()
+        except web.HTTPRequestEntityTooLarge:
+            return Problem("payload-too-large", f"at most {BODY_BYTES} bytes").response()
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            structlog.get_logger().exception("a request failed", path=request.path)
+            return Problem("internal").response()
+
+    return handle
+
+
+async def _nothing_here(request: web.Request) -> web.StreamResponse:
+    raise Problem("not-found", request.path[:200])
+
+
+async def _index(_: web.Request) -> web.StreamResponse:
+    links = {
+        "submit": "/api/orders/execute",
+        "batch": "/api/orders/batch",
+        "orders": "/api/orders",
+        "events": "/api/events",
+        "health": "/healthz",
+        "readiness": "/readyz",
+    }
+    return answers.json_response({"name": "order execution engine", "links": links})

@@ -1,0 +1,144 @@
+"""Whether the engine is alive and ready, and how far each part of it is behind.
+
+A watch in the background opens the log, notices when its memory runs short, and opens it again
+when it came back as another one: no request waits to find that out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from events.archive import ArchiveUnavailable
+from events.log import EventLog, Fenced, LogError
+from gateway.answers import json_response
+from gateway.problems import Problem
+from projections.past import Archive
+
+WATCH_S = 0.5
+ASK_S = 1.5
+"""How long /readyz waits for a backend."""
+
+
+class Health:
+    """Knows the state of the backends."""
+
+    def __init__(self, log: EventLog, archive: Archive) -> None:
+        self.open = False
+        """Whether the log may be written to."""
+        self.full = False
+        """Whether new orders are refused for lack of memory."""
+        self._log = log
+        self._archive = archive
+        self._fault = "not opened yet"
+
+    def check_accepting(self) -> None:
+        """Raises Problem while no new order can be taken."""
+        if not self.open:
+            raise Problem("log-unavailable", self._fault)
+        if self.full:
+            raise Problem("log-full")
+
+    async def watch(self) -> None:
+        """Runs for as long as the gateway."""
+        while True:
+            try:
+                async with asyncio.timeout(ASK_S):
+                    if not self.open:
+                        # Joins, never founds: an empty server may be one that lost everything.
+                        await self._log.open(found=False)
+                        self.open = True
+                    self.full = await self._log.memory_short()
+            except (LogError, TimeoutError) as error:
+                self._fault = str(error) or "no answer"
+            except Exception as error:  # a server set up wrongly: said in /readyz until it is not
+                if str(error) != self._fault:
+                    structlog.get_logger().error("the log cannot be used", error=str(error))
+                self._fault = str(error)
+            await asyncio.sleep(WATCH_S)
+
+    def fenced(self, error: Fenced) -> None:
+        """The log is of another epoch: it is opened again before anything is written."""
+        self.open = False
+        self._fault = str(error)
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """The process runs."""
+        return json_response({"status": "ok"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Each backend and each lag; 503 while no order can be taken."""
+        log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
+        stages = log.pop("stages", None)
+        position = log.get("position")
+        projection = await self._projection(position, archive)
+        if log["status"] != "ok":
+            status = "unavailable"
+        elif archive["status"] != "ok":
+            status = "degraded"
+        else:
+            status = "ready"
+        return json_response(
+            {
+                "status": status,
+                "log": log,
+                "postgres": archive,
+                "lag": {"stages": stages, "projection": projection},
+            },
+            status=503 if status == "unavailable" else 200,
+        )
+
+    async def _ask_log(self) -> dict[str, Any]:
+        if not self.open:
+            return {"status": "unavailable", "detail": self._fault}
+        try:
+            async with asyncio.timeout(ASK_S):
+                position = await self._log.position()
+                lags = await self._log.lag()
+        except (LogError, TimeoutError) as error:
+            return {"status": "unavailable", "detail": str(error) or "no answer"}
+        stages = {
+            name: {"orders": lag.orders, "waiting": lag.waiting, "seconds": lag.oldest_ms / 1000}
+            for name, lag in lags.items()
+        }
+        return {
+            "status": "full" if self.full else "ok",
+            "durability": self._log.durability,
+            "epoch": self._log.epoch,
+            "position": position,
+            "stages": stages,
+        }
+
+    async def _ask_archive(self) -> dict[str, Any]:
+        try:
+            checkpoint = await self._archive.checkpoint()
+        except ArchiveUnavailable as error:
+            return {"status": "unavailable", "detail": str(error)}
+        if checkpoint is None:
+            return {"status": "ok", "position": 0}
+        if checkpoint.halted:
+            return {"status": "halted", "detail": checkpoint.halted} | _at(checkpoint.position)
+        return {"status": "ok"} | _at(checkpoint.position)
+
+    async def _projection(self, head: int | None, archive: dict[str, Any]) -> dict[str, Any] | None:
+        """How far the projector is behind, null where that is not known."""
+        projected = archive.get("position")
+        if head is None or projected is None:
+            return None
+        if head <= projected:
+            return {"events": 0, "seconds": 0.0}
+        try:
+            async with asyncio.timeout(ASK_S):
+                oldest = await self._log.history([projected + 1])
+        except (LogError, TimeoutError):
+            oldest = []
+        seconds = max(0.0, time.time() - oldest[0].time_us / 1e6) if oldest else None
+        return {"events": head - projected, "seconds": seconds and round(seconds, 3)}
+
+
+def _at(position: int) -> dict[str, Any]:
+    return {"position": position}

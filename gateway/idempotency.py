@@ -1,0 +1,51 @@
+"""One key, one order: what the log keeps under a client's names for an order.
+
+The value is the order id and the digest of the canonical request, so that a retry is told from
+another request under the same key. The Idempotency-Key is no part of the request: an order may be
+asked for again under either of its names.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from events.log import Idempotency
+from events.log.keys import Keys
+from events.types import OrderSubmitted
+
+ID_LENGTH = 36
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Claim(NamedTuple):
+    """What stands under a key."""
+
+    order_id: str
+    digest: bytes
+
+
+def digest_of(fact: OrderSubmitted) -> bytes:
+    """The digest of what was asked for, whatever way it was written."""
+    return sha256(_encode(replace(fact, idempotency_key=None))).digest()
+
+
+def names_of(keys: Keys, account: str, order_id: str, fact: OrderSubmitted) -> Idempotency | None:
+    """The names that the append registers, None for an order without any."""
+    found = [
+        keys.idempotency(account, kind, name)
+        for kind, name in (("client", fact.client_order_id), ("key", fact.idempotency_key))
+        if name is not None
+    ]
+    if not found:
+        return None
+    return Idempotency(tuple(found), order_id.encode() + digest_of(fact))
+
+
+def claim_of(value: bytes) -> Claim:
+    """Inverse of what `names_of` registers."""
+    return Claim(value[:ID_LENGTH].decode(), value[ID_LENGTH:])

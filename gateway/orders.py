@@ -1,0 +1,285 @@
+"""Orders over HTTP: submit, submit many, read one, list, history.
+
+A 2xx means that the order is in the log, durably. What is not known is said (`outcome-unknown`,
+with the id under which the order may be found), never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from events.archive import ArchiveUnavailable, BadCursor
+from events.ids import new_order_id
+from events.log import Appended, EventLog, Fenced, Full, LogError, Result, Unanswered, Unit
+from events.money import Token
+from events.order import Order
+from events.types import OrderSubmitted
+from gateway import answers
+from gateway.doors import Doors
+from gateway.health import Health
+from gateway.idempotency import claim_of, digest_of, names_of
+from gateway.parameters import list_filters, only, order_id_of
+from gateway.problems import Problem
+from gateway.requests import Fields, parse_batch, parse_key, parse_object, parse_order
+from projections.feed import Feed
+from projections.past import Archive, Lost
+from projections.views import order_view
+
+APPEND_S = 1.5
+"""How long an append may take until its outcome counts as unknown."""
+
+ANSWER_S = 1.9
+"""Nobody waits longer than this for the log, whatever happens to it."""
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+class Submission(NamedTuple):
+    """An order on its way into the log."""
+
+    order_id: str
+    fact: OrderSubmitted
+    unit: Unit
+
+
+class Orders:
+    """The handlers of everything below /api/orders."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        archive: Archive,
+        feed: Feed,
+        health: Health,
+        *,
+        tokens: Mapping[str, Token],
+        account: str,
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._feed = feed
+        self._health = health
+        self._tokens = tokens
+        self._account = account
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """POST /api/orders/execute."""
+        Doors.check_json(request)
+        body = await request.read()
+        key = parse_key(request.headers.get(IDEMPOTENCY_KEY))
+        fields = parse_object(body)
+        try:
+            fact = parse_order(fields, self._tokens, now_us=_now_us(), key=key)
+        except Problem as problem:
+            return await self._retried_late(fields, key, problem)
+        made = self._submission(fact)
+        appended = (await self._append([made]))[0]
+        if appended.result is Result.DUPLICATE:
+            return await self._replay(fact, appended.duplicate_of)
+        _check_written(appended)
+        return answers.accepted(made.order_id)
+
+    async def _retried_late(
+        self, fields: Fields, key: str | None, problem: Problem
+    ) -> web.Response:
+        """Whoever retries when the order has expired meanwhile still learns that it was taken."""
+        if any(fault.code != "expires-at-past" for fault in problem.faults):
+            raise problem
+        fact = parse_order(fields, self._tokens, now_us=-1, key=key)
+        names = names_of(self._log.keys, self._account, "", fact)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                found = await self._log.named(names.keys) if names else []
+        except (LogError, TimeoutError) as error:
+            raise Problem("log-unavailable", str(error) or "no answer") from error
+        for value in found:
+            if value is not None:
+                return await self._replay(fact, value)
+        raise problem
+
+    async def _replay(self, fact: OrderSubmitted, value: bytes) -> web.Response:
+        claim = claim_of(value)
+        if claim.digest != digest_of(fact):
+            raise _conflict(claim.order_id)
+        status = (await self._statuses([claim.order_id]))[0]
+        return answers.replayed(claim.order_id, status)
+
+    async def submit_batch(self, request: web.Request) -> web.Response:
+        """POST /api/orders/batch. All good orders are written in one append."""
+        Doors.check_json(request)
+        items = parse_batch(await request.read())
+        key = parse_key(request.headers.get(IDEMPOTENCY_KEY))
+        now_us = _now_us()
+        made: dict[int, Submission] = {}
+        results: list[dict[str, Any]] = []
+        for index, item in enumerate(items):
+            try:
+                fields = parse_object(item)
+                own_key = None if key is None else f"{key}#{index}"
+                fact = parse_order(fields, self._tokens, now_us=now_us, key=own_key)
+            except Problem as problem:
+                results.append(_rejected(index, problem))
+            else:
+                made[index] = self._submission(fact)
+                results.append({"index": index, "status": "pending"})
+        appended = await self._append(list(made.values()))
+        for (index, submission), answer in zip(made.items(), appended, strict=True):
+            results[index] = _batch_result(index, submission, answer)
+        await self._fill_in_statuses(results)
+        return answers.json_response({"results": results}, status=202)
+
+    def _submission(self, fact: OrderSubmitted) -> Submission:
+        order_id = new_order_id(self._log.partition)
+        names = names_of(self._log.keys, self._account, order_id, fact)
+        unit, _ = self._log.creation(order_id, self._account, fact, names)
+        return Submission(order_id, fact, unit)
+
+    async def _append(self, made: Sequence[Submission]) -> list[Appended]:
+        self._health.check_accepting()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._log.append([one.unit for one in made], timeout_s=APPEND_S)
+        except Full as error:
+            raise Problem("log-full") from error
+        except (Unanswered, TimeoutError) as error:
+            raise _unknown(made) from error
+        except Fenced as error:
+            self._health.fenced(error)
+            raise Problem("log-unavailable", str(error)) from error
+        except LogError as error:
+            raise Problem("log-unavailable", str(error)) from error
+
+    async def _fill_in_statuses(self, results: list[dict[str, Any]]) -> None:
+        again = [result for result in results if result.get("replayed")]
+        statuses = await self._statuses([result["orderId"] for result in again])
+        for result, status in zip(again, statuses, strict=True):
+            result["status"] = status
+
+    async def _statuses(self, order_ids: Sequence[str]) -> list[str]:
+        """Of orders that exist. Where nobody can tell now, what was true at the beginning."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                heads = await self._log.load(order_ids)
+        except (LogError, TimeoutError):
+            heads = [None] * len(order_ids)
+        return [await self._status(i, h) for i, h in zip(order_ids, heads, strict=True)]
+
+    async def _status(self, order_id: str, head: Any) -> str:
+        if head is not None:
+            return str(head.order.status)
+        try:
+            order = await self._archive.order(order_id)
+        except ArchiveUnavailable:
+            order = None
+        return str(order.status) if order else "pending"
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def read(self, request: web.Request) -> web.Response:
+        """GET /api/orders/{id}: from the log's head, or, once that is gone, from the archive."""
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, ())
+        order = await self._find_order(order_id)
+        if order is None:
+            raise Problem("unknown-order", order_id)
+        return answers.json_response(order_view(order))
+
+    async def _find_order(self, order_id: str) -> Order | None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                head = (await self._log.load([order_id]))[0]
+        except (LogError, TimeoutError) as error:
+            # What the archive has may be old, unless nothing could follow it.
+            order = await self._archived_order(order_id)
+            if order is not None and order.terminal:
+                return order
+            raise Problem("log-unavailable", str(error) or "no answer") from error
+        if head is not None:
+            return head.order
+        return await self._archived_order(order_id)
+
+    async def _archived_order(self, order_id: str) -> Order | None:
+        async with _archive_problems():
+            return await self._archive.order(order_id)
+
+    async def history(self, request: web.Request) -> web.Response:
+        """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, ())
+        async with _archive_problems():
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    stored = await self._feed.past.order(order_id)
+            except (LogError, TimeoutError) as error:
+                raise Problem("log-unavailable", str(error) or "no answer") from error
+            except Lost as error:
+                raise Problem("history-lost", str(error)) from error
+        if not stored:
+            raise Problem("unknown-order", order_id)
+        events = [frame.view for frame in self._feed.frames(stored)]
+        return answers.json_response({"orderId": order_id, "events": events})
+
+    async def list(self, request: web.Request) -> web.Response:
+        """GET /api/orders: newest first, from the archive."""
+        filters, limit, cursor = list_filters(request.query)
+        async with _archive_problems():
+            try:
+                orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)
+            except BadCursor as error:
+                raise Problem("malformed-cursor", str(error), parameter="cursor") from None
+        content = {"orders": [order_view(order) for order in orders], "nextCursor": following}
+        return answers.json_response(content)
+
+
+@asynccontextmanager
+async def _archive_problems() -> AsyncIterator[None]:
+    try:
+        yield
+    except ArchiveUnavailable as error:
+        raise Problem("archive-unavailable", str(error)) from error
+
+
+def _batch_result(index: int, made: Submission, appended: Appended) -> dict[str, Any]:
+    order_id, replayed = made.order_id, {}
+    if appended.result is Result.DUPLICATE:
+        claim = claim_of(appended.duplicate_of)
+        if claim.digest != digest_of(made.fact):
+            return _rejected(index, _conflict(claim.order_id))
+        order_id, replayed = claim.order_id, {"replayed": True}
+    else:
+        _check_written(appended)
+    return {"index": index, "status": "pending", "orderId": order_id} | replayed
+
+
+def _rejected(index: int, problem: Problem) -> dict[str, Any]:
+    return {"index": index, "status": "rejected", "problem": problem.document()}
+
+
+def _check_written(appended: Appended) -> None:
+    """Raises Problem for a creation that was refused: its id is older than it may be."""
+    if appended.result not in (Result.CREATED, Result.EXISTS):
+        raise Problem("log-unavailable", f"the log refused the order: {appended.result.value}")
+
+
+def _conflict(order_id: str) -> Problem:
+    detail = "the key names an order that was asked for differently"
+    return Problem("idempotency-conflict", detail, orderId=order_id)
+
+
+def _unknown(made: Sequence[Submission]) -> Problem:
+    ids = [one.order_id for one in made]
+    if len(ids) == 1:
+        return Problem("outcome-unknown", orderId=ids[0])
+    return Problem("outcome-unknown", orderIds=ids)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,116 @@
+"""Query parameters, checked. Rule of this file: pure. All raise Problem."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from multidict import MultiMapping
+
+from events.archive import Filters
+from events.ids import parse_order_id
+from events.types import FACTS, Status
+from gateway.problems import Problem
+from projections.cursors import Cursor, CursorError, parse_cursor
+from projections.subscription import Filter
+
+Query = MultiMapping[str]
+
+LIST_LIMIT = 500
+LIST_DEFAULT = 50
+FILTER_ORDERS = 100
+"""Orders that one subscriber to all events may name."""
+
+_STATUSES = frozenset(status.value for status in Status)
+
+
+def order_id_of(text: str) -> str:
+    """The canonical order id."""
+    order_id = parse_order_id(text)
+    if order_id is None:
+        raise Problem("malformed-order-id", f"{text[:80]!r} is not a UUID")
+    return order_id
+
+
+def only(query: Query, names: Iterable[str]) -> None:
+    """Refuses parameters that nobody would look at."""
+    for name in query:
+        if name not in names:
+            raise _bad(name, f"the parameters are {', '.join(names)}")
+
+
+def list_filters(query: Query) -> tuple[Filters, int, str | None]:
+    """Filters, limit and cursor of a list of orders."""
+    only(query, ("status", "token", "clientOrderId", "from", "to", "limit", "cursor"))
+    status = query.get("status")
+    if status is not None and status not in _STATUSES:
+        raise _bad("status", f"the statuses are {', '.join(sorted(_STATUSES))}")
+    filters = Filters(
+        status=status,
+        token=query.get("token"),
+        client_order_id=query.get("clientOrderId"),
+        from_ms=_time_ms(query, "from"),
+        to_ms=_time_ms(query, "to"),
+    )
+    return filters, _limit(query), query.get("cursor")
+
+
+def feed_filter(query: Query) -> tuple[Filter, Cursor | None]:
+    """What a subscriber to all events wants, and from where on."""
+    only(query, ("after", "events", "orderId", "status"))
+    order_ids = frozenset(order_id_of(text) for text in _names(query, "orderId"))
+    if len(order_ids) > FILTER_ORDERS:
+        raise _bad("orderId", f"at most {FILTER_ORDERS} orders")
+    wanted = Filter(
+        _known(query, "events", FACTS.keys()), _known(query, "status", _STATUSES), order_ids
+    )
+    after = query.get("after")
+    if after is None:
+        return wanted, None
+    try:
+        return wanted, parse_cursor(after)
+    except CursorError as error:
+        raise Problem("malformed-cursor", str(error), parameter="after") from None
+
+
+def _known(query: Query, parameter: str, known: Collection[str]) -> frozenset[str]:
+    names = frozenset(_names(query, parameter))
+    if unknown := names - frozenset(known):
+        raise _bad(parameter, f"{min(unknown)[:40]!r} is none of {', '.join(sorted(known))}")
+    return names
+
+
+def _names(query: Query, parameter: str) -> list[str]:
+    """Names separated by commas, in one parameter or in several."""
+    said = ",".join(query.getall(parameter, []))
+    return [name.strip() for name in said.split(",") if name.strip()]
+
+
+def _limit(query: Query) -> int:
+    text = query.get("limit")
+    if text is None:
+        return LIST_DEFAULT
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LIST_LIMIT):
+        raise _bad("limit", f"a whole number from 1 to {LIST_LIMIT}")
+    return int(text)
+
+
+def _time_ms(query: Query, parameter: str) -> int | None:
+    """ISO 8601 with a zone, or Unix milliseconds."""
+    text = query.get(parameter)
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 15:
+        return int(text)
+    try:
+        # In a query, an unescaped + arrives as a space.
+        time = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError:
+        raise _bad(parameter, "ISO 8601 with a zone, or Unix milliseconds") from None
+    if time.tzinfo is None:
+        raise _bad(parameter, "the time needs a zone, such as Z")
+    return max(0, int(time.timestamp() * 1000))
+
+
+def _bad(parameter: str, detail: str) -> Problem:
+    return Problem("malformed-parameter", detail, parameter=parameter[:40])

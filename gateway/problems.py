@@ -1,0 +1,108 @@
+"""Everything that can be wrong, as RFC 9457 problems: one table of stable codes.
+
+Clients switch on `code`. `detail` is for people and may change; it never holds a stack trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+RETRY_AFTER_S = 1
+"""What a client is told to wait: outages of the log are checked for more often than that."""
+
+CODES: dict[str, tuple[int, str]] = {
+    "malformed-json": (400, "The body is not valid JSON"),
+    "json-too-deep": (400, "The body is nested too deeply"),
+    "wrong-type": (400, "A value is not of the expected type"),
+    "missing-field": (400, "A required field is missing"),
+    "unknown-field": (400, "A field is not known"),
+    "unsupported-type": (400, "This order type is not supported"),
+    "unknown-token": (400, "The token is not known"),
+    "same-token": (400, "Both tokens are the same"),
+    "amount-malformed": (400, "An amount is not a decimal number"),
+    "amount-not-positive": (400, "An amount must be greater than zero"),
+    "amount-too-large": (400, "An amount is too large"),
+    "too-many-decimals": (400, "An amount has more decimals than its token"),
+    "slippage-out-of-range": (400, "The slippage is out of range"),
+    "malformed-time": (400, "A time is not ISO 8601 with a zone"),
+    "expires-at-past": (400, "The order would have expired already"),
+    "malformed-client-order-id": (400, "The client order id is not acceptable"),
+    "malformed-idempotency-key": (400, "The Idempotency-Key is not acceptable"),
+    "batch-size": (400, "A batch has 1 to 500 orders"),
+    "malformed-order-id": (400, "The order id is not a UUID"),
+    "malformed-cursor": (400, "The cursor is not one of ours"),
+    "malformed-parameter": (400, "A query parameter is not acceptable"),
+    "host-forbidden": (403, "This Host is not served"),
+    "origin-forbidden": (403, "Pages of this Origin may not use this engine"),
+    "not-found": (404, "There is nothing here"),
+    "unknown-order": (404, "There is no such order"),
+    "method-not-allowed": (405, "The method is not allowed here"),
+    "payload-too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body must be application/json"),
+    "idempotency-conflict": (422, "The key was used for another request"),
+    "upgrade-required": (426, "This is a WebSocket"),
+    "internal": (500, "The engine has a bug"),
+    "log-unavailable": (503, "The log cannot be reached; nothing was written"),
+    "log-full": (503, "The log takes no new orders for now; nothing was written"),
+    "outcome-unknown": (503, "The order may have been accepted: look it up, or retry with a key"),
+    "archive-unavailable": (503, "The archive cannot be reached"),
+    "history-lost": (503, "Part of the history is in neither log nor archive"),
+}
+
+_to_json = msgspec.json.Encoder().encode
+
+
+class Fault(NamedTuple):
+    """One thing wrong with one field."""
+
+    code: str
+    pointer: str
+    """JSON pointer (RFC 6901) of the field."""
+    detail: str
+
+
+class Problem(Exception):
+    """Ends a request with a problem document. More fields may be added by name."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        faults: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = CODES[code][0]
+        self.detail = detail
+        self.faults = faults
+        self.headers = headers or {}
+        self.more = more
+
+    def document(self) -> dict[str, Any]:
+        """The problem as JSON."""
+        status, title = CODES[self.code]
+        document = {"type": f"urn:oee:problem:{self.code}", "title": title, "status": status}
+        document |= {"code": self.code, "detail": self.detail or title} | self.more
+        if self.faults:
+            document["pointer"] = self.faults[0].pointer
+            document["errors"] = [fault._asdict() for fault in self.faults]
+        return document
+
+    def response(self) -> web.Response:
+        """The problem as a response."""
+        headers = {"Content-Type": "application/problem+json"} | self.headers
+        if self.status == 503:
+            headers["Retry-After"] = str(RETRY_AFTER_S)
+        return web.Response(body=_to_json(self.document()), status=self.status, headers=headers)
+
+
+def invalid(faults: Sequence[Fault]) -> Problem:
+    """The problem of a request with these faults, named after the first."""
+    return Problem(faults[0].code, faults[0].detail, faults=faults)

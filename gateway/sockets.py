@@ -1,0 +1,216 @@
+"""WebSockets: following single orders, and following everything.
+
+Close codes: 1000 the order ended; 1011 a bug; 1012 the gateway restarts; 1013 try again later;
+4404 unknown order; 4408 too slow, resume from the last cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+
+import msgspec
+import structlog
+from aiohttp import WSMsgType, hdrs, web
+
+from events.archive import ArchiveUnavailable
+from events.ids import parse_order_id
+from events.log import EventLog, LogError
+from gateway.health import Health
+from gateway.parameters import feed_filter, only, order_id_of
+from gateway.problems import Problem
+from gateway.wire import Socket
+from projections.feed import FOLLOWER_BYTES, Feed
+from projections.follower import Follower
+from projections.past import Lost
+from projections.subscription import SLOW, Subscription
+
+MESSAGE_BYTES = 4096
+"""Longest message of a client: an order id in JSON."""
+
+PING_S = 20.0
+FOLLOWED_ORDERS = 10_000
+"""Orders that one socket may follow at once."""
+
+SHUTDOWN_S = 0.7
+"""How long clients get to say goodbye when the gateway stops; its supervisor waits for 2 s."""
+
+BUG, RESTART, LATER, UNKNOWN = 1011, 1012, 1013, 4404
+
+
+class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    order_id: str
+
+
+_wish = msgspec.json.Decoder(_Wish)
+
+
+class Sockets:
+    """The WebSocket handlers and all open sockets."""
+
+    def __init__(self, log: EventLog, feed: Feed, health: Health) -> None:
+        self._log = log
+        self._feed = feed
+        self._health = health
+        self._open: set[Socket] = set()
+        self._stopping = False
+
+    # -- one order, or several -----------------------------------------------------------------
+
+    async def execute(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/orders/execute."""
+        _check_upgrade(request)
+        only(request.query, ("orderId",))
+        text = request.query.get("orderId")
+        order_id = None if text is None else order_id_of(text)
+        async with self._socket(request) as (ws, socket):
+            following = Following(self._feed, socket, single=order_id is not None)
+            try:
+                if order_id is not None:
+                    await following.add(order_id)
+                async for message in ws:
+                    if not socket.closed and order_id is None and message.type is WSMsgType.TEXT:
+                        await following.wish(message.data)
+            finally:
+                following.end()
+            return ws
+
+    # -- everything ----------------------------------------------------------------------------
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/events."""
+        _check_upgrade(request)
+        wanted, after = feed_filter(request.query)
+        if after is not None and after.partition != self._log.partition:
+            raise Problem("malformed-cursor", "no such partition", parameter="after")
+        async with self._socket(request) as (ws, socket):
+            subscription = Subscription(self._feed, socket, wanted, after)
+            running = asyncio.create_task(subscription.run(), name="subscription")
+            running.add_done_callback(partial(_check_end, socket))
+            try:
+                async for _ in ws:
+                    pass  # a subscriber has nothing to say
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+            return ws
+
+    # -- life ----------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _socket(
+        self, request: web.Request
+    ) -> AsyncIterator[tuple[web.WebSocketResponse, Socket]]:
+        if not self._health.open:
+            raise Problem("log-unavailable")
+        try:
+            await self._feed.ready()
+        except LogError as error:
+            raise Problem("log-unavailable", str(error)) from error
+        ws = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_BYTES, heartbeat=PING_S)
+        await ws.prepare(request)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        socket = Socket(transport)
+        self._open.add(socket)
+        if self._stopping:  # it was connecting while the others were told
+            socket.close(RESTART, "the gateway restarts")
+            socket.abort()
+        try:
+            yield ws, socket
+        finally:
+            self._open.discard(socket)
+            socket.release()
+
+    async def shutdown(self, _: web.Application) -> None:
+        """Says goodbye to everybody: resume from the last cursor, at once."""
+        self._stopping = True
+        leaving = list(self._open)
+        for socket in leaving:
+            socket.say(event="notice", code="shutdown", message="resume from the last cursor")
+            socket.close(RESTART, "the gateway restarts: resume from the last cursor")
+        if leaving:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SHUTDOWN_S):
+                    for socket in leaving:
+                        await socket.gone.wait()
+            for socket in leaving:
+                socket.abort()
+
+
+class Following:
+    """The orders that one socket follows."""
+
+    def __init__(self, feed: Feed, socket: Socket, *, single: bool) -> None:
+        self._feed = feed
+        self._socket = socket
+        self._single = single
+        self._followers: dict[str, Follower] = {}
+
+    async def wish(self, text: str) -> None:
+        """A message of the client: `{"orderId": "…"}`."""
+        try:
+            wish = _wish.decode(text)
+        except msgspec.DecodeError as error:
+            self._socket.say(event="error", code="malformed-message", detail=str(error))
+            return
+        order_id = parse_order_id(wish.order_id)
+        if self._socket.backlog() > FOLLOWER_BYTES:
+            self._socket.close(SLOW, "too slow: follow again")
+        elif order_id is None:
+            self._error("malformed-order-id", wish.order_id[:80])
+        elif len(self._followers) >= FOLLOWED_ORDERS:
+            self._error("too-many-orders", order_id)
+        elif order_id not in self._followers:
+            await self.add(order_id)
+
+    async def add(self, order_id: str) -> None:
+        """Follows an order, its history first."""
+        follower = Follower(self._feed, self._socket, order_id, self._ended)
+        self._followers[order_id] = follower
+        code = ""
+        try:
+            known = await follower.start()
+        except LogError:
+            code = "log-unavailable"
+        except ArchiveUnavailable:
+            code = "archive-unavailable"
+        except Lost:
+            code = "history-lost"
+        else:
+            code = "" if known else "unknown-order"
+        if code:
+            del self._followers[order_id]
+            self._error(code, order_id)
+            if self._single:
+                self._socket.close(UNKNOWN if code == "unknown-order" else LATER, code)
+
+    def _error(self, code: str, order_id: str) -> None:
+        self._socket.say(event="error", code=code, orderId=order_id)
+
+    def _ended(self, follower: Follower) -> None:
+        self._followers.pop(follower.order_id, None)
+        if self._single:
+            self._socket.close(1000, "the order has ended")
+
+    def end(self) -> None:
+        """The client is gone."""
+        for follower in tuple(self._followers.values()):
+            follower.leave()
+
+
+def _check_end(socket: Socket, running: asyncio.Task[None]) -> None:
+    """A bug must not leave a subscriber waiting in silence."""
+    if not running.cancelled() and (error := running.exception()) is not None:
+        structlog.get_logger().error("a subscription failed", exc_info=error)
+        socket.close(BUG, "internal: resume from the last cursor")
+
+
+def _check_upgrade(request: web.Request) -> None:
+    wants = request.headers.get(hdrs.UPGRADE, "").lower()
+    if wants != "websocket" or not web.WebSocketResponse().can_prepare(request).ok:
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        raise Problem("upgrade-required", "connect with a WebSocket client", headers=headers)

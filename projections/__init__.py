@@ -1,0 +1,1 @@
+"""What it looks like to those who ask: folds of the log, each of which can be rebuilt from it."""

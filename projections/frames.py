@@ -1,0 +1,122 @@
+"""Frames: one event encoded once, as the bytes that every subscriber's socket gets.
+
+Rule of this file: pure. A frame is a whole WebSocket text message (RFC 6455 §5.2): FIN and opcode
+1, the length, the payload. Messages of a server are not masked and we do not compress, so the same
+bytes serve all sockets, and joining frames is joining bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+
+from events import types
+from events.log import Stored
+from events.types import Event
+from projections.views import event_frame, timestamp
+
+_TEXT = 0x81
+
+UNKNOWN = "Unknown"
+"""The name under which an event is shown that this build cannot read."""
+
+_to_json = msgspec.json.Encoder().encode
+
+
+def text_frame(payload: bytes) -> bytes:
+    """The WebSocket message that carries this text."""
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", _TEXT, size) + payload
+    if size < 65536:
+        return struct.pack("!BBH", _TEXT, 126, size) + payload
+    return struct.pack("!BBQ", _TEXT, 127, size) + payload
+
+
+def json_frame(content: dict[str, Any]) -> bytes:
+    """The WebSocket message that carries this object as JSON."""
+    return text_frame(_to_json(content))
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """The start of an event: all that is needed to find its followers."""
+
+    order_id: str = ""
+    version: int = 0
+    time_us: int = 0
+    status: str = ""
+
+
+_envelope = msgspec.msgpack.Decoder(Envelope)
+
+
+class Frame:
+    """One event where it stands; decoded and encoded when somebody wants it, and only once."""
+
+    __slots__ = ("_event", "_wire", "position", "prefix", "record")
+
+    def __init__(self, stored: Stored, cursor_prefix: str) -> None:
+        self.position = stored.position
+        self.record = stored.record
+        self.prefix = cursor_prefix
+        self._event: Event | None = None
+        self._wire = b""
+
+    @property
+    def envelope(self) -> Envelope:
+        """Read without decoding the whole event; empty for bytes that are no event at all."""
+        try:
+            return _envelope.decode(self.record.body)
+        except msgspec.DecodeError:
+            return Envelope()
+
+    @property
+    def event(self) -> Event | None:
+        """The event; None for one that only a newer build can read."""
+        if self._event is None:
+            try:
+                self._event = types.decode(self.record.body)
+            except msgspec.DecodeError:
+                return None
+        return self._event
+
+    @property
+    def name(self) -> str:
+        """The public name of the event."""
+        return UNKNOWN if self.event is None else self.event.name
+
+    @property
+    def status(self) -> str:
+        """The order's status after the event."""
+        return self.envelope.status if self.event is None else self.event.status
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """The event as the API shows it."""
+        cursor = f"{self.prefix}{self.position}"
+        if self.event is None:
+            return self._unknown(cursor)
+        return event_frame(self.event, self.position, cursor, self.record.hash)
+
+    @property
+    def wire(self) -> bytes:
+        """The event as a WebSocket message."""
+        if not self._wire:
+            self._wire = json_frame(self.view)
+        return self._wire
+
+    def _unknown(self, cursor: str) -> dict[str, Any]:
+        """An event that this build cannot read is still shown: positions have no gaps."""
+        known = self.envelope
+        return {
+            "orderId": known.order_id,
+            "status": known.status,
+            "event": UNKNOWN,
+            "version": known.version,
+            "position": self.position,
+            "cursor": cursor,
+            "timestamp": timestamp(known.time_us),
+            "hash": self.record.hash.hex(),
+        }

@@ -1,0 +1,117 @@
+"""The past: what happened, from the live log and, where that is trimmed, from the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from events.archive import Checkpoint, Filters
+from events.log import Batch, EventLog, Regressed, Stored
+from events.order import Order
+
+ARCHIVE_PAGE = 1000
+"""Events read from the archive at once."""
+
+LOG_PAGE = 20
+"""Log entries read at once. An entry holds up to 500 events, and a page is in memory."""
+
+
+class Lost(Exception):
+    """Neither log nor archive has what follows a position."""
+
+    def __init__(self, after: int, resume_after: int) -> None:
+        super().__init__(f"nothing holds the events after {after} up to {resume_after}")
+        self.resume_after = resume_after
+        """The first position after which there is something again."""
+
+
+class Archive(Protocol):
+    """The long-term log. Every call may raise `events.archive.ArchiveUnavailable`."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Stored]:
+        """The events that follow a position, in order."""
+        ...
+
+    async def history(self, order_id: str) -> Sequence[Stored]:
+        """All archived events of an order, in order."""
+        ...
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order as projected."""
+        ...
+
+    async def find(
+        self, filters: Filters, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Order], str | None]:
+        """Orders, newest first, and the cursor of the next page. Raises BadCursor."""
+        ...
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """How far the projector is, None before it ran for the first time."""
+        ...
+
+
+class Past:
+    """Reads what happened. Shared by all who look back; each call is one page."""
+
+    def __init__(self, log: EventLog, archive: Archive) -> None:
+        self._log = log
+        self._archive = archive
+        self._reader = log.reader("past")
+
+    async def page(self, after: int) -> list[Stored]:
+        """The next events after a position; none at the end of the log.
+
+        Raises LogError, ArchiveUnavailable or Lost.
+        """
+        try:
+            batches = await self._reader.read(after, batches=LOG_PAGE)
+        except Regressed:  # trimmed past `after`
+            return await self._archived(after)
+        if batches:
+            return flatten(batches, after)
+        if after >= await self._log.position():
+            return []
+        return await self._archived(after)
+
+    async def _archived(self, after: int) -> list[Stored]:
+        found = list(await self._archive.read(after, ARCHIVE_PAGE))
+        for offset, stored in enumerate(found):
+            if stored.position != after + 1 + offset:
+                del found[offset:]
+                break
+        if not found:
+            first, last = await self._log.bounds()
+            raise Lost(after, first - 1 if last else await self._log.position())
+        return found
+
+    async def order(self, order_id: str) -> list[Stored]:
+        """Every event of an order, in order; empty for an order that nobody knows.
+
+        Raises LogError, ArchiveUnavailable or Lost.
+        """
+        head = (await self._log.load([order_id]))[0]
+        if head is None:
+            return list(await self._archive.history(order_id))
+        found = await self._log.history(head.positions)
+        if len(found) == len(head.positions):
+            return found
+        older = await self._archive.history(order_id)
+        known = {stored.position: stored for stored in (*older, *found)}
+        if missing := [p for p in head.positions if p not in known]:
+            raise Lost(missing[0] - 1, missing[-1])
+        return [known[p] for p in head.positions]
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._reader.close()
+
+
+def flatten(batches: Sequence[Batch], after: int) -> list[Stored]:
+    """The events of batches that follow a position, each where it stands."""
+    return [
+        Stored(position, batch.time_us, record)
+        for batch in batches
+        for position, record in enumerate(batch.records, start=batch.first)
+        if position > after
+    ]

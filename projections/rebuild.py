@@ -1,0 +1,198 @@
+"""Makes the `orders` table anew from the archive, while the projector goes on with the old one.
+
+The new table is filled beside the old, catches up, and takes its place in one transaction that
+holds the checkpoint's row: the projector waits for it, finds another generation and starts afresh.
+`events` is only read. An event that cannot be folded stops the rebuild, and leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from events.archive import PROJECTOR, Page, load_checkpoint, read_pages
+from projections import tables
+from projections.orders import Absent, Changes, OrderFold, Poison
+
+TABLE = "orders_rebuild"
+NEAR_EVENTS = 2000
+"""This close to the projector, the switch holds it up for milliseconds only."""
+
+CATCH_UPS = 20
+SAVE_EVENTS = 20_000
+LOCK_MS = 500
+LOCK_TRIES = 20
+_LOCK = 0x6F656572  # "oeer": one rebuild at a time
+
+
+class RebuildError(Exception):
+    """The rebuild stopped; the tables are as they were."""
+
+
+class Rebuilt(NamedTuple):
+    """What was done."""
+
+    events: int
+    orders: int
+
+
+async def rebuild(
+    url: str, progress: Callable[[int, int], None] = lambda _done, _of: None
+) -> Rebuilt:
+    """Rebuilds and switches. `progress` is told how many events are folded, of how many.
+
+    Raises RebuildError, or asyncpg's errors.
+    """
+    # Two connections: pages are read on one while rows are written on the other.
+    reading = await asyncpg.connect(url, server_settings={"jit": "off"})
+    try:
+        writing = await asyncpg.connect(url)
+        try:
+            return await _Rebuild(reading, writing, progress).run()
+        finally:
+            writing.terminate()
+    finally:
+        reading.terminate()
+
+
+class _Rebuild:
+    def __init__(
+        self,
+        reading: asyncpg.Connection,
+        writing: asyncpg.Connection,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._progress = progress
+        self._fold = OrderFold()
+        self._position = 0
+        self._unsaved = 0
+        self._saving: asyncio.Task[None] | None = None
+
+    async def run(self) -> Rebuilt:
+        # One transaction: whatever goes wrong, nothing is left behind. Where wal_level is minimal
+        # the rows of a table made in it are not logged twice either.
+        try:
+            async with self._writing.transaction():
+                await self._fill()
+                await self._take_place()
+        finally:
+            if self._saving is not None:
+                self._saving.cancel()
+                await asyncio.gather(self._saving, return_exceptions=True)
+        count = await self._writing.fetchval("SELECT count(*) FROM orders")
+        return Rebuilt(self._position, count)
+
+    async def _fill(self) -> None:
+        if not await self._writing.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+            raise RebuildError("another rebuild is under way")
+        await self._writing.execute(f"CREATE TABLE {TABLE} (LIKE orders INCLUDING ALL)")
+        for _ in range(CATCH_UPS):
+            target = await self._projected()
+            await self._fold_until(target)
+            if await self._projected() - target < NEAR_EVENTS:
+                break
+        await self._writing.execute(f"ANALYZE {TABLE}")
+
+    async def _take_place(self) -> None:
+        await self._lock()
+        # The projector waits now: this is what it has written since.
+        await self._fold_until(await self._projected())
+        await self._writing.execute("DROP TABLE orders")
+        await self._writing.execute(f"ALTER TABLE {TABLE} RENAME TO orders")
+        for (name,) in await self._writing.fetch(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'orders'::regclass"
+        ):
+            await self._writing.execute(
+                f"ALTER INDEX {name} RENAME TO {name.replace(TABLE, 'orders')}"
+            )
+        await self._writing.execute("TRUNCATE projection_parked")
+        await self._writing.execute(
+            "UPDATE checkpoints SET generation = generation + 1 WHERE name = $1", PROJECTOR
+        )
+
+    async def _lock(self) -> None:
+        """Holds projector and readers up, who wait for LOCK_MS at most."""
+        for _ in range(LOCK_TRIES):
+            await self._fold_until(await self._projected())
+            try:
+                async with self._writing.transaction():
+                    await self._writing.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+                    # In the projector's order, or both could wait for each other.
+                    await self._writing.execute(
+                        "SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR
+                    )
+                    await self._writing.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+                return
+            except asyncpg.LockNotAvailableError:
+                await asyncio.sleep(1)
+        raise RebuildError("somebody reads the orders without end (an audit?): try again later")
+
+    async def _projected(self) -> int:
+        checkpoint = await load_checkpoint(self._reading)
+        return checkpoint.position if checkpoint else 0
+
+    async def _fold_until(self, target: int) -> None:
+        async for page in read_pages(self._reading, self._position, target):
+            if page.positions[0] != self._position + 1:
+                raise RebuildError(f"the archive has no event at position {self._position + 1}")
+            if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
+                raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
+            await self._fold_page(page)
+            self._position = page.positions[-1]
+            self._progress(self._position, target)
+        if self._position != target:
+            raise RebuildError(f"the archive ends at {self._position}, its checkpoint at {target}")
+        await self._save()
+        await self._saved()
+
+    async def _fold_page(self, page: Page) -> None:
+        try:
+            said = page.said()
+        except msgspec.DecodeError as error:
+            raise RebuildError(
+                f"an event after {self._position} cannot be read: {error}"
+            ) from error
+        start = 0
+        while start < len(said):
+            try:
+                self._fold.extend(page.positions, said, start)
+                start = len(said)
+            except Absent as absent:
+                await self._restore(absent.order_id)
+                start = absent.at
+            except Poison as error:
+                raise RebuildError(str(error)) from error
+        self._unsaved += len(said)
+        if self._unsaved >= SAVE_EVENTS:
+            await self._save()
+
+    async def _restore(self, order_id: str) -> None:
+        """Takes back an order that had ended: nothing forbids an event after the end."""
+        await self._save()
+        await self._saved()
+        found = await tables.load_orders(self._writing, [order_id], TABLE)
+        if not found:
+            raise RebuildError(f"order {order_id} does not begin with version 1")
+        self._fold.hold(found[0])
+
+    async def _save(self) -> None:
+        """Begins to write the rows that changed; folding goes on meanwhile."""
+        changes = self._fold.take()
+        self._unsaved = 0
+        await self._saved()
+        self._saving = asyncio.create_task(self._write(changes))
+
+    async def _write(self, changes: Changes) -> None:
+        await tables.write_orders(self._writing, TABLE, changes)
+        self._fold.drop(changes.ended)
+
+    async def _saved(self) -> None:
+        if self._saving is not None:
+            saving, self._saving = self._saving, None
+            await saving

@@ -1,0 +1,205 @@
+"""A subscriber to all events: first the past, then live, in order, without gaps or duplicates.
+
+Nothing is buffered to join the two: a subscriber reads forward until it stands exactly where the
+feed stands, and joins it in the same turn of the loop. One whose socket does not keep up leaves the
+live group, goes on from its own position at its own pace, and is cut once it takes too little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from events.archive import ArchiveUnavailable
+from events.log import LogError, Stored
+from projections.cursors import Cursor
+from projections.frames import Frame, json_frame
+from projections.past import Lost
+
+if TYPE_CHECKING:
+    from projections.feed import Feed
+
+PART = 128
+"""Events joined into one write: what every socket gets before any gets more."""
+
+HIGH_BYTES = 256 * 1024
+"""A socket that holds back more than this is behind. Above PART frames of the usual 600 B."""
+
+LOW_BYTES = 64 * 1024
+"""A socket that was behind goes on below this."""
+
+SLOW = 4408
+"""Close code: reconnect and resume from the last cursor."""
+
+RETRY_S = 0.1
+
+
+class Sink(Protocol):
+    """The socket of a subscriber. No call waits."""
+
+    closed: bool
+
+    def write(self, frames: bytes) -> None:
+        """Sends whole WebSocket messages."""
+        ...
+
+    def backlog(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye after what was written."""
+        ...
+
+
+class Filter(NamedTuple):
+    """What a subscriber wants to see; an empty set is everything."""
+
+    events: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset()
+    order_ids: frozenset[str] = frozenset()
+
+    def passes(self, frame: Frame) -> bool:
+        """Whether the frame is wanted."""
+        return (
+            (not self.order_ids or frame.envelope.order_id in self.order_ids)
+            and (not self.events or frame.name in self.events)
+            and (not self.statuses or frame.status in self.statuses)
+        )
+
+    def join(self, frames: Sequence[Frame]) -> bytes:
+        """The wanted frames as one write."""
+        if any(self):
+            return b"".join([frame.wire for frame in frames if self.passes(frame)])
+        return b"".join([frame.wire for frame in frames])
+
+
+class Subscription:
+    """One subscriber. `run` lives as long as its socket; whoever made it cancels it."""
+
+    def __init__(self, feed: Feed, sink: Sink, wanted: Filter, after: Cursor | None = None) -> None:
+        self.feed = feed
+        self.sink = sink
+        self.wanted = wanted
+        self.live = False
+        self.cursor = feed.position if after is None else after.position
+        """Delivered through here, as long as it is not live."""
+        self._after = after
+        self._behind = asyncio.Event()
+
+    @property
+    def delivered(self) -> int:
+        """Everything wanted up to this position was written."""
+        return self.feed.position if self.live else self.cursor
+
+    async def run(self) -> None:
+        """Delivers until the socket is closed."""
+        self.feed.attach(self)
+        try:
+            await self._check_start()
+            while not self.sink.closed:
+                await self._catch_up()
+                await self._behind.wait()
+                self._behind.clear()
+                await self._drain()
+        finally:
+            self.feed.detach(self)
+
+    def take(self, data: bytes, before: int) -> None:
+        """The next frames while live, or, where the socket is behind, the end of being live."""
+        if self.sink.backlog() > HIGH_BYTES:
+            self.feed.leave(self)
+            self.cursor = before
+            self._behind.set()
+        else:
+            self.sink.write(data)
+
+    def lose(self, resume_after: int, code: str) -> None:
+        """Tells that events are gone for ever, and goes on behind them."""
+        self.cursor = resume_after
+        notice = {"event": "notice", "code": code, "recovered": False}
+        self.sink.write(json_frame(notice | self.feed.place(resume_after)))
+
+    async def _check_start(self) -> None:
+        after = self._after
+        if after is None:
+            return
+        if after.epoch is not None and after.epoch != self.feed.epoch:
+            self.lose(min(after.position, self.feed.position), "epoch-changed")
+        elif after.position > self.feed.position and after.position > await self._head():
+            self.lose(self.feed.position, "ahead-of-log")
+
+    async def _head(self) -> int:
+        while True:
+            try:
+                return await self.feed.head()
+            except LogError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _catch_up(self) -> None:
+        while not self.sink.closed:
+            recent = self.feed.recent(self.cursor)
+            if recent is None:
+                await self._go_back()
+            elif len(recent) <= PART and self.cursor <= self.feed.position:
+                self._emit(recent)
+                self.feed.join(self)
+                return
+            elif recent:
+                self._emit(recent[:PART])
+            else:  # ahead of the feed, which is about to come here
+                await asyncio.sleep(RETRY_S / 10)
+            await self._drain()
+
+    async def _go_back(self) -> None:
+        """One page of the past."""
+        asked = self.cursor
+        try:
+            page, through = await self._page(asked)
+        except Lost as gap:
+            self.lose(gap.resume_after, "events-lost")
+        except (LogError, ArchiveUnavailable):
+            await asyncio.sleep(RETRY_S)
+        else:
+            # The feed may have told us meanwhile that what we asked for is no more.
+            for at in range(0, len(page), PART):
+                if self.cursor != asked or self.sink.closed:
+                    return
+                self._emit(self.feed.frames(page[at : at + PART]))
+                asked = self.cursor
+                await self._drain()
+            if self.cursor == asked:
+                self.cursor = max(asked, through)
+            if not page and through <= asked:
+                await asyncio.sleep(RETRY_S / 10)
+
+    async def _page(self, after: int) -> tuple[list[Stored], int]:
+        """Events that follow, and the position through which these are all that are wanted."""
+        past = self.feed.past
+        if not self.wanted.order_ids:
+            return await past.page(after), 0
+        # A head loaded now has every event of its order up to where the feed stands now.
+        through = self.feed.position
+        found = [s for order_id in self.wanted.order_ids for s in await past.order(order_id)]
+        wanted = [stored for stored in found if after < stored.position <= through]
+        return sorted(wanted, key=lambda stored: stored.position), through
+
+    def _emit(self, frames: Sequence[Frame]) -> None:
+        if frames:
+            if data := self.wanted.join(frames):
+                self.sink.write(data)
+            self.cursor = frames[-1].position
+
+    async def _drain(self) -> None:
+        """Waits until the socket has taken most of what it holds back, or cuts it."""
+        await asyncio.sleep(0)
+        if self.sink.backlog() <= HIGH_BYTES:
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.feed.slow_s
+        while self.sink.backlog() > LOW_BYTES and not self.sink.closed:
+            if loop.time() > deadline:
+                self.sink.close(SLOW, "too slow: resume from the last cursor")
+                return
+            await asyncio.sleep(0.005)

@@ -1,0 +1,227 @@
+"""How orders and events look to those outside: the API, the feed, the CLI and the export.
+
+Rule of this file: pure, and the only place that names public fields. Amounts are whole-token
+decimal strings, times ISO 8601 UTC with microseconds. Signed transaction bytes (`raw`) appear
+nowhere: whoever has them can broadcast an order that was given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from events import types as t
+from events.money import to_tokens
+from events.order import Order
+from events.types import Event, Quote
+
+Json = dict[str, Any]
+
+ORDERS_PATH = "/api/orders"
+FOLLOW_PATH = f"{ORDERS_PATH}/execute"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def timestamp(time_us: int) -> str:
+    """`2026-11-22T15:28:01.000123Z`."""
+    seconds, us = divmod(time_us, 1_000_000)
+    return f"{_second(seconds)}.{us:06d}Z"
+
+
+def _time(time_us: int | None) -> str | None:
+    return timestamp(time_us) if time_us else None
+
+
+def _tokens(units: int | None, decimals: int) -> str | None:
+    return None if units is None else to_tokens(units, decimals)
+
+
+def links(order_id: str) -> Json:
+    """Where to read an order, its events, and where to follow it."""
+    return {
+        "self": f"{ORDERS_PATH}/{order_id}",
+        "events": f"{ORDERS_PATH}/{order_id}/events",
+        "stream": f"{FOLLOW_PATH}?orderId={order_id}",
+    }
+
+
+def order_view(order: Order) -> Json:
+    """An order as it is now. Every field is always there; null is "not yet" or "none"."""
+    confirmed = order.status is t.Status.CONFIRMED
+    return {
+        "orderId": order.id,
+        "status": order.status,
+        "type": order.type,
+        "tokenIn": order.token_in,
+        "tokenOut": order.token_out,
+        "amount": to_tokens(order.amount_in, order.decimals_in),
+        "slippageBps": order.slippage_bps,
+        "minAmountOut": _tokens(order.min_amount_out, order.decimals_out),
+        "expiresAt": _time(order.expires_at_us),
+        "clientOrderId": order.client_order_id,
+        "dex": order.dex or None,
+        "price": order.price or None,
+        "executedPrice": order.executed_price or None,
+        "amountOut": _tokens(order.amount_out, order.decimals_out),
+        "signature": order.signature or None,
+        "txHash": order.signature if confirmed else None,
+        "attempts": order.attempts,
+        "nextAttemptAt": _time(order.next_attempt_at_us) if not order.terminal else None,
+        "inDoubt": order.in_doubt,
+        "parked": order.parked or None,
+        "reason": order.reason or None,
+        "failedStage": order.failed_stage or None,
+        "account": order.account,
+        "createdAt": timestamp(order.created_at_us),
+        "updatedAt": timestamp(order.updated_at_us),
+        "version": order.version,
+        "links": links(order.id),
+    }
+
+
+def event_frame(event: Event, position: int, cursor: str, digest: bytes = b"") -> Json:
+    """An event as a subscriber sees it: the common fields, then what the step adds."""
+    fact = event.fact
+    frame = {
+        "orderId": event.order_id,
+        "status": event.status,
+        "event": type(fact).__name__,
+        "version": event.version,
+        "position": position,
+        "cursor": cursor,
+        "timestamp": timestamp(event.time_us),
+        "account": event.account,
+        "build": event.build,
+    }
+    if digest:
+        frame["hash"] = digest.hex()
+    frame.update(_ADDS[type(fact)](fact))
+    return frame
+
+
+# ---------------------------------------------------------------------------------------------
+# What each fact adds to its frame.
+
+
+def _submitted(f: t.OrderSubmitted) -> Json:
+    return {
+        "type": f.order_type,
+        "tokenIn": f.token_in,
+        "tokenOut": f.token_out,
+        "amount": to_tokens(f.amount_in, f.decimals_in),
+        "slippageBps": f.slippage_bps,
+        "minAmountOut": _tokens(f.min_amount_out, f.decimals_out),
+        "expiresAt": _time(f.expires_at_us),
+        "clientOrderId": f.client_order_id,
+    }
+
+
+def _nothing(_: t.Fact) -> Json:
+    return {}
+
+
+def _quote(quote: Quote, decimals_in: int, decimals_out: int) -> Json:
+    view: Json = {"dex": quote.dex, "pool": quote.pool}
+    if quote.error:
+        return view | {"error": quote.error}
+    return view | {
+        "amountIn": to_tokens(quote.amount_in, decimals_in),
+        "amountOut": to_tokens(quote.amount_out, decimals_out),
+        "fee": to_tokens(quote.fee, decimals_in),
+        "slot": quote.slot,
+    }
+
+
+def _routed(f: t.OrderRouted) -> Json:
+    return {
+        "dex": f.dex,
+        "pool": f.pool,
+        "price": f.price,
+        "quotes": [_quote(q, f.decimals_in, f.decimals_out) for q in f.quotes],
+        "minAmountOut": to_tokens(f.min_amount_out, f.decimals_out),
+        "amountOut": to_tokens(f.amount_out, f.decimals_out),
+    }
+
+
+def _built(f: t.TransactionBuilt) -> Json:
+    return {
+        "signature": f.signature,
+        "lastValidHeight": f.last_valid_height,
+        "attempt": f.attempt,
+    }
+
+
+def _sent(f: t.TransactionSubmitted) -> Json:
+    return {"signature": f.signature, "attempt": f.attempt}
+
+
+def _died(f: t.TransactionExpired) -> Json:
+    return {
+        "signature": f.signature,
+        "attempt": f.attempt,
+        "lastValidHeight": f.last_valid_height,
+        "finalizedHeight": f.finalized_height,
+    }
+
+
+def _in_doubt(f: t.TransactionInDoubt) -> Json:
+    return {"inDoubt": True, "signature": f.signature, "reason": f.reason}
+
+
+def _confirmed(f: t.OrderConfirmed) -> Json:
+    return {
+        "txHash": f.signature,
+        "executedPrice": f.executed_price,
+        "amountOut": to_tokens(f.amount_out, f.decimals_out),
+        "slot": f.slot,
+    }
+
+
+def _failed(f: t.OrderFailed) -> Json:
+    view: Json = {"stage": f.stage, "reason": f.reason, "attempts": f.attempts, "detail": f.detail}
+    return view | {"actor": f.actor} if f.actor else view
+
+
+def _expired(f: t.OrderExpired) -> Json:
+    return {"stage": f.stage, "reason": f.reason, "attempts": f.attempts}
+
+
+def _attempt_failed(f: t.AttemptFailed) -> Json:
+    return {
+        "stage": f.stage,
+        "attempt": f.attempt,
+        "error": f.error,
+        "detail": f.detail,
+        "nextAttemptAt": _time(f.next_attempt_at_us),
+    }
+
+
+def _parked(f: t.OrderParked) -> Json:
+    return {"stage": f.stage, "reason": f.reason, "actor": f.actor}
+
+
+def _replayed(f: t.OrderReplayed) -> Json:
+    return {"reason": f.reason, "actor": f.actor}
+
+
+_ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
+    t.OrderSubmitted: _submitted,
+    t.RoutingStarted: _nothing,
+    t.OrderRouted: _routed,
+    t.TransactionBuilt: _built,
+    t.TransactionSubmitted: _sent,
+    t.TransactionExpired: _died,
+    t.TransactionInDoubt: _in_doubt,
+    t.OrderConfirmed: _confirmed,
+    t.OrderFailed: _failed,
+    t.OrderExpired: _expired,
+    t.AttemptFailed: _attempt_failed,
+    t.OrderParked: _parked,
+    t.OrderReplayed: _replayed,
+}

@@ -1,0 +1,71 @@
+"""Processes of the benchmark: each dies with us, and is ended by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from engine import leash
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path = ROOT,
+    environ: Mapping[str, str] | None = None,
+    errors: Path | None = None,
+) -> subprocess.Popen[str]:
+    """Start a program; what it prints is ours to read."""
+    with contextlib.ExitStack() as stack:
+        return subprocess.Popen(
+            leash.command(argv, signal.SIGTERM),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stack.enter_context(errors.open("ab")) if errors else None,
+            cwd=cwd,
+            env=environ,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def own(module: str, *words: object) -> list[str]:
+    """Return the command that runs a module of this folder."""
+    return [sys.executable, "-m", f"tests.bench.{module}", *map(str, words)]
+
+
+def end(process: subprocess.Popen[str], patience_s: float = 10) -> None:
+    """Ask a program to end, and make it end."""
+    process.terminate()
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Have a program for the length of a block."""
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a program prints."""
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    if not line:
+        msg = f"{process.args!r} ended without a word (exit code {process.wait(5)})"
+        raise RuntimeError(msg)
+    return line

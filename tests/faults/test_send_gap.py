@@ -1,0 +1,183 @@
+"""Death between `TransactionSubmitted` and the send: the same bytes are sent by somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from events.log import Appended, EventLog, Unit
+from events.types import OrderConfirmed, TransactionBuilt, TransactionSubmitted
+from stages.venues.ledger import Landed, Ledger
+from stages.venues.simulated import SimulatedChain, Simulation, signature_of
+from tests.engine_up import engine_up
+from tests.workers import Crew, crew
+
+ORDERS = 20
+
+
+class Witnessed(SimulatedChain):
+    """Remembers what it was asked to send."""
+
+    def __init__(self, simulation: Simulation, ledger: Path) -> None:
+        super().__init__(simulation, ledger)
+        self.sent: list[bytes] = []
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        self.sent += transactions
+        await super().send(transactions)
+
+
+class Forgetful(Witnessed):
+    """Never sends, and believes that it did."""
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        self.sent += transactions
+
+
+class Broken(Witnessed):
+    """Cannot reach its node."""
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        self.sent += transactions
+        raise ConnectionResetError("no node")
+
+
+class Stuck(Witnessed):
+    """Is in the middle of sending for ever."""
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        self.sent += transactions
+        await asyncio.Event().wait()
+
+
+class Buggy(Witnessed):
+    """Fails in a way that nobody foresaw."""
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        self.sent += transactions
+        raise ZeroDivisionError
+
+
+class Deaf(EventLog):
+    """A log that never answers to an append."""
+
+    def append(
+        self, units: Sequence[Unit], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[Appended]]:
+        return asyncio.get_running_loop().create_future()
+
+
+def rows(path: Path) -> list[Landed]:
+    ledger = Ledger(path)
+    found = list(ledger.rows())
+    ledger.close()
+    return found
+
+
+async def assert_sent_once(team: Crew, ids: Sequence[str], chain: Witnessed) -> None:
+    """Each order has one transaction, sent again as it was, and executed once."""
+    assert await team.ended(ids) == ["confirmed"] * len(ids)
+    landed = {row.order_id: row for row in rows(team.ledger_path)}
+    assert len(rows(team.ledger_path)) == len(landed) == len(ids)
+    for order_id in ids:
+        facts = team.facts(order_id)
+        [built] = [fact for fact in facts if isinstance(fact, TransactionBuilt)]
+        [said] = [fact for fact in facts if isinstance(fact, TransactionSubmitted)]
+        [confirmed] = [fact for fact in facts if isinstance(fact, OrderConfirmed)]
+        assert built.raw in chain.sent
+        assert {raw for raw in chain.sent if signature_of(raw) == built.signature} == {built.raw}
+        assert built.signature == said.signature == confirmed.signature
+        assert built.signature == landed[order_id].signature
+    assert len(set(chain.sent)) == len(ids)
+
+
+@pytest.mark.parametrize("kind", [Forgetful, Broken, Buggy])
+async def test_what_the_submitter_failed_to_send_is_sent_by_the_confirmer_once_and_unchanged(
+    redis_url: str, tmp_path: Path, kind: type[Witnessed]
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        lame = kind(team.simulation, team.ledger_path)
+        again = Witnessed(team.simulation, team.ledger_path)
+        await team.worker("router")
+        await team.worker("builder")
+        await team.worker(team.stage("submitter", chain=lame))
+        ids = await team.submit(ORDERS)
+        await team.until(lambda: len(team.of(TransactionSubmitted)) == ORDERS)
+        assert rows(team.ledger_path) == []
+        await team.worker(team.stage("confirmer", chain=again))
+        await assert_sent_once(team, ids, again)
+
+
+async def test_a_submitter_that_dies_in_the_middle_of_sending_leaves_it_to_the_confirmer(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        lame = Stuck(team.simulation, team.ledger_path)
+        again = Witnessed(team.simulation, team.ledger_path)
+        await team.worker("router")
+        await team.worker("builder")
+        first = await team.worker(team.stage("submitter", chain=lame))
+        ids = await team.submit(ORDERS)
+        await team.until(lambda: len(team.of(TransactionSubmitted)) == ORDERS)
+        await first.die()
+        heir = Witnessed(team.simulation, team.ledger_path)
+        await team.worker(team.stage("submitter", chain=heir))
+        await team.worker(team.stage("confirmer", chain=again))
+        await assert_sent_once(team, ids, again)
+        await team.settled("submitter")
+        assert heir.sent == []
+
+
+async def test_dying_before_the_word_is_in_the_log_sends_nothing(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        chain = Witnessed(team.simulation, team.ledger_path)
+        await team.worker("router")
+        await team.worker("builder")
+        ids = await team.submit(ORDERS)
+        await team.until(lambda: len(team.of(TransactionBuilt)) == ORDERS)
+        # Its log takes nothing: whatever it does, it may not send.
+        deaf = Deaf(team.url, build="deaf")
+        await deaf.open()
+        lame = await team.worker(team.stage("submitter", chain=chain), log=deaf)
+        async with asyncio.timeout(5):
+            while not lame.held_orders:
+                await asyncio.sleep(0.005)
+        await lame.die()
+        await deaf.close()
+        assert chain.sent == []
+        await team.worker("submitter")
+        await team.worker("confirmer")
+        assert await team.ended(ids) == ["confirmed"] * ORDERS
+        assert set(team.executions().values()) == {1}
+
+
+async def test_a_submitter_killed_between_its_word_and_its_send_loses_and_doubles_nothing(
+    short_path: Path,
+) -> None:
+    async with engine_up(
+        short_path / "d",
+        venue_latency_ms=400,
+        venue_timeout_ms=2000,
+        rebroadcast_ms=100,
+        blockhash_slots=1000,
+        concurrency=0,
+    ) as engine:
+        sent = engine.watch("TransactionSubmitted")
+        ids = await engine.submit_many(10)
+        await asyncio.wait_for(sent.wait(), 10)
+        engine.kill("submitter", signal.SIGKILL)  # its send takes 400 ms: it has not happened yet
+        said = [f["orderId"] for f in engine.frames if f["event"] == "TransactionSubmitted"]
+        early = {row.order_id for row in engine.ledger()}
+        assert said
+        assert not early & set(said)
+        await engine.ended(ids)
+        await engine.assert_each_ended_exactly_once()
+        sent_of = [f["orderId"] for f in engine.frames if f["event"] == "TransactionSubmitted"]
+        assert len(sent_of) == len(set(sent_of)) == len(ids)
+        assert len(engine.ledger()) == len(ids)

@@ -1,0 +1,290 @@
+"""Workers that stand still beyond their lease and then go on: what they write is refused.
+
+In this process a worker with a very long lease of its own stands for one that is stopped: it never
+renews, and a gate holds it up where it hurts most. The last test stops a real process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import leash
+from engine.markets import LEDGER
+from engine.settings import Settings, environment
+from events.log import EventLog
+from events.order import Order
+from events.types import (
+    OrderConfirmed,
+    OrderRouted,
+    RoutingStarted,
+    TransactionBuilt,
+    TransactionExpired,
+    TransactionSubmitted,
+)
+from stages.stage import Stage
+from stages.venues import Built
+from stages.venues.simulated import SimulatedChain, Simulation
+from tests.engine_up import QUICK, is_running
+from tests.workers import PATIENT, Crew, Gate, Worker, crew
+
+NEVER_MS = 3_600_000
+ORDERS = 10
+
+
+def gated(stage: Stage, gate: Gate) -> Stage:
+    """The stage, held up between its question and its answer."""
+
+    async def answer(asked: Any) -> Any:
+        await gate.passing()
+        return await asked if asyncio.iscoroutine(asked) else asked
+
+    def ask(orders: Sequence[Order]) -> list[Any]:
+        return [answer(asked) for asked in stage.ask(orders)]
+
+    return dataclasses.replace(stage, ask=ask)
+
+
+class Counting(SimulatedChain):
+    """Counts what it is asked to send, and may be held up before it does."""
+
+    gate: Gate | None = None
+
+    def __init__(self, simulation: Simulation, ledger: Path) -> None:
+        super().__init__(simulation, ledger)
+        self.sent: Counter[bytes] = Counter()
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        if self.gate is not None:
+            await self.gate.passing()
+        self.sent.update(transactions)
+        await super().send(transactions)
+
+
+class Later(SimulatedChain):
+    """Signs each transaction anew: two builds of one order are two transactions."""
+
+    builds = 0
+
+    def build(self, order: Order) -> Built:
+        Later.builds += 1
+        self._simulation = Simulation(slot_ms=5, blockhash_slots=5000 + Later.builds)
+        return super().build(order)
+
+
+async def holding(worker: Worker, orders: int) -> None:
+    async with asyncio.timeout(5):
+        while worker.held_orders < orders:
+            await asyncio.sleep(0.005)
+
+
+async def given_up(worker: Worker) -> None:
+    """Waits until it knows that nothing of what it holds is its own any more."""
+    async with asyncio.timeout(5):
+        while worker.held_orders:
+            await asyncio.sleep(0.005)
+
+
+async def rest_of(team: Crew, *but: str) -> None:
+    for name in ("router", "builder", "submitter", "confirmer"):
+        if name not in but:
+            await team.worker(name)
+
+
+async def test_a_router_that_wakes_up_late_cannot_change_the_route(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        gate = Gate()
+        zombie = await team.worker(gated(team.stage("router"), gate), lease_ms=NEVER_MS)
+        ids = await team.submit(ORDERS)
+        await team.until(lambda: len(team.of(RoutingStarted)) == ORDERS)
+        await holding(zombie, ORDERS)
+        await team.all_stages()
+        assert await team.ended(ids) == ["confirmed"] * ORDERS
+        before = len(team.seen)
+        gate.open.set()
+        await given_up(zombie)
+        assert await team.log.position() == before
+        assert len(team.of(OrderRouted)) == len(team.of(RoutingStarted)) == ORDERS
+        assert set(team.executions().values()) == {1}
+
+
+async def test_a_builder_that_wakes_up_late_cannot_put_another_transaction_in_place(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        gate = Gate()
+        later = Later(team.simulation, team.ledger_path)
+        stage = team.stage("builder", chain=later)
+        zombie = await team.worker(gated(stage, gate), lease_ms=NEVER_MS)
+        await team.worker("router")
+        ids = await team.submit(ORDERS)
+        await holding(zombie, ORDERS)
+        await team.worker(team.stage("builder", chain=Later(team.simulation, team.ledger_path)))
+        await team.until(lambda: len(team.of(TransactionBuilt)) == ORDERS)
+        before = len(team.seen)
+        gate.open.set()
+        await given_up(zombie)
+        assert await team.log.position() == before
+        await rest_of(team, "router", "builder")
+        assert await team.ended(ids) == ["confirmed"] * ORDERS
+        assert len(team.of(TransactionBuilt)) == ORDERS
+        assert set(team.executions().values()) == {1}
+
+
+async def test_a_submitter_that_wakes_up_late_before_its_word_does_not_send(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        gate = Gate()
+        chain = Counting(team.simulation, team.ledger_path)
+        stage = team.stage("submitter", chain=chain)
+        zombie = await team.worker(gated(stage, gate), lease_ms=NEVER_MS)
+        await rest_of(team, "submitter")
+        ids = await team.submit(ORDERS)
+        await holding(zombie, ORDERS)
+        await team.worker("submitter")
+        assert await team.ended(ids) == ["confirmed"] * ORDERS
+        before = len(team.seen)
+        gate.open.set()
+        await given_up(zombie)
+        assert await team.log.position() == before
+        assert not chain.sent
+        assert len(team.of(TransactionSubmitted)) == ORDERS
+        assert set(team.executions().values()) == {1}
+
+
+@pytest.mark.parametrize("dead_by_then", [False, True])
+async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_land_twice(
+    redis_url: str, tmp_path: Path, dead_by_then: bool
+) -> None:
+    """Its transaction has landed by then, or is proved dead and has been replaced."""
+    quick = Simulation(slot_ms=5, blockhash_slots=40)
+    async with crew(redis_url, tmp_path, quick if dead_by_then else PATIENT) as team:
+        chain = Counting(team.simulation, team.ledger_path)
+        chain.gate = Gate()
+        await team.worker(team.stage("submitter", chain=chain), lease_ms=NEVER_MS)
+        await team.worker("router")
+        await team.worker("builder")
+        ids = await team.submit(ORDERS)
+        await team.until(lambda: len(team.of(TransactionSubmitted)) == ORDERS)
+        # Nobody sends again: only time decides about these transactions.
+        rebroadcast_ms = NEVER_MS if dead_by_then else 50
+        confirmer = team.stage("confirmer", rebroadcast_ms=rebroadcast_ms, attempts_max=9)
+        if dead_by_then:
+            confirmer = dataclasses.replace(confirmer, wait_ms=lambda _, __: 20)
+        await team.worker(confirmer)
+        await team.until(
+            lambda: len(team.of(TransactionExpired if dead_by_then else OrderConfirmed)) >= ORDERS
+        )
+        await team.worker("submitter")
+        assert await team.ended(ids) == ["confirmed"] * ORDERS
+        before = team.executions()
+        chain.gate.open.set()
+        async with asyncio.timeout(5):
+            while len(chain.sent) < ORDERS:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)  # the venue takes what it gets at once, or not at all
+        assert team.executions() == before
+        assert set(before.values()) == {1}
+        assert len(before) == ORDERS
+
+
+# -- a real process --------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def stages(
+    settings: Settings, *names: str, output: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`engine stage NAME…` as a process, killed at the end."""
+    argv = [sys.executable, "-P", "-m", "engine", "stage", *names]
+    with output.open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *leash.command(argv, signal.SIGKILL),
+            stderr=log,
+            cwd=output.parent,
+            env=os.environ | environment(settings),
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def said(output: Path, word: str, times: int, within_s: float = 10) -> None:
+    async with asyncio.timeout(within_s):
+        while output.read_text().count(word) < times:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
+    redis_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        redis_url=redis_url,
+        database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: nobody asks it
+        log_format="json",
+        **(QUICK | {"lease_ms": 300, "venue_latency_ms": 400, "venue_timeout_ms": 2000}),
+    )
+    old, new = tmp_path / "old.log", tmp_path / "new.log"
+    async with crew(redis_url, tmp_path) as team:
+        team.ledger_path = tmp_path / LEDGER
+        async with stages(settings, "router", output=old) as zombie:
+            ids = await team.submit(ORDERS)
+            await team.until(lambda: len(team.of(RoutingStarted)) == ORDERS)
+            zombie.send_signal(signal.SIGSTOP)  # its quotes are on the way, and take 400 ms
+            async with stages(
+                settings, "router", "builder", "submitter", "confirmer", output=new
+            ) as heir:
+                assert await team.ended(ids) == ["confirmed"] * ORDERS
+                heir.send_signal(signal.SIGSTOP)  # what is written now, the zombie has written
+                before = await team.log.position()
+                zombie.send_signal(signal.SIGCONT)
+                await said(old, "fenced", ORDERS)
+                assert await team.log.position() == before
+                heir.send_signal(signal.SIGCONT)
+                # It is a good worker again.
+                more = await team.submit(ORDERS)
+                assert await team.ended(more) == ["confirmed"] * ORDERS
+        assert zombie.pid and not is_running(zombie.pid)
+        assert len(team.of(OrderRouted)) == 2 * ORDERS
+        assert team.executions() == dict.fromkeys([*ids, *more], 1)
+
+
+async def test_only_the_owner_of_an_entry_renews_it(redis_url: str, tmp_path: Path) -> None:
+    """A renewal by one that lost its entry must not take it back."""
+    log = EventLog(redis_url, build="test")
+    await log.open()
+    async with crew(redis_url, tmp_path) as team:
+        ids = await team.submit(3)
+        old = log.inbox("router", "old", lease_ms=30)
+        new = log.inbox("router", "new", lease_ms=30)
+        await old.open()
+        [entry] = await old.take(1, block_ms=1000)
+        assert entry.order_ids == tuple(ids)
+        assert await old.renew() == []
+        await asyncio.sleep(0.04)
+        [taken] = await new.take(1, block_ms=1000)
+        assert (taken.id, taken.deliveries) == (entry.id, 1)
+        assert await old.renew() == [entry.id]
+        assert await old.renew() == []
+        assert await new.renew() == []
+        for inbox in (old, new):
+            await inbox.leave()
+            await inbox.close()
+    await log.close()

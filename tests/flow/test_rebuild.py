@@ -1,0 +1,198 @@
+"""A rebuild gives the same tables, while the engine runs, and stops without a trace at a fault."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from events.archive import Archive
+from events.log import EventLog
+from events.verify import verify
+from projections import rebuild as rebuilds
+from projections.orders import columns
+from projections.rebuild import RebuildError, rebuild
+from tests.played import Play, after_submission, failed
+from tests.projected import opened, projected, projecting, until
+
+
+async def fetch(url: str, query: str) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        found: list[Any] = await connection.fetch(query)
+        return found
+    finally:
+        await connection.close()
+
+
+async def table(url: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await fetch(url, "SELECT * FROM orders ORDER BY id")]
+
+
+async def sound(log: EventLog, archive: Archive) -> None:
+    assert (await verify(archive, log, columns)).problems == []
+
+
+async def test_a_rebuild_gives_the_same_table(redis_url: str, database_url: str) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        play = Play(log)
+        async with projecting(redis_url, database_url):
+            await play.live(30)
+            await play.say(await play.create(5), failed())
+            await play.create(5)
+            await projected(log, archive)
+        before = await table(database_url)
+        indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'orders'"
+        named = sorted(tuple(row) for row in await fetch(database_url, indexes))
+        await fetch(database_url, "UPDATE orders SET status = 'lost', version = 99")
+        await fetch(
+            database_url, "DELETE FROM orders WHERE id = (SELECT max(id::text)::uuid FROM orders)"
+        )
+        done = await rebuild(database_url)
+        assert (done.events, done.orders) == (195, 40)
+        assert await table(database_url) == before
+        assert sorted(tuple(row) for row in await fetch(database_url, indexes)) == named
+        await rebuild(database_url)
+        assert await table(database_url) == before
+        await sound(log, archive)
+
+
+async def test_the_engine_keeps_running_while_tables_are_rebuilt(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 100)
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        play = Play(log)
+        stop = asyncio.Event()
+
+        async def live() -> None:
+            while not stop.is_set():
+                await play.live(20)
+
+        work = asyncio.create_task(live())
+        await asyncio.sleep(0.2)
+        for _ in range(5):
+            await rebuild(database_url)
+        stop.set()
+        await work
+        await projected(log, archive)
+        await sound(log, archive)
+        assert await archive.regression() is None
+
+
+async def test_orders_open_at_the_switch_go_on_behind_it(redis_url: str, database_url: str) -> None:
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        play = Play(log)
+        ids = await play.create(10)
+        for fact in after_submission():
+            await projected(log, archive)
+            await rebuild(database_url)
+            await play.say(ids, fact)
+        await projected(log, archive)
+        assert {o.status for o in (await archive.orders(ids)).values()} == {"confirmed"}
+        await sound(log, archive)
+
+
+async def test_a_parked_order_is_folded_again_by_a_build_that_can(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from projections.orders import OrderFold, Poison
+
+    async with opened(redis_url, database_url) as (log, archive):
+        ids = await Play(log).live(3)
+        apply = OrderFold.apply
+
+        def old_build(fold: OrderFold, position: int, digest: bytes, event: Any) -> None:
+            if event.order_id == ids[1] and event.version > 2:
+                raise Poison("not in my days")
+            apply(fold, position, digest, event)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(OrderFold, "apply", old_build)
+            async with projecting(redis_url, database_url):
+                await projected(log, archive)
+        parked = await archive.order(ids[1])
+        assert parked is not None
+        assert parked.status == "routing"
+        assert len(await fetch(database_url, "SELECT FROM projection_parked")) == 1
+        await rebuild(database_url)
+        assert await fetch(database_url, "SELECT FROM projection_parked") == []
+        await sound(log, archive)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("DELETE FROM events WHERE position = 42", "position 42|gap"),
+        ("UPDATE events SET body = '\\xc1' WHERE position = 42", "cannot be read"),
+        ("DELETE FROM events WHERE position > 55", "ends at 55"),
+        ("UPDATE events SET body = (SELECT body FROM events WHERE position = 1)"
+         " WHERE position = 42", "version 1"),
+    ],
+)  # fmt: skip
+async def test_a_fault_stops_the_rebuild_and_changes_nothing(
+    redis_url: str, database_url: str, damage: str, says: str
+) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(10)
+            await projected(log, archive)
+        before = await table(database_url)
+        await fetch(database_url, damage)
+        with pytest.raises(RebuildError, match=says):
+            await rebuild(database_url)
+        assert await table(database_url) == before
+        tables = await fetch(database_url, "SELECT tablename::text FROM pg_tables")
+        assert "orders_rebuild" not in {row[0] for row in tables}
+
+
+async def test_an_event_after_the_end_is_folded_as_the_projector_did(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 1)
+    monkeypatch.setattr("events.archive.PAGE_EVENTS", 5)
+    async with opened(redis_url, database_url) as (log, archive):
+        play = Play(log)
+        async with projecting(redis_url, database_url):
+            ids = await play.live(2)
+            await projected(log, archive)
+            await play.say(ids, failed())  # a bug: nothing may follow the end
+            await projected(log, archive)
+        before = await table(database_url)
+        await rebuild(database_url)
+        assert await table(database_url) == before
+
+
+async def test_a_long_reader_of_the_old_table_holds_up_only_the_rebuild(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        play = Play(log)
+        await play.live(5)
+        await projected(log, archive)
+        async with archive.snapshot() as snapshot:
+            assert [row async for row in snapshot.orders()]
+            work = asyncio.create_task(rebuild(database_url))
+            await asyncio.sleep(0.3)
+            (order_id,) = await play.live(1)
+            await projected(log, archive, within_s=2)
+            assert await archive.order(order_id) is not None
+            assert not work.done()
+        await asyncio.wait_for(work, 10)
+
+        async def again() -> bool:
+            return len(await fetch(database_url, "SELECT FROM orders")) == 6
+
+        await until(again)
+        await sound(log, archive)

@@ -1,0 +1,104 @@
+"""Plays the stages: appends by hand what they would have said, for tests of what reads the log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from events.ids import new_order_id
+from events.log import EventLog, Head, Result
+from events.log.head import head_of
+from events.order import Order
+from events.types import (
+    Fact,
+    OrderConfirmed,
+    OrderFailed,
+    OrderRouted,
+    OrderSubmitted,
+    Quote,
+    RoutingStarted,
+    TransactionBuilt,
+    TransactionSubmitted,
+)
+
+ACCOUNT = "main"
+
+
+def submitted(client_order_id: str | None = None, to: str = "USDC") -> OrderSubmitted:
+    """1.5 SOL into another token."""
+    return OrderSubmitted(
+        "market", "SOL", to, 9, 6, 1_500_000_000, 50, client_order_id=client_order_id
+    )
+
+
+def routed(amount_out: int = 149_000_000) -> OrderRouted:
+    """Two quotes, of which Raydium's wins."""
+    quotes = tuple(
+        Quote(dex, f"{dex}-pool", 1_500_000_000, out, 4_500_000, 12_345)
+        for dex, out in (("raydium", amount_out), ("meteora", amount_out - 3_000_000))
+    )
+    least = amount_out * 9950 // 10_000
+    return OrderRouted("raydium", "raydium-pool", amount_out, least, "99.3333333333", quotes, 9, 6)
+
+
+def life(signature: str = "5" * 88) -> list[Fact]:
+    """All six events of an order that is confirmed at its first attempt."""
+    return [submitted(), *after_submission(signature)]
+
+
+def after_submission(signature: str = "5" * 88) -> list[Fact]:
+    """What follows `OrderSubmitted`."""
+    return [
+        RoutingStarted(),
+        routed(),
+        TransactionBuilt(1, signature, 12_495, os.urandom(180)),
+        TransactionSubmitted(1, signature),
+        OrderConfirmed(signature, 148_990_000, "99.3266666666", 6, 12_350),
+    ]
+
+
+def failed(reason: str = "no-route") -> OrderFailed:
+    """The end of an order that could not be routed."""
+    return OrderFailed("router", reason, 3)
+
+
+class Play:
+    """One log's stages: remembers the head of each order, so that nothing has to be loaded."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self._heads: dict[str, tuple[Head, Order]] = {}
+
+    async def create(self, count: int = 1, *, fact: OrderSubmitted | None = None) -> list[str]:
+        """New orders, in one append; their ids."""
+        ids = [new_order_id() for _ in range(count)]
+        units = []
+        for order_id in ids:
+            unit, order = self.log.creation(order_id, ACCOUNT, fact or submitted())
+            units.append(unit)
+            self._heads[order_id] = (head_of(unit.new), order)
+        for answer in await self.log.append(units):
+            assert answer.result is Result.CREATED
+        return ids
+
+    async def say(self, order_ids: Sequence[str], *facts: Fact) -> int:
+        """The same facts of each order, in one append; the last position."""
+        units = []
+        for order_id in order_ids:
+            head, order = self._heads[order_id]
+            unit, order = self.log.unit(head, order, facts)
+            units.append(unit)
+            self._heads[order_id] = (head_of(unit.new), order)
+        answers = await self.log.append(units)
+        assert all(answer.result is Result.CREATED for answer in answers), answers
+        return max(answer.position for answer in answers)
+
+    async def live(self, count: int = 1, *, step_by_step: bool = True) -> list[str]:
+        """Orders from the first event to `OrderConfirmed`."""
+        ids = await self.create(count)
+        if step_by_step:
+            for fact in after_submission():
+                await self.say(ids, fact)
+        else:
+            await self.say(ids, *after_submission())
+        return ids

@@ -1,0 +1,160 @@
+"""A gateway on a free port, for tests that come in by the door; and an archive in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+from aiohttp import ClientSession, web
+
+from events.archive import ArchiveUnavailable, Checkpoint, Filters
+from events.log import EventLog, Result, Stored
+from events.money import Token
+from events.order import Order, fold
+from events.types import Fact
+from gateway.app import make_app, make_runner
+from projections.past import Archive
+
+TOKENS = {
+    name: Token(name, decimals)
+    for name, decimals in {"SOL": 9, "USDC": 6, "USDT": 6, "BONK": 5}.items()
+}
+ACCOUNT = "main"
+GOOD = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5}
+
+
+class MemoryArchive:
+    """What the projector would have archived, when a test says so."""
+
+    def __init__(self) -> None:
+        self.stored: list[Stored] = []
+        self.down = False
+
+    async def take(self, log: EventLog) -> int:
+        """Archives all of the log; returns the newest position."""
+        self._check()
+        reader = log.reader("archive")
+        after = self.stored[-1].position if self.stored else 0
+        while batches := await reader.read(after):
+            for batch in batches:
+                for position, record in enumerate(batch.records, batch.first):
+                    if position > after:
+                        self.stored.append(Stored(position, batch.time_us, record))
+            after = batches[-1].last
+        await reader.close()
+        return after
+
+    def _check(self) -> None:
+        if self.down:
+            raise ArchiveUnavailable("down")
+
+    async def read(self, after: int, limit: int) -> Sequence[Stored]:
+        self._check()
+        return [s for s in self.stored if s.position > after][:limit]
+
+    async def history(self, order_id: str) -> Sequence[Stored]:
+        self._check()
+        return [s for s in self.stored if s.record.event().order_id == order_id]
+
+    async def order(self, order_id: str) -> Order | None:
+        return fold(s.record.event() for s in await self.history(order_id))
+
+    async def find(
+        self,
+        _: Filters,
+        *,
+        limit: int,  # noqa: ARG002  # the protocol's
+        cursor: str | None = None,  # noqa: ARG002
+    ) -> tuple[list[Order], str | None]:
+        self._check()
+        return [], None
+
+    async def checkpoint(self) -> Checkpoint | None:
+        self._check()
+        position = self.stored[-1].position if self.stored else 0
+        return Checkpoint(1, position, b"", 0, 1, None)
+
+
+class Served(NamedTuple):
+    """A running gateway and what is behind it."""
+
+    url: str
+    http: ClientSession
+    log: EventLog
+    """A log of the test's own, to play the stages with."""
+    archive: Any
+    runner: web.AppRunner
+
+    async def stop(self) -> None:
+        """Stops the gateway as its process would."""
+        await self.runner.cleanup()
+
+    async def post(self, body: Any = None, **options: Any) -> tuple[int, Any, Any]:
+        """Submits an order: status, JSON, headers."""
+        if "data" not in options:
+            options["json"] = GOOD if body is None else body
+        path = options.pop("path", "/api/orders/execute")
+        async with self.http.post(self.url + path, **options) as answer:
+            return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def get(self, path: str, **options: Any) -> tuple[int, Any]:
+        """Status and JSON."""
+        async with self.http.get(self.url + path, **options) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def accepted(self, **fields: Any) -> str:
+        """The id of a new order."""
+        status, body, _ = await self.post(GOOD | fields)
+        assert status == 202, body
+        return str(body["orderId"])
+
+    async def say(self, order_id: str, *facts: Fact) -> int:
+        """What the stages would say of an order; the last position."""
+        head = (await self.log.load([order_id]))[0]
+        assert head is not None
+        unit, _ = self.log.unit(head, head.order, facts)
+        answer = (await self.log.append([unit]))[0]
+        assert answer.result is Result.CREATED
+        return answer.position
+
+
+@contextlib.asynccontextmanager
+async def served(
+    redis_url: str,
+    *,
+    gateway_redis_url: str = "",
+    archive: Archive | None = None,
+    ready: bool = True,
+    **options: Any,
+) -> AsyncIterator[Served]:
+    """Runs a gateway for the length of a block."""
+    log = EventLog(redis_url, build="test")
+    await log.open()
+    own = EventLog(gateway_redis_url or redis_url, build="gateway")
+    archive = archive or MemoryArchive()
+    app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
+    runner = make_runner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with ClientSession() as http:
+        gateway = Served(f"http://127.0.0.1:{port}", http, log, archive, runner)
+        try:
+            if ready:
+                await until_ready(gateway)
+            yield gateway
+        finally:
+            await runner.cleanup()
+            await own.close()
+            await log.close()
+
+
+async def until_ready(gateway: Served) -> None:
+    """Waits until orders are accepted."""
+    async with asyncio.timeout(5):
+        status = 0
+        while status != 200:
+            status, _ = await gateway.get("/readyz")
