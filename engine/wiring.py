@@ -24,7 +24,8 @@ from events.order import STAGES
 
 __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "run_stages"]
 
-LOG_RETRY_S = 0.5
+LOG_RETRY_S = 0.1
+LOG_PATIENCE_S = 3.0
 
 
 def make_log(settings: Settings) -> EventLog:
@@ -46,6 +47,7 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
     A server without a log is new only if the archive is empty too; else it has lost everything,
     and to begin anew would be to forget orders that may have been sent.
     """
+    began = asyncio.get_running_loop().time()
     while not stop.is_set():
         try:
             try:
@@ -57,7 +59,10 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
                     raise Regressed(msg) from None
                 await log.open(found=True)
         except (Unavailable, Unanswered, Regressed, ArchiveUnavailable) as error:
-            structlog.get_logger().warning("waiting for the log", error=str(error))
+            # At a start all processes wait for one another for a moment: no cause for alarm.
+            patient = asyncio.get_running_loop().time() - began < LOG_PATIENCE_S
+            log_line = structlog.get_logger().info if patient else structlog.get_logger().warning
+            log_line("waiting for the log", error=str(error))
             await asyncio.sleep(LOG_RETRY_S)
         else:
             return True
