@@ -36,6 +36,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, _doc("Address the gateway listens on")] = "127.0.0.1"
     port: Annotated[int, _doc("Port the gateway listens on", ge=1, le=65535)] = 3000
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        _doc("Names besides localhost and addresses under which clients may reach the gateway"),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], _doc("Origins of web pages, besides its own, that may use the gateway")
+    ] = ()
     data_dir: Annotated[
         Path, _doc("Folder of the embedded Valkey and Postgres, logs and locks")
     ] = Path(".data")

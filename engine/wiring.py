@@ -141,6 +141,8 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         tokens=tokens(settings),
         account=settings.account,
         heartbeat_ms=settings.heartbeat_ms,
+        hosts=settings.allowed_hosts,
+        origins=settings.allowed_origins,
     )
     runner = make_runner(app)
     opening = asyncio.create_task(open_log(settings, log, stop))
