@@ -126,7 +126,12 @@ class Page(NamedTuple):
 _ARRAY = struct.Struct(">BI")
 _said = msgspec.msgpack.Decoder(list[Said])
 
-_DOWN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+_DOWN = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what an idle connection raises that was told that Postgres died
+    asyncpg.PostgresConnectionError,
+)
 _NOT_NOW = (
     asyncpg.OperatorInterventionError,  # shutting down, starting up, query cancelled
     asyncpg.InsufficientResourcesError,  # too many connections, disk full

@@ -7,8 +7,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.problems import Problem
-
 JSON = {"Content-Type": "application/json"}
 
 _to_json = msgspec.json.Encoder().encode
@@ -43,8 +41,3 @@ def replayed(order_id: str, status: str) -> web.Response:
 def accepted_body(order_id: str, status: str) -> bytes:
     """The answer to a submission."""
     return (_ACCEPTED % (order_id, status, order_id, order_id, order_id)).encode()
-
-
-def problem_item(problem: Problem) -> dict[str, Any]:
-    """A problem inside of another answer."""
-    return problem.document()

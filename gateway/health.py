@@ -99,14 +99,16 @@ class Health:
             async with asyncio.timeout(ASK_S):
                 position = await self._log.position()
                 lags = await self._log.lag()
+                suspended = await self._log.suspended()
         except (LogError, TimeoutError) as error:
             return {"status": "unavailable", "detail": str(error) or "no answer"}
         stages = {
             name: {"orders": lag.orders, "waiting": lag.waiting, "seconds": lag.oldest_ms / 1000}
             for name, lag in lags.items()
         }
-        return {
-            "status": "full" if self.full else "ok",
+        reason = {"detail": suspended} if suspended else {}
+        return reason | {
+            "status": "suspended" if suspended else "full" if self.full else "ok",
             "durability": self._log.durability,
             "epoch": self._log.epoch,
             "position": position,

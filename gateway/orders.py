@@ -264,7 +264,9 @@ def _rejected(index: int, problem: Problem) -> dict[str, Any]:
 
 
 def _check_written(appended: Appended) -> None:
-    """Raises Problem for a creation that was refused: its id is older than it may be."""
+    """Raises Problem for a creation that was refused."""
+    if appended.result is Result.SUSPENDED:
+        raise Problem("suspended")
     if appended.result not in (Result.CREATED, Result.EXISTS):
         raise Problem("log-unavailable", f"the log refused the order: {appended.result.value}")
 

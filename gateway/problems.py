@@ -47,6 +47,7 @@ CODES: dict[str, tuple[int, str]] = {
     "upgrade-required": (426, "This is a WebSocket"),
     "internal": (500, "The engine has a bug"),
     "log-unavailable": (503, "The log cannot be reached; nothing was written"),
+    "suspended": (503, "New orders are not taken for now; nothing was written"),
     "log-full": (503, "The log takes no new orders for now; nothing was written"),
     "outcome-unknown": (503, "The order may have been accepted: look it up, or retry with a key"),
     "archive-unavailable": (503, "The archive cannot be reached"),

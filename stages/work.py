@@ -47,6 +47,8 @@ DELIVERIES_MAX = 5
 GROUP_MAX = 256
 """Orders that are loaded, asked about and appended together."""
 FAULT_WAIT_S = 0.2
+SUSPENDED_WAIT_MS = 1000
+"""Between two tries to send while the log is suspended."""
 
 _log = structlog.get_logger()
 
@@ -328,6 +330,7 @@ class Worker:
                 share=work.share,
                 wait_ms=wait_ms,
                 not_after_ms=not_after,
+                sends=self.stage.crosses_money,
             )
             units.append(unit)
             orders.append(order)
@@ -336,6 +339,7 @@ class Worker:
         again: list[tuple[str, Share]] = []
         written: list[Work] = []
         started: list[Work] = []
+        suspended: list[tuple[Work, int]] = []
         for (work, facts, wait_ms), order, appended in zip(said, orders, results, strict=True):
             if appended.result in (Result.CREATED, Result.EXISTS):
                 done.append(order)
@@ -344,12 +348,15 @@ class Worker:
                     started.append(work)
                 if wait_ms:
                     self.desk.waiting()
+            elif appended.result is Result.SUSPENDED:
+                suspended.append((work, SUSPENDED_WAIT_MS))
             elif appended.result is Result.LATE:
                 expiry = after_expiry(work.order, self.stage.name)
                 await self._append_late(work, expiry)
             else:
                 _log.info("fenced", stage=self.stage.name, order_id=work.order_id)
                 again.append((work.order_id, work.share))
+        await self._wait(suspended)
         await self._started(started)
         await self._after(done)
         self.desk.settled([work.share for work in written])

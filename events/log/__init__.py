@@ -159,6 +159,7 @@ class EventLog:
         wait_ms: int = 0,
         not_after_ms: int = 0,
         idempotency: Idempotency | None = None,
+        sends: bool = False,
     ) -> tuple[Unit, Order]:
         """The unit that says `facts` of a loaded order, and the order after them."""
         said = say(order, head.hash, facts, time_us=time.time_ns() // 1000, build=self.build)
@@ -170,6 +171,7 @@ class EventLog:
             wait_ms=wait_ms,
             not_after_ms=not_after_ms,
             idempotency=idempotency,
+            sends=sends,
         )
         return unit, said.order
 
@@ -187,6 +189,19 @@ class EventLog:
             not_after_ms=created_ms(order_id) + self.window_ms // 2,
             idempotency=idempotency,
         )
+
+    async def suspend(self, reason: str) -> None:
+        """Takes neither new orders nor sends from now on; what may still land is followed."""
+        await self._link.call("HSET", self.keys.meta, "suspended", reason)
+
+    async def resume(self) -> None:
+        """Undoes `suspend`."""
+        await self._link.call("HDEL", self.keys.meta, "suspended")
+
+    async def suspended(self) -> str:
+        """Why the log is suspended, empty when it is not."""
+        reason = await self._link.call("HGET", self.keys.meta, "suspended")
+        return reason.decode() if reason else ""
 
     # -- asking --------------------------------------------------------------------------------
 

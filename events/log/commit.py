@@ -24,7 +24,7 @@ from events.order import STAGES
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
 
-_CREATE, _WAKE = 1, 2
+_CREATE, _WAKE, _SEND = 1, 2, 4
 _META = struct.Struct("<BBBBHHIQ")
 
 
@@ -67,6 +67,8 @@ class Unit(NamedTuple):
     not_after_ms: int = 0
     """Refuse (`late`) when the server's clock is past this; 0 is never."""
     idempotency: Idempotency | None = None
+    sends: bool = False
+    """After this unit a transaction may land: refused (`suspended`) while the log is."""
 
 
 class Result(Enum):
@@ -77,6 +79,8 @@ class Result(Enum):
     """It had been written by an earlier call whose answer was lost."""
     CONFLICT = "conflict"
     LATE = "late"
+    SUSPENDED = "suspended"
+    """Neither new orders nor sends are taken now."""
     DUPLICATE = "duplicate"
     """The client's key already names an order."""
 
@@ -100,6 +104,7 @@ def unit_of(
     wait_ms: int = 0,
     not_after_ms: int = 0,
     idempotency: Idempotency | None = None,
+    sends: bool = False,
 ) -> Unit:
     """The unit that appends what was said of the order whose head was loaded."""
     owes = owes_number(said.order)
@@ -115,6 +120,7 @@ def unit_of(
         wait_ms,
         not_after_ms,
         idempotency,
+        sends,
     )
 
 
@@ -254,7 +260,7 @@ class Committer:
                 if not entry:
                     entry = entries[name] = len(entries) + 1
                     listed += (unit.share.stage, unit.share.entry, unit.share.size)
-            flags = _WAKE if unit.wake else 0
+            flags = (_WAKE if unit.wake else 0) | (_SEND if unit.sends else 0)
             if not unit.old and unit.events:
                 flags |= _CREATE
                 creates = True

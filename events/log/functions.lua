@@ -7,7 +7,7 @@ local GROUP = 'workers'
 local ID_LENGTH = 36
 local PREFIX_LENGTH = 36
 local PARKED = 255
-local CREATE, WAKE = 1, 2
+local CREATE, WAKE, SEND = 1, 2, 4
 
 local function now_us()
   local t = redis.call('TIME')
@@ -62,9 +62,9 @@ end
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
 -- Answers {time_us, result...}, a result is the last position (created), its negative (exists),
--- 'conflict', 'late', or '=' .. value of the idempotency key that was there before.
+-- 'conflict', 'late', 'suspended', or '=' .. value of the idempotency key that was there before.
 local function append(keys, argv)
-  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
+  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended')
   if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
     return redis.error_reply('FENCED epoch ' .. tostring(meta[1]) .. ' layout ' .. tostring(meta[2]))
   end
@@ -103,6 +103,8 @@ local function append(keys, argv)
       result = 'conflict'
     elseif not_after_ms > 0 and time_ms > not_after_ms then
       result = 'late'
+    elseif meta[4] and (flags % 2 == CREATE or math.floor(flags / SEND) % 2 == 1) then
+      result = 'suspended'
     end
     for k = 1, idems do
       local before = not result and redis.call('GET', keys[idem_key + k])

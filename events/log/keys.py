@@ -21,7 +21,7 @@ class Keys:
     def __init__(self, partition: int = 0) -> None:
         tag = f"oee:{{{partition}}}"
         self.meta = f"{tag}:meta"
-        """Hash: epoch, layout, position of the newest event."""
+        """Hash: epoch, layout, position of the newest event, suspended (why, if it is)."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
         self.open = f"{tag}:open"
