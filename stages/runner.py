@@ -16,8 +16,9 @@ import structlog
 from events.log import Entry, EventLog, Fenced, LogError, Regressed, Share
 from stages.limiter import Limits
 from stages.retry import RetryPolicy
+from stages.scribe import FAULT_WAIT_S
 from stages.stage import Stage
-from stages.work import FAULT_WAIT_S, GROUP_MAX, Worker
+from stages.work import GROUP_MAX, Worker
 
 IN_HAND_MAX = 2000
 ENTRIES_MAX = 16

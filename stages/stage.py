@@ -67,5 +67,3 @@ class Stage:
     """Its orders are in venue calls: CONCURRENCY counts them."""
     paced: bool = False
     """Its begin is what ORDERS_PER_MINUTE counts."""
-    crosses_money: bool = False
-    """After its append a transaction may land, so the append itself checks the expiry."""

@@ -38,4 +38,4 @@ def stage(chain: Chain) -> Stage:
             # Unclear or not accepted: either way the confirmer finds out and sends again.
             _log.warning("send failed", error=str(error), orders=len(orders))
 
-    return Stage(name="submitter", decide=decide, after=send, needs_permit=True, crosses_money=True)
+    return Stage(name="submitter", decide=decide, after=send, needs_permit=True)

@@ -1,0 +1,202 @@
+"""Saying what was decided: append, hand on, let wait, park. Knows what an order's log can answer.
+
+Nothing here decides anything but how to go on when the log refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+
+from events.log import (
+    Appended,
+    Entry,
+    EventLog,
+    Fenced,
+    Head,
+    LogError,
+    Regressed,
+    Result,
+    Share,
+    Unit,
+    settle_only,
+)
+from events.log.head import head_of
+from events.order import Order, may_still_land
+from events.types import Fact, TransactionSubmitted
+from stages.parking import park_unreadable
+from stages.retry import after_expiry
+
+FAULT_WAIT_S = 0.2
+SUSPENDED_WAIT_MS = 1000
+"""Between two tries to send while the log is suspended."""
+
+_log = structlog.get_logger()
+
+Named = tuple[str, Share]
+"""An order and the inbox share that its settling settles."""
+
+
+class Work(NamedTuple):
+    """One order in hand."""
+
+    share: Share
+    order_id: str
+    head: Head
+    order: Order
+
+
+class Saying(NamedTuple):
+    """Facts to append about an order, and the ms after which the next stage sees it."""
+
+    work: Work
+    facts: list[Fact]
+    wait_ms: int = 0
+
+
+class Written(NamedTuple):
+    """What became of sayings."""
+
+    done: list[tuple[Saying, Order]]
+    """In the log, and the order after it."""
+    again: list[Named]
+    """Somebody else was there first: to be looked at again."""
+
+
+class Desk(Protocol):
+    """Whose hands the work is in: the runner."""
+
+    def spawn(
+        self, work: Coroutine[Any, Any, None], shares: Sequence[Share] = ()
+    ) -> asyncio.Task[None]:
+        """Runs work in a task of its own."""
+        ...
+
+    def settled(self, shares: Sequence[Share]) -> None:
+        """These need no lease any more."""
+        ...
+
+    def waiting(self) -> None:
+        """Something went to the due-set."""
+        ...
+
+    async def split(self, entry: Entry) -> None:
+        """Puts each order of an entry back on its own."""
+        ...
+
+
+@dataclass
+class Scribe:
+    """Writes for one stage."""
+
+    stage: str
+    log: EventLog
+    desk: Desk
+
+    async def append(self, said: Sequence[Saying]) -> Written:
+        """Says the facts, settles the shares and hands the orders on, each or not at all."""
+        written = Written([], [])
+        if not said:
+            return written
+        made = [self._unit(saying) for saying in said]
+        results = await self.log.append([unit for unit, _ in made])
+        suspended: list[tuple[Work, int]] = []
+        for saying, (_, order), appended in zip(said, made, results, strict=True):
+            work = saying.work
+            if appended.result in (Result.CREATED, Result.EXISTS):
+                written.done.append((saying, order))
+            elif appended.result is Result.SUSPENDED:
+                suspended.append((work, SUSPENDED_WAIT_MS))
+            elif appended.result is Result.LATE:
+                written.again.extend(await self._too_late(work))
+            else:
+                _log.info("fenced", stage=self.stage, order_id=work.order_id)
+                written.again.append((work.order_id, work.share))
+        self.desk.settled([saying.work.share for saying, _ in written.done])
+        if any(saying.wait_ms for saying, _ in written.done):
+            self.desk.waiting()
+        await self.wait(suspended)
+        return written
+
+    def _unit(self, saying: Saying) -> tuple[Unit, Order]:
+        work, facts, wait_ms = saying
+        # From TransactionSubmitted on it may land: the log itself checks expiry and suspension.
+        sends = any(isinstance(fact, TransactionSubmitted) for fact in facts)
+        expires_us = work.order.expires_at_us if sends else None
+        return self.log.unit(
+            work.head,
+            work.order,
+            facts,
+            share=work.share,
+            wait_ms=wait_ms,
+            not_after_ms=expires_us // 1000 if expires_us else 0,
+            sends=sends,
+        )
+
+    async def _too_late(self, work: Work) -> list[Named]:
+        """The send was refused: its time was over on the server's clock."""
+        fact = after_expiry(work.order, self.stage)
+        unit, _ = self.log.unit(work.head, work.order, [fact], share=work.share)
+        [appended] = await self.log.append([unit])
+        if appended.result is Result.CONFLICT:
+            return [(work.order_id, work.share)]
+        self.desk.settled([work.share])
+        return []
+
+    async def begin(self, work: Work, begin: Fact) -> Work | None:
+        """Says a first fact and keeps the order in hand; None where somebody was there first."""
+        unit, order = self.log.unit(work.head, work.order, [begin], wake=False)
+        [appended] = await self.log.append([unit])
+        if appended.result not in (Result.CREATED, Result.EXISTS):
+            return None
+        return work._replace(head=head_of(unit.new), order=order)
+
+    async def settle(self, named: Sequence[Named]) -> None:
+        """Nothing to say about these."""
+        await self._settle([settle_only(order_id, share) for order_id, share in named])
+
+    async def wait(self, waits: Sequence[tuple[Work, int]]) -> None:
+        """Moves orders to the due-set for so many ms, none further than to its expiry."""
+        if not waits:
+            return
+        now_us = time.time_ns() // 1000
+        units = []
+        for work, ms in waits:
+            expires = work.order.expires_at_us
+            bound = ms
+            if expires is not None and not may_still_land(work.order):
+                bound = min(ms, max(1, (expires - now_us) // 1000 + 1))
+            units.append(settle_only(work.order_id, work.share, wait_ms=bound))
+        await self._settle(units)
+        self.desk.waiting()
+
+    async def park_unreadable(
+        self, order_id: str, head: Head, share: Share, error: Exception
+    ) -> None:
+        """Parks an order of which only the fixed part of its head can be read."""
+        _log.error("order parked", stage=self.stage, order_id=order_id, error=str(error))
+        await self._settle(
+            [await park_unreadable(self.log, self.stage, order_id, head, share, error)]
+        )
+
+    async def _settle(self, units: Sequence[Unit]) -> list[Appended]:
+        answers = await self.log.append(units)
+        self.desk.settled([unit.share for unit in units if unit.share is not None])
+        return answers
+
+    async def persist(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Repeats an idempotent act until the log answers: its outage costs no attempt."""
+        while True:
+            try:
+                await act()
+                return
+            except (Fenced, Regressed):
+                raise
+            except LogError as error:
+                _log.warning("log not available", stage=self.stage, error=str(error))
+                await asyncio.sleep(FAULT_WAIT_S)
