@@ -6,7 +6,8 @@ and whoever reads long enough to be overtaken by the trimming goes back to the a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from events.archive import Archive, Page
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
@@ -41,16 +42,17 @@ async def order_history(archive: Archive, log: EventLog, order_id: str) -> list[
 
 async def everything(
     archive: Archive, log: EventLog, after: int = 0, until: int | None = None
-) -> AsyncIterator[Page]:
+) -> AsyncGenerator[Page]:
     """All events after a position, up to another or to the newest one now, in pages.
 
     Raises Gap, LogError or ArchiveUnavailable.
     """
     end = await log.position()
     end = end if until is None else min(until, end)
-    async for page in archive.pages(after, min(end, await archive.position())):
-        yield page
-        after = page.positions[-1]
+    async with aclosing(archive.pages(after, min(end, await archive.position()))) as pages:
+        async for page in pages:
+            yield page
+            after = page.positions[-1]
     reader = log.reader("history")
     try:
         while after < end:
@@ -81,8 +83,6 @@ async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncItera
 
 def page_of(batch: Batch, after: int) -> Page:
     """A log entry as a page, without what stands at or before a position."""
-    if batch.first > after:
-        positions = tuple(range(batch.first, batch.last + 1))
-        return Page(positions, (batch.time_us,) * len(positions), batch.data)
-    left = batch.records[after + 1 - batch.first :]
-    return Page.of([Stored(after + 1 + i, batch.time_us, record) for i, record in enumerate(left)])
+    start = max(after + 1, batch.first)
+    left = batch.records[start - batch.first :]
+    return Page.of([Stored(start + i, batch.time_us, record) for i, record in enumerate(left)])

@@ -8,7 +8,6 @@ allow leaves the status alone, and the audit is what reports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import copy
 from typing import Any
 
 import msgspec
@@ -250,13 +249,17 @@ _EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
 }
 
 
+_copy: Callable[[Order], Order] = Order.__copy__  # type: ignore[attr-defined]  # not in its stubs
+"""What `copy.copy` comes to, without looking it up: a sixth of the fold."""
+
+
 def evolve(order: Order | None, event: Event) -> Order:
     """The order after `event`; the one before is left as it was. Never raises."""
     if order is None:
         after = Order(event.order_id, account=event.account)
         before = None
     else:
-        after = copy(order)
+        after = _copy(order)
         before = order.status if order.version else None
     fact = event.fact
     kind = type(fact)

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events import order as orders
-from events import types
 from events.archive import Page
-from events.chain import decode_batch
 from events.order import Order, evolve
 from events.types import Event, Fact, OrderConfirmed, OrderExpired, OrderFailed
 
@@ -66,13 +64,12 @@ class Replay:
     def page(self, page: Page) -> None:
         """Folds the events of a page. Raises Unreadable."""
         try:
-            said = page.said()
+            events = page.events()
         except msgspec.DecodeError:
             raise _unreadable(page) from None
         if self._checks is None:
             held, ends, encode = self._orders, _ENDS, orders.encode
-            for one in said:
-                event = one.event
+            for event in events:
                 order_id = event.order_id
                 before = held.get(order_id)
                 if type(before) is bytes:
@@ -80,9 +77,9 @@ class Replay:
                 after = evolve(before, event)  # type: ignore[arg-type]  # no bytes are left
                 held[order_id] = encode(after) if type(event.fact) in ends else after
         else:
-            for position, one in zip(page.positions, said, strict=True):
-                self._checked(position, one.event)
-        self.events += len(said)
+            for position, event in zip(page.positions, events, strict=True):
+                self._checked(position, event)
+        self.events += len(events)
         self.first = self.first or page.positions[0]
         self.last = page.positions[-1]
 
@@ -126,11 +123,11 @@ class Replay:
 def _unreadable(page: Page) -> Unreadable:
     """Finds the event at which reading stopped."""
     try:
-        for position, record in zip(page.positions, decode_batch(page.data), strict=True):
+        for stored in page.stored():
             try:
-                types.decode(record.body)
+                stored.record.event()
             except msgspec.DecodeError as error:
-                return Unreadable(position, str(error))
+                return Unreadable(stored.position, str(error))
     except (msgspec.DecodeError, ValueError) as error:
         return Unreadable(page.positions[0], f"at or after it: {error}")
     return Unreadable(page.positions[0], "at or after it")

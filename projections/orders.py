@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from events import order as orders
-from events.archive import Said
+from events.archive import Page
 from events.order import Order, evolve
 from events.types import Event
 from projections.binary import pack_row
@@ -110,19 +110,19 @@ class OrderFold:
             folded.positions.append(position)
         self._touched[order_id] = folded
 
-    def extend(self, positions: Sequence[int], said: Sequence[Said], start: int) -> None:
-        """Folds a page from its `start`th event on: `apply` for the many. Raises Absent, Poison."""
-        held, touched, new = self._held, self._touched, self._new
-        for at in range(start, len(said)):
-            digest, event = said[at].hash, said[at].event
+    def extend(self, page: Page, events: Sequence[Event], start: int, stop: int) -> None:
+        """Folds a part of a page: `apply` for the many. Raises Absent or Poison."""
+        held, touched, new, positions = self._held, self._touched, self._new, page.positions
+        for at in range(start, stop):
+            event = events[at]
             order_id = event.order_id
             folded = held.get(order_id)
             if folded is not None and event.version == folded.order.version + 1:
                 folded.order = evolve(folded.order, event)
-                folded.hash = digest
+                folded.hash = page.hash(at)
                 folded.positions.append(positions[at])
             elif folded is None and event.version == 1:
-                folded = Folded(evolve(None, event), digest, [positions[at]])
+                folded = Folded(evolve(None, event), page.hash(at), [positions[at]])
                 held[order_id] = folded
                 new.add(order_id)
             elif folded is None:

@@ -58,7 +58,13 @@ _REFUSED = (
     TypeError,
     ArithmeticError,
 )
-_TRANSIENT = (LogError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_TRANSIENT = (
+    LogError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what an idle connection raises that was told that Postgres died
+)
 
 
 class Halted(Exception):
@@ -99,6 +105,7 @@ class Projector:
         self._stop = stop
         self._migrated = False
         self._trimmed = 0
+        self._halted = ""
 
     async def run(self) -> None:
         """Session after session until the stop."""
@@ -109,13 +116,15 @@ class Projector:
                 async with self._connected() as connection:
                     session = Session(self._eventlog, connection, self._stop, self._written)
                     await session.begin()
-                    delay = first
+                    delay, self._halted = first, ""
                     await session.follow()
                     continue
             except Moved:
                 _log.info("the checkpoint was moved by somebody else")
             except Halted as error:
-                _log.error("projecting stopped", reason=str(error))
+                if str(error) != self._halted:  # once, not every second
+                    _log.error("projecting stopped", reason=str(error))
+                self._halted = str(error)
                 await self._say_halted(str(error))
                 delay = longest
             except _TRANSIENT as error:

@@ -7,10 +7,12 @@ rebuild under way all end there, and no event is applied twice.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 
 from events import order as orders
 from events.archive import PROJECTOR, Checkpoint
@@ -108,12 +110,16 @@ async def halt(connection: asyncpg.Connection, reason: str | None) -> None:
 async def load_orders(
     connection: asyncpg.Connection, order_ids: Sequence[str], table: str = "orders"
 ) -> list[Folded]:
-    """Orders as they stand in the table; those that are not there are left out."""
+    """Orders as they stand in the table; those that are not there, or unreadable, are left out."""
     rows = await connection.fetch(
         f"SELECT state, hash, positions FROM {table} WHERE id = ANY($1::uuid[])",  # noqa: S608
         order_ids,
     )
-    return [Folded(orders.decode(state), digest, list(at)) for state, digest, at in rows]
+    loaded = []
+    for state, digest, positions in rows:
+        with contextlib.suppress(msgspec.DecodeError):
+            loaded.append(Folded(orders.decode(state), digest, list(positions)))
+    return loaded
 
 
 async def load_parked(connection: asyncpg.Connection) -> set[str]:

@@ -29,22 +29,37 @@ local function release(keys, argv)
   return redis.call('ZREM', keys[1], unpack(argv))
 end
 
--- KEYS starts; ARGV limit window_ms order...  Answers ms to wait, one an order, 0 is go.
--- The set holds when each order started or may start; the one `limit` places before decides.
+-- KEYS starts queue; ARGV limit window_ms order...  Answers ms to wait, one an order, 0 is go.
+-- `starts` holds when each order of the window started, or was told to; `queue` when each order
+-- that waits is to ask again. Those that wait are counted before whoever comes later, and dropped
+-- once they are a window late: they have ended meanwhile.
 local function admit(keys, argv)
   local now, limit, window = now_ms(), tonumber(argv[1]), tonumber(argv[2])
   redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', now - window)
+  redis.call('ZREMRANGEBYSCORE', keys[2], '-inf', now - window)
+  local started = redis.call('ZCARD', keys[1])
   local waits = {}
   for i = 3, #argv do
-    local place = redis.call('ZRANK', keys[1], argv[i]) or redis.call('ZCARD', keys[1])
-    local at = now
-    if place >= limit then
-      local before = redis.call('ZRANGE', keys[1], place - limit, place - limit, 'WITHSCORES')
-      at = math.max(now, tonumber(before[2]) + window + 1)
+    local id, wait = argv[i], 0
+    if not redis.call('ZSCORE', keys[1], id) then
+      local ahead = redis.call('ZRANK', keys[2], id) or redis.call('ZCARD', keys[2])
+      local over = started + ahead - limit -- the place of the one whose window has to end first
+      if over < 0 then
+        redis.call('ZREM', keys[2], id)
+        redis.call('ZADD', keys[1], now, id)
+        started = started + 1
+      else
+        local key, place = keys[1], over
+        if over >= started then key, place = keys[2], over - started end
+        local before = redis.call('ZRANGE', key, place, place, 'WITHSCORES')
+        wait = math.max(1, tonumber(before[2]) + window + 1 - now)
+        redis.call('ZADD', keys[2], now + wait, id)
+      end
     end
-    redis.call('ZADD', keys[1], at, argv[i])
-    waits[#waits + 1] = at - now
+    waits[#waits + 1] = wait
   end
+  redis.call('PEXPIRE', keys[1], 3600000)
+  redis.call('PEXPIRE', keys[2], 86400000)
   return waits
 end
 

@@ -19,6 +19,7 @@ from events.log.link import Link
 
 PERMITS = "oee:{limits}:permits"
 STARTS = "oee:{limits}:starts"
+QUEUE = "oee:{limits}:queue"
 WINDOW_MS = 60_000
 POLL_S = 0.005
 """Between tries while all permits are out."""
@@ -135,7 +136,7 @@ class Limits:
         A waiting order keeps its place in the queue. Raises LogError.
         """
         waits = await self._library.call(
-            self._link, "admit", [STARTS], self.orders_per_minute, self._window_ms, *order_ids
+            self._link, "admit", [STARTS, QUEUE], self.orders_per_minute, self._window_ms, *order_ids
         )
         return dict(zip(order_ids, waits, strict=True))
 

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from events.log import Entry, EventLog, Fenced, LogError, Regressed, Share
+from events.log.inbox import SUSPECT_DELIVERIES
 from stages.limiter import Limits
 from stages.retry import RetryPolicy
 from stages.scribe import FAULT_WAIT_S
@@ -93,8 +94,11 @@ class Runner:
         for task in loops:
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_S)
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + STOP_S
+        # Again and again: a group that ends leaves what takes its time to tasks of their own.
+        while self._tasks and (left_s := give_up_at - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -158,11 +162,19 @@ class Runner:
                 for group in bites(await self._inbox.take(ENTRIES_MAX, block_ms=BLOCK_MS)):
                     shares = [entry.share(0) for entry in group]
                     await asyncio.shield(self.spawn(self._worker.take(group), shares))
+                    await self._alone_with(group)
             except (Fenced, Regressed):
                 raise
             except LogError as error:
                 _log.warning("log not available", stage=self.stage.name, error=str(error))
                 await asyncio.sleep(FAULT_WAIT_S)
+
+    async def _alone_with(self, group: Sequence[Entry]) -> None:
+        """Takes nothing else while it holds a suspect: what that kills is then only its own."""
+        suspects = [entry for entry in group if entry.deliveries >= SUSPECT_DELIVERIES]
+        while any(self._inbox.holds(entry) for entry in suspects):
+            self._room.clear()
+            await self._room.wait()
 
     async def _renew(self) -> None:
         while True:

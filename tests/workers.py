@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from events.ids import new_order_id
 from events.log import EventLog, Head, LogError, Result, Stored
 from events.order import STAGES
@@ -42,10 +44,13 @@ class Worker(Runner):
     """A runner that can also die: then it neither finishes nor puts back anything."""
 
     dead = False
+    _patience_s = 1.0
 
     async def _stop(self, loops: Sequence[asyncio.Task[Any]]) -> None:
         if not self.dead:
-            await super()._stop(loops)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("stages.runner.STOP_S", self._patience_s)
+                await super()._stop(loops)
             return
         for task in loops:
             task.cancel()
@@ -68,6 +73,10 @@ class Worker(Runner):
         """As SIGTERM does."""
         self._asked.set()
         await self.task
+
+    def patience(self, stop_s: float) -> None:
+        """How long a stop waits for what is in hand."""
+        self._patience_s = stop_s
 
     async def die(self) -> None:
         """As SIGKILL does; its appends under way may still arrive."""
@@ -106,6 +115,7 @@ class Crew:
             await asyncio.gather(self._follower, return_exceptions=True)
         for one in reversed(self._closing):
             await one.close()
+        self._closing.clear()
 
     async def _follow(self) -> None:
         reader = self.log.reader("crew")

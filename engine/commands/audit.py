@@ -5,7 +5,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from engine import timeline
@@ -178,21 +179,23 @@ async def _fold(replay: Replay, log: EventLog, archive: Archive, args: argparse.
     until, until_us = _until(args.until)
     end = min(until or sys.maxsize, await log.position()) or (until or sys.maxsize)
     with uncollected(), Progress("replay") as progress:
-        async for page in _pages(log, archive, args.order, until):
-            cut = page.until_time(until_us) if until_us else page
-            if cut.positions:
-                replay.page(cut)
-                progress(replay.last, end)
-            if cut is not page:
-                break
+        async with aclosing(_pages(log, archive, args.order, until)) as pages:
+            async for page in pages:
+                cut = page.until_time(until_us) if until_us else page
+                if cut.positions:
+                    replay.page(cut)
+                    progress(replay.last, end)
+                if cut is not page:
+                    break
 
 
 async def _pages(
     log: EventLog, archive: Archive, order_id: str | None, until: int | None
-) -> AsyncIterator[Page]:
+) -> AsyncGenerator[Page]:
     if order_id is None:
-        async for page in everything(archive, log, until=until):
-            yield page
+        async with aclosing(everything(archive, log, until=until)) as pages:
+            async for page in pages:
+                yield page
         return
     history = await order_history(archive, log, order_id)
     kept = [stored for stored in history if until is None or stored.position <= until]

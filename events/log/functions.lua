@@ -225,17 +225,22 @@ local function due(keys, argv)
   return {#ids, math.max(0, tonumber(following[2]) - time_ms)}
 end
 
--- KEYS inbox; ARGV consumer lease_ms limit. Takes over what others held too long.
+-- KEYS inbox; ARGV consumer lease_ms limit suspect. Takes over what others held too long; an entry
+-- delivered `suspect` times before is handed over alone.
 -- Answers {id, deliveries before this one, joined order ids} of each.
 local function reclaim(keys, argv)
   local stale = redis.call('XPENDING', keys[1], GROUP, 'IDLE', argv[2], '-', '+', argv[3])
   local taken = {}
   for _, pending in ipairs(stale) do
-    local entry = redis.call('XCLAIM', keys[1], GROUP, argv[1], argv[2], pending[1])[1]
-    if entry then
-      taken[#taken + 1] = {pending[1], pending[4], entry[2][2]}
-    else
-      redis.call('XACK', keys[1], GROUP, pending[1])
+    local suspect = pending[4] >= tonumber(argv[4])
+    if not suspect or #taken == 0 then
+      local entry = redis.call('XCLAIM', keys[1], GROUP, argv[1], argv[2], pending[1])[1]
+      if entry then
+        taken[#taken + 1] = {pending[1], pending[4], entry[2][2]}
+        if suspect then return taken end
+      else
+        redis.call('XACK', keys[1], GROUP, pending[1])
+      end
     end
   end
   return taken

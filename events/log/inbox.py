@@ -7,7 +7,7 @@ Reading order: what others held too long, what is ours and was never seen, what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -21,8 +21,15 @@ from events.log.link import Link
 ID_LENGTH = 36
 DUE_LIMIT = 500
 RECLAIM_LIMIT = 20
+SUSPECT_DELIVERIES = 2
+"""An entry that lost its worker so often may be a killer: it is handed over alone."""
 WATCHDOG_S = 5.0
 """How much longer than its block a blocking read may take before the connection is given up."""
+
+
+def _ids(joined: bytes) -> tuple[str, ...]:
+    text = joined.decode()
+    return tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
 
 
 class Entry(NamedTuple):
@@ -72,7 +79,21 @@ class Inbox:
         return sum(len(indexes) for indexes in self._held.values())
 
     async def open(self) -> None:
-        """Makes the consumer group where it is missing, at 0: settled entries are gone."""
+        """Makes the consumer group where it is missing, at 0: settled entries are gone.
+
+        Where it is missing the inbox may be lost: what is owed is put into it first, so that a
+        crash in between does not leave a group that looks as if nothing were owed.
+        """
+        try:
+            groups = await self._caller.call("XINFO", "GROUPS", self._key)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            groups = []
+        if groups:
+            return
+        entries = await self._caller.call("XRANGE", self._key, "-", "+")
+        await self.sweep(but={order_id for _, fields in entries for order_id in _ids(fields[1])})
         try:
             await self._caller.call("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
         except ResponseError as error:
@@ -86,11 +107,11 @@ class Inbox:
         been given entries: the next one finds them.
         """
         now = asyncio.get_running_loop().time()
-        if now >= self._reclaim_at:
-            self._reclaim_at = now + self._lease_ms / 4000
-            if entries := await self._reclaim():
-                return entries
         try:
+            if now >= self._reclaim_at:
+                self._reclaim_at = now + self._lease_ms / 4000
+                if entries := await self._reclaim():
+                    return entries
             if self._reader.connects != self._seen_connects:
                 connects = self._reader.connects
                 if entries := await self._read(count, "0", block_ms=None):
@@ -101,7 +122,6 @@ class Inbox:
             if "NOGROUP" not in str(error):
                 raise
             await self.open()
-            await self.sweep()
             return []
 
     async def _read(self, count: int, start: str, *, block_ms: int | None) -> list[Entry]:
@@ -131,7 +151,13 @@ class Inbox:
 
     async def _reclaim(self) -> list[Entry]:
         taken = await self._library.call(
-            self._caller, "reclaim", [self._key], self._consumer, self._lease_ms, RECLAIM_LIMIT
+            self._caller,
+            "reclaim",
+            [self._key],
+            self._consumer,
+            self._lease_ms,
+            RECLAIM_LIMIT,
+            SUSPECT_DELIVERIES,
         )
         # What is in hand here was only renewed too late, as after a stop of the whole process.
         return [
@@ -141,10 +167,13 @@ class Inbox:
         ]
 
     def _hold(self, entry_id: bytes, joined: bytes, deliveries: int) -> Entry:
-        text = joined.decode()
-        ids = tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
+        ids = _ids(joined)
         self._held[entry_id] = set(range(len(ids)))
         return Entry(entry_id, STAGE_NUMBER[self._stage], ids, deliveries)
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether any of it is in hand here."""
+        return entry.id in self._held
 
     def settled(self, shares: Iterable[Share]) -> None:
         """Tells that an append has settled these, so that their lease need not be renewed."""
@@ -199,7 +228,7 @@ class Inbox:
         )
         return moved, None if next_ms < 0 else next_ms
 
-    async def sweep(self) -> int:
+    async def sweep(self, *, but: Collection[str] = ()) -> int:
         """Rebuilds a lost inbox from the index of open orders; returns how many it named."""
         cursor: Any = b"0"
         named = 0
@@ -210,7 +239,9 @@ class Inbox:
             if ids:
                 heads = await self._caller.call("MGET", *(self._keys.order(i) for i in ids))
                 owed = [
-                    i for i, head in zip(ids, heads, strict=True) if head and head[36] == number
+                    i
+                    for i, head in zip(ids, heads, strict=True)
+                    if head and head[36] == number and i not in but
                 ]
                 for order_id in owed:
                     await self._caller.call("XADD", self._key, "*", "o", order_id)

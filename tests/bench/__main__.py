@@ -9,6 +9,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ def main() -> int:
     """Measure; 0 when every target was reached, 1 when not."""
     args = _arguments()
     letters = args.only.split(",") if args.only else list(FIGURES)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="oeb-"))  # short: sockets live below it
     try:
         outcomes = _measure(folder, letters, quick=args.quick)

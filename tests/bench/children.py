@@ -40,16 +40,19 @@ def own(module: str, *words: object) -> list[str]:
     return [sys.executable, "-m", f"tests.bench.{module}", *map(str, words)]
 
 
-def end(process: subprocess.Popen[str], patience_s: float = 10) -> None:
-    """Ask a program to end, and make it end."""
+def end(process: subprocess.Popen[str], patience_s: float = 10) -> bool:
+    """Ask a program to end, and make it end; False where it had to be killed."""
     process.terminate()
     try:
         process.wait(patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+        return False
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()
+    return True
 
 
 @contextlib.contextmanager

@@ -34,6 +34,8 @@ def frames(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
             f"{came.bytes / came.seconds / 2**20:,.0f} MiB/s; "
             f"clients took {came.cpu_s / came.seconds:.0%} of a core"
         )
+        if subscribers == 1:
+            note += "; no more than the orders make"
         found.append(
             Figure(
                 letter="e",

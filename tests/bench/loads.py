@@ -4,6 +4,8 @@ our own loaders. Everything is bounded in time, and where a folder may grow, in 
 
 from __future__ import annotations
 
+import random
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -54,7 +56,7 @@ def posts(
     grown: Callable[[], int] | None = None,
 ) -> Load:
     """POST as fast as answers come; `grown` says how many bytes it has cost so far."""
-    if WRK and not (batch and seconds < 1):
+    if WRK:
         return _wrk(port, connections, seconds, batch, grown)
     argv = children.own("http_load", port, connections, seconds, batch)
     return msgspec.json.decode(watched(argv, grown), type=Load)
@@ -89,8 +91,6 @@ def watched(argv: list[str], grown: Callable[[], int] | None) -> str:
 def _wrk(
     port: int, connections: int, seconds: float, batch: int, grown: Callable[[], int] | None
 ) -> Load:
-    import random
-
     path = http_load.BATCH if batch else http_load.EXECUTE
     content = http_load.body(random.Random(1), batch).decode()
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
@@ -138,7 +138,5 @@ def _server_benchmark(path: Path, connections: int, seconds: float) -> Load:
 
 
 def _children_cpu() -> float:
-    import resource
-
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import msgspec
@@ -76,7 +77,8 @@ def _row(figure: Figure) -> tuple[str, ...]:
 def _yardstick(value: float, yardstick: float | None) -> tuple[str, str]:
     if not yardstick:
         return "", ""
-    return number(yardstick), f"{value / yardstick:.2f} x"
+    ratio = value / yardstick
+    return number(yardstick), f"{ratio:.2f} x" if ratio >= 0.1 else f"{ratio:.4f} x"
 
 
 def number(value: float) -> str:
@@ -96,4 +98,7 @@ def profiles(found: Sequence[Profile]) -> str:
         for p in found
     ]
     lines.append("all but others".ljust(18) + "".join(cell.rjust(22) for cell in totals))
+    # What a busy neighbour cannot change: the rate at which our own work would fill the machine.
+    full = [f"{(os.cpu_count() or 1) * 1e6 / float(total):,.0f}/s" for total in totals]
+    lines.append("all cores ours".ljust(18) + "".join(cell.rjust(22) for cell in full))
     return "\n".join(lines)

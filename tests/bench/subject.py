@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import resource
@@ -77,14 +78,13 @@ class Subject:
         return found
 
     def stop(self) -> None:
-        """Stop it; what a kill would leave is stopped by its recorded pid."""
+        """Stop it; its processes are ended by their pids where it cannot do so itself."""
         pids = dict(self.record.pids) if self._process.poll() is None else {}
-        children.end(self._process)
+        if children.end(self._process):
+            return
         for pid in pids.values():
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ async def test_a_subscriber_to_all_events_resumes_and_has_each_once_in_order(
     chance = dice()
     before = engine.connects
     loading = asyncio.gather(*(engine.submit_many(25) for _ in range(4)))
-    for _ in range(3):
+    for _ in range(2):
         await asyncio.sleep(0.05 + 0.25 * chance.random())
         pid = engine.kill("gateway", what)
         await engine.restarted("gateway", pid)

@@ -22,7 +22,6 @@ import pytest
 from engine import leash
 from engine.markets import LEDGER
 from engine.settings import Settings, environment
-from events.log import EventLog
 from events.order import Order
 from events.types import (
     OrderConfirmed,
@@ -264,27 +263,3 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
         assert zombie.pid and not is_running(zombie.pid)
         assert len(team.of(OrderRouted)) == 2 * ORDERS
         assert team.executions() == dict.fromkeys([*ids, *more], 1)
-
-
-async def test_only_the_owner_of_an_entry_renews_it(redis_url: str, tmp_path: Path) -> None:
-    """A renewal by one that lost its entry must not take it back."""
-    log = EventLog(redis_url, build="test")
-    await log.open()
-    async with crew(redis_url, tmp_path) as team:
-        ids = await team.submit(3)
-        old = log.inbox("router", "old", lease_ms=30)
-        new = log.inbox("router", "new", lease_ms=30)
-        await old.open()
-        [entry] = await old.take(1, block_ms=1000)
-        assert entry.order_ids == tuple(ids)
-        assert await old.renew() == []
-        await asyncio.sleep(0.04)
-        [taken] = await new.take(1, block_ms=1000)
-        assert (taken.id, taken.deliveries) == (entry.id, 1)
-        assert await old.renew() == [entry.id]
-        assert await old.renew() == []
-        assert await new.renew() == []
-        for inbox in (old, new):
-            await inbox.leave()
-            await inbox.close()
-    await log.close()

@@ -82,7 +82,7 @@ async def test_everything_is_read_across_the_seam_of_archive_and_log(
             pages = [page async for page in everything(archive, log, after)]
             positions = [p for page in pages for p in page.positions]
             assert positions == list(range(after + 1, end + 1))
-            assert [one.event.version for page in pages for one in page.said()][-1:] in ([6], [])
+            assert [event.version for page in pages for event in page.events()][-1:] in ([6], [])
         for order_id in (ids[3], more[3]):
             history = await order_history(archive, log, order_id)
             assert [s.record.event().version for s in history] == [1, 2, 3, 4, 5, 6]

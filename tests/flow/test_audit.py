@@ -270,10 +270,10 @@ async def test_an_export_has_every_event_once_and_no_signed_bytes(
         rest = command("export", redis_url, database_url, "--after", "126")
         assert [json.loads(line)["position"] for line in rest.stdout.splitlines()] == [127, 128]
         raw = [
-            one.event.fact.raw
+            event.fact.raw
             async for page in everything(archive, log)
-            for one in page.said()
-            if isinstance(one.event.fact, TransactionBuilt)
+            for event in page.events()
+            if isinstance(event.fact, TransactionBuilt)
         ]
     assert len(raw) == 20
     assert not any("raw" in line for line in lines)

@@ -12,7 +12,7 @@ from events.archive import Archive
 from events.log import EventLog
 from events.verify import verify
 from projections import rebuild as rebuilds
-from projections.orders import columns
+from projections.orders import OrderFold, Poison, columns
 from projections.rebuild import RebuildError, rebuild
 from tests.played import Play, after_submission, failed
 from tests.projected import opened, projected, projecting, until
@@ -104,8 +104,6 @@ async def test_orders_open_at_the_switch_go_on_behind_it(redis_url: str, databas
 async def test_a_parked_order_is_folded_again_by_a_build_that_can(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from projections.orders import OrderFold, Poison
-
     async with opened(redis_url, database_url) as (log, archive):
         ids = await Play(log).live(3)
         apply = OrderFold.apply
@@ -125,6 +123,31 @@ async def test_a_parked_order_is_folded_again_by_a_build_that_can(
         assert len(await fetch(database_url, "SELECT FROM projection_parked")) == 1
         await rebuild(database_url)
         assert await fetch(database_url, "SELECT FROM projection_parked") == []
+        await sound(log, archive)
+
+
+async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that was parked goes on: the projector sees that the tables are new ones."""
+
+    def cannot(*_: object) -> None:
+        raise Poison("not in my days")
+
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        play = Play(log)
+        with monkeypatch.context() as patch:
+            patch.setattr(OrderFold, "apply", cannot)
+            ids = await play.create(2)
+            await projected(log, archive)
+        assert await archive.order(ids[0]) is None
+        await rebuild(database_url)
+        await play.say(ids, *after_submission())
+        await projected(log, archive)
+        assert {o.status for o in (await archive.orders(ids)).values()} == {"confirmed"}
         await sound(log, archive)
 
 
@@ -158,7 +181,7 @@ async def test_an_event_after_the_end_is_folded_as_the_projector_did(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 1)
-    monkeypatch.setattr("events.archive.PAGE_EVENTS", 5)
+    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 5)
     async with opened(redis_url, database_url) as (log, archive):
         play = Play(log)
         async with projecting(redis_url, database_url):

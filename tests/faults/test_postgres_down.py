@@ -1,0 +1,120 @@
+"""Servers killed under the projector, under load: it goes on, and nothing is applied twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from engine import embedded
+from engine.folder import Folder
+from engine.programs import Program
+from events.verify import verify
+from projections.orders import columns
+from tests.played import Play
+from tests.projected import opened, projected, projecting
+
+
+class Killable:
+    """Valkey and Postgres of one test, which can be killed and started again."""
+
+    def __init__(self, servers: embedded.Embedded, logs: Path) -> None:
+        self.servers = servers
+        self._logs = logs
+        self._programs = {program.name: program for program in servers.programs}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        """Blocks until it is ready; a Postgres that was killed may need more than one try."""
+        program = self._programs[name]
+        deadline = time.monotonic() + 20
+        while True:
+            with (self._logs / f"{name}.log").open("ab") as output:
+                process = self._running[name] = program.spawn(output)
+            if self._ready(program, process, deadline):
+                return
+            assert time.monotonic() < deadline, f"{name} does not start"
+            time.sleep(0.1)
+
+    @staticmethod
+    def _ready(program: Program, process: subprocess.Popen[bytes], deadline: float) -> bool:
+        while process.poll() is None and time.monotonic() < deadline:
+            if program.ready(process.pid):
+                return True
+            time.sleep(0.01)
+        return False
+
+    def kill(self, name: str) -> None:
+        """Kill -9 the server and all its children at once, as a power cut would."""
+        process = self._running.pop(name)
+        for pid in [process.pid, *children(process.pid)]:
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        for name in tuple(self._running):
+            self.kill(name)
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+@pytest.fixture
+def killable(short_path: Path) -> Iterator[Killable]:
+    with Folder(short_path) as folder:
+        servers = embedded.prepare(folder)  # as durable as in production
+        machine = Killable(servers, folder.logs)
+        try:
+            for program in servers.programs:
+                machine.start(program.name)
+            yield machine
+        finally:
+            machine.stop()
+            servers.clean()
+
+
+@pytest.mark.parametrize("victim", ["postgres", "valkey"])
+async def test_a_server_killed_under_load_costs_time_and_nothing_else(
+    killable: Killable, victim: str
+) -> None:
+    redis_url, database_url = killable.servers.redis_url, killable.servers.database_url
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url, retain_events=5000),
+    ):
+        play = Play(log)
+        stop = asyncio.Event()
+
+        async def live() -> None:
+            while not stop.is_set():
+                await play.live(20)
+
+        work = asyncio.create_task(live())
+        for down_s in (0.3, 0.0, 1.5):
+            await asyncio.sleep(0.7)
+            assert not work.done(), work
+            killable.kill(victim)
+            await asyncio.sleep(down_s)
+            killable.start(victim)
+        await asyncio.sleep(0.5)
+        stop.set()
+        await work
+        end = await projected(log, archive, within_s=10)
+        verdict = await verify(archive, log, columns)
+        assert verdict.problems == []
+        assert verdict.archived == end > 1000
+        connection = await asyncpg.connect(database_url)
+        rows = await connection.fetch("SELECT position FROM events ORDER BY position")
+        parked = await connection.fetch("SELECT FROM projection_parked")
+        await connection.close()
+    assert [row["position"] for row in rows] == list(range(1, end + 1))
+    assert parked == []
