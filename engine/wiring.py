@@ -26,10 +26,11 @@ __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "ru
 
 LOG_RETRY_S = 0.1
 LOG_PATIENCE_S = 3.0
+GATEWAY_LINGER_S = 0.003
 
 
-def make_log(settings: Settings) -> EventLog:
-    """Return the log, not opened yet."""
+def make_log(settings: Settings, *, linger_s: float = 0.0) -> EventLog:
+    """Return the log, not opened yet; `linger_s` is for a process whose callers come one by one."""
     # With few permits, an inbox entry names no more orders than can be in venue calls at once,
     # or one worker would sit on what others could do.
     inbox_orders = min(INBOX_ORDERS, settings.concurrency or INBOX_ORDERS)
@@ -38,6 +39,7 @@ def make_log(settings: Settings) -> EventLog:
         build=build_id(),
         inbox_orders=inbox_orders,
         idempotency_window_s=settings.idempotency_window_s,
+        linger_s=linger_s,
     )
 
 
@@ -133,7 +135,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from engine.markets import tokens
     from gateway.app import make_app, make_runner
 
-    log = make_log(settings)
+    log = make_log(settings, linger_s=GATEWAY_LINGER_S)
     archive = await Archive.open(settings.database_url)
     app = make_app(
         log=log,

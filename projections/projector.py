@@ -67,7 +67,14 @@ _TRANSIENT = (
 )
 
 
+SUSPENDED_BY = "projector: "
+
+
 class Halted(Exception):
+    """Projecting cannot go on; a person has to look."""
+
+
+class Foreign(Halted):
     """The log and the archive do not belong together; only a person can tell which is right."""
 
 
@@ -117,6 +124,7 @@ class Projector:
                     session = Session(self._eventlog, connection, self._stop, self._written)
                     await session.begin()
                     delay, self._halted = first, ""
+                    await self._let_go()
                     await session.follow()
                     continue
             except Moved:
@@ -126,6 +134,8 @@ class Projector:
                     _log.error("projecting stopped", reason=str(error))
                 self._halted = str(error)
                 await self._say_halted(str(error))
+                if isinstance(error, Foreign):
+                    await self._hold_up(str(error))
                 delay = longest
             except _TRANSIENT as error:
                 _log.warning("projecting interrupted", error=repr(error))
@@ -148,6 +158,16 @@ class Projector:
             yield connection
         finally:
             connection.terminate()
+
+    async def _hold_up(self, reason: str) -> None:
+        """A log that is not the one we archived has forgotten orders that may have been sent."""
+        with contextlib.suppress(LogError):
+            await self._eventlog.suspend(SUSPENDED_BY + reason)
+
+    async def _let_go(self) -> None:
+        with contextlib.suppress(LogError):
+            if (await self._eventlog.suspended()).startswith(SUSPENDED_BY):
+                await self._eventlog.resume()
 
     async def _say_halted(self, reason: str) -> None:
         try:
@@ -241,19 +261,19 @@ class Session:
         return asyncio.get_running_loop().time() - self._verified_at > VERIFY_S
 
     async def _verify(self, reader: LogReader) -> None:
-        """Raises Halted unless the log holds what stood there when the checkpoint was written."""
+        """Raises Foreign unless the log holds what stood there when the checkpoint was written."""
         at = self._at
         if at.epoch != self._log.epoch:
-            raise Halted(f"the log is of epoch {self._log.epoch}, the archive of {at.epoch}")
+            raise Foreign(f"the log is of epoch {self._log.epoch}, the archive of {at.epoch}")
         head = await self._log.position()
         if head < at.position:
-            raise Halted(f"the log ends at position {head}, the archive at {at.position}")
+            raise Foreign(f"the log ends at position {head}, the archive at {at.position}")
         if at.position:
             entry = await reader.entry_at(at.position)
             if entry is None:
-                raise Halted(f"the log no longer holds position {at.position}")
+                raise Foreign(f"the log no longer holds position {at.position}")
             if sha256(entry.data).digest() != at.digest:
-                raise Halted(f"the log differs from the archive at position {at.position}")
+                raise Foreign(f"the log differs from the archive at position {at.position}")
         self._verified_at = asyncio.get_running_loop().time()
 
     # -- one chunk -----------------------------------------------------------------------------

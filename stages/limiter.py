@@ -136,7 +136,12 @@ class Limits:
         A waiting order keeps its place in the queue. Raises LogError.
         """
         waits = await self._library.call(
-            self._link, "admit", [STARTS, QUEUE], self.orders_per_minute, self._window_ms, *order_ids
+            self._link,
+            "admit",
+            [STARTS, QUEUE],
+            self.orders_per_minute,
+            self._window_ms,
+            *order_ids,
         )
         return dict(zip(order_ids, waits, strict=True))
 

@@ -28,7 +28,7 @@ from events.log import (
 )
 from events.log.head import head_of
 from events.order import Order, may_still_land
-from events.types import Fact, TransactionSubmitted
+from events.types import Fact
 from stages.parking import park_unreadable
 from stages.retry import after_expiry
 
@@ -103,7 +103,10 @@ class Scribe:
         written = Written([], [])
         if not said:
             return written
-        made = [self._unit(saying) for saying in said]
+        made = [
+            self.log.unit(work.head, work.order, facts, share=work.share, wait_ms=wait_ms)
+            for work, facts, wait_ms in said
+        ]
         results = await self.log.append([unit for unit, _ in made])
         suspended: list[tuple[Work, int]] = []
         for saying, (_, order), appended in zip(said, made, results, strict=True):
@@ -122,21 +125,6 @@ class Scribe:
             self.desk.waiting()
         await self.wait(suspended)
         return written
-
-    def _unit(self, saying: Saying) -> tuple[Unit, Order]:
-        work, facts, wait_ms = saying
-        # From TransactionSubmitted on it may land: the log itself checks expiry and suspension.
-        sends = any(isinstance(fact, TransactionSubmitted) for fact in facts)
-        expires_us = work.order.expires_at_us if sends else None
-        return self.log.unit(
-            work.head,
-            work.order,
-            facts,
-            share=work.share,
-            wait_ms=wait_ms,
-            not_after_ms=expires_us // 1000 if expires_us else 0,
-            sends=sends,
-        )
 
     async def _too_late(self, work: Work) -> list[Named]:
         """The send was refused: its time was over on the server's clock."""

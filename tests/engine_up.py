@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -16,7 +17,6 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,13 +27,14 @@ from aiohttp import ClientSession, ClientTimeout, WSMsgType
 from engine import leash
 from engine.folder import Record
 from engine.markets import LEDGER
-from engine.settings import Settings, environment
+from engine.settings import Settings, environment, load
 from events.archive import Archive, ArchiveUnavailable
 from events.chain import GENESIS, link
 from events.log import EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.ledger import Landed, Ledger
+from tests.workers import turns_true
 
 ENGINE = (sys.executable, "-P", "-m", "engine")
 PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "projector")
@@ -46,7 +47,7 @@ WITHIN_S = 30.0
 ASK_S = 5.0
 RETRY_S = 0.05
 
-QUICK = {
+QUICK: dict[str, object] = {
     "venue_latency_ms": 5,
     "venue_timeout_ms": 300,
     "slot_ms": 20,
@@ -125,9 +126,7 @@ class Engine:
 
     async def restarted(self, name: str, than: int, within_s: float = 10) -> int:
         """Waits until another process of that name runs."""
-        async with asyncio.timeout(within_s):
-            while self.pid(name) in (0, than):
-                await asyncio.sleep(0.02)
+        await turns_true(lambda: self.pid(name) not in (0, than), within_s)
         return self.pid(name)
 
     @contextlib.asynccontextmanager
@@ -259,7 +258,9 @@ class Engine:
         try:
             await self.until(lambda: not left(), within_s)
         except TimeoutError:
-            raise AssertionError(f"after {within_s} s not ended: {await self._why(left())}") from None
+            raise AssertionError(
+                f"after {within_s} s not ended: {await self._why(left())}"
+            ) from None
         return {order_id: self._statuses[order_id] for order_id in wanted}
 
     async def _why(self, left: dict[str, str]) -> dict[str, Any]:
@@ -319,7 +320,9 @@ class Engine:
         last = {event.order_id: event for _, event in found}
         assert set(last) == self.accepted, "an order was lost, or made twice"
         said = {
-            event.fact.signature for _, event in found if isinstance(event.fact, TransactionSubmitted)
+            event.fact.signature
+            for _, event in found
+            if isinstance(event.fact, TransactionSubmitted)
         }
         rows = self.ledger()
         assert {row.order_id for row in rows} <= self.accepted, "the venue has an order of nobody"
@@ -349,9 +352,7 @@ class Engine:
         found = await self.read_log()
         archive = await Archive.open(self.record().database_url, connections=1)
         try:
-            async with asyncio.timeout(within_s):
-                while await _archived(archive) < len(found):
-                    await asyncio.sleep(0.05)
+            await turns_true(functools.partial(_has, archive, len(found)), within_s)
             stored: list[Stored] = []
             while page := await archive.read(len(stored), 1000):
                 stored += page
@@ -364,11 +365,11 @@ class Engine:
             await archive.close()
 
 
-async def _archived(archive: Archive) -> int:
+async def _has(archive: Archive, position: int) -> bool:
     try:
-        return await archive.position()
+        return await archive.position() >= position
     except ArchiveUnavailable:
-        return -1
+        return False
 
 
 def is_running(pid: int) -> bool:
@@ -382,7 +383,7 @@ def is_running(pid: int) -> bool:
 
 def dice() -> random.Random:
     """Chance that can be had again: SEED=… repeats it; a test that fails shows the seed."""
-    seed = int(os.environ.get("SEED", 0)) or random.SystemRandom().randrange(1, 10**9)
+    seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
     print(f"SEED={seed}")
     return random.Random(seed)
 
@@ -395,9 +396,9 @@ def free_port() -> int:
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """Quick ones: nothing in tests waits for a minute."""
-    rate = Decimal(changes.pop("venue_failure_rate", "0"))
-    fixed = {"port": free_port(), "log_format": "json", "venue_failure_rate": rate}
-    return Settings(data_dir=folder, **(QUICK | fixed | changes))
+    fixed = {"data_dir": folder, "port": free_port(), "log_format": "json"}
+    said = {name.upper(): str(value) for name, value in (QUICK | fixed | changes).items()}
+    return load(said, env_file=None)
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -19,7 +20,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Head, LogError, Result, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
-from stages import builder, confirmer, router, submitter
+from stages import builder, confirmer, router, runner, submitter
 from stages.limiter import Limits
 from stages.market import Market
 from stages.retry import RetryPolicy
@@ -38,6 +39,16 @@ PATIENT = Simulation(slot_ms=5, blockhash_slots=4000)
 """No transaction dies while a test runs."""
 
 _numbers = count(1)
+
+
+async def turns_true(look: Callable[[], Any], within_s: float = 5.0) -> None:
+    """For what has no event that tells of it. `look` may be a coroutine function."""
+    async with asyncio.timeout(within_s):
+        while True:
+            found = look()
+            if await found if inspect.isawaitable(found) else found:
+                return
+            await asyncio.sleep(0.005)
 
 
 class Worker(Runner):
@@ -73,6 +84,16 @@ class Worker(Runner):
         """As SIGTERM does."""
         self._asked.set()
         await self.task
+
+    async def stand_still(self) -> None:
+        """As SIGSTOP does, for what it would take: it keeps what it has and is given no more."""
+
+        async def never(*_: Any, **__: Any) -> list[Any]:
+            await asyncio.Event().wait()
+            return []
+
+        self._inbox.take = never  # type: ignore[method-assign]  # that is the point
+        await asyncio.sleep(runner.BLOCK_MS / 1000)  # a look under way may still bring something
 
     def patience(self, stop_s: float) -> None:
         """How long a stop waits for what is in hand."""
@@ -174,7 +195,7 @@ class Crew:
         attempts_max: int = 3,
         url: str = "",
         log: EventLog | None = None,
-        **limits: int,
+        **limits: Any,
     ) -> Worker:
         """Starts one. `lease_ms` is how soon it takes over from others, and four times its own
 
@@ -199,9 +220,9 @@ class Crew:
 
     # -- orders --------------------------------------------------------------------------------
 
-    async def submit(self, number: int = 1, *, token_out: str = "USDC", **fields: Any) -> list[str]:
+    async def submit(self, number: int = 1, *, to: str = "USDC", **fields: Any) -> list[str]:
         """New orders in one append; their ids."""
-        fact = OrderSubmitted("market", "SOL", token_out, 9, 6, 1_500_000_000, 50, **fields)
+        fact = OrderSubmitted("market", "SOL", to, 9, 6, 1_500_000_000, 50, **fields)
         ids = [new_order_id() for _ in range(number)]
         units = [self.log.creation(order_id, ACCOUNT, fact)[0] for order_id in ids]
         assert {a.result for a in await self.log.append(units)} <= {Result.CREATED}
@@ -257,9 +278,11 @@ class Crew:
     async def settled(self, stage: str, within_s: float = WITHIN_S) -> None:
         """Waits until nothing is delivered or pending in an inbox: that leaves no event."""
         key, link = self.log.keys.inbox(stage), self.log._link
-        async with asyncio.timeout(within_s):
-            while await link.call("XLEN", key):
-                await asyncio.sleep(0.01)
+
+        async def empty() -> bool:
+            return not await link.call("XLEN", key)
+
+        await turns_true(empty, within_s)
 
     def executions(self) -> dict[str, int]:
         """How often each order was carried out, by the venue's own ledger."""
@@ -272,9 +295,7 @@ class Crew:
 
 
 @contextlib.asynccontextmanager
-async def crew(
-    url: str, folder: Path, simulation: Simulation = PATIENT
-) -> AsyncIterator[Crew]:
+async def crew(url: str, folder: Path, simulation: Simulation = PATIENT) -> AsyncIterator[Crew]:
     """A log to work on, for the length of a block."""
     made = Crew(url, folder / "ledger.sqlite", simulation)
     try:

@@ -41,7 +41,7 @@ from events.log.link import (
 )
 from events.log.reading import Batch, LogReader, Stored
 from events.order import STAGES, Order
-from events.types import Fact
+from events.types import Fact, TransactionSubmitted
 
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
@@ -72,6 +72,7 @@ class EventLog:
         partition: int = 0,
         inbox_orders: int = INBOX_ORDERS,
         idempotency_window_s: int = 86_400,
+        linger_s: float = 0.0,
     ) -> None:
         self.url = url
         self.build = build
@@ -92,6 +93,7 @@ class EventLog:
             self.keys,
             inbox_orders=inbox_orders,
             window_ms=self.window_ms,
+            linger_s=linger_s,
         )
 
     # -- life ----------------------------------------------------------------------------------
@@ -159,9 +161,15 @@ class EventLog:
         wait_ms: int = 0,
         not_after_ms: int = 0,
         idempotency: Idempotency | None = None,
-        sends: bool = False,
     ) -> tuple[Unit, Order]:
-        """The unit that says `facts` of a loaded order, and the order after them."""
+        """The unit that says `facts` of a loaded order, and the order after them.
+
+        From TransactionSubmitted on a transaction may land: such a unit is refused by the log
+        itself when the order has expired on the server's clock, or while the log is suspended.
+        """
+        sends = any(isinstance(fact, TransactionSubmitted) for fact in facts)
+        if sends and order.expires_at_us is not None:
+            not_after_ms = order.expires_at_us // 1000
         said = say(order, head.hash, facts, time_us=time.time_ns() // 1000, build=self.build)
         unit = unit_of(
             head,
@@ -192,7 +200,8 @@ class EventLog:
 
     async def suspend(self, reason: str) -> None:
         """Takes neither new orders nor sends from now on; what may still land is followed."""
-        await self._link.call("HSET", self.keys.meta, "suspended", reason)
+        if await self._link.call("HEXISTS", self.keys.meta, "epoch"):  # else there is no log
+            await self._link.call("HSET", self.keys.meta, "suspended", reason)
 
     async def resume(self) -> None:
         """Undoes `suspend`."""

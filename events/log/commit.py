@@ -23,6 +23,8 @@ from events.order import STAGES
 
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
+BUSY_CALLERS = 4
+"""So many in one call mean load: there, lingering lets the next call carry more."""
 
 _CREATE, _WAKE, _SEND = 1, 2, 4
 _META = struct.Struct("<BBBBHHIQ")
@@ -140,7 +142,14 @@ class Committer:
     """Group commit over one link; one call under way at a time."""
 
     def __init__(
-        self, link: Link, library: Library, keys: Keys, *, inbox_orders: int, window_ms: int
+        self,
+        link: Link,
+        library: Library,
+        keys: Keys,
+        *,
+        inbox_orders: int,
+        window_ms: int,
+        linger_s: float,
     ) -> None:
         self._link = link
         self._library = library
@@ -148,6 +157,7 @@ class Committer:
         self._fixed_keys = [keys.meta, keys.log, keys.open, keys.parked, keys.owed, *keys.stages]
         self._inbox_orders = inbox_orders
         self._window_ms = window_ms
+        self._linger_s = linger_s
         self._queue: deque[_Pending] = deque()
         self._busy: asyncio.Task[None] | None = None
         self.epoch = b""
@@ -179,6 +189,8 @@ class Committer:
                 batch = self._take()
                 if batch:
                     await self._commit(batch)
+                if self._linger_s and len(batch) >= BUSY_CALLERS:
+                    await asyncio.sleep(self._linger_s)
         finally:
             self._busy = None
             for pending in self._queue:

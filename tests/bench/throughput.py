@@ -14,7 +14,7 @@ from tests.bench.report import Figure, Outcome, Profile, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks
 
-CONNECTIONS = 64
+CONNECTIONS = 128
 BATCH_CONNECTIONS = 4
 BATCH = 200
 

@@ -53,7 +53,7 @@ async def supervised(supervisor: Supervisor) -> AsyncIterator[asyncio.Event]:
 
 async def until(true: Callable[[], bool], within_s: float = 5) -> None:
     async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110
+        while not true():
             await asyncio.sleep(0.01)
 
 

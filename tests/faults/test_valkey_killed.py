@@ -60,7 +60,7 @@ def assert_honest(heard: list[Answer], engine: Engine) -> None:
 
 async def test_valkey_killed_again_and_again_loses_and_doubles_no_order(engine: Engine) -> None:
     chance = dice()
-    loading = asyncio.create_task(steady(engine, 150, 3.0))
+    loading = asyncio.create_task(steady(engine, 150, 2.0))
     asking = asyncio.create_task(answers(engine, loading))
     for _ in range(3):
         await asyncio.sleep(0.2 + chance.random() * 0.3)

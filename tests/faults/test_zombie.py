@@ -34,11 +34,17 @@ from events.types import (
 from stages.stage import Stage
 from stages.venues import Built
 from stages.venues.simulated import SimulatedChain, Simulation
-from tests.engine_up import QUICK, is_running
-from tests.workers import PATIENT, Crew, Gate, Worker, crew
+from tests.engine_up import is_running, settings_for
+from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
 
 NEVER_MS = 3_600_000
 ORDERS = 10
+
+
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker in this process that has nothing to do soon looks at what others left."""
+    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
 
 
 def gated(stage: Stage, gate: Gate) -> Stage:
@@ -82,16 +88,12 @@ class Later(SimulatedChain):
 
 
 async def holding(worker: Worker, orders: int) -> None:
-    async with asyncio.timeout(5):
-        while worker.held_orders < orders:
-            await asyncio.sleep(0.005)
+    await turns_true(lambda: worker.held_orders >= orders)
 
 
 async def given_up(worker: Worker) -> None:
     """Waits until it knows that nothing of what it holds is its own any more."""
-    async with asyncio.timeout(5):
-        while worker.held_orders:
-            await asyncio.sleep(0.005)
+    await turns_true(lambda: not worker.held_orders)
 
 
 async def rest_of(team: Crew, *but: str) -> None:
@@ -173,11 +175,12 @@ async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_l
     async with crew(redis_url, tmp_path, quick if dead_by_then else PATIENT) as team:
         chain = Counting(team.simulation, team.ledger_path)
         chain.gate = Gate()
-        await team.worker(team.stage("submitter", chain=chain), lease_ms=NEVER_MS)
+        zombie = await team.worker(team.stage("submitter", chain=chain), lease_ms=NEVER_MS)
         await team.worker("router")
         await team.worker("builder")
         ids = await team.submit(ORDERS)
         await team.until(lambda: len(team.of(TransactionSubmitted)) == ORDERS)
+        await zombie.stand_still()
         # Nobody sends again: only time decides about these transactions.
         rebroadcast_ms = NEVER_MS if dead_by_then else 50
         confirmer = team.stage("confirmer", rebroadcast_ms=rebroadcast_ms, attempts_max=9)
@@ -191,9 +194,7 @@ async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_l
         assert await team.ended(ids) == ["confirmed"] * ORDERS
         before = team.executions()
         chain.gate.open.set()
-        async with asyncio.timeout(5):
-            while len(chain.sent) < ORDERS:
-                await asyncio.sleep(0.005)
+        await turns_true(lambda: len(chain.sent) == ORDERS)
         await asyncio.sleep(0.05)  # the venue takes what it gets at once, or not at all
         assert team.executions() == before
         assert set(before.values()) == {1}
@@ -224,21 +225,16 @@ async def stages(
         await process.wait()
 
 
-async def said(output: Path, word: str, times: int, within_s: float = 10) -> None:
-    async with asyncio.timeout(within_s):
-        while output.read_text().count(word) < times:
-            await asyncio.sleep(0.02)
-
-
 async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
     redis_url: str, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        data_dir=tmp_path,
+    settings = settings_for(
+        tmp_path,
         redis_url=redis_url,
         database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: nobody asks it
-        log_format="json",
-        **(QUICK | {"lease_ms": 300, "venue_latency_ms": 400, "venue_timeout_ms": 2000}),
+        lease_ms=300,
+        venue_latency_ms=400,
+        venue_timeout_ms=2000,
     )
     old, new = tmp_path / "old.log", tmp_path / "new.log"
     async with crew(redis_url, tmp_path) as team:
@@ -254,7 +250,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
                 heir.send_signal(signal.SIGSTOP)  # what is written now, the zombie has written
                 before = await team.log.position()
                 zombie.send_signal(signal.SIGCONT)
-                await said(old, "fenced", ORDERS)
+                await turns_true(lambda: old.read_text().count("fenced") >= ORDERS, 10)
                 assert await team.log.position() == before
                 heir.send_signal(signal.SIGCONT)
                 # It is a good worker again.

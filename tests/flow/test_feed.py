@@ -105,7 +105,7 @@ class Desk:
 
 async def until(reached: Callable[[], bool]) -> None:
     async with asyncio.timeout(8):
-        while not reached():  # noqa: ASYNC110  # many things are waited for here
+        while not reached():  # many things are waited for here
             await asyncio.sleep(0.005)
 
 

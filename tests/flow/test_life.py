@@ -49,7 +49,6 @@ async def follow(engine: Engine, order_id: str) -> list[dict[str, Any]]:
 
 
 async def test_whoever_watches_sees_every_status_before_midway_and_after(engine: Engine) -> None:
-    before, midway, after = [], [], []
     started = engine.watch("RoutingStarted")
     order_id = await engine.submit(key="life-1")
     before = asyncio.create_task(follow(engine, order_id))
@@ -91,9 +90,7 @@ async def test_what_each_step_adds_fits_together(engine: Engine) -> None:
 
 
 async def test_each_fault_ends_as_it_should(engine: Engine) -> None:
-    ids = {
-        token: await engine.submit(key=f"fault-{token}", tokenOut=token) for token in FAULTS
-    }
+    ids = {token: await engine.submit(key=f"fault-{token}", tokenOut=token) for token in FAULTS}
     ends = await engine.ended(ids.values())
     lives = {
         token: [f for f in engine.frames if f["orderId"] == order_id]

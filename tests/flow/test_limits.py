@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from events.order import Order
 from events.types import (
@@ -40,7 +41,7 @@ async def test_no_window_has_more_starts_than_the_limit_over_two_workers(
 ) -> None:
     limit, orders = 8, 30
     async with crew(redis_url, tmp_path) as team:
-        pace = {"orders_per_minute": limit, "window_ms": WINDOW_MS}
+        pace: dict[str, Any] = {"orders_per_minute": limit, "window_ms": WINDOW_MS}
         for _ in range(2):
             await team.worker("router", **pace)
         for name in ("builder", "submitter", "confirmer"):
@@ -55,9 +56,7 @@ async def test_no_window_has_more_starts_than_the_limit_over_two_workers(
         assert max(starts) - min(starts) < 1000 * WINDOW_MS * (orders // limit + 2)
 
 
-async def test_orders_start_in_the_order_in_which_they_came(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_orders_start_in_the_order_in_which_they_came(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         await team.worker("router", orders_per_minute=2, window_ms=100)
         ids = [one for _ in range(10) for one in await team.submit()]
@@ -72,7 +71,7 @@ async def test_retries_do_not_count_as_starts(redis_url: str, tmp_path: Path) ->
     async with crew(redis_url, tmp_path) as team:
         # One a minute: were a retry a start, these would wait for minutes.
         await team.all_stages(orders_per_minute=3)
-        ids = await team.submit(3, token_out="FLAKY")
+        ids = await team.submit(3, to="FLAKY")
         assert await team.ended(ids) == ["confirmed"] * 3
         assert len(team.of(AttemptFailed)) == 6
         assert len(team.of(RoutingStarted)) == 3
@@ -164,8 +163,8 @@ async def test_orders_in_doubt_and_orders_that_wait_hold_no_permit(
     doubt = Simulation(slot_ms=250, blockhash_slots=4000)  # a second of doubt
     async with crew(redis_url, tmp_path, doubt) as team:
         await team.all_stages(concurrency=1)
-        doubtful = await team.submit(3, token_out="DOUBT")
-        flaky = await team.submit(3, token_out="FLAKY")
+        doubtful = await team.submit(3, to="DOUBT")
+        flaky = await team.submit(3, to="FLAKY")
         await team.until(lambda: len(team.of(TransactionInDoubt)) == 3)
         others = await team.submit(10)
         assert await team.ended(others) == ["confirmed"] * 10
@@ -178,7 +177,7 @@ async def test_a_transaction_that_never_lands_holds_no_permit_while_it_dies(
 ) -> None:
     async with crew(redis_url, tmp_path, QUICK) as team:
         await team.all_stages(concurrency=1, attempts_max=2)
-        never = await team.submit(2, token_out="NEVER")
+        never = await team.submit(2, to="NEVER")
         await team.until(lambda: len(team.of(TransactionSubmitted)) == 2)
         others = await team.submit(5)
         assert await team.ended(others) == ["confirmed"] * 5

@@ -32,6 +32,7 @@ from events.order import encode
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.played import ACCOUNT, after_submission, routed, submitted
 from tests.proxied import proxied
+from tests.workers import turns_true
 
 WINDOW_S = 3600
 
@@ -69,7 +70,9 @@ async def next_unit(log: EventLog, order_id: str, *facts: Fact, **options: Any) 
     return log.unit(found, found.order, facts, **options)[0]
 
 
-async def opened(log: EventLog, consumer: str, *, stage: str = "router", lease_ms: int = 20) -> Inbox:
+async def opened(
+    log: EventLog, consumer: str, *, stage: str = "router", lease_ms: int = 20
+) -> Inbox:
     inbox = log.inbox(stage, consumer, lease_ms=lease_ms)
     await inbox.open()
     return inbox
@@ -301,9 +304,11 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         unit = await next_unit(far, order_id, RoutingStarted(), routed(), share=entry.share(0))
         proxy.mode = "drop-answers"
         appending = far.append([unit])
-        async with asyncio.timeout(5):
-            while await log.position() < 3:
-                await asyncio.sleep(0.005)
+
+        async def written() -> bool:
+            return await log.position() == 3
+
+        await turns_true(written)
         assert not appending.done()
         proxy.cut("pass")
         answer = (await appending)[0]
@@ -460,3 +465,21 @@ async def test_trimming_the_log_forgets_nothing_that_is_owed(log: EventLog) -> N
     assert set(ids_of(await taken(inbox, 302))) >= set(pending[1:])
     assert head_of(unit.new).version == 2
     await inbox.close()
+
+
+async def test_a_suspended_log_takes_no_order_and_no_send_and_follows_what_is_out(
+    log: EventLog,
+) -> None:
+    built, out = await created(log, 2)
+    steps = after_submission()
+    await results(log, await next_unit(log, built, *steps[:3]))
+    await results(log, await next_unit(log, out, *steps[:4]))
+    await log.suspend("to look around")
+    assert await results(log, *creations(log)) == [Result.SUSPENDED]
+    assert await results(log, await next_unit(log, built, steps[3], sends=True)) == [
+        Result.SUSPENDED
+    ]
+    assert await results(log, await next_unit(log, out, steps[4])) == [Result.CREATED]
+    await log.resume()
+    assert await results(log, await next_unit(log, built, steps[3], sends=True)) == [Result.CREATED]
+    await created(log)

@@ -13,7 +13,7 @@ import redis.asyncio
 from events.archive import NO_ORDER, Archive
 from events.chain import GENESIS, encode_record, link
 from events.ids import new_order_id
-from events.log import EventLog, Unit
+from events.log import EventLog, Result, Unit
 from events.log.head import encode_head
 from events.order import Order
 from events.types import Event, OrderSubmitted, Status, encode
@@ -245,7 +245,7 @@ async def test_a_version_that_does_not_continue_its_order_parks_it(
         assert parked["positions"] == [2, 3, 4, 5, 6]
 
 
-async def test_a_log_that_is_behind_the_archive_stops_it_and_is_reported(
+async def test_a_log_that_is_behind_the_archive_stops_it_and_takes_no_orders_any_more(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
@@ -261,8 +261,14 @@ async def test_a_log_that_is_behind_the_archive_stops_it_and_is_reported(
                 return await archive.regression() is not None
 
             await until(halted, what="the report")
-            await Play(log).live(20)  # the new log outgrows the archive
-            await asyncio.sleep(1.5)
+
+            async def suspended() -> bool:
+                return await log.suspended() != ""
+
+            await until(suspended, what="the suspension")
+            unit, _ = log.creation(new_order_id(), "main", submitted())
+            [answer] = await log.append([unit])
+            assert answer.result is Result.SUSPENDED
             await client.aclose()
         reason = await archive.regression()
         assert reason is not None

@@ -29,7 +29,7 @@ from events.types import (
 from stages.stage import Stage
 from stages.venues.simulated import Simulation
 from tests.proxied import proxied
-from tests.workers import PATIENT, Crew, Gate, Worker, crew
+from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
 
 NEVER_MS = 3_600_000
 
@@ -55,9 +55,7 @@ def gated(stage: Stage, gate: Gate) -> Stage:
 
 
 async def holding(worker: Worker, orders: int) -> None:
-    async with asyncio.timeout(5):
-        while worker.held_orders != orders:
-            await asyncio.sleep(0.005)
+    await turns_true(lambda: worker.held_orders == orders)
 
 
 # -- bugs and poison -------------------------------------------------------------------------------
@@ -78,9 +76,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
         buggy = await team.worker(dataclasses.replace(builder, decide=decide))
         await team.worker("submitter")
         await team.worker("confirmer")
-        good, bad, more = [
-            (await team.submit(5, token_out=token)) for token in ("USDC", "RAY", "JUP")
-        ]
+        good, bad, more = [(await team.submit(5, to=token)) for token in ("USDC", "RAY", "JUP")]
         assert await team.ended([*good, *more]) == ["confirmed"] * 10
         await team.until(lambda: len(team.of(OrderParked)) == 5)
         assert {event.order_id for event in team.of(OrderParked)} == set(bad)
@@ -235,9 +231,11 @@ async def test_what_was_delivered_into_a_lost_answer_is_read_again(
         proxy.mode = "drop-answers"
         ids = await team.submit(3)
         link, key = team.log._link, team.log.keys.inbox("router")
-        async with asyncio.timeout(5):
-            while not (await link.call("XPENDING", key, "workers"))[0]:
-                await asyncio.sleep(0.005)
+
+        async def delivered() -> int:
+            return int((await link.call("XPENDING", key, "workers"))[0])
+
+        await turns_true(delivered)
         proxy.cut("pass")
         assert await team.ended(ids) == ["confirmed"] * 3
         await team.close()
@@ -387,7 +385,7 @@ async def test_once_it_is_sent_an_order_does_not_expire(redis_url: str, tmp_path
     async with crew(redis_url, tmp_path, doubt) as team:
         await team.all_stages()
         expires_at_us = now_us() + 400_000
-        ids = await team.submit(3, token_out="DOUBT", expires_at_us=expires_at_us)
+        ids = await team.submit(3, to="DOUBT", expires_at_us=expires_at_us)
         await team.until(lambda: len(team.of(TransactionInDoubt)) == 3)
         assert await team.ended(ids) == ["confirmed"] * 3
         assert {e.order_id for e in team.of(OrderConfirmed) if e.time_us > expires_at_us} == set(
@@ -401,7 +399,7 @@ async def test_a_venue_that_fails_now_and_then_costs_attempts_and_the_backoff_is
 ) -> None:
     async with crew(redis_url, tmp_path, PATIENT) as team:
         await team.all_stages()
-        ids = await team.submit(5, token_out="FLAKY")
+        ids = await team.submit(5, to="FLAKY")
         assert await team.ended(ids) == ["confirmed"] * 5
         assert len(team.of(RoutingStarted)) == 5  # a retry does not start again
         for order_id in ids:

@@ -1,6 +1,7 @@
 """The fold of an order: transitions by table, whatever is thrown at it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +62,7 @@ def test_any_sequence_of_events_folds_and_never_leaves_the_table(facts: list[t.F
 @given(ANY_FACTS)
 def test_what_is_terminal_stays_as_it_ended(facts: list[t.Fact]) -> None:
     statuses = [event.status for event in events_of(facts)]
-    for before, then in zip(statuses, statuses[1:], strict=False):
+    for before, then in pairwise(statuses):
         assert before not in TERMINAL or then == before
 
 

@@ -1,4 +1,4 @@
-"""History is for ever: the bytes of every event are pinned. A change here is a change of history."""
+"""History is for ever: the bytes of every event are pinned. A change here changes history."""
 
 import msgspec
 import pytest
