@@ -23,6 +23,10 @@ from events.order import STAGES
 
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
+BACKLOG_ENTRIES = 96
+"""Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
+BACKLOG_PAUSE_S = 0.1
+"""… by so much a call at most, at twice as many."""
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
@@ -158,6 +162,7 @@ class Committer:
         self._inbox_orders = inbox_orders
         self._window_ms = window_ms
         self._linger_s = linger_s
+        self._backlog = 0
         self._queue: deque[_Pending] = deque()
         self._busy: asyncio.Task[None] | None = None
         self.epoch = b""
@@ -189,13 +194,21 @@ class Committer:
                 batch = self._take()
                 if batch:
                     await self._commit(batch)
-                if self._linger_s and len(batch) >= BUSY_CALLERS:
-                    await asyncio.sleep(self._linger_s)
+                if self._linger_s:
+                    await asyncio.sleep(self._pause_s(len(batch)))
         finally:
             self._busy = None
             for pending in self._queue:
                 pending.done.cancel()
             self._queue.clear()
+
+    def _pause_s(self, callers: int) -> float:
+        """How long new orders gather before the next call: the longer, the more are unfinished.
+
+        What is accepted faster than it is finished only lies around, cold: finishing goes first.
+        """
+        behind = min(1.0, max(0, self._backlog - BACKLOG_ENTRIES) / BACKLOG_ENTRIES)
+        return max(self._linger_s if callers >= BUSY_CALLERS else 0.0, behind * BACKLOG_PAUSE_S)
 
     def _take(self) -> list[_Pending]:
         batch: list[_Pending] = []
@@ -301,7 +314,8 @@ class Committer:
             synced = await self._link.call(*self.after_append, timeout_s=timeout_s)
             if synced[0] < 1:
                 raise Unanswered("log server: the write was not fsynced in time")
-        return [_appended(result) for result in answer[1:]]
+        self._backlog = int(answer[1])
+        return [_appended(result) for result in answer[2:]]
 
     async def close(self) -> None:
         """Waits for the call under way; what still gathers is written too."""

@@ -61,7 +61,7 @@ end
 --      meta old new [value] records          of each unit; new is its head less the positions
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
--- Answers {time_us, result...}, a result is the last position (created), its negative (exists),
+-- Answers {time_us, entries in all inboxes, result...}, a result is the last position (created), its negative (exists),
 -- 'conflict', 'late', 'suspended', or '=' .. value of the idempotency key that was there before.
 local function append(keys, argv)
   local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended')
@@ -79,7 +79,7 @@ local function append(keys, argv)
   local heads = redis.call('MGET', unpack(keys, order_base + 1, order_base + units))
   local idem_key = order_base + units
 
-  local reply, seen, records = {time_us}, {}, {}
+  local reply, seen, records = {time_us, 0}, {}, {}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
   local wakes, waits, owed, settled = {}, {}, {}, {}
   for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
@@ -173,7 +173,7 @@ local function append(keys, argv)
         settled[entry][#settled[entry] + 1] = index
       end
     end
-    reply[u + 1] = result
+    reply[u + 2] = result
     arg = arg + 1
     idem_key = idem_key + idems
   end
@@ -195,6 +195,7 @@ local function append(keys, argv)
     if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
     if #wakes[s] > 0 then deliver(inbox, wakes[s], per_entry) end
     if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
+    reply[2] = reply[2] + redis.call('XLEN', inbox)
   end
   local dropped = {}
   for e = 1, entries do
