@@ -108,7 +108,7 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
         await asyncio.sleep(0.5)
         stop.set()
         await work
-        end = await projected(log, archive, within_s=10)
+        end = await projected(log, archive, within_s=40)
         verdict = await verify(archive, log, columns)
         assert verdict.problems == []
         assert verdict.archived == end > 1000
