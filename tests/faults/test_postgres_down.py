@@ -99,7 +99,7 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
                 await play.live(20)
 
         work = asyncio.create_task(live())
-        for down_s in (0.3, 0.0, 1.5):
+        for down_s in (0.0, 1.0):
             await asyncio.sleep(0.7)
             assert not work.done(), work
             killable.kill(victim)
