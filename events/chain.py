@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import NamedTuple
 
 import msgspec
 
@@ -50,7 +49,7 @@ def link(previous: bytes, body: bytes) -> bytes:
     return sha256(previous + body).digest()
 
 
-class Said(NamedTuple):
+class Said(msgspec.Struct, frozen=True, gc=False):
     """Facts turned into what the log stores."""
 
     order: Order
@@ -68,13 +67,11 @@ def say(order: Order, previous: bytes, facts: Sequence[Fact], *, time_us: int, b
     records: list[bytes] = []
     events: list[Event] = []
     for fact in facts:
-        version = order.version + 1
-        before = order if order.version else None
         event = Event(
             order.id,
-            version,
+            order.version + 1,
             time_us,
-            status_after(before, fact),
+            status_after(order, fact),
             order.account,
             build,
             fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it

@@ -121,7 +121,7 @@ NEXT: dict[Status | None, dict[type[t.Fact], Status]] = {
 def status_after(order: Order | None, fact: t.Fact) -> Status:
     """The status that follows; an event that `NEXT` does not allow leaves it as it was."""
     before = order.status if order is not None and order.version else None
-    return NEXT[before].get(type(fact), before or Status.PENDING)
+    return NEXT[before].get(type(fact)) or before or Status.PENDING
 
 
 # ---------------------------------------------------------------------------------------------
@@ -281,11 +281,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Order)
 
 
-def encode(order: Order) -> bytes:
-    """The order as it stands in heads and in the `orders` table."""
-    return _encoder.encode(order)
+encode: Callable[[Order], bytes] = _encoder.encode
+"""The order as it stands in heads and in the `orders` table."""
 
-
-def decode(body: bytes) -> Order:
-    """Inverse of `encode`. Raises `msgspec.DecodeError`."""
-    return _decoder.decode(body)
+decode: Callable[[bytes], Order] = _decoder.decode
+"""Inverse of `encode`. Raises `msgspec.DecodeError`."""

@@ -10,6 +10,7 @@ shown without its neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -215,11 +216,9 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)
 
 
-def encode(event: Event) -> bytes:
-    """The exact bytes that are hashed, logged and archived."""
-    return _encoder.encode(event)
+encode: Callable[[Event], bytes] = _encoder.encode
+"""The exact bytes that are hashed, logged and archived."""
 
 
-def decode(body: bytes | msgspec.Raw) -> Event:
-    """Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that no known event has."""
-    return _decoder.decode(body)
+decode: Callable[[bytes | msgspec.Raw], Event] = _decoder.decode
+"""Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that no known event has."""

@@ -21,7 +21,11 @@ FULL_EVENTS = 8000
 AHEAD_EVENTS = 40_000
 """Reading pauses at this many. One read may bring more: up to 100 log entries."""
 
-LINGER_S = 0.005
+READ_EVERY_S = 0.01
+"""Between two reads. Nobody waits for the projector; waking it for each event of an order would take
+the processor from those who work on that order."""
+
+LINGER_S = 0.02
 """An order that meets no other is over within a few ms: project it in one transaction, not six."""
 
 LINGER_LOADED_S = 0.25
@@ -143,6 +147,7 @@ class Intake:
                     self._batches.extend(batches)
                     self._changed.notify_all()
                     await self._changed.wait_for(lambda: self._events < AHEAD_EVENTS)
+                await asyncio.sleep(READ_EVERY_S)
         except Exception as error:  # handed to whoever takes
             async with self._changed:
                 self._failure = error

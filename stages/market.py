@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Sequence
 
 from events.order import Order
@@ -34,9 +33,8 @@ class Market:
                 answers.append(venue.quote(order))
             except Refused as error:
                 answers.append(_refusal(venue, order, error))
-        if any(inspect.isawaitable(answer) for answer in answers):
-            return self._gather(order, answers)
-        return tuple(answers)  # type: ignore[arg-type]  # none is awaitable
+        at_once = tuple(answer for answer in answers if isinstance(answer, Quote))
+        return at_once if len(at_once) == len(answers) else self._gather(order, answers)
 
     async def _gather(
         self, order: Order, answers: Sequence[Quote | Awaitable[Quote]]

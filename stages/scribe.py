@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from events.log import (
     Appended,
@@ -33,6 +35,7 @@ from stages.parking import park_unreadable
 from stages.retry import after_expiry
 
 FAULT_WAIT_S = 0.2
+WRITTEN = (Result.CREATED, Result.EXISTS)
 SUSPENDED_WAIT_MS = 1000
 """Between two tries to send while the log is suspended."""
 
@@ -42,7 +45,7 @@ Named = tuple[str, Share]
 """An order and the inbox share that its settling settles."""
 
 
-class Work(NamedTuple):
+class Work(msgspec.Struct, frozen=True, gc=False):
     """One order in hand."""
 
     share: Share
@@ -51,11 +54,11 @@ class Work(NamedTuple):
     order: Order
 
 
-class Saying(NamedTuple):
+class Saying(msgspec.Struct, frozen=True, gc=False):
     """Facts to append about an order, and the ms after which the next stage sees it."""
 
     work: Work
-    facts: list[Fact]
+    facts: Sequence[Fact]
     wait_ms: int = 0
 
 
@@ -104,14 +107,20 @@ class Scribe:
         if not said:
             return written
         made = [
-            self.log.unit(work.head, work.order, facts, share=work.share, wait_ms=wait_ms)
-            for work, facts, wait_ms in said
+            self.log.unit(
+                saying.work.head,
+                saying.work.order,
+                saying.facts,
+                share=saying.work.share,
+                wait_ms=saying.wait_ms,
+            )
+            for saying in said
         ]
         results = await self.log.append([unit for unit, _ in made])
         suspended: list[tuple[Work, int]] = []
         for saying, (_, order), appended in zip(said, made, results, strict=True):
             work = saying.work
-            if appended.result in (Result.CREATED, Result.EXISTS):
+            if appended.result in WRITTEN:
                 written.done.append((saying, order))
             elif appended.result is Result.SUSPENDED:
                 suspended.append((work, SUSPENDED_WAIT_MS))
@@ -140,9 +149,9 @@ class Scribe:
         """Says a first fact and keeps the order in hand; None where somebody was there first."""
         unit, order = self.log.unit(work.head, work.order, [begin], wake=False)
         [appended] = await self.log.append([unit])
-        if appended.result not in (Result.CREATED, Result.EXISTS):
+        if appended.result not in WRITTEN:
             return None
-        return work._replace(head=head_of(unit.new), order=order)
+        return replace(work, head=head_of(unit.new), order=order)
 
     async def settle(self, named: Sequence[Named]) -> None:
         """Nothing to say about these."""

@@ -10,17 +10,16 @@ conflict the head is loaded again, and what this stage does not owe is settled w
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
+from events.log.head import decode_head
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
 from stages.limiter import Limits
@@ -38,7 +37,7 @@ GROUP_MAX = 256
 _log = structlog.get_logger()
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """An order and what the venue said about it."""
 
     work: Work
@@ -63,18 +62,23 @@ class Worker:
     async def take(self, entries: Sequence[Entry]) -> None:
         """Works on what was delivered, until it is appended or goes on by itself."""
         named: list[Named] = []
+        carried: list[Head | None] = []
         for entry in entries:
             shares = [
                 (order_id, entry.share(place)) for place, order_id in enumerate(entry.order_ids)
             ]
             if entry.deliveries < DELIVERIES_MAX:
                 named += shares
+                if entry.head:
+                    carried.append(decode_head(entry.head))
             elif len(shares) == 1:
                 await self._look(shares, killer=True)
             else:
                 _log.warning("entry keeps losing its worker", orders=len(shares))
                 await self.scribe.persist(lambda entry=entry: self.desk.split(entry))  # type: ignore[misc]  # mypy cannot type a bound loop variable
-        if named:
+        if named and len(carried) == len(named):
+            await self._sort(named, carried)
+        elif named:
             await self._look(named)
 
     async def _look(self, named: Sequence[Named], *, killer: bool = False) -> None:
@@ -85,6 +89,11 @@ class Worker:
             heads[:] = await self.log.load([order_id for order_id, _ in named])
 
         await self.scribe.persist(load)
+        await self._sort(named, heads, killer=killer)
+
+    async def _sort(
+        self, named: Sequence[Named], heads: Sequence[Head | None], *, killer: bool = False
+    ) -> None:
         ready: list[Work] = []
         settled: list[Named] = []
         for (order_id, share), head in zip(named, heads, strict=True):
@@ -166,7 +175,7 @@ class Worker:
         now: list[Answered] = []
         later: list[tuple[Work, Awaitable[Answer]]] = []
         for work, answer in zip(group, answers, strict=True):
-            if inspect.isawaitable(answer):
+            if hasattr(answer, "__await__"):
                 later.append((work, answer))
             else:
                 now.append(Answered(work, answer))
@@ -208,39 +217,38 @@ class Worker:
     async def _finish(self, answered: Sequence[Answered]) -> None:
         said: list[Saying] = []
         waiting: list[Work] = []
-        for work, answer in answered:
-            decision = await self._decide(work, answer)
-            if decision is None:
+        for one in answered:
+            try:
+                saying = self._decide(one.work, one.answer)
+            except LogError:
+                raise
+            except Exception as error:
+                work = one.work
+                _log.exception("order parked", stage=self.stage.name, order_id=work.order_id)
+                await self._park(work, f"{type(error).__name__}: {error}")
                 continue
-            facts, wait_ms = decision
-            if facts:
-                said.append(Saying(work, facts, wait_ms))
+            if saying is None:
+                waiting.append(one.work)
             else:
-                waiting.append(work)
+                said.append(saying)
         if waiting:
             self.desk.spawn(self._ask_again(waiting), [work.share for work in waiting])
         await self._say(said)
 
-    async def _decide(self, work: Work, answer: Answer) -> tuple[list[Fact], int] | None:
-        """Facts and the wait before the next stage sees the order; no facts: ask again later."""
+    def _decide(self, work: Work, answer: Answer) -> Saying | None:
+        """What to say about an order; None is to ask again later."""
         begin = self.stage.begin(work.order)
-        begun = [] if begin is None else [begin]
+        wait_ms = 0
         try:
             if isinstance(answer, Exception):
                 raise answer
-            decision = self.stage.decide(work.order, answer)
+            facts = self.stage.decide(work.order, answer)
         except (Refused, OSError) as error:
             fact, wait_ms = self._refused(work.order, error)
-            return [*begun, fact], wait_ms
-        except LogError:
-            raise
-        except Exception as error:
-            _log.exception("order parked", stage=self.stage.name, order_id=work.order_id)
-            await self._park(work, f"{type(error).__name__}: {error}")
+            facts = [fact]
+        if isinstance(facts, NotYet):
             return None
-        if isinstance(decision, NotYet):
-            return [], 0
-        return [*begun, *decision], 0
+        return Saying(work, facts if begin is None else [begin, *facts], wait_ms)
 
     def _refused(self, order: Order, error: Refused | OSError) -> tuple[Fact, int]:
         if isinstance(error, OSError):  # TimeoutError too: the venue cannot be reached
@@ -266,14 +274,15 @@ class Worker:
     async def _say(self, said: Sequence[Saying]) -> None:
         """Appends, then does what follows an append."""
         written = await self.scribe.append(said)
-        begun = [
-            work.order_id
-            for (work, facts, _), _ in written.done
-            if facts[0] == self.stage.begin(work.order)
-        ]
-        if begun and self.stage.paced and self.limits.orders_per_minute:
-            # The window counts from the start itself, so that it is never too short.
-            await self.scribe.persist(lambda: self.limits.started(begun))
+        if self.stage.paced and self.limits.orders_per_minute:
+            begun = [
+                saying.work.order_id
+                for saying, _ in written.done
+                if saying.facts[0] == self.stage.begin(saying.work.order)
+            ]
+            if begun:
+                # The window counts from the start itself, so that it is never too short.
+                await self.scribe.persist(lambda: self.limits.started(begun))
         await self._after([order for _, order in written.done])
         if written.again:
             await self._look(written.again)

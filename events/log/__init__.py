@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
+from events import order as orders
 from events.chain import say
 from events.ids import created_ms
 from events.log.commit import (
@@ -23,9 +24,17 @@ from events.log.commit import (
     Share,
     Unit,
     settle_only,
-    unit_of,
 )
-from events.log.head import EMPTY, PARKED, STAGE_NUMBER, Head, decode_head, new_order
+from events.log.head import (
+    EMPTY,
+    PARKED,
+    STAGE_NUMBER,
+    Head,
+    decode_head,
+    encode_head,
+    new_order,
+    owes_number,
+)
 from events.log.inbox import Entry, Inbox
 from events.log.keys import GROUP, LAYOUT, Keys
 from events.log.library import Library
@@ -167,21 +176,19 @@ class EventLog:
         From TransactionSubmitted on a transaction may land: such a unit is refused by the log
         itself when the order has expired on the server's clock, or while the log is suspended.
         """
-        sends = any(isinstance(fact, TransactionSubmitted) for fact in facts)
+        sends = TransactionSubmitted in map(type, facts)
         if sends and order.expires_at_us is not None:
             not_after_ms = order.expires_at_us // 1000
         said = say(order, head.hash, facts, time_us=time.time_ns() // 1000, build=self.build)
-        unit = unit_of(
-            head,
-            said,
-            share=share,
-            wake=wake,
-            wait_ms=wait_ms,
-            not_after_ms=not_after_ms,
-            idempotency=idempotency,
-            sends=sends,
-        )
-        return unit, said.order
+        after = said.order
+        owes = owes_number(after)
+        new = encode_head(after.version, said.hash, owes, orders.encode(after))
+        records = said.records[0] if len(facts) == 1 else b"".join(said.records)
+        unit = Unit(
+            after.id, head.prefix, new, owes, len(facts), records,
+            share, wake, wait_ms, not_after_ms, idempotency, sends,
+        )  # fmt: skip
+        return unit, after
 
     def creation(
         self, order_id: str, account: str, fact: Fact, idempotency: Idempotency | None = None
@@ -334,5 +341,4 @@ __all__ = [
     "Unavailable",
     "Unit",
     "settle_only",
-    "unit_of",
 ]

@@ -11,14 +11,12 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
 
-from events import order as orders
-from events.chain import Said
-from events.log.head import Head, encode_head, owes_number
+import msgspec
+
 from events.log.keys import LAYOUT, Keys
 from events.log.library import Library
-from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
+from events.log.link import Fenced, Link, Unanswered, Unavailable
 from events.order import STAGES
 
 UNITS_PER_CALL = 500
@@ -27,6 +25,8 @@ BACKLOG_ENTRIES = 96
 """Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
 BACKLOG_PAUSE_S = 0.1
 """… by so much a call at most, at twice as many."""
+GRACE_S = 0.1
+"""How much longer than one command all commands of a call may take."""
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
@@ -34,7 +34,7 @@ _CREATE, _WAKE, _SEND = 1, 2, 4
 _META = struct.Struct("<BBBBHHIQ")
 
 
-class Share(NamedTuple):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """One order of one inbox entry: what a unit settles."""
 
     stage: int
@@ -45,7 +45,7 @@ class Share(NamedTuple):
     place: int
 
 
-class Idempotency(NamedTuple):
+class Idempotency(msgspec.Struct, frozen=True, gc=False):
     """The client's names for this order; `value` is the order id and the digest of the request."""
 
     keys: tuple[str, ...]
@@ -53,7 +53,7 @@ class Idempotency(NamedTuple):
     value: bytes
 
 
-class Unit(NamedTuple):
+class Unit(msgspec.Struct, frozen=True, gc=False):
     """What one order has to say in one breath."""
 
     order_id: str
@@ -91,7 +91,7 @@ class Result(Enum):
     """The client's key already names an order."""
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """The answer to a unit."""
 
     result: Result
@@ -101,42 +101,13 @@ class Appended(NamedTuple):
     """The value kept under the client's key."""
 
 
-def unit_of(
-    head: Head,
-    said: Said,
-    *,
-    share: Share | None = None,
-    wake: bool = True,
-    wait_ms: int = 0,
-    not_after_ms: int = 0,
-    idempotency: Idempotency | None = None,
-    sends: bool = False,
-) -> Unit:
-    """The unit that appends what was said of the order whose head was loaded."""
-    owes = owes_number(said.order)
-    return Unit(
-        said.order.id,
-        head.prefix,
-        encode_head(said.order.version, said.hash, owes, orders.encode(said.order)),
-        owes,
-        len(said.events),
-        b"".join(said.records),
-        share,
-        wake,
-        wait_ms,
-        not_after_ms,
-        idempotency,
-        sends,
-    )
-
-
 def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
     """The unit that says nothing and settles a share, or moves it to the due-set."""
     wake = wait_ms > 0
     return Unit(order_id, b"", b"", share.stage, 0, b"", share, wake=wake, wait_ms=wait_ms)
 
 
-class _Pending(NamedTuple):
+class _Pending(msgspec.Struct, frozen=True, gc=False):
     units: Sequence[Unit]
     done: asyncio.Future[list[Appended]]
     give_up_at: float | None
@@ -175,7 +146,7 @@ class Committer:
         """One answer a unit, in order.
 
         Without a timeout it keeps trying until the outcome is known. With one, it fails with
-        Unavailable (not written) or Unanswered (may be written) once the time is over.
+        Unavailable (not written) or Unanswered (may be written) within 0.3 s of the time's end.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[Appended]] = loop.create_future()
@@ -213,8 +184,14 @@ class Committer:
     def _take(self) -> list[_Pending]:
         batch: list[_Pending] = []
         units = size = 0
+        now = asyncio.get_running_loop().time()
         while self._queue:
             pending = self._queue[0]
+            if pending.give_up_at is not None and pending.give_up_at <= now:
+                self._queue.popleft()
+                if not pending.done.done():
+                    pending.done.set_exception(Unavailable("log server: no answer to others"))
+                continue
             bytes_ = sum(len(unit.records) for unit in pending.units)
             full = units + len(pending.units) > UNITS_PER_CALL or size + bytes_ > BYTES_PER_CALL
             if batch and full:
@@ -235,12 +212,15 @@ class Committer:
             deadlines = [p.give_up_at for p in batch if p.give_up_at is not None]
             timeout_s = max(0.05, min(deadlines) - loop.time()) if deadlines else 5.0
             try:
-                answers = await self._call([u for p in batch for u in p.units], timeout_s)
-            except (Unavailable, Unanswered) as error:
-                unanswered = unanswered or isinstance(error, Unanswered)
+                # A call may take several commands: one bound for all, so that no caller needs its
+                # own (which would cost a twelfth of a POST).
+                async with asyncio.timeout(timeout_s + GRACE_S):
+                    answers = await self._call([u for p in batch for u in p.units], timeout_s)
+            except (Unavailable, Unanswered, TimeoutError) as error:
+                unanswered = unanswered or not isinstance(error, Unavailable)
                 batch = self._give_up(batch, error, unanswered)
                 if batch:
-                    await asyncio.sleep(delay_s)
+                    await asyncio.sleep(min(delay_s, timeout_s))
                     delay_s = min(delay_s * 2, 0.5)
             except Exception as error:  # handed to the callers, who wait for it
                 for pending in batch:
@@ -256,7 +236,7 @@ class Committer:
                 return
 
     @staticmethod
-    def _give_up(batch: list[_Pending], error: LogError, unanswered: bool) -> list[_Pending]:
+    def _give_up(batch: list[_Pending], error: Exception, unanswered: bool) -> list[_Pending]:
         """Fails those whose time is over; the rest is tried again, with the same bytes."""
         now = asyncio.get_running_loop().time()
         left = []
@@ -265,7 +245,8 @@ class Committer:
                 left.append(pending)
             elif not pending.done.done():
                 # Once a call went unanswered, a later refusal says nothing about the first.
-                lost = Unanswered(str(error)) if unanswered else Unavailable(str(error))
+                said = str(error) or "log server: no answer in time"
+                lost = Unanswered(said) if unanswered else Unavailable(said)
                 pending.done.set_exception(lost)
         return left
 
@@ -334,5 +315,4 @@ def _appended(result: int | bytes) -> Appended:
 
 __all__ = [
     "Appended", "Committer", "Fenced", "Idempotency", "Result", "Share", "Unit", "settle_only",
-    "unit_of",
 ]  # fmt: skip

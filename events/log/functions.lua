@@ -26,6 +26,15 @@ local function deliver(inbox, ids, per_entry)
   end)
 end
 
+-- One order alone goes with its head: whoever is given it need not ask for that first.
+local function hand_over(inbox, ids, per_entry, head)
+  if #ids == 1 and head then
+    redis.call('XADD', inbox, '*', 'o', ids[1], 'h', head)
+  else
+    deliver(inbox, ids, per_entry)
+  end
+end
+
 local function drop_entries(inbox, shares, entries)
   each_slice(entries, 1000, function(from, to)
     redis.call('XACK', inbox, GROUP, unpack(entries, from, to))
@@ -79,7 +88,7 @@ local function append(keys, argv)
   local heads = redis.call('MGET', unpack(keys, order_base + 1, order_base + units))
   local idem_key = order_base + units
 
-  local reply, seen, records = {time_us, 0}, {}, {}
+  local reply, seen, records = {time_us, 0}, {}, {''}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
   local wakes, waits, owed, settled = {}, {}, {}, {}
   for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
@@ -180,8 +189,9 @@ local function append(keys, argv)
 
   -- Decided; now write. XADD refuses an id that is not new, and then nothing has been written.
   if position > first then
+    records[1] = array_header(position - first)
     redis.call('XADD', keys[2], string.format('%d-0', position), 't', string.format('%d', time_us),
-      'b', array_header(position - first) .. table.concat(records))
+      'b', table.concat(records))
     redis.call('HSET', keys[1], 'position', string.format('%d', position))
     redis.call('MSET', unpack(head_sets))
   end
@@ -193,7 +203,7 @@ local function append(keys, argv)
   for s = 1, stages do
     local inbox, due = keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s - 1]
     if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
-    if #wakes[s] > 0 then deliver(inbox, wakes[s], per_entry) end
+    if #wakes[s] > 0 then hand_over(inbox, wakes[s], per_entry, #head_sets == 2 and head_sets[2]) end
     if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
     reply[2] = reply[2] + redis.call('XLEN', inbox)
   end

@@ -8,7 +8,8 @@ part and never the Order, so a head can be parked that cannot be read.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+
+import msgspec
 
 from events import order as orders
 from events.chain import GENESIS
@@ -22,7 +23,7 @@ PARKED = 255
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A head as loaded. `body` is the encoded Order; decoding it may fail for a foreign build."""
 
     version: int

@@ -40,6 +40,10 @@ class Entry(NamedTuple):
     order_ids: tuple[str, ...]
     deliveries: int
     """How often it had been delivered before without being settled."""
+    head: bytes = b""
+    """That of its one order when the entry was made, where it came along. An append on a stale one
+
+    is a conflict, so it is as good as one loaded now."""
 
     def share(self, index: int) -> Share:
         """What settles the order at `index`."""
@@ -146,7 +150,8 @@ class Inbox:
         for _, items in answer or ():
             for entry_id, fields in items:
                 if fields and entry_id not in self._held:
-                    found.append(self._hold(entry_id, fields[1], 0))
+                    head = fields[3] if len(fields) > 2 else b""
+                    found.append(self._hold(entry_id, fields[1], 0, head))
         return found
 
     async def _reclaim(self) -> list[Entry]:
@@ -166,10 +171,10 @@ class Inbox:
             if entry_id not in self._held
         ]
 
-    def _hold(self, entry_id: bytes, joined: bytes, deliveries: int) -> Entry:
+    def _hold(self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b"") -> Entry:
         ids = _ids(joined)
         self._held[entry_id] = set(range(len(ids)))
-        return Entry(entry_id, STAGE_NUMBER[self._stage], ids, deliveries)
+        return Entry(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)
 
     def holds(self, entry: Entry) -> bool:
         """Whether any of it is in hand here."""

@@ -7,14 +7,16 @@ is an option of the setting VENUES: one file here and one line in `engine.wiring
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 from events.order import Order, Transaction
 from events.types import Quote
 from stages.stage import Refused
 
 
-class Built(NamedTuple):
+class Built(msgspec.Struct, frozen=True, gc=False):
     """A signed transaction. It may land until the chain's height passes `last_valid_height`."""
 
     signature: str
@@ -22,7 +24,7 @@ class Built(NamedTuple):
     last_valid_height: int
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What the chain says of one transaction.
 
     `absent` is no proof of death: that takes a finalized height past the last valid one.

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from events import parking
 from events.archive import Archive
@@ -121,7 +122,7 @@ async def test_a_replay_folds_the_order_again_where_its_head_cannot_be_read(desk
     await desk.play.say([order_id], after_submission()[0])
     (head,) = await desk.log.load([order_id])
     assert head is not None
-    broken = head._replace(body=b"\xc1")
+    broken = replace(head, body=b"\xc1")
     unit = await park_unreadable(desk.log, "router", order_id, broken, None, ValueError("odd"))  # type: ignore[arg-type]
     await desk.log.append([unit])
     (listed,) = await parking.parked(desk.log, desk.history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from events import order as orders
 from events.archive import Page
@@ -155,10 +156,10 @@ def test_a_head_that_is_not_the_fold_is_a_problem(tampered: str, seen: int) -> N
     story = Story()
     head = story.head(1)
     other = {
-        "body": head._replace(body=orders.encode(Order(story.ids[1], version=6))),
-        "hash": head._replace(hash=b"x" * 32),
-        "positions": head._replace(positions=(1, 2, 3, 4, 5, 6)),
-        "version": head._replace(version=7, positions=(*head.positions, 19)),
+        "body": replace(head, body=orders.encode(Order(story.ids[1], version=6))),
+        "hash": replace(head, hash=b"x" * 32),
+        "positions": replace(head, positions=(1, 2, 3, 4, 5, 6)),
+        "version": replace(head, version=7, positions=(*head.positions, 19)),
     }[tampered]
     auditor = Auditor()
     for stored in story.events[:seen]:
@@ -184,7 +185,7 @@ def test_an_open_order_without_a_head_is_a_problem_and_an_ended_one_is_not() -> 
 def test_a_parked_head_that_cannot_be_read_is_no_problem() -> None:
     story = Story(1, facts=[submitted()])
     auditor = story.audited()
-    auditor.heads([(story.ids[0], story.head(0)._replace(owes=PARKED, body=b"\xc1"))])
+    auditor.heads([(story.ids[0], replace(story.head(0), owes=PARKED, body=b"\xc1"))])
     assert auditor.problems == []
 
 
