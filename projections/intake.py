@@ -21,12 +21,12 @@ FULL_EVENTS = 8000
 AHEAD_EVENTS = 40_000
 """Reading pauses at this many. One read may bring more: up to 100 log entries."""
 
-READ_EVERY_S = 0.01
-"""Between two reads. Nobody waits for the projector; waking it for each event of an order would take
+READ_EVERY_S = 0.025
+"""Between two reads. Nobody waits for the projector: woken for each event of an order it would take
 the processor from those who work on that order."""
 
-LINGER_S = 0.02
-"""An order that meets no other is over within a few ms: project it in one transaction, not six."""
+LINGER_S = 0.05
+"""Orders that run alone are over within a few ms: several share a transaction, none takes six."""
 
 LINGER_LOADED_S = 0.25
 LOADED_EVENTS = 100

@@ -44,7 +44,11 @@ STOP_S = 2.0
 YIELD_EVENTS = 250
 """Events folded before the transaction under way gets its turn."""
 
-RECHECK_EVENTS = 20_000
+EXPIRE_S = 1.0
+EXPIRE_ORDERS = 1000
+"""Heads of orders that ended are told to expire once a second, or once there are so many."""
+
+RECHECK_EVENTS = 40_000
 """After a restart, heads of orders that ended this recently are told again to expire: more than
 the chunks that can have been written without getting that far."""
 
@@ -113,6 +117,8 @@ class Projector:
         self._migrated = False
         self._trimmed = 0
         self._halted = ""
+        self._ended: list[str] = []
+        self._expire_at = 0.0
 
     async def run(self) -> None:
         """Session after session until the stop."""
@@ -182,7 +188,12 @@ class Projector:
 
     async def _written(self, position: int, ended: list[str]) -> None:
         """After a commit: what is archived may go from Redis."""
-        if ended:
+        self._ended += ended
+        now = asyncio.get_running_loop().time()
+        if self._ended and (len(self._ended) >= EXPIRE_ORDERS or now >= self._expire_at):
+            # Seldom: each call is an fsync of the log that some order waits for.
+            ended, self._ended = self._ended, []
+            self._expire_at = now + EXPIRE_S
             await self._eventlog.expire_heads(ended)
         if position - self._trimmed >= max(1000, self._retain // 10):
             # Never past the checkpoint's own entry: it is what the next session is checked by.
@@ -240,6 +251,8 @@ class Session:
                         await self._verify(checker)
                     if chunk is not None:
                         await self._project(chunk)
+                    else:
+                        await self._written(self._at.position, [])
                     if intake.idle:
                         await self._settled()
                 await self._settled()

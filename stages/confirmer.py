@@ -24,7 +24,6 @@ from events.types import (
 from stages.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
-FIRST_WAIT_MS = 1
 DEADLINE_S = 10.0
 UNDECIDED = ("absent", "unknown")
 
@@ -109,7 +108,7 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
 
     def wait_ms(order: Order, now_us: int) -> int:
         # Ask often at first, then ever more rarely, down to the rhythm of the rebroadcast.
-        return min(max(age_ms(order, now_us) // 2, FIRST_WAIT_MS), rebroadcast_ms)
+        return min(max(age_ms(order, now_us) // 2, chain.first_wait_ms), rebroadcast_ms)
 
     return Stage(
         name="confirmer",

@@ -50,6 +50,9 @@ class Venue(Protocol):
 class Chain(Protocol):
     """What carries transactions."""
 
+    first_wait_ms: int
+    """How long to wait at least before asking again for an outcome."""
+
     def build(self, order: Order) -> Built | Awaitable[Built]:
         """A signed transaction for the order's route. Raises Refused."""
         ...

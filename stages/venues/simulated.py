@@ -170,6 +170,9 @@ def signature_of(raw: bytes) -> str:
 class SimulatedChain:
     """Takes transactions into the ledger."""
 
+    first_wait_ms = 0
+    """What is sent without latency has landed before a timer could go off."""
+
     def __init__(self, simulation: Simulation, ledger: Path) -> None:
         self._simulation = simulation
         self._ledger = Ledger(ledger)
