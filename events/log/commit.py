@@ -16,7 +16,7 @@ import msgspec
 
 from events.log.keys import LAYOUT, Keys
 from events.log.library import Library
-from events.log.link import Fenced, Link, Unanswered, Unavailable
+from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
 from events.order import STAGES
 
 UNITS_PER_CALL = 500
@@ -25,8 +25,6 @@ BACKLOG_ENTRIES = 96
 """Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
 BACKLOG_PAUSE_S = 0.1
 """… by so much a call at most, at twice as many."""
-GRACE_S = 0.1
-"""How much longer than one command all commands of a call may take."""
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
@@ -212,12 +210,9 @@ class Committer:
             deadlines = [p.give_up_at for p in batch if p.give_up_at is not None]
             timeout_s = max(0.05, min(deadlines) - loop.time()) if deadlines else 5.0
             try:
-                # A call may take several commands: one bound for all, so that no caller needs its
-                # own (which would cost a twelfth of a POST).
-                async with asyncio.timeout(timeout_s + GRACE_S):
-                    answers = await self._call([u for p in batch for u in p.units], timeout_s)
-            except (Unavailable, Unanswered, TimeoutError) as error:
-                unanswered = unanswered or not isinstance(error, Unavailable)
+                answers = await self._call([u for p in batch for u in p.units], timeout_s)
+            except (Unavailable, Unanswered) as error:
+                unanswered = unanswered or isinstance(error, Unanswered)
                 batch = self._give_up(batch, error, unanswered)
                 if batch:
                     await asyncio.sleep(min(delay_s, timeout_s))
@@ -236,7 +231,7 @@ class Committer:
                 return
 
     @staticmethod
-    def _give_up(batch: list[_Pending], error: Exception, unanswered: bool) -> list[_Pending]:
+    def _give_up(batch: list[_Pending], error: LogError, unanswered: bool) -> list[_Pending]:
         """Fails those whose time is over; the rest is tried again, with the same bytes."""
         now = asyncio.get_running_loop().time()
         left = []
@@ -245,8 +240,7 @@ class Committer:
                 left.append(pending)
             elif not pending.done.done():
                 # Once a call went unanswered, a later refusal says nothing about the first.
-                said = str(error) or "log server: no answer in time"
-                lost = Unanswered(said) if unanswered else Unavailable(said)
+                lost = Unanswered(str(error)) if unanswered else Unavailable(str(error))
                 pending.done.set_exception(lost)
         return left
 
@@ -283,6 +277,7 @@ class Committer:
             if idempotency_keys and unit.idempotency is not None:
                 said.append(unit.idempotency.value)
             said.append(unit.records)
+        give_up_at = asyncio.get_running_loop().time() + timeout_s
         answer = await self._library.call(
             self._link,
             "accept" if creates else "append",
@@ -292,7 +287,8 @@ class Committer:
             timeout_s=timeout_s,
         )  # fmt: skip
         if self.after_append is not None:
-            synced = await self._link.call(*self.after_append, timeout_s=timeout_s)
+            left_s = max(0.05, give_up_at - asyncio.get_running_loop().time())
+            synced = await self._link.call(*self.after_append, timeout_s=left_s)
             if synced[0] < 1:
                 raise Unanswered("log server: the write was not fsynced in time")
         self._backlog = int(answer[1])
