@@ -31,7 +31,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
 class Order(msgspec.Struct, array_like=True):
     """An order as its events left it. Amounts in base units, times in µs.
 
-    Not frozen for speed alone: only `evolve` writes, and only into its own copy.
+    Not frozen for speed alone: only `evolve` and `advance` write.
     """
 
     id: str
@@ -255,19 +255,20 @@ _copy: Callable[[Order], Order] = Order.__copy__  # type: ignore[attr-defined]  
 
 def evolve(order: Order | None, event: Event) -> Order:
     """The order after `event`; the one before is left as it was. Never raises."""
-    if order is None:
-        after = Order(event.order_id, account=event.account)
-        before = None
-    else:
-        after = _copy(order)
-        before = order.status if order.version else None
+    after = Order(event.order_id, account=event.account) if order is None else _copy(order)
+    advance(after, event)
+    return after
+
+
+def advance(order: Order, event: Event) -> None:
+    """`evolve` in place, for folds that own the order and let nobody else see it."""
     fact = event.fact
     kind = type(fact)
-    after.version = event.version
-    after.updated_at_us = event.time_us
-    after.status = NEXT[before].get(kind) or before or Status.PENDING
-    _EVOLVE[kind](after, event, fact)
-    return after
+    before = order.status if order.version else None
+    order.version = event.version
+    order.updated_at_us = event.time_us
+    order.status = NEXT[before].get(kind) or before or Status.PENDING
+    _EVOLVE[kind](order, event, fact)
 
 
 def fold(events: Iterable[Event], order: Order | None = None) -> Order | None:

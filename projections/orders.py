@@ -12,8 +12,8 @@ from typing import Any
 
 from events import order as orders
 from events.archive import Page
-from events.order import Order, evolve
-from events.types import Event
+from events.order import Order, advance, evolve
+from events.types import TERMINAL, Event
 from projections.binary import pack_row
 
 COLUMNS = (
@@ -72,6 +72,7 @@ class OrderFold:
         self._held: dict[str, Folded] = {}
         self._touched: dict[str, Folded] = {}
         self._new: set[str] = set()
+        self._ended: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -81,6 +82,7 @@ class OrderFold:
         self._held.clear()
         self._touched.clear()
         self._new.clear()
+        self._ended.clear()
 
     def absent(self, events: Sequence[Event]) -> set[str]:
         """The orders among these that began earlier and are not held."""
@@ -105,7 +107,7 @@ class OrderFold:
         else:
             if event.version != folded.order.version + 1:
                 raise Poison(f"version {event.version} follows {folded.order.version}")
-            folded.order = evolve(folded.order, event)
+            advance(folded.order, event)
             folded.hash = digest
             folded.positions.append(position)
         self._touched[order_id] = folded
@@ -113,16 +115,21 @@ class OrderFold:
     def extend(self, page: Page, events: Sequence[Event], start: int, stop: int) -> None:
         """Folds a part of a page: `apply` for the many. Raises Absent or Poison."""
         held, touched, new, positions = self._held, self._touched, self._new, page.positions
+        ended, hashes = self._ended, page.hashes
         for at in range(start, stop):
             event = events[at]
             order_id = event.order_id
             folded = held.get(order_id)
             if folded is not None and event.version == folded.order.version + 1:
-                folded.order = evolve(folded.order, event)
-                folded.hash = page.hash(at)
+                advance(folded.order, event)
+                folded.hash = hashes[32 * at : 32 * at + 32]
                 folded.positions.append(positions[at])
+                if folded.order.status in TERMINAL:
+                    ended.add(order_id)
             elif folded is None and event.version == 1:
-                folded = Folded(evolve(None, event), page.hash(at), [positions[at]])
+                folded = Folded(
+                    evolve(None, event), hashes[32 * at : 32 * at + 32], [positions[at]]
+                )
                 held[order_id] = folded
                 new.add(order_id)
             elif folded is None:
@@ -137,7 +144,15 @@ class OrderFold:
     def take(self) -> Changes:
         """What changed. Orders that ended are still held: see `drop`."""
         changes = Changes(self._touched, self._new)
-        self._touched, self._new = {}, set()
+        self._touched, self._new, self._ended = {}, set(), set()
+        return changes
+
+    def take_ended(self) -> Changes:
+        """What `extend` saw end: the rest will change again, so its rows can wait."""
+        touched, new = self._touched, self._new
+        changes = Changes({i: touched.pop(i) for i in self._ended}, new)
+        new -= self._ended
+        self._ended = set()
         return changes
 
     def drop(self, order_ids: Iterable[str]) -> None:

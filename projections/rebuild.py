@@ -75,6 +75,7 @@ class _Rebuild:
         self._fold = OrderFold()
         self._position = 0
         self._unsaved = 0
+        self._indexed = False
         self._saving: asyncio.Task[None] | None = None
 
     async def run(self) -> Rebuilt:
@@ -94,12 +95,32 @@ class _Rebuild:
     async def _fill(self) -> None:
         if not await self._writing.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             raise RebuildError("another rebuild is under way")
-        await self._writing.execute(f"CREATE TABLE {TABLE} (LIKE orders INCLUDING ALL)")
+        await self._writing.execute(
+            f"CREATE TABLE {TABLE} (LIKE orders INCLUDING ALL EXCLUDING INDEXES)"
+        )
         for _ in range(CATCH_UPS):
             target = await self._projected()
             await self._fold_until(target)
+            if not self._indexed:
+                await self._index()
             if await self._projected() - target < NEAR_EVENTS:
                 break
+
+    async def _index(self) -> None:
+        """Sorting all rows once costs a third of putting each into three trees."""
+        for name, primary, unique, definition in await self._writing.fetch(
+            "SELECT indexrelid::regclass::text, indisprimary, indisunique,"
+            " pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'orders'::regclass"
+        ):
+            new = name.replace("orders", TABLE, 1)
+            kind = "UNIQUE INDEX" if unique else "INDEX"
+            how = definition.partition(" USING ")[2]
+            await self._writing.execute(f"CREATE {kind} {new} ON {TABLE} USING {how}")
+            if primary:
+                await self._writing.execute(
+                    f"ALTER TABLE {TABLE} ADD CONSTRAINT {new} PRIMARY KEY USING INDEX {new}"
+                )
+        self._indexed = True
 
     async def _take_place(self) -> None:
         await self._lock()
@@ -150,7 +171,7 @@ class _Rebuild:
             self._progress(self._position, target)
         if self._position != target:
             raise RebuildError(f"the archive ends at {self._position}, its checkpoint at {target}")
-        await self._save()
+        await self._save(self._fold.take())
         await self._saved()
 
     async def _fold_page(self, page: Page) -> None:
@@ -174,20 +195,19 @@ class _Rebuild:
                 raise RebuildError(str(error)) from error
         self._unsaved += len(events)
         if self._unsaved >= SAVE_EVENTS:
-            await self._save()
+            await self._save(self._fold.take() if self._indexed else self._fold.take_ended())
 
     async def _restore(self, order_id: str) -> None:
         """Takes back an order that had ended: nothing forbids an event after the end."""
-        await self._save()
+        await self._save(self._fold.take())
         await self._saved()
         found = await tables.load_orders(self._writing, [order_id], TABLE)
         if not found:
             raise RebuildError(f"order {order_id} does not begin with version 1")
         self._fold.hold(found[0])
 
-    async def _save(self) -> None:
+    async def _save(self, changes: Changes) -> None:
         """Begins to write the rows that changed; folding goes on meanwhile."""
-        changes = self._fold.take()
         self._unsaved = 0
         await self._saved()
         self._saving = asyncio.create_task(self._write(changes))

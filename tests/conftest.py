@@ -18,8 +18,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
+from hypothesis import settings
 
 from engine import embedded
+
+# Slow machines are no bug: speed is measured in tests/bench and nowhere else.
+settings.register_profile("engine", deadline=None, print_blob=True)
+settings.load_profile("engine")
 
 
 class Servers(NamedTuple):

@@ -21,7 +21,7 @@ from events.order import STAGES
 
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
-BACKLOG_ENTRIES = 96
+BACKLOG_ENTRIES = 32
 """Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
 BACKLOG_PAUSE_S = 0.1
 """… by so much a call at most, at twice as many."""

@@ -337,6 +337,7 @@ async def test_the_log_is_trimmed_behind_the_archive_and_ended_heads_expire(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
+        client = redis.asyncio.Redis.from_url(redis_url)
         async with projecting(redis_url, database_url, retain_events=500):
             play = Play(log)
             for _ in range(10):
@@ -347,9 +348,12 @@ async def test_the_log_is_trimmed_behind_the_archive_and_ended_heads_expire(
             async def trimmed() -> bool:
                 return (await log.bounds())[0] > end - 2000
 
+            async def expiring() -> bool:
+                return int(await client.pttl(log.keys.order(ids[-1]))) > 0
+
             await until(trimmed, what="trimming")
+            await until(expiring, what="the last head to be told to expire")
         assert (await log.bounds())[0] <= end - 500
-        client = redis.asyncio.Redis.from_url(redis_url)
         assert await client.pttl(log.keys.order(ids[0])) > 0
         assert await client.pttl(log.keys.order(waits)) == -1
         await client.aclose()

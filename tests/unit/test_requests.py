@@ -250,7 +250,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(max_size=9), json_values))
 def test_whatever_comes_in_it_is_an_order_or_a_problem(fields: dict[str, Any]) -> None:
     try:
@@ -259,7 +259,7 @@ def test_whatever_comes_in_it_is_an_order_or_a_problem(fields: dict[str, Any]) -
         assert found.code in CODES
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.from_regex(r"-?[0-9]{1,40}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,12})?", fullmatch=True))
 def test_whatever_number_comes_in_it_is_exact_or_a_problem(text: str) -> None:
     try:
