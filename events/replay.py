@@ -13,7 +13,7 @@ import msgspec
 
 from events import order as orders
 from events.archive import Page
-from events.order import Order, evolve
+from events.order import Order, advance, evolve
 from events.types import Event, Fact, OrderConfirmed, OrderExpired, OrderFailed
 
 Check = Callable[[Order, Any], Sequence[Fact] | None]
@@ -71,11 +71,14 @@ class Replay:
             held, ends, encode = self._orders, _ENDS, orders.encode
             for event in events:
                 order_id = event.order_id
-                before = held.get(order_id)
-                if type(before) is bytes:
-                    before = orders.decode(before)
-                after = evolve(before, event)  # type: ignore[arg-type]  # no bytes are left
-                held[order_id] = encode(after) if type(event.fact) in ends else after
+                order = held.get(order_id)
+                if type(order) is Order:
+                    advance(order, event)
+                else:
+                    known = orders.decode(order) if type(order) is bytes else None
+                    held[order_id] = order = evolve(known, event)
+                if type(event.fact) in ends:
+                    held[order_id] = encode(order)
         else:
             for position, event in zip(page.positions, events, strict=True):
                 self._checked(position, event)

@@ -1,5 +1,7 @@
 """What each stage decides on what it learned: pure, so a table of cases says it all."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from events import types as t
@@ -178,7 +180,8 @@ def test_an_order_expires_before_the_send_and_fails_once_it_was_submitted() -> N
 
 
 def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroadcast() -> None:
-    stage = confirmer.stage(None, attempts_max=3, rebroadcast_ms=2000)  # type: ignore[arg-type]
+    chain = SimpleNamespace(first_wait_ms=3)
+    stage = confirmer.stage(chain, attempts_max=3, rebroadcast_ms=2000)
     sent_us = SENT.transaction.submitted_at_us if SENT.transaction else 0
     waits = [stage.wait_ms(SENT, sent_us + ms * 1000) for ms in (0, 2, 100, 60_000)]
-    assert waits == [1, 1, 50, 2000]
+    assert waits == [3, 3, 50, 2000]
