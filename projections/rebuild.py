@@ -16,6 +16,7 @@ import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
 from projections import tables
+from projections.mortal import mortal
 from projections.orders import Absent, Changes, OrderFold, Poison
 
 TABLE = "orders_rebuild"
@@ -82,7 +83,7 @@ class _Rebuild:
         # One transaction: whatever goes wrong, nothing is left behind. Where wal_level is minimal
         # the rows of a table made in it are not logged twice either.
         try:
-            async with self._writing.transaction():
+            async with mortal(self._writing), self._writing.transaction():
                 await self._fill()
                 await self._take_place()
         finally:

@@ -18,6 +18,7 @@ from events import order as orders
 from events.archive import PROJECTOR, Checkpoint
 from events.types import TERMINAL
 from projections.binary import slices
+from projections.mortal import mortal
 from projections.orders import COLUMNS, Changes, Folded
 
 EVENT_COLUMNS = ("position", "time_us", "order_id", "version", "type", "hash", "body")
@@ -47,7 +48,7 @@ class Step(NamedTuple):
 
 async def write(connection: asyncpg.Connection, step: Step) -> None:
     """Writes a step, all or nothing. Raises Moved, or asyncpg's errors."""
-    async with connection.transaction():
+    async with mortal(connection), connection.transaction():
         await _advance(connection, step.before, step.after)
         await connection.copy_records_to_table("events", records=step.events, columns=EVENT_COLUMNS)
         await write_orders(connection, "orders", step.changes)

@@ -17,6 +17,7 @@ from engine import embedded
 from engine.folder import Folder
 from engine.programs import Program
 from events.verify import verify
+from projections.mortal import mortal
 from projections.orders import columns
 from tests.played import Play
 from tests.projected import opened, projected, projecting
@@ -58,6 +59,12 @@ class Killable:
             os.kill(pid, signal.SIGKILL)
         process.wait()
 
+    def freeze(self, name: str) -> None:
+        """Stops it in the middle of whatever it does: it answers nothing, and takes nothing."""
+        process = self._running[name]
+        for pid in [process.pid, *children(process.pid)]:
+            os.kill(pid, signal.SIGSTOP)
+
     def stop(self) -> None:
         for name in tuple(self._running):
             self.kill(name)
@@ -82,9 +89,11 @@ def killable(short_path: Path) -> Iterator[Killable]:
             servers.clean()
 
 
-@pytest.mark.parametrize("victim", ["postgres", "valkey"])
+@pytest.mark.parametrize(
+    ("victim", "frozen_s"), [("postgres", 0.0), ("postgres", 0.7), ("valkey", 0.0)]
+)
 async def test_a_server_killed_under_load_costs_time_and_nothing_else(
-    killable: Killable, victim: str
+    killable: Killable, victim: str, frozen_s: float
 ) -> None:
     redis_url, database_url = killable.servers.redis_url, killable.servers.database_url
     async with (
@@ -102,6 +111,9 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
         for down_s in (0.0, 1.0):
             await asyncio.sleep(0.7)
             assert not work.done(), work
+            if frozen_s:  # so that the projector is in the middle of a write that cannot go on
+                killable.freeze(victim)
+                await asyncio.sleep(frozen_s)
             killable.kill(victim)
             await asyncio.sleep(down_s)
             killable.start(victim)
@@ -118,3 +130,31 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
         await connection.close()
     assert [row["position"] for row in rows] == list(range(1, end + 1))
     assert parked == []
+
+
+async def test_a_postgres_killed_in_the_middle_of_a_copy_holds_nobody_up(
+    killable: Killable,
+) -> None:
+    connection = await asyncpg.connect(killable.servers.database_url)
+    backend = connection.get_server_pid()
+    await connection.execute("CREATE TEMP TABLE copied (body bytea)")
+    stuck = asyncio.Event()
+
+    def rows() -> Iterator[tuple[bytes]]:
+        for number in range(100_000):
+            if number == 1000:  # from here on nothing is taken any more, and the socket fills up
+                os.kill(backend, signal.SIGSTOP)
+                stuck.set()
+            yield (b"x" * 300,)
+
+    async def copy() -> None:
+        async with mortal(connection):
+            await connection.copy_records_to_table("copied", records=rows(), columns=["body"])
+
+    copying = asyncio.create_task(copy())
+    await stuck.wait()
+    await asyncio.sleep(0.2)
+    assert not copying.done()
+    os.kill(backend, signal.SIGKILL)
+    with pytest.raises((ConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await asyncio.wait_for(copying, 10)
