@@ -25,9 +25,9 @@ from events.log.commit import (
     settle_only,
     unit_of,
 )
-from events.log.head import EMPTY, PARKED, STAGE_NUMBER, Head, decode_head, new_order
+from events.log.head import EMPTY, PARKED, RESTING, STAGE_NUMBER, Head, decode_head, new_order
 from events.log.inbox import Entry, Inbox
-from events.log.keys import GROUP, LAYOUT, Keys
+from events.log.keys import GROUP, LAYOUT, RAISED_FROM, Keys
 from events.log.library import Library
 from events.log.link import (
     Fenced,
@@ -40,14 +40,29 @@ from events.log.link import (
     Unavailable,
 )
 from events.log.reading import Batch, LogReader, Stored
-from events.order import STAGES, Order
-from events.types import Fact, TransactionSubmitted
+from events.order import STAGES, Order, may_still_land
+from events.types import (
+    EngineHalted,
+    EngineResumed,
+    Fact,
+    OrderTriggered,
+    TransactionSubmitted,
+)
 
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
 
 MEMORY_SHARE = 0.8
 """New orders are refused from this share of maxmemory on, so that those in flight can end."""
+
+
+CROSSING = (TransactionSubmitted, OrderTriggered)
+"""What no order may do while the log is suspended or halted, or once it has expired."""
+
+NEVER_MS = 2**53 - 1
+"""The highest score of a sorted set that is exact; thousands of years from now."""
+
+_SWITCHES = (EngineHalted, EngineResumed)
 
 
 class StageLag(NamedTuple):
@@ -59,6 +74,10 @@ class StageLag(NamedTuple):
     """Of these: in the due-set."""
     oldest_ms: int
     """Age of the oldest inbox entry, 0 when there is none."""
+
+
+def _halts(fact: Fact) -> bool | None:
+    return isinstance(fact, EngineHalted) if isinstance(fact, _SWITCHES) else None
 
 
 class EventLog:
@@ -106,8 +125,9 @@ class EventLog:
         """
         await self._check_server()
         answer = await self._library.call(
-            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found)
-        )
+            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found),
+            RAISED_FROM,
+        )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch = int(answer[0])
@@ -165,12 +185,21 @@ class EventLog:
         """The unit that says `facts` of a loaded order, and the order after them.
 
         From TransactionSubmitted on a transaction may land: such a unit is refused by the log
-        itself when the order has expired on the server's clock, or while the log is suspended.
+        itself when the order has expired on the server's clock, or while the log is suspended or
+        halted; and so is OrderTriggered, the first step there. No wait goes past the expiry.
         """
-        sends = any(isinstance(fact, TransactionSubmitted) for fact in facts)
+        sends = any(isinstance(fact, CROSSING) for fact in facts)
         if sends and order.expires_at_us is not None:
             not_after_ms = order.expires_at_us // 1000
-        said = say(order, head.hash, facts, time_us=time.time_ns() // 1000, build=self.build)
+        now_us = time.time_ns() // 1000
+        said = say(order, head.hash, facts, time_us=now_us, build=self.build)
+        expires_us = said.order.expires_at_us
+        expires_ms = None
+        if expires_us is not None:
+            if wait_ms and not may_still_land(said.order):
+                wait_ms = min(wait_ms, max(1, (expires_us - now_us) // 1000 + 1))
+            if said.order.terminal or expires_us != order.expires_at_us:
+                expires_ms = min(-(-expires_us // 1000), NEVER_MS)
         unit = unit_of(
             head,
             said,
@@ -180,6 +209,8 @@ class EventLog:
             not_after_ms=not_after_ms,
             idempotency=idempotency,
             sends=sends,
+            halts=_halts(facts[-1]),
+            expires_ms=expires_ms,
         )
         return unit, said.order
 
@@ -211,6 +242,10 @@ class EventLog:
         """Why the log is suspended, empty when it is not."""
         reason = await self._link.call("HGET", self.keys.meta, "suspended")
         return reason.decode() if reason else ""
+
+    async def halted(self) -> bool:
+        """Whether an operator stopped sends and triggers; why is in the head of `ENGINE_ID`."""
+        return bool(await self._link.call("HEXISTS", self.keys.meta, "halted"))
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -272,6 +307,10 @@ class EventLog:
         ids = [order_id.decode() for order_id in pairs[::2]]
         return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
 
+    async def resting(self) -> int:
+        """How many orders wait for a price or a pool."""
+        return int(await self._link.call("HGET", self.keys.owed, RESTING) or 0)
+
     async def open_orders(self) -> int:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))
@@ -312,6 +351,7 @@ __all__ = [
     "GROUP",
     "LAYOUT",
     "PARKED",
+    "RESTING",
     "STAGE_NUMBER",
     "Appended",
     "Batch",
