@@ -118,11 +118,11 @@ def price_units(price: str) -> int:
 
 def amount_at(amount_in: int, decimals_in: int, units: int, decimals_out: int) -> int:
     """The least amount_out that pays a price of `units` for amount_in: rounded up, at least 1."""
-    whole = amount_in * units * 10**decimals_out
-    return max(1, -(-whole // 10 ** (PRICE_PLACES + decimals_in)))
+    scale: int = 10 ** (PRICE_PLACES + decimals_in)
+    return max(1, -(-amount_in * units * int(10**decimals_out) // scale))
 
 
 def amount_for(amount_in: int, decimals_in: int, units: int, decimals_out: int) -> int:
     """The least amount_out where at most `units` of token_in are paid a token_out: rounded up."""
-    paid = amount_in * 10 ** (decimals_out + PRICE_PLACES)
-    return max(1, -(-paid // (units * 10**decimals_in)))
+    scale: int = 10 ** (PRICE_PLACES + decimals_out)
+    return max(1, -(-amount_in * scale // (units * int(10**decimals_in))))

@@ -195,6 +195,11 @@ _MAY_CANCEL = frozenset(
 )
 
 
+def next_attempt(order: Order) -> int:
+    """The number of the order's next transaction: never one that was used before."""
+    return max(order.attempts, order.transactions) + 1
+
+
 def may_still_land(order: Order) -> bool:
     """Whether a transaction of this order is out, so that only the chain can tell its end."""
     return (
