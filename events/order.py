@@ -165,6 +165,10 @@ WAITING_TYPES = frozenset({"limit", "sniper"})
 """Types of orders that wait for a price or a pool before they are routed."""
 
 
+AT_ONCE = frozenset({"IOC", "FOK"})
+"""Times in force of orders that are filled by their first attempt or not at all."""
+
+
 def owed_by(order: Order) -> str | None:
     """The stage that owes this order its next event, or None.
 
@@ -300,8 +304,9 @@ def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
     after.watch_slot = f.slot
 
 
-def _triggered(after: Order, _: Event, __: t.OrderTriggered) -> None:
+def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
     after.triggered = True
+    after.watch_slot = f.slot
     after.attempts = 0
     after.next_attempt_at_us = 0
 

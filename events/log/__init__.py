@@ -40,6 +40,7 @@ from events.log.link import (
     Unavailable,
 )
 from events.log.reading import Batch, LogReader, Stored
+from events.log.watch import Claims, Due, Watches
 from events.order import STAGES, Order, may_still_land
 from events.types import (
     EngineHalted,
@@ -333,6 +334,10 @@ class EventLog:
         """A reader with a connection of its own."""
         return LogReader(self.url, self.keys, name)
 
+    def watches(self, watcher: str, *, lease_ms: int) -> Watches:
+        """A watcher's view of pairs, books and expiry."""
+        return Watches(self.url, self._library, self.keys, watcher, lease_ms=lease_ms)
+
     def inbox(self, stage: str, consumer: str, *, lease_ms: int) -> Inbox:
         """A consumer of a stage's inbox."""
         return Inbox(
@@ -355,6 +360,8 @@ __all__ = [
     "STAGE_NUMBER",
     "Appended",
     "Batch",
+    "Claims",
+    "Due",
     "Entry",
     "EventLog",
     "Fenced",
@@ -373,6 +380,7 @@ __all__ = [
     "Unanswered",
     "Unavailable",
     "Unit",
+    "Watches",
     "settle_only",
     "unit_of",
 ]
