@@ -144,6 +144,7 @@ class Watching:
         self._slot = 0
         self._watchers: list[str] = []
         self._claim_now = asyncio.Event()
+        self._begun = asyncio.Event()
         self._halted = False
 
     @property
@@ -224,6 +225,7 @@ class Watching:
         for key, done in before.items():
             if key in books:
                 books[key].begin(done, self._market.slot())
+                self._begun.set()
         self._books = books
         self._built.set()
         self._claim_now.set()
@@ -273,6 +275,7 @@ class Watching:
                 book.done = None
             elif book.done is None:
                 book.begin(claims.held[key], self._market.slot())
+                self._begun.set()
         if claims.watchers != self._watchers:
             self._watchers = claims.watchers
             return
@@ -284,7 +287,7 @@ class Watching:
 
     async def _follow(self) -> None:
         """Follows the pairs that are ours up to the newest slot."""
-        self._slot = await self._market.next_slot(self._slot)
+        await self._next_slot()
         if self._halted:
             self._halted = await self._log.halted() or bool(await self._log.suspended())
         for book in list(self._books.values()):
@@ -297,6 +300,20 @@ class Watching:
                 if book.done is not None:
                     book.done = last
                 await asyncio.sleep(0)
+
+    async def _next_slot(self) -> None:
+        """Waits for a new slot, or for a pair to be begun."""
+        waits = [
+            asyncio.ensure_future(self._market.next_slot(self._slot)),
+            asyncio.ensure_future(self._begun.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        self._begun.clear()
+        self._slot = self._market.slot()
 
     async def _fire(self, touched: Sequence[Touched]) -> None:
         """Says what triggered; puts back what is not to be triggered now."""

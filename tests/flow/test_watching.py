@@ -211,18 +211,18 @@ async def test_a_tick_that_passes_while_nobody_watches_counts(
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
         first = await team.watching(lease_ms=100)
-        target = soon(team, 40)
+        target = soon(team, 200)
         order_id = await team.place(limit(target))
         await turns_true(lambda: first.held and first.resting == 1)
         await first.die()
+        assert not team.of(OrderTriggered)
         venue = team.venues()[0]
         slot = venue.slot()
         while price_at(team, slot) < price_units(target):
             slot = await venue.next_slot(slot)
         while price_at(team, slot) >= price_units(target):  # and it is over again
             slot = await venue.next_slot(slot)
-        if not team.of(OrderTriggered):
-            await team.watching(lease_ms=100)
+        await team.watching(lease_ms=100)
         await team.until(lambda: team.of(OrderTriggered))
         [event] = team.of(OrderTriggered)
         assert isinstance(event.fact, OrderTriggered)
