@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,10 @@ def as_price(units: int) -> str:
     return to_price(f"{digits[:-24]}.{digits[-24:]}")
 
 
-def soon(team: Crew, slots: int) -> str:
-    """A target above what is paid now that is paid so many slots from now, and not before."""
+def often(team: Crew, slots: int) -> str:
+    """A target that is paid in a third of so many slots, those from now on."""
     now = team.venues()[0].slot()
-    ahead = [price_at(team, slot) for slot in range(now, now + slots + 1)]
-    return as_price(max(ahead))
+    return as_price(sorted(price_at(team, now + n) for n in range(slots))[slots * 2 // 3])
 
 
 def assert_filled(team: Crew, order_id: str) -> None:
@@ -89,7 +89,7 @@ async def test_a_limit_order_waits_for_its_price_and_is_never_filled_worse(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.engine()
-        ids = [await team.place(limit(soon(team, slots))) for slots in (20, 40, 60, 80)]
+        ids = [await team.place(limit(often(team, slots))) for slots in (100, 200, 300, 400)]
         assert await team.ended(ids) == ["confirmed"] * 4
         for order_id in ids:
             assert team.names(order_id)[:4] == [
@@ -158,7 +158,7 @@ async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_
         await turns_true(lambda: watcher.resting == 3)
         assert (await acts.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
         await turns_true(lambda: watcher.resting == 2)
-        amended = await acts.amend(team.log, ids[1], 2, soon(team, 10), None, "ann")
+        amended = await acts.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
         assert amended.outcome is Outcome.DONE
         assert await team.ended([ids[1]]) == ["confirmed"]
         assert await team.log.resting() == watcher.resting == 1
@@ -197,12 +197,26 @@ async def test_a_watcher_that_begins_finds_all_that_rests(redis_url: str, tmp_pa
     async with crew(redis_url, tmp_path, MOVING) as team:
         for name in ("watcher", "router", "builder", "submitter", "confirmer"):
             await team.worker(name)
-        ids = [await team.place(limit(soon(team, 5))) for _ in range(10)]
+        ids = [await team.place(limit(often(team, 200))) for _ in range(10)]
         ids += [await team.place(LIMIT) for _ in range(10)]
         await rested(team, *ids)
-        watcher = await team.watching()  # the ticks that paid are over by now
+        watcher = await team.watching()
         assert await team.ended(ids[:10]) == ["confirmed"] * 10
         await turns_true(lambda: watcher.resting == 10)
+
+
+def peak(team: Crew) -> tuple[Pair, str, int]:
+    """A pair with the price that it has at one slot in a moment, and not before or soon after."""
+    venue = team.venues()[0]
+    while True:
+        now = venue.slot()
+        for token_in, token_out in permutations(("SOL", "USDC", "USDT", "RAY", "JUP"), 2):
+            decimals = [9 if token == "SOL" else 6 for token in (token_in, token_out)]
+            pair = Pair(token_in, token_out, *decimals)
+            prices = [price_units(tick.price) for tick in venue.ticks(pair, now, now + 200)]
+            at = prices.index(max(prices))
+            if 120 < at < 180:
+                return pair, as_price(prices[at]), now + at
 
 
 async def test_a_tick_that_passes_while_nobody_watches_counts(
@@ -211,23 +225,24 @@ async def test_a_tick_that_passes_while_nobody_watches_counts(
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
         first = await team.watching(lease_ms=100)
-        target = soon(team, 200)
-        order_id = await team.place(limit(target))
+        pair, target, paid = peak(team)
+        order_id = await team.place(
+            replace(
+                limit(target), token_in=pair.token_in, token_out=pair.token_out,
+                decimals_in=pair.decimals_in, decimals_out=pair.decimals_out,
+            )
+        )  # fmt: skip
         await turns_true(lambda: first.held and first.resting == 1)
         await first.die()
-        assert not team.of(OrderTriggered)
         venue = team.venues()[0]
-        slot = venue.slot()
-        while price_at(team, slot) < price_units(target):
-            slot = await venue.next_slot(slot)
-        while price_at(team, slot) >= price_units(target):  # and it is over again
-            slot = await venue.next_slot(slot)
+        assert venue.slot() < paid, "too slow a machine for this test"
+        while (slot := venue.slot()) <= paid:
+            await venue.next_slot(slot)
         await team.watching(lease_ms=100)
         await team.until(lambda: team.of(OrderTriggered))
         [event] = team.of(OrderTriggered)
         assert isinstance(event.fact, OrderTriggered)
-        assert event.order_id == order_id
-        assert event.fact.slot < slot
+        assert (event.order_id, event.fact.slot) == (order_id, paid)
 
 
 async def test_watchers_share_the_pairs_and_take_over_from_one_that_dies(
