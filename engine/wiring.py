@@ -126,7 +126,16 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
                 )
                 group.create_task(runner.run(stop), name=name)
             if "watcher" in names:
-                watching = Watching(log, market, f"watching-{process}", lease_ms=settings.lease_ms)
+                # Limits are counted by the stages: where there are any, nobody runs ahead.
+                limited = settings.concurrency or settings.orders_per_minute
+                ahead = [] if limited else ["router", "builder", "submitter"]
+                watching = Watching(
+                    log,
+                    market,
+                    f"watching-{process}",
+                    lease_ms=settings.lease_ms,
+                    ahead={name: stages[name]() for name in ahead},
+                )
                 group.create_task(watching.run(stop), name="watching")
     finally:
         await limits.close()

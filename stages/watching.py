@@ -9,7 +9,7 @@ holder said it was, and a while before: what it triggers again is refused by the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from hashlib import sha256
 from typing import NamedTuple, TypeVar
@@ -20,10 +20,12 @@ import structlog
 from events.log import RESTING, EventLog, Fenced, Head, LogError, Regressed, Result, Unit
 from events.money import price_units
 from events.order import Order, may_still_land
+from stages.ahead import run_ahead
 from stages.book import Book, Snipers
 from stages.market import Market
 from stages.retry import after_expiry
 from stages.scribe import FAULT_WAIT_S
+from stages.stage import Stage
 from stages.venues import Pair, PoolEvent, Tick
 from stages.watcher import target_of, terms_of, triggers
 
@@ -132,8 +134,19 @@ def preferred(pair: str, watchers: Iterable[str]) -> str:
 class Watching:
     """One watcher."""
 
-    def __init__(self, log: EventLog, market: Market, watcher: str, *, lease_ms: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        market: Market,
+        watcher: str,
+        *,
+        lease_ms: int,
+        ahead: Mapping[str, Stage] | None = None,
+    ) -> None:
         self._log = log
+        self._ahead = ahead or {}
+        """The stages that snipers run ahead through, up to the send."""
+        self._sends: set[asyncio.Task[None]] = set()
         self._market = market
         self._name = watcher
         self._lease_ms = lease_ms
@@ -169,7 +182,7 @@ class Watching:
         finally:
             for task in (*tasks, stopping):
                 task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, stopping, *self._sends, return_exceptions=True)
             await self._leave()
             await self._watches.close()
         for task in tasks:
@@ -290,16 +303,23 @@ class Watching:
         await self._next_slot()
         if self._halted:
             self._halted = await self._log.halted() or bool(await self._log.suspended())
-        for book in list(self._books.values()):
-            while book.done is not None and book.seen < self._slot:
+        while looked := [*self._look()]:
+            await self._fire([one for _, _, touched in looked for one in touched])
+            for book, last, _ in looked:
+                if book.done is not None and book.seen >= last:  # not taken over anew meanwhile
+                    book.done = last
+            await asyncio.sleep(0)
+
+    def _look(self) -> Iterator[tuple[PairBook, int, list[Touched]]]:
+        """Looks at what is new in each pair of ours, through some slot."""
+        for book in self._books.values():
+            if book.done is not None and book.seen < self._slot:
                 last = min(self._slot, book.seen + SLOTS_PER_STEP)
                 if self._halted:  # what happens now triggers nothing
                     book.limits.skip(last)
+                    yield book, last, []
                 else:
-                    await self._fire(book.touched(self._market, last))
-                if book.done is not None:
-                    book.done = last
-                await asyncio.sleep(0)
+                    yield book, last, book.touched(self._market, last)
 
     async def _next_slot(self) -> None:
         """Waits for a new slot, or for a pair to be begun."""
@@ -323,21 +343,40 @@ class Watching:
             ids = [order_id for order_id, _ in some]
             heads = await self._persist(lambda ids=ids: self._log.load(ids))  # type: ignore[misc]  # as above
             said: list[tuple[Touched, Order, Unit]] = []
+            sent: dict[str, Order] = {}
             for one, head in zip(some, heads, strict=True):
                 order = _order(head) if head is not None and head.owes == RESTING else None
                 if head is None or order is None:
                     continue
-                if facts := triggers(order, one.seen):
-                    said.append((one, order, self._log.unit(head, order, facts)[0]))
-                else:
+                facts = triggers(order, one.seen)
+                if not facts:
                     self._put(order)
+                    continue
+                if order.type == "sniper" and self._ahead:
+                    facts, _ = await run_ahead(order, facts, self._ahead)
+                unit, after = self._log.unit(head, order, facts)
+                said.append((one, order, unit))
+                if may_still_land(after):
+                    sent[order.id] = after
             answers = await self._log.append([unit for _, _, unit in said])
+            written = []
             for (one, order, _), answer in zip(said, answers, strict=True):
                 if answer.result is Result.CONFLICT:
                     waiting.append(one)
                 elif answer.result in (Result.HALTED, Result.SUSPENDED):
                     self._halted = True
                     self._put(order)
+                elif answer.result is not Result.LATE and order.id in sent:
+                    written.append(sent[order.id])
+            self._send(written)
+
+    def _send(self, orders: Sequence[Order]) -> None:
+        """What the submitter does behind its append; the confirmer does it again, if we die."""
+        after = self._ahead["submitter"].after if orders else None
+        if after is not None:
+            task = asyncio.create_task(after(orders), name="send")
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
 
     async def _persist(self, ask: Callable[[], Awaitable[Known]]) -> Known:
         """Asks until the log answers: orders in hand are in no book."""

@@ -250,14 +250,24 @@ class Crew:
         return [await self.worker(name, **options) for name in STAGES]
 
     async def watching(
-        self, *, lease_ms: int = LEASE_MS, venues: Sequence[Venue] | None = None
+        self,
+        *,
+        lease_ms: int = LEASE_MS,
+        venues: Sequence[Venue] | None = None,
+        ahead: Sequence[str] = (),
     ) -> Watcher:
         """Starts what drives the books."""
         log = EventLog(self.url, build="worker")
         await log.open()
         self._closing.append(log)
         market = Market(venues or self.venues(), timeout_s=0.5)
-        made = Watcher(log, market, f"watching-{next(_numbers)}", lease_ms=lease_ms)
+        made = Watcher(
+            log,
+            market,
+            f"watching-{next(_numbers)}",
+            lease_ms=lease_ms,
+            ahead={name: self.stage(name, venues=venues) for name in ahead},
+        )
         made.start()
         self._watchers.append(made)
         return made

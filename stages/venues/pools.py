@@ -8,6 +8,7 @@ is gone when the cycle ends. Any other pair has its pools always, and gains liqu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class Pool(NamedTuple):
     launched: bool
 
 
+@lru_cache(maxsize=4096)
 def pool_of(seed: int, token_in: str, token_out: str, slot: int, venues: int) -> Pool:
     """The pair's pool in the cycle of a slot, the same both ways round."""
     pair = "-".join(sorted((token_in, token_out)))

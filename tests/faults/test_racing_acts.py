@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.checks import CHECKS
 from events import acts
+from events.audit import Auditor
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Unit
 from events.money import amount_at, price_units
-from events.order import Order, may_still_land
+from events.order import Order, evolve, may_still_land
 from events.types import (
     TERMINAL,
     EngineHalted,
@@ -167,6 +169,22 @@ def judge(team: Crew, ids: Sequence[str]) -> None:
             assert not done.get(order_id)
         assert done.get(order_id, 0) == (ends[0] == "OrderConfirmed"), (order_id, ends)
     never_worse(team)
+    sound(team)
+
+
+def sound(team: Crew) -> None:
+    """The history is legal, and each decision comes out the same from what it recorded."""
+    auditor = Auditor()
+    orders: dict[str, Order] = {}
+    for stored, event in team.seen:
+        auditor.event(stored)
+        before = orders.get(event.order_id)
+        check = CHECKS.get(type(event.fact))
+        if check is not None and before is not None:
+            decided = check(before, event.fact)
+            assert decided is None or event.fact in decided, (event.fact, decided)
+        orders[event.order_id] = evolve(before, event)
+    assert not auditor.problems
 
 
 def never_worse(team: Crew) -> None:

@@ -126,6 +126,51 @@ async def test_a_sniper_fires_at_the_new_pool_and_pays_no_more_than_it_said(
         assert {team.statuses()[order_id] for order_id in stays} == {"watching"}
 
 
+AHEAD = ("router", "builder", "submitter")
+
+
+async def test_a_sniper_may_run_ahead_from_its_trigger_to_the_send_in_one_breath(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await team.worker("confirmer")  # nobody else: what runs ahead needs none of them
+        await team.watching(ahead=AHEAD)
+        ids = [await team.place(SNIPER) for _ in range(5)]
+        assert await team.ended(ids) == ["confirmed"] * 5
+        breaths = {stored.time_us for stored, event in team.seen if event.version in range(3, 8)}
+        assert len(breaths) <= 5
+        assert set(team.executions().values()) == {1}
+
+
+async def test_what_a_venue_does_not_answer_at_once_is_left_to_its_stage(
+    redis_url: str, tmp_path: Path
+) -> None:
+    slow = replace(MOVING, latency_ms=60)
+    async with crew(redis_url, tmp_path, slow) as team:
+        await team.all_stages()
+        await team.watching(ahead=AHEAD)
+        order_id = await team.place(replace(SNIPER, token_out="RAY"))
+        assert await team.ended([order_id]) == ["confirmed"]
+        assert team.names(order_id).count("OrderTriggered") == 1
+
+
+async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await team.worker("confirmer")
+        await acts.halt(team.log, "odd", "ann")
+        watcher = await team.watching(ahead=AHEAD)
+        order_id = await team.place(replace(SNIPER, token_out="RAY"))
+        await turns_true(lambda: watcher._halted)
+        assert team.names(order_id) == ["OrderSubmitted", "OrderRested"]
+        assert not team.executions()
+        await acts.resume(team.log, "ann")
+        assert await team.ended([order_id]) == ["confirmed"]
+
+
 async def test_a_watching_order_expires_on_time_and_so_does_one_that_waits_for_a_retry(
     redis_url: str, tmp_path: Path
 ) -> None:
