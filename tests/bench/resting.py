@@ -177,8 +177,10 @@ async def _snipers(subject: Subject, seconds: float) -> tuple[Figure, ...]:
     took = sorted((shot.sent_us - shot.event_us) / 1000 for shot in shots)
     p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
     what = "pool event to TransactionSubmitted"
-    note = f"{len(took)} snipers, longest {took[-1]:.1f} ms; "
-        "from the first moment of the slot to the append, by the log server's clock"
+    note = (
+        f"{len(took)} snipers, longest {took[-1]:.1f} ms; from the first moment of the slot"
+        " to the append, by the log server's clock"
+    )
     return (
         Figure(
             letter="h", what=f"{what}, p50", value=p50, unit="ms",
