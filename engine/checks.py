@@ -10,13 +10,15 @@ from events.replay import Checks
 from events.types import (
     Fact,
     OrderConfirmed,
+    OrderRetreated,
     OrderRouted,
+    OrderTriggered,
     RoutingStarted,
     TransactionExpired,
 )
-from stages import confirmer, router
+from stages import confirmer, router, watcher
 from stages.stage import NotYet
-from stages.venues import Outcome
+from stages.venues import Outcome, PoolEvent, Tick
 
 _NO_LIMIT = 2**31
 
@@ -28,6 +30,21 @@ def _begun(order: Order, _: RoutingStarted) -> Sequence[Fact]:
 
 def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
     return router.decide(order, fact.quotes)
+
+
+def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
+    if fact.stage == "router":
+        return router.decide(order, fact.quotes)
+    return _facts(order, Outcome("failed", slot=fact.slot - 1, reason=fact.reason))
+
+
+def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
+    seen = (
+        Tick(fact.dex, fact.pool, fact.slot, fact.price)
+        if fact.cause == "tick"
+        else PoolEvent(fact.cause, fact.dex, fact.pool, fact.slot, fact.price, fact.liquidity)  # type: ignore[arg-type]  # of two words
+    )
+    return watcher.triggers(order, seen)
 
 
 def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
@@ -46,6 +63,8 @@ def _facts(order: Order, outcome: Outcome) -> Sequence[Fact]:
 CHECKS: Checks = {
     RoutingStarted: _begun,
     OrderRouted: _routed,
+    OrderRetreated: _retreated,
+    OrderTriggered: _triggered,
     OrderConfirmed: _confirmed,
     TransactionExpired: _died,
 }

@@ -15,7 +15,7 @@ from engine.settings import Settings
 
 REQUEST_TIMEOUT_S = 10.0
 TRIES = 3
-TERMINAL = ("confirmed", "failed", "expired")
+TERMINAL = ("confirmed", "failed", "expired", "cancelled")
 
 
 class RefusedError(Exception):

@@ -31,6 +31,7 @@ def _simulated(settings: Settings) -> Trading:
         latency_ms=settings.venue_latency_ms,
         failure_rate=float(settings.venue_failure_rate),
         slot_ms=settings.slot_ms,
+        volatility_bps=settings.venue_volatility_bps,
         blockhash_slots=settings.blockhash_slots,
     )
     venues = [simulated.SimulatedVenue(*dex, simulation) for dex in simulated.DEXES]

@@ -85,6 +85,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _doc("Seed of the simulated venues: same seed and order, same answers", ge=0, le=2**63 - 1),
     ] = 1
+    venue_volatility_bps: Annotated[
+        int,
+        _doc(
+            "How far prices of the simulated venues move either way; 0: they rest",
+            "bps",
+            ge=0,
+            le=5000,
+        ),
+    ] = 300
     venue_timeout_ms: Annotated[
         int, _doc("Longest wait for one call to a venue", "ms", ge=1, le=600_000)
     ] = 5000

@@ -89,10 +89,11 @@ def tune() -> None:
 async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> None:
     """Run one or more stages in this process."""
     from engine.markets import open_trading
-    from stages import builder, confirmer, router, submitter
+    from stages import builder, confirmer, router, submitter, watcher
     from stages.limiter import Limits
     from stages.retry import RetryPolicy
     from stages.runner import Runner
+    from stages.watching import Watching
 
     market, chain, _ = open_trading(settings)
     stages = {
@@ -102,6 +103,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         "confirmer": lambda: confirmer.stage(
             chain, attempts_max=settings.max_attempts, rebroadcast_ms=settings.rebroadcast_ms
         ),
+        "watcher": lambda: watcher.stage(market),
     }
     retry = RetryPolicy(settings.max_attempts, settings.retry_base_ms, settings.retry_max_ms)
     process = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -123,6 +125,18 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
                     stages[name](), log, f"{name}-{process}", retry, settings.lease_ms, limits
                 )
                 group.create_task(runner.run(stop), name=name)
+            if "watcher" in names:
+                # Limits are counted by the stages: where there are any, nobody runs ahead.
+                limited = settings.concurrency or settings.orders_per_minute
+                ahead = [] if limited else ["router", "builder", "submitter"]
+                watching = Watching(
+                    log,
+                    market,
+                    f"watching-{process}",
+                    lease_ms=settings.lease_ms,
+                    ahead={name: stages[name]() for name in ahead},
+                )
+                group.create_task(watching.run(stop), name="watching")
     finally:
         await limits.close()
         await log.close()

@@ -11,6 +11,10 @@ from uuid import UUID
 
 PARTITION_MAX = 0xFFF
 
+ENGINE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""Where the engine's own events (halt, resume) stand, as if it were an order. The highest of all
+ids, so that no list of orders, which begins below it, ever shows it."""
+
 _RANDOM_BYTES = 8
 _POOL_BYTES = 512 * _RANDOM_BYTES
 _pool = bytearray()

@@ -81,3 +81,48 @@ def price(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) 
 def min_amount_out(amount_out: int, slippage_bps: int) -> int:
     """The least acceptable output: floor(out * (10000 - bps) / 10000), at least 1."""
     return max(1, amount_out * (10_000 - slippage_bps) // 10_000)
+
+
+# ---------------------------------------------------------------------------------------------
+# Prices that orders wait for: compared as integers, so that equal is equal.
+
+PRICE_PLACES = 24
+"""Decimals of a price that counts; the dearest token in the cheapest has fewer."""
+_PRICE_WHOLE_DIGITS = 24
+
+
+def to_price(text: Decimal | str) -> str:
+    """A price in its one plain form: `"1.50e2"` is `"150"`. Raises AmountError."""
+    try:
+        value = Decimal(text, _EXACT) if isinstance(text, str) else text
+    except InvalidOperation:
+        raise AmountError("price-malformed", f"{text!r} is not a decimal number") from None
+    if not value.is_finite():
+        raise AmountError("price-malformed", f"{text} is not a finite number")
+    if value <= 0:
+        raise AmountError("price-not-positive", "the price must be greater than zero")
+    if value.adjusted() >= _PRICE_WHOLE_DIGITS or value.adjusted() < -PRICE_PLACES:
+        raise AmountError("price-out-of-range", f"10^-{PRICE_PLACES} to 10^{_PRICE_WHOLE_DIGITS}")
+    exponent = value.normalize(_EXACT).as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > PRICE_PLACES:
+        raise AmountError("too-many-decimals", f"a price has {PRICE_PLACES} decimals at most")
+    plain = f"{value:f}"
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def price_units(price: str) -> int:
+    """A price as `to_price` or `price` write it, in units of 10^-24: exact."""
+    whole, _, places = price.partition(".")
+    return int(whole + places.ljust(PRICE_PLACES, "0")[:PRICE_PLACES])
+
+
+def amount_at(amount_in: int, decimals_in: int, units: int, decimals_out: int) -> int:
+    """The least amount_out that pays a price of `units` for amount_in: rounded up, at least 1."""
+    scale: int = 10 ** (PRICE_PLACES + decimals_in)
+    return max(1, -(-amount_in * units * int(10**decimals_out) // scale))
+
+
+def amount_for(amount_in: int, decimals_in: int, units: int, decimals_out: int) -> int:
+    """The least amount_out where at most `units` of token_in are paid a token_out: rounded up."""
+    scale: int = 10 ** (PRICE_PLACES + decimals_out)
+    return max(1, -(-amount_in * scale // (units * int(10**decimals_in))))

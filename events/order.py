@@ -67,6 +67,18 @@ class Order(msgspec.Struct, array_like=True):
     executed_price: str = ""
     failed_stage: str = ""
     reason: str = ""
+    target_price: str = ""
+    time_in_force: str = ""
+    min_liquidity: int | None = None
+    max_price: str = ""
+    watch_slot: int = 0
+    """The first slot whose ticks count, once the order rests."""
+    triggered: bool = False
+    """Whether what a limit or sniper order waits for has happened (and not retreated)."""
+    retreats: int = 0
+    """How often the price retreated since the order was submitted or amended."""
+    transactions: int = 0
+    """How many were built."""
 
     @property
     def terminal(self) -> bool:
@@ -86,12 +98,26 @@ _BEFORE_SEND: dict[type[t.Fact], Status | None] = {
     **_ANYTIME,
     t.OrderFailed: Status.FAILED,
     t.OrderExpired: Status.EXPIRED,
+    t.OrderCancelled: Status.CANCELLED,
 }
 
 _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
-    None: {t.OrderSubmitted: Status.PENDING},
-    Status.PENDING: {**_BEFORE_SEND, t.RoutingStarted: Status.ROUTING},
-    Status.ROUTING: {**_BEFORE_SEND, t.OrderRouted: Status.BUILDING},
+    None: {t.OrderSubmitted: Status.PENDING, t.EngineHalted: Status.HALTED},
+    Status.PENDING: {
+        **_BEFORE_SEND,
+        t.RoutingStarted: Status.ROUTING,
+        t.OrderRested: Status.WATCHING,
+    },
+    Status.WATCHING: {
+        **_BEFORE_SEND,
+        t.OrderAmended: None,
+        t.OrderTriggered: Status.PENDING,
+    },
+    Status.ROUTING: {
+        **_BEFORE_SEND,
+        t.OrderRouted: Status.BUILDING,
+        t.OrderRetreated: Status.WATCHING,
+    },
     Status.BUILDING: {
         **_BEFORE_SEND,
         t.TransactionBuilt: None,
@@ -106,10 +132,15 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
         t.TransactionInDoubt: None,
         t.OrderConfirmed: Status.CONFIRMED,
         t.OrderFailed: Status.FAILED,
+        # Only of a transaction that failed on chain: it cannot land any more.
+        t.OrderRetreated: Status.WATCHING,
     },
     Status.CONFIRMED: {},
     Status.FAILED: {},
     Status.EXPIRED: {},
+    Status.CANCELLED: {},
+    Status.HALTED: {t.EngineResumed: Status.RUNNING},
+    Status.RUNNING: {t.EngineHalted: Status.HALTED},
 }
 
 NEXT: dict[Status | None, dict[type[t.Fact], Status]] = {
@@ -127,18 +158,50 @@ def status_after(order: Order | None, fact: t.Fact) -> Status:
 # ---------------------------------------------------------------------------------------------
 # Who has the next word: (status, state of the transaction) -> stage.
 
-STAGES = ("router", "builder", "submitter", "confirmer")
+STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
+"""Their numbers stand in heads: new ones are appended."""
+
+WAITING_TYPES = frozenset({"limit", "sniper"})
+"""Types of orders that wait for a price or a pool before they are routed."""
+
+
+AT_ONCE = frozenset({"IOC", "FOK"})
+"""Times in force of orders that are filled by their first attempt or not at all."""
 
 
 def owed_by(order: Order) -> str | None:
-    """The stage that owes this order its next event, or None."""
-    if order.parked or order.terminal:
+    """The stage that owes this order its next event, or None.
+
+    Nobody owes a resting order anything: a tick, a cancel or its expiry comes, or nothing does.
+    """
+    status = order.status
+    if order.parked or status in _OWED_BY_NOBODY:
         return None
-    if order.status in (Status.PENDING, Status.ROUTING):
+    if status is Status.PENDING and not order.triggered and order.type in WAITING_TYPES:
+        return "watcher"
+    if status in (Status.PENDING, Status.ROUTING):
         return "router"
     if order.transaction is None:
         return "builder"
     return "confirmer" if order.transaction.submitted_at_us else "submitter"
+
+
+_OWED_BY_NOBODY = TERMINAL | {Status.WATCHING, Status.HALTED, Status.RUNNING}
+
+
+def may_cancel(order: Order) -> bool:
+    """Whether nothing was ever said to be sent, so that a cancel wins."""
+    return order.status in _MAY_CANCEL
+
+
+_MAY_CANCEL = frozenset(
+    status for status, row in _TRANSITIONS.items() if status and t.OrderCancelled in row
+)
+
+
+def next_attempt(order: Order) -> int:
+    """The number of the order's next transaction: never one that was used before."""
+    return max(order.attempts, order.transactions) + 1
 
 
 def may_still_land(order: Order) -> bool:
@@ -166,6 +229,10 @@ def _submitted(after: Order, e: Event, f: t.OrderSubmitted) -> None:
     after.expires_at_us = f.expires_at_us
     after.client_order_id = f.client_order_id
     after.idempotency_key = f.idempotency_key
+    after.target_price = f.target_price
+    after.time_in_force = f.time_in_force
+    after.min_liquidity = f.min_liquidity
+    after.max_price = f.max_price
     after.created_at_us = e.time_us
 
 
@@ -184,6 +251,7 @@ def _routed(after: Order, _: Event, f: t.OrderRouted) -> None:
 def _built(after: Order, _: Event, f: t.TransactionBuilt) -> None:
     after.transaction = Transaction(f.attempt, f.signature, f.last_valid_height, f.raw)
     after.signature = f.signature
+    after.transactions += 1
 
 
 def _sent(after: Order, e: Event, _: t.TransactionSubmitted) -> None:
@@ -232,6 +300,47 @@ def _replayed(after: Order, _: Event, __: t.OrderReplayed) -> None:
     after.next_attempt_at_us = 0
 
 
+def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
+    after.watch_slot = f.slot
+
+
+def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
+    after.triggered = True
+    after.watch_slot = f.slot
+    after.attempts = 0
+    after.next_attempt_at_us = 0
+
+
+def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
+    after.triggered = False
+    after.retreats += 1
+    after.watch_slot = f.slot
+    after.next_attempt_at_us = 0
+    after.in_doubt = False
+    after.transaction = None
+    # The route is gone, and the minimum that was fixed with it.
+    after.dex = after.pool = after.price = after.signature = ""
+    after.quoted_amount_out = after.min_amount_out = None
+
+
+def _amended(after: Order, _: Event, f: t.OrderAmended) -> None:
+    after.target_price = f.target_price
+    after.expires_at_us = f.expires_at_us
+    after.retreats = 0
+
+
+def _cancelled(after: Order, _: Event, f: t.OrderCancelled) -> None:
+    after.reason = f.reason
+    after.parked = ""
+    after.transaction = None
+
+
+def _engine(after: Order, e: Event, f: t.EngineHalted | t.EngineResumed) -> None:
+    after.type = "engine"
+    after.created_at_us = after.created_at_us or e.time_us
+    after.reason = f.reason
+
+
 _EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderSubmitted: _submitted,
     t.RoutingStarted: _nothing,
@@ -246,6 +355,13 @@ _EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
     t.OrderReplayed: _replayed,
+    t.OrderRested: _rested,
+    t.OrderTriggered: _triggered,
+    t.OrderRetreated: _retreated,
+    t.OrderAmended: _amended,
+    t.OrderCancelled: _cancelled,
+    t.EngineHalted: _engine,
+    t.EngineResumed: _engine,
 }
 
 

@@ -14,7 +14,7 @@ import msgspec
 from events import order as orders
 from events.archive import Page
 from events.order import Order, advance, evolve
-from events.types import Event, Fact, OrderConfirmed, OrderExpired, OrderFailed
+from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
 
 Check = Callable[[Order, Any], Sequence[Fact] | None]
 """What a stage decides, given the order before the fact and what the fact recorded of its inputs;
@@ -22,7 +22,7 @@ None where that cannot be told from the fact. May raise: a refusal is a decision
 
 Checks = Mapping[type[Fact], Check]
 
-_ENDS = frozenset({OrderConfirmed, OrderFailed, OrderExpired})
+_ENDS = frozenset({OrderConfirmed, OrderFailed, OrderExpired, OrderCancelled})
 _nobody = Order("")
 
 

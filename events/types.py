@@ -25,15 +25,20 @@ class Status(StrEnum):
     """The public status of an order. `NEXT` in `events.order` says what may follow what."""
 
     PENDING = "pending"
+    WATCHING = "watching"
     ROUTING = "routing"
     BUILDING = "building"
     SUBMITTED = "submitted"
     CONFIRMED = "confirmed"
     FAILED = "failed"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    HALTED = "halted"
+    """Of the engine itself, as is `running`: no order ever has one of these two."""
+    RUNNING = "running"
 
 
-TERMINAL = frozenset({Status.CONFIRMED, Status.FAILED, Status.EXPIRED})
+TERMINAL = frozenset({Status.CONFIRMED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -68,6 +73,15 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     expires_at_us: int | None = None
     client_order_id: str | None = None
     idempotency_key: str | None = None
+    target_price: str = ""
+    """Of a limit order: least token_out per token_in, whole tokens, net; a decimal string."""
+    time_in_force: str = ""
+    """GTC or GTT for limit and sniper orders; IOC or FOK for market orders with min_amount_out,
+    which a swap (all or nothing) makes the same; empty: market, tried again as set."""
+    min_liquidity: int | None = None
+    """Of a sniper: least liquidity of the pool, in base units of token_in."""
+    max_price: str = ""
+    """Of a sniper: most token_in paid per token_out, whole tokens; a decimal string."""
 
 
 class RoutingStarted(Fact, frozen=True, array_like=True, tag=True):
@@ -173,6 +187,74 @@ class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
     actor: str
 
 
+class OrderRested(Fact, frozen=True, array_like=True, tag=True):
+    """A limit or sniper order waits from here on; what happens at `slot` or later counts."""
+
+    slot: int
+
+
+class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
+    """What the order waited for has happened: the tick or the pool event that did it."""
+
+    cause: str
+    """`tick`, `pool-created` or `liquidity-added`."""
+    dex: str
+    pool: str
+    slot: int
+    price: str
+    """Net token_out per token_in there, whole tokens; a decimal string rounded down."""
+    liquidity: int = 0
+    """Of the pool, in base units of token_in; 0 for a tick."""
+    decimals_in: int = 0
+
+
+class OrderRetreated(Fact, frozen=True, array_like=True, tag=True):
+    """The price touched and retreated before a swap was made: the order waits again.
+
+    Said where no transaction of the order can land any more: before the send, or once it failed on
+    chain. `slot` is the first whose ticks count again.
+    """
+
+    stage: str
+    reason: str
+    slot: int
+    amount_out: int
+    """The best that was offered, 0 where that is not known."""
+    min_amount_out: int
+    quotes: tuple[Quote, ...] = ()
+    decimals_in: int = 0
+    decimals_out: int = 0
+
+
+class OrderAmended(Fact, frozen=True, array_like=True, tag=True):
+    """The terms of a waiting limit order are these from now on."""
+
+    actor: str
+    target_price: str
+    expires_at_us: int | None
+
+
+class OrderCancelled(Fact, frozen=True, array_like=True, tag=True):
+    """Somebody called the order off before anything was sent."""
+
+    actor: str
+    reason: str = ""
+
+
+class EngineHalted(Fact, frozen=True, array_like=True, tag=True):
+    """From here on nothing is sent and no trigger fires. About `ENGINE_ID`, which is no order."""
+
+    reason: str
+    actor: str
+
+
+class EngineResumed(Fact, frozen=True, array_like=True, tag=True):
+    """What `EngineHalted` stopped goes on."""
+
+    reason: str
+    actor: str
+
+
 AnyFact = (
     OrderSubmitted
     | RoutingStarted
@@ -187,6 +269,13 @@ AnyFact = (
     | AttemptFailed
     | OrderParked
     | OrderReplayed
+    | OrderRested
+    | OrderTriggered
+    | OrderRetreated
+    | OrderAmended
+    | OrderCancelled
+    | EngineHalted
+    | EngineResumed
 )
 
 

@@ -65,6 +65,10 @@ def order_view(order: Order) -> Json:
         "minAmountOut": _tokens(order.min_amount_out, order.decimals_out),
         "expiresAt": _time(order.expires_at_us),
         "clientOrderId": order.client_order_id,
+        "targetPrice": order.target_price or None,
+        "timeInForce": order.time_in_force or None,
+        "minLiquidity": _tokens(order.min_liquidity, order.decimals_in),
+        "maxPrice": order.max_price or None,
         "dex": order.dex or None,
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
@@ -119,6 +123,10 @@ def _submitted(f: t.OrderSubmitted) -> Json:
         "minAmountOut": _tokens(f.min_amount_out, f.decimals_out),
         "expiresAt": _time(f.expires_at_us),
         "clientOrderId": f.client_order_id,
+        "targetPrice": f.target_price or None,
+        "timeInForce": f.time_in_force or None,
+        "minLiquidity": _tokens(f.min_liquidity, f.decimals_in),
+        "maxPrice": f.max_price or None,
     }
 
 
@@ -210,6 +218,44 @@ def _replayed(f: t.OrderReplayed) -> Json:
     return {"reason": f.reason, "actor": f.actor}
 
 
+def _rested(f: t.OrderRested) -> Json:
+    return {"slot": f.slot}
+
+
+def _triggered(f: t.OrderTriggered) -> Json:
+    return {
+        "cause": f.cause,
+        "dex": f.dex,
+        "pool": f.pool,
+        "slot": f.slot,
+        "price": f.price,
+        "liquidity": to_tokens(f.liquidity, f.decimals_in) if f.liquidity else None,
+    }
+
+
+def _retreated(f: t.OrderRetreated) -> Json:
+    return {
+        "stage": f.stage,
+        "reason": f.reason,
+        "slot": f.slot,
+        "quotes": [_quote(q, f.decimals_in, f.decimals_out) for q in f.quotes],
+        "amountOut": to_tokens(f.amount_out, f.decimals_out) if f.amount_out else None,
+        "minAmountOut": to_tokens(f.min_amount_out, f.decimals_out),
+    }
+
+
+def _amended(f: t.OrderAmended) -> Json:
+    return {
+        "actor": f.actor,
+        "targetPrice": f.target_price,
+        "expiresAt": _time(f.expires_at_us),
+    }
+
+
+def _acted(f: t.OrderCancelled | t.EngineHalted | t.EngineResumed) -> Json:
+    return {"reason": f.reason, "actor": f.actor}
+
+
 _ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
     t.OrderSubmitted: _submitted,
     t.RoutingStarted: _nothing,
@@ -224,4 +270,11 @@ _ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
     t.OrderReplayed: _replayed,
+    t.OrderRested: _rested,
+    t.OrderTriggered: _triggered,
+    t.OrderRetreated: _retreated,
+    t.OrderAmended: _amended,
+    t.OrderCancelled: _acted,
+    t.EngineHalted: _acted,
+    t.EngineResumed: _acted,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from events.order import Order
+from events.order import Order, next_attempt
 from events.types import Fact, TransactionBuilt
 from stages.stage import Refused, Stage
 from stages.venues import Built, Chain
@@ -14,7 +14,7 @@ def decide(order: Order, built: Built) -> list[Fact]:
     """The transaction of the next attempt."""
     return [
         TransactionBuilt(
-            attempt=order.attempts + 1,
+            attempt=next_attempt(order),
             signature=built.signature,
             last_valid_height=built.last_valid_height,
             raw=built.raw,

@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Sequence
 import structlog
 
 from events import money
-from events.order import Order, Transaction
+from events.order import AT_ONCE, Order, Transaction
 from events.types import (
     Fact,
     OrderConfirmed,
     OrderFailed,
+    OrderRetreated,
     TransactionExpired,
     TransactionInDoubt,
 )
@@ -37,6 +38,8 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
     match outcome.state:
         case "landed":
             return [_confirmed(order, transaction, outcome)]
+        case "failed" if order.type == "limit":
+            return [_retreated(order, outcome)]
         case "failed":
             return [OrderFailed("confirmer", outcome.reason, order.attempts + 1)]
         case "absent" if outcome.finalized_height > transaction.last_valid_height:
@@ -58,6 +61,19 @@ def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact
     )
 
 
+def _retreated(order: Order, outcome: Outcome) -> Fact:
+    """The price moved on before the swap: the chain undid it, and the order waits again."""
+    return OrderRetreated(
+        stage="confirmer",
+        reason=outcome.reason,
+        slot=outcome.slot + 1,
+        amount_out=0,
+        min_amount_out=order.min_amount_out or 0,
+        decimals_in=order.decimals_in,
+        decimals_out=order.decimals_out,
+    )
+
+
 def _dead(
     order: Order, transaction: Transaction, finalized_height: int, attempts_max: int
 ) -> list[Fact]:
@@ -65,7 +81,7 @@ def _dead(
         transaction.attempt, transaction.signature, transaction.last_valid_height, finalized_height
     )
     attempts = order.attempts + 1
-    if attempts < attempts_max:
+    if attempts < attempts_max and order.time_in_force not in AT_ONCE:
         return [proof]
     return [proof, OrderFailed("confirmer", "transaction-expired", attempts)]
 

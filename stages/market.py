@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 
+from events.money import price_units
 from events.order import Order
 from events.types import Quote
 from stages.stage import Refused
-from stages.venues import Venue
+from stages.venues import Pair, PoolEvent, Tick, Venue
 
 RETRYABLE = {"venue-timeout", "venue-unavailable"}
 """Codes of quotes that may be different the next time."""
@@ -35,6 +36,29 @@ class Market:
                 answers.append(_refusal(venue, order, error))
         at_once = tuple(answer for answer in answers if isinstance(answer, Quote))
         return at_once if len(at_once) == len(answers) else self._gather(order, answers)
+
+    def slot(self) -> int:
+        """The newest slot: the venues share a chain."""
+        return self.venues[0].slot()
+
+    async def next_slot(self, after: int) -> int:
+        """The newest slot, as soon as there is one later than `after`."""
+        return await self.venues[0].next_slot(after)
+
+    def ticks(self, pair: Pair, first: int, last: int) -> list[Tick]:
+        """The best tick of each slot from `first` through `last`; of equals the first."""
+        best: dict[int, tuple[int, Tick]] = {}
+        for venue in self.venues:
+            for tick in venue.ticks(pair, first, last):
+                units = price_units(tick.price)
+                if tick.slot not in best or units > best[tick.slot][0]:
+                    best[tick.slot] = units, tick
+        return [best[slot][1] for slot in sorted(best)]
+
+    def pools(self, pair: Pair, first: int, last: int) -> list[PoolEvent]:
+        """The pool events of all venues from slot `first` through `last`, in order of slots."""
+        found = [event for venue in self.venues for event in venue.pools(pair, first, last)]
+        return sorted(found, key=lambda event: event.slot)
 
     async def _gather(
         self, order: Order, answers: Sequence[Quote | Awaitable[Quote]]

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from events import money
-from events.order import Order
-from events.types import Fact, OrderRouted, Quote, RoutingStarted, Status
+from events.order import WAITING_TYPES, Order
+from events.types import Fact, OrderRetreated, OrderRouted, Quote, RoutingStarted, Status
 from stages.market import RETRYABLE, Market
 from stages.stage import Refused, Stage
+
+PATIENT_RETREATS = 3
+"""So many times an order that was led on waits again from the next slot; then ever longer,"""
+PAUSE_SLOTS_MAX = 64
+"""… up to this many slots: one whose amount is too small to be paid its target may never be."""
 
 
 def begin(order: Order) -> Fact | None:
@@ -20,13 +25,16 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     """The route with the best net output; of equals the one named first."""
     usable = [quote for quote in quotes if not quote.error]
     if not usable:
-        raise _why_not(quotes)
+        refused = _why_not(quotes)
+        if refused.code == "no-route" and order.type in WAITING_TYPES:
+            return [_retreat(order, refused.code, quotes, 0, 0)]
+        raise refused
     best = max(usable, key=lambda quote: quote.amount_out)
-    least = order.min_amount_out
-    if least is None:
-        least = money.min_amount_out(best.amount_out, order.slippage_bps)
-    elif best.amount_out < least:
-        raise Refused("quote-below-minimum", f"best quote {best.amount_out}, minimum {least}")
+    least, worst = _least(order, best)
+    if best.amount_out < worst:
+        if order.type in WAITING_TYPES:
+            return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
+        raise Refused("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
     price = money.price(best.amount_out, order.decimals_out, order.amount_in, order.decimals_in)
     return [
         OrderRouted(
@@ -40,6 +48,43 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
             decimals_out=order.decimals_out,
         )
     ]
+
+
+def _least(order: Order, best: Quote) -> tuple[int, int]:
+    """The least amount that may come out, and the least that a quote has to promise."""
+    if order.type == "limit":
+        target = money.price_units(order.target_price)
+        least = money.amount_at(order.amount_in, order.decimals_in, target, order.decimals_out)
+        return least, least
+    if order.type == "sniper":
+        worst = 0
+        if order.max_price:
+            dearest = money.price_units(order.max_price)
+            worst = money.amount_for(
+                order.amount_in, order.decimals_in, dearest, order.decimals_out
+            )
+        return max(worst, money.min_amount_out(best.amount_out, order.slippage_bps)), worst
+    if order.min_amount_out is None:
+        return money.min_amount_out(best.amount_out, order.slippage_bps), 0
+    return order.min_amount_out, order.min_amount_out
+
+
+def _retreat(
+    order: Order, reason: str, quotes: Sequence[Quote], amount_out: int, least: int
+) -> Fact:
+    """The order waits again; ever longer, if it was led on more than a few times."""
+    slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
+    pause = min(2 ** max(0, order.retreats - PATIENT_RETREATS), PAUSE_SLOTS_MAX)
+    return OrderRetreated(
+        stage="router",
+        reason=reason,
+        slot=slot + pause,
+        amount_out=amount_out,
+        min_amount_out=least,
+        quotes=tuple(quotes),
+        decimals_in=order.decimals_in,
+        decimals_out=order.decimals_out,
+    )
 
 
 def _why_not(quotes: Sequence[Quote]) -> Refused:

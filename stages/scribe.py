@@ -37,7 +37,7 @@ from stages.retry import after_expiry
 FAULT_WAIT_S = 0.2
 WRITTEN = (Result.CREATED, Result.EXISTS)
 SUSPENDED_WAIT_MS = 1000
-"""Between two tries to send while the log is suspended."""
+"""Between two tries to send while the log is suspended or halted."""
 
 _log = structlog.get_logger()
 
@@ -122,7 +122,7 @@ class Scribe:
             work = saying.work
             if appended.result in WRITTEN:
                 written.done.append((saying, order))
-            elif appended.result is Result.SUSPENDED:
+            elif appended.result in (Result.SUSPENDED, Result.HALTED):
                 suspended.append((work, SUSPENDED_WAIT_MS))
             elif appended.result is Result.LATE:
                 written.again.extend(await self._too_late(work))

@@ -37,7 +37,7 @@ from stages.venues.ledger import Landed, Ledger
 from tests.workers import turns_true
 
 ENGINE = (sys.executable, "-P", "-m", "engine")
-PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "projector")
+PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "watcher", "projector")
 TOKENS = ("USDC", "USDT", "RAY", "JUP", "BONK")
 """What can be bought without any fault."""
 

@@ -20,7 +20,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Head, LogError, Result, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
-from stages import builder, confirmer, router, runner, submitter
+from stages import builder, confirmer, router, runner, submitter, watcher
 from stages.limiter import Limits
 from stages.market import Market
 from stages.retry import RetryPolicy
@@ -29,6 +29,7 @@ from stages.stage import Stage
 from stages.venues import Chain, Venue
 from stages.venues.ledger import Ledger
 from stages.venues.simulated import DEXES, SimulatedChain, SimulatedVenue, Simulation
+from stages.watching import Watching
 
 ACCOUNT = "main"
 LEASE_MS = 200
@@ -106,6 +107,30 @@ class Worker(Runner):
         await self.task
 
 
+class Watcher(Watching):
+    """One that can also die: then it gives nothing back."""
+
+    dead = False
+
+    def start(self) -> None:
+        self._asked = asyncio.Event()
+        self.task = asyncio.create_task(self.run(self._asked), name=self._name)
+
+    async def _leave(self) -> None:
+        if not self.dead:
+            await super()._leave()
+
+    async def stop(self) -> None:
+        """As SIGTERM does."""
+        self._asked.set()
+        await self.task
+
+    async def die(self) -> None:
+        """As SIGKILL does; its appends under way may still arrive."""
+        self.dead = True
+        await self.stop()
+
+
 class Crew:
     """Workers over one log, and what they said."""
 
@@ -118,6 +143,7 @@ class Crew:
         """Every event of the log, in order."""
         self._news = asyncio.Condition()
         self._workers: list[Worker] = []
+        self._watchers: list[Watcher] = []
         self._closing: list[Any] = [self.log]
         self._follower: asyncio.Task[None] | None = None
 
@@ -131,6 +157,9 @@ class Crew:
         for worker in self._workers:
             if not worker.task.done():
                 await worker.die()
+        for one_who_watches in self._watchers:
+            if not one_who_watches.task.done():
+                await one_who_watches.die()
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
@@ -185,6 +214,8 @@ class Crew:
                 return builder.stage(chain)
             case "submitter":
                 return submitter.stage(chain)
+            case "watcher":
+                return watcher.stage(Market(venues or self.venues(), timeout_s=0.5))
         return confirmer.stage(chain, attempts_max=attempts_max, rebroadcast_ms=rebroadcast_ms)
 
     async def worker(
@@ -218,6 +249,34 @@ class Crew:
         """One worker a stage."""
         return [await self.worker(name, **options) for name in STAGES]
 
+    async def watching(
+        self,
+        *,
+        lease_ms: int = LEASE_MS,
+        venues: Sequence[Venue] | None = None,
+        ahead: Sequence[str] = (),
+    ) -> Watcher:
+        """Starts what drives the books."""
+        log = EventLog(self.url, build="worker")
+        await log.open()
+        self._closing.append(log)
+        market = Market(venues or self.venues(), timeout_s=0.5)
+        made = Watcher(
+            log,
+            market,
+            f"watching-{next(_numbers)}",
+            lease_ms=lease_ms,
+            ahead={name: self.stage(name, venues=venues) for name in ahead},
+        )
+        made.start()
+        self._watchers.append(made)
+        return made
+
+    async def engine(self, **options: Any) -> Watcher:
+        """All of it: one worker a stage, and one that watches."""
+        await self.all_stages(**options)
+        return await self.watching()
+
     # -- orders --------------------------------------------------------------------------------
 
     async def submit(self, number: int = 1, *, to: str = "USDC", **fields: Any) -> list[str]:
@@ -227,6 +286,13 @@ class Crew:
         units = [self.log.creation(order_id, ACCOUNT, fact)[0] for order_id in ids]
         assert {a.result for a in await self.log.append(units)} <= {Result.CREATED}
         return ids
+
+    async def place(self, fact: OrderSubmitted) -> str:
+        """One new order; its id."""
+        order_id = new_order_id()
+        [answer] = await self.log.append([self.log.creation(order_id, ACCOUNT, fact)[0]])
+        assert answer.result is Result.CREATED
+        return order_id
 
     async def head(self, order_id: str) -> Head:
         head = (await self.log.load([order_id]))[0]

@@ -19,13 +19,14 @@ from engine.lifecycle import stop_on_signal
 from engine.programs import Program, StartError
 from engine.settings import Settings, environment
 from engine.supervisor import Supervisor
+from events.order import STAGES
 
 HELP = "run the whole engine: backends, gateway, stages, projector"
 
 # In the order of stopping: first nobody new comes in, then the work in hand is written down.
 PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     (("gateway",),),
-    (("stage", "router"), ("stage", "builder"), ("stage", "submitter"), ("stage", "confirmer")),
+    tuple(("stage", name) for name in STAGES),
     (("projector",),),
 )
 

@@ -28,6 +28,7 @@ from events.log.commit import (
 from events.log.head import (
     EMPTY,
     PARKED,
+    RESTING,
     STAGE_NUMBER,
     Head,
     decode_head,
@@ -36,7 +37,7 @@ from events.log.head import (
     owes_number,
 )
 from events.log.inbox import Entry, Inbox
-from events.log.keys import GROUP, LAYOUT, Keys
+from events.log.keys import GROUP, LAYOUT, RAISED_FROM, Keys
 from events.log.library import Library
 from events.log.link import (
     Fenced,
@@ -49,14 +50,30 @@ from events.log.link import (
     Unavailable,
 )
 from events.log.reading import Batch, LogReader, Stored
-from events.order import STAGES, Order
-from events.types import Fact, TransactionSubmitted
+from events.log.watch import Claims, Due, Watches
+from events.order import STAGES, Order, may_still_land
+from events.types import (
+    EngineHalted,
+    EngineResumed,
+    Fact,
+    OrderTriggered,
+    TransactionSubmitted,
+)
 
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
 
 MEMORY_SHARE = 0.8
 """New orders are refused from this share of maxmemory on, so that those in flight can end."""
+
+
+CROSSING = frozenset({TransactionSubmitted, OrderTriggered})
+"""What no order may do while the log is suspended or halted, or once it has expired."""
+
+NEVER_MS = 2**53 - 1
+"""The highest score of a sorted set that is exact; thousands of years from now."""
+
+_SWITCHES = frozenset({EngineHalted, EngineResumed})
 
 
 class StageLag(NamedTuple):
@@ -115,8 +132,9 @@ class EventLog:
         """
         await self._check_server()
         answer = await self._library.call(
-            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found)
-        )
+            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found),
+            RAISED_FROM,
+        )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch = int(answer[0])
@@ -174,19 +192,29 @@ class EventLog:
         """The unit that says `facts` of a loaded order, and the order after them.
 
         From TransactionSubmitted on a transaction may land: such a unit is refused by the log
-        itself when the order has expired on the server's clock, or while the log is suspended.
+        itself when the order has expired on the server's clock, or while the log is suspended or
+        halted; and so is OrderTriggered, the first step there. No wait goes past the expiry.
         """
-        sends = TransactionSubmitted in map(type, facts)
+        kinds = {type(fact) for fact in facts}
+        sends = not CROSSING.isdisjoint(kinds)
         if sends and order.expires_at_us is not None:
             not_after_ms = order.expires_at_us // 1000
-        said = say(order, head.hash, facts, time_us=time.time_ns() // 1000, build=self.build)
+        now_us = time.time_ns() // 1000
+        said = say(order, head.hash, facts, time_us=now_us, build=self.build)
         after = said.order
+        expires_ms = None
+        if after.expires_at_us is not None:
+            if wait_ms and not may_still_land(after):
+                wait_ms = min(wait_ms, max(1, (after.expires_at_us - now_us) // 1000 + 1))
+            if after.terminal or after.expires_at_us != order.expires_at_us:
+                expires_ms = min(-(-after.expires_at_us // 1000), NEVER_MS)
         owes = owes_number(after)
         new = encode_head(after.version, said.hash, owes, orders.encode(after))
         records = said.records[0] if len(facts) == 1 else b"".join(said.records)
         unit = Unit(
             after.id, head.prefix, new, owes, len(facts), records,
             share, wake, wait_ms, not_after_ms, idempotency, sends,
+            EngineHalted in kinds if not _SWITCHES.isdisjoint(kinds) else None, expires_ms,
         )  # fmt: skip
         return unit, after
 
@@ -218,6 +246,10 @@ class EventLog:
         """Why the log is suspended, empty when it is not."""
         reason = await self._link.call("HGET", self.keys.meta, "suspended")
         return reason.decode() if reason else ""
+
+    async def halted(self) -> bool:
+        """Whether an operator stopped sends and triggers; why is in the head of `ENGINE_ID`."""
+        return bool(await self._link.call("HEXISTS", self.keys.meta, "halted"))
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -279,6 +311,10 @@ class EventLog:
         ids = [order_id.decode() for order_id in pairs[::2]]
         return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
 
+    async def resting(self) -> int:
+        """How many orders wait for a price or a pool."""
+        return int(await self._link.call("HGET", self.keys.owed, RESTING) or 0)
+
     async def open_orders(self) -> int:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))
@@ -301,6 +337,10 @@ class EventLog:
         """A reader with a connection of its own."""
         return LogReader(self.url, self.keys, name)
 
+    def watches(self, watcher: str, *, lease_ms: int) -> Watches:
+        """A watcher's view of pairs, books and expiry."""
+        return Watches(self.url, self._library, self.keys, watcher, lease_ms=lease_ms)
+
     def inbox(self, stage: str, consumer: str, *, lease_ms: int) -> Inbox:
         """A consumer of a stage's inbox."""
         return Inbox(
@@ -319,9 +359,12 @@ __all__ = [
     "GROUP",
     "LAYOUT",
     "PARKED",
+    "RESTING",
     "STAGE_NUMBER",
     "Appended",
     "Batch",
+    "Claims",
+    "Due",
     "Entry",
     "EventLog",
     "Fenced",
@@ -340,5 +383,6 @@ __all__ = [
     "Unanswered",
     "Unavailable",
     "Unit",
+    "Watches",
     "settle_only",
 ]

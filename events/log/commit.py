@@ -28,7 +28,7 @@ BACKLOG_PAUSE_S = 0.1
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
-_CREATE, _WAKE, _SEND = 1, 2, 4
+_CREATE, _WAKE, _SEND, _HALT, _RESUME, _EXPIRES = 1, 2, 4, 8, 16, 32
 _META = struct.Struct("<BBBBHHIQ")
 
 
@@ -72,7 +72,12 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
     """Refuse (`late`) when the server's clock is past this; 0 is never."""
     idempotency: Idempotency | None = None
     sends: bool = False
-    """After this unit a transaction may land: refused (`suspended`) while the log is."""
+    """A transaction may land after it, or comes nearer to that: refused (`suspended`, `halted`)
+    while the log is."""
+    halts: bool | None = None
+    """Sends are refused after this unit (True), or taken again (False)."""
+    expires_ms: int | None = None
+    """When the order expires, where this unit changes that or ends the order."""
 
 
 class Result(Enum):
@@ -85,6 +90,8 @@ class Result(Enum):
     LATE = "late"
     SUSPENDED = "suspended"
     """Neither new orders nor sends are taken now."""
+    HALTED = "halted"
+    """An operator stopped sends and triggers."""
     DUPLICATE = "duplicate"
     """The client's key already names an order."""
 
@@ -127,7 +134,10 @@ class Committer:
         self._link = link
         self._library = library
         self._keys = keys
-        self._fixed_keys = [keys.meta, keys.log, keys.open, keys.parked, keys.owed, *keys.stages]
+        self._fixed_keys = [
+            keys.meta, keys.log, keys.open, keys.parked, keys.owed, keys.expiry, keys.book,
+            *keys.stages,
+        ]  # fmt: skip
         self._inbox_orders = inbox_orders
         self._window_ms = window_ms
         self._linger_s = linger_s
@@ -263,7 +273,11 @@ class Committer:
             flags = (_WAKE if unit.wake else 0) | (_SEND if unit.sends else 0)
             if not unit.old and unit.events:
                 flags |= _CREATE
-                creates = True
+                creates = creates or not unit.halts
+            if unit.halts is not None:
+                flags |= _HALT if unit.halts else _RESUME
+            if unit.expires_ms is not None:
+                flags |= _EXPIRES
             if unit.idempotency is not None:
                 idempotency_keys = len(unit.idempotency.keys)
                 keys += unit.idempotency.keys
@@ -276,6 +290,8 @@ class Committer:
             said += (unit.old, unit.new)
             if idempotency_keys and unit.idempotency is not None:
                 said.append(unit.idempotency.value)
+            if unit.expires_ms is not None:
+                said.append(unit.expires_ms)
             said.append(unit.records)
         give_up_at = asyncio.get_running_loop().time() + timeout_s
         answer = await self._library.call(

@@ -7,7 +7,11 @@ local GROUP = 'workers'
 local ID_LENGTH = 36
 local PREFIX_LENGTH = 36
 local PARKED = 255
-local CREATE, WAKE, SEND = 1, 2, 4
+local RESTING = 254
+local CREATE, WAKE, SEND, HALT, RESUME, EXPIRES = 1, 2, 4, 8, 16, 32
+local NEWS_KEPT = 100000
+
+local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
 
 local function now_us()
   local t = redis.call('TIME')
@@ -27,9 +31,9 @@ local function deliver(inbox, ids, per_entry)
 end
 
 -- One order alone goes with its head: whoever is given it need not ask for that first.
-local function hand_over(inbox, ids, per_entry, head)
-  if #ids == 1 and head then
-    redis.call('XADD', inbox, '*', 'o', ids[1], 'h', head)
+local function hand_over(inbox, ids, per_entry, head_sets)
+  if #ids == 1 and #head_sets == 2 and string.sub(head_sets[1], -ID_LENGTH) == ids[1] then
+    redis.call('XADD', inbox, '*', 'o', ids[1], 'h', head_sets[2])
   else
     deliver(inbox, ids, per_entry)
   end
@@ -64,22 +68,22 @@ local function array_header(n)
   return struct.pack('>BI2', 0xdc, n)
 end
 
--- KEYS meta log open parked owed, (inbox due shares) a stage, an order key a unit, idempotency keys
+-- KEYS meta log open parked owed expiry book, (inbox due shares) a stage, an order key a unit, idempotency keys
 -- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms,
 --      stage id size            of each inbox entry that units settle
---      meta old new [value] records          of each unit; new is its head less the positions
+--      meta old new [value] [expires_ms] records   of each unit; new is its head less the positions
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
 -- Answers {time_us, entries in all inboxes, result...}, a result is the last position (created), its negative (exists),
--- 'conflict', 'late', 'suspended', or '=' .. value of the idempotency key that was there before.
+-- 'conflict', 'late', 'suspended', 'halted', or '=' .. value of the idempotency key that was there before.
 local function append(keys, argv)
-  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended')
+  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended', 'halted')
   if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
     return redis.error_reply('FENCED epoch ' .. tostring(meta[1]) .. ' layout ' .. tostring(meta[2]))
   end
   local stages, entries, units = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
   local per_entry, window_ms = tonumber(argv[6]), argv[7]
-  local stage_base, order_base = 5, 5 + 3 * stages
+  local stage_base, order_base = 7, 7 + 3 * stages
   local arg = 7 + 3 * entries
   local time_us = now_us()
   local time_ms = math.floor(time_us / 1000)
@@ -90,7 +94,8 @@ local function append(keys, argv)
 
   local reply, seen, records = {time_us, 0}, {}, {''}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
-  local wakes, waits, owed, settled = {}, {}, {}, {}
+  local wakes, waits, owed, settled = {}, {}, {[RESTING] = 0}, {}
+  local halted, expiry_adds, expiry_rems, news = meta[5], {}, {}, {}
   for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
 
   for u = 1, units do
@@ -98,8 +103,9 @@ local function append(keys, argv)
       struct.unpack('<BBBBI2I2I4I8', argv[arg + 1])
     local old, new = argv[arg + 2], argv[arg + 3]
     arg = arg + 3
-    local value
+    local value, expires_ms
     if idems > 0 then arg = arg + 1; value = argv[arg] end
+    if has(flags, EXPIRES) then arg = arg + 1; expires_ms = argv[arg] end
     local key, head = keys[order_base + u], heads[u]
     local found = head and string.sub(head, 1, PREFIX_LENGTH) or ''
     local result
@@ -112,8 +118,11 @@ local function append(keys, argv)
       result = 'conflict'
     elseif not_after_ms > 0 and time_ms > not_after_ms then
       result = 'late'
-    elseif meta[4] and (flags % 2 == CREATE or math.floor(flags / SEND) % 2 == 1) then
+    elseif meta[4] and (flags % 2 == CREATE or math.floor(flags / SEND) % 2 == 1)
+        and not has(flags, HALT) then
       result = 'suspended'
+    elseif halted and has(flags, SEND) then
+      result = 'halted'
     end
     for k = 1, idems do
       local before = not result and redis.call('GET', keys[idem_key + k])
@@ -158,6 +167,14 @@ local function append(keys, argv)
       elseif was == PARKED and owes ~= PARKED then
         park_rems[#park_rems + 1] = id
       end
+      if owes == RESTING or was == RESTING then news[#news + 1] = id end
+      if expires_ms and owes == 0 then
+        expiry_rems[#expiry_rems + 1] = id
+      elseif expires_ms then
+        expiry_adds[#expiry_adds + 1] = expires_ms
+        expiry_adds[#expiry_adds + 1] = id
+      end
+      if has(flags, HALT) then halted = '1' elseif has(flags, RESUME) then halted = nil end
       if was ~= owes then
         if owed[was] then owed[was] = owed[was] - 1 end
         if owed[owes] then owed[owes] = owed[owes] + 1 end
@@ -168,7 +185,7 @@ local function append(keys, argv)
       flags = 0
     end
     if type(result) == 'number' then
-      if math.floor(flags / WAKE) % 2 == 1 and owes > 0 and owes ~= PARKED then
+      if math.floor(flags / WAKE) % 2 == 1 and wakes[owes] then
         local id = string.sub(key, -ID_LENGTH)
         if wait_ms > 0 then
           waits[owes][#waits[owes] + 1] = time_ms + wait_ms
@@ -200,10 +217,20 @@ local function append(keys, argv)
   if #open_rems > 0 then redis.call('ZREM', keys[3], unpack(open_rems)) end
   if #park_adds > 0 then redis.call('ZADD', keys[4], unpack(park_adds)) end
   if #park_rems > 0 then redis.call('ZREM', keys[4], unpack(park_rems)) end
+  if #expiry_adds > 0 then redis.call('ZADD', keys[6], unpack(expiry_adds)) end
+  if #expiry_rems > 0 then redis.call('ZREM', keys[6], unpack(expiry_rems)) end
+  if #news > 0 then
+    local number = redis.call('HINCRBY', keys[1], 'news', 1)
+    redis.call('XADD', keys[7], 'MAXLEN', '~', NEWS_KEPT, string.format('%d-0', number),
+      'o', table.concat(news))
+  end
+  if halted and not meta[5] then redis.call('HSET', keys[1], 'halted', halted) end
+  if meta[5] and not halted then redis.call('HDEL', keys[1], 'halted') end
+  if owed[RESTING] ~= 0 then redis.call('HINCRBY', keys[5], RESTING, owed[RESTING]) end
   for s = 1, stages do
     local inbox, due = keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s - 1]
     if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
-    if #wakes[s] > 0 then hand_over(inbox, wakes[s], per_entry, #head_sets == 2 and head_sets[2]) end
+    if #wakes[s] > 0 then hand_over(inbox, wakes[s], per_entry, head_sets) end
     if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
     reply[2] = reply[2] + redis.call('XLEN', inbox)
   end
@@ -294,8 +321,8 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position found. Joins the log; creates it where nothing is and
--- `found` is 1. Answers {epoch, layout, position}.
+-- KEYS meta log; ARGV layout epoch position found raised_from. Joins the log; creates it where nothing
+-- is and `found` is 1; takes over one of the layout `raised_from`. Answers {epoch, layout, position}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -304,7 +331,48 @@ local function open(keys, argv)
     end
     redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3])
   end
+  if redis.call('HGET', keys[1], 'layout') == argv[5] then
+    redis.call('HSET', keys[1], 'layout', argv[1])
+  end
   return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
+end
+
+-- KEYS watchers leases slots; ARGV watcher lease_ms (pair slot)...
+-- Says that the watcher lives, and takes or keeps the pairs; a slot that is not '' is noted as
+-- followed to the end. Answers {live watchers, (last slot or '' of a pair that is ours, else false)}.
+local function watch(keys, argv)
+  local watcher, lease_ms = argv[1], tonumber(argv[2])
+  local time_ms = math.floor(now_us() / 1000)
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', time_ms)
+  redis.call('ZADD', keys[1], time_ms + lease_ms, watcher)
+  local reply = {redis.call('ZRANGE', keys[1], 0, -1)}
+  for i = 3, #argv, 2 do
+    local pair, slot = argv[i], argv[i + 1]
+    local lease = redis.call('HGET', keys[2], pair)
+    local till, holder
+    if lease then till, holder = string.match(lease, '^(%d+) (.*)$') end
+    if holder == watcher or not till or tonumber(till) < time_ms then
+      redis.call('HSET', keys[2], pair, string.format('%d %s', time_ms + lease_ms, watcher))
+      -- Whoever lost the lease meanwhile must not say how far the next one is.
+      if slot ~= '' and holder == watcher then redis.call('HSET', keys[3], pair, slot) end
+      reply[#reply + 1] = redis.call('HGET', keys[3], pair) or ''
+    else
+      reply[#reply + 1] = false
+    end
+  end
+  return reply
+end
+
+-- KEYS watchers leases; ARGV watcher pair... Gives pairs back; without any, the watcher leaves.
+local function unwatch(keys, argv)
+  if #argv == 1 then redis.call('ZREM', keys[1], argv[1]) end
+  for i = 2, #argv do
+    local lease = redis.call('HGET', keys[2], argv[i])
+    if lease and string.match(lease, '^%d+ (.*)$') == argv[1] then
+      redis.call('HDEL', keys[2], argv[i])
+    end
+  end
+  return 1
 end
 
 -- KEYS order...; ARGV ttl_ms. The heads of orders that are terminal and archived.
@@ -321,4 +389,6 @@ redis.register_function{function_name='@NAME@_reclaim', callback=reclaim, flags=
 redis.register_function{function_name='@NAME@_renew', callback=renew, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_requeue', callback=requeue, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_open', callback=open, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_watch', callback=watch, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_unwatch', callback=unwatch, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_expire', callback=expire, flags={'allow-oom'}}

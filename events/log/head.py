@@ -14,11 +14,14 @@ import msgspec
 from events import order as orders
 from events.chain import GENESIS
 from events.order import STAGES, Order, owed_by
+from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")
 PREFIX_LENGTH = 36
 NOBODY = 0
 PARKED = 255
+RESTING = 254
+"""It waits in a book for a price or a pool; no stage owes it anything."""
 
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
@@ -57,6 +60,8 @@ def owes_number(order: Order) -> int:
     """Who owes the next event, as the head stores it."""
     if order.parked and not order.terminal:
         return PARKED
+    if order.status is Status.WATCHING:
+        return RESTING
     stage = owed_by(order)
     return STAGE_NUMBER[stage] if stage else NOBODY
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from events.order import STAGES
 
-LAYOUT = "1"
+LAYOUT = "2"
 """Changes with any key, field or head format; a process of another layout is refused."""
+
+RAISED_FROM = "1"
+"""A log of this layout is taken over as it is: all of it means the same in ours."""
 
 GROUP = "workers"
 """The consumer group of every inbox."""
@@ -21,7 +24,8 @@ class Keys:
     def __init__(self, partition: int = 0) -> None:
         tag = f"oee:{{{partition}}}"
         self.meta = f"{tag}:meta"
-        """Hash: epoch, layout, position of the newest event, suspended (why, if it is)."""
+        """Hash: epoch, layout, position of the newest event, suspended (why, if it is),
+        halted (1 while it is), news (number of the newest entry of the book stream)."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
         self.open = f"{tag}:open"
@@ -30,6 +34,17 @@ class Keys:
         """Sorted set: ids of parked orders, by time (ms)."""
         self.owed = f"{tag}:owed"
         """Hash: stage -> number of orders it owes their next event."""
+        self.expiry = f"{tag}:expiry"
+        """Sorted set: ids of orders that are not terminal and expire, by that time (ms)."""
+        self.book = f"{tag}:book"
+        """Stream of news for books: id `<number>-0`, field o, joined ids of orders that began to
+        rest, changed while resting or rest no longer."""
+        self.watchers = f"{tag}:watchers"
+        """Sorted set: watchers that are alive, by the time (ms) until which they are."""
+        self.leases = f"{tag}:leases"
+        """Hash: pair -> `<until ms> <watcher>`, who follows its ticks."""
+        self.slots = f"{tag}:slots"
+        """Hash: pair -> the last slot whose ticks were followed to the end."""
         self._order = f"{tag}:order:"
         self._idempotency = f"{tag}:idem:"
         self._inbox = f"{tag}:inbox:"

@@ -7,7 +7,7 @@ is an option of the setting VENUES: one file here and one line in `engine.wiring
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -37,10 +37,66 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     finalized_height: int = 0
 
 
+class Pair(NamedTuple):
+    """What is swapped for what. One way and the other are two pairs."""
+
+    token_in: str
+    token_out: str
+    decimals_in: int
+    decimals_out: int
+
+    @property
+    def key(self) -> str:
+        """Its name in logs and leases."""
+        return f"{self.token_in}>{self.token_out}"
+
+
+class Tick(NamedTuple):
+    """A pair's price at a slot: what the best venue pays net, at the least, for small amounts."""
+
+    dex: str
+    pool: str
+    slot: int
+    price: str
+    """token_out per token_in in whole tokens, as `events.money.price` writes it."""
+
+
+class PoolEvent(NamedTuple):
+    """A pool was created, or gained liquidity."""
+
+    cause: Literal["pool-created", "liquidity-added"]
+    dex: str
+    pool: str
+    slot: int
+    price: str
+    """As of a tick."""
+    liquidity: int
+    """What the pool now holds, in base units of the pair's token_in."""
+
+
 class Venue(Protocol):
-    """A place that quotes swaps."""
+    """A place that quotes swaps and tells what prices and pools do.
+
+    Ticks and pool events can be asked for again: whoever was away misses none.
+    """
 
     name: str
+
+    def slot(self) -> int:
+        """The newest slot."""
+        ...
+
+    async def next_slot(self, after: int) -> int:
+        """The newest slot, as soon as there is one later than `after`."""
+        ...
+
+    def ticks(self, pair: Pair, first: int, last: int) -> Sequence[Tick]:
+        """The pair's ticks from slot `first` through `last`; none where it has no price."""
+        ...
+
+    def pools(self, pair: Pair, first: int, last: int) -> Sequence[PoolEvent]:
+        """The pair's pool events from slot `first` through `last`, in order."""
+        ...
 
     def quote(self, order: Order) -> Quote | Awaitable[Quote]:
         """The net output for the order's amount_in now. Raises Refused."""
@@ -66,4 +122,4 @@ class Chain(Protocol):
         ...
 
 
-__all__ = ["Built", "Chain", "Outcome", "Refused", "Venue"]
+__all__ = ["Built", "Chain", "Outcome", "Pair", "PoolEvent", "Refused", "Tick", "Venue"]

@@ -1,7 +1,11 @@
 """The simulated market: two venues and a chain, deterministic for a seed and an order.
 
-Integer arithmetic throughout. Some tokens exist to force a failure each (`FAULTS`). Height and
-slots follow the wall clock, so that all processes agree on them without talking.
+Integer arithmetic throughout. Prices follow a seeded path (`path.py`), pools come and gain
+liquidity at seeded slots (`pools.py`); what is executed differs from its quote by at most MOVE_BPS
+either way, and never goes below the order's minimum: then it fails.
+
+Some tokens exist to force a failure each (`FAULTS`). Height and slots follow the wall clock, so
+that all processes agree on them without talking.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ from pathlib import Path
 
 import msgspec
 
+from events import money
 from events.money import Token
-from events.order import Order, Transaction
+from events.order import Order, Transaction, next_attempt
 from events.types import Quote
 from stages.stage import Refused
-from stages.venues import Built, Outcome
+from stages.venues import Built, Outcome, Pair, PoolEvent, Tick
 from stages.venues.ledger import Landed, Ledger
+from stages.venues.path import PPM, factor_ppm
+from stages.venues.pools import LAUNCHED, Pool, pool_of, pools_between
 
 TOKENS = {
     token.symbol: token
@@ -30,6 +37,7 @@ TOKENS = {
         Token("RAY", 6, "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R"),
         Token("BONK", 5, "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"),
         Token("JUP", 6, "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN"),
+        Token("NEW", 6),
         Token("NOROUTE", 6),
         Token("TIMEOUT", 6),
         Token("FLAKY", 6),
@@ -56,11 +64,14 @@ _WORTH = {
     "RAY": 2_200_000_000,
     "BONK": 25_000,
     "JUP": 800_000_000,
+    "NEW": 10_000_000,
     **dict.fromkeys(FAULTS, 1_000_000_000),
 }
 
 DEXES = (("raydium", 25), ("meteora", 20))
 """Name and fee in bps of each venue."""
+_FEE_MAX_BPS = max(fee for _, fee in DEXES)
+_DOLLAR = 1_000_000_000
 
 BPS = 10_000
 SPREAD_BPS = (200, 500)
@@ -79,6 +90,8 @@ class Simulation(msgspec.Struct, frozen=True):
     failure_rate: float = 0.0
     """Probability that a call fails in a way worth a retry."""
     slot_ms: int = 400
+    volatility_bps: int = 0
+    """How far prices move either way from where they would rest."""
     blockhash_slots: int = 150
     """So many slots after its build a transaction may still land."""
 
@@ -90,6 +103,14 @@ class Simulation(msgspec.Struct, frozen=True):
     def fails(self, *what: object) -> bool:
         """Whether this call is one of those that fail."""
         return self.failure_rate > 0 and self.draw("fails", *what) < self.failure_rate * 2**64
+
+    def factor_ppm(self, token_in: str, token_out: str, slot: int) -> tuple[int, int]:
+        """What the pair's price at rest is multiplied with and divided by at this slot."""
+        if not self.volatility_bps:
+            return 1, 1
+        low, high = sorted((token_in, token_out))
+        factor = factor_ppm(self.seed, f"{low}-{high}", slot, self.volatility_bps)
+        return (factor, PPM) if token_in == low else (PPM, factor)
 
     def height(self) -> int:
         """The chain's slot and block height now."""
@@ -122,22 +143,90 @@ class SimulatedVenue:
         flaky = "FLAKY" in (order.token_in, order.token_out) and order.attempts < 2
         if flaky or self._simulation.fails(order.id, self.name, "quote", order.attempts):
             raise Refused("venue-unavailable", f"{self.name} did not answer", retryable=True)
+        slot = self._simulation.height()
+        pool = self._pool(order.token_in, order.token_out, slot)
         fee = -(-order.amount_in * self._fee_bps // BPS)
+        times, by = self._simulation.factor_ppm(order.token_in, order.token_out, slot)
         gross = (
-            (order.amount_in - fee) * _WORTH[order.token_in] * 10**order.decimals_out
-            // (_WORTH[order.token_out] * 10**order.decimals_in)
+            (order.amount_in - fee) * _WORTH[order.token_in] * times * 10**order.decimals_out
+            // (_WORTH[order.token_out] * by * 10**order.decimals_in)
         )  # fmt: skip
         amount_out = gross * (BPS - self._discount_bps(order)) // BPS
         if amount_out == 0:
             raise Refused("amount-too-small", "the output rounds down to nothing")
-        pool = f"{self.name}-{order.token_in}-{order.token_out}"
-        return Quote(self.name, pool, order.amount_in, amount_out, fee, self._simulation.height())
+        return Quote(self.name, pool, order.amount_in, amount_out, fee, slot)
+
+    def _pool(self, token_in: str, token_out: str, slot: int) -> str:
+        """The name of our pool for the pair. Raises Refused where there is none now."""
+        name = f"{self.name}-{token_in}-{token_out}"
+        if LAUNCHED.isdisjoint((token_in, token_out)):
+            return name
+        pool = pool_of(self._simulation.seed, token_in, token_out, slot, len(DEXES))
+        if slot < pool.created or DEXES[pool.venue][0] != self.name:
+            raise Refused("no-route", f"{self.name} has no pool for this pair yet")
+        return f"{name}-{pool.cycle}"
+
+    def slot(self) -> int:
+        """See `Venue.slot`."""
+        return self._simulation.height()
+
+    async def next_slot(self, after: int) -> int:
+        """See `Venue.next_slot`."""
+        slot_ns = max(1, self._simulation.slot_ms) * 1_000_000
+        while (slot := self._simulation.height()) <= after:  # noqa: ASYNC110 - it is a clock
+            await asyncio.sleep(((after + 1) * slot_ns - time.time_ns()) / 1e9)
+        return slot
+
+    def ticks(self, pair: Pair, first: int, last: int) -> list[Tick]:
+        """See `Venue.ticks`. The price is that of the dearest venue, so that the better of any
+        order's quotes is never below it.
+        """
+        if "NOROUTE" in (pair.token_in, pair.token_out):
+            return []
+        found = []
+        for slot in range(first, last + 1):
+            try:
+                pool = self._pool(pair.token_in, pair.token_out, slot)
+            except Refused:
+                continue
+            found.append(Tick(self.name, pool, slot, self._price(pair, slot)))
+        return found
+
+    def _price(self, pair: Pair, slot: int) -> str:
+        times, by = self._simulation.factor_ppm(pair.token_in, pair.token_out, slot)
+        paid = _WORTH[pair.token_in] * times * (BPS - _FEE_MAX_BPS)
+        return money.price(paid, 0, _WORTH[pair.token_out] * by * BPS, 0)
+
+    def pools(self, pair: Pair, first: int, last: int) -> list[PoolEvent]:
+        """See `Venue.pools`."""
+        token_in, token_out = pair.token_in, pair.token_out
+        if "NOROUTE" in (token_in, token_out):
+            return []
+        return [
+            PoolEvent(
+                cause,  # type: ignore[arg-type]  # of two words
+                self.name,
+                self._pool(token_in, token_out, slot),
+                slot,
+                self._price(pair, slot),
+                _liquidity(pair, slot, pool),
+            )
+            for slot, cause, pool in pools_between(
+                self._simulation.seed, token_in, token_out, first, last, len(DEXES)
+            )
+            if DEXES[pool.venue][0] == self.name
+        ]
 
     def _discount_bps(self, order: Order) -> int:
         """The venue that draws the worse price for an order is 2 to 5 % below the other."""
         spread, worse = divmod(self._simulation.draw(order.id, "spread"), len(DEXES))
         low, high = SPREAD_BPS
         return low + spread % (high - low + 1) if DEXES[worse][0] == self.name else 0
+
+
+def _liquidity(pair: Pair, slot: int, pool: Pool) -> int:
+    created = pool.dollars * _DOLLAR * int(10**pair.decimals_in) // _WORTH[pair.token_in]
+    return created * 2 if slot >= pool.gains else created
 
 
 class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
@@ -183,7 +272,7 @@ class SimulatedChain:
         raw = _encoder.encode(
             SimulatedTransaction(
                 order.id,
-                order.attempts + 1,
+                next_attempt(order),
                 order.dex,
                 order.token_in,
                 order.token_out,

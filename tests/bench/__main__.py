@@ -19,7 +19,17 @@ from typing import Any
 
 import msgspec
 
-from tests.bench import fanout, history, latency, loads, report, sizes, throughput, yardsticks
+from tests.bench import (
+    fanout,
+    history,
+    latency,
+    loads,
+    report,
+    resting,
+    sizes,
+    throughput,
+    yardsticks,
+)
 from tests.bench.subject import Subject, TooSlow
 
 Measure = Callable[[Subject, yardsticks.Yardsticks, float], report.Outcome]
@@ -33,6 +43,7 @@ FIGURES: dict[str, tuple[Measure, float, float]] = {
     "e": (fanout.frames, 6, 2),
     "f": (history.replay, 10, 2),
     "g": (sizes.sizes, 0, 0),
+    "h": (resting.orders_that_wait, 15, 4),
 }
 YARDSTICK_S = (1.5, 0.5)
 

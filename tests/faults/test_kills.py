@@ -21,6 +21,7 @@ IN_HAND = {
     "builder": "OrderRouted",
     "submitter": "TransactionSubmitted",
     "confirmer": "TransactionSubmitted",
+    "watcher": "OrderSubmitted",
     "projector": "OrderSubmitted",
 }
 """As each of these events is seen, the process has something in hand."""

@@ -18,8 +18,10 @@ import redis.asyncio
 
 from engine.checks import CHECKS
 from engine.commands import audit
+from events import acts
 from events.archive import Archive
 from events.history import everything
+from events.listing import Filters
 from events.log import EventLog
 from events.replay import Replay
 from events.types import TransactionBuilt
@@ -70,6 +72,22 @@ async def test_a_trimmed_log_is_proved_from_the_archive(redis_url: str, database
         verdict = await proof(log, archive)
     assert verdict.problems == []
     assert verdict.compared < verdict.archived
+
+
+async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
+    redis_url: str, database_url: str
+) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            ids = await Play(log).live(3)
+            for _ in range(2):
+                await acts.halt(log, "odd", "ann")
+                await acts.resume(log, "ann")
+            await projected(log, archive)
+        verdict = await proof(log, archive)
+        assert (verdict.problems, verdict.orders) == ([], 4)
+        listed, _ = await archive.find(Filters(), limit=10)
+        assert {order.id for order in listed} == set(ids)
 
 
 async def test_it_proves_a_running_engine_sound(redis_url: str, database_url: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from events.chain import GENESIS, link
 from events.ids import new_order_id
@@ -26,7 +27,7 @@ from events.log import (
     Unit,
     settle_only,
 )
-from events.log.head import head_of
+from events.log.head import decode_head, head_of
 from events.log.library import Library
 from events.order import encode
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
@@ -343,6 +344,23 @@ async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_writt
 
 
 # -- inboxes ---------------------------------------------------------------------------------------
+
+
+async def test_an_order_that_is_handed_over_alone_comes_with_its_own_head(log: EventLog) -> None:
+    inbox = await opened(log, "one")
+    [first] = creations(log)
+    assert await results(log, first) == [Result.CREATED]
+    [entry] = await taken(inbox, 1)
+    assert decode_head(entry.head) == await head(log, first.order_id)
+    # One call writes two heads and wakes one order; the next wakes two.
+    silent, second, *pair = creations(log, 4)
+    await results(log, replace(silent, wake=False), second)
+    [alone] = await taken(inbox, 1)
+    assert (alone.order_ids, alone.head) == ((second.order_id,), b"")
+    await results(log, *pair)
+    [both] = await taken(inbox, 2)
+    assert (len(both.order_ids), both.head) == (2, b"")
+    await inbox.close()
 
 
 async def test_of_an_entry_that_is_settled_in_part_the_rest_is_put_back(log: EventLog) -> None:

@@ -57,7 +57,7 @@ def test_each_backend_has_one_door() -> None:
 
 
 def test_stages_know_neither_each_other_nor_a_venue() -> None:
-    names = ("router", "builder", "submitter", "confirmer")
+    names = ("router", "builder", "submitter", "confirmer", "watcher")
     wrong = [
         (file, module)
         for file, module in modules()

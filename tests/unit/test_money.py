@@ -1,12 +1,23 @@
 """Money is exact, or an error."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.money import AmountError, min_amount_out, price, to_base_units, to_tokens
+from events.money import (
+    AmountError,
+    amount_at,
+    amount_for,
+    min_amount_out,
+    price,
+    price_units,
+    to_base_units,
+    to_price,
+    to_tokens,
+)
 from events.types import U64_MAX
 
 DECIMALS = st.integers(0, 18)
@@ -61,3 +72,51 @@ def test_the_minimum_is_at_least_one_and_at_most_the_quote(out: int, bps: int) -
     least = min_amount_out(out, bps)
     assert 1 <= least <= out
     assert least * 10_000 <= max(out * (10_000 - bps), 10_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("NaN", "price-malformed"),
+        ("x", "price-malformed"),
+        ("0", "price-not-positive"),
+        ("-1", "price-not-positive"),
+        ("1e-25", "price-out-of-range"),
+        ("1e24", "price-out-of-range"),
+        ("1e999999999", "price-out-of-range"),
+        ("1.0000000000000000000000001", "too-many-decimals"),
+    ],
+)
+def test_a_price_that_cannot_be_taken_has_a_code(text: str, code: str) -> None:
+    with pytest.raises(AmountError) as raised:
+        to_price(text)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("1.50e2", "150"), ("0.00100", "0.001"), ("7", "7"), ("1e-24", f"{0:.23f}1")],
+)
+def test_a_price_has_one_form(text: str, plain: str) -> None:
+    assert to_price(text) == plain
+    assert price_units(plain) == Decimal(text).scaleb(24)
+
+
+@given(st.integers(1, 10**15), st.integers(1, 10**30), DECIMALS, DECIMALS)
+def test_the_least_output_at_a_price_pays_it_and_one_unit_less_would_not(
+    amount_in: int, units: int, decimals_in: int, decimals_out: int
+) -> None:
+    least = amount_at(amount_in, decimals_in, units, decimals_out)
+    paid = Fraction(least, 10**decimals_out) / Fraction(amount_in, 10**decimals_in)
+    assert paid >= Fraction(units, 10**24)
+    less = Fraction(least - 1, 10**decimals_out) / Fraction(amount_in, 10**decimals_in)
+    assert less < Fraction(units, 10**24) or least == 1
+
+
+@given(st.integers(1, 10**15), st.integers(1, 10**30), DECIMALS, DECIMALS)
+def test_the_least_output_for_a_highest_price_never_costs_more(
+    amount_in: int, units: int, decimals_in: int, decimals_out: int
+) -> None:
+    least = amount_for(amount_in, decimals_in, units, decimals_out)
+    cost = Fraction(amount_in, 10**decimals_in) / Fraction(least, 10**decimals_out)
+    assert cost <= Fraction(units, 10**24)

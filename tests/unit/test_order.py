@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from events import types as t
 from events.chain import GENESIS, link, say
-from events.order import NEXT, STAGES, Order, evolve, fold, may_still_land, owed_by
+from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, owed_by
 from events.types import TERMINAL, Event, Status
 
 LIFE: list[t.Fact] = [
@@ -27,7 +27,16 @@ OTHERS: list[t.Fact] = [
     t.AttemptFailed("router", 1, "venue-timeout", "", 5),
     t.OrderParked("router", "bug", "engine"),
     t.OrderReplayed("fixed", "ann"),
+    t.OrderRested(7),
+    t.OrderTriggered("tick", "raydium", "p", 8, "150"),
+    t.OrderRetreated("router", "quote-below-minimum", 9, 190, 200),
+    t.OrderAmended("ann", "151", None),
+    t.OrderCancelled("ann"),
+    t.EngineHalted("odd", "ann"),
+    t.EngineResumed("fine", "ann"),
 ]
+LIMIT = t.OrderSubmitted("limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150")
+RESTED, TRIGGERED, RETREATED, AMENDED, CANCELLED = OTHERS[7:12]
 ANY_FACTS = st.lists(st.sampled_from(LIFE + OTHERS), max_size=30)
 
 
@@ -69,8 +78,9 @@ def test_what_is_terminal_stays_as_it_ended(facts: list[t.Fact]) -> None:
 @given(ANY_FACTS)
 def test_the_public_status_never_goes_back(facts: list[t.Fact]) -> None:
     rank = {status: at for at, status in enumerate(Status)}
-    ranks = [rank[event.status] for event in events_of(facts)]
-    assert ranks == sorted(ranks)
+    back = (t.OrderTriggered, t.OrderRetreated, t.EngineHalted)  # from and to waiting
+    for before, then in pairwise(events_of(facts)):
+        assert rank[before.status] <= rank[then.status] or isinstance(then.fact, back)
 
 
 @given(ANY_FACTS)
@@ -106,6 +116,48 @@ def test_a_dead_transaction_is_replaced_without_leaving_submitted() -> None:
         *LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "s", 20, b"r"), t.TransactionSubmitted(2, "s")
     )
     assert may_still_land(resent)
+
+
+def test_a_limit_order_waits_is_routed_and_may_wait_again() -> None:
+    life = [LIMIT, RESTED, TRIGGERED, LIFE[1], RETREATED, TRIGGERED, *LIFE[1:]]
+    assert [event.status for event in events_of(life)] == [
+        "pending", "watching", "pending", "routing", "watching", "pending", "routing",
+        "building", "building", "submitted", "confirmed",
+    ]  # fmt: skip
+    assert [owed_by(after(*life[:n])) for n in range(1, 8)] == [
+        "watcher", None, "router", "router", None, "router", "router",
+    ]  # fmt: skip
+    waiting = after(*life[:5])
+    assert (waiting.watch_slot, waiting.retreats, waiting.triggered) == (9, 1, False)
+
+
+def test_a_transaction_that_failed_on_chain_leaves_nothing_behind_when_its_order_waits_again() -> (
+    None
+):
+    order = after(LIMIT, RESTED, TRIGGERED, *LIFE[1:5], RETREATED)
+    assert (order.status, order.transaction, order.min_amount_out) == ("watching", None, None)
+    assert not may_still_land(order)
+    assert order.transactions == 1
+
+
+def test_an_amended_order_has_its_new_terms() -> None:
+    order = after(LIMIT, RESTED, t.OrderAmended("ann", "151", 99))
+    assert (order.target_price, order.expires_at_us, order.watch_slot) == ("151", 99, 7)
+
+
+def test_a_cancel_wins_before_the_first_send_and_never_after_it() -> None:
+    lives = [LIFE[:n] for n in range(1, 7)] + [[LIMIT, RESTED], [LIMIT, RESTED, TRIGGERED]]
+    may = [may_cancel(after(*life)) for life in lives]
+    assert may == [True, True, True, True, False, False, True, True]
+    assert [after(*life, CANCELLED).status == "cancelled" for life in lives] == may
+
+
+def test_the_engine_itself_is_halted_and_runs_and_owes_nothing() -> None:
+    life = [*OTHERS[12:14], OTHERS[12]]
+    assert [event.status for event in events_of(life)] == ["halted", "running", "halted"]
+    assert (after(*life).type, owed_by(after(*life)), after(*life).reason) == (
+        "engine", None, "odd",
+    )  # fmt: skip
 
 
 def test_a_parked_order_is_owed_nothing_until_it_is_replayed() -> None:

@@ -14,15 +14,22 @@ from events.order import fold
 from events.types import (
     FACTS,
     AttemptFailed,
+    EngineHalted,
+    EngineResumed,
     Event,
     Fact,
+    OrderAmended,
+    OrderCancelled,
     OrderConfirmed,
     OrderExpired,
     OrderFailed,
     OrderParked,
     OrderReplayed,
+    OrderRested,
+    OrderRetreated,
     OrderRouted,
     OrderSubmitted,
+    OrderTriggered,
     Quote,
     RoutingStarted,
     Status,
@@ -52,6 +59,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
             "type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5",
             "slippageBps": 50, "minAmountOut": "148",
             "expiresAt": "2026-11-22T15:28:01.000123Z", "clientOrderId": "c",
+            "targetPrice": None, "timeInForce": None, "minLiquidity": None, "maxPrice": None,
         },
     ),
     (RoutingStarted(), {}),
@@ -110,6 +118,49 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         {"stage": "router", "reason": "poison", "actor": "engine"},
     ),
     (OrderReplayed("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
+    (
+        OrderSubmitted(
+            "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, None, TIME_US, None, None,
+            "151.5", "GTT", 2_000_000_000, "0.007",
+        ),
+        {
+            "type": "limit", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5",
+            "slippageBps": 50, "minAmountOut": None,
+            "expiresAt": "2026-11-22T15:28:01.000123Z", "clientOrderId": None,
+            "targetPrice": "151.5", "timeInForce": "GTT", "minLiquidity": "2",
+            "maxPrice": "0.007",
+        },
+    ),
+    (OrderRested(7), {"slot": 7}),
+    (
+        OrderTriggered("tick", "raydium", "r-1", 8, "99.3"),
+        {
+            "cause": "tick", "dex": "raydium", "pool": "r-1", "slot": 8, "price": "99.3",
+            "liquidity": None,
+        },
+    ),
+    (
+        OrderTriggered("pool-created", "raydium", "r-1", 8, "99.3", 2_500_000_000, 9),
+        {
+            "cause": "pool-created", "dex": "raydium", "pool": "r-1", "slot": 8, "price": "99.3",
+            "liquidity": "2.5",
+        },
+    ),
+    (
+        OrderRetreated("router", "below", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
+        {
+            "stage": "router", "reason": "below", "slot": 9, "amountOut": "149",
+            "minAmountOut": "150",
+            "quotes": [{"dex": "meteora", "pool": "", "error": "venue-timeout"}],
+        },
+    ),
+    (
+        OrderAmended("ann", "152", None),
+        {"actor": "ann", "targetPrice": "152", "expiresAt": None},
+    ),
+    (OrderCancelled("ann", "no"), {"actor": "ann", "reason": "no"}),
+    (EngineHalted("odd", "ann"), {"actor": "ann", "reason": "odd"}),
+    (EngineResumed("", "ann"), {"actor": "ann", "reason": ""}),
 ]  # fmt: skip
 
 

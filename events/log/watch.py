@@ -1,0 +1,142 @@
+"""What watchers need of the log: who follows which pair, what changed in books, what expires.
+
+A watcher's claim on a pair is a lease by server time. It keeps two watchers from doing the same
+work; that no order is triggered twice is up to its version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from events.log.head import RESTING, Head, decode_head
+from events.log.inbox import WATCHDOG_S
+from events.log.keys import Keys
+from events.log.library import Library
+from events.log.link import Link, Regressed
+
+ID_LENGTH = 36
+SCAN = 1000
+NEWS_PER_READ = 100
+
+
+class Claims(NamedTuple):
+    """The answer to a claim."""
+
+    watchers: list[str]
+    """Those that are alive, we among them."""
+    held: dict[str, int | None]
+    """The pairs that are ours now, and through which slot each was followed; None: never."""
+
+
+class Due(NamedTuple):
+    """Orders whose time is over, on the server's clock."""
+
+    time_us: int
+    order_ids: list[str]
+
+
+class Watches:
+    """One watcher's view."""
+
+    def __init__(
+        self, url: str, library: Library, keys: Keys, watcher: str, *, lease_ms: int
+    ) -> None:
+        self.watcher = watcher
+        self._library = library
+        self._keys = keys
+        self._lease_ms = lease_ms
+        self._follower = Link(url, f"{watcher}-news")
+        self._caller = Link(url, watcher)
+
+    # -- pairs ---------------------------------------------------------------------------------
+
+    async def claim(self, pairs: Mapping[str, int | None]) -> Claims:
+        """Says that we live, takes or keeps these pairs, notes how far each was followed."""
+        named: list[str | int] = []
+        for pair, slot in pairs.items():
+            named += (pair, "" if slot is None else slot)
+        live, *slots = await self._library.call(
+            self._caller,
+            "watch",
+            [self._keys.watchers, self._keys.leases, self._keys.slots],
+            self.watcher,
+            self._lease_ms,
+            *named,
+        )
+        held = {
+            pair: int(slot) if slot else None
+            for pair, slot in zip(pairs, slots, strict=True)
+            if slot is not None
+        }
+        return Claims(sorted(name.decode() for name in live), held)
+
+    async def release(self, pairs: Sequence[str] = ()) -> None:
+        """Gives pairs back; without any named, this watcher is gone."""
+        keys = [self._keys.watchers, self._keys.leases]
+        await self._library.call(self._caller, "unwatch", keys, self.watcher, *pairs)
+
+    # -- books ---------------------------------------------------------------------------------
+
+    async def newest(self) -> int:
+        """The number of the newest news."""
+        return int(await self._caller.call("HGET", self._keys.meta, "news") or 0)
+
+    async def news(self, after: int, *, block_ms: int) -> tuple[int, list[str]]:
+        """The number of the last news read, and the orders that it names, each once.
+
+        Raises Regressed where news after `after` are trimmed away: the book is to be made anew.
+        """
+        answer = await self._follower.call(
+            "XREAD", "COUNT", NEWS_PER_READ, "BLOCK", block_ms,
+            "STREAMS", self._keys.book, f"{after}-0",
+            timeout_s=block_ms / 1000 + WATCHDOG_S,
+        )  # fmt: skip
+        named: dict[str, None] = {}
+        for entry_id, fields in answer[0][1] if answer else ():
+            number = int(entry_id.split(b"-")[0])
+            if number != after + 1:
+                raise Regressed(f"news go from {after} to {number}")
+            after = number
+            joined = fields[1].decode()
+            for at in range(0, len(joined), ID_LENGTH):
+                named[joined[at : at + ID_LENGTH]] = None
+        return after, list(named)
+
+    async def resting(self) -> AsyncGenerator[list[Head]]:
+        """The heads of all orders that rest, in pages; one that moves meanwhile may come twice."""
+        cursor: Any = b"0"
+        while True:
+            cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", SCAN)
+            keys = [self._keys.order(order_id.decode()) for order_id in pairs[::2]]
+            found = await self._caller.call("MGET", *keys) if keys else []
+            yield [decode_head(data) for data in found if data and data[36] == RESTING]
+            if cursor == b"0":
+                return
+
+    # -- expiry --------------------------------------------------------------------------------
+
+    async def due(self, limit: int) -> Due:
+        """The orders that expired and have not ended, at most so many."""
+        time, pairs = await self._caller.pipeline(
+            [("TIME",), ("ZRANGE", self._keys.expiry, 0, limit - 1, "WITHSCORES")]
+        )
+        time_us = int(time[0]) * 1_000_000 + int(time[1])
+        ids = [
+            order_id.decode()
+            for order_id, ms in zip(pairs[::2], pairs[1::2], strict=True)
+            if float(ms) * 1000 <= time_us
+        ]
+        return Due(time_us, ids)
+
+    async def expires(self, order_id: str, at_ms: int | None) -> None:
+        """Looks at the order again then; None: never."""
+        if at_ms is None:
+            await self._caller.call("ZREM", self._keys.expiry, order_id)
+        else:
+            await self._caller.call("ZADD", self._keys.expiry, "XX", at_ms, order_id)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._follower.close()
+        await self._caller.close()

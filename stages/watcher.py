@@ -1,0 +1,67 @@
+"""Watcher: lets limit and sniper orders rest, and says what triggers them.
+
+The books and what drives them are in `stages/book.py` and `stages/watching.py`; what is decided
+about one order is here.
+"""
+
+from __future__ import annotations
+
+from events.money import PRICE_PLACES, price_units
+from events.order import Order
+from events.types import Fact, OrderRested, OrderTriggered, Status
+from stages.book import Terms
+from stages.market import Market
+from stages.stage import Stage
+from stages.venues import PoolEvent, Tick
+
+
+def decide(_: Order, slot: int) -> list[Fact]:
+    """The order rests: what happens at this slot or later counts."""
+    return [OrderRested(slot)]
+
+
+def triggers(order: Order, seen: Tick | PoolEvent) -> list[Fact]:
+    """What a tick or a pool event means for an order; nothing where it does not concern it."""
+    if order.status is not Status.WATCHING or seen.slot < order.watch_slot:
+        return []
+    units = price_units(seen.price)
+    if isinstance(seen, Tick):
+        if order.type != "limit" or units < target_of(order):
+            return []
+        return [OrderTriggered("tick", seen.dex, seen.pool, seen.slot, seen.price)]
+    terms = terms_of(order)
+    if order.type != "sniper" or seen.liquidity < terms.liquidity or units < terms.price:
+        return []
+    return [
+        OrderTriggered(
+            seen.cause,
+            seen.dex,
+            seen.pool,
+            seen.slot,
+            seen.price,
+            seen.liquidity,
+            order.decimals_in,
+        )
+    ]
+
+
+def target_of(order: Order) -> int:
+    """The price that a limit order waits for, in units."""
+    return price_units(order.target_price)
+
+
+def terms_of(order: Order) -> Terms:
+    """What a sniper waits for. At most x token_in a token_out is at least 1/x the other way."""
+    least = 0
+    if order.max_price:
+        least = -(-int(10 ** (2 * PRICE_PLACES)) // price_units(order.max_price))
+    return Terms(order.watch_slot, order.min_liquidity or 0, least)
+
+
+def stage(market: Market) -> Stage:
+    """The stage, by the slots of this market."""
+    return Stage(
+        name="watcher",
+        ask=lambda orders: [market.slot()] * len(orders),
+        decide=decide,
+    )

@@ -1,0 +1,423 @@
+"""Drives the books: follows ticks and pool events of the pairs that are ours, triggers orders, and
+ends those whose time is over.
+
+Every watcher keeps the book of every pair, from news of the log; the pairs are shared by leases,
+and only the holder of a pair follows its ticks. Whoever takes a pair over begins where the last
+holder said it was, and a while before: what it triggers again is refused by the version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from hashlib import sha256
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import structlog
+
+from events.log import RESTING, EventLog, Fenced, Head, LogError, Regressed, Result, Unit
+from events.money import price_units
+from events.order import Order, may_still_land
+from stages.ahead import run_ahead
+from stages.book import Book, Snipers
+from stages.market import Market
+from stages.retry import after_expiry
+from stages.scribe import FAULT_WAIT_S
+from stages.stage import Stage
+from stages.venues import Pair, PoolEvent, Tick
+from stages.watcher import target_of, terms_of, triggers
+
+NEWS_BLOCK_MS = 1000
+EXPIRY_POLL_S = 0.2
+EXPIRED_PER_ROUND = 500
+LOOK_AGAIN_MS = 1000
+"""At an expired order that only the chain, or an operator, can end now."""
+LEAVE_S = 1.0
+UNITS_MAX = 500
+"""Orders that are triggered in one append."""
+SLOTS_PER_STEP = 200
+"""Ticks of a pair that are looked at before others have their turn."""
+REPLAY_SLOTS = 1000
+"""So many slots before those that are known to be done are looked at again after a takeover: an
+order may have come to rest a moment before, unseen by whoever held the pair then."""
+
+Known = TypeVar("Known")
+
+_log = structlog.get_logger()
+
+
+class Touched(NamedTuple):
+    """An order and what may have triggered it."""
+
+    order_id: str
+    seen: Tick | PoolEvent
+
+
+class PairBook:
+    """The orders of a pair, and how far its ticks were followed here."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self.limits = Book()
+        self.snipers = Snipers()
+        self.done: int | None = None
+        """Everything through this slot is triggered; None while somebody else follows the pair."""
+
+    def __len__(self) -> int:
+        return len(self.limits) + len(self.snipers)
+
+    @property
+    def seen(self) -> int:
+        """The newest slot that was looked at; triggering may still be under way."""
+        return self.limits.slot
+
+    def knows(self, order: Order) -> bool:
+        """Whether the order rests here since the same slot, whatever its terms."""
+        book: Book | Snipers = self.limits if order.type == "limit" else self.snipers
+        return book.first_slot(order.id) == order.watch_slot
+
+    def add(self, order: Order) -> None:
+        """Adds an order, or gives it its new terms."""
+        if order.type == "limit":
+            self.limits.add(order.id, target_of(order), order.watch_slot)
+        else:
+            self.snipers.add(order.id, terms_of(order))
+
+    def discard(self, order_id: str) -> None:
+        """Takes an order out."""
+        self.limits.discard(order_id)
+        self.snipers.discard(order_id)
+
+    def begin(self, followed: int | None, now: int) -> None:
+        """Takes the pair over: it was followed through this slot, if it ever was."""
+        self.limits.rewind(-1)
+        slots = [s for s in (self.limits.earliest(), self.snipers.earliest()) if s is not None]
+        start = min(slots, default=now + 1) - 1
+        if followed is not None:
+            start = max(start, followed - REPLAY_SLOTS)
+        self.limits.rewind(start)
+        self.done = start
+
+    def touched(self, market: Market, last: int) -> list[Touched]:
+        """What happened after the slots seen, through `last`, triggers; it is out of the book."""
+        found: list[Touched] = []
+        first = self.seen + 1
+        if len(self.snipers):
+            for event in market.pools(self.pair, first, last):
+                ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
+                found += [Touched(order_id, event) for order_id in ids]
+        if len(self.limits):
+            for tick in market.ticks(self.pair, first, last):
+                ids = self.limits.tick(tick.slot, price_units(tick.price))
+                found += [Touched(order_id, tick) for order_id in ids]
+        self.limits.skip(last)
+        return found
+
+    def missed(self, market: Market, order: Order) -> Touched | None:
+        """What triggers an order that came to rest at a slot which was looked at before."""
+        first = max(order.watch_slot, self.seen - REPLAY_SLOTS)
+        look = market.ticks if order.type == "limit" else market.pools
+        for seen in look(self.pair, first, self.seen):
+            if triggers(order, seen):
+                self.discard(order.id)
+                return Touched(order.id, seen)
+        return None
+
+
+def preferred(pair: str, watchers: Iterable[str]) -> str:
+    """Who of those that live follows a pair: all agree, and few pairs move as one comes or goes."""
+    return max(watchers, key=lambda name: sha256(f"{pair} {name}".encode()).digest())
+
+
+class Watching:
+    """One watcher."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        market: Market,
+        watcher: str,
+        *,
+        lease_ms: int,
+        ahead: Mapping[str, Stage] | None = None,
+    ) -> None:
+        self._log = log
+        self._ahead = ahead or {}
+        """The stages that snipers run ahead through, up to the send."""
+        self._sends: set[asyncio.Task[None]] = set()
+        self._market = market
+        self._name = watcher
+        self._lease_ms = lease_ms
+        self._watches = log.watches(watcher, lease_ms=lease_ms)
+        self._books: dict[str, PairBook] = {}
+        self._built = asyncio.Event()
+        self._news = 0
+        self._slot = 0
+        self._watchers: list[str] = []
+        self._claim_now = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._halted = False
+
+    @property
+    def held(self) -> dict[str, int]:
+        """The pairs that are followed here, and through which slot."""
+        return {key: book.done for key, book in self._books.items() if book.done is not None}
+
+    @property
+    def resting(self) -> int:
+        """How many orders are in the books."""
+        return sum(len(book) for book in self._books.values())
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watches until `stop`, then gives its pairs to the others. Raises Fenced."""
+        steps = (self._hear, self._claim, self._follow, self._expire)
+        tasks = [asyncio.create_task(self._repeat(step), name=step.__name__) for step in steps]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, *self._sends, return_exceptions=True)
+            await self._leave()
+            await self._watches.close()
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+                continue
+            except Fenced:
+                raise
+            except Regressed:
+                self._built.clear()
+            except LogError as error:
+                _log.warning("log not available", stage="watcher", error=str(error))
+            except Exception:
+                # Whatever it was in the middle of: the heads know better.
+                _log.exception("the books are made anew")
+                self._built.clear()
+            await asyncio.sleep(FAULT_WAIT_S)
+
+    async def _leave(self) -> None:
+        with suppress(LogError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                held = self.held
+                await self._watches.claim(held)
+                await self._watches.release(list(held))
+                await self._watches.release()
+
+    # -- the books -----------------------------------------------------------------------------
+
+    async def _hear(self) -> None:
+        """Takes in what changed."""
+        if not self._built.is_set():
+            await self._build()
+        self._news, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
+        for at in range(0, len(ids), UNITS_MAX):
+            some = ids[at : at + UNITS_MAX]
+            heads = await self._persist(lambda some=some: self._log.load(some))  # type: ignore[misc]  # mypy cannot type a bound loop variable
+            await self._fire(self._heard(some, heads))
+
+    async def _build(self) -> None:
+        """Makes the books from the heads; what follows comes as news."""
+        self._news = await self._watches.newest()
+        before, books = self.held, dict[str, PairBook]()
+        async with aclosing(self._watches.resting()) as pages:
+            async for heads in pages:
+                for head in heads:
+                    if (order := _order(head)) is not None:
+                        _book_of(books, order).add(order)
+        for key, done in before.items():
+            if key in books:
+                books[key].begin(done, self._market.slot())
+                self._begun.set()
+        self._books = books
+        self._built.set()
+        self._claim_now.set()
+
+    def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Touched]:
+        touched: list[Touched] = []
+        for order_id, head in zip(ids, heads, strict=True):
+            order = _order(head) if head is not None and head.owes == RESTING else None
+            if order is None:
+                for book in self._books.values():
+                    book.discard(order_id)
+                continue
+            book, known = self._put(order)
+            if book.done is not None and order.watch_slot <= book.seen and not known:
+                missed = book.missed(self._market, order)
+                touched += [missed] if missed else []
+        return touched
+
+    def _put(self, order: Order) -> tuple[PairBook, bool]:
+        """Its book, and whether it was there already."""
+        pairs = len(self._books)
+        book = _book_of(self._books, order)
+        if len(self._books) > pairs:
+            self._claim_now.set()
+        known = book.knows(order)
+        book.add(order)
+        return book, known
+
+    # -- the pairs -----------------------------------------------------------------------------
+
+    async def _claim(self) -> None:
+        """Shares the pairs with the other watchers, and says how far ours were followed."""
+        await self._built.wait()
+        self._claim_now.clear()
+        held = self.held
+        wanted = [
+            key
+            for key in self._books
+            if self._watchers and preferred(key, self._watchers) == self._name
+        ]
+        claims = await self._watches.claim(dict.fromkeys(wanted) | held)
+        given = [key for key in held if key not in wanted and self._watchers]
+        if given:
+            await self._watches.release(given)
+        for key, book in self._books.items():
+            if key not in claims.held or key in given:
+                book.done = None
+            elif book.done is None:
+                book.begin(claims.held[key], self._market.slot())
+                self._begun.set()
+        if claims.watchers != self._watchers:
+            self._watchers = claims.watchers
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._lease_ms / 4000):
+                await self._claim_now.wait()
+
+    # -- ticks ---------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Follows the pairs that are ours up to the newest slot."""
+        await self._next_slot()
+        if self._halted:
+            self._halted = await self._log.halted() or bool(await self._log.suspended())
+        while looked := [*self._look()]:
+            await self._fire([one for _, _, touched in looked for one in touched])
+            for book, last, _ in looked:
+                if book.done is not None and book.seen >= last:  # not taken over anew meanwhile
+                    book.done = last
+            await asyncio.sleep(0)
+
+    def _look(self) -> Iterator[tuple[PairBook, int, list[Touched]]]:
+        """Looks at what is new in each pair of ours, through some slot."""
+        for book in self._books.values():
+            if book.done is not None and book.seen < self._slot:
+                last = min(self._slot, book.seen + SLOTS_PER_STEP)
+                if self._halted:  # what happens now triggers nothing
+                    book.limits.skip(last)
+                    yield book, last, []
+                else:
+                    yield book, last, book.touched(self._market, last)
+
+    async def _next_slot(self) -> None:
+        """Waits for a new slot, or for a pair to be begun."""
+        waits = [
+            asyncio.ensure_future(self._market.next_slot(self._slot)),
+            asyncio.ensure_future(self._begun.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        self._begun.clear()
+        self._slot = self._market.slot()
+
+    async def _fire(self, touched: Sequence[Touched]) -> None:
+        """Says what triggered; puts back what is not to be triggered now."""
+        waiting = list(touched)
+        while waiting:
+            some, waiting = waiting[:UNITS_MAX], waiting[UNITS_MAX:]
+            ids = [order_id for order_id, _ in some]
+            heads = await self._persist(lambda ids=ids: self._log.load(ids))  # type: ignore[misc]  # as above
+            said: list[tuple[Touched, Order, Unit]] = []
+            sent: dict[str, Order] = {}
+            for one, head in zip(some, heads, strict=True):
+                order = _order(head) if head is not None and head.owes == RESTING else None
+                if head is None or order is None:
+                    continue
+                facts = triggers(order, one.seen)
+                if not facts:
+                    self._put(order)
+                    continue
+                if order.type == "sniper" and self._ahead:
+                    facts, _ = await run_ahead(order, facts, self._ahead)
+                unit, after = self._log.unit(head, order, facts)
+                said.append((one, order, unit))
+                if may_still_land(after):
+                    sent[order.id] = after
+            answers = await self._log.append([unit for _, _, unit in said])
+            written = []
+            for (one, order, _), answer in zip(said, answers, strict=True):
+                if answer.result is Result.CONFLICT:
+                    waiting.append(one)
+                elif answer.result in (Result.HALTED, Result.SUSPENDED):
+                    self._halted = True
+                    self._put(order)
+                elif answer.result is not Result.LATE and order.id in sent:
+                    written.append(sent[order.id])
+            self._send(written)
+
+    def _send(self, orders: Sequence[Order]) -> None:
+        """What the submitter does behind its append; the confirmer does it again, if we die."""
+        after = self._ahead["submitter"].after if orders else None
+        if after is not None:
+            task = asyncio.create_task(after(orders), name="send")
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
+
+    async def _persist(self, ask: Callable[[], Awaitable[Known]]) -> Known:
+        """Asks until the log answers: orders in hand are in no book."""
+        while True:
+            try:
+                return await ask()
+            except Fenced:
+                raise
+            except LogError as error:
+                _log.warning("log not available", stage="watcher", error=str(error))
+                await asyncio.sleep(FAULT_WAIT_S)
+
+    # -- expiry --------------------------------------------------------------------------------
+
+    async def _expire(self) -> None:
+        """Ends what expired, whoever else has it in hand: only one of them can write."""
+        due = await self._watches.due(EXPIRED_PER_ROUND)
+        units: list[Unit] = []
+        for order_id, head in zip(due.order_ids, await self._log.load(due.order_ids), strict=True):
+            order = None if head is None else _order(head)
+            if head is None or (order is not None and (order.terminal or not order.expires_at_us)):
+                await self._watches.expires(order_id, None)
+            elif order is None or may_still_land(order):
+                await self._watches.expires(order_id, due.time_us // 1000 + LOOK_AGAIN_MS)
+            elif order.expires_at_us is not None and order.expires_at_us > due.time_us:
+                await self._watches.expires(order_id, -(-order.expires_at_us // 1000))
+            else:
+                units.append(self._log.unit(head, order, [after_expiry(order, "watcher")])[0])
+        await self._log.append(units)
+        if len(due.order_ids) < EXPIRED_PER_ROUND:
+            await asyncio.sleep(EXPIRY_POLL_S)
+
+
+def _order(head: Head) -> Order | None:
+    """None for a head that this build cannot read: another one may."""
+    try:
+        return head.order
+    except msgspec.DecodeError:
+        return None
+
+
+def _book_of(books: dict[str, PairBook], order: Order) -> PairBook:
+    pair = Pair(order.token_in, order.token_out, order.decimals_in, order.decimals_out)
+    return books.get(pair.key) or books.setdefault(pair.key, PairBook(pair))

@@ -1,0 +1,57 @@
+"""kill -9 of a real watcher, again and again, while orders rest, trigger, expire, are cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from events import acts
+from events.acts import Outcome
+from events.ids import new_order_id
+from events.log import EventLog
+from events.types import OrderSubmitted
+from tests.engine_up import dice, engine_up
+from tests.workers import turns_true
+
+ORDERS = 300
+KILLS = 4
+
+
+async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_path: Path) -> None:
+    chance = dice()
+    async with engine_up(tmp_path / "d", slot_ms=20, venue_latency_ms=0) as engine:
+        log = EventLog(engine.record().redis_url, build="test")
+        await log.open(found=False)
+        ids = []
+        units = []
+        for _ in range(ORDERS):
+            expires = time.time_ns() // 1000 + chance.randrange(1_000_000, 9_000_000)
+            fact = OrderSubmitted(
+                "limit", "SOL", chance.choice(("USDC", "USDT")), 9, 6, 10**9, 50,
+                target_price=f"{chance.uniform(147, 153):.4f}", time_in_force="GTT",
+                expires_at_us=expires,
+            )  # fmt: skip
+            ids.append(new_order_id())
+            units.append(log.creation(ids[-1], "default", fact)[0])
+        await log.append(units)
+        engine.accepted.update(ids)
+        cancelled = set()
+        for _ in range(KILLS):
+            pid = engine.kill("watcher")
+            order_id = chance.choice(ids)
+            answer = await acts.cancel(log, order_id, "ann")
+            if answer.outcome is Outcome.DONE:
+                cancelled.add(order_id)
+            await engine.restarted("watcher", pid)
+            await asyncio.sleep(chance.random())
+        statuses = await engine.ended(ids, 20)
+        await engine.assert_each_ended_exactly_once()
+        assert {i for i, status in statuses.items() if status == "cancelled"} == cancelled
+        assert {"confirmed", "expired"} <= set(statuses.values())
+        await turns_true(lambda: _nobody_rests(log))
+        await log.close()
+
+
+async def _nobody_rests(log: EventLog) -> bool:
+    return await log.resting() == 0

@@ -1,0 +1,150 @@
+"""What is decided about orders that wait: pure, so a table of cases says it all."""
+
+import pytest
+
+from engine.checks import CHECKS
+from events import types as t
+from events.chain import GENESIS, say
+from events.order import Order, next_attempt
+from events.types import Quote
+from stages import confirmer, router, watcher
+from stages.retry import RetryPolicy, after_refusal
+from stages.stage import Refused
+from stages.venues import Outcome, PoolEvent, Tick
+from tests.unit.test_decide import METEORA, NO_ROUTE, RAYDIUM
+from tests.unit.test_order import LIFE
+
+TICK = Tick("raydium", "p", 7, "153.333333333")
+CREATED = PoolEvent("pool-created", "raydium", "p", 7, "100", 2_000)
+
+
+def waiting(kind: str = "limit", *facts: t.Fact, **terms: object) -> Order:
+    first = t.OrderSubmitted(kind, "SOL", "USDC", 9, 6, 1_500_000_000, 50, **terms)  # type: ignore[arg-type]
+    return say(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
+
+
+def limit(target: str, *facts: t.Fact) -> Order:
+    return waiting("limit", *(facts or [t.OrderRested(7)]), target_price=target)
+
+
+def sniper(*facts: t.Fact, **terms: object) -> Order:
+    return waiting("sniper", *(facts or [t.OrderRested(7)]), **terms)
+
+
+TRIGGERED = (t.OrderRested(7), t.OrderTriggered("tick", "d", "p", 7, "1"), t.RoutingStarted())
+
+
+@pytest.mark.parametrize(
+    ("target", "fires"), [("153.333333333", True), ("153.333333334", False), ("1", True)]
+)
+def test_a_limit_order_fires_at_its_target_and_not_a_unit_before(target: str, fires: bool) -> None:
+    said = watcher.triggers(limit(target), TICK)
+    assert said == ([t.OrderTriggered("tick", "raydium", "p", 7, TICK.price)] if fires else [])
+
+
+def test_a_tick_of_a_slot_before_it_rested_or_of_an_order_under_way_fires_nothing() -> None:
+    assert watcher.triggers(limit("1", t.OrderRested(8)), TICK) == []
+    assert watcher.triggers(limit("1", *TRIGGERED), TICK) == []
+    assert watcher.triggers(sniper(), TICK) == []
+    assert watcher.triggers(limit("1"), CREATED) == []
+
+
+@pytest.mark.parametrize(
+    ("terms", "fires"),
+    [
+        ({}, True),
+        ({"min_liquidity": 2_000}, True),
+        ({"min_liquidity": 2_001}, False),
+        ({"max_price": "0.01"}, True),  # 1 / 100
+        ({"max_price": "0.009999999999"}, False),
+        ({"max_price": "0.01", "min_liquidity": 2_001}, False),
+    ],
+)
+def test_a_sniper_fires_at_the_pool_that_it_waits_for(
+    terms: dict[str, object], fires: bool
+) -> None:
+    said = watcher.triggers(sniper(**terms), CREATED)
+    expected = t.OrderTriggered("pool-created", "raydium", "p", 7, "100", 2_000, 9)
+    assert said == ([expected] if fires else [])
+
+
+def test_a_limit_order_is_routed_with_its_target_as_the_minimum_rounded_up() -> None:
+    [routed] = router.decide(limit("153.3333333333", *TRIGGERED), (RAYDIUM, METEORA))
+    assert isinstance(routed, t.OrderRouted)
+    assert routed.min_amount_out == 230_000_000  # 229.99999999995 rounded up
+    assert routed.dex == "meteora"
+
+
+def test_a_price_that_touched_and_retreated_sends_a_limit_order_back() -> None:
+    order = limit("153.3333334", *TRIGGERED)
+    [retreated] = router.decide(order, (RAYDIUM, METEORA))
+    assert retreated == t.OrderRetreated(
+        "router", "quote-below-target", 8, 230_000_000, 230_000_001, (RAYDIUM, METEORA), 9, 6
+    )
+    check = CHECKS[t.OrderRetreated](order, retreated)
+    assert check == [retreated]
+
+
+def test_who_is_led_on_again_and_again_waits_longer_and_longer() -> None:
+    led_on: tuple[t.Fact, ...] = TRIGGERED
+    pauses = []
+    for _ in range(11):
+        [retreated] = router.decide(limit("999", *led_on), (RAYDIUM, METEORA))
+        assert isinstance(retreated, t.OrderRetreated)
+        pauses.append(retreated.slot - 7)
+        led_on = (*led_on, t.OrderRetreated("r", "x", 7, 0, 0), *TRIGGERED[1:])
+    assert pauses == [1, 1, 1, 1, 2, 4, 8, 16, 32, 64, 64]
+
+
+def test_a_sniper_takes_its_slippage_but_never_pays_more_than_its_highest_price() -> None:
+    [loose] = router.decide(sniper(*TRIGGERED), (METEORA,))
+    [tight] = router.decide(sniper(*TRIGGERED, max_price="0.00653"), (METEORA,))
+    assert isinstance(loose, t.OrderRouted)
+    assert isinstance(tight, t.OrderRouted)
+    assert loose.min_amount_out == 228_850_000
+    assert tight.min_amount_out == 229_709_036  # 1.5 / 0.00653 rounded up
+    [back] = router.decide(sniper(*TRIGGERED, max_price="0.0065"), (METEORA,))
+    assert isinstance(back, t.OrderRetreated)
+
+
+def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market_order() -> None:
+    [back] = router.decide(sniper(*TRIGGERED), (NO_ROUTE, NO_ROUTE))
+    assert isinstance(back, t.OrderRetreated)
+    assert (back.reason, back.slot) == ("no-route", 8)
+    with pytest.raises(Refused):
+        router.decide(waiting("market"), (NO_ROUTE, NO_ROUTE))
+
+
+@pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
+def test_an_order_of_now_or_never_is_not_tried_again(time_in_force: str) -> None:
+    order = waiting("market", min_amount_out=1, time_in_force=time_in_force)
+    refused = Refused("venue-timeout", "slow", retryable=True)
+    fact, _ = after_refusal(order, "router", refused, RetryPolicy(), now_us=1, jitter=0)
+    assert fact == t.OrderFailed("router", "venue-timeout", 1, "slow")
+    sent = waiting("market", *LIFE[1:5], min_amount_out=1, time_in_force=time_in_force)
+    dead = confirmer.decide(sent, Outcome("absent", finalized_height=11), attempts_max=9)
+    assert isinstance(dead, list)
+    assert [type(fact) for fact in dead] == [t.TransactionExpired, t.OrderFailed]
+
+
+def test_a_limit_order_whose_swap_failed_on_chain_waits_again_with_another_number() -> None:
+    sent = limit("150", *TRIGGERED, *LIFE[2:5])
+    outcome = Outcome("failed", slot=20, reason="slippage-exceeded")
+    said = confirmer.decide(sent, outcome, attempts_max=3)
+    assert said == [t.OrderRetreated("confirmer", "slippage-exceeded", 21, 0, 190, (), 9, 6)]
+    assert CHECKS[t.OrderRetreated](sent, said[0]) == said
+    again = limit("150", *TRIGGERED, *LIFE[2:5], said[0], *TRIGGERED[1:])
+    assert next_attempt(again) == 2
+
+
+def test_a_trigger_can_be_decided_again_from_what_it_recorded() -> None:
+    for order, seen in ((limit("150"), TICK), (sniper(max_price="0.01"), CREATED)):
+        [fact] = watcher.triggers(order, seen)
+        assert CHECKS[t.OrderTriggered](order, fact) == [fact]
+
+
+def test_quotes_name_the_slot_after_which_an_order_waits_again() -> None:
+    late = Quote("raydium", "r", 1_500_000_000, 1, 0, 99)
+    [back] = router.decide(limit("150", *TRIGGERED), (late,))
+    assert isinstance(back, t.OrderRetreated)
+    assert back.slot == 100
