@@ -1,0 +1,48 @@
+"""Events that cannot be read, or must not be folded: archived all the same, under what is known."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from events import types
+from events.archive import NO_ORDER
+from events.ids import parse_order_id
+from events.types import Event
+
+
+class Unreadable(NamedTuple):
+    """As much of an event as can be known."""
+
+    order_id: str
+    version: int
+    name: str
+    reason: str
+
+
+class _Envelope(msgspec.Struct, frozen=True, array_like=True):
+    order_id: str
+    version: int
+
+
+_envelope = msgspec.msgpack.Decoder(_Envelope)
+
+
+def read_event(body: msgspec.Raw, refused: str) -> Event | Unreadable:
+    """The event, or what can be known of it. `refused` says why it is not to be folded, if so."""
+    try:
+        event = types.decode(body)
+        return _unreadable(event.order_id, event.version, event.name, refused) if refused else event
+    except msgspec.DecodeError as error:
+        reason = f"cannot be read: {error}"
+    try:
+        known = _envelope.decode(body)
+        return _unreadable(known.order_id, known.version, "Unknown", reason)
+    except msgspec.DecodeError:
+        return Unreadable(NO_ORDER, 0, "Unknown", reason)
+
+
+def _unreadable(order_id: str, version: int, name: str, reason: str) -> Unreadable:
+    version = version if 0 <= version < 2**31 else 0
+    return Unreadable(parse_order_id(order_id) or NO_ORDER, version, name, reason)
