@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
+from functools import lru_cache
 from hashlib import sha256, shake_256
 from pathlib import Path
 
@@ -219,9 +220,15 @@ class SimulatedVenue:
 
     def _discount_bps(self, order: Order) -> int:
         """The venue that draws the worse price for an order is 2 to 5 % below the other."""
-        spread, worse = divmod(self._simulation.draw(order.id, "spread"), len(DEXES))
+        spread, worse = _spread(self._simulation, order.id)
         low, high = SPREAD_BPS
         return low + spread % (high - low + 1) if DEXES[worse][0] == self.name else 0
+
+
+@lru_cache(maxsize=8)
+def _spread(simulation: Simulation, order_id: str) -> tuple[int, int]:
+    """What every venue draws for an order, one after the other."""
+    return divmod(simulation.draw(order_id, "spread"), len(DEXES))
 
 
 def _liquidity(pair: Pair, slot: int, pool: Pool) -> int:
