@@ -14,7 +14,7 @@ run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C 
 	@exec "$(BIN)/engine" up
 
 test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external)
-	@"$(BIN)/python" -m pytest -q $(ARGS)
+	@"$(BIN)/python" -m tests $(ARGS)
 
 lint: $(STAMP)  ## ruff
 	@"$(BIN)/ruff" check $(CODE)
