@@ -139,7 +139,7 @@ def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code:
         (order(tokenIn="sol"), "unknown-token", "/tokenIn"),
         (order(tokenIn=1), "wrong-type", "/tokenIn"),
         (order(tokenOut="SOL"), "same-token", "/tokenOut"),
-        (order(type="limit"), "unsupported-type", "/type"),
+        (order(type="stop"), "unsupported-type", "/type"),
         (order(type=7), "wrong-type", "/type"),
         (order(slippageBps=-1), "slippage-out-of-range", "/slippageBps"),
         (order(slippageBps=5001), "slippage-out-of-range", "/slippageBps"),
