@@ -14,7 +14,7 @@ from typing import NamedTuple
 from redis.exceptions import ResponseError
 
 from events.chain import say
-from events.ids import created_ms
+from events.ids import ENGINE_ID, created_ms
 from events.log.commit import (
     Appended,
     Committer,
@@ -315,6 +315,17 @@ class EventLog:
     async def open_orders(self) -> int:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))
+
+    async def open_page(self, cursor: int = 0, *, count: int = 100) -> tuple[int, dict[str, Head]]:
+        """Heads of about `count` orders that are not terminal, and the next cursor; 0: no more.
+
+        What is open all the while comes in one page or another, and may come twice.
+        """
+        following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
+        ids = [order_id.decode() for order_id in pairs[::2]]
+        heads = zip(ids, await self.load(ids), strict=True)
+        found = {i: head for i, head in heads if head is not None and i != ENGINE_ID}
+        return int(following), found
 
     # -- keeping it small ----------------------------------------------------------------------
 

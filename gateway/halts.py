@@ -1,0 +1,46 @@
+"""Whether the engine is halted, why, since when and by whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from events.archive import ArchiveUnavailable
+from events.ids import ENGINE_ID
+from events.log import EventLog, Stored
+from events.types import EngineHalted, EngineResumed
+from projections.past import Archive
+from projections.views import timestamp
+
+NEVER_HALTED = {"status": "running", "reason": None, "actor": None, "since": None}
+
+
+async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
+    """The engine's own state, by its newest event; an actor that cannot be read now is null.
+
+    Raises LogError.
+    """
+    head = (await log.load([ENGINE_ID]))[0]
+    if head is None:
+        return NEVER_HALTED
+    order = head.order
+    return {
+        "status": order.status,
+        "reason": order.reason or None,
+        "actor": await _actor(log, archive, head.positions[-1]),
+        "since": timestamp(order.updated_at_us),
+    }
+
+
+async def _actor(log: EventLog, archive: Archive, position: int) -> str | None:
+    """Who made the event at a position, which the log may hold no longer."""
+    try:
+        found: list[Stored] = await log.history([position])
+        for stored in found or await archive.read(position - 1, 1):
+            fact = stored.record.event().fact
+            if stored.position == position and isinstance(fact, EngineHalted | EngineResumed):
+                return fact.actor
+    except (ArchiveUnavailable, msgspec.DecodeError):
+        pass
+    return None
