@@ -109,7 +109,7 @@ class Health:
                 lags = await self._log.lag()
                 suspended = await self._log.suspended()
                 resting = await self._log.resting()
-                halted = await self._log.halted() and await engine_view(self._log, self._archive)
+                halted = await self._halted()
         except (LogError, TimeoutError) as error:
             return {"status": "unavailable", "detail": str(error) or "no answer"}
         stages = {
@@ -124,8 +124,14 @@ class Health:
             "position": position,
             "stages": stages,
             "resting": resting,
-            "halted": halted or None,
+            "halted": halted,
         }
+
+    async def _halted(self) -> dict[str, Any] | None:
+        if not await self._log.halted():
+            return None
+        view = await engine_view(self._log, self._archive)
+        return {name: view[name] for name in ("reason", "actor", "since")}
 
     async def _ask_archive(self) -> dict[str, Any]:
         try:

@@ -20,7 +20,8 @@ from gateway.problems import Fault, Problem, invalid
 BATCH_ORDERS = 500
 """As many as one append call takes."""
 
-SLIPPAGE_DEFAULT_BPS = 50
+SLIPPAGE_DEFAULTS_BPS = {"market": 50, "limit": 0, "sniper": 50}
+"""A limit is never filled worse than its price."""
 
 _COMMON = ("type", "tokenIn", "tokenOut", "amount", "timeInForce", "expiresAt", "clientOrderId")
 TAKES = {
@@ -123,7 +124,7 @@ def parse_order(
         token_in.decimals,
         token_out.decimals,
         amount,
-        SLIPPAGE_DEFAULT_BPS if slippage is None else slippage,
+        SLIPPAGE_DEFAULTS_BPS[order_type] if slippage is None else slippage,
         least,
         expires,
         client_order_id,

@@ -83,7 +83,7 @@ def test_every_field_arrives() -> None:
 def test_a_limit_order_says_its_price_in_one_plain_form() -> None:
     fact = parsed(limit(targetPrice="1.5125e2"))
     assert (fact.order_type, fact.target_price, fact.time_in_force) == ("limit", "151.25", "GTC")
-    assert (fact.min_amount_out, fact.expires_at_us) == (None, None)
+    assert (fact.min_amount_out, fact.expires_at_us, fact.slippage_bps) == (None, None, 0)
     assert parsed('{"tokenIn":"SOL","tokenOut":"USDC","amount":1,"type":"limit",'
                   '"targetPrice":0.1000000000000000000001}').target_price == (
         "0.1000000000000000000001"
