@@ -131,7 +131,7 @@ async def test_a_foreign_page_cannot_halt(gateway: Served) -> None:
     assert (status, problem["code"]) == (415, "unsupported-media-type")
 
 
-async def test_without_the_log_a_halt_says_within_two_seconds_that_it_is_none(
+async def test_without_an_answer_of_the_log_a_halt_is_none_or_unknown_within_two_seconds(
     redis_url: str,
 ) -> None:
     async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
@@ -141,3 +141,7 @@ async def test_without_the_log_a_halt_says_within_two_seconds_that_it_is_none(
         assert time.monotonic() - began < 2
         assert (status, body["code"]) == (503, "log-unavailable")
         assert not await one.log.halted()
+        proxy.cut("drop-writes")
+        status, body = await halt(one, reason="x")
+        assert (status, body["code"]) == (503, "outcome-unknown")
+        assert await one.log.halted()
