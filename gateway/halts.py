@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +14,9 @@ from events.log import EventLog, Stored
 from events.types import EngineHalted, EngineResumed
 from projections.past import Archive
 from projections.views import timestamp
+
+ARCHIVE_S = 0.3
+"""How long the archive may take to say who it was; nobody's readiness waits for a name."""
 
 NEVER_HALTED = {"status": "running", "reason": None, "actor": None, "since": None}
 
@@ -36,11 +41,14 @@ async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
 async def _actor(log: EventLog, archive: Archive, position: int) -> str | None:
     """Who made the event at a position, which the log may hold no longer."""
     try:
-        found: list[Stored] = await log.history([position])
-        for stored in found or await archive.read(position - 1, 1):
+        found: Sequence[Stored] = await log.history([position])
+        if not found:
+            async with asyncio.timeout(ARCHIVE_S):
+                found = await archive.read(position - 1, 1)
+        for stored in found:
             fact = stored.record.event().fact
             if stored.position == position and isinstance(fact, EngineHalted | EngineResumed):
                 return fact.actor
-    except (ArchiveUnavailable, msgspec.DecodeError):
+    except (ArchiveUnavailable, TimeoutError, msgspec.DecodeError):
         pass
     return None

@@ -7,7 +7,7 @@ Which fields an order may have is a table by its type.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -229,7 +229,9 @@ class _Form:
         raw = self._fields.get(name)
         return raw is not None and bytes(raw) != b"null"
 
-    def check_names(self, known: Collection[str]) -> None:
+    def check_names(self, known: Set[str]) -> None:
+        if self._fields.keys() <= known:
+            return
         for name in self._fields:
             if name not in known:
                 detail = f"the fields are {', '.join(sorted(known))}"
@@ -238,6 +240,8 @@ class _Form:
     def check_taken(self, order_type: str) -> None:
         """Refuses fields of other types of orders."""
         taken = TAKES[order_type]
+        if self._fields.keys() <= taken:
+            return
         for name in self._fields:
             if name not in taken and name in FIELDS and self.has(name):
                 detail = f"a {order_type} order takes {', '.join(sorted(taken))}"

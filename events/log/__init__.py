@@ -14,7 +14,7 @@ from typing import NamedTuple
 from redis.exceptions import ResponseError
 
 from events.chain import say
-from events.ids import ENGINE_ID, created_ms
+from events.ids import created_ms
 from events.log.commit import (
     Appended,
     Committer,
@@ -324,8 +324,7 @@ class EventLog:
         following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
         ids = [order_id.decode() for order_id in pairs[::2]]
         heads = zip(ids, await self.load(ids), strict=True)
-        found = {i: head for i, head in heads if head is not None and i != ENGINE_ID}
-        return int(following), found
+        return int(following), {i: head for i, head in heads if head is not None}
 
     # -- keeping it small ----------------------------------------------------------------------
 
