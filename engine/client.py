@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,19 @@ TERMINAL = ("confirmed", "failed", "expired", "cancelled")
 
 class RefusedError(Exception):
     """The gateway's problem document, as one line."""
+
+    def __init__(self, line: str, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(line)
+        self.problem = problem or {}
+
+
+def talk(work: Coroutine[Any, Any, int]) -> int:
+    """Run a command; say in one line what the gateway refuses, or that it does not answer."""
+    try:
+        return asyncio.run(work)
+    except (RefusedError, aiohttp.ClientError, TimeoutError) as error:
+        print(f"engine: {str(error) or 'no answer'}", file=sys.stderr)
+        return 1
 
 
 def gateway_url(settings: Settings) -> str:
@@ -57,15 +71,23 @@ class Client:
         Raises RefusedError, or OSError and aiohttp errors when the gateway cannot be reached.
         """
         headers = {"Idempotency-Key": secrets.token_hex(16)}
-        for left in reversed(range(TRIES)):
-            async with self.session.post(
-                "/api/orders/execute", json=order, headers=headers
-            ) as answer:
+        return await self.ask("POST", "/api/orders/execute", json=order, headers=headers)
+
+    async def ask(
+        self, method: str, path: str, *, tries: int = TRIES, **options: Any
+    ) -> dict[str, Any]:
+        """Ask for what may be done twice; tries again where the gateway says 503.
+
+        Raises RefusedError, or OSError and aiohttp errors when the gateway cannot be reached.
+        """
+        for left in reversed(range(tries)):
+            async with self.session.request(method, path, **options) as answer:
                 body: dict[str, Any] = await answer.json(content_type=None)
                 if answer.status < 300:
                     return body
                 if answer.status != 503 or not left:
-                    raise RefusedError(f"{body.get('code')}: {body.get('detail') or body}")
+                    line = f"{body.get('code')}: {body.get('detail') or body}"
+                    raise RefusedError(line, body)
                 await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
         raise AssertionError("the last try returns or raises")
 

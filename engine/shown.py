@@ -6,12 +6,17 @@ import sys
 from datetime import datetime
 from typing import Any
 
-_COLOURS = {"confirmed": "32", "failed": "31", "expired": "33", "submitted": "36"}
+_COLOURS = {
+    "confirmed": "32", "failed": "31", "expired": "33", "submitted": "36", "watching": "35",
+    "cancelled": "33",
+}  # fmt: skip
 # What a frame adds, in the order in which a person wants to read it.
 _TELLING = (
-    "type", "tokenIn", "tokenOut", "amount", "dex", "price", "minAmountOut", "signature",
-    "lastValidHeight", "executedPrice", "amountOut", "txHash", "stage", "reason", "error",
-    "detail", "attempt", "attempts", "nextAttemptAt", "inDoubt", "actor",
+    "type", "tokenIn", "tokenOut", "amount", "targetPrice", "minLiquidity", "maxPrice",
+    "timeInForce", "expiresAt", "cause", "dex", "slot", "liquidity", "price",
+    "minAmountOut", "signature", "lastValidHeight", "executedPrice", "amountOut", "txHash",
+    "stage", "reason", "error", "detail", "attempt", "attempts", "nextAttemptAt", "inDoubt",
+    "actor",
 )  # fmt: skip
 
 

@@ -46,9 +46,19 @@ def _reasons(event: Event) -> list[str]:
 def _submitted(f: t.OrderSubmitted) -> list[str]:
     amount = to_tokens(f.amount_in, f.decimals_in)
     said = [f"{f.order_type}: {amount} {f.token_in} into {f.token_out}"]
-    said.append(f"slippage {f.slippage_bps / 100:g} %")
+    if f.order_type != "limit":
+        said.append(f"slippage {f.slippage_bps / 100:g} %")
     if f.min_amount_out is not None:
         said.append(f"at least {to_tokens(f.min_amount_out, f.decimals_out)} {f.token_out}")
+    if f.target_price:
+        said.append(f"at {f.target_price} {f.token_out} or more for one {f.token_in}")
+    if f.min_liquidity is not None:
+        least = to_tokens(f.min_liquidity, f.decimals_in)
+        said.append(f"from a liquidity of {least} {f.token_in} on")
+    if f.max_price:
+        said.append(f"at most {f.max_price} {f.token_in} for one {f.token_out}")
+    if f.time_in_force:
+        said.append(f.time_in_force)
     if f.expires_at_us:
         said.append(f"until {timestamp(f.expires_at_us)}")
     return [", ".join(said)]
@@ -117,6 +127,33 @@ def _replayed(f: t.OrderReplayed) -> list[str]:
     return [f"{f.reason}, by {f.actor}"]
 
 
+def _rested(f: t.OrderRested) -> list[str]:
+    return [f"waits; what happens from slot {f.slot} on counts"]
+
+
+def _triggered(f: t.OrderTriggered) -> list[str]:
+    said = f"{f.cause} in slot {f.slot}: {f.dex} pays {f.price}"
+    if f.liquidity:
+        said += f", liquidity {to_tokens(f.liquidity, f.decimals_in)}"
+    return [said]
+
+
+def _retreated(f: t.OrderRetreated) -> list[str]:
+    best = f"{to_tokens(f.amount_out, f.decimals_out)} offered, " if f.amount_out else ""
+    least = to_tokens(f.min_amount_out, f.decimals_out)
+    return [f"{f.stage}: {f.reason}, {best}{least} wanted; waits again from slot {f.slot} on"]
+
+
+def _amended(f: t.OrderAmended) -> list[str]:
+    price = f"at {f.target_price}, " if f.target_price else ""
+    until = f"until {timestamp(f.expires_at_us)}" if f.expires_at_us else "until cancelled"
+    return [f"{price}{until}, by {f.actor}"]
+
+
+def _acted(f: t.OrderCancelled | t.EngineHalted | t.EngineResumed) -> list[str]:
+    return [f"{f.reason}, by {f.actor}" if f.reason else f"by {f.actor}"]
+
+
 _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.OrderSubmitted: _submitted,
     t.OrderRouted: _routed,
@@ -130,4 +167,11 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
     t.OrderReplayed: _replayed,
+    t.OrderRested: _rested,
+    t.OrderTriggered: _triggered,
+    t.OrderRetreated: _retreated,
+    t.OrderAmended: _amended,
+    t.OrderCancelled: _acted,
+    t.EngineHalted: _acted,
+    t.EngineResumed: _acted,
 }

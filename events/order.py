@@ -326,6 +326,7 @@ def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
 def _amended(after: Order, _: Event, f: t.OrderAmended) -> None:
     after.target_price = f.target_price
     after.expires_at_us = f.expires_at_us
+    after.time_in_force = "GTT" if f.expires_at_us else "GTC"
     after.retreats = 0
 
 

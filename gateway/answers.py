@@ -7,6 +7,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from events.order import Order
+from projections.views import order_view
+
 JSON = {"Content-Type": "application/json"}
 
 _to_json = msgspec.json.Encoder().encode
@@ -25,6 +28,11 @@ def json_response(
     return web.Response(
         body=_to_json(content), status=status, headers=JSON if headers is None else JSON | headers
     )
+
+
+def order(one: Order) -> web.Response:
+    """An order as it is now. Its ETag is its version, such as PATCH expects in If-Match."""
+    return json_response(order_view(one), headers={"ETag": f'"{one.version}"'})
 
 
 def accepted(order_id: str) -> web.Response:

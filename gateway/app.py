@@ -17,6 +17,8 @@ from aiohttp import hdrs, web
 from events.log import EventLog
 from events.money import Token
 from gateway import answers
+from gateway.acts import Acts
+from gateway.admin import Admin
 from gateway.doors import Doors
 from gateway.health import Health
 from gateway.orders import Orders
@@ -61,15 +63,22 @@ def make_app(
     health = Health(log, archive)
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
     orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
+    acts = Acts(log, archive, health, tokens=tokens, account=account)
+    admin = Admin(log, archive, health, account=account)
     sockets = Sockets(log, feed, health)
     routes = [
         Route("POST", "/api/orders/execute", orders.submit),
         Route("GET", "/api/orders/execute", sockets.execute),
         Route("POST", "/api/orders/batch", orders.submit_batch),
         Route("GET", "/api/orders", orders.list),
+        Route("DELETE", "/api/orders", acts.cancel_many),
         Route("GET", "/api/orders/{id}", orders.read),
+        Route("PATCH", "/api/orders/{id}", acts.amend),
+        Route("DELETE", "/api/orders/{id}", acts.cancel),
         Route("GET", "/api/orders/{id}/events", orders.history),
         Route("GET", "/api/events", sockets.events),
+        Route("POST", "/api/admin/halt", admin.halt),
+        Route("POST", "/api/admin/resume", admin.resume),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
         Route("GET", "/", _index),

@@ -16,6 +16,7 @@ from aiohttp import web
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, Fenced, LogError
 from gateway.answers import json_response
+from gateway.halts import engine_view
 from gateway.problems import Problem
 from projections.past import Archive
 
@@ -36,10 +37,14 @@ class Health:
         self._archive = archive
         self._fault = "not opened yet"
 
-    def check_accepting(self) -> None:
-        """Raises Problem while no new order can be taken."""
+    def check_open(self) -> None:
+        """Raises Problem while the log cannot be used."""
         if not self.open:
             raise Problem("log-unavailable", self._fault)
+
+    def check_accepting(self) -> None:
+        """Raises Problem while no new order can be taken."""
+        self.check_open()
         if self.full:
             raise Problem("log-full")
 
@@ -71,9 +76,10 @@ class Health:
         return json_response({"status": "ok"})
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Each backend and each lag; 503 while no order can be taken."""
+        """Each backend and each lag; 503 while no order can be taken. A halt takes orders."""
         log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
-        stages = log.pop("stages", None)
+        stages, halted = log.pop("stages", None), log.pop("halted", None)
+        resting = log.pop("resting", None)
         position = log.get("position")
         projection = await self._projection(position, archive)
         if log["status"] != "ok":
@@ -85,9 +91,11 @@ class Health:
         return json_response(
             {
                 "status": status,
+                "halted": halted,
                 "log": log,
                 "postgres": archive,
                 "lag": {"stages": stages, "projection": projection},
+                "resting": resting,
             },
             status=503 if status == "unavailable" else 200,
         )
@@ -100,6 +108,8 @@ class Health:
                 position = await self._log.position()
                 lags = await self._log.lag()
                 suspended = await self._log.suspended()
+                resting = await self._log.resting()
+                halted = await self._halted()
         except (LogError, TimeoutError) as error:
             return {"status": "unavailable", "detail": str(error) or "no answer"}
         stages = {
@@ -113,7 +123,15 @@ class Health:
             "epoch": self._log.epoch,
             "position": position,
             "stages": stages,
+            "resting": resting,
+            "halted": halted,
         }
+
+    async def _halted(self) -> dict[str, Any] | None:
+        if not await self._log.halted():
+            return None
+        view = await engine_view(self._log, self._archive)
+        return {name: view[name] for name in ("reason", "actor", "since")}
 
     async def _ask_archive(self) -> dict[str, Any]:
         try:

@@ -11,13 +11,16 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from events.log import Idempotency
 from events.log.keys import Keys
 from events.types import OrderSubmitted
 
 ID_LENGTH = 36
+_FIRST_FIELDS = 11
+"""Of OrderSubmitted, when there were market orders only."""
+_TAG = OrderSubmitted.__name__
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -31,7 +34,11 @@ class Claim(NamedTuple):
 
 def digest_of(fact: OrderSubmitted) -> bytes:
     """The digest of what was asked for, whatever way it was written."""
-    return sha256(_encode(replace(fact, idempotency_key=None))).digest()
+    asked = replace(fact, idempotency_key=None)
+    if fact.order_type == "market" and not fact.time_in_force:
+        # Without what was appended since: a retry across an upgrade is still the same request.
+        return sha256(_encode((_TAG, *astuple(asked)[:_FIRST_FIELDS]))).digest()
+    return sha256(_encode(asked)).digest()
 
 
 def names_of(keys: Keys, account: str, order_id: str, fact: OrderSubmitted) -> Idempotency | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from aiohttp import web
 
 from events.archive import ArchiveUnavailable, BadCursor
 from events.ids import new_order_id
-from events.log import Appended, EventLog, Fenced, Full, LogError, Result, Unanswered, Unit
+from events.log import Appended, EventLog, LogError, Result, Unit
 from events.money import Token
 from events.order import Order
 from events.types import OrderSubmitted
@@ -25,6 +24,7 @@ from gateway import answers
 from gateway.doors import Doors
 from gateway.health import Health
 from gateway.idempotency import claim_of, digest_of, names_of
+from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
 from gateway.parameters import list_filters, only, order_id_of
 from gateway.problems import Problem
 from gateway.requests import Fields, parse_batch, parse_key, parse_object, parse_order
@@ -34,9 +34,6 @@ from projections.views import order_view
 
 APPEND_S = 1.5
 """How long an append may take until its outcome counts as unknown."""
-
-ANSWER_S = 1.9
-"""Nobody waits longer than this for the log, whatever happens to it."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -96,11 +93,8 @@ class Orders:
             raise problem
         fact = parse_order(fields, self._tokens, now_us=-1, key=key)
         names = names_of(self._log.keys, self._account, "", fact)
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                found = await self._log.named(names.keys) if names else []
-        except (LogError, TimeoutError) as error:
-            raise Problem("log-unavailable", str(error) or "no answer") from error
+        async with reading_log():
+            found = await self._log.named(names.keys) if names else []
         for value in found:
             if value is not None:
                 return await self._replay(fact, value)
@@ -145,17 +139,11 @@ class Orders:
 
     async def _append(self, made: Sequence[Submission]) -> list[Appended]:
         self._health.check_accepting()
+        # Without `writing_log`: its timeout would cost a tenth of a POST, and the log has its own.
         try:
             return await self._log.append([one.unit for one in made], timeout_s=APPEND_S)
-        except Full as error:
-            raise Problem("log-full") from error
-        except Unanswered as error:
-            raise _unknown(made) from error
-        except Fenced as error:
-            self._health.fenced(error)
-            raise Problem("log-unavailable", str(error)) from error
         except LogError as error:
-            raise Problem("log-unavailable", str(error)) from error
+            raise not_written(error, self._health, **_named(made)) from error
 
     async def _fill_in_statuses(self, results: list[dict[str, Any]]) -> None:
         again = [result for result in results if result.get("replayed")]
@@ -190,36 +178,33 @@ class Orders:
         order = await self._find_order(order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
-        return answers.json_response(order_view(order))
+        return answers.order(order)
 
     async def _find_order(self, order_id: str) -> Order | None:
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with reading_log():
                 head = (await self._log.load([order_id]))[0]
-        except (LogError, TimeoutError) as error:
+        except Problem:
             # What the archive has may be old, unless nothing could follow it.
             order = await self._archived_order(order_id)
             if order is not None and order.terminal:
                 return order
-            raise Problem("log-unavailable", str(error) or "no answer") from error
+            raise
         if head is not None:
             return head.order
         return await self._archived_order(order_id)
 
     async def _archived_order(self, order_id: str) -> Order | None:
-        async with _archive_problems():
+        async with reading_archive():
             return await self._archive.order(order_id)
 
     async def history(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""
         order_id = order_id_of(request.match_info["id"])
         only(request.query, ())
-        async with _archive_problems():
+        async with reading_archive(), reading_log():
             try:
-                async with asyncio.timeout(ANSWER_S):
-                    stored = await self._feed.past.order(order_id)
-            except (LogError, TimeoutError) as error:
-                raise Problem("log-unavailable", str(error) or "no answer") from error
+                stored = await self._feed.past.order(order_id)
             except Lost as error:
                 raise Problem("history-lost", str(error)) from error
         if not stored:
@@ -230,21 +215,13 @@ class Orders:
     async def list(self, request: web.Request) -> web.Response:
         """GET /api/orders: newest first, from the archive."""
         filters, limit, cursor = list_filters(request.query)
-        async with _archive_problems():
+        async with reading_archive():
             try:
                 orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)
             except BadCursor as error:
                 raise Problem("malformed-cursor", str(error), parameter="cursor") from None
         content = {"orders": [order_view(order) for order in orders], "nextCursor": following}
         return answers.json_response(content)
-
-
-@asynccontextmanager
-async def _archive_problems() -> AsyncIterator[None]:
-    try:
-        yield
-    except ArchiveUnavailable as error:
-        raise Problem("archive-unavailable", str(error)) from error
 
 
 def _batch_result(index: int, made: Submission, appended: Appended) -> dict[str, Any]:
@@ -276,11 +253,10 @@ def _conflict(order_id: str) -> Problem:
     return Problem("idempotency-conflict", detail, orderId=order_id)
 
 
-def _unknown(made: Sequence[Submission]) -> Problem:
+def _named(made: Sequence[Submission]) -> dict[str, Any]:
+    """Under which ids orders are found whose outcome is not known."""
     ids = [one.order_id for one in made]
-    if len(ids) == 1:
-        return Problem("outcome-unknown", orderId=ids[0])
-    return Problem("outcome-unknown", orderIds=ids)
+    return {"orderId": ids[0]} if len(ids) == 1 else {"orderIds": ids}
 
 
 def _now_us() -> int:

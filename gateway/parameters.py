@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from multidict import MultiMapping
 
 from events.archive import Filters
-from events.ids import parse_order_id
-from events.types import FACTS, Status
+from events.ids import ENGINE_ID, parse_order_id
+from events.types import FACTS, TERMINAL, Status
 from gateway.problems import Problem
+from gateway.values import TEXT_LENGTH, is_text
 from projections.cursors import Cursor, CursorError, parse_cursor
 from projections.subscription import Filter
 
@@ -22,10 +24,28 @@ FILTER_ORDERS = 100
 """Orders that one subscriber to all events may name."""
 
 _STATUSES = frozenset(status.value for status in Status)
+_ENGINES = frozenset({Status.HALTED.value, Status.RUNNING.value})
+_ENDED = frozenset(status.value for status in TERMINAL)
+_ZSCAN_MAX = 2**64
+
+
+class Wanted(NamedTuple):
+    """What open orders are meant; None is any."""
+
+    status: str | None
+    token: str | None
+    client_order_id: str | None
 
 
 def order_id_of(text: str) -> str:
-    """The canonical order id."""
+    """The canonical id of what can be an order: the engine's own events are none."""
+    order_id = _uuid(text)
+    if order_id == ENGINE_ID:
+        raise Problem("unknown-order", order_id)
+    return order_id
+
+
+def _uuid(text: str) -> str:
     order_id = parse_order_id(text)
     if order_id is None:
         raise Problem("malformed-order-id", f"{text[:80]!r} is not a UUID")
@@ -42,11 +62,8 @@ def only(query: Query, names: Iterable[str]) -> None:
 def list_filters(query: Query) -> tuple[Filters, int, str | None]:
     """Filters, limit and cursor of a list of orders."""
     only(query, ("status", "token", "clientOrderId", "from", "to", "limit", "cursor"))
-    status = query.get("status")
-    if status is not None and status not in _STATUSES:
-        raise _bad("status", f"the statuses are {', '.join(sorted(_STATUSES))}")
     filters = Filters(
-        status=status,
+        status=_status(query, _STATUSES - _ENGINES),
         token=query.get("token"),
         client_order_id=query.get("clientOrderId"),
         from_ms=_time_ms(query, "from"),
@@ -55,10 +72,48 @@ def list_filters(query: Query) -> tuple[Filters, int, str | None]:
     return filters, _limit(query), query.get("cursor")
 
 
+def cancel_filters(query: Query, tokens: Collection[str]) -> tuple[Wanted, int]:
+    """Which orders are to be cancelled, and where to go on looking. Nobody means all by silence."""
+    only(query, ("status", "token", "clientOrderId", "all", "cursor", "actor", "reason"))
+    token = query.get("token")
+    if token is not None and token not in tokens:
+        raise _bad("token", f"the tokens are {', '.join(tokens)}")
+    open_ones = _STATUSES - _ENGINES - _ENDED
+    wanted = Wanted(_status(query, open_ones), token, query.get("clientOrderId"))
+    everything = query.get("all")
+    if everything not in (None, "true"):
+        raise _bad("all", "true, or nothing")
+    if everything is None and wanted == Wanted(None, None, None):
+        raise Problem("filter-required", "status, token, clientOrderId or all=true")
+    return wanted, _scan_cursor(query)
+
+
+def cancel_words(query: Query, account: str) -> tuple[str, str]:
+    """Who cancels, and why."""
+    for name in ("actor", "reason"):
+        if name in query and not is_text(query[name]):
+            raise _bad(name, f"1 to {TEXT_LENGTH} printable characters")
+    return query.get("actor", account), query.get("reason", "")
+
+
+def _scan_cursor(query: Query) -> int:
+    text = query.get("cursor", "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < _ZSCAN_MAX):
+        raise Problem("malformed-cursor", "no cursor of ours", parameter="cursor")
+    return int(text)
+
+
+def _status(query: Query, known: Collection[str]) -> str | None:
+    status = query.get("status")
+    if status is not None and status not in known:
+        raise _bad("status", f"the statuses are {', '.join(sorted(known))}")
+    return status
+
+
 def feed_filter(query: Query) -> tuple[Filter, Cursor | None]:
     """What a subscriber to all events wants, and from where on."""
     only(query, ("after", "events", "orderId", "status"))
-    order_ids = frozenset(order_id_of(text) for text in _names(query, "orderId"))
+    order_ids = frozenset(_uuid(text) for text in _names(query, "orderId"))
     if len(order_ids) > FILTER_ORDERS:
         raise _bad("orderId", f"at most {FILTER_ORDERS} orders")
     wanted = Filter(

@@ -1,49 +1,62 @@
-"""From JSON to facts: every field of a request, checked, in exact arithmetic.
+"""From JSON to facts and acts: the fields of a request, checked.
 
 Rule of this file: pure; the clock is an argument. All faults of a request are reported at once.
-Values are taken from the raw text of the body, so that 1.5 and 0.1 are what the client wrote.
+Which fields an order may have is a table by its type.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Set
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from events.money import AmountError, Token, to_base_units
+from events.money import AmountError, Token
 from events.types import OrderSubmitted
+from gateway import values
 from gateway.problems import Fault, Problem, invalid
 
 BATCH_ORDERS = 500
 """As many as one append call takes."""
 
-SLIPPAGE_DEFAULT_BPS = 50
-SLIPPAGE_MAX_BPS = 5000
-AMOUNT_LENGTH = 80
-TYPES = ("market",)
+SLIPPAGE_DEFAULTS_BPS = {"market": 50, "limit": 0, "sniper": 50}
+"""A limit is never filled worse than its price."""
 
-FIELDS = frozenset(
-    {
-        "type", "tokenIn", "tokenOut", "amount", "slippageBps", "minAmountOut", "expiresAt",
-        "clientOrderId",
-    }
-)  # fmt: skip
+_COMMON = ("type", "tokenIn", "tokenOut", "amount", "timeInForce", "expiresAt", "clientOrderId")
+TAKES = {
+    "market": frozenset({*_COMMON, "slippageBps", "minAmountOut"}),
+    "limit": frozenset({*_COMMON, "targetPrice"}),
+    "sniper": frozenset({*_COMMON, "slippageBps", "minLiquidity", "maxPrice"}),
+}
+"""The fields that each type of order takes."""
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS = 253_402_300_799_999  # the end of the year 9999, where ISO 8601 ends
+FIELDS = frozenset[str]().union(*TAKES.values())
+TIMES_IN_FORCE = {"market": ("IOC", "FOK"), "limit": ("GTC", "GTT"), "sniper": ("GTC", "GTT")}
+
+_IF_MATCH = re.compile(r'"?(\d{1,9})"?', re.ASCII)
 
 Fields = Mapping[str, msgspec.Raw]
 T = TypeVar("T")
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
-_text = msgspec.json.Decoder(str)
-_integer = msgspec.json.Decoder(int)
+
+
+class Amendment(NamedTuple):
+    """What shall change of an order; None leaves a term as it is."""
+
+    version: int
+    target_price: str | None
+    expires_at_us: int | None
+    actor: str | None
+
+
+class Switch(NamedTuple):
+    """Why the engine is halted or resumed, and by whom."""
+
+    reason: str
+    actor: str | None
 
 
 def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, pointer: str) -> T:
@@ -82,19 +95,25 @@ def parse_order(
 ) -> OrderSubmitted:
     """The fact that an order request states. Raises Problem with all its faults."""
     form = _Form(fields)
-    order_type = form.take("type", _as_type) or "market"
-    token_in = form.take("tokenIn", lambda raw: _as_token(raw, tokens), required=True)
-    token_out = form.take("tokenOut", lambda raw: _as_token(raw, tokens), required=True)
+    said_type = form.take("type", lambda raw: values.as_choice(raw, "unsupported-type", TAKES))
+    order_type = said_type or "market"
+    token_in = form.take("tokenIn", lambda raw: values.as_token(raw, tokens), required=True)
+    token_out = form.take("tokenOut", lambda raw: values.as_token(raw, tokens), required=True)
     if token_in is not None and token_in is token_out:
         form.fault("same-token", "tokenOut", f"{token_in.symbol} cannot be swapped for itself")
-    amount = form.take("amount", lambda raw: _as_units(raw, token_in), required=True)
-    slippage = form.take("slippageBps", _as_slippage)
-    least = form.take("minAmountOut", lambda raw: _as_units(raw, token_out))
-    expires = form.take("expiresAt", lambda raw: _as_time(raw, now_us))
-    client_order_id = form.take("clientOrderId", _as_client_order_id)
-    form.check_names()
-    if form.faults:
-        raise invalid(form.faults)
+    amount = form.take("amount", lambda raw: values.as_units(raw, token_in), required=True)
+    slippage = form.take("slippageBps", values.as_slippage)
+    least = form.take("minAmountOut", lambda raw: values.as_units(raw, token_out))
+    expires = form.take("expiresAt", lambda raw: values.as_time(raw, now_us))
+    client_order_id = form.take("clientOrderId", values.as_client_order_id)
+    target = form.take("targetPrice", values.as_price, required=order_type == "limit")
+    liquidity = form.take("minLiquidity", lambda raw: values.as_units(raw, token_in))
+    highest = form.take("maxPrice", values.as_price)
+    in_force = _time_in_force(form, order_type)
+    form.check_names(FIELDS)
+    if said_type is not None or not form.has("type"):  # of a type that there is
+        form.check_taken(order_type)
+    form.check()
     assert token_in is not None
     assert token_out is not None
     assert amount is not None
@@ -105,26 +124,76 @@ def parse_order(
         token_in.decimals,
         token_out.decimals,
         amount,
-        SLIPPAGE_DEFAULT_BPS if slippage is None else slippage,
+        SLIPPAGE_DEFAULTS_BPS[order_type] if slippage is None else slippage,
         least,
         expires,
         client_order_id,
         key,
+        target or "",
+        in_force,
+        liquidity,
+        highest or "",
     )
+
+
+def _time_in_force(form: _Form, order_type: str) -> str:
+    """As it stands in the fact: empty for a market order that may be tried again."""
+    choices = TIMES_IN_FORCE[order_type]
+    said = form.take(
+        "timeInForce", lambda raw: values.as_choice(raw, "unsupported-time-in-force", choices)
+    )
+    if order_type == "market":
+        if said and not form.has("minAmountOut"):
+            form.fault("missing-field", "minAmountOut", f"{said} needs `minAmountOut`")
+        return said or ""
+    if said == "GTT" and not form.has("expiresAt"):
+        form.fault("missing-field", "expiresAt", "GTT needs `expiresAt`")
+    if said == "GTC" and form.has("expiresAt"):
+        form.fault("field-not-allowed", "expiresAt", "a GTC order does not expire: say GTT")
+    return said or ("GTT" if form.has("expiresAt") else "GTC")
+
+
+def parse_amendment(body: bytes, if_match: str | None, *, now_us: int) -> Amendment:
+    """The terms of a PATCH. The version stands in the body or in If-Match. Raises Problem."""
+    form = _Form(parse_object(body))
+    matched = _version_of(if_match)
+    version = form.take("version", values.as_version, required=matched is None)
+    if version is not None and matched not in (None, version):
+        form.fault("malformed-version", "version", "If-Match says another version")
+    price = form.take("targetPrice", values.as_price)
+    expires = form.take("expiresAt", lambda raw: values.as_time(raw, now_us))
+    actor = form.take("actor", values.as_text)
+    if not (form.has("targetPrice") or form.has("expiresAt")):
+        form.fault("missing-field", "targetPrice", "`targetPrice` or `expiresAt` is required")
+    form.check_names({"version", "targetPrice", "expiresAt", "actor"})
+    form.check()
+    return Amendment(version or matched or 0, price, expires, actor)
+
+
+def _version_of(if_match: str | None) -> int | None:
+    if if_match is None:
+        return None
+    found = _IF_MATCH.fullmatch(if_match.strip())
+    if found is None:
+        raise Problem("malformed-version", "If-Match: the version as a number")
+    return int(found[1])
+
+
+def parse_switch(body: bytes, *, reason_required: bool) -> Switch:
+    """The body of a halt or resume. Raises Problem."""
+    form = _Form(parse_object(body))
+    reason = form.take("reason", values.as_text, required=reason_required)
+    actor = form.take("actor", values.as_text)
+    form.check_names({"reason", "actor"})
+    form.check()
+    return Switch(reason or "", actor)
 
 
 def parse_key(text: str | None) -> str | None:
     """An Idempotency-Key header. Raises Problem."""
-    if text is not None and not _KEY.fullmatch(text):
+    if text is not None and not values.is_key(text):
         raise Problem("malformed-idempotency-key", "1 to 128 printable ASCII characters, no spaces")
     return text
-
-
-class _Bad(Exception):
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
 
 
 class _Form:
@@ -138,14 +207,13 @@ class _Form:
         self, name: str, read: Callable[[msgspec.Raw], T], *, required: bool = False
     ) -> T | None:
         """The field's value; null counts as absent."""
-        raw = self._fields.get(name)
-        if raw is None or bytes(raw) == b"null":
+        if not self.has(name):
             if required:
                 self.fault("missing-field", name, f"`{name}` is required")
             return None
         try:
-            return read(raw)
-        except _Bad as bad:
+            return read(self._fields[name])
+        except values.Bad as bad:
             self.fault(bad.code, name, bad.detail)
         except AmountError as error:
             self.fault(error.code, name, str(error))
@@ -156,86 +224,33 @@ class _Form:
     def fault(self, code: str, name: str, detail: str) -> None:
         self.faults.append(Fault(code, f"/{_escape(name)}", detail))
 
-    def check_names(self) -> None:
-        if not self._fields.keys() <= FIELDS:
-            for name in self._fields.keys() - FIELDS:
-                self.fault("unknown-field", name[:100], f"the fields are {', '.join(_sorted())}")
+    def has(self, name: str) -> bool:
+        """Whether something was said, be it right or wrong."""
+        raw = self._fields.get(name)
+        return raw is not None and bytes(raw) != b"null"
 
+    def check_names(self, known: Set[str]) -> None:
+        if self._fields.keys() <= known:
+            return
+        for name in self._fields:
+            if name not in known:
+                detail = f"the fields are {', '.join(sorted(known))}"
+                self.fault("unknown-field", name[:100], detail)
 
-def _sorted() -> list[str]:
-    return sorted(FIELDS)
+    def check_taken(self, order_type: str) -> None:
+        """Refuses fields of other types of orders."""
+        taken = TAKES[order_type]
+        if self._fields.keys() <= taken:
+            return
+        for name in self._fields:
+            if name not in taken and name in FIELDS and self.has(name):
+                detail = f"a {order_type} order takes {', '.join(sorted(taken))}"
+                self.fault("field-not-allowed", name, detail)
+
+    def check(self) -> None:
+        if self.faults:
+            raise invalid(self.faults)
 
 
 def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
-
-
-def _as_type(raw: msgspec.Raw) -> str:
-    kind = _text.decode(raw)
-    if kind not in TYPES:
-        raise _Bad("unsupported-type", f"the types are {', '.join(TYPES)}")
-    return kind
-
-
-def _as_token(raw: msgspec.Raw, tokens: Mapping[str, Token]) -> Token:
-    symbol = _text.decode(raw)
-    token = tokens.get(symbol)
-    if token is None:
-        raise _Bad("unknown-token", f"the tokens are {', '.join(tokens)}")
-    return token
-
-
-def _as_units(raw: msgspec.Raw, token: Token | None) -> int | None:
-    """A JSON number or a string, in whole tokens; None where the token itself is at fault."""
-    text = _decimal_text(bytes(raw))
-    return None if token is None else to_base_units(text, token.decimals)
-
-
-def _decimal_text(raw: bytes) -> str:
-    if raw[:1] in b'{[tf"' and raw[:1] != b'"':
-        raise _Bad("wrong-type", "expected a number or a decimal string")
-    if len(raw) > AMOUNT_LENGTH:
-        raise _Bad("amount-malformed", f"more than {AMOUNT_LENGTH} characters")
-    text = _text.decode(raw) if raw[:1] == b'"' else raw.decode()
-    if not _NUMBER.fullmatch(text):
-        raise _Bad("amount-malformed", f"{text!r} is not a decimal number")
-    return text
-
-
-def _as_slippage(raw: msgspec.Raw) -> int:
-    bps = _integer.decode(raw)
-    if not 0 <= bps <= SLIPPAGE_MAX_BPS:
-        raise _Bad("slippage-out-of-range", f"0 to {SLIPPAGE_MAX_BPS} basis points")
-    return bps
-
-
-def _as_time(raw: msgspec.Raw, now_us: int) -> int:
-    """ISO 8601 with a zone, or Unix milliseconds."""
-    value: Any = msgspec.json.decode(raw)
-    if isinstance(value, str):
-        time_us = _iso_us(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        time_us = min(max(value, 0), _LAST_MS) * 1000
-    else:
-        raise _Bad("wrong-type", "expected ISO 8601 with a zone, or Unix milliseconds")
-    if time_us <= now_us:
-        raise _Bad("expires-at-past", "the time must be in the future")
-    return time_us
-
-
-def _iso_us(text: str) -> int:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise _Bad("malformed-time", f"{text[:40]!r} is not ISO 8601") from None
-    if time.tzinfo is None:
-        raise _Bad("malformed-time", "the time needs a zone, such as Z or +02:00")
-    return (time - _EPOCH) // timedelta(microseconds=1)
-
-
-def _as_client_order_id(raw: msgspec.Raw) -> str:
-    text = _text.decode(raw)
-    if not _KEY.fullmatch(text):
-        detail = "1 to 128 printable ASCII characters, no spaces"
-        raise _Bad("malformed-client-order-id", detail)
-    return text

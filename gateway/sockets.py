@@ -16,7 +16,7 @@ import structlog
 from aiohttp import WSMsgType, hdrs, web
 
 from events.archive import ArchiveUnavailable
-from events.ids import parse_order_id
+from events.ids import ENGINE_ID, parse_order_id
 from events.log import EventLog, LogError
 from gateway.health import Health
 from gateway.parameters import feed_filter, only, order_id_of
@@ -162,6 +162,8 @@ class Following:
             self._socket.close(SLOW, "too slow: follow again")
         elif order_id is None:
             self._error("malformed-order-id", wish.order_id[:80])
+        elif order_id == ENGINE_ID:
+            self._error("unknown-order", order_id)
         elif len(self._followers) >= FOLLOWED_ORDERS:
             self._error("too-many-orders", order_id)
         elif order_id not in self._followers:

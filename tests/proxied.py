@@ -9,7 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 
 class Proxy:
-    """`mode`: `pass`, `drop-answers` (requests arrive, answers are lost), `hang` or `refuse`."""
+    """`mode`: `pass`, `drop-answers` (requests arrive, answers are lost), `drop-writes` (the same
+
+    for what calls functions, and so may write), `hang` or `refuse`.
+    """
 
     def __init__(self, target: str) -> None:
         self.mode = "pass"
@@ -49,10 +52,11 @@ class Proxy:
             return
         there_reader, there = await self._connect()
         self._writers |= {writer, there}
+        wrote = asyncio.Event()
         try:
             await asyncio.gather(
-                self._pump(reader, there, answers=False),
-                self._pump(there_reader, writer, answers=True),
+                self._pump(reader, there, wrote, answers=False),
+                self._pump(there_reader, writer, wrote, answers=True),
             )
         finally:
             self._writers -= {writer, there}
@@ -60,11 +64,21 @@ class Proxy:
                 one.transport.abort()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        wrote: asyncio.Event,
+        *,
+        answers: bool,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if self.mode == "hang" or (answers and self.mode == "drop-answers"):
+                if self.mode == "drop-writes" and not answers and b"FCALL" in data:
+                    wrote.set()
+                lost = self.mode == "drop-answers" or (
+                    self.mode == "drop-writes" and wrote.is_set()
+                )
+                if self.mode == "hang" or (answers and lost):
                     continue
                 writer.write(data)
         with contextlib.suppress(OSError):

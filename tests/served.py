@@ -13,7 +13,7 @@ from events.archive import ArchiveUnavailable, Checkpoint, Filters
 from events.log import EventLog, Result, Stored
 from events.money import Token
 from events.order import Order, fold
-from events.types import Fact
+from events.types import Fact, OrderRested
 from gateway.app import make_app, make_runner
 from projections.past import Archive
 
@@ -101,8 +101,18 @@ class Served(NamedTuple):
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
         """Status and JSON."""
-        async with self.http.get(self.url + path, **options) as answer:
+        return await self.ask("GET", path, **options)
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """Status and JSON of any request."""
+        async with self.http.request(method, self.url + path, **options) as answer:
             return answer.status, await answer.json(content_type=None)
+
+    async def resting(self, **fields: Any) -> str:
+        """The id of a limit order that waits, at version 2."""
+        order_id = await self.accepted(**{"type": "limit", "targetPrice": "151"} | fields)
+        await self.say(order_id, OrderRested(7))
+        return order_id
 
     async def accepted(self, **fields: Any) -> str:
         """The id of a new order."""

@@ -1,12 +1,12 @@
 """`engine parked`: orders that the engine itself could not go on with."""
 
 import argparse
-import getpass
 import json
 import sys
 from collections.abc import Sequence
 
 from engine import timeline
+from engine.operators import whoami
 from engine.records import reading, records
 from engine.settings import Settings
 from events import parking
@@ -33,20 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         act = what.add_parser(name, help=explained)
         act.add_argument("order")
         act.add_argument("--reason", default=f"{name}ed by an operator")
-        act.add_argument("--actor", default=_who(), help="who does it (default: %(default)s)")
+        act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Do it."""
     work = _list if args.what == "list" else _one
     return reading(lambda: work(settings, args))
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "operator"
 
 
 async def _list(settings: Settings, args: argparse.Namespace) -> int:

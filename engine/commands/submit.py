@@ -1,15 +1,12 @@
 """`engine submit SOL USDC 1.5`: an order from the terminal."""
 
 import argparse
-import asyncio
 import json
-import sys
 from typing import Any
 
-import aiohttp
-
 from engine import shown
-from engine.client import Client, RefusedError, gateway_url
+from engine.client import Client, gateway_url, talk
+from engine.operators import add_expiry, expiry
 from engine.settings import Settings
 
 HELP = "submit an order, and with --watch see it through (exit 0 confirmed, 3 not)"
@@ -22,7 +19,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
     parser.add_argument("--slippage-bps", type=int, help="least output below the quote, 0 to 5000")
     parser.add_argument("--min-amount-out", help="least output in whole tokens")
-    parser.add_argument("--expires-at", help="ISO time with zone after which not to start")
+    waits = parser.add_mutually_exclusive_group()
+    waits.add_argument("--limit", metavar="PRICE", help="wait until IN is worth so many OUT, net")
+    waits.add_argument("--sniper", action="store_true", help="wait for a pool or its liquidity")
+    parser.add_argument("--min-liquidity", help="of the pool, whole tokens of IN; with --sniper")
+    parser.add_argument("--max-price", help="most IN to pay an OUT; with --sniper")
+    parser.add_argument("--tif", help="GTC or GTT to wait; IOC or FOK with --min-amount-out")
+    add_expiry(parser)
     parser.add_argument("--client-order-id", help="your own name for it: the same gives the same")
     parser.add_argument("--watch", action="store_true", help="follow it until it ended")
     parser.add_argument("--json", action="store_true", help="print what the gateway says")
@@ -36,15 +39,16 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         "amount": args.amount,
         "slippageBps": args.slippage_bps,
         "minAmountOut": args.min_amount_out,
-        "expiresAt": args.expires_at,
+        "type": "limit" if args.limit is not None else "sniper" if args.sniper else None,
+        "targetPrice": args.limit,
+        "minLiquidity": args.min_liquidity,
+        "maxPrice": args.max_price,
+        "timeInForce": args.tif,
+        "expiresAt": expiry(args),
         "clientOrderId": args.client_order_id,
     }
     wanted = {key: value for key, value in order.items() if value is not None}
-    try:
-        return asyncio.run(_submit(gateway_url(settings), wanted, args))
-    except (RefusedError, aiohttp.ClientError, TimeoutError) as error:
-        print(f"engine: {str(error) or 'no answer'}", file=sys.stderr)
-        return 1
+    return talk(_submit(gateway_url(settings), wanted, args))
 
 
 async def _submit(url: str, order: dict[str, Any], args: argparse.Namespace) -> int:

@@ -1,14 +1,10 @@
 """`engine watch [ORDER]`: events as they happen."""
 
 import argparse
-import asyncio
 import json
-import sys
-
-import aiohttp
 
 from engine import shown
-from engine.client import Client, RefusedError, gateway_url
+from engine.client import Client, gateway_url, talk
 from engine.settings import Settings
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
@@ -23,15 +19,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Follow."""
-    try:
-        asyncio.run(_watch(gateway_url(settings), args))
-    except (RefusedError, aiohttp.ClientError, TimeoutError) as error:
-        print(f"engine: {str(error) or 'no answer'}", file=sys.stderr)
-        return 1
-    return 0
+    return talk(_watch(gateway_url(settings), args))
 
 
-async def _watch(url: str, args: argparse.Namespace) -> None:
+async def _watch(url: str, args: argparse.Namespace) -> int:
     async with Client(url) as client:
         if args.order:
             frames = client.follow(args.order)
@@ -40,3 +31,4 @@ async def _watch(url: str, args: argparse.Namespace) -> None:
         async for frame in frames:
             text = shown.line(frame, with_order=not args.order)
             print(json.dumps(frame) if args.json else text, flush=True)
+    return 0

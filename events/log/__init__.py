@@ -319,6 +319,16 @@ class EventLog:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))
 
+    async def open_page(self, cursor: int = 0, *, count: int = 100) -> tuple[int, dict[str, Head]]:
+        """Heads of about `count` orders that are not terminal, and the next cursor; 0: no more.
+
+        What is open all the while comes in one page or another, and may come twice.
+        """
+        following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
+        ids = [order_id.decode() for order_id in pairs[::2]]
+        heads = zip(ids, await self.load(ids), strict=True)
+        return int(following), {i: head for i, head in heads if head is not None}
+
     # -- keeping it small ----------------------------------------------------------------------
 
     async def expire_heads(self, order_ids: Sequence[str]) -> None:

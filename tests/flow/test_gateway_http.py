@@ -287,7 +287,7 @@ async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:
         ("GET", "/api/events", 426, "upgrade-required", None),
         ("GET", "/api/orders/batch", 405, "method-not-allowed", "POST"),
         ("DELETE", "/api/orders/execute", 405, "method-not-allowed", "POST, GET"),
-        ("PUT", f"/api/orders/{UNKNOWN}", 405, "method-not-allowed", "GET"),
+        ("PUT", f"/api/orders/{UNKNOWN}", 405, "method-not-allowed", "GET, PATCH, DELETE"),
         ("POST", "/readyz", 405, "method-not-allowed", "GET"),
         ("GET", "/api/orders?limit=0", 400, "malformed-parameter", None),
         ("GET", "/api/orders?limit=501", 400, "malformed-parameter", None),

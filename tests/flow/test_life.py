@@ -192,3 +192,65 @@ async def test_in_the_end_log_archive_ledger_and_subscriber_agree(engine: Engine
     await engine.assert_each_ended_exactly_once()
     await engine.assert_witnessed()
     await engine.assert_archived()
+
+
+async def test_a_limit_order_waits_and_is_filled_at_its_price_or_better(engine: Engine) -> None:
+    far = await engine.submit(key="limit-1", type="limit", targetPrice="100000")
+    near = await engine.submit(key="limit-2", type="limit", targetPrice="100")
+    frames = await follow(engine, near)
+    assert [frame["event"] for frame in frames] == [
+        "OrderSubmitted", "OrderRested", "OrderTriggered", *STEPS[1:],
+    ]  # fmt: skip
+    assert Decimal(frames[-1]["executedPrice"]) >= 100
+    await engine.until(lambda: ("OrderRested", far) in seen(engine))
+    change = {"version": 2, "targetPrice": "100"}
+    async with engine.http.patch(f"{engine.url}/api/orders/{far}", json=change) as answer:
+        assert answer.status == 200
+    frames = await follow(engine, far)
+    assert [frame["event"] for frame in frames][1:4] == [
+        "OrderRested", "OrderAmended", "OrderTriggered",
+    ]  # fmt: skip
+    assert frames[-1]["status"] == "confirmed"
+
+
+def seen(engine: Engine) -> list[tuple[str, str]]:
+    return [(frame["event"], frame["orderId"]) for frame in engine.frames]
+
+
+async def test_a_cancelled_order_is_never_executed(engine: Engine) -> None:
+    order_id = await engine.submit(key="cancel-1", type="limit", targetPrice="100000")
+    async with engine.http.delete(f"{engine.url}/api/orders?status=watching") as answer:
+        first = await answer.json()
+    async with engine.http.delete(f"{engine.url}/api/orders/{order_id}") as answer:
+        assert (await answer.json())["status"] == "cancelled"
+    assert {result["status"] for result in first["results"]} <= {"cancelled"}
+    assert (await follow(engine, order_id))[-1]["event"] == "OrderCancelled"
+    assert not [row for row in engine.ledger() if row.order_id == order_id]
+
+
+async def test_a_halted_engine_takes_orders_and_sends_none_until_it_is_resumed(
+    engine: Engine,
+) -> None:
+    async def switch(act: str) -> None:
+        said = {"reason": "a drill", "actor": "ann"}
+        path = f"{engine.url}/api/admin/{act}"
+        async with engine.http.post(path, json=said) as answer:
+            assert answer.status == 200
+
+    await switch("halt")
+    try:
+        order_id = await engine.submit(key="halt-1")
+        waiting = await engine.submit(key="halt-2", type="limit", targetPrice="100")
+        await engine.until(
+            lambda: {("TransactionBuilt", order_id), ("OrderRested", waiting)} <= {*seen(engine)}
+        )
+        ready = await engine.get("/readyz")
+        assert (ready.status, ready.body["halted"]["reason"]) == (200, "a drill")
+    finally:
+        await switch("resume")
+    ends = await engine.ended([order_id, waiting])
+    assert set(ends.values()) == {"confirmed"}
+    names = seen(engine)
+    [resumed] = [at for at, (event, _) in enumerate(names) if event == "EngineResumed"]
+    for event in (("TransactionSubmitted", order_id), ("OrderTriggered", waiting)):
+        assert names.index(event) > resumed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -14,9 +15,18 @@ from events.money import Token
 from events.types import OrderSubmitted
 from gateway.idempotency import digest_of
 from gateway.problems import CODES, Problem
-from gateway.requests import FIELDS, parse_batch, parse_key, parse_object, parse_order
+from gateway.requests import (
+    FIELDS,
+    parse_amendment,
+    parse_batch,
+    parse_key,
+    parse_object,
+    parse_order,
+    parse_switch,
+)
 
 TOKENS = {"SOL": Token("SOL", 9), "USDC": Token("USDC", 6), "BONK": Token("BONK", 5)}
+LATER = "2030-01-01T00:00:00Z"
 NOW_US = 1_800_000_000_000_000
 
 
@@ -28,6 +38,14 @@ def parsed(text: str | bytes, key: str | None = None) -> OrderSubmitted:
 def order(**fields: Any) -> str:
     good: dict[str, Any] = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5}
     return json.dumps({k: v for k, v in (good | fields).items() if v is not ...})
+
+
+def limit(**fields: Any) -> str:
+    return order(**{"type": "limit", "targetPrice": "151.25"} | fields)
+
+
+def sniper(**fields: Any) -> str:
+    return order(**{"type": "sniper"} | fields)
 
 
 def with_amount(raw: str) -> str:
@@ -60,6 +78,98 @@ def test_every_field_arrives() -> None:
     assert fact.min_amount_out == 148_250_000
     assert fact.expires_at_us == 1_893_456_000_000_001
     assert (fact.client_order_id, fact.idempotency_key) == ("a:b/c-1", "key-1")
+
+
+def test_a_limit_order_says_its_price_in_one_plain_form() -> None:
+    fact = parsed(limit(targetPrice="1.5125e2"))
+    assert (fact.order_type, fact.target_price, fact.time_in_force) == ("limit", "151.25", "GTC")
+    assert (fact.min_amount_out, fact.expires_at_us, fact.slippage_bps) == (None, None, 0)
+    assert parsed('{"tokenIn":"SOL","tokenOut":"USDC","amount":1,"type":"limit",'
+                  '"targetPrice":0.1000000000000000000001}').target_price == (
+        "0.1000000000000000000001"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [{}, {"timeInForce": "GTT"}, {"timeInForce": None}])
+def test_a_waiting_order_that_expires_is_gtt(said: dict[str, Any]) -> None:
+    for text in (limit(expiresAt=LATER, **said), sniper(expiresAt=LATER, **said)):
+        fact = parsed(text)
+        assert (fact.time_in_force, fact.expires_at_us) == ("GTT", 1_893_456_000_000_000)
+
+
+def test_a_sniper_says_what_it_waits_for() -> None:
+    fact = parsed(sniper(minLiquidity="250.5", maxPrice="0.00670", slippageBps=300))
+    assert (fact.order_type, fact.time_in_force) == ("sniper", "GTC")
+    assert (fact.min_liquidity, fact.max_price) == (250_500_000_000, "0.0067")
+    assert fact.slippage_bps == 300
+    bare = parsed(sniper())
+    assert (bare.min_liquidity, bare.max_price, bare.slippage_bps) == (None, "", 50)
+
+
+@pytest.mark.parametrize("in_force", ["IOC", "FOK"])
+def test_a_market_order_with_a_minimum_may_have_one_attempt_only(in_force: str) -> None:
+    fact = parsed(order(timeInForce=in_force, minAmountOut="148"))
+    assert (fact.time_in_force, fact.min_amount_out) == (in_force, 148_000_000)
+
+
+def test_a_field_of_another_type_may_be_null() -> None:
+    assert parsed(order(targetPrice=None)) == parsed(order())
+
+
+@pytest.mark.parametrize(
+    ("body", "if_match", "expected"),
+    [
+        ('{"version":3,"targetPrice":"1.50"}', None, (3, "1.5", None, None)),
+        ('{"targetPrice":2}', '"7"', (7, "2", None, None)),
+        ('{"targetPrice":2}', "7", (7, "2", None, None)),
+        ('{"version":7,"expiresAt":1893456000000}', "7", (7, None, 1_893_456_000_000_000, None)),
+        ('{"version":1,"targetPrice":1,"actor":"ann"}', None, (1, "1", None, "ann")),
+    ],
+)
+def test_an_amendment_names_the_version_it_means(
+    body: str, if_match: str | None, expected: tuple[Any, ...]
+) -> None:
+    assert parse_amendment(body.encode(), if_match, now_us=NOW_US) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "if_match", "code", "pointer"),
+    [
+        ('{"targetPrice":1}', None, "missing-field", "/version"),
+        ('{"version":1}', None, "missing-field", "/targetPrice"),
+        ('{"version":1,"targetPrice":null}', None, "missing-field", "/targetPrice"),
+        ('{"version":0,"targetPrice":1}', None, "malformed-version", "/version"),
+        ('{"version":"1","targetPrice":1}', None, "wrong-type", "/version"),
+        ('{"version":1,"targetPrice":1}', "2", "malformed-version", "/version"),
+        ('{"targetPrice":1}', "*", "malformed-version", None),
+        ('{"version":1,"targetPrice":0}', None, "price-not-positive", "/targetPrice"),
+        ('{"version":1,"expiresAt":1}', None, "expires-at-past", "/expiresAt"),
+        ('{"version":1,"amount":1,"targetPrice":1}', None, "unknown-field", "/amount"),
+        ('{"version":1,"targetPrice":1,"actor":""}', None, "malformed-text", "/actor"),
+        ("[]", None, "wrong-type", ""),
+    ],
+)
+def test_each_malformed_amendment_has_its_code(
+    body: str, if_match: str | None, code: str, pointer: str | None
+) -> None:
+    with pytest.raises(Problem) as raised:
+        parse_amendment(body.encode(), if_match, now_us=NOW_US)
+    assert raised.value.code == code
+    assert raised.value.document().get("pointer") == pointer
+
+
+@pytest.mark.parametrize("reason", ["", " ", "a\nb", "x" * 201, "\x1b[31m"])
+def test_a_reason_is_one_line_that_can_be_shown(reason: str) -> None:
+    with pytest.raises(Problem) as raised:
+        parse_switch(json.dumps({"reason": reason}).encode(), reason_required=True)
+    assert raised.value.code == "malformed-text"
+
+
+def test_a_halt_needs_a_reason_and_a_resume_does_not() -> None:
+    assert parse_switch(b"{}", reason_required=False) == ("", None)
+    with pytest.raises(Problem) as raised:
+        parse_switch(b"{}", reason_required=True)
+    assert raised.value.code == "missing-field"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +249,7 @@ def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code:
         (order(tokenIn="sol"), "unknown-token", "/tokenIn"),
         (order(tokenIn=1), "wrong-type", "/tokenIn"),
         (order(tokenOut="SOL"), "same-token", "/tokenOut"),
-        (order(type="limit"), "unsupported-type", "/type"),
+        (order(type="stop"), "unsupported-type", "/type"),
         (order(type=7), "wrong-type", "/type"),
         (order(slippageBps=-1), "slippage-out-of-range", "/slippageBps"),
         (order(slippageBps=5001), "slippage-out-of-range", "/slippageBps"),
@@ -160,6 +270,33 @@ def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code:
         (order(clientOrderId="x" * 129), "malformed-client-order-id", "/clientOrderId"),
         (order(clientOrderId=7), "wrong-type", "/clientOrderId"),
         (order(slippage=50), "unknown-field", "/slippage"),
+        (order(timeInForce="IOC"), "missing-field", "/minAmountOut"),
+        (order(timeInForce="FOK"), "missing-field", "/minAmountOut"),
+        (order(timeInForce="GTC"), "unsupported-time-in-force", "/timeInForce"),
+        (order(timeInForce=1), "wrong-type", "/timeInForce"),
+        (order(targetPrice="1"), "field-not-allowed", "/targetPrice"),
+        (order(maxPrice="1"), "field-not-allowed", "/maxPrice"),
+        (order(minLiquidity="1"), "field-not-allowed", "/minLiquidity"),
+        (limit(targetPrice=...), "missing-field", "/targetPrice"),
+        (limit(targetPrice=None), "missing-field", "/targetPrice"),
+        (limit(targetPrice=0), "price-not-positive", "/targetPrice"),
+        (limit(targetPrice="-1"), "price-not-positive", "/targetPrice"),
+        (limit(targetPrice="dear"), "price-malformed", "/targetPrice"),
+        (limit(targetPrice=True), "wrong-type", "/targetPrice"),
+        (limit(targetPrice="1e24"), "price-out-of-range", "/targetPrice"),
+        (limit(targetPrice="1.0000000000000000000000001"), "too-many-decimals", "/targetPrice"),
+        (limit(minAmountOut="1"), "field-not-allowed", "/minAmountOut"),
+        (limit(slippageBps=50), "field-not-allowed", "/slippageBps"),
+        (limit(timeInForce="IOC"), "unsupported-time-in-force", "/timeInForce"),
+        (limit(timeInForce="GTT"), "missing-field", "/expiresAt"),
+        (limit(timeInForce="GTT", expiresAt="soon"), "malformed-time", "/expiresAt"),
+        (limit(timeInForce="GTC", expiresAt=LATER), "field-not-allowed", "/expiresAt"),
+        (sniper(targetPrice="1"), "field-not-allowed", "/targetPrice"),
+        (sniper(minAmountOut="1"), "field-not-allowed", "/minAmountOut"),
+        (sniper(minLiquidity=0), "amount-not-positive", "/minLiquidity"),
+        (sniper(minLiquidity="0.0000000001"), "too-many-decimals", "/minLiquidity"),
+        (sniper(maxPrice="x"), "price-malformed", "/maxPrice"),
+        (sniper(timeInForce="FOK"), "unsupported-time-in-force", "/timeInForce"),
         (order(**{"a/b~c": 1}), "unknown-field", "/a~1b~0c"),
     ],
 )
@@ -237,6 +374,28 @@ def test_the_same_request_written_differently_has_the_same_digest() -> None:
 )
 def test_another_request_has_another_digest(fields: dict[str, Any]) -> None:
     assert digest_of(parsed(order())) != digest_of(parsed(order(**fields)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (order(minAmountOut=1), order(minAmountOut=1, timeInForce="IOC")),
+        (order(minAmountOut=1, timeInForce="FOK"), order(minAmountOut=1, timeInForce="IOC")),
+        (limit(), limit(targetPrice="151.26")),
+        (limit(), sniper()),
+        (sniper(), sniper(minLiquidity=1)),
+        (sniper(maxPrice=1), sniper(maxPrice=2)),
+    ],
+)
+def test_what_waiting_orders_ask_for_is_part_of_the_digest(one: str, other: str) -> None:
+    assert digest_of(parsed(one)) != digest_of(parsed(other))
+    assert digest_of(parsed(one)) == digest_of(parsed(one, "k"))
+
+
+def test_a_market_order_has_the_digest_it_had_before_there_were_others() -> None:
+    before = ["OrderSubmitted", "market", "SOL", "USDC", 9, 6, 1_500_000_000, 50]
+    packed = msgspec.msgpack.encode([*before, None, None, "c1", None])
+    assert digest_of(parsed(order(clientOrderId="c1"), "k")) == sha256(packed).digest()
 
 
 def test_every_code_has_a_status_of_an_error() -> None:

@@ -1,0 +1,44 @@
+"""`engine amend ORDER`: other terms for an order that waits."""
+
+import argparse
+import json
+from typing import Any
+
+from engine.client import Client, gateway_url, talk
+from engine.operators import add_expiry, expiry, whoami
+from engine.settings import Settings
+
+HELP = "change the price or the expiry of an order while it waits"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("order", metavar="ORDER", help="order id")
+    parser.add_argument("--target-price", metavar="PRICE", help="of a limit order")
+    add_expiry(parser)
+    parser.add_argument("--version", type=int, help="the one you mean (default: the present one)")
+    parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print what the gateway says")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Amend it."""
+    terms = {"targetPrice": args.target_price, "expiresAt": expiry(args)}
+    wanted = {name: value for name, value in terms.items() if value is not None}
+    return talk(_amend(gateway_url(settings), args, wanted))
+
+
+async def _amend(url: str, args: argparse.Namespace, terms: dict[str, Any]) -> int:
+    path = f"/api/orders/{args.order}"
+    async with Client(url) as client:
+        version = args.version or (await client.ask("GET", path))["version"]
+        wanted = terms | {"version": version, "actor": args.actor}
+        # Once: where the outcome is not known, the same version may be another one by now.
+        order = await client.ask("PATCH", path, json=wanted, tries=1)
+    if args.json:
+        print(json.dumps(order))
+    else:
+        price = f"at {order['targetPrice']} " if order["targetPrice"] else ""
+        until = f"until {order['expiresAt']}" if order["expiresAt"] else "until cancelled"
+        print(f"{order['orderId']}  {order['status']} {price}{until}, version {order['version']}")
+    return 0

@@ -1,0 +1,15 @@
+"""Halting and resuming the engine by way of its gateway."""
+
+from __future__ import annotations
+
+from engine.client import Client
+
+
+async def switch(url: str, act: str, said: dict[str, str]) -> int:
+    """`act` is halt or resume; says what the engine's state is then."""
+    async with Client(url) as client:
+        view = await client.ask("POST", f"/api/admin/{act}", json=said)
+    since = f" since {view['since']} by {view['actor']}" if view["since"] else ""
+    why = f": {view['reason']}" if view["reason"] else ""
+    print(f"{view['status']}{since}{why}")
+    return 0

@@ -1,0 +1,180 @@
+"""The commands of a person in a terminal, against a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine import cli
+from events.archive import Archive
+from projections.projector import run_projector
+from tests.flow.test_gateway_http import UNKNOWN, projected
+from tests.played import after_submission
+from tests.served import Served, served
+
+
+class Said(NamedTuple):
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Said]]
+
+
+@pytest.fixture
+async def gateway(redis_url: str) -> AsyncIterator[Served]:
+    async with served(redis_url) as one:
+        yield one
+
+
+@pytest.fixture
+def engine(
+    gateway: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Runs `engine …` in a thread: its gateway is ours."""
+    return running(gateway, tmp_path, monkeypatch, capsys)
+
+
+def running(
+    gateway: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    monkeypatch.setenv("PORT", str(urlsplit(gateway.url).port))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+
+    async def run(*args: str) -> Said:
+        code = await asyncio.to_thread(cli.main, args)
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+async def order(gateway: Served, order_id: str) -> dict[str, object]:
+    _, found = await gateway.get(f"/api/orders/{order_id}")
+    return dict(found)
+
+
+async def actor(gateway: Served, order_id: str) -> object:
+    _, body = await gateway.get(f"/api/orders/{order_id}/events")
+    return body["events"][-1].get("actor")
+
+
+async def test_submit_places_a_limit_order(gateway: Served, engine: Run) -> None:
+    said = await engine("submit", "SOL", "USDC", "1.5", "--limit", "151.20", "--expires-in", "60")
+    assert said.code == 0
+    shown = await order(gateway, said.out.strip())
+    assert (shown["type"], shown["targetPrice"], shown["timeInForce"]) == ("limit", "151.2", "GTT")
+    assert shown["expiresAt"]
+
+
+async def test_submit_places_a_sniper_order(gateway: Served, engine: Run) -> None:
+    what = ("--min-liquidity", "20", "--max-price", "0.007", "--slippage-bps", "300")
+    said = await engine("submit", "SOL", "USDC", "1", "--sniper", "--tif", "GTC", *what)
+    shown = await order(gateway, said.out.strip())
+    assert (shown["type"], shown["minLiquidity"], shown["maxPrice"]) == ("sniper", "20", "0.007")
+    assert (shown["slippageBps"], shown["timeInForce"]) == (300, "GTC")
+
+
+async def test_submit_says_what_the_gateway_refuses(engine: Run) -> None:
+    said = await engine("submit", "SOL", "USDC", "1", "--tif", "FOK")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("engine: missing-field: ")
+
+
+async def test_cancel_says_what_became_of_each_order(gateway: Served, engine: Run) -> None:
+    waiting, sent = await gateway.resting(), await gateway.accepted()
+    await gateway.say(sent, *after_submission()[:4])
+    assert (await engine("cancel", waiting)).code == 0
+    assert await actor(gateway, waiting) == "ann"
+    said = await engine("cancel", waiting, sent, UNKNOWN)
+    assert said.code == 3
+    assert said.out.splitlines() == [
+        f"{waiting}  cancelled",
+        f"{sent}  submitted  too-late",
+        f"{UNKNOWN}  unknown    unknown-order",
+        "1 cancelled, 2 not",
+    ]
+
+
+async def test_cancel_all_is_said_and_can_be_narrowed(gateway: Served, engine: Run) -> None:
+    waiting, bonk = await gateway.resting(), await gateway.accepted(tokenOut="BONK")
+    for args in ((), ("--status", "watching"), (waiting, "--all"), (waiting, "--token", "BONK")):
+        assert (await engine("cancel", *args)).code == 2
+    said = await engine("cancel", "--all", "--token", "BONK", "--reason", "enough")
+    assert said.out == f"{bonk}  cancelled\n1 cancelled\n"
+    assert (await order(gateway, bonk))["reason"] == "enough"
+    said = await engine("cancel", "--all", "--json")
+    assert json.loads(said.out) == {"orderId": waiting, "status": "cancelled"}
+
+
+async def test_amend_means_the_present_version_or_the_one_it_is_told(
+    gateway: Served, engine: Run
+) -> None:
+    order_id = await gateway.resting()
+    said = await engine("amend", order_id, "--target-price", "149.50")
+    assert said.out == f"{order_id}  watching at 149.5 until cancelled, version 3\n"
+    assert await actor(gateway, order_id) == "ann"
+    said = await engine("amend", order_id, "--expires-in", "60", "--version", "2")
+    assert (said.code, said.err.split(":")[1]) == (1, " version-conflict")
+    said = await engine("amend", order_id, "--expires-in", "60", "--json")
+    assert json.loads(said.out)["timeInForce"] == "GTT"
+
+
+async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engine: Run) -> None:
+    said = await engine("halt", "--reason", "odd prices")
+    assert said.out.startswith("halted since ")
+    assert said.out.endswith(" by ann: odd prices\n")
+    assert (await gateway.get("/readyz"))[1]["halted"]["actor"] == "ann"
+    said = await engine("resume", "--actor", "bob")
+    assert said.out.startswith("running since ")
+    assert said.out.endswith(" by bob\n")
+    assert (await gateway.get("/readyz"))[1]["halted"] is None
+
+
+async def test_orders_are_listed_as_a_table_or_as_lines(
+    redis_url: str,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    archive = await Archive.open(database_url)
+    async with served(redis_url, archive=archive) as gateway:
+        stop = asyncio.Event()
+        projecting = asyncio.create_task(
+            run_projector(gateway.log, database_url, retain_events=0, stop=stop)
+        )
+        engine = running(gateway, tmp_path, monkeypatch, capsys)
+        ids = [await gateway.accepted() for _ in range(2)]
+        waiting = await gateway.resting()
+        await projected(gateway)
+        capsys.readouterr()  # the projector logs to it, too
+        lines = (await engine("orders")).out.splitlines()
+        assert lines[0].split() == ["CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"]
+        assert [line.split()[1] for line in lines[1:]] == [waiting, *reversed(ids)]
+        assert lines[1].split()[2:] == [
+            "watching", "limit", "1.5", "SOL", "USDC", "at", "least", "151",
+        ]  # fmt: skip
+        said = await engine("orders", "--status", "pending", "--token", "SOL", "--limit", "1")
+        assert [line.split()[1] for line in said.out.splitlines()[1:]] == [ids[1]]
+        found = json.loads((await engine("orders", "--status", "watching", "--json")).out)
+        assert found["orderId"] == waiting
+        assert (await engine("orders", "--status", "done")).code == 1
+        stop.set()
+        await projecting
+    await archive.close()
