@@ -94,7 +94,7 @@ class Options:
 DURABLE = Options()
 # For tests of everything but durability: nothing waits for the disk.
 FAST = Options(
-    valkey={"appendfsync": "everysec"},
+    valkey={"appendonly": "no"},
     postgres={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
 )
 

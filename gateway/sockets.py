@@ -19,6 +19,7 @@ from events.archive import ArchiveUnavailable
 from events.ids import ENGINE_ID, parse_order_id
 from events.log import EventLog, LogError
 from gateway.health import Health
+from gateway.outages import ANSWER_S
 from gateway.parameters import feed_filter, only, order_id_of
 from gateway.problems import Problem
 from gateway.wire import Socket
@@ -106,9 +107,10 @@ class Sockets:
         if not self._health.open:
             raise Problem("log-unavailable")
         try:
-            await self._feed.ready()
-        except LogError as error:
-            raise Problem("log-unavailable", str(error)) from error
+            async with asyncio.timeout(ANSWER_S):
+                await self._feed.ready()
+        except (LogError, TimeoutError) as error:
+            raise Problem("log-unavailable", str(error) or "no answer") from error
         ws = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_BYTES, heartbeat=PING_S)
         await ws.prepare(request)
         transport = request.transport

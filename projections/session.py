@@ -89,10 +89,12 @@ class Session:
         self._at = checkpoint
         self._parked = await tables.load_parked(self._connection)
         reader = self._log.reader("projector-check")
+        server = await self._log.server_id()
         try:
             await self._verify(reader)
         finally:
             await reader.close()
+        await self._log.vouch(server)
         await tables.halt(self._connection, None)
         recent = self._at.position - RECHECK_EVENTS
         await self._written(self._at.position, await tables.ended_since(self._connection, recent))

@@ -22,6 +22,7 @@ from events.types import (
     TransactionExpired,
     TransactionInDoubt,
 )
+from stages.retry import pause_slots
 from stages.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
@@ -66,7 +67,7 @@ def _retreated(order: Order, outcome: Outcome) -> Fact:
     return OrderRetreated(
         stage="confirmer",
         reason=outcome.reason,
-        slot=outcome.slot + 1,
+        slot=outcome.slot + pause_slots(order.retreats),
         amount_out=0,
         min_amount_out=order.min_amount_out or 0,
         decimals_in=order.decimals_in,

@@ -41,6 +41,10 @@ class Market:
         """The newest slot: the venues share a chain."""
         return self.venues[0].slot()
 
+    def slot_at(self, time_us: int) -> int:
+        """The slot of a time, or one shortly before it."""
+        return self.venues[0].slot_at(time_us)
+
     async def next_slot(self, after: int) -> int:
         """The newest slot, as soon as there is one later than `after`."""
         return await self.venues[0].next_slot(after)

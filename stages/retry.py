@@ -49,3 +49,15 @@ def after_expiry(order: Order, stage: str) -> Fact:
     if order.status.value == "submitted":
         return OrderFailed(stage, "expired", order.attempts)
     return OrderExpired(stage, "expires-at-passed", order.attempts)
+
+
+PATIENT_RETREATS = 3
+"""So many times an order that was led on waits again from the next slot; then ever longer,"""
+PAUSE_SLOTS_MAX = 64
+"""… up to this many slots: one whose amount is too small to be paid its target may never be, and on
+a real chain each swap that fails costs its fee."""
+
+
+def pause_slots(retreats: int) -> int:
+    """How many slots an order that retreated so often before lets pass now."""
+    return int(min(2 ** min(max(0, retreats - PATIENT_RETREATS), 16), PAUSE_SLOTS_MAX))

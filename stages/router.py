@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from events import money
 from events.order import WAITING_TYPES, Order
-from events.types import Fact, OrderRetreated, OrderRouted, Quote, RoutingStarted, Status
+from events.types import (
+    U64_MAX,
+    Fact,
+    OrderRetreated,
+    OrderRouted,
+    Quote,
+    RoutingStarted,
+    Status,
+)
 from stages.market import RETRYABLE, Market
+from stages.retry import pause_slots
 from stages.stage import Refused, Stage
-
-PATIENT_RETREATS = 3
-"""So many times an order that was led on waits again from the next slot; then ever longer,"""
-PAUSE_SLOTS_MAX = 64
-"""… up to this many slots: one whose amount is too small to be paid its target may never be."""
 
 
 def begin(order: Order) -> Fact | None:
@@ -31,6 +35,8 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
         raise refused
     best = max(usable, key=lambda quote: quote.amount_out)
     least, worst = _least(order, best)
+    if least > U64_MAX:
+        raise Refused("amount-too-large", "the least output exceeds what a u64 holds")
     if best.amount_out < worst:
         if order.type in WAITING_TYPES:
             return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
@@ -74,11 +80,10 @@ def _retreat(
 ) -> Fact:
     """The order waits again; ever longer, if it was led on more than a few times."""
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
-    pause = min(2 ** max(0, order.retreats - PATIENT_RETREATS), PAUSE_SLOTS_MAX)
     return OrderRetreated(
         stage="router",
         reason=reason,
-        slot=slot + pause,
+        slot=slot + pause_slots(order.retreats),
         amount_out=amount_out,
         min_amount_out=least,
         quotes=tuple(quotes),

@@ -29,13 +29,14 @@ from events.log import (
     settle_only,
 )
 from events.log.head import head_of
-from events.order import Order, may_still_land
-from events.types import Fact
+from events.order import AT_ONCE, Order, may_still_land
+from events.types import Fact, OrderFailed, OrderParked
 from stages.parking import park_unreadable
 from stages.retry import after_expiry
 
 FAULT_WAIT_S = 0.2
 WRITTEN = (Result.CREATED, Result.EXISTS)
+STOPPED = (Result.SUSPENDED, Result.HALTED)
 SUSPENDED_WAIT_MS = 1000
 """Between two tries to send while the log is suspended or halted."""
 
@@ -106,26 +107,23 @@ class Scribe:
         written = Written([], [])
         if not said:
             return written
-        made = [
-            self.log.unit(
-                saying.work.head,
-                saying.work.order,
-                saying.facts,
-                share=saying.work.share,
-                wait_ms=saying.wait_ms,
-            )
-            for saying in said
-        ]
+        made = [self._unit(saying) for saying in said]
         results = await self.log.append([unit for unit, _ in made])
         suspended: list[tuple[Work, int]] = []
         for saying, (_, order), appended in zip(said, made, results, strict=True):
             work = saying.work
             if appended.result in WRITTEN:
                 written.done.append((saying, order))
-            elif appended.result in (Result.SUSPENDED, Result.HALTED):
+            elif appended.result in STOPPED and work.order.time_in_force in AT_ONCE:
+                failed = OrderFailed(self.stage, appended.result.value, work.order.attempts + 1)
+                written.again.extend(await self._instead(work, failed))
+            elif appended.result in (*STOPPED, Result.UNVERIFIED):
                 suspended.append((work, SUSPENDED_WAIT_MS))
             elif appended.result is Result.LATE:
-                written.again.extend(await self._too_late(work))
+                # The send was refused: its time was over on the server's clock.
+                written.again.extend(
+                    await self._instead(work, after_expiry(work.order, self.stage))
+                )
             else:
                 _log.info("fenced", stage=self.stage, order_id=work.order_id)
                 written.again.append((work.order_id, work.share))
@@ -135,9 +133,20 @@ class Scribe:
         await self.wait(suspended)
         return written
 
-    async def _too_late(self, work: Work) -> list[Named]:
-        """The send was refused: its time was over on the server's clock."""
-        fact = after_expiry(work.order, self.stage)
+    def _unit(self, saying: Saying) -> tuple[Unit, Order]:
+        """What has no place in the log (a venue's absurd number, a bug) parks its own order."""
+        work = saying.work
+        try:
+            return self.log.unit(
+                work.head, work.order, saying.facts, share=work.share, wait_ms=saying.wait_ms
+            )
+        except Exception as error:
+            _log.exception("order parked", stage=self.stage, order_id=work.order_id)
+            parked = OrderParked(self.stage, f"{type(error).__name__}: {error}"[:500], "engine")
+            return self.log.unit(work.head, work.order, [parked], share=work.share)
+
+    async def _instead(self, work: Work, fact: Fact) -> list[Named]:
+        """Says something else of an order whose send was refused."""
         unit, _ = self.log.unit(work.head, work.order, [fact], share=work.share)
         [appended] = await self.log.append([unit])
         if appended.result is Result.CONFLICT:

@@ -17,9 +17,11 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import structlog
 
+from events.ids import ENGINE_ID
 from events.log import RESTING, EventLog, Fenced, Head, LogError, Regressed, Result, Unit
 from events.money import price_units
 from events.order import Order, may_still_land
+from events.types import OrderParked, Status
 from stages.ahead import run_ahead
 from stages.book import Book, Snipers
 from stages.market import Market
@@ -90,13 +92,17 @@ class PairBook:
         self.limits.discard(order_id)
         self.snipers.discard(order_id)
 
-    def begin(self, followed: int | None, now: int) -> None:
-        """Takes the pair over: it was followed through this slot, if it ever was."""
+    def begin(self, followed: int | None, now: int, floor: int) -> None:
+        """Takes the pair over: it was followed through this slot, if it ever was.
+
+        What happened through the slot `floor` counts no more: an operator had halted the engine.
+        """
         self.limits.rewind(-1)
         slots = [s for s in (self.limits.earliest(), self.snipers.earliest()) if s is not None]
         start = min(slots, default=now + 1) - 1
         if followed is not None:
             start = max(start, followed - REPLAY_SLOTS)
+        start = max(start, min(floor, now))
         self.limits.rewind(start)
         self.done = start
 
@@ -115,9 +121,9 @@ class PairBook:
         self.limits.skip(last)
         return found
 
-    def missed(self, market: Market, order: Order) -> Touched | None:
+    def missed(self, market: Market, order: Order, floor: int) -> Touched | None:
         """What triggers an order that came to rest at a slot which was looked at before."""
-        first = max(order.watch_slot, self.seen - REPLAY_SLOTS)
+        first = max(order.watch_slot, self.seen - REPLAY_SLOTS, floor + 1)
         look = market.ticks if order.type == "limit" else market.pools
         for seen in look(self.pair, first, self.seen):
             if triggers(order, seen):
@@ -159,6 +165,8 @@ class Watching:
         self._claim_now = asyncio.Event()
         self._begun = asyncio.Event()
         self._halted = False
+        self._floor = 0
+        """What happened through this slot counts no more."""
 
     @property
     def held(self) -> dict[str, int]:
@@ -188,6 +196,8 @@ class Watching:
         for task in tasks:
             if not task.cancelled():
                 task.result()
+        if not stop.is_set():
+            raise RuntimeError("a part of the watcher ended by itself")
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -229,6 +239,7 @@ class Watching:
     async def _build(self) -> None:
         """Makes the books from the heads; what follows comes as news."""
         self._news = await self._watches.newest()
+        await self._look_up_halt()
         before, books = self.held, dict[str, PairBook]()
         async with aclosing(self._watches.resting()) as pages:
             async for heads in pages:
@@ -237,11 +248,20 @@ class Watching:
                         _book_of(books, order).add(order)
         for key, done in before.items():
             if key in books:
-                books[key].begin(done, self._market.slot())
+                books[key].begin(done, self._market.slot(), self._floor)
                 self._begun.set()
         self._books = books
         self._built.set()
         self._claim_now.set()
+
+    async def _look_up_halt(self) -> None:
+        """What passed before the last resume is over, whoever followed the pairs then."""
+        head = (await self._log.load([ENGINE_ID]))[0]
+        engine = None if head is None else _order(head)
+        if engine is not None and engine.status is Status.RUNNING:
+            self._floor = self._market.slot_at(engine.updated_at_us)
+        elif engine is not None:
+            self._floor = self._market.slot()
 
     def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Touched]:
         touched: list[Touched] = []
@@ -253,7 +273,7 @@ class Watching:
                 continue
             book, known = self._put(order)
             if book.done is not None and order.watch_slot <= book.seen and not known:
-                missed = book.missed(self._market, order)
+                missed = book.missed(self._market, order, self._floor)
                 touched += [missed] if missed else []
         return touched
 
@@ -273,6 +293,7 @@ class Watching:
         """Shares the pairs with the other watchers, and says how far ours were followed."""
         await self._built.wait()
         self._claim_now.clear()
+        await self._look_up_halt()
         held = self.held
         wanted = [
             key
@@ -287,7 +308,7 @@ class Watching:
             if key not in claims.held or key in given:
                 book.done = None
             elif book.done is None:
-                book.begin(claims.held[key], self._market.slot())
+                book.begin(claims.held[key], self._market.slot(), self._floor)
                 self._begun.set()
         if claims.watchers != self._watchers:
             self._watchers = claims.watchers
@@ -352,9 +373,15 @@ class Watching:
                 if not facts:
                     self._put(order)
                     continue
-                if order.type == "sniper" and self._ahead:
-                    facts, _ = await run_ahead(order, facts, self._ahead)
-                unit, after = self._log.unit(head, order, facts)
+                try:
+                    if order.type == "sniper" and self._ahead:
+                        facts, _ = await run_ahead(order, facts, self._ahead)
+                    unit, after = self._log.unit(head, order, facts)
+                except Exception as error:  # it must not hold up the others, again and again
+                    _log.exception("order parked", stage="watcher", order_id=order.id)
+                    reason = f"{type(error).__name__}: {error}"[:500]
+                    parked = OrderParked("watcher", reason, "engine")
+                    unit, after = self._log.unit(head, order, [parked])
                 said.append((one, order, unit))
                 if may_still_land(after):
                     sent[order.id] = after
@@ -363,6 +390,9 @@ class Watching:
             for (one, order, _), answer in zip(said, answers, strict=True):
                 if answer.result is Result.CONFLICT:
                     waiting.append(one)
+                elif answer.result is Result.UNVERIFIED:  # for a moment only: what passes counts
+                    waiting.append(one)
+                    await asyncio.sleep(FAULT_WAIT_S)
                 elif answer.result in (Result.HALTED, Result.SUSPENDED):
                     self._halted = True
                     self._put(order)

@@ -76,6 +76,12 @@ NEVER_MS = 2**53 - 1
 _SWITCHES = frozenset({EngineHalted, EngineResumed})
 
 
+HEADS_KEPT_MS = 600_000
+"""How long heads of ended, archived orders stay: 1.4 GB at 5,000 orders/s. Creation refuses
+
+ids half as old, so that none can be carried out twice; keys are kept for the whole window."""
+
+
 class StageLag(NamedTuple):
     """How far a stage is behind."""
 
@@ -106,6 +112,7 @@ class EventLog:
         self.keys = Keys(partition)
         self.inbox_orders = inbox_orders
         self.window_ms = idempotency_window_s * 1000
+        self.heads_kept_ms = min(self.window_ms, HEADS_KEPT_MS)
         self.durability = "unknown"
         """`fsync` (appendfsync always), `waitaof`, or `none`."""
         self.epoch = 0
@@ -131,9 +138,10 @@ class EventLog:
         (Unavailable: try again) or RuntimeError for a server set up wrongly.
         """
         await self._check_server()
+        server = await self._link.server()
         answer = await self._library.call(
             self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found),
-            RAISED_FROM,
+            RAISED_FROM, server.run_id, on=server,
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
@@ -229,7 +237,7 @@ class EventLog:
             EMPTY,
             new_order(order_id, account),
             [fact],
-            not_after_ms=created_ms(order_id) + self.window_ms // 2,
+            not_after_ms=created_ms(order_id) + self.heads_kept_ms // 2,
             idempotency=idempotency,
         )
 
@@ -241,6 +249,14 @@ class EventLog:
     async def resume(self) -> None:
         """Undoes `suspend`."""
         await self._link.call("HDEL", self.keys.meta, "suspended")
+
+    async def server_id(self) -> str:
+        """Of the server as it runs now: another one after each start and each failover."""
+        return (await self._link.server()).run_id
+
+    async def vouch(self, server_id: str) -> None:
+        """This server's log was compared with the archive: sends are taken as long as it runs."""
+        await self._link.call("HSET", self.keys.meta, "verified", server_id)
 
     async def suspended(self) -> str:
         """Why the log is suspended, empty when it is not."""
@@ -335,7 +351,7 @@ class EventLog:
         """Lets the heads of terminal, archived orders go after the idempotency window."""
         for at in range(0, len(order_ids), 1000):
             keys = [self.keys.order(i) for i in order_ids[at : at + 1000]]
-            await self._library.call(self._link, "expire", keys, self.window_ms)
+            await self._library.call(self._link, "expire", keys, self.heads_kept_ms)
 
     async def trim(self, first_kept: int) -> int:
         """Forgets batches wholly before a position. The caller has archived them."""

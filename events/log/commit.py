@@ -25,6 +25,8 @@ BACKLOG_ENTRIES = 32
 """Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
 BACKLOG_PAUSE_S = 0.1
 """… by so much a call at most, at twice as many."""
+WAIT_MAX_MS = 86_400_000
+"""Longest stay in the due-set: who has to wait longer is looked at on the way."""
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
@@ -88,6 +90,8 @@ class Result(Enum):
     """It had been written by an earlier call whose answer was lost."""
     CONFLICT = "conflict"
     LATE = "late"
+    UNVERIFIED = "unverified"
+    """The server has started, or took over, and its log was not compared with the archive yet."""
     SUSPENDED = "suspended"
     """Neither new orders nor sends are taken now."""
     HALTED = "halted"
@@ -109,6 +113,7 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
 def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
     """The unit that says nothing and settles a share, or moves it to the due-set."""
     wake = wait_ms > 0
+    wait_ms = min(wait_ms, WAIT_MAX_MS)
     return Unit(order_id, b"", b"", share.stage, 0, b"", share, wake=wake, wait_ms=wait_ms)
 
 
@@ -228,9 +233,11 @@ class Committer:
                     await asyncio.sleep(min(delay_s, timeout_s))
                     delay_s = min(delay_s * 2, 0.5)
             except Exception as error:  # handed to the callers, who wait for it
+                # Once a call went unanswered, a refusal of the next says nothing about it.
+                told = Unanswered(str(error)) if unanswered else error
                 for pending in batch:
                     if not pending.done.done():
-                        pending.done.set_exception(error)
+                        pending.done.set_exception(error if pending.give_up_at is None else told)
                 return
             else:
                 at = 0
@@ -293,18 +300,19 @@ class Committer:
             if unit.expires_ms is not None:
                 said.append(unit.expires_ms)
             said.append(unit.records)
-        give_up_at = asyncio.get_running_loop().time() + timeout_s
+        server = await self._link.server(timeout_s=timeout_s)
+        # On one connection, or WAITAOF would answer for a client that has written nothing.
+        then = [self.after_append] if self.after_append else []
         answer = await self._library.call(
             self._link,
             "accept" if creates else "append",
             keys,
             self.epoch, LAYOUT, len(STAGES), len(entries), len(units),
-            self._inbox_orders, self._window_ms, *listed, *said,
-            timeout_s=timeout_s,
+            self._inbox_orders, self._window_ms, server.run_id, *listed, *said,
+            timeout_s=timeout_s, on=server, then=then,
         )  # fmt: skip
-        if self.after_append is not None:
-            left_s = max(0.05, give_up_at - asyncio.get_running_loop().time())
-            synced = await self._link.call(*self.after_append, timeout_s=left_s)
+        if then:
+            answer, synced = answer
             if synced[0] < 1:
                 raise Unanswered("log server: the write was not fsynced in time")
         self._backlog = int(answer[1])

@@ -69,22 +69,22 @@ local function array_header(n)
 end
 
 -- KEYS meta log open parked owed expiry book, (inbox due shares) a stage, an order key a unit, idempotency keys
--- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms,
+-- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms run_id,
 --      stage id size            of each inbox entry that units settle
 --      meta old new [value] [expires_ms] records   of each unit; new is its head less the positions
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
 -- Answers {time_us, entries in all inboxes, result...}, a result is the last position (created), its negative (exists),
--- 'conflict', 'late', 'suspended', 'halted', or '=' .. value of the idempotency key that was there before.
+-- 'conflict', 'late', 'suspended', 'halted', 'unverified', or '=' .. value of the idempotency key that was there before.
 local function append(keys, argv)
-  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended', 'halted')
+  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended', 'halted', 'verified')
   if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
     return redis.error_reply('FENCED epoch ' .. tostring(meta[1]) .. ' layout ' .. tostring(meta[2]))
   end
   local stages, entries, units = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
   local per_entry, window_ms = tonumber(argv[6]), argv[7]
   local stage_base, order_base = 7, 7 + 3 * stages
-  local arg = 7 + 3 * entries
+  local arg = 8 + 3 * entries
   local time_us = now_us()
   local time_ms = math.floor(time_us / 1000)
   local first = tonumber(meta[3])
@@ -95,7 +95,7 @@ local function append(keys, argv)
   local reply, seen, records = {time_us, 0}, {}, {''}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
   local wakes, waits, owed, settled = {}, {}, {[RESTING] = 0}, {}
-  local halted, expiry_adds, expiry_rems, news = meta[5], {}, {}, {}
+  local halted, expiry_adds, expiry_rems, news, existed = meta[5], {}, {}, {}, false
   for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
 
   for u = 1, units do
@@ -123,6 +123,8 @@ local function append(keys, argv)
       result = 'suspended'
     elseif halted and has(flags, SEND) then
       result = 'halted'
+    elseif has(flags, SEND) and meta[6] ~= argv[8] then
+      result = 'unverified'
     end
     for k = 1, idems do
       local before = not result and redis.call('GET', keys[idem_key + k])
@@ -181,6 +183,7 @@ local function append(keys, argv)
       end
       result = position
     elseif result == 'exists' then
+      existed = true
       result = -struct.unpack('>I8', head, #head - 7)
       flags = 0
     end
@@ -211,6 +214,9 @@ local function append(keys, argv)
       'b', table.concat(records))
     redis.call('HSET', keys[1], 'position', string.format('%d', position))
     redis.call('MSET', unpack(head_sets))
+  elseif existed then
+    -- What another connection wrote is fsynced before this one's last write: so write.
+    redis.call('HSET', keys[1], 'position', meta[3])
   end
   for _, pair in ipairs(idem_sets) do redis.call('SET', pair[1], pair[2], 'PX', window_ms) end
   if #open_adds > 0 then redis.call('ZADD', keys[3], unpack(open_adds)) end
@@ -237,7 +243,7 @@ local function append(keys, argv)
   local dropped = {}
   for e = 1, entries do
     if settled[e] then
-      local s, id, size = tonumber(argv[5 + 3 * e]), argv[6 + 3 * e], tonumber(argv[7 + 3 * e])
+      local s, id, size = tonumber(argv[6 + 3 * e]), argv[7 + 3 * e], tonumber(argv[8 + 3 * e])
       if settle(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], id, size, settled[e]) then
         dropped[s] = dropped[s] or {}
         dropped[s][#dropped[s] + 1] = id
@@ -321,7 +327,7 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position found raised_from. Joins the log; creates it where nothing
+-- KEYS meta log; ARGV layout epoch position found raised_from run_id. Joins the log; creates it where nothing
 -- is and `found` is 1; takes over one of the layout `raised_from`. Answers {epoch, layout, position}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
@@ -329,7 +335,8 @@ local function open(keys, argv)
     if redis.call('EXISTS', keys[2]) == 1 then
       return redis.error_reply('REGRESSED the log has entries but no meta')
     end
-    redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3])
+    redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3],
+      'verified', argv[6])
   end
   if redis.call('HGET', keys[1], 'layout') == argv[5] then
     redis.call('HSET', keys[1], 'layout', argv[1])

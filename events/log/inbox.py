@@ -76,6 +76,8 @@ class Inbox:
         self._seen_connects = 0
         self._reclaim_at = 0.0
         self._held: dict[bytes, set[int]] = {}
+        self._abandoned: set[bytes] = set()
+        """Given up here: they come back once their lease has run out, which counts."""
 
     @property
     def held_orders(self) -> int:
@@ -149,7 +151,7 @@ class Inbox:
         found: list[Entry] = []
         for _, items in answer or ():
             for entry_id, fields in items:
-                if fields and entry_id not in self._held:
+                if fields and entry_id not in self._held and entry_id not in self._abandoned:
                     head = fields[3] if len(fields) > 2 else b""
                     found.append(self._hold(entry_id, fields[1], 0, head))
         return found
@@ -174,6 +176,7 @@ class Inbox:
     def _hold(self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b"") -> Entry:
         ids = _ids(joined)
         self._held[entry_id] = set(range(len(ids)))
+        self._abandoned.discard(entry_id)
         return Entry(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)
 
     def holds(self, entry: Entry) -> bool:
@@ -191,7 +194,8 @@ class Inbox:
     def abandon(self, shares: Iterable[Share]) -> None:
         """Gives up the leases of these, without a word to the server: they run out."""
         for share in shares:
-            self._held.pop(share.entry, None)
+            if self._held.pop(share.entry, None) is not None:
+                self._abandoned.add(share.entry)
 
     async def renew(self) -> list[bytes]:
         """Keeps the leases of what is in hand; returns the entries that are no longer ours."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from events.log.link import Link
+from events.log.link import Link, Server
 
 
 class Library:
@@ -32,8 +33,12 @@ class Library:
         keys: list[str],
         *arguments: bytes | str | int,
         timeout_s: float = 5.0,
+        on: Server | None = None,
+        then: Sequence[Sequence[bytes | str | int]] = (),
     ) -> Any:
         """Calls a function, loading the library where the server does not have it.
+
+        With `then`, commands that follow it in the same write, the answers are a list.
 
         `timeout_s` bounds all of it, not each command: callers rely on it instead of a timeout of
         their own, which would cost a twelfth of a POST.
@@ -42,7 +47,8 @@ class Library:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + timeout_s
         try:
-            return await link.call(*command, timeout_s=timeout_s)
+            answers = await link.pipeline([command, *then], timeout_s=timeout_s, on=on)
+            return answers if then else answers[0]
         except ResponseError as error:
             if "Function not found" not in str(error):
                 raise
@@ -52,4 +58,5 @@ class Library:
         except ResponseError as error:
             if "already exists" not in str(error):
                 raise
-        return await link.call(*command, timeout_s=timeout_s)
+        answers = await link.pipeline([command, *then], timeout_s=timeout_s, on=on)
+        return answers if then else answers[0]

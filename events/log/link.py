@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import hiredis
 from redis.asyncio.connection import Connection, ConnectionPool
@@ -21,7 +21,9 @@ from redis.maint_notifications import MaintNotificationsConfig
 CONNECT_TIMEOUT_S = 2.0
 
 # Error codes of a server that is there but does not execute: nothing was written.
-_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF")
+_NOT_NOW = (
+    "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
+)  # fmt: skip
 
 
 class LogError(Exception):
@@ -116,6 +118,15 @@ class _Wire(asyncio.Protocol):
             self._waiter.set_exception(error)
 
 
+class Server(NamedTuple):
+    """Whom a link is connected to."""
+
+    connects: int
+    """Number of the connection: what is sent `on` it is sent on no other."""
+    run_id: str
+    """Another one after each start, and on each replica; empty where it is not told."""
+
+
 class Link:
     """A lazily made connection; callers take turns."""
 
@@ -136,6 +147,7 @@ class Link:
         self._transport: asyncio.Transport | None = None
         self._wire = _Wire()
         self._turn = asyncio.Lock()
+        self._server: Server | None = None
         self.connects = 0
         """How often a connection was made: a reader compares it to notice a reconnect."""
 
@@ -178,12 +190,33 @@ class Link:
         """
         return (await self.pipeline([command], timeout_s=timeout_s))[0]
 
+    async def server(self, *, timeout_s: float = 5.0) -> Server:
+        """Whom the link is connected to, connecting where it is not. Raises as `call`."""
+        known = self._server
+        if known is None or known.connects != self.connects or self._wire.lost:
+            try:
+                info = (await self.call("INFO", "server", timeout_s=timeout_s)).decode()
+            except ResponseError:  # not every managed server lets itself be asked
+                info = ""
+            lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+            known = self._server = Server(self.connects, lines.get("run_id", ""))
+        return known
+
     async def pipeline(
-        self, commands: Sequence[Sequence[bytes | str | int]], *, timeout_s: float = 5.0
+        self,
+        commands: Sequence[Sequence[bytes | str | int]],
+        *,
+        timeout_s: float = 5.0,
+        on: Server | None = None,
     ) -> list[Any]:
-        """Runs commands in one write; raises the first error after reading all answers."""
+        """Runs commands in one write; raises the first error after reading all answers.
+
+        `on` a connection that is no more they are not sent, and it raises Unavailable.
+        """
         async with self._turn:
             transport = await self._connected(timeout_s)
+            if on is not None and on.connects != self.connects:
+                raise Unavailable("log server: the connection was made anew")
             packed = b"".join(hiredis.pack_command(cast(Any, tuple(c))) for c in commands)
             answered = self._wire.expect(len(commands))
             transport.write(packed)

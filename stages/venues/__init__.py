@@ -86,6 +86,10 @@ class Venue(Protocol):
         """The newest slot."""
         ...
 
+    def slot_at(self, time_us: int) -> int:
+        """The slot of a time (µs since the epoch), or a slot shortly before it."""
+        ...
+
     async def next_slot(self, after: int) -> int:
         """The newest slot, as soon as there is one later than `after`."""
         ...

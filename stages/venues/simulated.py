@@ -22,7 +22,7 @@ import msgspec
 from events import money
 from events.money import Token
 from events.order import Order, Transaction, next_attempt
-from events.types import Quote
+from events.types import U64_MAX, Quote
 from stages.stage import Refused
 from stages.venues import Built, Outcome, Pair, PoolEvent, Tick
 from stages.venues.ledger import Landed, Ledger
@@ -155,6 +155,8 @@ class SimulatedVenue:
         amount_out = gross * (BPS - self._discount_bps(order)) // BPS
         if amount_out == 0:
             raise Refused("amount-too-small", "the output rounds down to nothing")
+        if amount_out > U64_MAX:
+            raise Refused("amount-too-large", "the output exceeds what a u64 of base units holds")
         return Quote(self.name, pool, order.amount_in, amount_out, fee, slot)
 
     def _pool(self, token_in: str, token_out: str, slot: int) -> str:
@@ -170,6 +172,10 @@ class SimulatedVenue:
     def slot(self) -> int:
         """See `Venue.slot`."""
         return self._simulation.height()
+
+    def slot_at(self, time_us: int) -> int:
+        """See `Venue.slot_at`."""
+        return time_us // 1000 // max(1, self._simulation.slot_ms)
 
     async def next_slot(self, after: int) -> int:
         """See `Venue.next_slot`."""
@@ -331,7 +337,7 @@ class SimulatedChain:
         move = draw % (2 * MOVE_BPS + 1) - MOVE_BPS
         if "SLIP" in tokens:
             move = -BPS * 6 // 10
-        amount_out = transaction.quoted_amount_out * (BPS + move) // BPS
+        amount_out = min(transaction.quoted_amount_out * (BPS + move) // BPS, U64_MAX)
         ok = amount_out >= transaction.min_amount_out
         doubt_ms = DOUBT_SLOTS * self._simulation.slot_ms if "DOUBT" in tokens else 0
         return Landed(
