@@ -8,14 +8,17 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from engine.folder import running
-from engine.settings import Settings
+from engine.settings import Settings, SettingsError
 
 REQUEST_TIMEOUT_S = 10.0
 TRIES = 3
+PORT = Settings().port
+"""Who leaves it at that may mean any engine."""
 TERMINAL = ("confirmed", "failed", "expired", "cancelled")
 
 
@@ -39,6 +42,12 @@ def talk(work: Coroutine[Any, Any, int]) -> int:
 def gateway_url(settings: Settings) -> str:
     """Return where the gateway of this DATA_DIR listens, else what HOST and PORT say."""
     found = running(settings.data_dir)
+    if found and settings.port not in (PORT, urlsplit(found.gateway_url).port or settings.port):
+        msg = (
+            f"PORT={settings.port}, but the engine of DATA_DIR={settings.data_dir} is"
+            f" {found.gateway_url}: set the DATA_DIR of the engine that you mean, too"
+        )
+        raise SettingsError(msg)
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared only
     return (found.gateway_url if found else "") or f"http://{host}:{settings.port}"
 

@@ -23,6 +23,9 @@ ENV_FILE = Path(".env")
 FOREIGN = ("COMPOSE_", "POSTGRES_")
 
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
 class SettingsError(ValueError):
     """A setting that cannot be used; the message is the one line a person needs."""
 
@@ -167,6 +170,10 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
         text = said.get(field.name.upper(), "").strip()
         if text:
             values[field.name] = _convert(field.name.upper(), text, field.type)
+    redis_url = values.get("redis_url", "")
+    if redis_url and not redis_url.startswith(REDIS_SCHEMES):
+        msg = f"REDIS_URL={redis_url!r}: expected one of {', '.join(REDIS_SCHEMES)} in front"
+        raise SettingsError(msg)
     return Settings(**values)
 
 
@@ -239,7 +246,12 @@ def _expected(shape: shapes.Type, error: Exception) -> str:
 def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        msg = f"{path}: not UTF-8 ({error.reason} at byte {error.start})"
+        raise SettingsError(msg) from None
+    for number, line in enumerate(text.splitlines(), start=1):
         text = line.strip().removeprefix("export ").strip()
         if not text or text.startswith("#"):
             continue

@@ -20,6 +20,7 @@ CODES: dict[str, tuple[int, str]] = {
     "wrong-type": (400, "A value is not of the expected type"),
     "missing-field": (400, "A required field is missing"),
     "unknown-field": (400, "A field is not known"),
+    "duplicate-field": (400, "A field stands there more than once"),
     "field-not-allowed": (400, "A field does not belong to this type of order"),
     "unsupported-time-in-force": (400, "This type of order has no such time in force"),
     "unsupported-type": (400, "This order type is not supported"),

@@ -6,6 +6,7 @@ Which fields an order may have is a table by its type.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple, TypeVar
@@ -72,7 +73,20 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, pointer
 
 def parse_object(body: bytes | msgspec.Raw, pointer: str = "") -> Fields:
     """The fields of a JSON object, still raw. Raises Problem."""
-    return _decode(_object, body, pointer)
+    fields = _decode(_object, body, pointer)
+    text = bytes(body)
+    if text.count(b":") > len(fields):  # only then can a field stand there twice
+        _check_once(text, pointer)
+    return fields
+
+
+def _check_once(body: bytes, pointer: str) -> None:
+    """Which of two amounts was meant, nobody can tell."""
+    names = [name for name, _ in json.loads(body, object_pairs_hook=list)]
+    twice = sorted({name for name in names if names.count(name) > 1})[:100]
+    if twice:
+        said = "the field stands there more than once"
+        raise invalid([Fault("duplicate-field", f"{pointer}/{_escape(n)}", said) for n in twice])
 
 
 def parse_batch(body: bytes) -> list[msgspec.Raw]:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import aiohttp
 import msgspec
 
-from engine import embedded, logging
+from engine import embedded, logging, markets
 from engine.backends import missing
 from engine.folder import Folder, running
 from engine.lifecycle import stop_on_signal
@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop; print one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
+    markets.tokens(settings)  # says at once what is wrong with VENUES
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
         servers = embedded.prepare(folder, embedded.Options(servers=missing(settings)))

@@ -499,3 +499,16 @@ async def test_a_suspended_log_takes_no_order_and_no_send_and_follows_what_is_ou
     await log.resume()
     assert await results(log, await next_unit(log, built, steps[3])) == [Result.CREATED]
     await created(log)
+
+
+async def test_a_server_that_nobody_vouched_for_takes_orders_and_no_send(log: EventLog) -> None:
+    [order_id] = await created(log)
+    steps = after_submission()
+    for fact in steps[:3]:
+        assert await results(log, await next_unit(log, order_id, fact)) == [Result.CREATED]
+    send = await next_unit(log, order_id, steps[3])
+    await log.vouch("the server before it was started again")
+    assert await results(log, send) == [Result.UNVERIFIED]
+    assert await results(log, *creations(log)) == [Result.CREATED]
+    await log.vouch(await log.server_id())
+    assert await results(log, send) == [Result.CREATED]

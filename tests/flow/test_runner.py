@@ -412,3 +412,26 @@ async def test_a_venue_that_fails_now_and_then_costs_attempts_and_the_backoff_is
                 assert following.time_us >= event.fact.next_attempt_at_us
         heads: list[Head] = [await team.head(order_id) for order_id in ids]
         assert [head.order.attempts for head in heads] == [2] * 5
+
+
+async def test_a_number_that_the_log_cannot_hold_parks_its_own_order_and_no_other(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        sane = team.stage("builder")
+        ids = await team.submit(5)
+        bad = ids[2]
+
+        def decide(order: Order, answer: Any) -> Sequence[Fact]:
+            if order.id == bad:
+                return [TransactionBuilt(1, "signature", 2**64, b"")]
+            decided = sane.decide(order, answer)
+            assert isinstance(decided, Sequence)
+            return decided
+
+        for name in ("router", "submitter", "confirmer", dataclasses.replace(sane, decide=decide)):
+            await team.worker(name)
+        good = [order_id for order_id in ids if order_id != bad]
+        assert await team.ended(good) == ["confirmed"] * 4
+        await team.until(lambda: team.of(OrderParked))
+        assert [event.order_id for event in team.of(OrderParked)] == [bad]

@@ -427,3 +427,21 @@ def test_whatever_number_comes_in_it_is_exact_or_a_problem(text: str) -> None:
         assert found.code in CODES
     else:
         assert 0 < fact.amount_in < 2**64
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"tokenIn":"SOL","tokenOut":"USDC","amount":1,"tokenIn":"RAY"}',
+        '{"tokenIn":"SOL","tokenOut":"USDC","amount":1,"token\\u0049n" :"RAY"}',
+    ],
+)
+def test_a_field_that_stands_there_twice_is_refused(body: str) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_object(body.encode())
+    assert [(f.code, f.pointer) for f in caught.value.faults] == [("duplicate-field", "/tokenIn")]
+
+
+def test_colons_in_values_are_no_fields() -> None:
+    body = '{"expiresAt":"2030-01-01T00:00:00+02:00","clientOrderId":"a:b:c"}'
+    assert list(parse_object(body.encode())) == ["expiresAt", "clientOrderId"]

@@ -1,0 +1,57 @@
+"""A server that does not fsync by itself: nothing counts as accepted before it did."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import embedded
+from engine.folder import Folder
+from events.ids import new_order_id
+from events.log import EventLog, Unanswered
+from tests.played import ACCOUNT, submitted
+
+
+@pytest.fixture
+def never_fsynced(short_path: Path) -> Iterator[str]:
+    """The URL of a Valkey that writes its file and leaves the fsync to the kernel, some day."""
+    with Folder(short_path) as folder:
+        options = embedded.Options(valkey={"appendfsync": "no"})
+        servers = embedded.prepare(folder, options)
+        [valkey] = [program for program in servers.programs if program.name == "valkey"]
+        with (folder.logs / "valkey.log").open("ab") as output:
+            process = valkey.spawn(output)
+        try:
+            while not valkey.ready(process.pid):
+                assert process.poll() is None
+            yield servers.redis_url
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            servers.clean()
+
+
+async def test_what_is_never_fsynced_is_never_accepted_however_often_it_is_tried(
+    never_fsynced: str,
+) -> None:
+    log = EventLog(never_fsynced, build="test")
+    await log.open()
+    assert log.durability == "waitaof"
+
+    async def accept(after_s: float) -> object:
+        await asyncio.sleep(after_s)
+        unit, _ = log.creation(new_order_id(), ACCOUNT, submitted())
+        return (await log.append([unit], timeout_s=1.0))[0]
+
+    told = await asyncio.gather(
+        *(accept(s) for s in (0, 0.1, 0.12, 0.14, 0.16, 0.18)), return_exceptions=True
+    )
+    assert [type(one) for one in told] == [Unanswered] * 6
+    await log.close()
