@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 
@@ -91,6 +92,9 @@ class Play:
             units.append(unit)
             self._heads[order_id] = (head_of(unit.new), order)
         answers = await self.log.append(units)
+        while all(answer.result is Result.UNVERIFIED for answer in answers):
+            await asyncio.sleep(0.05)  # the server was started again: its projector looks at it
+            answers = await self.log.append(units)
         assert all(answer.result in WRITTEN for answer in answers), answers
         return max(answer.position for answer in answers)
 
