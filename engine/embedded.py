@@ -35,7 +35,7 @@ VALKEY: Mapping[str, str] = {
     "no-appendfsync-on-rewrite": "no",
     # Without rewriting the file grows by a kilobyte an order, for ever.
     "auto-aof-rewrite-percentage": "100",
-    "auto-aof-rewrite-min-size": "256mb",
+    "auto-aof-rewrite-min-size": "1gb",
     # The base file of a rewrite: compressing it took a twentieth of Valkey's time.
     "rdbcompression": "no",
     "save": "",
