@@ -17,6 +17,7 @@ from events.types import (
     TransactionExpired,
 )
 from stages import confirmer, router, watcher
+from stages.retry import pause_slots
 from stages.stage import NotYet
 from stages.venues import Outcome, PoolEvent, Tick
 
@@ -35,7 +36,8 @@ def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
 def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
     if fact.stage == "router":
         return router.decide(order, fact.quotes)
-    return _facts(order, Outcome("failed", slot=fact.slot - 1, reason=fact.reason))
+    slot = fact.slot - pause_slots(order.retreats)
+    return _facts(order, Outcome("failed", slot=slot, reason=fact.reason))
 
 
 def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
