@@ -121,6 +121,8 @@ class Runner:
         task = asyncio.create_task(self._guarded(work, shares))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step has not begun the work: end that quietly.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     def settled(self, shares: Sequence[Share]) -> None:
