@@ -24,7 +24,7 @@ class Trading(NamedTuple):
 
 
 def _simulated(settings: Settings) -> Trading:
-    from stages.venues import simulated
+    from stages.venues import simulated, simulated_chain
 
     simulation = simulated.Simulation(
         seed=settings.venue_seed,
@@ -37,7 +37,7 @@ def _simulated(settings: Settings) -> Trading:
     venues = [simulated.SimulatedVenue(*dex, simulation) for dex in simulated.DEXES]
     return Trading(
         market=Market(venues, timeout_s=settings.venue_timeout_ms / 1000),
-        chain=simulated.SimulatedChain(simulation, ledger_path(settings)),
+        chain=simulated_chain.SimulatedChain(simulation, ledger_path(settings)),
         tokens=simulated.TOKENS,
     )
 

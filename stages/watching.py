@@ -1,5 +1,4 @@
-"""Drives the books: follows ticks and pool events of the pairs that are ours, triggers orders, and
-ends those whose time is over.
+"""Drives the books: follows ticks and pool events of the pairs that are ours, and triggers orders.
 
 Every watcher keeps the book of every pair, from news of the log; the pairs are shared by leases,
 and only the holder of a pair follows its ticks. Whoever takes a pair over begins where the last
@@ -12,124 +11,33 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from hashlib import sha256
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-import msgspec
 import structlog
 
 from events.ids import ENGINE_ID
 from events.log import RESTING, EventLog, Fenced, Head, LogError, Regressed, Result, Unit
-from events.money import price_units
 from events.order import Order, may_still_land
 from events.types import OrderParked, Status
 from stages.ahead import run_ahead
-from stages.book import Book, Snipers
+from stages.expiry import expire, order_of
 from stages.market import Market
-from stages.retry import after_expiry
+from stages.pair_book import PairBook, Touched
 from stages.scribe import FAULT_WAIT_S
 from stages.stage import Stage
-from stages.venues import Pair, PoolEvent, Tick
-from stages.watcher import target_of, terms_of, triggers
+from stages.venues import Pair
+from stages.watcher import triggers
 
 NEWS_BLOCK_MS = 1000
-EXPIRY_POLL_S = 0.2
-EXPIRED_PER_ROUND = 500
-LOOK_AGAIN_MS = 1000
-"""At an expired order that only the chain, or an operator, can end now."""
 LEAVE_S = 1.0
 UNITS_MAX = 500
 """Orders that are triggered in one append."""
 SLOTS_PER_STEP = 200
 """Ticks of a pair that are looked at before others have their turn."""
-REPLAY_SLOTS = 1000
-"""So many slots before those that are known to be done are looked at again after a takeover: an
-order may have come to rest a moment before, unseen by whoever held the pair then."""
 
 Known = TypeVar("Known")
 
 _log = structlog.get_logger()
-
-
-class Touched(NamedTuple):
-    """An order and what may have triggered it."""
-
-    order_id: str
-    seen: Tick | PoolEvent
-
-
-class PairBook:
-    """The orders of a pair, and how far its ticks were followed here."""
-
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
-        self.limits = Book()
-        self.snipers = Snipers()
-        self.done: int | None = None
-        """Everything through this slot is triggered; None while somebody else follows the pair."""
-
-    def __len__(self) -> int:
-        return len(self.limits) + len(self.snipers)
-
-    @property
-    def seen(self) -> int:
-        """The newest slot that was looked at; triggering may still be under way."""
-        return self.limits.slot
-
-    def knows(self, order: Order) -> bool:
-        """Whether the order rests here since the same slot, whatever its terms."""
-        book: Book | Snipers = self.limits if order.type == "limit" else self.snipers
-        return book.first_slot(order.id) == order.watch_slot
-
-    def add(self, order: Order) -> None:
-        """Adds an order, or gives it its new terms."""
-        if order.type == "limit":
-            self.limits.add(order.id, target_of(order), order.watch_slot)
-        else:
-            self.snipers.add(order.id, terms_of(order))
-
-    def discard(self, order_id: str) -> None:
-        """Takes an order out."""
-        self.limits.discard(order_id)
-        self.snipers.discard(order_id)
-
-    def begin(self, followed: int | None, now: int, floor: int) -> None:
-        """Takes the pair over: it was followed through this slot, if it ever was.
-
-        What happened through the slot `floor` counts no more: an operator had halted the engine.
-        """
-        self.limits.rewind(-1)
-        slots = [s for s in (self.limits.earliest(), self.snipers.earliest()) if s is not None]
-        start = min(slots, default=now + 1) - 1
-        if followed is not None:
-            start = max(start, followed - REPLAY_SLOTS)
-        start = max(start, min(floor, now))
-        self.limits.rewind(start)
-        self.done = start
-
-    def touched(self, market: Market, last: int) -> list[Touched]:
-        """What happened after the slots seen, through `last`, triggers; it is out of the book."""
-        found: list[Touched] = []
-        first = self.seen + 1
-        if len(self.snipers):
-            for event in market.pools(self.pair, first, last):
-                ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
-                found += [Touched(order_id, event) for order_id in ids]
-        if len(self.limits):
-            for tick in market.ticks(self.pair, first, last):
-                ids = self.limits.tick(tick.slot, price_units(tick.price))
-                found += [Touched(order_id, tick) for order_id in ids]
-        self.limits.skip(last)
-        return found
-
-    def missed(self, market: Market, order: Order, floor: int) -> Touched | None:
-        """What triggers an order that came to rest at a slot which was looked at before."""
-        first = max(order.watch_slot, self.seen - REPLAY_SLOTS, floor + 1)
-        look = market.ticks if order.type == "limit" else market.pools
-        for seen in look(self.pair, first, self.seen):
-            if triggers(order, seen):
-                self.discard(order.id)
-                return Touched(order.id, seen)
-        return None
 
 
 def preferred(pair: str, watchers: Iterable[str]) -> str:
@@ -224,6 +132,9 @@ class Watching:
                 await self._watches.release(list(held))
                 await self._watches.release()
 
+    async def _expire(self) -> None:
+        await expire(self._log, self._watches)
+
     # -- the books -----------------------------------------------------------------------------
 
     async def _hear(self) -> None:
@@ -244,7 +155,7 @@ class Watching:
         async with aclosing(self._watches.resting()) as pages:
             async for heads in pages:
                 for head in heads:
-                    if (order := _order(head)) is not None:
+                    if (order := order_of(head)) is not None:
                         _book_of(books, order).add(order)
         for key, done in before.items():
             if key in books:
@@ -257,7 +168,7 @@ class Watching:
     async def _look_up_halt(self) -> None:
         """What passed before the last resume is over, whoever followed the pairs then."""
         head = (await self._log.load([ENGINE_ID]))[0]
-        engine = None if head is None else _order(head)
+        engine = None if head is None else order_of(head)
         if engine is not None and engine.status is Status.RUNNING:
             self._floor = self._market.slot_at(engine.updated_at_us)
         elif engine is not None:
@@ -266,7 +177,7 @@ class Watching:
     def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Touched]:
         touched: list[Touched] = []
         for order_id, head in zip(ids, heads, strict=True):
-            order = _order(head) if head is not None and head.owes == RESTING else None
+            order = order_of(head) if head is not None and head.owes == RESTING else None
             if order is None:
                 for book in self._books.values():
                     book.discard(order_id)
@@ -366,7 +277,7 @@ class Watching:
             said: list[tuple[Touched, Order, Unit]] = []
             sent: dict[str, Order] = {}
             for one, head in zip(some, heads, strict=True):
-                order = _order(head) if head is not None and head.owes == RESTING else None
+                order = order_of(head) if head is not None and head.owes == RESTING else None
                 if head is None or order is None:
                     continue
                 facts = triggers(order, one.seen)
@@ -418,34 +329,6 @@ class Watching:
             except LogError as error:
                 _log.warning("log not available", stage="watcher", error=str(error))
                 await asyncio.sleep(FAULT_WAIT_S)
-
-    # -- expiry --------------------------------------------------------------------------------
-
-    async def _expire(self) -> None:
-        """Ends what expired, whoever else has it in hand: only one of them can write."""
-        due = await self._watches.due(EXPIRED_PER_ROUND)
-        units: list[Unit] = []
-        for order_id, head in zip(due.order_ids, await self._log.load(due.order_ids), strict=True):
-            order = None if head is None else _order(head)
-            if head is None or (order is not None and (order.terminal or not order.expires_at_us)):
-                await self._watches.expires(order_id, None)
-            elif order is None or may_still_land(order):
-                await self._watches.expires(order_id, due.time_us // 1000 + LOOK_AGAIN_MS)
-            elif order.expires_at_us is not None and order.expires_at_us > due.time_us:
-                await self._watches.expires(order_id, -(-order.expires_at_us // 1000))
-            else:
-                units.append(self._log.unit(head, order, [after_expiry(order, "watcher")])[0])
-        await self._log.append(units)
-        if len(due.order_ids) < EXPIRED_PER_ROUND:
-            await asyncio.sleep(EXPIRY_POLL_S)
-
-
-def _order(head: Head) -> Order | None:
-    """None for a head that this build cannot read: another one may."""
-    try:
-        return head.order
-    except msgspec.DecodeError:
-        return None
 
 
 def _book_of(books: dict[str, PairBook], order: Order) -> PairBook:

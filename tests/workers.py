@@ -28,7 +28,8 @@ from stages.runner import Runner
 from stages.stage import Stage
 from stages.venues import Chain, Venue
 from stages.venues.ledger import Ledger
-from stages.venues.simulated import DEXES, SimulatedChain, SimulatedVenue, Simulation
+from stages.venues.simulated import DEXES, SimulatedVenue, Simulation
+from stages.venues.simulated_chain import SimulatedChain
 from stages.watching import Watching
 
 ACCOUNT = "main"

@@ -18,7 +18,8 @@ from events.types import (
 )
 from stages.limiter import Limits
 from stages.venues import Venue
-from stages.venues.simulated import SimulatedChain, SimulatedVenue, Simulation
+from stages.venues.simulated import SimulatedVenue, Simulation
+from stages.venues.simulated_chain import SimulatedChain
 from tests.workers import QUICK, Crew, crew
 
 WINDOW_MS = 400

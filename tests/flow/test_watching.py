@@ -19,12 +19,14 @@ from events.types import (
     AttemptFailed,
     OrderConfirmed,
     OrderExpired,
+    OrderFailed,
     OrderRested,
     OrderRetreated,
     OrderSubmitted,
     OrderTriggered,
     TransactionSubmitted,
 )
+from stages.market import Market
 from stages.venues import Pair
 from stages.venues.simulated import Simulation
 from tests.workers import ACCOUNT, Crew, crew, turns_true
@@ -222,6 +224,39 @@ async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
         assert not team.of(OrderTriggered)
         await acts.resume(team.log, "ann")
         assert await team.ended(ids) == ["confirmed"] * 5
+
+
+async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_comes_later(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await acts.halt(team.log, "odd prices", "ann")
+        ids = [await team.place(limit("1")) for _ in range(3)]  # any tick would do
+        await rested(team, *ids)
+        market = Market(team.venues(), timeout_s=0.5)
+        await market.next_slot(market.slot() + 3)
+        engine = (await acts.resume(team.log, "ann")).order
+        assert engine is not None
+        await team.watching()
+        await team.until(lambda: len(team.of(OrderTriggered)) == 3)
+        slots = {event.fact.slot for event in team.of(OrderTriggered)}  # type: ignore[union-attr]  # of one kind
+        assert min(slots) > market.slot_at(engine.updated_at_us)
+
+
+@pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
+async def test_an_order_for_now_or_never_fails_in_a_halt(
+    redis_url: str, tmp_path: Path, time_in_force: str
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.engine()
+        await acts.halt(team.log, "odd prices", "ann")
+        [order_id] = await team.submit(1, min_amount_out=1, time_in_force=time_in_force)
+        assert await team.ended([order_id]) == ["failed"]
+        assert [f.reason for f in team.facts(order_id) if isinstance(f, OrderFailed)] == ["halted"]
+        await acts.resume(team.log, "ann")
+        await team.settled("submitter")
+        assert not team.executions()
 
 
 async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(

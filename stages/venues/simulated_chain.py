@@ -1,0 +1,159 @@
+"""The simulated chain: what lands, when, and what it says of it. The ledger is its only memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from hashlib import shake_256
+from pathlib import Path
+
+import msgspec
+
+from events.order import Order, Transaction, next_attempt
+from events.types import U64_MAX
+from stages.stage import Refused
+from stages.venues import Built, Outcome
+from stages.venues.ledger import Landed, Ledger
+from stages.venues.simulated import BPS, Simulation
+
+MOVE_BPS = 20
+"""How far, at most, the price moves either way between quote and execution."""
+FINALITY_SLOTS = 32
+DOUBT_SLOTS = 4
+
+
+class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
+    """What a signed transaction says; its msgpack bytes are the raw transaction."""
+
+    order_id: str
+    attempt: int
+    dex: str
+    token_in: str
+    token_out: str
+    amount_in: int
+    quoted_amount_out: int
+    min_amount_out: int
+    last_valid_height: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(SimulatedTransaction)
+
+
+_ALPHABET = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_TO_BASE58 = bytes(_ALPHABET[byte % 58] for byte in range(256))
+
+
+def signature_of(raw: bytes) -> str:
+    """The signature of a raw transaction: 87 base58 digits, as those of Solana's 64 bytes look."""
+    return shake_256(raw).digest(87).translate(_TO_BASE58).decode()
+
+
+class SimulatedChain:
+    """Takes transactions into the ledger."""
+
+    first_wait_ms = 0
+    """What is sent without latency has landed before a timer could go off."""
+
+    def __init__(self, simulation: Simulation, ledger: Path) -> None:
+        self._simulation = simulation
+        self._ledger = Ledger(ledger)
+
+    def build(self, order: Order) -> Built:
+        """See `Chain.build`. The route is the order's, the minimum the one fixed by it."""
+        last_valid_height = self._simulation.height() + self._simulation.blockhash_slots
+        raw = _encoder.encode(
+            SimulatedTransaction(
+                order.id,
+                next_attempt(order),
+                order.dex,
+                order.token_in,
+                order.token_out,
+                order.amount_in,
+                order.quoted_amount_out or 0,
+                order.min_amount_out or 0,
+                last_valid_height,
+            )
+        )
+        return Built(signature_of(raw), raw, last_valid_height)
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        """See `Chain.send`."""
+        if self._simulation.latency_ms:
+            await asyncio.sleep(self._simulation.latency_ms / 1000)
+        refused = lost = 0
+        with self._ledger.writing() as ledger:
+            # Inside the lock: a process that is stopped here and goes on after the transaction
+            # expired must not land it, as no real chain would.
+            height = self._simulation.height()
+            landed, refused, lost = self._accept(transactions, height)
+            ledger.land(landed)
+        if refused:
+            raise Refused("venue-unavailable", f"{refused} not accepted", retryable=True)
+        if lost:
+            raise Refused("venue-timeout", "the answer was lost", retryable=True)
+
+    def _accept(self, transactions: Sequence[bytes], height: int) -> tuple[list[Landed], int, int]:
+        """What lands, how many were refused, and of how many the answer is lost."""
+        landed: list[Landed] = []
+        refused = lost = 0
+        for raw in transactions:
+            transaction = _decoder.decode(raw)
+            tokens = (transaction.token_in, transaction.token_out)
+            signature = signature_of(raw)
+            if "NEVER" in tokens or height > transaction.last_valid_height:
+                continue
+            # A rebroadcast draws anew, or one unlucky send would be unlucky for ever.
+            if self._simulation.fails(signature, "send", height // 4):
+                refused += 1
+                continue
+            landed.append(self._execute(transaction, signature, height))
+            lost += "DOUBT" in tokens
+        return landed, refused, lost
+
+    def _execute(self, transaction: SimulatedTransaction, signature: str, slot: int) -> Landed:
+        tokens = (transaction.token_in, transaction.token_out)
+        draw = self._simulation.draw(transaction.order_id, transaction.attempt, "move")
+        move = draw % (2 * MOVE_BPS + 1) - MOVE_BPS
+        if "SLIP" in tokens:
+            move = -BPS * 6 // 10
+        amount_out = min(transaction.quoted_amount_out * (BPS + move) // BPS, U64_MAX)
+        ok = amount_out >= transaction.min_amount_out
+        doubt_ms = DOUBT_SLOTS * self._simulation.slot_ms if "DOUBT" in tokens else 0
+        return Landed(
+            order_id=transaction.order_id,
+            signature=signature,
+            attempt=transaction.attempt,
+            slot=slot,
+            ok=ok,
+            amount_in=transaction.amount_in if ok else 0,
+            amount_out=amount_out if ok else 0,
+            reason="" if ok else "slippage-exceeded",
+            # At once, unless it is to be in doubt: whoever asks may have read its clock before.
+            visible_us=time.time_ns() // 1000 + doubt_ms * 1000 if doubt_ms else 0,
+        )
+
+    def outcomes(self, sent: Sequence[Transaction]) -> list[Outcome | Awaitable[Outcome]]:
+        """See `Chain.outcomes`."""
+        finalized = self._simulation.height() - FINALITY_SLOTS
+        now_us = time.time_ns() // 1000
+        try:
+            orders = [_decoder.decode(transaction.raw).order_id for transaction in sent]
+            found = self._ledger.find(orders)
+            if any(t.last_valid_height < finalized and t.signature not in found for t in sent):
+                with self._ledger.writing():  # nobody is in the middle of landing one of them
+                    found = self._ledger.find(orders)
+        except OSError:
+            return [Outcome("unknown", reason="ledger-unavailable")] * len(sent)
+        return [_outcome(found.get(t.signature), finalized, now_us) for t in sent]
+
+
+def _outcome(landed: Landed | None, finalized_height: int, now_us: int) -> Outcome:
+    if landed is None:
+        return Outcome("absent", finalized_height=finalized_height)
+    if now_us < landed.visible_us:
+        return Outcome("unknown", reason="node-not-answering")
+    if landed.ok:
+        return Outcome("landed", landed.amount_out, landed.slot)
+    return Outcome("failed", slot=landed.slot, reason=landed.reason)
