@@ -24,9 +24,10 @@ class Trading(NamedTuple):
 
 
 def _simulated(settings: Settings) -> Trading:
-    from stages.venues import simulated, simulated_chain
+    from stages.venues.simulated.chain import SimulatedChain
+    from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
 
-    simulation = simulated.Simulation(
+    simulation = Simulation(
         seed=settings.venue_seed,
         latency_ms=settings.venue_latency_ms,
         failure_rate=float(settings.venue_failure_rate),
@@ -34,18 +35,18 @@ def _simulated(settings: Settings) -> Trading:
         volatility_bps=settings.venue_volatility_bps,
         blockhash_slots=settings.blockhash_slots,
     )
-    venues = [simulated.SimulatedVenue(*dex, simulation) for dex in simulated.DEXES]
+    venues = [SimulatedVenue(*dex, simulation) for dex in DEXES]
     return Trading(
         market=Market(venues, timeout_s=settings.venue_timeout_ms / 1000),
-        chain=simulated_chain.SimulatedChain(simulation, ledger_path(settings)),
-        tokens=simulated.TOKENS,
+        chain=SimulatedChain(simulation, ledger_path(settings)),
+        tokens=TOKENS,
     )
 
 
 def _simulated_tokens() -> Mapping[str, Token]:
-    from stages.venues import simulated
+    from stages.venues.simulated.venue import TOKENS
 
-    return simulated.TOKENS
+    return TOKENS
 
 
 MARKETS: dict[str, tuple[Callable[[Settings], Trading], Callable[[], Mapping[str, Token]]]] = {

@@ -33,7 +33,7 @@ from events.chain import GENESIS, link
 from events.log import EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
-from stages.venues.ledger import Landed, Ledger
+from stages.venues.simulated.ledger import Landed, Ledger
 from tests.workers import turns_true
 
 ENGINE = (sys.executable, "-P", "-m", "engine")

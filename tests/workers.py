@@ -27,9 +27,9 @@ from stages.retry import RetryPolicy
 from stages.runner import Runner
 from stages.stage import Stage
 from stages.venues import Chain, Venue
-from stages.venues.ledger import Ledger
-from stages.venues.simulated import DEXES, SimulatedVenue, Simulation
-from stages.venues.simulated_chain import SimulatedChain
+from stages.venues.simulated.chain import SimulatedChain
+from stages.venues.simulated.ledger import Ledger
+from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.watching import Watching
 
 ACCOUNT = "main"

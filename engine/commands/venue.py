@@ -5,7 +5,7 @@ import json
 
 from engine.markets import ledger_path
 from engine.settings import Settings
-from stages.venues.ledger import Landed, Ledger
+from stages.venues.simulated.ledger import Landed, Ledger
 
 HELP = "show the simulated chain's ledger, which knows nothing of our log"
 

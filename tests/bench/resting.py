@@ -19,7 +19,7 @@ from events.money import price_units
 from events.types import OrderRested, OrderSubmitted, OrderTriggered, TransactionSubmitted
 from stages.book import Book
 from stages.market import Market
-from stages.venues.simulated import DEXES, TOKENS, SimulatedVenue, Simulation
+from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
 from stages.watching import Watching
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject

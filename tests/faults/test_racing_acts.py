@@ -40,8 +40,8 @@ from events.types import (
 from stages import builder, router, submitter, watcher
 from stages.retry import after_expiry
 from stages.venues import Pair, Tick
-from stages.venues.ledger import Ledger
-from stages.venues.simulated import Simulation
+from stages.venues.simulated.ledger import Ledger
+from stages.venues.simulated.venue import Simulation
 from tests.engine_up import dice
 from tests.workers import Crew, Watcher, Worker, crew
 

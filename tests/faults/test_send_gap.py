@@ -11,9 +11,9 @@ import pytest
 
 from events.log import Appended, EventLog, Unit
 from events.types import OrderConfirmed, TransactionBuilt, TransactionSubmitted
-from stages.venues.ledger import Landed, Ledger
-from stages.venues.simulated import Simulation
-from stages.venues.simulated_chain import SimulatedChain, signature_of
+from stages.venues.simulated.chain import SimulatedChain, signature_of
+from stages.venues.simulated.ledger import Landed, Ledger
+from stages.venues.simulated.venue import Simulation
 from tests.engine_up import engine_up
 from tests.workers import Crew, crew, turns_true
 

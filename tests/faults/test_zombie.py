@@ -33,8 +33,8 @@ from events.types import (
 )
 from stages.stage import Stage
 from stages.venues import Built
-from stages.venues.simulated import Simulation
-from stages.venues.simulated_chain import SimulatedChain
+from stages.venues.simulated.chain import SimulatedChain
+from stages.venues.simulated.venue import Simulation
 from tests.engine_up import is_running, settings_for
 from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
 

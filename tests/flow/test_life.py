@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stages.venues.simulated import FAULTS
+from stages.venues.simulated.venue import FAULTS
 from tests.engine_up import TOKENS, Engine, engine_up
 
 LIFE = ["pending", "routing", "building", "building", "submitted", "confirmed"]

@@ -18,8 +18,8 @@ from events.types import (
 )
 from stages.limiter import Limits
 from stages.venues import Venue
-from stages.venues.simulated import SimulatedVenue, Simulation
-from stages.venues.simulated_chain import SimulatedChain
+from stages.venues.simulated.chain import SimulatedChain
+from stages.venues.simulated.venue import SimulatedVenue, Simulation
 from tests.workers import QUICK, Crew, crew
 
 WINDOW_MS = 400

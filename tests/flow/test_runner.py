@@ -27,7 +27,7 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.stage import Stage
-from stages.venues.simulated import Simulation
+from stages.venues.simulated.venue import Simulation
 from tests.proxied import proxied
 from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
 

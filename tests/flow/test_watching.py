@@ -28,7 +28,7 @@ from events.types import (
 )
 from stages.market import Market
 from stages.venues import Pair
-from stages.venues.simulated import Simulation
+from stages.venues.simulated.venue import Simulation
 from tests.workers import ACCOUNT, Crew, crew, turns_true
 
 MOVING = Simulation(seed=3, slot_ms=5, volatility_bps=300, blockhash_slots=4000)

@@ -16,9 +16,9 @@ from events.types import Quote
 from stages.market import Market
 from stages.stage import Refused
 from stages.venues import Pair
-from stages.venues.path import PPM, factor_ppm
-from stages.venues.pools import CYCLE_SLOTS, pool_of
-from stages.venues.simulated import BPS, DEXES, SPREAD_BPS, SimulatedVenue, Simulation
+from stages.venues.simulated.launches import CYCLE_SLOTS, pool_of
+from stages.venues.simulated.path import PPM, factor_ppm
+from stages.venues.simulated.venue import BPS, DEXES, SPREAD_BPS, SimulatedVenue, Simulation
 
 SOL_USDC = Pair("SOL", "USDC", 9, 6)
 SOL_NEW = Pair("SOL", "NEW", 9, 6)
@@ -71,7 +71,7 @@ def test_seeds_and_pairs_have_paths_of_their_own() -> None:
 
 def test_another_process_sees_the_same_path() -> None:
     code = (
-        "from stages.venues.path import factor_ppm;"
+        "from stages.venues.simulated.path import factor_ppm;"
         "print([factor_ppm(7, 'SOL-USDC', s, 500) for s in range(9)])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -24,8 +24,8 @@ from events.order import Order
 from events.types import U64_MAX, Quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.path import PPM, factor_ppm
-from stages.venues.pools import LAUNCHED, Pool, pool_of, pools_between
+from stages.venues.simulated.launches import LAUNCHED, Pool, pool_of, pools_between
+from stages.venues.simulated.path import PPM, factor_ppm
 
 TOKENS = {
     token.symbol: token

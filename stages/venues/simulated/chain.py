@@ -14,8 +14,8 @@ from events.order import Order, Transaction, next_attempt
 from events.types import U64_MAX
 from stages.stage import Refused
 from stages.venues import Built, Outcome
-from stages.venues.ledger import Landed, Ledger
-from stages.venues.simulated import BPS, Simulation
+from stages.venues.simulated.ledger import Landed, Ledger
+from stages.venues.simulated.venue import BPS, Simulation
 
 MOVE_BPS = 20
 """How far, at most, the price moves either way between quote and execution."""
