@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from events.order import Order
 from events.replay import Checks
 from events.types import (
@@ -30,14 +32,18 @@ def _begun(order: Order, _: RoutingStarted) -> Sequence[Fact]:
 
 
 def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
-    return router.decide(order, fact.quotes)
+    decided = router.decide(order, fact.quotes)
+    if fact.chosen < 0:  # written before there were several routes a venue
+        return [replace(one, chosen=-1) if isinstance(one, OrderRouted) else one for one in decided]
+    return decided
 
 
 def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
     if fact.stage == "router":
         return router.decide(order, fact.quotes)
     slot = fact.slot - pause_slots(order.retreats)
-    return _facts(order, Outcome("failed", slot=slot, reason=fact.reason))
+    failed = Outcome("failed", slot=slot, reason=fact.reason, fee_lamports=fact.fee_lamports)
+    return _facts(order, failed)
 
 
 def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
@@ -50,7 +56,15 @@ def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
 
 
 def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
-    return _facts(order, Outcome("landed", amount_out=fact.amount_out, slot=fact.slot))
+    landed = Outcome(
+        "landed",
+        amount_out=fact.amount_out,
+        slot=fact.slot,
+        amount_in=fact.amount_in,
+        fee_lamports=fact.fee_lamports,
+        rent_lamports=fact.rent_lamports,
+    )
+    return _facts(order, landed)
 
 
 def _died(order: Order, fact: TransactionExpired) -> Sequence[Fact]:

@@ -83,6 +83,11 @@ def min_amount_out(amount_out: int, slippage_bps: int) -> int:
     return max(1, amount_out * (10_000 - slippage_bps) // 10_000)
 
 
+def max_amount_in(amount_in: int, slippage_bps: int) -> int:
+    """The greatest acceptable input: ceil(in * (10000 + bps) / 10000)."""
+    return -(-amount_in * (10_000 + slippage_bps) // 10_000)
+
+
 # ---------------------------------------------------------------------------------------------
 # Prices that orders wait for: compared as integers, so that equal is equal.
 

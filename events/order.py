@@ -79,6 +79,15 @@ class Order(msgspec.Struct, array_like=True):
     """How often the price retreated since the order was submitted or amended."""
     transactions: int = 0
     """How many were built."""
+    exact_amount_out: int | None = None
+    """Of swap mode exactOut: what is to come out; amount_in is then what the route takes."""
+    max_amount_in: int | None = None
+    legs: tuple[t.Leg, ...] = ()
+    """The swaps of the route."""
+    stale_route: bool = False
+    """Whether the route could not be built: the router looks for another."""
+    fee_lamports: int = 0
+    """What the network took for all its transactions so far, landed or failed."""
 
     @property
     def terminal(self) -> bool:
@@ -120,19 +129,23 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
     },
     Status.BUILDING: {
         **_BEFORE_SEND,
+        # A route that could not be built is looked for again.
+        t.OrderRouted: None,
+        t.OrderRetreated: Status.WATCHING,
         t.TransactionBuilt: None,
         t.TransactionSubmitted: Status.SUBMITTED,
     },
     # A replacement of a transaction proved dead is built and sent without leaving `submitted`.
     Status.SUBMITTED: {
         **_ANYTIME,
+        t.OrderRouted: None,
         t.TransactionBuilt: None,
         t.TransactionSubmitted: None,
         t.TransactionExpired: None,
         t.TransactionInDoubt: None,
         t.OrderConfirmed: Status.CONFIRMED,
         t.OrderFailed: Status.FAILED,
-        # Only of a transaction that failed on chain: it cannot land any more.
+        # Only where no transaction can land any more: it failed on chain, or was proved dead.
         t.OrderRetreated: Status.WATCHING,
     },
     Status.CONFIRMED: {},
@@ -182,7 +195,7 @@ def owed_by(order: Order) -> str | None:
     if status in (Status.PENDING, Status.ROUTING):
         return "router"
     if order.transaction is None:
-        return "builder"
+        return "router" if order.stale_route else "builder"
     return "confirmer" if order.transaction.submitted_at_us else "submitter"
 
 
@@ -233,6 +246,8 @@ def _submitted(after: Order, e: Event, f: t.OrderSubmitted) -> None:
     after.time_in_force = f.time_in_force
     after.min_liquidity = f.min_liquidity
     after.max_price = f.max_price
+    after.exact_amount_out = f.exact_amount_out
+    after.max_amount_in = f.max_amount_in
     after.created_at_us = e.time_us
 
 
@@ -246,6 +261,11 @@ def _routed(after: Order, _: Event, f: t.OrderRouted) -> None:
     after.quoted_amount_out = f.amount_out
     after.min_amount_out = f.min_amount_out
     after.price = f.price
+    after.stale_route = False
+    after.legs = f.quotes[f.chosen].legs if 0 <= f.chosen < len(f.quotes) else ()
+    if after.exact_amount_out is not None:
+        after.amount_in = f.amount_in
+        after.max_amount_in = f.max_amount_in
 
 
 def _built(after: Order, _: Event, f: t.TransactionBuilt) -> None:
@@ -273,8 +293,15 @@ def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:
     after.signature = f.signature
     after.amount_out = f.amount_out
     after.executed_price = f.executed_price
+    after.amount_in = f.amount_in or after.amount_in
+    after.fee_lamports += f.fee_lamports
     after.in_doubt = False
     after.transaction = None
+
+
+def _failed(after: Order, event: Event, f: t.OrderFailed) -> None:
+    after.fee_lamports += f.fee_lamports
+    _ended(after, event, f)
 
 
 def _ended(after: Order, _: Event, f: t.OrderFailed | t.OrderExpired) -> None:
@@ -289,6 +316,7 @@ def _ended(after: Order, _: Event, f: t.OrderFailed | t.OrderExpired) -> None:
 def _attempt_failed(after: Order, _: Event, f: t.AttemptFailed) -> None:
     after.attempts = f.attempt
     after.next_attempt_at_us = f.next_attempt_at_us
+    after.stale_route = f.stage == "builder"
 
 
 def _parked(after: Order, _: Event, f: t.OrderParked) -> None:
@@ -321,6 +349,9 @@ def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
     # The route is gone, and the minimum that was fixed with it.
     after.dex = after.pool = after.price = after.signature = ""
     after.quoted_amount_out = after.min_amount_out = None
+    after.legs = ()
+    after.stale_route = False
+    after.fee_lamports += f.fee_lamports
 
 
 def _amended(after: Order, _: Event, f: t.OrderAmended) -> None:
@@ -351,7 +382,7 @@ _EVOLVE: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.TransactionExpired: _died,
     t.TransactionInDoubt: _in_doubt,
     t.OrderConfirmed: _confirmed,
-    t.OrderFailed: _ended,
+    t.OrderFailed: _failed,
     t.OrderExpired: _ended,
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,

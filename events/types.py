@@ -45,18 +45,48 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of all facts; the tag is the class name."""
 
 
+class Leg(msgspec.Struct, frozen=True, array_like=True):
+    """One swap of a route, through one pool."""
+
+    dex: str
+    family: str
+    """The pool program, such as `raydium-clmm`."""
+    pool: str
+    """Its address."""
+    token_in: str
+    token_out: str
+    decimals_in: int
+    decimals_out: int
+    amount_in: int
+    amount_out: int
+    fee: int
+    fee_on_output: bool
+    price_impact_ppm: int
+    """How far below the pool's spot price, fees apart, in millionths."""
+    exact_out: bool
+    """Whether amount_out is exact and amount_in the estimate, or the other way round."""
+
+
 class Quote(msgspec.Struct, frozen=True, array_like=True):
-    """What one venue answered. `amount_out` is net: what the wallet would receive."""
+    """What one route through a venue would give. `amount_out` is what the wallet would receive,
+
+    pool fees off. Routes are compared by it less `cost`; see `events.routes`.
+    """
 
     dex: str
     pool: str
     amount_in: int
     amount_out: int
     fee: int
-    """Taken from the input, in base units of token_in."""
+    """All pool fees in base units of token_in; what is taken elsewhere is valued at its rate."""
     slot: int
     error: str = ""
-    """The stable code of the venue's refusal; the amounts are 0 then."""
+    """The stable code of the refusal; the amounts are 0 then, unless they are why."""
+    price_impact_ppm: int = 0
+    cost: int = 0
+    """Of the transaction: in base units of token_out, or of token_in if the output is exact."""
+    legs: tuple[Leg, ...] = ()
+    """Swaps side by side, or one after the other; none where the venue has no pools to name."""
 
 
 class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
@@ -82,6 +112,10 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     """Of a sniper: least liquidity of the pool, in base units of token_in."""
     max_price: str = ""
     """Of a sniper: most token_in paid per token_out, whole tokens; a decimal string."""
+    exact_amount_out: int | None = None
+    """Of swap mode exactOut: what is to come out, exactly; amount_in is 0 then."""
+    max_amount_in: int | None = None
+    """Of swap mode exactOut: the most that may go in."""
 
 
 class RoutingStarted(Fact, frozen=True, array_like=True, tag=True):
@@ -100,6 +134,12 @@ class OrderRouted(Fact, frozen=True, array_like=True, tag=True):
     quotes: tuple[Quote, ...]
     decimals_in: int
     decimals_out: int
+    chosen: int = -1
+    """Which of the quotes won; -1 in logs from before there were several a venue."""
+    amount_in: int = 0
+    """Of swap mode exactOut: what is expected to go in."""
+    max_amount_in: int = 0
+    """Of swap mode exactOut: the most that may go in, fixed from here on."""
 
 
 class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
@@ -142,6 +182,13 @@ class OrderConfirmed(Fact, frozen=True, array_like=True, tag=True):
     executed_price: str
     decimals_out: int
     slot: int
+    amount_in: int = 0
+    """What left the wallet, in base units; 0 where that is the order's amount_in."""
+    decimals_in: int = 0
+    fee_lamports: int = 0
+    """What the network took for the transaction."""
+    rent_lamports: int = 0
+    """What was laid down for token accounts that the transaction opened."""
 
 
 class OrderFailed(Fact, frozen=True, array_like=True, tag=True):
@@ -152,6 +199,8 @@ class OrderFailed(Fact, frozen=True, array_like=True, tag=True):
     attempts: int
     detail: str = ""
     actor: str = ""
+    fee_lamports: int = 0
+    """What the network took for a transaction that failed on chain."""
 
 
 class OrderExpired(Fact, frozen=True, array_like=True, tag=True):
@@ -224,6 +273,8 @@ class OrderRetreated(Fact, frozen=True, array_like=True, tag=True):
     quotes: tuple[Quote, ...] = ()
     decimals_in: int = 0
     decimals_out: int = 0
+    fee_lamports: int = 0
+    """What the network took for a transaction that failed on chain."""
 
 
 class OrderAmended(Fact, frozen=True, array_like=True, tag=True):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from events import routes
 from events import types as t
 from events.money import to_tokens
 from events.order import Order
@@ -51,6 +52,17 @@ def links(order_id: str) -> Json:
     }
 
 
+def _amount(of: Order | t.OrderSubmitted) -> str:
+    """What was asked for: of token_in, or of token_out where that is exact."""
+    if of.exact_amount_out is not None:
+        return to_tokens(of.exact_amount_out, of.decimals_out)
+    return to_tokens(of.amount_in, of.decimals_in)
+
+
+def _swap_mode(of: Order | t.OrderSubmitted) -> str:
+    return "exactIn" if of.exact_amount_out is None else "exactOut"
+
+
 def order_view(order: Order) -> Json:
     """An order as it is now. Every field is always there; null is "not yet" or "none"."""
     confirmed = order.status is t.Status.CONFIRMED
@@ -60,7 +72,10 @@ def order_view(order: Order) -> Json:
         "type": order.type,
         "tokenIn": order.token_in,
         "tokenOut": order.token_out,
-        "amount": to_tokens(order.amount_in, order.decimals_in),
+        "amount": _amount(order),
+        "swapMode": _swap_mode(order),
+        "amountIn": to_tokens(order.amount_in, order.decimals_in) if order.amount_in else None,
+        "maxAmountIn": _tokens(order.max_amount_in, order.decimals_in),
         "slippageBps": order.slippage_bps,
         "minAmountOut": _tokens(order.min_amount_out, order.decimals_out),
         "expiresAt": _time(order.expires_at_us),
@@ -118,7 +133,9 @@ def _submitted(f: t.OrderSubmitted) -> Json:
         "type": f.order_type,
         "tokenIn": f.token_in,
         "tokenOut": f.token_out,
-        "amount": to_tokens(f.amount_in, f.decimals_in),
+        "amount": _amount(f),
+        "swapMode": _swap_mode(f),
+        "maxAmountIn": _tokens(f.max_amount_in, f.decimals_in),
         "slippageBps": f.slippage_bps,
         "minAmountOut": _tokens(f.min_amount_out, f.decimals_out),
         "expiresAt": _time(f.expires_at_us),
@@ -134,27 +151,67 @@ def _nothing(_: t.Fact) -> Json:
     return {}
 
 
-def _quote(quote: Quote, decimals_in: int, decimals_out: int) -> Json:
+def quote_view(
+    quote: Quote, decimals_in: int, decimals_out: int, *, exact_out: bool = False
+) -> Json:
+    """A quote, whether it can be used or not. `cost` is in tokenOut, or tokenIn if `exact_out`."""
     view: Json = {"dex": quote.dex, "pool": quote.pool}
     if quote.error:
-        return view | {"error": quote.error}
+        view["error"] = quote.error
+    if not quote.amount_out:
+        return view
     return view | {
         "amountIn": to_tokens(quote.amount_in, decimals_in),
         "amountOut": to_tokens(quote.amount_out, decimals_out),
         "fee": to_tokens(quote.fee, decimals_in),
+        "cost": to_tokens(quote.cost, decimals_in if exact_out else decimals_out),
+        "priceImpactBps": bps(quote.price_impact_ppm),
         "slot": quote.slot,
+        "legs": [_leg(leg) for leg in quote.legs],
     }
+
+
+def _leg(leg: t.Leg) -> Json:
+    fee_decimals = leg.decimals_out if leg.fee_on_output else leg.decimals_in
+    return {
+        "dex": leg.dex,
+        "family": leg.family,
+        "pool": leg.pool,
+        "tokenIn": leg.token_in,
+        "tokenOut": leg.token_out,
+        "amountIn": to_tokens(leg.amount_in, leg.decimals_in),
+        "amountOut": to_tokens(leg.amount_out, leg.decimals_out),
+        "fee": to_tokens(leg.fee, fee_decimals),
+        "feeToken": leg.token_out if leg.fee_on_output else leg.token_in,
+        "priceImpactBps": bps(leg.price_impact_ppm),
+    }
+
+
+def bps(ppm: int) -> str:
+    """Millionths as basis points, exact."""
+    return to_tokens(ppm, 2)
 
 
 def _routed(f: t.OrderRouted) -> Json:
-    return {
+    exact_out = bool(f.max_amount_in)
+    view: Json = {
         "dex": f.dex,
         "pool": f.pool,
         "price": f.price,
-        "quotes": [_quote(q, f.decimals_in, f.decimals_out) for q in f.quotes],
+        "quotes": [
+            quote_view(q, f.decimals_in, f.decimals_out, exact_out=exact_out) for q in f.quotes
+        ],
         "minAmountOut": to_tokens(f.min_amount_out, f.decimals_out),
         "amountOut": to_tokens(f.amount_out, f.decimals_out),
     }
+    if f.chosen >= 0:
+        view["why"] = routes.why(f.quotes, f.chosen, exact_out=exact_out)
+        view["priceImpactBps"] = bps(f.quotes[f.chosen].price_impact_ppm)
+        view["legs"] = [_leg(leg) for leg in f.quotes[f.chosen].legs]
+    if exact_out:
+        view["amountIn"] = to_tokens(f.amount_in, f.decimals_in)
+        view["maxAmountIn"] = to_tokens(f.max_amount_in, f.decimals_in)
+    return view
 
 
 def _built(f: t.TransactionBuilt) -> Json:
@@ -183,12 +240,19 @@ def _in_doubt(f: t.TransactionInDoubt) -> Json:
 
 
 def _confirmed(f: t.OrderConfirmed) -> Json:
-    return {
+    view: Json = {
         "txHash": f.signature,
         "executedPrice": f.executed_price,
         "amountOut": to_tokens(f.amount_out, f.decimals_out),
         "slot": f.slot,
     }
+    if f.amount_in:
+        view["amountIn"] = to_tokens(f.amount_in, f.decimals_in)
+    if f.fee_lamports:
+        view["feeLamports"] = f.fee_lamports
+    if f.rent_lamports:
+        view["rentLamports"] = f.rent_lamports
+    return view
 
 
 def _failed(f: t.OrderFailed) -> Json:
@@ -238,7 +302,7 @@ def _retreated(f: t.OrderRetreated) -> Json:
         "stage": f.stage,
         "reason": f.reason,
         "slot": f.slot,
-        "quotes": [_quote(q, f.decimals_in, f.decimals_out) for q in f.quotes],
+        "quotes": [quote_view(q, f.decimals_in, f.decimals_out) for q in f.quotes],
         "amountOut": to_tokens(f.amount_out, f.decimals_out) if f.amount_out else None,
         "minAmountOut": to_tokens(f.min_amount_out, f.decimals_out),
     }

@@ -42,7 +42,14 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
         case "failed" if order.type == "limit":
             return [_retreated(order, outcome)]
         case "failed":
-            return [OrderFailed("confirmer", outcome.reason, order.attempts + 1)]
+            return [
+                OrderFailed(
+                    "confirmer",
+                    outcome.reason,
+                    order.attempts + 1,
+                    fee_lamports=outcome.fee_lamports,
+                )
+            ]
         case "absent" if outcome.finalized_height > transaction.last_valid_height:
             return _dead(order, transaction, outcome.finalized_height, attempts_max)
         case "unknown" if not order.in_doubt:
@@ -51,14 +58,19 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
 
 
 def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact:
+    amount_in = outcome.amount_in or order.amount_in
     return OrderConfirmed(
         signature=transaction.signature,
         amount_out=outcome.amount_out,
         executed_price=money.price(
-            outcome.amount_out, order.decimals_out, order.amount_in, order.decimals_in
+            outcome.amount_out, order.decimals_out, amount_in, order.decimals_in
         ),
         decimals_out=order.decimals_out,
         slot=outcome.slot,
+        amount_in=outcome.amount_in,
+        decimals_in=order.decimals_in if outcome.amount_in else 0,
+        fee_lamports=outcome.fee_lamports,
+        rent_lamports=outcome.rent_lamports,
     )
 
 
@@ -72,6 +84,7 @@ def _retreated(order: Order, outcome: Outcome) -> Fact:
         min_amount_out=order.min_amount_out or 0,
         decimals_in=order.decimals_in,
         decimals_out=order.decimals_out,
+        fee_lamports=outcome.fee_lamports,
     )
 
 

@@ -11,12 +11,12 @@ from events.types import Quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick, Venue
 
-RETRYABLE = {"venue-timeout", "venue-unavailable"}
+RETRYABLE = {"venue-timeout", "venue-unavailable", "quotes-stale"}
 """Codes of quotes that may be different the next time."""
 
 
-def _refusal(venue: Venue, order: Order, error: Refused) -> Quote:
-    return Quote(venue.name, "", order.amount_in, 0, 0, 0, error.code)
+def _refusal(venue: Venue, order: Order, error: Refused) -> tuple[Quote]:
+    return (Quote(venue.name, "", order.amount_in, 0, 0, 0, error.code),)
 
 
 class Market:
@@ -27,15 +27,17 @@ class Market:
         self._timeout_s = timeout_s
 
     def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
-        """One quote a venue, refusals included."""
-        answers: list[Quote | Awaitable[Quote]] = []
+        """The quotes of all venues, refusals included."""
+        answers: list[Sequence[Quote] | Awaitable[Sequence[Quote]]] = []
+        later = False
         for venue in self.venues:
             try:
-                answers.append(venue.quote(order))
+                answer = venue.quotes(order)
             except Refused as error:
-                answers.append(_refusal(venue, order, error))
-        at_once = tuple(answer for answer in answers if isinstance(answer, Quote))
-        return at_once if len(at_once) == len(answers) else self._gather(order, answers)
+                answer = _refusal(venue, order, error)
+            later = later or not isinstance(answer, tuple)
+            answers.append(answer)
+        return self._gather(order, answers) if later else _joined(answers)  # type: ignore[arg-type]  # none is awaitable
 
     def slot(self) -> int:
         """The newest slot: the venues share a chain."""
@@ -65,9 +67,9 @@ class Market:
         return sorted(found, key=lambda event: event.slot)
 
     async def _gather(
-        self, order: Order, answers: Sequence[Quote | Awaitable[Quote]]
+        self, order: Order, answers: Sequence[Sequence[Quote] | Awaitable[Sequence[Quote]]]
     ) -> tuple[Quote, ...]:
-        return tuple(
+        return _joined(
             await asyncio.gather(
                 *(
                     self._answer(venue, order, answer)
@@ -76,8 +78,10 @@ class Market:
             )
         )
 
-    async def _answer(self, venue: Venue, order: Order, answer: Quote | Awaitable[Quote]) -> Quote:
-        if isinstance(answer, Quote):
+    async def _answer(
+        self, venue: Venue, order: Order, answer: Sequence[Quote] | Awaitable[Sequence[Quote]]
+    ) -> Sequence[Quote]:
+        if isinstance(answer, Sequence):
             return answer
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -86,3 +90,7 @@ class Market:
             return _refusal(venue, order, error)
         except TimeoutError:
             return _refusal(venue, order, Refused("venue-timeout"))
+
+
+def _joined(answers: Sequence[Sequence[Quote]]) -> tuple[Quote, ...]:
+    return tuple([quote for quotes in answers for quote in quotes])

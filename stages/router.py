@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from events import money
+from events import money, routes
 from events.order import WAITING_TYPES, Order
 from events.types import (
     U64_MAX,
@@ -19,6 +19,9 @@ from stages.market import RETRYABLE, Market
 from stages.retry import pause_slots
 from stages.stage import Refused, Stage
 
+UNSUITED = frozenset({"no-route", "price-impact-too-high"})
+"""Refusals that an order which waits for a price waits out."""
+
 
 def begin(order: Order) -> Fact | None:
     """Routing starts once; a retry does not start again."""
@@ -26,14 +29,17 @@ def begin(order: Order) -> Fact | None:
 
 
 def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
-    """The route with the best net output; of equals the one named first."""
-    usable = [quote for quote in quotes if not quote.error]
-    if not usable:
+    """The best route; of equals the one named first."""
+    exact_out = order.exact_amount_out is not None
+    chosen = routes.best(quotes, exact_out=exact_out)
+    if chosen is None:
         refused = _why_not(quotes)
-        if refused.code == "no-route" and order.type in WAITING_TYPES:
+        if refused.code in UNSUITED and order.type in WAITING_TYPES:
             return [_retreat(order, refused.code, quotes, 0, 0)]
         raise refused
-    best = max(usable, key=lambda quote: quote.amount_out)
+    if exact_out:
+        return [_routed_exactly(order, quotes, chosen)]
+    best = quotes[chosen]
     least, worst = _least(order, best)
     if least > U64_MAX:
         raise Refused("amount-too-large", "the least output exceeds what a u64 holds")
@@ -41,19 +47,44 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
         if order.type in WAITING_TYPES:
             return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
         raise Refused("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
-    price = money.price(best.amount_out, order.decimals_out, order.amount_in, order.decimals_in)
-    return [
-        OrderRouted(
-            dex=best.dex,
-            pool=best.pool,
-            amount_out=best.amount_out,
-            min_amount_out=least,
-            price=price,
-            quotes=tuple(quotes),
-            decimals_in=order.decimals_in,
-            decimals_out=order.decimals_out,
-        )
-    ]
+    return [_routed(order, quotes, chosen, best.amount_out, least, order.amount_in)]
+
+
+def _routed(
+    order: Order,
+    quotes: Sequence[Quote],
+    chosen: int,
+    amount_out: int,
+    least: int,
+    amount_in: int,
+    most: int = 0,
+) -> Fact:
+    best = quotes[chosen]
+    return OrderRouted(
+        dex=best.dex,
+        pool=best.pool,
+        amount_out=amount_out,
+        min_amount_out=least,
+        price=money.price(amount_out, order.decimals_out, amount_in, order.decimals_in),
+        quotes=tuple(quotes),
+        decimals_in=order.decimals_in,
+        decimals_out=order.decimals_out,
+        chosen=chosen,
+        amount_in=amount_in if most else 0,
+        max_amount_in=most,
+    )
+
+
+def _routed_exactly(order: Order, quotes: Sequence[Quote], chosen: int) -> Fact:
+    """The output is given; what may go in at most is fixed from here on and never loosened."""
+    best = quotes[chosen]
+    most = order.max_amount_in
+    if most is None:
+        most = min(U64_MAX, money.max_amount_in(best.amount_in, order.slippage_bps))
+    if best.amount_in > most:
+        raise Refused("quote-above-maximum", f"best quote {best.amount_in}, maximum {most}")
+    exactly = order.exact_amount_out or 0
+    return _routed(order, quotes, chosen, exactly, exactly, best.amount_in, most)
 
 
 def _least(order: Order, best: Quote) -> tuple[int, int]:

@@ -35,6 +35,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     slot: int = 0
     reason: str = ""
     finalized_height: int = 0
+    amount_in: int = 0
+    """What left the wallet; 0 where that is the order's amount_in."""
+    fee_lamports: int = 0
+    rent_lamports: int = 0
+    """What was laid down for token accounts that the transaction opened."""
 
 
 class Pair(NamedTuple):
@@ -102,8 +107,8 @@ class Venue(Protocol):
         """The pair's pool events from slot `first` through `last`, in order."""
         ...
 
-    def quote(self, order: Order) -> Quote | Awaitable[Quote]:
-        """The net output for the order's amount_in now. Raises Refused."""
+    def quotes(self, order: Order) -> Sequence[Quote] | Awaitable[Sequence[Quote]]:
+        """What each route through this venue would give the order now. Raises Refused."""
         ...
 
 

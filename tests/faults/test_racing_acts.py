@@ -210,8 +210,8 @@ async def brought_to(team: Crew, built: bool) -> str:
         await team.say(order_id, *watcher.triggers((await team.head(order_id)).order, PAID))
         await team.say(order_id, RoutingStarted())
         order = (await team.head(order_id)).order
-        quotes = [venue.quote(order) for venue in team.venues()]
-        await team.say(order_id, *router.decide(order, quotes))  # type: ignore[arg-type]  # at once
+        quotes = [quote for venue in team.venues() for quote in venue.quotes(order)]  # type: ignore[union-attr]  # at once
+        await team.say(order_id, *router.decide(order, quotes))
         order = (await team.head(order_id)).order
         await team.say(order_id, *builder.decide(order, team.chain().build(order)))
     return order_id

@@ -57,6 +57,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50, 148_000_000, TIME_US, "c"),
         {
             "type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5",
+            "swapMode": "exactIn", "maxAmountIn": None,
             "slippageBps": 50, "minAmountOut": "148",
             "expiresAt": "2026-11-22T15:28:01.000123Z", "clientOrderId": "c",
             "targetPrice": None, "timeInForce": None, "minLiquidity": None, "maxPrice": None,
@@ -71,7 +72,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
             "quotes": [
                 {
                     "dex": "raydium", "pool": "r-1", "amountIn": "1.5", "amountOut": "149",
-                    "fee": "0.0045", "slot": 7,
+                    "fee": "0.0045", "slot": 7, "cost": "0", "priceImpactBps": "0", "legs": [],
                 },
                 {"dex": "meteora", "pool": "", "error": "venue-timeout"},
             ],
@@ -125,6 +126,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         ),
         {
             "type": "limit", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5",
+            "swapMode": "exactIn", "maxAmountIn": None,
             "slippageBps": 50, "minAmountOut": None,
             "expiresAt": "2026-11-22T15:28:01.000123Z", "clientOrderId": None,
             "targetPrice": "151.5", "timeInForce": "GTT", "minLiquidity": "2",

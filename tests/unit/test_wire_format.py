@@ -10,11 +10,11 @@ from events.chain import GENESIS, decode_batch, encode_record, link
 QUOTE = t.Quote("raydium", "pool-1", 1_500_000_000, 224_000_000, 3_750_000, 77)
 FACTS: dict[str, t.Fact] = {
     "ae4f726465725375626d6974746564a66d61726b6574a3534f4ca4555344430906ce59682f0032c0c0c0c0"
-    "a0a0c0a0": (t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)),
+    "a0a0c0a0c0c0": (t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)),
     "ae526f7574696e6753746172746564": t.RoutingStarted(),
-    "ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0a53134392e339197a7"
+    "ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0a53134392e33919aa7"
     "7261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce00393870"
-    "4da00906": (
+    "4da00000900906ff0000": (
         t.OrderRouted("raydium", "pool-1", 224_000_000, 222_877_920, "149.3", (QUOTE,), 9, 6)
     ),
     "b05472616e73616374696f6e4275696c7401a3736967cd03e8c403010203": (
@@ -27,10 +27,10 @@ FACTS: dict[str, t.Fact] = {
     "b25472616e73616374696f6e496e446f756274a3736967a96e6f2d616e73776572": (
         t.TransactionInDoubt("sig", "no-answer")
     ),
-    "ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e330609": (
+    "ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e33060900000000": (
         t.OrderConfirmed("sig", 224_000_000, "149.3", 6, 9)
     ),
-    "ab4f726465724661696c6564a6726f75746572a86e6f2d726f75746501a0a0": (
+    "ab4f726465724661696c6564a6726f75746572a86e6f2d726f75746501a0a000": (
         t.OrderFailed("router", "no-route", 1)
     ),
     "ac4f7264657245787069726564a6726f75746572b1657870697265732d61742d70617373656400": (
@@ -50,7 +50,7 @@ FACTS: dict[str, t.Fact] = {
         t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9)
     ),
     "ae4f72646572526574726561746564a6726f75746572b371756f74652d62656c6f772d6d696e696d756d4e05"
-    "069197a77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da00906": (
+    "06919aa77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da0000090090600": (
         t.OrderRetreated("router", "quote-below-minimum", 78, 5, 6, (QUOTE,), 9, 6)
     ),
     "ac4f72646572416d656e646564a3616e6ea3313531ce000f4240": (
@@ -91,6 +91,26 @@ def test_an_order_from_before_there_were_types_is_a_market_order() -> None:
 def test_an_older_event_without_the_fields_that_came_later_is_still_read() -> None:
     body = bytes.fromhex(ENVELOPE) + msgspec.msgpack.encode(["OrderFailed", "router", "x", 1])
     assert t.decode(body).fact == t.OrderFailed("router", "x", 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "fact"),
+    [
+        (
+            "99ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0"
+            "a53134392e339197a77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da00906",
+            t.OrderRouted("raydium", "pool-1", 224_000_000, 222_877_920, "149.3", (QUOTE,), 9, 6),
+        ),
+        (
+            "96ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e330609",
+            t.OrderConfirmed("sig", 224_000_000, "149.3", 6, 9),
+        ),
+    ],
+)
+def test_routes_and_fills_from_before_there_were_legs_are_still_read(
+    written: str, fact: t.Fact
+) -> None:
+    assert t.decode(bytes.fromhex(ENVELOPE + written)).fact == fact
 
 
 def test_an_unknown_event_is_an_error_and_not_a_guess() -> None:

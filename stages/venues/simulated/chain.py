@@ -35,6 +35,8 @@ class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
     quoted_amount_out: int
     min_amount_out: int
     last_valid_height: int
+    max_amount_in: int = 0
+    """Where the output is exact: then amount_in is what was quoted."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -74,6 +76,7 @@ class SimulatedChain:
                 order.quoted_amount_out or 0,
                 order.min_amount_out or 0,
                 last_valid_height,
+                0 if order.exact_amount_out is None else order.max_amount_in or 0,
             )
         )
         return Built(signature_of(raw), raw, last_valid_height)
@@ -118,8 +121,13 @@ class SimulatedChain:
         move = draw % (2 * MOVE_BPS + 1) - MOVE_BPS
         if "SLIP" in tokens:
             move = -BPS * 6 // 10
-        amount_out = min(transaction.quoted_amount_out * (BPS + move) // BPS, U64_MAX)
-        ok = amount_out >= transaction.min_amount_out
+        amount_in, amount_out = transaction.amount_in, transaction.quoted_amount_out
+        if transaction.max_amount_in:
+            amount_in = -(-amount_in * BPS // (BPS + move))
+            ok = amount_in <= transaction.max_amount_in
+        else:
+            amount_out = min(amount_out * (BPS + move) // BPS, U64_MAX)
+            ok = amount_out >= transaction.min_amount_out
         doubt_ms = DOUBT_SLOTS * self._simulation.slot_ms if "DOUBT" in tokens else 0
         return Landed(
             order_id=transaction.order_id,
@@ -127,7 +135,7 @@ class SimulatedChain:
             attempt=transaction.attempt,
             slot=slot,
             ok=ok,
-            amount_in=transaction.amount_in if ok else 0,
+            amount_in=amount_in if ok else 0,
             amount_out=amount_out if ok else 0,
             reason="" if ok else "slippage-exceeded",
             # At once, unless it is to be in doubt: whoever asks may have read its clock before.
@@ -155,5 +163,5 @@ def _outcome(landed: Landed | None, finalized_height: int, now_us: int) -> Outco
     if now_us < landed.visible_us:
         return Outcome("unknown", reason="node-not-answering")
     if landed.ok:
-        return Outcome("landed", landed.amount_out, landed.slot)
+        return Outcome("landed", landed.amount_out, landed.slot, amount_in=landed.amount_in)
     return Outcome("failed", slot=landed.slot, reason=landed.reason)

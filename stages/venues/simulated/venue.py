@@ -120,17 +120,17 @@ class SimulatedVenue:
         self._fee_bps = fee_bps
         self._simulation = simulation
 
-    def quote(self, order: Order) -> Quote | Awaitable[Quote]:
-        """See `Venue.quote`."""
+    def quotes(self, order: Order) -> tuple[Quote] | Awaitable[tuple[Quote]]:
+        """See `Venue.quotes`."""
         if "TIMEOUT" in (order.token_in, order.token_out):
             return asyncio.get_running_loop().create_future()
         if self._simulation.latency_ms:
             return self._later(order)
-        return self._quote(order)
+        return (self._quote(order),)
 
-    async def _later(self, order: Order) -> Quote:
+    async def _later(self, order: Order) -> tuple[Quote]:
         await asyncio.sleep(self._simulation.latency_ms / 1000)
-        return self._quote(order)
+        return (self._quote(order),)
 
     def _quote(self, order: Order) -> Quote:
         if "NOROUTE" in (order.token_in, order.token_out):
@@ -140,18 +140,31 @@ class SimulatedVenue:
             raise Refused("venue-unavailable", f"{self.name} did not answer", retryable=True)
         slot = self._simulation.height()
         pool = self._pool(order.token_in, order.token_out, slot)
-        fee = -(-order.amount_in * self._fee_bps // BPS)
-        times, by = self._simulation.factor_ppm(order.token_in, order.token_out, slot)
-        gross = (
-            (order.amount_in - fee) * _WORTH[order.token_in] * times * 10**order.decimals_out
-            // (_WORTH[order.token_out] * by * 10**order.decimals_in)
-        )  # fmt: skip
-        amount_out = gross * (BPS - self._discount_bps(order)) // BPS
+        rate = self._rate(order, slot)
+        discount_bps = self._discount_bps(order)
+        if order.exact_amount_out is None:
+            amount_in = order.amount_in
+            fee = -(-amount_in * self._fee_bps // BPS)
+            gross = (amount_in - fee) * rate[0] // rate[1]
+            amount_out = gross * (BPS - discount_bps) // BPS
+        else:
+            amount_out = order.exact_amount_out
+            gross = -(-amount_out * BPS // (BPS - discount_bps))
+            amount_in = -(-gross * rate[1] * BPS // (rate[0] * (BPS - self._fee_bps)))
+            fee = -(-amount_in * self._fee_bps // BPS)
         if amount_out == 0:
             raise Refused("amount-too-small", "the output rounds down to nothing")
-        if amount_out > U64_MAX:
-            raise Refused("amount-too-large", "the output exceeds what a u64 of base units holds")
-        return Quote(self.name, pool, order.amount_in, amount_out, fee, slot)
+        if max(amount_in, amount_out) > U64_MAX:
+            raise Refused("amount-too-large", "more than what a u64 of base units holds")
+        return Quote(self.name, pool, amount_in, amount_out, fee, slot)
+
+    def _rate(self, order: Order, slot: int) -> tuple[int, int]:
+        """Base units out per base unit in, before fees, as a fraction."""
+        times, by = self._simulation.factor_ppm(order.token_in, order.token_out, slot)
+        return (
+            int(_WORTH[order.token_in] * times * 10**order.decimals_out),
+            int(_WORTH[order.token_out] * by * 10**order.decimals_in),
+        )
 
     def _pool(self, token_in: str, token_out: str, slot: int) -> str:
         """The name of our pool for the pair. Raises Refused where there is none now."""

@@ -1,0 +1,60 @@
+"""The pools as they were at one slot, and which ways lead from one mint to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stages.venues.pool import PPB, Clock, Family, Pool
+
+
+class Listed(NamedTuple):
+    """A pool, its family, and the slot of its data."""
+
+    family: Family
+    pool: Pool
+    slot: int
+
+
+class Way(NamedTuple):
+    """A pool and which way through it."""
+
+    listed: Listed
+    a_to_b: bool
+
+    @property
+    def mint_out(self) -> str:
+        """What comes out."""
+        pool = self.listed.pool
+        return pool.mint_b if self.a_to_b else pool.mint_a
+
+
+class Board:
+    """All pools at one slot."""
+
+    def __init__(self, pools: Iterable[Listed], clock: Clock) -> None:
+        self.clock = clock
+        self._ways: dict[tuple[str, str], list[Way]] = {}
+        for listed in pools:
+            a, b = listed.pool.mint_a, listed.pool.mint_b
+            self._ways.setdefault((a, b), []).append(Way(listed, True))
+            self._ways.setdefault((b, a), []).append(Way(listed, False))
+
+    def ways(self, mint_in: str, mint_out: str) -> list[Way]:
+        """The pools that swap one for the other."""
+        return self._ways.get((mint_in, mint_out), [])
+
+    def marginal(self, way: Way) -> tuple[int, int]:
+        """What a very small swap gets now, fees off: base units out per base unit in."""
+        return marginal(way.listed.pool, way.a_to_b, self.clock)
+
+
+def marginal(pool: Pool, a_to_b: bool, clock: Clock) -> tuple[int, int]:
+    """As `Board.marginal`, of a pool in any state."""
+    out, into = pool.spot(a_to_b)
+    return out * (PPB - pool.fee_ppb(a_to_b, clock)), into * PPB
+
+
+def above(left: tuple[int, int], right: tuple[int, int]) -> bool:
+    """Whether one fraction is greater than another."""
+    return left[0] * right[1] > right[0] * left[1]
