@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.settings import Settings, SettingsError
-from events.money import Token
+from events.money import Token, by_name
 from stages.market import Market
 from stages.venues import Chain
 
@@ -16,7 +16,7 @@ LEDGER = "venue-ledger.sqlite"
 
 
 class Trading(NamedTuple):
-    """Where orders go: who quotes, who carries transactions, which tokens there are."""
+    """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
 
     market: Market
     chain: Chain
@@ -39,24 +39,23 @@ def _simulated(settings: Settings) -> Trading:
     return Trading(
         market=Market(venues, timeout_s=settings.venue_timeout_ms / 1000),
         chain=SimulatedChain(simulation, ledger_path(settings)),
-        tokens=TOKENS,
+        tokens=by_name(TOKENS.values()),
     )
 
 
-def _simulated_tokens() -> Mapping[str, Token]:
-    from stages.venues.simulated.venue import TOKENS
-
-    return TOKENS
-
-
-MARKETS: dict[str, tuple[Callable[[Settings], Trading], Callable[[], Mapping[str, Token]]]] = {
-    "simulated": (_simulated, _simulated_tokens),
+MARKETS: dict[str, Callable[[Settings], Trading]] = {
+    "simulated": _simulated,
 }
 
 
 def ledger_path(settings: Settings) -> Path:
     """Return where the simulated chain keeps its ledger."""
     return settings.data_dir / LEDGER
+
+
+def check(settings: Settings) -> None:
+    """Raises SettingsError where VENUES names nothing that there is."""
+    _chosen(settings)
 
 
 def _chosen(settings: Settings) -> str:
@@ -69,9 +68,4 @@ def _chosen(settings: Settings) -> str:
 
 def open_trading(settings: Settings) -> Trading:
     """Connect to what VENUES names. Raises SettingsError, OSError."""
-    return MARKETS[_chosen(settings)][0](settings)
-
-
-def tokens(settings: Settings) -> Mapping[str, Token]:
-    """Return the tokens that orders may name, without connecting anywhere."""
-    return MARKETS[_chosen(settings)][1]()
+    return MARKETS[_chosen(settings)](settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from events import routes
 from events import types as t
 from events.log import Stored
 from events.money import to_tokens
@@ -46,6 +47,11 @@ def _reasons(event: Event) -> list[str]:
 def _submitted(f: t.OrderSubmitted) -> list[str]:
     amount = to_tokens(f.amount_in, f.decimals_in)
     said = [f"{f.order_type}: {amount} {f.token_in} into {f.token_out}"]
+    if f.exact_amount_out is not None:
+        exactly = to_tokens(f.exact_amount_out, f.decimals_out)
+        said = [f"{f.order_type}: {f.token_in} into exactly {exactly} {f.token_out}"]
+    if f.max_amount_in is not None:
+        said.append(f"for at most {to_tokens(f.max_amount_in, f.decimals_in)} {f.token_in}")
     if f.order_type != "limit":
         said.append(f"slippage {f.slippage_bps / 100:g} %")
     if f.min_amount_out is not None:
@@ -65,23 +71,36 @@ def _submitted(f: t.OrderSubmitted) -> list[str]:
 
 
 def _routed(f: t.OrderRouted) -> list[str]:
-    said = [_quote(quote, f) for quote in f.quotes]
-    others = [q.amount_out for q in f.quotes if not q.error and q.dex != f.dex]
-    chosen = f"{f.dex} wins: net {to_tokens(f.amount_out, f.decimals_out)}"
-    if others and max(others) > 0:
-        chosen += f", {(f.amount_out / max(others) - 1) * 100:.2f} % above the next"
-    else:
-        chosen += ", the only usable quote"
+    exact_out = bool(f.max_amount_in)
+    said = [_quote(quote, f, exact_out=exact_out) for quote in f.quotes]
+    chosen = f.chosen if f.chosen >= 0 else _named(f)
+    why = routes.why(f.quotes, chosen, exact_out=exact_out)
+    said.append(f"{f.dex} {f.pool} wins: {why}")
+    if exact_out:
+        most = to_tokens(f.max_amount_in, f.decimals_in)
+        return [*said, f"price {f.price}, at most {most} in from here on"]
     least = to_tokens(f.min_amount_out, f.decimals_out)
-    return [*said, chosen, f"price {f.price}, min out {least} from here on"]
+    return [*said, f"price {f.price}, min out {least} from here on"]
 
 
-def _quote(quote: t.Quote, f: t.OrderRouted) -> str:
+def _named(f: t.OrderRouted) -> int:
+    """Of an older log, where a venue had one quote."""
+    return next((i for i, quote in enumerate(f.quotes) if quote.dex == f.dex), 0)
+
+
+def _quote(quote: t.Quote, f: t.OrderRouted, *, exact_out: bool) -> str:
+    name = f"quote {quote.dex} {quote.pool}".rstrip()
     if quote.error:
-        return f"quote {quote.dex}: refused, {quote.error}"
-    net = to_tokens(quote.amount_out, f.decimals_out)
+        return f"{name}: refused, {quote.error}"
+    amount = to_tokens(quote.amount_in, f.decimals_in)
+    out = to_tokens(quote.amount_out, f.decimals_out)
+    cost = to_tokens(quote.cost, f.decimals_in if exact_out else f.decimals_out)
     fee = to_tokens(quote.fee, f.decimals_in)
-    return f"quote {quote.dex}: net {net}, fee {fee}, slot {quote.slot}"
+    impact = to_tokens(quote.price_impact_ppm, 2)
+    return (
+        f"{name}: {amount} in, {out} out, fee {fee}, cost {cost}, impact {impact} bps,"
+        f" slot {quote.slot}"
+    )
 
 
 def _built(f: t.TransactionBuilt) -> list[str]:

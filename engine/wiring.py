@@ -146,16 +146,18 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Serve HTTP and WebSocket."""
     from aiohttp import web
 
-    from engine.markets import tokens
+    from engine.markets import open_trading
     from gateway.app import make_app, make_runner
 
+    trading = open_trading(settings)
     log = make_log(settings, linger_s=GATEWAY_LINGER_S)
     archive = await Archive.open(settings.database_url)
     app = make_app(
         log=log,
         archive=archive,
-        tokens=tokens(settings),
+        tokens=trading.tokens,
         account=settings.account,
+        quotes=trading.market.ask,
         heartbeat_ms=settings.heartbeat_ms,
         hosts=settings.allowed_hosts,
         origins=settings.allowed_origins,

@@ -6,6 +6,7 @@ prices are rounded, always down.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 
 import msgspec
@@ -33,6 +34,12 @@ class Token(msgspec.Struct, frozen=True):
     symbol: str
     decimals: int
     mint: str = ""
+
+
+def by_name(tokens: Iterable[Token]) -> dict[str, Token]:
+    """Tokens by symbol and by mint."""
+    named = list(tokens)
+    return {t.symbol: t for t in named} | {t.mint: t for t in named if t.mint}
 
 
 def to_base_units(amount: Decimal | str, decimals: int) -> int:

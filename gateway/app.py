@@ -23,6 +23,7 @@ from gateway.doors import Doors
 from gateway.health import Health
 from gateway.orders import Orders
 from gateway.problems import Problem
+from gateway.quotes import Asks, Quotes
 from gateway.sockets import Sockets
 from projections.feed import Feed
 from projections.past import Archive
@@ -50,6 +51,7 @@ def make_app(
     archive: Archive,
     tokens: Mapping[str, Token],
     account: str,
+    quotes: Asks,
     heartbeat_ms: int = 5000,
     slow_s: float = 5.0,
     hosts: Collection[str] = (),
@@ -57,8 +59,9 @@ def make_app(
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
-    `hosts`: names besides localhost and addresses under which it is reached; `origins`: pages
-    that may use it besides its own; `slow_s`: how long a socket may take to take 256 KiB.
+    `quotes`: whoever asks the venues; `hosts`: names besides localhost and addresses under which
+    it is reached; `origins`: pages that may use it besides its own; `slow_s`: how long a socket
+    may take to take 256 KiB.
     """
     health = Health(log, archive)
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
@@ -77,6 +80,7 @@ def make_app(
         Route("DELETE", "/api/orders/{id}", acts.cancel),
         Route("GET", "/api/orders/{id}/events", orders.history),
         Route("GET", "/api/events", sockets.events),
+        Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
         Route("GET", "/healthz", health.healthz),
@@ -157,6 +161,7 @@ async def _index(_: web.Request) -> web.StreamResponse:
         "batch": "/api/orders/batch",
         "orders": "/api/orders",
         "events": "/api/events",
+        "quotes": "/api/quotes",
         "health": "/healthz",
         "readiness": "/readyz",
     }

@@ -19,7 +19,9 @@ from events.types import OrderSubmitted
 
 ID_LENGTH = 36
 _FIRST_FIELDS = 11
-"""Of OrderSubmitted, when there were market orders only."""
+"""Of OrderSubmitted, when there were market orders only,"""
+_SECOND_FIELDS = 15
+"""… and when every input was exact."""
 _TAG = OrderSubmitted.__name__
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -35,10 +37,12 @@ class Claim(NamedTuple):
 def digest_of(fact: OrderSubmitted) -> bytes:
     """The digest of what was asked for, whatever way it was written."""
     asked = replace(fact, idempotency_key=None)
-    if fact.order_type == "market" and not fact.time_in_force:
-        # Without what was appended since: a retry across an upgrade is still the same request.
-        return sha256(_encode((_TAG, *astuple(asked)[:_FIRST_FIELDS]))).digest()
-    return sha256(_encode(asked)).digest()
+    # Without what was appended since: a retry across an upgrade is still the same request.
+    fields = len(asked.__struct_fields__)
+    if fact.exact_amount_out is None:
+        plain = fact.order_type == "market" and not fact.time_in_force
+        fields = _FIRST_FIELDS if plain else _SECOND_FIELDS
+    return sha256(_encode((_TAG, *astuple(asked)[:fields]))).digest()
 
 
 def names_of(keys: Keys, account: str, order_id: str, fact: OrderSubmitted) -> Idempotency | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from multidict import MultiMapping
 
 from events.archive import Filters
 from events.ids import ENGINE_ID, parse_order_id
+from events.money import Token
 from events.types import FACTS, TERMINAL, Status
 from gateway.problems import Problem
 from gateway.values import TEXT_LENGTH, is_text
@@ -72,14 +73,16 @@ def list_filters(query: Query) -> tuple[Filters, int, str | None]:
     return filters, _limit(query), query.get("cursor")
 
 
-def cancel_filters(query: Query, tokens: Collection[str]) -> tuple[Wanted, int]:
+def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, int]:
     """Which orders are to be cancelled, and where to go on looking. Nobody means all by silence."""
     only(query, ("status", "token", "clientOrderId", "all", "cursor", "actor", "reason"))
     token = query.get("token")
     if token is not None and token not in tokens:
-        raise _bad("token", f"the tokens are {', '.join(tokens)}")
+        known = dict.fromkeys(token.symbol for token in tokens.values())
+        raise _bad("token", f"the tokens are {', '.join(known)}")
     open_ones = _STATUSES - _ENGINES - _ENDED
-    wanted = Wanted(_status(query, open_ones), token, query.get("clientOrderId"))
+    symbol = tokens[token].symbol if token is not None else None
+    wanted = Wanted(_status(query, open_ones), symbol, query.get("clientOrderId"))
     everything = query.get("all")
     if everything not in (None, "true"):
         raise _bad("all", "true, or nothing")

@@ -26,13 +26,14 @@ SLIPPAGE_DEFAULTS_BPS = {"market": 50, "limit": 0, "sniper": 50}
 
 _COMMON = ("type", "tokenIn", "tokenOut", "amount", "timeInForce", "expiresAt", "clientOrderId")
 TAKES = {
-    "market": frozenset({*_COMMON, "slippageBps", "minAmountOut"}),
+    "market": frozenset({*_COMMON, "slippageBps", "minAmountOut", "swapMode", "maxAmountIn"}),
     "limit": frozenset({*_COMMON, "targetPrice"}),
     "sniper": frozenset({*_COMMON, "slippageBps", "minLiquidity", "maxPrice"}),
 }
 """The fields that each type of order takes."""
 
 FIELDS = frozenset[str]().union(*TAKES.values())
+SWAP_MODES = ("exactIn", "exactOut")
 TIMES_IN_FORCE = {"market": ("IOC", "FOK"), "limit": ("GTC", "GTT"), "sniper": ("GTC", "GTT")}
 
 _IF_MATCH = re.compile(r'"?(\d{1,9})"?', re.ASCII)
@@ -115,7 +116,10 @@ def parse_order(
     token_out = form.take("tokenOut", lambda raw: values.as_token(raw, tokens), required=True)
     if token_in is not None and token_in is token_out:
         form.fault("same-token", "tokenOut", f"{token_in.symbol} cannot be swapped for itself")
-    amount = form.take("amount", lambda raw: values.as_units(raw, token_in), required=True)
+    exact_out = _exact_out(form)
+    of = token_out if exact_out else token_in
+    amount = form.take("amount", lambda raw: values.as_units(raw, of), required=True)
+    most = form.take("maxAmountIn", lambda raw: values.as_units(raw, token_in))
     slippage = form.take("slippageBps", values.as_slippage)
     least = form.take("minAmountOut", lambda raw: values.as_units(raw, token_out))
     expires = form.take("expiresAt", lambda raw: values.as_time(raw, now_us))
@@ -137,7 +141,7 @@ def parse_order(
         token_out.symbol,
         token_in.decimals,
         token_out.decimals,
-        amount,
+        0 if exact_out else amount,
         SLIPPAGE_DEFAULTS_BPS[order_type] if slippage is None else slippage,
         least,
         expires,
@@ -147,7 +151,21 @@ def parse_order(
         in_force,
         liquidity,
         highest or "",
+        amount if exact_out else None,
+        most,
     )
+
+
+def _exact_out(form: _Form) -> bool:
+    """Whether `amount` is what shall come out; each mode has its own bound."""
+    said = form.take(
+        "swapMode", lambda raw: values.as_choice(raw, "unsupported-swap-mode", SWAP_MODES)
+    )
+    if said == "exactOut" and form.has("minAmountOut"):
+        form.fault("field-not-allowed", "minAmountOut", "exactOut takes `maxAmountIn`")
+    if said != "exactOut" and form.has("maxAmountIn"):
+        form.fault("field-not-allowed", "maxAmountIn", "it goes with `swapMode` exactOut")
+    return said == "exactOut"
 
 
 def _time_in_force(form: _Form, order_type: str) -> str:
@@ -157,8 +175,9 @@ def _time_in_force(form: _Form, order_type: str) -> str:
         "timeInForce", lambda raw: values.as_choice(raw, "unsupported-time-in-force", choices)
     )
     if order_type == "market":
-        if said and not form.has("minAmountOut"):
-            form.fault("missing-field", "minAmountOut", f"{said} needs `minAmountOut`")
+        if said and not (form.has("minAmountOut") or form.has("maxAmountIn")):
+            bound = "minAmountOut` or `maxAmountIn"
+            form.fault("missing-field", "minAmountOut", f"{said} needs `{bound}`")
         return said or ""
     if said == "GTT" and not form.has("expiresAt"):
         form.fault("missing-field", "expiresAt", "GTT needs `expiresAt`")

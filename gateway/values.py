@@ -47,11 +47,11 @@ def as_choice(raw: msgspec.Raw, code: str, choices: Collection[str]) -> str:
 
 
 def as_token(raw: msgspec.Raw, tokens: Mapping[str, Token]) -> Token:
-    """A token that is traded."""
-    symbol = _text.decode(raw)
-    token = tokens.get(symbol)
+    """A token that is traded, by its symbol or the address of its mint."""
+    token = tokens.get(_text.decode(raw))
     if token is None:
-        raise Bad("unknown-token", f"the tokens are {', '.join(tokens)}")
+        known = dict.fromkeys(token.symbol for token in tokens.values())
+        raise Bad("unknown-token", f"the tokens are {', '.join(known)}")
     return token
 
 

@@ -39,6 +39,11 @@ class Market:
             answers.append(answer)
         return self._gather(order, answers) if later else _joined(answers)  # type: ignore[arg-type]  # none is awaitable
 
+    async def ask(self, order: Order) -> tuple[Quote, ...]:
+        """As `quotes`, waiting for what is not there at once."""
+        answer = self.quotes(order)
+        return answer if isinstance(answer, tuple) else await answer
+
     def slot(self) -> int:
         """The newest slot: the venues share a chain."""
         return self.venues[0].slot()

@@ -11,16 +11,16 @@ from aiohttp import ClientSession, web
 
 from events.archive import ArchiveUnavailable, Checkpoint, Filters
 from events.log import EventLog, Result, Stored
-from events.money import Token
+from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderRested
 from gateway.app import make_app, make_runner
 from projections.past import Archive
+from stages.market import Market
+from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
+from stages.venues.simulated.venue import TOKENS as TRADED
 
-TOKENS = {
-    name: Token(name, decimals)
-    for name, decimals in {"SOL": 9, "USDC": 6, "USDT": 6, "BONK": 5}.items()
-}
+TOKENS = by_name(TRADED[symbol] for symbol in ("SOL", "USDC", "USDT", "BONK"))
 ACCOUNT = "main"
 GOOD = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5}
 
@@ -144,6 +144,9 @@ async def served(
     await log.open()
     own = EventLog(gateway_redis_url or redis_url, build="gateway")
     archive = archive or MemoryArchive()
+    quiet = Simulation(volatility_bps=0)
+    market = Market([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=1)
+    options.setdefault("quotes", market.ask)
     app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
     runner = make_runner(app)
     await runner.setup()

@@ -17,6 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("token_in", metavar="IN", help="token to sell, such as SOL")
     parser.add_argument("token_out", metavar="OUT", help="token to buy, such as USDC")
     parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
+    parser.add_argument("--exact-out", action="store_true", help="AMOUNT is of OUT, exactly")
+    parser.add_argument("--max-amount-in", help="most whole tokens of IN; with --exact-out")
     parser.add_argument("--slippage-bps", type=int, help="least output below the quote, 0 to 5000")
     parser.add_argument("--min-amount-out", help="least output in whole tokens")
     waits = parser.add_mutually_exclusive_group()
@@ -37,6 +39,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         "tokenIn": args.token_in,
         "tokenOut": args.token_out,
         "amount": args.amount,
+        "swapMode": "exactOut" if args.exact_out else None,
+        "maxAmountIn": args.max_amount_in,
         "slippageBps": args.slippage_bps,
         "minAmountOut": args.min_amount_out,
         "type": "limit" if args.limit is not None else "sniper" if args.sniper else None,

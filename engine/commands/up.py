@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop; print one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
-    markets.tokens(settings)  # says at once what is wrong with VENUES
+    markets.check(settings)  # says at once what is wrong with VENUES
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
         servers = embedded.prepare(folder, embedded.Options(servers=missing(settings)))

@@ -267,9 +267,9 @@ async def test_show_tells_when_what_and_why(redis_url: str, database_url: str) -
     assert shown.returncode == 0, shown.stderr
     for said in (
         "1.5 SOL into USDC",
-        "quote raydium: net 149",
-        "quote meteora: net 146",
-        "raydium wins: net 149, 2.05 % above the next",
+        "149 out",
+        "146 out",
+        "wins: pays 205",
         "min out 148.255",
         "attempt 1",
         "received 148.99",

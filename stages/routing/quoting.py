@@ -1,0 +1,76 @@
+"""Candidates as the quotes that events record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from events.money import Token
+from events.types import Leg, Quote
+from stages.routing.candidates import Candidate, Declined, Request, Step
+
+JOINTS = {"direct": "", "split": "+", "hop": ">"}
+"""Between the names of a route's pools."""
+
+Named = Callable[[str], Token]
+"""The token of a mint."""
+
+
+def as_quote(
+    one: Candidate | Declined, request: Request, named: Named, max_impact_ppm: int
+) -> Quote:
+    """A quote, with the refusal beside its amounts where its price impact is too high."""
+    if isinstance(one, Declined):
+        listed = one.way.listed
+        amount_in = 0 if request.exact_out else request.amount
+        return Quote(
+            listed.family.dex, listed.pool.address, amount_in, 0, 0, listed.slot, one.reason
+        )
+    joint = JOINTS[one.kind]
+    families = [step.way.listed.family for step in one.steps]
+    return Quote(
+        dex=joint.join(dict.fromkeys(family.dex for family in families)),
+        pool=joint.join(step.way.listed.pool.address for step in one.steps),
+        amount_in=one.amount_in,
+        amount_out=one.amount_out,
+        fee=_fee(one),
+        slot=min(step.way.listed.slot for step in one.steps),
+        error="price-impact-too-high" if one.impact_ppm > max_impact_ppm else "",
+        price_impact_ppm=one.impact_ppm,
+        cost=one.cost,
+        legs=tuple(_leg(step, named) for step in one.steps),
+    )
+
+
+def _leg(step: Step, named: Named) -> Leg:
+    family, pool, _ = step.way.listed
+    mints = (pool.mint_a, pool.mint_b) if step.way.a_to_b else (pool.mint_b, pool.mint_a)
+    token_in, token_out = map(named, mints)
+    return Leg(
+        dex=family.dex,
+        family=family.name,
+        pool=pool.address,
+        token_in=token_in.symbol,
+        token_out=token_out.symbol,
+        decimals_in=token_in.decimals,
+        decimals_out=token_out.decimals,
+        amount_in=step.swap.amount_in,
+        amount_out=step.swap.amount_out,
+        fee=step.swap.fee,
+        fee_on_output=step.swap.fee_on_output,
+        price_impact_ppm=step.impact_ppm,
+        exact_out=step.exact_out,
+    )
+
+
+def _fee(one: Candidate) -> int:
+    """All fees in base units of token_in, each valued at the rate of its own swap; rounded up."""
+    total = 0
+    for index, step in enumerate(one.steps):
+        fee = step.swap.fee
+        if step.swap.fee_on_output:
+            fee = -(-fee * step.swap.amount_in // max(1, step.swap.amount_out + fee))
+        if one.kind == "hop" and index:
+            first = one.steps[0].swap
+            fee = -(-fee * first.amount_in // max(1, first.amount_out))
+        total += fee
+    return total
