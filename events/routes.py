@@ -13,7 +13,7 @@ _CENTI_BPS = 1_000_000
 """A hundredth of a basis point is a millionth."""
 
 
-def net(quote: Quote, *, exact_out: bool) -> int:
+def net(quote: Quote, exact_out: bool) -> int:
     """What quotes are compared by, the more the better: output less cost, or minus input and cost.
 
     In base units of token_out, or of token_in if the output is exact.
@@ -25,13 +25,13 @@ def net(quote: Quote, *, exact_out: bool) -> int:
 
 def best(quotes: Sequence[Quote], *, exact_out: bool) -> int | None:
     """The index of the best usable quote, of equals the first; None where there is none."""
-    found: int | None = None
+    found, highest = None, 0
     for index, quote in enumerate(quotes):
-        if not quote.error and (
-            found is None
-            or net(quote, exact_out=exact_out) > net(quotes[found], exact_out=exact_out)
-        ):
-            found = index
+        if quote.error:
+            continue
+        worth = net(quote, exact_out)
+        if found is None or worth > highest:
+            found, highest = index, worth
     return found
 
 
@@ -40,12 +40,12 @@ def why(quotes: Sequence[Quote], chosen: int, *, exact_out: bool) -> str:
     others = [q for index, q in enumerate(quotes) if index != chosen and not q.error]
     if not others:
         return "the only usable quote"
-    next_best = max(others, key=lambda quote: net(quote, exact_out=exact_out))
-    gain = net(quotes[chosen], exact_out=exact_out) - net(next_best, exact_out=exact_out)
+    next_best = max(others, key=lambda quote: net(quote, exact_out))
+    gain = net(quotes[chosen], exact_out) - net(next_best, exact_out)
     name = next_best.pool or next_best.dex
     if not gain:
         return f"equal to {name}, and named first"
-    base = abs(net(next_best, exact_out=exact_out)) or 1
+    base = abs(net(next_best, exact_out)) or 1
     whole, part = divmod(gain * _CENTI_BPS // base, 100)
     what = "costs" if exact_out else "pays"
     by = "less" if exact_out else "more"
