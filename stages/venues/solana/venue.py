@@ -1,0 +1,147 @@
+"""All watched pools as one venue: routes over them for an order, their ticks and pool events.
+
+Quotes are computed at once from the account cache: nobody waits for a node. One venue for both
+DEXes, as routes go across them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from solders.hash import Hash
+from solders.keypair import Keypair
+
+from events.money import Token
+from events.order import Order
+from events.types import Quote
+from stages.routing.board import Board, Listed
+from stages.routing.candidates import Limits, Request, Step, candidates
+from stages.routing.costs import Costs
+from stages.routing.quoting import as_quote
+from stages.stage import Refused
+from stages.venues import Pair, PoolEvent, Tick
+from stages.venues.pool import SwapTerms
+from stages.venues.solana.accounts import AccountCache
+from stages.venues.solana.history import Market
+from stages.venues.solana.transaction import Budget, Leg, Plan, message
+
+HOP_SLACK_BPS = 10
+"""Of orders that name no slippage: limit orders."""
+_NOBODY = Keypair.from_seed(bytes(32)).pubkey()
+"""Any key is as long as another: transactions are measured with this one."""
+_SOME_ORDER = "00000000-0000-0000-0000-000000000000/99"
+
+
+class SolanaVenue:
+    """Routes over the pools of the account cache."""
+
+    name = "solana"
+
+    def __init__(
+        self,
+        cache: AccountCache,
+        tokens: Mapping[str, Token],
+        programs: Mapping[str, str],
+        dexes: Collection[str],
+        costs: Costs,
+        *,
+        slot_ms: int,
+        max_price_impact_bps: int,
+    ) -> None:
+        """`tokens` by symbol and mint; `programs`: the token program of each mint."""
+        self._cache = cache
+        self._tokens = tokens
+        self._programs = programs
+        self._dexes = frozenset(dexes)
+        self._costs = costs
+        self._slot_ms = slot_ms
+        self._max_impact_ppm = max_price_impact_bps * 100
+        self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
+
+    def quotes(self, order: Order) -> tuple[Quote, ...]:
+        """See `Venue.quotes`."""
+        exactly = order.exact_amount_out
+        request = Request(
+            self._tokens[order.token_in].mint,
+            self._tokens[order.token_out].mint,
+            order.amount_in if exactly is None else exactly,
+            exactly is not None,
+        )
+        board, faulty = self._look()
+        limits = Limits(order.slippage_bps // 2 or HOP_SLACK_BPS, self._fits)
+        found = [
+            as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm)
+            for one in candidates(board, request, self._costs, limits)
+        ]
+        found += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
+        if not found:
+            raise Refused("no-route", f"no pools lead from {order.token_in} to {order.token_out}")
+        return tuple(found)
+
+    def _look(self) -> tuple[Board, dict[frozenset[str], list[Quote]]]:
+        """The pools as of the newest slot, and those that cannot be quoted from, with why."""
+        newest = self._cache.history.newest
+        if newest is None or self._cache.stale():
+            raise Refused("quotes-stale", "no recent account data", retryable=True)
+        if self._board is None or self._board[0] is not newest:
+            listed, faulty = [], dict[frozenset[str], list[Quote]]()
+            clock = None
+            for pool in self._cache.watched():
+                try:
+                    found = self._cache.quotable(pool.address)
+                except Refused as error:
+                    dex = pool.family.dex if pool.family else self.name
+                    refused = Quote(dex, pool.address, 0, 0, 0, newest.slot, error.code)
+                    faulty.setdefault(pool.mints, []).append(refused)
+                    continue
+                if found.family.dex in self._dexes:
+                    listed.append(Listed(found.family, found.pool, found.clock.slot))
+                    clock = max(clock or found.clock, found.clock)
+            if clock is None:
+                raise Refused("quotes-stale", "no pool can be quoted from", retryable=True)
+            self._board = newest, Board(listed, clock), faulty
+        return self._board[1], self._board[2]
+
+    def _fits(self, steps: Sequence[Step]) -> bool:
+        """Whether these swaps fit into one transaction: it is made, with the longest of all."""
+        legs = [
+            Leg(
+                step.way.listed.family,
+                step.way.listed.pool,
+                step.way.a_to_b,
+                SwapTerms(step.exact_out, step.swap.amount_out, step.swap.amount_in)
+                if step.exact_out
+                else SwapTerms(False, step.swap.amount_in, step.swap.amount_out),
+            )
+            for step in steps
+        ]
+        plan = Plan(_NOBODY, legs, self._programs, _SOME_ORDER)
+        try:
+            message(plan, Budget(1_400_000, 1), str(Hash.default()))
+        except Refused:
+            return False
+        return True
+
+    def slot(self) -> int:
+        """See `Venue.slot`."""
+        return self._cache.slot()
+
+    def slot_at(self, time_us: int) -> int:
+        """See `Venue.slot_at`."""
+        return self._cache.history.slot_at(time_us, self._slot_ms)
+
+    async def next_slot(self, after: int) -> int:
+        """See `Venue.next_slot`."""
+        return await self._cache.next_slot(after)
+
+    def ticks(self, pair: Pair, first: int, last: int) -> list[Tick]:
+        """See `Venue.ticks`. Slots that nobody saw have none: a chain's past is not kept."""
+        return self._cache.history.ticks(self._market(pair), pair, first, last)
+
+    def pools(self, pair: Pair, first: int, last: int) -> list[PoolEvent]:
+        """See `Venue.pools`."""
+        return list(self._cache.history.events(self._market(pair), pair, first, last))
+
+    def _market(self, pair: Pair) -> Market:
+        tokens = self._tokens
+        return Market(self._dexes, tokens[pair.token_in].mint, tokens[pair.token_out].mint)
