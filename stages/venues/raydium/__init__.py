@@ -1,0 +1,1 @@
+"""The pool programs of Raydium: CPMM, AMM v4 and CLMM."""
