@@ -76,8 +76,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 3
     venues: Annotated[
-        tuple[str, ...], _doc("Venue sets to trade on, separated by commas", min_length=1)
-    ] = ("simulated",)
+        tuple[str, ...],
+        _doc("DEXes to trade on, `raydium,meteora` or one of them; or `simulated`", min_length=1),
+    ] = ("raydium", "meteora")
+    solana_rpc_url: Annotated[
+        tuple[str, ...],
+        _doc("Nodes of one Solana cluster, the best first; empty: the local chain"),
+    ] = ()
+    solana_keypair: Annotated[
+        str, _doc("The wallet: a solana-keygen file, or the key itself; empty: one of its own")
+    ] = ""
+    pools: Annotated[
+        str, _doc("File of tokens and pool addresses per pair; empty: those of the local chain")
+    ] = ""
+    allow_mainnet: Annotated[bool, _doc("Whether a node of mainnet may be used: real money")] = (
+        False
+    )
+    commitment: Annotated[
+        Literal["confirmed", "finalized"], _doc("From when on a transaction counts as a fill")
+    ] = "confirmed"
+    cu_price_micro_lamports: Annotated[
+        int, _doc("Priority fee of a transaction, a compute unit", "µlamports", ge=0, le=10**9)
+    ] = 10_000
+    max_price_impact_bps: Annotated[
+        int, _doc("Quotes further below the spot price are refused", "bps", ge=1, le=10_000)
+    ] = 1_000
+    quotes_stale_ms: Annotated[
+        int, _doc("Account data older than this is not quoted from", "ms", ge=50, le=600_000)
+    ] = 5_000
     venue_latency_ms: Annotated[
         int, _doc("Time a call to a simulated venue takes", "ms", ge=0, le=600_000)
     ] = 200
@@ -101,10 +127,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _doc("Longest wait for one call to a venue", "ms", ge=1, le=600_000)
     ] = 5000
     slot_ms: Annotated[
-        int, _doc("Length of a slot of the simulated chain", "ms", ge=1, le=60_000)
+        int,
+        _doc(
+            "Length of a slot; 0: the local chain makes a block as soon as it can",
+            "ms",
+            ge=0,
+            le=60_000,
+        ),
     ] = 400
     blockhash_slots: Annotated[
-        int, _doc("Slots that a built transaction stays valid", "slots", ge=1, le=100_000)
+        int,
+        _doc(
+            "Slots that a transaction of the local or simulated chain stays valid",
+            "slots",
+            ge=1,
+            le=100_000,
+        ),
     ] = 150
     rebroadcast_ms: Annotated[
         int,
@@ -212,6 +250,8 @@ def _table() -> Iterator[tuple[str, shapes.Metadata, str]]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -237,6 +277,8 @@ def _expected(shape: shapes.Type, error: Exception) -> str:
             return f"a whole number from {low} to {high}"
         case shapes.LiteralType(values=values):
             return "one of " + ", ".join(str(value) for value in values)
+        case shapes.BoolType():
+            return "1 or 0"
         case shapes.DecimalType():
             return "a decimal number"
         case _:

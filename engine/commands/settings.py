@@ -1,6 +1,7 @@
 """`engine settings`: what is set, and the documents made from it."""
 
 import argparse
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from engine import settings as source
@@ -24,8 +25,23 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         print(source.dotenv(), end="")
     else:
         for name, value in source.environment(settings).items():
-            print(f"{name}={_without_password(value) if name.endswith('_URL') else value}")
+            print(f"{name}={_shown(name, value)}")
     return 0
+
+
+def _shown(name: str, value: str) -> str:
+    """Without what opens doors: passwords, and the keys that providers put into their URLs."""
+    if name == "SOLANA_KEYPAIR":
+        return value if not value or Path(value).is_file() else "***"
+    if name == "SOLANA_RPC_URL":
+        return ",".join(_host(url) for url in value.split(",")) if value else ""
+    return _without_password(value) if name.endswith("_URL") else value
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    bare = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return bare if bare == url.rstrip("/") else f"{bare}/***"
 
 
 def _without_password(url: str) -> str:
