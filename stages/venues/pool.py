@@ -62,10 +62,12 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     amount_out: int
     """Reaches the wallet, fees deducted; base units."""
     fee: int
-    """All fees, in base units of the token they are taken from."""
+    """The fees, in base units of the token they are taken from."""
     fee_on_output: bool
     after: Pool
     """The pool after it."""
+    other_fee: int = 0
+    """What is taken from the other token besides, where a program charges both sides at once."""
 
 
 class Pool(Protocol):
@@ -227,8 +229,8 @@ def impact_ppm(swap: Swap, spot: tuple[int, int]) -> int:
 
     spot is out/in before the swap: 1 - (out / in) / spot, with in and out before fees.
     """
-    amount_in = swap.amount_in - (0 if swap.fee_on_output else swap.fee)
-    amount_out = swap.amount_out + (swap.fee if swap.fee_on_output else 0)
+    amount_in = swap.amount_in - (swap.other_fee if swap.fee_on_output else swap.fee)
+    amount_out = swap.amount_out + (swap.fee if swap.fee_on_output else swap.other_fee)
     at_spot = amount_in * spot[0]
     if at_spot <= 0:
         return 0

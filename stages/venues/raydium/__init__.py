@@ -1,1 +1,1 @@
-"""The pool programs of Raydium: CPMM, AMM v4 and CLMM."""
+"""Raydium: constant product (CPMM, AMM v4) and concentrated liquidity (CLMM)."""
