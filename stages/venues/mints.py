@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stages.venues.pool import RawAccount, Unsupported
+from stages.venues.pool import Accounts, RawAccount, Unsupported
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105 - an address
 TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105 - an address
@@ -38,6 +38,13 @@ _EXTENSIONS = {
     25: "",  # scaled amounts: shown, not moved
     26: "",  # pausable
 }
+
+
+def check_mints(accounts: Accounts, *mints: str) -> None:
+    """As `check_mint`, of those that were read: `Family.needs` names them all."""
+    for mint in mints:
+        if mint in accounts:
+            check_mint(mint, accounts[mint])
 
 
 def check_mint(address: str, account: RawAccount) -> None:

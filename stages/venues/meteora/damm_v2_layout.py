@@ -17,6 +17,7 @@ from stages.venues.meteora.damm_v2_maths import range_reserves
 from stages.venues.meteora.damm_v2_pool import DammPool
 from stages.venues.meteora.damm_v2_terms import Collected, DammKeys, DammTerms
 from stages.venues.meteora.damm_v2_volatility import Volatility
+from stages.venues.mints import check_mints
 from stages.venues.pool import Accounts, Unsupported
 
 DISCRIMINATOR = bytes.fromhex("f19a6d0411b16dbc")
@@ -61,6 +62,7 @@ def decode(address: str, accounts: Accounts) -> DammPool:
         raise ValueError(f"{address} is no DAMM v2 pool")
     data = account.data
     terms = _terms(data)
+    check_mints(accounts, _key(data, _MINT_A), _key(data, _MINT_B))
     liquidity, sqrt_price = _u128(data, _LIQUIDITY), _u128(data, _SQRT_PRICE)
     if not terms.compounds and not 0 < terms.sqrt_min <= sqrt_price <= terms.sqrt_max:
         raise ValueError(f"{address} is priced outside its range")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping, Sequence
 from itertools import islice
 
+from stages.venues.mints import check_mints
 from stages.venues.pool import Accounts, RawAccount, Unsupported
 from stages.venues.raydium import clmm_layout as layout
 from stages.venues.raydium.clmm_addresses import array_address, extension_address
@@ -45,6 +46,7 @@ def decode(address: str, accounts: Accounts) -> ClmmPool:
     flags = layout.flags(data)
     _refuse(flags)
     keys = layout.keys(data)
+    check_mints(accounts, keys.mint_a, keys.mint_b)
     liquidity, sqrt_price, tick = layout.POSITION.unpack_from(data, layout.POSITION_AT)
     growths = layout.GROWTHS.unpack_from(data, layout.GROWTHS_AT)
     fund_fees = layout.FUND_FEES.unpack_from(data, layout.FUND_FEES_AT)
