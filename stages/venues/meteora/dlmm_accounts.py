@@ -13,6 +13,7 @@ from stages.venues.meteora.dlmm_pair import Pair
 from stages.venues.meteora.dlmm_pair_layout import read_pair
 from stages.venues.meteora.dlmm_pool import DlmmPool
 from stages.venues.meteora.dlmm_volatility import Volatility
+from stages.venues.mints import check_mints
 from stages.venues.pool import Accounts
 
 ARRAYS_EITHER_WAY = 3
@@ -42,6 +43,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 def decode(address: str, accounts: Accounts) -> DlmmPool:
     """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
     pair = _pair(address, accounts)
+    check_mints(accounts, pair.mint_x, pair.mint_y)
     data = accounts[address].data
     fee_x, fee_y = layout.PROTOCOL_FEES.unpack_from(data, layout.PROTOCOL_FEES_AT)
     return DlmmPool(
