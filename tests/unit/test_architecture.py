@@ -20,6 +20,8 @@ DOORS = {
     "sqlite3": ("stages/venues/",),
     "solders": ("stages/venues/", "engine/"),
 }
+# The client of a library whose server others may use, by its name.
+CLIENTS = {"ClientSession": ("stages/venues/", "engine/")}
 
 
 def modules() -> list[tuple[str, str]]:
@@ -53,6 +55,19 @@ def test_each_backend_has_one_door() -> None:
         for file, module in modules()
         for library, doors in DOORS.items()
         if module.split(".")[0] == library and not file.startswith(doors)
+    ]
+    assert not wrong
+
+
+def test_only_venues_and_the_engine_are_clients_of_http() -> None:
+    wrong = [
+        (path.relative_to(ROOT).as_posix(), name)
+        for name, doors in CLIENTS.items()
+        for package in OURS
+        for path in (ROOT / package).rglob("*.py")
+        if not path.relative_to(ROOT).as_posix().startswith(doors)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if name in (getattr(node, "attr", None), getattr(node, "name", None))
     ]
     assert not wrong
 

@@ -1,0 +1,1 @@
+"""Solana: the chain that Raydium and Meteora share. JSON-RPC, accounts, transactions, outcomes."""

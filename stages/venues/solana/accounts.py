@@ -1,0 +1,214 @@
+"""The accounts of all watched pools: read once a slot, shared by all quotes of the process.
+
+All accounts of one pool and the chain's clock come from one answer, so that a quote is exact for
+the slot it names. Failures of nodes are survived; data that is too old is not quoted from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import NamedTuple
+
+import structlog
+
+from stages.venues import Refused
+from stages.venues.pool import Clock, Family, Pool, RawAccount
+from stages.venues.solana.history import Moment, PoolHistory
+from stages.venues.solana.mints import NO_MINT, mint_fault
+from stages.venues.solana.options import CacheOptions
+from stages.venues.solana.pools_file import PoolsFile
+from stages.venues.solana.programs import CLOCK
+from stages.venues.solana.rpc import ACCOUNTS_MAX, Rpc
+from stages.venues.solana.rpc_answers import AccountInfo, At
+from stages.venues.solana.rpc_link import Unreachable
+from stages.venues.solana.watched import WatchedPool, together
+
+ROUNDS_MAX = 6
+"""Pool, what it names, what those name: needs are complete after three or four rounds."""
+LEAST_PAUSE_S = 0.02
+RAW_KEPT = 2_000
+
+_log = structlog.get_logger()
+
+
+class Quotable(NamedTuple):
+    """A pool that may be quoted from, at the clock of its slot."""
+
+    family: Family
+    pool: Pool
+    clock: Clock
+
+
+class AccountCache:
+    """The pools of a POOLS file, as of the newest slot."""
+
+    def __init__(
+        self, rpc: Rpc, families: Sequence[Family], pools: PoolsFile, options: CacheOptions
+    ) -> None:
+        self._rpc = rpc
+        self._options = options
+        self._tokens = pools.tokens
+        self._token_faults: Mapping[str, str] | None = None
+        self._pools = {
+            address: WatchedPool(address, mints, families)
+            for address, mints in pools.mints_of_pools().items()
+        }
+        self._raw: dict[str, tuple[AccountInfo, RawAccount]] = {}
+        self.history = PoolHistory(options.slots_kept)
+        self._advanced_s = -inf
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._failing = False
+
+    # -- reading it ---------------------------------------------------------------------------
+
+    def quotable(self, address: str) -> Quotable:
+        """The pool. Raises Refused: unknown, not supported, or too old to be quoted from."""
+        found = self._pools.get(address)
+        if found is None:
+            raise Refused("no-route", f"{address} is not in POOLS")
+        age_s = time.monotonic() - min(found.read_s, self._advanced_s)
+        if age_s * 1000 > self._options.stale_ms:
+            raise Refused("pool-data-stale", f"{age_s:.1f} s old", retryable=True)
+        faults = self._token_faults or {}
+        fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
+        if fault:
+            raise Refused(fault, address)
+        assert found.family is not None and found.pool is not None, "it has no fault"
+        return Quotable(found.family, found.pool, found.clock)
+
+    def addresses(self, mints: frozenset[str]) -> list[str]:
+        """The pools that trade these two mints."""
+        return [pool.address for pool in self._pools.values() if pool.mints == mints]
+
+    def slot(self) -> int:
+        """The newest slot. Raises Refused before there is any."""
+        newest = self.history.newest
+        if newest is None:
+            raise Refused("venue-unavailable", "no slot is known yet", retryable=True)
+        return newest.slot
+
+    def age_s(self) -> float:
+        """How long ago the chain was last seen to go on; infinite before that."""
+        return time.monotonic() - self._advanced_s
+
+    async def next_slot(self, after: int) -> int:
+        """The newest slot, as soon as there is one later than `after`."""
+        self.start()
+        while (newest := self.history.newest) is None or newest.slot <= after:
+            await self._news.wait()
+        return newest.slot
+
+    # -- keeping it ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins to read, in this loop; nothing if that was done before."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stops reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        pause_s = max(self._options.slot_ms / 1000, LEAST_PAUSE_S)
+        while True:
+            began_s = time.monotonic()
+            advanced = await self._try_refresh()
+            # The same slot again: the next one is near, look for it a little sooner.
+            wait_s = (pause_s if advanced else pause_s / 4) - (time.monotonic() - began_s)
+            await asyncio.sleep(max(wait_s, LEAST_PAUSE_S / 4))
+
+    async def _try_refresh(self) -> bool:
+        try:
+            advanced = await self.refresh()
+        except Refused as error:
+            if not self._failing:
+                _log.warning("pool accounts cannot be read", error=str(error))
+            self._failing = True
+            return True  # the client has waited enough; back to the rhythm
+        if self._failing:
+            _log.info("pool accounts are read again", slot=self.slot())
+        self._failing = False
+        return advanced
+
+    async def refresh(self) -> bool:
+        """Reads all accounts once; whether there is a later slot. Raises Refused."""
+        if self._token_faults is None or NO_MINT in self._token_faults.values():
+            self._token_faults = await self._check_tokens()
+        waiting: list[WatchedPool] = list(self._pools.values())
+        slot = 0
+        for _ in range(ROUNDS_MAX):
+            groups = list(together(waiting, ACCOUNTS_MAX - 1))
+            read = await asyncio.gather(*(self._read(group) for group in groups or [[]]))
+            slot = min(one for one, _ in read)
+            waiting = [pool for _, incomplete in read for pool in incomplete]
+            if not waiting:
+                break
+        return self._publish(slot)
+
+    async def _read(self, group: Sequence[WatchedPool]) -> tuple[int, list[WatchedPool]]:
+        """The slot of the answer, and those pools of the group that want more."""
+        wanted = list(dict.fromkeys(a for pool in group for a in pool.wanted))[: ACCOUNTS_MAX - 1]
+        addresses = [*wanted, CLOCK]
+        answer = (await self._ask(addresses))[0]
+        infos = {a: info for a, info in zip(addresses, answer.value, strict=True) if info}
+        accounts = {address: self._account(address, info) for address, info in infos.items()}
+        if CLOCK not in accounts:
+            raise Unreachable("the answer has no clock")
+        clock = Clock(answer.slot, int.from_bytes(accounts[CLOCK].data[32:40], "little"))
+        now_s = time.monotonic()
+        return answer.slot, [pool for pool in group if not pool.take(accounts, clock, now_s)]
+
+    async def _ask(self, addresses: Sequence[str]) -> list[At[list[AccountInfo | None]]]:
+        newest = self.history.newest
+        # A node that is behind the others must not take us back, unless no other is left.
+        ahead = newest is not None and self.age_s() * 1000 < self._options.stale_ms
+        return await self._rpc.get_multiple_accounts(
+            addresses,
+            commitment=self._options.commitment,
+            min_context_slot=newest.slot if newest is not None and ahead else None,
+        )
+
+    def _account(self, address: str, info: AccountInfo) -> RawAccount:
+        """The account; the very same object as long as its bytes are the same."""
+        before = self._raw.get(address)
+        if before is not None and before[0] == info:
+            return before[1]
+        try:
+            account = RawAccount(info.owner, info.bytes())
+        except ValueError:
+            raise Unreachable(f"{address}: its data is not base64") from None
+        if len(self._raw) > RAW_KEPT:  # of tick and bin arrays long left behind
+            self._raw.clear()
+        self._raw[address] = info, account
+        return account
+
+    async def _check_tokens(self) -> dict[str, str]:
+        answers = await self._ask([token.mint for token in self._tokens])
+        infos = [info for answer in answers for info in answer.value]
+        faults = {}
+        for token, info in zip(self._tokens, infos, strict=True):
+            account = self._account(token.mint, info) if info else None
+            faults[token.mint] = mint_fault(account, token)
+            if faults[token.mint]:
+                _log.error("token not traded", symbol=token.symbol, reason=faults[token.mint])
+        return faults
+
+    def _publish(self, slot: int) -> bool:
+        newest = self.history.newest
+        pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
+        self.history.record(Moment(slot, time.time_ns() // 1000, pools))
+        advanced = newest is None or slot > newest.slot
+        if advanced or not self._options.slot_ms or (newest is not None and slot < newest.slot):
+            self._advanced_s = time.monotonic()
+        if advanced:
+            self._news.set()
+            self._news = asyncio.Event()
+        return advanced

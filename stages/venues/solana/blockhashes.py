@@ -1,0 +1,31 @@
+"""A recent blockhash, shared by what is built within a short time. One request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from stages.venues.solana.rpc import Rpc
+from stages.venues.solana.rpc_answers import Blockhash
+
+
+class Blockhashes:
+    """The newest blockhash, at most `age_ms` old."""
+
+    def __init__(self, rpc: Rpc, age_ms: int) -> None:
+        self._rpc = rpc
+        self._age_s = age_ms / 1000
+        self._known: Blockhash | None = None
+        self._until_s = 0.0
+        self._asking = asyncio.Lock()
+
+    async def recent(self) -> Blockhash:
+        """The blockhash. Raises what the client raises."""
+        async with self._asking:
+            now_s = time.monotonic()
+            if self._known is None or now_s >= self._until_s:
+                # `confirmed`: a processed one may be of a fork that is dropped, a finalized one
+                # has lost a fifth of its life already.
+                self._known = (await self._rpc.get_latest_blockhash("confirmed")).value
+                self._until_s = now_s + self._age_s
+            return self._known

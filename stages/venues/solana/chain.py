@@ -1,0 +1,118 @@
+"""The chain as the stages see it: builds signed transactions, sends bytes, tells outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from events.order import Order, Transaction, next_attempt
+from stages.venues import Built, Outcome, Refused
+from stages.venues.pool import Family
+from stages.venues.solana.accounts import AccountCache
+from stages.venues.solana.blockhashes import Blockhashes
+from stages.venues.solana.errors import reason_of
+from stages.venues.solana.keypair import Wallet
+from stages.venues.solana.legs import legs_of
+from stages.venues.solana.options import ChainOptions
+from stages.venues.solana.outcomes import Outcomes
+from stages.venues.solana.pools_file import TokenEntry
+from stages.venues.solana.rpc import Rpc
+from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.transaction import (
+    CU_MAX,
+    Budget,
+    Leg,
+    Plan,
+    cu_limit_at_most,
+    instructions_of,
+    memo_of,
+    message,
+    signed,
+    unsigned,
+)
+
+METHOD_NOT_FOUND = -32601
+
+_log = structlog.get_logger()
+
+
+class SolanaChain:
+    """See `stages.venues.Chain`. `tokens` are by symbol and by mint."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        wallet: Wallet,
+        cache: AccountCache,
+        families: Sequence[Family],
+        tokens: Mapping[str, TokenEntry],
+        options: ChainOptions,
+    ) -> None:
+        self.first_wait_ms = options.first_wait_ms
+        self._rpc = rpc
+        self._wallet = wallet
+        self._cache = cache
+        self._families = families
+        self._tokens = tokens
+        self._options = options
+        self._programs = {token.mint: token.program_id for token in tokens.values()}
+        self._blockhashes = Blockhashes(rpc, options.blockhash_age_ms)
+        self._outcomes = Outcomes(rpc, families, options)
+        self._sends = asyncio.Semaphore(options.sends_at_once)
+
+    async def close(self) -> None:
+        """Ends what is under way. The client and the cache are closed by whoever made them."""
+        await self._outcomes.close()
+
+    async def build(self, order: Order) -> Built:
+        """See `Chain.build`. What a simulation refuses is not signed: failing costs fees too."""
+        legs = legs_of(order, self._cache, self._tokens)
+        memo = memo_of(order.id, next_attempt(order))
+        plan = Plan(self._wallet.pubkey, legs, self._programs, memo)
+        recent = await self._blockhashes.recent()
+        cu_limit = await self._cu_limit(plan, recent.blockhash)
+        made = message(plan, Budget(cu_limit, self._options.cu_price), recent.blockhash)
+        signature, raw = signed(made, self._wallet)
+        return Built(signature, raw, recent.last_valid_block_height)
+
+    async def _cu_limit(self, plan: Plan, blockhash: str) -> int:
+        """What the simulation consumes, and a margin. Raises Refused for what it says fails."""
+        # Never signed: a node that simulates must not hold a second valid transaction of the order.
+        trial = message(plan, Budget(CU_MAX, self._options.cu_price), blockhash)
+        try:
+            told = (await self._rpc.simulate_transaction(unsigned(trial), "processed")).value
+        except RpcError as error:
+            if error.number != METHOD_NOT_FOUND:
+                raise
+            return cu_limit_at_most(plan.legs)
+        if told.err is not None:
+            programs = [one.program for one in instructions_of(trial)]
+            reason = reason_of(told.err, programs, self._families)
+            raise Refused(reason.code, reason.detail, retryable=reason.retryable)
+        return _with_margin(told.units_consumed, self._options.cu_margin_percent, plan.legs)
+
+    async def send(self, transactions: Sequence[bytes]) -> None:
+        """See `Chain.send`. One that fails does not keep the others from being sent."""
+        told = await asyncio.gather(
+            *(self._send(raw) for raw in transactions), return_exceptions=True
+        )
+        failures = [error for error in told if isinstance(error, BaseException)]
+        if failures:
+            _log.info("not all were taken", failed=len(failures), of=len(transactions))
+            raise failures[0]
+
+    async def _send(self, raw: bytes) -> None:
+        async with self._sends:
+            await self._rpc.send_transaction(raw)
+
+    def outcomes(self, sent: Sequence[Transaction]) -> list[asyncio.Future[Outcome]]:
+        """See `Chain.outcomes`."""
+        return self._outcomes.ask(sent)
+
+
+def _with_margin(consumed: int | None, percent: int, legs: Sequence[Leg]) -> int:
+    if not consumed:
+        return cu_limit_at_most(legs)
+    return min(CU_MAX, -(-consumed * percent // 100))

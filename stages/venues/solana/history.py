@@ -1,0 +1,167 @@
+"""A short ring of past slots: what each pool paid and held. Pure; integers throughout.
+
+Slots that nobody saw (missed, or older than the ring) have no ticks. That is all a chain allows:
+unlike the simulation, its past cannot be computed again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import islice, pairwise
+from typing import NamedTuple
+
+from events import money
+from stages.venues import Pair, PoolEvent, Tick
+from stages.venues.pool import PPB, Clock, Pool
+
+FAST_SLOT_PERCENT = 90
+"""Slots may be so much shorter than said: where the ring does not reach, rather too early."""
+
+
+class Seen(NamedTuple):
+    """A pool at a slot."""
+
+    dex: str
+    mint_a: str
+    mint_b: str
+    spot_ab: tuple[int, int]
+    spot_ba: tuple[int, int]
+    fee_ab_ppb: int
+    fee_ba_ppb: int
+    reserve_a: int
+    reserve_b: int
+
+    def price(self, mint_in: str, decimals_in: int, decimals_out: int) -> str:
+        """What the pool paid net for very small amounts, whole tokens, rounded down."""
+        a_to_b = mint_in == self.mint_a
+        units_out, units_in = self.spot_ab if a_to_b else self.spot_ba
+        fee_ppb = self.fee_ab_ppb if a_to_b else self.fee_ba_ppb
+        return money.price(units_out * (PPB - fee_ppb), decimals_out, units_in * PPB, decimals_in)
+
+
+def seen(pool: Pool, dex: str, clock: Clock) -> Seen:
+    """What the ring keeps of a pool."""
+    return Seen(
+        dex, pool.mint_a, pool.mint_b, pool.spot(True), pool.spot(False),
+        pool.fee_ppb(True, clock), pool.fee_ppb(False, clock), pool.reserve_a, pool.reserve_b,
+    )  # fmt: skip
+
+
+class Moment(NamedTuple):
+    """All pools at a slot."""
+
+    slot: int
+    time_us: int
+    """When we learned of it."""
+    pools: Mapping[str, Seen]
+    """By address; one that the chain does not have is not in it."""
+
+
+class Market(NamedTuple):
+    """Which ticks are asked for: a pair at one DEX, by its mints."""
+
+    dex: str
+    mint_in: str
+    mint_out: str
+
+    def trades(self, pool: Seen) -> bool:
+        """Whether this pool is of it."""
+        return pool.dex == self.dex and {pool.mint_a, pool.mint_b} == {self.mint_in, self.mint_out}
+
+
+class PoolHistory:
+    """The last `slots_kept` moments, in order of slots."""
+
+    def __init__(self, slots_kept: int) -> None:
+        self._moments: deque[Moment] = deque(maxlen=slots_kept)
+
+    @property
+    def newest(self) -> Moment | None:
+        """The last moment."""
+        return self._moments[-1] if self._moments else None
+
+    def record(self, moment: Moment) -> None:
+        """Adds the newest moment. One of the same slot replaces it; an earlier one (the chain
+        began anew) makes all others void.
+        """
+        newest = self.newest
+        if newest is not None and moment.slot < newest.slot:
+            self._moments.clear()
+        elif newest is not None and moment.slot == newest.slot:
+            moment = moment._replace(time_us=newest.time_us)
+            self._moments.pop()
+        self._moments.append(moment)
+
+    def slot_at(self, time_us: int, slot_ms: int) -> int:
+        """The slot of a time, or one shortly before it; 0 while nothing is known."""
+        found = bisect_right(self._moments, time_us, key=lambda moment: moment.time_us)
+        if found:
+            return self._moments[found - 1].slot
+        if not self._moments:
+            return 0
+        oldest = self._moments[0]
+        slot_us = max(1, slot_ms * 10 * FAST_SLOT_PERCENT)
+        return max(0, oldest.slot - 1 - (oldest.time_us - time_us) // slot_us)
+
+    def ticks(self, market: Market, pair: Pair, first: int, last: int) -> list[Tick]:
+        """The best tick of each slot from `first` through `last` that was seen."""
+        found = (self._tick(market, pair, moment) for moment in self._between(first, last))
+        return [tick for tick in found if tick is not None]
+
+    def events(self, market: Market, pair: Pair, first: int, last: int) -> Iterator[PoolEvent]:
+        """What pools were created or gained liquidity from slot `first` through `last`.
+
+        A swap takes from one side what it adds to the other: where a side grew and neither fell,
+        somebody added liquidity.
+        """
+        for before, after in pairwise(self._moments):
+            if not first <= after.slot <= last:
+                continue
+            for address, pool in after.pools.items():
+                earlier = before.pools.get(address)
+                if earlier is pool or not market.trades(pool):
+                    continue
+                event = _event(market, pair, after.slot, address, earlier, pool)
+                if event is not None:
+                    yield event
+
+    def _between(self, first: int, last: int) -> Iterator[Moment]:
+        start = bisect_right(self._moments, first - 1, key=lambda moment: moment.slot)
+        for moment in islice(self._moments, start, None):
+            if moment.slot > last:
+                return
+            yield moment
+
+    def _tick(self, market: Market, pair: Pair, moment: Moment) -> Tick | None:
+        found = [
+            (pool.price(market.mint_in, pair.decimals_in, pair.decimals_out), address)
+            for address, pool in moment.pools.items()
+            if market.trades(pool)
+        ]
+        if not found:
+            return None
+        price, address = max(found, key=lambda one: money.price_units(one[0]))
+        return Tick(market.dex, address, moment.slot, price)
+
+
+def _event(
+    market: Market, pair: Pair, slot: int, address: str, earlier: Seen | None, pool: Seen
+) -> PoolEvent | None:
+    if earlier is not None and not _grew(earlier, pool):
+        return None
+    return PoolEvent(
+        "liquidity-added" if earlier else "pool-created",
+        market.dex,
+        address,
+        slot,
+        pool.price(market.mint_in, pair.decimals_in, pair.decimals_out),
+        pool.reserve_a if market.mint_in == pool.mint_a else pool.reserve_b,
+    )
+
+
+def _grew(before: Seen, after: Seen) -> bool:
+    grown_a = after.reserve_a - before.reserve_a
+    grown_b = after.reserve_b - before.reserve_b
+    return min(grown_a, grown_b) >= 0 and max(grown_a, grown_b) > 0

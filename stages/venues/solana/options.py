@@ -1,0 +1,57 @@
+"""What `engine` says about the chain: one frozen struct, made from the settings there."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Commitment = Literal["processed", "confirmed", "finalized"]
+
+
+class RpcOptions(msgspec.Struct, frozen=True):
+    """How nodes are asked. A call ends within `deadline_s`, whatever they do."""
+
+    urls: tuple[str, ...]
+    """In order of preference. They may carry keys: only their hosts are ever logged."""
+    timeout_s: float = 3.0
+    """Longest wait for one answer of one node."""
+    deadline_s: float = 8.0
+    """Longest wait for a call, with all its tries on all nodes. Below the deadlines of the
+    submitter and the confirmer (10 s), so that it is we who say why."""
+    tries_max: int = 8
+    backoff_s: float = 0.2
+    """How long a node rests after a failure; doubles with each in a row, with jitter."""
+    backoff_max_s: float = 4.0
+    connections: int = 64
+    """Open connections at most, over all nodes."""
+
+
+class CacheOptions(msgspec.Struct, frozen=True):
+    """How the accounts of the pools are kept fresh."""
+
+    slot_ms: int = 400
+    """Time between two readings; 0: a chain whose slots follow no clock, read all the time."""
+    stale_ms: int = 5_000
+    """Data older than this is not quoted from."""
+    slots_kept: int = 512
+    """How many past slots the ring of prices holds."""
+    commitment: Commitment = "processed"
+
+
+class ChainOptions(msgspec.Struct, frozen=True):
+    """How transactions are built, sent and judged."""
+
+    commitment: Literal["confirmed", "finalized"] = "confirmed"
+    """What counts as a fill. A failure counts once it is finalized, whatever stands here."""
+    cu_price: int = 10_000
+    """Micro-lamports a compute unit: the priority fee."""
+    cu_margin_percent: int = 130
+    """The limit, of what the simulation consumed: prices move on, and swaps cross more then."""
+    blockhash_age_ms: int = 1_000
+    """A blockhash is shared by the transactions built within this time."""
+    sends_at_once: int = 16
+    first_wait_ms: int = 400
+    """How long the confirmer waits at least before it asks again."""
+    details_tries: int = 4
+    """How often a landed transaction's balances are asked for before it is called unclear."""

@@ -1,0 +1,217 @@
+"""What became of transactions: one status request for up to 256 of them, whoever asks.
+
+The order of the two readings is the proof of death. First the *finalized* slot and height (a
+finalized block never goes away, so what is true of it stays true); then, begun after that answer
+was in, the statuses with history search, from a node whose own slot is not before that slot: it has
+seen every block up to it. A signature that is absent then, with a last valid height below that
+finalized height, is in no block and can come into none. The other way round, or from a node that
+lags, a transaction could land unseen between the two.
+
+A failure on chain counts once it is finalized, whatever the commitment: a fork may drop the block
+it failed in, and the same bytes may succeed on the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+from solders.signature import Signature
+
+from events.order import Transaction
+from stages.venues import Outcome, Refused
+from stages.venues.pool import Family
+from stages.venues.solana.errors import reason_of
+from stages.venues.solana.landed import Fill, fill_of, read_sent
+from stages.venues.solana.options import ChainOptions
+from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
+from stages.venues.solana.rpc_answers import Details, EpochInfo, SignatureStatus
+
+RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
+FINALIZED_AGE_S = 1.0
+"""How old the finalized height may grow before it is read again; an old one proves less, not
+falsely."""
+DETAILS_PAUSE_S = 0.25
+"""Before the second question for a transaction's balances; doubles. Nodes index a little late."""
+DETAILS_AT_ONCE = 16
+
+_log = structlog.get_logger()
+_Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
+
+
+class Judged(NamedTuple):
+    """What a status says by itself; `landed` still wants its amounts."""
+
+    outcome: Outcome | None
+    landed: SignatureStatus | None = None
+
+
+def judge(
+    status: SignatureStatus | None,
+    transaction: Transaction,
+    *,
+    families: Sequence[Family],
+    commitment: str,
+    slot: int,
+    finalized: EpochInfo | None,
+) -> Judged:
+    """Pure. `slot` is where the node stood; `finalized` was read before the node was asked."""
+    if status is None:
+        proves = finalized is not None and slot >= finalized.absolute_slot
+        height = finalized.block_height if proves and finalized is not None else 0
+        return Judged(Outcome("absent", finalized_height=height))
+    rank = _rank(status)
+    if status.err is None and rank >= RANK[commitment]:
+        return Judged(None, status)
+    if status.err is not None and rank >= RANK["finalized"]:
+        reason = reason_of(status.err, _programs(transaction, families), families)
+        return Judged(Outcome("failed", slot=status.slot, reason=reason.code))
+    return Judged(Outcome("absent"))  # under way: neither there for good nor dead
+
+
+def _programs(transaction: Transaction, families: Sequence[Family]) -> Sequence[str]:
+    try:
+        return read_sent(transaction.raw, families).programs
+    except ValueError:
+        return ()
+
+
+def _is_signature(text: str) -> bool:
+    try:
+        Signature.from_string(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _rank(status: SignatureStatus) -> int:
+    if status.confirmation_status is None:  # nodes of old say it in the number alone
+        return RANK["finalized"] if status.confirmations is None else RANK["processed"]
+    return RANK.get(status.confirmation_status, RANK["processed"])
+
+
+class Outcomes:
+    """Asks for outcomes, and keeps the finalized height."""
+
+    def __init__(self, rpc: Rpc, families: Sequence[Family], options: ChainOptions) -> None:
+        self._rpc = rpc
+        self._families = families
+        self._options = options
+        self._finalized: EpochInfo | None = None
+        self._finalized_s = 0.0
+        self._reading = asyncio.Lock()
+        self._details_at_once = asyncio.Semaphore(DETAILS_AT_ONCE)
+        self._waiting: list[_Asked] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, sent: Sequence[Transaction]) -> list[asyncio.Future[Outcome]]:
+        """A future each. Whatever is asked for in one turn of the loop goes out together."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._go)
+        futures = []
+        for transaction in sent:
+            future: asyncio.Future[Outcome] = loop.create_future()
+            futures.append(future)
+            if _is_signature(transaction.signature):
+                self._waiting.append((transaction, future))
+            else:  # of another kind of chain: nodes would refuse the whole request
+                future.set_result(Outcome("unknown", reason="not-a-signature"))
+        return futures
+
+    async def close(self) -> None:
+        """Ends what is under way; its futures are cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _go(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for at in range(0, len(waiting), SIGNATURES_MAX):
+            self._begin(self._answer(waiting[at : at + SIGNATURES_MAX]))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, asked: Sequence[_Asked]) -> None:
+        try:
+            await self._judge(asked)
+        except Refused as error:
+            for _, future in asked:
+                _settle(future, Outcome("unknown", reason=error.code))
+        except Exception as error:  # a bug is the runner's to judge; nobody may wait for ever
+            for _, future in asked:
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            for _, future in asked:
+                future.cancel()  # nothing, where it is settled
+
+    async def _judge(self, asked: Sequence[_Asked]) -> None:
+        finalized = self._finalized  # before the question, see above
+        self._begin(self._read_finalized())  # for the next question: this one does not wait
+        statuses = await self._rpc.get_signature_statuses([one.signature for one, _ in asked])
+        landed = []
+        for (transaction, future), status in zip(asked, statuses.value, strict=True):
+            judged = judge(
+                status,
+                transaction,
+                families=self._families,
+                commitment=self._options.commitment,
+                slot=statuses.slot,
+                finalized=finalized,
+            )
+            if judged.outcome is not None:
+                _settle(future, judged.outcome)
+            else:
+                landed.append(self._detail(transaction, future))
+        await asyncio.gather(*landed)
+
+    async def _read_finalized(self) -> None:
+        """Reads the height for the next question; a failure only puts a proof off."""
+        async with self._reading:
+            if time.monotonic() - self._finalized_s < FINALIZED_AGE_S:
+                return
+            try:
+                found = await self._rpc.get_epoch_info("finalized")
+            except Refused as error:
+                _log.info("finalized height not read", error=str(error))
+                return
+            self._finalized, self._finalized_s = found, time.monotonic()
+
+    async def _detail(self, transaction: Transaction, future: asyncio.Future[Outcome]) -> None:
+        async with self._details_at_once:
+            try:
+                _settle(future, await self._landed(transaction))
+            except Refused as error:
+                _settle(future, Outcome("unknown", reason=error.code))
+
+    async def _landed(self, transaction: Transaction) -> Outcome:
+        for number in range(self._options.details_tries):
+            if number:
+                await asyncio.sleep(DETAILS_PAUSE_S * 2 ** (number - 1))
+            found = await self._rpc.get_transaction(transaction.signature, self._options.commitment)
+            if found is not None and found.meta is not None:
+                return self._filled(transaction, found)
+        return Outcome("unknown", reason="details-not-available")
+
+    def _filled(self, transaction: Transaction, found: Details) -> Outcome:
+        assert found.meta is not None, "asked for before"
+        if found.meta.err is not None:
+            return Outcome("absent")  # a fork came between the two answers: ask again
+        try:
+            fill: Fill = fill_of(read_sent(transaction.raw, self._families), found.meta)
+        except ValueError as error:
+            _log.warning("amounts not told", signature=transaction.signature, error=str(error))
+            return Outcome("unknown", reason="details-unclear")
+        return Outcome("landed", fill.amount_out, found.slot)
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)

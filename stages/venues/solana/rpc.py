@@ -1,0 +1,158 @@
+"""The methods of Solana's JSON-RPC that we use, typed. How nodes are reached is `rpc_link`'s.
+
+All raise what `RpcLink.call` raises, and ValueError for more than a call may ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from msgspec.json import Decoder
+from solders.pubkey import Pubkey
+
+from stages.venues.solana.options import Commitment
+from stages.venues.solana.rpc_answers import (
+    AccountInfo,
+    At,
+    Blockhash,
+    Details,
+    EpochInfo,
+    KeyedAccount,
+    SignatureStatus,
+    Simulation,
+    TokenAccount,
+)
+from stages.venues.solana.rpc_link import RpcLink, Unreachable
+
+ACCOUNTS_MAX = 100
+SIGNATURES_MAX = 256
+
+_accounts = Decoder(At[list[AccountInfo | None]])
+_blockhash = Decoder(At[Blockhash])
+_simulation = Decoder(At[Simulation])
+_statuses = Decoder(At[list[SignatureStatus | None]])
+_details = Decoder(Details | None)
+_epoch = Decoder(EpochInfo)
+_keyed = Decoder(At[list[KeyedAccount]])
+_balance = Decoder(At[int])
+_number = Decoder(int)
+_text = Decoder(str)
+
+
+def _config(commitment: Commitment, **more: Any) -> dict[str, Any]:
+    return {"commitment": commitment} | {k: v for k, v in more.items() if v is not None}
+
+
+class Rpc:
+    """One method a method of the protocol."""
+
+    def __init__(self, link: RpcLink) -> None:
+        self._link = link
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._link.close()
+
+    async def get_multiple_accounts(
+        self,
+        addresses: Sequence[str],
+        *,
+        commitment: Commitment,
+        min_context_slot: int | None = None,
+    ) -> list[At[list[AccountInfo | None]]]:
+        """The accounts, in order, one answer for each 100 addresses. One answer is one bank;
+        two answers may be of two slots.
+        """
+        chunks = [addresses[i : i + ACCOUNTS_MAX] for i in range(0, len(addresses), ACCOUNTS_MAX)]
+        config = _config(commitment, encoding="base64", minContextSlot=min_context_slot)
+        answers = await asyncio.gather(
+            *(self._link.call("getMultipleAccounts", (some, config), _accounts) for some in chunks)
+        )
+        for some, answer in zip(chunks, answers, strict=True):
+            if len(answer.value) != len(some):
+                raise Unreachable("getMultipleAccounts: an answer for other accounts")
+        return answers
+
+    async def get_latest_blockhash(self, commitment: Commitment) -> At[Blockhash]:
+        """A blockhash to sign with."""
+        return await self._link.call("getLatestBlockhash", (_config(commitment),), _blockhash)
+
+    async def send_transaction(self, raw: bytes) -> str:
+        """Hands the bytes over and returns the signature; the node neither checks nor resends."""
+        config = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
+        return await self._link.call("sendTransaction", (_base64(raw), config), _text)
+
+    async def simulate_transaction(self, raw: bytes, commitment: Commitment) -> At[Simulation]:
+        """What the transaction would do now. It needs no signature and no valid blockhash."""
+        config = _config(
+            commitment, encoding="base64", sigVerify=False, replaceRecentBlockhash=True
+        )
+        return await self._link.call("simulateTransaction", (_base64(raw), config), _simulation)
+
+    async def get_signature_statuses(
+        self, signatures: Sequence[str]
+    ) -> At[list[SignatureStatus | None]]:
+        """The status of up to 256 signatures, in order, from all of the node's history."""
+        if len(signatures) > SIGNATURES_MAX:
+            raise ValueError(f"more than {SIGNATURES_MAX} signatures")
+        answer = await self._link.call(
+            "getSignatureStatuses", (signatures, {"searchTransactionHistory": True}), _statuses
+        )
+        if len(answer.value) != len(signatures):
+            raise Unreachable("getSignatureStatuses: an answer for other signatures")
+        return answer
+
+    async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
+        """A landed transaction with its balances; None where the node has none (yet)."""
+        config = _config(commitment, encoding="base64", maxSupportedTransactionVersion=0)
+        return await self._link.call("getTransaction", (signature, config), _details)
+
+    async def get_epoch_info(self, commitment: Commitment) -> EpochInfo:
+        """Slot and block height, of one bank."""
+        return await self._link.call("getEpochInfo", (_config(commitment),), _epoch)
+
+    async def get_block_height(self, commitment: Commitment) -> int:
+        """The block height."""
+        return await self._link.call("getBlockHeight", (_config(commitment),), _number)
+
+    async def get_slot(self, commitment: Commitment) -> int:
+        """The slot."""
+        return await self._link.call("getSlot", (_config(commitment),), _number)
+
+    async def get_genesis_hash(self) -> str:
+        """What tells mainnet from devnet."""
+        return await self._link.call("getGenesisHash", (), _text)
+
+    async def get_balance(self, address: str, commitment: Commitment) -> int:
+        """Lamports."""
+        answer = await self._link.call("getBalance", (address, _config(commitment)), _balance)
+        return answer.value
+
+    async def get_token_accounts(
+        self, owner: str, programs: Sequence[str], commitment: Commitment
+    ) -> list[TokenAccount]:
+        """All token accounts of an owner under these token programs."""
+        config = _config(commitment, encoding="base64")
+        answers = await asyncio.gather(
+            *(
+                self._link.call(
+                    "getTokenAccountsByOwner", (owner, {"programId": program}, config), _keyed
+                )
+                for program in programs
+            )
+        )
+        return [_token_account(one) for one in chain.from_iterable(a.value for a in answers)]
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode()
+
+
+def _token_account(found: KeyedAccount) -> TokenAccount:
+    data = found.account.bytes()
+    amount = int.from_bytes(data[64:72], "little")
+    return TokenAccount(found.pubkey, str(Pubkey.from_bytes(data[:32])), amount)

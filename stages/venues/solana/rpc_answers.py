@@ -1,0 +1,128 @@
+"""What nodes answer, as far as we read it: one struct an answer, decoded by msgspec.
+
+Field names are the protocol's own (camelCase on the wire). Amounts are lamports or base units.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Context(msgspec.Struct, frozen=True, gc=False):
+    """Where the node stood when it answered."""
+
+    slot: int
+
+
+class At(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """An answer together with the slot it holds for."""
+
+    context: Context
+    value: T
+
+    @property
+    def slot(self) -> int:
+        """The slot it holds for."""
+        return self.context.slot
+
+
+class AccountInfo(msgspec.Struct, frozen=True, gc=False):
+    """An account; its data as base64, so that what did not change need not be decoded."""
+
+    owner: str
+    data: tuple[str, str]
+    lamports: int = 0
+
+    def bytes(self) -> bytes:
+        """The data. Raises ValueError if it is not base64."""
+        return b64decode(self.data[0], validate=True)
+
+
+class Blockhash(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A recent blockhash, and the last block height at which a transaction with it may land."""
+
+    blockhash: str
+    last_valid_block_height: int
+
+
+class Simulation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a transaction would do now."""
+
+    err: Any = None
+    units_consumed: int | None = None
+    logs: list[str] | None = None
+
+
+class SignatureStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a node knows of a signature that was processed."""
+
+    slot: int
+    err: Any = None
+    confirmations: int | None = None
+    """None: rooted."""
+    confirmation_status: str | None = None
+
+
+class EpochInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Slot and block height of one and the same bank."""
+
+    absolute_slot: int
+    block_height: int
+
+
+class UiAmount(msgspec.Struct, frozen=True, gc=False):
+    """A token amount in base units, as a decimal string."""
+
+    amount: str
+
+
+class TokenBalance(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a token account of the transaction held."""
+
+    account_index: int
+    mint: str
+    ui_token_amount: UiAmount
+    owner: str = ""
+
+    @property
+    def units(self) -> int:
+        """The amount in base units."""
+        return int(self.ui_token_amount.amount)
+
+
+class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a landed transaction did to balances."""
+
+    fee: int
+    pre_balances: list[int]
+    post_balances: list[int]
+    err: Any = None
+    pre_token_balances: list[TokenBalance] | None = None
+    post_token_balances: list[TokenBalance] | None = None
+
+
+class Details(msgspec.Struct, frozen=True, gc=False):
+    """A landed transaction."""
+
+    slot: int
+    meta: Meta | None = None
+
+
+class KeyedAccount(msgspec.Struct, frozen=True, gc=False):
+    """An account with its address."""
+
+    pubkey: str
+    account: AccountInfo
+
+
+class TokenAccount(msgspec.Struct, frozen=True, gc=False):
+    """A token account of somebody."""
+
+    address: str
+    mint: str
+    amount: int

@@ -1,0 +1,260 @@
+"""One signed v0 transaction out of explicit legs. Pure: no clock, no network.
+
+    CU limit · CU price · memo · token accounts · wrap · swaps · unwrap
+
+Native SOL is wrapped into an account of its own, made, used and closed by this one transaction.
+So it holds this swap's lamports and no others: what the user keeps as wSOL is never touched, what
+an exact-out swap leaves over comes back with the rent, and nothing of it outlives a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
+from solders.transaction import VersionedTransaction
+
+from stages.venues import Refused, pool
+from stages.venues.pool import Family, Pool, SwapAccounts, SwapTerms
+from stages.venues.solana.keypair import Wallet
+from stages.venues.solana.programs import (
+    ASSOCIATED_TOKEN,
+    MEMO,
+    SYSTEM,
+    TOKEN,
+    WSOL,
+    associated_account,
+    key,
+)
+
+BYTES_MAX = 1_232
+CU_MAX = 1_400_000
+CU_AROUND = 60_000
+"""What all beside the swaps consumes at most: memo, two token accounts, wrap, unwrap."""
+TOKEN_ACCOUNT_BYTES = 165
+TOKEN_ACCOUNT_RENT = 2_039_280
+"""Lamports that make a token account rent-exempt; they come back when it is closed."""
+
+_CREATE_IDEMPOTENT = bytes([1])
+_INITIALIZE_ACCOUNT_3 = 18
+_CLOSE_ACCOUNT = bytes([9])
+
+
+class Leg(NamedTuple):
+    """One swap of the transaction."""
+
+    family: Family
+    pool: Pool
+    a_to_b: bool
+    terms: SwapTerms
+
+    @property
+    def mint_in(self) -> str:
+        """What it pays."""
+        return self.pool.mint_a if self.a_to_b else self.pool.mint_b
+
+    @property
+    def mint_out(self) -> str:
+        """What it is paid."""
+        return self.pool.mint_b if self.a_to_b else self.pool.mint_a
+
+    @property
+    def amount_in_most(self) -> int:
+        """What it takes at most."""
+        return self.terms.threshold if self.terms.exact_out else self.terms.amount
+
+
+class Budget(NamedTuple):
+    """What the transaction may compute and what it offers for that."""
+
+    cu_limit: int
+    cu_price: int
+    """Micro-lamports a unit."""
+
+
+class Plan(NamedTuple):
+    """A swap to be made into a transaction."""
+
+    owner: Pubkey
+    legs: Sequence[Leg]
+    programs: Mapping[str, str]
+    """The token program of each mint."""
+    memo: str
+
+
+def memo_of(order_id: str, attempt: int) -> str:
+    """The order id; a replacement adds its number, so that its signature is one of its own."""
+    return order_id if attempt <= 1 else f"{order_id}/{attempt}"
+
+
+def order_id_of(memo: str) -> str:
+    """The order id in a memo."""
+    return memo.partition("/")[0]
+
+
+def message(plan: Plan, budget: Budget, blockhash: str) -> MessageV0:
+    """What is to be signed. Raises Refused `transaction-too-large`."""
+    instructions = [
+        set_compute_unit_limit(min(budget.cu_limit, CU_MAX)),
+        *([set_compute_unit_price(budget.cu_price)] if budget.cu_price else []),
+        Instruction(key(MEMO), plan.memo.encode(), []),
+        *_inside(plan),
+    ]
+    try:
+        made = MessageV0.try_compile(plan.owner, instructions, [], Hash.from_string(blockhash))
+    except Exception as error:  # solders' CompileError is an Exception: more than 256 accounts
+        raise Refused("transaction-too-large", str(error)) from error
+    size = len(unsigned(made))
+    if size > BYTES_MAX:
+        raise Refused("transaction-too-large", f"{size} bytes, at most {BYTES_MAX}")
+    return made
+
+
+def unsigned(made: MessageV0) -> bytes:
+    """The transaction with an empty signature: for a simulation, and of no use to a thief."""
+    return bytes(VersionedTransaction.populate(made, [Signature.default()]))
+
+
+def signed(made: MessageV0, wallet: Wallet) -> tuple[str, bytes]:
+    """(signature, raw bytes)."""
+    signature = wallet.sign(made)
+    return str(signature), bytes(VersionedTransaction.populate(made, [signature]))
+
+
+def cu_limit_at_most(legs: Iterable[Leg]) -> int:
+    """A limit that suffices where nothing was simulated."""
+    return min(CU_MAX, CU_AROUND + sum(leg.family.cu_limit for leg in legs))
+
+
+def instructions_of(made: MessageV0) -> list[pool.Instruction]:
+    """The instructions, read back. Raises ValueError where accounts are not in the message."""
+    keys = [str(address) for address in made.account_keys]
+    try:
+        return [
+            pool.Instruction(
+                keys[one.program_id_index],
+                tuple(
+                    pool.AccountUse(keys[i], made.is_signer(i), made.is_maybe_writable(i))
+                    for i in one.accounts
+                ),
+                bytes(one.data),
+            )
+            for one in made.instructions
+        ]
+    except IndexError:
+        raise ValueError("accounts of a lookup table") from None
+
+
+def _inside(plan: Plan) -> list[Instruction]:
+    """Token accounts, wrap, swaps, unwrap."""
+    made = {leg.mint_out for leg in plan.legs}
+    paid = {leg.mint_in for leg in plan.legs}
+    temporary = _temporary(plan) if WSOL in made | paid else None
+    accounts = {
+        mint: str(associated_account(plan.owner, mint, plan.programs[mint]))
+        for mint in made | paid
+        if mint != WSOL
+    }
+    if temporary is not None:
+        accounts[WSOL] = str(temporary)
+    return [
+        *(_create(plan, mint, accounts[mint]) for mint in _in_order(plan.legs) if mint in made),
+        *(_wrap(plan, temporary) if temporary is not None else ()),
+        *(_swap(plan.owner, leg, accounts) for leg in plan.legs),
+        *([_unwrap(plan.owner, temporary)] if temporary is not None else ()),
+    ]
+
+
+def _in_order(legs: Sequence[Leg]) -> list[str]:
+    """The mints that are paid out, each once, without SOL."""
+    return [mint for mint in dict.fromkeys(leg.mint_out for leg in legs) if mint != WSOL]
+
+
+def _swap(owner: Pubkey, leg: Leg, accounts: Mapping[str, str]) -> Instruction:
+    use = SwapAccounts(str(owner), accounts[leg.mint_in], accounts[leg.mint_out])
+    made = leg.family.instruction(leg.pool, leg.a_to_b, leg.terms, use)
+    return Instruction(
+        key(made.program),
+        made.data,
+        [AccountMeta(key(a.address), a.signer, a.writable) for a in made.accounts],
+    )
+
+
+def _create(plan: Plan, mint: str, account: str) -> Instruction:
+    """The owner's account of the token, if there is none yet."""
+    return Instruction(
+        key(ASSOCIATED_TOKEN),
+        _CREATE_IDEMPOTENT,
+        [
+            AccountMeta(plan.owner, True, True),
+            AccountMeta(key(account), False, True),
+            AccountMeta(plan.owner, False, False),
+            AccountMeta(key(mint), False, False),
+            AccountMeta(key(SYSTEM), False, False),
+            AccountMeta(key(plan.programs[mint]), False, False),
+        ],
+    )
+
+
+def _seed(plan: Plan) -> str:
+    """Nobody can know it before the transaction is out: an account that somebody has sent a
+    lamport to before could not be created.
+    """
+    return sha256(plan.memo.encode()).hexdigest()[:8]
+
+
+def _temporary(plan: Plan) -> Pubkey:
+    return Pubkey.create_with_seed(plan.owner, _seed(plan), key(TOKEN))
+
+
+def _wrap(plan: Plan, account: Pubkey) -> list[Instruction]:
+    """Creates the account with what the swaps take; initializing makes tokens of the lamports."""
+    lamports = TOKEN_ACCOUNT_RENT + _wrapped(plan.legs)
+    create = create_account_with_seed(
+        CreateAccountWithSeedParams(
+            from_pubkey=plan.owner,
+            to_pubkey=account,
+            base=plan.owner,
+            seed=_seed(plan),
+            lamports=lamports,
+            space=TOKEN_ACCOUNT_BYTES,
+            owner=key(TOKEN),
+        )
+    )
+    initialize = Instruction(
+        key(TOKEN),
+        bytes([_INITIALIZE_ACCOUNT_3, *bytes(plan.owner)]),
+        [AccountMeta(account, False, True), AccountMeta(key(WSOL), False, False)],
+    )
+    return [create, initialize]
+
+
+def _wrapped(legs: Sequence[Leg]) -> int:
+    """Lamports that the wallet has to bring: none for SOL that an earlier leg pays out."""
+    total = 0
+    earlier: set[str] = set()
+    for leg in legs:
+        if leg.mint_in == WSOL and WSOL not in earlier:
+            total += leg.amount_in_most
+        earlier.add(leg.mint_out)
+    return total
+
+
+def _unwrap(owner: Pubkey, account: Pubkey) -> Instruction:
+    return Instruction(
+        key(TOKEN),
+        _CLOSE_ACCOUNT,
+        [
+            AccountMeta(account, False, True),
+            AccountMeta(owner, False, True),
+            AccountMeta(owner, True, False),
+        ],
+    )

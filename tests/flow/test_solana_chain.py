@@ -1,0 +1,516 @@
+"""The chain as the stages see it, against a node that says what a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from solders.keypair import Keypair
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+from solders.transaction import VersionedTransaction
+
+from events.order import Order, Transaction
+from stages.stage import Refused
+from stages.venues import Built, Outcome
+from stages.venues.pool import RawAccount
+from stages.venues.solana.accounts import AccountCache
+from stages.venues.solana.chain import SolanaChain
+from stages.venues.solana.clusters import Admission
+from stages.venues.solana.keypair import Wallet
+from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
+from stages.venues.solana.pools_file import PoolsFile, TokenEntry
+from stages.venues.solana.programs import CLOCK, TOKEN, WSOL
+from stages.venues.solana.rpc import Rpc
+from stages.venues.solana.rpc_link import RpcLink
+from stages.venues.solana.transaction import instructions_of
+from tests.rpc_node import JsonError, Node, at, rpc_node
+from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
+
+USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
+POOL, VAULT_A, VAULT_B = (str(Pubkey(bytes([n]) * 32)) for n in (50, 51, 52))
+POOLS = PoolsFile(
+    "local",
+    (TokenEntry("SOL", WSOL, 9), TokenEntry("USDC", USDC, 6)),
+    {"SOL/USDC": (POOL,)},
+)
+ORDER_ID = "0190a000-0000-7000-8000-000000000001"
+
+
+def order(**fields: Any) -> Order:
+    given: dict[str, Any] = {
+        "token_in": "SOL", "token_out": "USDC", "decimals_in": 9, "decimals_out": 6,
+        "amount_in": 10**9, "min_amount_out": 149_000_000, "dex": "raydium", "pool": POOL,
+    }  # fmt: skip
+    return Order(ORDER_ID, **(given | fields))
+
+
+class World:
+    """A node with one pool, and what it says of transactions."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.slot = 1000
+        self.finalized = (968, 900)
+        self.accounts: dict[str, RawAccount] = {
+            WSOL: RawAccount(TOKEN, mint_bytes(9)),
+            USDC: RawAccount(TOKEN, mint_bytes(6)),
+            POOL: RawAccount(OWNER, pool_bytes(WSOL, USDC, VAULT_A, VAULT_B)),
+        }
+        self.reserves(10**12, 150 * 10**9)
+        self.simulation: dict[str, Any] = {"err": None, "unitsConsumed": 50_000}
+        self.statuses: dict[str, Any] = {}
+        self.details: dict[str, Any] = {}
+        self.sent: list[bytes] = []
+        node.answers |= {
+            "getMultipleAccounts": self._accounts,
+            "getLatestBlockhash": lambda _: at(
+                self.slot, {"blockhash": str(Pubkey(bytes([9]) * 32)), "lastValidBlockHeight": 1050}
+            ),
+            "simulateTransaction": lambda _: at(self.slot, self.simulation),
+            "sendTransaction": self._send,
+            "getSignatureStatuses": lambda p: at(
+                self.slot, [self.statuses.get(one) for one in p[0]]
+            ),
+            "getEpochInfo": lambda _: {
+                "absoluteSlot": self.finalized[0], "blockHeight": self.finalized[1],
+            },
+            "getTransaction": lambda p: self.details.get(p[0]),
+        }  # fmt: skip
+        rpc = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.6, backoff_s=0.01)
+        self.family = ToyFamily()
+        self.rpc = Rpc(RpcLink(rpc, Admission("local")))
+        self.wallet = Wallet(Keypair.from_seed(bytes(32)))
+        self.cache = AccountCache(
+            self.rpc, [self.family], POOLS, CacheOptions(slot_ms=10, stale_ms=300)
+        )
+        options = ChainOptions(details_tries=2, cu_price=5, cu_margin_percent=120)
+        self.chain = self.make_chain(options)
+
+    def make_chain(self, options: ChainOptions) -> SolanaChain:
+        return SolanaChain(
+            self.rpc, self.wallet, self.cache, [self.family], POOLS.by_name(), options
+        )
+
+    def reserves(self, a: int, b: int) -> None:
+        for vault, mint, amount in ((VAULT_A, WSOL, a), (VAULT_B, USDC, b)):
+            self.accounts[vault] = RawAccount(TOKEN, token_account_bytes(mint, OWNER, amount))
+
+    def _accounts(self, params: Any) -> Any:
+        if self.slot < params[1].get("minContextSlot", 0):
+            raise JsonError(-32016, "Minimum context slot has not been reached")
+        clock = self.slot.to_bytes(8, "little") + bytes(24) + (1_700_000_000).to_bytes(8, "little")
+        known = self.accounts | {CLOCK: RawAccount("Sysvar", clock)}
+        return at(
+            self.slot,
+            [
+                {
+                    "owner": known[name].owner,
+                    "data": [b64encode(known[name].data).decode(), "base64"],
+                    "lamports": 1,
+                    "executable": False,
+                }
+                if name in known
+                else None
+                for name in params[0]
+            ],
+        )
+
+    def _send(self, params: Any) -> str:
+        self.sent.append(b64decode(params[0]))
+        return str(VersionedTransaction.from_bytes(self.sent[-1]).signatures[0])
+
+    async def built(self, of: Order | None = None) -> Transaction:
+        built = await self.chain.build(of or order())
+        return Transaction(1, built.signature, built.last_valid_height, built.raw)
+
+    async def outcomes(self, *sent: Transaction) -> list[Outcome]:
+        return list(await asyncio.gather(*self.chain.outcomes(sent)))
+
+    async def outcome_with_height(self, sent: Transaction) -> Outcome:
+        """The second question: the first has made the finalized height known."""
+        await self.outcomes(sent)
+        async with asyncio.timeout(5):
+            while not self.node.asked["getEpochInfo"]:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        return (await self.outcomes(sent))[0]
+
+    def status(self, sent: Transaction, status: str, err: Any = None, slot: int = 1001) -> None:
+        self.statuses[sent.signature] = {
+            "slot": slot, "confirmations": 1, "err": err, "confirmationStatus": status,
+        }  # fmt: skip
+
+    def detail(self, sent: Transaction, amount_out: int, err: Any = None) -> None:
+        """What the node says of a swap of 1 SOL that paid `amount_out`."""
+        message = VersionedTransaction.from_bytes(sent.raw).message
+        keys = [str(one) for one in message.account_keys]
+        parsed = next(
+            swap
+            for one in instructions_of(_v0(message))
+            if (swap := self.family.parse(one)) is not None
+        )
+        pre, post = [5 * 10**9] + [0] * (len(keys) - 1), [4 * 10**9 - 5_010] + [0] * (len(keys) - 1)
+        index = keys.index(parsed.accounts.token_out)
+        balance = {
+            "accountIndex": index, "mint": USDC, "owner": self.wallet.address,
+            "uiTokenAmount": {"amount": str(7 + amount_out), "decimals": 6, "uiAmount": 1.0},
+        }  # fmt: skip
+        before = balance | {"uiTokenAmount": {"amount": "7"}}
+        self.details[sent.signature] = {
+            "slot": 1002,
+            "meta": {
+                "err": err, "fee": 5_010, "preBalances": pre, "postBalances": post,
+                "preTokenBalances": [before], "postTokenBalances": [balance],
+            },
+        }  # fmt: skip
+
+
+def _v0(message: Any) -> MessageV0:
+    assert isinstance(message, MessageV0)
+    return message
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with rpc_node() as node:
+        world = World(node)
+        await world.cache.refresh()
+        yield world
+        await world.chain.close()
+        await world.cache.close()
+        await world.rpc.close()
+
+
+# -- the account cache -----------------------------------------------------------------------------
+
+
+async def test_a_pool_is_read_whole_from_one_answer_with_the_clock_of_its_slot(
+    world: World,
+) -> None:
+    found = world.cache.quotable(POOL)
+    assert (found.pool.reserve_a, found.pool.reserve_b) == (10**12, 150 * 10**9)
+    assert (found.clock.slot, found.clock.time_s) == (1000, 1_700_000_000)
+    assert [name for name, _ in world.node.params[-2:]] == ["getMultipleAccounts"] * 2
+    assert world.node.params[-1][1][0] == [POOL, VAULT_A, VAULT_B, CLOCK]
+
+
+async def test_one_reading_a_slot_serves_all_and_decodes_what_changed_only(world: World) -> None:
+    decoded = world.family.decoded
+    asked = world.node.asked["getMultipleAccounts"]
+    for _ in range(5):
+        world.slot += 1
+        await world.cache.refresh()
+        for _ in range(10):
+            world.cache.quotable(POOL)
+    assert world.node.asked["getMultipleAccounts"] == asked + 5
+    assert world.family.decoded == decoded
+    world.reserves(2 * 10**12, 300 * 10**9)
+    world.slot += 1
+    await world.cache.refresh()
+    assert world.family.decoded == decoded + 1
+    assert world.cache.quotable(POOL).pool.reserve_a == 2 * 10**12
+    assert world.cache.quotable(POOL).clock.slot == 1006
+
+
+async def test_next_slot_waits_for_one(world: World) -> None:
+    waiting = asyncio.ensure_future(world.cache.next_slot(1000))
+    done, _ = await asyncio.wait([waiting], timeout=0.05)
+    assert not done
+    world.slot = 1003
+    assert await asyncio.wait_for(waiting, 5) == 1003
+
+
+async def test_data_of_a_chain_that_stands_still_is_not_quoted_from(world: World) -> None:
+    world.cache.start()
+    async with asyncio.timeout(5):
+        while world.cache.age_s() < 0.3:
+            await asyncio.sleep(0.01)
+    with pytest.raises(Refused) as refused:
+        world.cache.quotable(POOL)
+    assert (refused.value.code, refused.value.retryable) == ("pool-data-stale", True)
+    world.slot += 1
+    await world.cache.next_slot(1000)
+    world.cache.quotable(POOL)
+
+
+async def test_the_cache_outlives_its_nodes(world: World) -> None:
+    world.cache.start()
+    world.node.fault = "500"
+    async with asyncio.timeout(5):
+        while world.cache.age_s() < 0.3:
+            await asyncio.sleep(0.01)
+    with pytest.raises(Refused, match="pool-data-stale"):
+        world.cache.quotable(POOL)
+    world.node.fault = ""
+    world.slot += 1
+    assert await asyncio.wait_for(world.cache.next_slot(1000), 5) == 1001
+
+
+async def test_a_node_that_is_behind_does_not_take_us_back(world: World) -> None:
+    world.slot = 990
+    with pytest.raises(Refused):
+        await world.cache.refresh()
+    assert world.cache.slot() == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "account", "code"),
+    [
+        (POOL, None, "pool-not-found"),
+        (POOL, RawAccount("Stranger", b"TOYPOOL!"), "pool-of-no-known-program"),
+        (POOL, RawAccount(OWNER, b"TOYPOOL!"), "pool-unreadable"),
+        (
+            POOL,
+            RawAccount(OWNER, pool_bytes(USDC, CLOCK, VAULT_A, VAULT_B)),
+            "pool-of-other-tokens",
+        ),
+        (VAULT_A, None, "pool-unreadable"),
+    ],
+)
+async def test_what_is_no_such_pool_is_refused_by_name_until_it_is_one(
+    world: World, name: str, account: RawAccount | None, code: str
+) -> None:
+    good = world.accounts.pop(name)
+    if account is not None:
+        world.accounts[name] = account
+    await world.cache.refresh()
+    with pytest.raises(Refused) as refused:
+        world.cache.quotable(POOL)
+    assert refused.value.code == code
+    world.accounts[name] = good
+    await world.cache.refresh()
+    assert world.cache.quotable(POOL).pool.reserve_a == 10**12
+
+
+async def test_a_mint_with_other_decimals_than_the_file_says_stops_its_pools() -> None:
+    async with rpc_node() as node:
+        world = World(node)
+        world.accounts[USDC] = RawAccount(TOKEN, mint_bytes(9))
+        await world.cache.refresh()
+        with pytest.raises(Refused, match="token-decimals-mismatch"):
+            world.cache.quotable(POOL)
+        await world.rpc.close()
+
+
+# -- building --------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_is_built_with_the_limit_that_its_simulation_gives(
+    world: World,
+) -> None:
+    built = await world.chain.build(order())
+    assert isinstance(built, Built)
+    parsed = VersionedTransaction.from_bytes(built.raw)
+    assert parsed.verify_with_results() == [True]
+    assert (built.signature, built.last_valid_height) == (str(parsed.signatures[0]), 1050)
+    instructions = instructions_of(_v0(parsed.message))
+    assert instructions[0].data == b"\x02" + (60_000).to_bytes(4, "little")
+    assert instructions[1].data == b"\x03" + (5).to_bytes(8, "little")
+    assert instructions[2].data.decode() == ORDER_ID
+
+
+async def test_what_is_simulated_is_not_signed(world: World) -> None:
+    await world.chain.build(order())
+    (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
+    parsed = VersionedTransaction.from_bytes(b64decode(raw))
+    assert parsed.signatures == [Signature.default()]
+
+
+async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(world: World) -> None:
+    world.simulation = {"err": {"InstructionError": [6, {"Custom": 6005}]}}
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order())
+    assert (refused.value.code, refused.value.retryable) == ("slippage-exceeded", True)
+
+
+async def test_a_node_that_does_not_simulate_costs_a_higher_limit_only(world: World) -> None:
+    def refuse(_: Any) -> Any:
+        raise JsonError(-32601, "Method not found")
+
+    world.node.answers["simulateTransaction"] = refuse
+    built = await world.chain.build(order())
+    limit = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw).message))[0].data[1:]
+    assert int.from_bytes(limit, "little") == 100_000
+
+
+async def test_orders_built_together_share_a_blockhash_and_nothing_else(world: World) -> None:
+    orders = [order() for _ in range(20)]
+    for number, one in enumerate(orders):
+        one.id = f"order-{number}"
+    built = await asyncio.gather(*(world.chain.build(one) for one in orders))
+    assert len({one.signature for one in built}) == 20
+    assert world.node.asked["getLatestBlockhash"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"min_amount_out": None}, "no-minimum"),
+        ({"pool": VAULT_A}, "no-route"),
+        ({"token_in": "RAY"}, "no-route"),
+        ({"token_out": "SOL"}, "no-route"),
+    ],
+)
+async def test_what_cannot_be_swapped_is_not_built(
+    world: World, fields: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order(**fields))
+    assert refused.value.code == code
+
+
+# -- sending ---------------------------------------------------------------------------------------
+
+
+async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(world: World) -> None:
+    raws = [(await world.built(order(amount_in=n + 1))).raw for n in range(5)]
+    send = world.node.answers["sendTransaction"]
+
+    def picky(params: Any) -> Any:
+        if b64decode(params[0]) == raws[1]:
+            raise JsonError(-32602, "no")
+        return send(params)
+
+    world.node.answers["sendTransaction"] = picky
+    with pytest.raises(Refused):
+        await world.chain.send(raws)
+    assert sorted(world.sent) == sorted([raws[0], *raws[2:]])
+
+
+# -- outcomes --------------------------------------------------------------------------------------
+
+
+async def test_all_who_ask_in_one_turn_share_one_request_of_up_to_256(world: World) -> None:
+    one = await world.built()
+    sent = [
+        msgspec.structs.replace(one, signature=str(Signature(n.to_bytes(64, "big"))))
+        for n in range(300)
+    ]
+    halves = [world.outcomes(*sent[:150]), world.outcomes(*sent[150:])]
+    told = [outcome for half in await asyncio.gather(*halves) for outcome in half]
+    assert [outcome.state for outcome in told] == ["absent"] * 300
+    asked = [len(p[0]) for name, p in world.node.params if name == "getSignatureStatuses"]
+    assert asked == [256, 44]
+
+
+async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: World) -> None:
+    sent = await world.built()
+    world.status(sent, "confirmed")
+    world.detail(sent, 149_850_000)
+    assert await world.outcomes(sent) == [Outcome("landed", 149_850_000, 1002)]
+
+
+async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: World) -> None:
+    sent = await world.built()
+    world.status(sent, "confirmed")
+    assert await world.outcomes(sent) == [Outcome("unknown", reason="details-not-available")]
+    world.details[sent.signature] = {"slot": 1002, "meta": None}
+    assert (await world.outcomes(sent))[0].state == "unknown"
+    world.detail(sent, 0)
+    assert await world.outcomes(sent) == [Outcome("unknown", reason="details-unclear")]
+    world.detail(sent, 149_850_000)
+    assert (await world.outcomes(sent))[0].state == "landed"
+
+
+async def test_what_is_processed_only_is_no_outcome(world: World) -> None:
+    sent = await world.built()
+    for err in (None, "AccountInUse"):
+        world.status(sent, "processed", err)
+        assert await world.outcomes(sent) == [Outcome("absent")]
+
+
+async def test_a_fill_waits_for_the_commitment_that_was_asked_for(world: World) -> None:
+    sent = await world.built()
+    world.detail(sent, 149_850_000)
+    world.status(sent, "confirmed")
+    strict = world.make_chain(ChainOptions(commitment="finalized"))
+    assert await asyncio.gather(*strict.outcomes([sent])) == [Outcome("absent")]
+    world.status(sent, "finalized")
+    assert (await asyncio.gather(*strict.outcomes([sent])))[0].state == "landed"
+    await strict.close()
+
+
+async def test_a_failure_counts_once_no_fork_can_undo_it(world: World) -> None:
+    sent = await world.built()
+    err = {"InstructionError": [6, {"Custom": 6005}]}
+    world.status(sent, "confirmed", err)
+    assert await world.outcomes(sent) == [Outcome("absent")]
+    world.status(sent, "finalized", err)
+    assert await world.outcomes(sent) == [Outcome("failed", slot=1001, reason="slippage-exceeded")]
+
+
+async def test_a_fork_between_two_answers_is_no_outcome(world: World) -> None:
+    sent = await world.built()
+    world.status(sent, "confirmed")
+    world.detail(sent, 1, err={"InstructionError": [6, {"Custom": 6005}]})
+    assert await world.outcomes(sent) == [Outcome("absent")]
+    world.statuses.clear()  # the fork dropped it: nothing is sure, and nothing is lost
+    world.finalized = (968, 900)
+    assert (await world.outcome_with_height(sent)).finalized_height < sent.last_valid_height
+
+
+async def test_death_is_proved_by_a_height_that_was_read_before_the_status(world: World) -> None:
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    (first,) = await world.outcomes(sent)
+    assert first == Outcome("absent")  # no height was known when the question was asked
+    proof = await world.outcome_with_height(sent)
+    assert proof == Outcome("absent", finalized_height=1051)
+    order_of = [name for name, _ in world.node.params if name != "getMultipleAccounts"]
+    assert order_of.index("getEpochInfo") < len(order_of) - 1 - order_of[::-1].index(
+        "getSignatureStatuses"
+    )
+
+
+async def test_a_node_that_lags_behind_the_finalized_slot_proves_nothing(world: World) -> None:
+    sent = await world.built()
+    world.finalized, world.slot = (1150, 1051), 1149
+    assert (await world.outcome_with_height(sent)).finalized_height == 0
+    world.slot = 1150
+    assert (await world.outcomes(sent))[0].finalized_height == 1051
+
+
+async def test_a_node_without_history_proves_nothing(world: World) -> None:
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    await world.outcome_with_height(sent)
+
+    def refuse(_: Any) -> Any:
+        raise JsonError(-32011, "Transaction history is not available from this node")
+
+    world.node.answers["getSignatureStatuses"] = refuse
+    assert await world.outcomes(sent) == [Outcome("unknown", reason="venue-unavailable")]
+
+
+@pytest.mark.parametrize("fault", ["hang", "500", "429 30", "garbage", "drop"])
+async def test_nodes_that_do_not_answer_leave_an_outcome_unknown_in_time(
+    world: World, fault: str
+) -> None:
+    sent = await world.built()
+    world.node.fault = fault
+    began = time.monotonic()
+    assert await world.outcomes(sent) == [Outcome("unknown", reason="venue-unavailable")]
+    assert time.monotonic() - began < 3
+
+
+async def test_a_transaction_of_another_kind_of_chain_spoils_nobody_elses_answer(
+    world: World,
+) -> None:
+    sent = await world.built()
+    other = Transaction(1, "not base58 0OIl", 1, b"simulated")
+    told = await world.outcomes(other, sent)
+    assert [one.state for one in told] == ["unknown", "absent"]
+
+
+async def test_who_stops_waiting_does_not_stop_the_others(world: World) -> None:
+    sent: Sequence[Transaction] = [await world.built() for _ in range(2)]
+    first, second = world.chain.outcomes(sent)
+    first.cancel()
+    assert (await second).state == "absent"
