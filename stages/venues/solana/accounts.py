@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -79,6 +79,14 @@ class AccountCache:
             raise Refused(fault, address)
         assert found.family is not None and found.pool is not None, "it has no fault"
         return Quotable(found.family, found.pool, found.clock)
+
+    def watched(self) -> Iterable[WatchedPool]:
+        """All pools, whether they can be quoted from or not."""
+        return self._pools.values()
+
+    def stale(self) -> bool:
+        """Whether the chain was not seen to go on for too long."""
+        return self.age_s() * 1000 > self._options.stale_ms
 
     def addresses(self, mints: frozenset[str]) -> list[str]:
         """The pools that trade these two mints."""

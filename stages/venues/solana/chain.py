@@ -12,7 +12,7 @@ from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
-from stages.venues.solana.errors import reason_of
+from stages.venues.solana.errors import named_in, reason_of
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
 from stages.venues.solana.options import ChainOptions
@@ -89,7 +89,9 @@ class SolanaChain:
             return cu_limit_at_most(plan.legs)
         if told.err is not None:
             programs = [one.program for one in instructions_of(trial)]
-            reason = reason_of(told.err, programs, self._families)
+            reason = named_in(told.logs or (), self._families) or reason_of(
+                told.err, programs, self._families
+            )
             raise Refused(reason.code, reason.detail, retryable=reason.retryable)
         return _with_margin(told.units_consumed, self._options.cu_margin_percent, plan.legs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -96,8 +97,21 @@ _NAMES = {
     COMPUTE_BUDGET: "compute-budget",
     MEMO: "memo",
 }
+_NAMED = re.compile(r"Error Code: (\w+)\.")
 _ANCHOR_CODES = range(2_000, 6_000)
 """Checks of accounts that Anchor makes before a program's own code runs."""
+
+
+def named_in(logs: Sequence[str], families: Sequence[Family]) -> Reason | None:
+    """What an Anchor program calls its error in the logs: a release may shift the numbers."""
+    for line in reversed(logs):
+        found = _NAMED.search(line)
+        if found:
+            for family in families:
+                known = family.errors.get(found[1])
+                if known is not None:
+                    return Reason(known.reason, known.retryable, line[-200:])
+    return None
 
 
 def reason_of(err: Any, programs: Sequence[str], families: Sequence[Family]) -> Reason:

@@ -60,15 +60,18 @@ class Moment(NamedTuple):
 
 
 class Market(NamedTuple):
-    """Which ticks are asked for: a pair at one DEX, by its mints."""
+    """Which ticks are asked for: a pair at some DEXes, by its mints."""
 
-    dex: str
+    dexes: frozenset[str]
     mint_in: str
     mint_out: str
 
     def trades(self, pool: Seen) -> bool:
         """Whether this pool is of it."""
-        return pool.dex == self.dex and {pool.mint_a, pool.mint_b} == {self.mint_in, self.mint_out}
+        return pool.dex in self.dexes and {pool.mint_a, pool.mint_b} == {
+            self.mint_in,
+            self.mint_out,
+        }
 
 
 class PoolHistory:
@@ -143,7 +146,7 @@ class PoolHistory:
         if not found:
             return None
         price, address = max(found, key=lambda one: money.price_units(one[0]))
-        return Tick(market.dex, address, moment.slot, price)
+        return Tick(moment.pools[address].dex, address, moment.slot, price)
 
 
 def _event(
@@ -153,7 +156,7 @@ def _event(
         return None
     return PoolEvent(
         "liquidity-added" if earlier else "pool-created",
-        market.dex,
+        pool.dex,
         address,
         slot,
         pool.price(market.mint_in, pair.decimals_in, pair.decimals_out),

@@ -20,6 +20,8 @@ class Fill(NamedTuple):
     amount_in: int
     amount_out: int
     fee: int
+    rent: int
+    """Laid down for token accounts that the transaction opened and left open."""
 
 
 class Sent(NamedTuple):
@@ -69,6 +71,7 @@ def fill_of(sent: Sent, meta: Meta) -> Fill:
         amount_in=-moved(sent.swaps[0].accounts.token_in),
         amount_out=moved(sent.swaps[-1].accounts.token_out),
         fee=meta.fee,
+        rent=_rent(sent, meta),
     )
     if fill.amount_in <= 0 or fill.amount_out <= 0:
         raise ValueError(f"the balances say {fill}")
@@ -77,6 +80,15 @@ def fill_of(sent: Sent, meta: Meta) -> Fill:
 
 def _units(balances: Sequence[TokenBalance] | None) -> dict[int, int]:
     return {balance.account_index: balance.units for balance in balances or ()}
+
+
+def _rent(sent: Sent, meta: Meta) -> int:
+    opened = {
+        balance.account_index
+        for balance in meta.post_token_balances or ()
+        if balance.owner == sent.keys[0] and not meta.pre_balances[balance.account_index]
+    }
+    return sum(meta.post_balances[index] for index in opened)
 
 
 def _lamports_gained(sent: Sent, meta: Meta) -> int:

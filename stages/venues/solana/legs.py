@@ -1,10 +1,12 @@
-"""The one place where an order's route becomes legs."""
+"""The one place where an order's route becomes swaps of a transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from events.order import Order
+from events.types import Leg as Quoted
+from stages.routing.terms import terms
 from stages.venues import Refused
 from stages.venues.pool import SwapTerms
 from stages.venues.solana.accounts import AccountCache
@@ -13,19 +15,30 @@ from stages.venues.solana.transaction import Leg
 
 
 def legs_of(order: Order, cache: AccountCache, tokens: Mapping[str, TokenEntry]) -> tuple[Leg, ...]:
-    """The swaps of the order's route, with the pools as they are now. Raises Refused.
-
-    So far a route is one pool, exact in, with the minimum that routing fixed.
-    """
-    found = cache.quotable(order.pool)
-    for name in (order.token_in, order.token_out):
-        if name not in tokens:
-            raise Refused("no-route", f"{name} is not in POOLS")
-    mints = {tokens[order.token_in].mint, tokens[order.token_out].mint}
-    if mints != {found.pool.mint_a, found.pool.mint_b}:
-        raise Refused("no-route", f"{order.pool} is of another pair")
+    """The swaps of the order's route, with the pools as they are now. Raises Refused."""
+    if not order.legs:
+        raise Refused("no-route", "the route names no pools")
     if not order.min_amount_out:
         raise Refused("no-minimum", "a swap without a minimum is never signed")
-    a_to_b = found.pool.mint_a == tokens[order.token_in].mint
-    terms = SwapTerms(exact_out=False, amount=order.amount_in, threshold=order.min_amount_out)
-    return (Leg(found.family, found.pool, a_to_b, terms),)
+    said = terms(
+        order.legs,
+        amount_in=order.amount_in,
+        min_out=order.min_amount_out,
+        max_in=0 if order.exact_amount_out is None else order.max_amount_in or 0,
+    )
+    return tuple(
+        _leg(quoted, term, cache, tokens) for quoted, term in zip(order.legs, said, strict=True)
+    )
+
+
+def _leg(
+    quoted: Quoted, said: SwapTerms, cache: AccountCache, tokens: Mapping[str, TokenEntry]
+) -> Leg:
+    found = cache.quotable(quoted.pool)
+    for name in (quoted.token_in, quoted.token_out):
+        if name not in tokens:
+            raise Refused("no-route", f"{name} is not in POOLS")
+    mint_in, mint_out = tokens[quoted.token_in].mint, tokens[quoted.token_out].mint
+    if {mint_in, mint_out} != {found.pool.mint_a, found.pool.mint_b}:
+        raise Refused("no-route", f"{quoted.pool} is of another pair")
+    return Leg(found.family, found.pool, found.pool.mint_a == mint_in, said)

@@ -24,11 +24,11 @@ from solders.signature import Signature
 from events.order import Transaction
 from stages.venues import Outcome, Refused
 from stages.venues.pool import Family
-from stages.venues.solana.errors import reason_of
-from stages.venues.solana.landed import Fill, fill_of, read_sent
+from stages.venues.solana.errors import named_in, reason_of
+from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
-from stages.venues.solana.rpc_answers import Details, EpochInfo, SignatureStatus
+from stages.venues.solana.rpc_answers import EpochInfo, Meta, SignatureStatus
 
 RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
 FINALIZED_AGE_S = 1.0
@@ -43,17 +43,15 @@ _Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
 
 
 class Judged(NamedTuple):
-    """What a status says by itself; `landed` still wants its amounts."""
+    """What a status says by itself; one that `executed` still wants its amounts and fees."""
 
     outcome: Outcome | None
-    landed: SignatureStatus | None = None
+    executed: SignatureStatus | None = None
 
 
 def judge(
     status: SignatureStatus | None,
-    transaction: Transaction,
     *,
-    families: Sequence[Family],
     commitment: str,
     slot: int,
     finalized: EpochInfo | None,
@@ -67,16 +65,8 @@ def judge(
     if status.err is None and rank >= RANK[commitment]:
         return Judged(None, status)
     if status.err is not None and rank >= RANK["finalized"]:
-        reason = reason_of(status.err, _programs(transaction, families), families)
-        return Judged(Outcome("failed", slot=status.slot, reason=reason.code))
+        return Judged(None, status)
     return Judged(Outcome("absent"))  # under way: neither there for good nor dead
-
-
-def _programs(transaction: Transaction, families: Sequence[Family]) -> Sequence[str]:
-    try:
-        return read_sent(transaction.raw, families).programs
-    except ValueError:
-        return ()
 
 
 def _is_signature(text: str) -> bool:
@@ -156,12 +146,10 @@ class Outcomes:
         finalized = self._finalized  # before the question, see above
         self._begin(self._read_finalized())  # for the next question: this one does not wait
         statuses = await self._rpc.get_signature_statuses([one.signature for one, _ in asked])
-        landed = []
+        executed = []
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
             judged = judge(
                 status,
-                transaction,
-                families=self._families,
                 commitment=self._options.commitment,
                 slot=statuses.slot,
                 finalized=finalized,
@@ -169,8 +157,9 @@ class Outcomes:
             if judged.outcome is not None:
                 _settle(future, judged.outcome)
             else:
-                landed.append(self._detail(transaction, future))
-        await asyncio.gather(*landed)
+                failed = judged.executed is not None and judged.executed.err is not None
+                executed.append(self._detail(transaction, future, failed))
+        await asyncio.gather(*executed)
 
     async def _read_finalized(self) -> None:
         """Reads the height for the next question; a failure only puts a proof off."""
@@ -184,32 +173,51 @@ class Outcomes:
                 return
             self._finalized, self._finalized_s = found, time.monotonic()
 
-    async def _detail(self, transaction: Transaction, future: asyncio.Future[Outcome]) -> None:
+    async def _detail(
+        self, transaction: Transaction, future: asyncio.Future[Outcome], failed: bool
+    ) -> None:
         async with self._details_at_once:
             try:
-                _settle(future, await self._landed(transaction))
+                _settle(future, await self._executed(transaction, failed))
             except Refused as error:
                 _settle(future, Outcome("unknown", reason=error.code))
 
-    async def _landed(self, transaction: Transaction) -> Outcome:
+    async def _executed(self, transaction: Transaction, failed: bool) -> Outcome:
+        commitment = "finalized" if failed else self._options.commitment
         for number in range(self._options.details_tries):
             if number:
                 await asyncio.sleep(DETAILS_PAUSE_S * 2 ** (number - 1))
-            found = await self._rpc.get_transaction(transaction.signature, self._options.commitment)
+            found = await self._rpc.get_transaction(transaction.signature, commitment)
             if found is not None and found.meta is not None:
-                return self._filled(transaction, found)
+                if (found.meta.err is not None) is not failed:
+                    return Outcome("absent")  # a fork came between the two answers: ask again
+                return self._told(transaction, found.slot, found.meta)
         return Outcome("unknown", reason="details-not-available")
 
-    def _filled(self, transaction: Transaction, found: Details) -> Outcome:
-        assert found.meta is not None, "asked for before"
-        if found.meta.err is not None:
-            return Outcome("absent")  # a fork came between the two answers: ask again
+    def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
         try:
-            fill: Fill = fill_of(read_sent(transaction.raw, self._families), found.meta)
+            sent = read_sent(transaction.raw, self._families)
+            if meta.err is not None:
+                return self._failed(sent, slot, meta)
+            fill = fill_of(sent, meta)
         except ValueError as error:
             _log.warning("amounts not told", signature=transaction.signature, error=str(error))
             return Outcome("unknown", reason="details-unclear")
-        return Outcome("landed", fill.amount_out, found.slot)
+        return Outcome(
+            "landed",
+            fill.amount_out,
+            slot,
+            amount_in=fill.amount_in,
+            fee_lamports=fill.fee,
+            rent_lamports=fill.rent,
+        )
+
+    def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
+        """The program's own name for the error, where the logs have it: numbers may shift."""
+        reason = named_in(meta.log_messages or (), self._families) or reason_of(
+            meta.err, sent.programs, self._families
+        )
+        return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:

@@ -104,6 +104,7 @@ class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     err: Any = None
     pre_token_balances: list[TokenBalance] | None = None
     post_token_balances: list[TokenBalance] | None = None
+    log_messages: list[str] | None = None
 
 
 class Details(msgspec.Struct, frozen=True, gc=False):

@@ -10,9 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from solders.hash import Hash
 from solders.keypair import Keypair
-from stages.venues.solana.accounts import AccountCache
-from stages.venues.solana.history import Market
-from stages.venues.solana.transaction import Budget, Leg, Plan, message
 
 from events.money import Token
 from events.order import Order
@@ -24,6 +21,9 @@ from stages.routing.quoting import as_quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.pool import SwapTerms
+from stages.venues.solana.accounts import AccountCache
+from stages.venues.solana.history import Market
+from stages.venues.solana.transaction import Budget, Leg, Plan, message
 
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""

@@ -9,7 +9,7 @@ from stages.venues.solana.watched import WatchedPool, together
 from tests.toy_family import ToyPool
 
 PAIR = Pair("SOL", "USDC", 9, 6)
-MARKET = Market("raydium", "sol", "usdc")
+MARKET = Market(frozenset({"raydium"}), "sol", "usdc")
 SECOND_US = 1_000_000
 
 
@@ -38,11 +38,11 @@ def test_a_tick_is_the_net_price_of_the_best_pool_of_its_slot() -> None:
 def test_ticks_are_those_of_the_slots_asked_for_and_of_the_dex() -> None:
     history = ring(*((slot, {"p": BASE}) for slot in range(10)))
     assert [t.slot for t in history.ticks(MARKET, PAIR, 3, 6)] == [3, 4, 5, 6]
-    assert history.ticks(MARKET._replace(dex="meteora"), PAIR, 0, 9) == []
+    assert history.ticks(MARKET._replace(dexes=frozenset({"meteora"})), PAIR, 0, 9) == []
 
 
 def test_the_other_way_round_has_its_own_net_price() -> None:
-    back = Market("raydium", "usdc", "sol")
+    back = Market(frozenset({"raydium"}), "usdc", "sol")
     ticks = ring((1, {"p": BASE})).ticks(back, Pair("USDC", "SOL", 6, 9), 1, 1)
     assert ticks[0].price == "0.00665"  # 1/150, less a quarter of a percent
 
