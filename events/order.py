@@ -79,6 +79,9 @@ class Order(msgspec.Struct, array_like=True):
     """How often the price retreated since the order was submitted or amended."""
     transactions: int = 0
     """How many were built."""
+    counts_from_us: int = 0
+    """What happened before does not count: the target price was amended then, or an operator put
+    the order back to work. 0: all since `watch_slot` counts."""
 
     @property
     def terminal(self) -> bool:
@@ -295,8 +298,9 @@ def _parked(after: Order, _: Event, f: t.OrderParked) -> None:
     after.parked = f.reason or "parked"
 
 
-def _replayed(after: Order, _: Event, __: t.OrderReplayed) -> None:
+def _replayed(after: Order, e: Event, _: t.OrderReplayed) -> None:
     after.parked = ""
+    after.counts_from_us = e.time_us
     after.next_attempt_at_us = 0
 
 
@@ -323,7 +327,9 @@ def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
     after.quoted_amount_out = after.min_amount_out = None
 
 
-def _amended(after: Order, _: Event, f: t.OrderAmended) -> None:
+def _amended(after: Order, e: Event, f: t.OrderAmended) -> None:
+    if after.target_price != f.target_price:
+        after.counts_from_us = e.time_us
     after.target_price = f.target_price
     after.expires_at_us = f.expires_at_us
     after.time_in_force = "GTT" if f.expires_at_us else "GTC"

@@ -50,7 +50,7 @@ from events.log.link import (
     Unavailable,
 )
 from events.log.reading import Batch, LogReader, Stored
-from events.log.watch import Claims, Due, Watches
+from events.log.watch import Claims, Due, Followed, Watches
 from events.order import STAGES, Order, may_still_land
 from events.types import (
     EngineHalted,
@@ -394,6 +394,7 @@ __all__ = [
     "Entry",
     "EventLog",
     "Fenced",
+    "Followed",
     "Full",
     "Head",
     "Idempotency",

@@ -344,16 +344,17 @@ local function open(keys, argv)
   return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
 end
 
--- KEYS watchers leases slots; ARGV watcher lease_ms (pair slot)...
+-- KEYS watchers leases slots heard; ARGV watcher lease_ms news (pair slot)...
 -- Says that the watcher lives, and takes or keeps the pairs; a slot that is not '' is noted as
--- followed to the end. Answers {live watchers, (last slot or '' of a pair that is ours, else false)}.
+-- followed to the end, for all orders that the news through this number named.
+-- Answers {live watchers, ({last slot or '', number of the news} of a pair that is ours, else false)}.
 local function watch(keys, argv)
   local watcher, lease_ms = argv[1], tonumber(argv[2])
   local time_ms = math.floor(now_us() / 1000)
   redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', time_ms)
   redis.call('ZADD', keys[1], time_ms + lease_ms, watcher)
   local reply = {redis.call('ZRANGE', keys[1], 0, -1)}
-  for i = 3, #argv, 2 do
+  for i = 4, #argv, 2 do
     local pair, slot = argv[i], argv[i + 1]
     local lease = redis.call('HGET', keys[2], pair)
     local till, holder
@@ -361,8 +362,11 @@ local function watch(keys, argv)
     if holder == watcher or not till or tonumber(till) < time_ms then
       redis.call('HSET', keys[2], pair, string.format('%d %s', time_ms + lease_ms, watcher))
       -- Whoever lost the lease meanwhile must not say how far the next one is.
-      if slot ~= '' and holder == watcher then redis.call('HSET', keys[3], pair, slot) end
-      reply[#reply + 1] = redis.call('HGET', keys[3], pair) or ''
+      if slot ~= '' and holder == watcher then
+        redis.call('HSET', keys[3], pair, slot)
+        redis.call('HSET', keys[4], pair, argv[3])
+      end
+      reply[#reply + 1] = {redis.call('HGET', keys[3], pair) or '', redis.call('HGET', keys[4], pair) or '0'}
     else
       reply[#reply + 1] = false
     end

@@ -45,6 +45,8 @@ class Keys:
         """Hash: pair -> `<until ms> <watcher>`, who follows its ticks."""
         self.slots = f"{tag}:slots"
         """Hash: pair -> the last slot whose ticks were followed to the end."""
+        self.heard = f"{tag}:heard"
+        """Hash: pair -> the number of the news through which its follower knew of orders then."""
         self._order = f"{tag}:order:"
         self._idempotency = f"{tag}:idem:"
         self._inbox = f"{tag}:inbox:"
