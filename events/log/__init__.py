@@ -216,6 +216,8 @@ class EventLog:
                 wait_ms = min(wait_ms, max(1, (after.expires_at_us - now_us) // 1000 + 1))
             if after.terminal or after.expires_at_us != order.expires_at_us:
                 expires_ms = min(-(-after.expires_at_us // 1000), NEVER_MS)
+        elif order.expires_at_us is not None:
+            expires_ms = 0
         owes = owes_number(after)
         new = encode_head(after.version, said.hash, owes, orders.encode(after))
         records = said.records[0] if len(facts) == 1 else b"".join(said.records)

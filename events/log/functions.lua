@@ -170,7 +170,7 @@ local function append(keys, argv)
         park_rems[#park_rems + 1] = id
       end
       if owes == RESTING or was == RESTING then news[#news + 1] = id end
-      if expires_ms and owes == 0 then
+      if expires_ms and (owes == 0 or expires_ms == '0') then
         expiry_rems[#expiry_rems + 1] = id
       elseif expires_ms then
         expiry_adds[#expiry_adds + 1] = expires_ms

@@ -222,6 +222,13 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
     assert await expiries() == [b"3000000000000"]
     await acts.amend(log, order_id, 2, None, 4 * 10**15, "ann")
     assert await expiries() == [b"4000000000000"]
+    answer = await acts.amend(log, order_id, 3, None, acts.NEVER, "ann")
+    assert answer.order is not None
+    assert (answer.order.expires_at_us, answer.order.time_in_force) == (None, "GTC")
+    assert await expiries() == []
+    again = await acts.amend(log, order_id, 4, None, acts.NEVER, "ann")
+    assert again.outcome is Outcome.ALREADY
+    await acts.amend(log, order_id, 4, None, 4 * 10**15, "ann")
     assert await say(log, order_id, OrderCancelled("ann")) is Result.CREATED
     assert await expiries() == []
 

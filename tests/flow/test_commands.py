@@ -133,6 +133,8 @@ async def test_amend_means_the_present_version_or_the_one_it_is_told(
     assert (said.code, said.err.split(":")[1]) == (1, " version-conflict")
     said = await engine("amend", order_id, "--expires-in", "60", "--json")
     assert json.loads(said.out)["timeInForce"] == "GTT"
+    said = await engine("amend", order_id, "--expires-at", "none")
+    assert said.out == f"{order_id}  watching at 149.5 until cancelled, version 5\n"
 
 
 async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engine: Run) -> None:
