@@ -28,6 +28,7 @@ from events.log.commit import (
 from events.log.head import (
     EMPTY,
     PARKED,
+    POSITIONS_KEPT,
     RESTING,
     STAGE_NUMBER,
     Head,
@@ -141,7 +142,7 @@ class EventLog:
         server = await self._link.server()
         answer = await self._library.call(
             self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found),
-            RAISED_FROM, server.run_id, on=server,
+            server.run_id, *RAISED_FROM, on=server,
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
@@ -387,6 +388,7 @@ __all__ = [
     "GROUP",
     "LAYOUT",
     "PARKED",
+    "POSITIONS_KEPT",
     "RESTING",
     "STAGE_NUMBER",
     "Appended",

@@ -10,6 +10,7 @@ local PARKED = 255
 local RESTING = 254
 local CREATE, WAKE, SEND, HALT, RESUME, EXPIRES = 1, 2, 4, 8, 16, 32
 local NEWS_KEPT = 100000
+local POSITIONS_KEPT = 128
 
 local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
 
@@ -138,7 +139,9 @@ local function append(keys, argv)
       local was = 0
       if head then
         was = string.byte(head, PREFIX_LENGTH + 1)
-        positions = string.sub(head, -8 * struct.unpack('>I4', head))
+        local kept = struct.unpack('>I4', head)
+        if kept >= POSITIONS_KEPT then kept = POSITIONS_KEPT - 1 end
+        positions = string.sub(head, -8 * kept)
       end
       records[#records + 1] = argv[arg + 1]
       seen[key] = true
@@ -151,6 +154,7 @@ local function append(keys, argv)
           position = position + 1
           positions = positions .. struct.pack('>I8', position)
         end
+        positions = string.sub(positions, -8 * POSITIONS_KEPT)
         head_sets[#head_sets + 1] = new .. positions
       end
       for k = 1, idems do
@@ -327,8 +331,8 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position found raised_from run_id. Joins the log; creates it where nothing
--- is and `found` is 1; takes over one of the layout `raised_from`. Answers {epoch, layout, position}.
+-- KEYS meta log; ARGV layout epoch position found run_id raised_from... Joins the log; creates it where nothing
+-- is and `found` is 1; takes over one of a layout `raised_from`. Answers {epoch, layout, position}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -336,10 +340,11 @@ local function open(keys, argv)
       return redis.error_reply('REGRESSED the log has entries but no meta')
     end
     redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3],
-      'verified', argv[6])
+      'verified', argv[5])
   end
-  if redis.call('HGET', keys[1], 'layout') == argv[5] then
-    redis.call('HSET', keys[1], 'layout', argv[1])
+  local layout = redis.call('HGET', keys[1], 'layout')
+  for i = 6, #argv do
+    if layout == argv[i] then redis.call('HSET', keys[1], 'layout', argv[1]) end
   end
   return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
 end

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from events.order import STAGES
 
-LAYOUT = "2"
+LAYOUT = "3"
 """Changes with any key, field or head format; a process of another layout is refused."""
 
-RAISED_FROM = "1"
-"""A log of this layout is taken over as it is: all of it means the same in ours."""
+RAISED_FROM = ("1", "2")
+"""A log of one of these layouts is taken over as it is: all of it means the same in ours."""
 
 GROUP = "workers"
 """The consumer group of every inbox."""

@@ -236,9 +236,12 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
 # -- layouts ---------------------------------------------------------------------------------------
 
 
-async def test_a_log_of_the_layout_before_is_taken_over(log: EventLog, redis_url: str) -> None:
+@pytest.mark.parametrize("layout", ["1", "2"])
+async def test_a_log_of_a_layout_before_is_taken_over(
+    log: EventLog, redis_url: str, layout: str
+) -> None:
     [order_id] = await Play(log).create()
-    await log._link.call("HSET", log.keys.meta, "layout", "1")
+    await log._link.call("HSET", log.keys.meta, "layout", layout)
     after = EventLog(redis_url, build="new")
     await after.open()
     assert (await acts.cancel(after, order_id, "ann")).outcome is Outcome.DONE
