@@ -47,12 +47,18 @@ def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
 
 
 def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
+    first = order.watch_slot
+    if order.counts_from_us and fact.first_slot is not None:
+        first = max(first, fact.first_slot)  # which slot that was, the watcher's venue knew
     seen = (
         Tick(fact.dex, fact.pool, fact.slot, fact.price)
         if fact.cause == "tick"
         else PoolEvent(fact.cause, fact.dex, fact.pool, fact.slot, fact.price, fact.liquidity)  # type: ignore[arg-type]  # of two words
     )
-    return watcher.triggers(order, seen)
+    decided = watcher.triggers(order, seen, first)
+    if fact.first_slot is None:  # of a build that did not record it
+        return [replace(one, first_slot=None) for one in decided]
+    return decided
 
 
 def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:

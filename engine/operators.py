@@ -16,10 +16,12 @@ def whoami() -> str:
         return "operator"
 
 
-def add_expiry(parser: argparse.ArgumentParser) -> None:
+def add_expiry(
+    parser: argparse.ArgumentParser, at: str = "ISO time with zone: not after this"
+) -> None:
     """Declare the two ways to say when an order expires."""
     when = parser.add_mutually_exclusive_group()
-    when.add_argument("--expires-at", metavar="TIME", help="ISO time with zone: not after this")
+    when.add_argument("--expires-at", metavar="TIME", help=at)
     when.add_argument("--expires-in", metavar="S", type=_seconds, help="the same, seconds from now")
 
 

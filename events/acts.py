@@ -25,6 +25,8 @@ from events.types import (
 
 TRIES = 20
 """So often an act is judged anew; an order has fewer events than that before it is sent."""
+NEVER = 0
+"""As a new expiry: the order expires no more."""
 ACT_S = 5.0
 """How long the log may take to answer an append."""
 
@@ -80,11 +82,14 @@ async def amend(
     expires_at_us: int | None,
     actor: str,
 ) -> Answer:
-    """Changes the terms of a resting limit order; None leaves a term as it is. Raises LogError."""
+    """Changes the terms of a resting order; None leaves a term as it is, and an expiry of NEVER
+
+    takes it away. Raises LogError.
+    """
 
     def judge(order: Order) -> Fact:
         price = order.target_price if target_price is None else target_price
-        expires = order.expires_at_us if expires_at_us is None else expires_at_us
+        expires = order.expires_at_us if expires_at_us is None else expires_at_us or None
         # Before the version: whoever lost the order to a trigger is told so.
         if order.status is not Status.WATCHING:
             raise _Settled(Outcome.TOO_LATE)

@@ -17,7 +17,7 @@ import msgspec
 from events import order as orders
 from events import types
 from events.chain import GENESIS, link
-from events.log import PARKED, Head, Stored
+from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.order import NEXT, Order, evolve
 from events.types import Event
 
@@ -52,6 +52,8 @@ class _Ended(NamedTuple):
     version: int
     position: int
     summary: bytes
+    head: bytes
+    """The same of its head, which has the newest positions only."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -128,7 +130,10 @@ class Auditor:
             self._same_head(seen, self._awaited.pop(order_id))
         if order.terminal:
             del self._open[order_id]
-            self._ended[order_id] = _Ended(order.version, position, _summary_of(seen))
+            summary = _summary_of(seen)
+            short = len(seen.positions) <= POSITIONS_KEPT
+            head = summary if short else _summary_of(seen, POSITIONS_KEPT)
+            self._ended[order_id] = _Ended(order.version, position, summary, head)
 
     def _fault(
         self, seen: _Open | None, digest: bytes, body: bytes, event: Event
@@ -202,7 +207,7 @@ class Auditor:
             if head.version == order.version:
                 detail = "its head has another hash"
             self.report(at, order.id, "head", detail)
-        elif head.positions != tuple(seen.positions):
+        elif head.positions != tuple(seen.positions[-POSITIONS_KEPT:]):
             self.report(at, order.id, "head", "its head names other positions")
         elif head.owes == PARKED and _normal(head.body) is None:
             return  # parked because its body cannot be read: an operator's replay mends it
@@ -213,7 +218,7 @@ class Auditor:
         ended = self._ended.get(order_id)
         if ended is None:
             self._awaited[order_id] = head
-        elif ended.summary != _summary(head.version, head.hash, head.positions, head.body):
+        elif ended.head != _summary(head.version, head.hash, head.positions, head.body):
             detail = "its head is not what its events add up to"
             self.report(ended.position, order_id, "head", detail)
 
@@ -290,8 +295,10 @@ def _summary(version: int, digest: bytes, positions: Sequence[int], state: bytes
     return _digest(version, digest, positions, _normal(state) or b"unreadable")
 
 
-def _summary_of(seen: _Open) -> bytes:
-    return _digest(seen.order.version, seen.hash, seen.positions, orders.encode(seen.order))
+def _summary_of(seen: _Open, newest: int = 0) -> bytes:
+    """With all its positions, or so many of the newest."""
+    positions = seen.positions[-newest:]
+    return _digest(seen.order.version, seen.hash, positions, orders.encode(seen.order))
 
 
 def _digest(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:

@@ -6,10 +6,11 @@ and whoever reads long enough to be overtaken by the trimming goes back to the a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
-from events.archive import Archive, Page
+from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
 
 LOG_BATCHES = 50
@@ -23,21 +24,42 @@ class Gap(Exception):
         self.position = position
 
 
-async def order_history(archive: Archive, log: EventLog, order_id: str) -> list[Stored]:
+class Histories(Protocol):
+    """What is asked of the archive about one order."""
+
+    async def history(self, order_id: str) -> Sequence[Stored]:
+        """All archived events of an order, in order."""
+        ...
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """How far the projector is, None before it ran for the first time."""
+        ...
+
+
+async def order_history(archive: Histories, log: EventLog, order_id: str) -> list[Stored]:
     """All events of an order, in order; empty for an unknown one.
 
-    Raises Gap, LogError or ArchiveUnavailable.
+    Raises Gap, LogError or ArchiveUnavailable: that too where the archive does not have the older
+    events of a long history yet.
     """
     head = (await log.load([order_id]))[0]
     if head is None:
-        return await archive.history(order_id)
-    found = {stored.position: stored for stored in await log.history(head.positions)}
-    if len(found) < len(head.positions):
-        found.update((stored.position, stored) for stored in await archive.history(order_id))
+        return list(await archive.history(order_id))
+    logged = await log.history(head.positions)
+    if len(logged) == head.version:
+        return logged
+    checkpoint = await archive.checkpoint()  # first: what it covers is there afterwards
+    archived = [s for s in await archive.history(order_id) if s.position <= head.positions[-1]]
+    found = {stored.position: stored for stored in (*archived, *logged)}
     for position in head.positions:
         if position not in found:
             raise Gap(position)
-    return [found[position] for position in head.positions]
+    if len(found) < head.version:
+        before = head.positions[0] - 1
+        if checkpoint is not None and checkpoint.position >= before:
+            raise Gap(before)
+        raise ArchiveUnavailable("the archive is behind: it lacks the older events of this order")
+    return [found[position] for position in sorted(found)]
 
 
 async def everything(

@@ -44,25 +44,34 @@ def by_name(tokens: Iterable[Token]) -> dict[str, Token]:
 
 def to_base_units(amount: Decimal | str, decimals: int) -> int:
     """`"1.5"` of a token with 9 decimals is 1_500_000_000. Raises AmountError."""
-    try:
-        value = Decimal(amount, _EXACT) if isinstance(amount, str) else amount
-    except InvalidOperation:
-        raise AmountError("amount-malformed", f"{amount!r} is not a decimal number") from None
-    if not value.is_finite():
-        raise AmountError("amount-malformed", f"{amount} is not a finite number")
-    if value <= 0:
-        raise AmountError("amount-not-positive", "the amount must be greater than zero")
+    value = _positive(amount, "amount")
     if value.adjusted() > 20:  # more than any u64; also keeps scaleb from building huge integers
         raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
-    if value.adjusted() < -decimals:  # normalize would make 0 of 1e-2000000
-        raise AmountError("too-many-decimals", f"the token has {decimals} decimals")
-    exponent = value.normalize(_EXACT).as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
+    # The first of these because normalize would make 0 of 1e-2000000.
+    if value.adjusted() < -decimals or _decimals(value) > decimals:
         raise AmountError("too-many-decimals", f"the token has {decimals} decimals")
     units = int(value.scaleb(decimals, _EXACT))
     if units > U64_MAX:
         raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
     return units
+
+
+def _positive(said: Decimal | str, what: str) -> Decimal:
+    """The number, exactly. Raises AmountError with a code of `what`."""
+    try:
+        value = Decimal(said, _EXACT) if isinstance(said, str) else said
+    except InvalidOperation:
+        raise AmountError(f"{what}-malformed", f"{said!r} is not a decimal number") from None
+    if not value.is_finite():
+        raise AmountError(f"{what}-malformed", f"{said} is not a finite number")
+    if value <= 0:
+        raise AmountError(f"{what}-not-positive", f"the {what} must be greater than zero")
+    return value
+
+
+def _decimals(value: Decimal) -> int:
+    """How many decimals it takes to write a finite number."""
+    return max(0, -int(value.normalize(_EXACT).as_tuple().exponent))
 
 
 def to_tokens(units: int, decimals: int) -> str:
@@ -105,18 +114,10 @@ _PRICE_WHOLE_DIGITS = 24
 
 def to_price(text: Decimal | str) -> str:
     """A price in its one plain form: `"1.50e2"` is `"150"`. Raises AmountError."""
-    try:
-        value = Decimal(text, _EXACT) if isinstance(text, str) else text
-    except InvalidOperation:
-        raise AmountError("price-malformed", f"{text!r} is not a decimal number") from None
-    if not value.is_finite():
-        raise AmountError("price-malformed", f"{text} is not a finite number")
-    if value <= 0:
-        raise AmountError("price-not-positive", "the price must be greater than zero")
+    value = _positive(text, "price")
     if value.adjusted() >= _PRICE_WHOLE_DIGITS or value.adjusted() < -PRICE_PLACES:
         raise AmountError("price-out-of-range", f"10^-{PRICE_PLACES} to 10^{_PRICE_WHOLE_DIGITS}")
-    exponent = value.normalize(_EXACT).as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > PRICE_PLACES:
+    if _decimals(value) > PRICE_PLACES:
         raise AmountError("too-many-decimals", f"a price has {PRICE_PLACES} decimals at most")
     plain = f"{value:f}"
     return plain.rstrip("0").rstrip(".") if "." in plain else plain

@@ -255,6 +255,9 @@ class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
     liquidity: int = 0
     """Of the pool, in base units of token_in; 0 for a tick."""
     decimals_in: int = 0
+    first_slot: int | None = None
+    """The first slot that counted for the order: its own, or that in which its price was amended,
+    as the venue told it. None: said by a build that did not ask."""
 
 
 class OrderRetreated(Fact, frozen=True, array_like=True, tag=True):

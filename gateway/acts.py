@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,8 +21,9 @@ from events.order import Order
 from events.types import Status
 from gateway import answers
 from gateway.doors import Doors
+from gateway.finding import archived, logged, readable
 from gateway.health import Health
-from gateway.outages import reading_archive, reading_log, writing_log
+from gateway.outages import reading_log, writing_log
 from gateway.parameters import Wanted, cancel_filters, cancel_words, only, order_id_of
 from gateway.problems import Fault, Problem, invalid
 from gateway.requests import Amendment, parse_amendment
@@ -104,7 +104,7 @@ class Acts:
 
     async def _cancel(self, order_id: str, actor: str, reason: str) -> Status:
         """The status after it. Raises Problem."""
-        with _readable(order_id):
+        with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
                 answer = await acts.cancel(self._log, order_id, actor, reason)
         order = await self._answered(order_id, answer)
@@ -137,7 +137,7 @@ class Acts:
     async def _amend(self, order_id: str, wanted: Amendment) -> Answer:
         price, expires = wanted.target_price, wanted.expires_at_us
         actor = wanted.actor or self._account
-        with _readable(order_id):
+        with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
                 return await acts.amend(self._log, order_id, wanted.version, price, expires, actor)
 
@@ -146,20 +146,14 @@ class Acts:
     async def _loaded(self, order_id: str) -> Order:
         """The order before the act. While the log cannot even be read, nothing is written."""
         self._health.check_open()
-        async with reading_log(LOAD_S):
-            head = (await self._log.load([order_id]))[0]
-        if head is None:
-            return await self._ended(order_id)
-        with _readable(order_id):
-            return head.order
+        return await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
 
     async def _answered(self, order_id: str, answer: Answer) -> Order:
         return answer.order or await self._ended(order_id)
 
     async def _ended(self, order_id: str) -> Order:
         """An order whose head is gone, because it ended long ago."""
-        async with reading_archive():
-            order = await self._archive.order(order_id)
+        order = await archived(self._archive, order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
         if not order.terminal:
@@ -172,15 +166,6 @@ class Found(NamedTuple):
 
     order_ids: list[str]
     cursor: int
-
-
-@contextmanager
-def _readable(order_id: str) -> Iterator[None]:
-    """An order of a newer build is no bug of this one."""
-    try:
-        yield
-    except msgspec.DecodeError as error:
-        raise Problem("unreadable-order", str(error), orderId=order_id) from error
 
 
 def _is(head: Head, wanted: Wanted) -> bool:

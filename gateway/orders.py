@@ -22,6 +22,7 @@ from events.order import Order
 from events.types import OrderSubmitted
 from gateway import answers
 from gateway.doors import Doors
+from gateway.finding import archived, logged
 from gateway.health import Health
 from gateway.idempotency import claim_of, digest_of, names_of
 from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
@@ -182,21 +183,14 @@ class Orders:
 
     async def _find_order(self, order_id: str) -> Order | None:
         try:
-            async with reading_log():
-                head = (await self._log.load([order_id]))[0]
+            order = await logged(self._log, order_id)
         except Problem:
             # What the archive has may be old, unless nothing could follow it.
-            order = await self._archived_order(order_id)
+            order = await archived(self._archive, order_id)
             if order is not None and order.terminal:
                 return order
             raise
-        if head is not None:
-            return head.order
-        return await self._archived_order(order_id)
-
-    async def _archived_order(self, order_id: str) -> Order | None:
-        async with reading_archive():
-            return await self._archive.order(order_id)
+        return order or await archived(self._archive, order_id)
 
     async def history(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from events.acts import NEVER
 from events.money import AmountError, Token
 from events.types import OrderSubmitted
 from gateway import values
@@ -46,7 +47,7 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Amendment(NamedTuple):
-    """What shall change of an order; None leaves a term as it is."""
+    """What shall change of an order; None leaves a term as it is, `acts.NEVER` ends an expiry."""
 
     version: int
     target_price: str | None
@@ -195,8 +196,10 @@ def parse_amendment(body: bytes, if_match: str | None, *, now_us: int) -> Amendm
         form.fault("malformed-version", "version", "If-Match says another version")
     price = form.take("targetPrice", values.as_price)
     expires = form.take("expiresAt", lambda raw: values.as_time(raw, now_us))
+    if form.is_null("expiresAt"):
+        expires = NEVER
     actor = form.take("actor", values.as_text)
-    if not (form.has("targetPrice") or form.has("expiresAt")):
+    if not (form.has("targetPrice") or form.has("expiresAt") or form.is_null("expiresAt")):
         form.fault("missing-field", "targetPrice", "`targetPrice` or `expiresAt` is required")
     form.check_names({"version", "targetPrice", "expiresAt", "actor"})
     form.check()
@@ -261,6 +264,11 @@ class _Form:
         """Whether something was said, be it right or wrong."""
         raw = self._fields.get(name)
         return raw is not None and bytes(raw) != b"null"
+
+    def is_null(self, name: str) -> bool:
+        """Whether nothing was said on purpose."""
+        raw = self._fields.get(name)
+        return raw is not None and bytes(raw) == b"null"
 
     def check_names(self, known: Set[str]) -> None:
         if self._fields.keys() <= known:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from events.archive import Checkpoint, Filters
+from events.archive import Filters
+from events.history import Gap, Histories, order_history
 from events.log import Batch, EventLog, Regressed, Stored
 from events.order import Order
 
@@ -25,15 +26,11 @@ class Lost(Exception):
         """The first position after which there is something again."""
 
 
-class Archive(Protocol):
+class Archive(Histories, Protocol):
     """The long-term log. Every call may raise `events.archive.ArchiveUnavailable`."""
 
     async def read(self, after: int, limit: int) -> Sequence[Stored]:
         """The events that follow a position, in order."""
-        ...
-
-    async def history(self, order_id: str) -> Sequence[Stored]:
-        """All archived events of an order, in order."""
         ...
 
     async def order(self, order_id: str) -> Order | None:
@@ -44,10 +41,6 @@ class Archive(Protocol):
         self, filters: Filters, *, limit: int, cursor: str | None = None
     ) -> tuple[list[Order], str | None]:
         """Orders, newest first, and the cursor of the next page. Raises BadCursor."""
-        ...
-
-    async def checkpoint(self) -> Checkpoint | None:
-        """How far the projector is, None before it ran for the first time."""
         ...
 
 
@@ -90,17 +83,10 @@ class Past:
 
         Raises LogError, ArchiveUnavailable or Lost.
         """
-        head = (await self._log.load([order_id]))[0]
-        if head is None:
-            return list(await self._archive.history(order_id))
-        found = await self._log.history(head.positions)
-        if len(found) == len(head.positions):
-            return found
-        older = await self._archive.history(order_id)
-        known = {stored.position: stored for stored in (*older, *found)}
-        if missing := [p for p in head.positions if p not in known]:
-            raise Lost(missing[0] - 1, missing[-1])
-        return [known[p] for p in head.positions]
+        try:
+            return await order_history(self._archive, self._log, order_id)
+        except Gap as gap:
+            raise Lost(gap.position - 1, gap.position) from gap
 
     async def close(self) -> None:
         """Closes the connection."""

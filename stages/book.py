@@ -45,11 +45,11 @@ class Book:
         """The first slot that counts for anybody who has seen no tick yet."""
         return self._later[0][0] if self._later else None
 
-    def add(self, order_id: str, target: int, slot: int) -> None:
-        """Adds an order, or gives it other terms."""
+    def add(self, order_id: str, target: int, slot: int) -> bool:
+        """Adds an order, or gives it other terms; False where it was here with just these."""
         known = self._entries.get(order_id)
         if known is not None and known[0] == target and known[2] == slot:
-            return
+            return False
         entry = (target, order_id, slot)
         self._entries[order_id] = entry
         if slot > self.slot:
@@ -57,6 +57,7 @@ class Book:
         else:
             heapq.heappush(self._by_target, entry)
         self._compact()
+        return True
 
     def discard(self, order_id: str) -> None:
         """Takes an order out; one that is not in is no fault."""
@@ -137,9 +138,11 @@ class Snipers:
         """The first slot that counts for any of them."""
         return min((terms.slot for terms in self._terms.values()), default=None)
 
-    def add(self, order_id: str, terms: Terms) -> None:
-        """Adds an order, or gives it other terms."""
+    def add(self, order_id: str, terms: Terms) -> bool:
+        """Adds an order, or gives it other terms; False where it was here with just these."""
+        known = self._terms.get(order_id)
         self._terms[order_id] = terms
+        return known != terms
 
     def discard(self, order_id: str) -> None:
         """Takes an order out; one that is not in is no fault."""

@@ -22,8 +22,10 @@ async def expire(log: EventLog, watches: Watches) -> None:
     units: list[Unit] = []
     for order_id, head in zip(due.order_ids, await log.load(due.order_ids), strict=True):
         order = None if head is None else order_of(head)
-        if head is None or (order is not None and (order.terminal or not order.expires_at_us)):
+        if head is None or (order is not None and order.terminal):
             await watches.expires(order_id, None)
+        elif order is not None and order.expires_at_us is None:
+            continue  # amended a moment ago, which took it out: by now it may be in again
         elif order is None or may_still_land(order):
             await watches.expires(order_id, due.time_us // 1000 + LOOK_AGAIN_MS)
         elif order.expires_at_us is not None and order.expires_at_us > due.time_us:

@@ -5,6 +5,7 @@ Rule of this file: no log. What a takeover has to look at again, and what it mus
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from events.money import price_units
@@ -12,11 +13,7 @@ from events.order import Order
 from stages.book import Book, Snipers
 from stages.market import Market
 from stages.venues import Pair, PoolEvent, Tick
-from stages.watcher import target_of, terms_of, triggers
-
-REPLAY_SLOTS = 1000
-"""So many slots before those that are known to be done are looked at again after a takeover: an
-order may have come to rest a moment before, unseen by whoever held the pair then."""
+from stages.watcher import target_of, terms_of
 
 
 class Touched(NamedTuple):
@@ -44,36 +41,36 @@ class PairBook:
         """The newest slot that was looked at; triggering may still be under way."""
         return self.limits.slot
 
-    def knows(self, order: Order) -> bool:
-        """Whether the order rests here since the same slot, whatever its terms."""
-        book: Book | Snipers = self.limits if order.type == "limit" else self.snipers
-        return book.first_slot(order.id) == order.watch_slot
+    def add(self, order: Order, first: int) -> bool:
+        """Adds an order for which slots from `first` on count; False where all of it is known.
 
-    def add(self, order: Order) -> None:
-        """Adds an order, or gives it its new terms."""
+        An order with other terms is another one: what passed may have paid these.
+        """
         if order.type == "limit":
-            self.limits.add(order.id, target_of(order), order.watch_slot)
-        else:
-            self.snipers.add(order.id, terms_of(order))
+            return self.limits.add(order.id, target_of(order), first)
+        return self.snipers.add(order.id, terms_of(order, first))
 
     def discard(self, order_id: str) -> None:
         """Takes an order out."""
         self.limits.discard(order_id)
         self.snipers.discard(order_id)
 
-    def begin(self, followed: int | None, now: int, floor: int) -> None:
-        """Takes the pair over: it was followed through this slot, if it ever was.
+    def begin(self, followed: int | None, late: Iterable[str] | None, now: int, floor: int) -> None:
+        """Takes the pair over: it was followed through a slot, if it ever was, but for the orders
 
-        What happened through the slot `floor` counts no more: an operator had halted the engine.
+        `late`, of which its last holder may not have heard; None: it may have heard of none. From
+        where on these are looked at, each says itself. What happened through the slot `floor`
+        counts no more: an operator had halted the engine.
         """
         self.limits.rewind(-1)
-        slots = [s for s in (self.limits.earliest(), self.snipers.earliest()) if s is not None]
-        start = min(slots, default=now + 1) - 1
-        if followed is not None:
-            start = max(start, followed - REPLAY_SLOTS)
-        start = max(start, min(floor, now))
-        self.limits.rewind(start)
-        self.done = start
+        earliest = self._earliest()
+        start = now if earliest is None else earliest - 1
+        if followed is not None and late is not None:
+            firsts = (self._first_slot(order_id) for order_id in late)
+            before = [first - 1 for first in firsts if first is not None]
+            start = max(start, min([followed, *before]))
+        self.done = min(max(start, floor), now)
+        self.limits.rewind(self.done)
 
     def touched(self, market: Market, last: int) -> list[Touched]:
         """What happened after the slots seen, through `last`, triggers; it is out of the book."""
@@ -90,12 +87,10 @@ class PairBook:
         self.limits.skip(last)
         return found
 
-    def missed(self, market: Market, order: Order, floor: int) -> Touched | None:
-        """What triggers an order that came to rest at a slot which was looked at before."""
-        first = max(order.watch_slot, self.seen - REPLAY_SLOTS, floor + 1)
-        look = market.ticks if order.type == "limit" else market.pools
-        for seen in look(self.pair, first, self.seen):
-            if triggers(order, seen):
-                self.discard(order.id)
-                return Touched(order.id, seen)
-        return None
+    def _first_slot(self, order_id: str) -> int | None:
+        first = self.limits.first_slot(order_id)
+        return self.snipers.first_slot(order_id) if first is None else first
+
+    def _earliest(self) -> int | None:
+        slots = (self.limits.earliest(), self.snipers.earliest())
+        return min((slot for slot in slots if slot is not None), default=None)

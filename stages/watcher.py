@@ -20,16 +20,31 @@ def decide(_: Order, slot: int) -> list[Fact]:
     return [OrderRested(slot)]
 
 
-def triggers(order: Order, seen: Tick | PoolEvent) -> list[Fact]:
-    """What a tick or a pool event means for an order; nothing where it does not concern it."""
-    if order.status is not Status.WATCHING or seen.slot < order.watch_slot:
+def first_slot(order: Order, market: Market) -> int:
+    """The first slot that counts: where the order came to rest, or its price was last amended.
+
+    The slot of an amendment counts, as the one in which an order comes to rest does.
+    """
+    if not order.counts_from_us:
+        return order.watch_slot
+    return max(order.watch_slot, market.slot_at(order.counts_from_us))
+
+
+def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
+    """What a tick or a pool event means for an order whose `first_slot` is this.
+
+    Nothing, where it does not concern the order.
+    """
+    if order.status is not Status.WATCHING or seen.slot < max(first, order.watch_slot):
         return []
     units = price_units(seen.price)
     if isinstance(seen, Tick):
         if order.type != "limit" or units < target_of(order):
             return []
-        return [OrderTriggered("tick", seen.dex, seen.pool, seen.slot, seen.price)]
-    terms = terms_of(order)
+        return [
+            OrderTriggered("tick", seen.dex, seen.pool, seen.slot, seen.price, first_slot=first)
+        ]
+    terms = terms_of(order, first)
     if order.type != "sniper" or seen.liquidity < terms.liquidity or units < terms.price:
         return []
     return [
@@ -41,6 +56,7 @@ def triggers(order: Order, seen: Tick | PoolEvent) -> list[Fact]:
             seen.price,
             seen.liquidity,
             order.decimals_in,
+            first,
         )
     ]
 
@@ -50,12 +66,12 @@ def target_of(order: Order) -> int:
     return price_units(order.target_price)
 
 
-def terms_of(order: Order) -> Terms:
+def terms_of(order: Order, first: int) -> Terms:
     """What a sniper waits for. At most x token_in a token_out is at least 1/x the other way."""
     least = 0
     if order.max_price:
         least = -(-int(10 ** (2 * PRICE_PLACES)) // price_units(order.max_price))
-    return Terms(order.watch_slot, order.min_liquidity or 0, least)
+    return Terms(first, order.min_liquidity or 0, least)
 
 
 def stage(market: Market) -> Stage:

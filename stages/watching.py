@@ -2,7 +2,8 @@
 
 Every watcher keeps the book of every pair, from news of the log; the pairs are shared by leases,
 and only the holder of a pair follows its ticks. Whoever takes a pair over begins where the last
-holder said it was, and a while before: what it triggers again is refused by the version.
+holder said it was, or at the first slot of an order of which that one had not heard yet: what it
+triggers again is refused by the version.
 """
 
 from __future__ import annotations
@@ -11,31 +12,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from hashlib import sha256
-from typing import TypeVar
 
 import structlog
 
 from events.ids import ENGINE_ID
-from events.log import RESTING, EventLog, Fenced, Head, LogError, Regressed, Result, Unit
-from events.order import Order, may_still_land
-from events.types import OrderParked, Status
-from stages.ahead import run_ahead
+from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed
+from events.order import Order
+from events.types import Status
 from stages.expiry import expire, order_of
+from stages.firing import UNITS_MAX, Firing, resting
 from stages.market import Market
 from stages.pair_book import PairBook, Touched
 from stages.scribe import FAULT_WAIT_S
 from stages.stage import Stage
 from stages.venues import Pair
-from stages.watcher import triggers
+from stages.watcher import first_slot
 
 NEWS_BLOCK_MS = 1000
 LEAVE_S = 1.0
-UNITS_MAX = 500
-"""Orders that are triggered in one append."""
 SLOTS_PER_STEP = 200
 """Ticks of a pair that are looked at before others have their turn."""
-
-Known = TypeVar("Known")
 
 _log = structlog.get_logger()
 
@@ -58,9 +54,7 @@ class Watching:
         ahead: Mapping[str, Stage] | None = None,
     ) -> None:
         self._log = log
-        self._ahead = ahead or {}
-        """The stages that snipers run ahead through, up to the send."""
-        self._sends: set[asyncio.Task[None]] = set()
+        self._firing = Firing(log, market, ahead or {})
         self._market = market
         self._name = watcher
         self._lease_ms = lease_ms
@@ -68,6 +62,10 @@ class Watching:
         self._books: dict[str, PairBook] = {}
         self._built = asyncio.Event()
         self._news = 0
+        """What the news through this number named is in the books, and was held against all ticks
+        through `done` of its pair."""
+        self._read = 0
+        """What the news through this number named may be in the books already."""
         self._slot = 0
         self._watchers: list[str] = []
         self._claim_now = asyncio.Event()
@@ -98,7 +96,8 @@ class Watching:
         finally:
             for task in (*tasks, stopping):
                 task.cancel()
-            await asyncio.gather(*tasks, stopping, *self._sends, return_exceptions=True)
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await self._firing.sent()
             await self._leave()
             await self._watches.close()
         for task in tasks:
@@ -128,7 +127,7 @@ class Watching:
         with suppress(LogError, TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 held = self.held
-                await self._watches.claim(held)
+                await self._watches.claim(held, self._news)
                 await self._watches.release(list(held))
                 await self._watches.release()
 
@@ -141,27 +140,31 @@ class Watching:
         """Takes in what changed."""
         if not self._built.is_set():
             await self._build()
-        self._news, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
-        for at in range(0, len(ids), UNITS_MAX):
-            some = ids[at : at + UNITS_MAX]
-            heads = await self._persist(lambda some=some: self._log.load(some))  # type: ignore[misc]  # mypy cannot type a bound loop variable
-            await self._fire(self._heard(some, heads))
+        self._read, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
+        try:
+            for at in range(0, len(ids), UNITS_MAX):
+                some = ids[at : at + UNITS_MAX]
+                await self._rest(self._heard(some, await self._firing.heads(some)))
+        except LogError:
+            self._built.clear()  # some are in the books and were not held against what they missed
+            raise
+        self._news = self._read
 
     async def _build(self) -> None:
         """Makes the books from the heads; what follows comes as news."""
-        self._news = await self._watches.newest()
+        self._read = await self._watches.newest()
         await self._look_up_halt()
         before, books = self.held, dict[str, PairBook]()
         async with aclosing(self._watches.resting()) as pages:
             async for heads in pages:
                 for head in heads:
                     if (order := order_of(head)) is not None:
-                        _book_of(books, order).add(order)
-        for key, done in before.items():
-            if key in books:
-                books[key].begin(done, self._market.slot(), self._floor)
-                self._begun.set()
+                        _book_of(books, order).add(order, first_slot(order, self._market))
+        followed = {key: Followed(done, self._news) for key, done in before.items()}
+        late = await self._late(followed.values())
         self._books = books
+        self._news = self._read
+        self._begin(followed, late)
         self._built.set()
         self._claim_now.set()
 
@@ -174,29 +177,43 @@ class Watching:
         elif engine is not None:
             self._floor = self._market.slot()
 
-    def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Touched]:
-        touched: list[Touched] = []
+    def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Order]:
+        """Those that rest; the others are in no book any more."""
+        found: list[Order] = []
         for order_id, head in zip(ids, heads, strict=True):
-            order = order_of(head) if head is not None and head.owes == RESTING else None
-            if order is None:
-                for book in self._books.values():
-                    book.discard(order_id)
+            if (order := resting(head)) is not None:
+                found.append(order)
                 continue
-            book, known = self._put(order)
-            if book.done is not None and order.watch_slot <= book.seen and not known:
-                missed = book.missed(self._market, order, self._floor)
-                touched += [missed] if missed else []
-        return touched
+            for book in self._books.values():
+                book.discard(order_id)
+        return found
 
-    def _put(self, order: Order) -> tuple[PairBook, bool]:
-        """Its book, and whether it was there already."""
+    async def _rest(self, orders: Sequence[Order]) -> None:
+        """Puts orders into their books. Those that come late, because their slots were looked at
+
+        before, are held against what they missed in books of their own: each slot is looked at
+        once for all of them, however long they went unheard.
+        """
+        late: dict[str, PairBook] = {}
+        for order in orders:
+            first = first_slot(order, self._market)
+            book, is_new = self._put(order, first)
+            if is_new and book.done is not None and first <= book.seen:
+                _book_of(late, order).add(order, first)
+        for key, book in late.items():
+            last = self._books[key].seen if key in self._books else self._slot
+            book.begin(None, None, last, self._floor)
+            while len(book) and book.seen < last:
+                await self._fire(book.touched(self._market, min(last, book.seen + SLOTS_PER_STEP)))
+                await asyncio.sleep(0)
+
+    def _put(self, order: Order, first: int) -> tuple[PairBook, bool]:
+        """Its book, and whether it was not there yet with these terms."""
         pairs = len(self._books)
         book = _book_of(self._books, order)
         if len(self._books) > pairs:
             self._claim_now.set()
-        known = book.knows(order)
-        book.add(order)
-        return book, known
+        return book, book.add(order, first)
 
     # -- the pairs -----------------------------------------------------------------------------
 
@@ -211,22 +228,46 @@ class Watching:
             for key in self._books
             if self._watchers and preferred(key, self._watchers) == self._name
         ]
-        claims = await self._watches.claim(dict.fromkeys(wanted) | held)
+        claims = await self._watches.claim(dict.fromkeys(wanted) | held, self._news)
         given = [key for key in held if key not in wanted and self._watchers]
         if given:
             await self._watches.release(given)
         for key, book in self._books.items():
             if key not in claims.held or key in given:
                 book.done = None
-            elif book.done is None:
-                book.begin(claims.held[key], self._market.slot(), self._floor)
-                self._begun.set()
+        begun = {
+            key: followed
+            for key, followed in claims.held.items()
+            if key in self._books and self._books[key].done is None and key not in given
+        }
+        self._begin(begun, await self._late(begun.values()))
         if claims.watchers != self._watchers:
             self._watchers = claims.watchers
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(self._lease_ms / 4000):
                 await self._claim_now.wait()
+
+    async def _late(self, followed: Iterable[Followed | None]) -> set[str] | None:
+        """The orders of which those who followed these pairs may not have heard; None: any."""
+        heard = [one.news for one in followed if one is not None]
+        through, late = min(heard, default=self._read), set[str]()
+        try:
+            while heard:
+                through, named = await self._watches.all_news(through)
+                late |= named
+                if through >= self._read:  # else there are more in the books by now
+                    break
+        except Regressed:  # these news are trimmed away
+            return None
+        return late
+
+    def _begin(self, followed: Mapping[str, Followed | None], late: set[str] | None) -> None:
+        for key, one in followed.items():
+            if key in self._books:
+                slot = None if one is None else one.slot
+                self._books[key].begin(slot, late, self._market.slot(), self._floor)
+                self._begun.set()
 
     # -- ticks ---------------------------------------------------------------------------------
 
@@ -269,66 +310,11 @@ class Watching:
 
     async def _fire(self, touched: Sequence[Touched]) -> None:
         """Says what triggered; puts back what is not to be triggered now."""
-        waiting = list(touched)
-        while waiting:
-            some, waiting = waiting[:UNITS_MAX], waiting[UNITS_MAX:]
-            ids = [order_id for order_id, _ in some]
-            heads = await self._persist(lambda ids=ids: self._log.load(ids))  # type: ignore[misc]  # as above
-            said: list[tuple[Touched, Order, Unit]] = []
-            sent: dict[str, Order] = {}
-            for one, head in zip(some, heads, strict=True):
-                order = order_of(head) if head is not None and head.owes == RESTING else None
-                if head is None or order is None:
-                    continue
-                facts = triggers(order, one.seen)
-                if not facts:
-                    self._put(order)
-                    continue
-                try:
-                    if order.type == "sniper" and self._ahead:
-                        facts, _ = await run_ahead(order, facts, self._ahead)
-                    unit, after = self._log.unit(head, order, facts)
-                except Exception as error:  # it must not hold up the others, again and again
-                    _log.exception("order parked", stage="watcher", order_id=order.id)
-                    reason = f"{type(error).__name__}: {error}"[:500]
-                    parked = OrderParked("watcher", reason, "engine")
-                    unit, after = self._log.unit(head, order, [parked])
-                said.append((one, order, unit))
-                if may_still_land(after):
-                    sent[order.id] = after
-            answers = await self._log.append([unit for _, _, unit in said])
-            written = []
-            for (one, order, _), answer in zip(said, answers, strict=True):
-                if answer.result is Result.CONFLICT:
-                    waiting.append(one)
-                elif answer.result is Result.UNVERIFIED:  # for a moment only: what passes counts
-                    waiting.append(one)
-                    await asyncio.sleep(FAULT_WAIT_S)
-                elif answer.result in (Result.HALTED, Result.SUSPENDED):
-                    self._halted = True
-                    self._put(order)
-                elif answer.result is not Result.LATE and order.id in sent:
-                    written.append(sent[order.id])
-            self._send(written)
-
-    def _send(self, orders: Sequence[Order]) -> None:
-        """What the submitter does behind its append; the confirmer does it again, if we die."""
-        after = self._ahead["submitter"].after if orders else None
-        if after is not None:
-            task = asyncio.create_task(after(orders), name="send")
-            self._sends.add(task)
-            task.add_done_callback(self._sends.discard)
-
-    async def _persist(self, ask: Callable[[], Awaitable[Known]]) -> Known:
-        """Asks until the log answers: orders in hand are in no book."""
-        while True:
-            try:
-                return await ask()
-            except Fenced:
-                raise
-            except LogError as error:
-                _log.warning("log not available", stage="watcher", error=str(error))
-                await asyncio.sleep(FAULT_WAIT_S)
+        fired = await self._firing.fire(touched)
+        for order in fired.halted:
+            self._halted = True
+            self._put(order, first_slot(order, self._market))
+        await self._rest(fired.other_terms)
 
 
 def _book_of(books: dict[str, PairBook], order: Order) -> PairBook:

@@ -30,7 +30,7 @@ from engine.markets import LEDGER
 from engine.settings import Settings, environment, load
 from events.archive import Archive, ArchiveUnavailable
 from events.chain import GENESIS, link
-from events.log import EventLog, Stored
+from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
@@ -311,7 +311,10 @@ class Engine:
         ids = list(orders)
         for order_id, head in zip(ids, await log.load(ids), strict=True):
             assert head is not None
-            assert (head.hash, head.positions) == (hashes[order_id], tuple(positions[order_id]))
+            assert (head.hash, head.positions) == (
+                hashes[order_id],
+                tuple(positions[order_id][-POSITIONS_KEPT:]),
+            )
             assert head.body == encode(orders[order_id])
 
     async def assert_each_ended_exactly_once(self) -> None:

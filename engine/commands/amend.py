@@ -10,12 +10,14 @@ from engine.settings import Settings
 
 HELP = "change the price or the expiry of an order while it waits"
 
+NO_EXPIRY = "none"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("order", metavar="ORDER", help="order id")
     parser.add_argument("--target-price", metavar="PRICE", help="of a limit order")
-    add_expiry(parser)
+    add_expiry(parser, f"ISO time with zone: not after this; {NO_EXPIRY}: it expires no more")
     parser.add_argument("--version", type=int, help="the one you mean (default: the present one)")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print what the gateway says")
@@ -25,6 +27,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Amend it."""
     terms = {"targetPrice": args.target_price, "expiresAt": expiry(args)}
     wanted = {name: value for name, value in terms.items() if value is not None}
+    if args.expires_at == NO_EXPIRY:
+        wanted["expiresAt"] = None
     return talk(_amend(gateway_url(settings), args, wanted))
 
 

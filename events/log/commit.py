@@ -79,7 +79,7 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
     halts: bool | None = None
     """Sends are refused after this unit (True), or taken again (False)."""
     expires_ms: int | None = None
-    """When the order expires, where this unit changes that or ends the order."""
+    """When the order expires, where this unit changes that or ends the order; 0: no more."""
 
 
 class Result(Enum):

@@ -10,6 +10,7 @@ local PARKED = 255
 local RESTING = 254
 local CREATE, WAKE, SEND, HALT, RESUME, EXPIRES = 1, 2, 4, 8, 16, 32
 local NEWS_KEPT = 100000
+local POSITIONS_KEPT = 128
 
 local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
 
@@ -138,7 +139,9 @@ local function append(keys, argv)
       local was = 0
       if head then
         was = string.byte(head, PREFIX_LENGTH + 1)
-        positions = string.sub(head, -8 * struct.unpack('>I4', head))
+        local kept = struct.unpack('>I4', head)
+        if kept >= POSITIONS_KEPT then kept = POSITIONS_KEPT - 1 end
+        positions = string.sub(head, -8 * kept)
       end
       records[#records + 1] = argv[arg + 1]
       seen[key] = true
@@ -151,6 +154,7 @@ local function append(keys, argv)
           position = position + 1
           positions = positions .. struct.pack('>I8', position)
         end
+        positions = string.sub(positions, -8 * POSITIONS_KEPT)
         head_sets[#head_sets + 1] = new .. positions
       end
       for k = 1, idems do
@@ -170,7 +174,7 @@ local function append(keys, argv)
         park_rems[#park_rems + 1] = id
       end
       if owes == RESTING or was == RESTING then news[#news + 1] = id end
-      if expires_ms and owes == 0 then
+      if expires_ms and (owes == 0 or expires_ms == '0') then
         expiry_rems[#expiry_rems + 1] = id
       elseif expires_ms then
         expiry_adds[#expiry_adds + 1] = expires_ms
@@ -327,8 +331,8 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position found raised_from run_id. Joins the log; creates it where nothing
--- is and `found` is 1; takes over one of the layout `raised_from`. Answers {epoch, layout, position}.
+-- KEYS meta log; ARGV layout epoch position found run_id raised_from... Joins the log; creates it where nothing
+-- is and `found` is 1; takes over one of a layout `raised_from`. Answers {epoch, layout, position}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -336,24 +340,26 @@ local function open(keys, argv)
       return redis.error_reply('REGRESSED the log has entries but no meta')
     end
     redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3],
-      'verified', argv[6])
+      'verified', argv[5])
   end
-  if redis.call('HGET', keys[1], 'layout') == argv[5] then
-    redis.call('HSET', keys[1], 'layout', argv[1])
+  local layout = redis.call('HGET', keys[1], 'layout')
+  for i = 6, #argv do
+    if layout == argv[i] then redis.call('HSET', keys[1], 'layout', argv[1]) end
   end
   return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
 end
 
--- KEYS watchers leases slots; ARGV watcher lease_ms (pair slot)...
+-- KEYS watchers leases slots heard; ARGV watcher lease_ms news (pair slot)...
 -- Says that the watcher lives, and takes or keeps the pairs; a slot that is not '' is noted as
--- followed to the end. Answers {live watchers, (last slot or '' of a pair that is ours, else false)}.
+-- followed to the end, for all orders that the news through this number named.
+-- Answers {live watchers, ({last slot or '', number of the news} of a pair that is ours, else false)}.
 local function watch(keys, argv)
   local watcher, lease_ms = argv[1], tonumber(argv[2])
   local time_ms = math.floor(now_us() / 1000)
   redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', time_ms)
   redis.call('ZADD', keys[1], time_ms + lease_ms, watcher)
   local reply = {redis.call('ZRANGE', keys[1], 0, -1)}
-  for i = 3, #argv, 2 do
+  for i = 4, #argv, 2 do
     local pair, slot = argv[i], argv[i + 1]
     local lease = redis.call('HGET', keys[2], pair)
     local till, holder
@@ -361,8 +367,11 @@ local function watch(keys, argv)
     if holder == watcher or not till or tonumber(till) < time_ms then
       redis.call('HSET', keys[2], pair, string.format('%d %s', time_ms + lease_ms, watcher))
       -- Whoever lost the lease meanwhile must not say how far the next one is.
-      if slot ~= '' and holder == watcher then redis.call('HSET', keys[3], pair, slot) end
-      reply[#reply + 1] = redis.call('HGET', keys[3], pair) or ''
+      if slot ~= '' and holder == watcher then
+        redis.call('HSET', keys[3], pair, slot)
+        redis.call('HSET', keys[4], pair, argv[3])
+      end
+      reply[#reply + 1] = {redis.call('HGET', keys[3], pair) or '', redis.call('HGET', keys[4], pair) or '0'}
     else
       reply[#reply + 1] = false
     end

@@ -1,6 +1,7 @@
 """The head of an order: what an append checks, and the order folded so far.
 
-Bytes: version u32 BE | hash 32 | who owes the next event u8 | Order | positions u64 BE x version.
+Bytes: version u32 BE | hash 32 | who owes the next event u8 | Order | positions u64 BE, of the
+newest events, POSITIONS_KEPT at most: an order may retreat for ever. The older are in the archive.
 The writer brings all but the positions, which only the append function knows. It reads the fixed
 part and never the Order, so a head can be parked that cannot be read.
 """
@@ -23,6 +24,9 @@ PARKED = 255
 RESTING = 254
 """It waits in a book for a price or a pool; no stage owes it anything."""
 
+POSITIONS_KEPT = 128
+"""A kilobyte. The same number stands in functions.lua; most orders have less than ten events."""
+
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
 
@@ -33,6 +37,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     hash: bytes
     owes: int
     positions: tuple[int, ...]
+    """Of its newest events, all of them up to POSITIONS_KEPT."""
     body: bytes
 
     @property
@@ -69,9 +74,24 @@ def owes_number(order: Order) -> int:
 def decode_head(data: bytes) -> Head:
     """Inverse of what the append function writes."""
     version, digest, owes = _FIXED.unpack_from(data)
-    end = len(data) - 8 * version
-    positions = struct.unpack_from(f">{version}Q", data, end)
-    return Head(version, digest, owes, positions, data[_FIXED.size : end])
+    kept = min(version, POSITIONS_KEPT)
+    first = len(data) - 8 * kept
+    positions = struct.unpack_from(f">{kept}Q", data, first)
+    body = data[_FIXED.size : first]
+    if version > kept and not _is_one_value(body):  # of layout 2, which kept all positions
+        body = data[_FIXED.size : len(data) - 8 * version]
+    return Head(version, digest, owes, positions, body)
+
+
+def _is_one_value(body: bytes) -> bool:
+    try:
+        _value.decode(body)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+_value = msgspec.msgpack.Decoder(msgspec.Raw)
 
 
 def encode_head(version: int, digest: bytes, owes: int, body: bytes) -> bytes:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from events.order import STAGES
 
-LAYOUT = "2"
+LAYOUT = "3"
 """Changes with any key, field or head format; a process of another layout is refused."""
 
-RAISED_FROM = "1"
-"""A log of this layout is taken over as it is: all of it means the same in ours."""
+RAISED_FROM = ("1", "2")
+"""A log of one of these layouts is taken over as it is: all of it means the same in ours."""
 
 GROUP = "workers"
 """The consumer group of every inbox."""
@@ -45,6 +45,8 @@ class Keys:
         """Hash: pair -> `<until ms> <watcher>`, who follows its ticks."""
         self.slots = f"{tag}:slots"
         """Hash: pair -> the last slot whose ticks were followed to the end."""
+        self.heard = f"{tag}:heard"
+        """Hash: pair -> the number of the news through which its follower knew of orders then."""
         self._order = f"{tag}:order:"
         self._idempotency = f"{tag}:idem:"
         self._inbox = f"{tag}:inbox:"

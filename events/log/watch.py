@@ -20,13 +20,21 @@ SCAN = 1000
 NEWS_PER_READ = 100
 
 
+class Followed(NamedTuple):
+    """How far somebody followed a pair: through a slot, for the orders of which it had heard."""
+
+    slot: int
+    news: int
+    """The number of the last news that it had heard."""
+
+
 class Claims(NamedTuple):
     """The answer to a claim."""
 
     watchers: list[str]
     """Those that are alive, we among them."""
-    held: dict[str, int | None]
-    """The pairs that are ours now, and through which slot each was followed; None: never."""
+    held: dict[str, Followed | None]
+    """The pairs that are ours now, and how far each was followed; None: never."""
 
 
 class Due(NamedTuple):
@@ -51,23 +59,27 @@ class Watches:
 
     # -- pairs ---------------------------------------------------------------------------------
 
-    async def claim(self, pairs: Mapping[str, int | None]) -> Claims:
-        """Says that we live, takes or keeps these pairs, notes how far each was followed."""
+    async def claim(self, pairs: Mapping[str, int | None], news: int) -> Claims:
+        """Says that we live, takes or keeps these pairs, notes how far each was followed: through
+
+        a slot, for all orders that the news through number `news` named.
+        """
         named: list[str | int] = []
         for pair, slot in pairs.items():
             named += (pair, "" if slot is None else slot)
-        live, *slots = await self._library.call(
+        live, *followed = await self._library.call(
             self._caller,
             "watch",
-            [self._keys.watchers, self._keys.leases, self._keys.slots],
+            [self._keys.watchers, self._keys.leases, self._keys.slots, self._keys.heard],
             self.watcher,
             self._lease_ms,
+            news,
             *named,
         )
         held = {
-            pair: int(slot) if slot else None
-            for pair, slot in zip(pairs, slots, strict=True)
-            if slot is not None
+            pair: Followed(int(one[0]), int(one[1])) if one[0] else None
+            for pair, one in zip(pairs, followed, strict=True)
+            if one is not None
         }
         return Claims(sorted(name.decode() for name in live), held)
 
@@ -92,16 +104,17 @@ class Watches:
             "STREAMS", self._keys.book, f"{after}-0",
             timeout_s=block_ms / 1000 + WATCHDOG_S,
         )  # fmt: skip
-        named: dict[str, None] = {}
-        for entry_id, fields in answer[0][1] if answer else ():
-            number = int(entry_id.split(b"-")[0])
-            if number != after + 1:
-                raise Regressed(f"news go from {after} to {number}")
-            after = number
-            joined = fields[1].decode()
-            for at in range(0, len(joined), ID_LENGTH):
-                named[joined[at : at + ID_LENGTH]] = None
-        return after, list(named)
+        return _named(after, answer[0][1] if answer else ())
+
+    async def all_news(self, after: int) -> tuple[int, set[str]]:
+        """As `news`, through the newest, without waiting for any. Raises Regressed."""
+        named: set[str] = set()
+        while entries := await self._caller.call(
+            "XRANGE", self._keys.book, f"({after}-0", "+", "COUNT", SCAN
+        ):
+            after, ids = _named(after, entries)
+            named.update(ids)
+        return after, named
 
     async def resting(self) -> AsyncGenerator[list[Head]]:
         """The heads of all orders that rest, in pages; one that moves meanwhile may come twice."""
@@ -140,3 +153,16 @@ class Watches:
         """Closes the connections."""
         await self._follower.close()
         await self._caller.close()
+
+
+def _named(after: int, entries: Sequence[Any]) -> tuple[int, list[str]]:
+    named: dict[str, None] = {}
+    for entry_id, fields in entries:
+        number = int(entry_id.split(b"-")[0])
+        if number != after + 1:
+            raise Regressed(f"news go from {after} to {number}")
+        after = number
+        joined = fields[1].decode()
+        for at in range(0, len(joined), ID_LENGTH):
+            named[joined[at : at + ID_LENGTH]] = None
+    return after, list(named)

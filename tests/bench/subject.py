@@ -21,6 +21,7 @@ from engine.folder import Record, running
 from tests.bench import children, cpu
 
 SETTINGS = {
+    "VENUES": "simulated",
     "VENUE_LATENCY_MS": "0",
     "CONCURRENCY": "0",
     "ORDERS_PER_MINUTE": "0",

@@ -98,8 +98,12 @@ async def _say(log: EventLog, order_id: str, decide: Callable[[Order], Sequence[
     raise AssertionError("the order keeps changing")
 
 
+def paid(order: Order) -> Sequence[Fact]:
+    return watcher.triggers(order, PAID, order.watch_slot)
+
+
 async def trigger(team: Crew, log: EventLog, order_id: str) -> None:
-    await _say(log, order_id, lambda order: watcher.triggers(order, PAID))
+    await _say(log, order_id, paid)
 
 
 async def expire(team: Crew, log: EventLog, order_id: str) -> None:
@@ -207,7 +211,7 @@ async def brought_to(team: Crew, built: bool) -> str:
     order_id = await team.place(replace(LIMIT, expires_at_us=NEVER_US))
     await team.say(order_id, OrderRested(1))
     if built:
-        await team.say(order_id, *watcher.triggers((await team.head(order_id)).order, PAID))
+        await team.say(order_id, *paid((await team.head(order_id)).order))
         await team.say(order_id, RoutingStarted())
         order = (await team.head(order_id)).order
         quotes = [quote for venue in team.venues() for quote in venue.quotes(order)]  # type: ignore[union-attr]  # at once

@@ -222,6 +222,13 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
     assert await expiries() == [b"3000000000000"]
     await acts.amend(log, order_id, 2, None, 4 * 10**15, "ann")
     assert await expiries() == [b"4000000000000"]
+    answer = await acts.amend(log, order_id, 3, None, acts.NEVER, "ann")
+    assert answer.order is not None
+    assert (answer.order.expires_at_us, answer.order.time_in_force) == (None, "GTC")
+    assert await expiries() == []
+    again = await acts.amend(log, order_id, 4, None, acts.NEVER, "ann")
+    assert again.outcome is Outcome.ALREADY
+    await acts.amend(log, order_id, 4, None, 4 * 10**15, "ann")
     assert await say(log, order_id, OrderCancelled("ann")) is Result.CREATED
     assert await expiries() == []
 
@@ -229,9 +236,12 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
 # -- layouts ---------------------------------------------------------------------------------------
 
 
-async def test_a_log_of_the_layout_before_is_taken_over(log: EventLog, redis_url: str) -> None:
+@pytest.mark.parametrize("layout", ["1", "2"])
+async def test_a_log_of_a_layout_before_is_taken_over(
+    log: EventLog, redis_url: str, layout: str
+) -> None:
     [order_id] = await Play(log).create()
-    await log._link.call("HSET", log.keys.meta, "layout", "1")
+    await log._link.call("HSET", log.keys.meta, "layout", layout)
     after = EventLog(redis_url, build="new")
     await after.open()
     assert (await acts.cancel(after, order_id, "ann")).outcome is Outcome.DONE

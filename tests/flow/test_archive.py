@@ -18,8 +18,9 @@ from engine.folder import running
 from events.archive import Archive, ArchiveUnavailable, BadCursor, Filters
 from events.history import Gap, everything, order_history
 from events.ids import created_ms, first_id_at, new_order_id
-from events.log import EventLog
+from events.log import POSITIONS_KEPT, EventLog
 from events.order import Order
+from events.types import AttemptFailed
 from projections.migrate import migrate
 from tests.played import Play, failed, submitted
 from tests.projected import opened, projected, projecting, until
@@ -86,6 +87,32 @@ async def test_everything_is_read_across_the_seam_of_archive_and_log(
         for order_id in (ids[3], more[3]):
             history = await order_history(archive, log, order_id)
             assert [s.record.event().version for s in history] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_long_history_is_whole_though_its_head_names_the_newest_events_only(
+    redis_url: str, database_url: str
+) -> None:
+    again = [AttemptFailed("router", n, "x", "", 0) for n in range(100)]
+    async with opened(redis_url, database_url) as (log, archive):
+        play = Play(log)
+        async with projecting(redis_url, database_url):
+            [order_id] = await play.create()
+            for fact in again:
+                await play.say([order_id], fact)
+            await projected(log, archive)
+        for facts in (again[:70], again):
+            await play.say([order_id], *facts)
+        with pytest.raises(ArchiveUnavailable, match="behind"):
+            await order_history(archive, log, order_id)
+        async with projecting(redis_url, database_url):
+            await projected(log, archive)
+        await play.say([order_id], *again[:3])
+        history = await order_history(archive, log, order_id)
+        assert [s.record.event().version for s in history] == list(range(1, 275))
+        head = (await log.load([order_id]))[0]
+        assert head is not None
+        assert (head.version, head.order.version) == (274, 274)
+        assert head.positions == tuple(range(275 - POSITIONS_KEPT, 275))
 
 
 async def test_a_hole_in_both_is_named(redis_url: str, database_url: str) -> None:

@@ -61,6 +61,18 @@ async def test_whoever_cancels_after_the_send_learns_the_present_status(gateway:
     assert (status, body["orderStatus"]) == (409, "confirmed")
 
 
+async def test_an_order_of_a_newer_build_is_unreadable_for_whoever_asks(gateway: Served) -> None:
+    order_id = await gateway.resting()
+    key = gateway.log.keys.order(order_id)
+    async with redis.asyncio.from_url(gateway.log.url) as client:
+        head: Any = await client.get(key)
+        await client.set(key, head.replace(b"\xa8watching", b"\xa8sleeping"))
+    change: dict[str, Any] = {"json": {"version": 2, "targetPrice": 1}}
+    for method, options in (("GET", {}), ("DELETE", {}), ("PATCH", change)):
+        status, body = await gateway.ask(method, f"/api/orders/{order_id}", **options)
+        assert (status, body["code"]) == (500, "unreadable-order"), method
+
+
 async def test_20_cancels_at_once_have_one_event(gateway: Served) -> None:
     order_id = await gateway.resting()
     answers = await asyncio.gather(*(cancel(gateway, order_id) for _ in range(20)))

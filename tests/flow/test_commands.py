@@ -133,6 +133,8 @@ async def test_amend_means_the_present_version_or_the_one_it_is_told(
     assert (said.code, said.err.split(":")[1]) == (1, " version-conflict")
     said = await engine("amend", order_id, "--expires-in", "60", "--json")
     assert json.loads(said.out)["timeInForce"] == "GTT"
+    said = await engine("amend", order_id, "--expires-at", "none")
+    assert said.out == f"{order_id}  watching at 149.5 until cancelled, version 5\n"
 
 
 async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engine: Run) -> None:
@@ -144,6 +146,12 @@ async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engi
     assert said.out.startswith("running since ")
     assert said.out.endswith(" by bob\n")
     assert (await gateway.get("/readyz"))[1]["halted"] is None
+
+
+async def a_ms_later(make: Callable[[], Awaitable[str]]) -> str:
+    """Ids of one millisecond are in no order."""
+    await asyncio.sleep(0.002)
+    return await make()
 
 
 async def test_orders_are_listed_as_a_table_or_as_lines(
@@ -160,8 +168,9 @@ async def test_orders_are_listed_as_a_table_or_as_lines(
             run_projector(gateway.log, database_url, retain_events=0, stop=stop)
         )
         engine = running(gateway, tmp_path, monkeypatch, capsys)
-        ids = [await gateway.accepted() for _ in range(2)]
-        waiting = await gateway.resting()
+        *ids, waiting = [
+            await a_ms_later(make) for make in (*[gateway.accepted] * 2, gateway.resting)
+        ]
         await projected(gateway)
         capsys.readouterr()  # the projector logs to it, too
         lines = (await engine("orders")).out.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from events.chain import GENESIS, link
 from events.ids import new_order_id
 from events.log import (
+    POSITIONS_KEPT,
     Entry,
     EventLog,
     Fenced,
@@ -191,6 +193,33 @@ async def test_a_head_is_what_its_events_add_up_to(log: EventLog) -> None:
     assert (found.hash, found.version, found.positions) == (digest, 6, (1, 2, 3, 4, 5, 6))
     assert found.body == encode(found.order)
     assert await log.open_orders() == 0
+
+
+async def test_a_head_does_not_grow_with_the_history_and_one_that_did_is_read_and_goes_on(
+    log: EventLog,
+) -> None:
+    [order_id] = await created(log)
+    again = [AttemptFailed("router", n, "x", "", 0) for n in range(100)]
+    sizes = []
+    for facts in (*([fact] for fact in again), again, [again[0]], again, again[:5]):
+        found = await head(log, order_id)
+        assert (await results(log, log.unit(found, found.order, facts)[0])) == [Result.CREATED]
+        sizes.append(await log._link.call("STRLEN", log.keys.order(order_id)))
+    assert max(sizes[-4:]) - min(sizes[-4:]) < 8  # of the order itself
+    found = await head(log, order_id)
+    assert found.version == found.order.version == 307
+    assert found.positions == tuple(range(308 - POSITIONS_KEPT, 308))
+    newest = await log.history(found.positions)
+    assert newest[-1].record.hash == found.hash
+    # As layout 2 wrote it, with all positions.
+    stored = await log._link.call("GET", log.keys.order(order_id))
+    whole = stored[: -8 * POSITIONS_KEPT] + struct.pack(">307Q", *range(1, 308))
+    await log._link.call("SET", log.keys.order(order_id), whole)
+    assert await head(log, order_id) == found
+    assert (await results(log, log.unit(found, found.order, again[:1])[0])) == [Result.CREATED]
+    found = await head(log, order_id)
+    assert (found.version, found.positions[0], found.positions[-1]) == (308, 181, 308)
+    assert found.order.version == 308
 
 
 # -- many writers ----------------------------------------------------------------------------------

@@ -85,8 +85,15 @@ async def test_an_amended_order_waits_with_its_new_terms_at_the_next_version(
     assert (await gateway.get(path))[1] == order
     async with gateway.http.get(gateway.url + path) as answer:
         assert answer.headers["ETag"] == '"4"'
+    change = {"version": 4, "expiresAt": None}
+    status, order = await gateway.ask("PATCH", path, json=change)
+    assert (status, order["timeInForce"], order["expiresAt"]) == (200, "GTC", None)
+    assert (await gateway.get(path))[1] == order
     _, history = await gateway.get(f"{path}/events")
-    assert [event.get("actor") for event in history["events"]] == [None, None, "ann", "main"]
+    assert [event.get("actor") for event in history["events"]] == [
+        None, None, "ann", "main", "main",
+    ]  # fmt: skip
+    assert history["events"][-1]["expiresAt"] is None
 
 
 async def test_an_amendment_of_another_version_is_refused_with_the_present_one(

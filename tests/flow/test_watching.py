@@ -195,6 +195,22 @@ async def test_a_watching_order_expires_on_time_and_so_does_one_that_waits_for_a
         assert await team.log.resting() == 0
 
 
+async def test_an_order_whose_expiry_was_taken_away_outlives_it(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await team.watching()
+        expires = time.time_ns() // 1000 + 300_000
+        terms: dict[str, object] = {"expires_at_us": expires, "time_in_force": "GTT"}
+        kept, expired = [await team.place(limit(NEVER, **terms)) for _ in range(2)]
+        await rested(team, kept, expired)
+        done = await acts.amend(team.log, kept, 2, None, acts.NEVER, "ann")
+        assert done.outcome is Outcome.DONE
+        assert await team.ended([expired]) == ["expired"]
+        assert team.statuses()[kept] == "watching"
+
+
 async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_new_price(
     redis_url: str, tmp_path: Path
 ) -> None:

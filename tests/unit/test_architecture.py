@@ -16,7 +16,7 @@ MAY_IMPORT = {
 DOORS = {
     "redis": ("events/log/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
-    "asyncpg": ("projections/", "events/archive.py", "engine/"),
+    "asyncpg": ("projections/", "events/archive/", "engine/"),
     "sqlite3": ("stages/venues/",),
     "solders": ("stages/venues/", "engine/"),
 }

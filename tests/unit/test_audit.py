@@ -11,10 +11,10 @@ from events.archive import Page
 from events.audit import Auditor
 from events.chain import GENESIS, Record, encode_record, link, say
 from events.ids import new_order_id
-from events.log import PARKED, Head, Stored
+from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.order import Order, fold
 from events.replay import Replay, Unreadable
-from events.types import Event, Fact, OrderConfirmed, RoutingStarted, Status, encode
+from events.types import AttemptFailed, Event, Fact, OrderConfirmed, RoutingStarted, Status, encode
 from projections.orders import columns
 from tests.played import after_submission, life, routed, submitted
 
@@ -39,8 +39,11 @@ class Story:
 
     def head(self, number: int) -> Head:
         said = self.ended[number]
-        positions = tuple(range(number + 1, len(self.events) + 1, len(self.ids)))
+        positions = self.positions(number)[-POSITIONS_KEPT:]
         return Head(said.order.version, said.hash, 0, positions, orders.encode(said.order))
+
+    def positions(self, number: int) -> tuple[int, ...]:
+        return tuple(range(number + 1, len(self.events) + 1, len(self.ids)))
 
     def audited(self) -> Auditor:
         auditor = Auditor()
@@ -168,6 +171,27 @@ def test_a_head_that_is_not_the_fold_is_a_problem(tampered: str, seen: int) -> N
     for stored in story.events[seen:]:
         auditor.event(stored)
     auditor.missing_events()
+    assert [p.code for p in auditor.problems] == ["head"]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_of_a_long_history_the_head_has_the_newest_positions_and_the_row_has_all(
+    ends: bool,
+) -> None:
+    again: list[Fact] = [AttemptFailed("router", n, "x", "", 0) for n in range(300)]
+    story = Story(2, [*life()[:2], *again, *(life()[2:] if ends else [])])
+    for positions, problems in ((story.positions(0), 0), ((7, *story.positions(0)[1:]), 1)):
+        auditor, said = story.audited(), story.ended[0]
+        auditor.heads([(story.ids[0], story.head(0))])
+        rows = auditor.rows(columns)
+        for n, other in ((0, positions), (1, story.positions(1))):
+            shown = columns(story.ended[n].order, story.ended[n].hash, other)
+            version = said.order.version
+            rows.row(story.ids[n], version, story.ended[n].hash, other, shown)
+        assert len(auditor.problems) == problems
+    auditor = story.audited()
+    moved = replace(story.head(0), positions=(*story.head(0).positions[1:], 1))
+    auditor.heads([(story.ids[0], moved)])
     assert [p.code for p in auditor.problems] == ["head"]
 
 

@@ -1,6 +1,7 @@
 """What is decided about orders that wait: pure, so a table of cases says it all."""
 
 import pytest
+from msgspec.structs import replace
 
 from engine.checks import CHECKS
 from events import types as t
@@ -38,15 +39,18 @@ TRIGGERED = (t.OrderRested(7), t.OrderTriggered("tick", "d", "p", 7, "1"), t.Rou
     ("target", "fires"), [("153.333333333", True), ("153.333333334", False), ("1", True)]
 )
 def test_a_limit_order_fires_at_its_target_and_not_a_unit_before(target: str, fires: bool) -> None:
-    said = watcher.triggers(limit(target), TICK)
-    assert said == ([t.OrderTriggered("tick", "raydium", "p", 7, TICK.price)] if fires else [])
+    said = watcher.triggers(limit(target), TICK, 7)
+    assert said == (
+        [t.OrderTriggered("tick", "raydium", "p", 7, TICK.price, first_slot=7)] if fires else []
+    )
 
 
 def test_a_tick_of_a_slot_before_it_rested_or_of_an_order_under_way_fires_nothing() -> None:
-    assert watcher.triggers(limit("1", t.OrderRested(8)), TICK) == []
-    assert watcher.triggers(limit("1", *TRIGGERED), TICK) == []
-    assert watcher.triggers(sniper(), TICK) == []
-    assert watcher.triggers(limit("1"), CREATED) == []
+    assert watcher.triggers(limit("1", t.OrderRested(8)), TICK, 7) == []
+    assert watcher.triggers(limit("1"), TICK, 8) == []
+    assert watcher.triggers(limit("1", *TRIGGERED), TICK, 7) == []
+    assert watcher.triggers(sniper(), TICK, 7) == []
+    assert watcher.triggers(limit("1"), CREATED, 7) == []
 
 
 @pytest.mark.parametrize(
@@ -63,8 +67,8 @@ def test_a_tick_of_a_slot_before_it_rested_or_of_an_order_under_way_fires_nothin
 def test_a_sniper_fires_at_the_pool_that_it_waits_for(
     terms: dict[str, object], fires: bool
 ) -> None:
-    said = watcher.triggers(sniper(**terms), CREATED)
-    expected = t.OrderTriggered("pool-created", "raydium", "p", 7, "100", 2_000, 9)
+    said = watcher.triggers(sniper(**terms), CREATED, 7)
+    expected = t.OrderTriggered("pool-created", "raydium", "p", 7, "100", 2_000, 9, 7)
     assert said == ([expected] if fires else [])
 
 
@@ -139,8 +143,33 @@ def test_a_limit_order_whose_swap_failed_on_chain_waits_again_with_another_numbe
 
 def test_a_trigger_can_be_decided_again_from_what_it_recorded() -> None:
     for order, seen in ((limit("150"), TICK), (sniper(max_price="0.01"), CREATED)):
-        [fact] = watcher.triggers(order, seen)
+        [fact] = watcher.triggers(order, seen, 7)
         assert CHECKS[t.OrderTriggered](order, fact) == [fact]
+        assert isinstance(fact, t.OrderTriggered)
+        old = replace(fact, first_slot=None)
+        assert CHECKS[t.OrderTriggered](order, old) == [old]
+
+
+AMENDED = t.OrderAmended("ann", "150", None)
+
+
+@pytest.mark.parametrize(
+    ("order", "said", "sound"),
+    [
+        (limit("150"), {"slot": 7, "first_slot": 7}, True),
+        (limit("150"), {"slot": 6, "first_slot": 6}, False),  # before it came to rest
+        (limit("150"), {"slot": 8, "first_slot": 8}, False),  # its own first slot is 7
+        (limit("160", t.OrderRested(7), AMENDED), {"slot": 9, "first_slot": 9}, True),
+        (limit("160", t.OrderRested(7), AMENDED), {"slot": 8, "first_slot": 9}, False),
+        (limit("160", t.OrderRested(7), AMENDED), {"slot": 6, "first_slot": 6}, False),
+        (limit("160", t.OrderRested(7), AMENDED), {"slot": 8, "first_slot": None}, True),
+    ],
+)
+def test_an_audit_finds_a_trigger_by_a_tick_from_before_the_order_rested_or_was_amended(
+    order: Order, said: dict[str, int], sound: bool
+) -> None:
+    fact = t.OrderTriggered("tick", "raydium", "p", price="153", **said)
+    assert (CHECKS[t.OrderTriggered](order, fact) == [fact]) is sound
 
 
 def test_quotes_name_the_slot_after_which_an_order_waits_again() -> None:

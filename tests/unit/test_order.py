@@ -145,6 +145,15 @@ def test_an_amended_order_has_its_new_terms() -> None:
     assert (order.target_price, order.expires_at_us, order.watch_slot) == ("151", 99, 7)
 
 
+def test_what_happened_before_its_price_was_amended_or_it_was_put_back_does_not_count() -> None:
+    assert after(LIMIT, RESTED).counts_from_us == 0
+    later = t.OrderAmended("ann", LIMIT.target_price, 99)  # the price is what it was
+    assert after(LIMIT, RESTED, later).counts_from_us == 0
+    for fact in (t.OrderAmended("ann", "151", None), t.OrderReplayed("fixed", "ann")):
+        order = after(LIMIT, RESTED, fact)
+        assert order.counts_from_us == order.updated_at_us > 0
+
+
 def test_a_cancel_wins_before_the_first_send_and_never_after_it() -> None:
     lives = [LIFE[:n] for n in range(1, 7)] + [[LIMIT, RESTED], [LIMIT, RESTED, TRIGGERED]]
     may = [may_cancel(after(*life)) for life in lives]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from events.acts import NEVER
 from events.money import Token
 from events.types import OrderSubmitted
 from gateway.idempotency import digest_of
@@ -124,6 +125,7 @@ def test_a_field_of_another_type_may_be_null() -> None:
         ('{"targetPrice":2}', "7", (7, "2", None, None)),
         ('{"version":7,"expiresAt":1893456000000}', "7", (7, None, 1_893_456_000_000_000, None)),
         ('{"version":1,"targetPrice":1,"actor":"ann"}', None, (1, "1", None, "ann")),
+        ('{"version":1,"expiresAt":null}', None, (1, None, NEVER, None)),
     ],
 )
 def test_an_amendment_names_the_version_it_means(

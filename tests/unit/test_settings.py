@@ -15,7 +15,7 @@ def test_defaults_are_those_that_are_promised() -> None:
     found = load({}, None)
     assert (found.host, found.port, found.data_dir) == ("127.0.0.1", 3000, Path(".data"))
     assert (found.concurrency, found.orders_per_minute, found.max_attempts) == (10, 100, 3)
-    assert (found.venues, found.venue_failure_rate) == (("simulated",), Decimal(0))
+    assert (found.venues, found.venue_failure_rate) == (("raydium", "meteora"), Decimal(0))
 
 
 def test_settings_survive_the_way_to_a_child_process() -> None:

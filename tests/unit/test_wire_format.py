@@ -46,8 +46,8 @@ FACTS: dict[str, t.Fact] = {
         t.OrderReplayed("fixed", "ann")
     ),
     "ab4f726465725265737465644d": (t.OrderRested(77)),
-    "ae4f72646572547269676765726564a47469636ba77261796469756da6706f6f6c2d314da53134392e330509": (
-        t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9)
+    "ae4f72646572547269676765726564a47469636ba77261796469756da6706f6f6c2d314da53134392e3305094d": (
+        t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9, 77)
     ),
     "ae4f72646572526574726561746564a6726f75746572b371756f74652d62656c6f772d6d696e696d756d4e05"
     "06919aa77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da0000090090600": (
@@ -86,6 +86,12 @@ def test_every_event_is_pinned() -> None:
 def test_an_order_from_before_there_were_types_is_a_market_order() -> None:
     old = "9cae4f726465725375626d6974746564a66d61726b6574a3534f4ca4555344430906ce59682f0032c0c0c0c0"
     assert t.decode(bytes.fromhex(ENVELOPE + old)).fact == next(iter(FACTS.values()))
+
+
+def test_a_trigger_from_before_its_first_slot_was_recorded_is_still_read() -> None:
+    old = ["OrderTriggered", "tick", "raydium", "pool-1", 77, "149.3", 5, 9]
+    body = bytes.fromhex(ENVELOPE) + msgspec.msgpack.encode(old)
+    assert t.decode(body).fact == t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9)
 
 
 def test_an_older_event_without_the_fields_that_came_later_is_still_read() -> None:

@@ -1,0 +1,33 @@
+"""The archive: the long-term log and the projected orders in Postgres. The one door to reading it.
+
+Every call may raise `ArchiveUnavailable`, within about a second when Postgres is gone: nothing on
+the path of an order waits for it.
+"""
+
+from events.archive.page import Page
+from events.archive.pool import Archive, ArchiveUnavailable
+from events.archive.reading import (
+    PAGE_EVENTS,
+    PROJECTOR,
+    Checkpoint,
+    load_checkpoint,
+    read_pages,
+)
+from events.archive.snapshot import NO_ORDER, OrderRow, Snapshot
+from events.listing import BadCursor, Filters
+
+__all__ = [
+    "NO_ORDER",
+    "PAGE_EVENTS",
+    "PROJECTOR",
+    "Archive",
+    "ArchiveUnavailable",
+    "BadCursor",
+    "Checkpoint",
+    "Filters",
+    "OrderRow",
+    "Page",
+    "Snapshot",
+    "load_checkpoint",
+    "read_pages",
+]

@@ -1,0 +1,62 @@
+"""A page of the history: many events as they came, decoded when somebody wants them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from events.chain import Record
+from events.log.reading import Stored
+from events.types import Event
+
+
+class Page(NamedTuple):
+    """Events in order, not decoded yet."""
+
+    positions: tuple[int, ...]
+    times: tuple[int, ...]
+    hashes: bytes
+    """All hashes, joined."""
+    bodies: bytes
+    """The msgpack array of all events."""
+
+    def events(self) -> list[Event]:
+        """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
+        return _events.decode(self.bodies)
+
+    def hash(self, at: int) -> bytes:
+        """The hash of the `at`th event."""
+        return self.hashes[32 * at : 32 * at + 32]
+
+    def stored(self) -> list[Stored]:
+        """The events with their exact bytes. Raises `msgspec.DecodeError` for what is no array."""
+        records = map(Record, map(self.hash, range(len(self.positions))), _raws.decode(self.bodies))
+        return [Stored(*row) for row in zip(self.positions, self.times, records, strict=True)]
+
+    def until_time(self, time_us: int) -> Page:
+        """Itself, where nothing is later than that, else what comes before the first later one."""
+        for number, written_us in enumerate(self.times):
+            if written_us > time_us:
+                return Page.of(self.stored()[:number])
+        return self
+
+    @staticmethod
+    def of(events: Sequence[Stored]) -> Page:
+        """A page of these events."""
+        return Page(
+            tuple(e.position for e in events),
+            tuple(e.time_us for e in events),
+            b"".join(e.record.hash for e in events),
+            array(len(events)) + b"".join(bytes(e.record.body) for e in events),
+        )
+
+
+def array(size: int) -> bytes:
+    """The header of a msgpack array."""
+    return b"\xdd" + size.to_bytes(4)
+
+
+_events = msgspec.msgpack.Decoder(list[Event])
+_raws = msgspec.msgpack.Decoder(list[msgspec.Raw])

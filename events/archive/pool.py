@@ -1,0 +1,162 @@
+"""The archive as everybody asks it: over a pool of connections, each call with its bound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Self
+
+import asyncpg
+
+from events import listing
+from events import order as orders
+from events.archive.page import Page
+from events.archive.reading import (
+    EVENTS,
+    PAGE_EVENTS,
+    Checkpoint,
+    load_checkpoint,
+    read_pages,
+    stored,
+)
+from events.archive.snapshot import Snapshot
+from events.listing import Filters
+from events.log.reading import Stored
+from events.order import Order
+
+ANSWER_S = 1.0
+"""Bound of a call on behalf of a client."""
+
+_DOWN = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what an idle connection raises that was told that Postgres died
+    asyncpg.PostgresConnectionError,
+)
+_NOT_NOW = (
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, query cancelled
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,  # the projector has not migrated yet
+)
+
+
+class ArchiveUnavailable(Exception):
+    """Postgres cannot be reached, does not answer in time, or is not migrated yet."""
+
+
+class Archive:
+    """A pool of connections, made when needed: opening it never fails."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, connections: int = 4) -> Self:
+        """An archive that connects at the first call."""
+        return cls(
+            await asyncpg.create_pool(
+                url,
+                min_size=0,
+                max_size=connections,
+                timeout=ANSWER_S,
+                server_settings={"application_name": "engine-archive", "jit": "off"},
+            )
+        )
+
+    async def close(self) -> None:
+        """Closes all connections, at once where Postgres does not answer."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._pool.close()
+        except (*_DOWN, asyncpg.PostgresError):
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(
+        self, timeout_s: float | None = ANSWER_S
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for the length of a block, which ends after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=ANSWER_S) as found:
+                yield found
+        except (*_DOWN, *_NOT_NOW) as error:
+            raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
+
+    # -- events --------------------------------------------------------------------------------
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        """Up to `limit` events that follow a position, in order."""
+        query = EVENTS + "WHERE position > $1 ORDER BY position LIMIT $2"
+        async with self.connection() as connection:
+            return [stored(row) for row in await connection.fetch(query, after, limit)]
+
+    async def history(self, order_id: str) -> list[Stored]:
+        """All archived events of an order, in order; empty for an unknown one."""
+        query = "SELECT position, time_us, hash, body FROM order_events($1)"
+        async with self.connection() as connection:
+            return [stored(row) for row in await connection.fetch(query, order_id)]
+
+    async def pages(
+        self, after: int, until: int = 2**63 - 1, *, events: int = PAGE_EVENTS
+    ) -> AsyncGenerator[Page]:
+        """All events after one position up to another, in big pages, the next being fetched."""
+        async with (
+            self.connection(None) as connection,
+            contextlib.aclosing(read_pages(connection, after, until, events=events)) as pages,
+        ):
+            async for page in pages:
+                yield page
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """One moment of Postgres, for as long as the block takes."""
+        async with (
+            self.connection(None) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Snapshot(connection)
+
+    # -- orders --------------------------------------------------------------------------------
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order as projected."""
+        return (await self.orders([order_id])).get(order_id)
+
+    async def orders(self, order_ids: Sequence[str]) -> dict[str, Order]:
+        """Those of the orders that are projected."""
+        query = "SELECT id, state FROM orders WHERE id = ANY($1::uuid[])"
+        async with self.connection() as connection:
+            rows = await connection.fetch(query, order_ids)
+        return {str(row["id"]): orders.decode(row["state"]) for row in rows}
+
+    async def find(
+        self, filters: Filters, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Order], str | None]:
+        """Orders, newest first, and the cursor of the next page, None at the end.
+
+        A page may be short, or even empty, before the end: a search for something rare stops
+        after half a second and goes on from its cursor. Raises BadCursor.
+        """
+        before = listing.decode_cursor(cursor) if cursor else None
+        async with self.connection() as connection:
+            found, following = await listing.find(connection.fetch, filters, limit, before)
+        return [orders.decode(state) for state in found], following
+
+    # -- how far -------------------------------------------------------------------------------
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """The projector's checkpoint, None before it ran for the first time."""
+        async with self.connection() as connection:
+            return await load_checkpoint(connection)
+
+    async def position(self) -> int:
+        """The newest archived position."""
+        checkpoint = await self.checkpoint()
+        return checkpoint.position if checkpoint else 0
+
+    async def regression(self) -> str | None:
+        """Why the projector refuses to go on, None while it does not."""
+        checkpoint = await self.checkpoint()
+        return checkpoint.halted if checkpoint else None

@@ -1,0 +1,110 @@
+"""Asking the log: heads, histories, how much waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from events.log.head import RESTING, Head, decode_head
+from events.log.keys import Keys
+from events.log.link import Link
+from events.log.reading import LogReader, Stored
+from events.order import STAGES
+
+MEMORY_SHARE = 0.8
+"""New orders are refused from this share of maxmemory on, so that those in flight can end."""
+
+
+class StageLag(NamedTuple):
+    """How far a stage is behind."""
+
+    orders: int
+    """Orders that wait for its next event, those that wait for a time included."""
+    waiting: int
+    """Of these: in the due-set."""
+    oldest_ms: int
+    """Age of the oldest inbox entry, 0 when there is none."""
+
+
+class Asking:
+    """The part of `EventLog` that changes nothing."""
+
+    keys: Keys
+    _link: Link
+    _reader: LogReader
+
+    async def load(self, order_ids: Sequence[str]) -> list[Head | None]:
+        """The heads of orders, None where there is none (any more)."""
+        if not order_ids:
+            return []
+        found = await self._link.call("MGET", *(self.keys.order(i) for i in order_ids))
+        return [None if data is None else decode_head(data) for data in found]
+
+    async def named(self, keys: Sequence[str]) -> list[bytes | None]:
+        """What stands under idempotency keys, None where nothing does (any more)."""
+        found: list[bytes | None] = await self._link.call("MGET", *keys) if keys else []
+        return found
+
+    async def history(self, positions: Sequence[int]) -> list[Stored]:
+        """The events at these positions, as far as the log still holds them."""
+        return await self._reader.at(positions)
+
+    async def position(self) -> int:
+        """The newest position."""
+        return int(await self._link.call("HGET", self.keys.meta, "position") or 0)
+
+    async def bounds(self) -> tuple[int, int]:
+        """First and last position that the log still holds; (1, 0) when it holds none."""
+        return await self._reader.bounds()
+
+    async def ping(self, *, timeout_s: float = 1.0) -> None:
+        """Raises LogError when the server does not answer in time."""
+        await self._link.call("PING", timeout_s=timeout_s)
+
+    async def memory_short(self) -> bool:
+        """Whether so much memory is used that new orders are refused."""
+        info = (await self._link.call("INFO", "memory")).decode()
+        values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        limit = int(values.get("maxmemory", 0))
+        return limit > 0 and int(values["used_memory"]) > limit * MEMORY_SHARE
+
+    async def lag(self) -> dict[str, StageLag]:
+        """How far each stage is behind."""
+        commands: list[tuple[str, ...]] = [("HGETALL", self.keys.owed), ("TIME",)]
+        for stage in STAGES:
+            commands.append(("ZCARD", self.keys.due(stage)))
+            commands.append(("XRANGE", self.keys.inbox(stage), "-", "+", "COUNT", "1"))
+        answers = await self._link.pipeline(commands)
+        owed = dict(zip(answers[0][::2], answers[0][1::2], strict=True))
+        now_ms = int(answers[1][0]) * 1000 + int(answers[1][1]) // 1000
+        lags = {}
+        for number, stage in enumerate(STAGES, start=1):
+            waiting, oldest = answers[2 * number], answers[2 * number + 1]
+            age_ms = now_ms - int(oldest[0][0].split(b"-")[0]) if oldest else 0
+            orders = int(owed.get(str(number).encode(), 0))
+            lags[stage] = StageLag(orders, waiting, max(0, age_ms))
+        return lags
+
+    async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
+        """Parked orders and when (ms) they were parked, oldest first."""
+        pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
+        ids = [order_id.decode() for order_id in pairs[::2]]
+        return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
+
+    async def resting(self) -> int:
+        """How many orders wait for a price or a pool."""
+        return int(await self._link.call("HGET", self.keys.owed, RESTING) or 0)
+
+    async def open_orders(self) -> int:
+        """How many orders are not terminal."""
+        return int(await self._link.call("ZCARD", self.keys.open))
+
+    async def open_page(self, cursor: int = 0, *, count: int = 100) -> tuple[int, dict[str, Head]]:
+        """Heads of about `count` orders that are not terminal, and the next cursor; 0: no more.
+
+        What is open all the while comes in one page or another, and may come twice.
+        """
+        following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
+        ids = [order_id.decode() for order_id in pairs[::2]]
+        heads = zip(ids, await self.load(ids), strict=True)
+        return int(following), {i: head for i, head in heads if head is not None}

@@ -1,0 +1,39 @@
+"""How the log stands: suspended by us, halted by an operator, vouched for by the projector."""
+
+from __future__ import annotations
+
+from events.log.keys import Keys
+from events.log.link import Link
+
+
+class Standing:
+    """The part of `EventLog` that says whether new orders and sends are taken."""
+
+    keys: Keys
+    _link: Link
+
+    async def suspend(self, reason: str) -> None:
+        """Takes neither new orders nor sends from now on; what may still land is followed."""
+        if await self._link.call("HEXISTS", self.keys.meta, "epoch"):  # else there is no log
+            await self._link.call("HSET", self.keys.meta, "suspended", reason)
+
+    async def resume(self) -> None:
+        """Undoes `suspend`."""
+        await self._link.call("HDEL", self.keys.meta, "suspended")
+
+    async def server_id(self) -> str:
+        """Of the server as it runs now: another one after each start and each failover."""
+        return (await self._link.server()).run_id
+
+    async def vouch(self, server_id: str) -> None:
+        """This server's log was compared with the archive: sends are taken as long as it runs."""
+        await self._link.call("HSET", self.keys.meta, "verified", server_id)
+
+    async def suspended(self) -> str:
+        """Why the log is suspended, empty when it is not."""
+        reason = await self._link.call("HGET", self.keys.meta, "suspended")
+        return reason.decode() if reason else ""
+
+    async def halted(self) -> bool:
+        """Whether an operator stopped sends and triggers; why is in the head of `ENGINE_ID`."""
+        return bool(await self._link.call("HEXISTS", self.keys.meta, "halted"))

@@ -1,0 +1,36 @@
+"""What the events of an order mean: its state, what may follow what, who has the next word.
+
+Pure, all of it: no clock, no network, no randomness.
+"""
+
+from events.order.fold import advance, evolve, fold
+from events.order.owed import (
+    AT_ONCE,
+    STAGES,
+    WAITING_TYPES,
+    may_cancel,
+    may_still_land,
+    next_attempt,
+    owed_by,
+)
+from events.order.state import Order, Transaction, decode, encode
+from events.order.transitions import NEXT, status_after
+
+__all__ = [
+    "AT_ONCE",
+    "NEXT",
+    "STAGES",
+    "WAITING_TYPES",
+    "Order",
+    "Transaction",
+    "advance",
+    "decode",
+    "encode",
+    "evolve",
+    "fold",
+    "may_cancel",
+    "may_still_land",
+    "next_attempt",
+    "owed_by",
+    "status_after",
+]

@@ -1,0 +1,186 @@
+"""What each fact changes of an order: one function a fact.
+
+Rule of this file: pure. A function writes into `after`, a copy that nobody else has yet. It never
+judges: history is not up for debate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from events import types as t
+from events.order.state import Order, Transaction
+from events.types import Event
+
+
+def _submitted(after: Order, e: Event, f: t.OrderSubmitted) -> None:
+    after.type = f.order_type
+    after.token_in = f.token_in
+    after.token_out = f.token_out
+    after.decimals_in = f.decimals_in
+    after.decimals_out = f.decimals_out
+    after.amount_in = f.amount_in
+    after.slippage_bps = f.slippage_bps
+    after.min_amount_out = f.min_amount_out
+    after.expires_at_us = f.expires_at_us
+    after.client_order_id = f.client_order_id
+    after.idempotency_key = f.idempotency_key
+    after.target_price = f.target_price
+    after.time_in_force = f.time_in_force
+    after.min_liquidity = f.min_liquidity
+    after.max_price = f.max_price
+    after.exact_amount_out = f.exact_amount_out
+    after.max_amount_in = f.max_amount_in
+    after.created_at_us = e.time_us
+
+
+def _nothing(_: Order, __: Event, ___: t.Fact) -> None:
+    pass
+
+
+def _routed(after: Order, _: Event, f: t.OrderRouted) -> None:
+    after.dex = f.dex
+    after.pool = f.pool
+    after.quoted_amount_out = f.amount_out
+    after.min_amount_out = f.min_amount_out
+    after.price = f.price
+    after.stale_route = False
+    after.legs = f.quotes[f.chosen].legs if 0 <= f.chosen < len(f.quotes) else ()
+    if after.exact_amount_out is not None:
+        after.amount_in = f.amount_in
+        after.max_amount_in = f.max_amount_in
+
+
+def _built(after: Order, _: Event, f: t.TransactionBuilt) -> None:
+    after.transaction = Transaction(f.attempt, f.signature, f.last_valid_height, f.raw)
+    after.signature = f.signature
+    after.transactions += 1
+
+
+def _sent(after: Order, e: Event, _: t.TransactionSubmitted) -> None:
+    if after.transaction is not None:
+        after.transaction = replace(after.transaction, submitted_at_us=e.time_us)
+
+
+def _died(after: Order, _: Event, __: t.TransactionExpired) -> None:
+    after.transaction = None
+    after.attempts += 1
+    after.in_doubt = False
+
+
+def _in_doubt(after: Order, _: Event, __: t.TransactionInDoubt) -> None:
+    after.in_doubt = True
+
+
+def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:
+    after.signature = f.signature
+    after.amount_out = f.amount_out
+    after.executed_price = f.executed_price
+    after.amount_in = f.amount_in or after.amount_in
+    after.fee_lamports += f.fee_lamports
+    after.in_doubt = False
+    after.transaction = None
+
+
+def _failed(after: Order, event: Event, f: t.OrderFailed) -> None:
+    after.fee_lamports += f.fee_lamports
+    _ended(after, event, f)
+
+
+def _ended(after: Order, _: Event, f: t.OrderFailed | t.OrderExpired) -> None:
+    after.failed_stage = f.stage
+    after.reason = f.reason
+    after.attempts = f.attempts
+    after.in_doubt = False
+    after.parked = ""
+    after.transaction = None
+
+
+def _attempt_failed(after: Order, _: Event, f: t.AttemptFailed) -> None:
+    after.attempts = f.attempt
+    after.next_attempt_at_us = f.next_attempt_at_us
+    after.stale_route = after.stale_route or f.stage == "builder"
+
+
+def _parked(after: Order, _: Event, f: t.OrderParked) -> None:
+    after.parked = f.reason or "parked"
+
+
+def _replayed(after: Order, e: Event, _: t.OrderReplayed) -> None:
+    after.parked = ""
+    after.counts_from_us = e.time_us
+    after.next_attempt_at_us = 0
+
+
+def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
+    after.watch_slot = f.slot
+
+
+def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
+    after.triggered = True
+    after.watch_slot = f.slot
+    after.attempts = 0
+    after.next_attempt_at_us = 0
+
+
+def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
+    after.triggered = False
+    after.retreats += 1
+    after.watch_slot = f.slot
+    after.next_attempt_at_us = 0
+    after.in_doubt = False
+    after.transaction = None
+    # The route is gone, and the minimum that was fixed with it.
+    after.dex = after.pool = after.price = after.signature = ""
+    after.quoted_amount_out = after.min_amount_out = None
+    after.legs = ()
+    after.stale_route = False
+    after.fee_lamports += f.fee_lamports
+
+
+def _amended(after: Order, e: Event, f: t.OrderAmended) -> None:
+    if after.target_price != f.target_price:
+        after.counts_from_us = e.time_us
+    after.target_price = f.target_price
+    after.expires_at_us = f.expires_at_us
+    after.time_in_force = "GTT" if f.expires_at_us else "GTC"
+    after.retreats = 0
+
+
+def _cancelled(after: Order, _: Event, f: t.OrderCancelled) -> None:
+    after.reason = f.reason
+    after.parked = ""
+    after.transaction = None
+
+
+def _engine(after: Order, e: Event, f: t.EngineHalted | t.EngineResumed) -> None:
+    after.type = "engine"
+    after.created_at_us = after.created_at_us or e.time_us
+    after.reason = f.reason
+
+
+CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
+    t.OrderSubmitted: _submitted,
+    t.RoutingStarted: _nothing,
+    t.OrderRouted: _routed,
+    t.TransactionBuilt: _built,
+    t.TransactionSubmitted: _sent,
+    t.TransactionExpired: _died,
+    t.TransactionInDoubt: _in_doubt,
+    t.OrderConfirmed: _confirmed,
+    t.OrderFailed: _failed,
+    t.OrderExpired: _ended,
+    t.AttemptFailed: _attempt_failed,
+    t.OrderParked: _parked,
+    t.OrderReplayed: _replayed,
+    t.OrderRested: _rested,
+    t.OrderTriggered: _triggered,
+    t.OrderRetreated: _retreated,
+    t.OrderAmended: _amended,
+    t.OrderCancelled: _cancelled,
+    t.EngineHalted: _engine,
+    t.EngineResumed: _engine,
+}

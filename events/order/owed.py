@@ -1,0 +1,62 @@
+"""Who has the next word on an order, and what may still be done about it: read off its state.
+
+Pure: (status, state of the transaction) -> stage.
+"""
+
+from __future__ import annotations
+
+from events.order.state import Order
+from events.order.transitions import NEXT
+from events.types import TERMINAL, OrderCancelled, Status
+
+STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
+"""Their numbers stand in heads: new ones are appended."""
+
+WAITING_TYPES = frozenset({"limit", "sniper"})
+"""Types of orders that wait for a price or a pool before they are routed."""
+
+
+AT_ONCE = frozenset({"IOC", "FOK"})
+"""Times in force of orders that are filled by their first attempt or not at all."""
+
+
+def owed_by(order: Order) -> str | None:
+    """The stage that owes this order its next event, or None.
+
+    Nobody owes a resting order anything: a tick, a cancel or its expiry comes, or nothing does.
+    """
+    status = order.status
+    if order.parked or status in _OWED_BY_NOBODY:
+        return None
+    if status is Status.PENDING and not order.triggered and order.type in WAITING_TYPES:
+        return "watcher"
+    if status in (Status.PENDING, Status.ROUTING):
+        return "router"
+    if order.transaction is None:
+        return "router" if order.stale_route else "builder"
+    return "confirmer" if order.transaction.submitted_at_us else "submitter"
+
+
+_OWED_BY_NOBODY = TERMINAL | {Status.WATCHING, Status.HALTED, Status.RUNNING}
+
+
+def may_cancel(order: Order) -> bool:
+    """Whether nothing was ever said to be sent, so that a cancel wins."""
+    return order.status in _MAY_CANCEL
+
+
+_MAY_CANCEL = frozenset(status for status, row in NEXT.items() if status and OrderCancelled in row)
+
+
+def next_attempt(order: Order) -> int:
+    """The number of the order's next transaction: never one that was used before."""
+    return max(order.attempts, order.transactions) + 1
+
+
+def may_still_land(order: Order) -> bool:
+    """Whether a transaction of this order is out, so that only the chain can tell its end."""
+    return (
+        order.status is Status.SUBMITTED
+        and order.transaction is not None
+        and bool(order.transaction.submitted_at_us)
+    )
