@@ -6,6 +6,7 @@ It is no chain: it knows HTTP, the envelope, and canned answers.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -64,6 +65,8 @@ class Node:
                 )
         try:
             result = self.answers[method](asked["params"])
+            if inspect.isawaitable(result):
+                result = await result
         except JsonError as error:
             told = {"code": error.code, "message": error.message}
             return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": told})

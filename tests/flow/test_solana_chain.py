@@ -26,7 +26,7 @@ from stages.venues.solana.clusters import Admission
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
 from stages.venues.solana.pools_file import PoolsFile, TokenEntry
-from stages.venues.solana.programs import CLOCK, TOKEN, WSOL
+from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from stages.venues.solana.transaction import instructions_of
@@ -340,6 +340,30 @@ async def test_a_node_that_does_not_simulate_costs_a_higher_limit_only(world: Wo
     assert int.from_bytes(limit, "little") == 100_000
 
 
+@pytest.mark.parametrize("held", [False, True])
+async def test_the_smaller_form_is_used_where_the_user_keeps_no_wrapped_sol(
+    world: World, held: bool
+) -> None:
+    own = associated_account(world.wallet.pubkey, WSOL, TOKEN)
+    if held:
+        kept = token_account_bytes(WSOL, world.wallet.address, 1, native=True)
+        world.accounts[str(own)] = RawAccount(TOKEN, kept)
+    long = order()
+    long.id = "x" * 660  # as much as a second leg takes
+    if held:
+        with pytest.raises(Refused, match="transaction-too-large"):
+            await world.chain.build(long)
+        return
+    raw = (await world.chain.build(long)).raw
+    assert own in VersionedTransaction.from_bytes(raw).message.account_keys
+    assert (
+        own
+        not in VersionedTransaction.from_bytes(
+            (await world.chain.build(order())).raw
+        ).message.account_keys
+    )
+
+
 async def test_orders_built_together_share_a_blockhash_and_nothing_else(world: World) -> None:
     orders = [order() for _ in range(20)]
     for number, one in enumerate(orders):
@@ -459,14 +483,22 @@ async def test_a_fork_between_two_answers_is_no_outcome(world: World) -> None:
 async def test_death_is_proved_by_a_height_that_was_read_before_the_status(world: World) -> None:
     sent = await world.built()
     world.slot, world.finalized = 1200, (1150, 1051)
+    prompt = world.node.answers["getSignatureStatuses"]
+
+    async def slow(params: Any) -> Any:
+        """Answers when the height, which was asked for at the same time, is long known."""
+        async with asyncio.timeout(5):
+            while not world.node.asked["getEpochInfo"]:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+        return prompt(params)
+
+    world.node.answers["getSignatureStatuses"] = slow
     (first,) = await world.outcomes(sent)
     assert first == Outcome("absent")  # no height was known when the question was asked
+    world.node.answers["getSignatureStatuses"] = prompt
     proof = await world.outcome_with_height(sent)
     assert proof == Outcome("absent", finalized_height=1051)
-    order_of = [name for name, _ in world.node.params if name != "getMultipleAccounts"]
-    assert order_of.index("getEpochInfo") < len(order_of) - 1 - order_of[::-1].index(
-        "getSignatureStatuses"
-    )
 
 
 async def test_a_node_that_lags_behind_the_finalized_slot_proves_nothing(world: World) -> None:

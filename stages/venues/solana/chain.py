@@ -18,6 +18,7 @@ from stages.venues.solana.legs import legs_of
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
+from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcError
 from stages.venues.solana.transaction import (
@@ -70,12 +71,28 @@ class SolanaChain:
         """See `Chain.build`. What a simulation refuses is not signed: failing costs fees too."""
         legs = legs_of(order, self._cache, self._tokens)
         memo = memo_of(order.id, next_attempt(order))
-        plan = Plan(self._wallet.pubkey, legs, self._programs, memo)
         recent = await self._blockhashes.recent()
+        plan = await self._fitting(
+            Plan(self._wallet.pubkey, legs, self._programs, memo), recent.blockhash
+        )
         cu_limit = await self._cu_limit(plan, recent.blockhash)
         made = message(plan, Budget(cu_limit, self._options.cu_price), recent.blockhash)
         signature, raw = signed(made, self._wallet)
         return Built(signature, raw, recent.last_valid_block_height)
+
+    async def _fitting(self, plan: Plan, blockhash: str) -> Plan:
+        """The plan, in the smaller form if only that fits and may be used. Raises Refused."""
+        try:
+            message(plan, Budget(CU_MAX, self._options.cu_price), blockhash)
+        except Refused:
+            if not any(WSOL in (leg.mint_in, leg.mint_out) for leg in plan.legs):
+                raise
+            account = str(associated_account(plan.owner, WSOL, TOKEN))
+            found = await self._rpc.get_multiple_accounts([account], commitment="processed")
+            if found[0].value[0] is not None:
+                raise
+            return plan._replace(associated=True)
+        return plan
 
     async def _cu_limit(self, plan: Plan, blockhash: str) -> int:
         """What the simulation consumes, and a margin. Raises Refused for what it says fails."""

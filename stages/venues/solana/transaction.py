@@ -5,6 +5,8 @@
 Native SOL is wrapped into an account of its own, made, used and closed by this one transaction.
 So it holds this swap's lamports and no others: what the user keeps as wSOL is never touched, what
 an exact-out swap leaves over comes back with the rent, and nothing of it outlives a failure.
+Where that is too large, the wallet's associated account serves (111 bytes less): only where the
+wallet has none, for closing it would unwrap what the user keeps there.
 """
 
 from __future__ import annotations
@@ -19,33 +21,24 @@ from solders.instruction import AccountMeta, Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.signature import Signature
-from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
 from solders.transaction import VersionedTransaction
 
 from stages.venues import Refused, pool
 from stages.venues.pool import Family, Pool, SwapAccounts, SwapTerms
 from stages.venues.solana.keypair import Wallet
-from stages.venues.solana.programs import (
-    ASSOCIATED_TOKEN,
-    MEMO,
-    SYSTEM,
-    TOKEN,
-    WSOL,
-    associated_account,
-    key,
+from stages.venues.solana.programs import MEMO, WSOL, associated_account, key
+from stages.venues.solana.wrapping import (
+    create_account,
+    temporary_account,
+    unwrap,
+    wrap_associated,
+    wrap_temporary,
 )
 
 BYTES_MAX = 1_232
 CU_MAX = 1_400_000
 CU_AROUND = 60_000
 """What all beside the swaps consumes at most: memo, two token accounts, wrap, unwrap."""
-TOKEN_ACCOUNT_BYTES = 165
-TOKEN_ACCOUNT_RENT = 2_039_280
-"""Lamports that make a token account rent-exempt; they come back when it is closed."""
-
-_CREATE_IDEMPOTENT = bytes([1])
-_INITIALIZE_ACCOUNT_3 = 18
-_CLOSE_ACCOUNT = bytes([9])
 
 
 class Leg(NamedTuple):
@@ -88,6 +81,8 @@ class Plan(NamedTuple):
     programs: Mapping[str, str]
     """The token program of each mint."""
     memo: str
+    associated: bool = False
+    """Wrap into the associated account, which the owner must not have yet."""
 
 
 def memo_of(order_id: str, attempt: int) -> str:
@@ -155,53 +150,34 @@ def instructions_of(made: MessageV0) -> list[pool.Instruction]:
 
 def _inside(plan: Plan) -> list[Instruction]:
     """Token accounts, wrap, swaps, unwrap."""
-    made = {leg.mint_out for leg in plan.legs}
-    paid = {leg.mint_in for leg in plan.legs}
-    temporary = _temporary(plan) if WSOL in made | paid else None
-    accounts = {
-        mint: str(associated_account(plan.owner, mint, plan.programs[mint]))
-        for mint in made | paid
-        if mint != WSOL
-    }
-    if temporary is not None:
-        accounts[WSOL] = str(temporary)
+    mints_out = dict.fromkeys(leg.mint_out for leg in plan.legs)
+    mints = mints_out | dict.fromkeys(leg.mint_in for leg in plan.legs)
+    accounts = {mint: _account(plan, mint) for mint in mints}
+    sol = accounts.get(WSOL)
     return [
-        *(_create(plan, mint, accounts[mint]) for mint in _in_order(plan.legs) if mint in made),
-        *(_wrap(plan, temporary) if temporary is not None else ()),
+        *(
+            create_account(plan.owner, accounts[mint], mint, plan.programs[mint])
+            for mint in mints_out
+            if mint != WSOL
+        ),
+        *(_wrap(plan, sol) if sol is not None else ()),
         *(_swap(plan.owner, leg, accounts) for leg in plan.legs),
-        *([_unwrap(plan.owner, temporary)] if temporary is not None else ()),
+        *([unwrap(plan.owner, sol)] if sol is not None else ()),
     ]
 
 
-def _in_order(legs: Sequence[Leg]) -> list[str]:
-    """The mints that are paid out, each once, without SOL."""
-    return [mint for mint in dict.fromkeys(leg.mint_out for leg in legs) if mint != WSOL]
+def _account(plan: Plan, mint: str) -> Pubkey:
+    """The account that the swaps use for this token."""
+    if mint == WSOL and not plan.associated:
+        return temporary_account(plan.owner, _seed(plan))
+    return associated_account(plan.owner, mint, plan.programs[mint])
 
 
-def _swap(owner: Pubkey, leg: Leg, accounts: Mapping[str, str]) -> Instruction:
-    use = SwapAccounts(str(owner), accounts[leg.mint_in], accounts[leg.mint_out])
-    made = leg.family.instruction(leg.pool, leg.a_to_b, leg.terms, use)
-    return Instruction(
-        key(made.program),
-        made.data,
-        [AccountMeta(key(a.address), a.signer, a.writable) for a in made.accounts],
-    )
-
-
-def _create(plan: Plan, mint: str, account: str) -> Instruction:
-    """The owner's account of the token, if there is none yet."""
-    return Instruction(
-        key(ASSOCIATED_TOKEN),
-        _CREATE_IDEMPOTENT,
-        [
-            AccountMeta(plan.owner, True, True),
-            AccountMeta(key(account), False, True),
-            AccountMeta(plan.owner, False, False),
-            AccountMeta(key(mint), False, False),
-            AccountMeta(key(SYSTEM), False, False),
-            AccountMeta(key(plan.programs[mint]), False, False),
-        ],
-    )
+def _wrap(plan: Plan, account: Pubkey) -> list[Instruction]:
+    lamports = _brought(plan.legs)
+    if plan.associated:
+        return wrap_associated(plan.owner, account, lamports)
+    return wrap_temporary(plan.owner, _seed(plan), lamports)
 
 
 def _seed(plan: Plan) -> str:
@@ -211,33 +187,7 @@ def _seed(plan: Plan) -> str:
     return sha256(plan.memo.encode()).hexdigest()[:8]
 
 
-def _temporary(plan: Plan) -> Pubkey:
-    return Pubkey.create_with_seed(plan.owner, _seed(plan), key(TOKEN))
-
-
-def _wrap(plan: Plan, account: Pubkey) -> list[Instruction]:
-    """Creates the account with what the swaps take; initializing makes tokens of the lamports."""
-    lamports = TOKEN_ACCOUNT_RENT + _wrapped(plan.legs)
-    create = create_account_with_seed(
-        CreateAccountWithSeedParams(
-            from_pubkey=plan.owner,
-            to_pubkey=account,
-            base=plan.owner,
-            seed=_seed(plan),
-            lamports=lamports,
-            space=TOKEN_ACCOUNT_BYTES,
-            owner=key(TOKEN),
-        )
-    )
-    initialize = Instruction(
-        key(TOKEN),
-        bytes([_INITIALIZE_ACCOUNT_3, *bytes(plan.owner)]),
-        [AccountMeta(account, False, True), AccountMeta(key(WSOL), False, False)],
-    )
-    return [create, initialize]
-
-
-def _wrapped(legs: Sequence[Leg]) -> int:
+def _brought(legs: Sequence[Leg]) -> int:
     """Lamports that the wallet has to bring: none for SOL that an earlier leg pays out."""
     total = 0
     earlier: set[str] = set()
@@ -248,13 +198,11 @@ def _wrapped(legs: Sequence[Leg]) -> int:
     return total
 
 
-def _unwrap(owner: Pubkey, account: Pubkey) -> Instruction:
+def _swap(owner: Pubkey, leg: Leg, accounts: Mapping[str, Pubkey]) -> Instruction:
+    use = SwapAccounts(str(owner), str(accounts[leg.mint_in]), str(accounts[leg.mint_out]))
+    made = leg.family.instruction(leg.pool, leg.a_to_b, leg.terms, use)
     return Instruction(
-        key(TOKEN),
-        _CLOSE_ACCOUNT,
-        [
-            AccountMeta(account, False, True),
-            AccountMeta(owner, False, True),
-            AccountMeta(owner, True, False),
-        ],
+        key(made.program),
+        made.data,
+        [AccountMeta(key(a.address), a.signer, a.writable) for a in made.accounts],
     )

@@ -35,6 +35,7 @@ from stages.venues.solana.programs import (
     key,
 )
 from stages.venues.solana.rpc_answers import Meta, TokenBalance, UiAmount
+from stages.venues.solana.wrapping import TOKEN_ACCOUNT_RENT
 from tests.toy_family import ToyFamily, ToyPool, mint_bytes, token_account_bytes
 
 SOL = 10**9
@@ -59,8 +60,14 @@ def leg(of: ToyPool, a_to_b: bool = True, amount: int = 2 * SOL) -> t.Leg:
     return t.Leg(TOY, of, a_to_b, SwapTerms(False, amount, 1))
 
 
-def made(wallet: Wallet, *legs: t.Leg, cu_price: int = 5, memo: str = ORDER_ID) -> MessageV0:
-    plan = t.Plan(wallet.pubkey, legs, PROGRAMS, memo)
+def made(
+    wallet: Wallet,
+    *legs: t.Leg,
+    cu_price: int = 5,
+    memo: str = ORDER_ID,
+    associated: bool = False,
+) -> MessageV0:
+    plan = t.Plan(wallet.pubkey, legs, PROGRAMS, memo, associated)
     return t.message(plan, t.Budget(200_000, cu_price), str(Hash.default()))
 
 
@@ -129,11 +136,11 @@ def test_a_replacement_has_a_memo_and_a_signature_of_its_own(wallet: Wallet) -> 
 
 @given(st.lists(st.integers(1, 10**15), min_size=1, max_size=3))
 def test_split_legs_bring_the_sum_of_what_they_take(amounts: list[int]) -> None:
-    assert t._wrapped([leg(pool(), amount=amount) for amount in amounts]) == sum(amounts)
+    assert t._brought([leg(pool(), amount=amount) for amount in amounts]) == sum(amounts)
 
 
 def test_sol_in_the_middle_of_a_route_is_not_brought_by_the_wallet() -> None:
-    assert t._wrapped([leg(pool(), a_to_b=False), leg(pool(WSOL, RAY, 2000))]) == 0
+    assert t._brought([leg(pool(), a_to_b=False), leg(pool(WSOL, RAY, 2000))]) == 0
 
 
 # -- in a VM ---------------------------------------------------------------------------------------
@@ -191,7 +198,7 @@ def world(wallet: Wallet) -> World:
 
     put(WSOL, mint_bytes(9))
     put(USDC, mint_bytes(6))
-    rent = t.TOKEN_ACCOUNT_RENT
+    rent = TOKEN_ACCOUNT_RENT
     me = wallet.address
     put(of.vault_a, token_account_bytes(WSOL, me, 500 * SOL, native=True), 500 * SOL + rent)
     put(of.vault_b, token_account_bytes(USDC, me, 10**12), rent)
@@ -203,7 +210,7 @@ def world(wallet: Wallet) -> World:
 def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(world: World) -> None:
     sent, meta = world.run(made(world.wallet, leg(world.pool, amount=3 * SOL + 1)))
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
-    created_ata = t.TOKEN_ACCOUNT_RENT
+    created_ata = TOKEN_ACCOUNT_RENT
     assert world.lamports(world.wallet.pubkey) == 7 * SOL - 1 - meta.fee - created_ata
     temporary = key(sent.swaps[0].accounts.token_in)
     assert world.lamports(temporary) == 0
@@ -212,13 +219,24 @@ def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(wor
 def test_wrapped_sol_that_the_user_keeps_is_never_touched(world: World) -> None:
     world.run(made(world.wallet, leg(world.pool)))
     assert world.tokens(world.own_wsol) == SOL
-    assert world.lamports(world.own_wsol) == SOL + t.TOKEN_ACCOUNT_RENT
+    assert world.lamports(world.own_wsol) == SOL + TOKEN_ACCOUNT_RENT
 
 
 def test_two_orders_of_one_wallet_wrap_beside_each_other(world: World) -> None:
     for order in ("a", "b"):
         world.run(made(world.wallet, leg(world.pool, amount=SOL), memo=order))
     assert world.tokens(key(world.pool.vault_a)) == 502 * SOL
+
+
+def test_the_smaller_form_wraps_to_the_lamport_too_and_is_smaller(world: World) -> None:
+    world.svm.set_account(world.own_wsol, Account(0, b"", SYSTEM_ID))
+    small = made(world.wallet, leg(world.pool, amount=3 * SOL + 1), associated=True)
+    assert len(t.unsigned(made(world.wallet, leg(world.pool)))) - len(t.unsigned(small)) == 111
+    _, meta = world.run(small)
+    assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
+    assert world.lamports(world.own_wsol) == 0
+    left = 7 * SOL - 1 - meta.fee - TOKEN_ACCOUNT_RENT
+    assert world.lamports(world.wallet.pubkey) == left
 
 
 def test_the_amount_that_went_in_is_read_from_balances_without_fee_and_rent(world: World) -> None:
@@ -241,7 +259,7 @@ def test_the_sol_that_came_out_is_read_from_balances_without_fee_and_rent(world:
     )  # fmt: skip
     account = associated_account(world.wallet.pubkey, USDC, TOKEN)
     held = token_account_bytes(USDC, world.wallet.address, 10**9)
-    world.svm.set_account(account, Account(t.TOKEN_ACCOUNT_RENT, held, key(TOKEN)))
+    world.svm.set_account(account, Account(TOKEN_ACCOUNT_RENT, held, key(TOKEN)))
     sent, meta = world.run(
         made(
             world.wallet,
