@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from engine.backends import backends
+from engine.programs import StartError
 from engine.settings import Settings
 from engine.wiring import make_log
 from events.archive import Archive, ArchiveUnavailable
@@ -58,6 +59,8 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
 
     try:
         return asyncio.run(run())
+    except StartError as error:
+        print(f"engine: {error}", file=sys.stderr)
     except (LogError, ArchiveUnavailable, asyncpg.PostgresError, Gap) as error:
         print(f"engine: cannot read: {error}", file=sys.stderr)
     except msgspec.DecodeError as error:
