@@ -49,6 +49,7 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
     A server without a log is new only if the archive is empty too; else it has lost everything,
     and to begin anew would be to forget orders that may have been sent.
     """
+    waited = False
     began = asyncio.get_running_loop().time()
     while not stop.is_set():
         try:
@@ -65,8 +66,11 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             patient = asyncio.get_running_loop().time() - began < LOG_PATIENCE_S
             log_line = structlog.get_logger().info if patient else structlog.get_logger().warning
             log_line("waiting for the log", error=str(error))
+            waited = True
             await asyncio.sleep(LOG_RETRY_S)
         else:
+            if waited:
+                structlog.get_logger().info("the log is open", epoch=log.epoch)
             return True
     return False
 
