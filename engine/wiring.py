@@ -161,6 +161,8 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         tokens=tokens(settings),
         account=settings.account,
         heartbeat_ms=settings.heartbeat_ms,
+        # A worker that died is replaced within a lease.
+        stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),
         hosts=settings.allowed_hosts,
         origins=settings.allowed_origins,
     )

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from events import order as orders
 from events.chain import say
 from events.ids import created_ms
+from events.log import workers
 from events.log.commit import (
     Appended,
     Committer,
@@ -51,6 +52,7 @@ from events.log.link import (
 )
 from events.log.reading import Batch, LogReader, Stored
 from events.log.watch import Claims, Due, Watches
+from events.log.workers import Workers
 from events.order import STAGES, Order, may_still_land
 from events.types import (
     EngineHalted,
@@ -321,6 +323,10 @@ class EventLog:
             lags[stage] = StageLag(orders, waiting, max(0, age_ms))
         return lags
 
+    async def workers(self) -> Workers:
+        """Whether somebody reads the inboxes, and what stands at their fronts."""
+        return await workers.look(self._link, self.keys)
+
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
         """Parked orders and when (ms) they were parked, oldest first."""
         pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
@@ -410,5 +416,6 @@ __all__ = [
     "Unavailable",
     "Unit",
     "Watches",
+    "Workers",
     "settle_only",
 ]
