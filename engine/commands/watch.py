@@ -6,6 +6,7 @@ import sys
 
 from engine import shown
 from engine.client import Client, gateway_url, talk
+from engine.obstacles import told
 from engine.settings import Settings
 from events.ids import parse_order_id
 from projections.cursors import CursorError, parse_cursor
@@ -41,7 +42,8 @@ async def _watch(url: str, args: argparse.Namespace) -> int:
             frames = client.follow(args.order)
         else:
             frames = client.events(args.after or await client.head())
-        async for frame in frames:
-            text = shown.line(frame, with_order=not args.order)
-            print(json.dumps(frame) if args.json else text, flush=True)
+        async with told(client):
+            async for frame in frames:
+                text = shown.line(frame, with_order=not args.order)
+                print(json.dumps(frame) if args.json else text, flush=True)
     return 0

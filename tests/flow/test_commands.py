@@ -6,18 +6,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
-from engine import cli
+from engine import cli, obstacles
 from events.archive import Archive
 from projections.projector import run_projector
 from tests.engine_up import free_port
 from tests.flow.test_gateway_http import UNKNOWN, projected
 from tests.played import after_submission
 from tests.served import Served, served
+from tests.workers import turns_true
 
 
 class Said(NamedTuple):
@@ -145,6 +146,36 @@ async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engi
     assert said.out.startswith("running since ")
     assert said.out.endswith(" by bob\n")
     assert (await gateway.get("/readyz"))[1]["halted"] is None
+
+
+async def test_submit_with_watch_says_that_the_engine_is_halted(
+    gateway: Served, engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    real = obstacles.obstacles
+
+    def look(ready: dict[str, Any]) -> list[str]:
+        looks.append(ready["halted"] is not None)
+        return real(ready)
+
+    monkeypatch.setattr("engine.obstacles.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.obstacles.obstacles", look)
+    await engine("halt", "--reason", "odd prices")
+    submit = ("submit", "SOL", "USDC", "1", "--watch", "--json")
+    watching = asyncio.ensure_future(engine(*submit))
+    await turns_true(lambda: True in looks)
+    _, heads = await gateway.log.open_page()
+    (order_id,) = (i for i, head in heads.items() if head.order.type == "market")
+    # Over HTTP: a second command at once would read the first one's lines.
+    await gateway.ask("POST", "/api/admin/resume", json={})
+    await turns_true(lambda: False in looks)
+    await gateway.say(order_id, *after_submission())
+    said = await watching
+    assert (said.code, len(said.out.splitlines())) == (0, 1 + 6)
+    first, last = said.err.splitlines()
+    assert first.startswith("engine: halted since ")
+    assert first.endswith(" by ann: odd prices; nothing is sent until `engine resume`")
+    assert last == "engine: nothing holds orders up any more"
 
 
 async def test_orders_are_listed_as_a_table_or_as_lines(
