@@ -143,6 +143,8 @@ class Client:
         while True:
             socket = await self._connect("/api/orders/execute", orderId=order_id)
             async for frame in _frames(socket):
+                if frame.get("event") == "notice":  # what was seen may be void
+                    seen = 0
                 if frame.get("version", 0) > seen:
                     seen = frame["version"]
                     yield frame

@@ -24,7 +24,9 @@ UNREADABLE = 2
 
 
 @contextlib.asynccontextmanager
-async def records(settings: Settings) -> AsyncIterator[tuple[EventLog, Archive]]:
+async def records(
+    settings: Settings, *, opened: bool = True
+) -> AsyncIterator[tuple[EventLog, Archive]]:
     """Yield log and archive, starting the embedded servers where the engine is down."""
     async with backends(settings) as (redis_url, database_url):
         log = make_log(
@@ -32,8 +34,9 @@ async def records(settings: Settings) -> AsyncIterator[tuple[EventLog, Archive]]
         )
         archive = await Archive.open(database_url)
         try:
-            with contextlib.suppress(Missing):  # an archive alone can be read, too
-                await log.open(found=False)
+            if opened:
+                with contextlib.suppress(Missing):  # an archive alone can be read, too
+                    await log.open(found=False)
             yield log, archive
         finally:
             await archive.close()

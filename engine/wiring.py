@@ -58,7 +58,7 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             except Missing:
                 position = await _archived(settings)
                 if position:
-                    msg = f"the log is gone, the archive has {position} events: restore the log"
+                    msg = f"the log is gone, the archive has {position} events: `engine repair`"
                     raise Regressed(msg) from None
                 await log.open(found=True)
         except (Unavailable, Unanswered, Regressed, ArchiveUnavailable) as error:

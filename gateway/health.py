@@ -59,11 +59,14 @@ class Health:
                         # Joins, never founds: an empty server may be one that lost everything.
                         await self._log.open(found=False)
                         self.open = True
+                    if (await self._log.look())[0] != self._log.epoch:
+                        raise Fenced("the log is not there, or is of another epoch")
                     self.full = await self._log.memory_short()
                     self._stalls.take(await self._log.workers(), time.monotonic())
             except (LogError, TimeoutError) as error:
                 self._fault = str(error) or "no answer"
                 self._stalls.forget()
+                self.open = self.open and not isinstance(error, Fenced)
             except Exception as error:  # a server set up wrongly: said in /readyz until it is not
                 if str(error) != self._fault:
                     structlog.get_logger().error("the log cannot be used", error=str(error))

@@ -118,6 +118,10 @@ class EventLog:
         self.durability = "unknown"
         """`fsync` (appendfsync always), `waitaof`, or `none`."""
         self.epoch = 0
+        self.base = 0
+        """Up to here this epoch has what the one before it had; 0 in the first."""
+        self.joined = False
+        """Whether the log was, when last looked at, the one that was opened."""
         self._library = Library("events.log", "functions.lua")
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
@@ -147,7 +151,8 @@ class EventLog:
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
-        self.epoch = int(answer[0])
+        self.epoch, self.base = int(answer[0]), int(answer[3] or 0)
+        self.joined = True
         self._committer.epoch = answer[0]
 
     async def _check_server(self) -> None:
@@ -291,6 +296,13 @@ class EventLog:
         """The newest position."""
         return int(await self._link.call("HGET", self.keys.meta, "position") or 0)
 
+    async def look(self) -> tuple[int, int]:
+        """Epoch and newest position of the log that is there now; (0, 0) where there is none."""
+        epoch, position = await self._link.call("HMGET", self.keys.meta, "epoch", "position")
+        if int(epoch or 0) != self.epoch:
+            self.joined = False
+        return int(epoch or 0), int(position or 0)
+
     async def bounds(self) -> tuple[int, int]:
         """First and last position that the log still holds; (1, 0) when it holds none."""
         return await self._reader.bounds()
@@ -389,6 +401,7 @@ class EventLog:
 __all__ = [
     "EMPTY",
     "GROUP",
+    "HEADS_KEPT_MS",
     "LAYOUT",
     "PARKED",
     "RESTING",

@@ -352,7 +352,7 @@ local function requeue(keys, argv)
 end
 
 -- KEYS meta log; ARGV layout epoch position found raised_from run_id. Joins the log; creates it where nothing
--- is and `found` is 1; takes over one of the layout `raised_from`. Answers {epoch, layout, position}.
+-- is and `found` is 1; takes over one of the layout `raised_from`. Answers {epoch, layout, position, base}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -365,7 +365,7 @@ local function open(keys, argv)
   if redis.call('HGET', keys[1], 'layout') == argv[5] then
     redis.call('HSET', keys[1], 'layout', argv[1])
   end
-  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
+  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base')
 end
 
 -- KEYS watchers leases slots; ARGV watcher lease_ms (pair slot)...
