@@ -23,14 +23,14 @@ class Seen(NamedTuple):
     """Since when this entry stands at the front."""
 
 
-def observe(before: Seen | None, state: StageState, now: float, after_s: float) -> Seen:
+def observe(before: Seen | None, state: StageState, now: float) -> Seen:
     """What to remember after another look."""
     if before is None:
         return Seen(now, state.front, now)
-    alive = state.silent_ms is not None and state.silent_ms < after_s * 1000
+    silent_s = None if state.silent_ms is None else state.silent_ms / 1000
     moved = state.front != before.front or not state.front
     return Seen(
-        now if alive else before.heard_at,
+        before.heard_at if silent_s is None else max(before.heard_at, now - silent_s),
         state.front,
         now if moved else before.front_since,
     )
@@ -60,7 +60,7 @@ class Stalls:
         """Another look."""
         reasons = {}
         for stage, state in workers.stages.items():
-            seen = self._seen[stage] = observe(self._seen.get(stage), state, now, self.after_s)
+            seen = self._seen[stage] = observe(self._seen.get(stage), state, now)
             if reason := judge(seen, state, now, self.after_s):
                 reasons[stage] = reason
         if workers.watchers or not workers.resting or self._followed_at is None:
