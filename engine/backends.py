@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from engine import embedded
-from engine.folder import running
+from engine.folder import holds_engine, running
+from engine.programs import StartError
 from engine.settings import Settings
 
 
@@ -16,16 +17,30 @@ async def backends(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
     What is set wins; else those of the engine that runs in DATA_DIR; else, with the engine down,
     both are started for as long as the block takes. Enter it in the main thread.
+
+    Raises StartError for a folder that holds no engine: it may be a typing error, and must not
+    become a new engine's.
     """
     redis_url, database_url = settings.redis_url, settings.database_url
     with contextlib.ExitStack() as stack:
         if not (redis_url and database_url):
+            check_holds_engine(settings)
             found = running(settings.data_dir) or stack.enter_context(
                 embedded.started(settings.data_dir, embedded.Options(servers=missing(settings)))
             )
             redis_url = redis_url or found.redis_url
             database_url = database_url or found.database_url
         yield redis_url, database_url
+
+
+def check_holds_engine(settings: Settings) -> None:
+    """Raise StartError where no engine has ever been in DATA_DIR; nothing is created."""
+    if not holds_engine(settings.data_dir):
+        msg = (
+            f"DATA_DIR={settings.data_dir.absolute()} holds no engine: name the folder of one,"
+            " or start one there (`make run`, `engine up`)"
+        )
+        raise StartError(msg)
 
 
 def missing(settings: Settings) -> list[str]:

@@ -17,13 +17,19 @@ from engine.settings import Settings, SettingsError
 
 REQUEST_TIMEOUT_S = 10.0
 TRIES = 3
+RECONNECT_S = 0.5
 PORT = Settings().port
 """Who leaves it at that may mean any engine."""
 TERMINAL = ("confirmed", "failed", "expired", "cancelled")
+REMEDY = "start one with `make run`, or name the DATA_DIR of the one that runs"
+
+
+class UnreachableError(Exception):
+    """Nothing that is a gateway answers at the URL; one line says so."""
 
 
 class RefusedError(Exception):
-    """The gateway's problem document, as one line."""
+    """What the gateway refuses, as one line; `problem` is its document."""
 
     def __init__(self, line: str, problem: dict[str, Any] | None = None) -> None:
         super().__init__(line)
@@ -34,8 +40,8 @@ def talk(work: Coroutine[Any, Any, int]) -> int:
     """Run a command; say in one line what the gateway refuses, or that it does not answer."""
     try:
         return asyncio.run(work)
-    except (RefusedError, aiohttp.ClientError, TimeoutError) as error:
-        print(f"engine: {str(error) or 'no answer'}", file=sys.stderr)
+    except (RefusedError, UnreachableError) as error:
+        print(f"engine: {error}", file=sys.stderr)
         return 1
 
 
@@ -57,6 +63,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._reached = False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Client:
@@ -77,7 +84,7 @@ class Client:
     async def submit(self, order: dict[str, Any]) -> dict[str, Any]:
         """Post an order; tries again under the same key where the outcome is unclear.
 
-        Raises RefusedError, or OSError and aiohttp errors when the gateway cannot be reached.
+        Raises RefusedError or UnreachableError.
         """
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         return await self.ask("POST", "/api/orders/execute", json=order, headers=headers)
@@ -87,61 +94,110 @@ class Client:
     ) -> dict[str, Any]:
         """Ask for what may be done twice; tries again where the gateway says 503.
 
-        Raises RefusedError, or OSError and aiohttp errors when the gateway cannot be reached.
+        Raises RefusedError or UnreachableError.
         """
         for left in reversed(range(tries)):
-            async with self.session.request(method, path, **options) as answer:
-                body: dict[str, Any] = await answer.json(content_type=None)
-                if answer.status < 300:
-                    return body
-                if answer.status != 503 or not left:
-                    line = f"{body.get('code')}: {body.get('detail') or body}"
-                    raise RefusedError(line, body)
-                await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
+            status, body, retry_after_s = await self._request(method, path, **options)
+            if status < 300:
+                return body
+            if status != 503 or not left:
+                line = f"{body.get('code')}: {body.get('detail') or body}"
+                raise RefusedError(line, body)
+            await asyncio.sleep(retry_after_s)
         raise AssertionError("the last try returns or raises")
 
+    async def ready(self) -> dict[str, Any]:
+        """What /readyz says, ready or not. Raises UnreachableError."""
+        return (await self._request("GET", "/readyz"))[1]
+
+    async def _request(
+        self, method: str, path: str, **options: Any
+    ) -> tuple[int, dict[str, Any], float]:
+        try:
+            async with self.session.request(method, path, **options) as answer:
+                body = await answer.json(content_type=None)
+                if not isinstance(body, dict):
+                    raise ValueError
+                self._reached = True
+                return answer.status, body, float(answer.headers.get("Retry-After", 1))
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable() from error
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            msg = f"the gateway at {self._url} gave no answer: what was asked may have been done"
+            raise UnreachableError(msg) from error
+        except (ValueError, aiohttp.ClientError):  # whatever it is, it is none of ours
+            raise self._stranger() from None
+
+    def _unreachable(self) -> UnreachableError:
+        return UnreachableError(f"no gateway answers at {self._url}: {REMEDY}")
+
+    def _stranger(self) -> UnreachableError:
+        return UnreachableError(f"what answers at {self._url} is no gateway of ours: {REMEDY}")
+
     async def follow(self, order_id: str) -> AsyncIterator[dict[str, Any]]:
-        """Every event of one order from the first on, until it ended. Reconnects."""
+        """Every event of one order from the first on, until it ended. Reconnects.
+
+        Raises RefusedError, or UnreachableError where no gateway answers the first time.
+        """
         seen = 0
         while True:
-            try:
-                async with self.session.ws_connect(
-                    f"/api/orders/execute?orderId={order_id}"
-                ) as socket:
-                    async for message in socket:
-                        frame = json.loads(message.data)
-                        if frame.get("version", 0) > seen:
-                            seen = frame["version"]
-                            yield frame
-                    if socket.close_code == 1000:
-                        return
-                    if socket.close_code == 4404:
-                        raise RefusedError(f"unknown-order: {order_id}")
-            except aiohttp.WSServerHandshakeError as error:
-                raise RefusedError(f"{error.status}: {error.message}") from error
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.5)
+            socket = await self._connect("/api/orders/execute", orderId=order_id)
+            async for frame in _frames(socket):
+                if frame.get("event") == "notice":  # what was seen may be void
+                    seen = 0
+                if frame.get("version", 0) > seen:
+                    seen = frame["version"]
+                    yield frame
+            if socket.close_code == 1000:
+                return
+            if socket.close_code == 4404:
+                raise RefusedError(f"unknown-order: {order_id}")
+            await asyncio.sleep(RECONNECT_S)
 
     async def head(self) -> str:
-        """The newest position of the log."""
-        async with self.session.get("/readyz") as answer:
-            ready = await answer.json(content_type=None)
-            return str((ready.get("log") or {}).get("position", 0))
+        """The newest position of the log. Raises UnreachableError."""
+        return str(((await self.ready()).get("log") or {}).get("position", 0))
 
     async def events(self, after: str) -> AsyncIterator[dict[str, Any]]:
-        """Every event of every order after a position or cursor. Reconnects and resumes."""
+        """Every event of every order after a position or cursor. Reconnects and resumes.
+
+        Raises RefusedError, or UnreachableError where no gateway answers the first time.
+        """
+        while True:
+            socket = await self._connect("/api/events", after=after)
+            async for frame in _frames(socket):
+                after = frame.get("cursor", after)
+                if "orderId" in frame:
+                    yield frame
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _connect(self, path: str, **params: str) -> aiohttp.ClientWebSocketResponse:
+        """A socket. A gateway that was there before is waited for, and missed once aloud."""
+        missed = False
         while True:
             try:
-                async with self.session.ws_connect(
-                    "/api/events", params={"after": after}
-                ) as socket:
-                    async for message in socket:
-                        frame = json.loads(message.data)
-                        after = frame.get("cursor", after)
-                        if "orderId" in frame:
-                            yield frame
+                socket = await self.session.ws_connect(path, params=params)
             except aiohttp.WSServerHandshakeError as error:
-                raise RefusedError(f"{error.status}: {error.message}") from error
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(0.5)
+                if error.status != 503 or not self._reached:
+                    raise RefusedError(f"the gateway refuses to tell: {error.status}") from error
+            except (aiohttp.ClientConnectionError, TimeoutError) as error:
+                if not self._reached:
+                    raise self._unreachable() from error
+            except aiohttp.ClientError:
+                raise self._stranger() from None
+            else:
+                self._reached = True
+                return socket
+            if not missed:
+                print(f"engine: {self._url} does not answer; trying again", file=sys.stderr)
+            missed = True
+            await asyncio.sleep(RECONNECT_S)
+
+
+async def _frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[str, Any]]:
+    """Until the socket is closed, by whom ever."""
+    try:
+        async for message in socket:
+            yield json.loads(message.data)
+    finally:
+        await socket.close()

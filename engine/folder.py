@@ -125,6 +125,11 @@ class Folder:
             raise StartError(msg) from None
 
 
+def holds_engine(path: Path) -> bool:
+    """Tell whether an engine keeps, or kept, its files in a folder."""
+    return _held(path) or (path / "layout.json").is_file()
+
+
 def running(path: Path, patience_s: float = 5) -> Record | None:
     """Return what runs in a folder, None if nothing does; wait for one that is starting."""
     deadline = time.monotonic() + patience_s
@@ -141,7 +146,7 @@ def running(path: Path, patience_s: float = 5) -> Record | None:
 def _held(path: Path) -> bool:
     try:
         lock = os.open(path / "lock", os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -13,6 +15,39 @@ from engine.settings import Settings
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
+
+
+REPEAT_S = 10.0
+"""What is said again and again, such as that a server does not answer, is logged this often."""
+KEPT = 200
+
+
+class Repeats:
+    """A processor that drops what was logged a moment ago; the next of its kind counts them."""
+
+    def __init__(self, every_s: float = REPEAT_S, clock: Callable[[], float] = time.monotonic):
+        self._every_s = every_s
+        self._clock = clock
+        self._said: dict[str, tuple[float, int]] = {}
+        """What was said -> when, and how often it was dropped since."""
+
+    def __call__(
+        self, _: object, __: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """Part of structlog. A bug's traceback is never dropped."""
+        if "exc_info" in event:
+            return event
+        said, now = repr(sorted(event.items())), self._clock()
+        at, dropped = self._said.pop(said, (now - self._every_s, 0))
+        if now - at < self._every_s:
+            self._said[said] = (at, dropped + 1)
+            raise structlog.DropEvent
+        self._said[said] = (now, 0)
+        if len(self._said) > KEPT:
+            del self._said[next(iter(self._said))]
+        if dropped:
+            event["repeated"] = dropped
+        return event
 
 
 def configure(settings: Settings, process: str) -> None:
@@ -32,7 +67,8 @@ def configure(settings: Settings, process: str) -> None:
         else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )
     structlog.configure(
-        processors=[*shared, *render],
+        # Before the time is added, or nothing would be the same twice.
+        processors=[*shared[:2], Repeats(), *shared[2:], *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

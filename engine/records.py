@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from engine.backends import backends
+from engine.programs import StartError
 from engine.settings import Settings
 from engine.wiring import make_log
 from events.archive import Archive, ArchiveUnavailable
@@ -23,7 +24,9 @@ UNREADABLE = 2
 
 
 @contextlib.asynccontextmanager
-async def records(settings: Settings) -> AsyncIterator[tuple[EventLog, Archive]]:
+async def records(
+    settings: Settings, *, opened: bool = True
+) -> AsyncIterator[tuple[EventLog, Archive]]:
     """Yield log and archive, starting the embedded servers where the engine is down."""
     async with backends(settings) as (redis_url, database_url):
         log = make_log(
@@ -31,8 +34,9 @@ async def records(settings: Settings) -> AsyncIterator[tuple[EventLog, Archive]]
         )
         archive = await Archive.open(database_url)
         try:
-            with contextlib.suppress(Missing):  # an archive alone can be read, too
-                await log.open(found=False)
+            if opened:
+                with contextlib.suppress(Missing):  # an archive alone can be read, too
+                    await log.open(found=False)
             yield log, archive
         finally:
             await archive.close()
@@ -58,6 +62,8 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
 
     try:
         return asyncio.run(run())
+    except StartError as error:
+        print(f"engine: {error}", file=sys.stderr)
     except (LogError, ArchiveUnavailable, asyncpg.PostgresError, Gap) as error:
         print(f"engine: cannot read: {error}", file=sys.stderr)
     except msgspec.DecodeError as error:

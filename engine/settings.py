@@ -152,6 +152,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _doc("Silence after which another worker takes an order over", "ms", ge=50, le=3_600_000),
     ] = 10_000
+    stuck_after_s: Annotated[
+        int,
+        _doc(
+            "How long a stage may stand still until `/readyz` says so; at least two leases",
+            "s",
+            ge=3,
+            le=86_400,
+        ),
+    ] = 20
     retry_base_ms: Annotated[
         int,
         _doc(

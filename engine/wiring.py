@@ -49,6 +49,7 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
     A server without a log is new only if the archive is empty too; else it has lost everything,
     and to begin anew would be to forget orders that may have been sent.
     """
+    waited = False
     began = asyncio.get_running_loop().time()
     while not stop.is_set():
         try:
@@ -57,7 +58,7 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             except Missing:
                 position = await _archived(settings)
                 if position:
-                    msg = f"the log is gone, the archive has {position} events: restore the log"
+                    msg = f"the log is gone, the archive has {position} events: `engine repair`"
                     raise Regressed(msg) from None
                 await log.open(found=True)
         except (Unavailable, Unanswered, Regressed, ArchiveUnavailable) as error:
@@ -65,8 +66,11 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             patient = asyncio.get_running_loop().time() - began < LOG_PATIENCE_S
             log_line = structlog.get_logger().info if patient else structlog.get_logger().warning
             log_line("waiting for the log", error=str(error))
+            waited = True
             await asyncio.sleep(LOG_RETRY_S)
         else:
+            if waited:
+                structlog.get_logger().info("the log is open", epoch=log.epoch)
             return True
     return False
 
@@ -159,6 +163,8 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         account=settings.account,
         quotes=trading.market.ask,
         heartbeat_ms=settings.heartbeat_ms,
+        # A worker that died is replaced within a lease.
+        stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),
         hosts=settings.allowed_hosts,
         origins=settings.allowed_origins,
     )

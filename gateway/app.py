@@ -54,6 +54,7 @@ def make_app(
     quotes: Asks,
     heartbeat_ms: int = 5000,
     slow_s: float = 5.0,
+    stuck_after_s: float = 20.0,
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
 ) -> web.Application:
@@ -61,9 +62,10 @@ def make_app(
 
     `quotes`: whoever asks the venues; `hosts`: names besides localhost and addresses under which
     it is reached; `origins`: pages that may use it besides its own; `slow_s`: how long a socket
-    may take to take 256 KiB.
+    may take to take 256 KiB; `stuck_after_s`: how long a stage may stand still until /readyz says
+    so.
     """
-    health = Health(log, archive)
+    health = Health(log, archive, stuck_after_s=stuck_after_s)
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
     orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
     acts = Acts(log, archive, health, tokens=tokens, account=account)

@@ -18,6 +18,7 @@ from events.log import EventLog, Fenced, LogError
 from gateway.answers import json_response
 from gateway.halts import engine_view
 from gateway.problems import Problem
+from gateway.stalls import Stalls
 from projections.past import Archive
 
 WATCH_S = 0.5
@@ -28,7 +29,7 @@ ASK_S = 1.5
 class Health:
     """Knows the state of the backends."""
 
-    def __init__(self, log: EventLog, archive: Archive) -> None:
+    def __init__(self, log: EventLog, archive: Archive, *, stuck_after_s: float) -> None:
         self.open = False
         """Whether the log may be written to."""
         self.full = False
@@ -36,6 +37,7 @@ class Health:
         self._log = log
         self._archive = archive
         self._fault = "not opened yet"
+        self._stalls = Stalls(stuck_after_s)
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -57,9 +59,14 @@ class Health:
                         # Joins, never founds: an empty server may be one that lost everything.
                         await self._log.open(found=False)
                         self.open = True
+                    if (await self._log.look())[0] != self._log.epoch:
+                        raise Fenced("the log is not there, or is of another epoch")
                     self.full = await self._log.memory_short()
+                    self._stalls.take(await self._log.workers(), time.monotonic())
             except (LogError, TimeoutError) as error:
                 self._fault = str(error) or "no answer"
+                self._stalls.forget()
+                self.open = self.open and not isinstance(error, Fenced)
             except Exception as error:  # a server set up wrongly: said in /readyz until it is not
                 if str(error) != self._fault:
                     structlog.get_logger().error("the log cannot be used", error=str(error))
@@ -76,21 +83,22 @@ class Health:
         return json_response({"status": "ok"})
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Each backend and each lag; 503 while no order can be taken. A halt takes orders."""
+        """Each backend and each lag; 503 while no order can be taken.
+
+        A halt takes orders, and so does an engine of which a part stands still: they are safe in
+        the log and go on with it, and 503 would have a balancer cut off reads and cancels too.
+        """
         log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
         stages, halted = log.pop("stages", None), log.pop("halted", None)
         resting = log.pop("resting", None)
         position = log.get("position")
         projection = await self._projection(position, archive)
-        if log["status"] != "ok":
-            status = "unavailable"
-        elif archive["status"] != "ok":
-            status = "degraded"
-        else:
-            status = "ready"
+        reasons = self._reasons(log, archive, projection)
+        status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return json_response(
             {
                 "status": status,
+                "reasons": reasons,
                 "halted": halted,
                 "log": log,
                 "postgres": archive,
@@ -99,6 +107,20 @@ class Health:
             },
             status=503 if status == "unavailable" else 200,
         )
+
+    def _reasons(
+        self, log: dict[str, Any], archive: dict[str, Any], projection: dict[str, Any] | None
+    ) -> dict[str, str]:
+        """What is not as it should be, by part. Only without the log can no order be taken."""
+        reasons = {
+            part: str(asked.get("detail") or asked["status"])
+            for part, asked in (("log", log), ("postgres", archive))
+            if asked["status"] != "ok"
+        }
+        late_s = projection and projection["seconds"]
+        if late_s and late_s >= self._stalls.after_s and "postgres" not in reasons:
+            reasons["projector"] = f"lists and archive are {late_s:.0f} s behind"
+        return reasons | self._stalls.reasons
 
     async def _ask_log(self) -> dict[str, Any]:
         if not self.open:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from events.archive import ArchiveUnavailable, BadCursor
 from events.ids import new_order_id
@@ -24,7 +25,7 @@ from gateway import answers
 from gateway.doors import Doors
 from gateway.finding import archived, logged
 from gateway.health import Health
-from gateway.idempotency import claim_of, digest_of, names_of
+from gateway.idempotency import Claim, claim_of, digest_of, names_of
 from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
 from gateway.parameters import list_filters, only, order_id_of
 from gateway.problems import Problem
@@ -79,10 +80,13 @@ class Orders:
             fact = parse_order(fields, self._tokens, now_us=_now_us(), key=key)
         except Problem as problem:
             return await self._retried_late(fields, key, problem)
+        return await self._take(fact)
+
+    async def _take(self, fact: OrderSubmitted) -> web.Response:
         made = self._submission(fact)
         appended = (await self._append([made]))[0]
-        if appended.result is Result.DUPLICATE:
-            return await self._replay(fact, appended.duplicate_of)
+        if (earlier := await self._earlier(fact, appended)) is not None:
+            return answers.replayed(earlier, (await self._statuses([earlier]))[0])
         _check_written(appended)
         return answers.accepted(made.order_id)
 
@@ -96,17 +100,9 @@ class Orders:
         names = names_of(self._log.keys, self._account, "", fact)
         async with reading_log():
             found = await self._log.named(names.keys) if names else []
-        for value in found:
-            if value is not None:
-                return await self._replay(fact, value)
+        if any(value is not None for value in found):
+            return await self._take(fact)
         raise problem
-
-    async def _replay(self, fact: OrderSubmitted, value: bytes) -> web.Response:
-        claim = claim_of(value)
-        if claim.digest != digest_of(fact):
-            raise _conflict(claim.order_id)
-        status = (await self._statuses([claim.order_id]))[0]
-        return answers.replayed(claim.order_id, status)
 
     async def submit_batch(self, request: web.Request) -> web.Response:
         """POST /api/orders/batch. All good orders are written in one append."""
@@ -128,7 +124,7 @@ class Orders:
                 results.append({"index": index, "status": "pending"})
         appended = await self._append(list(made.values()))
         for (index, submission), answer in zip(made.items(), appended, strict=True):
-            results[index] = _batch_result(index, submission, answer)
+            results[index] = await self._batch_result(index, submission, answer)
         await self._fill_in_statuses(results)
         return answers.json_response({"results": results}, status=202)
 
@@ -145,6 +141,38 @@ class Orders:
             return await self._log.append([one.unit for one in made], timeout_s=APPEND_S)
         except LogError as error:
             raise not_written(error, self._health, **_named(made)) from error
+
+    async def _batch_result(
+        self, index: int, made: Submission, appended: Appended
+    ) -> dict[str, Any]:
+        try:
+            earlier = await self._earlier(made.fact, appended)
+        except Problem as conflict:
+            return _rejected(index, conflict)
+        if earlier is not None:
+            return {"index": index, "status": "pending", "orderId": earlier, "replayed": True}
+        _check_written(appended)
+        return {"index": index, "status": "pending", "orderId": made.order_id}
+
+    async def _earlier(self, fact: OrderSubmitted, appended: Appended) -> str | None:
+        """The order that these names had made before, if any. Raises Problem for another one."""
+        if appended.result not in (Result.DUPLICATE, Result.AMBIGUOUS):
+            return None
+        claim = claim_of(appended.duplicate_of)
+        detail = "the key names an order that was asked for differently"
+        if appended.result is Result.AMBIGUOUS:
+            detail = "clientOrderId and Idempotency-Key name two orders"
+        elif claim.digest == digest_of(fact) or await self._asked_unnamed(fact, claim):
+            return claim.order_id
+        raise Problem("idempotency-conflict", detail, orderId=claim.order_id)
+
+    async def _asked_unnamed(self, fact: OrderSubmitted, claim: Claim) -> bool:
+        """Whether it is the same request, but for the clientOrderId that it leaves out."""
+        if fact.client_order_id is not None:
+            return False
+        order = await self._find_order(claim.order_id)
+        name = order.client_order_id if order is not None else None
+        return claim.digest == digest_of(replace(fact, client_order_id=name))
 
     async def _fill_in_statuses(self, results: list[dict[str, Any]]) -> None:
         again = [result for result in results if result.get("replayed")]
@@ -218,18 +246,6 @@ class Orders:
         return answers.json_response(content)
 
 
-def _batch_result(index: int, made: Submission, appended: Appended) -> dict[str, Any]:
-    order_id, replayed = made.order_id, {}
-    if appended.result is Result.DUPLICATE:
-        claim = claim_of(appended.duplicate_of)
-        if claim.digest != digest_of(made.fact):
-            return _rejected(index, _conflict(claim.order_id))
-        order_id, replayed = claim.order_id, {"replayed": True}
-    else:
-        _check_written(appended)
-    return {"index": index, "status": "pending", "orderId": order_id} | replayed
-
-
 def _rejected(index: int, problem: Problem) -> dict[str, Any]:
     return {"index": index, "status": "rejected", "problem": problem.document()}
 
@@ -240,11 +256,6 @@ def _check_written(appended: Appended) -> None:
         raise Problem("suspended")
     if appended.result not in (Result.CREATED, Result.EXISTS):
         raise Problem("log-unavailable", f"the log refused the order: {appended.result.value}")
-
-
-def _conflict(order_id: str) -> Problem:
-    detail = "the key names an order that was asked for differently"
-    return Problem("idempotency-conflict", detail, orderId=order_id)
 
 
 def _named(made: Sequence[Submission]) -> dict[str, Any]:

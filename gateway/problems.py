@@ -22,6 +22,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unknown-field": (400, "A field is not known"),
     "duplicate-field": (400, "A field stands there more than once"),
     "field-not-allowed": (400, "A field does not belong to this type of order"),
+    "exclusive-fields": (400, "Two fields say the same thing differently"),
     "unsupported-time-in-force": (400, "This type of order has no such time in force"),
     "unsupported-swap-mode": (400, "The swap mode is not supported"),
     "unsupported-type": (400, "This order type is not supported"),

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from events.archive import ArchiveUnavailable
-from events.log import EventLog, LogError, Regressed, Stored
+from events.log import EventLog, LogError, Missing, Regressed, Stored
 from projections.cursors import cursor_prefix
 from projections.follower import Follower, ends
 from projections.frames import Frame, json_frame
@@ -35,6 +35,10 @@ WRITES_PER_TURN = 128
 
 FOLLOWER_BYTES = 4 * HIGH_BYTES
 """What a socket that follows single orders may hold back until it is cut."""
+
+
+RESTART = 1012
+"""Close code: come back at once."""
 
 
 class Feed:
@@ -63,11 +67,18 @@ class Feed:
         """Held while frames go out, so that a heartbeat never overtakes them."""
         self._wanted_until = 0.0
         self._doubt = False
+        self._epoch = 0
+        """Of the log whose `position` this is."""
 
     @property
     def epoch(self) -> int:
         """Of the log."""
         return self._log.epoch
+
+    @property
+    def common(self) -> int:
+        """Up to here at most, another epoch has what this one has."""
+        return min(self.position, self._log.base or self.position)
 
     @property
     def running(self) -> bool:
@@ -82,7 +93,7 @@ class Feed:
         async with self._starting:
             if self._tasks:
                 return
-            self.position = await self._log.position()
+            self.position, self._epoch = await self._log.position(), self.epoch
             self._recent, self._last_hash = [], b""
             await self._look_back()
             self._tasks = [
@@ -190,6 +201,8 @@ class Feed:
                     self._reader.tail(self.position, block_ms=self._block_ms)
                 ) as tail:
                     async for batches in tail:
+                        if self._elsewhere():
+                            break
                         delay_s = 0.05
                         await self._hand_out(flatten(batches, self.position))
                         if self._doubt or not self._wanted():
@@ -208,11 +221,23 @@ class Feed:
             if task is not asyncio.current_task():
                 task.cancel()
 
+    def _elsewhere(self) -> bool:
+        """Whether what was just read may be of another epoch than what was read before."""
+        return not self._log.joined or self.epoch != self._epoch
+
     async def _verify(self) -> None:
         """After each reconnect: is this still the log that we have been reading?"""
         self._doubt = False
-        head = await self._log.position()
-        if head < self.position:
+        epoch, head = await self._log.look()
+        if not epoch or epoch != self.epoch:
+            raise Missing("the log is not there, or not opened yet")
+        if epoch != self._epoch:
+            self._epoch = epoch
+            await self._lose(min(self.position, self._log.base or head), "epoch-changed")
+            # What an order had said may be void: whoever follows it begins anew.
+            for sink in {f.sink for found in self._followers.values() for f in found}:
+                sink.close(RESTART, "the log was founded again: follow again")
+        elif head < self.position:
             await self._lose(head, "log-regressed")
         elif self._last_hash:
             batch = await self._reader.entry_at(self.position)
@@ -301,8 +326,10 @@ class Feed:
             await asyncio.sleep(self._heartbeat_s)
             known = True
             try:
-                head = await self._log.position()
-                self._doubt = self._doubt or head < self.position
+                epoch, newest = await self._log.look()
+                known = epoch == self._epoch
+                self._doubt = self._doubt or not known or newest < self.position
+                head = newest if known else head
             except LogError:
                 known = False
             async with self._turn:

@@ -16,6 +16,7 @@ import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
 from projections import tables
+from projections.likeness import beyond_copying, copy_options, copy_rights
 from projections.mortal import mortal
 from projections.orders import Absent, Changes, OrderFold, Poison
 
@@ -96,9 +97,12 @@ class _Rebuild:
     async def _fill(self) -> None:
         if not await self._writing.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             raise RebuildError("another rebuild is under way")
+        if lost := await beyond_copying(self._writing, "orders"):
+            raise RebuildError(f"orders has {' and '.join(lost)}, which the new table would lack")
         await self._writing.execute(
             f"CREATE TABLE {TABLE} (LIKE orders INCLUDING ALL EXCLUDING INDEXES)"
         )
+        await copy_options(self._writing, "orders", TABLE)
         for _ in range(CATCH_UPS):
             target = await self._projected()
             await self._fold_until(target)
@@ -127,6 +131,7 @@ class _Rebuild:
         await self._lock()
         # The projector waits now: this is what it has written since.
         await self._fold_until(await self._projected())
+        await copy_rights(self._writing, "orders", TABLE)
         await self._writing.execute("DROP TABLE orders")
         await self._writing.execute(f"ALTER TABLE {TABLE} RENAME TO orders")
         for (name,) in await self._writing.fetch(

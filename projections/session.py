@@ -7,9 +7,9 @@ is cut in halves until the one event to park is alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -17,11 +17,12 @@ import msgspec
 import structlog
 
 from events.archive import Checkpoint, load_checkpoint
-from events.log import EventLog, LogReader, Regressed
+from events.log import EventLog, LogReader, Missing, Regressed
 from events.types import Event
 from projections import tables
 from projections.intake import Chunk, Intake
 from projections.orders import OrderFold, Poison
+from projections.sameness import difference
 from projections.tables import Moved, Parked, Step
 from projections.unreadable import Unreadable, read_event
 
@@ -83,6 +84,8 @@ class Session:
 
     async def begin(self) -> None:
         """Loads the checkpoint and checks it against the log. Raises Halted."""
+        with contextlib.suppress(Missing):  # of a new epoch, if it was founded again
+            await self._log.open(found=False)
         await tables.found(self._connection, self._log.epoch)
         checkpoint = await load_checkpoint(self._connection)
         assert checkpoint is not None, "founded above"
@@ -136,18 +139,8 @@ class Session:
 
     async def _verify(self, reader: LogReader) -> None:
         """Raises Foreign unless the log holds what stood there when the checkpoint was written."""
-        at = self._at
-        if at.epoch != self._log.epoch:
-            raise Foreign(f"the log is of epoch {self._log.epoch}, the archive of {at.epoch}")
-        head = await self._log.position()
-        if head < at.position:
-            raise Foreign(f"the log ends at position {head}, the archive at {at.position}")
-        if at.position:
-            entry = await reader.entry_at(at.position)
-            if entry is None:
-                raise Foreign(f"the log no longer holds position {at.position}")
-            if sha256(entry.data).digest() != at.digest:
-                raise Foreign(f"the log differs from the archive at position {at.position}")
+        if why := await difference(self._log, reader, self._at):
+            raise Foreign(why)
         self._verified_at = asyncio.get_running_loop().time()
 
     # -- one chunk -----------------------------------------------------------------------------

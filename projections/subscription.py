@@ -126,7 +126,7 @@ class Subscription:
         if after is None:
             return
         if after.epoch is not None and after.epoch != self.feed.epoch:
-            self.lose(min(after.position, self.feed.position), "epoch-changed")
+            self.lose(min(after.position, self.feed.common), "epoch-changed")
         elif after.position > self.feed.position and after.position > await self._head():
             self.lose(self.feed.position, "ahead-of-log")
 

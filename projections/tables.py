@@ -99,6 +99,19 @@ async def found(connection: asyncpg.Connection, epoch: int) -> None:
     )
 
 
+async def refound(
+    connection: asyncpg.Connection, before: Checkpoint, epoch: int, digest: bytes
+) -> None:
+    """The log goes on in another epoch from where the archive ends. Raises Moved."""
+    moved = await connection.execute(
+        "UPDATE checkpoints SET epoch = $1, digest = $2, halted = NULL"
+        " WHERE name = $3 AND position = $4 AND epoch = $5",
+        epoch, digest, PROJECTOR, before.position, before.epoch,
+    )  # fmt: skip
+    if moved != "UPDATE 1":
+        raise Moved
+
+
 async def halt(connection: asyncpg.Connection, reason: str | None) -> None:
     """Writes down why the projector stopped, or that it goes on."""
     await connection.execute(

@@ -142,6 +142,8 @@ class Crew:
         self.log = EventLog(url, build="test")
         self.seen: list[tuple[Stored, Event]] = []
         """Every event of the log, in order."""
+        self.after = 0
+        """Where the log begins."""
         self._news = asyncio.Condition()
         self._workers: list[Worker] = []
         self._watchers: list[Watcher] = []
@@ -178,7 +180,7 @@ class Crew:
                 await asyncio.sleep(0.02)
 
     async def _read(self, reader: Any) -> None:
-        after = self.seen[-1][0].position if self.seen else 0
+        after = self.seen[-1][0].position if self.seen else self.after
         async for batches in reader.tail(after, block_ms=200):
             async with self._news:
                 for batch in batches:

@@ -1,6 +1,7 @@
 """`engine alive NAME`: the health check of containers."""
 
 import argparse
+import sys
 
 from engine.lifecycle import is_alive
 from engine.settings import Settings
@@ -15,4 +16,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Look at the file that the process touches."""
-    return 0 if is_alive(settings, args.name) else 1
+    if is_alive(settings, args.name):
+        return 0
+    where = settings.data_dir.absolute()
+    print(f"engine: no {args.name} of DATA_DIR={where} shows life", file=sys.stderr)
+    return 1

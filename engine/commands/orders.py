@@ -30,9 +30,12 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 async def _list(url: str, args: argparse.Namespace) -> int:
     filters = {"status": args.status, "token": args.token, "clientOrderId": args.client_order_id}
     wanted = {name: value for name, value in filters.items() if value}
-    if not args.json:
-        print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"))
     async with Client(url) as client, aclosing(_orders(client, wanted, args.limit)) as orders:
+        first = await anext(orders, None)
+        if not args.json:
+            print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"))
+        if first is not None:
+            print(json.dumps(first) if args.json else _line(first))
         async for order in orders:
             print(json.dumps(order) if args.json else _line(order))
     return 0

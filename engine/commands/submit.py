@@ -6,6 +6,7 @@ from typing import Any
 
 from engine import shown
 from engine.client import Client, gateway_url, talk
+from engine.obstacles import told
 from engine.operators import add_expiry, expiry
 from engine.settings import Settings
 
@@ -63,7 +64,8 @@ async def _submit(url: str, order: dict[str, Any], args: argparse.Namespace) -> 
         if not args.watch:
             return 0
         status = ""
-        async for frame in client.follow(answer["orderId"]):
-            status = frame["status"]
-            print(json.dumps(frame) if args.json else shown.line(frame), flush=True)
+        async with told(client):
+            async for frame in client.follow(answer["orderId"]):
+                status = frame["status"]
+                print(json.dumps(frame) if args.json else shown.line(frame), flush=True)
         return 0 if status == "confirmed" else 3

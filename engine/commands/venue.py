@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from engine.backends import check_holds_engine
 from engine.markets import ledger_path
 from engine.settings import Settings
 from stages.venues.simulated.ledger import Landed, Ledger
@@ -20,6 +21,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Print every transaction that landed, oldest first, and count executions per order."""
     path = ledger_path(settings)
     if not path.exists():
+        check_holds_engine(settings)
         print(f"no ledger yet: {path}")
         return 0
     ledger = Ledger(path)

@@ -2,10 +2,14 @@
 
 import argparse
 import json
+import sys
 
 from engine import shown
 from engine.client import Client, gateway_url, talk
+from engine.obstacles import told
 from engine.settings import Settings
+from events.ids import parse_order_id
+from projections.cursors import CursorError, parse_cursor
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
 
@@ -19,6 +23,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Follow."""
+    if args.order and parse_order_id(args.order) is None:
+        print(
+            f"engine: {args.order!r} is no order id (a UUID, see `engine orders`)", file=sys.stderr
+        )
+        return 2
+    try:
+        parse_cursor(args.after or "0")
+    except CursorError as error:
+        print(f"engine: --after: {error}", file=sys.stderr)
+        return 2
     return talk(_watch(gateway_url(settings), args))
 
 
@@ -28,7 +42,8 @@ async def _watch(url: str, args: argparse.Namespace) -> int:
             frames = client.follow(args.order)
         else:
             frames = client.events(args.after or await client.head())
-        async for frame in frames:
-            text = shown.line(frame, with_order=not args.order)
-            print(json.dumps(frame) if args.json else text, flush=True)
+        async with told(client):
+            async for frame in frames:
+                text = shown.line(frame, with_order=not args.order)
+                print(json.dumps(frame) if args.json else text, flush=True)
     return 0

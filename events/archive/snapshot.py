@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -57,6 +57,15 @@ class Snapshot:
         while rows := await self._fetch(query, after, PAGE_EVENTS):
             yield [_order_row(row) for row in rows]
             after = str(rows[-1]["id"])
+
+    async def at(self, positions: Sequence[int]) -> list[Stored]:
+        """The events at these positions, in order."""
+        query = EVENTS + "WHERE position = ANY($1::bigint[]) ORDER BY position"
+        return [stored(row) for row in await self._fetch(query, positions)]
+
+    async def unfolded(self) -> int:
+        """How many orders have events that could not be folded."""
+        return int((await self._fetch("SELECT count(*) FROM projection_parked"))[0][0])
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
         found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from events.log import workers
 from events.log.head import RESTING, Head, decode_head
 from events.log.keys import Keys
 from events.log.link import Link
 from events.log.reading import LogReader, Stored
+from events.log.workers import Workers
 from events.order import STAGES
 
 MEMORY_SHARE = 0.8
@@ -30,6 +32,8 @@ class Asking:
     """The part of `EventLog` that changes nothing."""
 
     keys: Keys
+    epoch: int
+    joined: bool
     _link: Link
     _reader: LogReader
 
@@ -52,6 +56,13 @@ class Asking:
     async def position(self) -> int:
         """The newest position."""
         return int(await self._link.call("HGET", self.keys.meta, "position") or 0)
+
+    async def look(self) -> tuple[int, int]:
+        """Epoch and newest position of the log that is there now; (0, 0) where there is none."""
+        epoch, position = await self._link.call("HMGET", self.keys.meta, "epoch", "position")
+        if int(epoch or 0) != self.epoch:
+            self.joined = False
+        return int(epoch or 0), int(position or 0)
 
     async def bounds(self) -> tuple[int, int]:
         """First and last position that the log still holds; (1, 0) when it holds none."""
@@ -84,6 +95,10 @@ class Asking:
             orders = int(owed.get(str(number).encode(), 0))
             lags[stage] = StageLag(orders, waiting, max(0, age_ms))
         return lags
+
+    async def workers(self) -> Workers:
+        """Whether somebody reads the inboxes, and what stands at their fronts."""
+        return await workers.look(self._link, self.keys)
 
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
         """Parked orders and when (ms) they were parked, oldest first."""

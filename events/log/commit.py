@@ -98,6 +98,8 @@ class Result(Enum):
     """An operator stopped sends and triggers."""
     DUPLICATE = "duplicate"
     """The client's key already names an order."""
+    AMBIGUOUS = "ambiguous"
+    """The client's keys name two orders."""
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
@@ -107,7 +109,7 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
     position: int = 0
     """Of the last event of the unit, where it was created or exists."""
     duplicate_of: bytes = b""
-    """The value kept under the client's key."""
+    """The value kept under the client's key, the later one of two."""
 
 
 def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
@@ -330,6 +332,8 @@ def _appended(result: int | bytes) -> Appended:
         return Appended(Result.CREATED if created else Result.EXISTS, abs(result))
     if result.startswith(b"="):
         return Appended(Result.DUPLICATE, duplicate_of=result[1:])
+    if result.startswith(b"+"):
+        return Appended(Result.AMBIGUOUS, duplicate_of=result[1:])
     return Appended(Result(result.decode()))
 
 

@@ -52,6 +52,10 @@ class EventLog(Writing, Standing, Asking):
         self.durability = "unknown"
         """`fsync` (appendfsync always), `waitaof`, or `none`."""
         self.epoch = 0
+        self.base = 0
+        """Up to here this epoch has what the one before it had; 0 in the first."""
+        self.joined = False
+        """Whether the log was, when last looked at, the one that was opened."""
         self._library = Library("events.log", "functions.lua")
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
@@ -81,7 +85,8 @@ class EventLog(Writing, Standing, Asking):
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
-        self.epoch = int(answer[0])
+        self.epoch, self.base = int(answer[0]), int(answer[3] or 0)
+        self.joined = True
         self._committer.epoch = answer[0]
 
     async def _check_server(self) -> None:

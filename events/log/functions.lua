@@ -69,6 +69,33 @@ local function array_header(n)
   return struct.pack('>BI2', 0xdc, n)
 end
 
+-- Whether a client's names for a new order name one already. A request that came before under one
+-- name gets its other name registered, too: whoever asks by that one alone must find the same order.
+local function known_as(keys, before_first, names, value, seen, idem_sets)
+  local known, missing
+  for k = before_first + 1, before_first + names do
+    local name = keys[k]
+    local before = seen[name] or redis.call('GET', name)
+    if not before or before == value then
+      missing = missing or {}
+      missing[#missing + 1] = name
+    elseif known and before ~= known then
+      return '+' .. before
+    else
+      known = before
+    end
+  end
+  if not known then return nil end
+  -- What follows the id is the digest of the request.
+  if missing and string.sub(known, ID_LENGTH + 1) == string.sub(value, ID_LENGTH + 1) then
+    for _, name in ipairs(missing) do
+      seen[name] = known
+      idem_sets[#idem_sets + 1] = {name, known}
+    end
+  end
+  return '=' .. known
+end
+
 -- KEYS meta log open parked owed expiry book, (inbox due shares) a stage, an order key a unit, idempotency keys
 -- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms run_id,
 --      stage id size            of each inbox entry that units settle
@@ -76,7 +103,8 @@ end
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
 -- Answers {time_us, entries in all inboxes, result...}, a result is the last position (created), its negative (exists),
--- 'conflict', 'late', 'suspended', 'halted', 'unverified', or '=' .. value of the idempotency key that was there before.
+-- 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the idempotency key that was there before, or
+-- '+' .. value of one where the keys name two orders.
 local function append(keys, argv)
   local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended', 'halted', 'verified')
   if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
@@ -127,12 +155,8 @@ local function append(keys, argv)
     elseif has(flags, SEND) and meta[6] ~= argv[8] then
       result = 'unverified'
     end
-    for k = 1, idems do
-      local before = not result and redis.call('GET', keys[idem_key + k])
-      if before and before ~= value then result = '=' .. before end
-      if not result and seen[keys[idem_key + k]] and seen[keys[idem_key + k]] ~= value then
-        result = '=' .. seen[keys[idem_key + k]]
-      end
+    if not result and idems > 0 then
+      result = known_as(keys, idem_key, idems, value, seen, idem_sets)
     end
     if not result then
       local positions = ''
@@ -332,7 +356,7 @@ local function requeue(keys, argv)
 end
 
 -- KEYS meta log; ARGV layout epoch position found run_id raised_from... Joins the log; creates it where nothing
--- is and `found` is 1; takes over one of a layout `raised_from`. Answers {epoch, layout, position}.
+-- is and `found` is 1; takes over one of a layout `raised_from`. Answers {epoch, layout, position, base}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -346,7 +370,7 @@ local function open(keys, argv)
   for i = 6, #argv do
     if layout == argv[i] then redis.call('HSET', keys[1], 'layout', argv[1]) end
   end
-  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position')
+  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base')
 end
 
 -- KEYS watchers leases slots heard; ARGV watcher lease_ms news (pair slot)...

@@ -24,8 +24,10 @@ class Keys:
     def __init__(self, partition: int = 0) -> None:
         tag = f"oee:{{{partition}}}"
         self.meta = f"{tag}:meta"
-        """Hash: epoch, layout, position of the newest event, suspended (why, if it is),
-        halted (1 while it is), news (number of the newest entry of the book stream)."""
+        """Hash: epoch, layout, position of the newest event, base (after which position this
+        epoch began, if it is not the first), suspended (why, if it is), halted (1 while it is),
+        verified (run id of the server whose log was compared with the archive), news (number of
+        the newest entry of the book stream)."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
         self.open = f"{tag}:open"

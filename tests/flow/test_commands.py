@@ -6,17 +6,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
-from engine import cli
+from engine import cli, obstacles
 from events.archive import Archive
 from projections.projector import run_projector
+from tests.engine_up import free_port
 from tests.flow.test_gateway_http import UNKNOWN, projected
 from tests.played import after_submission
 from tests.served import Served, served
+from tests.workers import turns_true
 
 
 class Said(NamedTuple):
@@ -154,6 +156,36 @@ async def a_ms_later(make: Callable[[], Awaitable[str]]) -> str:
     return await make()
 
 
+async def test_submit_with_watch_says_that_the_engine_is_halted(
+    gateway: Served, engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    real = obstacles.obstacles
+
+    def look(ready: dict[str, Any]) -> list[str]:
+        looks.append(ready["halted"] is not None)
+        return real(ready)
+
+    monkeypatch.setattr("engine.obstacles.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.obstacles.obstacles", look)
+    await engine("halt", "--reason", "odd prices")
+    submit = ("submit", "SOL", "USDC", "1", "--watch", "--json")
+    watching = asyncio.ensure_future(engine(*submit))
+    await turns_true(lambda: True in looks)
+    _, heads = await gateway.log.open_page()
+    (order_id,) = (i for i, head in heads.items() if head.order.type == "market")
+    # Over HTTP: a second command at once would read the first one's lines.
+    await gateway.ask("POST", "/api/admin/resume", json={})
+    await turns_true(lambda: False in looks)
+    await gateway.say(order_id, *after_submission())
+    said = await watching
+    assert (said.code, len(said.out.splitlines())) == (0, 1 + 6)
+    first, last = said.err.splitlines()
+    assert first.startswith("engine: halted since ")
+    assert first.endswith(" by ann: odd prices; nothing is sent until `engine resume`")
+    assert last == "engine: nothing holds orders up any more"
+
+
 async def test_orders_are_listed_as_a_table_or_as_lines(
     redis_url: str,
     database_url: str,
@@ -187,3 +219,84 @@ async def test_orders_are_listed_as_a_table_or_as_lines(
         stop.set()
         await projecting
     await archive.close()
+
+
+@pytest.fixture
+def alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Runs `engine …` where there is neither a gateway nor an engine's folder."""
+    monkeypatch.setenv("PORT", str(free_port()))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "mistyped"))
+
+    def run(*args: str) -> Said:
+        return Said(cli.main(args), *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("submit", "SOL", "USDC", "1.5"), ("submit", "SOL", "USDC", "1.5", "--watch"), ("watch",),
+        ("watch", "--after", "0"), ("watch", UNKNOWN), ("cancel", UNKNOWN), ("cancel", "--all"),
+        ("orders",), ("halt", "--reason", "x"), ("resume",), ("amend", UNKNOWN),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_gateway_that_does_not_answer_is_one_line_with_what_to_do(
+    alone: Callable[..., Said], command: tuple[str, ...]
+) -> None:
+    said = alone(*command)
+    assert (said.code, said.out) == (1, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith("engine: no gateway answers at http://127.0.0.1:")
+    assert "make run" in line
+
+
+async def test_what_is_no_gateway_of_ours_is_said_to_be_none(
+    engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nhi!\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(page, "127.0.0.1", 0)
+    monkeypatch.setenv("PORT", str(server.sockets[0].getsockname()[1]))
+    for command in (("orders",), ("submit", "SOL", "USDC", "1")):
+        said = await engine(*command)
+        assert said.code == 1
+        assert "is no gateway of ours" in said.err
+        assert len(said.err.splitlines()) == 1
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("audit", "verify"), 2), (("audit", "replay"), 2), (("audit", "show", UNKNOWN), 2),
+        (("parked", "list"), 2), (("projections", "rebuild"), 2), (("repair",), 2),
+        (("venue", "ledger"), 1),
+        (("stage", "router"), 1), (("alive", "gateway"), 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_a_folder_that_holds_no_engine_is_one_line_and_stays_away(
+    alone: Callable[..., Said], command: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    said = alone(*command)
+    assert (said.code, said.out) == (code, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith("engine: ")
+    assert str(tmp_path / "mistyped") in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_watch_says_what_is_no_order_id_and_no_position(alone: Callable[..., Said]) -> None:
+    said = alone("watch", "nonsense")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("engine: 'nonsense' is no order id")
+    said = alone("watch", "--after", "yesterday")
+    assert (said.code, said.err.startswith("engine: --after: 'yesterday'")) == (2, True)

@@ -155,6 +155,43 @@ async def test_an_order_has_two_names_and_both_find_it(gateway: Served) -> None:
     assert body["orderId"] != first["orderId"]
 
 
+async def test_a_key_that_comes_with_a_replay_finds_the_order_from_then_on(
+    gateway: Served,
+) -> None:
+    order = GOOD | {"clientOrderId": "c1"}
+    order_id = await gateway.accepted(clientOrderId="c1")
+    status, body, _ = await gateway.post(order, headers={KEY: "k1"})
+    assert (status, body["orderId"]) == (200, order_id)
+    for again in (GOOD, order):
+        status, body, _ = await gateway.post(again, headers={KEY: "k1"})
+        assert (status, body["orderId"]) == (200, order_id)
+    path, batch = "/api/orders/batch", {"orders": [order]}
+    assert (await gateway.post(batch, path=path, headers={KEY: "b"}))[1]["results"][0]["replayed"]
+    status, body, _ = await gateway.post(headers={KEY: "b#0"})
+    assert (status, body["orderId"]) == (200, order_id)
+    assert await gateway.log.position() == 1
+
+
+async def test_a_refused_request_registers_no_key(gateway: Served) -> None:
+    order_id = await gateway.accepted(clientOrderId="c1")
+    other = GOOD | {"clientOrderId": "c1", "amount": 2}
+    assert (await gateway.post(other, headers={KEY: "k1"}))[0] == 422
+    status, body, _ = await gateway.post(headers={KEY: "k1"})
+    assert status == 202
+    assert body["orderId"] != order_id
+
+
+async def test_a_key_and_a_client_order_id_of_two_orders_are_refused(gateway: Served) -> None:
+    order = GOOD | {"clientOrderId": "c1"}
+    await gateway.accepted(clientOrderId="c1")
+    _, second, _ = await gateway.post(headers={KEY: "k1"})
+    status, body, _ = await gateway.post(order, headers={KEY: "k1"})
+    assert (status, body["code"]) == (422, "idempotency-conflict")
+    assert body["orderId"] == second["orderId"]
+    status, body, _ = await gateway.post(GOOD | {"clientOrderId": "c2"}, headers={KEY: "k1"})
+    assert (status, body["orderId"]) == (422, second["orderId"])
+
+
 async def test_a_retry_after_the_order_has_expired_still_finds_it(gateway: Served) -> None:
     expires = int(time.time() * 1000) + 300
     order_id = await gateway.accepted(clientOrderId="c1", expiresAt=expires)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Any
 
 import asyncpg
@@ -219,3 +220,58 @@ async def test_a_long_reader_of_the_old_table_holds_up_only_the_rebuild(
 
         await until(again)
         await sound(log, archive)
+
+
+ALIKE = """
+SELECT relowner::regrole::text, reloptions::text, relacl::text,
+       obj_description('orders'::regclass, 'pg_class'),
+       (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attname = 'status'),
+       (SELECT reloptions::text FROM pg_class WHERE oid = c.reltoastrelid)
+FROM pg_class AS c WHERE oid = 'orders'::regclass
+"""
+
+
+async def test_a_rebuild_keeps_options_owner_and_grants(redis_url: str, database_url: str) -> None:
+    owner, reader, other = (f"{name} {secrets.token_hex(4)}" for name in ("own", "read", "other"))
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(3)
+            await projected(log, archive)
+        untouched = [tuple(row) for row in await fetch(database_url, ALIKE)]
+        await rebuild(database_url)
+        assert [tuple(row) for row in await fetch(database_url, ALIKE)] == untouched
+        try:
+            for statement in (
+                *(f'CREATE ROLE "{role}"' for role in (owner, reader, other)),
+                f'GRANT CREATE ON SCHEMA public TO "{owner}"',
+                f'ALTER TABLE orders OWNER TO "{owner}"',
+                f'GRANT SELECT, UPDATE ON orders TO "{reader}" WITH GRANT OPTION',
+                "GRANT SELECT ON orders TO PUBLIC",
+                f'GRANT UPDATE (status) ON orders TO "{other}"',
+                "ALTER TABLE orders SET (fillfactor = 77, toast.autovacuum_enabled = off)",
+                f'ALTER DEFAULT PRIVILEGES GRANT DELETE ON TABLES TO "{other}"',
+                "COMMENT ON TABLE orders IS 'what a person''s report reads'",
+            ):
+                await fetch(database_url, statement)
+            (before,) = [tuple(row) for row in await fetch(database_url, ALIKE)]
+            await rebuild(database_url)
+            (after,) = [tuple(row) for row in await fetch(database_url, ALIKE)]
+            assert after[:2] + after[3:] == before[:2] + before[3:]
+            assert sorted(after[2][1:-1].split(",")) == sorted(before[2][1:-1].split(","))
+        finally:
+            for role in (owner, reader, other):
+                await fetch(database_url, f'REASSIGN OWNED BY "{role}" TO CURRENT_USER')
+                await fetch(database_url, f'DROP OWNED BY "{role}"')
+                await fetch(database_url, f'DROP ROLE "{role}"')
+
+
+async def test_a_rebuild_refuses_to_lose_what_it_cannot_copy(
+    redis_url: str, database_url: str
+) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(1)
+            await projected(log, archive)
+        await fetch(database_url, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
+        with pytest.raises(RebuildError, match="row level security"):
+            await rebuild(database_url)

@@ -68,17 +68,16 @@ def test_every_field_arrives() -> None:
     fact = parsed(
         order(
             type="market",
-            slippageBps=0,
             minAmountOut="148.25",
             expiresAt="2030-01-01T00:00:00.000001Z",
             clientOrderId="a:b/c-1",
         ),
         "key-1",
     )
-    assert fact.slippage_bps == 0
     assert fact.min_amount_out == 148_250_000
     assert fact.expires_at_us == 1_893_456_000_000_001
     assert (fact.client_order_id, fact.idempotency_key) == ("a:b/c-1", "key-1")
+    assert parsed(order(slippageBps=0)).slippage_bps == 0
 
 
 def test_a_limit_order_says_its_price_in_one_plain_form() -> None:
@@ -258,6 +257,7 @@ def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code:
         (order(slippageBps=1.5), "wrong-type", "/slippageBps"),
         (order(slippageBps="50"), "wrong-type", "/slippageBps"),
         (order(slippageBps=True), "wrong-type", "/slippageBps"),
+        (order(slippageBps=50, minAmountOut="148"), "exclusive-fields", "/slippageBps"),
         (order(minAmountOut=0), "amount-not-positive", "/minAmountOut"),
         (order(minAmountOut="0.0000001"), "too-many-decimals", "/minAmountOut"),
         (order(expiresAt="tomorrow"), "malformed-time", "/expiresAt"),

@@ -1,0 +1,79 @@
+"""`engine repair`: a log that was lost, or lost its end, founded again from the archive."""
+
+import argparse
+import json
+import sys
+
+from engine import repair
+from engine.progress import Progress
+from engine.records import reading, records
+from engine.settings import Settings
+from engine.wallets import open_wallet
+
+HELP = "say what is wrong with the log; with --yes found it again from the archive"
+NEEDED = 3
+SHOWN = 10
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--yes", action="store_true", help="do it; without, only say what is wrong")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Look, and repair where it is asked for and needed."""
+    return reading(lambda: _run(settings, args))
+
+
+async def _run(settings: Settings, args: argparse.Namespace) -> int:
+    async with records(settings, opened=False) as (log, archive):
+        try:
+            why = await repair.diagnose(log, archive)
+            if not why or not args.yes:
+                return _diagnosed(why, as_json=args.json)
+            if not args.json:
+                print(f"{why}\nnothing is taken or sent until the log is there again")
+            with Progress("no transaction of before can land after") as progress:
+                wallet = open_wallet(settings)
+                done = await repair.refound(log, archive, wallet, progress)
+        except (repair.RepairError, OSError) as error:
+            print(f"engine: not repaired: {error}", file=sys.stderr)
+            return 1
+    print(json.dumps(done._asdict()) if args.json else "\n".join(lines(done)))
+    return 0
+
+
+def _diagnosed(why: str, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"sound": not why, "detail": why or None}))
+    else:
+        print(f"{why}: `engine repair --yes` founds it again" if why else "sound: nothing to do")
+    return NEEDED if why else 0
+
+
+def lines(done: repair.Repaired) -> list[str]:
+    """What a person has to know, the bad news included."""
+    told = [
+        f"the log is epoch {done.epoch} now, and goes on behind position {done.position:,}",
+        f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",
+    ]
+    for ids, what in (
+        (done.adopted, "orders that only the lost log had were taken over"),
+        (done.sent, "orders were sent before: the chain has their transactions"),
+        (done.parked, "orders were executed by transactions that nobody knows: parked, look"),
+        (done.strangers, "executed orders are known to nobody: their clients must not repeat them"),
+        (done.torn, "orders had said more than the archive knows: what they said is void"),
+    ):
+        if ids:
+            more = " …" if len(ids) > SHOWN else ""
+            told.append(f"{len(ids):,} {what}: {' '.join(ids[:SHOWN])}{more}")
+    if done.unreadable:
+        told.append(f"{done.unreadable:,} events of the lost log could not be used")
+    told.append(
+        "Lost for good, and unknown: orders taken after that position that the log no longer held"
+        " (their clients had a 202), cancels, changes of a price and halts said after it, and keys"
+        " that came with a replay. Clients that post again under their keys are safe for what is"
+        " archived, and for nothing else."
+    )
+    return told

@@ -1,0 +1,286 @@
+"""Founds a lost log again from the archive, in an epoch of its own.
+
+First everybody is fenced off, and stays so to the end: nothing is taken, said or sent. Then comes
+what the archive knows, what only the leftovers of the log know, and, once no transaction of before
+can land any more, what the chain executed. All of it becomes a log in one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from engine.build import build_id
+from engine.wallets import Wallet
+from events import repair
+from events.archive import Archive, Checkpoint, Snapshot
+from events.archive.page import array
+from events.chain import encode_record
+from events.ids import ENGINE_ID, created_ms, first_id_at
+from events.log import HEADS_KEPT_MS, EventLog, Missing, Regressed
+from events.log.reading import Stored
+from events.log.refound import Name, Refounding, Written
+from events.repair import BrokenChain, Life
+from events.types import TERMINAL, Status
+from gateway.idempotency import names_of
+from projections import tables
+from projections.sameness import difference
+
+FENCED_S = 3.0
+"""Every process has noticed by then: gateways look twice a second."""
+POLL_S = 0.2
+ORDERS = 500
+CREATION_MS = HEADS_KEPT_MS // 2
+"""So much older than its first event an order's id may be: the log refuses others."""
+
+
+class RepairError(Exception):
+    """Nothing was founded; the message says why."""
+
+
+class Repaired(NamedTuple):
+    """What was done."""
+
+    epoch: int
+    position: int
+    """The newest archived one: the log goes on behind it."""
+    open_orders: int
+    adopted: list[str]
+    """Orders that only the lost log had: taken over."""
+    torn: list[str]
+    """Orders of which the lost log had said more than the archive knows: that is void."""
+    sent: list[str]
+    """Orders whose recorded transaction was executed though no send was archived."""
+    parked: list[str]
+    """Orders that were executed by a transaction nobody knows: parked."""
+    strangers: list[str]
+    """Orders that were executed and that nobody knows."""
+    unreadable: int
+    keys: int
+
+
+async def diagnose(log: EventLog, archive: Archive) -> str:
+    """Why the log is not the archived one; empty where it is. Raises LogError, RepairError."""
+    checkpoint = await _checkpoint(archive)
+    try:
+        await log.open(found=False)
+    except Missing:
+        return f"the log is gone, the archive has {checkpoint.position} events"
+    except Regressed as error:
+        return str(error)
+    reader = log.reader("repair-check")
+    try:
+        return await difference(log, reader, checkpoint)
+    finally:
+        await reader.close()
+
+
+async def _checkpoint(archive: Archive) -> Checkpoint:
+    checkpoint = await archive.checkpoint()
+    if checkpoint is None or not checkpoint.position:
+        raise RepairError("the archive is empty: there is nothing to found a log from")
+    return checkpoint
+
+
+async def refound(
+    log: EventLog,
+    archive: Archive,
+    wallet: Wallet,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Repaired:
+    """Fences, gathers, waits, asks the chain, founds. Can be begun again wherever it broke off.
+
+    Raises RepairError, LogError, ArchiveUnavailable, OSError or asyncpg's errors.
+    """
+    work = Refounding(log.url, log.keys)
+    try:
+        async with archive.snapshot() as snapshot:  # before anybody is fenced off
+            await _end(snapshot, await _checkpoint(archive))
+        before = await work.epoch()
+        await work.fence()
+        fenced_at, height = time.monotonic(), wallet.height()
+        checkpoint = await _checkpoint(archive)
+        gathered = await _gather(work, log, archive, checkpoint)
+        end = height + wallet.lifetime_slots + 1
+        while wallet.finalized() < end or time.monotonic() - fenced_at < FENCED_S:
+            progress(max(0, wallet.finalized() - height), end - height)
+            await asyncio.sleep(POLL_S)
+        epoch = max(before, checkpoint.epoch) + 1
+        return await _found(work, log, archive, wallet, checkpoint, gathered, epoch)
+    finally:
+        await work.close()
+
+
+class _Gathered(NamedTuple):
+    lives: dict[str, Life]
+    """Orders that are open, and the engine itself."""
+    last: Stored
+    names: list[Name]
+    leftovers: repair.Leftovers
+
+
+async def _gather(
+    work: Refounding, log: EventLog, archive: Archive, checkpoint: Checkpoint
+) -> _Gathered:
+    lives: dict[str, Life] = {}
+    names: list[Name] = []
+    now_ms = await work.now_ms()
+    since_ms = now_ms - log.window_ms
+    left = [stored for entry in await work.leftovers() for stored in entry]
+    named, archived = repair.order_ids(left), dict[str, int]()
+    async with archive.snapshot() as snapshot:
+        last = await _end(snapshot, checkpoint)
+        async for life in _lives(snapshot, since_ms, named, archived):
+            if not life.order.terminal:
+                lives[life.order.id] = life
+            names += _names(log, life, since_ms)
+    leftovers = repair.sift(left, archived)
+    for history in leftovers.orders:
+        names += _names(log, repair.life_of(history), since_ms)
+    return _Gathered(lives, last, names, leftovers)
+
+
+async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
+    """The last archived event. Raises RepairError for an archive that cannot found a log."""
+    if await snapshot.unfolded():
+        raise RepairError("some orders could not be folded: `engine projections rebuild` first")
+    last = await snapshot.at([checkpoint.position])
+    if not last:
+        raise RepairError(f"the archive has no event at its end, {checkpoint.position}")
+    return last[0]
+
+
+async def _lives(
+    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, int]
+) -> AsyncIterator[Life]:
+    """Of all orders that are open or young, folded from their events; notes versions of `named`."""
+    async for rows in snapshot.orders():
+        for row in rows:
+            if row.id in named:
+                archived[row.id] = row.version
+        wanted = [
+            row
+            for row in rows
+            if row.columns["status"] not in TERMINAL or created_ms(row.id) >= since_ms
+        ]
+        for at in range(0, len(wanted), ORDERS):
+            some = wanted[at : at + ORDERS]
+            found = await snapshot.at([p for row in some for p in row.positions])
+            stored = {one.position: one for one in found}
+            for row in some:
+                try:
+                    life = repair.life_of([stored[p] for p in row.positions])
+                except (BrokenChain, KeyError) as error:
+                    msg = f"the archive is broken ({error}): see `engine audit verify`"
+                    raise RepairError(msg) from None
+                if life.hash != row.hash:
+                    msg = f"order {row.id} is not what its events say: rebuild the projections"
+                    raise RepairError(msg)
+                yield life
+
+
+def _names(log: EventLog, life: Life, since_ms: int) -> list[Name]:
+    """The keys that the order was posted with, while their window lasts."""
+    order, left_ms = life.order, life.created_us // 1000 - since_ms
+    if life.submitted is None or left_ms <= 0:
+        return []
+    said = names_of(log.keys, order.account, order.id, life.submitted)
+    return [Name(key, said.value, left_ms) for key in said.keys] if said else []
+
+
+async def _found(
+    work: Refounding,
+    log: EventLog,
+    archive: Archive,
+    wallet: Wallet,
+    checkpoint: Checkpoint,
+    gathered: _Gathered,
+    epoch: int,
+) -> Repaired:
+    now_us = (await work.now_ms()) * 1000
+    lives, position = dict(gathered.lives), checkpoint.position
+    tail: list[bytes] = []
+    adopted: list[str] = []
+    for history in gathered.leftovers.orders:
+        moved = [one._replace(position=position + n) for n, one in enumerate(history, start=1)]
+        position += len(moved)
+        tail += [encode_record(one.record.hash, bytes(one.record.body)) for one in moved]
+        life = repair.life_of(moved)
+        lives[life.order.id] = life
+        adopted.append(life.order.id)
+    executed = _executed(wallet, [i for i in lives if not lives[i].order.terminal])
+    sent: list[str] = []
+    parked: list[str] = []
+    for order_id, signatures in executed.items():
+        life = lives[order_id]
+        if not (facts := repair.settle(life.order, signatures)):
+            continue
+        lives[order_id], records = repair.after(
+            life, facts, position + 1, time_us=now_us, build=build_id()
+        )
+        position += len(facts)
+        tail += records
+        (parked if lives[order_id].order.parked else sent).append(order_id)
+    last = gathered.last
+    data = array(1) + encode_record(last.record.hash, bytes(last.record.body))
+    entries = [Written(last.position, last.time_us, data), *_entries(tail, last.position, now_us)]
+    known = [life.known() for life in lives.values()]
+    await work.heads(known, gathered.names)
+    # Postgres first: were it the other way round, orders could be taken into a log that the
+    # projector does not know.
+    await _move(archive, checkpoint, epoch, sha256(data).digest())
+    engine = lives.get(ENGINE_ID)
+    halted = engine is not None and engine.order.status is Status.HALTED
+    await work.found(
+        epoch, checkpoint.position, entries, known, halted=halted, inbox_orders=log.inbox_orders
+    )
+    strangers = await _strangers(wallet, archive, gathered.last, lives)
+    left = gathered.leftovers
+    count = sum(
+        not life.order.terminal for order_id, life in lives.items() if order_id != ENGINE_ID
+    )
+    return Repaired(
+        epoch, checkpoint.position, count, adopted, left.torn, sent, parked, strangers,
+        left.unreadable, len(gathered.names),
+    )  # fmt: skip
+
+
+def _executed(wallet: Wallet, order_ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for at in range(0, len(order_ids), ORDERS):
+        found |= wallet.executed(order_ids[at : at + ORDERS])
+    return found
+
+
+async def _strangers(
+    wallet: Wallet, archive: Archive, last: Stored, lives: dict[str, Life]
+) -> list[str]:
+    """Orders of about the lost time that were executed, and are neither archived nor taken over."""
+    executed = wallet.orders_since(first_id_at(last.time_us // 1000 - CREATION_MS))
+    found = []
+    for at in range(0, len(executed), ORDERS):
+        some = executed[at : at + ORDERS]
+        archived = await archive.orders(some)
+        found += [i for i in some if i not in archived and i not in lives]
+    return found
+
+
+def _entries(records: Sequence[bytes], position: int, time_us: int) -> list[Written]:
+    """As many records an entry as an append would write."""
+    entries = []
+    for at in range(0, len(records), ORDERS):
+        some = records[at : at + ORDERS]
+        position += len(some)
+        entries.append(Written(position, time_us, array(len(some)) + b"".join(some)))
+    return entries
+
+
+async def _move(archive: Archive, checkpoint: Checkpoint, epoch: int, digest: bytes) -> None:
+    async with archive.connection() as connection:
+        try:
+            await tables.refound(connection, checkpoint, epoch, digest)
+        except tables.Moved:
+            raise RepairError("the archive moved meanwhile: begin again") from None

@@ -1,0 +1,76 @@
+"""Which stages stand still: nobody reads their inbox, or what is at its front does not move.
+
+A short pause is none of it (a restart, a takeover): only what lasts is said, as seen from here, so
+that a gateway that has just started says nothing yet.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from events.log.workers import StageState, Workers
+
+WATCHER = "watcher"
+
+
+class Seen(NamedTuple):
+    """What is remembered of a stage; times in s of any one clock."""
+
+    heard_at: float
+    """When one of its workers was last known to live."""
+    front: bytes
+    front_since: float
+    """Since when this entry stands at the front."""
+
+
+def observe(before: Seen | None, state: StageState, now: float) -> Seen:
+    """What to remember after another look."""
+    if before is None:
+        return Seen(now, state.front, now)
+    silent_s = None if state.silent_ms is None else state.silent_ms / 1000
+    moved = state.front != before.front or not state.front
+    return Seen(
+        before.heard_at if silent_s is None else max(before.heard_at, now - silent_s),
+        state.front,
+        now if moved else before.front_since,
+    )
+
+
+def judge(seen: Seen, state: StageState, now: float, after_s: float) -> str:
+    """Why the stage stands still, empty where it does not."""
+    if now - seen.heard_at >= after_s:
+        if state.silent_ms is None:
+            return "no worker of it runs"
+        return f"its workers have been silent for {state.silent_ms // 1000} s"
+    if now - seen.front_since >= after_s:
+        return f"its oldest order has not moved for {now - seen.front_since:.0f} s"
+    return ""
+
+
+class Stalls:
+    """Remembers the last looks; `reasons` says what stands still now, by stage."""
+
+    def __init__(self, after_s: float) -> None:
+        self.after_s = after_s
+        self.reasons: dict[str, str] = {}
+        self._seen: dict[str, Seen] = {}
+        self._followed_at: float | None = None
+
+    def take(self, workers: Workers, now: float) -> None:
+        """Another look."""
+        reasons = {}
+        for stage, state in workers.stages.items():
+            seen = self._seen[stage] = observe(self._seen.get(stage), state, now)
+            if reason := judge(seen, state, now, self.after_s):
+                reasons[stage] = reason
+        if workers.watchers or not workers.resting or self._followed_at is None:
+            self._followed_at = now
+        elif now - self._followed_at >= self.after_s:
+            reasons.setdefault(WATCHER, "nobody follows prices and pools")
+        self.reasons = reasons
+
+    def forget(self) -> None:
+        """The log was away: what stood still meanwhile was not to blame."""
+        self.reasons = {}
+        self._seen.clear()
+        self._followed_at = None

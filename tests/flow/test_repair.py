@@ -1,0 +1,244 @@
+"""A log that was lost is founded again: what is archived goes on, and nothing is executed twice."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import redis.asyncio
+
+from engine.markets import LEDGER
+from engine.repair import Repaired, RepairError, diagnose, refound
+from engine.settings import Settings
+from engine.wallets import open_wallet
+from events import acts
+from events.archive import Archive
+from events.ids import new_order_id
+from events.log import PARKED, RESTING, EventLog, Fenced
+from events.order import Order
+from events.types import (
+    OrderCancelled,
+    OrderParked,
+    OrderRested,
+    OrderSubmitted,
+    RoutingStarted,
+    TransactionSubmitted,
+)
+from events.verify import verify
+from gateway.idempotency import claim_of, digest_of, names_of
+from projections.orders import columns
+from stages.venues.simulated.venue import Simulation
+from tests.played import Play, submitted
+from tests.projected import opened, projected, projecting
+from tests.workers import Crew
+
+SLOTS = Simulation(slot_ms=5, blockhash_slots=4000)
+LIFETIME_SLOTS = 20
+"""What the repair waits for; that transactions live longer here only spares the tests the hurry."""
+MARKET = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
+LIMIT = OrderSubmitted(
+    "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 0, target_price="1000", time_in_force="GTC"
+)
+
+
+class Scene(NamedTuple):
+    """A log, its archive, a chain and workers; no projector runs."""
+
+    redis_url: str
+    database_url: str
+    log: EventLog
+    archive: Archive
+    crew: Crew
+    settings: Settings
+
+    async def archived(self) -> int:
+        """Archives all there is."""
+        async with projecting(self.redis_url, self.database_url):
+            return await projected(self.log, self.archive)
+
+    async def lose(self) -> None:
+        """As a FLUSHALL, or a disk."""
+        async with redis.asyncio.from_url(self.redis_url) as client:
+            await client.flushdb()
+
+    async def repair(self) -> Repaired:
+        return await refound(self.log, self.archive, open_wallet(self.settings))
+
+    @contextlib.asynccontextmanager
+    async def afterwards(self) -> AsyncIterator[Crew]:
+        """All stages, of processes that came after the repair, and a projector."""
+        await self.log.open(found=False)
+        crew = Crew(self.redis_url, self.settings.data_dir / LEDGER, SLOTS)
+        crew.after = self.log.base
+        try:
+            await crew.open()
+            async with projecting(self.redis_url, self.database_url):
+                await crew.all_stages()
+                yield crew
+                await projected(self.log, self.archive)
+        finally:
+            await crew.close()
+        assert (await verify(self.archive, self.log, columns)).problems == []
+
+    async def said(self, order_id: str) -> Order:
+        head = (await self.log.load([order_id]))[0]
+        assert head is not None
+        return head.order
+
+
+@pytest.fixture
+async def scene(
+    redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
+    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    settings = Settings(data_dir=tmp_path, slot_ms=SLOTS.slot_ms, blockhash_slots=LIFETIME_SLOTS)
+    crew = Crew(redis_url, tmp_path / LEDGER, SLOTS)
+    async with opened(redis_url, database_url) as (log, archive):
+        await crew.open()
+        yield Scene(redis_url, database_url, log, archive, crew, settings)
+        await crew.close()
+
+
+async def test_a_sound_log_needs_no_repair_and_a_lost_one_does(scene: Scene) -> None:
+    await scene.archived()
+    with pytest.raises(RepairError, match="empty"):
+        await diagnose(scene.log, scene.archive)
+    await Play(scene.log).live(3)
+    await scene.archived()
+    assert await diagnose(scene.log, scene.archive) == ""
+    await scene.lose()
+    assert "gone, the archive has 18 events" in await diagnose(scene.log, scene.archive)
+    await scene.log.open()  # what a careless restart would do
+    assert "ends at position 0" in await diagnose(scene.log, scene.archive)
+
+
+async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
+    crew = scene.crew
+    named = OrderSubmitted(
+        "market", "SOL", "USDC", 9, 6, 10**9, 50, client_order_id="c1", idempotency_key="k1"
+    )
+    pending = new_order_id()
+    names = names_of(scene.log.keys, "main", pending, named)
+    await scene.log.append([scene.log.creation(pending, "main", named, names)[0]])
+    resting, parked, begun = [await crew.place(fact) for fact in (LIMIT, MARKET, MARKET)]
+    await crew.say(resting, OrderRested(7))
+    await crew.say(parked, OrderParked("router", "a bug", "engine"))
+    await crew.say(begun, RoutingStarted())
+    await Play(scene.log).live(2)
+    await acts.halt(scene.log, "odd prices", "ann")
+    end = await scene.archived()
+    heads = await scene.log.load([pending, resting, parked, begun])
+    await scene.lose()
+
+    wallet = open_wallet(scene.settings)
+    height = wallet.height()
+    done = await scene.repair()
+    assert wallet.finalized() > height + LIFETIME_SLOTS
+    assert (done.epoch, done.position, done.open_orders, done.keys) == (2, end, 4, 2)
+    with pytest.raises(Fenced):
+        await scene.crew.log.append([scene.log.creation(new_order_id(), "main", submitted())[0]])
+    await scene.log.open(found=False)
+    assert (await scene.log.position(), scene.log.base) == (end, end)
+    assert await scene.log.load([pending, resting, parked, begun]) == heads
+    assert [head.owes for head in heads if head] == [1, RESTING, PARKED, 1]
+    assert [order_id for order_id, _ in await scene.log.parked()] == [parked]
+    assert (await scene.log.resting(), await scene.log.open_orders()) == (1, 4)
+    assert await scene.log.halted()
+    assert names is not None
+    for value in await scene.log.named(names.keys):
+        assert value is not None
+        assert claim_of(value) == (pending, digest_of(named))
+
+    async with scene.afterwards() as later:
+        await acts.resume(scene.log, "ann")
+        assert await later.ended([pending, begun]) == ["confirmed"] * 2
+        assert (await acts.cancel(scene.log, resting, "ann")).outcome is acts.Outcome.DONE
+    assert set(crew.executions().values()) == {1}
+
+
+async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scene: Scene) -> None:
+    crew = scene.crew
+
+    async def built(order_ids: list[str]) -> None:
+        """Built, and no more: a submitter is not there."""
+        workers = [await crew.worker(name) for name in ("router", "builder")]
+        for order_id in order_ids:
+            await crew.until(lambda order_id=order_id: len(crew.names(order_id)) == 4)  # type: ignore[misc]  # mypy cannot type a bound loop variable
+        for worker in workers:
+            await worker.stop()
+
+    [known] = await crew.submit(1)
+    await built([known])
+    [unknown, late] = await crew.submit(2)
+    await scene.archived()
+    await built([unknown, late])
+    for order_id in (known, unknown):  # the archive never hears of it
+        transaction = (await scene.said(order_id)).transaction
+        assert transaction is not None
+        await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
+        await crew.chain().send([transaction.raw])
+    await scene.lose()
+
+    done = await scene.repair()
+    assert (done.sent, done.parked) == ([known], [unknown])
+    async with scene.afterwards() as later:
+        assert "executed on chain by" in (await scene.said(unknown)).parked
+        assert await later.ended([known, late]) == ["confirmed", "confirmed"]
+    assert crew.executions() == {known: 1, unknown: 1, late: 1}
+
+
+async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene) -> None:
+    crew = scene.crew
+    old = await crew.place(MARKET)
+    await crew.say(old, RoutingStarted())
+    await scene.archived()
+    await scene.lose()
+    await scene.log.open()  # a careless restart, which took orders before anybody noticed
+    [fresh] = await crew.submit(1)
+    await crew.say(fresh, RoutingStarted())
+    assert await diagnose(scene.log, scene.archive)
+
+    done = await scene.repair()
+    assert (done.adopted, done.torn, done.open_orders) == ([fresh], [], 2)
+    assert (await crew.log.look())[1] == 4
+    async with scene.afterwards() as later:
+        assert await later.ended([old, fresh]) == ["confirmed", "confirmed"]
+
+
+async def test_what_a_log_said_beyond_the_archive_is_reported_as_void(scene: Scene) -> None:
+    crew = scene.crew
+    order_id = await crew.place(MARKET)
+    await scene.archived()
+    await crew.say(order_id, OrderCancelled("ann", ""))
+    async with redis.asyncio.from_url(scene.redis_url) as client:
+        await client.xdel(scene.log.keys.log, "1-0")
+    assert "no longer holds position 1" in await diagnose(scene.log, scene.archive)
+    done = await scene.repair()
+    assert (done.torn, done.adopted) == ([order_id], [])
+    await scene.log.open(found=False)
+    assert (await scene.said(order_id)).status == "pending"
+
+
+async def test_a_repair_that_broke_off_can_be_begun_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = await scene.crew.place(MARKET)
+    await scene.archived()
+    await scene.lose()
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="the power"):
+
+        async def fails(*_: object, **__: object) -> None:
+            raise OSError("the power")
+
+        patch.setattr("events.log.refound.Refounding.found", fails)
+        await scene.repair()
+    with pytest.raises(Fenced):
+        await scene.log.append([scene.log.creation(new_order_id(), "x", MARKET)[0]])
+    assert await diagnose(scene.log, scene.archive)
+    assert (await scene.repair()).epoch == 3
+    await scene.log.open(found=False)
+    assert (await scene.said(order_id)).status == "pending"
+    assert await diagnose(scene.log, scene.archive) == ""

@@ -1,0 +1,92 @@
+"""/readyz of a real gateway, with stages that are there, that are gone, and that stand still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events.order import STAGES
+from tests.served import Served, served
+from tests.workers import Crew, crew, turns_true
+
+AFTER_S = 1.3
+"""More than the second that a worker may wait for its inbox in silence."""
+
+
+@pytest.fixture
+async def gateway(redis_url: str) -> AsyncIterator[Served]:
+    async with served(redis_url, stuck_after_s=AFTER_S) as one:
+        yield one
+
+
+@pytest.fixture
+async def workers(redis_url: str, gateway: Served, tmp_path: Path) -> AsyncIterator[Crew]:
+    assert gateway.log.epoch
+    async with crew(redis_url, tmp_path) as made:
+        yield made
+
+
+async def reasons(gateway: Served) -> Any:
+    status, ready = await gateway.get("/readyz")
+    assert status == 200, "new orders are safe"
+    assert ready["status"] == ("degraded" if ready["reasons"] else "ready")
+    return ready["reasons"]
+
+
+async def test_stages_without_workers_degrade_the_engine_until_they_have_some(
+    gateway: Served, workers: Crew
+) -> None:
+    async def absent() -> bool:
+        await gateway.archive.take(gateway.log)
+        return bool(await reasons(gateway) == dict.fromkeys(STAGES, "no worker of it runs"))
+
+    assert await reasons(gateway) == {}
+    await turns_true(absent)
+    await gateway.accepted()
+
+    async def behind() -> bool:
+        said = str((await reasons(gateway)).get("projector"))
+        return said.startswith("lists and archive are ")
+
+    await turns_true(behind)
+    await workers.all_stages()
+
+    async def well() -> bool:
+        await gateway.archive.take(gateway.log)
+        return bool(await reasons(gateway) == {})
+
+    await turns_true(well)
+
+
+async def test_an_order_that_does_not_move_is_said_while_others_go_on(
+    gateway: Served, workers: Crew
+) -> None:
+    await workers.all_stages()
+    stuck = workers.log.inbox("router", "stuck", lease_ms=60_000)
+    await stuck.open()
+    # It is given an order and holds on to it, however alive it is.
+    for router in workers._workers:
+        if router.stage.name == "router":
+            await router.stop()
+    await gateway.accepted()
+    assert await stuck.take(1, block_ms=1000)
+    await workers.worker("router", lease_ms=60_000)
+
+    async def said() -> bool:
+        await stuck.renew()
+        [moving] = await workers.submit()
+        assert await workers.ended([moving]) == ["confirmed"]
+        return "has not moved" in (await reasons(gateway)).get("router", "")
+
+    await turns_true(said, within_s=8)
+    await stuck.leave()
+
+    async def well() -> bool:
+        await gateway.archive.take(gateway.log)
+        return bool(await reasons(gateway) == {})
+
+    await turns_true(well)
+    await stuck.close()

@@ -1,0 +1,55 @@
+"""What is logged again and again is logged seldom, and counted."""
+
+from __future__ import annotations
+
+import pytest
+import structlog
+
+from engine.logging import KEPT, Repeats
+
+
+class Lines:
+    """A logger's processor under a clock of the test's."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._repeats = Repeats(10, lambda: self.now)
+
+    def log(self, event: str, **about: object) -> dict[str, object] | None:
+        try:
+            return dict(self._repeats(None, "warning", {"event": event} | about))
+        except structlog.DropEvent:
+            return None
+
+
+def test_an_outage_is_logged_at_once_and_then_every_ten_seconds_with_a_count() -> None:
+    lines, said = Lines(), []
+    for tenth in range(300):
+        lines.now = tenth / 10
+        if (line := lines.log("waiting for the log", error="refused")) is not None:
+            said.append((lines.now, line.get("repeated")))
+    assert said == [(0.0, None), (10.0, 99), (20.0, 99)]
+
+
+def test_whatever_is_another_thing_is_logged_at_once() -> None:
+    lines = Lines()
+    assert lines.log("waiting for the log", error="refused")
+    assert lines.log("waiting for the log", error="loading")
+    assert lines.log("waiting for the log", error="refused") is None
+    assert lines.log("order parked", order_id="1")
+    assert lines.log("order parked", order_id="2")
+
+
+def test_no_traceback_is_dropped() -> None:
+    lines = Lines()
+    assert lines.log("a bug", exc_info=True)
+    assert lines.log("a bug", exc_info=True)
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.logging.KEPT", 3)
+    lines = Lines()
+    for number in range(KEPT):
+        assert lines.log("order parked", order_id=str(number))
+    assert lines.log("order parked", order_id="0")
+    assert len(lines._repeats._said) == 3
