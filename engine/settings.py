@@ -101,7 +101,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _doc("Longest wait for one call to a venue", "ms", ge=1, le=600_000)
     ] = 5000
     slot_ms: Annotated[
-        int, _doc("Length of a slot of the simulated chain", "ms", ge=1, le=60_000)
+        int,
+        _doc(
+            "Length of a slot of the simulated or local chain; 0: the local one executes at once",
+            "ms",
+            ge=0,
+            le=60_000,
+        ),
     ] = 400
     blockhash_slots: Annotated[
         int, _doc("Slots that a built transaction stays valid", "slots", ge=1, le=100_000)

@@ -27,14 +27,17 @@ NAMES = {
 class InstructionFailed(Exception):
     """An instruction failed: the program's custom code, or the runtime's name for it."""
 
-    def __init__(self, why: int | str, log: str = "") -> None:
+    def __init__(self, why: int | str, log: str = "", *, said: str = "") -> None:
         super().__init__(why)
         self.why = why
         self.log = log
+        self._said = said
 
     @property
     def words(self) -> str:
         """As it stands in the logs of the chain."""
+        if self._said:
+            return self._said
         if isinstance(self.why, int):
             return f"custom program error: {self.why:#x}"
         return NAMES.get(self.why, self.why)

@@ -145,7 +145,9 @@ class Node:
         """Drop the newest blocks and go on from before; returns the signatures dropped."""
         dropped = self.bank.fork(depth)
         height = self.bank.blocks.tip.height + 1
-        self._unsaved_first()
+        if self._unsaved:
+            # What is dropped has to be in the ledger before it can be marked there.
+            self._write({}, [])
         self._forked += [(signature, height) for signature in dropped]
         self._begun = [block for block in self._begun if block.height < height]
         self._begin()
@@ -186,30 +188,25 @@ class Node:
         else:
             saving.set_result(None)
 
-    def _unsaved_first(self) -> None:
-        """What a fork drops has to be in the ledger before it can be marked there."""
-        if self._unsaved:
-            self._write({}, [])
-
     def save(self) -> None:
-        """Write down everything that is not yet. Raises OSError."""
+        """Write down everything that is not yet. Raises OSError; then nothing is written."""
         bank = self.bank
         bank.flush()
-        dirty, bank.dirty = bank.dirty, set()
         accounts = bank.state.accounts
-        self._write({address: accounts.get(address) for address in dirty}, self._begun)
-        self._begun = []
+        self._write({address: accounts.get(address) for address in bank.dirty}, self._begun)
+        bank.dirty.clear()
+        self._begun.clear()
 
     def _write(self, accounts: Mapping[str, Account | None], blocks: list[Block]) -> None:
-        landed, self._unsaved = self._unsaved, []
-        forked, self._forked = self._forked, []
         self.store.save(
             accounts=accounts,
             blocks=blocks,
-            landed=landed,
-            forked=forked,
+            landed=self._unsaved,
+            forked=self._forked,
             meta={"slot": str(self.bank.slot)},
         )
+        self._unsaved.clear()
+        self._forked.clear()
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):

@@ -64,6 +64,7 @@ class Store:
             newest = self._db.execute("SELECT max(id) FROM landed").fetchone()[0]
         except sqlite3.Error as error:
             raise OSError(f"local chain {path}: {error}") from error
+        self.path = path
         self._next = (newest or 0) + 1
 
     def meta(self, key: str) -> str:

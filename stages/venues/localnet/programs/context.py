@@ -35,12 +35,16 @@ class Context:
         self.swaps: list[Swapped] = []
         self.memos: list[str] = []
 
-    def spend(self, units: int) -> None:
+    def spend(self, units: int, *, builtin: bool = False) -> None:
         """Use compute units. Raises InstructionFailed when there are not enough."""
         self.units -= units
         if self.units < 0:
             self.units = 0
-            raise InstructionFailed("ComputationalBudgetExceeded", "exceeded CUs meter")
+            if builtin:
+                raise InstructionFailed("ComputationalBudgetExceeded")
+            raise InstructionFailed(
+                "ProgramFailedToComplete", said="exceeded CUs meter at BPF instruction"
+            )
 
     def keys(self, step: Step, least: int) -> list[str]:
         """The accounts of an instruction. Raises InstructionFailed for fewer than `least`."""

@@ -151,10 +151,9 @@ def _refused(family: Family, error: Rejected) -> InstructionFailed:
 
 def _failure(family: Family, name: str) -> InstructionFailed:
     known = family.errors.get(name)
-    code: int | str = "ProgramFailedToComplete"
-    if known is not None and known.code >= 0:
-        code = known.code
-    return InstructionFailed(code, f"Error: {name}")
+    if known is None or known.code < 0:
+        return InstructionFailed("ProgramFailedToComplete", said="SBF program panicked")
+    return InstructionFailed(known.code, f"Error: {name.removeprefix('Error: ')}")
 
 
 def _check_terms(

@@ -20,7 +20,7 @@ SPACE_MAX = 10 * 1024 * 1024
 
 def run(context: Context, step: Step) -> None:
     """Execute one instruction of the system program."""
-    context.spend(UNITS)
+    context.spend(UNITS, builtin=True)
     tag = int.from_bytes(step.data[:4], "little")
     handler = _HANDLERS.get(tag) if len(step.data) >= 4 else None
     if handler is None:
