@@ -129,7 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slot_ms: Annotated[
         int,
         _doc(
-            "Length of a slot; 0: the local chain makes a block as soon as it can",
+            "Length of a slot of the simulated or local chain; 0: the local one executes at once",
             "ms",
             ge=0,
             le=60_000,

@@ -1,0 +1,74 @@
+"""`engine localnet`: a Solana chain of one process, on the loopback interface."""
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+
+from engine.lifecycle import serve
+from engine.settings import Settings
+
+HELP = "run a local Solana chain with pools of every family"
+PORT = 8899
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: any")
+    parser.add_argument("--data", type=Path, help="its file (default: under DATA_DIR)")
+    parser.add_argument(
+        "--slot-ms", type=int, help="length of a slot; 0: at once (default: SLOT_MS)"
+    )
+    parser.add_argument("--traders", type=int, default=3, help="trades of others in a slot")
+    parser.add_argument(
+        "--faults", default="{}", metavar="JSON", help="faults from the start on, as setFaults"
+    )
+    parser.add_argument(
+        "--fund", action="append", default=[], metavar="ADDRESS", help="a wallet to be given money"
+    )
+    parser.add_argument(
+        "--pools", action="store_true", help="print what POOLS says of this chain, and end"
+    )
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Run until asked to stop; print one line when it answers."""
+    if args.pools:
+        from stages.venues.localnet.genesis import pools_file
+
+        print(json.dumps(pools_file(), indent=2))
+        return 0
+    return serve(settings, "localnet", lambda stop: _serve(settings, args, stop))
+
+
+async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Event) -> None:
+    import msgspec
+
+    from engine.wiring import tune
+    from stages.venues.families import FAMILIES
+    from stages.venues.localnet.faults import Faults
+    from stages.venues.localnet.open import FILE, Options, open_node
+    from stages.venues.localnet.rpc.server import HOST
+    from stages.venues.localnet.rpc.server import serve as open_door
+
+    node = open_node(
+        Options(
+            path=args.data or settings.data_dir / FILE,
+            slot_ms=settings.slot_ms if args.slot_ms is None else args.slot_ms,
+            seed=settings.venue_seed,
+            lifetime=settings.blockhash_slots,
+            trades_per_slot=args.traders,
+            volatility_bps=settings.venue_volatility_bps,
+            faults=msgspec.json.decode(args.faults, type=Faults),
+            wallets=tuple(args.fund),
+        ),
+        FAMILIES,
+    )
+    runner, port = await open_door(node, args.port)
+    tune()
+    print(f"ready http://{HOST}:{port}", flush=True)
+    try:
+        await node.run(stop)
+    finally:
+        await runner.cleanup()
+        node.store.close()

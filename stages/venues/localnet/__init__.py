@@ -1,0 +1,5 @@
+"""A Solana chain of one process: real account bytes, real transactions, real JSON-RPC, loopback.
+
+`bank` keeps accounts and blocks, `programs` executes instructions, `node` takes transactions and
+makes blocks, `rpc` is its door, `store` its memory and the ledger that tests count by.
+"""

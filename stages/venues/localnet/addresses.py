@@ -1,0 +1,64 @@
+"""Addresses that everybody on Solana knows, and how others are derived. All base58."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+
+from solders.pubkey import Pubkey
+
+SYSTEM = "11111111111111111111111111111111"
+COMPUTE_BUDGET = "ComputeBudget111111111111111111111111111111"
+TOKEN = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105 - an address
+TOKEN_2022 = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105 - an address
+ATA = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"
+MEMO = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
+MEMO_V1 = "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo"
+NATIVE_LOADER = "NativeLoader1111111111111111111111111111111"
+BPF_LOADER = "BPFLoaderUpgradeab1e11111111111111111111111"
+INSTRUCTIONS_SYSVAR = "Sysvar1nstructions1111111111111111111111111"
+SYSVAR_OWNER = "Sysvar1111111111111111111111111111111111111"
+CLOCK_SYSVAR = "SysvarC1ock11111111111111111111111111111111"
+RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
+
+WSOL = "So11111111111111111111111111111111111111112"
+USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
+USDT = "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB"
+RAY = "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R"
+JUP = "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN"
+BONK = "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"
+
+LAMPORTS_PER_SIGNATURE = 5_000
+_ATA_PROGRAM = Pubkey.from_string(ATA)
+
+
+def rent_exempt(size: int) -> int:
+    """The least balance, in lamports, that an account of `size` bytes of data may live on."""
+    return (128 + size) * 6960
+
+
+@lru_cache(maxsize=65_536)
+def token_address(owner: str, mint: str, program: str = TOKEN) -> str:
+    """The associated token account of a wallet for a mint."""
+    seeds = [bytes(Pubkey.from_string(part)) for part in (owner, program, mint)]
+    return str(Pubkey.find_program_address(seeds, _ATA_PROGRAM)[0])
+
+
+def derived(program: str, *seeds: bytes) -> str:
+    """The program-derived address of some seeds."""
+    return str(Pubkey.find_program_address(list(seeds), Pubkey.from_string(program))[0])
+
+
+def named(name: str) -> str:
+    """An address of this chain alone, made from a name; nobody has its key."""
+    return str(Pubkey(sha256(f"localnet:{name}".encode()).digest()))
+
+
+def raw(address: str) -> bytes:
+    """The 32 bytes of an address. Raises ValueError."""
+    return bytes(Pubkey.from_string(address))
+
+
+def text(data: bytes) -> str:
+    """The address of 32 bytes."""
+    return str(Pubkey(data))

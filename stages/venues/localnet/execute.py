@@ -1,0 +1,123 @@
+"""Executing a transaction on a view: the fee first, then every instruction or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.addresses import (
+    ATA,
+    COMPUTE_BUDGET,
+    MEMO,
+    MEMO_V1,
+    SYSTEM,
+    TOKEN,
+    rent_exempt,
+)
+from stages.venues.localnet.failures import InstructionFailed, NotTaken
+from stages.venues.localnet.pools import Families
+from stages.venues.localnet.programs import ata, budget, memo, swaps, system, token
+from stages.venues.localnet.programs.context import Context, Program, Swapped
+from stages.venues.localnet.transaction import Transaction
+from stages.venues.localnet.view import View
+from stages.venues.pool import Clock
+
+SMALL: Mapping[str, Program] = {
+    SYSTEM: system.run,
+    COMPUTE_BUDGET: budget.run,
+    TOKEN: token.run,
+    ATA: ata.run,
+    MEMO: memo.run,
+    MEMO_V1: memo.run,
+}
+
+
+class Outcome(NamedTuple):
+    """What came of a transaction; `err` as in JSON, None where all is well."""
+
+    err: Any
+    fee: int
+    units: int
+    logs: list[str]
+    swaps: list[Swapped]
+    memo: str
+
+
+def programs(families: Families) -> dict[str, Program]:
+    """The table of programs of a chain with these pool programs."""
+    table = dict(SMALL)
+    for program, family in families.by_program.items():
+        table[program] = partial(swaps.run, family=family)
+    return table
+
+
+def execute(view: View, tx: Transaction, clock: Clock, table: Mapping[str, Program]) -> Outcome:
+    """Execute a transaction on its view. Raises NotTaken, with the view as it was."""
+    terms = budget.budget(tx.steps)
+    fee = terms.fee(tx.signatures)
+    missing = next((step.program for step in tx.steps if step.program not in table), None)
+    if missing is not None:
+        raise NotTaken("ProgramAccountNotFound")
+    paid = _charge(view, tx.keys[0], fee)
+    context = Context(tx, view, clock, terms.units)
+    err = _run(context, table)
+    if err is None:
+        err = _rent(view, tx.keys)
+    if err is not None:
+        view.drop({tx.keys[0]: paid})
+        context.swaps.clear()
+    units = terms.units - context.units
+    words = "; ".join(context.memos)
+    return Outcome(err, fee, units, context.logs, context.swaps, words)
+
+
+def _charge(view: View, payer: str, fee: int) -> Account:
+    account = view.get(payer)
+    if account is None:
+        raise NotTaken("AccountNotFound")
+    if account.owner != SYSTEM or account.data:
+        raise NotTaken("InvalidAccountForFee")
+    left = account.lamports - fee
+    if left < 0:
+        raise NotTaken("InsufficientFundsForFee")
+    if 0 < left < rent_exempt(0):
+        raise NotTaken({"InsufficientFundsForRent": {"account_index": 0}})
+    paid = account._replace(lamports=left)
+    view.put(payer, paid)
+    return paid
+
+
+def _run(context: Context, table: Mapping[str, Program]) -> Any:
+    logs = context.logs
+    for index, step in enumerate(context.tx.steps):
+        program, before = step.program, context.units
+        logs.append(f"Program {program} invoke [1]")
+        try:
+            table[program](context, step)
+        except InstructionFailed as failed:
+            if failed.log:
+                logs.append(f"Program log: {failed.log}")
+            logs.append(_consumed(program, before, context.units))
+            logs.append(f"Program {program} failed: {failed.words}")
+            return failed.value(index)
+        if program not in _SILENT:
+            logs.append(_consumed(program, before, context.units))
+        logs.append(f"Program {program} success")
+    return None
+
+
+_SILENT = (SYSTEM, COMPUTE_BUDGET)
+
+
+def _consumed(program: str, before: int, after: int) -> str:
+    return f"Program {program} consumed {before - after} of {before} compute units"
+
+
+def _rent(view: View, keys: list[str]) -> Any:
+    """No account may be left with less than its rent, unless it is gone."""
+    for address, account in view.changed.items():
+        if 0 < account.lamports < rent_exempt(len(account.data)):
+            return {"InsufficientFundsForRent": {"account_index": keys.index(address)}}
+    return None

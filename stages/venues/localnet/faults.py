@@ -1,0 +1,54 @@
+"""What can be made to go wrong, switched while the chain runs (`localnet_setFaults`)."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+
+
+class Faults(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Rates are probabilities from 0 to 1; `…_next` counts the next calls, whatever the rate."""
+
+    methods: tuple[str, ...] = ()
+    """Methods that latency and 429s are for; empty: all."""
+    latency_ms: int = 0
+    """Time before a call is looked at."""
+    reject_rate: float = 0.0
+    """HTTP 429."""
+    reject_next: int = 0
+    drop_rate: float = 0.0
+    """A transaction is accepted, and no block ever takes it."""
+    drop_next: int = 0
+    lose_rate: float = 0.0
+    """A transaction is accepted and executed; the connection breaks before the answer."""
+    lose_next: int = 0
+    confirm_delay: int = 0
+    """Blocks by which `confirmed` comes later."""
+    stalled: bool = False
+    """No more blocks; what is sent waits."""
+    fork_every: int = 0
+    """A fork each so many blocks; 0: none."""
+    fork_depth: int = 2
+    """Blocks that such a fork drops, as far as they are not final."""
+
+
+class Luck:
+    """Decides, from a seed, which call a fault hits."""
+
+    def __init__(self, faults: Faults, seed: int) -> None:
+        self.faults = faults
+        self._random = Random(f"{seed}:faults")
+
+    def hits(self, name: str) -> bool:
+        """Whether the fault `name` (reject, drop, lose) hits this call."""
+        left = getattr(self.faults, f"{name}_next")
+        if left > 0:
+            self.faults = msgspec.structs.replace(self.faults, **{f"{name}_next": left - 1})
+            return True
+        rate = getattr(self.faults, f"{name}_rate")
+        return bool(rate > 0 and self._random.random() < rate)
+
+    def concerns(self, method: str) -> bool:
+        """Whether latency and 429s are for this method."""
+        return not self.faults.methods or method in self.faults.methods

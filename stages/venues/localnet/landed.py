@@ -1,0 +1,88 @@
+"""A transaction that a block took, with all that a node tells of it afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stages.venues.localnet.accounts import Account, is_token_account, read_token
+from stages.venues.localnet.execute import Outcome
+from stages.venues.localnet.programs.context import Swapped
+from stages.venues.localnet.transaction import Transaction
+from stages.venues.localnet.view import State, View
+
+
+class TokenBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a token account of the transaction held; base units."""
+
+    index: int
+    mint: str
+    owner: str
+    amount: int
+
+
+class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What `getTransaction` tells besides. Balances are in lamports, in the order of its keys."""
+
+    raw: bytes
+    before: list[int]
+    after: list[int]
+    tokens_before: list[TokenBalance]
+    tokens_after: list[TokenBalance]
+    logs: list[str]
+
+
+class Landed(msgspec.Struct, frozen=True, gc=False):
+    """A transaction in a block, failed ones too. Amounts are base units."""
+
+    signature: str
+    slot: int
+    height: int
+    time_s: int
+    err: Any
+    """As in JSON; None where it did what it should."""
+    fee: int
+    units: int
+    memo: str
+    payer: str
+    swaps: list[Swapped]
+    details: Details
+
+
+def landed(
+    tx: Transaction, outcome: Outcome, state: State, view: View, at: tuple[int, int, int]
+) -> Landed:
+    """Write down an executed transaction, before its view is kept; at: slot, height, time."""
+    slot, height, time_s = at
+    before = [state.accounts.get(key) for key in tx.keys]
+    after = [view.get(key) for key in tx.keys]
+    return Landed(
+        tx.signature,
+        slot,
+        height,
+        time_s,
+        outcome.err,
+        outcome.fee,
+        outcome.units,
+        outcome.memo,
+        tx.keys[0],
+        list(outcome.swaps),
+        Details(
+            tx.raw,
+            [account.lamports if account else 0 for account in before],
+            [account.lamports if account else 0 for account in after],
+            _tokens(before),
+            _tokens(after),
+            outcome.logs,
+        ),
+    )
+
+
+def _tokens(accounts: list[Account | None]) -> list[TokenBalance]:
+    found = []
+    for index, account in enumerate(accounts):
+        if account is not None and is_token_account(account):
+            token = read_token(account.data)
+            found.append(TokenBalance(index, token.mint, token.owner, token.amount))
+    return found

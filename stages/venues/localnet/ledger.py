@@ -1,0 +1,85 @@
+"""The local chain's own record of what it executed, for tests to count by.
+
+Written by `store`, read here, from any process, while the chain runs. It knows nothing of orders
+but the memo that a transaction carries.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+COLUMNS = (
+    "signature, slot, height, ok, error, fee, units, memo, payer, "
+    "mint_in, mint_out, amount_in, amount_out, forked"
+)
+
+
+class Entry(NamedTuple):
+    """A transaction that a block took. Amounts are base units, fees lamports.
+
+    The amounts are the first swap's mint in and the last one's mint out, summed over all swaps.
+    """
+
+    signature: str
+    slot: int
+    height: int
+    ok: bool
+    error: str
+    """JSON of the chain's error; empty where all went well."""
+    fee: int
+    units: int
+    memo: str
+    payer: str
+    mint_in: str
+    mint_out: str
+    amount_in: int
+    amount_out: int
+    forked: bool
+    """A fork has dropped it: it did not happen, unless it landed again as another entry."""
+
+
+class LocalLedger:
+    """Reads the file of a chain. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+        except sqlite3.Error as error:
+            raise OSError(f"ledger {path}: {error}") from error
+
+    def entries(self, memo: str | None = None) -> Iterator[Entry]:
+        """Everything that was ever executed, oldest first, forked ones too."""
+        query = f"SELECT {COLUMNS} FROM landed"  # noqa: S608  # constants only
+        try:
+            if memo is None:
+                rows = self._db.execute(f"{query} ORDER BY id").fetchall()
+            else:
+                rows = self._db.execute(f"{query} WHERE memo = ? ORDER BY id", (memo,)).fetchall()
+        except sqlite3.Error as error:
+            raise OSError(f"ledger: {error}") from error
+        for row in rows:
+            yield _entry(row)
+
+    def executions(self) -> dict[str, int]:
+        """How often each memo was executed successfully, on the chain as it is now."""
+        counts: dict[str, int] = {}
+        for entry in self.entries():
+            if entry.ok and not entry.forked:
+                counts[entry.memo] = counts.get(entry.memo, 0) + 1
+        return counts
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    values = list(row)
+    for at in (3, 13):
+        values[at] = bool(values[at])
+    for at in (11, 12):
+        values[at] = int(str(values[at]))
+    return Entry(*values)  # type: ignore[arg-type]  # the columns above, in order

@@ -1,0 +1,233 @@
+"""The token program: what trading needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from stages.venues.localnet import accounts
+from stages.venues.localnet.accounts import (
+    AMOUNT_AT,
+    MINT_BYTES,
+    TOKEN_BYTES,
+    U64_MAX,
+    Account,
+    is_mint,
+    is_token_account,
+    with_amount,
+)
+from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, WSOL, raw, rent_exempt, text
+from stages.venues.localnet.failures import InstructionFailed
+from stages.venues.localnet.programs.context import Context
+from stages.venues.localnet.transaction import Step
+from stages.venues.localnet.view import View
+
+NOT_RENT_EXEMPT, INSUFFICIENT_FUNDS, INVALID_MINT, MINT_MISMATCH, OWNER_MISMATCH = range(5)
+IN_USE, NON_NATIVE_HAS_BALANCE, INVALID_INSTRUCTION = 6, 11, 12
+OVERFLOW, FROZEN, DECIMALS_MISMATCH, NON_NATIVE = 14, 17, 18, 19
+
+
+def run(context: Context, step: Step) -> None:
+    """Execute one instruction of the token program."""
+    op = _OPS.get(step.data[0]) if step.data else None
+    if op is None:
+        context.spend(194)
+        raise InstructionFailed(INVALID_INSTRUCTION, "Error: Invalid instruction")
+    context.spend(op.units)
+    keys = context.keys(step, op.accounts)
+    if len(step.data) < op.size:
+        raise InstructionFailed(INVALID_INSTRUCTION, "Error: Invalid instruction")
+    op.run(context, step, keys)
+
+
+def held(context_view: View, address: str) -> Account:
+    """An initialised token account. Raises InstructionFailed."""
+    account = context_view.get(address)
+    if account is None or account.owner != TOKEN:
+        raise InstructionFailed("IncorrectProgramId" if account else "InvalidAccountData")
+    if not is_token_account(account):
+        raise InstructionFailed("UninitializedAccount")
+    return account
+
+
+def move(view: View, source: str, target: str, amount: int, *, known: bool = False) -> None:
+    """Move tokens, lamports with them where they are wrapped SOL. Raises InstructionFailed.
+
+    known: a pool's own program does it, so that decoded pools need no new look at their vaults.
+    """
+    payer, paid = held(view, source), held(view, target)
+    if payer.data[:32] != paid.data[:32]:
+        raise InstructionFailed(MINT_MISMATCH, "Error: Account not associated with this Mint")
+    if payer.data[108] == 2 or paid.data[108] == 2:
+        raise InstructionFailed(FROZEN, "Error: Account is frozen")
+    before = int.from_bytes(payer.data[64:72], "little")
+    if before < amount:
+        raise InstructionFailed(INSUFFICIENT_FUNDS, "Error: insufficient funds")
+    if source == target:
+        return
+    there = int.from_bytes(paid.data[64:72], "little")
+    if there + amount > U64_MAX:
+        raise InstructionFailed(OVERFLOW, "Error: Operation overflowed")
+    lamports = amount if payer.data[109] else 0
+    put = view.keep if known else view.put
+    put(source, with_amount(payer, before - amount, -lamports))
+    put(target, with_amount(paid, there + amount, lamports))
+
+
+def may_spend(account: Account, owner: str, amount: int) -> bool:
+    """Whether this owner, or delegate, may move so much."""
+    if account.data[32:64] == raw(owner):
+        return True
+    delegate = account.data[72] and account.data[76:108] == raw(owner)
+    return bool(delegate) and int.from_bytes(account.data[121:129], "little") >= amount
+
+
+def _authorised(context: Context, step: Step, account: Account, owner_at: int, owner: str) -> None:
+    if account.data[32:64] != raw(owner):
+        raise InstructionFailed(OWNER_MISMATCH, "Error: owner does not match")
+    if not context.signs(step, owner_at):
+        raise InstructionFailed("MissingRequiredSignature")
+
+
+def _transfer(context: Context, step: Step, keys: list[str]) -> None:
+    source, target, owner = keys[:3]
+    # The program looks at the balance before the owner.
+    amount = _amount(step)
+    account = held(context.view, source)
+    if accounts.amount_of(account) < amount:
+        raise InstructionFailed(INSUFFICIENT_FUNDS, "Error: insufficient funds")
+    _authorised(context, step, account, 2, owner)
+    move(context.view, source, target, amount)
+
+
+def _transfer_checked(context: Context, step: Step, keys: list[str]) -> None:
+    source, mint, target, owner = keys[:4]
+    account = held(context.view, source)
+    if accounts.amount_of(account) < _amount(step):
+        raise InstructionFailed(INSUFFICIENT_FUNDS, "Error: insufficient funds")
+    if account.data[:32] != raw(mint):
+        raise InstructionFailed(MINT_MISMATCH, "Error: Account not associated with this Mint")
+    if accounts.decimals_of(_mint(context, mint)) != step.data[9]:
+        raise InstructionFailed(DECIMALS_MISMATCH, "Error: decimals different from the Mint")
+    _authorised(context, step, account, 3, owner)
+    move(context.view, source, target, _amount(step))
+
+
+def _sync_native(context: Context, _step: Step, keys: list[str]) -> None:
+    account = held(context.view, keys[0])
+    token = accounts.read_token(account.data)
+    if token.native is None:
+        raise InstructionFailed(NON_NATIVE, "Error: Non-native instruction not supported")
+    amount = account.lamports - token.native
+    if amount < token.amount:
+        raise InstructionFailed(13, "Error: State is invalid for requested operation")
+    context.view.put(keys[0], with_amount(account, amount))
+
+
+def _close(context: Context, step: Step, keys: list[str]) -> None:
+    address, target, owner = keys[:3]
+    account = held(context.view, address)
+    if address == target:
+        raise InstructionFailed("InvalidAccountData")
+    if not account.data[109] and accounts.amount_of(account):
+        raise InstructionFailed(
+            NON_NATIVE_HAS_BALANCE, "Error: Non-native account can only be closed if empty"
+        )
+    _authorised(context, step, account, 2, owner)
+    paid = context.view.get(target) or Account(0)
+    context.view.put(target, paid._replace(lamports=paid.lamports + account.lamports))
+    context.view.put(address, Account(0))
+
+
+def _mint_to(context: Context, step: Step, keys: list[str]) -> None:
+    mint, target, authority = keys[:3]
+    minted, account = _mint(context, mint), held(context.view, target)
+    if account.data[:32] != raw(mint):
+        raise InstructionFailed(MINT_MISMATCH, "Error: Account not associated with this Mint")
+    if not minted.data[0]:
+        raise InstructionFailed(5, "Error: the total supply of this token is fixed")
+    if minted.data[4:36] != raw(authority):
+        raise InstructionFailed(OWNER_MISMATCH, "Error: owner does not match")
+    if not context.signs(step, 2):
+        raise InstructionFailed("MissingRequiredSignature")
+    supply = int.from_bytes(minted.data[36:44], "little") + _amount(step)
+    if supply > U64_MAX:
+        raise InstructionFailed(OVERFLOW, "Error: Operation overflowed")
+    data = minted.data[:36] + supply.to_bytes(8, "little") + minted.data[44:]
+    context.view.put(mint, minted._replace(data=data))
+    context.view.put(target, with_amount(account, accounts.amount_of(account) + _amount(step)))
+
+
+def _initialize(context: Context, step: Step, keys: list[str]) -> None:
+    """InitializeAccount, 2 and 3: they differ in where the owner stands."""
+    owner = keys[2] if step.data[0] == 1 else text(step.data[1:33])
+    if step.data[0] == 1 and keys[3:4] != [RENT_SYSVAR]:
+        raise InstructionFailed("InvalidArgument")
+    initialize(context.view, keys[0], keys[1], owner)
+
+
+def initialize(view: View, address: str, mint: str, owner: str) -> None:
+    """Make a token account of an empty one. Raises InstructionFailed."""
+    account = view.get(address)
+    if account is None or account.owner != TOKEN or len(account.data) != TOKEN_BYTES:
+        raise InstructionFailed("InvalidAccountData")
+    if account.data[108]:
+        raise InstructionFailed(IN_USE, "Error: account or token already in use")
+    if account.lamports < rent_exempt(TOKEN_BYTES):
+        raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
+    if not is_mint(view.get(mint)):
+        raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
+    lamports = account.lamports if mint == WSOL else 0
+    made = accounts.token_account(mint, owner, lamports=lamports)
+    view.put(address, made._replace(lamports=account.lamports))
+
+
+def _initialize_mint(context: Context, step: Step, keys: list[str]) -> None:
+    account = context.account(keys[0])
+    if account.owner != TOKEN or len(account.data) != MINT_BYTES:
+        raise InstructionFailed("InvalidAccountData")
+    if account.data[45]:
+        raise InstructionFailed(IN_USE, "Error: account or token already in use")
+    if account.lamports < rent_exempt(MINT_BYTES):
+        raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
+    made = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
+    context.view.put(keys[0], made._replace(lamports=account.lamports))
+
+
+def _nothing(_context: Context, _step: Step, _keys: list[str]) -> None:
+    """InitializeImmutableOwner, GetAccountDataSize: classic token accounts are as they are."""
+
+
+def _mint(context: Context, mint: str) -> Account:
+    account = context.view.get(mint)
+    if account is None or not is_mint(account):
+        raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
+    return account
+
+
+def _amount(step: Step) -> int:
+    return int.from_bytes(step.data[1:9], "little")
+
+
+class _Op(NamedTuple):
+    run: Callable[[Context, Step, list[str]], None]
+    accounts: int
+    size: int
+    units: int
+
+
+_OPS: Mapping[int, _Op] = {
+    0: _Op(_initialize_mint, 1, 35, 250),
+    1: _Op(_initialize, 4, 1, 235),
+    3: _Op(_transfer, 3, 9, 76),
+    7: _Op(_mint_to, 3, 9, 119),
+    9: _Op(_close, 3, 1, 118),
+    12: _Op(_transfer_checked, 4, 10, 105),
+    16: _Op(_initialize, 2, 33, 235),
+    17: _Op(_sync_native, 1, 1, 201),
+    18: _Op(_initialize, 2, 33, 235),
+    20: _Op(_initialize_mint, 1, 35, 250),
+    21: _Op(_nothing, 1, 1, 183),
+    22: _Op(_nothing, 1, 1, 38),
+}
+assert AMOUNT_AT == 64

@@ -1,0 +1,102 @@
+"""Methods that tell of the chain: slots, heights, blockhashes, the node."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from solders.message import from_bytes_versioned
+
+from stages.venues.localnet.programs.budget import budget
+from stages.venues.localnet.rpc.asking import Call, address, commitment, invalid
+from stages.venues.localnet.transaction import Step
+
+SLOTS_IN_EPOCH = 432_000
+_FEES_SHOWN = 150
+
+
+def get_latest_blockhash(call: Call) -> Any:
+    """A blockhash and the last height at which it serves."""
+    level = commitment(call.config(0))
+    blocks = call.node.bank.blocks
+    block = blocks.at(blocks.height(level))
+    height = block.height + blocks.lifetime
+    return call.answer(level, {"blockhash": block.blockhash, "lastValidBlockHeight": height})
+
+
+def is_blockhash_valid(call: Call) -> Any:
+    """Whether a transaction with this blockhash would still be taken."""
+    wanted, level = call.text(0), commitment(call.config(1))
+    blocks = call.node.bank.blocks
+    return call.answer(level, blocks.height(level) <= blocks.valid_until(wanted))
+
+
+def get_slot(call: Call) -> Any:
+    """The slot that a commitment has come to."""
+    return call.slot(commitment(call.config(0)))
+
+
+def get_block_height(call: Call) -> Any:
+    """The block height that a commitment has come to."""
+    return call.node.bank.blocks.height(commitment(call.config(0)))
+
+
+def get_epoch_info(call: Call) -> Any:
+    """Where in its epoch the chain is."""
+    level = commitment(call.config(0))
+    slot = call.slot(level)
+    return {
+        "absoluteSlot": slot,
+        "blockHeight": call.node.bank.blocks.height(level),
+        "epoch": slot // SLOTS_IN_EPOCH,
+        "slotIndex": slot % SLOTS_IN_EPOCH,
+        "slotsInEpoch": SLOTS_IN_EPOCH,
+        "transactionCount": len(call.node.bank.recent),
+    }
+
+
+def get_block_time(call: Call) -> Any:
+    """The Unix time of a slot's block."""
+    found = call.node.store.time_of(call.whole(0))
+    if found is None:
+        raise invalid(f"Block not available for slot {call.whole(0)}")
+    return found
+
+
+def get_fee_for_message(call: Call) -> Any:
+    """What a message would pay; null if its blockhash is not valid."""
+    level = commitment(call.config(1))
+    try:
+        message = from_bytes_versioned(base64.b64decode(call.text(0), validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise invalid(f"invalid message: {error}") from None
+    blocks = call.node.bank.blocks
+    if blocks.height(level) > blocks.valid_until(str(message.recent_blockhash)):
+        return call.answer(level, None)
+    keys = [str(key) for key in message.account_keys]
+    steps = [Step(keys[i.program_id_index], i.accounts, i.data) for i in message.instructions]
+    return call.answer(level, budget(steps).fee(message.header.num_required_signatures))
+
+
+def get_recent_prioritization_fees(call: Call) -> Any:
+    """Nobody has to pay for priority here."""
+    for each in call.texts(0, 128) if call.params else []:
+        address(each)
+    blocks = list(call.node.bank.blocks.newest)[-_FEES_SHOWN:]
+    return [{"slot": block.slot, "prioritizationFee": 0} for block in blocks]
+
+
+METHODS = {
+    "getLatestBlockhash": get_latest_blockhash,
+    "isBlockhashValid": is_blockhash_valid,
+    "getSlot": get_slot,
+    "getBlockHeight": get_block_height,
+    "getEpochInfo": get_epoch_info,
+    "getBlockTime": get_block_time,
+    "getFeeForMessage": get_fee_for_message,
+    "getRecentPrioritizationFees": get_recent_prioritization_fees,
+    "getGenesisHash": lambda call: call.node.store.meta("genesis"),
+    "getHealth": lambda _call: "ok",
+    "getVersion": lambda _call: {"solana-core": "2.3.0", "feature-set": 0},
+}

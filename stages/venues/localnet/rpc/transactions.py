@@ -1,0 +1,154 @@
+"""Methods that take transactions and tell what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from solders.transaction import VersionedTransaction
+
+from stages.venues.localnet import node as nodes
+from stages.venues.localnet import transaction as tx
+from stages.venues.localnet.execute import Outcome
+from stages.venues.localnet.failures import NotTaken, words
+from stages.venues.localnet.landed import Landed
+from stages.venues.localnet.rpc.asking import (
+    BAD_SIGNATURE,
+    PREFLIGHT_FAILED,
+    Call,
+    RpcError,
+    address,
+    commitment,
+    invalid,
+    signature,
+)
+from stages.venues.localnet.rpc.encoding import shown, transaction_bytes
+
+STATUSES_MAX = 256
+HISTORY_MAX = 1_000
+
+
+async def send_transaction(call: Call) -> Any:
+    """Take a transaction; tried before unless `skipPreflight`."""
+    config = call.config(1)
+    read, signed = _read(call.text(0), config)
+    if not tx.verify(signed):
+        raise RpcError(BAD_SIGNATURE, "Transaction signature verification failure")
+    try:
+        await call.node.send(read, preflight=not config.get("skipPreflight"))
+    except nodes.Failed as error:
+        raise _failed(error) from None
+    return read.signature
+
+
+def simulate_transaction(call: Call) -> Any:
+    """Execute a transaction and keep nothing."""
+    config = call.config(1)
+    read, signed = _read(call.text(0), config)
+    fresh, check = bool(config.get("replaceRecentBlockhash")), bool(config.get("sigVerify"))
+    if fresh and check:
+        raise invalid("sigVerify may not be used with replaceRecentBlockhash")
+    if check and not tx.verify(signed):
+        raise RpcError(BAD_SIGNATURE, "Transaction signature verification failure")
+    level = commitment(config)
+    accounts = None
+    try:
+        outcome, view = call.node.simulate(read, fresh_blockhash=fresh)
+    except nodes.Failed as error:
+        value = _simulated(error.err, None)
+    else:
+        value = _simulated(outcome.err, outcome)
+        wanted = config.get("accounts")
+        if wanted:
+            mints = call.node.bank.state.accounts.get
+            accounts = [
+                shown(view.get(address(each)), {"encoding": "base64"} | wanted, mints)
+                for each in wanted.get("addresses", [])
+            ]
+    value["accounts"] = accounts
+    if fresh:
+        blocks = call.node.bank.blocks
+        value["replacementBlockhash"] = {
+            "blockhash": blocks.tip.blockhash,
+            "lastValidBlockHeight": blocks.tip.height + blocks.lifetime,
+        }
+    return call.answer(level, value)
+
+
+def _read(said: str, config: dict[str, Any]) -> tuple[tx.Transaction, VersionedTransaction]:
+    raw = transaction_bytes(said, config.get("encoding") or "base58")
+    try:
+        return tx.read(raw)
+    except ValueError as error:
+        kind = "solana_transaction::versioned::VersionedTransaction"
+        raise invalid(f"failed to deserialize {kind}: {error}") from None
+    except NotTaken as error:
+        raise _failed(nodes.Failed(error.err)) from None
+
+
+def _failed(error: nodes.Failed) -> RpcError:
+    data = _simulated(error.err, error.outcome) | {"accounts": None}
+    return RpcError(PREFLIGHT_FAILED, f"Transaction simulation failed: {words(error.err)}", data)
+
+
+def _simulated(err: Any, outcome: Outcome | None) -> dict[str, Any]:
+    return {
+        "err": err,
+        "innerInstructions": None,
+        "logs": outcome.logs if outcome else [],
+        "returnData": None,
+        "unitsConsumed": outcome.units if outcome else 0,
+    }
+
+
+def get_signature_statuses(call: Call) -> Any:
+    """How far up to 256 transactions have come; null for those that are not known."""
+    wanted = [signature(each) for each in call.texts(0, STATUSES_MAX)]
+    history = bool(call.config(1).get("searchTransactionHistory"))
+    found = [call.node.landed(each, history=history) for each in wanted]
+    return call.answer("processed", [_status(call, each) if each else None for each in found])
+
+
+def _status(call: Call, landed: Landed) -> dict[str, Any]:
+    seen = nodes.seen(call.node.bank, landed)
+    return {
+        "slot": landed.slot,
+        "confirmations": seen.confirmations,
+        "err": landed.err,
+        "status": {"Ok": None} if landed.err is None else {"Err": landed.err},
+        "confirmationStatus": seen.status,
+    }
+
+
+def get_signatures_for_address(call: Call) -> Any:
+    """The newest transactions that a wallet paid for."""
+    wanted, config = address(call.text(0)), call.config(1)
+    limit = min(HISTORY_MAX, config.get("limit") or HISTORY_MAX)
+    level = commitment(config)
+    if level == "processed":
+        raise invalid("Method does not support commitment below `confirmed`")
+    height = call.node.bank.blocks.height(level)
+    call.node.save()
+    found = call.node.store.of_account(wanted, limit)
+    until = [at for at, each in enumerate(found) if each.signature == config.get("until")]
+    before = [at for at, each in enumerate(found) if each.signature == config.get("before")]
+    kept = found[before[0] + 1 if before else 0 : until[0] if until else None]
+    return [
+        {
+            "signature": each.signature,
+            "slot": each.slot,
+            "err": each.err,
+            "memo": f"[{len(each.memo.encode())}] {each.memo}" if each.memo else None,
+            "blockTime": each.time_s,
+            "confirmationStatus": nodes.seen(call.node.bank, each).status,
+        }
+        for each in kept
+        if each.height <= height
+    ]
+
+
+METHODS = {
+    "sendTransaction": send_transaction,
+    "simulateTransaction": simulate_transaction,
+    "getSignatureStatuses": get_signature_statuses,
+    "getSignaturesForAddress": get_signatures_for_address,
+}
