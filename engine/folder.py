@@ -39,6 +39,7 @@ class Record(msgspec.Struct, frozen=True):
     gateway_url: str = ""
     pids: dict[str, int] = {}
     versions: dict[str, str] = {}
+    solana_rpc_url: str = ""  # of the local chain, where there is one
 
 
 class Folder:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,14 @@ from stages.venues import Chain
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
+DEXES = ("raydium", "meteora")
+
+Live = Callable[[bool], contextlib.AbstractAsyncContextManager[None]]
+
+
+@contextlib.asynccontextmanager
+async def _nothing_lives(_: bool) -> AsyncIterator[None]:
+    yield
 
 
 class Trading(NamedTuple):
@@ -21,6 +30,8 @@ class Trading(NamedTuple):
     market: Market
     chain: Chain
     tokens: Mapping[str, Token]
+    live: Live = _nothing_lives
+    """What has to live while it is used; True where pools are followed as well."""
 
 
 def _simulated(settings: Settings) -> Trading:
@@ -43,8 +54,68 @@ def _simulated(settings: Settings) -> Trading:
     )
 
 
-MARKETS: dict[str, Callable[[Settings], Trading]] = {
-    "simulated": _simulated,
+def _solana(settings: Settings) -> Trading:
+    from stages.routing.costs import Costs
+    from stages.venues.families import FAMILIES
+    from stages.venues.solana.accounts import AccountCache
+    from stages.venues.solana.chain import SolanaChain
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.keypair import KeypairError, load_wallet
+    from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
+    from stages.venues.solana.pools_file import PoolsFileError, load_pools
+    from stages.venues.solana.programs import WSOL
+    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc_link import RpcLink
+    from stages.venues.solana.venue import SolanaVenue
+
+    try:
+        pools = load_pools(Path(settings.pools))
+        wallet = load_wallet(settings.solana_keypair)
+    except (PoolsFileError, KeypairError) as error:
+        raise SettingsError(str(error)) from None
+    admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
+    rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission))
+    stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
+    cache = AccountCache(rpc, FAMILIES, pools, stale)
+    options = ChainOptions(
+        commitment=settings.commitment,
+        cu_price=settings.cu_price_micro_lamports,
+        first_wait_ms=settings.slot_ms,
+    )
+    chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options)
+    entries = pools.tokens
+    tokens = by_name(Token(entry.symbol, entry.decimals, entry.mint) for entry in entries)
+    middles = tuple(tokens[name].mint for name in ("SOL", "USDC") if name in tokens)
+    venue = SolanaVenue(
+        cache,
+        tokens,
+        {entry.mint: entry.program_id for entry in entries},
+        settings.venues,
+        Costs(settings.cu_price_micro_lamports, WSOL, middles),
+        slot_ms=settings.slot_ms,
+        max_price_impact_bps=settings.max_price_impact_bps,
+    )
+
+    @contextlib.asynccontextmanager
+    async def live(pools_too: bool) -> AsyncIterator[None]:
+        if pools_too:
+            cache.start()
+        try:
+            yield
+        finally:
+            await chain.close()
+            await cache.close()
+            await rpc.close()
+
+    market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
+    return Trading(market, chain, tokens, live)
+
+
+MARKETS: dict[frozenset[str], Callable[[Settings], Trading]] = {
+    frozenset({"simulated"}): _simulated,
+    frozenset({"raydium"}): _solana,
+    frozenset({"meteora"}): _solana,
+    frozenset(DEXES): _solana,
 }
 
 
@@ -54,18 +125,24 @@ def ledger_path(settings: Settings) -> Path:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names nothing that there is."""
+    """Raises SettingsError where VENUES names nothing that there is, or says too little."""
     _chosen(settings)
+    if settings.venues != ("simulated",) and settings.solana_rpc_url:
+        for name in ("solana_keypair", "pools"):
+            if not getattr(settings, name):
+                msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
+                raise SettingsError(msg)
 
 
-def _chosen(settings: Settings) -> str:
-    if len(settings.venues) != 1 or settings.venues[0] not in MARKETS:
-        known = ", ".join(MARKETS)
+def _chosen(settings: Settings) -> Callable[[Settings], Trading]:
+    chosen = MARKETS.get(frozenset(settings.venues))
+    if chosen is None:
+        known = ", ".join(dict.fromkeys(",".join(sorted(names, reverse=True)) for names in MARKETS))
         msg = f"VENUES={','.join(settings.venues)!r}: expected one of {known}"
         raise SettingsError(msg)
-    return settings.venues[0]
+    return chosen
 
 
 def open_trading(settings: Settings) -> Trading:
     """Connect to what VENUES names. Raises SettingsError, OSError."""
-    return MARKETS[_chosen(settings)](settings)
+    return _chosen(settings)(settings)

@@ -99,7 +99,8 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     from stages.runner import Runner
     from stages.watching import Watching
 
-    market, chain, _ = open_trading(settings)
+    trading = open_trading(settings)
+    market, chain = trading.market, trading.chain
     stages = {
         "router": lambda: router.stage(market),
         "builder": lambda: builder.stage(chain),
@@ -123,7 +124,8 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         if not await open_log(settings, log, stop):
             return
         tune()
-        async with asyncio.TaskGroup() as group:
+        pools_too = not {"router", "builder", "watcher"}.isdisjoint(names)
+        async with trading.live(pools_too), asyncio.TaskGroup() as group:
             for name in names:
                 runner = Runner(
                     stages[name](), log, f"{name}-{process}", retry, settings.lease_ms, limits
@@ -176,7 +178,8 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         await opening
         tune()
-        await stop.wait()
+        async with trading.live(True):
+            await stop.wait()
     finally:
         opening.cancel()
         await runner.cleanup()

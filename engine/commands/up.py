@@ -12,7 +12,7 @@ from http import HTTPStatus
 import aiohttp
 import msgspec
 
-from engine import embedded, logging, markets
+from engine import embedded, localchain, logging, markets
 from engine.backends import missing
 from engine.folder import Folder, running
 from engine.lifecycle import stop_on_signal
@@ -49,11 +49,18 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             redis_url=settings.redis_url or servers.redis_url,
             database_url=settings.database_url or servers.database_url,
         )
-        asyncio.run(_supervise(ready, folder, servers))
+        chains = []
+        if localchain.wanted(settings):
+            ready = localchain.prepare(ready, folder)
+            chains = [localchain.program(ready)]
+        markets.check(ready)
+        asyncio.run(_supervise(ready, folder, servers, chains))
     return 0
 
 
-async def _supervise(settings: Settings, folder: Folder, servers: embedded.Embedded) -> None:
+async def _supervise(
+    settings: Settings, folder: Folder, servers: embedded.Embedded, chains: Sequence[Program]
+) -> None:
     stop = asyncio.Event()
     await stop_on_signal(stop)
     url = f"http://{_reachable(settings.host)}:{settings.port}"
@@ -61,10 +68,14 @@ async def _supervise(settings: Settings, folder: Folder, servers: embedded.Embed
     def changed(pids: dict[str, int]) -> None:
         # A full disk while running is no reason to end; what is written there only helps others.
         with contextlib.suppress(StartError):
-            folder.record(servers.record(pids, url))
+            record = servers.record(pids, url)
+            if chains:
+                [chain_url] = settings.solana_rpc_url
+                record = msgspec.structs.replace(record, solana_rpc_url=chain_url)
+            folder.record(record)
 
     supervisor = Supervisor(
-        [*_programs(settings), servers.programs],
+        [*_programs(settings), *([chains] if chains else []), servers.programs],
         folder.logs,
         changed,
     )
@@ -121,16 +132,19 @@ def _reachable(host: str) -> str:
 
 
 def with_backends(settings: Settings) -> Settings:
-    """Return the settings with both URLs filled in, for a process that starts no backends."""
+    """Return the settings with all URLs filled in, for a process that starts no backends."""
+    record = None
+    if not (settings.redis_url and settings.database_url) or localchain.wanted(settings):
+        record = running(settings.data_dir)
+    settings = localchain.found(settings, record)
     if settings.redis_url and settings.database_url:
         return settings
-    found = running(settings.data_dir)
-    if found is None:
+    if record is None:
         remedy = "start `engine up`, or set REDIS_URL and DATABASE_URL"
         msg = f"no engine runs in {settings.data_dir}: {remedy}"
         raise StartError(msg)
     return msgspec.structs.replace(
         settings,
-        redis_url=settings.redis_url or found.redis_url,
-        database_url=settings.database_url or found.database_url,
+        redis_url=settings.redis_url or record.redis_url,
+        database_url=settings.database_url or record.database_url,
     )

@@ -1,0 +1,86 @@
+"""The local chain of an engine: its process, its wallet and its pools, all under DATA_DIR."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from engine.folder import Folder, Record
+from engine.programs import Program
+from engine.settings import Settings, environment
+
+WALLET = "wallet.json"
+POOLS = "localnet-pools.json"
+
+
+def wanted(settings: Settings) -> bool:
+    """Whether the engine trades on a chain, and nobody said on which."""
+    return settings.venues != ("simulated",) and not settings.solana_rpc_url
+
+
+def prepare(settings: Settings, folder: Folder) -> Settings:
+    """Make wallet and pools where there are none; return the settings that lead to the chain."""
+    from stages.venues.localnet.genesis import pools_file
+
+    (folder.path / POOLS).write_text(json.dumps(pools_file(), indent=1), encoding="utf-8")
+    if not settings.solana_keypair:
+        _make_wallet(folder.path / WALLET)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    return _leading(settings, folder.path, f"http://127.0.0.1:{port}")
+
+
+def found(settings: Settings, record: Record | None) -> Settings:
+    """Return the settings that lead to the chain of a running engine, if it has one."""
+    if not wanted(settings) or record is None or not record.solana_rpc_url:
+        return settings
+    return _leading(settings, settings.data_dir, record.solana_rpc_url)
+
+
+def program(settings: Settings) -> Program:
+    """The chain's process; `settings` are those that lead to it."""
+    from stages.venues.solana.keypair import load_wallet
+
+    [url] = settings.solana_rpc_url
+    port = url.rpartition(":")[2]
+    wallet = load_wallet(settings.solana_keypair).address
+    return Program(
+        name="localnet",
+        argv=[sys.executable, "-P", "-m", "engine", "localnet", "--port", port, "--fund", wallet],
+        environ={**os.environ, **environment(settings)},
+        ready=lambda _pid: _answers(int(port)),
+    )
+
+
+def _leading(settings: Settings, folder: Path, url: str) -> Settings:
+    return msgspec.structs.replace(
+        settings,
+        solana_rpc_url=(url,),
+        solana_keypair=settings.solana_keypair or str(folder / WALLET),
+        pools=settings.pools or str(folder / POOLS),
+    )
+
+
+def _make_wallet(path: Path) -> None:
+    """A key of its own, for play money; in the format of solana-keygen."""
+    from solders.keypair import Keypair
+
+    if path.exists():
+        return
+    fresh = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(list(bytes(Keypair())), file)
+    fresh.replace(path)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.05):
+            return True
+    except OSError:
+        return False
