@@ -19,7 +19,7 @@ import redis
 
 from engine import embedded
 from engine.backends import backends
-from engine.folder import Folder, Record, running
+from engine.folder import LAYOUT, Folder, Layout, Record, running
 from engine.programs import StartError
 from engine.settings import Settings
 
@@ -78,6 +78,12 @@ def test_a_new_engine_waits_for_the_servers_of_a_killed_one(short_path: Path) ->
 
 async def test_a_command_finds_the_running_servers_or_starts_them(short_path: Path) -> None:
     settings = Settings(data_dir=short_path / "d")
+    with pytest.raises(StartError, match="holds no engine"):
+        async with backends(settings):
+            pass
+    assert not settings.data_dir.exists()
+    with Folder(settings.data_dir) as folder:
+        folder.settle(Layout(LAYOUT))
     async with backends(settings) as (redis_url, _):  # noqa: SIM117
         async with backends(settings) as (again, _):
             assert again == redis_url
