@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from stages.routing.board import Board, Way, above, marginal
@@ -12,6 +12,8 @@ from stages.venues.pool import PPM, Rejected, Swap, impact_ppm
 
 SPLIT_WITH = 2
 """So many of the next best pools the best one is split with, one at a time."""
+HOP_POOLS = 3
+"""So many pools of either hop are combined: the very best may not fit into one transaction."""
 BPS = 10_000
 
 
@@ -144,27 +146,33 @@ class _Search:
         return found
 
     def _hop(self, middle: str, direct: Sequence[Candidate]) -> Candidate | None:
+        """The best pair of pools that fits into one transaction."""
         request, board = self._request, self._board
         firsts = board.ways(request.mint_in, middle)
         seconds = board.ways(middle, request.mint_out)
         if not firsts or not seconds or not self._may_pay(firsts, seconds, direct):
             return None
-        first = self._best(firsts, request.amount)
-        if first is None:
-            return None
+        pairs = [
+            pair
+            for first in self._best(firsts, request.amount)
+            for pair in self._through(first, seconds)
+        ]
+        pairs.sort(key=self.net, reverse=True)
+        return next((pair for pair in pairs if self._limits.fits(pair.steps)), None)
+
+    def _through(self, first: Step, seconds: Sequence[Way]) -> Iterator[Candidate]:
+        """What the first swap yields, less some slack, through the second pools.
+
+        The second swap's input is written into the transaction: the first must yield exactly it.
+        """
         through = first.swap.amount_out * (BPS - self._limits.hop_slack_bps) // BPS
-        second = self._best(seconds, through) if through else None
-        if second is None:
-            return None
         try:
-            # The second swap's input is written into the transaction: the first must yield it.
             first = self._step(first.way, through, exact_out=True)
         except Rejected:
-            return None
-        steps = (first, second)
-        if first.swap.amount_in > request.amount or not self._limits.fits(steps):
-            return None
-        return self._candidate("hop", steps)
+            return
+        if first.swap.amount_in <= self._request.amount:
+            for second in self._best(seconds, through):
+                yield self._candidate("hop", (first, second))
 
     def _may_pay(
         self, firsts: Sequence[Way], seconds: Sequence[Way], direct: Sequence[Candidate]
@@ -180,18 +188,18 @@ class _Search:
             for two in map(price, seconds)
         )
 
-    def _best(self, ways: Sequence[Way], amount: int) -> Step | None:
-        best: Step | None = None
-        for way in ways:
+    def _best(self, ways: Sequence[Way], amount: int) -> list[Step]:
+        """What the best of these pools would pay for an amount, the best first."""
+        found = []
+        for way in ways if amount else ():
             try:
                 step = self._step(way, amount, exact_out=False)
             except Rejected:
                 continue
-            if step.swap.amount_out and (
-                best is None or step.swap.amount_out > best.swap.amount_out
-            ):
-                best = step
-        return best
+            if step.swap.amount_out:
+                found.append(step)
+        found.sort(key=lambda step: step.swap.amount_out, reverse=True)
+        return found[:HOP_POOLS]
 
     def _step(self, way: Way, amount: int, exact_out: bool) -> Step:
         pool = way.listed.pool

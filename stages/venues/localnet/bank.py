@@ -6,6 +6,7 @@ what it changed is in its `before`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -13,6 +14,7 @@ from solders.hash import Hash
 
 from stages.venues.localnet import pools
 from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.addresses import CLOCK_SYSVAR, SYSVAR_OWNER, rent_exempt
 from stages.venues.localnet.blocks import KEPT, Block, Blocks
 from stages.venues.localnet.execute import Outcome, execute, programs
 from stages.venues.localnet.failures import NotTaken
@@ -21,6 +23,12 @@ from stages.venues.localnet.pools import Families
 from stages.venues.localnet.transaction import Transaction
 from stages.venues.localnet.view import State, View
 from stages.venues.pool import Clock, Family, Unsupported
+
+
+def _clock(block: Block) -> Account:
+    """The clock's account: slot, start of the epoch, epoch, epoch of the schedule, Unix time."""
+    data = struct.pack("<QqQQq", block.slot, block.time_s, 0, 1, block.time_s)
+    return Account(rent_exempt(len(data)), SYSVAR_OWNER, data)
 
 
 def first_block(genesis_hash: str, time_s: int) -> Block:
@@ -130,6 +138,8 @@ class Bank:
 
     def account(self, address: str, commitment: str = "processed") -> Account | None:
         """An account as of a commitment; None where there is none."""
+        if address == CLOCK_SYSVAR:
+            return _clock(self.blocks.at(self.blocks.height(commitment)))
         if self.state.moved:
             self.flush()
         now = self.state.accounts.get(address)

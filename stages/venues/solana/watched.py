@@ -93,7 +93,9 @@ class WatchedPool:
     def _failed(self, error: Exception) -> None:
         fault = error.reason if isinstance(error, Unsupported) else UNREADABLE
         if fault != self.fault:
-            _log.warning("pool not quoted", pool=self.address, reason=fault, error=repr(error))
+            # One that is not there may well be created later: snipers wait for such.
+            log = _log.debug if fault == NO_ACCOUNT else _log.warning
+            log("pool not quoted", pool=self.address, reason=fault, error=repr(error))
         self.pool, self.fault = None, fault
 
 
