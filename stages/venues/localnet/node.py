@@ -128,7 +128,7 @@ class Node:
         """Make a block of everything that waits, and of what others trade."""
         faults, bank = self.luck.faults, self.bank
         bank.blocks.delay = faults.confirm_delay
-        if faults.fork_every and bank.blocks.tip.height % faults.fork_every == 0:
+        if faults.fork_every and bank.slot % faults.fork_every == 0:
             self.fork(faults.fork_depth)
         self._begin()
         self._flow.trade(bank)
