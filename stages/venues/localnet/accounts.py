@@ -9,7 +9,6 @@ from stages.venues.localnet.addresses import TOKEN, WSOL, raw, rent_exempt, text
 
 MINT_BYTES = 82
 TOKEN_BYTES = 165
-AMOUNT_AT = 64
 U64_MAX = 2**64 - 1
 
 
