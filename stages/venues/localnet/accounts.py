@@ -9,7 +9,6 @@ from stages.venues.localnet.addresses import TOKEN, WSOL, raw, rent_exempt, text
 
 MINT_BYTES = 82
 TOKEN_BYTES = 165
-AMOUNT_AT = 64
 U64_MAX = 2**64 - 1
 
 
@@ -83,6 +82,13 @@ def mint_account(decimals: int, supply: int, authority: str) -> Account:
     data[36:44] = supply.to_bytes(8, "little")
     data[44], data[45] = decimals, 1
     return Account(rent_exempt(MINT_BYTES), TOKEN, bytes(data))
+
+
+def clock_account(slot: int, time_s: int) -> Account:
+    """The clock as an account: slot, epoch's beginning, epoch, next epoch, Unix time."""
+    numbers = (slot, time_s, 0, 1, time_s)
+    data = b"".join(number.to_bytes(8, "little") for number in numbers)
+    return Account(rent_exempt(40), addresses.SYSVAR_OWNER, data)
 
 
 def is_mint(account: Account | None) -> bool:

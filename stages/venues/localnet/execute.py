@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import structlog
+
 from stages.venues.localnet.accounts import Account
 from stages.venues.localnet.addresses import (
     ATA,
@@ -23,6 +25,8 @@ from stages.venues.localnet.programs.context import Context, Program, Swapped
 from stages.venues.localnet.transaction import Transaction
 from stages.venues.localnet.view import View
 from stages.venues.pool import Clock
+
+log = structlog.get_logger()
 
 SMALL: Mapping[str, Program] = {
     SYSTEM: system.run,
@@ -96,7 +100,8 @@ def _run(context: Context, table: Mapping[str, Program]) -> Any:
         logs.append(f"Program {program} invoke [1]")
         try:
             table[program](context, step)
-        except InstructionFailed as failed:
+        except Exception as error:
+            failed = _failure(error)
             if failed.log:
                 logs.append(f"Program log: {failed.log}")
             logs.append(_consumed(program, before, context.units))
@@ -106,6 +111,16 @@ def _run(context: Context, table: Mapping[str, Program]) -> Any:
             logs.append(_consumed(program, before, context.units))
         logs.append(f"Program {program} success")
     return None
+
+
+def _failure(error: Exception) -> InstructionFailed:
+    """What an instruction failed of. Nonsense that trips our arithmetic would trip the program's:
+    it panics, and whoever sent it must not bring the chain down.
+    """
+    if isinstance(error, InstructionFailed):
+        return error
+    log.warning("program panicked", error=repr(error))
+    return InstructionFailed("ProgramFailedToComplete", said="SBF program panicked")
 
 
 _SILENT = (SYSTEM, COMPUTE_BUDGET)

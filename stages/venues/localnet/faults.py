@@ -28,7 +28,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     stalled: bool = False
     """No more blocks; what is sent waits."""
     fork_every: int = 0
-    """A fork each so many blocks; 0: none."""
+    """A fork each so many slots; 0: none."""
     fork_depth: int = 2
     """Blocks that such a fork drops, as far as they are not final."""
 

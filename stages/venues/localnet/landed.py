@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from stages.venues.localnet.accounts import Account, is_token_account, read_token
+from stages.venues.localnet.blocks import Blocks
 from stages.venues.localnet.execute import Outcome
 from stages.venues.localnet.programs.context import Swapped
 from stages.venues.localnet.transaction import Transaction
@@ -86,3 +87,18 @@ def _tokens(accounts: list[Account | None]) -> list[TokenBalance]:
             token = read_token(account.data)
             found.append(TokenBalance(index, token.mint, token.owner, token.amount))
     return found
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """How far a landed transaction has come."""
+
+    status: str
+    confirmations: int | None
+
+
+def seen(blocks: Blocks, landed: Landed) -> Seen:
+    """Its commitment now, and the blocks built on it; None once it is final."""
+    if landed.height <= blocks.finalized_height:
+        return Seen("finalized", None)
+    status = "confirmed" if landed.height <= blocks.confirmed_height else "processed"
+    return Seen(status, blocks.tip.height - landed.height)

@@ -7,6 +7,7 @@ but the memo that a transaction carries.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -64,12 +65,12 @@ class LocalLedger:
             yield _entry(row)
 
     def executions(self) -> dict[str, int]:
-        """How often each memo was executed successfully, on the chain as it is now."""
-        counts: dict[str, int] = {}
-        for entry in self.entries():
-            if entry.ok and not entry.forked:
-                counts[entry.memo] = counts.get(entry.memo, 0) + 1
-        return counts
+        """How often each order was executed successfully, on the chain as it is now.
+
+        An order's memo is its id, and its replacements' that and `/` and a number.
+        """
+        done = (entry for entry in self.entries() if entry.ok and not entry.forked)
+        return dict(Counter(entry.memo.partition("/")[0] for entry in done))
 
     def close(self) -> None:
         """Closes the file."""

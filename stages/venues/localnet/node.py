@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
 from stages.venues.localnet.accounts import Account
 from stages.venues.localnet.bank import Bank
 from stages.venues.localnet.blocks import Block
@@ -128,7 +126,7 @@ class Node:
         """Make a block of everything that waits, and of what others trade."""
         faults, bank = self.luck.faults, self.bank
         bank.blocks.delay = faults.confirm_delay
-        if faults.fork_every and bank.blocks.tip.height % faults.fork_every == 0:
+        if faults.fork_every and bank.slot % faults.fork_every == 0:
             self.fork(faults.fork_depth)
         self._begin()
         self._flow.trade(bank)
@@ -207,19 +205,3 @@ class Node:
         )
         self._unsaved.clear()
         self._forked.clear()
-
-
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """How far a landed transaction has come."""
-
-    status: str
-    confirmations: int | None
-
-
-def seen(bank: Bank, landed: Landed) -> Seen:
-    """Its commitment now, and the blocks built on it; None once it is final."""
-    blocks = bank.blocks
-    if landed.height <= blocks.finalized_height:
-        return Seen("finalized", None)
-    status = "confirmed" if landed.height <= blocks.confirmed_height else "processed"
-    return Seen(status, blocks.tip.height - landed.height)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from stages.venues.localnet import transaction
+from stages.venues.localnet.faults import Faults
+from stages.venues.localnet.landed import seen
 from stages.venues.localnet.ledger import Entry, LocalLedger
-from stages.venues.localnet.node import Failed, Node, seen
+from stages.venues.localnet.node import Failed, Node
 from stages.venues.localnet.transaction import Transaction
 from tests.localchain import OWNER, memo, opened, plan_of, sell_sol, signed, transfer
 
@@ -31,7 +33,7 @@ def paying(node: Node, words: str = "order", lamports: int = SOL) -> Transaction
 
 def status(node: Node, tx: Transaction) -> str:
     landed = node.landed(tx.signature, history=True)
-    return seen(node.bank, landed).status if landed else "absent"
+    return seen(node.bank.blocks, landed).status if landed else "absent"
 
 
 def entries(node: Node) -> list[Entry]:
@@ -145,6 +147,15 @@ async def test_a_fork_undoes_what_it_drops_but_nothing_final(node: Node) -> None
     final = node.bank.blocks.finalized_height
     node.fork(1_000)
     assert node.bank.blocks.tip.height == final + 1
+
+
+async def test_forks_that_come_by_themselves_do_not_hold_the_chain_up(tmp_path: Path) -> None:
+    node = opened(tmp_path, slot_ms=400, faults=Faults(fork_every=5, fork_depth=3))
+    height = node.bank.blocks.tip.height
+    for _ in range(100):
+        node.block()
+    assert height + 20 < node.bank.blocks.tip.height < height + 60
+    node.store.close()
 
 
 async def test_a_chain_goes_on_where_it_was(tmp_path: Path) -> None:

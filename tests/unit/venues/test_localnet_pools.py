@@ -192,16 +192,16 @@ def test_an_account_in_a_wrong_place_is_refused(name: str, node: Node) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_vault_has_to_be_writable(name: str, node: Node) -> None:
+def test_pool_and_vaults_have_to_be_writable(name: str, node: Node) -> None:
     plan = plan_of(name)
     good = swap(node, plan, "SOL", SOL)
     data = node.bank.state.accounts[plan.address].data
-    vault, _ = SHAPES[name].vaults(data, a_to_b=True)
-    accounts = tuple(
-        AccountUse(use.address) if use.address == vault else use for use in good.accounts
-    )
-    outcome = run(node, *wrap(SOL), good._replace(accounts=accounts))
-    assert outcome.err is not None
+    for written in (plan.address, *SHAPES[name].vaults(data, a_to_b=True)):
+        accounts = tuple(
+            AccountUse(use.address) if use.address == written else use for use in good.accounts
+        )
+        outcome = run(node, *wrap(SOL), good._replace(accounts=accounts))
+        assert outcome.err is not None, written
 
 
 @pytest.mark.parametrize("name", ["raydium-clmm", "meteora-dlmm"])

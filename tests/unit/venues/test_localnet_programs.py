@@ -69,7 +69,25 @@ def initialize(mint: str = "USDC") -> Instruction:
     return Instruction(TOKEN, uses, bytes([18]) + addresses.raw(OWNER))
 
 
+def create_with_seed(lamports: int, seed: str = "wrapped") -> Instruction:
+    """A temporary token account of the wallet's own, as some wrap SOL."""
+    uses = (
+        AccountUse(OWNER, signer=True, writable=True),
+        AccountUse(TEMPORARY, writable=True),
+        AccountUse(OWNER, signer=True),
+    )
+    data = (3).to_bytes(4, "little") + addresses.raw(OWNER) + len(seed).to_bytes(8, "little")
+    data += seed.encode() + lamports.to_bytes(8, "little") + (165).to_bytes(8, "little")
+    return Instruction(addresses.SYSTEM, uses, data + addresses.raw(TOKEN))
+
+
+TEMPORARY = str(Pubkey.create_with_seed(WALLET.pubkey(), "wrapped", Pubkey.from_string(TOKEN)))
 RENT = rent_exempt(165)
+INITIALIZE_TEMPORARY = Instruction(
+    TOKEN,
+    (AccountUse(TEMPORARY, writable=True), AccountUse(mint_of("SOL"))),
+    bytes([18]) + addresses.raw(OWNER),
+)
 SIGNED_MEMO = Instruction(addresses.MEMO, (AccountUse(OWNER, signer=True),), b"order")
 UNSIGNED_MEMO = Instruction(addresses.MEMO, (AccountUse(THEM),), b"order")
 UNREADABLE_MEMO = Instruction(addresses.MEMO, (), b"\xff\xfe")
@@ -104,6 +122,13 @@ CASES: dict[str, list[Instruction]] = {
         transfer(account_of("RAY", THEM), _SYSTEM_OWNED),
         create_ata("RAY", owner=THEM),
     ],
+    "sol is wrapped for a moment": [
+        create_with_seed(RENT + 5 * 10**9),
+        INITIALIZE_TEMPORARY,
+        close(TEMPORARY),
+    ],
+    "sol is wrapped for longer": [create_with_seed(RENT + 5 * 10**9), INITIALIZE_TEMPORARY],
+    "an address of another seed": [create_with_seed(RENT, "other")],
     "tokens that are not native are synced": [sync_native(account_of("USDC"))],
     "tokens move": [token_transfer(account_of("USDC"), THEIRS, 5)],
     "tokens move to themselves": [token_transfer(account_of("USDC"), account_of("USDC"), 5)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.venues.localnet import accounts
 from stages.venues.localnet.addresses import SYSTEM, TOKEN, raw, rent_exempt, token_address
 from stages.venues.localnet.failures import InstructionFailed
-from stages.venues.localnet.programs import system, token
+from stages.venues.localnet.programs import system, token_accounts
 from stages.venues.localnet.programs.context import Context
 from stages.venues.localnet.transaction import Step
 
@@ -44,7 +44,7 @@ def run(context: Context, step: Step) -> None:
     if not context.signs(step, 0):
         raise InstructionFailed("MissingRequiredSignature")
     _fund(context, payer, address, there)
-    token.initialize(context.view, address, mint, wallet)
+    token_accounts.initialize(context.view, address, mint, wallet)
 
 
 def _fund(context: Context, payer: str, address: str, there: accounts.Account | None) -> None:

@@ -7,23 +7,21 @@ from typing import NamedTuple
 
 from stages.venues.localnet import accounts
 from stages.venues.localnet.accounts import (
-    AMOUNT_AT,
-    MINT_BYTES,
-    TOKEN_BYTES,
     U64_MAX,
     Account,
     is_mint,
     is_token_account,
     with_amount,
 )
-from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, WSOL, raw, rent_exempt, text
+from stages.venues.localnet.addresses import TOKEN, raw
 from stages.venues.localnet.failures import InstructionFailed
+from stages.venues.localnet.programs import token_accounts
 from stages.venues.localnet.programs.context import Context
 from stages.venues.localnet.transaction import Step
 from stages.venues.localnet.view import View
 
-NOT_RENT_EXEMPT, INSUFFICIENT_FUNDS, INVALID_MINT, MINT_MISMATCH, OWNER_MISMATCH = range(5)
-IN_USE, NON_NATIVE_HAS_BALANCE, INVALID_INSTRUCTION = 6, 11, 12
+INSUFFICIENT_FUNDS, INVALID_MINT, MINT_MISMATCH, OWNER_MISMATCH = 1, 2, 3, 4
+NON_NATIVE_HAS_BALANCE, INVALID_INSTRUCTION = 11, 12
 OVERFLOW, FROZEN, DECIMALS_MISMATCH, NON_NATIVE = 14, 17, 18, 19
 
 
@@ -158,42 +156,6 @@ def _mint_to(context: Context, step: Step, keys: list[str]) -> None:
     context.view.put(target, with_amount(account, accounts.amount_of(account) + _amount(step)))
 
 
-def _initialize(context: Context, step: Step, keys: list[str]) -> None:
-    """InitializeAccount, 2 and 3: they differ in where the owner stands."""
-    owner = keys[2] if step.data[0] == 1 else text(step.data[1:33])
-    if step.data[0] == 1 and keys[3:4] != [RENT_SYSVAR]:
-        raise InstructionFailed("InvalidArgument")
-    initialize(context.view, keys[0], keys[1], owner)
-
-
-def initialize(view: View, address: str, mint: str, owner: str) -> None:
-    """Make a token account of an empty one. Raises InstructionFailed."""
-    account = view.get(address)
-    if account is None or account.owner != TOKEN or len(account.data) != TOKEN_BYTES:
-        raise InstructionFailed("InvalidAccountData")
-    if account.data[108]:
-        raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(TOKEN_BYTES):
-        raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
-    if not is_mint(view.get(mint)):
-        raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
-    lamports = account.lamports if mint == WSOL else 0
-    made = accounts.token_account(mint, owner, lamports=lamports)
-    view.put(address, made._replace(lamports=account.lamports))
-
-
-def _initialize_mint(context: Context, step: Step, keys: list[str]) -> None:
-    account = context.account(keys[0])
-    if account.owner != TOKEN or len(account.data) != MINT_BYTES:
-        raise InstructionFailed("InvalidAccountData")
-    if account.data[45]:
-        raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(MINT_BYTES):
-        raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
-    made = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
-    context.view.put(keys[0], made._replace(lamports=account.lamports))
-
-
 def _nothing(_context: Context, _step: Step, _keys: list[str]) -> None:
     """InitializeImmutableOwner, GetAccountDataSize: classic token accounts are as they are."""
 
@@ -217,17 +179,16 @@ class _Op(NamedTuple):
 
 
 _OPS: Mapping[int, _Op] = {
-    0: _Op(_initialize_mint, 1, 35, 250),
-    1: _Op(_initialize, 4, 1, 235),
+    0: _Op(token_accounts.initialize_mint, 1, 35, 250),
+    1: _Op(token_accounts.initialize_account, 4, 1, 235),
     3: _Op(_transfer, 3, 9, 76),
     7: _Op(_mint_to, 3, 9, 119),
     9: _Op(_close, 3, 1, 118),
     12: _Op(_transfer_checked, 4, 10, 105),
-    16: _Op(_initialize, 2, 33, 235),
+    16: _Op(token_accounts.initialize_account, 2, 33, 235),
     17: _Op(_sync_native, 1, 1, 201),
-    18: _Op(_initialize, 2, 33, 235),
-    20: _Op(_initialize_mint, 1, 35, 250),
+    18: _Op(token_accounts.initialize_account, 2, 33, 235),
+    20: _Op(token_accounts.initialize_mint, 1, 35, 250),
     21: _Op(_nothing, 1, 1, 183),
     22: _Op(_nothing, 1, 1, 38),
 }
-assert AMOUNT_AT == 64

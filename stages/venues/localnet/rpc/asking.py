@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.accounts import Account, clock_account
+from stages.venues.localnet.addresses import CLOCK_SYSVAR
 from stages.venues.localnet.node import Node
 
-INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, PARSE_ERROR = -32600, -32601, -32602, -32700
+INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
+PARSE_ERROR = -32700
 PREFLIGHT_FAILED, BAD_SIGNATURE = -32002, -32003
 VERSION_UNSUPPORTED, CONTEXT_TOO_OLD = -32015, -32016
 COMMITMENTS = ("processed", "confirmed", "finalized")
@@ -93,7 +95,11 @@ class Call(NamedTuple):
 
     def account(self, address: str, level: str) -> Account | None:
         """An account as of a commitment."""
-        return self.node.bank.account(address, level)
+        bank = self.node.bank
+        if address == CLOCK_SYSVAR:
+            block = bank.blocks.at(bank.blocks.height(level))
+            return clock_account(block.slot, block.time_s)
+        return bank.account(address, level)
 
 
 def commitment(config: dict[str, Any], otherwise: str = "finalized") -> str:

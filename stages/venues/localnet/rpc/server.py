@@ -15,6 +15,7 @@ from stages.venues.localnet.failures import NotTaken, words
 from stages.venues.localnet.node import Node
 from stages.venues.localnet.rpc import accounts, chain, control, history, transactions
 from stages.venues.localnet.rpc.asking import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
     NO_METHOD,
@@ -108,6 +109,9 @@ class Door:
             return _error(number, error)
         except NotTaken as error:
             return _error(number, RpcError(INVALID_PARAMS, words(error.err)))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            log.warning("call failed", method=name, error=repr(error))
+            return _error(number, RpcError(INTERNAL_ERROR, "Internal error"))
         if name == "sendTransaction" and self._node.luck.hits("lose"):
             raise Lost
         return {"jsonrpc": "2.0", "result": result, "id": number}

@@ -10,7 +10,7 @@ from stages.venues.localnet import node as nodes
 from stages.venues.localnet import transaction as tx
 from stages.venues.localnet.execute import Outcome
 from stages.venues.localnet.failures import NotTaken, words
-from stages.venues.localnet.landed import Landed
+from stages.venues.localnet.landed import Landed, seen
 from stages.venues.localnet.rpc.asking import (
     BAD_SIGNATURE,
     PREFLIGHT_FAILED,
@@ -109,13 +109,13 @@ def get_signature_statuses(call: Call) -> Any:
 
 
 def _status(call: Call, landed: Landed) -> dict[str, Any]:
-    seen = nodes.seen(call.node.bank, landed)
+    come = seen(call.node.bank.blocks, landed)
     return {
         "slot": landed.slot,
-        "confirmations": seen.confirmations,
+        "confirmations": come.confirmations,
         "err": landed.err,
         "status": {"Ok": None} if landed.err is None else {"Err": landed.err},
-        "confirmationStatus": seen.status,
+        "confirmationStatus": come.status,
     }
 
 
@@ -139,7 +139,7 @@ def get_signatures_for_address(call: Call) -> Any:
             "err": each.err,
             "memo": f"[{len(each.memo.encode())}] {each.memo}" if each.memo else None,
             "blockTime": each.time_s,
-            "confirmationStatus": nodes.seen(call.node.bank, each).status,
+            "confirmationStatus": seen(call.node.bank.blocks, each).status,
         }
         for each in kept
         if each.height <= height

@@ -1,0 +1,50 @@
+"""The token program: mints and token accounts are made of empty accounts."""
+
+from __future__ import annotations
+
+from stages.venues.localnet import accounts
+from stages.venues.localnet.accounts import MINT_BYTES, TOKEN_BYTES, is_mint
+from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, WSOL, rent_exempt, text
+from stages.venues.localnet.failures import InstructionFailed
+from stages.venues.localnet.programs.context import Context
+from stages.venues.localnet.transaction import Step
+from stages.venues.localnet.view import View
+
+NOT_RENT_EXEMPT, INVALID_MINT, IN_USE = 0, 2, 6
+
+
+def initialize_account(context: Context, step: Step, keys: list[str]) -> None:
+    """InitializeAccount, 2 and 3: they differ in where the owner stands."""
+    owner = keys[2] if step.data[0] == 1 else text(step.data[1:33])
+    if step.data[0] == 1 and keys[3:4] != [RENT_SYSVAR]:
+        raise InstructionFailed("InvalidArgument")
+    initialize(context.view, keys[0], keys[1], owner)
+
+
+def initialize(view: View, address: str, mint: str, owner: str) -> None:
+    """Make a token account of an empty one. Raises InstructionFailed."""
+    account = view.get(address)
+    if account is None or account.owner != TOKEN or len(account.data) != TOKEN_BYTES:
+        raise InstructionFailed("InvalidAccountData")
+    if account.data[108]:
+        raise InstructionFailed(IN_USE, "Error: account or token already in use")
+    if account.lamports < rent_exempt(TOKEN_BYTES):
+        raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
+    if not is_mint(view.get(mint)):
+        raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
+    lamports = account.lamports if mint == WSOL else 0
+    made = accounts.token_account(mint, owner, lamports=lamports)
+    view.put(address, made._replace(lamports=account.lamports))
+
+
+def initialize_mint(context: Context, step: Step, keys: list[str]) -> None:
+    """InitializeMint and 2."""
+    account = context.account(keys[0])
+    if account.owner != TOKEN or len(account.data) != MINT_BYTES:
+        raise InstructionFailed("InvalidAccountData")
+    if account.data[45]:
+        raise InstructionFailed(IN_USE, "Error: account or token already in use")
+    if account.lamports < rent_exempt(MINT_BYTES):
+        raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
+    made = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
+    context.view.put(keys[0], made._replace(lamports=account.lamports))
