@@ -22,6 +22,9 @@ from hypothesis import settings
 
 from engine import embedded
 
+# Most tests are about the log and the stages; those of the chain say so.
+os.environ["VENUES"] = "simulated"
+
 # Slow machines are no bug: speed is measured in tests/bench and nowhere else.
 settings.register_profile("engine", deadline=None, print_blob=True)
 settings.load_profile("engine")
