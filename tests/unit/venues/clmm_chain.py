@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm_pool import ClmmPool
+from stages.venues.raydium.clmm.pool import ClmmPool
 
 VECTORS = Path(os.environ.get("VECTORS") or Path(__file__).resolve().parents[2] / "vectors")
 MAINNET = FAMILY.programs["mainnet"]

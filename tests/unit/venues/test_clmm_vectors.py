@@ -10,7 +10,7 @@ import pytest
 
 from stages.venues.pool import RawAccount
 from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm_layout import config_rates
+from stages.venues.raydium.clmm.layout import config_rates
 from tests.unit.venues.clmm_chain import (
     MAINNET,
     VECTORS,

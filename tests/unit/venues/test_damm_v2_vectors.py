@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stages.venues.meteora.damm_v2 import FAMILY
-from stages.venues.meteora.damm_v2_pool import DammPool
+from stages.venues.meteora.damm_v2.pool import DammPool
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 
 FOLDER = Path(os.environ.get("VECTORS") or Path(__file__).parents[2] / "vectors")

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from stages.venues.meteora import dlmm_layout as layout
-from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm_addresses import array_address, extension_address
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY
-from stages.venues.meteora.dlmm_bitmap import arrays_from, extension_bits, next_array, own_bits
-from stages.venues.meteora.dlmm_maths import price_at
+from stages.venues.meteora.dlmm import FAMILY, layout
+from stages.venues.meteora.dlmm.addresses import array_address, extension_address
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY
+from stages.venues.meteora.dlmm.bitmap import arrays_from, extension_bits, next_array, own_bits
+from stages.venues.meteora.dlmm.maths import price_at
 from stages.venues.pool import (
     AccountUse,
     Clock,

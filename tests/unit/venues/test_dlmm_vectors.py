@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import pytest
 
 from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm_bins import Bin
-from stages.venues.meteora.dlmm_pool import DlmmPool
+from stages.venues.meteora.dlmm.bins import Bin
+from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import Clock, RawAccount, Rejected
 from tests.unit.venues.dlmm import (
     VECTORS,

@@ -9,8 +9,8 @@ from struct import Struct
 
 from solders.pubkey import Pubkey
 
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY, Bin, Bins
-from stages.venues.meteora.dlmm_volatility import Volatility
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins
+from stages.venues.meteora.dlmm.volatility import Volatility
 
 PAIR_SIZE = 904
 PAIR_MARK = bytes.fromhex("210b3162b565b10d")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct
 
-from stages.venues.meteora.dlmm_addresses import PROGRAMS, array_address, event_authority
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY, Bin, Bins, layers_of
-from stages.venues.meteora.dlmm_bitmap import arrays_from
-from stages.venues.meteora.dlmm_fill import amount_in
-from stages.venues.meteora.dlmm_maths import MAX_FEE_RATE, fee_upon, price_at
-from stages.venues.meteora.dlmm_pool import DlmmPool
+from stages.venues.meteora.dlmm.addresses import PROGRAMS, array_address, event_authority
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins, layers_of
+from stages.venues.meteora.dlmm.bitmap import arrays_from
+from stages.venues.meteora.dlmm.fill import amount_in
+from stages.venues.meteora.dlmm.maths import MAX_FEE_RATE, fee_upon, price_at
+from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import AccountUse, Instruction, Parsed, SwapAccounts, SwapTerms
 
 _SWAP = bytes.fromhex("414b3f4ceb5b5b88")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY, Bin, Bins, layers_of, traded
-from stages.venues.meteora.dlmm_bitmap import arrays_from
-from stages.venues.meteora.dlmm_errors import ARRAYS_MISSING, OUT_OF_COMPUTE
-from stages.venues.meteora.dlmm_fill import Terms, fill
-from stages.venues.meteora.dlmm_maths import fee_rate, price_at, protocol_fee
-from stages.venues.meteora.dlmm_pair import Pair
-from stages.venues.meteora.dlmm_volatility import Volatility, accumulated, referred
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins, layers_of, traded
+from stages.venues.meteora.dlmm.bitmap import arrays_from
+from stages.venues.meteora.dlmm.errors import ARRAYS_MISSING, OUT_OF_COMPUTE
+from stages.venues.meteora.dlmm.fill import Terms, fill
+from stages.venues.meteora.dlmm.maths import fee_rate, price_at, protocol_fee
+from stages.venues.meteora.dlmm.pair import Pair
+from stages.venues.meteora.dlmm.volatility import Volatility, accumulated, referred
 from stages.venues.pool import Clock, Rejected
 
 MAX_BINS = 200

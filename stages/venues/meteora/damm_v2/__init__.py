@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping
 
-from stages.venues.meteora import damm_v2_layout
-from stages.venues.meteora.damm_v2_instruction import parse_swap, write_swap
-from stages.venues.meteora.damm_v2_pool import DammPool
-from stages.venues.pool import (
-    Accounts,
-    ErrorCode,
-    Family,
-    Instruction,
-    Parsed,
-    Pool,
-    RawAccount,
-    SwapAccounts,
-    SwapTerms,
-)
+from stages.venues.family import PoolFamily
+from stages.venues.meteora.damm_v2 import layout
+from stages.venues.meteora.damm_v2.instruction import parse_swap, write_swap
+from stages.venues.meteora.damm_v2.pool import DammPool
+from stages.venues.pool import ErrorCode
 
 _PROGRAM = "cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG"
 # Numbers: docs.meteora.ag, DAMM v2 program errors. What a swap can meet; 1 is the token program's.
@@ -45,37 +36,19 @@ _ERRORS: Mapping[str, ErrorCode] = {
     "panic": ErrorCode(-1, "insufficient-liquidity"),
 }
 
-
-class _DammV2:
-    name = "meteora-damm-v2"
-    dex = "meteora"
-    programs: Mapping[str, str] = {"mainnet": _PROGRAM, "devnet": _PROGRAM}
-    errors = _ERRORS
-    too_little_out = "ExceededSlippage"
-    too_much_in = "ExceededSlippage"
-    cu_limit = 50_000
-
-    def is_pool(self, account: RawAccount) -> bool:
-        return account.owner == _PROGRAM and damm_v2_layout.is_pool_data(account.data)
-
-    def needs(self, address: str, accounts: Accounts) -> Sequence[str]:
-        return damm_v2_layout.needs(address, accounts)
-
-    def decode(self, address: str, accounts: Accounts) -> DammPool:
-        return damm_v2_layout.decode(address, accounts)
-
-    def write(self, after: Pool, accounts: MutableMapping[str, bytearray]) -> None:
-        assert isinstance(after, DammPool)
-        damm_v2_layout.write(after, accounts)
-
-    def instruction(
-        self, pool: Pool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
-    ) -> Instruction:
-        assert isinstance(pool, DammPool)
-        return write_swap(pool, a_to_b, terms, use)
-
-    def parse(self, instruction: Instruction) -> Parsed | None:
-        return parse_swap(instruction)
-
-
-FAMILY: Family = _DammV2()
+FAMILY = PoolFamily(
+    name="meteora-damm-v2",
+    dex="meteora",
+    programs={"mainnet": _PROGRAM, "devnet": _PROGRAM},
+    errors=_ERRORS,
+    too_little_out="ExceededSlippage",
+    too_much_in="ExceededSlippage",
+    cu_limit=50_000,
+    pool=DammPool,
+    is_pool_data=layout.is_pool_data,
+    needs=layout.needs,
+    decode=layout.decode,
+    write_pool=layout.write,
+    write_swap=write_swap,
+    parse=parse_swap,
+)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
-from stages.venues.raydium.clmm_bitmap import TICKS_PER_ARRAY, joint
+from stages.venues.raydium.clmm.bitmap import TICKS_PER_ARRAY, joint
 
 POOL_SIZE = 1544
 POOL_DISCRIMINATOR = bytes.fromhex("f7ede3f5d7c3de46")
@@ -170,3 +170,8 @@ def expect(data: bytes, discriminator: bytes, size: int, what: str) -> None:
     """Raise ValueError unless `data` begins and measures as an account of that kind."""
     if not data.startswith(discriminator) or len(data) < size:
         raise ValueError(f"not {what} of the Raydium CLMM")
+
+
+def is_pool_data(data: bytes) -> bool:
+    """Whether these are a pool's bytes."""
+    return len(data) == POOL_SIZE and data.startswith(POOL_DISCRIMINATOR)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from solders.pubkey import Pubkey
 
-from stages.venues.meteora.damm_v2_pool import DammPool
+from stages.venues.meteora.damm_v2.pool import DammPool
 from stages.venues.pool import AccountUse, Instruction, Parsed, SwapAccounts, SwapTerms
 
 _DATA = struct.Struct("<8sQQB")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from itertools import islice
 
-from stages.venues.meteora import dlmm_layout as layout
-from stages.venues.meteora.dlmm_addresses import array_address, extension_address
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY, Bins
-from stages.venues.meteora.dlmm_bitmap import arrays_from, extension_bits, own_bits
-from stages.venues.meteora.dlmm_pair import Pair
-from stages.venues.meteora.dlmm_pair_layout import read_pair
-from stages.venues.meteora.dlmm_pool import DlmmPool
-from stages.venues.meteora.dlmm_volatility import Volatility
+from stages.venues.meteora.dlmm import layout
+from stages.venues.meteora.dlmm.addresses import array_address, extension_address
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bins
+from stages.venues.meteora.dlmm.bitmap import arrays_from, extension_bits, own_bits
+from stages.venues.meteora.dlmm.pair import Pair
+from stages.venues.meteora.dlmm.pair_layout import read_pair
+from stages.venues.meteora.dlmm.pool import DlmmPool
+from stages.venues.meteora.dlmm.volatility import Volatility
 from stages.venues.mints import check_mints
 from stages.venues.pool import Accounts
 
@@ -56,6 +56,16 @@ def decode(address: str, accounts: Accounts) -> DlmmPool:
         _vault_amount(accounts, pair.reserve_y),
         dict(_arrays(pair, _active_id(data), accounts)),
     )
+
+
+def write(after: DlmmPool, accounts: MutableMapping[str, bytearray]) -> None:
+    """Write a pair and the bins that were read. Rewards and oracle stay as they are."""
+    pair, fees = after.pair, (after.protocol_fee_x, after.protocol_fee_y)
+    layout.write_pair(accounts[pair.address], after.active_id, after.volatility, *fees)
+    for index, bins in after.arrays.items():
+        array = accounts.get(array_address(pair.program, pair.address, index))
+        if array is not None:
+            layout.write_bins(array, bins)
 
 
 def _pair(address: str, accounts: Accounts) -> Pair:

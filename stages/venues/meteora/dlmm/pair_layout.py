@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stages.venues.meteora import dlmm_layout as layout
-from stages.venues.meteora.dlmm_maths import MAX_FEE_RATE
-from stages.venues.meteora.dlmm_pair import Pair
+from stages.venues.meteora.dlmm import layout
+from stages.venues.meteora.dlmm.maths import MAX_FEE_RATE
+from stages.venues.meteora.dlmm.pair import Pair
 from stages.venues.pool import Unsupported
 
 _TOKEN_PROGRAMS = (

@@ -10,7 +10,7 @@ import struct
 from collections.abc import MutableMapping, Sequence
 
 from stages.venues.pool import Accounts
-from stages.venues.raydium.amm_v4_pool import AmmV4Keys, AmmV4Pool, AmmV4Terms
+from stages.venues.raydium.amm_v4.pool import AmmV4Keys, AmmV4Pool, AmmV4Terms
 from stages.venues.raydium.reading import data_of, key, vault_amount
 
 SIZE = 752
@@ -23,6 +23,11 @@ _PROFITS = struct.Struct("<2Q")
 _PROFITS_AT = 192
 _OPEN_TIME = slice(224, 232)
 _VAULT_A, _VAULT_B, _MINT_A, _MINT_B = 336, 368, 400, 432
+
+
+def is_pool_data(data: bytes) -> bool:
+    """Whether these can be a pool's bytes: the program marks them by nothing but their size."""
+    return len(data) == SIZE
 
 
 def needs(address: str, accounts: Accounts) -> Sequence[str]:

@@ -12,11 +12,11 @@ from collections.abc import MutableMapping, Sequence
 
 from solders.pubkey import Pubkey
 
-from stages.venues.meteora.damm_v2_fees import base_fee, volatility_terms
-from stages.venues.meteora.damm_v2_maths import range_reserves
-from stages.venues.meteora.damm_v2_pool import DammPool
-from stages.venues.meteora.damm_v2_terms import Collected, DammKeys, DammTerms
-from stages.venues.meteora.damm_v2_volatility import Volatility
+from stages.venues.meteora.damm_v2.fees import base_fee, volatility_terms
+from stages.venues.meteora.damm_v2.maths import range_reserves
+from stages.venues.meteora.damm_v2.pool import DammPool
+from stages.venues.meteora.damm_v2.terms import Collected, DammKeys, DammTerms
+from stages.venues.meteora.damm_v2.volatility import Volatility
 from stages.venues.mints import check_mints
 from stages.venues.pool import Accounts, Unsupported
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stages.venues.meteora.dlmm_maths import BPS, VOLATILITY_PER_BIN
-from stages.venues.meteora.dlmm_pair import Pair
+from stages.venues.meteora.dlmm.maths import BPS, VOLATILITY_PER_BIN
+from stages.venues.meteora.dlmm.pair import Pair
 
 
 class Volatility(NamedTuple):

@@ -7,13 +7,13 @@ from itertools import islice
 
 from stages.venues.mints import check_mints
 from stages.venues.pool import Accounts, RawAccount, Unsupported
-from stages.venues.raydium import clmm_layout as layout
-from stages.venues.raydium.clmm_addresses import array_address, extension_address
-from stages.venues.raydium.clmm_bitmap import downwards, number_of, upwards
-from stages.venues.raydium.clmm_layout import PoolFlags, ReadArray, raw128, u128
-from stages.venues.raydium.clmm_pool import ClmmPool
-from stages.venues.raydium.clmm_ticks import sqrt_price_at
-from stages.venues.raydium.clmm_walk import Depth, Rates
+from stages.venues.raydium.clmm import layout
+from stages.venues.raydium.clmm.addresses import array_address, extension_address
+from stages.venues.raydium.clmm.bitmap import downwards, number_of, upwards
+from stages.venues.raydium.clmm.layout import PoolFlags, ReadArray, raw128, u128
+from stages.venues.raydium.clmm.pool import ClmmPool
+from stages.venues.raydium.clmm.ticks import sqrt_price_at
+from stages.venues.raydium.clmm.walk import Depth, Rates
 
 # Initialised tick arrays asked for either way, besides the one that the price is in.
 ARRAYS_EACH_WAY = 3

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping, Sequence
 
 from stages.venues.mints import check_mint
 from stages.venues.pool import PPM, Accounts, RawAccount, Unsupported
-from stages.venues.raydium.cpmm_pool import CpmmKeys, CpmmPool, CpmmTerms, Owed, Way
+from stages.venues.raydium.cpmm.pool import CpmmKeys, CpmmPool, CpmmTerms, Owed, Way
 from stages.venues.raydium.reading import data_of, key, vault_amount
 
 DISCRIMINATOR = bytes.fromhex("f7ede3f5d7c3de46")

@@ -1,33 +1,43 @@
-"""AMM v4's swap instruction without a market, written and read: as in SOLANA.md."""
+"""CPMM's swap instruction, written and read: data and order of accounts as in SOLANA.md."""
 
 from __future__ import annotations
 
 import struct
 
-from stages.venues.mints import TOKEN_PROGRAM
 from stages.venues.pool import AccountUse, Instruction, Parsed, SwapAccounts, SwapTerms
-from stages.venues.raydium.amm_v4_pool import AmmV4Pool
+from stages.venues.raydium.cpmm.pool import CpmmPool
 from stages.venues.raydium.reading import authority
 
-_EXACT_IN, _EXACT_OUT = 16, 17
-_ARGUMENTS = struct.Struct("<B2Q")
-_ACCOUNTS = 8
-_POOL, _TOKEN_IN, _TOKEN_OUT, _OWNER = 1, 5, 6, 7
-_AUTHORITY_SEED = b"amm authority"
+_EXACT_IN = bytes.fromhex("8fbe5adac41e33de")
+_EXACT_OUT = bytes.fromhex("37d96256a34ab4ad")
+_ARGUMENTS = struct.Struct("<8s2Q")
+_ACCOUNTS = 13
+_POOL, _TOKEN_IN, _TOKEN_OUT = 3, 4, 5
+_AUTHORITY_SEED = b"vault_and_lp_mint_auth_seed"
 
 
-def write_swap(pool: AmmV4Pool, terms: SwapTerms, use: SwapAccounts) -> Instruction:
-    """The swap as the program takes it; it sees the way by the mint of `use.token_in`."""
+def write_swap(pool: CpmmPool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts) -> Instruction:
+    """The swap as the program takes it."""
     keys = pool.keys
+    a = (keys.vault_a, keys.token_program_a, keys.mint_a)
+    b = (keys.vault_b, keys.token_program_b, keys.mint_b)
+    (vault_in, program_in, mint_in), (vault_out, program_out, mint_out) = (
+        (a, b) if a_to_b else (b, a)
+    )
     accounts = (
-        AccountUse(TOKEN_PROGRAM),
-        AccountUse(keys.address, writable=True),
+        AccountUse(use.owner, signer=True),
         AccountUse(authority(keys.program, _AUTHORITY_SEED)),
-        AccountUse(keys.vault_a, writable=True),
-        AccountUse(keys.vault_b, writable=True),
+        AccountUse(keys.config),
+        AccountUse(keys.address, writable=True),
         AccountUse(use.token_in, writable=True),
         AccountUse(use.token_out, writable=True),
-        AccountUse(use.owner, signer=True),
+        AccountUse(vault_in, writable=True),
+        AccountUse(vault_out, writable=True),
+        AccountUse(program_in),
+        AccountUse(program_out),
+        AccountUse(mint_in),
+        AccountUse(mint_out),
+        AccountUse(keys.observation, writable=True),
     )
     return Instruction(keys.program, accounts, _data(terms))
 
@@ -50,6 +60,6 @@ def parse_swap(instruction: Instruction) -> Parsed | None:
         terms = SwapTerms(exact_out=True, amount=second, threshold=first)
     else:
         return None
-    owner, token_in, token_out = accounts[_OWNER], accounts[_TOKEN_IN], accounts[_TOKEN_OUT]
+    owner, token_in, token_out = accounts[0], accounts[_TOKEN_IN], accounts[_TOKEN_OUT]
     use = SwapAccounts(owner.address, token_in.address, token_out.address)
     return Parsed(accounts[_POOL].address, terms, use)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from stages.venues.meteora.damm_v2_limiter import Limiter
-from stages.venues.meteora.damm_v2_schedule import Schedule
-from stages.venues.meteora.damm_v2_volatility import VolatilityTerms
+from stages.venues.meteora.damm_v2.limiter import Limiter
+from stages.venues.meteora.damm_v2.schedule import Schedule
+from stages.venues.meteora.damm_v2.volatility import VolatilityTerms
 
 
 class DammKeys(msgspec.Struct, frozen=True, gc=False):

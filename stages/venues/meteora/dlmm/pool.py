@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY, Bin, Bins, layers_of
-from stages.venues.meteora.dlmm_errors import VAULT_EMPTY
-from stages.venues.meteora.dlmm_maths import Q64, fee_rate, price_at
-from stages.venues.meteora.dlmm_pair import Pair
-from stages.venues.meteora.dlmm_volatility import Volatility, accumulated, referred
-from stages.venues.meteora.dlmm_walk import Start, first_bin, walk
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins, layers_of
+from stages.venues.meteora.dlmm.errors import VAULT_EMPTY
+from stages.venues.meteora.dlmm.maths import Q64, fee_rate, price_at
+from stages.venues.meteora.dlmm.pair import Pair
+from stages.venues.meteora.dlmm.volatility import Volatility, accumulated, referred
+from stages.venues.meteora.dlmm.walk import Start, first_bin, walk
 from stages.venues.pool import Clock, Rejected, Swap
 
 

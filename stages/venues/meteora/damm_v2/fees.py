@@ -11,15 +11,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from stages.venues.meteora.damm_v2_limiter import Limiter
-from stages.venues.meteora.damm_v2_schedule import (
+from stages.venues.meteora.damm_v2.limiter import Limiter
+from stages.venues.meteora.damm_v2.schedule import (
     Decay,
     FlatFee,
     MarketCapSchedule,
     Schedule,
     TimeSchedule,
 )
-from stages.venues.meteora.damm_v2_volatility import VolatilityTerms
+from stages.venues.meteora.damm_v2.volatility import VolatilityTerms
 from stages.venues.pool import PPB, Unsupported
 
 _CLIFF_AND_MODE = struct.Struct("<QB")

@@ -6,10 +6,10 @@ from bisect import bisect_right
 from struct import Struct
 
 from stages.venues.pool import AccountUse, Instruction, Parsed, Rejected, SwapAccounts, SwapTerms
-from stages.venues.raydium.clmm_accounts import UNEXTENDED_SPACING
-from stages.venues.raydium.clmm_addresses import PROGRAMS, array_address, extension_address
-from stages.venues.raydium.clmm_bitmap import number_of
-from stages.venues.raydium.clmm_pool import ClmmPool
+from stages.venues.raydium.clmm.accounts import UNEXTENDED_SPACING
+from stages.venues.raydium.clmm.addresses import PROGRAMS, array_address, extension_address
+from stages.venues.raydium.clmm.bitmap import number_of
+from stages.venues.raydium.clmm.pool import ClmmPool
 
 _DISCRIMINATOR = bytes.fromhex("2b04ed0b1ac91e62")
 # amount, threshold, sqrt price limit, whether the amount is the input's.

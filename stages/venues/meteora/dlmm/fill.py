@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stages.venues.meteora.dlmm_maths import Q64, fee_upon, fee_within
+from stages.venues.meteora.dlmm.maths import Q64, fee_upon, fee_within
 from stages.venues.pool import Rejected
 
 _U64_MAX = (1 << 64) - 1

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from solders.pubkey import Pubkey
 
-from stages.venues.raydium.clmm_bitmap import TICKS_PER_ARRAY
+from stages.venues.raydium.clmm.bitmap import TICKS_PER_ARRAY
 
 PROGRAMS = {
     "mainnet": "CAMMCzo5YL8w4VFF8KVHrK22GGUsp5VTaW7grrKgrWqK",

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import msgspec
 
-from stages.venues.meteora.damm_v2_maths import (
+from stages.venues.meteora.damm_v2.maths import (
     OVERFLOW,
     Spent,
     cost,
@@ -24,8 +24,8 @@ from stages.venues.meteora.damm_v2_maths import (
     product_price,
     spend,
 )
-from stages.venues.meteora.damm_v2_terms import Collected, DammKeys, DammTerms
-from stages.venues.meteora.damm_v2_volatility import Volatility, moved
+from stages.venues.meteora.damm_v2.terms import Collected, DammKeys, DammTerms
+from stages.venues.meteora.damm_v2.volatility import Volatility, moved
 from stages.venues.pool import PPB, Clock, Rejected, Swap
 
 U64_MAX = 2**64 - 1

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from stages.venues.pool import PPM, Rejected
-from stages.venues.raydium.clmm_maths import U64_MAX, step, step_back
-from stages.venues.raydium.clmm_ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE, tick_at
+from stages.venues.raydium.clmm.maths import U64_MAX, step, step_back
+from stages.venues.raydium.clmm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE, tick_at
 
 U128_MAX = (1 << 128) - 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from stages.venues.pool import Clock, Rejected, Swap
-from stages.venues.raydium.clmm_maths import U64_MAX
-from stages.venues.raydium.clmm_walk import U128_MAX, Depth, Position, Rates, Walked, limit_of, walk
+from stages.venues.raydium.clmm.maths import U64_MAX
+from stages.venues.raydium.clmm.walk import U128_MAX, Depth, Position, Rates, Walked, limit_of, walk
 
 _SWAP_DISABLED = 1 << 4
 
