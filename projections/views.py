@@ -85,11 +85,13 @@ def order_view(order: Order) -> Json:
         "minLiquidity": _tokens(order.min_liquidity, order.decimals_in),
         "maxPrice": order.max_price or None,
         "dex": order.dex or None,
+        "legs": [_leg(leg) for leg in order.legs],
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
         "amountOut": _tokens(order.amount_out, order.decimals_out),
         "signature": order.signature or None,
         "txHash": order.signature if confirmed else None,
+        "feeLamports": order.fee_lamports or None,
         "attempts": order.attempts,
         "nextAttemptAt": _time(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,
@@ -257,6 +259,8 @@ def _confirmed(f: t.OrderConfirmed) -> Json:
 
 def _failed(f: t.OrderFailed) -> Json:
     view: Json = {"stage": f.stage, "reason": f.reason, "attempts": f.attempts, "detail": f.detail}
+    if f.fee_lamports:
+        view["feeLamports"] = f.fee_lamports
     return view | {"actor": f.actor} if f.actor else view
 
 
