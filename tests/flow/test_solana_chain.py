@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +17,10 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from events.money import Token, by_name
 from events.order import Order, Transaction
+from events.types import Leg
+from stages.routing.costs import Costs
 from stages.stage import Refused
 from stages.venues import Built, Outcome
 from stages.venues.pool import RawAccount
@@ -30,6 +34,7 @@ from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from stages.venues.solana.transaction import instructions_of
+from stages.venues.solana.venue import SolanaVenue
 from tests.rpc_node import JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
 
@@ -48,7 +53,13 @@ def order(**fields: Any) -> Order:
         "token_in": "SOL", "token_out": "USDC", "decimals_in": 9, "decimals_out": 6,
         "amount_in": 10**9, "min_amount_out": 149_000_000, "dex": "raydium", "pool": POOL,
     }  # fmt: skip
-    return Order(ORDER_ID, **(given | fields))
+    given |= fields
+    leg = Leg(
+        given["dex"], "toy", given["pool"], given["token_in"], given["token_out"],
+        given["decimals_in"], given["decimals_out"], given["amount_in"], 150_000_000,
+        0, False, 0, False,
+    )  # fmt: skip
+    return Order(ORDER_ID, **({"legs": (leg,)} | given))
 
 
 class World:
@@ -186,6 +197,45 @@ async def world() -> AsyncIterator[World]:
         await world.chain.close()
         await world.cache.close()
         await world.rpc.close()
+
+
+def venue_of(world: World) -> SolanaVenue:
+    tokens = by_name(Token(entry.symbol, entry.decimals, entry.mint) for entry in POOLS.tokens)
+    programs = {entry.mint: entry.program_id for entry in POOLS.tokens}
+    return SolanaVenue(
+        world.cache, tokens, programs, [world.family.dex], Costs(0, WSOL, ()),
+        slot_ms=10, max_price_impact_bps=1000,
+    )  # fmt: skip
+
+
+# -- a slot that another process has seen ----------------------------------------------------------
+
+
+async def test_a_pool_that_a_watcher_saw_first_is_waited_for_not_missing(world: World) -> None:
+    world.slot, pool = 1001, world.accounts.pop(POOL)
+    await world.cache.refresh()
+    triggered = order(type="sniper", triggered=True, watch_slot=1002)
+    quoting = asyncio.ensure_future(_answer(venue_of(world).quotes(triggered)))
+    building = asyncio.ensure_future(world.chain.build(triggered))
+    done, _ = await asyncio.wait([quoting, building], timeout=0.05)
+    assert not done
+    world.accounts[POOL] = pool
+    world.slot = 1002
+    [quote] = await asyncio.wait_for(quoting, 5)
+    assert (quote.pool, quote.slot, quote.error) == (POOL, 1002, "")
+    await asyncio.wait_for(building, 5)
+
+
+async def test_a_slot_that_never_comes_is_no_recent_data(world: World) -> None:
+    triggered = order(type="sniper", triggered=True, watch_slot=1001)
+    for asked in (_answer(venue_of(world).quotes(triggered)), world.chain.build(triggered)):
+        with pytest.raises(Refused) as refused:
+            await asked
+        assert (refused.value.code, refused.value.retryable) == ("quotes-stale", True)
+
+
+async def _answer(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 # -- the account cache -----------------------------------------------------------------------------
@@ -428,7 +478,8 @@ async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: W
     sent = await world.built()
     world.status(sent, "confirmed")
     world.detail(sent, 149_850_000)
-    assert await world.outcomes(sent) == [Outcome("landed", 149_850_000, 1002)]
+    told = Outcome("landed", 149_850_000, 1002, amount_in=10**9, fee_lamports=5_010)
+    assert await world.outcomes(sent) == [told]
 
 
 async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: World) -> None:
@@ -467,7 +518,9 @@ async def test_a_failure_counts_once_no_fork_can_undo_it(world: World) -> None:
     world.status(sent, "confirmed", err)
     assert await world.outcomes(sent) == [Outcome("absent")]
     world.status(sent, "finalized", err)
-    assert await world.outcomes(sent) == [Outcome("failed", slot=1001, reason="slippage-exceeded")]
+    world.detail(sent, 0, err)
+    failed = Outcome("failed", slot=1002, reason="slippage-exceeded", fee_lamports=5_010)
+    assert await world.outcomes(sent) == [failed]
 
 
 async def test_a_fork_between_two_answers_is_no_outcome(world: World) -> None:

@@ -110,6 +110,21 @@ class AccountCache:
             await self._news.wait()
         return newest.slot
 
+    def reached(self, slot: int) -> bool:
+        """Whether a slot that another process has seen is known here too."""
+        newest = self.history.newest
+        return newest is not None and newest.slot >= slot
+
+    async def reach(self, slot: int) -> None:
+        """Waits until it is. Raises Refused where that takes longer than data may be old."""
+        if self.reached(slot):
+            return
+        try:
+            async with asyncio.timeout(self._options.stale_ms / 1000):
+                await self.next_slot(slot - 1)
+        except TimeoutError:
+            raise Refused("quotes-stale", f"slot {slot} is not seen yet", retryable=True) from None
+
     # -- keeping it ---------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -69,6 +69,8 @@ class SolanaChain:
 
     async def build(self, order: Order) -> Built:
         """See `Chain.build`. What a simulation refuses is not signed: failing costs fees too."""
+        if order.triggered:
+            await self._cache.reach(order.watch_slot)
         legs = legs_of(order, self._cache, self._tokens)
         memo = memo_of(order.id, next_attempt(order))
         recent = await self._blockhashes.recent()

@@ -6,7 +6,7 @@ DEXes, as routes go across them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from solders.hash import Hash
 from solders.keypair import Keypair
@@ -58,8 +58,17 @@ class SolanaVenue:
         self._max_impact_ppm = max_price_impact_bps * 100
         self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
 
-    def quotes(self, order: Order) -> tuple[Quote, ...]:
-        """See `Venue.quotes`."""
+    def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
+        """See `Venue.quotes`. A watcher may be a slot ahead of us: its pool is new, not missing."""
+        if order.triggered and not self._cache.reached(order.watch_slot):
+            return self._quotes_later(order)
+        return self._quotes(order)
+
+    async def _quotes_later(self, order: Order) -> tuple[Quote, ...]:
+        await self._cache.reach(order.watch_slot)
+        return self._quotes(order)
+
+    def _quotes(self, order: Order) -> tuple[Quote, ...]:
         exactly = order.exact_amount_out
         request = Request(
             self._tokens[order.token_in].mint,
