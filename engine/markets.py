@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.settings import Settings, SettingsError
 from events.money import Token, by_name
 from stages.market import Market
 from stages.venues import Chain
+
+if TYPE_CHECKING:
+    from stages.venues.solana.keypair import Wallet
+    from stages.venues.solana.pools_file import PoolsFile
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
@@ -54,25 +58,35 @@ def _simulated(settings: Settings) -> Trading:
     )
 
 
-def _solana(settings: Settings) -> Trading:
-    from stages.routing.costs import Costs
-    from stages.venues.families import FAMILIES
-    from stages.venues.solana.accounts import AccountCache
-    from stages.venues.solana.chain import SolanaChain
-    from stages.venues.solana.clusters import Admission
+def _files(settings: Settings) -> tuple[PoolsFile, Wallet]:
+    """What POOLS and SOLANA_KEYPAIR name. Raises SettingsError."""
     from stages.venues.solana.keypair import KeypairError, load_wallet
-    from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
     from stages.venues.solana.pools_file import PoolsFileError, load_pools
-    from stages.venues.solana.programs import WSOL
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.rpc_link import RpcLink
-    from stages.venues.solana.venue import SolanaVenue
 
     try:
         pools = load_pools(Path(settings.pools))
         wallet = load_wallet(settings.solana_keypair)
     except (PoolsFileError, KeypairError) as error:
         raise SettingsError(str(error)) from None
+    if pools.cluster == "mainnet" and not settings.allow_mainnet:
+        msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
+        raise SettingsError(msg)
+    return pools, wallet
+
+
+def _solana(settings: Settings) -> Trading:
+    from stages.routing.costs import Costs
+    from stages.venues.families import FAMILIES
+    from stages.venues.solana.accounts import AccountCache
+    from stages.venues.solana.chain import SolanaChain
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
+    from stages.venues.solana.programs import WSOL
+    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc_link import RpcLink
+    from stages.venues.solana.venue import SolanaVenue
+
+    pools, wallet = _files(settings)
     admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
     rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission))
     stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
@@ -125,13 +139,16 @@ def ledger_path(settings: Settings) -> Path:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names nothing that there is, or says too little."""
+    """Raises SettingsError where VENUES names nothing that there is, or what goes with it is not
+    said or cannot be read.
+    """
     _chosen(settings)
     if settings.venues != ("simulated",) and settings.solana_rpc_url:
         for name in ("solana_keypair", "pools"):
             if not getattr(settings, name):
                 msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
                 raise SettingsError(msg)
+        _files(settings)
 
 
 def _chosen(settings: Settings) -> Callable[[Settings], Trading]:
