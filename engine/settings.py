@@ -66,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 100
+    run_ahead: Annotated[
+        bool,
+        _doc("Whether, without those two limits, a route is built and sent in one breath"),
+    ] = True
     max_attempts: Annotated[
         int,
         _doc(

@@ -94,7 +94,12 @@ async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
     monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
-    settings = Settings(data_dir=tmp_path, slot_ms=SLOTS.slot_ms, blockhash_slots=LIFETIME_SLOTS)
+    settings = Settings(
+        data_dir=tmp_path,
+        venues=("simulated",),
+        slot_ms=SLOTS.slot_ms,
+        blockhash_slots=LIFETIME_SLOTS,
+    )
     crew = Crew(redis_url, tmp_path / LEDGER, SLOTS)
     async with opened(redis_url, database_url) as (log, archive):
         await crew.open()

@@ -53,13 +53,12 @@ def order(**fields: Any) -> Order:
         "token_in": "SOL", "token_out": "USDC", "decimals_in": 9, "decimals_out": 6,
         "amount_in": 10**9, "min_amount_out": 149_000_000, "dex": "raydium", "pool": POOL,
     }  # fmt: skip
-    given |= fields
+    said = given | fields
     leg = Leg(
-        given["dex"], "toy", given["pool"], given["token_in"], given["token_out"],
-        given["decimals_in"], given["decimals_out"], given["amount_in"], 150_000_000,
-        0, False, 0, False,
+        "raydium", "toy", said["pool"], said["token_in"], said["token_out"], 9, 6,
+        said["amount_in"], said["min_amount_out"] or 1, 0, False, 0, False,
     )  # fmt: skip
-    return Order(ORDER_ID, **({"legs": (leg,)} | given))
+    return Order(ORDER_ID, legs=(leg,), **said)
 
 
 class World:
@@ -478,8 +477,8 @@ async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: W
     sent = await world.built()
     world.status(sent, "confirmed")
     world.detail(sent, 149_850_000)
-    told = Outcome("landed", 149_850_000, 1002, amount_in=10**9, fee_lamports=5_010)
-    assert await world.outcomes(sent) == [told]
+    took = Outcome("landed", 149_850_000, 1002, amount_in=10**9, fee_lamports=5_010)
+    assert await world.outcomes(sent) == [took]
 
 
 async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: World) -> None:
@@ -518,9 +517,21 @@ async def test_a_failure_counts_once_no_fork_can_undo_it(world: World) -> None:
     world.status(sent, "confirmed", err)
     assert await world.outcomes(sent) == [Outcome("absent")]
     world.status(sent, "finalized", err)
+    assert await world.outcomes(sent) == [Outcome("unknown", reason="details-not-available")]
     world.detail(sent, 0, err)
-    failed = Outcome("failed", slot=1002, reason="slippage-exceeded", fee_lamports=5_010)
-    assert await world.outcomes(sent) == [failed]
+    lost = Outcome("failed", slot=1002, reason="slippage-exceeded", fee_lamports=5_010)
+    assert await world.outcomes(sent) == [lost]
+
+
+async def test_a_programs_own_name_of_its_error_counts_more_than_its_number(world: World) -> None:
+    sent = await world.built()
+    err = {"InstructionError": [6, {"Custom": 6001}]}
+    world.status(sent, "finalized", err)
+    world.detail(sent, 0, err)
+    name = world.family.too_little_out
+    log = f"Program log: AnchorError occurred. Error Code: {name}. Error Number: 6001."
+    world.details[sent.signature]["meta"]["logMessages"] = [log]
+    assert [outcome.reason for outcome in await world.outcomes(sent)] == ["slippage-exceeded"]
 
 
 async def test_a_fork_between_two_answers_is_no_outcome(world: World) -> None:
