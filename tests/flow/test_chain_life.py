@@ -6,7 +6,6 @@ The log says what each order took and gave; the chain's ledger and the wallet sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 
 import pytest

@@ -65,7 +65,11 @@ class Scene(NamedTuple):
             await client.flushdb()
 
     async def repair(self) -> Repaired:
-        return await refound(self.log, self.archive, open_wallet(self.settings))
+        wallet = open_wallet(self.settings)
+        try:
+            return await refound(self.log, self.archive, wallet)
+        finally:
+            await wallet.close()
 
     @contextlib.asynccontextmanager
     async def afterwards(self) -> AsyncIterator[Crew]:
@@ -94,7 +98,12 @@ async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
     monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
-    settings = Settings(data_dir=tmp_path, slot_ms=SLOTS.slot_ms, blockhash_slots=LIFETIME_SLOTS)
+    settings = Settings(
+        venues=("simulated",),
+        data_dir=tmp_path,
+        slot_ms=SLOTS.slot_ms,
+        blockhash_slots=LIFETIME_SLOTS,
+    )
     crew = Crew(redis_url, tmp_path / LEDGER, SLOTS)
     async with opened(redis_url, database_url) as (log, archive):
         await crew.open()
@@ -134,9 +143,10 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     await scene.lose()
 
     wallet = open_wallet(scene.settings)
-    height = wallet.height()
+    last = await wallet.last_height()
     done = await scene.repair()
-    assert wallet.finalized() > height + LIFETIME_SLOTS
+    assert await wallet.finalized() > last
+    await wallet.close()
     assert (done.epoch, done.position, done.open_orders, done.keys) == (2, end, 4, 2)
     with pytest.raises(Fenced):
         await scene.crew.log.append([scene.log.creation(new_order_id(), "main", submitted())[0]])
