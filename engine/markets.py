@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +12,10 @@ from events.money import Token, by_name
 from stages.market import Market
 from stages.venues import Chain
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.keypair import Wallet
     from stages.venues.solana.pools_file import PoolsFile
+    from stages.venues.solana.rpc import Rpc
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
@@ -28,6 +29,10 @@ async def _nothing_lives(_: bool) -> AsyncIterator[None]:
     yield
 
 
+async def _at_once() -> None:
+    pass
+
+
 class Trading(NamedTuple):
     """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
 
@@ -36,6 +41,8 @@ class Trading(NamedTuple):
     tokens: Mapping[str, Token]
     live: Live = _nothing_lives
     """What has to live while it is used; True where pools are followed as well."""
+    ready: Callable[[], Awaitable[object]] = _at_once
+    """Returns once there is something to quote from, while it lives."""
 
 
 def _simulated(settings: Settings) -> Trading:
@@ -58,6 +65,14 @@ def _simulated(settings: Settings) -> Trading:
     )
 
 
+class Connected(NamedTuple):
+    """A chain's nodes, our wallet there, and the pools that are traded."""
+
+    rpc: Rpc
+    wallet: Wallet
+    pools: PoolsFile
+
+
 def _files(settings: Settings) -> tuple[PoolsFile, Wallet]:
     """What POOLS and SOLANA_KEYPAIR name. Raises SettingsError."""
     from stages.venues.solana.keypair import KeypairError, load_wallet
@@ -74,21 +89,28 @@ def _files(settings: Settings) -> tuple[PoolsFile, Wallet]:
     return pools, wallet
 
 
+def open_rpc(settings: Settings) -> Connected:
+    """Nothing is asked yet. Raises SettingsError for files that cannot be used."""
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.options import RpcOptions
+    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc_link import RpcLink
+
+    pools, wallet = _files(settings)
+    admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
+    return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), wallet, pools)
+
+
 def _solana(settings: Settings) -> Trading:
     from stages.routing.costs import Costs
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
     from stages.venues.solana.chain import SolanaChain
-    from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
+    from stages.venues.solana.options import CacheOptions, ChainOptions
     from stages.venues.solana.programs import WSOL
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.rpc_link import RpcLink
     from stages.venues.solana.venue import SolanaVenue
 
-    pools, wallet = _files(settings)
-    admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
-    rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission))
+    rpc, wallet, pools = open_rpc(settings)
     stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
     cache = AccountCache(rpc, FAMILIES, pools, stale)
     options = ChainOptions(
@@ -122,7 +144,7 @@ def _solana(settings: Settings) -> Trading:
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
-    return Trading(market, chain, tokens, live)
+    return Trading(market, chain, tokens, live, lambda: cache.next_slot(0))
 
 
 MARKETS: dict[frozenset[str], Callable[[Settings], Trading]] = {

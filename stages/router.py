@@ -19,7 +19,7 @@ from stages.market import RETRYABLE, Market
 from stages.retry import pause_slots
 from stages.stage import Refused, Stage
 
-UNSUITED = frozenset({"no-route", "price-impact-too-high"})
+UNSUITED = frozenset({"no-route", "price-impact-too-high", "transaction-too-large"})
 """Refusals that an order which waits for a price waits out."""
 
 

@@ -77,12 +77,20 @@ class SolanaVenue:
             exactly is not None,
         )
         board, faulty = self._look()
-        limits = Limits(order.slippage_bps // 2 or HOP_SLACK_BPS, self._fits)
+        fitted: list[bool] = []
+
+        def fits(steps: Sequence[Step]) -> bool:
+            fitted.append(self._fits(steps))
+            return fitted[-1]
+
+        limits = Limits(order.slippage_bps // 2 or HOP_SLACK_BPS, fits)
         found = [
             as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm)
             for one in candidates(board, request, self._costs, limits)
         ]
         found += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
+        if not found and fitted:
+            raise Refused("transaction-too-large", "two hops lead there, in no one transaction")
         if not found:
             raise Refused("no-route", f"no pools lead from {order.token_in} to {order.token_out}")
         return tuple(found)
