@@ -47,6 +47,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[str, ...], _doc("Origins of web pages, besides its own, that may use the gateway")
     ] = ()
+    metrics_port: Annotated[
+        int,
+        _doc(
+            "Where stages and projector serve `/metrics`; `engine up` takes six from here; 0: off",
+            ge=0,
+            le=65_530,
+        ),
+    ] = 0
+    metrics_host: Annotated[str, _doc("Address that METRICS_PORT is opened on")] = "127.0.0.1"
     data_dir: Annotated[
         Path, _doc("Folder of the embedded Valkey and Postgres, logs and locks")
     ] = Path(".data")

@@ -8,13 +8,16 @@ refused and /readyz says why.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from http import HTTPStatus
 from typing import NamedTuple
 
 import structlog
 from aiohttp import hdrs, web
 
 from events.log import EventLog
+from events.meters import REQUESTS, RESPONSES
 from events.money import Token
 from gateway import answers
 from gateway.acts import Acts
@@ -24,6 +27,7 @@ from gateway.health import Health
 from gateway.orders import Orders
 from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
+from gateway.sight import Sight
 from gateway.sockets import Sockets
 from projections.feed import Feed
 from projections.past import Archive
@@ -33,6 +37,8 @@ BODY_BYTES = 1_000_000
 
 SHUTDOWN_S = 0.5
 """For requests under way, after the sockets are closed; its supervisor waits for 2 s in all."""
+
+_CODES = {int(status): str(int(status)) for status in HTTPStatus}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -87,6 +93,7 @@ def make_app(
         Route("POST", "/api/admin/resume", admin.resume),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
+        Route("GET", "/metrics", Sight(log, archive, health, sockets).metrics),
         Route("GET", "/", _index),
     ]
 
@@ -117,7 +124,7 @@ def make_runner(app: web.Application) -> web.AppRunner:
 def _add_routes(app: web.Application, routes: list[Route], doors: Doors) -> None:
     allowed: dict[str, list[str]] = {}
     for route in routes:
-        app.router.add_route(route.method, route.path, _guarded(route.handler, doors))
+        app.router.add_route(route.method, route.path, _metered(route, doors))
         allowed.setdefault(route.path, []).append(route.method)
 
     def refuse(path: str) -> Handler:
@@ -131,6 +138,22 @@ def _add_routes(app: web.Application, routes: list[Route], doors: Doors) -> None
     for path in allowed:
         app.router.add_route("*", path, _guarded(refuse(path), doors))
     app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, doors))
+
+
+def _metered(route: Route, doors: Doors) -> Handler:
+    """Counts the answers of a route, and how long they took; sockets apart."""
+    handle = _guarded(route.handler, doors)
+    spread = REQUESTS.of(f"{route.method} {route.path}")
+
+    async def measured(request: web.Request) -> web.StreamResponse:
+        began = time.perf_counter()
+        answer = await handle(request)
+        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            spread.observe(time.perf_counter() - began)
+            RESPONSES.add(_CODES[answer.status])
+        return answer
+
+    return measured
 
 
 def _guarded(handler: Handler, doors: Doors) -> Handler:
@@ -166,5 +189,6 @@ async def _index(_: web.Request) -> web.StreamResponse:
         "quotes": "/api/quotes",
         "health": "/healthz",
         "readiness": "/readyz",
+        "metrics": "/metrics",
     }
     return answers.json_response({"name": "order execution engine", "links": links})

@@ -88,6 +88,11 @@ class Health:
         A halt takes orders, and so does an engine of which a part stands still: they are safe in
         the log and go on with it, and 503 would have a balancer cut off reads and cancels too.
         """
+        state = await self.state()
+        return json_response(state, status=503 if state["status"] == "unavailable" else 200)
+
+    async def state(self) -> dict[str, Any]:
+        """What /readyz says."""
         log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
         stages, halted = log.pop("stages", None), log.pop("halted", None)
         resting = log.pop("resting", None)
@@ -95,18 +100,15 @@ class Health:
         projection = await self._projection(position, archive)
         reasons = self._reasons(log, archive, projection)
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
-        return json_response(
-            {
-                "status": status,
-                "reasons": reasons,
-                "halted": halted,
-                "log": log,
-                "postgres": archive,
-                "lag": {"stages": stages, "projection": projection},
-                "resting": resting,
-            },
-            status=503 if status == "unavailable" else 200,
-        )
+        return {
+            "status": status,
+            "reasons": reasons,
+            "halted": halted,
+            "log": log,
+            "postgres": archive,
+            "lag": {"stages": stages, "projection": projection},
+            "resting": resting,
+        }
 
     def _reasons(
         self, log: dict[str, Any], archive: dict[str, Any], projection: dict[str, Any] | None

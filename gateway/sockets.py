@@ -58,6 +58,11 @@ class Sockets:
         self._open: set[Socket] = set()
         self._stopping = False
 
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
     # -- one order, or several -----------------------------------------------------------------
 
     async def execute(self, request: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ import asyncio
 import socket as sockets
 import struct
 
+from events.meters import CUT_OFFS
 from projections.frames import json_frame
 
 KERNEL_BYTES = 256 * 1024
@@ -57,6 +58,7 @@ class Socket:
         """Says goodbye after what was written, and hangs up when no answer comes."""
         if self.closed:
             return
+        CUT_OFFS.add(str(code))
         payload = code.to_bytes(2) + reason.encode()[:_REASON_BYTES]
         self.write(struct.pack("!BB", _CLOSE, len(payload)) + payload)
         self.closed = True

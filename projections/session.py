@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import structlog
 
 from events.archive import Checkpoint, load_checkpoint
 from events.log import EventLog, LogReader, Missing, Regressed
+from events.meters import PROJECTED, PROJECTION
 from events.types import Event
 from projections import tables
 from projections.intake import Chunk, Intake
@@ -171,10 +173,13 @@ class Session:
             raise Moved from refused  # what was folded since is void
 
     async def _write(self, chunk: Chunk, step: Step) -> None:
+        began = time.perf_counter()
         try:
             await tables.write(self._connection, step)
         except REFUSED as error:
             raise _Refused(chunk, step.before, str(error)) from error
+        PROJECTION.of().observe(time.perf_counter() - began)
+        PROJECTED.add(number=len(chunk.events))
         self._fold.drop(step.changes.ended)
         await self._written(chunk.last, step.changes.ended)
 

@@ -12,6 +12,7 @@ import msgspec
 from events.chain import encode_record, link
 from events.log import PARKED, EventLog, Head, Share, Unit
 from events.log.head import encode_head
+from events.log.tally import NOTES
 from events.types import Event, OrderParked, Status, encode
 
 
@@ -44,4 +45,5 @@ async def park_unreadable(
         encode_record(digest, body),
         share,
         wake=False,
+        note=NOTES[OrderParked],
     )

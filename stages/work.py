@@ -12,14 +12,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import structlog
 
 from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
 from events.log.head import decode_head
+from events.meters import VENUE
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
 from stages.ahead import Ahead, run_ahead_at_once
@@ -59,6 +61,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.scribe = Scribe(self.stage.name, self.log, self.desk)
         self._number = STAGE_NUMBER[self.stage.name]
+        self._venue = VENUE.of(self.stage.name)
         self.one_by_one = self.stage.needs_permit and self.limits.concurrency > 0
 
     async def take(self, entries: Sequence[Entry]) -> None:
@@ -191,6 +194,8 @@ class Worker:
 
     async def _finish_later(self, work: Work, answer: Awaitable[Answer]) -> None:
         asked = asyncio.ensure_future(answer)
+        began = time.perf_counter()
+        asked.add_done_callback(lambda _: self._venue.observe(time.perf_counter() - began))
         begin = self.stage.begin(work.order)
         try:
             if begin is not None:
@@ -301,9 +306,14 @@ class Worker:
             return
         crossed = [order for order in orders if may_still_land(order)]
         if crossed and self.one_by_one:
-            await after(crossed)
+            await self._timed(after(crossed))
         elif crossed:
-            self.desk.spawn(after(crossed))
+            self.desk.spawn(self._timed(after(crossed)))
+
+    async def _timed(self, effect: Coroutine[Any, Any, None]) -> None:
+        began = time.perf_counter()
+        await effect
+        self._venue.observe(time.perf_counter() - began)
 
     async def _park(self, work: Work, reason: str) -> None:
         parked = OrderParked(self.stage.name, reason[:500], "engine")

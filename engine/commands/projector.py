@@ -4,6 +4,7 @@ import argparse
 
 from engine import wiring
 from engine.commands.up import with_backends
+from engine.exposing import metered
 from engine.lifecycle import serve
 from engine.settings import Settings
 
@@ -17,4 +18,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
     ready = with_backends(settings)
-    return serve(ready, "projector", lambda stop: wiring.run_projector(ready, stop))
+    return serve(ready, "projector", lambda stop: metered(ready, wiring.run_projector(ready, stop)))

@@ -4,6 +4,7 @@ import argparse
 
 from engine import wiring
 from engine.commands.up import with_backends
+from engine.exposing import metered
 from engine.lifecycle import serve
 from engine.settings import Settings
 
@@ -19,4 +20,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
     ready = with_backends(settings)
     names = list(dict.fromkeys(args.names))
-    return serve(ready, " ".join(names), lambda stop: wiring.run_stages(ready, names, stop))
+    return serve(
+        ready,
+        " ".join(names),
+        lambda stop: metered(ready, wiring.run_stages(ready, names, stop)),
+    )

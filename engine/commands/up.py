@@ -91,13 +91,19 @@ async def _supervise(
 def _programs(settings: Settings) -> list[list[Program]]:
     """Return our own processes; they read the same settings from their environment."""
     environ = {**os.environ, **environment(settings)}
+    # The gateway has a port for its metrics already: its own.
+    ports = {
+        words[-1]: settings.metrics_port + number
+        for number, words in enumerate(words for group in PROCESSES[1:] for words in group)
+        if settings.metrics_port
+    }
     return [
         [
             Program(
                 name=words[-1],
                 # -P: a folder called `engine` where we are started is none of our code.
                 argv=[sys.executable, "-P", "-m", "engine", *words],
-                environ=environ,
+                environ=environ | {"METRICS_PORT": str(ports.get(words[-1], 0))},
             )
             for words in group
         ]

@@ -74,10 +74,14 @@ class Asking:
 
     async def memory_short(self) -> bool:
         """Whether so much memory is used that new orders are refused."""
+        used, limit = await self.memory()
+        return limit > 0 and used > limit * MEMORY_SHARE
+
+    async def memory(self) -> tuple[int, int]:
+        """Bytes that the server uses, and may use; 0: no limit."""
         info = (await self._link.call("INFO", "memory")).decode()
         values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        limit = int(values.get("maxmemory", 0))
-        return limit > 0 and int(values["used_memory"]) > limit * MEMORY_SHARE
+        return int(values["used_memory"]), int(values.get("maxmemory", 0))
 
     async def lag(self) -> dict[str, StageLag]:
         """How far each stage is behind."""
@@ -105,6 +109,10 @@ class Asking:
         pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
         ids = [order_id.decode() for order_id in pairs[::2]]
         return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
+
+    async def parked_orders(self) -> int:
+        """How many orders are parked."""
+        return int(await self._link.call("ZCARD", self.keys.parked))
 
     async def resting(self) -> int:
         """How many orders wait for a price or a pool."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
@@ -17,6 +18,8 @@ import msgspec
 from events.log.keys import LAYOUT, Keys
 from events.log.library import Library
 from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
+from events.log.tally import Note, tally
+from events.meters import APPEND, APPEND_FAILURES, WRITES
 from events.order import STAGES
 
 UNITS_PER_CALL = 500
@@ -32,6 +35,7 @@ BUSY_CALLERS = 4
 
 _CREATE, _WAKE, _SEND, _HALT, _RESUME, _EXPIRES = 1, 2, 4, 8, 16, 32
 _META = struct.Struct("<BBBBHHIQ")
+_APPEND = APPEND.of()
 
 
 class Share(msgspec.Struct, frozen=True, gc=False):
@@ -80,6 +84,12 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
     """Sends are refused after this unit (True), or taken again (False)."""
     expires_ms: int | None = None
     """When the order expires, where this unit changes that or ends the order; 0: no more."""
+    note: Note | None = None
+    """What it adds to; this and what follows is for counting only."""
+    said_by: int = 0
+    """Who owed the order the next event, as in its head before."""
+    since_us: int = 0
+    """When the order's event before these was said."""
 
 
 class Result(Enum):
@@ -227,14 +237,21 @@ class Committer:
             deadlines = [p.give_up_at for p in batch if p.give_up_at is not None]
             timeout_s = max(0.05, min(deadlines) - loop.time()) if deadlines else 5.0
             try:
-                answers = await self._call([u for p in batch for u in p.units], timeout_s)
+                units = [u for p in batch for u in p.units]
+                began = time.perf_counter()
+                answers = await self._call(units, timeout_s)
+                _APPEND.observe(time.perf_counter() - began)
+                tally(units, answers)
             except (Unavailable, Unanswered) as error:
+                APPEND_FAILURES.add()
                 unanswered = unanswered or isinstance(error, Unanswered)
                 batch = self._give_up(batch, error, unanswered)
                 if batch:
                     await asyncio.sleep(min(delay_s, timeout_s))
                     delay_s = min(delay_s * 2, 0.5)
             except Exception as error:  # handed to the callers, who wait for it
+                if isinstance(error, Fenced):
+                    WRITES.add("fenced", len(units))
                 # Once a call went unanswered, a refusal of the next says nothing about it.
                 told = Unanswered(str(error)) if unanswered else error
                 for pending in batch:

@@ -11,6 +11,7 @@ from events.chain import say
 from events.ids import created_ms
 from events.log.commit import Appended, Committer, Idempotency, Share, Unit
 from events.log.head import EMPTY, Head, encode_head, new_order, owes_number
+from events.log.tally import NOTES
 from events.order import Order, may_still_land
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
@@ -76,6 +77,7 @@ class Writing:
             after.id, head.prefix, new, owes, len(facts), records,
             share, wake, wait_ms, not_after_ms, idempotency, sends,
             EngineHalted in kinds if not _SWITCHES.isdisjoint(kinds) else None, expires_ms,
+            NOTES.get(type(facts[-1])), head.owes, order.updated_at_us,
         )  # fmt: skip
         return unit, after
 

@@ -16,6 +16,7 @@ MAY_IMPORT = {
 DOORS = {
     "redis": ("events/log/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
+    "prometheus_client": ("gateway/exposition.py",),
     "asyncpg": ("projections/", "events/archive/", "engine/"),
     "sqlite3": ("stages/venues/",),
     "solders": ("stages/venues/", "engine/"),

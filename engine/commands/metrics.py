@@ -1,0 +1,64 @@
+"""`engine metrics`: what the gateway's /metrics says, and the document of all there are."""
+
+import argparse
+
+from engine.client import gateway_url, talk
+from engine.settings import Settings
+
+HELP = "show the metrics of the running engine, or all of them as documentation"
+
+_HEAD = """\
+# Metrics
+
+In the format of Prometheus. The gateway serves `/metrics` on its own port: what log and archive
+know (the gauges below), and what the gateway itself counted. Each stage and the projector count for
+themselves and serve it on `METRICS_HOST:METRICS_PORT`, if that is set; under `engine up` the port
+is the router's, and builder, submitter, confirmer, watcher and projector have the five after it.
+Counters begin at 0 with each process: sum them over all. A gauge that is not known is absent.
+`process_…` (CPU, memory, files) is there as well, on Linux.
+
+Made by `engine metrics --markdown > docs/metrics.md`.
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--markdown", action="store_true", help="the text of docs/metrics.md")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Print them."""
+    if args.markdown:
+        print(markdown(), end="")
+        return 0
+    return talk(_show(gateway_url(settings)))
+
+
+async def _show(url: str) -> int:
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as client,
+        client.get(f"{url}/metrics") as answer,
+    ):
+        answer.raise_for_status()
+        print(await answer.text(), end="")
+    return 0
+
+
+def markdown() -> str:
+    """Return the document."""
+    from events.meters import METERS, Counter
+    from gateway.sight import FACTS
+
+    rows = ["", "| Metric | Kind | Label | Meaning |", "|---|---|---|---|"]
+    rows += [f"| `{f.name}` | gauge | {_code(f.label)} | {f.help} |" for f in FACTS]
+    for meter in METERS:
+        kind = "counter" if isinstance(meter, Counter) else "histogram"
+        rows.append(f"| `{meter.name}` | {kind} | {_code(meter.label)} | {meter.help} |")
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""

@@ -1,0 +1,131 @@
+"""What a process counts about itself: plain numbers, so light that the path of an order bears them.
+
+One loop a process, so that nothing is locked. What is shown of them, and how, is in
+`gateway/exposition.py`; what stands in the log is counted by nobody and asked for when wanted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from events.order import STAGES
+from events.types import TERMINAL
+
+QUICK_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of what takes milliseconds."""
+PATIENT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+             60.0, 300.0)  # fmt: skip
+"""… and of what may take minutes."""
+
+
+class Spread:
+    """How long things of one kind took: a histogram."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        """By bucket, each without those below; the last is above all bounds."""
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """One more."""
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.total += seconds
+
+
+class Counter:
+    """How often something happened, by the value of one label; without a label, under ""."""
+
+    def __init__(self, name: str, help_: str, label: str = "", values: Sequence[str] = ()) -> None:
+        self.name, self.help, self.label = name, help_, label
+        self.counts: dict[str, int] = dict.fromkeys(values or (() if label else ("",)), 0)
+
+    def add(self, value: str = "", number: int = 1) -> None:
+        """So many more."""
+        self.counts[value] = self.counts.get(value, 0) + number
+
+
+class Histogram:
+    """How long something took, by the value of one label."""
+
+    def __init__(
+        self,
+        name: str,
+        help_: str,
+        label: str = "",
+        values: Sequence[str] = (),
+        *,
+        bounds: Sequence[float] = QUICK_S,
+    ) -> None:
+        self.name, self.help, self.label, self.bounds = name, help_, label, bounds
+        self.spreads: dict[str, Spread] = {}
+        for value in values or (() if label else ("",)):
+            self.of(value)
+
+    def of(self, value: str = "") -> Spread:
+        """The spread of a label's value."""
+        spread = self.spreads.get(value)
+        if spread is None:
+            spread = self.spreads[value] = Spread(self.bounds)
+        return spread
+
+
+RESULTS = ("created", "conflict", "late", "unverified", "suspended", "halted",
+           "duplicate", "ambiguous", "fenced")  # fmt: skip
+
+ORDERS = Counter(
+    "oee_orders_total",
+    "Orders that ended, by outcome, counted by the process that wrote it down",
+    "status",
+    sorted(TERMINAL),
+)
+ACCEPTED = Counter("oee_orders_accepted_total", "Orders taken: durable, with a 2xx or without")
+DOUBTS = Counter(
+    "oee_orders_doubted_total", "Times that the outcome of an order's transaction became unclear"
+)
+PARKED = Counter("oee_orders_parked_total", "Times that an order was parked")
+WRITES = Counter(
+    "oee_writes_total",
+    "What the log made of what one order had to say; conflict: somebody else was faster;"
+    " fenced: the log is of another epoch",
+    "result",
+    RESULTS,
+)
+APPEND_FAILURES = Counter(
+    "oee_append_failures_total", "Append calls that were refused or not answered, and tried again"
+)
+APPEND = Histogram(
+    "oee_append_seconds", "Time of an append call, of any number of orders, until it was durable"
+)
+STAGE = Histogram(
+    "oee_stage_seconds",
+    "Time from an order's event to what the stage said next, all waiting included",
+    "stage",
+    STAGES,
+    bounds=PATIENT_S,
+)
+VENUE = Histogram(
+    "oee_venue_call_seconds",
+    "Time of what a stage asked of, or sent to, venues and chain",
+    "stage",
+    STAGES,
+    bounds=PATIENT_S,
+)
+REQUESTS = Histogram(
+    "oee_http_request_seconds", "Time of a request until its answer is made", "route"
+)
+RESPONSES = Counter("oee_http_responses_total", "Answers, by status code", "code")
+CUT_OFFS = Counter(
+    "oee_ws_cut_offs_total", "Sockets that were closed, by close code; 4408: too slow", "code"
+)
+PROJECTED = Counter("oee_projected_events_total", "Events written to Postgres")
+PROJECTION = Histogram("oee_projection_write_seconds", "Time of a transaction of the projector")
+
+METERS: Sequence[Counter | Histogram] = (
+    ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, REQUESTS,
+    RESPONSES, CUT_OFFS, PROJECTED, PROJECTION,
+)  # fmt: skip
+"""All there are; the table of the documentation."""
