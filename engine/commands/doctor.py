@@ -1,0 +1,68 @@
+"""`engine doctor`: is everything that an engine stands on as it should be?"""
+
+import argparse
+import asyncio
+import sys
+
+import msgspec
+
+from engine import localchain
+from engine.doctor import archive, chain, log_server, machine, running
+from engine.doctor.findings import Finding
+from engine.folder import Record
+from engine.folder import running as recorded
+from engine.programs import StartError
+from engine.settings import Settings
+
+HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
+
+MARKS = {"ok": "ok", "warning": "WARN", "failed": "FAIL", "skipped": "-"}
+COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Look at everything; 1 where something is broken."""
+    found = asyncio.run(examine(settings))
+    status = next((s for s in ("failed", "warning") if any(one.status == s for one in found)), "ok")
+    if args.json:
+        print(msgspec.json.encode({"status": status, "checks": found}).decode())
+    else:
+        for one in found:
+            _tell(one)
+    return 1 if status == "failed" else 0
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be looked at; starts nothing and changes nothing."""
+    record: Record | None = None
+    try:
+        record = recorded(settings.data_dir)
+    except (StartError, OSError) as error:
+        found = [Finding("engine", "warning", str(error), "wait a moment")]
+    else:
+        found = []
+    found += machine.look(settings, record)
+    redis_url = settings.redis_url or (record.redis_url if record else "")
+    database_url = settings.database_url or (record.database_url if record else "")
+    if redis_url:
+        found += [one async for one in log_server.look(redis_url)]
+    if database_url:
+        found += [one async for one in archive.look(database_url)]
+    found += [one async for one in chain.look(localchain.found(settings, record))]
+    if record is not None and record.gateway_url:
+        found += await running.look(record.gateway_url)
+    return found
+
+
+def _tell(one: Finding) -> None:
+    mark = f"{MARKS[one.status]:<5}"
+    if sys.stdout.isatty():
+        mark = f"\x1b[{COLOURS[one.status]}m{mark}\x1b[0m"
+    print(f"{mark} {one.name}: {one.detail}")
+    if one.mend:
+        print(f"      mend: {one.mend}")

@@ -1,0 +1,100 @@
+"""The chain: every node, the cluster, the pools and the wallet's balance."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from engine import localchain
+from engine.doctor.findings import Finding, failed, ok, skipped, warning
+from engine.markets import check, open_rpc
+from engine.settings import Settings, SettingsError
+from stages.stage import Refused
+
+LAMPORTS = 10**9
+NODE_S = 3.0
+LITTLE = LAMPORTS // 20
+"""Some hundred transactions with their fees and accounts."""
+
+
+async def look(settings: Settings) -> AsyncIterator[Finding]:
+    """All of it. Addresses of nodes carry keys: only their hosts are shown."""
+    try:
+        check(settings)
+    except SettingsError as error:
+        yield failed("VENUES", str(error), "mend the setting that it names")
+        return
+    yield ok("VENUES", ",".join(settings.venues))
+    if settings.venues == ("simulated",):
+        yield skipped("chain", "simulated")
+        return
+    if localchain.wanted(settings):
+        yield skipped("chain", "the local one, which starts with the engine")
+        return
+    answers = False
+    for number, url in enumerate(settings.solana_rpc_url, start=1):
+        finding = await _node(settings, number, url)
+        answers = answers or finding.status == "ok"
+        yield finding
+    if answers:
+        async for finding in _account(settings):
+            yield finding
+
+
+async def _node(settings: Settings, number: int, url: str) -> Finding:
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.options import RpcOptions
+    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc_link import RpcLink
+
+    host = urlsplit(url).hostname
+    cluster = open_rpc(settings).pools.cluster
+    admission = Admission(cluster, allow_mainnet=settings.allow_mainnet)
+    rpc = Rpc(RpcLink(RpcOptions((url,), deadline_s=NODE_S), admission))
+    name = f"node {number}"
+    try:
+        slot = await rpc.get_slot("confirmed")
+    except (Refused, OSError) as error:
+        code = error.code if isinstance(error, Refused) else str(error)
+        mend = {
+            "wrong-cluster": "SOLANA_RPC_URL and POOLS must be of one cluster",
+            "mainnet-not-allowed": "real money: ALLOW_MAINNET=1, or a node of another cluster",
+        }.get(code, "mend SOLANA_RPC_URL, or name another node")
+        return failed(name, f"{host}: {code}", mend)
+    finally:
+        await rpc.close()
+    return ok(name, f"{host}: {cluster}, slot {slot:,}")
+
+
+async def _account(settings: Settings) -> AsyncIterator[Finding]:
+    opened = open_rpc(settings)
+    pools = [address for some in opened.pools.pools.values() for address in some]
+    try:
+        answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")
+        lamports = await opened.rpc.get_balance(opened.wallet.address, "confirmed")
+    except (Refused, OSError) as error:
+        yield failed("accounts", str(error), "try again; else name another node")
+        return
+    finally:
+        await opened.rpc.close()
+    found = [account for answer in answers for account in answer.value]
+    absent = [address for address, a in zip(pools, found, strict=True) if a is None]
+    some = 0 < len(absent) < len(pools)
+    if some and opened.pools.cluster == "local":
+        yield ok("POOLS", f"{len(pools) - len(absent)} of {len(pools)} are there; launches come")
+    elif absent:
+        shown = ", ".join(absent[:3]) + (", …" if len(absent) > 3 else "")
+        detail = f"{len(absent)} of {len(pools)} are not on this chain: {shown}"
+        make = failed if len(absent) == len(pools) else warning
+        yield make("POOLS", detail, "take them out of the file of POOLS")
+    else:
+        yield ok("POOLS", f"all {len(pools)} are there")
+    yield _balance(opened.wallet.address, lamports)
+
+
+def _balance(address: str, lamports: int) -> Finding:
+    detail = f"{lamports / LAMPORTS:.4f} SOL at {address}"
+    mend = f"send SOL to {address}: fees and accounts are paid from it"
+    if lamports < LITTLE:
+        return (warning if lamports else failed)("wallet", detail, mend)
+    return ok("wallet", detail)

@@ -1,0 +1,110 @@
+"""This machine: Python, DATA_DIR, disk, ports, and the programs of the embedded servers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine import binaries
+from engine.backends import missing
+from engine.doctor.findings import Finding, failed, ok, skipped, warning
+from engine.folder import Record
+from engine.programs import StartError
+from engine.settings import Settings
+
+GB = 10**9
+DISK_FAILED = GB
+DISK_WARNING = 10 * GB
+"""The log's file is rewritten beside itself, and the archive only ever grows."""
+WORKERS = 6
+"""Processes that `engine up` gives a port of METRICS_PORT to."""
+
+
+def look(settings: Settings, record: Record | None) -> Iterator[Finding]:
+    """All of it."""
+    yield ok("python", f"{platform.python_version()} on {platform.system()}")
+    yield from _folder(settings.data_dir)
+    yield _disk(settings.data_dir)
+    yield from _secrets(settings)
+    if record is not None:
+        yield skipped("ports", "the engine runs: its ports are its own")
+    else:
+        yield _port("port", "PORT", settings.host, settings.port)
+        if settings.metrics_port:
+            for number in range(WORKERS):
+                port = settings.metrics_port + number
+                yield _port(f"metrics port {port}", "METRICS_PORT", settings.metrics_host, port)
+    if record is None:
+        yield from _programs(settings)
+
+
+def _folder(path: Path) -> Iterator[Finding]:
+    where = path.absolute()
+    if not path.exists():
+        above = next(parent for parent in where.parents if parent.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            yield ok("DATA_DIR", f"{where} is not there yet and can be made")
+        else:
+            yield failed("DATA_DIR", f"{where} cannot be made", f"make {above} writable, or name"
+                         " another folder")  # fmt: skip
+    elif not path.is_dir():
+        yield failed("DATA_DIR", f"{where} is no folder", "name another one")
+    elif not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        yield failed("DATA_DIR", f"{where} cannot be written to", f"chown -R $(id -u) {where}")
+    elif path.stat().st_mode & stat.S_IWOTH:
+        yield failed("DATA_DIR", f"anybody may write to {where}", f"chmod o-w {where}")
+    else:
+        yield ok("DATA_DIR", f"{where} can be written to")
+
+
+def _disk(path: Path) -> Finding:
+    there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{free / GB:.1f} GB free at {there}"
+    mend = "free some, or set DATA_DIR to a larger disk"
+    if free < DISK_FAILED:
+        return failed("disk", detail, mend)
+    return warning("disk", detail, mend) if free < DISK_WARNING else ok("disk", detail)
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """Keys that others may read."""
+    files = [Path(".env"), settings.data_dir / "wallet.json"]
+    if settings.solana_keypair and not settings.solana_keypair.lstrip().startswith("["):
+        files.append(Path(settings.solana_keypair).expanduser())
+    for path in dict.fromkeys(files):
+        try:
+            mode = path.stat().st_mode
+        except OSError:  # a key of another form is no path, and is not shown
+            continue
+        if mode & (stat.S_IRGRP | stat.S_IROTH):
+            make = warning if path.name == ".env" else failed
+            yield make(path.name, f"others may read {path.absolute()}", f"chmod 600 {path}")
+        else:
+            yield ok(path.name, "only its owner reads it")
+
+
+def _port(name: str, setting: str, host: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            return failed(name, f"{host} port {port}: {why}", f"end who has it, or set {setting}")
+    return ok(name, f"{host} port {port} is free")
+
+
+def _programs(settings: Settings) -> Iterator[Finding]:
+    for name in missing(settings):
+        try:
+            program = binaries.valkey() if name == "valkey" else binaries.postgres() / "postgres"
+            yield ok(f"embedded {name}", f"{binaries.version(program)}, starts with the engine")
+        except StartError as error:
+            yield failed(f"embedded {name}", str(error), "make run")

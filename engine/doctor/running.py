@@ -1,0 +1,28 @@
+"""The engine itself, where it runs: what its gateway says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.client import Client, UnreachableError
+from engine.doctor.findings import Finding, failed, ok, warning
+
+
+async def look(url: str) -> list[Finding]:
+    """What /readyz says, as findings."""
+    try:
+        async with Client(url) as client:
+            ready = await client.ready()
+    except UnreachableError as error:
+        return [failed("gateway", str(error), "look into logs/gateway.log of DATA_DIR")]
+    return list(_said(url, ready))
+
+
+def _said(url: str, ready: dict[str, object]) -> Iterator[Finding]:
+    yield ok("gateway", f"{url}: {ready.get('status')}")
+    reasons = ready.get("reasons")
+    for part, reason in reasons.items() if isinstance(reasons, dict) else ():
+        make = failed if part == "log" else warning
+        yield make(part, str(reason), f"look into logs/{part}.log of DATA_DIR, or start it")
+    if ready.get("halted"):
+        yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")

@@ -1,0 +1,153 @@
+"""`engine doctor` before real servers: what is wrong is named, with how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from engine.commands.doctor import examine
+from engine.doctor import log_server
+from engine.doctor.findings import Finding, skew
+from engine.settings import Settings, environment, load
+from stages.venues.localnet.genesis import pools_file
+from tests.engine_up import engine_up, free_port
+from tests.localnet_up import localnet_up
+
+
+def settings_of(folder: Path, **said: Any) -> Settings:
+    fixed = {"data_dir": folder / "data", "port": free_port(), "venues": "simulated"}
+    return load({k.upper(): str(v) for k, v in (fixed | said).items()}, None)
+
+
+async def found(folder: Path, **said: Any) -> dict[str, Finding]:
+    findings = await examine(settings_of(folder, **said))
+    assert all(bool(one.mend) == (one.status in ("warning", "failed")) for one in findings)
+    return {one.name: one for one in findings}
+
+
+async def doctor(settings: Settings, *options: str) -> tuple[int, str]:
+    """The command in a process of its own: exit code and output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "engine", "doctor", *options,
+        env=os.environ | environment(settings), cwd=settings.data_dir.parent,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def test_a_running_engine_on_its_own_servers_is_sound(short_path: Path) -> None:
+    async with engine_up(short_path) as engine:
+        code, output = await doctor(engine.settings, "--json")
+        said = json.loads(output)
+        by_name = {one["name"]: one for one in said["checks"]}
+        assert (code, [o for o in said["checks"] if o["status"] == "failed"]) == (0, [])
+        for name in ("appendonly", "appendfsync", "maxmemory-policy", "fsync", "tables",
+                     "log server's clock", "Postgres' clock", "gateway"):  # fmt: skip
+            assert by_name[name]["status"] == "ok", by_name[name]
+        assert by_name["log server"]["detail"].startswith("valkey ")
+
+
+async def test_servers_that_forget_are_named_with_how_to_mend_them(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.config_get("maxmemory-policy")["maxmemory-policy"]
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            said = {"redis_url": redis_url, "database_url": database_url}
+            seen = await found(tmp_path, **said)
+            code, output = await doctor(settings_of(tmp_path, **said))
+        finally:
+            client.config_set("maxmemory-policy", before)
+    assert seen["maxmemory-policy"].status == "failed"
+    assert "noeviction" in seen["maxmemory-policy"].mend
+    assert seen["appendonly"].status == "failed", "the servers of the tests wait for no disk"
+    assert seen["fsync"].status == "failed"
+    assert seen["fsync"].mend == "ALTER SYSTEM SET fsync = on, then reload it"
+    assert seen["tables"].status == "skipped", "no projector has run there"
+    assert code == 1
+    assert "FAIL  maxmemory-policy: allkeys-lru, not noeviction\n      mend: CONFIG SET" in output
+
+
+async def test_servers_that_do_not_answer_are_a_finding_each(tmp_path: Path) -> None:
+    port = free_port()
+    seen = await found(
+        tmp_path,
+        redis_url=f"redis://:hunter2@127.0.0.1:{port}/0",
+        database_url=f"postgresql://u:hunter2@127.0.0.1:{port}/x",
+    )
+    assert (seen["log server"].status, seen["Postgres"].status) == ("failed", "failed")
+    assert "hunter2" not in str(seen)
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        seen = await found(tmp_path, port=other.getsockname()[1])
+    assert (seen["port"].status, seen["port"].mend) == ("failed", "end who has it, or set PORT")
+
+
+async def test_a_key_that_others_may_read_is_named(tmp_path: Path) -> None:
+    wallet = tmp_path / "data/wallet.json"
+    wallet.parent.mkdir(mode=0o700)
+    wallet.write_text("[]")
+    wallet.chmod(0o644)
+    assert (await found(tmp_path))["wallet.json"].mend == f"chmod 600 {wallet}"
+    wallet.chmod(0o600)
+    assert (await found(tmp_path))["wallet.json"].status == "ok"
+
+
+async def test_it_looks_and_makes_nothing(tmp_path: Path) -> None:
+    assert (await found(tmp_path))["DATA_DIR"].status == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_nodes_pools_and_an_empty_wallet_are_judged_on_a_real_chain(tmp_path: Path) -> None:
+    from solders.keypair import Keypair
+
+    key, pools = tmp_path / "key.json", tmp_path / "pools.json"
+    key.write_text(json.dumps(list(bytes(Keypair()))))
+    key.chmod(0o600)
+    pools.write_text(json.dumps(pools_file()))
+    async with localnet_up(tmp_path) as chain:
+        dead = f"http://127.0.0.1:{free_port()}/secret-key"
+        said = {"venues": "raydium,meteora", "solana_keypair": key, "pools": pools}
+        seen = await found(tmp_path, solana_rpc_url=f"{chain.url},{dead}", **said)
+        assert seen["node 1"].status == "ok", seen["node 1"]
+        assert seen["node 2"].status == "failed"
+        assert "secret-key" not in str(seen)
+        assert seen["POOLS"].status == "ok", seen["POOLS"]
+        assert seen["wallet"].status == "failed"
+        assert seen["wallet"].mend.startswith("send SOL to ")
+        pools.write_text(json.dumps(pools_file() | {"cluster": "devnet"}))
+        other = await found(tmp_path, solana_rpc_url=chain.url, **said)
+        assert "wrong-cluster" in other["node 1"].detail
+        assert "wallet" not in other, "nothing is asked of a chain that is not ours"
+
+
+@pytest.mark.parametrize(
+    ("info", "status"),
+    [
+        ({"redis_version": "7.0.15"}, "failed"),
+        ({"redis_version": "7.2.4"}, "ok"),
+        ({"server_name": "valkey", "valkey_version": "7.2.9", "redis_version": "7.2.4"}, "failed"),
+        ({"server_name": "valkey", "valkey_version": "10.0.1", "redis_version": "7.2.4"}, "ok"),
+    ],
+)
+def test_versions_are_compared_as_numbers(info: dict[str, str], status: str) -> None:
+    assert log_server._version(info).status == status
+
+
+def test_clocks_that_are_apart_are_said() -> None:
+    assert [skew("c", 100.0, at).status for at in (100.1, 99.0, 120.0)] == [
+        "ok", "warning", "failed",
+    ]  # fmt: skip
