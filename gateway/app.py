@@ -170,7 +170,9 @@ def _guarded(handler: Handler, doors: Doors) -> Handler:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            structlog.get_logger().exception("a request failed", path=request.path)
+            structlog.get_logger().exception(
+                "a request failed", path=request.path, order_id=request.match_info.get("id")
+            )
             return Problem("internal").response()
 
     return handle

@@ -153,7 +153,7 @@ class Session:
         try:
             step = await self._folded(chunk)
         except REFUSED as error:
-            _log.error("a chunk cannot be encoded", first=chunk.first, error=str(error))
+            _log.error("a chunk cannot be encoded", position=chunk.first, error=str(error))
             await self._settled()
             await self._isolate(chunk, before)
             raise Moved from error
@@ -168,7 +168,7 @@ class Session:
         try:
             await writing
         except _Refused as refused:
-            _log.error("postgres refuses a chunk", first=refused.chunk.first, error=str(refused))
+            _log.error("postgres refuses a chunk", position=refused.chunk.first, error=str(refused))
             await self._isolate(refused.chunk, refused.before)
             raise Moved from refused  # what was folded since is void
 

@@ -127,13 +127,15 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
                 outcome = asked if isinstance(asked, Outcome) else await asked
         except (Refused, OSError) as error:  # TimeoutError is an OSError
             outcome = Outcome("unknown", reason="no-answer")
-            _log.info("not answered", order_id=order.id, error=repr(error))
+            _log.info("not answered", stage="confirmer", order_id=order.id, error=repr(error))
         if again and outcome.state in UNDECIDED and order.transaction is not None:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     await chain.send([order.transaction.raw])
             except (Refused, OSError) as error:
-                _log.info("rebroadcast failed", order_id=order.id, error=repr(error))
+                _log.info(
+                    "rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error)
+                )
         return outcome
 
     def wait_ms(order: Order, now_us: int) -> int:

@@ -15,7 +15,7 @@ from stages.ahead import run_ahead
 from stages.expiry import order_of
 from stages.market import Market
 from stages.pair_book import Touched
-from stages.scribe import FAULT_WAIT_S
+from stages.scribe import FAULT_WAIT_S, about
 from stages.stage import Stage
 from stages.watcher import first_slot, triggers
 
@@ -80,7 +80,7 @@ class Firing:
                 facts = await run_ahead(order, facts, self._ahead)
             unit, after = self._log.unit(head, order, facts)
         except Exception as error:  # it must not hold up the others, again and again
-            _log.exception("order parked", stage="watcher", order_id=order.id)
+            _log.exception("order parked", stage="watcher", **about(order.id, head))
             reason = f"{type(error).__name__}: {error}"[:500]
             parked = OrderParked("watcher", reason, "engine")
             unit, after = self._log.unit(head, order, [parked])

@@ -54,6 +54,17 @@ class Work(msgspec.Struct, frozen=True, gc=False):
     head: Head
     order: Order
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """What a line of the log says of it: which order, and its newest event."""
+        return about(self.order_id, self.head)
+
+
+def about(order_id: str, head: Head) -> dict[str, Any]:
+    """See `Work.named`. A head that we wrote a moment ago does not know its position."""
+    where = {"position": head.positions[-1]} if head.positions else {}
+    return {"order_id": order_id, **where}
+
 
 class Saying(msgspec.Struct, frozen=True, gc=False):
     """Facts to append about an order, and the ms after which the next stage sees it."""
@@ -125,7 +136,7 @@ class Scribe:
                     await self._instead(work, after_expiry(work.order, self.stage))
                 )
             else:
-                _log.info("fenced", stage=self.stage, order_id=work.order_id)
+                _log.info("fenced", stage=self.stage, **work.named)
                 written.again.append((work.order_id, work.share))
         self.desk.settled([saying.work.share for saying, _ in written.done])
         if any(saying.wait_ms for saying, _ in written.done):
@@ -141,7 +152,7 @@ class Scribe:
                 work.head, work.order, saying.facts, share=work.share, wait_ms=saying.wait_ms
             )
         except Exception as error:
-            _log.exception("order parked", stage=self.stage, order_id=work.order_id)
+            _log.exception("order parked", stage=self.stage, **work.named)
             parked = OrderParked(self.stage, f"{type(error).__name__}: {error}"[:500], "engine")
             return self.log.unit(work.head, work.order, [parked], share=work.share)
 
@@ -185,7 +196,7 @@ class Scribe:
         self, order_id: str, head: Head, share: Share, error: Exception
     ) -> None:
         """Parks an order of which only the fixed part of its head can be read."""
-        _log.error("order parked", stage=self.stage, order_id=order_id, error=str(error))
+        _log.error("order parked", stage=self.stage, error=str(error), **about(order_id, head))
         await self._settle(
             [await park_unreadable(self.log, self.stage, order_id, head, share, error)]
         )

@@ -79,7 +79,7 @@ class Worker:
             elif len(shares) == 1:
                 await self._look(shares, killer=True)
             else:
-                _log.warning("entry keeps losing its worker", orders=len(shares))
+                _log.warning("entry keeps losing its worker", order_ids=entry.order_ids)
                 await self.scribe.persist(lambda entry=entry: self.desk.split(entry))  # type: ignore[misc]  # mypy cannot type a bound loop variable
         if named and len(carried) == len(named):
             await self._sort(named, carried)
@@ -230,9 +230,8 @@ class Worker:
             except LogError:
                 raise
             except Exception as error:
-                work = one.work
-                _log.exception("order parked", stage=self.stage.name, order_id=work.order_id)
-                await self._park(work, f"{type(error).__name__}: {error}")
+                _log.exception("order parked", stage=self.stage.name, **one.work.named)
+                await self._park(one.work, f"{type(error).__name__}: {error}")
                 continue
             if saying is None:
                 waiting.append(one.work)
