@@ -114,6 +114,17 @@ VENUE = Histogram(
     STAGES,
     bounds=PATIENT_S,
 )
+RPC = Histogram(
+    "oee_rpc_call_seconds",
+    "Time of one request to a node of the chain that was answered",
+    "method",
+    bounds=QUICK_S,
+)
+RPC_FAILURES = Counter(
+    "oee_rpc_failures_total",
+    "Requests to nodes that were not answered, or not with what was asked for",
+    "method",
+)
 REQUESTS = Histogram(
     "oee_http_request_seconds", "Time of a request until its answer is made", "route"
 )
@@ -125,7 +136,7 @@ PROJECTED = Counter("oee_projected_events_total", "Events written to Postgres")
 PROJECTION = Histogram("oee_projection_write_seconds", "Time of a transaction of the projector")
 
 METERS: Sequence[Counter | Histogram] = (
-    ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, REQUESTS,
-    RESPONSES, CUT_OFFS, PROJECTED, PROJECTION,
+    ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, RPC,
+    RPC_FAILURES, REQUESTS, RESPONSES, CUT_OFFS, PROJECTED, PROJECTION,
 )  # fmt: skip
 """All there are; the table of the documentation."""

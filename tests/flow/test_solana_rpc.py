@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from events.meters import RPC, RPC_FAILURES
 from stages.stage import Refused
 from stages.venues.solana.clusters import GENESIS, Admission
 from stages.venues.solana.options import RpcOptions
@@ -54,8 +55,11 @@ async def test_a_fault_of_a_single_node_is_tried_again(nodes: list[Node], fault:
     async with client(nodes[0]) as rpc:
         await rpc.get_slot("confirmed")
         nodes[0].faults = [fault]
+        answered, failed = sum(RPC.of("getSlot").counts), RPC_FAILURES.counts.get("getSlot", 0)
         assert await rpc.get_slot("confirmed") == 1000
         assert nodes[0].asked["getSlot"] == 3
+        assert sum(RPC.of("getSlot").counts) == answered + 1
+        assert RPC_FAILURES.counts["getSlot"] == failed + 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -20,6 +20,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from events.meters import RPC, RPC_FAILURES
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.options import RpcOptions
@@ -118,14 +119,18 @@ class RpcLink:
             try:
                 async with asyncio.timeout(max(0.001, ends - time.monotonic())):
                     if await self._admit(node):
+                        began = time.perf_counter()
                         found = await self._ask(node, method, params, answer)
+                        RPC.of(method).observe(time.perf_counter() - began)
                         node.failures, node.rests_until = 0, 0.0
                         return found
             except _NodeFault as fault:
                 said = str(fault)
+                RPC_FAILURES.add(method)
                 self._rest(node, fault.rest_s)
             except TimeoutError:
                 said = "no answer in time"
+                RPC_FAILURES.add(method)
                 self._rest(node, 0.0)
         raise Unreachable(f"{method}: {said}")
 
