@@ -38,7 +38,7 @@ class Trading(NamedTuple):
     """What has to live while it is used; True where pools are followed as well."""
 
 
-def _simulated(settings: Settings) -> Trading:
+def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # no key here
     from stages.venues.simulated.chain import SimulatedChain
     from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
 
@@ -58,14 +58,14 @@ def _simulated(settings: Settings) -> Trading:
     )
 
 
-def _files(settings: Settings) -> tuple[PoolsFile, Wallet]:
-    """What POOLS and SOLANA_KEYPAIR name. Raises SettingsError."""
+def _files(settings: Settings, signs: bool) -> tuple[PoolsFile, Wallet | None]:
+    """What POOLS and, for who signs, SOLANA_KEYPAIR name. Raises SettingsError."""
     from stages.venues.solana.keypair import KeypairError, load_wallet
     from stages.venues.solana.pools_file import PoolsFileError, load_pools
 
     try:
         pools = load_pools(Path(settings.pools))
-        wallet = load_wallet(settings.solana_keypair)
+        wallet = load_wallet(settings.solana_keypair) if signs else None
     except (PoolsFileError, KeypairError) as error:
         raise SettingsError(str(error)) from None
     if pools.cluster == "mainnet" and not settings.allow_mainnet:
@@ -74,7 +74,7 @@ def _files(settings: Settings) -> tuple[PoolsFile, Wallet]:
     return pools, wallet
 
 
-def _solana(settings: Settings) -> Trading:
+def _solana(settings: Settings, signs: bool) -> Trading:
     from stages.routing.costs import Costs
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
@@ -86,7 +86,7 @@ def _solana(settings: Settings) -> Trading:
     from stages.venues.solana.rpc_link import RpcLink
     from stages.venues.solana.venue import SolanaVenue
 
-    pools, wallet = _files(settings)
+    pools, wallet = _files(settings, signs)
     admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
     rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission))
     stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
@@ -125,7 +125,7 @@ def _solana(settings: Settings) -> Trading:
     return Trading(market, chain, tokens, live)
 
 
-MARKETS: dict[frozenset[str], Callable[[Settings], Trading]] = {
+MARKETS: dict[frozenset[str], Callable[[Settings, bool], Trading]] = {
     frozenset({"simulated"}): _simulated,
     frozenset({"raydium"}): _solana,
     frozenset({"meteora"}): _solana,
@@ -148,10 +148,10 @@ def check(settings: Settings) -> None:
             if not getattr(settings, name):
                 msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
                 raise SettingsError(msg)
-        _files(settings)
+        _files(settings, signs=True)
 
 
-def _chosen(settings: Settings) -> Callable[[Settings], Trading]:
+def _chosen(settings: Settings) -> Callable[[Settings, bool], Trading]:
     chosen = MARKETS.get(frozenset(settings.venues))
     if chosen is None:
         known = ", ".join(dict.fromkeys(",".join(sorted(names, reverse=True)) for names in MARKETS))
@@ -160,6 +160,9 @@ def _chosen(settings: Settings) -> Callable[[Settings], Trading]:
     return chosen
 
 
-def open_trading(settings: Settings) -> Trading:
-    """Connect to what VENUES names. Raises SettingsError, OSError."""
-    return _chosen(settings)(settings)
+def open_trading(settings: Settings, *, signs: bool) -> Trading:
+    """Connect to what VENUES names. Who does not sign never reads the key.
+
+    Raises SettingsError, OSError.
+    """
+    return _chosen(settings)(settings, signs)
