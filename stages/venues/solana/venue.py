@@ -23,7 +23,7 @@ from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.pool import SwapTerms
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.history import Market
-from stages.venues.solana.transaction import Budget, Leg, Plan, message
+from stages.venues.solana.transaction import Budget, Leg, Plan, drafted, message
 
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""
@@ -126,7 +126,7 @@ class SolanaVenue:
         ]
         plan = Plan(_NOBODY, legs, self._programs, _SOME_ORDER)
         try:
-            message(plan, Budget(1_400_000, 1), str(Hash.default()))
+            message(drafted(plan), Budget(1_400_000, 1), str(Hash.default()))
         except Refused:
             return False
         return True

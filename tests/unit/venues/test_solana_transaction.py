@@ -68,7 +68,7 @@ def made(
     associated: bool = False,
 ) -> MessageV0:
     plan = t.Plan(wallet.pubkey, legs, PROGRAMS, memo, associated)
-    return t.message(plan, t.Budget(200_000, cu_price), str(Hash.default()))
+    return t.message(t.drafted(plan), t.Budget(200_000, cu_price), str(Hash.default()))
 
 
 def programs_of(message: MessageV0) -> list[str]:

@@ -37,6 +37,18 @@ def layers_of(place: Bin, for_y: bool, takes_orders: bool) -> tuple[int, ...]:
     return (makers,)
 
 
+def sold_by(bins: Bins, for_y: bool, takes_orders: bool) -> int:
+    """What the bins of an array sell of y (or x) together: `layers_of`, summed for the many."""
+    total = sum([place.y for place in bins] if for_y else [place.x for place in bins])
+    if takes_orders:
+        total += sum(
+            place.remaining + place.open_orders
+            for place in bins
+            if (place.remaining or place.open_orders) and (not place.ask) == for_y
+        )
+    return total
+
+
 def traded(place: Bin, for_y: bool, ins: Sequence[int], outs: Sequence[int]) -> Bin:
     """The bin afterwards. What orders are paid is set aside for them, out of the bin's amounts.
 

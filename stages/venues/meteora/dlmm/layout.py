@@ -5,6 +5,7 @@ Offsets: the program's published interface and the vectors' account bytes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 
 from solders.pubkey import Pubkey
@@ -12,6 +13,8 @@ from solders.pubkey import Pubkey
 from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins
 from stages.venues.meteora.dlmm.volatility import Volatility
 
+READ_KEPT = 512
+"""Arrays remembered as bins: bytes that did not change are the same object, or equal ones."""
 PAIR_SIZE = 904
 PAIR_MARK = bytes.fromhex("210b3162b565b10d")
 ARRAY_SIZE = 10_136
@@ -60,8 +63,12 @@ def is_pair(data: bytes) -> bool:
     return len(data) == PAIR_SIZE and data.startswith(PAIR_MARK)
 
 
+@lru_cache(maxsize=READ_KEPT)
 def read_bins(data: bytes, pair: str, index: int) -> Bins:
-    """The bins of an array. ValueError if it is another account."""
+    """The bins of an array. ValueError if it is another account.
+
+    A swap changes one array or two of the seven: the others are read once.
+    """
     if (
         len(data) != ARRAY_SIZE
         or not data.startswith(ARRAY_MARK)

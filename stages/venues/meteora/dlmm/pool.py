@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins, layers_of
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bins, sold_by
 from stages.venues.meteora.dlmm.errors import VAULT_EMPTY
 from stages.venues.meteora.dlmm.maths import Q64, fee_rate, price_at
 from stages.venues.meteora.dlmm.pair import Pair
@@ -102,10 +102,7 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
 
     def _offered(self, for_y: bool) -> int:
         orders = self.pair.takes_orders
-        return sum(sum(layers_of(place, for_y, orders)) for place in self._places())
-
-    def _places(self) -> list[Bin]:
-        return [place for bins in self.arrays.values() for place in bins]
+        return sum(sold_by(bins, for_y, orders) for bins in self.arrays.values())
 
 
 def _moved(vault: int | None, change: int) -> int | None:
