@@ -131,13 +131,17 @@ def started(path: Path, options: Options = DURABLE) -> Iterator[Embedded]:
         pids: dict[str, int] = {}
         for program in servers.programs:
             # One after the other, so that the first is stopped even if the second does not start.
-            pids[program.name] = stack.enter_context(_run(program, folder.logs))
+            pids[program.name] = stack.enter_context(run_program(program, folder.logs))
         folder.record(servers.record(pids))
         yield servers
 
 
 @contextlib.contextmanager
-def _run(program: Program, logs: Path) -> Iterator[int]:
+def run_program(program: Program, logs: Path) -> Iterator[int]:
+    """Run a program for the length of a `with` block, and yield its pid. Enter in the main thread.
+
+    Raises StartError.
+    """
     log = logs / f"{program.name}.log"
     with log.open("wb") as output:
         process = program.spawn(output)

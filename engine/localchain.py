@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from engine.folder import Folder, Record
-from engine.programs import Program
+from engine.embedded import run_program
+from engine.folder import Folder, Record, running
+from engine.programs import Program, StartError
 from engine.settings import Settings, environment
 
 WALLET = "wallet.json"
 POOLS = "localnet-pools.json"
+
+
+def file(settings: Settings) -> Path:
+    """Where the chain keeps everything, its ledger too."""
+    from stages.venues.localnet.open import FILE
+
+    return settings.data_dir / FILE
 
 
 def wanted(settings: Settings) -> bool:
@@ -23,16 +33,16 @@ def wanted(settings: Settings) -> bool:
     return settings.venues != ("simulated",) and not settings.solana_rpc_url
 
 
-def prepare(settings: Settings, folder: Folder) -> Settings:
+def prepare(settings: Settings, folder: Path) -> Settings:
     """Make wallet and pools where there are none; return the settings that lead to the chain."""
     from stages.venues.localnet.genesis import pools_file
 
-    (folder.path / POOLS).write_text(json.dumps(pools_file(), indent=1), encoding="utf-8")
+    (folder / POOLS).write_text(json.dumps(pools_file(), indent=1), encoding="utf-8")
     if not settings.solana_keypair:
-        _make_wallet(folder.path / WALLET)
+        _make_wallet(folder / WALLET)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    return _leading(settings, folder.path, f"http://127.0.0.1:{port}")
+    return _leading(settings, folder, f"http://127.0.0.1:{port}")
 
 
 def found(settings: Settings, record: Record | None) -> Settings:
@@ -40,6 +50,31 @@ def found(settings: Settings, record: Record | None) -> Settings:
     if not wanted(settings) or record is None or not record.solana_rpc_url:
         return settings
     return _leading(settings, settings.data_dir, record.solana_rpc_url)
+
+
+@contextlib.contextmanager
+def reached(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings that lead to the chain, and run it for so long where no engine does.
+
+    Enter it in the main thread. Raises StartError.
+    """
+    if not wanted(settings):
+        yield settings
+        return
+    with contextlib.ExitStack() as stack:
+        record = running(settings.data_dir)
+        if record is not None and record.gateway_url:
+            if not record.solana_rpc_url:
+                msg = f"the engine in {settings.data_dir} trades on no local chain"
+                raise StartError(msg)
+            yield found(settings, record)
+            return
+        if record is None:  # else we hold the folder ourselves
+            stack.enter_context(Folder(settings.data_dir))
+        path = settings.data_dir.absolute()
+        ready = prepare(settings, path)
+        stack.enter_context(run_program(program(ready), path / "logs"))
+        yield ready
 
 
 def program(settings: Settings) -> Program:

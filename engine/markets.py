@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +12,10 @@ from events.money import Token, by_name
 from stages.market import Market
 from stages.venues import Chain
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.keypair import Wallet
     from stages.venues.solana.pools_file import PoolsFile
+    from stages.venues.solana.rpc import Rpc
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
@@ -28,6 +29,10 @@ async def _nothing_lives(_: bool) -> AsyncIterator[None]:
     yield
 
 
+async def _at_once() -> None:
+    pass
+
+
 class Trading(NamedTuple):
     """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
 
@@ -36,6 +41,8 @@ class Trading(NamedTuple):
     tokens: Mapping[str, Token]
     live: Live = _nothing_lives
     """What has to live while it is used; True where pools are followed as well."""
+    ready: Callable[[], Awaitable[object]] = _at_once
+    """Returns once there is something to quote from, while it lives."""
 
 
 def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # no key here
@@ -58,20 +65,23 @@ def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # n
     )
 
 
-def _files(settings: Settings, signs: bool) -> tuple[PoolsFile, Wallet | None]:
-    """What POOLS and, for who signs, SOLANA_KEYPAIR name. Raises SettingsError."""
-    from stages.venues.solana.keypair import KeypairError, load_wallet
-    from stages.venues.solana.pools_file import PoolsFileError, load_pools
+class Connected(NamedTuple):
+    """A chain's nodes, and the pools that are traded there."""
 
-    try:
-        pools = load_pools(Path(settings.pools))
-        wallet = load_wallet(settings.solana_keypair) if signs else None
-    except (PoolsFileError, KeypairError) as error:
-        raise SettingsError(str(error)) from None
-    if pools.cluster == "mainnet" and not settings.allow_mainnet:
-        msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
-        raise SettingsError(msg)
-    return pools, wallet
+    rpc: Rpc
+    pools: PoolsFile
+
+
+def open_rpc(settings: Settings) -> Connected:
+    """Nothing is asked yet. Raises SettingsError for files that cannot be used."""
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.options import RpcOptions
+    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc_link import RpcLink
+
+    pools = _pools_of(settings)
+    admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
+    return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
 
 
 def _solana(settings: Settings, signs: bool) -> Trading:
@@ -79,16 +89,12 @@ def _solana(settings: Settings, signs: bool) -> Trading:
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
     from stages.venues.solana.chain import SolanaChain
-    from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
+    from stages.venues.solana.options import CacheOptions, ChainOptions
     from stages.venues.solana.programs import WSOL
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.rpc_link import RpcLink
     from stages.venues.solana.venue import SolanaVenue
 
-    pools, wallet = _files(settings, signs)
-    admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
-    rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission))
+    rpc, pools = open_rpc(settings)
+    wallet = wallet_of(settings) if signs else None
     stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
     cache = AccountCache(rpc, FAMILIES, pools, stale)
     options = ChainOptions(
@@ -122,7 +128,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
-    return Trading(market, chain, tokens, live)
+    return Trading(market, chain, tokens, live, lambda: cache.next_slot(0))
 
 
 MARKETS: dict[frozenset[str], Callable[[Settings, bool], Trading]] = {
@@ -139,16 +145,51 @@ def ledger_path(settings: Settings) -> Path:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names nothing that there is, or what goes with it is not
-    said or cannot be read.
+    """Raises SettingsError where VENUES names nothing that there is, or where what it needs is not
+    there or cannot be used: before anything is started.
     """
     _chosen(settings)
-    if settings.venues != ("simulated",) and settings.solana_rpc_url:
-        for name in ("solana_keypair", "pools"):
-            if not getattr(settings, name):
-                msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
-                raise SettingsError(msg)
-        _files(settings, signs=True)
+    if settings.venues == ("simulated",):
+        return
+    for name in ("solana_keypair", "pools"):
+        if settings.solana_rpc_url and not getattr(settings, name):
+            msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
+            raise SettingsError(msg)
+    if settings.solana_keypair:
+        wallet_of(settings)
+    if settings.pools:
+        _pools_of(settings)
+
+
+def _check_cluster(settings: Settings, cluster: str) -> None:
+    """The nodes are asked as well, once they answer: what they say is what counts."""
+    if cluster == "mainnet" and not settings.allow_mainnet:
+        msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
+        raise SettingsError(msg)
+    if cluster != "local" and not settings.solana_rpc_url:
+        msg = f"POOLS={settings.pools}: of {cluster}; SOLANA_RPC_URL is needed"
+        raise SettingsError(msg)
+
+
+def wallet_of(settings: Settings) -> Wallet:
+    """The key of SOLANA_KEYPAIR. Raises SettingsError."""
+    from stages.venues.solana.keypair import KeypairError, load_wallet
+
+    try:
+        return load_wallet(settings.solana_keypair)
+    except KeypairError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _pools_of(settings: Settings) -> PoolsFile:
+    from stages.venues.solana.pools_file import PoolsFileError, load_pools
+
+    try:
+        pools = load_pools(Path(settings.pools))
+    except PoolsFileError as error:
+        raise SettingsError(str(error)) from None
+    _check_cluster(settings, pools.cluster)
+    return pools
 
 
 def _chosen(settings: Settings) -> Callable[[Settings, bool], Trading]:

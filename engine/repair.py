@@ -101,12 +101,12 @@ async def refound(
             await _end(snapshot, await _checkpoint(archive))
         before = await work.epoch()
         await work.fence()
-        fenced_at, height = time.monotonic(), wallet.height()
+        fenced_at, began = time.monotonic(), await wallet.finalized()
+        last = await wallet.last_height()
         checkpoint = await _checkpoint(archive)
         gathered = await _gather(work, log, archive, checkpoint)
-        end = height + wallet.lifetime_slots + 1
-        while wallet.finalized() < end or time.monotonic() - fenced_at < FENCED_S:
-            progress(max(0, wallet.finalized() - height), end - height)
+        while (now := await wallet.finalized()) <= last or time.monotonic() - fenced_at < FENCED_S:
+            progress(min(now, last) - began, last - began)
             await asyncio.sleep(POLL_S)
         epoch = max(before, checkpoint.epoch) + 1
         return await _found(work, log, archive, wallet, checkpoint, gathered, epoch)
@@ -211,7 +211,7 @@ async def _found(
         life = repair.life_of(moved)
         lives[life.order.id] = life
         adopted.append(life.order.id)
-    executed = _executed(wallet, [i for i in lives if not lives[i].order.terminal])
+    executed = await _executed(wallet, [i for i in lives if not lives[i].order.terminal])
     sent: list[str] = []
     parked: list[str] = []
     for order_id, signatures in executed.items():
@@ -248,10 +248,10 @@ async def _found(
     )  # fmt: skip
 
 
-def _executed(wallet: Wallet, order_ids: Sequence[str]) -> dict[str, list[str]]:
+async def _executed(wallet: Wallet, order_ids: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for at in range(0, len(order_ids), ORDERS):
-        found |= wallet.executed(order_ids[at : at + ORDERS])
+        found |= await wallet.executed(order_ids[at : at + ORDERS])
     return found
 
 
@@ -259,7 +259,7 @@ async def _strangers(
     wallet: Wallet, archive: Archive, last: Stored, lives: dict[str, Life]
 ) -> list[str]:
     """Orders of about the lost time that were executed, and are neither archived nor taken over."""
-    executed = wallet.orders_since(first_id_at(last.time_us // 1000 - CREATION_MS))
+    executed = await wallet.orders_since(first_id_at(last.time_us // 1000 - CREATION_MS))
     found = []
     for at in range(0, len(executed), ORDERS):
         some = executed[at : at + ORDERS]

@@ -1,4 +1,4 @@
-"""What a chain executed, order by order: the history of the wallet, one line of the table each.
+"""What a chain executed, order by order: the history of the wallet.
 
 A transaction names its order (on Solana in a memo), so that the chain can be asked about orders of
 which the log has forgotten everything.
@@ -6,33 +6,35 @@ which the log has forgotten everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from engine.markets import ledger_path
-from engine.settings import Settings, SettingsError
+from engine.markets import check, ledger_path
+from engine.settings import Settings
 
 
 class Wallet(Protocol):
-    """Asked by a repair only."""
+    """Asked by a repair only. All methods raise OSError."""
 
-    lifetime_slots: int
-    """So many slots after it was made, no transaction can land any more."""
-
-    def height(self) -> int:
-        """The newest slot."""
+    async def last_height(self) -> int:
+        """No transaction that was made before now can land above this height."""
         ...
 
-    def finalized(self) -> int:
-        """The newest slot that cannot be undone."""
+    async def finalized(self) -> int:
+        """The greatest height that cannot be undone."""
         ...
 
-    def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Order id -> signatures under which it was executed. Raises OSError."""
+    async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Order id -> signatures under which it was executed."""
         ...
 
-    def orders_since(self, order_id: str) -> list[str]:
-        """The executed orders whose ids are no lower. Raises OSError."""
+    async def orders_since(self, order_id: str) -> list[str]:
+        """The executed orders whose ids are no lower."""
+        ...
+
+    async def close(self) -> None:
+        """Closes what was opened."""
         ...
 
 
@@ -45,15 +47,13 @@ def _simulated(settings: Settings) -> Wallet:
     ledger = Ledger(ledger_path(settings))
 
     class Simulated:
-        lifetime_slots = settings.blockhash_slots
+        async def last_height(self) -> int:
+            return simulation.height() + settings.blockhash_slots
 
-        def height(self) -> int:
-            return simulation.height()
-
-        def finalized(self) -> int:
+        async def finalized(self) -> int:
             return simulation.height() - FINALITY_SLOTS
 
-        def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
+        async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
             with ledger.writing():  # nobody is in the middle of landing one of them
                 for signature, landed in sorted(ledger.find(order_ids).items()):
@@ -61,21 +61,58 @@ def _simulated(settings: Settings) -> Wallet:
                         found.setdefault(landed.order_id, []).append(signature)
             return found
 
-        def orders_since(self, order_id: str) -> list[str]:
+        async def orders_since(self, order_id: str) -> list[str]:
             return sorted(
                 {row.order_id for row in ledger.rows() if row.ok and row.order_id >= order_id}
             )
 
+        async def close(self) -> None:
+            ledger.close()
+
     return Simulated()
 
 
-WALLETS: dict[str, Callable[[Settings], Wallet]] = {"simulated": _simulated}
+def _solana(settings: Settings) -> Wallet:
+    from engine.markets import open_rpc, wallet_of
+    from stages.venues import Refused
+    from stages.venues.solana.executed import Executed
+
+    opened = open_rpc(settings)
+    history = Executed(opened.rpc, wallet_of(settings).address)
+
+    @contextlib.contextmanager
+    def answered() -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            raise OSError(f"the chain does not tell: {error}") from error
+
+    class Solana:
+        async def last_height(self) -> int:
+            # The builders' blockhashes are `confirmed` ones: none is younger than this.
+            with answered():
+                newest = await opened.rpc.get_latest_blockhash("processed")
+            return newest.value.last_valid_block_height
+
+        async def finalized(self) -> int:
+            with answered():
+                return await opened.rpc.get_block_height("finalized")
+
+        async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
+            with answered():
+                return await history.by(order_ids)
+
+        async def orders_since(self, order_id: str) -> list[str]:
+            with answered():
+                return await history.since(order_id)
+
+        async def close(self) -> None:
+            await opened.rpc.close()
+
+    return Solana()
 
 
 def open_wallet(settings: Settings) -> Wallet:
     """Of what VENUES names. Raises SettingsError, OSError."""
-    name = ",".join(settings.venues)
-    if name not in WALLETS:
-        msg = f"VENUES={name!r}: its wallet's history cannot be asked, so that nothing is repaired"
-        raise SettingsError(msg)
-    return WALLETS[name](settings)
+    check(settings)
+    return _simulated(settings) if settings.venues == ("simulated",) else _solana(settings)

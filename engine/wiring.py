@@ -12,7 +12,7 @@ import gc
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import structlog
 
@@ -133,6 +133,9 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         pools_too = not {"router", "builder", "watcher"}.isdisjoint(names)
         async with trading.live(pools_too), asyncio.TaskGroup() as group:
             ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
+            if pools_too:
+                # No order is to lose its attempts to a process that has only just begun to read.
+                await _either(trading.ready(), stop, settings.quotes_stale_ms / 1000)
             for name in names:
                 runner = Runner(
                     stages[name](),
@@ -156,6 +159,15 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     finally:
         await limits.close()
         await log.close()
+
+
+async def _either(work: Awaitable[object], stop: asyncio.Event, within_s: float) -> None:
+    """Waits for whichever comes first."""
+    tasks = [asyncio.ensure_future(work), asyncio.create_task(stop.wait())]
+    await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:

@@ -74,7 +74,7 @@ def order_view(order: Order) -> Json:
         "tokenOut": order.token_out,
         "amount": _amount(order),
         "swapMode": _swap_mode(order),
-        "amountIn": to_tokens(order.amount_in, order.decimals_in) if order.amount_in else None,
+        "amountIn": _tokens(order.amount_taken or order.amount_in or None, order.decimals_in),
         "maxAmountIn": _tokens(order.max_amount_in, order.decimals_in),
         "slippageBps": order.slippage_bps,
         "minAmountOut": _tokens(order.min_amount_out, order.decimals_out),
@@ -302,7 +302,8 @@ def _triggered(f: t.OrderTriggered) -> Json:
 
 
 def _retreated(f: t.OrderRetreated) -> Json:
-    return {
+    fee: Json = {"feeLamports": f.fee_lamports} if f.fee_lamports else {}
+    return fee | {
         "stage": f.stage,
         "reason": f.reason,
         "slot": f.slot,

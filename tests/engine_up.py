@@ -24,7 +24,7 @@ import aiohttp
 import msgspec
 from aiohttp import ClientSession, ClientTimeout, WSMsgType
 
-from engine import leash
+from engine import leash, localchain
 from engine.folder import Record
 from engine.markets import LEDGER
 from engine.settings import Settings, environment, load
@@ -33,6 +33,7 @@ from events.chain import GENESIS, link
 from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
+from stages.venues.localnet.ledger import LocalLedger
 from stages.venues.simulated.ledger import Landed, Ledger
 from tests.workers import turns_true
 
@@ -111,11 +112,28 @@ class Engine:
 
     def ledger(self) -> list[Landed]:
         """What the venue executed, or refused to, by its own account."""
+        if self.settings.venues != ("simulated",):
+            return self._landed()
         ledger = Ledger(self.settings.data_dir / LEDGER)
         try:
             return list(ledger.rows())
         finally:
             ledger.close()
+
+    def _landed(self) -> list[Landed]:
+        """What the local chain's ledger says, without what a fork has dropped."""
+        ledger = LocalLedger(localchain.file(self.settings))
+        try:
+            entries = [entry for entry in ledger.entries() if not entry.forked]
+        finally:
+            ledger.close()
+        return [
+            Landed(
+                entry.memo.partition("/")[0], entry.signature, 0, entry.slot, entry.ok,
+                entry.amount_in, entry.amount_out, entry.error, 0,
+            )
+            for entry in entries
+        ]  # fmt: skip
 
     # -- its enemies ---------------------------------------------------------------------------
 

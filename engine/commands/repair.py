@@ -4,11 +4,13 @@ import argparse
 import json
 import sys
 
-from engine import repair
+from engine import localchain, repair
 from engine.progress import Progress
 from engine.records import reading, records
 from engine.settings import Settings
 from engine.wallets import open_wallet
+from events.archive import Archive
+from events.log import EventLog
 
 HELP = "say what is wrong with the log; with --yes found it again from the archive"
 NEEDED = 3
@@ -34,14 +36,22 @@ async def _run(settings: Settings, args: argparse.Namespace) -> int:
                 return _diagnosed(why, as_json=args.json)
             if not args.json:
                 print(f"{why}\nnothing is taken or sent until the log is there again")
-            with Progress("no transaction of before can land after") as progress:
-                wallet = open_wallet(settings)
-                done = await repair.refound(log, archive, wallet, progress)
+            with localchain.reached(settings) as reached:
+                done = await _refound(reached, log, archive)
         except (repair.RepairError, OSError) as error:
             print(f"engine: not repaired: {error}", file=sys.stderr)
             return 1
     print(json.dumps(done._asdict()) if args.json else "\n".join(lines(done)))
     return 0
+
+
+async def _refound(settings: Settings, log: EventLog, archive: Archive) -> repair.Repaired:
+    wallet = open_wallet(settings)
+    try:
+        with Progress("no transaction of before can land after") as progress:
+            return await repair.refound(log, archive, wallet, progress)
+    finally:
+        await wallet.close()
 
 
 def _diagnosed(why: str, *, as_json: bool) -> int:

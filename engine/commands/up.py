@@ -51,7 +51,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         )
         chains = []
         if localchain.wanted(settings):
-            ready = localchain.prepare(ready, folder)
+            ready = localchain.prepare(ready, folder.path)
             chains = [localchain.program(ready)]
         markets.check(ready)
         asyncio.run(_supervise(ready, folder, servers, chains))

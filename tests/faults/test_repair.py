@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis.asyncio
 
 from engine.settings import environment
@@ -47,8 +48,11 @@ async def archived(engine: Engine) -> int:
         await archive.close()
 
 
-async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path: Path) -> None:
-    async with engine_up(short_path / "data", blockhash_slots=50) as engine:
+@pytest.mark.parametrize("venues", ["simulated", "raydium,meteora"])
+async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(
+    venues: str, short_path: Path
+) -> None:
+    async with engine_up(short_path / "data", blockhash_slots=200, venues=venues) as engine:
         done = await engine.submit_many(10)
         waiting = await engine.submit(key="waits", type="limit", targetPrice="1000")
         await engine.ended(done)
@@ -79,13 +83,21 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path:
         again = await engine.submit(key="waits", type="limit", targetPrice="1000")
         assert again == waiting, "a key that was archived names its order still"
         fresh = await engine.submit_many(5)
-        assert set((await engine.ended(fresh)).values()) == {"confirmed"}
+        ends = await engine.ended(fresh)
+        assert set(ends.values()) == {"confirmed"}, [
+            (frame["reason"], frame["stage"])
+            for frame in engine.frames
+            if frame["status"] == "failed"
+        ]
         async with engine.http.delete(f"{engine.url}/api/orders/{waiting}") as answer:
             assert (await answer.json())["status"] == "cancelled"
         await archived(engine)
         executed = Counter(row.order_id for row in engine.ledger() if row.ok)
         assert executed == dict.fromkeys([*done, lost, *fresh], 1)
         assert (await command(engine, "repair"))[0] == 0
+        code, said = await command(engine, "venue", "ledger", "--json")
+        listed = [json.loads(line) for line in said.splitlines()]
+        assert Counter(line["orderId"] for line in listed if line["ok"]) == executed
         code, said = await command(engine, "audit", "verify")
         assert code == 0, said
         [told] = [notice for notice in engine.notices if "recovered" in notice]

@@ -65,7 +65,11 @@ class Scene(NamedTuple):
             await client.flushdb()
 
     async def repair(self) -> Repaired:
-        return await refound(self.log, self.archive, open_wallet(self.settings))
+        wallet = open_wallet(self.settings)
+        try:
+            return await refound(self.log, self.archive, wallet)
+        finally:
+            await wallet.close()
 
     @contextlib.asynccontextmanager
     async def afterwards(self) -> AsyncIterator[Crew]:
@@ -139,9 +143,10 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     await scene.lose()
 
     wallet = open_wallet(scene.settings)
-    height = wallet.height()
+    last = await wallet.last_height()
     done = await scene.repair()
-    assert wallet.finalized() > height + LIFETIME_SLOTS
+    assert await wallet.finalized() > last
+    await wallet.close()
     assert (done.epoch, done.position, done.open_orders, done.keys) == (2, end, 4, 2)
     with pytest.raises(Fenced):
         await scene.crew.log.append([scene.log.creation(new_order_id(), "main", submitted())[0]])

@@ -22,7 +22,7 @@ from events.order import Order, Transaction
 from events.types import Leg
 from stages.routing.costs import Costs
 from stages.stage import Refused
-from stages.venues import Built, Outcome
+from stages.venues import Built, Outcome, Pair
 from stages.venues.pool import RawAccount
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.chain import SolanaChain
@@ -34,7 +34,7 @@ from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from stages.venues.solana.transaction import instructions_of
-from stages.venues.solana.venue import SolanaVenue
+from stages.venues.solana.venue import SolanaVenue, hop_slack_bps
 from tests.rpc_node import JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
 
@@ -377,6 +377,51 @@ async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(wor
     with pytest.raises(Refused) as refused:
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == ("slippage-exceeded", True)
+
+
+@pytest.mark.parametrize(
+    ("err", "code", "retryable"),
+    [
+        ({"InstructionError": [6, {"Custom": 6000}]}, "pool-disabled", True),
+        ("MaxLoadedAccountsDataSizeExceeded", "transaction-too-large", True),
+        ({"InstructionError": [6, {"Custom": 1}]}, "insufficient-funds", False),
+        ("InsufficientFundsForFee", "insufficient-funds", False),
+    ],
+)
+async def test_another_route_is_tried_unless_it_is_the_wallet_that_does_not_do(
+    world: World, err: Any, code: str, retryable: bool
+) -> None:
+    world.simulation = {"err": err}
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order())
+    assert (refused.value.code, refused.value.retryable) == (code, retryable)
+
+
+async def test_a_pool_that_can_be_quoted_no_more_sends_the_order_to_another_route(
+    world: World,
+) -> None:
+    del world.accounts[POOL]
+    await world.cache.refresh()
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order())
+    assert (refused.value.code, refused.value.retryable) == ("pool-not-found", True)
+
+
+async def test_a_token_that_is_in_pools_no_more_concerns_its_own_orders_only(world: World) -> None:
+    tokens = by_name(Token(one.symbol, one.decimals, one.mint) for one in POOLS.tokens)
+    programs = {one.mint: one.program_id for one in POOLS.tokens}
+    costs = Costs(0, WSOL, (WSOL,))
+    venue = SolanaVenue(
+        world.cache, tokens, programs, ["toy"], costs, slot_ms=10, max_price_impact_bps=1_000
+    )
+    gone = Pair("SOL", "GONE", 9, 6)
+    assert (venue.ticks(gone, 0, 9_999), venue.pools(gone, 0, 9_999)) == ([], [])
+    with pytest.raises(Refused, match="no-route: GONE"):
+        venue.quotes(order(token_out="GONE"))
+
+
+def test_much_slippage_does_not_leave_much_of_the_amount_unswapped() -> None:
+    assert [hop_slack_bps(bps) for bps in (0, 50, 200, 5_000)] == [10, 25, 100, 100]
 
 
 async def test_a_node_that_does_not_simulate_costs_a_higher_limit_only(world: World) -> None:

@@ -50,3 +50,19 @@ def test_what_cannot_be_read_is_said_by_its_setting(keypair: str) -> None:
 def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
     with pytest.raises(SettingsError, match="simulated, raydium, meteora"):
         check(venues="orca")
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"SOLANA_KEYPAIR": "/no/such/file"}, "SOLANA_KEYPAIR: neither a readable file"),
+        ({"POOLS": "/no/such/file"}, "POOLS=/no/such/file: No such file"),
+        ({"POOLS": DEVNET}, "of devnet; SOLANA_RPC_URL is needed"),
+    ],
+)
+def test_what_the_local_chain_cannot_be_given_is_said_before_it_starts(
+    said: dict[str, str], line: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        markets.check(load({"VENUES": "raydium"} | said, None))
+    assert line in str(error.value)

@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS landed (
 );
 CREATE INDEX IF NOT EXISTS landed_signature ON landed (signature);
 CREATE INDEX IF NOT EXISTS landed_memo ON landed (memo);
+CREATE INDEX IF NOT EXISTS landed_payer ON landed (payer, id);
 CREATE TABLE IF NOT EXISTS details (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
 _FOUND = (
@@ -94,9 +95,21 @@ class Store:
         found = self._find("signature = ?", signature)
         return found[-1] if found else None
 
-    def of_account(self, address: str, limit: int) -> list[Landed]:
-        """The newest transactions that a wallet paid for, newest first."""
-        return self._find("payer = ?", address, f"ORDER BY l.id DESC LIMIT {int(limit)}")
+    def of_account(
+        self, address: str, *, height: int, before: str, until: str, limit: int
+    ) -> list[Landed]:
+        """The newest transactions up to a height that a wallet paid for, newest first: older than
+        signature `before`, younger than `until`, where they are not empty.
+        """
+        numbers = "SELECT id FROM landed WHERE forked = 0 AND signature"
+        older = f"AND l.id < coalesce(({numbers} = ?), 0)" if before else ""
+        younger = f"AND l.id > coalesce(({numbers} = ?), 0)" if until else ""
+        query = (
+            f"{_FOUND} WHERE l.payer = ? AND l.height <= ? AND l.forked = 0 {older} {younger}"
+            f" ORDER BY l.id DESC LIMIT {int(limit)}"
+        )
+        values = [address, height, *(each for each in (before, until) if each)]
+        return [_landed(row) for row in self._db.execute(query, values)]
 
     def time_of(self, slot: int) -> int | None:
         """The Unix time of a slot's block; None where it has none."""
@@ -156,8 +169,10 @@ class Store:
         self._db.execute("DELETE FROM blocks WHERE height <= ?", (height - BLOCKS_KEPT,))
         self._db.execute("DELETE FROM details WHERE id <= ?", (self._next - DETAILS_KEPT,))
 
-    def _find(self, where: str, value: object, order: str = "ORDER BY l.id") -> list[Landed]:
-        rows = self._db.execute(f"{_FOUND} WHERE l.{where} AND l.forked = 0 {order}", (value,))
+    def _find(self, where: str, value: object) -> list[Landed]:
+        rows = self._db.execute(
+            f"{_FOUND} WHERE l.{where} AND l.forked = 0 ORDER BY l.id", (value,)
+        )
         return [_landed(row) for row in rows]
 
     def close(self) -> None:

@@ -69,14 +69,14 @@ class AccountCache:
         """The pool. Raises Refused: unknown, not supported, or too old to be quoted from."""
         found = self._pools.get(address)
         if found is None:
-            raise Refused("no-route", f"{address} is not in POOLS")
+            raise Refused("no-route", f"{address} is not in POOLS", retryable=True)
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
         if age_s * 1000 > self._options.stale_ms:
             raise Refused("pool-data-stale", f"{age_s:.1f} s old", retryable=True)
         faults = self._token_faults or {}
         fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
         if fault:
-            raise Refused(fault, address)
+            raise Refused(fault, address, retryable=True)  # on another route, that is
         assert found.family is not None and found.pool is not None, "it has no fault"
         return Quotable(found.family, found.pool, found.clock)
 

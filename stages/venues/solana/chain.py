@@ -13,7 +13,7 @@ from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
-from stages.venues.solana.errors import named_in, reason_of
+from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
 from stages.venues.solana.options import ChainOptions
@@ -121,7 +121,8 @@ class SolanaChain:
             reason = named_in(told.logs or (), self._families) or reason_of(
                 told.err, programs, self._families
             )
-            raise Refused(reason.code, reason.detail, retryable=reason.retryable)
+            retryable = reason.retryable or reason.code not in OF_WALLET
+            raise Refused(reason.code, reason.detail, retryable=retryable)
         return _with_margin(told.units_consumed, self._options.cu_margin_percent, draft.legs)
 
     async def send(self, transactions: Sequence[bytes]) -> None:

@@ -14,8 +14,11 @@ from typing import NamedTuple
 
 from events import money
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.pool import PPB, Clock, Pool
+from stages.venues.pool import PPB, PPM, Clock, Pool
 
+GROWN_PPM = 10_000
+"""What counts as added liquidity, of a side's reserve: swaps there and back in one slot leave their
+fees on both sides, far less than that."""
 FAST_SLOT_PERCENT = 90
 """Slots may be so much shorter than said: where the ring does not reach, rather too early."""
 
@@ -116,8 +119,8 @@ class PoolHistory:
     def events(self, market: Market, pair: Pair, first: int, last: int) -> Iterator[PoolEvent]:
         """What pools were created or gained liquidity from slot `first` through `last`.
 
-        A swap takes from one side what it adds to the other: where a side grew and neither fell,
-        somebody added liquidity.
+        A swap takes from one side what it adds to the other: where a side grew by `GROWN_PPM` or
+        more and neither fell, somebody added liquidity.
         """
         for before, after in pairwise(self._moments):
             if not first <= after.slot <= last:
@@ -167,4 +170,10 @@ def _event(
 def _grew(before: Seen, after: Seen) -> bool:
     grown_a = after.reserve_a - before.reserve_a
     grown_b = after.reserve_b - before.reserve_b
-    return min(grown_a, grown_b) >= 0 and max(grown_a, grown_b) > 0
+    if min(grown_a, grown_b) < 0:
+        return False
+    return _is_much(grown_a, before.reserve_a) or _is_much(grown_b, before.reserve_b)
+
+
+def _is_much(grown: int, of: int) -> bool:
+    return grown > 0 and grown * PPM >= of * GROWN_PPM

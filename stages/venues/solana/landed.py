@@ -83,12 +83,14 @@ def _units(balances: Sequence[TokenBalance] | None) -> dict[int, int]:
 
 
 def _rent(sent: Sent, meta: Meta) -> int:
+    """Somebody may have sent lamports to the address before: then less was missing."""
+    there = {balance.account_index for balance in meta.pre_token_balances or ()}
     opened = {
         balance.account_index
         for balance in meta.post_token_balances or ()
-        if balance.owner == sent.keys[0] and not meta.pre_balances[balance.account_index]
+        if balance.owner == sent.keys[0] and balance.account_index not in there
     }
-    return sum(meta.post_balances[index] for index in opened)
+    return sum(meta.post_balances[index] - meta.pre_balances[index] for index in opened)
 
 
 def _lamports_gained(sent: Sent, meta: Meta) -> int:

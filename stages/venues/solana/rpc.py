@@ -22,6 +22,7 @@ from stages.venues.solana.rpc_answers import (
     Details,
     EpochInfo,
     KeyedAccount,
+    SignatureInfo,
     SignatureStatus,
     Simulation,
     TokenAccount,
@@ -30,6 +31,7 @@ from stages.venues.solana.rpc_link import RpcLink, Unreachable
 
 ACCOUNTS_MAX = 100
 SIGNATURES_MAX = 256
+HISTORY_MAX = 1_000
 
 _accounts = Decoder(At[list[AccountInfo | None]])
 _blockhash = Decoder(At[Blockhash])
@@ -39,6 +41,7 @@ _details = Decoder(Details | None)
 _epoch = Decoder(EpochInfo)
 _keyed = Decoder(At[list[KeyedAccount]])
 _balance = Decoder(At[int])
+_history = Decoder(list[SignatureInfo])
 _number = Decoder(int)
 _text = Decoder(str)
 
@@ -110,6 +113,15 @@ class Rpc:
         """A landed transaction with its balances; None where the node has none (yet)."""
         config = _config(commitment, encoding="base64", maxSupportedTransactionVersion=0)
         return await self._link.call("getTransaction", (signature, config), _details)
+
+    async def get_signatures_for_address(
+        self, address: str, *, before: str | None, commitment: Commitment
+    ) -> list[SignatureInfo]:
+        """Up to 1,000 transactions that name the address, newest first; those before one of them.
+        Anybody can make such: they need not be the address's own.
+        """
+        config = _config(commitment, limit=HISTORY_MAX, before=before)
+        return await self._link.call("getSignaturesForAddress", (address, config), _history)
 
     async def get_epoch_info(self, commitment: Commitment) -> EpochInfo:
         """Slot and block height, of one bank."""

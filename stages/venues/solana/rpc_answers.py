@@ -112,6 +112,19 @@ class Details(msgspec.Struct, frozen=True, gc=False):
 
     slot: int
     meta: Meta | None = None
+    transaction: tuple[str, str] | None = None
+    """Its bytes, and that they are base64."""
+
+
+class SignatureInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A line of an address's history."""
+
+    signature: str
+    slot: int
+    err: Any = None
+    memo: str | None = None
+    """All memos: `[length] text`, with `; ` between them."""
+    block_time: int | None = None
 
 
 class KeyedAccount(msgspec.Struct, frozen=True, gc=False):

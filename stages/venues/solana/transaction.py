@@ -120,10 +120,11 @@ def message(draft: Draft, budget: Budget, blockhash: str) -> MessageV0:
     try:
         made = MessageV0.try_compile(draft.owner, instructions, [], Hash.from_string(blockhash))
     except Exception as error:  # solders' CompileError is an Exception: more than 256 accounts
-        raise Refused("transaction-too-large", str(error)) from error
+        raise Refused("transaction-too-large", str(error), retryable=True) from error
     size = len(unsigned(made))
     if size > BYTES_MAX:
-        raise Refused("transaction-too-large", f"{size} bytes, at most {BYTES_MAX}")
+        said = f"{size} bytes, at most {BYTES_MAX}"
+        raise Refused("transaction-too-large", said, retryable=True)  # another route may fit
     return made
 
 

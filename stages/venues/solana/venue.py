@@ -27,6 +27,9 @@ from stages.venues.solana.transaction import Budget, Leg, Plan, drafted, message
 
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""
+HOP_SLACK_MOST_BPS = 100
+"""What the first of two hops leaves with the user is not swapped: who allows much slippage wants
+the whole amount swapped all the same."""
 _NOBODY = Keypair.from_seed(bytes(32)).pubkey()
 """Any key is as long as another: transactions are measured with this one."""
 _SOME_ORDER = "00000000-0000-0000-0000-000000000000/99"
@@ -70,6 +73,9 @@ class SolanaVenue:
 
     def _quotes(self, order: Order) -> tuple[Quote, ...]:
         exactly = order.exact_amount_out
+        for name in (order.token_in, order.token_out):
+            if name not in self._tokens:
+                raise Refused("no-route", f"{name} is not in POOLS")
         request = Request(
             self._tokens[order.token_in].mint,
             self._tokens[order.token_out].mint,
@@ -77,12 +83,20 @@ class SolanaVenue:
             exactly is not None,
         )
         board, faulty = self._look()
-        limits = Limits(order.slippage_bps // 2 or HOP_SLACK_BPS, self._fits)
+        fitted: list[bool] = []
+
+        def fits(steps: Sequence[Step]) -> bool:
+            fitted.append(self._fits(steps))
+            return fitted[-1]
+
+        limits = Limits(hop_slack_bps(order.slippage_bps), fits)
         found = [
             as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm)
             for one in candidates(board, request, self._costs, limits)
         ]
         found += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
+        if not found and fitted:
+            raise Refused("transaction-too-large", "two hops lead there, in no one transaction")
         if not found:
             raise Refused("no-route", f"no pools lead from {order.token_in} to {order.token_out}")
         return tuple(found)
@@ -152,5 +166,12 @@ class SolanaVenue:
         return list(self._cache.history.events(self._market(pair), pair, first, last))
 
     def _market(self, pair: Pair) -> Market:
-        tokens = self._tokens
-        return Market(self._dexes, tokens[pair.token_in].mint, tokens[pair.token_out].mint)
+        """Of a token that POOLS does not have (any more) there is no market: nothing is seen."""
+        found = [self._tokens.get(name) for name in (pair.token_in, pair.token_out)]
+        mint_in, mint_out = (token.mint if token is not None else "" for token in found)
+        return Market(self._dexes, mint_in, mint_out)
+
+
+def hop_slack_bps(slippage_bps: int) -> int:
+    """How much less than the first hop's output the second one takes in."""
+    return min(slippage_bps // 2 or HOP_SLACK_BPS, HOP_SLACK_MOST_BPS)

@@ -74,6 +74,15 @@ def test_a_swap_is_no_event_and_added_liquidity_is() -> None:
     assert events[0].liquidity == 2 * 10**12
 
 
+def test_fees_of_swaps_there_and_back_are_no_added_liquidity() -> None:
+    turned_over = pool(10**12 + 10**9, 150 * 10**9 + 150 * 10**6)  # a fifth of it, at 0.25 %
+    some_percent = pool(2 * 10**12 // 100 * 51, 150 * 10**9)
+    history = ring((1, {"p": BASE}), (2, {"p": turned_over}), (3, {"p": BASE}))
+    assert not list(history.events(MARKET, PAIR, 0, 100))
+    history = ring((1, {"p": BASE}), (2, {"p": some_percent}))
+    assert [e.slot for e in history.events(MARKET, PAIR, 0, 100)] == [2]
+
+
 def test_pools_that_were_there_when_we_came_are_not_new() -> None:
     assert not list(ring((1, {"p": BASE})).events(MARKET, PAIR, 0, 100))
 

@@ -123,15 +123,18 @@ def get_signatures_for_address(call: Call) -> Any:
     """The newest transactions that a wallet paid for."""
     wanted, config = address(call.text(0)), call.config(1)
     limit = min(HISTORY_MAX, config.get("limit") or HISTORY_MAX)
+    before, until = (config.get(name) for name in ("before", "until"))
     level = commitment(config)
     if level == "processed":
         raise invalid("Method does not support commitment below `confirmed`")
-    height = call.node.bank.blocks.height(level)
     call.node.save()
-    found = call.node.store.of_account(wanted, limit)
-    until = [at for at, each in enumerate(found) if each.signature == config.get("until")]
-    before = [at for at, each in enumerate(found) if each.signature == config.get("before")]
-    kept = found[before[0] + 1 if before else 0 : until[0] if until else None]
+    found = call.node.store.of_account(
+        wanted,
+        height=call.node.bank.blocks.height(level),
+        before=signature(before) if before else "",
+        until=signature(until) if until else "",
+        limit=limit,
+    )
     return [
         {
             "signature": each.signature,
@@ -141,8 +144,7 @@ def get_signatures_for_address(call: Call) -> Any:
             "blockTime": each.time_s,
             "confirmationStatus": seen(call.node.bank.blocks, each).status,
         }
-        for each in kept
-        if each.height <= height
+        for each in found
     ]
 
 
