@@ -79,6 +79,11 @@ def open_rpc(settings: Settings) -> Connected:
     from stages.venues.solana.rpc import Rpc
     from stages.venues.solana.rpc_link import RpcLink
 
+    if not settings.solana_rpc_url:
+        msg = (
+            f"no local chain runs in {settings.data_dir}: start `engine up`, or set SOLANA_RPC_URL"
+        )
+        raise SettingsError(msg)
     pools = _pools_of(settings)
     admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
     return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
