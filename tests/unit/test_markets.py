@@ -48,7 +48,7 @@ def test_what_cannot_be_read_is_said_by_its_setting(keypair: str) -> None:
 
 
 def test_a_process_alone_without_a_chain_says_so() -> None:
-    with pytest.raises(SettingsError, match="no local chain runs in .*SOLANA_RPC_URL"):
+    with pytest.raises(SettingsError, match=r"no local chain runs in .*SOLANA_RPC_URL"):
         markets.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
 
 
