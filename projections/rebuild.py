@@ -25,7 +25,8 @@ NEAR_EVENTS = 2000
 """This close to the projector, the switch holds it up for milliseconds only."""
 
 CATCH_UPS = 20
-SAVE_EVENTS = 20_000
+SAVE_EVENTS = 8_000
+"""Few enough that what is folded is still in the processor's caches when it is packed into rows."""
 YIELD_EVENTS = 250
 """Events folded before Postgres is fed again: its socket takes a fifth of a megabyte at once."""
 
