@@ -11,7 +11,7 @@ from events.types import Quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick, Venue
 
-RETRYABLE = {"venue-timeout", "venue-unavailable", "quotes-stale"}
+RETRYABLE = {"venue-timeout", "venue-unavailable", "quotes-stale", "pool-data-stale"}
 """Codes of quotes that may be different the next time."""
 
 
