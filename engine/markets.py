@@ -106,6 +106,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         commitment=settings.commitment,
         cu_price=settings.cu_price_micro_lamports,
         first_wait_ms=settings.slot_ms,
+        stalled_ms=settings.quotes_stale_ms,
     )
     chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options)
     entries = pools.tokens

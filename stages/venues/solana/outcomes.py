@@ -92,6 +92,8 @@ class Outcomes:
         self._options = options
         self._finalized: EpochInfo | None = None
         self._finalized_s = 0.0
+        self._slot = 0
+        self._advanced_s = 0.0
         self._reading = asyncio.Lock()
         self._details_at_once = asyncio.Semaphore(DETAILS_AT_ONCE)
         self._waiting: list[_Asked] = []
@@ -146,6 +148,7 @@ class Outcomes:
         finalized = self._finalized  # before the question, see above
         self._begin(self._read_finalized())  # for the next question: this one does not wait
         statuses = await self._rpc.get_signature_statuses([one.signature for one, _ in asked])
+        stalled = self._is_stalled(statuses.slot)
         executed = []
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
             judged = judge(
@@ -155,11 +158,21 @@ class Outcomes:
                 finalized=finalized,
             )
             if judged.outcome is not None:
-                _settle(future, judged.outcome)
+                stuck = stalled and judged.outcome.finalized_height <= transaction.last_valid_height
+                _settle(
+                    future, Outcome("unknown", reason="chain-stalled") if stuck else judged.outcome
+                )
             else:
                 failed = judged.executed is not None and judged.executed.err is not None
                 executed.append(self._detail(transaction, future, failed))
         await asyncio.gather(*executed)
+
+    def _is_stalled(self, slot: int) -> bool:
+        """Whether the chain has stood at this slot for too long; a proof of death holds even so."""
+        now_s = time.monotonic()
+        if slot > self._slot:
+            self._slot, self._advanced_s = slot, now_s
+        return (now_s - self._advanced_s) * 1000 > self._options.stalled_ms
 
     async def _read_finalized(self) -> None:
         """Reads the height for the next question; a failure only puts a proof off."""
