@@ -162,7 +162,7 @@ class ChainCrew(Crew):
         super().__init__(url, local.node.store.path, PATIENT)
         self.local = local
         self.settings = settings
-        self.trading: Trading = open_trading(settings)
+        self.trading: Trading = open_trading(settings, signs=True)
 
     def chain(self) -> SolanaChain:  # type: ignore[override]  # of another kind, as is the market
         assert isinstance(self.trading.chain, SolanaChain)

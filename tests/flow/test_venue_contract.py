@@ -36,13 +36,15 @@ async def simulated(folder: Path) -> AsyncIterator[Trading]:
     settings = Settings(
         venues=("simulated",), data_dir=folder, slot_ms=5, blockhash_slots=4000, venue_latency_ms=0
     )
-    yield open_trading(settings)
+    yield open_trading(settings, signs=True)
 
 
 @contextlib.asynccontextmanager
 async def on_chain(folder: Path, venues: str) -> AsyncIterator[Trading]:
     async with local_chain(folder / "chain") as local:
-        trading = open_trading(settings_of(folder, local, venues=tuple(venues.split(","))))
+        trading = open_trading(
+            settings_of(folder, local, venues=tuple(venues.split(","))), signs=True
+        )
         async with trading.live(True):
             await trading.ready()
             yield trading
@@ -220,7 +222,7 @@ async def test_a_mint_that_takes_a_fee_is_refused_whatever_the_pool(
         [usdc] = [token for token in said["tokens"] if token["symbol"] == "USDC"]
         usdc["program"] = "token-2022"
         Path(settings.pools).write_text(json.dumps(said))
-        trading = open_trading(settings)
+        trading = open_trading(settings, signs=True)
         async with trading.live(True):
             await trading.ready()
             [quote] = await quoted(trading, order())
