@@ -76,17 +76,11 @@ class Connected(NamedTuple):
 def open_rpc(settings: Settings) -> Connected:
     """Nothing is asked yet. Raises SettingsError for files that cannot be used."""
     from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.keypair import KeypairError, load_wallet
     from stages.venues.solana.options import RpcOptions
-    from stages.venues.solana.pools_file import PoolsFileError, load_pools
     from stages.venues.solana.rpc import Rpc
     from stages.venues.solana.rpc_link import RpcLink
 
-    try:
-        pools = load_pools(Path(settings.pools))
-        wallet = load_wallet(settings.solana_keypair)
-    except (PoolsFileError, KeypairError) as error:
-        raise SettingsError(str(error)) from None
+    pools, wallet = _pools_of(settings), _wallet_of(settings)
     admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
     return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), wallet, pools)
 
@@ -152,13 +146,50 @@ def ledger_path(settings: Settings) -> Path:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names nothing that there is, or says too little."""
+    """Raises SettingsError where VENUES names nothing that there is, or where what it needs is not
+    there or cannot be used: before anything is started.
+    """
     _chosen(settings)
-    if settings.venues != ("simulated",) and settings.solana_rpc_url:
-        for name in ("solana_keypair", "pools"):
-            if not getattr(settings, name):
-                msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
-                raise SettingsError(msg)
+    if settings.venues == ("simulated",):
+        return
+    for name in ("solana_keypair", "pools"):
+        if settings.solana_rpc_url and not getattr(settings, name):
+            msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
+            raise SettingsError(msg)
+    if settings.solana_keypair:
+        _wallet_of(settings)
+    if settings.pools:
+        _pools_of(settings)
+
+
+def _check_cluster(settings: Settings, cluster: str) -> None:
+    """The nodes are asked as well, once they answer: what they say is what counts."""
+    if cluster == "mainnet" and not settings.allow_mainnet:
+        msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
+        raise SettingsError(msg)
+    if cluster != "local" and not settings.solana_rpc_url:
+        msg = f"POOLS={settings.pools}: of {cluster}; SOLANA_RPC_URL is needed"
+        raise SettingsError(msg)
+
+
+def _wallet_of(settings: Settings) -> Wallet:
+    from stages.venues.solana.keypair import KeypairError, load_wallet
+
+    try:
+        return load_wallet(settings.solana_keypair)
+    except KeypairError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _pools_of(settings: Settings) -> PoolsFile:
+    from stages.venues.solana.pools_file import PoolsFileError, load_pools
+
+    try:
+        pools = load_pools(Path(settings.pools))
+    except PoolsFileError as error:
+        raise SettingsError(str(error)) from None
+    _check_cluster(settings, pools.cluster)
+    return pools
 
 
 def _chosen(settings: Settings) -> Callable[[Settings], Trading]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -66,10 +67,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 100
+    run_ahead: Annotated[
+        bool,
+        _doc("Whether, without those two limits, a route is built and sent in one breath"),
+    ] = True
     max_attempts: Annotated[
         int,
         _doc(
-            "Failures before the send, or dead transactions, until an order fails",
+            "Failures before the send, or dead transactions, that end an order; no limit order",
             "attempts",
             ge=1,
             le=100,
@@ -217,11 +222,27 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
         text = said.get(field.name.upper(), "").strip()
         if text:
             values[field.name] = _convert(field.name.upper(), text, field.type)
-    redis_url = values.get("redis_url", "")
-    if redis_url and not redis_url.startswith(REDIS_SCHEMES):
-        msg = f"REDIS_URL={redis_url!r}: expected one of {', '.join(REDIS_SCHEMES)} in front"
-        raise SettingsError(msg)
+    _check_urls(values.get("redis_url", ""), values.get("solana_rpc_url", ()))
     return Settings(**values)
+
+
+def _check_urls(redis_url: str, rpc_urls: tuple[str, ...]) -> None:
+    """Say what is wrong with them, and never what they are: they carry passwords and keys."""
+    if redis_url and not redis_url.startswith(REDIS_SCHEMES):
+        msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"
+        raise SettingsError(msg)
+    for number, url in enumerate(rpc_urls, start=1):
+        if not _is_http(url):
+            msg = f"SOLANA_RPC_URL: expected http://host or https://host; URL {number} is neither"
+            raise SettingsError(msg)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -12,12 +12,19 @@ _COLOURS = {
 }  # fmt: skip
 # What a frame adds, in the order in which a person wants to read it.
 _TELLING = (
-    "type", "tokenIn", "tokenOut", "amount", "targetPrice", "minLiquidity", "maxPrice",
-    "timeInForce", "expiresAt", "cause", "dex", "slot", "liquidity", "price",
-    "minAmountOut", "signature", "lastValidHeight", "executedPrice", "amountOut", "txHash",
-    "stage", "reason", "error", "detail", "attempt", "attempts", "nextAttemptAt", "inDoubt",
-    "actor",
+    "type", "tokenIn", "tokenOut", "amount", "swapMode", "targetPrice", "minLiquidity", "maxPrice",
+    "timeInForce", "expiresAt", "cause", "dex", "slot", "liquidity", "price", "priceImpactBps",
+    "maxAmountIn", "minAmountOut", "signature", "lastValidHeight", "executedPrice", "amountIn",
+    "amountOut", "txHash", "stage", "reason", "error", "detail", "attempt", "attempts",
+    "nextAttemptAt", "inDoubt", "feeLamports", "actor", "why",
 )  # fmt: skip
+_USUAL = {"swapMode": "exactIn"}
+
+
+def route(view: dict[str, Any]) -> str:
+    """Return the pool programs that a quote or a route goes through: `+` splits, `>` follows."""
+    joint = "+" if "+" in view.get("pool", "") else ">"
+    return joint.join(leg["family"] for leg in view.get("legs", ())) or str(view["dex"])
 
 
 def clock(timestamp: str) -> str:
@@ -30,8 +37,11 @@ def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
     status = f"{frame['status']:<10}"
     if sys.stdout.isatty() and frame["status"] in _COLOURS:
         status = f"\x1b[{_COLOURS[frame['status']]}m{status}\x1b[0m"
+    said = frame | {"dex": route(frame)} if frame.get("legs") else frame
     details = " ".join(
-        f"{key}={frame[key]}" for key in _TELLING if frame.get(key) not in (None, "", False)
+        f"{key}={said[key]}"
+        for key in _TELLING
+        if said.get(key) not in (None, "", False, _USUAL.get(key))
     )
     order = f"{frame['orderId']}  " if with_order else ""
     return f"{clock(frame['timestamp'])}  {order}{status} {frame['event']:<20} {details}".rstrip()

@@ -122,7 +122,13 @@ def _in_doubt(f: t.TransactionInDoubt) -> list[str]:
 
 def _confirmed(f: t.OrderConfirmed) -> list[str]:
     out = to_tokens(f.amount_out, f.decimals_out)
-    return [f"received {out} at price {f.executed_price} in slot {f.slot}"]
+    paid = f" for {to_tokens(f.amount_in, f.decimals_in)}" if f.amount_in else ""
+    said = f"received {out}{paid} at price {f.executed_price} in slot {f.slot}"
+    if f.fee_lamports:
+        said += f", network fee {f.fee_lamports} lamports"
+    if f.rent_lamports:
+        said += f", {f.rent_lamports} laid down for a token account"
+    return [said]
 
 
 def _ended(f: t.OrderFailed | t.OrderExpired) -> list[str]:

@@ -24,6 +24,8 @@ from events.order import STAGES
 
 __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "run_stages"]
 
+AHEAD = ("builder", "submitter")
+"""Whose words the router may say with its own."""
 LOG_RETRY_S = 0.1
 LOG_PATIENCE_S = 3.0
 GATEWAY_LINGER_S = 0.003
@@ -126,24 +128,30 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         tune()
         pools_too = not {"router", "builder", "watcher"}.isdisjoint(names)
         async with trading.live(pools_too), asyncio.TaskGroup() as group:
+            # Limits are counted by the stages: where there are any, nobody runs ahead.
+            limited = settings.concurrency or settings.orders_per_minute
+            ahead = {} if limited or not settings.run_ahead else {n: stages[n]() for n in AHEAD}
             if pools_too:
                 # No order is to lose its attempts to a process that has only just begun to read.
                 await _either(trading.ready(), stop, settings.quotes_stale_ms / 1000)
             for name in names:
                 runner = Runner(
-                    stages[name](), log, f"{name}-{process}", retry, settings.lease_ms, limits
+                    stages[name](),
+                    log,
+                    f"{name}-{process}",
+                    retry,
+                    settings.lease_ms,
+                    limits,
+                    ahead if name == "router" else {},
                 )
                 group.create_task(runner.run(stop), name=name)
             if "watcher" in names:
-                # Limits are counted by the stages: where there are any, nobody runs ahead.
-                limited = settings.concurrency or settings.orders_per_minute
-                ahead = [] if limited else ["router", "builder", "submitter"]
                 watching = Watching(
                     log,
                     market,
                     f"watching-{process}",
                     lease_ms=settings.lease_ms,
-                    ahead={name: stages[name]() for name in ahead},
+                    ahead=ahead and {"router": stages["router"](), **ahead},
                 )
                 group.create_task(watching.run(stop), name="watching")
     finally:

@@ -13,6 +13,12 @@ _CENTI_BPS = 1_000_000
 """A hundredth of a basis point is a millionth."""
 
 
+UNANSWERED = frozenset(
+    {"venue-timeout", "venue-unavailable", "quotes-stale", "pool-data-stale", "pool-not-read"}
+)
+"""Codes of quotes that say nothing of the market: there may be an answer the next time."""
+
+
 def net(quote: Quote, exact_out: bool) -> int:
     """What quotes are compared by, the more the better: output less cost, or minus input and cost.
 

@@ -52,6 +52,9 @@ class Quotes:
                 quotes = await self._ask(order)
         except TimeoutError:
             raise Problem("venues-unavailable", f"no answer within {QUOTES_S:g} s") from None
+        silent = sorted({quote.error for quote in quotes} & routes.UNANSWERED)
+        if silent and all(quote.error for quote in quotes):
+            raise Problem("venues-unavailable", ", ".join(silent))
         return answers.json_response(_view(order, quotes))
 
     def _order(self, request: web.Request) -> Order:

@@ -132,9 +132,11 @@ def parse_order(
     form.check_names(FIELDS)
     if said_type is not None or not form.has("type"):  # of a type that there is
         form.check_taken(order_type)
-    if order_type == "market" and form.has("slippageBps") and form.has("minAmountOut"):
-        said = "`minAmountOut` says the least output already: leave one of the two out"
-        form.fault("exclusive-fields", "slippageBps", said)
+    if order_type == "market" and form.has("slippageBps"):
+        for bound in ("minAmountOut", "maxAmountIn"):
+            if form.has(bound):
+                said = f"`{bound}` is a bound already: leave one of the two out"
+                form.fault("exclusive-fields", "slippageBps", said)
     form.check()
     assert token_in is not None
     assert token_out is not None

@@ -74,7 +74,7 @@ def order_view(order: Order) -> Json:
         "tokenOut": order.token_out,
         "amount": _amount(order),
         "swapMode": _swap_mode(order),
-        "amountIn": to_tokens(order.amount_in, order.decimals_in) if order.amount_in else None,
+        "amountIn": _tokens(order.amount_taken or order.amount_in or None, order.decimals_in),
         "maxAmountIn": _tokens(order.max_amount_in, order.decimals_in),
         "slippageBps": order.slippage_bps,
         "minAmountOut": _tokens(order.min_amount_out, order.decimals_out),
@@ -85,11 +85,13 @@ def order_view(order: Order) -> Json:
         "minLiquidity": _tokens(order.min_liquidity, order.decimals_in),
         "maxPrice": order.max_price or None,
         "dex": order.dex or None,
+        "legs": [_leg(leg) for leg in order.legs],
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
         "amountOut": _tokens(order.amount_out, order.decimals_out),
         "signature": order.signature or None,
         "txHash": order.signature if confirmed else None,
+        "feeLamports": order.fee_lamports or None,
         "attempts": order.attempts,
         "nextAttemptAt": _time(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,
@@ -257,6 +259,8 @@ def _confirmed(f: t.OrderConfirmed) -> Json:
 
 def _failed(f: t.OrderFailed) -> Json:
     view: Json = {"stage": f.stage, "reason": f.reason, "attempts": f.attempts, "detail": f.detail}
+    if f.fee_lamports:
+        view["feeLamports"] = f.fee_lamports
     return view | {"actor": f.actor} if f.actor else view
 
 
@@ -298,7 +302,8 @@ def _triggered(f: t.OrderTriggered) -> Json:
 
 
 def _retreated(f: t.OrderRetreated) -> Json:
-    return {
+    fee: Json = {"feeLamports": f.fee_lamports} if f.fee_lamports else {}
+    return fee | {
         "stage": f.stage,
         "reason": f.reason,
         "slot": f.slot,

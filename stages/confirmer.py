@@ -95,7 +95,7 @@ def _dead(
         transaction.attempt, transaction.signature, transaction.last_valid_height, finalized_height
     )
     attempts = order.attempts + 1
-    if attempts < attempts_max and order.time_in_force not in AT_ONCE:
+    if order.patient or (attempts < attempts_max and order.time_in_force not in AT_ONCE):
         return [proof]
     return [proof, OrderFailed("confirmer", "transaction-expired", attempts)]
 

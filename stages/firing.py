@@ -77,7 +77,7 @@ class Firing:
     async def _said(self, one: Touched, head: Head, order: Order, facts: Sequence[Fact]) -> _Said:
         try:
             if order.type == "sniper" and self._ahead:
-                facts, _ = await run_ahead(order, list(facts), self._ahead)
+                facts = await run_ahead(order, facts, self._ahead)
             unit, after = self._log.unit(head, order, facts)
         except Exception as error:  # it must not hold up the others, again and again
             _log.exception("order parked", stage="watcher", order_id=order.id)

@@ -11,9 +11,6 @@ from events.types import Quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick, Venue
 
-RETRYABLE = {"venue-timeout", "venue-unavailable", "quotes-stale", "pool-data-stale"}
-"""Codes of quotes that may be different the next time."""
-
 
 def _refusal(venue: Venue, order: Order, error: Refused) -> tuple[Quote]:
     return (Quote(venue.name, "", order.amount_in, 0, 0, 0, error.code),)

@@ -33,7 +33,8 @@ def after_refusal(
     """The fact to say and, for another attempt, the wait in ms (else 0)."""
     assert not may_still_land(order), "after the send only the chain can tell"
     attempt = order.attempts + 1
-    if not error.retryable or attempt >= policy.attempts_max or order.time_in_force in AT_ONCE:
+    tried_out = attempt >= policy.attempts_max and not order.patient
+    if not error.retryable or tried_out or order.time_in_force in AT_ONCE:
         return OrderFailed(stage, error.code, attempt, error.detail), 0
     wait_ms = policy.backoff_ms(attempt, jitter)
     failed = AttemptFailed(stage, attempt, error.code, error.detail, now_us + wait_ms * 1000)

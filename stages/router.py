@@ -15,12 +15,19 @@ from events.types import (
     RoutingStarted,
     Status,
 )
-from stages.market import RETRYABLE, Market
+from stages.market import Market
 from stages.retry import pause_slots
 from stages.stage import Refused, Stage
 
-UNSUITED = frozenset({"no-route", "price-impact-too-high", "transaction-too-large"})
-"""Refusals that an order which waits for a price waits out."""
+UNSUITED = frozenset(
+    {
+        "no-route", "price-impact-too-high", "insufficient-liquidity", "insufficient-funds",
+        "pool-not-found", "pool-not-open", "pool-disabled", "price-limit", "price-out-of-range",
+        "calculation-overflow", "too-many-bins", "tick-arrays-missing", "bin-arrays-missing",
+        "transaction-too-large",
+    }
+)  # fmt: skip
+"""Refusals of a market as it is now: an order which waits for a price waits them out."""
 
 
 def begin(order: Order) -> Fact | None:
@@ -34,8 +41,10 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     chosen = routes.best(quotes, exact_out=exact_out)
     if chosen is None:
         refused = _why_not(quotes)
-        if refused.code in UNSUITED and order.type in WAITING_TYPES:
-            return [_retreat(order, refused.code, quotes, 0, 0)]
+        if order.type in WAITING_TYPES and not refused.retryable:
+            unsuited = next((q.error for q in quotes if q.error in UNSUITED), refused.code)
+            if unsuited in UNSUITED:
+                return [_retreat(order, unsuited, quotes, 0, 0)]
         raise refused
     if exact_out:
         return [_routed_exactly(order, quotes, chosen)]
@@ -93,6 +102,8 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
         target = money.price_units(order.target_price)
         least = money.amount_at(order.amount_in, order.decimals_in, target, order.decimals_out)
         return least, least
+    if order.min_amount_out is not None:  # said by the client, or fixed by the first route
+        return order.min_amount_out, order.min_amount_out
     if order.type == "sniper":
         worst = 0
         if order.max_price:
@@ -101,9 +112,7 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
                 order.amount_in, order.decimals_in, dearest, order.decimals_out
             )
         return max(worst, money.min_amount_out(best.amount_out, order.slippage_bps)), worst
-    if order.min_amount_out is None:
-        return money.min_amount_out(best.amount_out, order.slippage_bps), 0
-    return order.min_amount_out, order.min_amount_out
+    return money.min_amount_out(best.amount_out, order.slippage_bps), 0
 
 
 def _retreat(
@@ -127,7 +136,7 @@ def _why_not(quotes: Sequence[Quote]) -> Refused:
     """The refusal that stands for all: one worth a retry where there is any."""
     codes = [quote.error for quote in quotes]
     for code in codes:
-        if code in RETRYABLE:
+        if code in routes.UNANSWERED:
             return Refused(code, ", ".join(codes), retryable=True)
     return Refused(codes[0] if codes else "no-route", ", ".join(codes))
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from events.log import Entry, EventLog, Fenced, LogError, Regressed, Share
 from events.log.inbox import SUSPECT_DELIVERIES
+from stages.ahead import Ahead
 from stages.limiter import Limits
 from stages.retry import RetryPolicy
 from stages.scribe import FAULT_WAIT_S
@@ -59,6 +60,8 @@ class Runner:
     retry: RetryPolicy
     lease_ms: int
     limits: Limits
+    ahead: Ahead = field(default_factory=dict)
+    """The stages that this one runs ahead through, up to the send; none: it says its own only."""
 
     def __post_init__(self) -> None:
         self._inbox = self.log.inbox(self.stage.name, self.consumer, lease_ms=self.lease_ms)
@@ -66,7 +69,7 @@ class Runner:
         self._due_sooner = asyncio.Event()
         self._room = asyncio.Event()
         self._failure: asyncio.Future[None] | None = None
-        self._worker = Worker(self.stage, self.log, self.retry, self.limits, self)
+        self._worker = Worker(self.stage, self.log, self.retry, self.limits, self, self.ahead)
         limit = self.limits.concurrency
         self._in_hand_max = 2 * limit if self._worker.one_by_one else IN_HAND_MAX
 

@@ -6,18 +6,25 @@ about one order is here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from events.money import PRICE_PLACES, price_units
 from events.order import Order
 from events.types import Fact, OrderRested, OrderTriggered, Status
 from stages.book import Terms
 from stages.market import Market
-from stages.stage import Stage
+from stages.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import PoolEvent, Tick
 
+NO_SLOT_MS = 500
+"""Between two looks for the first slot."""
 
-def decide(_: Order, slot: int) -> list[Fact]:
-    """The order rests: what happens at this slot or later counts."""
-    return [OrderRested(slot)]
+
+def decide(_: Order, slot: int | None) -> list[Fact] | NotYet:
+    """The order rests: what happens at this slot or later counts. It waits for a chain that cannot
+    be asked: that is no fault of the order.
+    """
+    return NOT_YET if slot is None else [OrderRested(slot)]
 
 
 def first_slot(order: Order, market: Market) -> int:
@@ -76,8 +83,11 @@ def terms_of(order: Order, first: int) -> Terms:
 
 def stage(market: Market) -> Stage:
     """The stage, by the slots of this market."""
-    return Stage(
-        name="watcher",
-        ask=lambda orders: [market.slot()] * len(orders),
-        decide=decide,
-    )
+
+    def ask(orders: Sequence[Order]) -> list[int | None]:
+        try:
+            return [market.slot()] * len(orders)
+        except Refused:
+            return [None] * len(orders)
+
+    return Stage(name="watcher", ask=ask, decide=decide, wait_ms=lambda _order, _now: NO_SLOT_MS)

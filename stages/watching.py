@@ -24,7 +24,7 @@ from stages.firing import UNITS_MAX, Firing, resting
 from stages.market import Market
 from stages.pair_book import PairBook, Touched
 from stages.scribe import FAULT_WAIT_S
-from stages.stage import Stage
+from stages.stage import Refused, Stage
 from stages.venues import Pair
 from stages.watcher import first_slot
 
@@ -117,6 +117,9 @@ class Watching:
                 self._built.clear()
             except LogError as error:
                 _log.warning("log not available", stage="watcher", error=str(error))
+            except Refused as error:
+                _log.warning("chain not available", stage="watcher", error=str(error))
+                self._built.clear()
             except Exception:
                 # Whatever it was in the middle of: the heads know better.
                 _log.exception("the books are made anew")

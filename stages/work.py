@@ -22,6 +22,7 @@ from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
 from events.log.head import decode_head
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
+from stages.ahead import Ahead, run_ahead_at_once
 from stages.limiter import Limits
 from stages.retry import RetryPolicy, after_expiry, after_refusal
 from stages.scribe import Desk, Named, Saying, Scribe, Work
@@ -53,6 +54,7 @@ class Worker:
     retry: RetryPolicy
     limits: Limits
     desk: Desk
+    ahead: Ahead
 
     def __post_init__(self) -> None:
         self.scribe = Scribe(self.stage.name, self.log, self.desk)
@@ -248,7 +250,10 @@ class Worker:
             facts = [fact]
         if isinstance(facts, NotYet):
             return None
-        return Saying(work, facts if begin is None else [begin, *facts], wait_ms)
+        said = facts if begin is None else [begin, *facts]
+        if self.ahead and not wait_ms:
+            said = run_ahead_at_once(work.order, said, self.ahead)
+        return Saying(work, said, wait_ms)
 
     def _refused(self, order: Order, error: Refused | OSError) -> tuple[Fact, int]:
         if isinstance(error, OSError):  # TimeoutError too: the venue cannot be reached
@@ -289,13 +294,16 @@ class Worker:
 
     async def _after(self, orders: Sequence[Order]) -> None:
         """The effect that follows the append, under the permit where there is one."""
-        if self.stage.after is None:
+        after = self.stage.after
+        if after is None and self.ahead:
+            after = self.ahead["submitter"].after
+        if after is None:
             return
         crossed = [order for order in orders if may_still_land(order)]
         if crossed and self.one_by_one:
-            await self.stage.after(crossed)
+            await after(crossed)
         elif crossed:
-            self.desk.spawn(self.stage.after(crossed))
+            self.desk.spawn(after(crossed))
 
     async def _park(self, work: Work, reason: str) -> None:
         parked = OrderParked(self.stage.name, reason[:500], "engine")

@@ -49,6 +49,8 @@ ASK_S = 5.0
 RETRY_S = 0.05
 
 QUICK: dict[str, object] = {
+    "venues": "simulated",
+    "run_ahead": 0,  # most tests are about the stages, one after the other
     "venue_latency_ms": 5,
     "venue_timeout_ms": 300,
     "slot_ms": 20,

@@ -229,6 +229,7 @@ class Crew:
         attempts_max: int = 3,
         url: str = "",
         log: EventLog | None = None,
+        ahead: Sequence[str] = (),
         **limits: Any,
     ) -> Worker:
         """Starts one. `lease_ms` is how soon it takes over from others, and four times its own
@@ -243,7 +244,9 @@ class Crew:
         consumer = f"{stage.name}-{next(_numbers)}"
         limiter = Limits(self.url, consumer, **limits)
         self._closing.append(limiter)
-        worker = Worker(stage, log, consumer, RetryPolicy(attempts_max, 20, 100), lease_ms, limiter)
+        further = {name: self.stage(name) for name in ahead}
+        retry = RetryPolicy(attempts_max, 20, 100)
+        worker = Worker(stage, log, consumer, retry, lease_ms, limiter, further)
         worker.start()
         self._workers.append(worker)
         return worker

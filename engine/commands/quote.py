@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from engine.client import Client, gateway_url, talk
 from engine.settings import Settings
+from engine.shown import route
 
 HELP = "what an amount would give now, by every route"
 
@@ -36,18 +38,31 @@ async def _quote(url: str, wanted: dict[str, str], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(answer))
     else:
-        for quote in answer["quotes"]:
-            print(_line(quote))
-        if answer["best"]:
-            best = answer["best"]
-            print(f"best: {best['dex']} {best['pool']}: {best['why']}; price {best['price']}")
+        print("\n".join(_lines(answer)))
     return 0 if answer["best"] else 3
 
 
+def _lines(answer: dict[str, Any]) -> Iterator[str]:
+    for quote in answer["quotes"]:
+        yield _line(quote)
+        if len(legs := quote.get("legs", ())) > 1:
+            yield from map(_leg, legs)
+    best = answer["best"]
+    if best:
+        bound = "minAmountOut" if "minAmountOut" in best else "maxAmountIn"
+        yield f"best: {route(best)}, price {best['price']}, {bound} {best[bound]}: {best['why']}"
+
+
 def _line(quote: dict[str, Any]) -> str:
-    name = f"{quote['dex']:<16} {quote['pool'][:44]:<44}"
     if "amountOut" not in quote:
-        return f"{name}  {quote['error']}"
+        return f"{quote['dex']:<32} {quote['error']}  {quote['pool']}".rstrip()
     amounts = f"{quote['amountIn']:>16} -> {quote['amountOut']:<18}"
-    said = f"{name}  {amounts} fee {quote['fee']}, impact {quote['priceImpactBps']} bps"
-    return f"{said}, {quote['error']}" if "error" in quote else said
+    said = f"{route(quote):<32} {amounts} fee {quote['fee']}, impact {quote['priceImpactBps']} bps"
+    if "error" in quote:
+        said = f"{said}, {quote['error']}"
+    return said if len(quote["legs"]) > 1 else f"{said}  {quote['pool']}".rstrip()
+
+
+def _leg(leg: dict[str, Any]) -> str:
+    amounts = f"{leg['amountIn']} {leg['tokenIn']} -> {leg['amountOut']} {leg['tokenOut']}"
+    return f"  {leg['family']:<16} {amounts}  {leg['pool']}"

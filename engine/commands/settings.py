@@ -32,10 +32,18 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 def _shown(name: str, value: str) -> str:
     """Without what opens doors: passwords, and the keys that providers put into their URLs."""
     if name == "SOLANA_KEYPAIR":
-        return value if not value or Path(value).is_file() else "***"
+        return value if not value or _is_file(value) else "***"
     if name == "SOLANA_RPC_URL":
         return ",".join(_host(url) for url in value.split(",")) if value else ""
     return _without_password(value) if name.endswith("_URL") else value
+
+
+def _is_file(text: str) -> bool:
+    """A key is no path, and may be too long for one: an error would show it."""
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _host(url: str) -> str:

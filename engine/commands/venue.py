@@ -1,33 +1,33 @@
-"""`engine venue ledger`: what the simulated or local chain executed, by its own record."""
+"""`engine venue ledger`: what the local or simulated chain executed, by its own record."""
+
+from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine import localchain
 from engine.backends import check_holds_engine
-from engine.markets import check, ledger_path
-from engine.settings import Settings, SettingsError
+from engine.markets import ledger_path
+from engine.settings import Settings
+from events.money import to_tokens
+
+if TYPE_CHECKING:
+    from stages.venues.localnet.ledger import Entry
 
 HELP = "show the chain's own ledger, which knows nothing of our log"
 
 
-class Line(NamedTuple):
-    """A transaction that landed. Amounts are base units."""
+class Row(NamedTuple):
+    """A transaction that a block took."""
 
-    signature: str
     order_id: str
-    attempt: int
-    slot: int
-    ok: bool
-    amount_in: int
-    amount_out: int
-    reason: str
-    fee_lamports: int = 0
-    forked: bool = False
-    """A fork has dropped it since."""
+    executed: bool
+    """It went well, and is on the chain as it is now."""
+    line: str
+    shown: dict[str, Any]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,77 +38,90 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Print every transaction that landed, oldest first, and count executions per order."""
-    path, read = _ledger(settings)
+    from stages.venues.localnet.open import FILE
+
+    if settings.solana_rpc_url and settings.venues != ("simulated",):
+        print("the chain at SOLANA_RPC_URL keeps its own record: look up an order's txHash there")
+        return 0
+    simulated, local = ledger_path(settings), settings.data_dir / FILE
+    path = simulated if settings.venues == ("simulated",) else local
     if not path.exists():
         check_holds_engine(settings)
         print(f"no ledger yet: {path}")
         return 0
-    rows = list(read(path))
+    rows = list(_simulated(path) if path == simulated else _local(path))
     for row in rows:
-        print(json.dumps(_shown(row)) if args.json else _line(row))
+        print(json.dumps(row.shown) if args.json else row.line)
     if not args.json:
-        executed = [row.order_id for row in rows if row.ok and not row.forked]
-        twice = len(executed) - len(set(executed))
-        print(f"{len(rows)} landed, {len(executed)} executed, {twice} orders executed twice")
+        executed = Counter(row.order_id for row in rows if row.executed)
+        twice = sum(count > 1 for count in executed.values())
+        done = executed.total()
+        print(f"{len(rows)} landed, {done} executed, {twice} orders executed twice")
     return 0
 
 
-def _ledger(settings: Settings) -> tuple[Path, Callable[[Path], Iterator[Line]]]:
-    """Where the ledger of what VENUES names is, and how it is read."""
-    check(settings)
-    if settings.venues == ("simulated",):
-        return ledger_path(settings), _simulated
-    if not localchain.wanted(settings):
-        msg = "SOLANA_RPC_URL: only the local and the simulated chain keep a ledger for us"
-        raise SettingsError(msg)
-    return localchain.file(settings), _local
-
-
-def _simulated(path: Path) -> Iterator[Line]:
-    from stages.venues.simulated.ledger import Ledger
-
-    ledger = Ledger(path)
-    try:
-        for row in sorted(ledger.rows(), key=lambda row: (row.slot, row.signature)):
-            yield Line(
-                row.signature, row.order_id, row.attempt, row.slot, row.ok, row.amount_in,
-                row.amount_out, row.reason,
-            )  # fmt: skip
-    finally:
-        ledger.close()
-
-
-def _local(path: Path) -> Iterator[Line]:
+def _local(path: Path) -> Iterator[Row]:
+    """Of `engine localnet`: a memo is an order's id, and of its replacements `/` and a number."""
     from stages.venues.localnet.ledger import LocalLedger
 
     ledger = LocalLedger(path)
-    try:
-        for entry in ledger.entries():
-            order_id, _, attempt = entry.memo.partition("/")
-            yield Line(
-                entry.signature, order_id, int(attempt) if attempt.isdigit() else 1, entry.slot,
-                entry.ok, entry.amount_in, entry.amount_out, entry.error, entry.fee, entry.forked,
-            )  # fmt: skip
-    finally:
-        ledger.close()
+    entries = list(ledger.entries())
+    ledger.close()
+    for entry in entries:
+        order_id, _, attempt = entry.memo.partition("/")
+        shown = entry._asdict()
+        for at in ("amount_in", "amount_out"):  # may exceed what a JSON number holds elsewhere
+            shown[at] = str(shown[at])
+        yield Row(
+            order_id,
+            bool(order_id) and entry.ok and not entry.forked,
+            f"{entry.slot}  {order_id}  attempt={attempt or 1}  {_local_end(entry)}",
+            {_camel(name): value for name, value in shown.items()} | {"orderId": order_id},
+        )
 
 
-def _shown(row: Line) -> dict[str, object]:
-    return {
-        "signature": row.signature,
-        "orderId": row.order_id,
-        "attempt": row.attempt,
-        "slot": row.slot,
-        "ok": row.ok,
-        "amountIn": str(row.amount_in),
-        "amountOut": str(row.amount_out),
-        "reason": row.reason,
-        "feeLamports": str(row.fee_lamports),
-        "forked": row.forked,
-    }
+def _local_end(entry: Entry) -> str:
+    end = f"fee={entry.fee}  {entry.error}"
+    if entry.ok and entry.mint_in:
+        sold = _named(entry.mint_in, entry.amount_in)
+        bought = _named(entry.mint_out, entry.amount_out)
+        end = f"{sold} -> {bought}  fee={entry.fee}"
+    return f"{end}  dropped by a fork" if entry.forked else end
 
 
-def _line(row: Line) -> str:
-    end = f"out={row.amount_out}" if row.ok else row.reason
-    dropped = "  dropped by a fork" if row.forked else ""
-    return f"{row.slot}  {row.order_id}  attempt={row.attempt}  in={row.amount_in}  {end}{dropped}"
+def _named(mint: str, amount: int) -> str:
+    from stages.venues.localnet.genesis.market import BY_MINT
+
+    token = BY_MINT.get(mint)
+    return f"{to_tokens(amount, token.decimals)} {token.symbol}" if token else str(amount)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _simulated(path: Path) -> Iterator[Row]:
+    """Of VENUES=simulated."""
+    from stages.venues.simulated.ledger import Ledger
+
+    ledger = Ledger(path)
+    landed = sorted(ledger.rows(), key=lambda row: (row.slot, row.signature))
+    ledger.close()
+    for row in landed:
+        end = f"out={row.amount_out}" if row.ok else row.reason
+        yield Row(
+            row.order_id,
+            bool(row.ok),
+            f"{row.slot}  {row.order_id}  attempt={row.attempt}  in={row.amount_in}  {end}",
+            {
+                "signature": row.signature,
+                "orderId": row.order_id,
+                "attempt": row.attempt,
+                "slot": row.slot,
+                "ok": row.ok,
+                "amountIn": str(row.amount_in),
+                "amountOut": str(row.amount_out),
+                "reason": row.reason,
+            },
+        )

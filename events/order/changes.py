@@ -79,7 +79,9 @@ def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:
     after.signature = f.signature
     after.amount_out = f.amount_out
     after.executed_price = f.executed_price
-    after.amount_in = f.amount_in or after.amount_in
+    after.amount_taken = f.amount_in
+    if after.exact_amount_out is not None:  # else it is what was asked for
+        after.amount_in = f.amount_in or after.amount_in
     after.fee_lamports += f.fee_lamports
     after.in_doubt = False
     after.transaction = None

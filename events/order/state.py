@@ -88,6 +88,16 @@ class Order(msgspec.Struct, array_like=True):
     fee_lamports: int = 0
     """What the network took for all its transactions so far, landed or failed."""
 
+    amount_taken: int = 0
+    """What left the wallet, once that is known and may differ from amount_in."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether it waits for its price however long that takes: no number of failed attempts
+        ends it. A sniper that comes late buys something else.
+        """
+        return self.type == "limit"
+
     @property
     def terminal(self) -> bool:
         """Whether nothing can happen to this order any more."""

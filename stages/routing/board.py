@@ -34,6 +34,7 @@ class Board:
 
     def __init__(self, pools: Iterable[Listed], clock: Clock) -> None:
         self.clock = clock
+        self._rates: dict[tuple[str, str], tuple[int, int] | None] = {}
         self._ways: dict[tuple[str, str], list[Way]] = {}
         for listed in pools:
             a, b = listed.pool.mint_a, listed.pool.mint_b
@@ -47,6 +48,18 @@ class Board:
     def marginal(self, way: Way) -> tuple[int, int]:
         """What a very small swap gets now, fees off: base units out per base unit in."""
         return marginal(way.listed.pool, way.a_to_b, self.clock)
+
+    def rate(self, mint_in: str, mint_out: str) -> tuple[int, int] | None:
+        """The spot price where most of mint_in lies; None without a pool. Looked for once."""
+        pair = mint_in, mint_out
+        if pair not in self._rates:
+            way = max(self.ways(*pair), key=_depth, default=None)
+            self._rates[pair] = way.listed.pool.spot(way.a_to_b) if way else None
+        return self._rates[pair]
+
+
+def _depth(way: Way) -> int:
+    return way.listed.pool.reserve_a if way.a_to_b else way.listed.pool.reserve_b
 
 
 def marginal(pool: Pool, a_to_b: bool, clock: Clock) -> tuple[int, int]:

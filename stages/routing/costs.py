@@ -36,25 +36,11 @@ class Costs(NamedTuple):
         """
         if mint == self.sol:
             return lamports
-        direct = _rate(board, self.sol, mint)
+        direct = board.rate(self.sol, mint)
         if direct is not None:
             return -(-lamports * direct[0] // direct[1])
         for middle in self.middles:
-            first, second = _rate(board, self.sol, middle), _rate(board, middle, mint)
+            first, second = board.rate(self.sol, middle), board.rate(middle, mint)
             if first is not None and second is not None:
                 return -(-lamports * first[0] * second[0] // (first[1] * second[1]))
         return 0
-
-
-def _rate(board: Board, mint_in: str, mint_out: str) -> tuple[int, int] | None:
-    """The spot price where most of mint_in lies."""
-    ways = board.ways(mint_in, mint_out)
-    if not ways:
-        return None
-
-    def depth(index: int) -> int:
-        way = ways[index]
-        return way.listed.pool.reserve_a if way.a_to_b else way.listed.pool.reserve_b
-
-    way = ways[max(range(len(ways)), key=depth)]
-    return way.listed.pool.spot(way.a_to_b)

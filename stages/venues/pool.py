@@ -167,20 +167,40 @@ class Parsed(NamedTuple):
 class Family(Protocol):
     """One pool program: how its pools are read, quoted, swapped with, and written back."""
 
-    name: str
-    """Such as `raydium-cpmm`."""
-    dex: str
-    """`raydium` or `meteora`."""
-    programs: Mapping[str, str]
-    """Program id by cluster: `mainnet`, `devnet`."""
-    errors: Mapping[str, ErrorCode]
-    """By the program's own name of the error."""
-    too_little_out: str
-    """The error where less would come out than the threshold of an exact-in swap."""
-    too_much_in: str
-    """The error where more would go in than the threshold of an exact-out swap."""
-    cu_limit: int
-    """Compute units that a plain swap takes at most, for want of a simulation."""
+    @property
+    def name(self) -> str:
+        """Such as `raydium-cpmm`."""
+        ...
+
+    @property
+    def dex(self) -> str:
+        """`raydium` or `meteora`."""
+        ...
+
+    @property
+    def programs(self) -> Mapping[str, str]:
+        """Program id by cluster: `mainnet`, `devnet`."""
+        ...
+
+    @property
+    def errors(self) -> Mapping[str, ErrorCode]:
+        """By the program's own name of the error."""
+        ...
+
+    @property
+    def too_little_out(self) -> str:
+        """The error where less would come out than the threshold of an exact-in swap."""
+        ...
+
+    @property
+    def too_much_in(self) -> str:
+        """The error where more would go in than the threshold of an exact-out swap."""
+        ...
+
+    @property
+    def cu_limit(self) -> int:
+        """Compute units that a plain swap takes at most, for want of a simulation."""
+        ...
 
     def is_pool(self, account: RawAccount) -> bool:
         """Whether this account is a pool of this family, by owner, size and discriminator."""

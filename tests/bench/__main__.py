@@ -20,13 +20,16 @@ from typing import Any
 import msgspec
 
 from tests.bench import (
+    chain,
     fanout,
     history,
     latency,
     loads,
+    quotes,
     report,
     resting,
     sizes,
+    splits,
     throughput,
     yardsticks,
 )
@@ -44,6 +47,9 @@ FIGURES: dict[str, tuple[Measure, float, float]] = {
     "f": (history.replay, 10, 2),
     "g": (sizes.sizes, 0, 0),
     "h": (resting.orders_that_wait, 15, 4),
+    "i": (quotes.per_family, 2, 0.3),
+    "j": (chain.on_the_local_chain, 10, 3),
+    "k": (splits.by_amount, 0, 0),
 }
 YARDSTICK_S = (1.5, 0.5)
 
@@ -76,7 +82,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="all figures in less than a minute")
     parser.add_argument("--only", metavar="a,b,…", help=f"of {','.join(FIGURES)}")
     parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument("--profile", action="store_true", help="CPU an order and process, of b, c")
+    parser.add_argument(
+        "--profile", action="store_true", help="CPU an order and process, of b, c, j"
+    )
     args: Any = parser.parse_args()
     if args.only and (unknown := set(args.only.split(",")) - set(FIGURES)):
         parser.error(f"no such figure: {', '.join(sorted(unknown))}")

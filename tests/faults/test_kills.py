@@ -64,14 +64,17 @@ async def assert_all_is_well(engine: Engine, ids: list[str]) -> None:
 
 async def test_each_process_killed_in_turn_loses_and_doubles_no_order(engine: Engine) -> None:
     chance = dice()
-    loading = asyncio.create_task(load(engine, chance, ORDERS, 3.0))
+    ids: list[str] = []
     for name in chance.sample(PROCESSES, len(PROCESSES)):
+        in_hand = engine.watch(IN_HAND[name])
+        loading = asyncio.create_task(load(engine, chance, ORDERS // len(PROCESSES), 0.4))
         async with asyncio.timeout(10):
-            await engine.watch(IN_HAND[name]).wait()
+            await in_hand.wait()
         pid = engine.kill(name)
         assert pid
         await engine.restarted(name, pid)
-    await assert_all_is_well(engine, await loading)
+        ids += await loading
+    await assert_all_is_well(engine, ids)
 
 
 async def test_random_kills_lose_and_double_no_order(engine: Engine) -> None:

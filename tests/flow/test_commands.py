@@ -221,6 +221,21 @@ async def test_orders_are_listed_as_a_table_or_as_lines(
     await archive.close()
 
 
+async def test_quote_shows_every_route_the_best_and_its_bound(engine: Run) -> None:
+    said = await engine("quote", "SOL", "USDC", "1.5")
+    *routes, best = said.out.splitlines()
+    assert (said.code, {line.split()[0] for line in routes}) == (0, {"raydium", "meteora"})
+    assert best.startswith("best: ")
+    assert "minAmountOut" in best and "more than" in best
+    said = await engine("quote", "SOL", "USDC", "150", "--exact-out")
+    assert "maxAmountIn" in said.out.splitlines()[-1]
+
+
+async def test_quote_of_what_no_route_leads_to_names_the_reason(engine: Run) -> None:
+    said = await engine("quote", "SOL", "BONK", "0.000000001")
+    assert (said.code, "best" in said.out) == (3, False)
+
+
 @pytest.fixture
 def alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from events.order import Order
+from events.types import Quote
 from tests.served import GOOD, TOKENS, served
 
 ASKED = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
@@ -40,6 +42,19 @@ async def test_an_exact_output_is_quoted_by_what_goes_in(redis_url: str) -> None
     assert "less than" in answer["best"]["why"]
 
 
+async def test_venues_that_do_not_answer_are_a_fault_of_theirs_and_no_answer(
+    redis_url: str,
+) -> None:
+    async def silent(_: Order) -> tuple[Quote, ...]:
+        return (Quote("solana", "", 0, 0, 0, 0, "quotes-stale"),)
+
+    async with served(redis_url, quotes=silent) as gateway:
+        status, problem = await gateway.get("/api/quotes", params=ASKED)
+    assert (status, problem["code"], problem["detail"]) == (
+        503, "venues-unavailable", "quotes-stale",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
@@ -72,6 +87,9 @@ async def test_an_exact_output_is_taken_with_its_own_bound_only(redis_url: str) 
             "exactOut",
             "2",
         )
+        both = {"maxAmountIn": "2", "slippageBps": 10}
+        status, problem, _ = await gateway.post(GOOD | wanted | both)
+        assert (status, problem["errors"][0]["code"]) == (400, "exclusive-fields")
         for bad in ({"minAmountOut": "1"}, {"swapMode": "exactIn", "maxAmountIn": "1"}):
             status, problem, _ = await gateway.post(GOOD | wanted | bad)
             assert status == 400

@@ -99,8 +99,8 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
     settings = Settings(
-        venues=("simulated",),
         data_dir=tmp_path,
+        venues=("simulated",),
         slot_ms=SLOTS.slot_ms,
         blockhash_slots=LIFETIME_SLOTS,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Sequence
@@ -16,9 +17,12 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from events.money import Token, by_name
 from events.order import Order, Transaction
+from events.types import Leg
+from stages.routing.costs import Costs
 from stages.stage import Refused
-from stages.venues import Built, Outcome
+from stages.venues import Built, Outcome, Pair
 from stages.venues.pool import RawAccount
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.chain import SolanaChain
@@ -30,6 +34,7 @@ from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from stages.venues.solana.transaction import instructions_of
+from stages.venues.solana.venue import SolanaVenue, hop_slack_bps
 from tests.rpc_node import JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
 
@@ -48,7 +53,12 @@ def order(**fields: Any) -> Order:
         "token_in": "SOL", "token_out": "USDC", "decimals_in": 9, "decimals_out": 6,
         "amount_in": 10**9, "min_amount_out": 149_000_000, "dex": "raydium", "pool": POOL,
     }  # fmt: skip
-    return Order(ORDER_ID, **(given | fields))
+    said = given | fields
+    leg = Leg(
+        "raydium", "toy", said["pool"], said["token_in"], said["token_out"], 9, 6,
+        said["amount_in"], said["min_amount_out"] or 1, 0, False, 0, False,
+    )  # fmt: skip
+    return Order(ORDER_ID, legs=(leg,), **said)
 
 
 class World:
@@ -186,6 +196,45 @@ async def world() -> AsyncIterator[World]:
         await world.chain.close()
         await world.cache.close()
         await world.rpc.close()
+
+
+def venue_of(world: World) -> SolanaVenue:
+    tokens = by_name(Token(entry.symbol, entry.decimals, entry.mint) for entry in POOLS.tokens)
+    programs = {entry.mint: entry.program_id for entry in POOLS.tokens}
+    return SolanaVenue(
+        world.cache, tokens, programs, [world.family.dex], Costs(0, WSOL, ()),
+        slot_ms=10, max_price_impact_bps=1000,
+    )  # fmt: skip
+
+
+# -- a slot that another process has seen ----------------------------------------------------------
+
+
+async def test_a_pool_that_a_watcher_saw_first_is_waited_for_not_missing(world: World) -> None:
+    world.slot, pool = 1001, world.accounts.pop(POOL)
+    await world.cache.refresh()
+    triggered = order(type="sniper", triggered=True, watch_slot=1002)
+    quoting = asyncio.ensure_future(_answer(venue_of(world).quotes(triggered)))
+    building = asyncio.ensure_future(world.chain.build(triggered))
+    done, _ = await asyncio.wait([quoting, building], timeout=0.05)
+    assert not done
+    world.accounts[POOL] = pool
+    world.slot = 1002
+    [quote] = await asyncio.wait_for(quoting, 5)
+    assert (quote.pool, quote.slot, quote.error) == (POOL, 1002, "")
+    await asyncio.wait_for(building, 5)
+
+
+async def test_a_slot_that_never_comes_is_no_recent_data(world: World) -> None:
+    triggered = order(type="sniper", triggered=True, watch_slot=1001)
+    for asked in (_answer(venue_of(world).quotes(triggered)), world.chain.build(triggered)):
+        with pytest.raises(Refused) as refused:
+            await asked
+        assert (refused.value.code, refused.value.retryable) == ("quotes-stale", True)
+
+
+async def _answer(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 # -- the account cache -----------------------------------------------------------------------------
@@ -330,6 +379,51 @@ async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(wor
     assert (refused.value.code, refused.value.retryable) == ("slippage-exceeded", True)
 
 
+@pytest.mark.parametrize(
+    ("err", "code", "retryable"),
+    [
+        ({"InstructionError": [6, {"Custom": 6000}]}, "pool-disabled", True),
+        ("MaxLoadedAccountsDataSizeExceeded", "transaction-too-large", True),
+        ({"InstructionError": [6, {"Custom": 1}]}, "insufficient-funds", False),
+        ("InsufficientFundsForFee", "insufficient-funds", False),
+    ],
+)
+async def test_another_route_is_tried_unless_it_is_the_wallet_that_does_not_do(
+    world: World, err: Any, code: str, retryable: bool
+) -> None:
+    world.simulation = {"err": err}
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order())
+    assert (refused.value.code, refused.value.retryable) == (code, retryable)
+
+
+async def test_a_pool_that_can_be_quoted_no_more_sends_the_order_to_another_route(
+    world: World,
+) -> None:
+    del world.accounts[POOL]
+    await world.cache.refresh()
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order())
+    assert (refused.value.code, refused.value.retryable) == ("pool-not-found", True)
+
+
+async def test_a_token_that_is_in_pools_no_more_concerns_its_own_orders_only(world: World) -> None:
+    tokens = by_name(Token(one.symbol, one.decimals, one.mint) for one in POOLS.tokens)
+    programs = {one.mint: one.program_id for one in POOLS.tokens}
+    costs = Costs(0, WSOL, (WSOL,))
+    venue = SolanaVenue(
+        world.cache, tokens, programs, ["toy"], costs, slot_ms=10, max_price_impact_bps=1_000
+    )
+    gone = Pair("SOL", "GONE", 9, 6)
+    assert (venue.ticks(gone, 0, 9_999), venue.pools(gone, 0, 9_999)) == ([], [])
+    with pytest.raises(Refused, match="no-route: GONE"):
+        venue.quotes(order(token_out="GONE"))
+
+
+def test_much_slippage_does_not_leave_much_of_the_amount_unswapped() -> None:
+    assert [hop_slack_bps(bps) for bps in (0, 50, 200, 5_000)] == [10, 25, 100, 100]
+
+
 async def test_a_node_that_does_not_simulate_costs_a_higher_limit_only(world: World) -> None:
     def refuse(_: Any) -> Any:
         raise JsonError(-32601, "Method not found")
@@ -428,7 +522,8 @@ async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: W
     sent = await world.built()
     world.status(sent, "confirmed")
     world.detail(sent, 149_850_000)
-    assert await world.outcomes(sent) == [Outcome("landed", 149_850_000, 1002)]
+    took = Outcome("landed", 149_850_000, 1002, amount_in=10**9, fee_lamports=5_010)
+    assert await world.outcomes(sent) == [took]
 
 
 async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: World) -> None:
@@ -467,7 +562,21 @@ async def test_a_failure_counts_once_no_fork_can_undo_it(world: World) -> None:
     world.status(sent, "confirmed", err)
     assert await world.outcomes(sent) == [Outcome("absent")]
     world.status(sent, "finalized", err)
-    assert await world.outcomes(sent) == [Outcome("failed", slot=1001, reason="slippage-exceeded")]
+    assert await world.outcomes(sent) == [Outcome("unknown", reason="details-not-available")]
+    world.detail(sent, 0, err)
+    lost = Outcome("failed", slot=1002, reason="slippage-exceeded", fee_lamports=5_010)
+    assert await world.outcomes(sent) == [lost]
+
+
+async def test_a_programs_own_name_of_its_error_counts_more_than_its_number(world: World) -> None:
+    sent = await world.built()
+    err = {"InstructionError": [6, {"Custom": 6001}]}
+    world.status(sent, "finalized", err)
+    world.detail(sent, 0, err)
+    name = world.family.too_little_out
+    log = f"Program log: AnchorError occurred. Error Code: {name}. Error Number: 6001."
+    world.details[sent.signature]["meta"]["logMessages"] = [log]
+    assert [outcome.reason for outcome in await world.outcomes(sent)] == ["slippage-exceeded"]
 
 
 async def test_a_fork_between_two_answers_is_no_outcome(world: World) -> None:

@@ -10,7 +10,7 @@ from events.order import Order, next_attempt
 from events.types import Quote
 from stages import confirmer, router, watcher
 from stages.retry import RetryPolicy, after_refusal
-from stages.stage import Refused
+from stages.stage import NotYet, Refused
 from stages.venues import Outcome, PoolEvent, Tick
 from tests.unit.test_decide import METEORA, NO_ROUTE, RAYDIUM
 from tests.unit.test_order import LIFE
@@ -117,6 +117,74 @@ def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market
     assert (back.reason, back.slot) == ("no-route", 8)
     with pytest.raises(Refused):
         router.decide(waiting("market"), (NO_ROUTE, NO_ROUTE))
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [("pool-not-found",), ("amount-too-small", "insufficient-liquidity"), ("pool-disabled",)],
+)
+def test_what_a_market_refuses_as_it_is_now_is_waited_out(codes: tuple[str, ...]) -> None:
+    quotes = tuple(Quote("raydium", "p", 0, 0, 0, 7, code) for code in codes)
+    for order in (limit("150", *TRIGGERED), sniper(*TRIGGERED)):
+        [back] = router.decide(order, quotes)
+        assert isinstance(back, t.OrderRetreated)
+        assert back.reason == codes[-1]
+        assert CHECKS[t.OrderRetreated](order, back) == [back]
+    with pytest.raises(Refused):
+        router.decide(limit("150", *TRIGGERED), (Quote("raydium", "p", 0, 0, 0, 7, "wrong"),))
+
+
+@pytest.mark.parametrize("stage", ["router", "builder"])
+def test_no_outage_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None:
+    down = Refused("quotes-stale", retryable=True)
+    failures = tuple(t.AttemptFailed(stage, n, "x", "", 0) for n in (1, 2, 3, 4))
+    patient, _ = after_refusal(
+        limit("150", *TRIGGERED, *failures), stage, down, RetryPolicy(), now_us=1, jitter=0
+    )
+    assert isinstance(patient, t.AttemptFailed)
+    ended, _ = after_refusal(
+        sniper(*TRIGGERED, *failures), stage, down, RetryPolicy(), now_us=1, jitter=0
+    )
+    assert isinstance(ended, t.OrderFailed)
+    poor = Refused("insufficient-funds")
+    ended, _ = after_refusal(
+        limit("150", *TRIGGERED), stage, poor, RetryPolicy(), now_us=1, jitter=0
+    )
+    assert isinstance(ended, t.OrderFailed)
+
+
+def test_no_number_of_dead_transactions_ends_a_limit_order() -> None:
+    sent = limit("150", *TRIGGERED, *LIFE[2:5])
+    dead = confirmer.decide(sent, Outcome("absent", finalized_height=11), attempts_max=1)
+    assert isinstance(dead, list)
+    assert [type(fact) for fact in dead] == [t.TransactionExpired]
+
+
+def test_a_sniper_that_is_routed_again_never_loosens_its_minimum() -> None:
+    [routed] = router.decide(sniper(*TRIGGERED), (METEORA,))
+    again = sniper(*TRIGGERED, routed, t.AttemptFailed("builder", 1, "slippage-exceeded", "", 0))
+    worse = replace(METEORA, amount_out=METEORA.amount_out * 99 // 100)
+    [back] = router.decide(again, (worse,))
+    assert isinstance(back, t.OrderRetreated)
+    [kept] = router.decide(again, (METEORA,))
+    assert isinstance(kept, t.OrderRouted)
+    assert isinstance(routed, t.OrderRouted)
+    assert kept.min_amount_out == routed.min_amount_out
+
+
+class NoSlotYet:
+    """A market whose chain cannot be asked."""
+
+    def slot(self) -> int:
+        raise Refused("venue-unavailable", "no slot is known yet", retryable=True)
+
+
+def test_an_order_waits_for_a_chain_that_cannot_be_asked_when_it_comes() -> None:
+    stage = watcher.stage(NoSlotYet())  # type: ignore[arg-type]  # all of it that is asked
+    order = waiting()
+    [answer] = stage.ask([order])
+    assert isinstance(stage.decide(order, answer), NotYet)
+    assert stage.wait_ms(order, 0) > 0
 
 
 @pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import cli
 from engine import settings as source
 from engine.settings import Settings, SettingsError, environment, load
 
@@ -83,3 +84,29 @@ def test_the_example_file_is_that_of_the_code() -> None:
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == source.dotenv(), (
         "stale: engine settings --dotenv > .env.example"
     )
+
+
+@pytest.mark.parametrize("gap", [",", ", "])
+def test_a_key_is_never_shown_however_it_is_written(
+    gap: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOLANA_KEYPAIR", "[" + gap.join(["200"] * 64) + "]")
+    cli.main(["settings"])
+    shown = capsys.readouterr()
+    assert "SOLANA_KEYPAIR=***" in shown.out
+    assert f"200{gap}200" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "http://:hunter2@host"),
+        ("SOLANA_RPC_URL", "hunter2"),
+        ("SOLANA_RPC_URL", "https://good.example,ftp://host/hunter2"),
+        ("SOLANA_RPC_URL", "https://host:hunter2"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_named_and_not_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: expected") as error:
+        load({name: value}, None)
+    assert "hunter2" not in str(error.value)

@@ -7,10 +7,10 @@ import os
 import msgspec
 import pytest
 
-from events.chain import Record, say
+from events.chain import GENESIS, Record, say
 from events.log import Stored
 from events.log.head import new_order
-from events.order import fold
+from events.order import Order, fold
 from events.types import (
     FACTS,
     AttemptFailed,
@@ -258,3 +258,20 @@ def test_an_event_of_a_newer_build_is_shown_as_unknown() -> None:
     assert frame.view["status"] == "watching"
     assert frame.view["position"] == 9
     assert (frame.envelope.order_id, frame.envelope.version) == (ORDER, 4)
+
+
+def test_what_was_asked_for_and_what_left_the_wallet_are_told_apart() -> None:
+    asked = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
+    landed = OrderConfirmed("sig", 148_990_000, "99.5", 6, 12, amount_in=1_490_000_000)
+    order = say(Order("id-1"), GENESIS, [asked, landed], time_us=1, build="b").order
+    view = order_view(order)
+    assert (view["amount"], view["amountIn"]) == ("1.5", "1.49")
+    exactly = msgspec.structs.replace(asked, amount_in=0, exact_amount_out=148_990_000)
+    order = say(Order("id-1"), GENESIS, [exactly, landed], time_us=1, build="b").order
+    view = order_view(order)
+    assert (view["amount"], view["amountIn"]) == ("148.99", "1.49")
+
+
+def test_a_retreat_says_what_the_failed_transaction_cost() -> None:
+    fact = OrderRetreated("confirmer", "slippage-exceeded", 7, 0, 1, fee_lamports=5_010)
+    assert event_frame(event(fact), 7, "e1.p0.7")["feeLamports"] == 5_010

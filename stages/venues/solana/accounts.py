@@ -70,14 +70,14 @@ class AccountCache:
         """The pool. Raises Refused: unknown, not supported, or too old to be quoted from."""
         found = self._pools.get(address)
         if found is None:
-            raise Refused("no-route", f"{address} is not in POOLS")
+            raise Refused("no-route", f"{address} is not in POOLS", retryable=True)
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
         if age_s * 1000 > self._options.stale_ms:
             raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
         faults = self._token_faults or {}
         fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
         if fault:
-            raise Refused(fault, address)
+            raise Refused(fault, address, retryable=True)  # on another route, that is
         assert found.family is not None and found.pool is not None, "it has no fault"
         return Quotable(found.family, found.pool, found.clock)
 
@@ -110,6 +110,21 @@ class AccountCache:
         while (newest := self.history.newest) is None or newest.slot <= after:
             await self._news.wait()
         return newest.slot
+
+    def reached(self, slot: int) -> bool:
+        """Whether a slot that another process has seen is known here too."""
+        newest = self.history.newest
+        return newest is not None and newest.slot >= slot
+
+    async def reach(self, slot: int) -> None:
+        """Waits until it is. Raises Refused where that takes longer than data may be old."""
+        if self.reached(slot):
+            return
+        try:
+            async with asyncio.timeout(self._options.stale_ms / 1000):
+                await self.next_slot(slot - 1)
+        except TimeoutError:
+            raise Refused("quotes-stale", f"slot {slot} is not seen yet", retryable=True) from None
 
     # -- keeping it ---------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
+from solders.message import MessageV0
 
 from events.order import Order, Transaction, next_attempt
 from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
-from stages.venues.solana.errors import named_in, reason_of
+from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
 from stages.venues.solana.options import ChainOptions
@@ -24,9 +25,11 @@ from stages.venues.solana.rpc_link import RpcError
 from stages.venues.solana.transaction import (
     CU_MAX,
     Budget,
+    Draft,
     Leg,
     Plan,
     cu_limit_at_most,
+    drafted,
     instructions_of,
     memo_of,
     message,
@@ -69,21 +72,27 @@ class SolanaChain:
 
     async def build(self, order: Order) -> Built:
         """See `Chain.build`. What a simulation refuses is not signed: failing costs fees too."""
+        if order.triggered:
+            await self._cache.reach(order.watch_slot)
         legs = legs_of(order, self._cache, self._tokens)
         memo = memo_of(order.id, next_attempt(order))
         recent = await self._blockhashes.recent()
-        plan = await self._fitting(
+        draft, trial = await self._fitting(
             Plan(self._wallet.pubkey, legs, self._programs, memo), recent.blockhash
         )
-        cu_limit = await self._cu_limit(plan, recent.blockhash)
-        made = message(plan, Budget(cu_limit, self._options.cu_price), recent.blockhash)
+        cu_limit = await self._cu_limit(draft, trial)
+        made = message(draft, Budget(cu_limit, self._options.cu_price), recent.blockhash)
         signature, raw = signed(made, self._wallet)
         return Built(signature, raw, recent.last_valid_block_height)
 
-    async def _fitting(self, plan: Plan, blockhash: str) -> Plan:
-        """The plan, in the smaller form if only that fits and may be used. Raises Refused."""
+    async def _fitting(self, plan: Plan, blockhash: str) -> tuple[Draft, MessageV0]:
+        """Its instructions, in the smaller form if only that fits and may be used, and a message
+        to try them with. Raises Refused.
+        """
+        most = Budget(CU_MAX, self._options.cu_price)
+        draft = drafted(plan)
         try:
-            message(plan, Budget(CU_MAX, self._options.cu_price), blockhash)
+            return draft, message(draft, most, blockhash)
         except Refused:
             if not any(WSOL in (leg.mint_in, leg.mint_out) for leg in plan.legs):
                 raise
@@ -91,26 +100,27 @@ class SolanaChain:
             found = await self._rpc.get_multiple_accounts([account], commitment="processed")
             if found[0].value[0] is not None:
                 raise
-            return plan._replace(associated=True)
-        return plan
+        draft = drafted(plan._replace(associated=True))
+        return draft, message(draft, most, blockhash)
 
-    async def _cu_limit(self, plan: Plan, blockhash: str) -> int:
+    async def _cu_limit(self, draft: Draft, trial: MessageV0) -> int:
         """What the simulation consumes, and a margin. Raises Refused for what it says fails."""
-        # Never signed: a node that simulates must not hold a second valid transaction of the order.
-        trial = message(plan, Budget(CU_MAX, self._options.cu_price), blockhash)
         try:
+            # Never signed: a node that simulates must not hold a second valid transaction of the
+            # order.
             told = (await self._rpc.simulate_transaction(unsigned(trial), "processed")).value
         except RpcError as error:
             if error.number != METHOD_NOT_FOUND:
                 raise
-            return cu_limit_at_most(plan.legs)
+            return cu_limit_at_most(draft.legs)
         if told.err is not None:
             programs = [one.program for one in instructions_of(trial)]
             reason = named_in(told.logs or (), self._families) or reason_of(
                 told.err, programs, self._families
             )
-            raise Refused(reason.code, reason.detail, retryable=reason.retryable)
-        return _with_margin(told.units_consumed, self._options.cu_margin_percent, plan.legs)
+            retryable = reason.retryable or reason.code not in OF_WALLET
+            raise Refused(reason.code, reason.detail, retryable=retryable)
+        return _with_margin(told.units_consumed, self._options.cu_margin_percent, draft.legs)
 
     async def send(self, transactions: Sequence[bytes]) -> None:
         """See `Chain.send`. One that fails does not keep the others from being sent."""

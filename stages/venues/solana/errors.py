@@ -102,6 +102,15 @@ _ANCHOR_CODES = range(2_000, 6_000)
 """Checks of accounts that Anchor makes before a program's own code runs."""
 
 
+OF_WALLET = frozenset(
+    {
+        "insufficient-funds", "wallet-cannot-pay-fees", "token-account-unusable",
+        "token-account-missing", "token-account-frozen", "account-frozen",
+    }
+)  # fmt: skip
+"""What no other route would change; whatever else a simulation says, another may do better."""
+
+
 def named_in(logs: Sequence[str], families: Sequence[Family]) -> Reason | None:
     """What an Anchor program calls its error in the logs: a release may shift the numbers."""
     for line in reversed(logs):

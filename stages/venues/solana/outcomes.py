@@ -190,6 +190,8 @@ class Outcomes:
         self, transaction: Transaction, future: asyncio.Future[Outcome], failed: bool
     ) -> None:
         async with self._details_at_once:
+            if future.done():  # nobody waits for it any more: they will ask again
+                return
             try:
                 _settle(future, await self._executed(transaction, failed))
             except Refused as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from solders.pubkey import Pubkey
 
 SYSTEM = "11111111111111111111111111111111"
@@ -13,13 +15,17 @@ MEMO = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
 CLOCK = "SysvarC1ock11111111111111111111111111111111"
 WSOL = "So11111111111111111111111111111111111111112"
 """The mint that native SOL is traded as."""
+KEPT = 4_096
+"""Addresses remembered as keys: those of the pools come again with every route."""
 
 
+@lru_cache(maxsize=KEPT)
 def key(address: str) -> Pubkey:
     """The address as bytes. Raises ValueError."""
     return Pubkey.from_string(address)
 
 
+@lru_cache(maxsize=KEPT)
 def associated_account(owner: Pubkey, mint: str, program: str) -> Pubkey:
     """The owner's one well-known account of a token."""
     seeds = [bytes(owner), bytes(key(program)), bytes(key(mint))]

@@ -85,6 +85,14 @@ class Plan(NamedTuple):
     """Wrap into the associated account, which the owner must not have yet."""
 
 
+class Draft(NamedTuple):
+    """All instructions of a transaction but those of its budget."""
+
+    owner: Pubkey
+    instructions: tuple[Instruction, ...]
+    legs: Sequence[Leg]
+
+
 def memo_of(order_id: str, attempt: int) -> str:
     """The order id; a replacement adds its number, so that its signature is one of its own."""
     return order_id if attempt <= 1 else f"{order_id}/{attempt}"
@@ -95,21 +103,28 @@ def order_id_of(memo: str) -> str:
     return memo.partition("/")[0]
 
 
-def message(plan: Plan, budget: Budget, blockhash: str) -> MessageV0:
+def drafted(plan: Plan) -> Draft:
+    """Its instructions: made once, for the message that is simulated and for the one signed."""
+    return Draft(
+        plan.owner, (Instruction(key(MEMO), plan.memo.encode(), []), *_inside(plan)), plan.legs
+    )
+
+
+def message(draft: Draft, budget: Budget, blockhash: str) -> MessageV0:
     """What is to be signed. Raises Refused `transaction-too-large`."""
     instructions = [
         set_compute_unit_limit(min(budget.cu_limit, CU_MAX)),
         *([set_compute_unit_price(budget.cu_price)] if budget.cu_price else []),
-        Instruction(key(MEMO), plan.memo.encode(), []),
-        *_inside(plan),
+        *draft.instructions,
     ]
     try:
-        made = MessageV0.try_compile(plan.owner, instructions, [], Hash.from_string(blockhash))
+        made = MessageV0.try_compile(draft.owner, instructions, [], Hash.from_string(blockhash))
     except Exception as error:  # solders' CompileError is an Exception: more than 256 accounts
-        raise Refused("transaction-too-large", str(error)) from error
+        raise Refused("transaction-too-large", str(error), retryable=True) from error
     size = len(unsigned(made))
     if size > BYTES_MAX:
-        raise Refused("transaction-too-large", f"{size} bytes, at most {BYTES_MAX}")
+        said = f"{size} bytes, at most {BYTES_MAX}"
+        raise Refused("transaction-too-large", said, retryable=True)  # another route may fit
     return made
 
 

@@ -6,7 +6,7 @@ DEXes, as routes go across them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from solders.hash import Hash
 from solders.keypair import Keypair
@@ -23,10 +23,13 @@ from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.pool import Clock, SwapTerms
 from stages.venues.solana.accounts import STALE, AccountCache
 from stages.venues.solana.history import Market
-from stages.venues.solana.transaction import Budget, Leg, Plan, message
+from stages.venues.solana.transaction import Budget, Leg, Plan, drafted, message
 
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""
+HOP_SLACK_MOST_BPS = 100
+"""What the first of two hops leaves with the user is not swapped: who allows much slippage wants
+the whole amount swapped all the same."""
 _NOBODY = Keypair.from_seed(bytes(32)).pubkey()
 """Any key is as long as another: transactions are measured with this one."""
 _SOME_ORDER = "00000000-0000-0000-0000-000000000000/99"
@@ -58,9 +61,21 @@ class SolanaVenue:
         self._max_impact_ppm = max_price_impact_bps * 100
         self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
 
-    def quotes(self, order: Order) -> tuple[Quote, ...]:
-        """See `Venue.quotes`."""
+    def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
+        """See `Venue.quotes`. A watcher may be a slot ahead of us: its pool is new, not missing."""
+        if order.triggered and not self._cache.reached(order.watch_slot):
+            return self._quotes_later(order)
+        return self._quotes(order)
+
+    async def _quotes_later(self, order: Order) -> tuple[Quote, ...]:
+        await self._cache.reach(order.watch_slot)
+        return self._quotes(order)
+
+    def _quotes(self, order: Order) -> tuple[Quote, ...]:
         exactly = order.exact_amount_out
+        for name in (order.token_in, order.token_out):
+            if name not in self._tokens:
+                raise Refused("no-route", f"{name} is not in POOLS")
         request = Request(
             self._tokens[order.token_in].mint,
             self._tokens[order.token_out].mint,
@@ -74,7 +89,7 @@ class SolanaVenue:
             fitted.append(self._fits(steps))
             return fitted[-1]
 
-        limits = Limits(order.slippage_bps // 2 or HOP_SLACK_BPS, fits)
+        limits = Limits(hop_slack_bps(order.slippage_bps), fits)
         found = [
             as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm)
             for one in candidates(board, request, self._costs, limits)
@@ -127,7 +142,7 @@ class SolanaVenue:
         ]
         plan = Plan(_NOBODY, legs, self._programs, _SOME_ORDER)
         try:
-            message(plan, Budget(1_400_000, 1), str(Hash.default()))
+            message(drafted(plan), Budget(1_400_000, 1), str(Hash.default()))
         except Refused:
             return False
         return True
@@ -153,5 +168,12 @@ class SolanaVenue:
         return list(self._cache.history.events(self._market(pair), pair, first, last))
 
     def _market(self, pair: Pair) -> Market:
-        tokens = self._tokens
-        return Market(self._dexes, tokens[pair.token_in].mint, tokens[pair.token_out].mint)
+        """Of a token that POOLS does not have (any more) there is no market: nothing is seen."""
+        found = [self._tokens.get(name) for name in (pair.token_in, pair.token_out)]
+        mint_in, mint_out = (token.mint if token is not None else "" for token in found)
+        return Market(self._dexes, mint_in, mint_out)
+
+
+def hop_slack_bps(slippage_bps: int) -> int:
+    """How much less than the first hop's output the second one takes in."""
+    return min(slippage_bps // 2 or HOP_SLACK_BPS, HOP_SLACK_MOST_BPS)

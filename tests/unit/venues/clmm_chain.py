@@ -9,7 +9,8 @@ from typing import Any
 
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm_pool import ClmmPool
+from stages.venues.raydium.clmm.layout import config_rates
+from stages.venues.raydium.clmm.pool import ClmmPool
 
 VECTORS = Path(os.environ.get("VECTORS") or Path(__file__).resolve().parents[2] / "vectors")
 MAINNET = FAMILY.programs["mainnet"]
@@ -63,6 +64,30 @@ def pool_of(name: str) -> ClmmPool:
     pool = FAMILY.decode(load("clmm.json")["pools"][name]["address"], chain_of(name))
     assert isinstance(pool, ClmmPool)
     return pool
+
+
+@cache
+def recorded(name: str) -> tuple[ClmmPool, dict[str, Any]]:
+    """A mainnet pool right before a swap that was recorded, and that swap."""
+    found = load(f"mainnet_clmm_swaps/{name}")
+    address = found["pool_address"]
+    chain = {address: RawAccount(MAINNET, base64.b64decode(found["pool_b64"]))}
+    for array in found["tick_arrays"]:
+        chain[array["address"]] = RawAccount(MAINNET, base64.b64decode(array["data_b64"]))
+    # The record has no config and no vaults: the config of another pool, at this pool's rate.
+    config, _mint_a, _mint_b, vault_a, vault_b = FAMILY.needs(address, chain)[1:6]
+    chain[config] = RawAccount(MAINNET, _config_at(400))
+    chain[vault_a] = chain[vault_b] = vault(1 << 62)
+    return read(address, chain), found["swap"]
+
+
+def _config_at(fee_ppm: int) -> bytes:
+    pools, accounts = load("clmm.json")["pools"], load("clmm_accounts.json")
+    name = min(pools)
+    data = bytearray(base64.b64decode(accounts[name][pools[name]["amm_config"]]))
+    data[47:51] = fee_ppm.to_bytes(4, "little")
+    assert config_rates(bytes(data))[0] == fee_ppm
+    return bytes(data)
 
 
 def execute(pool: ClmmPool, order: dict[str, Any]) -> Swap:

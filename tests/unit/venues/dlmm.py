@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm_addresses import array_address
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY, Bin
-from stages.venues.meteora.dlmm_pool import DlmmPool
+from stages.venues.meteora.dlmm.addresses import array_address
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin
+from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 
 VECTORS = Path(os.environ.get("VECTORS") or Path(__file__).parents[2] / "vectors")

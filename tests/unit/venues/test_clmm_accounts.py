@@ -5,9 +5,9 @@ import pytest
 
 from stages.venues.pool import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms, Unsupported
 from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm_addresses import array_address
-from stages.venues.raydium.clmm_pool import ClmmPool
-from stages.venues.raydium.clmm_ticks import sqrt_price_at
+from stages.venues.raydium.clmm.addresses import array_address
+from stages.venues.raydium.clmm.pool import ClmmPool
+from stages.venues.raydium.clmm.ticks import sqrt_price_at
 from tests.unit.venues.clmm_chain import BALANCE, CLOCK, MAINNET, chain_of, load, pool_of, read
 
 NAME = "clmm-pool-18"

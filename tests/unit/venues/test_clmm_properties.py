@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.venues.pool import Rejected, Swap
-from stages.venues.raydium.clmm_pool import ClmmPool
-from stages.venues.raydium.clmm_ticks import sqrt_price_at, tick_at
-from stages.venues.raydium.clmm_walk import U128_MAX, Depth, Rates
+from stages.venues.raydium.clmm.pool import ClmmPool
+from stages.venues.raydium.clmm.ticks import sqrt_price_at, tick_at
+from stages.venues.raydium.clmm.walk import U128_MAX, Depth, Rates
 from tests.unit.venues.clmm_chain import CLOCK, pool_of
 
 REPEATED = settings(derandomize=True, database=None, max_examples=250, deadline=None)

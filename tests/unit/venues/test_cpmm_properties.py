@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stages.venues.pool import Pool
 from stages.venues.raydium.cpmm import FAMILY
-from stages.venues.raydium.cpmm_pool import CpmmPool
+from stages.venues.raydium.cpmm.pool import CpmmPool
 from tests.unit.venues import constant_product as law
 from tests.unit.venues import raydium_bytes as raw
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.venues.meteora.damm_v2 import FAMILY
-from stages.venues.meteora.damm_v2_pool import DammPool
+from stages.venues.meteora.damm_v2.pool import DammPool
 from stages.venues.pool import (
     AccountUse,
     Clock,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stages.venues.meteora.damm_v2 import FAMILY
-from stages.venues.meteora.damm_v2_pool import DammPool
+from stages.venues.meteora.damm_v2.pool import DammPool
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 
 FOLDER = Path(os.environ.get("VECTORS") or Path(__file__).parents[2] / "vectors")
@@ -119,6 +119,11 @@ def differences(found: Json, expected: Mapping[str, Any]) -> Json:
     }
 
 
+def told(name: str, refused: list[bool], wrong: Json) -> None:
+    print(f"{name}: {len(refused)} vectors, {sum(refused)} refused, {len(wrong)} differ")
+    assert not wrong
+
+
 def test_there_are_vectors() -> None:
     assert FILE["vectors"]
     assert len(BYTES) == len(FILE["pools"])
@@ -161,7 +166,7 @@ def test_every_swap_of_the_program_is_reproduced_with_the_state_after_it() -> No
         found, _ = answer(pools[vector["pool"]], vector)
         if differs := differences(found, vector["expected"]):
             wrong[vector["id"]] = differs
-    assert not wrong
+    told("dammv2.json", [not vector["expected"]["ok"] for vector in FILE["vectors"]], wrong)
 
 
 def test_every_fee_is_shared_out_as_the_program_shares_it() -> None:
@@ -177,6 +182,7 @@ def test_every_fee_is_shared_out_as_the_program_shares_it() -> None:
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=[s["id"] for s in SEQUENCES])
 def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(sequence: Json) -> None:
     name = sequence["initial"]["pool_ref"]
+    print(f"{sequence['id']}: {len(sequence['steps'])} steps")
     address, data = FILE["pools"][name]["address"], BYTES[name]
     pool = start = decoded(address, data)
     for number, step in enumerate(sequence["steps"]):
@@ -198,7 +204,8 @@ def test_pools_of_mainnet_decode_and_their_swaps_are_reproduced() -> None:
         found, _ = answer(pools[vector["account_file"]], vector)
         if differs := differences(found, vector["onchain"]):
             wrong[vector["id"]] = differs
-    assert not wrong
+    refused = [not vector["onchain"]["ok"] for vector in MAINNET["vectors"]]
+    told("mainnet_damm_accounts/vectors.json", refused, wrong)
 
 
 def test_writing_a_pool_that_nobody_swapped_with_changes_no_byte() -> None:

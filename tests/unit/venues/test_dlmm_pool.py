@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import msgspec
 import pytest
 
-from stages.venues.meteora import dlmm_layout as layout
-from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm_addresses import array_address, extension_address
-from stages.venues.meteora.dlmm_bins import BINS_PER_ARRAY
-from stages.venues.meteora.dlmm_bitmap import arrays_from, extension_bits, next_array, own_bits
-from stages.venues.meteora.dlmm_maths import price_at
+from stages.venues.meteora.dlmm import FAMILY, layout
+from stages.venues.meteora.dlmm.addresses import array_address, extension_address
+from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, layers_of, sold_by
+from stages.venues.meteora.dlmm.bitmap import arrays_from, extension_bits, next_array, own_bits
+from stages.venues.meteora.dlmm.maths import price_at
 from stages.venues.pool import (
     AccountUse,
     Clock,
@@ -283,3 +283,13 @@ def test_the_bitmap_finds_arrays_of_the_pair_and_of_its_extension_either_way() -
     assert next_array(bits, 514, down=False) is None
     assert next_array(bits, -6_657, down=True) is None
     assert next_array(0, 0, down=True) is None
+
+
+def test_what_an_array_sells_is_what_its_bins_sell_together() -> None:
+    sold = 0
+    for name, orders, for_y in product(read("dlmm.json")["pools"], (False, True), (False, True)):
+        for bins in pool_of(name).arrays.values():
+            each = sum(sum(layers_of(place, for_y, orders)) for place in bins)
+            assert sold_by(bins, for_y, orders) == each
+            sold += each
+    assert sold

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import pytest
 
 from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm_bins import Bin
-from stages.venues.meteora.dlmm_pool import DlmmPool
+from stages.venues.meteora.dlmm.bins import Bin
+from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import Clock, RawAccount, Rejected
 from tests.unit.venues.dlmm import (
     VECTORS,
@@ -70,8 +70,12 @@ def disagreement(pool: DlmmPool, vector: Json) -> tuple[str, DlmmPool]:
     return ", ".join(wrong), now
 
 
+AGREES = "agrees"
+
+
 def report(name: str, counts: Counter[str], wrong: list[str]) -> None:
-    print(f"{name}: {dict(counts)}")
+    total, refused = counts.total() + len(wrong), counts.total() - counts[AGREES]
+    print(f"{name}: {total} vectors, {refused} refused, {len(wrong)} differ")
     assert not wrong, wrong[:5]
     assert counts
 
@@ -81,7 +85,7 @@ def test_every_vector_agrees_in_amounts_and_state_and_each_rejection_in_its_name
     wrong = []
     for vector in read("dlmm.json")["vectors"]:
         found, _ = disagreement(pool_of(vector["pool"]), vector)
-        counts["agrees" if vector["expected"]["ok"] else "rejects alike"] += not found
+        counts[AGREES if vector["expected"]["ok"] else "rejects alike"] += not found
         wrong += [f"{vector['id']}: {found}"] * bool(found)
     report("dlmm.json", counts, wrong)
 
@@ -100,9 +104,9 @@ def test_many_swaps_in_a_row_leave_the_pool_that_the_program_left() -> None:
         pool = pool_of(sequence["initial"]["pool_ref"])
         for number, step in enumerate(sequence["steps"]):
             found, pool = disagreement(pool, step)
-            counts[sequence["id"]] += not found
+            counts[AGREES] += not found
             wrong += [f"{sequence['id']} {number}: {found}"] * bool(found)
-    report("sequences.json", counts, wrong)
+    report("sequences.json, dlmm", counts, wrong)
 
 
 REAL = "mainnet_dlmm_accounts/vectors.json"
@@ -127,7 +131,7 @@ def test_real_pairs_swap_as_their_bytes_did_in_the_program() -> None:
             now["protocol_fee_x_delta"] = after(swap).protocol_fee_x - pool.protocol_fee_x
             now["protocol_fee_y_delta"] = after(swap).protocol_fee_y - pool.protocol_fee_y
             found = differences(onchain, now) if onchain["ok"] else ["quoted"]
-        counts[onchain.get("error", "agrees")] += not found
+        counts[onchain.get("error", AGREES)] += not found
         wrong += [f"{vector['id']}: {found}"] * bool(found)
     report(REAL, counts, wrong)
 
@@ -144,9 +148,9 @@ def test_real_pairs_agree_with_the_independent_model_where_the_program_ran_somet
         swap = quoted(pool, vector, slot=1_000_000_000)
         protocol = after(swap).protocol_fee_x + after(swap).protocol_fee_y
         found = differences(model, outcome(swap) | {"protocol_fee": protocol})
-        counts[vector["pair"][:4]] += not found
+        counts[AGREES] += not found
         wrong += [f"{vector['id']}: {found}"] * bool(found)
-    report("models", counts, wrong)
+    report(f"{REAL}, models", counts, wrong)
 
 
 SOL_USDC = "mainnet_dlmm_solusdc/"
@@ -179,9 +183,9 @@ def test_the_real_sol_usdc_pair_swaps_as_in_the_program() -> None:
             found = differences(model, now) + (
                 differences(onchain, now) if onchain["ok"] else ["quoted"]
             )
-        counts[onchain.get("error", "agrees")] += not found
+        counts[onchain.get("error", AGREES)] += not found
         wrong += [f"{vector['id']}: {found}"] * bool(found)
-    report("sol/usdc", counts, wrong)
+    report("mainnet_dlmm_solusdc/vectors.json", counts, wrong)
 
 
 def test_quotes_of_another_client_for_the_real_pair_are_ours() -> None:

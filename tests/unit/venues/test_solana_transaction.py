@@ -68,7 +68,7 @@ def made(
     associated: bool = False,
 ) -> MessageV0:
     plan = t.Plan(wallet.pubkey, legs, PROGRAMS, memo, associated)
-    return t.message(plan, t.Budget(200_000, cu_price), str(Hash.default()))
+    return t.message(t.drafted(plan), t.Budget(200_000, cu_price), str(Hash.default()))
 
 
 def programs_of(message: MessageV0) -> list[str]:
@@ -113,7 +113,8 @@ def test_what_would_exceed_a_packet_is_refused_and_what_fits_just_is_not(wallet:
     assert len(t.unsigned(made(wallet, *fits, memo=longest))) == t.BYTES_MAX
     with pytest.raises(Refused) as refused:
         made(wallet, *fits, memo=longest + "m")
-    assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", False)
+    # Another route may fit.
+    assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
 
 
 def test_accounts_beyond_what_a_message_can_name_are_refused_too(wallet: Wallet) -> None:

@@ -14,7 +14,7 @@ from stages.venues.localnet.genesis.templates import (
     put_key,
     template,
 )
-from stages.venues.raydium.clmm_ticks import sqrt_price_at, tick_at
+from stages.venues.raydium.clmm.ticks import sqrt_price_at, tick_at
 
 TICKS = 60
 # Half widths in ticks (1 tick is a basis point), and each position's share in hundredths.

@@ -17,7 +17,7 @@ from stages.venues.localnet.programs.context import Context, Swapped
 from stages.venues.localnet.programs.shapes import SHAPES, Shape
 from stages.venues.localnet.transaction import Step
 from stages.venues.localnet.view import View
-from stages.venues.meteora.dlmm_pool import DlmmPool
+from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import (
     AccountUse,
     Clock,
@@ -31,7 +31,7 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
-from stages.venues.raydium.clmm_pool import ClmmPool
+from stages.venues.raydium.clmm.pool import ClmmPool
 
 # Anchor's own errors.
 NO_SUCH_INSTRUCTION, NOT_MUTABLE, WRONG_ADDRESS = 101, 2000, 2012

@@ -1,0 +1,27 @@
+"""Meteora DLMM as a pool family."""
+
+from __future__ import annotations
+
+from stages.venues.family import PoolFamily
+from stages.venues.meteora.dlmm import accounts, errors, layout
+from stages.venues.meteora.dlmm.addresses import PROGRAMS
+from stages.venues.meteora.dlmm.instruction import parse_swap, write_swap
+from stages.venues.meteora.dlmm.pool import DlmmPool
+
+FAMILY = PoolFamily(
+    name="meteora-dlmm",
+    dex="meteora",
+    programs=PROGRAMS,
+    errors=errors.ERRORS,
+    too_little_out=errors.TOO_LITTLE_OUT,
+    too_much_in=errors.TOO_MUCH_IN,
+    # 41,000 and some 6,300 a bin: fifty bins.
+    cu_limit=400_000,
+    pool=DlmmPool,
+    is_pool_data=layout.is_pair,
+    needs=accounts.needs,
+    decode=accounts.decode,
+    write_pool=accounts.write,
+    write_swap=write_swap,
+    parse=parse_swap,
+)

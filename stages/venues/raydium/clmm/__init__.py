@@ -1,0 +1,26 @@
+"""Raydium CLMM as a pool family: concentrated liquidity, quoted as the program swaps."""
+
+from __future__ import annotations
+
+from stages.venues.family import PoolFamily
+from stages.venues.raydium.clmm import accounts, instruction, layout
+from stages.venues.raydium.clmm.addresses import PROGRAMS
+from stages.venues.raydium.clmm.errors import ERRORS, TOO_LITTLE_OUT, TOO_MUCH_IN
+from stages.venues.raydium.clmm.pool import ClmmPool
+
+FAMILY = PoolFamily(
+    name="raydium-clmm",
+    dex="raydium",
+    programs=PROGRAMS,
+    errors=ERRORS,
+    too_little_out=TOO_LITTLE_OUT,
+    too_much_in=TOO_MUCH_IN,
+    cu_limit=200_000,
+    pool=ClmmPool,
+    is_pool_data=layout.is_pool_data,
+    needs=accounts.needs,
+    decode=accounts.decode,
+    write_pool=accounts.write,
+    write_swap=instruction.instruction,
+    parse=instruction.parse,
+)
