@@ -39,6 +39,8 @@ class Trading(NamedTuple):
     market: Market
     chain: Chain
     tokens: Mapping[str, Token]
+    fault: Callable[[], str] = lambda: ""
+    """Why no venue can be asked now; empty where one can."""
     live: Live = _nothing_lives
     """What has to live while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
@@ -134,7 +136,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
-    return Trading(market, chain, tokens, live, lambda: cache.next_slot(0))
+    return Trading(market, chain, tokens, live, ready=lambda: cache.next_slot(0), fault=cache.fault)
 
 
 MARKETS: dict[frozenset[str], Callable[[Settings, bool], Trading]] = {

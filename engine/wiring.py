@@ -186,6 +186,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         tokens=trading.tokens,
         account=settings.account,
         quotes=trading.market.ask,
+        market_fault=trading.fault,
         heartbeat_ms=settings.heartbeat_ms,
         # A worker that died is replaced within a lease.
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),

@@ -85,6 +85,14 @@ class AccountCache:
         """All pools, whether they can be quoted from or not."""
         return self._pools.values()
 
+    def fault(self) -> str:
+        """Why nothing can be quoted now; empty where something can."""
+        if not self.stale():
+            return ""
+        age_s = self.age_s()
+        known = f"{age_s:.0f} s old" if age_s != float("inf") else "not read yet"
+        return f"the pools' accounts are {known}: the nodes do not answer, or the chain stands"
+
     def stale(self) -> bool:
         """Whether the chain was not seen to go on for too long."""
         return self.age_s() * 1000 > self._options.stale_ms
