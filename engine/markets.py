@@ -136,7 +136,9 @@ def _solana(settings: Settings, signs: bool) -> Trading:
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
-    return Trading(market, chain, tokens, live, ready=lambda: cache.next_slot(0), fault=cache.fault)
+    return Trading(
+        market, chain, tokens, live=live, ready=lambda: cache.next_slot(0), fault=cache.fault
+    )
 
 
 MARKETS: dict[frozenset[str], Callable[[Settings, bool], Trading]] = {
