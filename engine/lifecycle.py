@@ -26,7 +26,7 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 def serve(settings: Settings, process: str, main: Main) -> int:
     """Run `main(stop)` until it returns; return the exit code."""
     logging.configure(settings, process)
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_live(main, alive_file(settings, process), settings.heartbeat_ms / 1000))
     return 0
 
@@ -81,7 +81,7 @@ async def _beat(alive: Path, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's loop where it is installed."""
     try:
         import uvloop

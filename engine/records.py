@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from engine.backends import backends
+from engine.lifecycle import fast_loop
 from engine.programs import StartError
 from engine.settings import Settings
 from engine.wiring import make_log
@@ -61,7 +62,8 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
         return await work()
 
     try:
-        return asyncio.run(run())
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            return runner.run(run())
     except StartError as error:
         print(f"engine: {error}", file=sys.stderr)
     except (LogError, ArchiveUnavailable, asyncpg.PostgresError, Gap) as error:

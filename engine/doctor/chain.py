@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from engine import localchain
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.markets import check, open_rpc
+from engine.markets import check, open_rpc, wallet_of
 from engine.settings import Settings, SettingsError
 from stages.stage import Refused
 
@@ -67,11 +67,11 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
 
 
 async def _account(settings: Settings) -> AsyncIterator[Finding]:
-    opened = open_rpc(settings)
+    opened, address = open_rpc(settings), wallet_of(settings).address
     pools = [address for some in opened.pools.pools.values() for address in some]
     try:
         answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")
-        lamports = await opened.rpc.get_balance(opened.wallet.address, "confirmed")
+        lamports = await opened.rpc.get_balance(address, "confirmed")
     except (Refused, OSError) as error:
         yield failed("accounts", str(error), "try again; else name another node")
         return
@@ -89,7 +89,7 @@ async def _account(settings: Settings) -> AsyncIterator[Finding]:
         yield make("POOLS", detail, "take them out of the file of POOLS")
     else:
         yield ok("POOLS", f"all {len(pools)} are there")
-    yield _balance(opened.wallet.address, lamports)
+    yield _balance(address, lamports)
 
 
 def _balance(address: str, lamports: int) -> Finding:

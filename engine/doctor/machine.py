@@ -75,12 +75,14 @@ def _disk(path: Path) -> Finding:
 def _secrets(settings: Settings) -> Iterator[Finding]:
     """Keys that others may read."""
     files = [Path(".env"), settings.data_dir / "wallet.json"]
-    if settings.solana_keypair and not settings.solana_keypair.lstrip().startswith("["):
+    if settings.venues != ("simulated",) and not settings.solana_keypair.lstrip().startswith("["):
         files.append(Path(settings.solana_keypair).expanduser())
     for path in dict.fromkeys(files):
         try:
             mode = path.stat().st_mode
         except OSError:  # a key of another form is no path, and is not shown
+            continue
+        if not stat.S_ISREG(mode):
             continue
         if mode & (stat.S_IRGRP | stat.S_IROTH):
             make = warning if path.name == ".env" else failed

@@ -90,6 +90,10 @@ class _Node:
         self.asking = asyncio.Lock()
 
 
+Ask = tuple[str, Sequence[Any], msgspec.json.Decoder[Any]]
+"""A method, its parameters, and how its answer is read."""
+
+
 class RpcLink:
     """Calls methods on whichever node answers."""
 
@@ -110,6 +114,11 @@ class RpcLink:
 
     async def call(self, method: str, params: Sequence[Any], answer: msgspec.json.Decoder[T]) -> T:
         """The answer. Raises RpcError, Unreachable, or Refused if no node is of our chain."""
+        found: T = (await self.together([(method, params, answer)]))[0]
+        return found
+
+    async def together(self, asks: Sequence[Ask]) -> list[Any]:
+        """The answers of one and the same node, asked one after the other. Raises as `call`."""
         ends = time.monotonic() + self._options.deadline_s
         said = "not asked"
         for _ in range(self._options.tries_max):
@@ -119,20 +128,18 @@ class RpcLink:
             try:
                 async with asyncio.timeout(max(0.001, ends - time.monotonic())):
                     if await self._admit(node):
-                        began = time.perf_counter()
-                        found = await self._ask(node, method, params, answer)
-                        RPC.of(method).observe(time.perf_counter() - began)
+                        found = [await self._timed(node, *ask) for ask in asks]
                         node.failures, node.rests_until = 0, 0.0
                         return found
             except _NodeFault as fault:
                 said = str(fault)
-                RPC_FAILURES.add(method)
+                RPC_FAILURES.add(asks[0][0])
                 self._rest(node, fault.rest_s)
             except TimeoutError:
                 said = "no answer in time"
-                RPC_FAILURES.add(method)
+                RPC_FAILURES.add(asks[0][0])
                 self._rest(node, 0.0)
-        raise Unreachable(f"{method}: {said}")
+        raise Unreachable(f"{asks[0][0]}: {said}")
 
     def _next_node(self) -> _Node:
         usable = [node for node in self._nodes if not node.refusal]
@@ -176,6 +183,14 @@ class RpcLink:
             if node.refusal:
                 _log.error("node not used", host=node.host, reason=node.refusal, genesis=genesis)
             return node.admitted
+
+    async def _timed(
+        self, node: _Node, method: str, params: Sequence[Any], answer: msgspec.json.Decoder[T]
+    ) -> T:
+        began = time.perf_counter()
+        found = await self._ask(node, method, params, answer)
+        RPC.of(method).observe(time.perf_counter() - began)
+        return found
 
     async def _ask(
         self, node: _Node, method: str, params: Sequence[Any], answer: msgspec.json.Decoder[T]
