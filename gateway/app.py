@@ -25,6 +25,7 @@ from gateway.orders import Orders
 from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
 from gateway.sockets import Sockets
+from gateway.streams import Streams, or_else
 from projections.feed import Feed
 from projections.past import Archive
 
@@ -71,6 +72,7 @@ def make_app(
     acts = Acts(log, archive, health, tokens=tokens, account=account)
     admin = Admin(log, archive, health, account=account)
     sockets = Sockets(log, feed, health)
+    streams = Streams(log, feed, health, heartbeat_ms=heartbeat_ms)
     routes = [
         Route("POST", "/api/orders/execute", orders.submit),
         Route("GET", "/api/orders/execute", sockets.execute),
@@ -80,8 +82,8 @@ def make_app(
         Route("GET", "/api/orders/{id}", orders.read),
         Route("PATCH", "/api/orders/{id}", acts.amend),
         Route("DELETE", "/api/orders/{id}", acts.cancel),
-        Route("GET", "/api/orders/{id}/events", orders.history),
-        Route("GET", "/api/events", sockets.events),
+        Route("GET", "/api/orders/{id}/events", or_else(streams.order, orders.history)),
+        Route("GET", "/api/events", or_else(streams.events, sockets.events)),
         Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
@@ -100,6 +102,7 @@ def make_app(
     app = web.Application(client_max_size=BODY_BYTES)
     app.cleanup_ctx.append(life)
     app.on_shutdown.append(sockets.shutdown)
+    app.on_shutdown.append(streams.shutdown)
     _add_routes(app, routes, Doors(hosts, origins))
     return app
 
