@@ -16,9 +16,9 @@ from aiohttp import hdrs, web
 
 from events.log import EventLog
 from events.money import Token
-from gateway import answers
 from gateway.acts import Acts
 from gateway.admin import Admin
+from gateway.console import Console
 from gateway.doors import Doors
 from gateway.health import Health
 from gateway.orders import Orders
@@ -71,6 +71,7 @@ def make_app(
     orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
     acts = Acts(log, archive, health, tokens=tokens, account=account)
     admin = Admin(log, archive, health, account=account)
+    console = Console(tokens)
     sockets = Sockets(log, feed, health)
     streams = Streams(log, feed, health, heartbeat_ms=heartbeat_ms)
     routes = [
@@ -89,7 +90,9 @@ def make_app(
         Route("POST", "/api/admin/resume", admin.resume),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
-        Route("GET", "/", _index),
+        Route("GET", "/api/tokens", console.tokens),
+        Route("GET", "/static/{name}", console.file),
+        Route("GET", "/", console.index),
     ]
 
     async def life(_: web.Application) -> AsyncIterator[None]:
@@ -158,16 +161,3 @@ def _guarded(handler: Handler, doors: Doors) -> Handler:
 
 async def _nothing_here(request: web.Request) -> web.StreamResponse:
     raise Problem("not-found", request.path[:200])
-
-
-async def _index(_: web.Request) -> web.StreamResponse:
-    links = {
-        "submit": "/api/orders/execute",
-        "batch": "/api/orders/batch",
-        "orders": "/api/orders",
-        "events": "/api/events",
-        "quotes": "/api/quotes",
-        "health": "/healthz",
-        "readiness": "/readyz",
-    }
-    return answers.json_response({"name": "order execution engine", "links": links})
