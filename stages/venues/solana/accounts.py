@@ -30,6 +30,7 @@ ROUNDS_MAX = 6
 """Pool, what it names, what those name: needs are complete after three or four rounds."""
 LEAST_PAUSE_S = 0.02
 RAW_KEPT = 2_000
+STALE = "pool-data-stale"
 
 _log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class AccountCache:
             raise Refused("no-route", f"{address} is not in POOLS", retryable=True)
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
         if age_s * 1000 > self._options.stale_ms:
-            raise Refused("pool-data-stale", f"{age_s:.1f} s old", retryable=True)
+            raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
         faults = self._token_faults or {}
         fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
         if fault:
