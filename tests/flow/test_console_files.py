@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
@@ -60,6 +61,12 @@ def test_no_amount_becomes_a_float(name: str) -> None:
     text = (STATIC / name).read_text(encoding="utf-8")
     assert "parseFloat" not in text
     assert not re.findall(r"Number\([^)]*(?:[aA]mount|[pP]rice|fee)", text)
+
+
+def test_every_file_goes_into_the_wheel() -> None:
+    project = tomllib.loads((STATIC.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["*"]
+    assert [name for name in NAMES if f"*.{name.rpartition('.')[2]}" not in patterns] == []
 
 
 async def test_nothing_else_of_the_disk_is_served(gateway: Served) -> None:
