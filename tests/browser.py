@@ -129,6 +129,12 @@ class Page:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
+    async def metric(self, name: str) -> float:
+        """What the browser measures, such as JSHeapUsedSize in bytes, without garbage."""
+        await self.call("HeapProfiler.collectGarbage")
+        found = (await self.call("Performance.getMetrics"))["metrics"]
+        return float(next(one["value"] for one in found if one["name"] == name))
+
     async def screenshot(self, path: Path) -> None:
         said = await self.call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(said["data"]))
@@ -155,7 +161,7 @@ async def browser(folder: Path) -> AsyncIterator[Page]:
                 pages = [one for one in await answer.json() if one["type"] == "page"]
             async with http.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as ws:
                 page = Page(ws)
-                for domain in ("Page", "Runtime", "Log"):
+                for domain in ("Page", "Runtime", "Log", "Performance"):
                     await page.call(f"{domain}.enable")
                 try:
                     yield page

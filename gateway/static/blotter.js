@@ -1,21 +1,24 @@
 // The list of orders: filtered, sorted, and only as many rows in the page as can be seen.
 
 import { $, badge, clock, el } from "./dom.js";
-import { compare, grouped } from "./money.js";
+import { grouped, units } from "./money.js";
 import { ENDED } from "./store.js";
 
 const ROW = 40;
 const SPARE = 8;
+const MANY = 2000;
+const PAUSE_MS = 200;
 
-const text = (of) => (a, b) => (of(a) < of(b) ? -1 : of(a) > of(b) ? 1 : 0);
+// Amounts are compared as whole numbers of their smallest part: exact, and read once an order.
+const decimal = (text) => units(text, 30) ?? -1n;
 const COLUMNS = [
-  { name: "Created", key: "createdAt", order: text((o) => o.createdAt) },
-  { name: "Status", key: "status", order: text((o) => o.status) },
-  { name: "Type", key: "type", order: text((o) => o.type) },
-  { name: "Amount", key: "amount", right: true, order: (a, b) => compare(a.amount, b.amount) },
-  { name: "Result", key: "amountOut", right: true, order: (a, b) => compare(a.amountOut, b.amountOut) },
-  { name: "Price", key: "price", right: true, order: (a, b) => compare(priceOf(a), priceOf(b)) },
-  { name: "Venue", key: "dex", order: text((o) => o.dex ?? "") },
+  { name: "Created", key: (order) => order.createdAt },
+  { name: "Status", key: (order) => order.status },
+  { name: "Type", key: (order) => order.type },
+  { name: "Amount", right: true, key: (order) => decimal(order.amount) },
+  { name: "Result", right: true, key: (order) => decimal(order.amountOut) },
+  { name: "Price", right: true, key: (order) => decimal(priceOf(order)) },
+  { name: "Venue", key: (order) => order.dex ?? "" },
 ];
 
 const priceOf = (order) => order.executedPrice ?? order.targetPrice ?? order.price;
@@ -38,6 +41,7 @@ export class Blotter {
     this.rows = [];
     this.drawn = new Map();
     this.planned = false;
+    this.arranged = -Infinity;
     this.header();
     for (const id of ["search", "status-filter", "type-filter"]) $(id).addEventListener("input", () => this.plan(true));
     $("grid").addEventListener("scroll", () => this.plan(false), { passive: true });
@@ -48,15 +52,22 @@ export class Blotter {
     this.plan(true);
   }
 
-  /** At most once a frame, however many events come. */
+  /** At most once a frame, however many events come; many orders are sorted a few times a second. */
   plan(stale) {
     this.stale ||= stale;
     if (this.planned) return;
     this.planned = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((now) => {
       this.planned = false;
-      if (this.stale) this.arrange();
-      this.stale = false;
+      const wait = this.arranged + (this.rows.length > MANY ? PAUSE_MS : 0) - now;
+      if (this.stale && wait <= 0) {
+        this.stale = false;
+        this.arranged = now;
+        this.arrange();
+      } else if (this.stale) {
+        clearTimeout(this.later);
+        this.later = setTimeout(() => this.plan(true), wait);
+      }
       this.draw();
     });
   }
@@ -86,9 +97,10 @@ export class Blotter {
     const found = [];
     for (const order of this.store.orders.values()) if (wanted(order)) found.push(order);
     const { column, down } = this.sort;
-    const newest = (a, b) => (a.orderId < b.orderId ? 1 : -1);
-    found.sort((a, b) => (down ? -column.order(a, b) : column.order(a, b)) || newest(a, b));
-    this.rows = found;
+    const keyed = found.map((order) => [column.key(order), order]);
+    const ahead = down ? -1 : 1;
+    keyed.sort(([x, a], [y, b]) => (x < y ? -ahead : x > y ? ahead : a.orderId < b.orderId ? 1 : -1));
+    this.rows = keyed.map(([, order]) => order);
     const all = this.store.orders.size;
     $("count").textContent = found.length === all ? `${all.toLocaleString()} orders` : `${found.length.toLocaleString()} of ${all.toLocaleString()} orders`;
     $("empty").hidden = found.length > 0;

@@ -110,7 +110,7 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
     $("search").focus();
   }
-  if (event.key === "Escape" && order.id) go("#/");
+  if (event.key === "Escape" && order.id) order.close();
 });
 route();
 fillForm();
