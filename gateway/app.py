@@ -19,9 +19,9 @@ from aiohttp import hdrs, web
 from events.log import EventLog
 from events.meters import REQUESTS, RESPONSES
 from events.money import Token
-from gateway import answers
 from gateway.acts import Acts
 from gateway.admin import Admin
+from gateway.console import Console
 from gateway.doors import Doors
 from gateway.health import Health
 from gateway.orders import Orders
@@ -29,6 +29,7 @@ from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
 from gateway.sight import Sight
 from gateway.sockets import Sockets
+from gateway.streams import Streams, or_else
 from projections.feed import Feed
 from projections.past import Archive
 
@@ -77,7 +78,9 @@ def make_app(
     orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
     acts = Acts(log, archive, health, tokens=tokens, account=account)
     admin = Admin(log, archive, health, account=account)
+    console = Console(tokens)
     sockets = Sockets(log, feed, health)
+    streams = Streams(log, feed, health, heartbeat_ms=heartbeat_ms)
     routes = [
         Route("POST", "/api/orders/execute", orders.submit),
         Route("GET", "/api/orders/execute", sockets.execute),
@@ -87,15 +90,17 @@ def make_app(
         Route("GET", "/api/orders/{id}", orders.read),
         Route("PATCH", "/api/orders/{id}", acts.amend),
         Route("DELETE", "/api/orders/{id}", acts.cancel),
-        Route("GET", "/api/orders/{id}/events", orders.history),
-        Route("GET", "/api/events", sockets.events),
+        Route("GET", "/api/orders/{id}/events", or_else(streams.order, orders.history)),
+        Route("GET", "/api/events", or_else(streams.events, sockets.events)),
         Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
         Route("GET", "/metrics", Sight(log, archive, health, sockets).metrics),
-        Route("GET", "/", _index),
+        Route("GET", "/api/tokens", console.tokens),
+        Route("GET", "/static/{name}", console.file),
+        Route("GET", "/", console.index),
     ]
 
     async def life(_: web.Application) -> AsyncIterator[None]:
@@ -108,6 +113,7 @@ def make_app(
     app = web.Application(client_max_size=BODY_BYTES)
     app.cleanup_ctx.append(life)
     app.on_shutdown.append(sockets.shutdown)
+    app.on_shutdown.append(streams.shutdown)
     _add_routes(app, routes, Doors(hosts, origins))
     return app
 
@@ -181,17 +187,3 @@ def _guarded(handler: Handler, doors: Doors) -> Handler:
 
 async def _nothing_here(request: web.Request) -> web.StreamResponse:
     raise Problem("not-found", request.path[:200])
-
-
-async def _index(_: web.Request) -> web.StreamResponse:
-    links = {
-        "submit": "/api/orders/execute",
-        "batch": "/api/orders/batch",
-        "orders": "/api/orders",
-        "events": "/api/events",
-        "quotes": "/api/quotes",
-        "health": "/healthz",
-        "readiness": "/readyz",
-        "metrics": "/metrics",
-    }
-    return answers.json_response({"name": "order execution engine", "links": links})

@@ -94,7 +94,7 @@ class Sockets:
         async with self._socket(request) as (ws, socket):
             subscription = Subscription(self._feed, socket, wanted, after)
             running = asyncio.create_task(subscription.run(), name="subscription")
-            running.add_done_callback(partial(_check_end, socket))
+            running.add_done_callback(partial(check_end, socket))
             try:
                 async for _ in ws:
                     pass  # a subscriber has nothing to say
@@ -211,7 +211,7 @@ class Following:
             follower.leave()
 
 
-def _check_end(socket: Socket, running: asyncio.Task[None]) -> None:
+def check_end(socket: Socket, running: asyncio.Task[None]) -> None:
     """A bug must not leave a subscriber waiting in silence."""
     if not running.cancelled() and (error := running.exception()) is not None:
         structlog.get_logger().error("a subscription failed", exc_info=error)

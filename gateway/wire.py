@@ -1,4 +1,4 @@
-"""The one place that writes to a WebSocket's transport.
+"""The one place that writes to the transport of a WebSocket or an event stream.
 
 aiohttp's `send_str` costs 6 to 10 µs a frame and waits when the socket is full, so that one slow
 reader would hold up all. Frames come here encoded (`projections.frames`), many at once, and go out
@@ -13,7 +13,7 @@ import socket as sockets
 import struct
 
 from events.meters import CUT_OFFS
-from projections.frames import json_frame
+from projections.frames import SSE, WEBSOCKET, Medium, json_frame
 
 KERNEL_BYTES = 256 * 1024
 """Send buffer of a socket; the kernel would let it grow to several MB by itself."""
@@ -31,6 +31,8 @@ class Socket:
     Its handler reads on until the client has said goodbye too: hanging up earlier would make the
     kernel throw away what the client has not read yet.
     """
+
+    medium: Medium = WEBSOCKET
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.closed = False
@@ -59,10 +61,13 @@ class Socket:
         if self.closed:
             return
         CUT_OFFS.add(str(code))
-        payload = code.to_bytes(2) + reason.encode()[:_REASON_BYTES]
-        self.write(struct.pack("!BB", _CLOSE, len(payload)) + payload)
+        self._farewell(code, reason)
         self.closed = True
         self._patience = asyncio.get_running_loop().call_later(CLOSE_S, self.abort)
+
+    def _farewell(self, code: int, reason: str) -> None:
+        payload = code.to_bytes(2) + reason.encode()[:_REASON_BYTES]
+        self.write(struct.pack("!BB", _CLOSE, len(payload)) + payload)
 
     def abort(self) -> None:
         """Hangs up."""
@@ -74,3 +79,38 @@ class Socket:
         self.gone.set()
         if self._patience is not None:
             self._patience.cancel()
+
+
+class EventStream(Socket):
+    """A prepared response of Server-Sent Events, as the feed sees it."""
+
+    medium = SSE
+
+    def __init__(self, transport: asyncio.Transport, *, chunked: bool) -> None:
+        super().__init__(transport)
+        self.over = asyncio.Event()
+        """Set once nothing more will be written: its handler ends the response then."""
+        self._chunked = chunked
+
+    def write(self, frames: bytes) -> None:
+        """Sends whole events; nothing once the stream is closed."""
+        if frames and self._chunked:
+            frames = b"%x\r\n%b\r\n" % (len(frames), frames)
+        if frames:
+            super().write(frames)
+
+    def say(self, **content: object) -> None:
+        """Sends one named event."""
+        self.write(SSE.notice(content))
+
+    def hung_up(self) -> bool:
+        """Whether the client has gone."""
+        return self._transport.is_closing()
+
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye after what was written, and hangs up when it is not read."""
+        super().close(code, reason)
+        self.over.set()
+
+    def _farewell(self, code: int, reason: str) -> None:
+        self.say(event="close", code=code, reason=reason)

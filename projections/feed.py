@@ -19,7 +19,7 @@ from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Missing, Regressed, Stored
 from projections.cursors import cursor_prefix
 from projections.follower import Follower, ends
-from projections.frames import Frame, json_frame
+from projections.frames import Frame, Medium
 from projections.past import Archive, Lost, Past, flatten
 from projections.subscription import HIGH_BYTES, PART, SLOW, Filter, Sink, Subscription
 from projections.views import timestamp
@@ -58,7 +58,7 @@ class Feed:
         self._block_ms = min(1000, heartbeat_ms)
         self._recent: list[Frame] = []
         self._last_hash = b""
-        self._live: dict[Filter, set[Subscription]] = {}
+        self._live: dict[tuple[Filter, Medium], set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -137,15 +137,15 @@ class Feed:
         """Makes a subscriber live. It stands where the feed stands."""
         assert subscription.cursor == self.position
         subscription.live = True
-        self._live.setdefault(subscription.wanted, set()).add(subscription)
+        self._live.setdefault(_group(subscription), set()).add(subscription)
 
     def leave(self, subscription: Subscription) -> None:
         """Ends being live."""
         subscription.live = False
-        if members := self._live.get(subscription.wanted):
+        if members := self._live.get(_group(subscription)):
             members.discard(subscription)
             if not members:
-                del self._live[subscription.wanted]
+                del self._live[_group(subscription)]
 
     def detach(self, subscription: Subscription) -> None:
         """Forgets a subscriber."""
@@ -262,10 +262,10 @@ class Feed:
             for subscription in tuple(self._subscriptions):
                 if subscription.live or subscription.cursor > resume_after:
                     subscription.lose(resume_after, code)
-            notice = {"event": "notice", "code": code, "recovered": False}
-            data = json_frame(notice | self.place(resume_after))
+            notice: dict[str, Any] = {"event": "notice", "code": code, "recovered": False}
+            notice |= self.place(resume_after)
             for sink in {f.sink for found in self._followers.values() for f in found}:
-                sink.write(data)
+                sink.write(sink.medium.notice(notice))
 
     # -- handing out ---------------------------------------------------------------------------
 
@@ -282,12 +282,12 @@ class Feed:
         self._last_hash = part[-1].record.hash
         self._keep(part)
         # Whoever joins from here on already has this part, so the members are taken now.
-        groups = [(wanted, tuple(members)) for wanted, members in self._live.items()]
+        groups = [(group, tuple(members)) for group, members in self._live.items()]
         if self._followers:
             self._tell_followers(part)
         writes = 0
-        for wanted, members in groups:
-            data = wanted.join(part)
+        for (wanted, medium), members in groups:
+            data = wanted.join(part, medium)
             if not data:
                 continue
             for member in members:
@@ -308,7 +308,7 @@ class Feed:
         for frame in part:
             for follower in tuple(self._followers.get(frame.envelope.order_id, ())):
                 if follower.wants(frame):
-                    written.setdefault(follower.sink, []).append(frame.wire)
+                    written.setdefault(follower.sink, []).append(follower.sink.medium.event(frame))
                     if ends(frame):
                         over.append(follower)
         for sink, frames in written.items():
@@ -340,9 +340,17 @@ class Feed:
         about = {"event": "heartbeat", "head": head}
         if not known:
             about["log"] = "unavailable"
-        live = json_frame(about | self.place(self.position))
+        place, live = about | self.place(self.position), dict[Medium, bytes]()
         for one in self._subscriptions:
+            medium = one.sink.medium
             if one.live:
-                one.sink.write(live)
+                if medium not in live:
+                    live[medium] = medium.beat(place)
+                one.sink.write(live[medium])
             elif one.sink.backlog() <= HIGH_BYTES:
-                one.sink.write(json_frame(about | self.place(one.cursor)))
+                one.sink.write(medium.beat(about | self.place(one.cursor)))
+
+
+def _group(subscription: Subscription) -> tuple[Filter, Medium]:
+    """Those who get the same bytes."""
+    return subscription.wanted, subscription.sink.medium

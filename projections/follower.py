@@ -25,10 +25,18 @@ TRY_LATER = 1013
 
 
 class Follower:
-    """One order on one socket. `ended` is called once its last frame was written."""
+    """One order on one socket. `ended` is called once its last frame was written.
+
+    `after`: the position up to which the client has the history already.
+    """
 
     def __init__(
-        self, feed: Feed, sink: Sink, order_id: str, ended: Callable[[Follower], None]
+        self,
+        feed: Feed,
+        sink: Sink,
+        order_id: str,
+        ended: Callable[[Follower], None],
+        after: int = 0,
     ) -> None:
         self.feed = feed
         self.sink = sink
@@ -36,6 +44,7 @@ class Follower:
         self.ended = ended
         self.version = 0
         """Of the last frame written."""
+        self._after = after
         self._waiting: list[Frame] | None = None
         self._refill: asyncio.Task[None] | None = None
 
@@ -61,7 +70,8 @@ class Follower:
         waiting, self._waiting = self._waiting or [], None
         fresh = [frame for frame in (*frames, *waiting) if self.wants(frame)]
         if fresh:
-            self.sink.write(b"".join([frame.wire for frame in fresh]))
+            event = self.sink.medium.event
+            self.sink.write(b"".join([event(f) for f in fresh if f.position > self._after]))
             if ends(fresh[-1]):
                 self.end()
         return bool(frames)

@@ -2,13 +2,15 @@
 
 Rule of this file: pure. A frame is a whole WebSocket text message (RFC 6455 §5.2): FIN and opcode
 1, the length, the payload. Messages of a server are not masked and we do not compress, so the same
-bytes serve all sockets, and joining frames is joining bytes.
+bytes serve all sockets, and joining frames is joining bytes. The same holds for the other medium,
+Server-Sent Events: an event is a few lines that end with an empty one.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,6 +42,20 @@ def json_frame(content: dict[str, Any]) -> bytes:
     return text_frame(_to_json(content))
 
 
+def sse_message(content: dict[str, Any]) -> bytes:
+    """Anything but an event, as Server-Sent Events: named, so that no `onmessage` takes it for one.
+
+    Its cursor, where it has one, becomes the place from which the client resumes.
+    """
+    cursor = f"id: {content['cursor']}\n" if "cursor" in content else ""
+    return f"event: {content['event']}\n{cursor}data: ".encode() + _to_json(content) + b"\n\n"
+
+
+def sse_beat(content: dict[str, Any]) -> bytes:
+    """A heartbeat: a comment, which no handler sees, and an id alone, which moves the cursor on."""
+    return b": " + _to_json(content) + f"\nid: {content['cursor']}\n\n".encode()
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """The start of an event: all that is needed to find its followers."""
 
@@ -55,7 +71,7 @@ _envelope = msgspec.msgpack.Decoder(Envelope)
 class Frame:
     """One event where it stands; decoded and encoded when somebody wants it, and only once."""
 
-    __slots__ = ("_event", "_wire", "position", "prefix", "record")
+    __slots__ = ("_event", "_sse", "_wire", "position", "prefix", "record")
 
     def __init__(self, stored: Stored, cursor_prefix: str) -> None:
         self.position = stored.position
@@ -63,6 +79,7 @@ class Frame:
         self.prefix = cursor_prefix
         self._event: Event | None = None
         self._wire = b""
+        self._sse = b""
 
     @property
     def envelope(self) -> Envelope:
@@ -107,6 +124,14 @@ class Frame:
             self._wire = json_frame(self.view)
         return self._wire
 
+    @property
+    def sse(self) -> bytes:
+        """The event as a Server-Sent Event; its id is its cursor."""
+        if not self._sse:
+            data = _to_json(self.view)
+            self._sse = f"id: {self.prefix}{self.position}\ndata: ".encode() + data + b"\n\n"
+        return self._sse
+
     def _unknown(self, cursor: str) -> dict[str, Any]:
         """An event that this build cannot read is still shown: positions have no gaps."""
         known = self.envelope
@@ -120,3 +145,15 @@ class Frame:
             "timestamp": timestamp(known.time_us),
             "hash": self.record.hash.hex(),
         }
+
+
+class Medium(NamedTuple):
+    """How things are written for one kind of socket."""
+
+    event: Callable[[Frame], bytes]
+    notice: Callable[[dict[str, Any]], bytes]
+    beat: Callable[[dict[str, Any]], bytes]
+
+
+WEBSOCKET = Medium(lambda frame: frame.wire, json_frame, json_frame)
+SSE = Medium(lambda frame: frame.sse, sse_message, sse_beat)

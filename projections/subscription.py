@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from events.archive import ArchiveUnavailable
 from events.log import LogError, Stored
 from projections.cursors import Cursor
-from projections.frames import Frame, json_frame
+from projections.frames import Frame, Medium
 from projections.past import Lost
 
 if TYPE_CHECKING:
@@ -40,8 +40,13 @@ class Sink(Protocol):
 
     closed: bool
 
+    @property
+    def medium(self) -> Medium:
+        """How what is written to it has to look."""
+        ...
+
     def write(self, frames: bytes) -> None:
-        """Sends whole WebSocket messages."""
+        """Sends whole messages of its medium."""
         ...
 
     def backlog(self) -> int:
@@ -68,11 +73,11 @@ class Filter(NamedTuple):
             and (not self.statuses or frame.status in self.statuses)
         )
 
-    def join(self, frames: Sequence[Frame]) -> bytes:
+    def join(self, frames: Sequence[Frame], medium: Medium) -> bytes:
         """The wanted frames as one write."""
         if any(self):
-            return b"".join([frame.wire for frame in frames if self.passes(frame)])
-        return b"".join([frame.wire for frame in frames])
+            return b"".join([medium.event(frame) for frame in frames if self.passes(frame)])
+        return b"".join([medium.event(frame) for frame in frames])
 
 
 class Subscription:
@@ -119,7 +124,7 @@ class Subscription:
         """Tells that events are gone for ever, and goes on behind them."""
         self.cursor = resume_after
         notice = {"event": "notice", "code": code, "recovered": False}
-        self.sink.write(json_frame(notice | self.feed.place(resume_after)))
+        self.sink.write(self.sink.medium.notice(notice | self.feed.place(resume_after)))
 
     async def _check_start(self) -> None:
         after = self._after
@@ -187,7 +192,7 @@ class Subscription:
 
     def _emit(self, frames: Sequence[Frame]) -> None:
         if frames:
-            if data := self.wanted.join(frames):
+            if data := self.wanted.join(frames, self.sink.medium):
                 self.sink.write(data)
             self.cursor = frames[-1].position
 

@@ -16,7 +16,7 @@ from projections import feed as feeds
 from projections.cursors import Cursor
 from projections.feed import Feed
 from projections.follower import Follower
-from projections.frames import Frame
+from projections.frames import WEBSOCKET, Frame
 from projections.past import Past
 from projections.subscription import Filter, Subscription
 from tests.played import Play, after_submission
@@ -26,6 +26,8 @@ from tests.served import MemoryArchive
 
 class Page:
     """A socket that remembers what it was sent, and takes it as fast as told to."""
+
+    medium = WEBSOCKET
 
     def __init__(self) -> None:
         self.closed = False

@@ -1,0 +1,48 @@
+// The public HTTP API. A refusal is a Problem with the stable `code` of the server.
+
+export class Problem extends Error {
+  constructor(status, document) {
+    super(document.detail || document.title || `HTTP ${status}`);
+    this.status = status;
+    this.code = document.code ?? "";
+    this.errors = document.errors ?? [];
+    this.document = document;
+  }
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers: { accept: "application/json", ...options.headers } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { code: "unreachable", detail: "The gateway does not answer" });
+  }
+  const body = await answer.json().catch(() => ({}));
+  // /readyz says what is wrong with a 503 of its own.
+  if (!answer.ok && !body.reasons) throw new Problem(answer.status, body);
+  return body;
+}
+
+const id = encodeURIComponent;
+
+export const tokens = () => ask("/api/tokens");
+export const ready = () => ask("/readyz");
+export const order = (orderId) => ask(`/api/orders/${id(orderId)}`);
+export const history = (orderId) => ask(`/api/orders/${id(orderId)}/events`);
+export const cancel = (orderId) => ask(`/api/orders/${id(orderId)}?reason=console`, { method: "DELETE" });
+export const quotes = (wanted, signal) => ask(`/api/quotes?${new URLSearchParams(wanted)}`, { signal });
+
+export function orders(limit, cursor) {
+  const query = new URLSearchParams({ limit });
+  if (cursor) query.set("cursor", cursor);
+  return ask(`/api/orders?${query}`);
+}
+
+/** The key makes it safe to ask again: one key is one order. */
+export function submit(body, key) {
+  return ask("/api/orders/execute", {
+    method: "POST", body: JSON.stringify(body),
+    headers: { "content-type": "application/json", "idempotency-key": key },
+  });
+}

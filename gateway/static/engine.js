@@ -1,0 +1,84 @@
+// The engine: what /readyz says, how many orders are parked or in doubt, and events a second.
+
+import * as api from "./api.js";
+import { $, badge, el, svg } from "./dom.js";
+
+const EVERY_MS = 2000;
+const SECONDS = 120;
+
+export class EngineView {
+  constructor(store) {
+    this.store = store;
+    this.counts = new Map(); // second -> events
+    this.latest = null;
+    this.ask();
+    setInterval(() => this.ask(), EVERY_MS);
+    setInterval(() => !$("view-engine").hidden && this.throughput(), 1000);
+  }
+
+  /** Every event of the feed, those of before too: they are the picture of the throughput. */
+  count(frame) {
+    const second = Math.floor(Date.parse(frame.timestamp) / 1000);
+    this.counts.set(second, (this.counts.get(second) ?? 0) + 1);
+    if (this.counts.size > 2 * SECONDS) for (const old of this.counts.keys()) if (old < second - SECONDS) this.counts.delete(old);
+    if (frame.status === "halted" || frame.status === "running") this.ask();
+  }
+
+  async ask() {
+    try {
+      this.latest = await api.ready();
+    } catch (error) {
+      this.latest = { status: "unreachable", reasons: { gateway: error.message } };
+    }
+    this.banner();
+    if (!$("view-engine").hidden) this.draw();
+  }
+
+  banner() {
+    const { halted, reasons = {} } = this.latest;
+    const said = Object.entries(reasons).filter(([part]) => part !== "gateway").map(([part, reason]) => `${part}: ${reason}`);
+    if (halted) said.unshift(`Halted by ${halted.actor}: ${halted.reason || "no reason given"}. Orders are taken and wait.`);
+    $("banner").hidden = !said.length;
+    if ($("banner").textContent !== said.join(" · ")) $("banner").textContent = said.join(" · ");
+  }
+
+  draw() {
+    const seen = this.latest;
+    if (!seen) return;
+    const orders = [...this.store.orders.values()];
+    const [parked, doubt] = [orders.filter((order) => order.parked), orders.filter((order) => order.inDoubt)];
+    $("engine-status").replaceChildren(badge(seen.halted ? "halted" : seen.status));
+    const tile = (name, value) => el("div", { class: "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"));
+    const number = (value) => (value === undefined || value === null ? "–" : value.toLocaleString());
+    $("tiles").replaceChildren(tile("Events in the log", number(seen.log?.position)), tile("Resting orders", number(seen.resting)), tile("Parked", number(parked.length)),
+      tile("In doubt", number(doubt.length)), tile("Lists behind", seen.lag?.projection ? `${number(seen.lag.projection.events)} events` : "–"));
+    this.stages(seen, parked, doubt);
+    this.backends(seen);
+    this.throughput();
+  }
+
+  stages(seen, parked, doubt) {
+    const at = (list, name) => list.filter((order) => order.parked === name || (name === "confirmer" && !order.parked && order.inDoubt)).length;
+    const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name),
+      el("td", { class: "n" }, lag.orders), el("td", { class: "n" }, lag.waiting), el("td", { class: "n" }, `${lag.seconds.toFixed(lag.seconds < 10 ? 2 : 0)} s`),
+      el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name)), el("td", {}, badge(seen.reasons[name] ? "degraded" : "ok"), " ", seen.reasons[name] ?? "")));
+    const head = ["Stage", "Orders", "Waiting", "Oldest", "Parked", "In doubt", "State"].map((name, index) => el("th", { scope: "col", class: index > 0 && index < 6 && "n" }, name));
+    $("stages").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "Not known now."));
+  }
+
+  backends(seen) {
+    const line = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
+    $("backends").replaceChildren(el("dl", { class: "facts" }, line("Log", seen.log?.detail ?? seen.log?.status ?? "unreachable"), line("Accepted means", seen.log?.durability ?? "–"),
+      line("Epoch", String(seen.log?.epoch ?? "–")), line("Postgres", seen.postgres?.detail ?? seen.postgres?.status ?? "unreachable"), line("Archived through", String(seen.postgres?.position ?? "–"))));
+  }
+
+  throughput() {
+    const now = Math.floor(Date.now() / 1000);
+    const points = Array.from({ length: SECONDS }, (_, index) => this.counts.get(now - SECONDS + 1 + index) ?? 0);
+    const most = Math.max(4, ...points);
+    const line = points.map((count, index) => `${index},${100 - (count / most) * 94}`).join(" L");
+    const label = `At most ${Math.max(...points)} events a second, ${points.at(-2)} in the last one`;
+    $("throughput").replaceChildren(svg("svg", { viewBox: `0 0 ${SECONDS - 1} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+      svg("path", { class: "area", d: `M0,100 L${line} L${SECONDS - 1},100 Z` }), svg("path", { class: "stroke", d: `M${line}` })), el("p", { class: "hint num" }, label));
+  }
+}

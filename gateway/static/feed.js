@@ -1,0 +1,80 @@
+// The feed as Server-Sent Events, without a gap: whatever ends a connection, the next one goes on
+// behind the last id. Read with fetch, not EventSource: heartbeats are comments, which an
+// EventSource hides, and a connection on which nothing comes any more has to be noticed.
+
+const FIRST_MS = 300;
+const LONGEST_MS = 5000;
+const SILENT_MS = 20000;
+
+export class Feed {
+  /** `handlers`: event(frame), notice(frame), state("connecting" | "live" | "down"). */
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.cursor = "";
+    this.delay = FIRST_MS;
+    this.state = "";
+  }
+
+  /** Begins behind a cursor or a position. */
+  async run(after) {
+    this.cursor = String(after);
+    for (;;) {
+      this.say(this.state === "" ? "connecting" : this.state);
+      try {
+        await this.connect();
+      } catch {
+        // it is tried again, whatever it was
+      }
+      this.say("down");
+      await new Promise((done) => setTimeout(done, this.delay * (0.75 + Math.random() / 2)));
+      this.delay = Math.min(this.delay * 2, LONGEST_MS);
+    }
+  }
+
+  say(state) {
+    if (this.state !== state) this.handlers.state((this.state = state));
+  }
+
+  async connect() {
+    const control = new AbortController();
+    let watchdog;
+    const alive = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => control.abort(), SILENT_MS);
+    };
+    alive();
+    try {
+      const answer = await fetch("/api/events", {
+        headers: { accept: "text/event-stream", "last-event-id": this.cursor },
+        cache: "no-store", signal: control.signal,
+      });
+      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      this.delay = FIRST_MS;
+      this.say("live");
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let rest = ""; ;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        alive();
+        const blocks = (rest + value).split("\n\n");
+        rest = blocks.pop();
+        blocks.forEach((block) => this.take(block));
+      }
+    } finally {
+      clearTimeout(watchdog);
+      control.abort();
+    }
+  }
+
+  take(block) {
+    let name = "", id = "", data = "";
+    for (const line of block.split("\n")) {
+      if (line.startsWith("event: ")) name = line.slice(7);
+      else if (line.startsWith("id: ")) id = line.slice(4);
+      else if (line.startsWith("data: ")) data = line.slice(6);
+    }
+    if (data && name === "") this.handlers.event(JSON.parse(data));
+    else if (data && name === "notice") this.handlers.notice(JSON.parse(data));
+    if (id) this.cursor = id; // after it was handled: what fails is given again
+  }
+}

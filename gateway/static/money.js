@@ -1,0 +1,42 @@
+// Amounts are decimal strings, compared and shown exactly: BigInt, never floats.
+
+const DECIMAL = /^(\d+)(?:\.(\d+))?$/;
+
+/** Units of 10^-scale; null for what is no decimal number. */
+export function units(text, scale) {
+  const match = DECIMAL.exec(text ?? "");
+  if (!match) return null;
+  const fraction = match[2] ?? "";
+  if (fraction.length > scale) return null;
+  return BigInt(match[1] + fraction.padEnd(scale, "0"));
+}
+
+const SCALE = 30;
+
+/** -1, 0 or 1, as of two decimal strings; what is missing comes first. */
+export function compare(a, b) {
+  const [x, y] = [units(a, SCALE) ?? -1n, units(b, SCALE) ?? -1n];
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/** Thousands set apart, all digits kept. */
+export function grouped(text) {
+  const match = DECIMAL.exec(text ?? "");
+  if (!match) return text ?? "";
+  const whole = match[1].replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return match[2] ? `${whole}.${match[2]}` : whole;
+}
+
+/** How far apart two amounts are, in hundredths of a basis point of the second. */
+export function behind(amount, best) {
+  const [x, y] = [units(amount, SCALE), units(best, SCALE)];
+  if (x === null || !y) return 0;
+  return Number(((x < y ? y - x : x - y) * 1000000n) / y);
+}
+
+/** Why a text cannot be an amount with so many decimals; empty where it can. */
+export function fault(text, decimals) {
+  if (!DECIMAL.test(text)) return "A plain decimal number, such as 1.5";
+  if ((DECIMAL.exec(text)[2] ?? "").length > decimals) return `At most ${decimals} decimals`;
+  return /[1-9]/.test(text) ? "" : "More than zero";
+}

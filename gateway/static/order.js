@@ -1,0 +1,156 @@
+// One order: what was asked, every step with how long it took, the quotes, the transaction, the raw
+// events with their hashes. Drawn again with every event of the order.
+
+import * as api from "./api.js";
+import { $, announce, badge, clock, el } from "./dom.js";
+import { grouped } from "./money.js";
+import { explained, quoteList } from "./quotes.js";
+import { ENDED } from "./store.js";
+
+const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
+const WORDS = {
+  OrderSubmitted: "Taken", RoutingStarted: "Routing", OrderRouted: "Route chosen", TransactionBuilt: "Transaction built",
+  TransactionSubmitted: "Sent", OrderConfirmed: "Confirmed", OrderFailed: "Failed", OrderExpired: "Expired", OrderCancelled: "Cancelled",
+  AttemptFailed: "Attempt failed", TransactionInDoubt: "In doubt", TransactionExpired: "Transaction dead", OrderRested: "Waiting for the market",
+  OrderTriggered: "Triggered", OrderRetreated: "Back to waiting", OrderAmended: "Amended", OrderParked: "Parked", OrderReplayed: "Replayed",
+};
+const DETAILS = {
+  OrderRouted: (f, o) => `${f.dex}, ${grouped(f.amountOut)} ${o.tokenOut}, at least ${grouped(f.minAmountOut)}`,
+  OrderTriggered: (f) => `${f.cause} at ${f.dex}, price ${f.price}, slot ${f.slot}`,
+  OrderConfirmed: (f, o) => `${grouped(f.amountOut)} ${o.tokenOut} at ${f.executedPrice}, slot ${f.slot}`,
+  TransactionBuilt: (f) => `attempt ${f.attempt}, valid until height ${f.lastValidHeight}`,
+  TransactionSubmitted: (f) => `attempt ${f.attempt}`,
+  AttemptFailed: (f) => `${f.stage}: ${f.error}${f.detail ? `, ${f.detail}` : ""}`,
+  OrderAmended: (f) => (f.targetPrice ? `target ${f.targetPrice}` : ""),
+  OrderRested: (f) => `from slot ${f.slot}`,
+};
+
+export class OrderView {
+  constructor(store, close) {
+    this.close = close;
+    this.id = "";
+    this.events = [];
+    this.loading = null;
+    store.onChange(({ frame }) => frame && frame.orderId === this.id && this.take(frame));
+  }
+
+  async open(orderId) {
+    this.id = orderId;
+    [this.order, this.events, this.problem, this.rawOpen] = [null, [], "", false];
+    $("order").hidden = false;
+    this.draw();
+    await this.load();
+    if (this.id === orderId) $("order").focus({ preventScroll: innerWidth > 1000 });
+  }
+
+  hide() {
+    this.id = "";
+    $("order").hidden = true;
+  }
+
+  async load() {
+    const wanted = this.id;
+    try {
+      const [order, history] = await Promise.all([api.order(wanted), api.history(wanted)]);
+      if (this.id !== wanted) return;
+      const late = this.events.filter((frame) => frame.version > (history.events.at(-1)?.version ?? 0));
+      [this.order, this.events, this.problem] = [order, [...history.events, ...late], ""];
+    } catch (error) {
+      if (this.id === wanted) this.problem = error.message;
+    }
+    this.draw();
+  }
+
+  take(frame) {
+    const last = this.events.at(-1)?.version ?? 0;
+    if (frame.version <= last) return;
+    const whole = frame.version === last + 1;
+    this.events.push(frame);
+    if (this.order) this.order = { ...this.order, status: frame.status };
+    if (!whole || ENDED.has(frame.status)) this.load();
+    announce(`${WORDS[frame.event] ?? frame.event}`);
+    this.draw();
+  }
+
+  draw() {
+    if (!this.id) return;
+    const [order, box] = [this.order, $("order")];
+    const close = el("button", { type: "button", class: "plain", onclick: this.close }, "Close");
+    const head = el("div", { class: "head" }, el("h2", { id: "order-title" }, "Order ", order ? badge(order.status) : ""), close);
+    const parts = [head, el("p", { class: "mono quiet" }, this.id)];
+    if (this.problem) parts.push(el("p", { class: "error", role: "alert" }, this.problem));
+    if (order) parts.push(this.actions(order), this.facts(order), this.timeline(order), this.quotes(order), this.transaction(order), this.raw());
+    box.replaceChildren(...parts.filter(Boolean));
+  }
+
+  actions(order) {
+    if (!CANCELLABLE.has(order.status)) return null;
+    const button = el("button", { type: "button", id: "cancel", class: "plain danger", onclick: () => this.cancel(button) }, "Cancel order");
+    return el("div", { class: "actions" }, button);
+  }
+
+  async cancel(button) {
+    button.disabled = true;
+    try {
+      await api.cancel(this.id);
+      announce("The order is cancelled");
+    } catch (error) {
+      this.problem = error.code === "too-late" ? "Too late: the transaction was sent before." : error.message;
+      this.draw();
+    }
+  }
+
+  facts(order) {
+    const into = order.tokenIn, out = order.tokenOut;
+    const rows = [
+      ["Type", [order.type, order.timeInForce].filter(Boolean).join(" ")],
+      [order.swapMode === "exactOut" ? "Receive exactly" : "Spend exactly", `${grouped(order.amount)} ${order.swapMode === "exactOut" ? out : into}`],
+      ["Spent", order.status === "confirmed" && `${grouped(order.amountIn)} ${into}`], ["Received", order.status === "confirmed" && `${grouped(order.amountOut)} ${out}`],
+      ["Target price", grouped(order.targetPrice ?? "")], ["Highest price", order.maxPrice], ["Least liquidity", order.minLiquidity && `${grouped(order.minLiquidity)} ${into}`],
+      ["Executed price", order.executedPrice && `${grouped(order.executedPrice)} ${out}/${into}`], ["At least", order.minAmountOut && `${grouped(order.minAmountOut)} ${out}`],
+      ["Expires", order.expiresAt && new Date(order.expiresAt).toLocaleString()], ["Attempts", order.attempts ? String(order.attempts) : ""],
+      ["Reason", order.reason], ["Parked", order.parked], ["In doubt", order.inDoubt ? "nobody knows yet whether it was executed" : ""], ["Your name for it", order.clientOrderId],
+    ];
+    const shown = rows.filter(([, value]) => value);
+    const lines = shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
+    return el("div", {}, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines));
+  }
+
+  timeline(order) {
+    let before = null;
+    const steps = this.events.map((frame) => {
+      const took = before === null ? "" : `+${duration(Date.parse(frame.timestamp) - before)}`;
+      before = Date.parse(frame.timestamp);
+      const detail = DETAILS[frame.event]?.(frame, order) ?? frame.reason ?? "";
+      return el("li", { class: frame.status }, el("div", { class: "line" }, WORDS[frame.event] ?? frame.event, el("time", { class: "num", datetime: frame.timestamp }, `${clock(frame.timestamp)} ${took}`)), detail ? el("small", {}, detail) : "");
+    });
+    const [first, last] = [this.events[0], this.events.at(-1)];
+    const whole = first ? ` · ${duration(Date.parse(last.timestamp) - Date.parse(first.timestamp))} in all` : "";
+    return el("div", {}, el("h3", {}, `Timeline${whole}`), el("ol", { class: "steps", id: "steps" }, steps));
+  }
+
+  quotes(order) {
+    const routed = this.events.findLast((frame) => frame.quotes?.length);
+    if (!routed) return null;
+    const best = routed.quotes.find((quote) => quote.pool === routed.pool && quote.amountOut === routed.amountOut);
+    return el("div", {}, el("h3", {}, "Quotes compared"), quoteList(routed.quotes, best, order), routed.why ? el("p", { class: "hint" }, explained(routed.why, routed.quotes)) : "");
+  }
+
+  transaction(order) {
+    const signature = order.txHash ?? order.signature;
+    if (!signature) return null;
+    const copy = el("button", { type: "button", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
+    return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
+      order.feeLamports ? el("p", { class: "hint" }, `Fee ${grouped(String(order.feeLamports))} lamports`) : "", el("div", { class: "actions" }, copy));
+  }
+
+  raw() {
+    const list = this.events.map((frame) => el("div", {}, el("p", { class: "mono quiet" }, `#${frame.position} ${frame.event} v${frame.version} · hash ${frame.hash}`), el("pre", { tabindex: "0" }, JSON.stringify(frame, null, 2))));
+    const box = el("details", { open: this.rawOpen, ontoggle: () => (this.rawOpen = box.open) }, el("summary", {}, `Raw events and hashes (${this.events.length})`), list);
+    return box;
+  }
+}
+
+function duration(ms) {
+  return ms < 1000 ? `${ms} ms` : ms < 60000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`;
+}

@@ -1,0 +1,93 @@
+// Every order that is known, as the API shows it: pages of the list, then the feed on top. An event
+// counts once: one whose version the order has already changes nothing.
+
+const KEPT = 20000;
+const ENGINE = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
+
+const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "feeLamports", "attempts", "reason"];
+
+export class Store {
+  constructor(missing) {
+    this.orders = new Map();
+    this.listeners = new Set();
+    this.missing = missing;
+    this.wanted = new Map(); // id -> the newest version that was heard of
+  }
+
+  onChange(listener) {
+    this.listeners.add(listener);
+  }
+
+  tell(change) {
+    this.listeners.forEach((listener) => listener(change));
+  }
+
+  /** Orders as the API gives them; one that is newer here stays. */
+  load(orders) {
+    for (const order of orders) {
+      const known = this.orders.get(order.orderId);
+      if (!known || known.version < order.version) this.orders.set(order.orderId, order);
+    }
+    this.tell({});
+  }
+
+  clear() {
+    this.orders.clear();
+    this.tell({});
+  }
+
+  take(frame) {
+    if (frame.orderId === ENGINE) return this.tell({ frame });
+    const known = this.orders.get(frame.orderId);
+    if (known && known.version >= frame.version) return;
+    if (frame.event === "OrderSubmitted") this.orders.set(frame.orderId, begun(frame));
+    else if (known && known.version === frame.version - 1) this.orders.set(frame.orderId, moved(known, frame));
+    else this.ask(frame);
+    if (this.orders.size > KEPT) this.forget();
+    this.tell({ frame });
+  }
+
+  /** What is older than the loaded pages is read by its id, until it is as new as what was heard. */
+  async ask(frame) {
+    const asking = this.wanted.has(frame.orderId);
+    this.wanted.set(frame.orderId, frame.version);
+    if (asking) return;
+    for (let failures = 0; failures < 20;) {
+      try {
+        const order = await this.missing(frame.orderId);
+        this.load([order]);
+        if (order.version >= this.wanted.get(frame.orderId)) break;
+      } catch {
+        failures += 1;
+      }
+      await new Promise((done) => setTimeout(done, 250 * (1 + failures)));
+    }
+    this.wanted.delete(frame.orderId);
+  }
+
+  forget() {
+    for (const [id, order] of this.orders) {
+      if (this.orders.size <= KEPT * 0.9) break;
+      if (ENDED.has(order.status)) this.orders.delete(id);
+    }
+  }
+}
+
+function begun(frame) {
+  return moved({ orderId: frame.orderId, createdAt: frame.timestamp, account: frame.account, attempts: 0, inDoubt: false, parked: null }, frame);
+}
+
+function moved(order, frame) {
+  const next = { ...order, status: frame.status, version: frame.version, updatedAt: frame.timestamp };
+  for (const name of TAKEN) {
+    if (name in frame && frame[name] !== null) next[name] = frame[name];
+  }
+  if (frame.event === "AttemptFailed") [next.attempts, next.reason] = [frame.attempt, order.reason];
+  if (frame.event === "OrderRetreated") next.reason = order.reason;
+  if (frame.event === "OrderAmended") next.expiresAt = frame.expiresAt;
+  if (frame.event === "OrderParked") next.parked = frame.stage || "parked";
+  if (frame.event === "OrderReplayed") next.parked = null;
+  next.inDoubt = frame.event === "TransactionInDoubt" ? true : ["OrderConfirmed", "OrderFailed", "TransactionExpired", "OrderRetreated"].includes(frame.event) ? false : order.inDoubt;
+  return next;
+}

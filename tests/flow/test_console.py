@@ -1,0 +1,214 @@
+"""The console in a real browser, before a whole engine: what a person does and sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Page, browser, found
+from tests.engine_up import Engine, engine_up
+
+LIVE = "document.getElementById('connection').dataset.state === 'live'"
+STATUS = "document.querySelector('#order .badge')?.textContent"
+CONTROLS = {"button", "textbox", "searchbox", "combobox", "link", "radio", "grid", "checkbox"}
+WIDTHS = [(360, 740), (820, 1100), (1360, 860)]
+
+
+@pytest.fixture(scope="module")
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    found()
+    async with engine_up(tmp_path_factory.mktemp("console")) as one:
+        yield one
+
+
+@pytest.fixture
+async def page(engine: Engine, tmp_path: Path) -> AsyncIterator[Page]:
+    """The console, open and live; nothing may go wrong in it."""
+    async with browser(tmp_path) as one:
+        await one.window(1360, 860)
+        await one.open(f"{engine.url}/")
+        await one.until(LIVE)
+        await one.until("document.querySelectorAll('#token-in option').length > 2")
+        yield one
+        assert one.errors == []
+
+
+async def shown_id(page: Page) -> str:
+    await page.until("location.hash.startsWith('#/orders/')")
+    return str(await page.eval("location.hash.split('/')[2]"))
+
+
+async def test_an_order_is_quoted_placed_and_watched_until_it_is_confirmed(
+    engine: Engine, page: Page
+) -> None:
+    await page.type("#amount", "1.5")
+    await page.until("document.querySelector('#outcome strong')?.textContent.includes('USDC')")
+    await page.until("document.querySelectorAll('#quotes .quote').length >= 2")
+    assert await page.eval("document.querySelectorAll('#quotes .won').length") == 1
+    await page.click("#submit")
+    order_id = await shown_id(page)
+    await page.until(f"{STATUS} === 'confirmed'")
+    await page.until("document.querySelectorAll('#steps li').length === 6")
+    order = (await engine.get(f"/api/orders/{order_id}")).body
+    assert (order["status"], order["amountIn"]) == ("confirmed", "1.5")
+    shown = await page.eval("document.getElementById('signature').textContent")
+    assert shown == order["txHash"]
+    row = f"document.getElementById('row-{order_id}')"
+    await page.until(f"{row}.querySelector('.badge').textContent === 'confirmed'")
+
+
+async def test_a_waiting_limit_order_is_cancelled(engine: Engine, page: Page) -> None:
+    await page.click("input[value=limit] + span")
+    await page.type("#amount", "2")
+    await page.type("#target", "100000")
+    await page.click("#submit")
+    order_id = await shown_id(page)
+    await page.until(f"{STATUS} === 'watching'")
+    await page.click("#cancel")
+    await page.until(f"{STATUS} === 'cancelled'")
+    await page.until("!document.getElementById('cancel')")
+    assert (await engine.get(f"/api/orders/{order_id}")).body["status"] == "cancelled"
+
+
+async def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_placed(page: Page) -> None:
+    await page.click("input[value=limit] + span")
+    await page.type("#amount", "1.0000000001")
+    await page.until("document.querySelector('[data-error=amount]').textContent !== ''")
+    await page.type("#amount", "1")
+    await page.click("#submit")
+    await page.until("document.querySelector('[data-error=targetPrice]').textContent !== ''")
+    assert await page.eval("document.activeElement.id") == "target"
+    await page.type("#target", "-4")
+    # Only the gateway knows this one: its answer is shown where it belongs.
+    await page.click("#submit")
+    await page.until("document.querySelector('[data-error=targetPrice]').textContent.length > 30"
+                     " || document.getElementById('form-error').textContent !== ''")  # fmt: skip
+    assert await page.eval("location.hash") in ("", "#/")
+    page.errors = [error for error in page.errors if "status of 400" not in error]
+
+
+async def test_after_a_restart_of_the_gateway_no_event_is_missing(
+    engine: Engine, page: Page
+) -> None:
+    await page.eval("window.neverReloaded = true")
+    before = await page.eval("document.getElementById('count').textContent")
+    async with engine.without("gateway"):
+        await page.until("document.getElementById('connection').dataset.state === 'down'")
+    ids = await engine.submit_many(30)  # most of them before the page has come back
+    await page.until(LIVE)
+    await engine.ended(ids)
+    await page.until(f"document.getElementById('count').textContent !== {json.dumps(before)}")
+    rows = "[...document.querySelectorAll('#body .row')]"
+    top = f"{rows}.filter((row) => {json.dumps(ids)}.includes(row.dataset.id))"
+    await page.eval("document.getElementById('grid').scrollTop = 0")
+    await page.until(f"{top}.length >= 15")
+    await page.until(f"{top}.every((row) => row.textContent.includes('confirmed'))")
+    await page.type("#search", ids[0])
+    await page.until(f"{rows}.length === 1 && {rows}[0].textContent.includes('confirmed')")
+    assert await page.eval("window.neverReloaded") is True
+    # The browser itself says that a connection failed: it did.
+    page.errors = [error for error in page.errors if "net::ERR_" not in error]
+
+
+async def test_ten_thousand_events_are_a_few_rows_in_the_page_and_leak_no_memory(
+    engine: Engine, page: Page
+) -> None:
+    order = {"type": "limit", "tokenIn": "SOL", "tokenOut": "BONK", "amount": "3"}
+    orders = [order | {"targetPrice": str(10**12 + n)} for n in range(500)]
+    for _ in range(10):
+        assert (await engine.post({"orders": orders}, path="/api/orders/batch")).status == 202
+    await page.type("#search", "BONK watching")
+    await page.until("document.getElementById('grid').getAttribute('aria-rowcount') === '5001'")
+    assert await page.eval("document.querySelectorAll('#body .row').length") < 60
+    await page.eval("document.getElementById('grid').scrollTop = 1e7")
+    await page.until("document.querySelector('#body .row[aria-rowindex=\"5001\"]')")
+    assert await page.eval("document.querySelectorAll('#body .row').length") < 60
+    assert await page.metric("Nodes") < 3_000  # of the document, and those nobody let go
+    assert await page.metric("JSHeapUsedSize") < 20e6
+    await page.type("#search", "no-such-order")
+    await page.until("!document.getElementById('empty').hidden")
+
+
+async def test_amounts_are_sorted_as_numbers_exactly(engine: Engine, page: Page) -> None:
+    amounts = ["9", "10", "0.5", "9.000000001", "9.00000001"]
+    for amount in amounts:
+        await engine.submit(key=f"sort-{amount}", amount=amount, clientOrderId=f"sorted-{amount}")
+    await page.type("#search", "sorted-")
+    await page.until("document.querySelectorAll('#body .row').length === 5")
+    await page.click("#columns > :nth-child(4) button")
+    await page.until("document.querySelector('#columns > :nth-child(4)').ariaSort === 'descending'")
+    shown = (
+        "[...document.querySelectorAll('#body .row')].sort((a, b) => a.ariaRowIndex -"
+        " b.ariaRowIndex).map((row) => row.children[3].textContent.split(' ')[0]).join()"
+    )
+    await page.until(f"{shown} === '10,9.00000001,9.000000001,9,0.5'")
+
+
+async def test_the_keyboard_is_enough(engine: Engine, page: Page) -> None:
+    await engine.submit(key="by-keyboard")
+    await page.until("document.querySelectorAll('#body .row').length > 0")
+    await page.eval("document.getElementById('grid').focus()")
+    await page.press("ArrowDown")
+    await page.until("document.getElementById('grid').hasAttribute('aria-activedescendant')")
+    await page.press("Enter", "\r")
+    await shown_id(page)
+    await page.until("document.querySelectorAll('#steps li').length > 0")
+    await page.press("Escape")
+    await page.until("document.getElementById('order').hidden")
+    assert await page.eval("document.activeElement.id") == "grid"
+    await page.press("/", "/")
+    await page.until("document.activeElement.id === 'search'")
+
+
+async def test_text_of_an_order_never_becomes_markup(engine: Engine, page: Page) -> None:
+    name = "<img/src=x/onerror=alert(1)>"
+    await engine.submit(key="markup", clientOrderId=name)
+    await page.type("#search", name)
+    await page.until("document.querySelectorAll('#body .row').length === 1")
+    await page.click("#body .row")
+    await page.until(f"document.getElementById('order').textContent.includes({json.dumps(name)})")
+    assert await page.eval("document.querySelectorAll('main img').length") == 0
+
+
+async def test_the_engine_view_shows_stages_and_a_halt(engine: Engine, page: Page) -> None:
+    await page.click("[data-view=engine]")
+    await page.until("document.querySelectorAll('#stages tbody tr').length === 5")
+    await page.until("document.querySelector('#throughput path')")
+    said = {"reason": "odd prices", "actor": "ann"}
+    assert (await engine.post(said, path="/api/admin/halt")).status == 200
+    await page.until("document.getElementById('banner').textContent.includes('odd prices')")
+    assert (await engine.post(said, path="/api/admin/resume")).status == 200
+    await page.until("document.getElementById('banner').hidden")
+
+
+async def test_every_control_has_a_name_for_those_who_hear_it(page: Page) -> None:
+    for view in ("#/", "#/engine"):
+        await page.eval(f"location.hash = {json.dumps(view)}")
+        await page.until(f"location.hash === {json.dumps(view)}")
+        nodes = (await page.call("Accessibility.getFullAXTree"))["nodes"]
+        controls = [
+            node
+            for node in nodes
+            if not node.get("ignored") and node.get("role", {}).get("value") in CONTROLS
+        ]
+        assert len(controls) >= 3
+        assert [node for node in controls if not node.get("name", {}).get("value")] == []
+
+
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+async def test_nothing_is_wider_than_the_window(page: Page, width: int, height: int) -> None:
+    await page.window(width, height)
+    await page.type("#amount", "250")
+    await page.until("document.querySelector('#outcome strong')")
+    for view in ("#/", "#/engine"):
+        await page.eval(f"location.hash = {json.dumps(view)}")
+        await page.until("document.querySelector('main').scrollWidth <= innerWidth")
+        await page.until("document.documentElement.scrollWidth <= innerWidth")
+        wide = (
+            "[...document.querySelectorAll('.card, header, .tile')].filter((e) => e.offsetParent)"
+            ".every((e) => e.getBoundingClientRect().right <= innerWidth)"
+        )
+        await page.until(wide)
