@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 
 from events.log import EventLog
 from events.money import Token
-from gateway import answers
+from gateway import answers, documents
 from gateway.acts import Acts
 from gateway.admin import Admin
 from gateway.doors import Doors
@@ -87,6 +87,8 @@ def make_app(
         Route("POST", "/api/admin/resume", admin.resume),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
+        Route("GET", "/openapi.json", documents.read_openapi),
+        Route("GET", "/asyncapi.json", documents.read_asyncapi),
         Route("GET", "/", _index),
     ]
 
@@ -166,5 +168,7 @@ async def _index(_: web.Request) -> web.StreamResponse:
         "quotes": "/api/quotes",
         "health": "/healthz",
         "readiness": "/readyz",
+        "openapi": "/openapi.json",
+        "asyncapi": "/asyncapi.json",
     }
     return answers.json_response({"name": "order execution engine", "links": links})
