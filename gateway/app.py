@@ -89,6 +89,7 @@ def make_app(
         Route("GET", "/readyz", health.readyz),
         Route("GET", "/openapi.json", documents.read_openapi),
         Route("GET", "/asyncapi.json", documents.read_asyncapi),
+        Route("GET", "/docs", documents.read_page),
         Route("GET", "/", _index),
     ]
 
@@ -168,6 +169,7 @@ async def _index(_: web.Request) -> web.StreamResponse:
         "quotes": "/api/quotes",
         "health": "/healthz",
         "readiness": "/readyz",
+        "docs": "/docs",
         "openapi": "/openapi.json",
         "asyncapi": "/asyncapi.json",
     }

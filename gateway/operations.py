@@ -231,6 +231,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("AsyncAPI 3")},
         query=None,
     ),
+    ("GET", "/docs"): Operation(
+        "documents",
+        "Both documents for people",
+        {200: Answer("A page", media=HTML, kind="string")},
+        query=None,
+    ),
 }
 
 

@@ -35,6 +35,14 @@ async def test_both_documents_are_served_and_every_route_is_in_them(redis_url: s
     assert routes == set(OPERATIONS)
 
 
+async def test_the_page_is_served_under_a_strict_policy(redis_url: str) -> None:
+    async with served(redis_url) as gateway, gateway.http.get(f"{gateway.url}/docs") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "POST /api/orders/execute" in await answer.text()
+
+
 def _more(view: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args: view(*args) | {"secret": 1}
 
