@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
@@ -131,11 +130,13 @@ def _parameter(name: str, place: str, schema: Json, required: bool) -> Json:
 def _responses(operation: Operation) -> Json:
     responses = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     for status, codes in operation.problems().items():
-        response = responses.setdefault(
-            str(status), {"description": HTTPStatus(status).phrase, "content": {}}
-        )
+        response = responses.setdefault(str(status), {"description": _titles(codes), "content": {}})
         response["content"][PROBLEM] = {"schema": problem_of(codes)}
     return dict(sorted(responses.items()))
+
+
+def _titles(codes: list[str]) -> str:
+    return CODES[codes[0]][1] if len(codes) == 1 else "One of these problems"
 
 
 def _answer(answer: Answer) -> Json:

@@ -26,7 +26,7 @@ h2 { border-bottom: 1px solid var(--line); margin-top: 3rem; }
 h3 { margin-top: 2.2rem; overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, monospace; background: var(--soft); padding: .1em .3em;
   border-radius: 3px; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left;
   vertical-align: top; }

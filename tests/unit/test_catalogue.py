@@ -10,7 +10,9 @@ import pytest
 from engine import cli
 from engine.commands.docs import FILES
 from events.types import FACTS
+from gateway.collection import FOLDERS
 from gateway.openapi import openapi
+from gateway.operations import OPERATIONS
 from gateway.problems import CODES
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,8 @@ def test_a_committed_document_is_the_one_of_the_code(name: str) -> None:
 def test_writing_makes_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["docs", "--write"]) == 0
-    assert {file.relative_to(tmp_path).as_posix() for file in tmp_path.glob("docs/*")} == set(FILES)
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert made == set(FILES)
 
 
 def test_every_code_and_every_event_is_in_its_catalogue() -> None:
@@ -38,3 +41,13 @@ def test_every_code_and_every_event_is_in_its_catalogue() -> None:
 def test_a_document_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["docs", "openapi"]) == 0
     assert json.loads(capsys.readouterr().out) == openapi()
+
+
+def test_the_collection_has_every_operation_and_expects_what_is_documented() -> None:
+    steps = [step for folder in FOLDERS for step in folder.steps]
+    sockets = {of for of, operation in OPERATIONS.items() if operation.channel}
+    assert {step.operation for step in steps} == set(OPERATIONS) - sockets
+    for step in steps:
+        operation = OPERATIONS[step.operation]
+        assert set(step.statuses) <= operation.answers.keys() | operation.problems().keys()
+        assert set(step.query) <= set(operation.query or ())
