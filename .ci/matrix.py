@@ -1,8 +1,9 @@
 """`make run` as a stranger does it: each Python found here, root and not, odd paths.
 
-A leg copies the tree, runs `make run` until the ready line, posts an order and sees it confirmed,
-kills the engine with SIGKILL, starts it again, finds the order, and stops it with Ctrl-C. After
-both ends nothing may be left running. Standard library only: it runs before anything is installed.
+A leg copies the tree, runs `make run` until the ready line, posts an order and sees it confirmed on
+the local chain, kills the engine with SIGKILL, starts it again, finds the order, and stops it with
+Ctrl-C. After both ends nothing may be left running. Standard library only: it runs before
+anything is installed.
 """
 
 import contextlib
@@ -99,7 +100,8 @@ class Engine:
     def __init__(self, leg: Leg, folder: Path, port: int) -> None:
         home = folder.parent / "home"
         environ = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PORT": str(port)}
-        environ.pop("MAKEFLAGS", None)
+        for name in ("MAKEFLAGS", "VENUES", "SOLANA_RPC_URL", "DATA_DIR"):
+            environ.pop(name, None)
         self.folder = folder
         self.errors = (folder.parent / "stderr").open("ab")
         self.process = subprocess.Popen(
@@ -175,13 +177,16 @@ def call(url: str, body: object = None) -> dict[str, Any]:
 
 
 def see_confirmed(url: str, order_id: str) -> None:
-    """Wait until an order is confirmed."""
+    """Wait until an order is confirmed, through pools of a chain."""
     deadline = time.monotonic() + CONFIRMED_S
     while (order := call(f"{url}/api/orders/{order_id}"))["status"] != "confirmed":
         if time.monotonic() > deadline:
             msg = f"the order is not confirmed: {order}"
             raise FailureError(msg)
         time.sleep(0.05)
+    if not order["legs"]:
+        msg = f"the order went through no pool: {order}"
+        raise FailureError(msg)
 
 
 def run(leg: Leg, top: Path) -> None:

@@ -39,13 +39,15 @@ class Trading(NamedTuple):
     market: Market
     chain: Chain
     tokens: Mapping[str, Token]
+    fault: Callable[[], str] = lambda: ""
+    """Why no venue can be asked now; empty where one can."""
     live: Live = _nothing_lives
     """What has to live while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
     """Returns once there is something to quote from, while it lives."""
 
 
-def _simulated(settings: Settings) -> Trading:
+def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # no key here
     from stages.venues.simulated.chain import SimulatedChain
     from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
 
@@ -66,10 +68,9 @@ def _simulated(settings: Settings) -> Trading:
 
 
 class Connected(NamedTuple):
-    """A chain's nodes, our wallet there, and the pools that are traded."""
+    """A chain's nodes, and the pools that are traded there."""
 
     rpc: Rpc
-    wallet: Wallet
     pools: PoolsFile
 
 
@@ -80,12 +81,17 @@ def open_rpc(settings: Settings) -> Connected:
     from stages.venues.solana.rpc import Rpc
     from stages.venues.solana.rpc_link import RpcLink
 
-    pools, wallet = _pools_of(settings), _wallet_of(settings)
+    if not settings.solana_rpc_url:
+        msg = (
+            f"no local chain runs in {settings.data_dir}: start `engine up`, or set SOLANA_RPC_URL"
+        )
+        raise SettingsError(msg)
+    pools = _pools_of(settings)
     admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
-    return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), wallet, pools)
+    return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
 
 
-def _solana(settings: Settings) -> Trading:
+def _solana(settings: Settings, signs: bool) -> Trading:
     from stages.routing.costs import Costs
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
@@ -94,13 +100,15 @@ def _solana(settings: Settings) -> Trading:
     from stages.venues.solana.programs import WSOL
     from stages.venues.solana.venue import SolanaVenue
 
-    rpc, wallet, pools = open_rpc(settings)
+    rpc, pools = open_rpc(settings)
+    wallet = wallet_of(settings) if signs else None
     stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
     cache = AccountCache(rpc, FAMILIES, pools, stale)
     options = ChainOptions(
         commitment=settings.commitment,
         cu_price=settings.cu_price_micro_lamports,
         first_wait_ms=settings.slot_ms,
+        stalled_ms=settings.quotes_stale_ms,
     )
     chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options)
     entries = pools.tokens
@@ -128,10 +136,12 @@ def _solana(settings: Settings) -> Trading:
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
-    return Trading(market, chain, tokens, live, lambda: cache.next_slot(0))
+    return Trading(
+        market, chain, tokens, live=live, ready=lambda: cache.next_slot(0), fault=cache.fault
+    )
 
 
-MARKETS: dict[frozenset[str], Callable[[Settings], Trading]] = {
+MARKETS: dict[frozenset[str], Callable[[Settings, bool], Trading]] = {
     frozenset({"simulated"}): _simulated,
     frozenset({"raydium"}): _solana,
     frozenset({"meteora"}): _solana,
@@ -156,7 +166,7 @@ def check(settings: Settings) -> None:
             msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
             raise SettingsError(msg)
     if settings.solana_keypair:
-        _wallet_of(settings)
+        wallet_of(settings)
     if settings.pools:
         _pools_of(settings)
 
@@ -171,7 +181,8 @@ def _check_cluster(settings: Settings, cluster: str) -> None:
         raise SettingsError(msg)
 
 
-def _wallet_of(settings: Settings) -> Wallet:
+def wallet_of(settings: Settings) -> Wallet:
+    """The key of SOLANA_KEYPAIR. Raises SettingsError."""
     from stages.venues.solana.keypair import KeypairError, load_wallet
 
     try:
@@ -191,7 +202,7 @@ def _pools_of(settings: Settings) -> PoolsFile:
     return pools
 
 
-def _chosen(settings: Settings) -> Callable[[Settings], Trading]:
+def _chosen(settings: Settings) -> Callable[[Settings, bool], Trading]:
     chosen = MARKETS.get(frozenset(settings.venues))
     if chosen is None:
         known = ", ".join(dict.fromkeys(",".join(sorted(names, reverse=True)) for names in MARKETS))
@@ -200,6 +211,9 @@ def _chosen(settings: Settings) -> Callable[[Settings], Trading]:
     return chosen
 
 
-def open_trading(settings: Settings) -> Trading:
-    """Connect to what VENUES names. Raises SettingsError, OSError."""
-    return _chosen(settings)(settings)
+def open_trading(settings: Settings, *, signs: bool) -> Trading:
+    """Connect to what VENUES names. Who does not sign never reads the key.
+
+    Raises SettingsError, OSError.
+    """
+    return _chosen(settings)(settings, signs)

@@ -117,12 +117,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = Decimal(0)
     venue_seed: Annotated[
         int,
-        _doc("Seed of the simulated venues: same seed and order, same answers", ge=0, le=2**63 - 1),
+        _doc(
+            "Seed of the simulation and of the local chain's traders: same seed, same prices",
+            ge=0,
+            le=2**63 - 1,
+        ),
     ] = 1
     venue_volatility_bps: Annotated[
         int,
         _doc(
-            "How far prices of the simulated venues move either way; 0: they rest",
+            "How far prices of the simulation and the local chain move either way; 0: they rest",
             "bps",
             ge=0,
             le=5000,
@@ -134,7 +138,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slot_ms: Annotated[
         int,
         _doc(
-            "Length of a slot of the simulated or local chain; 0: the local one executes at once",
+            "Slot of the local or simulated chain, and time between two readings of the pools;"
+            " 0: the local chain executes at once",
             "ms",
             ge=0,
             le=60_000,

@@ -73,12 +73,12 @@ def _simulated(settings: Settings) -> Wallet:
 
 
 def _solana(settings: Settings) -> Wallet:
-    from engine.markets import open_rpc
+    from engine.markets import open_rpc, wallet_of
     from stages.venues import Refused
     from stages.venues.solana.executed import Executed
 
     opened = open_rpc(settings)
-    history = Executed(opened.rpc, opened.wallet.address)
+    history = Executed(opened.rpc, wallet_of(settings).address)
 
     @contextlib.contextmanager
     def answered() -> Iterator[None]:

@@ -101,7 +101,11 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     from stages.runner import Runner
     from stages.watching import Watching
 
-    trading = open_trading(settings)
+    # Limits are counted by the stages: where there are any, nobody runs ahead.
+    limited = settings.concurrency or settings.orders_per_minute
+    runs_ahead = settings.run_ahead and not limited
+    signing = {"builder", "router", "watcher"} if runs_ahead else {"builder"}
+    trading = open_trading(settings, signs=not signing.isdisjoint(names))
     market, chain = trading.market, trading.chain
     stages = {
         "router": lambda: router.stage(market),
@@ -128,9 +132,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         tune()
         pools_too = not {"router", "builder", "watcher"}.isdisjoint(names)
         async with trading.live(pools_too), asyncio.TaskGroup() as group:
-            # Limits are counted by the stages: where there are any, nobody runs ahead.
-            limited = settings.concurrency or settings.orders_per_minute
-            ahead = {} if limited or not settings.run_ahead else {n: stages[n]() for n in AHEAD}
+            ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
             if pools_too:
                 # No order is to lose its attempts to a process that has only just begun to read.
                 await _either(trading.ready(), stop, settings.quotes_stale_ms / 1000)
@@ -175,7 +177,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from engine.markets import open_trading
     from gateway.app import make_app, make_runner
 
-    trading = open_trading(settings)
+    trading = open_trading(settings, signs=False)
     log = make_log(settings, linger_s=GATEWAY_LINGER_S)
     archive = await Archive.open(settings.database_url)
     app = make_app(
@@ -184,6 +186,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         tokens=trading.tokens,
         account=settings.account,
         quotes=trading.market.ask,
+        market_fault=trading.fault,
         heartbeat_ms=settings.heartbeat_ms,
         # A worker that died is replaced within a lease.
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),

@@ -52,6 +52,7 @@ def make_app(
     tokens: Mapping[str, Token],
     account: str,
     quotes: Asks,
+    market_fault: Callable[[], str] = lambda: "",
     heartbeat_ms: int = 5000,
     slow_s: float = 5.0,
     stuck_after_s: float = 20.0,
@@ -60,12 +61,12 @@ def make_app(
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
-    `quotes`: whoever asks the venues; `hosts`: names besides localhost and addresses under which
-    it is reached; `origins`: pages that may use it besides its own; `slow_s`: how long a socket
-    may take to take 256 KiB; `stuck_after_s`: how long a stage may stand still until /readyz says
-    so.
+    `quotes`: whoever asks the venues; `market_fault`: why nobody can be asked, else empty; `hosts`:
+    names besides localhost and addresses under which it is reached; `origins`: pages that may use
+    it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how
+    long a stage may stand still until /readyz says so.
     """
-    health = Health(log, archive, stuck_after_s=stuck_after_s)
+    health = Health(log, archive, stuck_after_s=stuck_after_s, market_fault=market_fault)
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
     orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
     acts = Acts(log, archive, health, tokens=tokens, account=account)

@@ -18,6 +18,10 @@ BASE = "{{baseUrl}}"
 SWAP = {"tokenIn": "{{tokenIn}}", "tokenOut": "{{tokenOut}}", "amount": "{{amount}}"}
 ORDER = SWAP | {"slippageBps": 50}
 LIMIT = {"type": "limit", **SWAP, "targetPrice": "{{targetPrice}}"}
+EXACT = SWAP | {"amount": "{{amountOut}}", "swapMode": "exactOut"}
+BEST = (
+    ("names the best route and why", "pm.expect(pm.response.json().best.why).to.be.a('string')"),
+)
 KEY = {IDEMPOTENCY_KEY: "{{idempotencyKey}}"}
 
 SUBMIT = ("POST", "/api/orders/execute")
@@ -25,6 +29,7 @@ READ = ("GET", "/api/orders/{id}")
 AMEND = ("PATCH", "/api/orders/{id}")
 CANCEL = ("DELETE", "/api/orders/{id}")
 CANCEL_MANY = ("DELETE", "/api/orders")
+QUOTES = ("GET", "/api/quotes")
 READY = ("GET", "/readyz")
 
 
@@ -97,6 +102,23 @@ FLOW = Folder(
             "Events of the order", ("GET", "/api/orders/{id}/events"), (200,),
             "Its history with positions, times and hashes.",
             checks=(("begins at the beginning", _is("events[0].event", "OrderSubmitted")),),
+        ),
+        Step(
+            "Ask for quotes", QUOTES, (200,),
+            "Every route that an order would be compared by, refusals included; `best` with `why`"
+            " and what slippage leaves of it.",
+            query=SWAP | {"slippageBps": "50"}, checks=BEST,
+        ),
+        Step(
+            "Ask what an exact output costs", QUOTES, (200,),
+            "With exactOut the amount is of tokenOut; routes are compared by what goes in, and"
+            " `best` says `maxAmountIn`.",
+            query=EXACT, checks=BEST,
+        ),
+        Step(
+            "Submit an order with an exact output", SUBMIT, (202,),
+            "Exactly `amount` of tokenOut comes out; at most `maxAmountIn` goes in.",
+            EXACT | {"maxAmountIn": "{{maxAmountIn}}"}, keep="exactOrderId",
         ),
     ),
     "Run in this order: submit, read, list, events.",
@@ -231,13 +253,8 @@ HALT = Folder(
 )  # fmt: skip
 
 LOOKING = Folder(
-    "7 Quotes and documents",
+    "7 Documents",
     (
-        Step(
-            "Quotes", ("GET", "/api/quotes"), (200,),
-            "Every route that there is, the best and why, without an order.", query=SWAP,
-            checks=(("is a list", "pm.expect(pm.response.json().quotes).to.be.an('array')"),),
-        ),
         Step("Where things are", ("GET", "/"), (200,), "Links."),
         Step("OpenAPI", ("GET", "/openapi.json"), (200,), "What HTTP offers."),
         Step("AsyncAPI", ("GET", "/asyncapi.json"), (200,), "What the WebSockets say."),
@@ -257,6 +274,9 @@ VARIABLES = {
     "orderId": "",
     "targetPrice": "1000000",
     "limitOrderId": "",
+    "amountOut": "150",
+    "maxAmountIn": "2",
+    "exactOrderId": "",
 }
 
 
@@ -332,10 +352,15 @@ def _url(path: str, step: Step) -> Json:
     if step.query:
         table = OPERATIONS[step.operation].query or {}
         url["query"] = [
-            {"key": name, "value": _escaped(value), "description": table[name]["description"]}
+            {"key": name, "value": _escaped(value), "description": _about(table[name])}
             for name, value in step.query.items()
         ]
     return url
+
+
+def _about(parameter: Mapping[str, Any]) -> str:
+    words = ", ".join(str(word) for word in parameter.get("enum", ()))
+    return f"{parameter['description']}: {words}" if words else str(parameter["description"])
 
 
 def _escaped(value: str) -> str:

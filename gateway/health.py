@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -29,7 +30,15 @@ ASK_S = 1.5
 class Health:
     """Knows the state of the backends."""
 
-    def __init__(self, log: EventLog, archive: Archive, *, stuck_after_s: float) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        archive: Archive,
+        *,
+        stuck_after_s: float,
+        market_fault: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`market_fault` says why no venue can be asked now; empty where one can."""
         self.open = False
         """Whether the log may be written to."""
         self.full = False
@@ -38,6 +47,7 @@ class Health:
         self._archive = archive
         self._fault = "not opened yet"
         self._stalls = Stalls(stuck_after_s)
+        self._market_fault = market_fault
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -120,6 +130,8 @@ class Health:
         late_s = projection and projection["seconds"]
         if late_s and late_s >= self._stalls.after_s and "postgres" not in reasons:
             reasons["projector"] = f"lists and archive are {late_s:.0f} s behind"
+        if fault := self._market_fault():
+            reasons["market"] = fault
         return reasons | self._stalls.reasons
 
     async def _ask_log(self) -> dict[str, Any]:

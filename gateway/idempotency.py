@@ -21,7 +21,9 @@ ID_LENGTH = 36
 _FIRST_FIELDS = 11
 """Of OrderSubmitted, when there were market orders only,"""
 _SECOND_FIELDS = 15
-"""… and when every input was exact."""
+"""… when every input was exact,"""
+_THIRD_FIELDS = 17
+"""… and since outputs may be. A field appended later adds a line."""
 _TAG = OrderSubmitted.__name__
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,7 +40,7 @@ def digest_of(fact: OrderSubmitted) -> bytes:
     """The digest of what was asked for, whatever way it was written."""
     asked = replace(fact, idempotency_key=None)
     # Without what was appended since: a retry across an upgrade is still the same request.
-    fields = len(asked.__struct_fields__)
+    fields = _THIRD_FIELDS
     if fact.exact_amount_out is None:
         plain = fact.order_type == "market" and not fact.time_in_force
         fields = _FIRST_FIELDS if plain else _SECOND_FIELDS

@@ -30,7 +30,8 @@ SAVE_EVENTS = 8_000
 YIELD_EVENTS = 250
 """Events folded before Postgres is fed again: its socket takes a fifth of a megabyte at once."""
 
-LOCK_MS = 500
+LOCK_MS = 1500
+"""Above deadlock_timeout (1 s), at which an autovacuum makes way for us."""
 LOCK_TRIES = 20
 _LOCK = 0x6F656572  # "oeer": one rebuild at a time
 

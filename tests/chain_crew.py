@@ -72,6 +72,12 @@ class LocalChain:
         self.node.fund(dict.fromkeys(accounts, Account(0)))
         self.node.save()
 
+    def lamports(self, amount: int) -> None:
+        """The wallet holds so many."""
+        there = self.node.bank.state.accounts[OWNER]
+        self.node.fund({OWNER: there._replace(lamports=amount)})
+        self.node.save()
+
     def others_swap(self, plan: PoolPlan, token_in: str, amount: int) -> None:
         """Somebody else swaps, and moves the pool's price."""
         bank = self.node.bank
@@ -156,7 +162,7 @@ class ChainCrew(Crew):
         super().__init__(url, local.node.store.path, PATIENT)
         self.local = local
         self.settings = settings
-        self.trading: Trading = open_trading(settings)
+        self.trading: Trading = open_trading(settings, signs=True)
 
     def chain(self) -> SolanaChain:  # type: ignore[override]  # of another kind, as is the market
         assert isinstance(self.trading.chain, SolanaChain)
@@ -256,7 +262,7 @@ async def chain_crew(
         await stack.enter_async_context(made.trading.live(True))
         stack.push_async_callback(made.close)
         await made.open()
-        await made.up_to_date()
+        await made.trading.ready()
         yield made
 
 

@@ -21,7 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--traders", type=int, default=3, help="trades of others in a slot")
     parser.add_argument(
-        "--faults", default="{}", metavar="JSON", help="faults from the start on, as setFaults"
+        "--faults",
+        type=_faults,
+        default="{}",
+        metavar="JSON",
+        help='from the start on, such as {"dropRate":0.2}; see the README',
     )
     parser.add_argument(
         "--fund", action="append", default=[], metavar="ADDRESS", help="a wallet to be given money"
@@ -29,6 +33,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pools", action="store_true", help="print what POOLS says of this chain, and end"
     )
+
+
+def _faults(text: str) -> object:
+    """As `localnet_setFaults` takes them."""
+    import msgspec
+
+    from stages.venues.localnet.faults import Faults
+
+    try:
+        return msgspec.json.decode(text, type=Faults)
+    except msgspec.DecodeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
@@ -42,11 +58,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Event) -> None:
-    import msgspec
-
     from engine.wiring import tune
     from stages.venues.families import FAMILIES
-    from stages.venues.localnet.faults import Faults
     from stages.venues.localnet.open import FILE, Options, open_node
     from stages.venues.localnet.rpc.server import HOST
     from stages.venues.localnet.rpc.server import serve as open_door
@@ -59,7 +72,7 @@ async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Eve
             lifetime=settings.blockhash_slots,
             trades_per_slot=args.traders,
             volatility_bps=settings.venue_volatility_bps,
-            faults=msgspec.json.decode(args.faults, type=Faults),
+            faults=args.faults,
             wallets=tuple(args.fund),
         ),
         FAMILIES,

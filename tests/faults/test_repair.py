@@ -53,7 +53,7 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(
     venues: str, short_path: Path
 ) -> None:
     async with engine_up(short_path / "data", blockhash_slots=200, venues=venues) as engine:
-        done = await engine.submit_many(10)
+        done = await engine.submit_many(10, slippageBps=1000)
         waiting = await engine.submit(key="waits", type="limit", targetPrice="1000")
         await engine.ended(done)
         await engine.until(lambda: engine._statuses[waiting] == "watching")
@@ -62,7 +62,7 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(
 
         # What follows is in the log only, and lost with it.
         projector = engine.kill("projector", signal.SIGSTOP)
-        [lost] = await engine.submit_many(1)
+        [lost] = await engine.submit_many(1, slippageBps=1000)
         await engine.ended([lost])
         async with redis.asyncio.from_url(engine.record().redis_url) as client:
             await client.flushall()
@@ -82,7 +82,7 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(
 
         again = await engine.submit(key="waits", type="limit", targetPrice="1000")
         assert again == waiting, "a key that was archived names its order still"
-        fresh = await engine.submit_many(5)
+        fresh = await engine.submit_many(5, slippageBps=1000)
         ends = await engine.ended(fresh)
         assert set(ends.values()) == {"confirmed"}, [
             (frame["reason"], frame["stage"])

@@ -56,10 +56,13 @@ async def test_every_request_of_the_collection_is_answered_as_promised(redis_url
                 for name, field in kept(item):
                     values[name] = (await answer.json())[field]
             names.append(item["name"])
-    assert names[:5] == [
+    assert names[:8] == [
         "Submit an order",
         "Submit it again under the same key",
         "Read the order",
         "List orders",
         "Events of the order",
+        "Ask for quotes",
+        "Ask what an exact output costs",
+        "Submit an order with an exact output",
     ]

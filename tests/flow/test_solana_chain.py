@@ -68,6 +68,7 @@ class World:
         self.node = node
         self.slot = 1000
         self.finalized = (968, 900)
+        self.first_slot = 0
         self.accounts: dict[str, RawAccount] = {
             WSOL: RawAccount(TOKEN, mint_bytes(9)),
             USDC: RawAccount(TOKEN, mint_bytes(6)),
@@ -92,6 +93,7 @@ class World:
                 "absoluteSlot": self.finalized[0], "blockHeight": self.finalized[1],
             },
             "getTransaction": lambda p: self.details.get(p[0]),
+            "getFirstAvailableBlock": lambda _: self.first_slot,
         }  # fmt: skip
         rpc = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.6, backoff_s=0.01)
         self.family = ToyFamily()
@@ -616,6 +618,16 @@ async def test_a_node_that_lags_behind_the_finalized_slot_proves_nothing(world: 
     assert (await world.outcome_with_height(sent)).finalized_height == 0
     world.slot = 1150
     assert (await world.outcomes(sent))[0].finalized_height == 1051
+
+
+@pytest.mark.parametrize(("first_slot", "height"), [(0, 1051), (848, 1051), (849, 0), (1149, 0)])
+async def test_a_node_that_was_restored_since_the_transaction_was_made_proves_nothing(
+    world: World, first_slot: int, height: int
+) -> None:
+    """It would say the same of one that landed before its snapshot."""
+    sent = await world.built()
+    world.slot, world.finalized, world.first_slot = 1200, (1150, 1051), first_slot
+    assert (await world.outcome_with_height(sent)).finalized_height == height
 
 
 async def test_a_node_without_history_proves_nothing(world: World) -> None:

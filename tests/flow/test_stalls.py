@@ -90,3 +90,16 @@ async def test_an_order_that_does_not_move_is_said_while_others_go_on(
 
     await turns_true(well)
     await stuck.close()
+
+
+async def test_a_market_that_cannot_be_asked_degrades_the_engine_and_orders_are_still_taken(
+    redis_url: str,
+) -> None:
+    fault = ["the pools' accounts are 7 s old"]
+    async with served(redis_url, market_fault=lambda: fault[0]) as gateway:
+        status, ready = await gateway.get("/readyz")
+        assert (status, ready["status"]) == (200, "degraded")
+        assert ready["reasons"]["market"] == fault[0]
+        await gateway.accepted()
+        fault[0] = ""
+        assert "market" not in (await gateway.get("/readyz"))[1]["reasons"]

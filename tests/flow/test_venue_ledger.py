@@ -1,4 +1,4 @@
-"""`engine venue ledger`: the chain's own record, in words."""
+"""`engine venue ledger`: the chain's own record, in words; `engine localnet`: faults, misspelt."""
 
 from __future__ import annotations
 
@@ -67,3 +67,13 @@ def test_a_chain_elsewhere_keeps_its_own_record(
     monkeypatch.setenv("SOLANA_RPC_URL", "http://127.0.0.1:1")
     assert cli.main(["venue", "ledger"]) == 0
     assert "SOLANA_RPC_URL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", ["x", '{"dropRatte":1}', '{"dropRate":"often"}', "[]"])
+def test_faults_that_there_are_not_are_refused_in_words(
+    said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["localnet", "--faults", said])
+    assert left.value.code == 2
+    assert "argument --faults: " in capsys.readouterr().err

@@ -47,6 +47,19 @@ def test_what_cannot_be_read_is_said_by_its_setting(keypair: str) -> None:
             check(**missing)
 
 
+def test_a_process_alone_without_a_chain_says_so() -> None:
+    with pytest.raises(SettingsError, match=r"no local chain runs in .*SOLANA_RPC_URL"):
+        markets.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
+
+
+def test_who_does_not_sign_never_reads_the_key(keypair: str) -> None:
+    said = {"VENUES": "raydium", "SOLANA_RPC_URL": "http://127.0.0.1:1", "POOLS": DEVNET}
+    markets.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
+    with pytest.raises(SettingsError, match="SOLANA_KEYPAIR"):
+        markets.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=True)
+    markets.open_trading(load(said | {"SOLANA_KEYPAIR": keypair}, None), signs=True)
+
+
 def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
     with pytest.raises(SettingsError, match="simulated, raydium, meteora"):
         check(venues="orca")

@@ -447,3 +447,8 @@ def test_a_field_that_stands_there_twice_is_refused(body: str) -> None:
 def test_colons_in_values_are_no_fields() -> None:
     body = '{"expiresAt":"2030-01-01T00:00:00+02:00","clientOrderId":"a:b:c"}'
     assert list(parse_object(body.encode())) == ["expiresAt", "clientOrderId"]
+
+
+def test_every_field_of_an_order_is_part_of_what_was_asked_for() -> None:
+    """Whoever appends a field to OrderSubmitted says here and in `digest_of` what it means."""
+    assert len(OrderSubmitted.__struct_fields__) == 17

@@ -30,6 +30,7 @@ ROUNDS_MAX = 6
 """Pool, what it names, what those name: needs are complete after three or four rounds."""
 LEAST_PAUSE_S = 0.02
 RAW_KEPT = 2_000
+STALE = "pool-data-stale"
 
 _log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class AccountCache:
             raise Refused("no-route", f"{address} is not in POOLS", retryable=True)
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
         if age_s * 1000 > self._options.stale_ms:
-            raise Refused("pool-data-stale", f"{age_s:.1f} s old", retryable=True)
+            raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
         faults = self._token_faults or {}
         fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
         if fault:
@@ -83,6 +84,14 @@ class AccountCache:
     def watched(self) -> Iterable[WatchedPool]:
         """All pools, whether they can be quoted from or not."""
         return self._pools.values()
+
+    def fault(self) -> str:
+        """Why nothing can be quoted now; empty where something can."""
+        if not self.stale():
+            return ""
+        age_s = self.age_s()
+        known = f"{age_s:.0f} s old" if age_s != float("inf") else "not read yet"
+        return f"the pools' accounts are {known}: the nodes do not answer, or the chain stands"
 
     def stale(self) -> bool:
         """Whether the chain was not seen to go on for too long."""

@@ -43,12 +43,14 @@ _log = structlog.get_logger()
 
 
 class SolanaChain:
-    """See `stages.venues.Chain`. `tokens` are by symbol and by mint."""
+    """See `stages.venues.Chain`. `tokens` are by symbol and by mint; who only sends and asks for
+    outcomes has no wallet.
+    """
 
     def __init__(
         self,
         rpc: Rpc,
-        wallet: Wallet,
+        wallet: Wallet | None,
         cache: AccountCache,
         families: Sequence[Family],
         tokens: Mapping[str, TokenEntry],
@@ -72,6 +74,7 @@ class SolanaChain:
 
     async def build(self, order: Order) -> Built:
         """See `Chain.build`. What a simulation refuses is not signed: failing costs fees too."""
+        assert self._wallet is not None, "who builds has a key"
         if order.triggered:
             await self._cache.reach(order.watch_slot)
         legs = legs_of(order, self._cache, self._tokens)

@@ -50,6 +50,8 @@ class ChainOptions(msgspec.Struct, frozen=True):
     """The limit, of what the simulation consumed: prices move on, and swaps cross more then."""
     blockhash_age_ms: int = 1_000
     """A blockhash is shared by the transactions built within this time."""
+    stalled_ms: int = 5_000
+    """A chain whose slots have not gone on for so long cannot say what becomes of a transaction."""
     sends_at_once: int = 16
     first_wait_ms: int = 400
     """How long the confirmer waits at least before it asks again."""

@@ -3,9 +3,10 @@
 The order of the two readings is the proof of death. First the *finalized* slot and height (a
 finalized block never goes away, so what is true of it stays true); then, begun after that answer
 was in, the statuses with history search, from a node whose own slot is not before that slot: it has
-seen every block up to it. A signature that is absent then, with a last valid height below that
-finalized height, is in no block and can come into none. The other way round, or from a node that
-lags, a transaction could land unseen between the two.
+seen every block up to it, and still has those before (`finality.py`). A signature that is absent
+then, with a last valid height below that finalized height, is in no block and can come into none.
+The other way round, or from a node that lags or was restored from a snapshot, a transaction could
+land unseen.
 
 A failure on chain counts once it is finalized, whatever the commitment: a fork may drop the block
 it failed in, and the same bytes may succeed on the other.
@@ -25,6 +26,7 @@ from events.order import Transaction
 from stages.venues import Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.errors import named_in, reason_of
+from stages.venues.solana.finality import may_prove, proved_height
 from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
@@ -37,6 +39,8 @@ falsely."""
 DETAILS_PAUSE_S = 0.25
 """Before the second question for a transaction's balances; doubles. Nodes index a little late."""
 DETAILS_AT_ONCE = 16
+
+_STALLED = Outcome("unknown", reason="chain-stalled")
 
 _log = structlog.get_logger()
 _Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
@@ -53,14 +57,10 @@ def judge(
     status: SignatureStatus | None,
     *,
     commitment: str,
-    slot: int,
-    finalized: EpochInfo | None,
 ) -> Judged:
-    """Pure. `slot` is where the node stood; `finalized` was read before the node was asked."""
+    """Pure. That it is absent proves nothing yet."""
     if status is None:
-        proves = finalized is not None and slot >= finalized.absolute_slot
-        height = finalized.block_height if proves and finalized is not None else 0
-        return Judged(Outcome("absent", finalized_height=height))
+        return Judged(Outcome("absent"))
     rank = _rank(status)
     if status.err is None and rank >= RANK[commitment]:
         return Judged(None, status)
@@ -92,6 +92,8 @@ class Outcomes:
         self._options = options
         self._finalized: EpochInfo | None = None
         self._finalized_s = 0.0
+        self._slot = 0
+        self._advanced_s = 0.0
         self._reading = asyncio.Lock()
         self._details_at_once = asyncio.Semaphore(DETAILS_AT_ONCE)
         self._waiting: list[_Asked] = []
@@ -146,20 +148,40 @@ class Outcomes:
         finalized = self._finalized  # before the question, see above
         self._begin(self._read_finalized())  # for the next question: this one does not wait
         statuses = await self._rpc.get_signature_statuses([one.signature for one, _ in asked])
-        executed = []
+        stalled = self._is_stalled(statuses.slot)
+        executed, doubtful = [], list[_Asked]()
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
-            judged = judge(
-                status,
-                commitment=self._options.commitment,
-                slot=statuses.slot,
-                finalized=finalized,
-            )
+            if status is None and may_prove(finalized, transaction.last_valid_height):
+                doubtful.append((transaction, future))
+                continue
+            judged = judge(status, commitment=self._options.commitment)
             if judged.outcome is not None:
-                _settle(future, judged.outcome)
+                _settle(future, _STALLED if stalled else judged.outcome)
             else:
                 failed = judged.executed is not None and judged.executed.err is not None
                 executed.append(self._detail(transaction, future, failed))
+        if doubtful and finalized is not None:
+            executed.append(self._prove(doubtful, finalized, stalled))
         await asyncio.gather(*executed)
+
+    async def _prove(self, doubtful: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
+        """Asks again, a node that says how far back it can see: that may prove death."""
+        signatures = [transaction.signature for transaction, _ in doubtful]
+        first_slot, statuses = await self._rpc.get_statuses_and_memory(signatures)
+        for (transaction, future), status in zip(doubtful, statuses.value, strict=True):
+            height = 0
+            if status is None:
+                last = transaction.last_valid_height
+                height = proved_height(finalized, statuses.slot, first_slot, last)
+            outcome = Outcome("absent", finalized_height=height)
+            _settle(future, _STALLED if stalled and not height else outcome)
+
+    def _is_stalled(self, slot: int) -> bool:
+        """Whether the chain has stood at this slot for too long; a proof of death holds even so."""
+        now_s = time.monotonic()
+        if slot > self._slot:
+            self._slot, self._advanced_s = slot, now_s
+        return (now_s - self._advanced_s) * 1000 > self._options.stalled_ms
 
     async def _read_finalized(self) -> None:
         """Reads the height for the next question; a failure only puts a proof off."""

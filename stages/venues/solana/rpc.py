@@ -109,6 +109,19 @@ class Rpc:
             raise Unreachable("getSignatureStatuses: an answer for other signatures")
         return answer
 
+    async def get_statuses_and_memory(
+        self, signatures: Sequence[str]
+    ) -> tuple[int, At[list[SignatureStatus | None]]]:
+        """The oldest slot that a node still has, and what this very node knows of signatures."""
+        config = {"searchTransactionHistory": True}
+        first_slot, statuses = await self._link.together(
+            [
+                ("getFirstAvailableBlock", (), _number),
+                ("getSignatureStatuses", (list(signatures), config), _statuses),
+            ]
+        )
+        return first_slot, statuses
+
     async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
         """A landed transaction with its balances; None where the node has none (yet)."""
         config = _config(commitment, encoding="base64", maxSupportedTransactionVersion=0)

@@ -89,6 +89,10 @@ class _Node:
         self.asking = asyncio.Lock()
 
 
+Ask = tuple[str, Sequence[Any], msgspec.json.Decoder[Any]]
+"""A method, its parameters, and how its answer is read."""
+
+
 class RpcLink:
     """Calls methods on whichever node answers."""
 
@@ -109,6 +113,11 @@ class RpcLink:
 
     async def call(self, method: str, params: Sequence[Any], answer: msgspec.json.Decoder[T]) -> T:
         """The answer. Raises RpcError, Unreachable, or Refused if no node is of our chain."""
+        found: T = (await self.together([(method, params, answer)]))[0]
+        return found
+
+    async def together(self, asks: Sequence[Ask]) -> list[Any]:
+        """The answers of one and the same node, asked one after the other. Raises as `call`."""
         ends = time.monotonic() + self._options.deadline_s
         said = "not asked"
         for _ in range(self._options.tries_max):
@@ -118,7 +127,7 @@ class RpcLink:
             try:
                 async with asyncio.timeout(max(0.001, ends - time.monotonic())):
                     if await self._admit(node):
-                        found = await self._ask(node, method, params, answer)
+                        found = [await self._ask(node, *ask) for ask in asks]
                         node.failures, node.rests_until = 0, 0.0
                         return found
             except _NodeFault as fault:
@@ -127,7 +136,7 @@ class RpcLink:
             except TimeoutError:
                 said = "no answer in time"
                 self._rest(node, 0.0)
-        raise Unreachable(f"{method}: {said}")
+        raise Unreachable(f"{asks[0][0]}: {said}")
 
     def _next_node(self) -> _Node:
         usable = [node for node in self._nodes if not node.refusal]

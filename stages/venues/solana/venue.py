@@ -20,8 +20,8 @@ from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.pool import SwapTerms
-from stages.venues.solana.accounts import AccountCache
+from stages.venues.pool import Clock, SwapTerms
+from stages.venues.solana.accounts import STALE, AccountCache
 from stages.venues.solana.history import Market
 from stages.venues.solana.transaction import Budget, Leg, Plan, drafted, message
 
@@ -120,9 +120,11 @@ class SolanaVenue:
                 if found.family.dex in self._dexes:
                     listed.append(Listed(found.family, found.pool, found.clock.slot))
                     clock = max(clock or found.clock, found.clock)
-            if clock is None:
+            codes = {quote.error for quotes in faulty.values() for quote in quotes}
+            if clock is None and STALE in codes:
                 raise Refused("quotes-stale", "no pool can be quoted from", retryable=True)
-            self._board = newest, Board(listed, clock), faulty
+            # Without any pool nobody looks at the clock.
+            self._board = newest, Board(listed, clock or Clock(newest.slot, 0)), faulty
         return self._board[1], self._board[2]
 
     def _fits(self, steps: Sequence[Step]) -> bool:

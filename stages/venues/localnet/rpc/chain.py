@@ -97,6 +97,7 @@ METHODS = {
     "getFeeForMessage": get_fee_for_message,
     "getRecentPrioritizationFees": get_recent_prioritization_fees,
     "getGenesisHash": lambda call: call.node.store.meta("genesis"),
+    "getFirstAvailableBlock": lambda _call: 0,  # it forgets nothing
     "getHealth": lambda _call: "ok",
     "getVersion": lambda _call: {"solana-core": "2.3.0", "feature-set": 0},
 }

@@ -1,0 +1,30 @@
+"""What a node must have seen for a signature that it does not know to be dead. Pure."""
+
+from __future__ import annotations
+
+from stages.venues.solana.rpc_answers import EpochInfo
+
+LIFETIME_BLOCKS = 150
+"""A blockhash is valid for so many blocks: a transaction landed within them, or never will."""
+SLOTS_A_BLOCK_MAX = 2
+"""Slots may pass without a block, by far not every second one."""
+
+
+def may_prove(finalized: EpochInfo | None, last_valid_height: int) -> bool:
+    """Whether a signature that is absent now may be dead: it is worth asking closely."""
+    return finalized is not None and finalized.block_height > last_valid_height
+
+
+def proved_height(finalized: EpochInfo, slot: int, first_slot: int, last_valid_height: int) -> int:
+    """The finalized height below which an unknown signature is in no block; 0: nothing is proved.
+
+    `slot` is where the node stood when it was asked, after `finalized` was read; `first_slot` is
+    that of the oldest block which the same node still has (0: it has them all). One that was
+    restored from a snapshot knows nothing of the blocks before it, and does not say so.
+    """
+    if slot < finalized.absolute_slot:
+        return 0
+    blocks = finalized.block_height - last_valid_height + LIFETIME_BLOCKS
+    if first_slot > max(0, finalized.absolute_slot - SLOTS_A_BLOCK_MAX * blocks):
+        return 0
+    return finalized.block_height

@@ -1,0 +1,376 @@
+"""The chain at its worst: by its own ledger each order is executed at most once, and none is
+
+reported otherwise than it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events.order import STAGES
+from events.types import (
+    OrderConfirmed,
+    OrderFailed,
+    TransactionBuilt,
+    TransactionExpired,
+    TransactionInDoubt,
+    TransactionSubmitted,
+)
+from stages.venues.localnet.ledger import Entry
+from tests.chain_crew import (
+    ChainCrew,
+    assert_sound,
+    booked,
+    chain_crew,
+    difference,
+    nonzero,
+)
+from tests.engine_up import Engine, dice, engine_up
+from tests.faults.test_repair import command
+from tests.localchain import mint_of
+
+SOL = 10**9
+LIFETIME = 100
+FINAL = 32
+"""Blocks until a block is final."""
+BY_HAND: dict[str, Any] = {"chain_slot_ms": 60_000, "chain_lifetime": LIFETIME}
+"""A chain whose blocks come when a test says so."""
+
+
+async def asked(crew: ChainCrew, order_id: str) -> None:
+    """The confirmer's question, once the finalized height of now is known to it."""
+    final = crew.local.node.bank.blocks.finalized_height
+    transaction = (await crew.head(order_id)).order.transaction
+    assert transaction is not None
+    outcomes = crew.chain()._outcomes
+    async with asyncio.timeout(10):
+        while (known := outcomes._finalized) is None or known.block_height < final:
+            await asyncio.gather(*crew.chain().outcomes([transaction]))
+            await asyncio.sleep(0.02)
+    await asyncio.gather(*crew.chain().outcomes([transaction]))
+
+
+async def submitted(crew: ChainCrew, number: int = 1, **fields: Any) -> list[str]:
+    """Orders that are said to be sent."""
+    ids = [await crew.order("SOL", "USDC", SOL, **fields) for _ in range(number)]
+    await crew.until(lambda: {crew.statuses().get(i) for i in ids} == {"submitted"})
+    return ids
+
+
+async def taken(crew: ChainCrew, order_id: str) -> Entry:
+    """Blocks pass until one has taken a transaction of the order; its line in the ledger."""
+    async with asyncio.timeout(10):
+        while True:
+            crew.local.advance(1)
+            for entry in crew.local.entries():
+                if entry.memo.partition("/")[0] == order_id and not entry.forked:
+                    return entry
+            await asyncio.sleep(0.01)
+
+
+def forked(crew: ChainCrew, entry: Entry) -> None:
+    """A fork drops the block that took it, and all that came after."""
+    depth = crew.local.node.bank.blocks.tip.height - entry.height + 1
+    assert entry.signature in crew.local.node.fork(depth)
+
+
+async def blocks_until(crew: ChainCrew, ids: Sequence[str]) -> list[str]:
+    """Blocks pass until all have ended."""
+    ending = asyncio.create_task(crew.ended(ids, 20))
+    while not ending.done():
+        crew.local.advance(1)
+        await asyncio.sleep(0.01)
+    return await ending
+
+
+def judge(crew: ChainCrew, before: Mapping[str, int]) -> None:
+    """All have ended; what is confirmed is executed once, all else never; and the wallet agrees."""
+    ends = {event.order_id: event.fact for _, event in crew.seen}
+    assert all(isinstance(end, OrderConfirmed | OrderFailed) for end in ends.values()), ends
+    executions = crew.executions()
+    confirmed = {i for i, end in ends.items() if isinstance(end, OrderConfirmed)}
+    assert executions == dict.fromkeys(confirmed, 1)
+    crew.assert_executed_as_said()
+    assert difference(before, crew.local.holdings()) == nonzero(crew.books())
+    for event in crew.of(TransactionExpired):
+        proof = event.fact
+        assert isinstance(proof, TransactionExpired)
+        assert proof.finalized_height > proof.last_valid_height
+
+
+async def test_lost_answers_429s_drops_and_late_confirmations_change_no_outcome(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    chance = dice()
+    async with chain_crew(
+        redis_url, tmp_path, chain_slot_ms=20, chain_seed=chance.randrange(10**6)
+    ) as crew:
+        await crew.engine(attempts_max=20)
+        before = crew.local.holdings()
+        ids: list[str] = []
+        for _ in range(4):
+            crew.local.faults(
+                lose_rate=chance.random() / 2,
+                drop_rate=chance.random() / 2,
+                reject_rate=chance.random() / 4,
+                latency_ms=chance.randrange(10),
+                confirm_delay=chance.randrange(20),
+            )
+            for token in chance.choices(("USDC", "USDT", "RAY", "BONK"), k=6):
+                ids.append(await crew.order("SOL", token, chance.randrange(1, 5 * SOL)))
+            some = ids[: chance.randrange(1, len(ids))]
+            await crew.until(lambda some=some: set(some) <= set(crew.statuses()))  # type: ignore[misc]  # mypy cannot type a bound loop variable
+            await crew.ended(some[:2], 30)
+        crew.local.well()
+        assert set(await crew.ended(ids, 30)) == {"confirmed"}
+        judge(crew, before)
+        await assert_sound(redis_url, database_url)
+
+
+async def test_a_transaction_is_replaced_only_when_it_is_proved_dead(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+        crew.local.advance(FINAL)
+        await crew.engine()
+        before = crew.local.holdings()
+        crew.local.faults(drop_rate=1.0)
+        [order_id] = await submitted(crew)
+        first = (await crew.head(order_id)).order.transaction
+        assert first is not None
+        crew.local.advance(LIFETIME + 2)
+        assert crew.local.node.bank.blocks.tip.height > first.last_valid_height
+        await asked(crew, order_id)
+        assert crew.names(order_id)[-1] == "TransactionSubmitted", "expired, but not finally"
+        crew.local.advance(FINAL)
+        await crew.until(lambda: crew.names(order_id).count("TransactionSubmitted") == 2)
+        crew.local.well()
+        await crew.chain().send([first.raw])
+        assert await blocks_until(crew, [order_id]) == ["confirmed"]
+        [entry] = crew.local.entries()
+        assert (entry.memo, entry.ok) == (f"{order_id}/2", True)
+        judge(crew, before)
+
+
+async def test_an_order_fails_once_its_last_transaction_is_proved_dead(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+        crew.local.advance(FINAL)
+        for name in STAGES:
+            await crew.worker(crew.stage(name, attempts_max=1))
+        before = crew.local.holdings()
+        crew.local.faults(drop_rate=1.0)
+        ids = await submitted(crew, 3)
+        crew.local.advance(LIFETIME + FINAL + 2)
+        assert set(await crew.ended(ids)) == {"failed"}
+        judge(crew, before)
+
+
+async def test_with_finalized_a_fork_never_makes_a_false_confirmation(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    """Of two forked orders one lands again by the rebroadcast, the other dies."""
+    async with chain_crew(redis_url, tmp_path, commitment="finalized", **BY_HAND) as crew:
+        crew.local.advance(FINAL)
+        for name in STAGES:
+            await crew.worker(crew.stage(name, attempts_max=1))
+        before = crew.local.holdings()
+        [lands] = await submitted(crew)
+        entry = await taken(crew, lands)
+        crew.local.advance(3)
+        await asked(crew, lands)
+        forked(crew, entry)
+        assert crew.executions() == {}
+        again = await taken(crew, lands)  # the same bytes went out again
+        assert (again.signature, crew.statuses()[lands]) == (entry.signature, "submitted")
+
+        [dies] = await submitted(crew)
+        entry = await taken(crew, dies)
+        crew.local.advance(2)
+        assert crew.executions() == {lands: 1, dies: 1}
+        crew.local.faults(drop_rate=1.0)
+        forked(crew, entry)
+        await asked(crew, dies)
+        assert crew.statuses()[dies] == "submitted"
+        crew.local.advance(LIFETIME + FINAL + 2)
+        assert await crew.ended([lands, dies]) == ["confirmed", "failed"]
+        judge(crew, before)
+        await assert_sound(redis_url, database_url)
+
+
+async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """What is promised: the cluster had confirmed it. A fork that undoes even that leaves an order
+
+    that says confirmed and was not executed; it is not executed a second time, either.
+    """
+    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+        crew.local.advance(FINAL)
+        await crew.engine()
+        [order_id] = await submitted(crew)
+        assert await blocks_until(crew, [order_id]) == ["confirmed"]
+        crew.local.faults(drop_rate=1.0)
+        [fill] = [fact for fact in crew.facts(order_id) if isinstance(fact, OrderConfirmed)]
+        [entry] = crew.local.entries()
+        assert entry.signature == fill.signature
+        forked(crew, entry)
+        crew.local.well()
+        crew.local.advance(LIFETIME + FINAL + 2)
+        assert crew.executions() == {}
+        assert crew.names(order_id)[-1] == "OrderConfirmed"
+        assert crew.names(order_id).count("TransactionBuilt") == 1
+
+
+@pytest.mark.parametrize("commitment", ["confirmed", "finalized"])
+async def test_a_failure_that_a_fork_undoes_is_no_failure(
+    commitment: str, redis_url: str, tmp_path: Path
+) -> None:
+    """It failed in a block that is dropped; the same bytes succeed in the other."""
+    async with chain_crew(redis_url, tmp_path, commitment=commitment, **BY_HAND) as crew:
+        crew.local.advance(FINAL)
+        workers = {name: await crew.worker(name) for name in STAGES}
+        before = crew.local.holdings()
+        await workers["submitter"].stop()
+        order_id = await crew.order("SOL", "USDC", SOL)
+        await crew.until(lambda: bool(crew.of(TransactionBuilt)))
+        crew.local.advance(1)
+        wallet = crew.local.holdings()[mint_of("SOL")]
+        crew.local.lamports(1_000_000)
+        await crew.worker("submitter")
+        await crew.until(lambda: bool(crew.of(TransactionSubmitted)))
+        failed = await taken(crew, order_id)
+        assert not failed.ok
+        await asked(crew, order_id)
+        assert crew.statuses()[order_id] == "submitted"
+        forked(crew, failed)
+        crew.local.lamports(wallet)
+        assert await blocks_until(crew, [order_id]) == ["confirmed"]
+        judge(crew, before)
+
+
+async def test_a_stalled_chain_is_a_doubt_that_ends_with_it(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    async with chain_crew(redis_url, tmp_path, chain_slot_ms=20, quotes_stale_ms=300) as crew:
+        workers = {name: await crew.worker(name) for name in STAGES}
+        before = crew.local.holdings()
+        await workers["submitter"].stop()
+        ids = [await crew.order("SOL", "USDC", SOL) for _ in range(3)]
+        await crew.until(lambda: len(crew.of(TransactionBuilt)) == 3)
+        crew.local.faults(stalled=True)
+        await crew.worker("submitter")
+        await crew.until(lambda: len(crew.of(TransactionInDoubt)) == 3)
+        assert {event.fact.reason for event in crew.of(TransactionInDoubt)} == {"chain-stalled"}  # type: ignore[union-attr]
+        assert all([(await crew.head(i)).order.in_doubt for i in ids])
+        assert {crew.statuses()[i] for i in ids} == {"submitted"}
+        crew.local.well()
+        assert set(await crew.ended(ids)) == {"confirmed"}
+        assert not any([(await crew.head(i)).order.in_doubt for i in ids])
+        judge(crew, before)
+        await assert_sound(redis_url, database_url)
+
+
+# -- a whole engine ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def engine(short_path: Path) -> AsyncIterator[Engine]:
+    async with engine_up(
+        short_path / "d",
+        venues="raydium,meteora",
+        blockhash_slots=200,
+        quotes_stale_ms=700,
+        max_attempts=20,
+    ) as one:
+        yield one
+
+
+async def rpc(engine: Engine, method: str, *params: Any) -> Any:
+    """Asks the engine's chain."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    async with engine.http.post(engine.record().solana_rpc_url, json=body) as answer:
+        return (await answer.json())["result"]
+
+
+async def holdings(engine: Engine, wallet: str) -> dict[str, int]:
+    """By mint, as the chain says."""
+    processed = {"commitment": "processed"}
+    found = Counter({mint_of("SOL"): (await rpc(engine, "getBalance", wallet, processed))["value"]})
+    program = {"programId": "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"}
+    parsed = processed | {"encoding": "jsonParsed"}
+    for each in (await rpc(engine, "getTokenAccountsByOwner", wallet, program, parsed))["value"]:
+        info = each["account"]["data"]["parsed"]["info"]
+        found[info["mint"]] += int(info["tokenAmount"]["amount"])
+    return found
+
+
+async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
+    engine: Engine,
+) -> None:
+    chance = dice()
+    key = json.loads((engine.settings.data_dir / "wallet.json").read_bytes())
+    wallet = _address(bytes(key))
+    before = await holdings(engine, wallet)
+    faults = {"loseRate": 0.2, "dropRate": 0.3, "rejectRate": 0.05, "confirmDelay": 3}
+    await rpc(engine, "localnet_setFaults", faults)
+    ids: list[str] = []
+    for name in chance.choices(("submitter", "confirmer"), k=5):
+        reached = engine.watch("TransactionSubmitted")
+        loading = asyncio.create_task(engine.submit_many(12))
+        async with asyncio.timeout(20):
+            await reached.wait()
+        pid = engine.kill(name)
+        ids += await loading
+        await engine.restarted(name, pid)
+    await rpc(engine, "localnet_setFaults", {"reset": True})
+    ends = await engine.ended(ids, 40)
+    reasons = {frame["reason"] for frame in engine.frames if frame["status"] == "failed"}
+    assert reasons <= {"slippage-exceeded", "quote-below-minimum"}, "prices move: no other"
+    assert list(ends.values()).count("confirmed") > len(ids) // 2
+    await engine.assert_each_ended_exactly_once()
+    found = [event for _, event in await engine.read_log()]
+    assert difference(before, await holdings(engine, wallet)) == nonzero(booked(found))
+    await engine.assert_archived()
+
+    # A chain that stands still: the doubt is seen by everybody, and passes.
+    built = engine.watch("TransactionSubmitted")
+    doubt = engine.watch("TransactionInDoubt")
+    await rpc(engine, "localnet_setFaults", {"dropNext": 1})
+    order_id = await engine.submit(key="stalls")
+    await built.wait()
+    await rpc(engine, "localnet_setFaults", {"stalled": True})
+    async with asyncio.timeout(15):
+        await doubt.wait()
+    shown = (await engine.get(f"/api/orders/{order_id}")).body
+    assert (shown["status"], shown["inDoubt"]) == ("submitted", True)
+    [frame] = [f for f in engine.frames if f["event"] == "TransactionInDoubt"]
+    assert (frame["orderId"], frame["inDoubt"], frame["reason"]) == (
+        order_id,
+        True,
+        "chain-stalled",
+    )
+    code, said = await command(engine, "audit", "show", order_id)
+    assert (code, "chain-stalled" in said) == (0, True), said
+    await rpc(engine, "localnet_setFaults", {"reset": True})
+    await engine.ended([order_id])
+    shown = (await engine.get(f"/api/orders/{order_id}")).body
+    assert (shown["status"], shown["inDoubt"]) == ("confirmed", False)
+    await engine.assert_each_ended_exactly_once()
+    for words in (("verify",), ("replay", "--check")):
+        code, said = await command(engine, "audit", *words)
+        assert code == 0, said
+
+
+def _address(key: bytes) -> str:
+    from solders.keypair import Keypair
+
+    return str(Keypair.from_bytes(key).pubkey())
