@@ -19,9 +19,10 @@ Schema = dict[str, Any]
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?$"
 
 
-def _decimal(description: str) -> Schema:
+def _decimal(description: str, example: str = "") -> Schema:
     text = {"type": "string", "pattern": _NUMBER, "maxLength": values.AMOUNT_LENGTH - 2}
-    return {"anyOf": [text, {"type": "number"}], "description": description}
+    said: Schema = {"description": description} | ({"examples": [example]} if example else {})
+    return {"anyOf": [text, {"type": "number"}]} | said
 
 
 def _text(description: str, pattern: str | None = None) -> Schema:
@@ -39,9 +40,17 @@ _KEY = r"^[!-~]{1,128}$"
 _ACTOR = _text("Who does it; default: the account")
 
 ORDER_FIELDS: dict[str, Schema] = {
-    "tokenIn": {"type": "string", "description": "Symbol or mint of what is given"},
-    "tokenOut": {"type": "string", "description": "Symbol or mint of what is wanted"},
-    "amount": _decimal("Whole tokens of tokenIn; of tokenOut with `swapMode` exactOut"),
+    "tokenIn": {
+        "type": "string",
+        "description": "Symbol or mint of what is given",
+        "examples": ["SOL"],
+    },
+    "tokenOut": {
+        "type": "string",
+        "description": "Symbol or mint of what is wanted",
+        "examples": ["USDC"],
+    },
+    "amount": _decimal("Whole tokens of tokenIn; of tokenOut with `swapMode` exactOut", "1.5"),
     "swapMode": {
         "enum": list(SWAP_MODES),
         "default": SWAP_MODES[0],
@@ -56,7 +65,7 @@ ORDER_FIELDS: dict[str, Schema] = {
     },
     "minAmountOut": _decimal("Least whole tokens of tokenOut; instead of `slippageBps`"),
     "maxAmountIn": _decimal("exactOut: most whole tokens of tokenIn; instead of `slippageBps`"),
-    "targetPrice": _decimal("Least tokenOut for one tokenIn, net"),
+    "targetPrice": _decimal("Least tokenOut for one tokenIn, net", "151.2"),
     "minLiquidity": _decimal("Least liquidity of the pool, in tokenIn"),
     "maxPrice": _decimal("Most tokenIn for one tokenOut"),
     "expiresAt": _TIME,

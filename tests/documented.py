@@ -63,6 +63,8 @@ class Checker:
     """Keeps what passed one gateway; judges it in the end, so that nobody waits for that."""
 
     def __init__(self) -> None:
+        self.asked: set[tuple[str, str]] = set()
+        """Method and path of each operation that was asked for."""
         self._passed: list[Callable[[], list[str]]] = []
         self._frames: dict[tuple[str, str], None] = {}
 
@@ -88,6 +90,9 @@ class Checker:
                 _following.set((self, request.path))
             response = await handler(request)
             body = b""
+            if operation is not None and request.match_info.route.resource is not None:
+                path = request.match_info.route.resource.canonical
+                self.asked.add((request.method, path))
             if operation is not None and "requestBody" in operation and response.status < 400:
                 body = await request.read()
             self._passed.append(partial(_faults, request, operation, response, body))

@@ -89,6 +89,7 @@ class Served(NamedTuple):
     """A log of the test's own, to play the stages with."""
     archive: Any
     runner: web.AppRunner
+    checker: Checker
 
     async def stop(self) -> None:
         """Stops the gateway as its process would."""
@@ -159,7 +160,7 @@ async def served(
     await site.start()
     port = runner.addresses[0][1]
     async with ClientSession() as http:
-        gateway = Served(f"http://127.0.0.1:{port}", http, log, archive, runner)
+        gateway = Served(f"http://127.0.0.1:{port}", http, log, archive, runner, checker)
         try:
             if ready:
                 await until_ready(gateway)
