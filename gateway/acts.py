@@ -24,7 +24,7 @@ from gateway.doors import Doors
 from gateway.finding import archived, logged, readable
 from gateway.health import Health
 from gateway.outages import reading_log, writing_log
-from gateway.parameters import Wanted, cancel_filters, cancel_words, only, order_id_of
+from gateway.parameters import NONE, WORDS, Wanted, cancel_filters, cancel_words, only, order_id_of
 from gateway.problems import Fault, Problem, invalid
 from gateway.requests import Amendment, parse_amendment
 from projections.past import Archive
@@ -63,7 +63,7 @@ class Acts:
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /api/orders/{id}."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, ("actor", "reason"))
+        only(request.query, WORDS)
         actor, reason = cancel_words(request.query, self._account)
         await self._loaded(order_id)
         status = await self._cancel(order_id, actor, reason)
@@ -119,7 +119,7 @@ class Acts:
         """PATCH /api/orders/{id}."""
         Doors.check_json(request)
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, ())
+        only(request.query, NONE)
         now_us = time.time_ns() // 1000
         if_match = request.headers.get("If-Match")
         wanted = parse_amendment(await request.read(), if_match, now_us=now_us)

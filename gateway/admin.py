@@ -14,7 +14,7 @@ from gateway.doors import Doors
 from gateway.halts import engine_view
 from gateway.health import Health
 from gateway.outages import reading_log, writing_log
-from gateway.parameters import only
+from gateway.parameters import NONE, only
 from gateway.problems import Problem
 from gateway.requests import Switch, parse_switch
 from projections.past import Archive
@@ -44,7 +44,7 @@ class Admin:
 
     async def _wanted(self, request: web.Request, *, reason_required: bool) -> Switch:
         Doors.check_json(request)
-        only(request.query, ())
+        only(request.query, NONE)
         wanted = parse_switch(await request.read(), reason_required=reason_required)
         self._health.check_open()
         async with reading_log(VIEW_S):  # while it cannot even be read, nothing is written

@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 from events.log import EventLog
 from events.meters import REQUESTS, RESPONSES
 from events.money import Token
+from gateway import documents
 from gateway.acts import Acts
 from gateway.admin import Admin
 from gateway.console import Console
@@ -98,6 +99,9 @@ def make_app(
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
         Route("GET", "/metrics", Sight(log, archive, health, sockets).metrics),
+        Route("GET", "/openapi.json", documents.read_openapi),
+        Route("GET", "/asyncapi.json", documents.read_asyncapi),
+        Route("GET", "/docs", documents.read_page),
         Route("GET", "/api/tokens", console.tokens),
         Route("GET", "/static/{name}", console.file),
         Route("GET", "/", console.index),

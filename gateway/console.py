@@ -46,6 +46,9 @@ LINKS = {
     "health": "/healthz",
     "readiness": "/readyz",
     "metrics": "/metrics",
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "asyncapi": "/asyncapi.json",
 }
 
 

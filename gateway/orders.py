@@ -27,7 +27,7 @@ from gateway.finding import archived, logged
 from gateway.health import Health
 from gateway.idempotency import Claim, claim_of, digest_of, names_of
 from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
-from gateway.parameters import list_filters, only, order_id_of
+from gateway.parameters import NONE, list_filters, only, order_id_of
 from gateway.problems import Problem
 from gateway.requests import Fields, parse_batch, parse_key, parse_object, parse_order
 from projections.feed import Feed
@@ -203,7 +203,7 @@ class Orders:
     async def read(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}: from the log's head, or, once that is gone, from the archive."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, ())
+        only(request.query, NONE)
         order = await self._find_order(order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
@@ -223,7 +223,7 @@ class Orders:
     async def history(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, ())
+        only(request.query, NONE)
         async with reading_archive(), reading_log():
             try:
                 stored = await self._feed.past.order(order_id)

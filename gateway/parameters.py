@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from multidict import MultiMapping
 
@@ -28,6 +28,55 @@ _STATUSES = frozenset(status.value for status in Status)
 _ENGINES = frozenset({Status.HALTED.value, Status.RUNNING.value})
 _ENDED = frozenset(status.value for status in TERMINAL)
 _ZSCAN_MAX = 2**64
+
+Table = Mapping[str, Mapping[str, Any]]
+"""The parameters that a request may have: the JSON Schema of each by its name."""
+
+
+def _said(description: str, **schema: Any) -> dict[str, Any]:
+    return {"type": "string", "description": description} | schema
+
+
+_MOMENT = "ISO 8601 with a zone, or Unix milliseconds"
+_SOME = "; several separated by commas"
+_MINE = {
+    "token": _said("On either side of the swap"),
+    "clientOrderId": _said("Your name for the order"),
+}
+
+NONE: Table = {}
+WORDS: Table = {
+    "reason": _said("Why", minLength=1, maxLength=TEXT_LENGTH),
+    "actor": _said("Who does it; default: the account", minLength=1, maxLength=TEXT_LENGTH),
+}
+LIST: Table = {
+    "status": _said("Only these", enum=sorted(_STATUSES - _ENGINES)),
+    **_MINE,
+    "from": _said(f"Created at or after: {_MOMENT}"),
+    "to": _said(f"Created before: {_MOMENT}"),
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": LIST_LIMIT,
+        "default": LIST_DEFAULT,
+        "description": "Orders a page",
+    },
+    "cursor": _said("`nextCursor` of the page before"),
+}
+CANCEL_MANY: Table = {
+    "status": _said("Only these", enum=sorted(_STATUSES - _ENGINES - _ENDED)),
+    **_MINE,
+    "all": _said("Whoever means all says so", enum=["true"]),
+    "cursor": _said("`nextCursor` of the answer before"),
+    **WORDS,
+}
+FOLLOW: Table = {"orderId": _said("The order to follow until it ended")}
+FEED: Table = {
+    "after": _said("Position or cursor that was seen; 0 is everything; default: from now on"),
+    "events": _said(f"Only these{_SOME}: {', '.join(sorted(FACTS))}"),
+    "orderId": _said(f"Only of these orders{_SOME}; at most {FILTER_ORDERS}"),
+    "status": _said(f"Only with these statuses{_SOME}: {', '.join(sorted(_STATUSES))}"),
+}
 
 
 class Wanted(NamedTuple):
@@ -62,7 +111,7 @@ def only(query: Query, names: Iterable[str]) -> None:
 
 def list_filters(query: Query) -> tuple[Filters, int, str | None]:
     """Filters, limit and cursor of a list of orders."""
-    only(query, ("status", "token", "clientOrderId", "from", "to", "limit", "cursor"))
+    only(query, LIST)
     filters = Filters(
         status=_status(query, _STATUSES - _ENGINES),
         token=query.get("token"),
@@ -75,7 +124,7 @@ def list_filters(query: Query) -> tuple[Filters, int, str | None]:
 
 def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, int]:
     """Which orders are to be cancelled, and where to go on looking. Nobody means all by silence."""
-    only(query, ("status", "token", "clientOrderId", "all", "cursor", "actor", "reason"))
+    only(query, CANCEL_MANY)
     token = query.get("token")
     if token is not None and token not in tokens:
         known = dict.fromkeys(token.symbol for token in tokens.values())
@@ -115,7 +164,7 @@ def _status(query: Query, known: Collection[str]) -> str | None:
 
 def feed_filter(query: Query) -> tuple[Filter, Cursor | None]:
     """What a subscriber to all events wants, and from where on."""
-    only(query, ("after", "events", "orderId", "status"))
+    only(query, FEED)
     order_ids = frozenset(_uuid(text) for text in _names(query, "orderId"))
     if len(order_ids) > FILTER_ORDERS:
         raise _bad("orderId", f"at most {FILTER_ORDERS} orders")

@@ -23,7 +23,8 @@ from events.money import (
 from events.order import Order
 from events.types import Quote
 from gateway import answers, values
-from gateway.parameters import only
+from gateway.bodies import ORDER_FIELDS
+from gateway.parameters import Table, only
 from gateway.problems import Problem
 from projections.views import quote_view
 
@@ -33,7 +34,11 @@ Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 QUOTES_S = 5.0
 """How long the venues may take."""
 
-PARAMETERS = ("tokenIn", "tokenOut", "amount", "swapMode", "slippageBps")
+REQUIRED = ("tokenIn", "tokenOut", "amount")
+PARAMETERS: Table = {
+    name: ORDER_FIELDS[name] for name in (*REQUIRED, "swapMode", "slippageBps")
+} | {"amount": {"type": "string", "description": ORDER_FIELDS["amount"]["description"]}}
+"""As the fields of an order that have these names."""
 
 
 class Quotes:
@@ -60,7 +65,7 @@ class Quotes:
     def _order(self, request: web.Request) -> Order:
         query = request.query
         only(query, PARAMETERS)
-        for name in PARAMETERS[:3]:
+        for name in REQUIRED:
             if name not in query:
                 raise Problem("missing-parameter", f"{name} is required", parameter=name)
         token_in = self._read(query, "tokenIn", lambda raw: values.as_token(raw, self._tokens))

@@ -20,7 +20,7 @@ from events.ids import ENGINE_ID, parse_order_id
 from events.log import EventLog, LogError
 from gateway.health import Health
 from gateway.outages import ANSWER_S
-from gateway.parameters import feed_filter, only, order_id_of
+from gateway.parameters import FOLLOW, feed_filter, only, order_id_of
 from gateway.problems import Problem
 from gateway.wire import Socket
 from projections.feed import FOLLOWER_BYTES, Feed
@@ -68,7 +68,7 @@ class Sockets:
     async def execute(self, request: web.Request) -> web.StreamResponse:
         """GET /api/orders/execute."""
         _check_upgrade(request)
-        only(request.query, ("orderId",))
+        only(request.query, FOLLOW)
         text = request.query.get("orderId")
         order_id = None if text is None else order_id_of(text)
         async with self._socket(request) as (ws, socket):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from aiohttp import ClientSession, web
 
@@ -14,11 +15,13 @@ from events.log import EventLog, Result, Stored
 from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderRested
+from gateway import sockets
 from gateway.app import make_app, make_runner
 from projections.past import Archive
 from stages.market import Market
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
+from tests.documented import CheckedSocket, Checker
 
 TOKENS = by_name(TRADED[symbol] for symbol in ("SOL", "USDC", "USDT", "BONK"))
 ACCOUNT = "main"
@@ -86,6 +89,7 @@ class Served(NamedTuple):
     """A log of the test's own, to play the stages with."""
     archive: Any
     runner: web.AppRunner
+    checker: Checker
 
     async def stop(self) -> None:
         """Stops the gateway as its process would."""
@@ -139,7 +143,7 @@ async def served(
     ready: bool = True,
     **options: Any,
 ) -> AsyncIterator[Served]:
-    """Runs a gateway for the length of a block."""
+    """Runs a gateway for the length of a block; what passes it is held against the documents."""
     log = EventLog(redis_url, build="test")
     await log.open()
     own = EventLog(gateway_redis_url or redis_url, build="gateway")
@@ -148,21 +152,26 @@ async def served(
     market = Market([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=1)
     options.setdefault("quotes", market.ask)
     app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
+    checker = Checker()
+    app.middlewares.append(checker.middleware)
     runner = make_runner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     async with ClientSession() as http:
-        gateway = Served(f"http://127.0.0.1:{port}", http, log, archive, runner)
+        gateway = Served(f"http://127.0.0.1:{port}", http, log, archive, runner, checker)
         try:
             if ready:
                 await until_ready(gateway)
-            yield gateway
+            with patch.object(sockets, "Socket", CheckedSocket):
+                yield gateway
         finally:
             await runner.cleanup()
             await own.close()
             await log.close()
+    faults = checker.faults()
+    assert not faults, "\n".join(["against the documents:", *faults[:20]])
 
 
 async def until_ready(gateway: Served) -> None:

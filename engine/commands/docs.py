@@ -1,0 +1,50 @@
+"""`engine docs`: the documents of the interface, made from the code."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.settings import Settings
+from gateway import catalogue
+from gateway.asyncapi import asyncapi
+from gateway.collection import collection
+from gateway.openapi import openapi
+
+HELP = "print a document of the interface, or write docs/ and the collection anew"
+
+FILES: dict[str, Callable[[], str]] = {
+    "docs/errors.md": catalogue.errors,
+    "docs/events.md": catalogue.events,
+    "postman_collection.json": collection,
+}
+PRINTED: dict[str, Callable[[], str]] = {
+    "errors": catalogue.errors,
+    "events": catalogue.events,
+    "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
+    "asyncapi": lambda: json.dumps(asyncapi(), indent=2) + "\n",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("document", nargs="?", choices=sorted(PRINTED), help="print this one")
+    what.add_argument(
+        "--write",
+        action="store_true",
+        help="write docs/ and the Postman collection below this folder",
+    )
+
+
+def run(_: Settings, args: argparse.Namespace) -> int:
+    """Print one, or write all."""
+    if not args.write:
+        print(PRINTED[args.document](), end="")
+        return 0
+    for name, make in FILES.items():
+        file = Path(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(make(), encoding="utf-8")
+        print(name)
+    return 0

@@ -1,0 +1,256 @@
+"""Holds what passes a gateway of the tests against /openapi.json and /asyncapi.json.
+
+Undocumented routes, statuses, codes, fields, parameters and frames are faults. What a request
+asked for is looked at where it was granted: a refused one may be as odd as it likes. Clients are
+told that answers may gain fields; here every object is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from functools import cache, partial
+from typing import Any
+
+from aiohttp import web
+from jsonschema import Draft202012Validator
+
+from gateway.asyncapi import asyncapi
+from gateway.openapi import PROBLEM, openapi
+from gateway.wire import Socket
+
+Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+FLOOD = 1_000
+ANYWHERE = ("not-found", "method-not-allowed")
+DOCUMENTS = {"openapi": openapi, "asyncapi": asyncapi}
+
+
+def closed(schema: Any) -> Any:
+    """The schema without room for fields that it does not name."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: closed(one) for name, one in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema and "$ref" not in schema:
+        found.setdefault("additionalProperties", False)
+    return found
+
+
+@cache
+def components(document: str) -> Json:
+    return {"schemas": closed(DOCUMENTS[document]()["components"]["schemas"])}
+
+
+@cache
+def _validator(document: str, schema: str) -> Draft202012Validator:
+    own = closed(json.loads(schema))
+    return Draft202012Validator(own | {"components": components(document)})
+
+
+def faults_of(document: str, schema: Json, value: Any) -> list[str]:
+    """What of the value the schema of a document does not allow."""
+    validator = _validator(document, json.dumps(schema, sort_keys=True))
+    return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
+
+
+class Checker:
+    """Keeps what passed one gateway; judges it in the end, so that nobody waits for that."""
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[str, str]] = set()
+        """Method and path of each operation that was asked for."""
+        self._passed: list[Callable[[], list[str]]] = []
+        self._frames: dict[tuple[str, str], None] = {}
+
+    def faults(self) -> list[str]:
+        """Everything that no document says. A flood of one event is judged by its first 1,000."""
+        found = [fault for judge in self._passed for fault in judge()]
+        seen: Counter[tuple[str, str]] = Counter()
+        for path, text in self._frames:
+            content = json.loads(text)
+            kind = (path, str(content.get("event")))
+            seen[kind] += 1
+            if seen[kind] <= FLOOD:
+                said = _said(path, content)
+                found += [f"frame of {path}: {fault} in {text[:300]}" for fault in said]
+        return found
+
+    @property
+    def middleware(self) -> Any:
+        @web.middleware
+        async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+            operation = self._operation(request)
+            if operation is not None and "101" in operation["responses"]:
+                _following.set((self, request.path))
+            response = await handler(request)
+            body = b""
+            if operation is not None and request.match_info.route.resource is not None:
+                path = request.match_info.route.resource.canonical
+                self.asked.add((request.method, path))
+            if operation is not None and "requestBody" in operation and response.status < 400:
+                body = await request.read()
+            self._passed.append(partial(_faults, request, operation, response, body))
+            return response
+
+        return checked
+
+    @staticmethod
+    def _operation(request: web.Request) -> Json | None:
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource is not None else ""
+        found: Json | None = openapi()["paths"].get(path, {}).get(request.method.lower())
+        return found
+
+    def frame(self, path: str, text: str) -> None:
+        """A message that the gateway sends to a socket at this path."""
+        self._frames[path, text] = None
+
+
+def _faults(
+    request: web.Request, operation: Json | None, response: web.StreamResponse, body: bytes
+) -> list[str]:
+    found = list(_answer_faults(operation, response))
+    if operation is not None and response.status < 400:
+        found += _query_faults(operation, request)
+        if "requestBody" in operation:
+            found += _body_faults(operation, body, response)
+    return [f"{request.method} {request.path_qs} {response.status}: {one}" for one in found]
+
+
+def _answer_faults(operation: Json | None, response: web.StreamResponse) -> list[str]:
+    if isinstance(response, web.WebSocketResponse):
+        known = operation is not None and "101" in operation["responses"]
+        return [] if known else ["an undocumented socket"]
+    if not isinstance(response, web.Response):
+        return _stream_faults(operation, response)
+    body = response.body or b""
+    assert isinstance(body, bytes)
+    if operation is None:
+        code = json.loads(body).get("code") if response.content_type == PROBLEM else None
+        return [] if code in ANYWHERE else ["an undocumented route"]
+    documented = operation["responses"].get(str(response.status))
+    if documented is None:
+        return [f"an undocumented status: {body[:200]!r}"]
+    content = documented["content"].get(response.content_type)
+    if content is None and (body or documented["content"]):
+        return [f"undocumented content: {response.content_type} {body[:200]!r}"]
+    if content is None or not response.content_type.endswith("json"):
+        return []
+    if content["schema"] == {"type": "object"}:  # one of the documents itself
+        return []
+    return faults_of("openapi", content["schema"], json.loads(body))
+
+
+def _stream_faults(operation: Json | None, response: web.StreamResponse) -> list[str]:
+    """Of an answer whose body is nowhere as a whole."""
+    responses = {} if operation is None else operation["responses"]
+    content = responses.get(str(response.status), {}).get("content", {})
+    return [] if response.content_type in content else [f"undocumented: {response.content_type}"]
+
+
+def _query_faults(operation: Json, request: web.Request) -> list[str]:
+    table = {p["name"]: p["schema"] for p in operation["parameters"] if p["in"] == "query"}
+    if not table and operation["operationId"] not in _STRICT:
+        return []
+    found = []
+    for name, text in request.query.items():
+        schema = table.get(name)
+        if schema is None:
+            found.append(f"an undocumented parameter: {name}")
+            continue
+        value = int(text) if schema.get("type") == "integer" else text
+        found += [f"{name}{fault}" for fault in faults_of("openapi", schema, value)]
+    return found
+
+
+@cache
+def _order_faults(order: str) -> list[str]:
+    return faults_of("openapi", {"$ref": "#/components/schemas/OrderRequest"}, json.loads(order))
+
+
+_STRICT = frozenset(
+    operation["operationId"]
+    for path, row in openapi()["paths"].items()
+    for method, operation in row.items()
+    if "{id}" in path or "admin" in path
+)
+"""They refuse every parameter that they do not have."""
+
+
+def _body_faults(operation: Json, body: bytes, response: web.StreamResponse) -> list[str]:
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    said = json.loads(body)
+    found = faults_of("openapi", schema, said)
+    if "BatchRequest" in schema["$ref"]:
+        assert isinstance(response, web.Response)
+        assert isinstance(response.body, bytes)
+        for result in json.loads(response.body)["results"]:
+            if result["status"] != "rejected":
+                found += _order_faults(json.dumps(said["orders"][result["index"]]))
+    return found
+
+
+@cache
+def _payloads(path: str) -> list[tuple[str, str]]:
+    """For a channel: the value of `event`, and the name of the schema."""
+    document = asyncapi()
+    channel = next(name for name, c in document["channels"].items() if c["address"] == path)
+    at = f"#/channels/{channel}/messages/"
+    found = []
+    for message in document["operations"][f"send-{channel}"]["messages"]:
+        name = message["$ref"].removeprefix(at)
+        found.append((document["components"]["schemas"][name]["title"], name))
+    return found
+
+
+def _said(path: str, content: Json) -> list[str]:
+    faults: list[str] = [f"an undocumented event: {content.get('event')}"]
+    for event, name in _payloads(path):
+        if event == content.get("event"):
+            faults = faults_of("asyncapi", {"$ref": f"#/components/schemas/{name}"}, content)
+            if not faults:
+                return []
+    return faults
+
+
+# ---------------------------------------------------------------------------------------------
+# Frames, where they leave.
+
+_following: ContextVar[tuple[Checker, str] | None] = ContextVar("following", default=None)
+
+
+class CheckedSocket(Socket):
+    """Shows what it sends to the checker of its gateway."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._checker = _following.get()
+
+    def write(self, frames: bytes) -> None:
+        if self._checker is not None and not self.closed:
+            checker, path = self._checker
+            for text in texts(frames):
+                checker.frame(path, text)
+        super().write(frames)
+
+
+def texts(frames: bytes) -> list[str]:
+    """The text messages of a server's frames: not masked, not in parts."""
+    found, at = [], 0
+    while at < len(frames):
+        kind, size = frames[at], frames[at + 1]
+        start = at + 2
+        if size == 126:
+            size, start = int.from_bytes(frames[at + 2 : at + 4]), at + 4
+        elif size == 127:
+            size, start = int.from_bytes(frames[at + 2 : at + 10]), at + 10
+        at = start + size
+        if kind == 0x81:
+            found.append(frames[start:at].decode())
+    return found

@@ -1,0 +1,75 @@
+"""/docs has everything, leads nowhere outside, and runs nothing."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from events.types import FACTS
+from gateway.openapi import openapi
+from gateway.operations import OPERATIONS
+from gateway.problems import CODES
+from gateway.rendering import CSP, page
+
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            elif name in ("href", "src"):
+                self.links.append(value or "")
+            assert name != "style"
+            assert not name.startswith("on")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.text += "\n" if tag in ("td", "th", "p", "h3") else ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read() -> Page:
+    found = Page()
+    found.feed(page())
+    assert not found.open
+    return found
+
+
+def test_every_link_leads_to_a_place_of_the_page_or_of_the_gateway() -> None:
+    found = read()
+    assert len(found.ids) == len(set(found.ids))
+    for link in found.links:
+        place = link.removeprefix("#")
+        assert place in found.ids if link.startswith("#") else ("GET", link) in OPERATIONS
+    assert not found.tags & {"script", "img", "link", "iframe", "object", "form", "base"}
+    assert "url(" not in page()
+
+
+def test_everything_can_be_searched_for() -> None:
+    text = read().text
+    for (method, path), operation in OPERATIONS.items():
+        assert f"{method} {path} {operation.summary}" in text
+        assert all(name in text for name in operation.query or ())
+    for name in (*CODES, *FACTS, *openapi()["components"]["schemas"]):
+        assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text), name
+
+
+def test_only_the_style_of_the_page_is_allowed() -> None:
+    assert CSP.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in CSP
+    assert "light dark" in page()
