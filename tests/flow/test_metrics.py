@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
 from pathlib import Path
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from events.types import OrderCancelled, OrderParked
-from tests.engine_up import engine_up, free_port
+from tests.engine_up import engine_up
 from tests.served import MemoryArchive, served
 from tests.workers import turns_true
 
@@ -82,8 +85,18 @@ async def test_what_only_postgres_knows_is_absent_without_it(redis_url: str) -> 
         assert without["oee_log_head_position", ""] == 1
 
 
+def six_free_ports() -> int:
+    """The first of six in a row, below those that the kernel gives to connections."""
+    while True:
+        first = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in range(first, first + 6):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+
+
 async def test_every_process_shows_what_it_did(short_path: Path) -> None:
-    port = free_port()
+    port = six_free_ports()
     async with engine_up(short_path, metrics_port=port) as engine:
         ids = await engine.submit_many(3)
         await engine.ended(ids)
