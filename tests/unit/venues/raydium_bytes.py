@@ -1,4 +1,4 @@
-"""Accounts of Raydium pools as bytes, laid out from the offsets of SOLANA.md by hand."""
+"""Accounts of Raydium pools as bytes, laid out from the public offsets by hand."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """What the chain begins with: mints, pools of every family round one price, and a faucet.
 
 The accounts of CLMM, DLMM and DAMM v2 pools are those of the test vectors (`templates.json`, real
-bytes) with new addresses, prices and liquidity; CPMM and AMM v4 are laid out from SOLANA.md.
+bytes) with new addresses, prices and liquidity; CPMM and AMM v4 are laid out by hand.
 """
 
 from __future__ import annotations

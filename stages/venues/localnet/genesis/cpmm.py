@@ -1,4 +1,4 @@
-"""A Raydium CPMM pool, laid out from SOLANA.md."""
+"""A Raydium CPMM pool, laid out from the public offsets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The swap2 instruction of DAMM v2, written and read (accounts: the published IDL and SOLANA.md).
+"""The swap2 instruction of DAMM v2, written and read (accounts: the published IDL).
 
 Data: discriminator, amount u64, threshold u64, mode u8. Pools with a rate limiter check that they
 are swapped with once in a transaction, and want the instructions sysvar after the other accounts.

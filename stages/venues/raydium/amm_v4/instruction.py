@@ -1,4 +1,4 @@
-"""AMM v4's swap instruction without a market, written and read: as in SOLANA.md."""
+"""AMM v4's swap instruction without a market, written and read, as its clients send it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The accounts of a Raydium AMM v4 pool: what is where, read and written (offsets: SOLANA.md).
+"""The accounts of a Raydium AMM v4 pool: what is where, read and written (offsets: its source).
 
 AmmInfo has no discriminator: owner and size must do. The program takes SPL Token mints only, so
 that no mint needs to be looked at.

@@ -1,6 +1,6 @@
 """A Raydium AMM v4 pool and its arithmetic: x·y = k after a fee on the input.
 
-Formulas: SOLANA.md (swap maths), tests/vectors/README.md (ammv4.json), and the vectors themselves.
+Formulas: tests/vectors/README.md (ammv4.json), and the vectors themselves.
 The reserves are what the vaults hold but for the profit that waits to be taken. The whole fee stays
 in the reserves. Fees and input round up, output down.
 """

@@ -1,4 +1,4 @@
-"""CPMM's swap instruction, written and read: data and order of accounts as in SOLANA.md."""
+"""CPMM's swap instruction, written and read: data and order of accounts as its IDL has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The accounts of a Raydium CPMM pool: what is where, read and written (offsets: SOLANA.md)."""
+"""The accounts of a Raydium CPMM pool: what is where, read and written (offsets: its source)."""
 
 from __future__ import annotations
 

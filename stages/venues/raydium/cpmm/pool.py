@@ -1,6 +1,6 @@
 """A Raydium CPMM pool and its arithmetic: x·y = k after fees.
 
-Formulas: SOLANA.md (swap maths), tests/vectors/README.md (cpmm.json), and the vectors themselves.
+Formulas: tests/vectors/README.md (cpmm.json), and the vectors themselves.
 Fees round up, their shares down, output down, input up. Of the fee on the input the creator's part
 is floor(total · creator / (trade + creator)), the trade fee is the rest, and protocol and fund take
 their shares of it; the remainder of it stays in the reserves.
