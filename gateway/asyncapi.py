@@ -9,7 +9,8 @@ from events.types import FACTS
 from gateway.openapi import info, ref
 from gateway.operations import OPERATIONS
 from projections.frames import UNKNOWN
-from projections.shapes import UUID, event_schemas, said_schemas
+from projections.schemas import event_schemas, said_schemas
+from projections.shapes import UUID
 
 Json = dict[str, Any]
 

@@ -9,7 +9,8 @@ from events.types import FACTS
 from gateway.asyncapi import CLOSE_CODES, asyncapi
 from gateway.operations import ANYWHERE, OPERATIONS
 from gateway.problems import CODES, RETRY_AFTER_S
-from projections.shapes import ADDS, Frame, statuses_after
+from projections.frame_shapes import ADDS, Frame
+from projections.schemas import statuses_after
 
 Json = dict[str, Any]
 

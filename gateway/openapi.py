@@ -15,7 +15,8 @@ from gateway.operations import ANYWHERE, HISTORY, JSON, OPERATIONS, Answer, Oper
 from gateway.problems import CODES
 from gateway.shapes import Problem
 from projections.frames import UNKNOWN
-from projections.shapes import REF, UUID, Shape, event_schemas
+from projections.schemas import REF, event_schemas
+from projections.shapes import UUID, Shape
 
 Json = dict[str, Any]
 

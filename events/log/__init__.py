@@ -1,13 +1,13 @@
 """The log: the one door to Redis. It knows keys and commands, and no policy."""
 
 from events.log.asking import StageLag
-from events.log.commit import Appended, Idempotency, Result, Share, Unit, settle_only
 from events.log.event_log import HEADS_KEPT_MS, INBOX_ORDERS, EventLog
 from events.log.head import EMPTY, PARKED, POSITIONS_KEPT, RESTING, STAGE_NUMBER, Head
 from events.log.inbox import Entry, Inbox
 from events.log.keys import GROUP, LAYOUT
 from events.log.link import Fenced, Full, LogError, Missing, Regressed, Unanswered, Unavailable
 from events.log.reading import Batch, LogReader, Stored
+from events.log.units import Appended, Idempotency, Result, Share, Unit, settle_only
 from events.log.watch import Claims, Due, Followed, Watches
 from events.log.workers import Workers
 

@@ -11,14 +11,14 @@ import struct
 import time
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum
 
 import msgspec
 
 from events.log.keys import LAYOUT, Keys
 from events.log.library import Library
 from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
-from events.log.tally import Note, tally
+from events.log.tally import tally
+from events.log.units import Appended, Result, Unit
 from events.meters import APPEND, APPEND_FAILURES, WRITES
 from events.order import STAGES
 
@@ -28,105 +28,12 @@ BACKLOG_ENTRIES = 32
 """Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
 BACKLOG_PAUSE_S = 0.1
 """… by so much a call at most, at twice as many."""
-WAIT_MAX_MS = 86_400_000
-"""Longest stay in the due-set: who has to wait longer is looked at on the way."""
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
 _CREATE, _WAKE, _SEND, _HALT, _RESUME, _EXPIRES = 1, 2, 4, 8, 16, 32
 _META = struct.Struct("<BBBBHHIQ")
 _APPEND = APPEND.of()
-
-
-class Share(msgspec.Struct, frozen=True, gc=False):
-    """One order of one inbox entry: what a unit settles."""
-
-    stage: int
-    """1-based number of the stage in STAGES."""
-    entry: bytes
-    size: int
-    """How many orders the entry names."""
-    place: int
-
-
-class Idempotency(msgspec.Struct, frozen=True, gc=False):
-    """The client's names for this order; `value` is the order id and the digest of the request."""
-
-    keys: tuple[str, ...]
-    """Full Redis keys."""
-    value: bytes
-
-
-class Unit(msgspec.Struct, frozen=True, gc=False):
-    """What one order has to say in one breath."""
-
-    order_id: str
-    old: bytes
-    """The head prefix that must be found; empty to create."""
-    new: bytes
-    """The new head, less its positions."""
-    owes: int
-    events: int
-    records: bytes
-    """As many records, joined."""
-    share: Share | None = None
-    wake: bool = True
-    """Hand the order to the stage that owes it the next event."""
-    wait_ms: int = 0
-    """Hand it over only after this long."""
-    not_after_ms: int = 0
-    """Refuse (`late`) when the server's clock is past this; 0 is never."""
-    idempotency: Idempotency | None = None
-    sends: bool = False
-    """A transaction may land after it, or comes nearer to that: refused (`suspended`, `halted`)
-    while the log is."""
-    halts: bool | None = None
-    """Sends are refused after this unit (True), or taken again (False)."""
-    expires_ms: int | None = None
-    """When the order expires, where this unit changes that or ends the order; 0: no more."""
-    note: Note | None = None
-    """What it adds to; this and what follows is for counting only."""
-    said_by: int = 0
-    """Who owed the order the next event, as in its head before."""
-    since_us: int = 0
-    """When the order's event before these was said."""
-
-
-class Result(Enum):
-    """What became of a unit."""
-
-    CREATED = "created"
-    EXISTS = "exists"
-    """It had been written by an earlier call whose answer was lost."""
-    CONFLICT = "conflict"
-    LATE = "late"
-    UNVERIFIED = "unverified"
-    """The server has started, or took over, and its log was not compared with the archive yet."""
-    SUSPENDED = "suspended"
-    """Neither new orders nor sends are taken now."""
-    HALTED = "halted"
-    """An operator stopped sends and triggers."""
-    DUPLICATE = "duplicate"
-    """The client's key already names an order."""
-    AMBIGUOUS = "ambiguous"
-    """The client's keys name two orders."""
-
-
-class Appended(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a unit."""
-
-    result: Result
-    position: int = 0
-    """Of the last event of the unit, where it was created or exists."""
-    duplicate_of: bytes = b""
-    """The value kept under the client's key, the later one of two."""
-
-
-def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
-    """The unit that says nothing and settles a share, or moves it to the due-set."""
-    wake = wait_ms > 0
-    wait_ms = min(wait_ms, WAIT_MAX_MS)
-    return Unit(order_id, b"", b"", share.stage, 0, b"", share, wake=wake, wait_ms=wait_ms)
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):
@@ -352,8 +259,3 @@ def _appended(result: int | bytes) -> Appended:
     if result.startswith(b"+"):
         return Appended(Result.AMBIGUOUS, duplicate_of=result[1:])
     return Appended(Result(result.decode()))
-
-
-__all__ = [
-    "Appended", "Committer", "Fenced", "Idempotency", "Result", "Share", "Unit", "settle_only",
-]  # fmt: skip

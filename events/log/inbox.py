@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from events.log.commit import Share
 from events.log.head import STAGE_NUMBER
 from events.log.keys import GROUP, Keys
 from events.log.library import Library
 from events.log.link import Link
+from events.log.units import Share
 
 ID_LENGTH = 36
 DUE_LIMIT = 500

@@ -22,7 +22,7 @@ from events.types import (
 )
 
 if TYPE_CHECKING:  # they import us
-    from events.log.commit import Appended, Unit
+    from events.log.units import Appended, Unit
 
 Note = tuple[dict[str, int], str]
 """Counts, and which of them a unit adds 1 to once it is written."""

@@ -17,8 +17,10 @@ from gateway.openapi import openapi
 from gateway.operations import ANYWHERE, OPERATIONS
 from gateway.problems import CODES, Problem
 from gateway.requests import FIELDS, TAKES
+from projections.frame_shapes import ADDS
 from projections.frames import text_frame
-from projections.shapes import ADDS, Order, statuses_after
+from projections.schemas import statuses_after
+from projections.shapes import Order
 from projections.views import event_frame, order_view
 from tests.documented import closed, faults_of, texts
 from tests.unit.test_views import ADDS as SHOWN
