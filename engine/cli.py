@@ -16,7 +16,8 @@ from typing import Protocol, cast
 
 from engine import commands
 from engine.programs import StartError
-from engine.settings import Settings, SettingsError, load
+from engine.settings import Settings, load
+from engine.values import SettingsError
 
 
 class Command(Protocol):

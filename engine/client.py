@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from engine.folder import running
-from engine.settings import Settings, SettingsError
+from engine.settings import Settings
+from engine.values import SettingsError
 
 REQUEST_TIMEOUT_S = 10.0
 TRIES = 3

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.settings import Settings, SettingsError
+from engine.settings import Settings
+from engine.values import SettingsError
 from events.money import Token, by_name
 from stages.market import Market
 from stages.venues import Chain

@@ -19,16 +19,14 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as shapes
 
+from engine.values import SettingsError, convert
+
 ENV_FILE = Path(".env")
 # Keys that Compose reads from the same `.env`; any other key we do not know is an error.
 FOREIGN = ("COMPOSE_", "POSTGRES_")
 
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-
-
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message is the one line a person needs."""
 
 
 def _doc(says: str, unit: str = "", **bounds: Any) -> Meta:
@@ -235,7 +233,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
     for field in msgspec.structs.fields(Settings):
         text = said.get(field.name.upper(), "").strip()
         if text:
-            values[field.name] = _convert(field.name.upper(), text, field.type)
+            values[field.name] = convert(field.name.upper(), text, field.type)
     _check_urls(values.get("redis_url", ""), values.get("solana_rpc_url", ()))
     return Settings(**values)
 
@@ -297,36 +295,6 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(int(value))
     return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _convert(name: str, text: str, kind: Any) -> Any:
-    shape = shapes.type_info(kind)
-    inner = shape.type if isinstance(shape, shapes.Metadata) else shape
-    raw: object = text
-    if isinstance(inner, shapes.VarTupleType):
-        raw = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return msgspec.convert(raw, kind, strict=False, dec_hook=lambda _, value: Path(value))
-    except msgspec.ValidationError as error:
-        msg = f"{name}={text!r}: expected {_expected(inner, error)}"
-        raise SettingsError(msg) from None
-
-
-def _expected(shape: shapes.Type, error: Exception) -> str:
-    """Say in words what a value has to be."""
-    match shape:
-        case shapes.IntType(ge=low, le=None):
-            return f"a whole number of at least {low}"
-        case shapes.IntType(ge=low, le=high):
-            return f"a whole number from {low} to {high}"
-        case shapes.LiteralType(values=values):
-            return "one of " + ", ".join(str(value) for value in values)
-        case shapes.BoolType():
-            return "1 or 0"
-        case shapes.DecimalType():
-            return "a decimal number"
-        case _:
-            return str(error).removeprefix("Expected ")
 
 
 def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:

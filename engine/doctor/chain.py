@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from engine import localchain
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.markets import check, open_rpc, wallet_of
-from engine.settings import Settings, SettingsError
+from engine.settings import Settings
+from engine.values import SettingsError
 from stages.stage import Refused
 
 LAMPORTS = 10**9

@@ -10,10 +10,10 @@ import pytest
 from engine import cli
 from engine.commands.docs import FILES
 from events.types import FACTS
-from gateway.collection import FOLDERS
 from gateway.openapi import openapi
 from gateway.operations import OPERATIONS
 from gateway.problems import CODES
+from gateway.steps import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 

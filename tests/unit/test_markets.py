@@ -9,7 +9,8 @@ import pytest
 from solders.keypair import Keypair
 
 from engine import markets
-from engine.settings import SettingsError, load
+from engine.settings import load
+from engine.values import SettingsError
 
 ROOT = Path(__file__).parents[2]
 DEVNET, MAINNET = (str(ROOT / "pools" / f"{name}.toml") for name in ("devnet", "mainnet"))

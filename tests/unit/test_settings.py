@@ -7,7 +7,8 @@ import pytest
 
 from engine import cli
 from engine import settings as source
-from engine.settings import Settings, SettingsError, environment, load
+from engine.settings import Settings, environment, load
+from engine.values import SettingsError
 
 ROOT = Path(__file__).parents[2]
 

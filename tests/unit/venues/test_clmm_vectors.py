@@ -95,9 +95,9 @@ def test_a_recorded_mainnet_swap_reproduces(file: Path) -> None:
     assert got["amount_out"] == order["observed_amount_out"]
 
 
-@pytest.mark.skipif("VECTORS" in os.environ, reason="another set may have none")
 def test_the_recorded_swaps_and_sequences_are_all_there() -> None:
-    assert (len(RECORDED), len(sequences())) == (17, 1)
+    another_set = "VECTORS" in os.environ  # which may have none
+    assert another_set or (len(RECORDED), len(sequences())) == (17, 1)
 
 
 def test_every_error_of_the_vectors_has_a_code_and_a_reason_of_ours() -> None:

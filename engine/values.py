@@ -1,0 +1,44 @@
+"""From the text of a setting to its value, or one line that says what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect as shapes
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is the one line a person needs."""
+
+
+def convert(name: str, text: str, kind: Any) -> Any:
+    """The value. Raises SettingsError."""
+    shape = shapes.type_info(kind)
+    inner = shape.type if isinstance(shape, shapes.Metadata) else shape
+    raw: object = text
+    if isinstance(inner, shapes.VarTupleType):
+        raw = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(raw, kind, strict=False, dec_hook=lambda _, value: Path(value))
+    except msgspec.ValidationError as error:
+        msg = f"{name}={text!r}: expected {_expected(inner, error)}"
+        raise SettingsError(msg) from None
+
+
+def _expected(shape: shapes.Type, error: Exception) -> str:
+    """Say in words what a value has to be."""
+    match shape:
+        case shapes.IntType(ge=low, le=None):
+            return f"a whole number of at least {low}"
+        case shapes.IntType(ge=low, le=high):
+            return f"a whole number from {low} to {high}"
+        case shapes.LiteralType(values=values):
+            return "one of " + ", ".join(str(value) for value in values)
+        case shapes.BoolType():
+            return "1 or 0"
+        case shapes.DecimalType():
+            return "a decimal number"
+        case _:
+            return str(error).removeprefix("Expected ")
