@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import struct
+from struct import Struct
 
-from stages.venues.pool import AccountUse, Instruction, Parsed, SwapAccounts, SwapTerms
+from stages.venues.pool import AccountUse, Instruction, SwapAccounts, SwapTerms
 from stages.venues.raydium.cpmm.pool import CpmmPool
 from stages.venues.raydium.reading import authority
+from stages.venues.raydium.two_amounts import TwoAmounts
 
-_EXACT_IN = bytes.fromhex("8fbe5adac41e33de")
-_EXACT_OUT = bytes.fromhex("37d96256a34ab4ad")
-_ARGUMENTS = struct.Struct("<8s2Q")
-_ACCOUNTS = 13
-_POOL, _TOKEN_IN, _TOKEN_OUT = 3, 4, 5
+_SWAP = TwoAmounts(
+    Struct("<8s2Q"),
+    bytes.fromhex("8fbe5adac41e33de"),
+    bytes.fromhex("37d96256a34ab4ad"),
+    accounts=13,
+    pool=3,
+    token_in=4,
+    token_out=5,
+    owner=0,
+)
 _AUTHORITY_SEED = b"vault_and_lp_mint_auth_seed"
 
 
@@ -39,27 +45,7 @@ def write_swap(pool: CpmmPool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
         AccountUse(mint_out),
         AccountUse(keys.observation, writable=True),
     )
-    return Instruction(keys.program, accounts, _data(terms))
+    return Instruction(keys.program, accounts, _SWAP.data(terms))
 
 
-def _data(terms: SwapTerms) -> bytes:
-    if terms.exact_out:
-        return _ARGUMENTS.pack(_EXACT_OUT, terms.threshold, terms.amount)
-    return _ARGUMENTS.pack(_EXACT_IN, terms.amount, terms.threshold)
-
-
-def parse_swap(instruction: Instruction) -> Parsed | None:
-    """Read a swap; None if it is another instruction, or too short to be one."""
-    data, accounts = instruction.data, instruction.accounts
-    if len(data) < _ARGUMENTS.size or len(accounts) < _ACCOUNTS:
-        return None
-    tag, first, second = _ARGUMENTS.unpack_from(data)
-    if tag == _EXACT_IN:
-        terms = SwapTerms(exact_out=False, amount=first, threshold=second)
-    elif tag == _EXACT_OUT:
-        terms = SwapTerms(exact_out=True, amount=second, threshold=first)
-    else:
-        return None
-    owner, token_in, token_out = accounts[0], accounts[_TOKEN_IN], accounts[_TOKEN_OUT]
-    use = SwapAccounts(owner.address, token_in.address, token_out.address)
-    return Parsed(accounts[_POOL].address, terms, use)
+parse_swap = _SWAP.parse
