@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import msgspec
 
+from stages.venues.keyed import Keyed
 from stages.venues.meteora.damm_v2.maths import (
     OVERFLOW,
     Spent,
@@ -31,7 +32,7 @@ from stages.venues.pool import PPB, Clock, Rejected, Swap
 U64_MAX = 2**64 - 1
 
 
-class DammPool(msgspec.Struct, frozen=True, gc=False):
+class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
     """The state of a pool."""
 
     keys: DammKeys
@@ -45,26 +46,6 @@ class DammPool(msgspec.Struct, frozen=True, gc=False):
     collected_a: Collected
     collected_b: Collected
     volatility: Volatility | None
-
-    @property
-    def address(self) -> str:
-        """Base58."""
-        return self.keys.address
-
-    @property
-    def program(self) -> str:
-        """Base58."""
-        return self.keys.program
-
-    @property
-    def mint_a(self) -> str:
-        """Token a, base58."""
-        return self.keys.mint_a
-
-    @property
-    def mint_b(self) -> str:
-        """Token b, base58."""
-        return self.keys.mint_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
         """Swap exactly `amount` base units in. Raises Rejected."""

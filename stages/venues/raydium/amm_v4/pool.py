@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stages.venues.keyed import Keyed
 from stages.venues.pool import PPB, Clock, Rejected, Swap
 
 U64_MAX = 2**64 - 1
@@ -38,7 +39,7 @@ class AmmV4Terms(msgspec.Struct, frozen=True, gc=False):
     profit_b: int
 
 
-class AmmV4Pool(msgspec.Struct, frozen=True, gc=False):
+class AmmV4Pool(msgspec.Struct, Keyed, frozen=True, gc=False):
     """The state of a pool. a is the coin, b the pc."""
 
     keys: AmmV4Keys
@@ -46,26 +47,6 @@ class AmmV4Pool(msgspec.Struct, frozen=True, gc=False):
     status: int
     reserve_a: int
     reserve_b: int
-
-    @property
-    def address(self) -> str:
-        """Base58."""
-        return self.keys.address
-
-    @property
-    def program(self) -> str:
-        """Base58."""
-        return self.keys.program
-
-    @property
-    def mint_a(self) -> str:
-        """The coin, base58."""
-        return self.keys.mint_a
-
-    @property
-    def mint_b(self) -> str:
-        """The pc, base58."""
-        return self.keys.mint_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
         """Swap exactly `amount` base units in. Raises Rejected."""

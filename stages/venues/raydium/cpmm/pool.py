@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import msgspec
 
+from stages.venues.keyed import Keyed
 from stages.venues.pool import PPM, Clock, Rejected, Swap
 
 U64_MAX = 2**64 - 1
@@ -71,7 +72,7 @@ class Owed(msgspec.Struct, frozen=True, gc=False):
     creator: int
 
 
-class CpmmPool(msgspec.Struct, frozen=True, gc=False):
+class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
     """The state of a pool. A vault holds the reserve and what is owed."""
 
     keys: CpmmKeys
@@ -80,26 +81,6 @@ class CpmmPool(msgspec.Struct, frozen=True, gc=False):
     reserve_b: int
     owed_a: Owed
     owed_b: Owed
-
-    @property
-    def address(self) -> str:
-        """Base58."""
-        return self.keys.address
-
-    @property
-    def program(self) -> str:
-        """Base58."""
-        return self.keys.program
-
-    @property
-    def mint_a(self) -> str:
-        """Token 0, base58."""
-        return self.keys.mint_a
-
-    @property
-    def mint_b(self) -> str:
-        """Token 1, base58."""
-        return self.keys.mint_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
         """Swap exactly `amount` base units in. Raises Rejected."""
