@@ -11,7 +11,7 @@ from events import acts
 from events.types import OrderExpired, OrderRouted, OrderSubmitted, TransactionSubmitted
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
-from tests.workers import Crew, crew
+from tests.workers import Crew, crew, turns_true
 
 AHEAD = ("builder", "submitter")
 BREATH = ["RoutingStarted", "OrderRouted", "TransactionBuilt", "TransactionSubmitted"]
@@ -120,3 +120,11 @@ async def test_what_has_no_answer_at_once_is_left_to_its_own_stage(
         for name in ("builder", "submitter", "confirmer"):
             await team.worker(name)
         assert await team.ended([order_id]) == ["confirmed"]
+
+
+async def test_what_runs_ahead_is_sent_by_who_said_it(redis_url: str, tmp_path: Path) -> None:
+    """Without a confirmer, who would send it again after a while."""
+    async with crew(redis_url, tmp_path) as team:
+        await team.worker("router", ahead=AHEAD)
+        ids = await team.submit(3)
+        await turns_true(lambda: team.executions() == dict.fromkeys(ids, 1))
