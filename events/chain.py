@@ -13,7 +13,7 @@ from hashlib import sha256
 import msgspec
 
 from events import types
-from events.order import Order, evolve, status_after
+from events.order import Order, advance, copied, status_after
 from events.types import Event, Fact
 
 GENESIS = bytes(32)
@@ -49,13 +49,42 @@ def link(previous: bytes, body: bytes) -> bytes:
     return sha256(previous + body).digest()
 
 
-class Said(msgspec.Struct, frozen=True, gc=False):
-    """Facts turned into what the log stores."""
+class Said(msgspec.Struct, gc=False):
+    """What is said of an order in one breath: its records so far, and the order after them."""
 
     order: Order
     hash: bytes
+    time_us: int
+    build: str
     records: list[bytes]
     events: list[Event]
+
+    def go_on(self, facts: Sequence[Fact]) -> None:
+        """Adds facts, all of them or (where one cannot be encoded, which raises) none.
+
+        The order before is left as it was: whoever was shown it keeps it.
+        """
+        order, previous = copied(self.order), self.hash
+        records: list[bytes] = []
+        events: list[Event] = []
+        for fact in facts:
+            event = Event(
+                order.id,
+                order.version + 1,
+                self.time_us,
+                status_after(order, fact),
+                order.account,
+                self.build,
+                fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it
+            )
+            body = types.encode(event)
+            previous = sha256(previous + body).digest()
+            records.append(_RECORD_PREFIX + previous + body)
+            events.append(event)
+            advance(order, event)
+        self.order, self.hash = order, previous
+        self.records += records
+        self.events += events
 
 
 def say(order: Order, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str) -> Said:
@@ -63,22 +92,6 @@ def say(order: Order, previous: bytes, facts: Sequence[Fact], *, time_us: int, b
 
     Time never goes back within an order, whatever the writer's clock says.
     """
-    time_us = max(time_us, order.updated_at_us)
-    records: list[bytes] = []
-    events: list[Event] = []
-    for fact in facts:
-        event = Event(
-            order.id,
-            order.version + 1,
-            time_us,
-            status_after(order, fact),
-            order.account,
-            build,
-            fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it
-        )
-        body = types.encode(event)
-        previous = link(previous, body)
-        records.append(encode_record(previous, body))
-        events.append(event)
-        order = evolve(order, event)
-    return Said(order, previous, records, events)
+    said = Said(order, previous, max(time_us, order.updated_at_us), build, [], [])
+    said.go_on(facts)
+    return said

@@ -15,18 +15,25 @@ ENGINE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """Where the engine's own events (halt, resume) stand, as if it were an order. The highest of all
 ids, so that no list of orders, which begins below it, ever shows it."""
 
-_RANDOM_BYTES = 8
-_POOL_BYTES = 512 * _RANDOM_BYTES
-_pool = bytearray()
+_RANDOM_DIGITS = 16
+_POOL_BYTES = 4096
+_pool: list[str] = []
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""The two bits of a UUID's variant, and two random ones."""
 
 
-def _random() -> int:
-    """62 random bits. The kernel is asked for many at once: a call costs more than the rest."""
+def _random() -> str:
+    """62 random bits, and two that are the variant's, in hexadecimal.
+
+    The kernel is asked for many at once: a call costs more than the rest.
+    """
     if not _pool:
-        _pool.extend(os.urandom(_POOL_BYTES))
-    taken = int.from_bytes(_pool[-_RANDOM_BYTES:])
-    del _pool[-_RANDOM_BYTES:]
-    return taken & ((1 << 62) - 1)
+        digits = os.urandom(_POOL_BYTES).hex()
+        _pool.extend(
+            digits[at : at + _RANDOM_DIGITS] for at in range(0, len(digits), _RANDOM_DIGITS)
+        )
+    taken = _pool.pop()
+    return _VARIANT[taken[0]] + taken[1:]
 
 
 # A forked child must not draw what its parent draws.
@@ -36,10 +43,8 @@ os.register_at_fork(after_in_child=_pool.clear)
 def new_order_id(partition: int = 0, *, now_ms: int | None = None) -> str:
     """A fresh id in canonical form."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    variant = 0b10 << 62
-    value = ms << 80 | 0x7 << 76 | (partition & PARTITION_MAX) << 64 | variant | _random()
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    when, random = f"{ms:012x}", _random()
+    return f"{when[:8]}-{when[8:]}-7{partition & PARTITION_MAX:03x}-{random[:4]}-{random[4:]}"
 
 
 def created_ms(order_id: str) -> int:

@@ -47,10 +47,11 @@ def to_base_units(amount: Decimal | str, decimals: int) -> int:
     value = _positive(amount, "amount")
     if value.adjusted() > 20:  # more than any u64; also keeps scaleb from building huge integers
         raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
-    # The first of these because normalize would make 0 of 1e-2000000.
-    if value.adjusted() < -decimals or _decimals(value) > decimals:
+    scaled = value.scaleb(decimals, _EXACT)
+    units = int(scaled)
+    # The second of these because scaleb makes 0 of 1e-2000000.
+    if units != scaled or value.adjusted() < -decimals:
         raise AmountError("too-many-decimals", f"the token has {decimals} decimals")
-    units = int(value.scaleb(decimals, _EXACT))
     if units > U64_MAX:
         raise AmountError("amount-too-large", "the amount exceeds what a u64 of base units holds")
     return units
@@ -86,11 +87,8 @@ def price(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) 
     """amount_out / amount_in in whole tokens, rounded down to PRICE_DIGITS significant digits."""
     if not amount_in:
         return "0"
-    ratio = _PRICE.divide(
-        Decimal(amount_out).scaleb(-decimals_out, _EXACT),
-        Decimal(amount_in).scaleb(-decimals_in, _EXACT),
-    )
-    text = f"{ratio:f}"
+    ratio = _PRICE.divide(Decimal(amount_out), Decimal(amount_in))
+    text = f"{ratio.scaleb(decimals_in - decimals_out, _EXACT):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -111,22 +111,22 @@ def parse_order(
 ) -> OrderSubmitted:
     """The fact that an order request states. Raises Problem with all its faults."""
     form = _Form(fields)
-    said_type = form.take("type", lambda raw: values.as_choice(raw, "unsupported-type", TAKES))
+    said_type = form.take("type", values.as_choice, "unsupported-type", TAKES)
     order_type = said_type or "market"
-    token_in = form.take("tokenIn", lambda raw: values.as_token(raw, tokens), required=True)
-    token_out = form.take("tokenOut", lambda raw: values.as_token(raw, tokens), required=True)
+    token_in = form.take("tokenIn", values.as_token, tokens, required=True)
+    token_out = form.take("tokenOut", values.as_token, tokens, required=True)
     if token_in is not None and token_in is token_out:
         form.fault("same-token", "tokenOut", f"{token_in.symbol} cannot be swapped for itself")
     exact_out = _exact_out(form)
     of = token_out if exact_out else token_in
-    amount = form.take("amount", lambda raw: values.as_units(raw, of), required=True)
-    most = form.take("maxAmountIn", lambda raw: values.as_units(raw, token_in))
+    amount = form.take("amount", values.as_units, of, required=True)
+    most = form.take("maxAmountIn", values.as_units, token_in)
     slippage = form.take("slippageBps", values.as_slippage)
-    least = form.take("minAmountOut", lambda raw: values.as_units(raw, token_out))
-    expires = form.take("expiresAt", lambda raw: values.as_time(raw, now_us))
+    least = form.take("minAmountOut", values.as_units, token_out)
+    expires = form.take("expiresAt", values.as_time, now_us)
     client_order_id = form.take("clientOrderId", values.as_client_order_id)
     target = form.take("targetPrice", values.as_price, required=order_type == "limit")
-    liquidity = form.take("minLiquidity", lambda raw: values.as_units(raw, token_in))
+    liquidity = form.take("minLiquidity", values.as_units, token_in)
     highest = form.take("maxPrice", values.as_price)
     in_force = _time_in_force(form, order_type)
     form.check_names(FIELDS)
@@ -164,9 +164,7 @@ def parse_order(
 
 def _exact_out(form: _Form) -> bool:
     """Whether `amount` is what shall come out; each mode has its own bound."""
-    said = form.take(
-        "swapMode", lambda raw: values.as_choice(raw, "unsupported-swap-mode", SWAP_MODES)
-    )
+    said = form.take("swapMode", values.as_choice, "unsupported-swap-mode", SWAP_MODES)
     if said == "exactOut" and form.has("minAmountOut"):
         form.fault("field-not-allowed", "minAmountOut", "exactOut takes `maxAmountIn`")
     if said != "exactOut" and form.has("maxAmountIn"):
@@ -177,9 +175,7 @@ def _exact_out(form: _Form) -> bool:
 def _time_in_force(form: _Form, order_type: str) -> str:
     """As it stands in the fact: empty for a market order that may be tried again."""
     choices = TIMES_IN_FORCE[order_type]
-    said = form.take(
-        "timeInForce", lambda raw: values.as_choice(raw, "unsupported-time-in-force", choices)
-    )
+    said = form.take("timeInForce", values.as_choice, "unsupported-time-in-force", choices)
     if order_type == "market":
         if said and not (form.has("minAmountOut") or form.has("maxAmountIn")):
             bound = "minAmountOut` or `maxAmountIn"
@@ -200,7 +196,7 @@ def parse_amendment(body: bytes, if_match: str | None, *, now_us: int) -> Amendm
     if version is not None and matched not in (None, version):
         form.fault("malformed-version", "version", "If-Match says another version")
     price = form.take("targetPrice", values.as_price)
-    expires = form.take("expiresAt", lambda raw: values.as_time(raw, now_us))
+    expires = form.take("expiresAt", values.as_time, now_us)
     if form.is_null("expiresAt"):
         expires = NEVER
     actor = form.take("actor", values.as_text)
@@ -242,18 +238,20 @@ class _Form:
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
+        self._said = {name: raw for name, raw in fields.items() if bytes(raw) != b"null"}
         self.faults: list[Fault] = []
 
     def take(
-        self, name: str, read: Callable[[msgspec.Raw], T], *, required: bool = False
+        self, name: str, read: Callable[..., T], *given: object, required: bool = False
     ) -> T | None:
-        """The field's value; null counts as absent."""
-        if not self.has(name):
+        """The field's value, read with what is `given`; null counts as absent."""
+        raw = self._said.get(name)
+        if raw is None:
             if required:
                 self.fault("missing-field", name, f"`{name}` is required")
             return None
         try:
-            return read(self._fields[name])
+            return read(raw, *given)
         except values.Bad as bad:
             self.fault(bad.code, name, bad.detail)
         except AmountError as error:
@@ -267,13 +265,11 @@ class _Form:
 
     def has(self, name: str) -> bool:
         """Whether something was said, be it right or wrong."""
-        raw = self._fields.get(name)
-        return raw is not None and bytes(raw) != b"null"
+        return name in self._said
 
     def is_null(self, name: str) -> bool:
         """Whether nothing was said on purpose."""
-        raw = self._fields.get(name)
-        return raw is not None and bytes(raw) == b"null"
+        return name in self._fields and name not in self._said
 
     def check_names(self, known: Set[str]) -> None:
         if self._fields.keys() <= known:

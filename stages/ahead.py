@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 
-from events.order import Order, evolve, owed_by
-from events.types import Event, Fact
+from events.chain import Said
+from events.order import Order, owed_by
+from events.types import Fact
 from stages.stage import Answer, NotYet, Refused, Stage
 
 PATIENCE_S = 0.02
@@ -23,44 +24,40 @@ Ahead = Mapping[str, Stage]
 """The stages that may be run ahead through, by name."""
 
 
-async def run_ahead(order: Order, facts: Sequence[Fact], stages: Ahead) -> list[Fact]:
-    """`facts`, and what `stages` add to them, waiting a moment for answers."""
-    said, after = list(facts), _after(order, facts)
-    while (stage := stages.get(owed_by(after) or "")) is not None:
+async def run_ahead(said: Said, stages: Ahead) -> None:
+    """Adds to `said` what `stages` say after it, waiting a moment for answers."""
+    while (stage := stages.get(owed_by(said.order) or "")) is not None:
+        order = said.order
         try:
-            [answer] = stage.ask([after])
+            [answer] = stage.ask([order])
             if inspect.isawaitable(answer):
                 async with asyncio.timeout(PATIENCE_S):
                     answer = await answer
-            following = _decided(stage, after, answer)
+            following = _decided(stage, order, answer)
         except (Refused, OSError):  # TimeoutError is an OSError
             break
         if not following:
             break
-        said += following
-        after = _after(after, following)
-    return said
+        said.go_on(following)
 
 
-def run_ahead_at_once(order: Order, facts: Sequence[Fact], stages: Ahead) -> list[Fact]:
+def run_ahead_at_once(said: Said, stages: Ahead) -> None:
     """As `run_ahead`, as far as nobody has to be waited for. Never raises: what goes wrong is for
     the stage whose turn it is to find, and to judge.
     """
-    said, after = list(facts), _after(order, facts)
-    while (stage := stages.get(owed_by(after) or "")) is not None:
+    while (stage := stages.get(owed_by(said.order) or "")) is not None:
+        order = said.order
         try:
-            [answer] = stage.ask([after])
+            [answer] = stage.ask([order])
             if hasattr(answer, "__await__"):
                 _drop(answer)
                 break
-            following = _decided(stage, after, answer)
+            following = _decided(stage, order, answer)
+            if not following:
+                break
+            said.go_on(following)
         except Exception:  # see above
             break
-        if not following:
-            break
-        said += following
-        after = _after(after, following)
-    return said
 
 
 def _decided(stage: Stage, order: Order, answer: Answer) -> list[Fact]:
@@ -80,19 +77,3 @@ def _drop(answer: Awaitable[Answer]) -> None:
         answer.close()
     elif isinstance(answer, asyncio.Future):
         answer.cancel()
-
-
-def _after(order: Order, facts: Sequence[Fact]) -> Order:
-    """Times and hashes are those of the append; nothing is decided by them."""
-    for fact in facts:
-        event = Event(
-            order.id,
-            order.version + 1,
-            order.updated_at_us,
-            order.status,
-            order.account,
-            "",
-            fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it
-        )
-        order = evolve(order, event)
-    return order

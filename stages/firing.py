@@ -76,9 +76,10 @@ class Firing:
 
     async def _said(self, one: Touched, head: Head, order: Order, facts: Sequence[Fact]) -> _Said:
         try:
+            said = self._log.say(head, order, facts)
             if order.type == "sniper" and self._ahead:
-                facts = await run_ahead(order, facts, self._ahead)
-            unit, after = self._log.unit(head, order, facts)
+                await run_ahead(said, self._ahead)
+            unit, after = self._log.unit_of(head, order, said), said.order
         except Exception as error:  # it must not hold up the others, again and again
             _log.exception("order parked", stage="watcher", **about(order.id, head))
             reason = f"{type(error).__name__}: {error}"[:500]

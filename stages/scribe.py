@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from events.chain import Said
 from events.log import (
     Appended,
     Entry,
@@ -67,18 +68,18 @@ def about(order_id: str, head: Head) -> dict[str, Any]:
 
 
 class Saying(msgspec.Struct, frozen=True, gc=False):
-    """Facts to append about an order, and the ms after which the next stage sees it."""
+    """What to append about an order, and the ms after which the next stage sees it."""
 
     work: Work
-    facts: Sequence[Fact]
+    said: Said
     wait_ms: int = 0
 
 
 class Written(NamedTuple):
     """What became of sayings."""
 
-    done: list[tuple[Saying, Order]]
-    """In the log, and the order after it."""
+    done: list[Saying]
+    """In the log."""
     again: list[Named]
     """Somebody else was there first: to be looked at again."""
 
@@ -113,18 +114,21 @@ class Scribe:
     log: EventLog
     desk: Desk
 
+    def saying(self, work: Work, facts: Sequence[Fact], wait_ms: int = 0) -> Saying:
+        """Facts to append. Raises where they cannot be encoded: a venue's absurd number, a bug."""
+        return Saying(work, self.log.say(work.head, work.order, facts), wait_ms)
+
     async def append(self, said: Sequence[Saying]) -> Written:
         """Says the facts, settles the shares and hands the orders on, each or not at all."""
         written = Written([], [])
         if not said:
             return written
-        made = [self._unit(saying) for saying in said]
-        results = await self.log.append([unit for unit, _ in made])
+        results = await self.log.append([self._unit(saying) for saying in said])
         suspended: list[tuple[Work, int]] = []
-        for saying, (_, order), appended in zip(said, made, results, strict=True):
+        for saying, appended in zip(said, results, strict=True):
             work = saying.work
             if appended.result in WRITTEN:
-                written.done.append((saying, order))
+                written.done.append(saying)
             elif appended.result in STOPPED and work.order.time_in_force in AT_ONCE:
                 failed = OrderFailed(self.stage, appended.result.value, work.order.attempts + 1)
                 written.again.extend(await self._instead(work, failed))
@@ -138,23 +142,23 @@ class Scribe:
             else:
                 _log.info("fenced", stage=self.stage, **work.named)
                 written.again.append((work.order_id, work.share))
-        self.desk.settled([saying.work.share for saying, _ in written.done])
-        if any(saying.wait_ms for saying, _ in written.done):
+        self.desk.settled([saying.work.share for saying in written.done])
+        if any(saying.wait_ms for saying in written.done):
             self.desk.waiting()
         await self.wait(suspended)
         return written
 
-    def _unit(self, saying: Saying) -> tuple[Unit, Order]:
-        """What has no place in the log (a venue's absurd number, a bug) parks its own order."""
+    def _unit(self, saying: Saying) -> Unit:
+        """An order that has no place in its head any more (a bug) is parked, it alone."""
         work = saying.work
         try:
-            return self.log.unit(
-                work.head, work.order, saying.facts, share=work.share, wait_ms=saying.wait_ms
+            return self.log.unit_of(
+                work.head, work.order, saying.said, share=work.share, wait_ms=saying.wait_ms
             )
         except Exception as error:
             _log.exception("order parked", stage=self.stage, **work.named)
             parked = OrderParked(self.stage, f"{type(error).__name__}: {error}"[:500], "engine")
-            return self.log.unit(work.head, work.order, [parked], share=work.share)
+            return self.log.unit(work.head, work.order, [parked], share=work.share)[0]
 
     async def _instead(self, work: Work, fact: Fact) -> list[Named]:
         """Says something else of an order whose send was refused."""

@@ -146,7 +146,7 @@ class Worker:
             if may_still_land(order):
                 wanted.append(work)
             elif expires is not None and now_us >= expires:
-                expired.append(Saying(work, [after_expiry(order, self.stage.name)]))
+                expired.append(self.scribe.saying(work, [after_expiry(order, self.stage.name)]))
             elif order.next_attempt_at_us > now_us:
                 early.append((work, (order.next_attempt_at_us - now_us) // 1000 + 1))
             else:
@@ -254,10 +254,10 @@ class Worker:
             facts = [fact]
         if isinstance(facts, NotYet):
             return None
-        said = facts if begin is None else [begin, *facts]
+        saying = self.scribe.saying(work, facts if begin is None else [begin, *facts], wait_ms)
         if self.ahead and not wait_ms:
-            said = run_ahead_at_once(work.order, said, self.ahead)
-        return Saying(work, said, wait_ms)
+            run_ahead_at_once(saying.said, self.ahead)
+        return saying
 
     def _refused(self, order: Order, error: Refused | OSError) -> tuple[Fact, int]:
         if isinstance(error, OSError):  # TimeoutError too: the venue cannot be reached
@@ -286,13 +286,13 @@ class Worker:
         if self.stage.paced and self.limits.orders_per_minute:
             begun = [
                 saying.work.order_id
-                for saying, _ in written.done
-                if saying.facts[0] == self.stage.begin(saying.work.order)
+                for saying in written.done
+                if saying.said.events[0].fact == self.stage.begin(saying.work.order)
             ]
             if begun:
                 # The window counts from the start itself, so that it is never too short.
                 await self.scribe.persist(lambda: self.limits.started(begun))
-        await self._after([order for _, order in written.done])
+        await self._after([saying.said.order for saying in written.done])
         if written.again:
             await self._look(written.again)
 
@@ -316,4 +316,4 @@ class Worker:
 
     async def _park(self, work: Work, reason: str) -> None:
         parked = OrderParked(self.stage.name, reason[:500], "engine")
-        await self._say([Saying(work, [parked])])
+        await self._say([self.scribe.saying(work, [parked])])

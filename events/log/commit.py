@@ -234,6 +234,7 @@ class Committer:
             "accept" if creates else "append",
             keys,
             self.epoch, LAYOUT, len(STAGES), len(entries), len(units),
+            sum(unit.events for unit in units),
             self._inbox_orders, self._window_ms, server.run_id, *listed, *said,
             timeout_s=timeout_s, on=server, then=then,
         )  # fmt: skip

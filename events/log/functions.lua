@@ -8,11 +8,9 @@ local ID_LENGTH = 36
 local PREFIX_LENGTH = 36
 local PARKED = 255
 local RESTING = 254
-local CREATE, WAKE, SEND, HALT, RESUME, EXPIRES = 1, 2, 4, 8, 16, 32
 local NEWS_KEPT = 100000
 local POSITIONS_KEPT = 128
-
-local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
+local PACKED_AT_ONCE = 100
 
 local function now_us()
   local t = redis.call('TIME')
@@ -64,6 +62,18 @@ local function settle(inbox, shares, entry, size, indexes)
   return false
 end
 
+-- The positions after `first`, packed one behind the other: those of a unit are a slice of them.
+-- One pack a unit and position would be a fifth of an append.
+local function packed_positions(first, count)
+  local slices, numbers = {}, {}
+  for from = 1, count, PACKED_AT_ONCE do
+    local n = math.min(PACKED_AT_ONCE, count - from + 1)
+    for i = 1, n do numbers[i] = first + from + i - 1 end
+    slices[#slices + 1] = struct.pack('>' .. string.rep('I8', n), unpack(numbers, 1, n))
+  end
+  return table.concat(slices)
+end
+
 local function array_header(n)
   if n < 16 then return string.char(0x90 + n) end
   return struct.pack('>BI2', 0xdc, n)
@@ -96,13 +106,15 @@ local function known_as(keys, before_first, names, value, seen, idem_sets)
   return '=' .. known
 end
 
+-- Every order pays for each line of the first loop three times: no call in it that is not needed.
 -- KEYS meta log open parked owed expiry book, (inbox due shares) a stage, an order key a unit, idempotency keys
--- ARGV epoch layout stages entries units orders_per_inbox_entry window_ms run_id,
+-- ARGV epoch layout stages entries units events orders_per_inbox_entry window_ms run_id,
 --      stage id size            of each inbox entry that units settle
 --      meta old new [value] [expires_ms] records   of each unit; new is its head less the positions
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
--- Answers {time_us, entries in all inboxes, result...}, a result is the last position (created), its negative (exists),
+-- flags: create 1, wake 2, send 4, halt 8, resume 16, expires 32
+-- Answers {time_us, entries in all inboxes (0 where no order is created), result...}, a result is the last position (created), its negative (exists),
 -- 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the idempotency key that was there before, or
 -- '+' .. value of one where the keys name two orders.
 local function append(keys, argv)
@@ -111,100 +123,97 @@ local function append(keys, argv)
     return redis.error_reply('FENCED epoch ' .. tostring(meta[1]) .. ' layout ' .. tostring(meta[2]))
   end
   local stages, entries, units = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
-  local per_entry, window_ms = tonumber(argv[6]), argv[7]
+  local per_entry, window_ms, run_id = tonumber(argv[7]), argv[8], argv[9]
   local stage_base, order_base = 7, 7 + 3 * stages
-  local arg = 8 + 3 * entries
+  local entry_base = 9
+  local arg = entry_base + 3 * entries
   local time_us = now_us()
   local time_ms = math.floor(time_us / 1000)
   local first = tonumber(meta[3])
   local position = first
   local heads = redis.call('MGET', unpack(keys, order_base + 1, order_base + units))
   local idem_key = order_base + units
+  local numbers = packed_positions(first, tonumber(argv[6]))
 
   local reply, seen, records = {time_us, 0}, {}, {''}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
   local wakes, waits, owed, settled = {}, {}, {[RESTING] = 0}, {}
   local halted, expiry_adds, expiry_rems, news, existed = meta[5], {}, {}, {}, false
+  local sub, byte, read = string.sub, string.byte, struct.unpack
+  local written = 0
   for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
 
   for u = 1, units do
     local n, owes, flags, idems, entry, index, wait_ms, not_after_ms =
-      struct.unpack('<BBBBI2I2I4I8', argv[arg + 1])
+      read('<BBBBI2I2I4I8', argv[arg + 1])
+    local create, wake, send = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
     local old, new = argv[arg + 2], argv[arg + 3]
     arg = arg + 3
     local value, expires_ms
     if idems > 0 then arg = arg + 1; value = argv[arg] end
-    if has(flags, EXPIRES) then arg = arg + 1; expires_ms = argv[arg] end
+    if flags >= 32 then arg = arg + 1; expires_ms = argv[arg] end
     local key, head = keys[order_base + u], heads[u]
-    local found = head and string.sub(head, 1, PREFIX_LENGTH) or ''
+    local id = sub(key, -ID_LENGTH)
+    local found = head and sub(head, 1, PREFIX_LENGTH) or ''
     local result
     if n == 0 then
       result = 0
     elseif found ~= old then
-      local ours = head and (flags % 2 == CREATE or string.sub(new, 1, PREFIX_LENGTH) == found)
+      local ours = head and (create or sub(new, 1, PREFIX_LENGTH) == found)
       result = ours and 'exists' or 'conflict'
     elseif seen[key] then
       result = 'conflict'
     elseif not_after_ms > 0 and time_ms > not_after_ms then
       result = 'late'
-    elseif meta[4] and (flags % 2 == CREATE or math.floor(flags / SEND) % 2 == 1)
-        and not has(flags, HALT) then
+    elseif meta[4] and (create or send) and flags % 16 < 8 then
       result = 'suspended'
-    elseif halted and has(flags, SEND) then
+    elseif send and halted then
       result = 'halted'
-    elseif has(flags, SEND) and meta[6] ~= argv[8] then
+    elseif send and meta[6] ~= run_id then
       result = 'unverified'
-    end
-    if not result and idems > 0 then
+    elseif idems > 0 then
       result = known_as(keys, idem_key, idems, value, seen, idem_sets)
     end
     if not result then
-      local positions = ''
+      local positions = sub(numbers, 8 * (position - first) + 1, 8 * (position - first + n))
       local was = 0
       if head then
-        was = string.byte(head, PREFIX_LENGTH + 1)
-        local kept = struct.unpack('>I4', head)
-        if kept >= POSITIONS_KEPT then kept = POSITIONS_KEPT - 1 end
-        positions = string.sub(head, -8 * kept)
+        was = byte(head, PREFIX_LENGTH + 1)
+        local kept = read('>I4', head)
+        if kept + n > POSITIONS_KEPT then kept = POSITIONS_KEPT - n end
+        if kept > 0 then positions = sub(head, -8 * kept) .. positions end
       end
-      records[#records + 1] = argv[arg + 1]
+      position = position + n
+      written = written + 1
+      records[written + 1] = argv[arg + 1]
       seen[key] = true
-      head_sets[#head_sets + 1] = key
-      if n == 1 then
-        position = position + 1
-        head_sets[#head_sets + 1] = new .. positions .. struct.pack('>I8', position)
-      else
-        for _ = 1, n do
-          position = position + 1
-          positions = positions .. struct.pack('>I8', position)
-        end
-        positions = string.sub(positions, -8 * POSITIONS_KEPT)
-        head_sets[#head_sets + 1] = new .. positions
-      end
+      head_sets[2 * written - 1] = key
+      head_sets[2 * written] = new .. positions
       for k = 1, idems do
         seen[keys[idem_key + k]] = value
         idem_sets[#idem_sets + 1] = {keys[idem_key + k], value}
       end
-      local id = string.sub(key, -ID_LENGTH)
-      if flags % 2 == CREATE then
+      if create then
         open_adds[#open_adds + 1] = time_ms
         open_adds[#open_adds + 1] = id
       end
-      if owes == 0 then open_rems[#open_rems + 1] = id end
-      if owes == PARKED and was ~= PARKED then
+      if owes == 0 then
+        open_rems[#open_rems + 1] = id
+      elseif owes == PARKED and was ~= PARKED then
         park_adds[#park_adds + 1] = time_ms
         park_adds[#park_adds + 1] = id
-      elseif was == PARKED and owes ~= PARKED then
-        park_rems[#park_rems + 1] = id
       end
+      if was == PARKED and owes ~= PARKED then park_rems[#park_rems + 1] = id end
       if owes == RESTING or was == RESTING then news[#news + 1] = id end
-      if expires_ms and (owes == 0 or expires_ms == '0') then
-        expiry_rems[#expiry_rems + 1] = id
-      elseif expires_ms then
-        expiry_adds[#expiry_adds + 1] = expires_ms
-        expiry_adds[#expiry_adds + 1] = id
+      if expires_ms then
+        if owes == 0 or expires_ms == '0' then
+          expiry_rems[#expiry_rems + 1] = id
+        else
+          expiry_adds[#expiry_adds + 1] = expires_ms
+          expiry_adds[#expiry_adds + 1] = id
+        end
       end
-      if has(flags, HALT) then halted = '1' elseif has(flags, RESUME) then halted = nil end
+      if flags % 16 >= 8 then halted = '1' elseif flags % 32 >= 16 then halted = nil end
       if was ~= owes then
         if owed[was] then owed[was] = owed[was] - 1 end
         if owed[owes] then owed[owes] = owed[owes] + 1 end
@@ -212,12 +221,11 @@ local function append(keys, argv)
       result = position
     elseif result == 'exists' then
       existed = true
-      result = -struct.unpack('>I8', head, #head - 7)
-      flags = 0
+      result = -read('>I8', head, #head - 7)
+      wake = false
     end
     if type(result) == 'number' then
-      if math.floor(flags / WAKE) % 2 == 1 and wakes[owes] then
-        local id = string.sub(key, -ID_LENGTH)
+      if wake and wakes[owes] then
         if wait_ms > 0 then
           waits[owes][#waits[owes] + 1] = time_ms + wait_ms
           waits[owes][#waits[owes] + 1] = id
@@ -266,12 +274,14 @@ local function append(keys, argv)
     if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
     if #wakes[s] > 0 then hand_over(inbox, wakes[s], per_entry, head_sets) end
     if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
-    reply[2] = reply[2] + redis.call('XLEN', inbox)
+    -- Only who takes new orders slows down for it.
+    if #open_adds > 0 then reply[2] = reply[2] + redis.call('XLEN', inbox) end
   end
   local dropped = {}
   for e = 1, entries do
     if settled[e] then
-      local s, id, size = tonumber(argv[6 + 3 * e]), argv[7 + 3 * e], tonumber(argv[8 + 3 * e])
+      local at = entry_base + 3 * e
+      local s, id, size = tonumber(argv[at - 2]), argv[at - 1], tonumber(argv[at])
       if settle(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], id, size, settled[e]) then
         dropped[s] = dropped[s] or {}
         dropped[s][#dropped[s] + 1] = id

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from events import order as orders
-from events.chain import say
+from events.chain import Said, say
 from events.ids import created_ms
 from events.log.commit import Committer
 from events.log.head import EMPTY, Head, encode_head, new_order, owes_number
@@ -38,6 +38,11 @@ class Writing:
         """See `Committer.append`."""
         return self._committer.append(units, timeout_s=timeout_s)
 
+    def say(self, head: Head, order: Order, facts: Sequence[Fact]) -> Said:
+        """The records of `facts` about a loaded order: what a unit is made of."""
+        now_us = time.time_ns() // 1000
+        return say(order, head.hash, facts, time_us=now_us, build=self.build)
+
     def unit(
         self,
         head: Head,
@@ -47,40 +52,63 @@ class Writing:
         share: Share | None = None,
         wake: bool = True,
         wait_ms: int = 0,
+    ) -> tuple[Unit, Order]:
+        """The unit that says `facts` of a loaded order, and the order after them."""
+        said = self.say(head, order, facts)
+        return self.unit_of(head, order, said, share=share, wake=wake, wait_ms=wait_ms), said.order
+
+    def unit_of(
+        self,
+        head: Head,
+        order: Order,
+        said: Said,
+        *,
+        share: Share | None = None,
+        wake: bool = True,
+        wait_ms: int = 0,
         not_after_ms: int = 0,
         idempotency: Idempotency | None = None,
-    ) -> tuple[Unit, Order]:
-        """The unit that says `facts` of a loaded order, and the order after them.
+    ) -> Unit:
+        """The unit that writes what was said of a loaded order.
 
         From TransactionSubmitted on a transaction may land: such a unit is refused by the log
         itself when the order has expired on the server's clock, or while the log is suspended or
         halted; and so is OrderTriggered, the first step there. No wait goes past the expiry.
         """
-        kinds = {type(fact) for fact in facts}
+        after, events, records = said.order, said.events, said.records
+        kinds = {type(event.fact) for event in events}
         sends = not CROSSING.isdisjoint(kinds)
-        if sends and order.expires_at_us is not None:
-            not_after_ms = order.expires_at_us // 1000
-        now_us = time.time_ns() // 1000
-        said = say(order, head.hash, facts, time_us=now_us, build=self.build)
-        after = said.order
         expires_ms = None
-        if after.expires_at_us is not None:
+        expires_us = after.expires_at_us
+        if expires_us is not None:
+            if sends:
+                not_after_ms = expires_us // 1000
             if wait_ms and not may_still_land(after):
-                wait_ms = min(wait_ms, max(1, (after.expires_at_us - now_us) // 1000 + 1))
-            if after.terminal or after.expires_at_us != order.expires_at_us:
-                expires_ms = min(-(-after.expires_at_us // 1000), NEVER_MS)
+                wait_ms = min(wait_ms, max(1, (expires_us - said.time_us) // 1000 + 1))
+            if after.terminal or expires_us != order.expires_at_us:
+                expires_ms = min(-(-expires_us // 1000), NEVER_MS)
         elif order.expires_at_us is not None:
             expires_ms = 0
         owes = owes_number(after)
-        new = encode_head(after.version, said.hash, owes, orders.encode(after))
-        records = said.records[0] if len(facts) == 1 else b"".join(said.records)
-        unit = Unit(
-            after.id, head.prefix, new, owes, len(facts), records,
-            share, wake, wait_ms, not_after_ms, idempotency, sends,
-            EngineHalted in kinds if not _SWITCHES.isdisjoint(kinds) else None, expires_ms,
-            NOTES.get(type(facts[-1])), head.owes, order.updated_at_us,
-        )  # fmt: skip
-        return unit, after
+        return Unit(
+            after.id,
+            head.prefix,
+            encode_head(after.version, said.hash, owes, orders.encode(after)),
+            owes,
+            len(events),
+            records[0] if len(records) == 1 else b"".join(records),
+            share,
+            wake,
+            wait_ms,
+            not_after_ms,
+            idempotency,
+            sends,
+            EngineHalted in kinds if not _SWITCHES.isdisjoint(kinds) else None,
+            expires_ms,
+            NOTES.get(type(events[-1].fact)),
+            head.owes,
+            order.updated_at_us,
+        )
 
     def creation(
         self, order_id: str, account: str, fact: Fact, idempotency: Idempotency | None = None
@@ -89,10 +117,8 @@ class Writing:
 
         that was delayed past the life of its head could otherwise be carried out twice.
         """
-        return self.unit(
-            EMPTY,
-            new_order(order_id, account),
-            [fact],
-            not_after_ms=created_ms(order_id) + self.heads_kept_ms // 2,
-            idempotency=idempotency,
-        )
+        order = new_order(order_id, account)
+        said = self.say(EMPTY, order, [fact])
+        not_after_ms = created_ms(order_id) + self.heads_kept_ms // 2
+        unit = self.unit_of(EMPTY, order, said, not_after_ms=not_after_ms, idempotency=idempotency)
+        return unit, said.order

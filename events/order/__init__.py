@@ -3,7 +3,7 @@
 Pure, all of it: no clock, no network, no randomness.
 """
 
-from events.order.fold import advance, evolve, fold
+from events.order.fold import advance, copied, evolve, fold
 from events.order.owed import (
     AT_ONCE,
     STAGES,
@@ -24,6 +24,7 @@ __all__ = [
     "Order",
     "Transaction",
     "advance",
+    "copied",
     "decode",
     "encode",
     "evolve",

@@ -14,13 +14,13 @@ from events.order.state import Order
 from events.order.transitions import NEXT
 from events.types import Event, Status
 
-_copy: Callable[[Order], Order] = Order.__copy__  # type: ignore[attr-defined]  # not in its stubs
+copied: Callable[[Order], Order] = Order.__copy__  # type: ignore[attr-defined]  # not in its stubs
 """What `copy.copy` comes to, without looking it up: a sixth of the fold."""
 
 
 def evolve(order: Order | None, event: Event) -> Order:
     """The order after `event`; the one before is left as it was. Never raises."""
-    after = Order(event.order_id, account=event.account) if order is None else _copy(order)
+    after = Order(event.order_id, account=event.account) if order is None else copied(order)
     advance(after, event)
     return after
 

@@ -70,7 +70,8 @@ async def head(log: EventLog, order_id: str) -> Head:
 
 async def next_unit(log: EventLog, order_id: str, *facts: Fact, **options: Any) -> Unit:
     found = await head(log, order_id)
-    return log.unit(found, found.order, facts, **options)[0]
+    said = log.say(found, found.order, facts)
+    return log.unit_of(found, found.order, said, **options)
 
 
 async def opened(

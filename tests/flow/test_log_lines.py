@@ -9,7 +9,7 @@ import structlog
 
 from events.log import Entry, EventLog, Share
 from events.types import OrderCancelled, OrderFailed
-from stages.scribe import Saying, Scribe, Work
+from stages.scribe import Scribe, Work
 from stages.submitter import stage as submitter
 from stages.venues import Refused
 from tests.served import served
@@ -44,7 +44,7 @@ async def test_a_write_that_came_too_late_names_the_order_and_the_position_it_kn
         await gateway.say(order_id, OrderCancelled("ann"))
         scribe = Scribe("router", gateway.log, Hands())
         with structlog.testing.capture_logs() as lines:
-            await scribe.append([Saying(work, [OrderFailed("router", "no-route", 1)])])
+            await scribe.append([scribe.saying(work, [OrderFailed("router", "no-route", 1)])])
     [line] = [line for line in lines if line["event"] == "fenced"]
     assert (line["stage"], line["order_id"], line["position"]) == ("router", order_id, 2)
 
