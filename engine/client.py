@@ -59,17 +59,23 @@ def gateway_url(settings: Settings) -> str:
     return (found.gateway_url if found else "") or f"http://{host}:{settings.port}"
 
 
+def connect(settings: Settings) -> Client:
+    """Return a client of the gateway of this DATA_DIR, not entered yet."""
+    return Client(gateway_url(settings), settings.api_key)
+
+
 class Client:
     """Speaks HTTP and WebSocket to one gateway; use as an async context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str = "") -> None:
         self._url = url
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._reached = False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Client:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        self._session = aiohttp.ClientSession(self._url, timeout=timeout)
+        self._session = aiohttp.ClientSession(self._url, timeout=timeout, headers=self._headers)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -19,7 +19,7 @@ from events import repair
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import array
 from events.chain import encode_record
-from events.ids import ENGINE_ID, created_ms, first_id_at
+from events.ids import ENGINE_ID, NO_ORDERS, created_ms, first_id_at
 from events.log import HEADS_KEPT_MS, EventLog, Missing, Regressed
 from events.log.reading import Stored
 from events.log.refound import Name, Refounding, Written
@@ -240,7 +240,7 @@ async def _found(
     strangers = await _strangers(wallet, archive, gathered.last, lives)
     left = gathered.leftovers
     count = sum(
-        not life.order.terminal for order_id, life in lives.items() if order_id != ENGINE_ID
+        not life.order.terminal for order_id, life in lives.items() if order_id not in NO_ORDERS
     )
     return Repaired(
         epoch, checkpoint.position, count, adopted, left.torn, sent, parked, strangers,

@@ -45,6 +45,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[str, ...], _doc("Origins of web pages, besides its own, that may use the gateway")
     ] = ()
+    require_keys: Annotated[
+        Literal["auto", "0", "1"],
+        _doc(
+            "Whether nobody comes in without an API key; `auto`: where HOST is no loopback address"
+        ),
+    ] = "auto"
+    api_key: Annotated[str, _doc("The key that commands of this engine come in with")] = ""
+    rate_limit_per_s: Annotated[
+        int, _doc("Requests a second that a key may make, at each gateway; 0: any number", ge=0)
+    ] = 0
+    rate_limit_burst: Annotated[
+        int, _doc("Requests that may come at once under that limit", "requests", ge=1)
+    ] = 100
+    sockets_max: Annotated[
+        int, _doc("WebSockets and event streams at once, at each gateway; 0: any number", ge=0)
+    ] = 10_000
+    sockets_max_each: Annotated[
+        int, _doc("The same of one key, or of one address without keys; 0: any number", ge=0)
+    ] = 2_000
     metrics_port: Annotated[
         int,
         _doc(

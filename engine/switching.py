@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.client import Client
 
 
-async def switch(url: str, act: str, said: dict[str, str]) -> int:
+async def switch(gateway: Client, act: str, said: dict[str, str]) -> int:
     """`act` is halt or resume; says what the engine's state is then."""
-    async with Client(url) as client:
+    async with gateway as client:
         view = await client.ask("POST", f"/api/admin/{act}", json=said)
     since = f" since {view['since']} by {view['actor']}" if view["since"] else ""
     why = f": {view['reason']}" if view["reason"] else ""

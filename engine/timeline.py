@@ -179,6 +179,10 @@ def _acted(f: t.OrderCancelled | t.EngineHalted | t.EngineResumed) -> list[str]:
     return [f"{f.reason}, by {f.actor}" if f.reason else f"by {f.actor}"]
 
 
+def _key(f: t.KeyCreated | t.KeyRotated | t.KeyRevoked) -> list[str]:
+    return [f"{f.key_id}, by {f.actor}"]
+
+
 _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.OrderSubmitted: _submitted,
     t.OrderRouted: _routed,
@@ -199,4 +203,7 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.OrderCancelled: _acted,
     t.EngineHalted: _acted,
     t.EngineResumed: _acted,
+    t.KeyCreated: _key,
+    t.KeyRotated: _key,
+    t.KeyRevoked: _key,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
 import os
 import secrets
 import socket
@@ -170,12 +171,23 @@ async def _either(work: Awaitable[object], stop: asyncio.Event, within_s: float)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def keys_required(settings: Settings) -> bool:
+    """Whether nobody comes in without a key."""
+    if settings.require_keys != "auto":
+        return settings.require_keys == "1"
+    try:
+        return not ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        return settings.host != "localhost"
+
+
 async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Serve HTTP and WebSocket."""
     from aiohttp import web
 
     from engine.markets import open_trading
     from gateway.app import make_app, make_runner
+    from gateway.rates import Rates
 
     trading = open_trading(settings, signs=False)
     log = make_log(settings, linger_s=GATEWAY_LINGER_S)
@@ -192,6 +204,12 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),
         hosts=settings.allowed_hosts,
         origins=settings.allowed_origins,
+        keys_required=keys_required(settings),
+        rates=Rates(settings.rate_limit_per_s, settings.rate_limit_burst)
+        if settings.rate_limit_per_s
+        else None,
+        sockets_max=settings.sockets_max,
+        sockets_max_each=settings.sockets_max_each,
     )
     runner = make_runner(app)
     opening = asyncio.create_task(open_log(settings, log, stop))

@@ -12,8 +12,13 @@ from uuid import UUID
 PARTITION_MAX = 0xFFF
 
 ENGINE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-"""Where the engine's own events (halt, resume) stand, as if it were an order. The highest of all
-ids, so that no list of orders, which begins below it, ever shows it."""
+"""Where the engine's own events (halt, resume) stand, as if it were an order."""
+
+KEYS_ID = "ffffffff-ffff-ffff-ffff-fffffffffffe"
+"""The same for what happens to API keys."""
+
+NO_ORDERS = frozenset({ENGINE_ID, KEYS_ID})
+"""The highest of all ids, so that no list of orders, which begins below `KEYS_ID`, shows them."""
 
 _RANDOM_DIGITS = 16
 _POOL_BYTES = 4096

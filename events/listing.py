@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from events.ids import first_id_at
+from events.ids import KEYS_ID, first_id_at
 from events.types import Status
 
 SEARCH_S = 0.5
@@ -77,7 +77,7 @@ async def find(
         before = str(last)
 
 
-_LAST_ID = str(UUID(int=2**128 - 1))
+_LAST_ID = KEYS_ID
 
 _WINDOW = """
 WITH page AS MATERIALIZED (

@@ -13,7 +13,7 @@ import msgspec
 
 from events import order as orders
 from events.chain import GENESIS, Record, link, say
-from events.ids import ENGINE_ID
+from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.refound import Known
@@ -76,7 +76,7 @@ def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
     What followed the archive is lost, a send perhaps among it. A transaction that we know is
     confirmed as ever; one that we do not know is for a person.
     """
-    if not executed or order.parked or order.id == ENGINE_ID:
+    if not executed or order.parked or order.id in NO_ORDERS:
         return []
     transaction = order.transaction
     if transaction is None or [transaction.signature] != list(executed):
@@ -121,7 +121,7 @@ def sift(found: Sequence[Stored], archived: Mapping[str, int]) -> Leftovers:
         elif event.order_id in archived:
             if event.version > archived[event.order_id]:
                 torn[event.order_id] = None
-        elif event.order_id != ENGINE_ID:
+        elif event.order_id not in NO_ORDERS:
             histories.setdefault(event.order_id, []).append(stored)
     whole = []
     for history in histories.values():

@@ -309,6 +309,37 @@ class EngineResumed(Fact, frozen=True, array_like=True, tag=True):
     actor: str
 
 
+class KeyCreated(Fact, frozen=True, array_like=True, tag=True):
+    """An API key was made. About `KEYS_ID`, which is no order, as are the next two."""
+
+    key_id: str
+    account: str
+    scopes: tuple[str, ...]
+    digest: bytes
+    """SHA-256 of the secret; the secret itself is nowhere."""
+    label: str
+    expires_at_us: int
+    """0: never."""
+    actor: str
+
+
+class KeyRotated(Fact, frozen=True, array_like=True, tag=True):
+    """A key has another secret; the one before is good for a while."""
+
+    key_id: str
+    digest: bytes
+    old_until_us: int
+    actor: str
+
+
+class KeyRevoked(Fact, frozen=True, array_like=True, tag=True):
+    """A key is good for nothing any more."""
+
+    key_id: str
+    reason: str
+    actor: str
+
+
 AnyFact = (
     OrderSubmitted
     | RoutingStarted
@@ -330,6 +361,9 @@ AnyFact = (
     | OrderCancelled
     | EngineHalted
     | EngineResumed
+    | KeyCreated
+    | KeyRotated
+    | KeyRevoked
 )
 
 

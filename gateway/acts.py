@@ -20,6 +20,8 @@ from events.money import Token
 from events.order import Order
 from events.types import Status
 from gateway import answers
+from gateway.access import acts_as, sees, who_asks
+from gateway.body import body_of
 from gateway.doors import Doors
 from gateway.finding import archived, logged, readable
 from gateway.health import Health
@@ -50,13 +52,11 @@ class Acts:
         health: Health,
         *,
         tokens: Mapping[str, Token],
-        account: str,
     ) -> None:
         self._log = log
         self._archive = archive
         self._health = health
         self._tokens = tokens
-        self._account = account
 
     # -- cancel --------------------------------------------------------------------------------
 
@@ -64,8 +64,9 @@ class Acts:
         """DELETE /api/orders/{id}."""
         order_id = order_id_of(request.match_info["id"])
         only(request.query, WORDS)
-        actor, reason = cancel_words(request.query, self._account)
-        await self._loaded(order_id)
+        said, reason = cancel_words(request.query)
+        actor = acts_as(request, said)
+        await self._loaded(request, order_id)
         status = await self._cancel(order_id, actor, reason)
         return answers.json_response({"orderId": order_id, "status": status})
 
@@ -76,9 +77,10 @@ class Acts:
         orders missed that were accepted a moment ago.
         """
         wanted, cursor = cancel_filters(request.query, self._tokens)
-        actor, reason = cancel_words(request.query, self._account)
+        said, reason = cancel_words(request.query)
+        actor = acts_as(request, said)
         self._health.check_open()
-        found = await self._find(wanted, cursor)
+        found = await self._find(wanted._replace(account=who_asks(request).sees), cursor)
         results = await asyncio.gather(
             *(self._result(order_id, actor, reason) for order_id in found.order_ids)
         )
@@ -122,31 +124,33 @@ class Acts:
         only(request.query, NONE)
         now_us = time.time_ns() // 1000
         if_match = request.headers.get("If-Match")
-        wanted = parse_amendment(await request.read(), if_match, now_us=now_us)
-        order = await self._loaded(order_id)
+        wanted = parse_amendment(await body_of(request), if_match, now_us=now_us)
+        order = await self._loaded(request, order_id)
         if wanted.target_price is not None and order.type != "limit":
             detail = f"a {order.type} order has no target price"
             raise invalid([Fault("field-not-allowed", "/targetPrice", detail)])
-        answer = await self._amend(order_id, wanted)
+        answer = await self._amend(order_id, wanted, acts_as(request, wanted.actor))
         order = await self._answered(order_id, answer)
         if answer.outcome not in (Outcome.DONE, Outcome.ALREADY):
             code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "not-watching"
             raise _refused(code, order)
         return answers.order(order)
 
-    async def _amend(self, order_id: str, wanted: Amendment) -> Answer:
+    async def _amend(self, order_id: str, wanted: Amendment, actor: str) -> Answer:
         price, expires = wanted.target_price, wanted.expires_at_us
-        actor = wanted.actor or self._account
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
                 return await acts.amend(self._log, order_id, wanted.version, price, expires, actor)
 
     # -- finding -------------------------------------------------------------------------------
 
-    async def _loaded(self, order_id: str) -> Order:
+    async def _loaded(self, request: web.Request, order_id: str) -> Order:
         """The order before the act. While the log cannot even be read, nothing is written."""
         self._health.check_open()
-        return await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
+        order = await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
+        if not sees(request, order.account):
+            raise Problem("unknown-order", order_id)
+        return order
 
     async def _answered(self, order_id: str, answer: Answer) -> Order:
         return answer.order or await self._ended(order_id)
@@ -169,13 +173,14 @@ class Found(NamedTuple):
 
 
 def _is(head: Head, wanted: Wanted) -> bool:
-    """An order that cannot be read may be meant: whoever cancels is told of it."""
+    """An order that cannot be read may be meant: whoever cancels everybody's is told of it."""
     try:
         order = head.order
     except msgspec.DecodeError:
-        return True
+        return wanted.account is None
     return (
-        wanted.status in (None, order.status)
+        wanted.account in (None, order.account)
+        and wanted.status in (None, order.status)
         and wanted.token in (None, order.token_in, order.token_out)
         and wanted.client_order_id in (None, order.client_order_id)
     )

@@ -10,6 +10,8 @@ from events import acts
 from events.acts import Answer, Outcome
 from events.log import EventLog
 from gateway import answers
+from gateway.access import acts_as
+from gateway.body import body_of
 from gateway.doors import Doors
 from gateway.halts import engine_view
 from gateway.health import Health
@@ -26,33 +28,31 @@ VIEW_S = 0.8
 class Admin:
     """The handlers below /api/admin."""
 
-    def __init__(self, log: EventLog, archive: Archive, health: Health, *, account: str) -> None:
+    def __init__(self, log: EventLog, archive: Archive, health: Health) -> None:
         self._log = log
         self._archive = archive
         self._health = health
-        self._account = account
 
     async def halt(self, request: web.Request) -> web.Response:
         """POST /api/admin/halt: from the answer on nothing is sent and no trigger fires."""
         wanted = await self._wanted(request, reason_required=True)
-        return await self._done(acts.halt(self._log, wanted.reason, self._actor(wanted)))
+        actor = acts_as(request, wanted.actor)
+        return await self._done(acts.halt(self._log, wanted.reason, actor))
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST /api/admin/resume."""
         wanted = await self._wanted(request, reason_required=False)
-        return await self._done(acts.resume(self._log, self._actor(wanted), wanted.reason))
+        actor = acts_as(request, wanted.actor)
+        return await self._done(acts.resume(self._log, actor, wanted.reason))
 
     async def _wanted(self, request: web.Request, *, reason_required: bool) -> Switch:
         Doors.check_json(request)
         only(request.query, NONE)
-        wanted = parse_switch(await request.read(), reason_required=reason_required)
+        wanted = parse_switch(await body_of(request), reason_required=reason_required)
         self._health.check_open()
         async with reading_log(VIEW_S):  # while it cannot even be read, nothing is written
             await self._log.halted()
         return wanted
-
-    def _actor(self, wanted: Switch) -> str:
-        return wanted.actor or self._account
 
     async def _done(self, act: Awaitable[Answer]) -> web.Response:
         """The state as it is after the act, whoever brought it about."""

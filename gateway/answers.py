@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 
 from events.order import Order
+from gateway.problems import SAFE
 from projections.views import order_view
 
-JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json", **SAFE}
 
 _to_json = msgspec.json.Encoder().encode
 

@@ -20,14 +20,18 @@ from events.log import EventLog
 from events.meters import REQUESTS, RESPONSES
 from events.money import Token
 from gateway import documents
+from gateway.access import ADMIN, LIMITS, Access
 from gateway.acts import Acts
 from gateway.admin import Admin
 from gateway.console import Console
 from gateway.doors import Doors
 from gateway.health import Health
+from gateway.operations import OPERATIONS
 from gateway.orders import Orders
+from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
+from gateway.rates import Rates
 from gateway.sight import Sight
 from gateway.sockets import Sockets
 from gateway.streams import Streams, or_else
@@ -36,6 +40,14 @@ from projections.past import Archive
 
 BODY_BYTES = 1_000_000
 """More than 500 orders of the longest kind."""
+
+LINE_BYTES = 8190
+"""Longest request line, and longest header."""
+
+HEADERS_MAX = 100
+
+IDLE_S = 75.0
+"""Above the 60 s after which the usual proxies let go of a connection: they close first."""
 
 SHUTDOWN_S = 0.5
 """For requests under way, after the sockets are closed; its supervisor waits for 2 s in all."""
@@ -66,22 +78,31 @@ def make_app(
     stuck_after_s: float = 20.0,
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
+    keys_required: bool = False,
+    rates: Rates | None = None,
+    sockets_max: int = 0,
+    sockets_max_each: int = 0,
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
     `quotes`: whoever asks the venues; `market_fault`: why nobody can be asked, else empty; `hosts`:
     names besides localhost and addresses under which it is reached; `origins`: pages that may use
     it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how
-    long a stage may stand still until /readyz says so.
+    long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
+    API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
+    sockets and streams there may be, in all and of one key or address, 0 is any number.
     """
     health = Health(log, archive, stuck_after_s=stuck_after_s, market_fault=market_fault)
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
-    orders = Orders(log, archive, feed, health, tokens=tokens, account=account)
-    acts = Acts(log, archive, health, tokens=tokens, account=account)
-    admin = Admin(log, archive, health, account=account)
+    access = Access(log, account=account, required=keys_required, rates=rates)
+    presence = Presence(sockets_max, sockets_max_each)
+    access.gone = presence.cut
+    orders = Orders(log, archive, feed, health, tokens=tokens)
+    acts = Acts(log, archive, health, tokens=tokens)
+    admin = Admin(log, archive, health)
     console = Console(tokens)
-    sockets = Sockets(log, feed, health)
-    streams = Streams(log, feed, health, heartbeat_ms=heartbeat_ms)
+    sockets = Sockets(log, feed, health, presence)
+    streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
     routes = [
         Route("POST", "/api/orders/execute", orders.submit),
         Route("GET", "/api/orders/execute", sockets.execute),
@@ -108,34 +129,45 @@ def make_app(
     ]
 
     async def life(_: web.Application) -> AsyncIterator[None]:
-        watch = asyncio.create_task(health.watch(), name="watch")
+        watches = [
+            asyncio.create_task(health.watch(), name="watch"),
+            asyncio.create_task(access.watch(), name="keys"),
+        ]
         yield
-        watch.cancel()
-        await asyncio.wait([watch])
+        for watch in watches:
+            watch.cancel()
+        await asyncio.wait(watches)
         await feed.close()
 
     app = web.Application(client_max_size=BODY_BYTES)
     app.cleanup_ctx.append(life)
     app.on_shutdown.append(sockets.shutdown)
     app.on_shutdown.append(streams.shutdown)
-    _add_routes(app, routes, Doors(hosts, origins))
+    _add_routes(app, routes, Doors(hosts, origins), access)
     return app
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
-    """Serves the application; signals are the caller's."""
+def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> web.AppRunner:
+    """Serves the application; signals are the caller's. A connection on which no whole head of a
+
+    request comes for `idle_s` is closed, however slowly its bytes drip in.
+    """
     return web.AppRunner(
         app,
         access_log=None,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,
+        keepalive_timeout=idle_s,
+        max_line_size=LINE_BYTES,
+        max_field_size=LINE_BYTES,
+        max_headers=HEADERS_MAX,
     )
 
 
-def _add_routes(app: web.Application, routes: list[Route], doors: Doors) -> None:
+def _add_routes(app: web.Application, routes: list[Route], doors: Doors, access: Access) -> None:
     allowed: dict[str, list[str]] = {}
     for route in routes:
-        app.router.add_route(route.method, route.path, _metered(route, doors))
+        app.router.add_route(route.method, route.path, _metered(route, doors, access))
         allowed.setdefault(route.path, []).append(route.method)
 
     def refuse(path: str) -> Handler:
@@ -151,9 +183,11 @@ def _add_routes(app: web.Application, routes: list[Route], doors: Doors) -> None
     app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, doors))
 
 
-def _metered(route: Route, doors: Doors) -> Handler:
+def _metered(route: Route, doors: Doors, access: Access) -> Handler:
     """Counts the answers of a route, and how long they took; sockets apart."""
-    handle = _guarded(route.handler, doors)
+    operation = OPERATIONS.get((route.method, route.path))
+    scope = ADMIN if operation is None else operation.scope  # what nobody described is nobody's
+    handle = _guarded(_admitted(route.handler, access, scope) if scope else route.handler, doors)
     spread = REQUESTS.of(f"{route.method} {route.path}")
 
     async def measured(request: web.Request) -> web.StreamResponse:
@@ -165,6 +199,19 @@ def _metered(route: Route, doors: Doors) -> Handler:
         return answer
 
     return measured
+
+
+def _admitted(handler: Handler, access: Access, scope: str) -> Handler:
+    """Lets in who may do what needs this scope."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        access.admit(request, scope)
+        answer = await handler(request)
+        if access.rates is not None and not answer.prepared:
+            answer.headers.update(request[LIMITS])
+        return answer
+
+    return handle
 
 
 def _guarded(handler: Handler, doors: Doors) -> Handler:

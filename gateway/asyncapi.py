@@ -19,6 +19,7 @@ CLOSE_CODES = {
     1011: "a bug of the engine",
     1012: "the gateway restarts: resume from the last cursor",
     1013: "try again later",
+    4401: "the key is good no more",
     4404: "unknown order",
     4408: "too slow: resume from the last cursor",
 }

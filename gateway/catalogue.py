@@ -7,7 +7,7 @@ from typing import Any
 
 from events.types import FACTS
 from gateway.asyncapi import CLOSE_CODES, asyncapi
-from gateway.operations import ANYWHERE, OPERATIONS
+from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.problems import CODES, RETRY_AFTER_S
 from projections.frame_shapes import ADDS, Frame
 from projections.schemas import statuses_after
@@ -36,6 +36,8 @@ def errors() -> str:
 def _where(code: str) -> str:
     if code in ANYWHERE:
         return "anything"
+    if code in GUARDED:
+        return "whatever needs a scope"
     return ", ".join(f"`{m} {path}`" for (m, path), one in OPERATIONS.items() if code in one.codes)
 
 

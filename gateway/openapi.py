@@ -28,6 +28,14 @@ _SUMMARY = (
 )
 
 
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, made by `engine keys create`. Needed where REQUIRE_KEYS says so, as"
+    " it does by default as soon as HOST is no loopback address.",
+}
+
+
 def info(description: str) -> Json:
     """What both documents say of themselves."""
     return {
@@ -49,7 +57,7 @@ def openapi() -> Json:
         "info": info(_SUMMARY),
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": {"key": _KEY}},
         "x-problem-codes": {
             code: {"status": status, "title": title} for code, (status, title) in CODES.items()
         },
@@ -99,6 +107,8 @@ def _operation(method: str, path: str, operation: Operation) -> Json:
         "parameters": _parameters(path, operation),
         "responses": _responses(operation),
     }
+    if operation.scope:
+        document["security"] = [{"key": [operation.scope]}, {}]
     if operation.body:
         content = {JSON: {"schema": ref(operation.body)}}
         document["requestBody"] = {"required": True, "content": content}

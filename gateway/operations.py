@@ -25,12 +25,15 @@ METRICS = "text/plain"
 STREAM = "text/event-stream"
 JSON = "application/json"
 
+GUARDED = ("unauthenticated", "scope-missing", "rate-limited")
+"""Codes that whoever asks for something with a scope may get."""
+
 ANYWHERE = ("not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "internal")
 """Codes that whoever asks for anything may get; the first two are of no route."""
 
 _FORM = (
     "unsupported-media-type", "payload-too-large", "malformed-json", "json-too-deep", "wrong-type",
-    "missing-field", "unknown-field", "duplicate-field",
+    "missing-field", "unknown-field", "duplicate-field", "request-timeout",
 )  # fmt: skip
 _ORDER = (
     "field-not-allowed", "exclusive-fields", "unsupported-time-in-force", "unsupported-swap-mode",
@@ -55,7 +58,7 @@ _SWITCHED = (
     "malformed-text", "malformed-parameter", "version-conflict", "log-unavailable",
     "outcome-unknown",
 )  # fmt: skip
-_SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable")
+_SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-many-connections")
 
 
 class Header(NamedTuple):
@@ -94,11 +97,14 @@ class Operation(NamedTuple):
     """Name of one of `bodies.body_schemas`."""
     channel: str = ""
     """Of a WebSocket: its name in the other document."""
+    scope: str = ""
+    """What a key must be good for, of `events.keys.SCOPES`; empty: everybody may."""
 
     def problems(self) -> dict[int, list[str]]:
         """The codes that it may answer, by status."""
         found: dict[int, list[str]] = {}
-        for code in (*self.codes, *ANYWHERE[2:]):
+        guarded = GUARDED if self.scope else ()
+        for code in (*self.codes, *guarded, *ANYWHERE[2:]):
             found.setdefault(CODES[code][0], []).append(code)
         return dict(sorted(found.items()))
 
@@ -123,6 +129,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=None,
         headers=(_KEY,),
         body="OrderRequest",
+        scope="trade",
     ),
     ("GET", "/api/orders/execute"): Operation(
         "sockets",
@@ -131,6 +138,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (*_SOCKET, "malformed-order-id", "unknown-order"),
         query=parameters.FOLLOW,
         channel="orders",
+        scope="read",
     ),
     ("POST", "/api/orders/batch"): Operation(
         "orders",
@@ -140,6 +148,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=None,
         headers=(_KEY,),
         body="BatchRequest",
+        scope="trade",
     ),
     ("GET", "/api/orders"): Operation(
         "orders",
@@ -147,6 +156,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("A page", shapes.Orders)},
         ("malformed-parameter", "malformed-cursor", "archive-unavailable"),
         query=parameters.LIST,
+        scope="read",
     ),
     ("DELETE", "/api/orders"): Operation(
         "orders",
@@ -154,9 +164,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("One result an order that was found", shapes.CancelResults)},
         ("malformed-parameter", "filter-required", "malformed-cursor", "log-unavailable"),
         query=parameters.CANCEL_MANY,
+        scope="cancel",
     ),
     ("GET", "/api/orders/{id}"): Operation(
-        "orders", "Read an order", {200: _ORDER_NOW}, (*_FOUND, *_READ)
+        "orders",
+        "Read an order",
+        {200: _ORDER_NOW},
+        (*_FOUND, *_READ),
+        scope="read",
     ),
     ("PATCH", "/api/orders/{id}"): Operation(
         "orders",
@@ -165,6 +180,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (*_FORM, *_FOUND, *_ACT, *_AMEND),
         headers=(Header("If-Match", "The order's version, instead of the field `version`"),),
         body="AmendRequest",
+        scope="trade",
     ),
     ("DELETE", "/api/orders/{id}"): Operation(
         "orders",
@@ -172,6 +188,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("It is cancelled, now or before", shapes.Cancelled)},
         (*_FOUND, *_ACT, "too-late", "version-conflict"),
         query=parameters.WORDS,
+        scope="cancel",
     ),
     ("GET", "/api/orders/{id}/events"): Operation(
         "orders",
@@ -186,6 +203,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         (*_FOUND[:3], *_READ, "history-lost", "malformed-cursor"),
         headers=(_LAST_ID,),
+        scope="read",
     ),
     ("GET", "/api/events"): Operation(
         "sockets",
@@ -200,6 +218,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         headers=(_LAST_ID,),
         query=parameters.FEED,
         channel="events",
+        scope="read",
     ),
     ("GET", "/api/quotes"): Operation(
         "orders",
@@ -208,6 +227,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ("missing-parameter", "malformed-parameter", "venues-unavailable"),
         query=QUOTES,
         required=REQUIRED,
+        scope="read",
     ),
     ("POST", "/api/admin/halt"): Operation(
         "engine",
@@ -215,6 +235,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: _STATE},
         (*_FORM, *_SWITCHED),
         body="HaltRequest",
+        scope="admin",
     ),
     ("POST", "/api/admin/resume"): Operation(
         "engine",
@@ -222,6 +243,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: _STATE},
         (*_FORM, *_SWITCHED),
         body="ResumeRequest",
+        scope="admin",
     ),
     ("GET", "/healthz"): Operation(
         "engine", "Whether the process lives", {200: Answer("It does", shapes.Alive)}, query=None
@@ -240,9 +262,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "What the engine counts and measures, for Prometheus",
         {200: Answer("Its text format", media=METRICS, kind="string")},
         query=None,
+        scope="read",
     ),
     ("GET", "/api/tokens"): Operation(
-        "orders", "What can be traded", {200: Answer("Tokens", shapes.Tokens)}, query=None
+        "orders",
+        "What can be traded",
+        {200: Answer("Tokens", shapes.Tokens)},
+        query=None,
+        scope="read",
     ),
     ("GET", "/"): Operation(
         "documents",

@@ -22,6 +22,8 @@ from events.money import Token
 from events.order import Order
 from events.types import OrderSubmitted
 from gateway import answers
+from gateway.access import sees, who_asks
+from gateway.body import body_of
 from gateway.doors import Doors
 from gateway.finding import archived, logged
 from gateway.health import Health
@@ -59,31 +61,29 @@ class Orders:
         health: Health,
         *,
         tokens: Mapping[str, Token],
-        account: str,
     ) -> None:
         self._log = log
         self._archive = archive
         self._feed = feed
         self._health = health
         self._tokens = tokens
-        self._account = account
 
     # -- writing -------------------------------------------------------------------------------
 
     async def submit(self, request: web.Request) -> web.Response:
         """POST /api/orders/execute."""
         Doors.check_json(request)
-        body = await request.read()
+        body = await body_of(request)
         key = parse_key(request.headers.get(IDEMPOTENCY_KEY))
         fields = parse_object(body)
         try:
             fact = parse_order(fields, self._tokens, now_us=_now_us(), key=key)
         except Problem as problem:
-            return await self._retried_late(fields, key, problem)
-        return await self._take(fact)
+            return await self._retried_late(fields, key, problem, who_asks(request).account)
+        return await self._take(fact, who_asks(request).account)
 
-    async def _take(self, fact: OrderSubmitted) -> web.Response:
-        made = self._submission(fact)
+    async def _take(self, fact: OrderSubmitted, account: str) -> web.Response:
+        made = self._submission(fact, account)
         appended = (await self._append([made]))[0]
         if (earlier := await self._earlier(fact, appended)) is not None:
             return answers.replayed(earlier, (await self._statuses([earlier]))[0])
@@ -91,23 +91,24 @@ class Orders:
         return answers.accepted(made.order_id)
 
     async def _retried_late(
-        self, fields: Fields, key: str | None, problem: Problem
+        self, fields: Fields, key: str | None, problem: Problem, account: str
     ) -> web.Response:
         """Whoever retries when the order has expired meanwhile still learns that it was taken."""
         if any(fault.code != "expires-at-past" for fault in problem.faults):
             raise problem
         fact = parse_order(fields, self._tokens, now_us=-1, key=key)
-        names = names_of(self._log.keys, self._account, "", fact)
+        names = names_of(self._log.keys, account, "", fact)
         async with reading_log():
             found = await self._log.named(names.keys) if names else []
         if any(value is not None for value in found):
-            return await self._take(fact)
+            return await self._take(fact, account)
         raise problem
 
     async def submit_batch(self, request: web.Request) -> web.Response:
         """POST /api/orders/batch. All good orders are written in one append."""
         Doors.check_json(request)
-        items = parse_batch(await request.read())
+        items = parse_batch(await body_of(request))
+        account = who_asks(request).account
         key = parse_key(request.headers.get(IDEMPOTENCY_KEY))
         now_us = _now_us()
         made: dict[int, Submission] = {}
@@ -120,7 +121,7 @@ class Orders:
             except Problem as problem:
                 results.append(_rejected(index, problem))
             else:
-                made[index] = self._submission(fact)
+                made[index] = self._submission(fact, account)
                 results.append({"index": index, "status": "pending"})
         appended = await self._append(list(made.values()))
         for (index, submission), answer in zip(made.items(), appended, strict=True):
@@ -128,10 +129,10 @@ class Orders:
         await self._fill_in_statuses(results)
         return answers.json_response({"results": results}, status=202)
 
-    def _submission(self, fact: OrderSubmitted) -> Submission:
+    def _submission(self, fact: OrderSubmitted, account: str) -> Submission:
         order_id = new_order_id(self._log.partition)
-        names = names_of(self._log.keys, self._account, order_id, fact)
-        unit, _ = self._log.creation(order_id, self._account, fact, names)
+        names = names_of(self._log.keys, account, order_id, fact)
+        unit, _ = self._log.creation(order_id, account, fact, names)
         return Submission(order_id, fact, unit)
 
     async def _append(self, made: Sequence[Submission]) -> list[Appended]:
@@ -205,7 +206,7 @@ class Orders:
         order_id = order_id_of(request.match_info["id"])
         only(request.query, NONE)
         order = await self._find_order(order_id)
-        if order is None:
+        if order is None or not sees(request, order.account):
             raise Problem("unknown-order", order_id)
         return answers.order(order)
 
@@ -229,14 +230,16 @@ class Orders:
                 stored = await self._feed.past.order(order_id)
             except Lost as error:
                 raise Problem("history-lost", str(error)) from error
-        if not stored:
+        frames = self._feed.frames(stored)
+        if not frames or not sees(request, frames[0].envelope.account):
             raise Problem("unknown-order", order_id)
-        events = [frame.view for frame in self._feed.frames(stored)]
+        events = [frame.view for frame in frames]
         return answers.json_response({"orderId": order_id, "events": events})
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /api/orders: newest first, from the archive."""
         filters, limit, cursor = list_filters(request.query)
+        filters = filters._replace(account=who_asks(request).sees)
         async with reading_archive():
             try:
                 orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)

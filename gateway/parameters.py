@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from multidict import MultiMapping
 
 from events.archive import Filters
-from events.ids import ENGINE_ID, parse_order_id
+from events.ids import NO_ORDERS, parse_order_id
 from events.money import Token
 from events.types import FACTS, TERMINAL, Status
 from gateway.problems import Problem
@@ -85,12 +85,13 @@ class Wanted(NamedTuple):
     status: str | None
     token: str | None
     client_order_id: str | None
+    account: str | None = None
 
 
 def order_id_of(text: str) -> str:
     """The canonical id of what can be an order: the engine's own events are none."""
     order_id = _uuid(text)
-    if order_id == ENGINE_ID:
+    if order_id in NO_ORDERS:
         raise Problem("unknown-order", order_id)
     return order_id
 
@@ -140,12 +141,12 @@ def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, i
     return wanted, _scan_cursor(query)
 
 
-def cancel_words(query: Query, account: str) -> tuple[str, str]:
-    """Who cancels, and why."""
+def cancel_words(query: Query) -> tuple[str | None, str]:
+    """Who cancels, as they say, and why."""
     for name in ("actor", "reason"):
         if name in query and not is_text(query[name]):
             raise _bad(name, f"1 to {TEXT_LENGTH} printable characters")
-    return query.get("actor", account), query.get("reason", "")
+    return query.get("actor"), query.get("reason", "")
 
 
 def _scan_cursor(query: Query) -> int:

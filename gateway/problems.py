@@ -48,11 +48,14 @@ CODES: dict[str, tuple[int, str]] = {
     "malformed-cursor": (400, "The cursor is not one of ours"),
     "missing-parameter": (400, "A query parameter is missing"),
     "malformed-parameter": (400, "A query parameter is not acceptable"),
+    "unauthenticated": (401, "A key is needed, and none that is good came along"),
+    "scope-missing": (403, "The key is not good for this"),
     "host-forbidden": (403, "This Host is not served"),
     "origin-forbidden": (403, "Pages of this Origin may not use this engine"),
     "not-found": (404, "There is nothing here"),
     "unknown-order": (404, "There is no such order"),
     "method-not-allowed": (405, "The method is not allowed here"),
+    "request-timeout": (408, "The body took too long to come"),
     "too-late": (409, "The order is past where this can be done"),
     "not-watching": (409, "The order is not waiting for a price or a pool"),
     "version-conflict": (409, "The order changed meanwhile"),
@@ -60,6 +63,8 @@ CODES: dict[str, tuple[int, str]] = {
     "unsupported-media-type": (415, "The body must be application/json"),
     "idempotency-conflict": (422, "The key was used for another request"),
     "upgrade-required": (426, "This is a WebSocket"),
+    "rate-limited": (429, "Too many requests: see Retry-After"),
+    "too-many-connections": (429, "Too many sockets and streams are open"),
     "internal": (500, "The engine has a bug"),
     "unreadable-order": (500, "This build cannot read the order"),
     "venues-unavailable": (503, "The venues do not answer now"),
@@ -73,6 +78,15 @@ CODES: dict[str, tuple[int, str]] = {
     "archive-unavailable": (503, "The archive cannot be reached"),
     "history-lost": (503, "Part of the history is in neither log nor archive"),
 }
+
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+"""Of every answer that is no page: nobody keeps it, shows it in a frame, or takes it for script."""
+PROBLEM_HEADERS = {"Content-Type": "application/problem+json", **SAFE}
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -118,7 +132,7 @@ class Problem(Exception):
 
     def response(self) -> web.Response:
         """The problem as a response."""
-        headers = {"Content-Type": "application/problem+json"} | self.headers
+        headers = PROBLEM_HEADERS | self.headers
         if self.status == 503:
             headers["Retry-After"] = str(RETRY_AFTER_S)
         return web.Response(body=_to_json(self.document()), status=self.status, headers=headers)

@@ -1,7 +1,7 @@
 """WebSockets: following single orders, and following everything.
 
 Close codes: 1000 the order ended; 1011 a bug; 1012 the gateway restarts; 1013 try again later;
-4404 unknown order; 4408 too slow, resume from the last cursor.
+4401 the key is good no more; 4404 unknown order; 4408 too slow, resume from the last cursor.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import structlog
 from aiohttp import WSMsgType, hdrs, web
 
 from events.archive import ArchiveUnavailable
-from events.ids import ENGINE_ID, parse_order_id
+from events.ids import NO_ORDERS, parse_order_id
 from events.log import EventLog, LogError
+from gateway.access import SUBPROTOCOL, who_asks
 from gateway.health import Health
 from gateway.outages import ANSWER_S
 from gateway.parameters import FOLLOW, feed_filter, only, order_id_of
+from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.wire import Socket
 from projections.feed import FOLLOWER_BYTES, Feed
@@ -51,10 +53,11 @@ _wish = msgspec.json.Decoder(_Wish)
 class Sockets:
     """The WebSocket handlers and all open sockets."""
 
-    def __init__(self, log: EventLog, feed: Feed, health: Health) -> None:
+    def __init__(self, log: EventLog, feed: Feed, health: Health, presence: Presence) -> None:
         self._log = log
         self._feed = feed
         self._health = health
+        self._presence = presence
         self._open: set[Socket] = set()
         self._stopping = False
 
@@ -72,7 +75,9 @@ class Sockets:
         text = request.query.get("orderId")
         order_id = None if text is None else order_id_of(text)
         async with self._socket(request) as (ws, socket):
-            following = Following(self._feed, socket, single=order_id is not None)
+            following = Following(
+                self._feed, socket, who_asks(request).sees or "", single=order_id is not None
+            )
             try:
                 if order_id is not None:
                     await following.add(order_id)
@@ -89,6 +94,7 @@ class Sockets:
         """GET /api/events."""
         _check_upgrade(request)
         wanted, after = feed_filter(request.query)
+        wanted = wanted._replace(account=who_asks(request).sees or "")
         if after is not None and after.partition != self._log.partition:
             raise Problem("malformed-cursor", "no such partition", parameter="after")
         async with self._socket(request) as (ws, socket):
@@ -111,12 +117,18 @@ class Sockets:
     ) -> AsyncIterator[tuple[web.WebSocketResponse, Socket]]:
         if not self._health.open:
             raise Problem("log-unavailable")
+        self._presence.check(request)
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._feed.ready()
         except (LogError, TimeoutError) as error:
             raise Problem("log-unavailable", str(error) or "no answer") from error
-        ws = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_BYTES, heartbeat=PING_S)
+        ws = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=MESSAGE_BYTES,
+            heartbeat=PING_S,
+            protocols=(SUBPROTOCOL,) if hdrs.SEC_WEBSOCKET_PROTOCOL in request.headers else (),
+        )
         await ws.prepare(request)
         transport = request.transport
         if transport is None:
@@ -127,7 +139,8 @@ class Sockets:
             socket.close(RESTART, "the gateway restarts")
             socket.abort()
         try:
-            yield ws, socket
+            with self._presence.held(request, socket):
+                yield ws, socket
         finally:
             self._open.discard(socket)
             socket.release()
@@ -151,8 +164,10 @@ class Sockets:
 class Following:
     """The orders that one socket follows."""
 
-    def __init__(self, feed: Feed, socket: Socket, *, single: bool) -> None:
+    def __init__(self, feed: Feed, socket: Socket, account: str, *, single: bool) -> None:
+        """`account`: only orders of this one; empty: all."""
         self._feed = feed
+        self._account = account
         self._socket = socket
         self._single = single
         self._followers: dict[str, Follower] = {}
@@ -169,7 +184,7 @@ class Following:
             self._socket.close(SLOW, "too slow: follow again")
         elif order_id is None:
             self._error("malformed-order-id", wish.order_id[:80])
-        elif order_id == ENGINE_ID:
+        elif order_id in NO_ORDERS:
             self._error("unknown-order", order_id)
         elif len(self._followers) >= FOLLOWED_ORDERS:
             self._error("too-many-orders", order_id)
@@ -178,7 +193,7 @@ class Following:
 
     async def add(self, order_id: str) -> None:
         """Follows an order, its history first."""
-        follower = Follower(self._feed, self._socket, order_id, self._ended)
+        follower = Follower(self._feed, self._socket, order_id, self._ended, account=self._account)
         self._followers[order_id] = follower
         code = ""
         try:

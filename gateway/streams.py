@@ -16,9 +16,11 @@ from aiohttp import HttpVersion11, hdrs, web
 from multidict import MultiDict
 
 from events.log import EventLog, LogError
+from gateway.access import sees, who_asks
 from gateway.health import Health
 from gateway.outages import ANSWER_S, reading_archive, reading_log
 from gateway.parameters import Query, feed_filter, only, order_id_of
+from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.sockets import RESTART, check_end
 from gateway.wire import EventStream
@@ -39,6 +41,7 @@ SHUTDOWN_S = 0.3
 HEADERS = {
     "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
     "X-Accel-Buffering": "no",  # nginx would hold events back
 }
 
@@ -58,10 +61,13 @@ def or_else(stream: Handler, other: Handler) -> Handler:
 class Streams:
     """The handlers, and all open streams."""
 
-    def __init__(self, log: EventLog, feed: Feed, health: Health, *, heartbeat_ms: int) -> None:
+    def __init__(
+        self, log: EventLog, feed: Feed, health: Health, presence: Presence, *, heartbeat_ms: int
+    ) -> None:
         self._log = log
         self._feed = feed
         self._health = health
+        self._presence = presence
         self._heartbeat_s = heartbeat_ms / 1000
         self._open: set[EventStream] = set()
         self._stopping = False
@@ -69,6 +75,7 @@ class Streams:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/events: everything, or what the filters leave of it."""
         wanted, after = feed_filter(_resumed(request))
+        wanted = wanted._replace(account=who_asks(request).sees or "")
         self._check(after)
         async with self._stream(request) as (response, stream):
             subscription = Subscription(self._feed, stream, wanted, after)
@@ -87,11 +94,16 @@ class Streams:
         query = _resumed(request)
         only(query, ("after",))
         after = self._check(feed_filter(query)[1])
-        if await self._is_over(order_id, after):
+        if await self._is_over(request, order_id, after):
             return web.Response(status=204)  # browsers stop to come back
         async with self._stream(request) as (response, stream):
             follower = Follower(
-                self._feed, stream, order_id, lambda _: stream.close(1000, "it has ended"), after
+                self._feed,
+                stream,
+                order_id,
+                lambda _: stream.close(1000, "it has ended"),
+                after,
+                who_asks(request).sees or "",
             )
             async with reading_archive(), reading_log():
                 await follower.start()
@@ -111,7 +123,7 @@ class Streams:
             return after.position
         return min(after.position, self._feed.common)
 
-    async def _is_over(self, order_id: str, after: int) -> bool:
+    async def _is_over(self, request: web.Request, order_id: str, after: int) -> bool:
         """Whether nothing will come any more. Raises Problem for an order that nobody knows."""
         self._health.check_open()
         async with reading_archive(), reading_log():
@@ -119,9 +131,10 @@ class Streams:
                 stored = await self._feed.past.order(order_id)
             except Lost as error:
                 raise Problem("history-lost", str(error)) from error
-        if not stored:
+        frames = self._feed.frames(stored)
+        if not frames or not sees(request, frames[0].envelope.account):
             raise Problem("unknown-order", order_id)
-        return after >= stored[-1].position and ends(self._feed.frames(stored[-1:])[0])
+        return after >= stored[-1].position and ends(frames[-1])
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -130,6 +143,7 @@ class Streams:
         self, request: web.Request
     ) -> AsyncIterator[tuple[web.StreamResponse, EventStream]]:
         self._health.check_open()
+        self._presence.check(request)
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._feed.ready()
@@ -146,7 +160,8 @@ class Streams:
         if self._stopping:  # it was connecting while the others were told
             stream.close(RESTART, "the gateway restarts")
         try:
-            yield response, stream
+            with self._presence.held(request, stream):
+                yield response, stream
         except (Problem, Lost):  # too late for a status: the client comes back and is told then
             stream.close(1013, "try again later")
         finally:

@@ -27,7 +27,8 @@ TRY_LATER = 1013
 class Follower:
     """One order on one socket. `ended` is called once its last frame was written.
 
-    `after`: the position up to which the client has the history already.
+    `after`: the position up to which the client has the history already. `account`: orders of
+    others are not known; empty: all are.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Follower:
         order_id: str,
         ended: Callable[[Follower], None],
         after: int = 0,
+        account: str = "",
     ) -> None:
         self.feed = feed
         self.sink = sink
@@ -45,6 +47,7 @@ class Follower:
         self.version = 0
         """Of the last frame written."""
         self._after = after
+        self._account = account
         self._waiting: list[Frame] | None = None
         self._refill: asyncio.Task[None] | None = None
 
@@ -67,6 +70,8 @@ class Follower:
     async def _history(self) -> bool:
         stored = await self.feed.past.order(self.order_id)
         frames = self.feed.frames(stored)
+        if self._account and frames and frames[0].envelope.account != self._account:
+            return False
         waiting, self._waiting = self._waiting or [], None
         fresh = [frame for frame in (*frames, *waiting) if self.wants(frame)]
         if fresh:

@@ -192,6 +192,33 @@ class OrderAmendedAdded(Shape):
     expires_at: Time | None
 
 
+class KeyCreatedAdded(Shape):
+    """Adds what an API key is good for; never its secret. Of no order."""
+
+    key_id: str
+    key_account: str
+    scopes: list[str]
+    label: str
+    expires_at: Time | None
+    actor: str
+
+
+class KeyRotatedAdded(Shape):
+    """Adds until when the secret before is good."""
+
+    key_id: str
+    old_until: Time | None
+    actor: str
+
+
+class KeyRevokedAdded(Shape):
+    """Adds why and by whom."""
+
+    key_id: str
+    reason: str
+    actor: str
+
+
 class UnknownFrame(Shape):
     """An event that only a newer build can read: positions have no gaps."""
 
@@ -226,6 +253,9 @@ ADDS: dict[type[Fact], type[Shape]] = {
     t.OrderCancelled: ActAdded,
     t.EngineHalted: ActAdded,
     t.EngineResumed: ActAdded,
+    t.KeyCreated: KeyCreatedAdded,
+    t.KeyRotated: KeyRotatedAdded,
+    t.KeyRevoked: KeyRevokedAdded,
 }
 """What each fact adds to the common fields, as `views` shows it."""
 

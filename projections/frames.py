@@ -63,6 +63,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     version: int = 0
     time_us: int = 0
     status: str = ""
+    account: str = ""
 
 
 _envelope = msgspec.msgpack.Decoder(Envelope)

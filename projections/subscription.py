@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from events.archive import ArchiveUnavailable
+from events.ids import ENGINE_ID
 from events.log import LogError, Stored
 from projections.cursors import Cursor
 from projections.frames import Frame, Medium
@@ -64,11 +65,14 @@ class Filter(NamedTuple):
     events: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
     order_ids: frozenset[str] = frozenset()
+    account: str = ""
+    """Only orders of this one, and halts, which concern everybody; empty is all accounts."""
 
     def passes(self, frame: Frame) -> bool:
         """Whether the frame is wanted."""
         return (
-            (not self.order_ids or frame.envelope.order_id in self.order_ids)
+            (not self.account or _concerns(frame, self.account))
+            and (not self.order_ids or frame.envelope.order_id in self.order_ids)
             and (not self.events or frame.name in self.events)
             and (not self.statuses or frame.status in self.statuses)
         )
@@ -78,6 +82,11 @@ class Filter(NamedTuple):
         if any(self):
             return b"".join([medium.event(frame) for frame in frames if self.passes(frame)])
         return b"".join([medium.event(frame) for frame in frames])
+
+
+def _concerns(frame: Frame, account: str) -> bool:
+    envelope = frame.envelope
+    return envelope.account == account or envelope.order_id == ENGINE_ID
 
 
 class Subscription:

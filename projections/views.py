@@ -325,6 +325,25 @@ def _acted(f: t.OrderCancelled | t.EngineHalted | t.EngineResumed) -> Json:
     return {"reason": f.reason, "actor": f.actor}
 
 
+def _key_created(f: t.KeyCreated) -> Json:
+    return {
+        "keyId": f.key_id,
+        "keyAccount": f.account,
+        "scopes": list(f.scopes),
+        "label": f.label,
+        "expiresAt": _time(f.expires_at_us),
+        "actor": f.actor,
+    }
+
+
+def _key_rotated(f: t.KeyRotated) -> Json:
+    return {"keyId": f.key_id, "oldUntil": _time(f.old_until_us), "actor": f.actor}
+
+
+def _key_revoked(f: t.KeyRevoked) -> Json:
+    return {"keyId": f.key_id, "reason": f.reason, "actor": f.actor}
+
+
 _ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
     t.OrderSubmitted: _submitted,
     t.RoutingStarted: _nothing,
@@ -346,4 +365,7 @@ _ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
     t.OrderCancelled: _acted,
     t.EngineHalted: _acted,
     t.EngineResumed: _acted,
+    t.KeyCreated: _key_created,
+    t.KeyRotated: _key_rotated,
+    t.KeyRevoked: _key_revoked,
 }

@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from engine.client import Client, gateway_url, talk
+from engine.client import Client, connect, talk
 from engine.operators import add_expiry, expiry, whoami
 from engine.settings import Settings
 
@@ -29,12 +29,12 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     wanted = {name: value for name, value in terms.items() if value is not None}
     if args.expires_at == NO_EXPIRY:
         wanted["expiresAt"] = None
-    return talk(_amend(gateway_url(settings), args, wanted))
+    return talk(_amend(connect(settings), args, wanted))
 
 
-async def _amend(url: str, args: argparse.Namespace, terms: dict[str, Any]) -> int:
+async def _amend(gateway: Client, args: argparse.Namespace, terms: dict[str, Any]) -> int:
     path = f"/api/orders/{args.order}"
-    async with Client(url) as client:
+    async with gateway as client:
         version = args.version or (await client.ask("GET", path))["version"]
         wanted = terms | {"version": version, "actor": args.actor}
         # Once: where the outcome is not known, the same version may be another one by now.

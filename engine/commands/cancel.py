@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from engine.client import Client, RefusedError, gateway_url, talk
+from engine.client import Client, RefusedError, connect, talk
 from engine.operators import whoami
 from engine.settings import Settings
 
@@ -34,13 +34,13 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if bool(args.orders) == args.all or (args.orders and any(filters.values())):
         print("engine: name orders, or say --all [--status S --token T]", file=sys.stderr)
         return 2
-    return talk(_cancel(gateway_url(settings), args, filters))
+    return talk(_cancel(connect(settings), args, filters))
 
 
-async def _cancel(url: str, args: argparse.Namespace, filters: dict[str, str | None]) -> int:
+async def _cancel(gateway: Client, args: argparse.Namespace, filters: dict[str, str | None]) -> int:
     words = _said({"actor": args.actor, "reason": args.reason})
     cancelled = refused = 0
-    async with Client(url) as client:
+    async with gateway as client:
         wanted = _said(filters) or {"all": "true"}
         results = _many(client, wanted | words) if args.all else _each(client, args.orders, words)
         async with aclosing(results):

@@ -2,7 +2,7 @@
 
 import argparse
 
-from engine.client import gateway_url, talk
+from engine.client import connect, talk
 from engine.operators import whoami
 from engine.settings import Settings
 from engine.switching import switch
@@ -19,4 +19,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Halt."""
     said = {"reason": args.reason, "actor": args.actor}
-    return talk(switch(gateway_url(settings), "halt", said))
+    return talk(switch(connect(settings), "halt", said))

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from engine.client import Client, gateway_url, talk
+from engine.client import Client, connect, talk
 from engine.settings import Settings
 
 HELP = "list orders, newest first"
@@ -24,13 +24,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """List them."""
-    return talk(_list(gateway_url(settings), args))
+    return talk(_list(connect(settings), args))
 
 
-async def _list(url: str, args: argparse.Namespace) -> int:
+async def _list(gateway: Client, args: argparse.Namespace) -> int:
     filters = {"status": args.status, "token": args.token, "clientOrderId": args.client_order_id}
     wanted = {name: value for name, value in filters.items() if value}
-    async with Client(url) as client, aclosing(_orders(client, wanted, args.limit)) as orders:
+    async with gateway as client, aclosing(_orders(client, wanted, args.limit)) as orders:
         first = await anext(orders, None)
         if not args.json:
             print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"))

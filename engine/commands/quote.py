@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from engine.client import Client, gateway_url, talk
+from engine.client import Client, connect, talk
 from engine.settings import Settings
 from engine.shown import route
 
@@ -29,11 +29,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         wanted["swapMode"] = "exactOut"
     if args.slippage_bps is not None:
         wanted["slippageBps"] = str(args.slippage_bps)
-    return talk(_quote(gateway_url(settings), wanted, as_json=args.json))
+    return talk(_quote(connect(settings), wanted, as_json=args.json))
 
 
-async def _quote(url: str, wanted: dict[str, str], *, as_json: bool) -> int:
-    async with Client(url) as client:
+async def _quote(gateway: Client, wanted: dict[str, str], *, as_json: bool) -> int:
+    async with gateway as client:
         answer = await client.ask("GET", "/api/quotes", params=wanted)
     if as_json:
         print(json.dumps(answer))

@@ -31,6 +31,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 def _shown(name: str, value: str) -> str:
     """Without what opens doors: passwords, and the keys that providers put into their URLs."""
+    if name == "API_KEY":
+        return "***" if value else ""
     if name == "SOLANA_KEYPAIR":
         return value if not value or _is_file(value) else "***"
     if name == "SOLANA_RPC_URL":

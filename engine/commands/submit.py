@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from engine import shown
-from engine.client import Client, gateway_url, talk
+from engine.client import Client, connect, talk
 from engine.obstacles import told
 from engine.operators import add_expiry, expiry
 from engine.settings import Settings
@@ -53,11 +53,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         "clientOrderId": args.client_order_id,
     }
     wanted = {key: value for key, value in order.items() if value is not None}
-    return talk(_submit(gateway_url(settings), wanted, args))
+    return talk(_submit(connect(settings), wanted, args))
 
 
-async def _submit(url: str, order: dict[str, Any], args: argparse.Namespace) -> int:
-    async with Client(url) as client:
+async def _submit(gateway: Client, order: dict[str, Any], args: argparse.Namespace) -> int:
+    async with gateway as client:
         answer = await client.submit(order)
         if args.json or not args.watch:
             print(json.dumps(answer) if args.json else answer["orderId"], flush=True)

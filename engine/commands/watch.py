@@ -5,7 +5,7 @@ import json
 import sys
 
 from engine import shown
-from engine.client import Client, gateway_url, talk
+from engine.client import Client, connect, talk
 from engine.obstacles import told
 from engine.settings import Settings
 from events.ids import parse_order_id
@@ -33,11 +33,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     except CursorError as error:
         print(f"engine: --after: {error}", file=sys.stderr)
         return 2
-    return talk(_watch(gateway_url(settings), args))
+    return talk(_watch(connect(settings), args))
 
 
-async def _watch(url: str, args: argparse.Namespace) -> int:
-    async with Client(url) as client:
+async def _watch(gateway: Client, args: argparse.Namespace) -> int:
+    async with gateway as client:
         if args.order:
             frames = client.follow(args.order)
         else:

@@ -13,7 +13,7 @@ from events.order.owed import (
     next_attempt,
     owed_by,
 )
-from events.order.state import Order, Transaction, decode, encode
+from events.order.state import ApiKey, Order, Transaction, decode, encode
 from events.order.transitions import NEXT, status_after
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "NEXT",
     "STAGES",
     "WAITING_TYPES",
+    "ApiKey",
     "Order",
     "Transaction",
     "advance",

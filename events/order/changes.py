@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from events import types as t
-from events.order.state import Order, Transaction
+from events.order.state import ApiKey, Order, Transaction
 from events.types import Event
 
 
@@ -164,6 +164,26 @@ def _engine(after: Order, e: Event, f: t.EngineHalted | t.EngineResumed) -> None
     after.reason = f.reason
 
 
+def _key_created(after: Order, e: Event, f: t.KeyCreated) -> None:
+    after.type = "keys"
+    after.created_at_us = after.created_at_us or e.time_us
+    made = ApiKey(f.key_id, f.account, f.scopes, f.digest, f.label, e.time_us, f.expires_at_us)
+    after.keys = (*after.keys, made)
+
+
+def _key_rotated(after: Order, _: Event, f: t.KeyRotated) -> None:
+    after.keys = tuple(
+        replace(key, digest=f.digest, old_digest=key.digest, old_until_us=f.old_until_us)
+        if key.id == f.key_id
+        else key
+        for key in after.keys
+    )
+
+
+def _key_revoked(after: Order, _: Event, f: t.KeyRevoked) -> None:
+    after.keys = tuple(key for key in after.keys if key.id != f.key_id)
+
+
 CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderSubmitted: _submitted,
     t.RoutingStarted: _nothing,
@@ -185,4 +205,7 @@ CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderCancelled: _cancelled,
     t.EngineHalted: _engine,
     t.EngineResumed: _engine,
+    t.KeyCreated: _key_created,
+    t.KeyRotated: _key_rotated,
+    t.KeyRevoked: _key_revoked,
 }

@@ -24,6 +24,23 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     """0 until `TransactionSubmitted`."""
 
 
+class ApiKey(msgspec.Struct, frozen=True, array_like=True):
+    """A key that is good, until it expires. Times in µs; 0 is never."""
+
+    id: str
+    account: str
+    scopes: tuple[str, ...]
+    digest: bytes
+    """SHA-256 of its secret."""
+    label: str
+    created_at_us: int
+    expires_at_us: int = 0
+    old_digest: bytes = b""
+    """Of the secret before the last rotation, …"""
+    old_until_us: int = 0
+    """… which is good until then."""
+
+
 class Order(msgspec.Struct, array_like=True):
     """An order as its events left it. Amounts in base units, times in µs.
 
@@ -90,6 +107,9 @@ class Order(msgspec.Struct, array_like=True):
 
     amount_taken: int = 0
     """What left the wallet, once that is known and may differ from amount_in."""
+
+    keys: tuple[ApiKey, ...] = ()
+    """Of `KEYS_ID` only: the API keys that were not revoked."""
 
     @property
     def patient(self) -> bool:

@@ -22,7 +22,11 @@ _BEFORE_SEND: dict[type[t.Fact], Status | None] = {
 }
 
 _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
-    None: {t.OrderSubmitted: Status.PENDING, t.EngineHalted: Status.HALTED},
+    None: {
+        t.OrderSubmitted: Status.PENDING,
+        t.EngineHalted: Status.HALTED,
+        t.KeyCreated: Status.RUNNING,
+    },
     Status.PENDING: {
         **_BEFORE_SEND,
         t.RoutingStarted: Status.ROUTING,
@@ -64,7 +68,12 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
     Status.EXPIRED: {},
     Status.CANCELLED: {},
     Status.HALTED: {t.EngineResumed: Status.RUNNING},
-    Status.RUNNING: {t.EngineHalted: Status.HALTED},
+    Status.RUNNING: {
+        t.EngineHalted: Status.HALTED,
+        t.KeyCreated: None,
+        t.KeyRotated: None,
+        t.KeyRevoked: None,
+    },
 }
 
 NEXT: dict[Status | None, dict[type[t.Fact], Status]] = {

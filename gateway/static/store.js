@@ -2,7 +2,7 @@
 // counts once: one whose version the order has already changes nothing.
 
 const KEPT = 20000;
-const ENGINE = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+const NO_ORDER = "ffffffff-"; // where events of the engine itself and of keys stand
 export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
 
 const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "feeLamports", "attempts", "reason"];
@@ -38,7 +38,7 @@ export class Store {
   }
 
   take(frame) {
-    if (frame.orderId === ENGINE) return this.tell({ frame });
+    if (frame.orderId.startsWith(NO_ORDER)) return this.tell({ frame });
     const known = this.orders.get(frame.orderId);
     if (known && known.version >= frame.version) return;
     if (frame.event === "OrderSubmitted") this.orders.set(frame.orderId, begun(frame));

@@ -110,8 +110,8 @@ async def test_a_route_that_no_document_has_fails_the_test(redis_url: str) -> No
 
     make = source._add_routes
 
-    def add(app: web.Application, routes: Any, doors: Any) -> None:
-        make(app, [source.Route("GET", "/hidden", hidden), *routes], doors)
+    def add(app: web.Application, routes: Any, *others: Any) -> None:
+        make(app, [source.Route("GET", "/hidden", hidden), *routes], *others)
 
     said = "GET /hidden 200: an undocumented route"
     with pytest.raises(AssertionError, match=said), patch.object(source, "_add_routes", add):

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from events.keys import SCOPES
 from events.order import fold
 from events.types import FACTS, Fact
 from gateway.asyncapi import CLOSE_CODES, asyncapi
 from gateway.bodies import body_schemas
 from gateway.openapi import openapi
-from gateway.operations import ANYWHERE, OPERATIONS
+from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.problems import CODES, Problem
 from gateway.requests import FIELDS, TAKES
 from projections.frame_shapes import ADDS
@@ -55,7 +56,18 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one(name: str) -> N
 
 def test_every_code_is_of_an_operation_or_of_all() -> None:
     named = {code for one in OPERATIONS.values() for code in one.codes}
-    assert named | set(ANYWHERE) == set(CODES)
+    assert named | set(ANYWHERE) | set(GUARDED) == set(CODES)
+
+
+def test_every_operation_needs_a_scope_that_keys_can_have_or_is_open_on_purpose() -> None:
+    open_to_all = {path for (_, path), one in OPERATIONS.items() if not one.scope}
+    assert open_to_all == {
+        "/", "/static/{name}", "/docs", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz",
+    }  # fmt: skip
+    assert {one.scope for one in OPERATIONS.values() if one.scope} == set(SCOPES)
+
+
+def test_the_codes_of_the_document_are_all_that_there_are() -> None:
     assert set(openapi()["x-problem-codes"]) == set(CODES)
 
 

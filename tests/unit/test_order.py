@@ -34,6 +34,9 @@ OTHERS: list[t.Fact] = [
     t.OrderCancelled("ann"),
     t.EngineHalted("odd", "ann"),
     t.EngineResumed("fine", "ann"),
+    t.KeyCreated("k1", "main", ("read",), b"1", "", 0, "ann"),
+    t.KeyRotated("k1", b"2", 9, "ann"),
+    t.KeyRevoked("k1", "lost", "ann"),
 ]
 LIMIT = t.OrderSubmitted("limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150")
 RESTED, TRIGGERED, RETREATED, AMENDED, CANCELLED = OTHERS[7:12]

@@ -18,6 +18,9 @@ from events.types import (
     EngineResumed,
     Event,
     Fact,
+    KeyCreated,
+    KeyRevoked,
+    KeyRotated,
     OrderAmended,
     OrderCancelled,
     OrderConfirmed,
@@ -163,6 +166,15 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
     (OrderCancelled("ann", "no"), {"actor": "ann", "reason": "no"}),
     (EngineHalted("odd", "ann"), {"actor": "ann", "reason": "odd"}),
     (EngineResumed("", "ann"), {"actor": "ann", "reason": ""}),
+    (
+        KeyCreated("k1", "main", ("read", "trade"), b"secret", "bot", 0, "ann"),
+        {
+            "keyId": "k1", "keyAccount": "main", "scopes": ["read", "trade"], "label": "bot",
+            "expiresAt": None, "actor": "ann",
+        },
+    ),
+    (KeyRotated("k1", b"secret", 0, "ann"), {"keyId": "k1", "oldUntil": None, "actor": "ann"}),
+    (KeyRevoked("k1", "lost", "ann"), {"keyId": "k1", "reason": "lost", "actor": "ann"}),
 ]  # fmt: skip
 
 

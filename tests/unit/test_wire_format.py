@@ -59,6 +59,11 @@ FACTS: dict[str, t.Fact] = {
     "ae4f7264657243616e63656c6c6564a3616e6ea26e6f": (t.OrderCancelled("ann", "no")),
     "ac456e67696e6548616c746564a36f6464a3616e6e": (t.EngineHalted("odd", "ann")),
     "ad456e67696e65526573756d6564a466696e65a3616e6e": (t.EngineResumed("fine", "ann")),
+    "aa4b657943726561746564a26b31a46d61696e92a472656164a57472616465c4020102a3626f7405a3616e6e": (
+        t.KeyCreated("k1", "main", ("read", "trade"), b"\1\2", "bot", 5, "ann")
+    ),
+    "aa4b6579526f7461746564a26b31c4010309a3616e6e": (t.KeyRotated("k1", b"\3", 9, "ann")),
+    "aa4b65795265766f6b6564a26b31a46c6f7374a3616e6e": (t.KeyRevoked("k1", "lost", "ann")),
 }
 
 

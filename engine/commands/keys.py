@@ -1,0 +1,114 @@
+"""`engine keys`: who may use the gateway, and for what. Works with the engine up or down."""
+
+import argparse
+import json
+import sys
+import time
+
+from engine.operators import whoami
+from engine.records import reading, records
+from engine.settings import Settings
+from events import keys
+from events.keys import SCOPES, KeyRefused, Minted
+from events.log import EventLog
+from events.order import ApiKey
+from projections.views import timestamp
+
+HELP = "create, list, rotate or revoke API keys"
+GRACE_S = 0.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    made = what.add_parser("create", help="make a key, and print it once")
+    made.add_argument("--account", required=True, help="whose orders it makes and sees")
+    made.add_argument(
+        "--scopes", default="read,trade,cancel", type=_scopes, help=f"of {','.join(SCOPES)}"
+    )
+    made.add_argument("--label", default="", help="what it is for")
+    made.add_argument("--expires-in", type=_seconds, metavar="S", help="seconds until it ends")
+    turned = what.add_parser("rotate", help="give a key another secret, and print it once")
+    turned.add_argument("key", metavar="ID")
+    turned.add_argument(
+        "--grace", type=_seconds, default=GRACE_S, metavar="S", help="how long the old one is good"
+    )
+    ended = what.add_parser("revoke", help="make a key good for nothing")
+    ended.add_argument("key", metavar="ID")
+    ended.add_argument("--reason", default="revoked", help="why")
+    for act in (made, turned, ended):
+        act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
+    for act in (made, turned, ended, what.add_parser("list", help="all that are not revoked")):
+        act.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Do it."""
+    return reading(lambda: _run(settings, args))
+
+
+async def _run(settings: Settings, args: argparse.Namespace) -> int:
+    async with records(settings) as (log, _):
+        try:
+            for line in await _lines(log, args):
+                print(line)
+        except KeyRefused as error:
+            print(f"engine: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+async def _lines(log: EventLog, args: argparse.Namespace) -> list[str]:
+    match args.what:
+        case "create":
+            ends = int((time.time() + args.expires_in) * 1e6) if args.expires_in else 0
+            return _minted(
+                await keys.create(log, args.account, args.scopes, args.label, ends, args.actor),
+                args,
+            )
+        case "rotate":
+            return _minted(await keys.rotate(log, args.key, args.grace, args.actor), args)
+        case "revoke":
+            await keys.revoke(log, args.key, args.reason, args.actor)
+            return [json.dumps({"keyId": args.key, "revoked": True})] if args.json else ["revoked"]
+    return [_row(key, args) for key in await keys.listed(log)]
+
+
+def _minted(made: Minted, args: argparse.Namespace) -> list[str]:
+    """Its text goes to stdout alone, so that `$(engine keys create …)` is the key."""
+    if args.json:
+        return [json.dumps(_view(made.key) | {"key": made.text})]
+    print(f"{_row(made.key, args)}\nthis key is shown once:", file=sys.stderr)
+    return [made.text]
+
+
+def _row(key: ApiKey, args: argparse.Namespace) -> str:
+    if args.json:
+        return json.dumps(_view(key))
+    ends = f"until {timestamp(key.expires_at_us)}" if key.expires_at_us else "no end"
+    return f"{key.id}  {key.account:<16} {','.join(key.scopes):<24} {ends}  {key.label}".rstrip()
+
+
+def _view(key: ApiKey) -> dict[str, object]:
+    return {
+        "keyId": key.id,
+        "account": key.account,
+        "scopes": list(key.scopes),
+        "label": key.label,
+        "createdAt": timestamp(key.created_at_us),
+        "expiresAt": timestamp(key.expires_at_us) if key.expires_at_us else None,
+    }
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not found or not set(found) <= set(SCOPES):
+        raise argparse.ArgumentTypeError(f"some of {','.join(SCOPES)}")
+    return found
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 10**10:
+        raise ValueError
+    return seconds

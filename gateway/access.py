@@ -1,0 +1,157 @@
+"""Who asks, and whether they may: API keys, as the log has them now.
+
+Without keys required, whoever comes without one is everybody: the default account, all scopes. Who
+sends a key is held to it either way. The keys are looked at twice a second, in every gateway: so
+long a revoked one may still be good. Until they were read once, nobody comes in with a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+
+from events import keys
+from events.keys import SCOPES
+from events.log import EventLog, LogError
+from events.order import ApiKey
+from gateway.problems import Problem
+from gateway.rates import Rates
+
+WATCH_S = 0.5
+ASK_S = 1.5
+ADMIN = "admin"
+BEARER = "Bearer "
+SUBPROTOCOL = "oee"
+OFFERED = "bearer."
+"""How a browser's WebSocket, which can set no header, offers its key beside `oee`."""
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="oee"'}
+
+
+class Who(NamedTuple):
+    """Somebody who came in."""
+
+    key_id: str
+    """Empty without a key."""
+    account: str
+    sees: str | None
+    """The account whose orders they see; None is all."""
+    scopes: frozenset[str]
+
+
+WHO = web.RequestKey("who", Who)
+
+
+class Access:
+    """Lets requests in, or raises Problem."""
+
+    def __init__(
+        self, log: EventLog, *, account: str, required: bool = False, rates: Rates | None = None
+    ) -> None:
+        self.rates = rates
+        self.gone: Callable[[Callable[[str], bool]], None] = lambda _: None
+        """Told, after each look, how to tell a key that is good no more."""
+        self._log = log
+        self._required = required
+        self._anybody = Who("", account, None, frozenset(SCOPES))
+        self._keys: Sequence[ApiKey] | None = None
+
+    def admit(self, request: web.Request, scope: str) -> Who:
+        """Who asks for something of this scope. Raises Problem."""
+        text = _presented(request)
+        open_to_all = text is None and not self._required
+        who = self._anybody if open_to_all else self._known(text)
+        if scope not in who.scopes:
+            raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
+        if self.rates is not None:
+            self._count(self.rates, who, request)
+        request[WHO] = who
+        return who
+
+    async def watch(self) -> None:
+        """Runs for as long as the gateway."""
+        while True:
+            try:
+                async with asyncio.timeout(ASK_S):
+                    self._keys = await keys.listed(self._log)
+            except (LogError, TimeoutError):
+                pass  # what was good stays good: nothing can be written meanwhile
+            self.gone(self._is_gone)
+            await asyncio.sleep(WATCH_S)
+
+    def _known(self, text: str | None) -> Who:
+        if text is None:
+            raise Problem(
+                "unauthenticated", "send `Authorization: Bearer <key>`", headers=_CHALLENGE
+            )
+        if self._keys is None:
+            raise Problem("log-unavailable", "the keys were not read yet")
+        key = keys.good(text, self._keys, _now_us())
+        if key is None:
+            raise Problem("unauthenticated", "this key is not good (any more)", headers=_CHALLENGE)
+        scopes = SCOPES if ADMIN in key.scopes else key.scopes
+        sees = None if ADMIN in key.scopes else key.account
+        return Who(key.id, key.account, sees, frozenset(scopes))
+
+    def _is_gone(self, key_id: str) -> bool:
+        if self._keys is None:
+            return False
+        now_us = _now_us()
+        alive = (k for k in self._keys if not k.expires_at_us or k.expires_at_us > now_us)
+        return all(key.id != key_id for key in alive)
+
+    @staticmethod
+    def _count(rates: Rates, who: Who, request: web.Request) -> None:
+        taken = rates.take(who.key_id or request.remote or "", time.monotonic())
+        headers = rates.headers(taken)
+        if not taken.allowed:
+            headers["Retry-After"] = str(taken.reset_s)
+            raise Problem("rate-limited", "too many requests", headers=headers)
+        request[LIMITS] = headers
+
+
+LIMITS = web.RequestKey("limits", dict[str, str])
+"""Headers for the answer."""
+
+
+def who_asks(request: web.Request) -> Who:
+    """Whoever `admit` let in."""
+    return request[WHO]
+
+
+def sees(request: web.Request, account: str) -> bool:
+    """Whether they see the orders of an account; those of others do not exist for them."""
+    return request[WHO].sees in (None, account)
+
+
+def acts_as(request: web.Request, actor: str | None) -> str:
+    """Who an act is written down for: as they say, and by which key."""
+    who = request[WHO]
+    name = actor or who.account
+    return f"{name} (key {who.key_id})" if who.key_id else name
+
+
+def _presented(request: web.Request) -> str | None:
+    """The key that a request brings; None for none. Raises Problem for what is none of ours."""
+    said = request.headers.get(hdrs.AUTHORIZATION)
+    if said is not None:
+        if said[: len(BEARER)].lower() != BEARER.lower():
+            raise Problem("unauthenticated", "the scheme is Bearer", headers=_CHALLENGE)
+        return said[len(BEARER) :].strip()
+    offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
+    if offered is None:
+        return None
+    names = [name.strip() for name in offered.split(",")]
+    found = next((name[len(OFFERED) :] for name in names if name.startswith(OFFERED)), None)
+    if found is not None and SUBPROTOCOL not in names:
+        # The library would log what was offered.
+        raise Problem("unauthenticated", "offer the subprotocol `oee` too", headers=_CHALLENGE)
+    return found
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

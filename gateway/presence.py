@@ -1,0 +1,63 @@
+"""Who holds a connection open: how many there may be, and whose are cut.
+
+Counted in this process alone; sockets and event streams alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from aiohttp import web
+
+from gateway.access import Who, who_asks
+from gateway.problems import Problem
+from gateway.wire import Socket
+
+REVOKED = 4401
+"""Close code: the key is good no more."""
+
+
+class Presence:
+    """All open sockets and streams."""
+
+    def __init__(self, most: int, most_each: int) -> None:
+        """`most`: in all; `most_each`: of one key, or of one address without a key. 0: no limit."""
+        self._most = most
+        self._most_each = most_each
+        self._open: dict[Socket, Who] = {}
+        self._of: Counter[str] = Counter()
+
+    def check(self, request: web.Request) -> None:
+        """Raises Problem where one more would be too many."""
+        if self._most and len(self._open) >= self._most:
+            raise Problem("too-many-connections", f"at most {self._most} at once")
+        if self._most_each and self._of[_holder(request)] >= self._most_each:
+            raise Problem(
+                "too-many-connections", f"at most {self._most_each} of one key or address"
+            )
+
+    @contextlib.contextmanager
+    def held(self, request: web.Request, socket: Socket) -> Iterator[None]:
+        """Counts a connection for the length of a block."""
+        holder = _holder(request)
+        self._open[socket] = who_asks(request)
+        self._of[holder] += 1
+        try:
+            yield
+        finally:
+            del self._open[socket]
+            self._of[holder] -= 1
+            if not self._of[holder]:
+                del self._of[holder]
+
+    def cut(self, is_gone: Callable[[str], bool]) -> None:
+        """Closes those whose key is good no more."""
+        for socket, who in tuple(self._open.items()):
+            if who.key_id and is_gone(who.key_id):
+                socket.close(REVOKED, "the key is good no more")
+
+
+def _holder(request: web.Request) -> str:
+    return who_asks(request).key_id or request.remote or ""

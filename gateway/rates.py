@@ -1,0 +1,55 @@
+"""How many requests a key may make: a bucket of tokens each, in this process alone.
+
+The headers are those of draft-ietf-httpapi-ratelimit-headers: the policy is `burst` requests in the
+seconds that it takes to earn so many again.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+CALLERS_MAX = 10_000
+"""Buckets kept; beyond that those that are full again are let go of."""
+
+
+class Taken(NamedTuple):
+    """What a request left in its bucket."""
+
+    allowed: bool
+    remaining: int
+    reset_s: int
+    """Until one more is earned, where none is left; else until the bucket is full."""
+
+
+class Rates:
+    """The buckets."""
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        """`per_s`: requests earned a second; `burst`: as many as may come at once."""
+        self._per_s = per_s
+        self._burst = max(1, burst)
+        self._buckets: dict[str, tuple[float, float]] = {}
+        window_s = math.ceil(self._burst / per_s)
+        self.policy = f'"default";q={self._burst};w={window_s}'
+
+    def take(self, caller: str, now_s: float) -> Taken:
+        """Takes one token, if there is one."""
+        tokens, then_s = self._buckets.get(caller, (float(self._burst), now_s))
+        tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
+        allowed = tokens >= 1
+        tokens -= allowed
+        if len(self._buckets) >= CALLERS_MAX and caller not in self._buckets:
+            self._forget(now_s)
+        self._buckets[caller] = tokens, now_s
+        missing = (self._burst if tokens >= 1 else 1) - tokens
+        return Taken(allowed, int(tokens), math.ceil(missing / self._per_s))
+
+    def headers(self, taken: Taken) -> dict[str, str]:
+        """What the answer says of it."""
+        limit = f'"default";r={taken.remaining};t={taken.reset_s}'
+        return {"RateLimit-Policy": self.policy, "RateLimit": limit}
+
+    def _forget(self, now_s: float) -> None:
+        full_s = self._burst / self._per_s
+        self._buckets = {c: b for c, b in self._buckets.items() if now_s - b[1] < full_s}
