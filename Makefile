@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-CODE := $(wildcard engine events gateway projections stages tests .ci/matrix.py)
+CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench check compose format clean lock
+.PHONY: help run test lint types bench check audit compose format clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ bench: $(STAMP)  ## measure, on backends of its own (ARGS='--quick')
 check: $(STAMP)  ## format, lint, types, tests: what must pass before a commit
 	@"$(BIN)/ruff" format --check $(CODE)
 	@$(MAKE) --no-print-directory lint types test
+
+audit: $(STAMP)  ## look the locked dependencies up among known vulnerabilities
+	@"$(BIN)/python" .ci/audit.py
 
 compose: $(STAMP)  ## check compose.yaml, without a container engine
 	@"$(BIN)/docker-compose" -f compose.yaml config -q && echo "compose.yaml is valid"

@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
+
 from engine.client import Client, UnreachableError
 
 LOOK_S = 2.0
@@ -43,7 +45,7 @@ async def _keep_telling(client: Client, before: list[str]) -> None:
 
 async def _tell(client: Client, before: list[str]) -> list[str]:
     try:
-        now = obstacles(await client.ready())
+        now = obstacles(msgspec.to_builtins(await client.ready()))
     except UnreachableError:  # said by whoever follows
         return before
     for line in now:

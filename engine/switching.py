@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.client import Client
 
 
 async def switch(gateway: Client, act: str, said: dict[str, str]) -> int:
     """`act` is halt or resume; says what the engine's state is then."""
     async with gateway as client:
-        view = await client.ask("POST", f"/api/admin/{act}", json=said)
+        state = await (client.halt(**said) if act == "halt" else client.resume(**said))
+        view = msgspec.to_builtins(state)
     since = f" since {view['since']} by {view['actor']}" if view["since"] else ""
     why = f": {view['reason']}" if view["reason"] else ""
     print(f"{view['status']}{since}{why}")

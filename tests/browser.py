@@ -1,12 +1,8 @@
-"""A headless Chromium, driven by its own protocol: no driver has to be installed for the tests."""
+"""A headless Chromium, the system's, driven by Playwright."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import contextlib
-import itertools
-import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -14,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.async_api import CDPSession, ConsoleMessage, async_playwright
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import Page as Tab
 
 from tests.workers import turns_true
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-START_S = 30.0
+FLAGS = (
+    "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 WITHIN_S = 20.0
 
 
@@ -35,143 +37,87 @@ def found() -> str:
 class Page:
     """A tab. What goes wrong in it is kept in `errors`."""
 
-    def __init__(self, ws: ClientWebSocketResponse) -> None:
+    def __init__(self, tab: Tab, protocol: CDPSession) -> None:
         self.errors: list[str] = []
-        self._ws = ws
-        self._numbers = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._reading = asyncio.create_task(self._read(), name="page")
+        self.tab = tab
+        self._protocol = protocol
+        tab.on("console", self._said)
+        tab.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    async def close(self) -> None:
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
-
-    async def _read(self) -> None:
-        async for message in self._ws:
-            said = json.loads(message.data)
-            if "id" in said:
-                self._answers.pop(said["id"]).set_result(said)
-            elif said["method"] == "Runtime.exceptionThrown":
-                self.errors.append(str(said["params"]["exceptionDetails"]))
-            elif said["method"] == "Log.entryAdded":
-                entry = said["params"]["entry"]
-                if entry["level"] == "error":
-                    self.errors.append(f"{entry['text']} {entry.get('url', '')}")
-            elif said["method"] == "Runtime.consoleAPICalled":
-                self.errors.append(str(said["params"]["args"]))  # it says nothing at all there
-
-    async def call(self, method: str, **params: Any) -> Any:
-        """A command of the protocol, answered."""
-        number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._ws.send_json({"id": number, "method": method, "params": params})
-        async with asyncio.timeout(WITHIN_S):
-            said = await answer
-        assert "error" not in said, said
-        return said["result"]
+    def _said(self, message: ConsoleMessage) -> None:
+        # It says nothing at all there. What a request was refused with is said by the browser.
+        self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
     async def eval(self, expression: str) -> Any:
         """The value of an expression in the page."""
-        said = await self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in said, said
-        return said["result"].get("value")
+        return await self.tab.evaluate(f"async () => ({expression})")
 
     async def until(self, expression: str, within_s: float = WITHIN_S) -> None:
         """Waits until it is true in the page."""
+
+        async def true() -> bool:
+            try:
+                return bool(await self.eval(expression))
+            except BrowserError as error:
+                if "navigation" not in str(error):
+                    raise
+                return False
+
         try:
-            await turns_true(lambda: self.eval(f"Boolean({expression})"), within_s)
+            await turns_true(true, within_s)
         except TimeoutError:
             text = await self.eval("document.body.innerText")
             raise AssertionError(f"never true: {expression}\n{self.errors}\n{text}") from None
 
     async def open(self, url: str) -> None:
-        await self.call("Page.navigate", url=url)
-        there = f"location.href.startsWith({json.dumps(url)})"
-        await self.until(f"{there} && document.readyState === 'complete'")
+        await self.tab.goto(url, wait_until="load")
 
     async def click(self, selector: str) -> None:
         """With the mouse, in the middle of what is there."""
-        where = json.dumps(selector)
-        await self.until(f"document.querySelector({where})?.offsetParent")
-        x, y = await self.eval(
-            f"(() => {{ const e = document.querySelector({where});"
-            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            await self.call(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
-            )
+        await self.tab.click(selector, timeout=WITHIN_S * 1000)
 
     async def type(self, selector: str, text: str) -> None:
         """Replaces what stands in a field, with the keyboard."""
-        where = json.dumps(selector)
-        await self.until(f"document.querySelector({where})?.offsetParent")
-        await self.eval(
-            f"(document.querySelector({where}).focus(), document.activeElement.select())"
-        )
-        await self.call("Input.insertText", text=text)
+        await self.tab.fill(selector, text, timeout=WITHIN_S * 1000)
 
-    async def press(self, key: str, text: str = "") -> None:
-        await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, text=text)
-        await self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
+    async def press(self, key: str) -> None:
+        await self.tab.keyboard.press(key)
 
     async def window(self, width: int, height: int, scheme: str = "light") -> None:
-        await self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        await self.call("Emulation.setEmulatedMedia", features=features)
+        await self.tab.set_viewport_size({"width": width, "height": height})
+        await self.tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
 
     async def metric(self, name: str) -> float:
         """What the browser measures, such as JSHeapUsedSize in bytes, without garbage."""
-        await self.call("HeapProfiler.collectGarbage")
-        found = (await self.call("Performance.getMetrics"))["metrics"]
+        await self._protocol.send("HeapProfiler.collectGarbage")
+        found = (await self._protocol.send("Performance.getMetrics"))["metrics"]
         return float(next(one["value"] for one in found if one["name"] == name))
 
+    async def barriers(self) -> list[str]:
+        """What keeps people out, by the rules of axe; none is how it should be."""
+        await self.tab.evaluate(AXE_SCRIPT)
+        result = await self.tab.evaluate("async () => await axe.run(document)")
+        return [
+            f"{one['id']} ({one['impact']}): {node['target']} {node['failureSummary']}"
+            for one in result["violations"]
+            for node in one["nodes"]
+        ]
+
     async def screenshot(self, path: Path) -> None:
-        said = await self.call("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(said["data"]))
+        await self.tab.screenshot(path=path)
 
 
 @contextlib.asynccontextmanager
-async def browser(folder: Path) -> AsyncIterator[Page]:
+async def browser() -> AsyncIterator[Page]:
     """A browser of its own with one page, for the length of a block."""
-    profile = folder / "profile"
-    flags = ["--headless=new", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage"]
-    if os.geteuid() == 0:
-        flags.append("--no-sandbox")  # Chromium's sandbox refuses root
-    process = await asyncio.create_subprocess_exec(
-        found(), *flags, f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    told = profile / "DevToolsActivePort"
-    try:
-        await turns_true(lambda: told.exists() and "\n" in told.read_text(), START_S)
-        port = told.read_text().split()[0]
-        async with ClientSession() as http:
-            async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                pages = [one for one in await answer.json() if one["type"] == "page"]
-            async with http.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as ws:
-                page = Page(ws)
-                for domain in ("Page", "Runtime", "Log", "Performance"):
-                    await page.call(f"{domain}.enable")
-                try:
-                    yield page
-                finally:
-                    await page.close()
-    finally:
-        process.terminate()
+    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]  # it refuses root
+    path = found()
+    async with async_playwright() as driver:
+        chromium = await driver.chromium.launch(executable_path=path, args=flags)
         try:
-            async with asyncio.timeout(10):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            tab = await chromium.new_page()
+            protocol = await tab.context.new_cdp_session(tab)
+            await protocol.send("Performance.enable")
+            yield Page(tab, protocol)
+        finally:
+            await chromium.close()

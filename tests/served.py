@@ -141,6 +141,7 @@ async def served(
     gateway_redis_url: str = "",
     archive: Archive | None = None,
     ready: bool = True,
+    port: int = 0,
     **options: Any,
 ) -> AsyncIterator[Served]:
     """Runs a gateway for the length of a block; what passes it is held against the documents."""
@@ -156,7 +157,7 @@ async def served(
     app.middlewares.append(checker.middleware)
     runner = make_runner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()
     port = runner.addresses[0][1]
     async with ClientSession() as http:

@@ -4,7 +4,10 @@ import argparse
 import json
 from typing import Any
 
-from engine.client import Client, connect, talk
+import msgspec
+
+from engine.client import Client
+from engine.gateways import connect, talk
 from engine.operators import add_expiry, expiry, whoami
 from engine.settings import Settings
 
@@ -33,12 +36,10 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _amend(gateway: Client, args: argparse.Namespace, terms: dict[str, Any]) -> int:
-    path = f"/api/orders/{args.order}"
     async with gateway as client:
-        version = args.version or (await client.ask("GET", path))["version"]
-        wanted = terms | {"version": version, "actor": args.actor}
-        # Once: where the outcome is not known, the same version may be another one by now.
-        order = await client.ask("PATCH", path, json=wanted, tries=1)
+        version = args.version or (await client.order(args.order)).version
+        amended = await client.amend(args.order, version, terms | {"actor": args.actor})
+        order = msgspec.to_builtins(amended)
     if args.json:
         print(json.dumps(order))
     else:

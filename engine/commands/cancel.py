@@ -7,7 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from engine.client import Client, RefusedError, connect, talk
+import msgspec
+
+from engine.client import Client, Filters, RefusedError
+from engine.gateways import connect, talk
 from engine.operators import whoami
 from engine.settings import Settings
 
@@ -34,15 +37,13 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if bool(args.orders) == args.all or (args.orders and any(filters.values())):
         print("engine: name orders, or say --all [--status S --token T]", file=sys.stderr)
         return 2
-    return talk(_cancel(connect(settings), args, filters))
+    return talk(_cancel(connect(settings), args))
 
 
-async def _cancel(gateway: Client, args: argparse.Namespace, filters: dict[str, str | None]) -> int:
-    words = _said({"actor": args.actor, "reason": args.reason})
+async def _cancel(gateway: Client, args: argparse.Namespace) -> int:
     cancelled = refused = 0
     async with gateway as client:
-        wanted = _said(filters) or {"all": "true"}
-        results = _many(client, wanted | words) if args.all else _each(client, args.orders, words)
+        results = _many(client, args) if args.all else _each(client, args)
         async with aclosing(results):
             async for result in results:
                 _show(result, as_json=args.json)
@@ -53,26 +54,20 @@ async def _cancel(gateway: Client, args: argparse.Namespace, filters: dict[str, 
     return 3 if refused else 0
 
 
-async def _each(client: Client, orders: list[str], words: dict[str, str]) -> Results:
-    for order in orders:
+async def _each(client: Client, args: argparse.Namespace) -> Results:
+    for order in args.orders:
         try:
-            yield await client.ask("DELETE", f"/api/orders/{order}", params=words)
+            done = await client.cancel(order, reason=args.reason, actor=args.actor)
+            yield msgspec.to_builtins(done)
         except RefusedError as error:
             status = error.problem.get("orderStatus", "unknown")
             yield {"orderId": order, "status": status, "problem": error.problem}
 
 
-async def _many(client: Client, params: dict[str, str]) -> Results:
-    following: str | None = "0"
-    while following:
-        page = await client.ask("DELETE", "/api/orders", params=params | {"cursor": following})
-        for result in page["results"]:
-            yield result
-        following = page["nextCursor"]
-
-
-def _said(values: dict[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
+async def _many(client: Client, args: argparse.Namespace) -> Results:
+    wanted = Filters(args.status or None, args.token or None, args.client_order_id or None)
+    async for result in client.cancel_many(wanted, reason=args.reason, actor=args.actor):
+        yield msgspec.to_builtins(result)
 
 
 def _show(result: dict[str, Any], *, as_json: bool) -> None:

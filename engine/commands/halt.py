@@ -2,7 +2,7 @@
 
 import argparse
 
-from engine.client import connect, talk
+from engine.gateways import connect, talk
 from engine.operators import whoami
 from engine.settings import Settings
 from engine.switching import switch

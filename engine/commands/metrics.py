@@ -2,7 +2,7 @@
 
 import argparse
 
-from engine.client import gateway_url, talk
+from engine.gateways import gateway_url, talk
 from engine.settings import Settings
 
 HELP = "show the metrics of the running engine, or all of them as documentation"
@@ -31,15 +31,16 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(), end="")
         return 0
-    return talk(_show(gateway_url(settings)))
+    return talk(_show(gateway_url(settings), settings.api_key))
 
 
-async def _show(url: str) -> int:
+async def _show(url: str, api_key: str) -> int:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=10)
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     async with (
-        aiohttp.ClientSession(timeout=timeout) as client,
+        aiohttp.ClientSession(timeout=timeout, headers=headers) as client,
         client.get(f"{url}/metrics") as answer,
     ):
         answer.raise_for_status()

@@ -2,15 +2,15 @@
 
 import argparse
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
-from engine.client import Client, connect, talk
+import msgspec
+
+from engine.client import Client, Filters
+from engine.gateways import connect, talk
 from engine.settings import Settings
 
 HELP = "list orders, newest first"
-PAGE = 500
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,32 +28,23 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _list(gateway: Client, args: argparse.Namespace) -> int:
-    filters = {"status": args.status, "token": args.token, "clientOrderId": args.client_order_id}
-    wanted = {name: value for name, value in filters.items() if value}
-    async with gateway as client, aclosing(_orders(client, wanted, args.limit)) as orders:
-        first = await anext(orders, None)
-        if not args.json:
-            print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"))
-        if first is not None:
-            print(json.dumps(first) if args.json else _line(first))
-        async for order in orders:
+    wanted = Filters(args.status or None, args.token or None, args.client_order_id or None)
+    async with gateway as client:
+        told = False
+        async for one in client.orders(wanted, most=args.limit):
+            told = told or _headed(args)
+            order = msgspec.to_builtins(one)
             print(json.dumps(order) if args.json else _line(order))
+        if not told:
+            _headed(args)
     return 0
 
 
-async def _orders(
-    client: Client, wanted: dict[str, str], left: int
-) -> AsyncGenerator[dict[str, Any]]:
-    cursor: dict[str, str] = {}
-    while left > 0:
-        params = wanted | cursor | {"limit": str(min(left, PAGE))}
-        page = await client.ask("GET", "/api/orders", params=params)
-        for order in page["orders"]:
-            yield order
-        left -= len(page["orders"])
-        if page["nextCursor"] is None:
-            return
-        cursor = {"cursor": page["nextCursor"]}
+def _headed(args: argparse.Namespace) -> bool:
+    """Only once something was answered: a refusal stands alone."""
+    if not args.json:
+        print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"))
+    return True
 
 
 def _row(*cells: str) -> str:

@@ -5,7 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from engine.client import Client, connect, talk
+import msgspec
+
+from engine.client import Client
+from engine.gateways import connect, talk
 from engine.settings import Settings
 from engine.shown import route
 
@@ -24,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Ask for it."""
-    wanted = {"tokenIn": args.token_in, "tokenOut": args.token_out, "amount": args.amount}
+    wanted = {"token_in": args.token_in, "token_out": args.token_out, "amount": args.amount}
     if args.exact_out:
         wanted["swapMode"] = "exactOut"
     if args.slippage_bps is not None:
@@ -34,7 +37,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _quote(gateway: Client, wanted: dict[str, str], *, as_json: bool) -> int:
     async with gateway as client:
-        answer = await client.ask("GET", "/api/quotes", params=wanted)
+        answer = msgspec.to_builtins(await client.quotes(**wanted))
     if as_json:
         print(json.dumps(answer))
     else:

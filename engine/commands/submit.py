@@ -2,10 +2,12 @@
 
 import argparse
 import json
-from typing import Any
+
+import msgspec
 
 from engine import shown
-from engine.client import Client, connect, talk
+from engine.client import Client, NewOrder
+from engine.gateways import connect, talk
 from engine.obstacles import told
 from engine.operators import add_expiry, expiry
 from engine.settings import Settings
@@ -36,36 +38,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Submit it."""
-    order = {
-        "tokenIn": args.token_in,
-        "tokenOut": args.token_out,
-        "amount": args.amount,
-        "swapMode": "exactOut" if args.exact_out else None,
-        "maxAmountIn": args.max_amount_in,
-        "slippageBps": args.slippage_bps,
-        "minAmountOut": args.min_amount_out,
-        "type": "limit" if args.limit is not None else "sniper" if args.sniper else None,
-        "targetPrice": args.limit,
-        "minLiquidity": args.min_liquidity,
-        "maxPrice": args.max_price,
-        "timeInForce": args.tif,
-        "expiresAt": expiry(args),
-        "clientOrderId": args.client_order_id,
-    }
-    wanted = {key: value for key, value in order.items() if value is not None}
-    return talk(_submit(connect(settings), wanted, args))
+    order = NewOrder(
+        args.token_in,
+        args.token_out,
+        args.amount,
+        type="limit" if args.limit is not None else "sniper" if args.sniper else "market",
+        swap_mode="exactOut" if args.exact_out else "exactIn",
+        max_amount_in=args.max_amount_in,
+        slippage_bps=args.slippage_bps,
+        min_amount_out=args.min_amount_out,
+        target_price=args.limit,
+        min_liquidity=args.min_liquidity,
+        max_price=args.max_price,
+        time_in_force=args.tif,
+        expires_at=expiry(args),
+        client_order_id=args.client_order_id,
+    )
+    return talk(_submit(connect(settings), order, args))
 
 
-async def _submit(gateway: Client, order: dict[str, Any], args: argparse.Namespace) -> int:
+async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:
     async with gateway as client:
-        answer = await client.submit(order)
+        answer = msgspec.to_builtins(await client.submit(order))
         if args.json or not args.watch:
             print(json.dumps(answer) if args.json else answer["orderId"], flush=True)
         if not args.watch:
             return 0
         status = ""
         async with told(client):
-            async for frame in client.follow(answer["orderId"]):
-                status = frame["status"]
-                print(json.dumps(frame) if args.json else shown.line(frame), flush=True)
+            async for event in client.follow(answer["orderId"]):
+                status = event.status
+                print(json.dumps(event.raw) if args.json else shown.line(event.raw), flush=True)
         return 0 if status == "confirmed" else 3

@@ -5,11 +5,13 @@ import json
 import sys
 
 from engine import shown
-from engine.client import Client, connect, talk
+from engine.client import Client
+from engine.gateways import connect, talk
 from engine.obstacles import told
 from engine.settings import Settings
 from events.ids import parse_order_id
 from projections.cursors import CursorError, parse_cursor
+from projections.frame_shapes import Lost
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
 
@@ -39,11 +41,16 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 async def _watch(gateway: Client, args: argparse.Namespace) -> int:
     async with gateway as client:
         if args.order:
-            frames = client.follow(args.order)
+            events = client.follow(args.order)
         else:
-            frames = client.events(args.after or await client.head())
+            events = client.events(args.after or None, on_lost=_lost)
         async with told(client):
-            async for frame in frames:
-                text = shown.line(frame, with_order=not args.order)
-                print(json.dumps(frame) if args.json else text, flush=True)
+            async for event in events:
+                text = shown.line(event.raw, with_order=not args.order)
+                print(json.dumps(event.raw) if args.json else text, flush=True)
     return 0
+
+
+def _lost(lost: Lost) -> None:
+    said = f"{lost.code}: what came after position {lost.position} is void"
+    print(f"engine: {said}", file=sys.stderr, flush=True)

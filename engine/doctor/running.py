@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from engine.client import Client, UnreachableError
 from engine.doctor.findings import Finding, failed, ok, warning
 
@@ -12,7 +14,7 @@ async def look(url: str) -> list[Finding]:
     """What /readyz says, as findings."""
     try:
         async with Client(url) as client:
-            ready = await client.ready()
+            ready = msgspec.to_builtins(await client.ready())
     except UnreachableError as error:
         return [failed("gateway", str(error), "look into logs/gateway.log of DATA_DIR")]
     return list(_said(url, ready))

@@ -1,5 +1,7 @@
 // The public HTTP API. A refusal is a Problem with the stable `code` of the server.
 
+import * as key from "./key.js";
+
 export class Problem extends Error {
   constructor(status, document) {
     super(document.detail || document.title || `HTTP ${status}`);
@@ -13,10 +15,14 @@ export class Problem extends Error {
 async function ask(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers: { accept: "application/json", ...options.headers } });
+    answer = await fetch(path, { ...options, headers: { accept: "application/json", ...key.headers(), ...options.headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { code: "unreachable", detail: "The gateway does not answer" });
+  }
+  if (answer.status === 401) {
+    await key.ask();
+    return ask(path, options);
   }
   const body = await answer.json().catch(() => ({}));
   // /readyz says what is wrong with a 503 of its own.

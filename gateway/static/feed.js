@@ -2,6 +2,8 @@
 // behind the last id. Read with fetch, not EventSource: heartbeats are comments, which an
 // EventSource hides, and a connection on which nothing comes any more has to be noticed.
 
+import * as key from "./key.js";
+
 const FIRST_MS = 300;
 const LONGEST_MS = 5000;
 const SILENT_MS = 20000;
@@ -45,9 +47,13 @@ export class Feed {
     alive();
     try {
       const answer = await fetch("/api/events", {
-        headers: { accept: "text/event-stream", "last-event-id": this.cursor },
+        headers: { accept: "text/event-stream", "last-event-id": this.cursor, ...key.headers() },
         cache: "no-store", signal: control.signal,
       });
+      if (answer.status === 401) {
+        clearTimeout(watchdog);
+        await key.ask();
+      }
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       this.delay = FIRST_MS;
       this.say("live");

@@ -1,0 +1,25 @@
+"""The Python client of the gateway, which our own commands use too.
+
+    async with Client("http://127.0.0.1:3000") as client:
+        accepted = await client.submit(NewOrder("SOL", "USDC", "1.5"))
+        async for event in client.follow(accepted.order_id):
+            print(event.name, event.status)
+
+Answers are the types that the API's documents are made from; amounts are decimal strings, exact.
+Fields that this build does not know are skipped.
+"""
+
+from engine.client.api import Client
+from engine.client.events import Event
+from engine.client.refusals import LostError, RefusedError, UnreachableError
+from engine.client.wishes import Filters, NewOrder
+
+__all__ = [
+    "Client",
+    "Event",
+    "Filters",
+    "LostError",
+    "NewOrder",
+    "RefusedError",
+    "UnreachableError",
+]

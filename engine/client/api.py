@@ -1,0 +1,200 @@
+"""`Client`: every request of the API, typed. All of it may raise RefusedError and UnreachableError.
+
+A submission carries an Idempotency-Key, so that it can be tried again when its answer is lost:
+one key is one order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine.client.events import Event, event_of
+from engine.client.refusals import LostError, RefusedError
+from engine.client.transport import RECONNECT_S, Json, Transport, frames_of
+from engine.client.wishes import Filters, NewOrder, Whole
+from gateway import shapes
+from projections.frame_shapes import Lost
+from projections.shapes import Order, Shape
+
+T = TypeVar("T", bound=Shape)
+PAGE = 500
+ALL = Filters()
+OnLost = Callable[[Lost], None]
+
+
+class Client(Transport):
+    """Speaks to one gateway; use as an async context manager."""
+
+    # -- orders --------------------------------------------------------------------------------
+
+    async def submit(self, order: NewOrder, *, key: str = "") -> shapes.Accepted:
+        """Submit an order: once, however often it takes. `key`: an Idempotency-Key of your own."""
+        return _as(shapes.Accepted, await self._keyed("/api/orders/execute", _json(order), key))
+
+    async def submit_batch(
+        self, orders: Sequence[NewOrder], *, key: str = ""
+    ) -> list[shapes.BatchResult]:
+        """Submit up to 500 orders; one result each, `problem` where it was refused."""
+        wanted = {"orders": [_json(order) for order in orders]}
+        answer = await self._keyed("/api/orders/batch", wanted, key)
+        return _as(shapes.BatchResults, answer).results
+
+    async def order(self, order_id: str) -> Order:
+        """Return an order as it is now."""
+        return _as(Order, await self.ask("GET", f"/api/orders/{order_id}"))
+
+    async def history(self, order_id: str) -> list[Event]:
+        """Return all that happened to an order."""
+        answer = await self.ask("GET", f"/api/orders/{order_id}/events")
+        return [event_of(raw) for raw in answer["events"]]
+
+    async def orders(
+        self, filters: Filters = ALL, *, most: int | None = None
+    ) -> AsyncIterator[Order]:
+        """Yield orders, the newest first, as many pages as it takes."""
+        cursor: dict[str, str] = {}
+        left = most
+        while left is None or left > 0:
+            limit = str(PAGE if left is None else min(left, PAGE))
+            params = filters.params() | cursor | {"limit": limit}
+            page = _as(shapes.Orders, await self.ask("GET", "/api/orders", params=params))
+            for order in page.orders:
+                yield order
+            if page.next_cursor is None:
+                return
+            cursor = {"cursor": page.next_cursor}
+            left = None if left is None else left - len(page.orders)
+
+    async def cancel(self, order_id: str, *, reason: str = "", actor: str = "") -> shapes.Cancelled:
+        """Call an order off. Refused with `too-late` once it was sent."""
+        params = _words(reason, actor)
+        path = f"/api/orders/{order_id}"
+        return _as(shapes.Cancelled, await self.ask("DELETE", path, params=params))
+
+    async def cancel_many(
+        self, filters: Filters = ALL, *, reason: str = "", actor: str = ""
+    ) -> AsyncIterator[shapes.CancelResult]:
+        """Call all open orders off that are meant (without filters: all), and say of each what
+
+        became of it.
+        """
+        wanted = filters.params() or {"all": "true"}
+        cursor: str | None = "0"
+        while cursor:
+            params = wanted | _words(reason, actor) | {"cursor": cursor}
+            page = _as(shapes.CancelResults, await self.ask("DELETE", "/api/orders", params=params))
+            for result in page.results:
+                yield result
+            cursor = page.next_cursor
+
+    async def amend(self, order_id: str, version: int, terms: dict[str, Any]) -> Order:
+        """Change `targetPrice` or `expiresAt` of an order that waits, if it is at `version`.
+
+        Tried once: where the outcome is not known, that version may be another one by now.
+        """
+        wanted = terms | {"version": version}
+        return _as(Order, await self.ask("PATCH", f"/api/orders/{order_id}", json=wanted, tries=1))
+
+    # -- the market and the engine -------------------------------------------------------------
+
+    async def quotes(
+        self, token_in: str, token_out: str, amount: Whole, **more: str
+    ) -> shapes.QuotesAnswer:
+        """Return what an order would be routed by. `more`: swapMode, slippageBps."""
+        wanted = {"tokenIn": token_in, "tokenOut": token_out, "amount": str(amount)} | more
+        return _as(shapes.QuotesAnswer, await self.ask("GET", "/api/quotes", params=wanted))
+
+    async def tokens(self) -> list[shapes.Traded]:
+        """Return what can be traded."""
+        return _as(shapes.Tokens, await self.ask("GET", "/api/tokens")).tokens
+
+    async def ready(self) -> shapes.Readiness:
+        """Return what /readyz says, ready or not."""
+        return _as(shapes.Readiness, (await self.request("GET", "/readyz"))[1])
+
+    async def halt(self, reason: str, actor: str = "") -> shapes.EngineState:
+        """Let nothing be sent and no trigger fire from now on."""
+        answer = await self.ask("POST", "/api/admin/halt", json=_words(reason, actor))
+        return _as(shapes.EngineState, answer)
+
+    async def resume(self, reason: str = "", actor: str = "") -> shapes.EngineState:
+        """End a halt."""
+        answer = await self.ask("POST", "/api/admin/resume", json=_words(reason, actor))
+        return _as(shapes.EngineState, answer)
+
+    # -- events --------------------------------------------------------------------------------
+
+    async def follow(self, order_id: str) -> AsyncIterator[Event]:
+        """Yield every event of one order from the first on, until it ended. Reconnects."""
+        seen = 0
+        while True:
+            socket = await self.connect("/api/orders/execute", orderId=order_id)
+            async for raw in frames_of(socket):
+                if raw.get("event") == "notice":  # what was seen may be void
+                    seen = 0
+                if raw.get("version", 0) > seen:
+                    seen = raw["version"]
+                    yield event_of(raw)
+            if socket.close_code == 1000:
+                return
+            _check_closed(socket.close_code, order_id)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def events(
+        self, after: str | int | None = None, *, on_lost: OnLost | None = None, **filters: str
+    ) -> AsyncIterator[Event]:
+        """Yield every event of every order after a position or cursor; default: from now on.
+
+        Reconnects and resumes, without a gap and without an event twice. What the log cannot give
+        any more is told to `on_lost`, and ends it with LostError where nobody listens. `filters`:
+        `events`, `orderId`, `status`, as GET /api/events takes them.
+        """
+        cursor = await self._head() if after is None else str(after)
+        while True:
+            socket = await self.connect("/api/events", after=cursor, **filters)
+            async for raw in frames_of(socket):
+                if "orderId" in raw:
+                    yield event_of(raw)
+                elif raw.get("recovered") is False:
+                    lost = msgspec.convert(raw, Lost, strict=False)
+                    if on_lost is None:
+                        raise LostError(lost)
+                    on_lost(lost)
+                cursor = raw.get("cursor", cursor)  # once it was handled: heartbeats count too
+            _check_closed(socket.close_code, "")
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _head(self) -> str:
+        log = (await self.ready()).log
+        return str(log.position or 0)
+
+    async def _keyed(self, path: str, content: Json, key: str) -> Json:
+        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
+        return await self.ask("POST", path, json=content, headers=headers)
+
+
+def _check_closed(code: int | None, order_id: str) -> None:
+    """Raises RefusedError where coming back is of no use."""
+    if code == 4404:
+        raise RefusedError(f"unknown-order: {order_id}", {"code": "unknown-order", "status": 404})
+    if code == 4401:
+        said = {"code": "unauthenticated", "status": 401}
+        raise RefusedError("unauthenticated: the key is good no more", said)
+
+
+def _as(shape: type[T], answer: Json) -> T:
+    return msgspec.convert(answer, shape, strict=False)
+
+
+def _json(wanted: msgspec.Struct) -> Json:
+    found: Json = msgspec.to_builtins(wanted)
+    return found
+
+
+def _words(reason: str, actor: str) -> dict[str, str]:
+    return {name: said for name, said in (("reason", reason), ("actor", actor)) if said}

@@ -1,0 +1,42 @@
+"""What can go wrong between a client and a gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from projections.frame_shapes import Lost
+
+
+class UnreachableError(Exception):
+    """Nothing that is a gateway answers at the URL, or it went silent; one line says which."""
+
+
+class RefusedError(Exception):
+    """What the gateway refuses, as one line; `problem` is its RFC 9457 document."""
+
+    def __init__(self, line: str, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(line)
+        self.problem = problem or {}
+
+    @property
+    def code(self) -> str:
+        """The stable code: see docs/errors.md."""
+        return str(self.problem.get("code", ""))
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 0 where there was none."""
+        return int(self.problem.get("status", 0))
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer of the first wrong field, if a field is wrong."""
+        return str(self.problem.get("pointer", ""))
+
+
+class LostError(Exception):
+    """The log cannot give what was asked for: what was had behind `lost.position` is void."""
+
+    def __init__(self, lost: Lost) -> None:
+        super().__init__(f"{lost.code}: what came after position {lost.position} is void")
+        self.lost = lost
