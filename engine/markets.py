@@ -46,6 +46,8 @@ class Trading(NamedTuple):
     """What has to live while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
     """Returns once there is something to quote from, while it lives."""
+    explorer: str = ""
+    """Where people look transactions up; empty where nobody can."""
 
 
 def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # no key here
@@ -93,6 +95,7 @@ def open_rpc(settings: Settings) -> Connected:
 
 
 def _solana(settings: Settings, signs: bool) -> Trading:
+    from projections.explorer import explorer_of
     from stages.routing.costs import Costs
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
@@ -138,7 +141,13 @@ def _solana(settings: Settings, signs: bool) -> Trading:
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
     return Trading(
-        market, chain, tokens, live=live, ready=lambda: cache.next_slot(0), fault=cache.fault
+        market,
+        chain,
+        tokens,
+        live=live,
+        ready=lambda: cache.next_slot(0),
+        fault=cache.fault,
+        explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
     )
 
 

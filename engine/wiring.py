@@ -187,6 +187,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 
     from engine.markets import open_trading
     from gateway.app import make_app, make_runner
+    from gateway.audits import Records
     from gateway.rates import Rates
 
     trading = open_trading(settings, signs=False)
@@ -196,6 +197,8 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         log=log,
         archive=archive,
         tokens=trading.tokens,
+        explorer=trading.explorer,
+        records=Records(settings.redis_url, settings.database_url),
         account=settings.account,
         quotes=trading.market.ask,
         market_fault=trading.fault,

@@ -52,11 +52,13 @@ class Acts:
         health: Health,
         *,
         tokens: Mapping[str, Token],
+        explorer: str,
     ) -> None:
         self._log = log
         self._archive = archive
         self._health = health
         self._tokens = tokens
+        self._explorer = explorer
 
     # -- cancel --------------------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class Acts:
         if answer.outcome not in (Outcome.DONE, Outcome.ALREADY):
             code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "not-watching"
             raise _refused(code, order)
-        return answers.order(order)
+        return answers.order(order, self._explorer)
 
     async def _amend(self, order_id: str, wanted: Amendment, actor: str) -> Answer:
         price, expires = wanted.target_price, wanted.expires_at_us

@@ -23,6 +23,7 @@ from gateway import documents
 from gateway.access import ADMIN, LIMITS, Access
 from gateway.acts import Acts
 from gateway.admin import Admin
+from gateway.audits import Audits, Records
 from gateway.console import Console
 from gateway.doors import Doors
 from gateway.health import Health
@@ -38,6 +39,7 @@ from gateway.streams import Streams, or_else
 from projections.feed import Feed
 from projections.past import Archive
 
+NOWHERE = Records()
 BODY_BYTES = 1_000_000
 """More than 500 orders of the longest kind."""
 
@@ -82,6 +84,8 @@ def make_app(
     rates: Rates | None = None,
     sockets_max: int = 0,
     sockets_max_each: int = 0,
+    explorer: str = "",
+    records: Records = NOWHERE,
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
@@ -90,16 +94,18 @@ def make_app(
     it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how
     long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
     API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
-    sockets and streams there may be, in all and of one key or address, 0 is any number.
+    sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
+    see `projections.explorer`; `records`: where log and archive are, for audits.
     """
     health = Health(log, archive, stuck_after_s=stuck_after_s, market_fault=market_fault)
-    feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s)
+    feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s, explorer=explorer)
     access = Access(log, account=account, required=keys_required, rates=rates)
     presence = Presence(sockets_max, sockets_max_each)
     access.gone = presence.cut
-    orders = Orders(log, archive, feed, health, tokens=tokens)
-    acts = Acts(log, archive, health, tokens=tokens)
+    orders = Orders(log, archive, feed, health, tokens=tokens, explorer=explorer)
+    acts = Acts(log, archive, health, tokens=tokens, explorer=explorer)
     admin = Admin(log, archive, health)
+    audits = Audits(feed, records, explorer)
     console = Console(tokens)
     sockets = Sockets(log, feed, health, presence)
     streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
@@ -117,6 +123,10 @@ def make_app(
         Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
+        Route("GET", "/api/audit/orders/{id}", audits.order),
+        Route("GET", "/api/audit/orders/{id}/proof", audits.proof),
+        Route("GET", "/api/audit/state", audits.state),
+        Route("GET", "/api/audit/verify", audits.verify),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
         Route("GET", "/metrics", Sight(log, archive, health, sockets).metrics),

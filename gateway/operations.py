@@ -111,6 +111,7 @@ class Operation(NamedTuple):
 
 _KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken once")
 _REPLAYED = Header("Idempotent-Replayed", "`true`")
+_FILE = Header("Content-Disposition", "Under which name to keep it")
 _ETAG = Header("ETag", "The order's version, such as If-Match takes")
 _LAST_ID = Header("Last-Event-ID", "Of a stream: the `id` that came last, to go on behind it")
 _ORDER_NOW = Answer("The order as it is now", Order, (_ETAG,))
@@ -243,6 +244,42 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: _STATE},
         (*_FORM, *_SWITCHED),
         body="ResumeRequest",
+        scope="admin",
+    ),
+    ("GET", "/api/audit/orders/{id}"): Operation(
+        "audit",
+        "Read an order as it was",
+        {200: Answer("As of that moment", shapes.OrderAt)},
+        (*_FOUND, *_READ, "history-lost"),
+        query=parameters.AT,
+        scope="read",
+    ),
+    ("GET", "/api/audit/orders/{id}/proof"): Operation(
+        "audit",
+        "Take the proof of an order's chain away",
+        {200: Answer("A document that can be checked without us", shapes.Proof, (_FILE,))},
+        (*_FOUND, *_READ, "history-lost"),
+        scope="read",
+    ),
+    ("GET", "/api/audit/state"): Operation(
+        "audit",
+        "Count the orders in each status at a moment",
+        {200: Answer("As of that moment", shapes.StateAt)},
+        ("malformed-parameter", "archive-unavailable", "audit-busy"),
+        query=parameters.AT,
+        scope="admin",
+    ),
+    ("GET", "/api/audit/verify"): Operation(
+        "audit",
+        "Verify all records",
+        {
+            200: Answer(
+                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …}",
+                media=STREAM,
+                kind="string",
+            )
+        },
+        ("malformed-parameter", "archive-unavailable", "audit-busy"),
         scope="admin",
     ),
     ("GET", "/healthz"): Operation(

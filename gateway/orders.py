@@ -61,12 +61,14 @@ class Orders:
         health: Health,
         *,
         tokens: Mapping[str, Token],
+        explorer: str,
     ) -> None:
         self._log = log
         self._archive = archive
         self._feed = feed
         self._health = health
         self._tokens = tokens
+        self._explorer = explorer
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -208,7 +210,7 @@ class Orders:
         order = await self._find_order(order_id)
         if order is None or not sees(request, order.account):
             raise Problem("unknown-order", order_id)
-        return answers.order(order)
+        return answers.order(order, self._explorer)
 
     async def _find_order(self, order_id: str) -> Order | None:
         try:
@@ -245,7 +247,10 @@ class Orders:
                 orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)
             except BadCursor as error:
                 raise Problem("malformed-cursor", str(error), parameter="cursor") from None
-        content = {"orders": [order_view(order) for order in orders], "nextCursor": following}
+        content = {
+            "orders": [order_view(order, self._explorer) for order in orders],
+            "nextCursor": following,
+        }
         return answers.json_response(content)
 
 

@@ -71,6 +71,7 @@ CANCEL_MANY: Table = {
     **WORDS,
 }
 FOLLOW: Table = {"orderId": _said("The order to follow until it ended")}
+AT: Table = {"at": _said(f"A position, or a time: {_MOMENT}; default: now")}
 FEED: Table = {
     "after": _said("Position or cursor that was seen; 0 is everything; default: from now on"),
     "events": _said(f"Only these{_SOME}: {', '.join(sorted(FACTS))}"),
@@ -139,6 +140,22 @@ def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, i
     if everything is None and wanted == Wanted(None, None, None):
         raise Problem("filter-required", "status, token, clientOrderId or all=true")
     return wanted, _scan_cursor(query)
+
+
+POSITIONS_BELOW = 10**12
+"""A number below is a position, above Unix milliseconds: of September 2001 on."""
+
+
+def moment(query: Query) -> tuple[int, int]:
+    """(position, 0), (0, time in µs), or (0, 0) for now."""
+    text = query.get("at")
+    if text is None:
+        return 0, 0
+    if text.isascii() and text.isdigit() and len(text) <= 15 and int(text) < POSITIONS_BELOW:
+        if not int(text):
+            raise _bad("at", "the first position is 1")
+        return int(text), 0
+    return 0, (_time_ms(query, "at") or 0) * 1000
 
 
 def cancel_words(query: Query) -> tuple[str | None, str]:

@@ -67,6 +67,7 @@ CODES: dict[str, tuple[int, str]] = {
     "too-many-connections": (429, "Too many sockets and streams are open"),
     "internal": (500, "The engine has a bug"),
     "unreadable-order": (500, "This build cannot read the order"),
+    "audit-busy": (503, "Another audit is under way: one at a time"),
     "venues-unavailable": (503, "The venues do not answer now"),
     "log-unavailable": (503, "The log cannot be reached; nothing was written"),
     "suspended": (503, "New orders are not taken for now; nothing was written"),

@@ -194,6 +194,44 @@ class BestQuote(Quote):
     max_amount_in: Amount | UnsetType = UNSET
 
 
+class OrderAt(Shape):
+    """An order as it was: null before its first event."""
+
+    order_id: OrderId
+    position: Annotated[int, Meta(description="Of the event that made it so.")] | None
+    following: Annotated[int, Meta(description="Of the next event of the order.")] | None
+    order: Order | None
+
+
+class StateAt(Shape):
+    """How many orders stood in each status, after the event at a position."""
+
+    position: Position
+    time: Time | None
+    orders: Count
+    statuses: dict[str, Count]
+
+
+class ProofEvent(Shape):
+    """An event of a proof."""
+
+    position: Position
+    version: Count
+    event: str
+    hash: str
+    body: Annotated[str, Meta(description="base64 of the exact bytes")] | None
+    withheld: Annotated[str, Meta(description="Why there is no body.")] | UnsetType = UNSET
+
+
+class Proof(Shape):
+    """The chain of an order; `how` says how to check it."""
+
+    format: str
+    order_id: OrderId
+    how: str
+    events: list[ProofEvent]
+
+
 class QuotesAnswer(Shape):
     """Every route that there is, refusals included."""
 

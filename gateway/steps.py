@@ -263,7 +263,29 @@ LOOKING = Folder(
     ),
 )  # fmt: skip
 
-FOLDERS = (FLOW, BATCH, REFUSALS, HEALTH, WAITING, HALT, LOOKING)
+AUDIT = Folder(
+    "8 Audit",
+    (
+        Step(
+            "An order as it was", ("GET", "/api/audit/orders/{id}"), (200,),
+            "At a position or time; now without one.",
+        ),
+        Step(
+            "Its proof", ("GET", "/api/audit/orders/{id}/proof"), (200,),
+            "Its chain, to be checked without us: `engine audit check-proof`.",
+        ),
+        Step(
+            "All orders by status", ("GET", "/api/audit/state"), (200, 503),
+            "At a position or time. 503 while another audit runs.",
+        ),
+        Step(
+            "Verify", ("GET", "/api/audit/verify"), (200, 503),
+            "Everything; as Server-Sent Events, the verdict at last.",
+        ),
+    ),
+)  # fmt: skip
+
+FOLDERS = (FLOW, BATCH, REFUSALS, HEALTH, WAITING, HALT, LOOKING, AUDIT)
 
 VARIABLES = {
     "baseUrl": "http://127.0.0.1:3000",

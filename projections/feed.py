@@ -45,7 +45,13 @@ class Feed:
     """The fan-out. `await ready()` before making a Subscription or Follower."""
 
     def __init__(
-        self, log: EventLog, archive: Archive, *, heartbeat_ms: int = 5000, slow_s: float = 5.0
+        self,
+        log: EventLog,
+        archive: Archive,
+        *,
+        heartbeat_ms: int = 5000,
+        slow_s: float = 5.0,
+        explorer: str = "",
     ) -> None:
         self.past = Past(log, archive)
         self.slow_s = slow_s
@@ -53,6 +59,7 @@ class Feed:
         self.position = 0
         """Everything up to here was handed out."""
         self._log = log
+        self._explorer = explorer
         self._reader = log.reader("feed")
         self._heartbeat_s = heartbeat_ms / 1000
         self._block_ms = min(1000, heartbeat_ms)
@@ -168,7 +175,7 @@ class Feed:
     def frames(self, stored: Sequence[Stored]) -> list[Frame]:
         """Events as frames, which cost nothing until somebody wants them."""
         prefix = cursor_prefix(self.epoch, self._log.partition)
-        return [Frame(one, prefix) for one in stored]
+        return [Frame(one, prefix, self._explorer) for one in stored]
 
     def recent(self, after: int) -> list[Frame] | None:
         """What was handed out after a position; None where that reaches too far back."""

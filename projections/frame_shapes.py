@@ -107,6 +107,7 @@ class OrderConfirmedAdded(Shape):
     amount_in: Amount | UnsetType = UNSET
     fee_lamports: Count | UnsetType = UNSET
     rent_lamports: Count | UnsetType = UNSET
+    explorer_url: Annotated[str, Meta(description="For people.")] | UnsetType = UNSET
 
 
 class OrderFailedAdded(Shape):

@@ -72,12 +72,13 @@ _envelope = msgspec.msgpack.Decoder(Envelope)
 class Frame:
     """One event where it stands; decoded and encoded when somebody wants it, and only once."""
 
-    __slots__ = ("_event", "_sse", "_wire", "position", "prefix", "record")
+    __slots__ = ("_event", "_sse", "_wire", "explorer", "position", "prefix", "record")
 
-    def __init__(self, stored: Stored, cursor_prefix: str) -> None:
+    def __init__(self, stored: Stored, cursor_prefix: str, explorer: str = "") -> None:
         self.position = stored.position
         self.record = stored.record
         self.prefix = cursor_prefix
+        self.explorer = explorer
         self._event: Event | None = None
         self._wire = b""
         self._sse = b""
@@ -116,7 +117,7 @@ class Frame:
         cursor = f"{self.prefix}{self.position}"
         if self.event is None:
             return self._unknown(cursor)
-        return event_frame(self.event, self.position, cursor, self.record.hash)
+        return event_frame(self.event, self.position, cursor, self.record.hash, self.explorer)
 
     @property
     def wire(self) -> bytes:

@@ -123,6 +123,7 @@ class Order(Terms):
     amount_out: Amount | None
     signature: str | None
     tx_hash: Annotated[str, Meta(description="The signature, once confirmed.")] | None
+    explorer_url: Annotated[str, Meta(description="Of the transaction, for people.")] | None
     fee_lamports: Count | None
     attempts: Count
     next_attempt_at: Time | None

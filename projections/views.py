@@ -17,6 +17,7 @@ from events import types as t
 from events.money import to_tokens
 from events.order import Order
 from events.types import Event, Quote
+from projections.explorer import link
 
 Json = dict[str, Any]
 
@@ -63,8 +64,11 @@ def _swap_mode(of: Order | t.OrderSubmitted) -> str:
     return "exactIn" if of.exact_amount_out is None else "exactOut"
 
 
-def order_view(order: Order) -> Json:
-    """An order as it is now. Every field is always there; null is "not yet" or "none"."""
+def order_view(order: Order, explorer: str = "") -> Json:
+    """An order as it is now. Every field is always there; null is "not yet" or "none".
+
+    `explorer`: see `projections.explorer`.
+    """
     confirmed = order.status is t.Status.CONFIRMED
     return {
         "orderId": order.id,
@@ -91,6 +95,7 @@ def order_view(order: Order) -> Json:
         "amountOut": _tokens(order.amount_out, order.decimals_out),
         "signature": order.signature or None,
         "txHash": order.signature if confirmed else None,
+        "explorerUrl": link(explorer, order.signature),
         "feeLamports": order.fee_lamports or None,
         "attempts": order.attempts,
         "nextAttemptAt": _time(order.next_attempt_at_us) if not order.terminal else None,
@@ -106,7 +111,9 @@ def order_view(order: Order) -> Json:
     }
 
 
-def event_frame(event: Event, position: int, cursor: str, digest: bytes = b"") -> Json:
+def event_frame(
+    event: Event, position: int, cursor: str, digest: bytes = b"", explorer: str = ""
+) -> Json:
     """An event as a subscriber sees it: the common fields, then what the step adds."""
     fact = event.fact
     frame = {
@@ -123,6 +130,8 @@ def event_frame(event: Event, position: int, cursor: str, digest: bytes = b"") -
     if digest:
         frame["hash"] = digest.hex()
     frame.update(_ADDS[type(fact)](fact))
+    if explorer and type(fact) is t.OrderConfirmed:
+        frame["explorerUrl"] = link(explorer, fact.signature)
     return frame
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 
 from engine import timeline
 from engine.progress import Progress
@@ -17,6 +18,7 @@ from events.archive import Archive, Page
 from events.history import everything, order_history
 from events.ids import parse_order_id
 from events.log import EventLog
+from events.proof import faults_of
 from events.replay import Checks, Replay, Unreadable
 from events.verify import Verdict, verify
 from projections.cursors import cursor_prefix
@@ -43,6 +45,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("--order", type=_order_id, help="this order only")
     replay.add_argument("--check", action="store_true", help="make the decisions again, compare")
     replay.add_argument("--json", action="store_true")
+    checked = what.add_parser(
+        "check-proof", help="whether a downloaded proof holds; reads no records"
+    )
+    checked.add_argument("file", metavar="FILE", help="as GET /api/audit/orders/ID/proof gave it")
+    checked.add_argument("--json", action="store_true")
     export = what.add_parser("export", help="one line an event; no signed transaction bytes")
     export.add_argument("--format", choices=["jsonl"], default="jsonl")
     export.add_argument("--after", type=int, default=0, metavar="POSITION")
@@ -50,6 +57,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Do it."""
+    if args.what == "check-proof":
+        return _check_proof(args)
     work = {"show": _show, "verify": _verify, "replay": _replay, "export": _export}[args.what]
     return reading(lambda: work(settings, args))
 
@@ -59,6 +68,22 @@ def _order_id(text: str) -> str:
     if order_id is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no order id")
     return order_id
+
+
+# -- check-proof -------------------------------------------------------------------------------
+
+
+def _check_proof(args: argparse.Namespace) -> int:
+    try:
+        document = json.loads(Path(args.file).read_bytes())
+    except ValueError:
+        document = {}
+    faults = faults_of(document if isinstance(document, dict) else {})
+    if args.json:
+        print(json.dumps({"holds": not faults, "faults": faults}))
+    else:
+        print("\n".join(faults) or f"{len(document['events'])} events: the chain holds")
+    return 1 if faults else 0
 
 
 # -- show --------------------------------------------------------------------------------------

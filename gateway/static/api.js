@@ -39,6 +39,27 @@ export const history = (orderId) => ask(`/api/orders/${id(orderId)}/events`);
 export const cancel = (orderId) => ask(`/api/orders/${id(orderId)}?reason=console`, { method: "DELETE" });
 export const quotes = (wanted, signal) => ask(`/api/quotes?${new URLSearchParams(wanted)}`, { signal });
 
+export const stateAt = (at) => ask(`/api/audit/state?at=${id(at)}`);
+export const orderAt = (orderId, at) => ask(`/api/audit/orders/${id(orderId)}?at=${id(at)}`);
+export const proof = (orderId) => ask(`/api/audit/orders/${id(orderId)}/proof`);
+
+/** `told` is called with the name and data of each event of the stream. */
+export async function verify(signal, told) {
+  const answer = await fetch("/api/audit/verify", { headers: { accept: "text/event-stream", ...key.headers() }, signal });
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const [name, data] = block.split("\n");
+      told(name.slice(7), JSON.parse(data.slice(6)));
+    }
+  }
+}
+
 export function orders(limit, cursor) {
   const query = new URLSearchParams({ limit });
   if (cursor) query.set("cursor", cursor);

@@ -1,11 +1,13 @@
 // What lives as long as the page: the feed, the orders, the views, and which of them is shown.
 
 import * as api from "./api.js";
+import { AuditView } from "./audit.js";
 import { Blotter } from "./blotter.js";
 import { $, announce } from "./dom.js";
 import { EngineView } from "./engine.js";
 import { Feed } from "./feed.js";
 import { Form } from "./form.js";
+import { MarketView } from "./market.js";
 import { OrderView } from "./order.js";
 import { Store } from "./store.js";
 
@@ -22,6 +24,9 @@ const blotter = new Blotter(store, (id) => go(`#/orders/${id}`));
 const order = new OrderView(store, () => { go("#/"); $("grid").focus(); });
 const form = new Form((id) => go(`#/orders/${id}`));
 const engine = new EngineView(store);
+const market = new MarketView();
+const audit = new AuditView();
+const VIEWS = { orders: null, market, engine, audit };
 
 const feed = new Feed({
   event: (frame) => {
@@ -75,13 +80,13 @@ function pages() {
 
 function route() {
   const [, view = "", id = ""] = location.hash.split("/");
-  const shown = view === "engine" ? "engine" : "orders";
-  for (const name of ["orders", "engine"]) $(`view-${name}`).hidden = name !== shown;
+  const shown = view in VIEWS ? view : "orders";
+  for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== shown;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (shown === "engine") engine.draw();
+  VIEWS[shown]?.open(id);
   if (view === "orders" && id) {
     blotter.select(id);
     form.form.hidden = true;
@@ -96,7 +101,10 @@ function route() {
 async function fillForm() {
   for (;;) {
     try {
-      return form.fill((await api.tokens()).tokens);
+      const { tokens } = await api.tokens();
+      form.fill(tokens);
+      market.fill(tokens);
+      return route();
     } catch {
       await new Promise((done) => setTimeout(done, 1000));
     }

@@ -2,18 +2,23 @@
 
 import * as api from "./api.js";
 import { $, badge, el, svg } from "./dom.js";
+import { flow, writer } from "./flow.js";
+import { Latency, shown } from "./latency.js";
 
 const EVERY_MS = 2000;
 const SECONDS = 120;
+const RATE_S = 5;
 
 export class EngineView {
   constructor(store) {
     this.store = store;
     this.counts = new Map(); // second -> events
+    this.latency = new Latency();
+    this.written = []; // [second, who] of the last few seconds
     this.latest = null;
     this.ask();
     setInterval(() => this.ask(), EVERY_MS);
-    setInterval(() => !$("view-engine").hidden && this.throughput(), 1000);
+    setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest)), 1000);
   }
 
   /** Every event of the feed, those of before too: they are the picture of the throughput. */
@@ -21,6 +26,10 @@ export class EngineView {
     const second = Math.floor(Date.parse(frame.timestamp) / 1000);
     this.counts.set(second, (this.counts.get(second) ?? 0) + 1);
     if (this.counts.size > 2 * SECONDS) for (const old of this.counts.keys()) if (old < second - SECONDS) this.counts.delete(old);
+    this.latency.take(frame);
+    const who = writer(frame);
+    if (who) this.written.push([second, who]);
+    if (this.written.length > 20000) this.written.splice(0, 10000);
     if (frame.status === "halted" || frame.status === "running") this.ask();
   }
 
@@ -32,6 +41,10 @@ export class EngineView {
     }
     this.banner();
     if (!$("view-engine").hidden) this.draw();
+  }
+
+  open() {
+    this.draw();
   }
 
   banner() {
@@ -55,6 +68,27 @@ export class EngineView {
     this.stages(seen, parked, doubt);
     this.backends(seen);
     this.throughput();
+    this.flow(seen);
+    this.times();
+  }
+
+  /** Over the last RATE_S seconds. */
+  flow(seen) {
+    const from = Date.now() / 1000 - RATE_S;
+    this.written = this.written.filter(([second]) => second >= from);
+    const facts = {};
+    for (const [, who] of this.written) facts[who] = { rate: (facts[who]?.rate ?? 0) + 1 / RATE_S };
+    for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${lag.orders} orders, ${lag.seconds.toFixed(1)} s` : "" };
+    const behind = seen.lag?.projection;
+    facts.projector = { rate: this.written.length / RATE_S, lag: behind?.events ? `${behind.events} events behind` : "" };
+    for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part] };
+    $("flow").replaceChildren(flow(facts));
+  }
+
+  times() {
+    const rows = this.latency.rows().map(([stage, count, ...times]) => el("tr", {}, el("th", { scope: "row" }, stage), el("td", { class: "n" }, count), times.map((ms) => el("td", { class: "n" }, shown(ms)))));
+    const head = ["Step", "Orders", "p50", "p90", "p99"].map((name, index) => el("th", { scope: "col", class: index && "n" }, name));
+    $("latency").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
   }
 
   stages(seen, parked, doubt) {

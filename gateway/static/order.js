@@ -140,8 +140,10 @@ export class OrderView {
     const signature = order.txHash ?? order.signature;
     if (!signature) return null;
     const copy = el("button", { type: "button", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
+    // Only a link: the page itself asks nobody but its gateway.
+    const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
     return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
-      order.feeLamports ? el("p", { class: "hint" }, `Fee ${grouped(String(order.feeLamports))} lamports`) : "", el("div", { class: "actions" }, copy));
+      order.feeLamports ? el("p", { class: "hint" }, `Fee ${grouped(String(order.feeLamports))} lamports`) : "", el("div", { class: "actions" }, copy, look || ""));
   }
 
   raw() {

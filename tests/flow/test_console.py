@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
+from events.proof import faults_of
 from tests.browser import Page, browser, found
 from tests.engine_up import Engine, engine_up
 
 LIVE = "document.getElementById('connection').dataset.state === 'live'"
 STATUS = "document.querySelector('#order .badge')?.textContent"
-CONTROLS = {"button", "textbox", "searchbox", "combobox", "link", "radio", "grid", "checkbox"}
+VIEWS = ("#/", "#/market", "#/engine", "#/audit")
 WIDTHS = [(360, 740), (820, 1100), (1360, 860)]
 
 
@@ -25,9 +25,9 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
 
 
 @pytest.fixture
-async def page(engine: Engine, tmp_path: Path) -> AsyncIterator[Page]:
+async def page(engine: Engine) -> AsyncIterator[Page]:
     """The console, open and live; nothing may go wrong in it."""
-    async with browser(tmp_path) as one:
+    async with browser() as one:
         await one.window(1360, 860)
         await one.open(f"{engine.url}/")
         await one.until(LIVE)
@@ -153,13 +153,13 @@ async def test_the_keyboard_is_enough(engine: Engine, page: Page) -> None:
     await page.eval("document.getElementById('grid').focus()")
     await page.press("ArrowDown")
     await page.until("document.getElementById('grid').hasAttribute('aria-activedescendant')")
-    await page.press("Enter", "\r")
+    await page.press("Enter")
     await shown_id(page)
     await page.until("document.querySelectorAll('#steps li').length > 0")
     await page.press("Escape")
     await page.until("document.getElementById('order').hidden")
     assert await page.eval("document.activeElement.id") == "grid"
-    await page.press("/", "/")
+    await page.press("/")
     await page.until("document.activeElement.id === 'search'")
 
 
@@ -184,18 +184,59 @@ async def test_the_engine_view_shows_stages_and_a_halt(engine: Engine, page: Pag
     await page.until("document.getElementById('banner').hidden")
 
 
-async def test_every_control_has_a_name_for_those_who_hear_it(page: Page) -> None:
-    for view in ("#/", "#/engine"):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1360])
+async def test_nothing_keeps_anybody_out(
+    engine: Engine, page: Page, width: int, scheme: str
+) -> None:
+    """By the rules of axe: names, contrast, order of headings, what a screen reader is told …"""
+    await page.window(width, 900, scheme)
+    order_id = await engine.submit(key=f"axe-{width}-{scheme}")
+    await engine.ended([order_id])
+    for view in (*VIEWS, f"#/orders/{order_id}"):
         await page.eval(f"location.hash = {json.dumps(view)}")
         await page.until(f"location.hash === {json.dumps(view)}")
-        nodes = (await page.call("Accessibility.getFullAXTree"))["nodes"]
-        controls = [
-            node
-            for node in nodes
-            if not node.get("ignored") and node.get("role", {}).get("value") in CONTROLS
-        ]
-        assert len(controls) >= 3
-        assert [node for node in controls if not node.get("name", {}).get("value")] == []
+        if view == "#/market":
+            await page.until("document.querySelectorAll('#market-depth tbody tr').length > 0")
+        assert await page.barriers() == [], view
+
+
+async def test_the_market_shows_prices_and_depth_of_every_pool(page: Page) -> None:
+    await page.click("[data-view=market]")
+    await page.until("document.querySelectorAll('#market-prices tbody tr').length === 2")
+    await page.until("document.querySelectorAll('#market-prices path.line').length === 2")
+    assert await page.eval("document.querySelectorAll('#market-depth tbody td').length") == 10
+    await page.tab.select_option("#market-form [name=tokenOut]", "SOL")
+    await page.until("document.getElementById('market-said').textContent.includes('different')")
+
+
+async def test_the_engine_view_measures_orders_by_their_events(engine: Engine, page: Page) -> None:
+    await page.click("[data-view=engine]")
+    await engine.ended(await engine.submit_many(5))
+    whole = "[...document.querySelectorAll('#latency tbody th')].map((e) => e.textContent)"
+    await page.until(f"{whole}.includes('POST to confirmed')")
+    assert await page.eval("document.querySelectorAll('#flow .box').length") == 7
+
+
+async def test_the_audit_goes_back_in_time_verifies_and_gives_proofs(
+    engine: Engine, page: Page
+) -> None:
+    order_id = await engine.submit(key="audited")
+    await engine.ended([order_id])
+    await page.eval(f"location.hash = '#/audit/{order_id}'")
+    await page.until("document.querySelector('#audit-state .badge')?.textContent === 'confirmed'")
+    history = (await engine.get(f"/api/orders/{order_id}/events")).body["events"]
+    await page.tab.fill("#audit-at", str(history[2]["position"]))
+    await page.until("document.querySelector('#audit-state .badge')?.textContent === 'building'")
+    await page.type("#audit-order", "")
+    await page.until("document.querySelector('#audit-state caption')")
+    await page.click("#verify")
+    await page.until("document.getElementById('verify-said').textContent.startsWith('Sound')")
+    await page.type("#audit-order", order_id)
+    async with page.tab.expect_download() as download:
+        await page.click("#proof")
+    proof = json.loads((await (await download.value).path()).read_text())
+    assert faults_of(proof) == []
 
 
 @pytest.mark.parametrize(("width", "height"), WIDTHS)
@@ -203,7 +244,7 @@ async def test_nothing_is_wider_than_the_window(page: Page, width: int, height: 
     await page.window(width, height)
     await page.type("#amount", "250")
     await page.until("document.querySelector('#outcome strong')")
-    for view in ("#/", "#/engine"):
+    for view in VIEWS:
         await page.eval(f"location.hash = {json.dumps(view)}")
         await page.until("document.querySelector('main').scrollWidth <= innerWidth")
         await page.until("document.documentElement.scrollWidth <= innerWidth")

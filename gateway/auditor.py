@@ -1,0 +1,125 @@
+"""The auditor's process: `python -m gateway.auditor`, asked on stdin, answers in lines of JSON.
+
+Folding millions of events takes a processor for seconds: in a process of its own the gateway's loop
+goes on. It ends with its stdin, so that nobody audits for a client who has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from contextlib import aclosing
+from typing import Any, Literal
+
+import msgspec
+
+from events.archive import Archive, ArchiveUnavailable
+from events.census import Census
+from events.history import Gap, everything
+from events.log import EventLog, LogError, Missing
+from events.verify import verify
+from projections.orders import columns
+from projections.views import timestamp
+
+PROBLEMS_MAX = 100
+NICE = 10
+"""Orders go first."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What is to be found out."""
+
+    what: Literal["verify", "state"]
+    redis_url: str
+    database_url: str
+    position: int = 0
+    """State at this one; 0: at the newest, or at `time_us`."""
+    time_us: int = 0
+
+
+def main() -> None:
+    """Be the auditor."""
+    os.nice(NICE)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    threading.Thread(target=_leave_with_stdin, daemon=True).start()
+    try:
+        asyncio.run(_audit(task))
+    except (LogError, ArchiveUnavailable, Gap, msgspec.DecodeError) as error:
+        _say({"fault": str(error)})
+
+
+def _leave_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def _say(content: dict[str, Any]) -> None:
+    print(msgspec.json.encode(content).decode(), flush=True)
+
+
+async def _audit(task: Task) -> None:
+    log = EventLog(task.redis_url, build="audit")
+    archive = await Archive.open(task.database_url, connections=2)
+    try:
+        with contextlib.suppress(Missing):
+            await log.open(found=False)
+        await (_verify(log, archive) if task.what == "verify" else _state(log, archive, task))
+    finally:
+        await archive.close()
+        await log.close()
+
+
+class _Progress:
+    """A line each percent."""
+
+    def __init__(self) -> None:
+        self._said = -1
+
+    def __call__(self, done: int, of: int) -> None:
+        percent = 100 * done // max(of, 1)
+        if percent > self._said:
+            self._said = percent
+            _say({"done": done, "of": of})
+
+
+async def _verify(log: EventLog, archive: Archive) -> None:
+    verdict = await verify(archive, log, columns, _Progress())
+    problems = [
+        {"position": p.position, "orderId": p.order_id or None, "code": p.code, "detail": p.detail}
+        for p in verdict.problems[:PROBLEMS_MAX]
+    ]
+    _say(
+        {
+            "sound": not verdict.problems,
+            "firstBadPosition": verdict.problems[0].position if verdict.problems else None,
+            "events": verdict.events,
+            "orders": verdict.orders,
+            "archivedThrough": verdict.archived,
+            "head": verdict.head,
+            "problemCount": len(verdict.problems),
+            "problems": problems,
+        }
+    )
+
+
+async def _state(log: EventLog, archive: Archive, task: Task) -> None:
+    census = Census()
+    until = task.position or None
+    async with aclosing(everything(archive, log, until=until)) as pages:
+        async for page in pages:
+            cut = page.until_time(task.time_us) if task.time_us else page
+            if cut.positions:
+                census.page(cut)
+            if cut is not page:
+                break
+    counts = census.counts()
+    when = timestamp(census.time_us) if census.time_us else None
+    _say({"position": census.position, "time": when, "orders": sum(counts.values()),
+          "statuses": counts})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+// What was true at any moment, whether the records are sound, and proofs to take away.
+
+import * as api from "./api.js";
+import { $, badge, el } from "./dom.js";
+
+const SOON_MS = 250; // after the slider came to rest
+
+export class AuditView {
+  constructor() {
+    this.asked = 0;
+    $("audit-at").addEventListener("input", () => this.soon());
+    $("audit-order").addEventListener("input", () => this.soon());
+    $("audit-form").addEventListener("submit", (event) => event.preventDefault());
+    $("verify").addEventListener("click", () => this.verify());
+    $("verify-stop").addEventListener("click", () => this.stop?.abort());
+    $("proof").addEventListener("click", () => this.proof());
+  }
+
+  async open(orderId) {
+    if (orderId) $("audit-order").value = orderId;
+    try {
+      const { log } = await api.ready();
+      const slider = $("audit-at");
+      const atEnd = slider.value === slider.max;
+      slider.max = log.position ?? 0;
+      slider.min = Math.min(1, slider.max);
+      if (atEnd) slider.value = slider.max;
+      this.say("");
+    } catch (error) {
+      this.say(error.message);
+    }
+    this.show();
+  }
+
+  say(text) {
+    $("audit-said").textContent = text;
+  }
+
+  soon() {
+    $("audit-time").textContent = $("audit-at").value;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.show(), SOON_MS);
+  }
+
+  async show() {
+    const [at, order] = [$("audit-at").value, $("audit-order").value.trim()];
+    $("audit-time").textContent = at;
+    if (at === "0") return $("audit-state").replaceChildren(el("p", { class: "quiet" }, "Nothing has happened yet."));
+    const asked = ++this.asked;
+    try {
+      const found = order ? await api.orderAt(order, at) : await api.stateAt(at);
+      if (asked !== this.asked) return;
+      $("audit-state").replaceChildren(order ? this.one(found) : this.all(found));
+    } catch (error) {
+      if (asked === this.asked) $("audit-state").replaceChildren(el("p", { class: "error", role: "alert" }, error.message));
+    }
+  }
+
+  all({ position, time, orders, statuses }) {
+    $("audit-time").textContent = `${position.toLocaleString()}, ${time ? new Date(time).toLocaleString() : ""}`;
+    const rows = Object.entries(statuses).map(([status, count]) => el("tr", {}, el("th", { scope: "row" }, badge(status)), el("td", { class: "n" }, count.toLocaleString())));
+    return el("table", {}, el("caption", { class: "quiet" }, `${orders.toLocaleString()} orders`), el("tbody", {}, rows));
+  }
+
+  one({ position, following, order }) {
+    if (!order) return el("p", { class: "quiet" }, "The order did not exist yet.");
+    const facts = [["Status", badge(order.status)], ["By the event at", position.toLocaleString()], ["The next one at", following?.toLocaleString() ?? "none"], ["Version", String(order.version)],
+      ["Amount", `${order.amount} ${order.tokenIn} → ${order.tokenOut}`], ["Route", order.dex ?? "–"], ["At least", order.minAmountOut ?? "–"], ["Signature", order.signature ?? "–"], ["Updated", new Date(order.updatedAt).toLocaleString()]];
+    return el("dl", { class: "facts num" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  }
+
+  async verify() {
+    const [bar, said] = [$("verify-progress"), $("verify-said")];
+    this.stop = new AbortController();
+    bar.hidden = $("verify-stop").hidden = false;
+    $("verify").disabled = true;
+    bar.value = 0;
+    said.textContent = "Reading…";
+    try {
+      await api.verify(this.stop.signal, (name, data) => {
+        if (name === "progress") bar.value = data.done / Math.max(1, data.of);
+        else if (name === "fault") said.textContent = `It cannot be read: ${data.fault}`;
+        else said.textContent = data.sound ? `Sound: ${data.events.toLocaleString()} events of ${data.orders.toLocaleString()} orders, archived through ${data.archivedThrough.toLocaleString()}.`
+          : `BROKEN, first at position ${data.firstBadPosition}: ${data.problems[0].code}, ${data.problems[0].detail}`;
+      });
+    } catch (error) {
+      said.textContent = error.name === "AbortError" ? "Stopped." : error.message;
+    }
+    bar.hidden = $("verify-stop").hidden = true;
+    $("verify").disabled = false;
+  }
+
+  async proof() {
+    const order = $("audit-order").value.trim();
+    const said = $("proof-said");
+    if (!order) return (said.textContent = "Name an order above.");
+    try {
+      const document_ = await api.proof(order);
+      const url = URL.createObjectURL(new Blob([JSON.stringify(document_, null, 1)], { type: "application/json" }));
+      el("a", { href: url, download: `proof-${order}.json` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 1000);
+      said.textContent = `${document_.events.length} events. engine audit check-proof says whether it holds.`;
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  }
+}

@@ -1,0 +1,21 @@
+"""Where people look a transaction up: Solana's explorer, at the cluster that is traded on. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+EXPLORER = "https://explorer.solana.com/tx/"
+
+
+def explorer_of(cluster: str, rpc_url: str = "") -> str:
+    """What follows a signature in the explorer's URL; `rpc_url`: of a chain of one's own."""
+    if cluster == "mainnet":
+        return EXPLORER + "{}"
+    if cluster == "local":
+        return EXPLORER + "{}?cluster=custom&customUrl=" + quote(rpc_url, safe="")
+    return EXPLORER + "{}?cluster=" + cluster
+
+
+def link(explorer: str, signature: str) -> str | None:
+    """The URL of a transaction; None where there is no explorer for it."""
+    return explorer.replace("{}", signature, 1) if explorer and signature else None

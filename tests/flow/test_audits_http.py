@@ -1,0 +1,145 @@
+"""Audits over HTTP: what was true at a moment, proofs, and a verdict on all records."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import cli
+from events.proof import faults_of
+from tests.engine_up import Engine, engine_up
+from tests.workers import turns_true
+
+WITHIN_S = 30.0
+
+
+@pytest.fixture(scope="module")
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    async with engine_up(tmp_path_factory.mktemp("a") / "d") as one:
+        await one.ended(await one.submit_many(20))
+        yield one
+
+
+async def history(engine: Engine, order_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await engine.get(f"/api/orders/{order_id}/events")).body[
+        "events"
+    ]
+    return found
+
+
+async def proof(engine: Engine) -> dict[str, Any]:
+    order_id = await engine.submit(key=secrets.token_hex(8))
+    await engine.ended([order_id])
+    answer = await engine.get(f"/api/audit/orders/{order_id}/proof")
+    assert answer.status == 200
+    return dict(answer.body)
+
+
+async def test_an_order_is_shown_as_it_was_after_each_of_its_events(engine: Engine) -> None:
+    order_id = await engine.submit(key=secrets.token_hex(8))
+    await engine.ended([order_id])
+    events = await history(engine, order_id)
+    for number, event in enumerate(events):
+        for at in (event["position"], event["timestamp"]):
+            answer = await engine.get(f"/api/audit/orders/{order_id}?at={at}")
+            order = answer.body["order"]
+            if at == event["position"]:
+                assert (order["status"], order["version"]) == (event["status"], number + 1)
+    before = await engine.get(f"/api/audit/orders/{order_id}?at={events[0]['position'] - 1}")
+    assert (before.body["order"], before.body["following"]) == (None, events[0]["position"])
+    now = await engine.get(f"/api/audit/orders/{order_id}")
+    shown = (await engine.get(f"/api/orders/{order_id}")).body
+    assert now.body["order"] == shown
+
+
+async def test_the_state_of_everything_is_counted_at_any_position(engine: Engine) -> None:
+    folded: dict[str, str] = {}
+    frames = list(engine.frames)
+    middle = len(frames) // 2
+    for frame in frames[:middle]:
+        folded[frame["orderId"]] = frame["status"]
+    answer = await engine.get(f"/api/audit/state?at={frames[middle - 1]['position']}")
+    assert answer.body["position"] == frames[middle - 1]["position"]
+    assert answer.body["orders"] == len(folded)
+    statuses = list(folded.values())
+    assert answer.body["statuses"] == {s: statuses.count(s) for s in set(statuses)}
+    for at in ("0", "x", "-1"):
+        assert (await engine.get(f"/api/audit/state?at={at}")).status == 400
+
+
+async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None:
+    names, verdict = [], {}
+    async with engine.http.get(engine.url + "/api/audit/verify") as answer:
+        assert answer.content_type == "text/event-stream"
+        async for line in answer.content:
+            if line.startswith(b"event: "):
+                names.append(line[7:].strip().decode())
+            elif line.startswith(b"data: "):
+                verdict = json.loads(line[6:])
+    assert names[-1] == "verdict"
+    assert "progress" in names
+    assert (verdict["sound"], verdict["problems"]) == (True, [])
+    assert verdict["events"] >= 20 * 6
+
+
+async def test_only_one_audit_runs_and_who_leaves_ends_it(engine: Engine) -> None:
+    async with engine.http.get(engine.url + "/api/audit/verify"):
+        assert (await engine.get("/api/audit/state")).body["code"] == "audit-busy"
+
+    async def free() -> bool:
+        return (await engine.get("/api/audit/state")).status == 200
+
+    await turns_true(free, WITHIN_S)
+
+
+async def test_a_proof_holds_and_never_has_the_signed_bytes(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = await proof(engine)
+    assert faults_of(document) == []
+    built = [event for event in document["events"] if event["event"] == "TransactionBuilt"]
+    assert [event["body"] for event in built] == [None]
+    seen = await history(engine, document["orderId"])
+    assert [e["hash"] for e in seen] == [e["hash"] for e in document["events"]]
+    path = tmp_path / "proof.json"
+    path.write_text(json.dumps(document))
+    assert await asyncio.to_thread(cli.main, ["audit", "check-proof", str(path)]) == 0
+    assert "the chain holds" in capsys.readouterr().out
+
+
+def _changed(document: dict[str, Any], number: int) -> None:
+    body = bytearray(base64.b64decode(document["events"][number]["body"]))
+    body[-1] ^= 1
+    document["events"][number]["body"] = base64.b64encode(body).decode()
+
+
+def _relabelled(document: dict[str, Any]) -> None:
+    document["events"][0]["event"] = "OrderCancelled"
+
+
+def _swapped(document: dict[str, Any]) -> None:
+    events = document["events"]
+    events[1], events[2] = events[2], events[1]
+
+
+def _cut(document: dict[str, Any]) -> None:
+    del document["events"][0]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [lambda d: _changed(d, 0), lambda d: _changed(d, 2), _relabelled, _swapped, _cut,
+     lambda d: d.update(orderId="01900000-0000-7000-8000-000000000001"),
+     lambda d: d.update(events=[]), lambda d: d["events"][1].update(hash="00")],
+)  # fmt: skip
+async def test_a_proof_that_was_changed_is_found_out(engine: Engine, harm: Any) -> None:
+    document = await proof(engine)
+    harm(document)
+    assert faults_of(document) != []
