@@ -62,7 +62,13 @@ def configure(settings: Settings, process: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # The default shows the values of variables where rich is installed.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
         if person
         else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )

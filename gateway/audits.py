@@ -31,6 +31,8 @@ from projections.views import order_view
 EVENT_STREAM = {**SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 STATE_S = 60.0
 """How long the state of everything may take to be counted."""
+TURN_S = 2.0
+"""How long whoever asks waits for another's audit to end. A slider asks often."""
 LINE_BYTES = 1 << 20
 
 
@@ -48,7 +50,7 @@ class Audits:
         self._feed = feed
         self._where = where
         self._explorer = explorer
-        self._busy = False
+        self._turn = asyncio.Lock()
 
     async def order(self, request: web.Request) -> web.Response:
         """GET /api/audit/orders/{id}?at=: an order as it was at a position or time."""
@@ -126,9 +128,11 @@ class Audits:
         """The auditor's answers; it ends with the block, whatever ends that."""
         if not self._where.database_url:
             raise Problem("archive-unavailable", "this gateway knows no archive to audit")
-        if self._busy:
-            raise Problem("audit-busy")
-        self._busy = True
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Problem("audit-busy") from None
         try:
             auditor = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "gateway.auditor",
@@ -149,7 +153,7 @@ class Audits:
                         auditor.kill()
                 await auditor.wait()
         finally:
-            self._busy = False
+            self._turn.release()
 
 
 async def _lines(stdout: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:

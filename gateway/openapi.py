@@ -11,7 +11,16 @@ import msgspec
 
 from events.types import FACTS
 from gateway.bodies import body_schemas
-from gateway.operations import ANYWHERE, HISTORY, JSON, OPERATIONS, Answer, Operation, problem_of
+from gateway.operations import (
+    ANYWHERE,
+    HISTORY,
+    JSON,
+    OPERATIONS,
+    STREAM,
+    Answer,
+    Operation,
+    problem_of,
+)
 from gateway.problems import CODES
 from gateway.shapes import Problem
 from projections.frames import UNKNOWN
@@ -21,6 +30,11 @@ from projections.shapes import UUID, Shape
 Json = dict[str, Any]
 
 PROBLEM = "application/problem+json"
+STREAMED: Json = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "required": ["data"],
+}
 _SUMMARY = (
     "Takes market, limit and sniper swap orders, and shows every step of each. Amounts are whole"
     " tokens as decimal strings. Errors are RFC 9457 problems: switch on `code`;"
@@ -161,7 +175,12 @@ def _answer(answer: Answer) -> Json:
         name = answer.shape if isinstance(answer.shape, str) else answer.shape.__name__
         document["content"][answer.media] = {"schema": ref(name)}
     elif answer.media:
-        document["content"][answer.media] = {"schema": {"type": answer.kind}}
+        document["content"][answer.media] = {"schema": _untyped(answer.media, answer.kind)}
     for media in answer.others:
-        document["content"][media] = {"schema": {"type": "string"}}
+        document["content"][media] = {"schema": _untyped(media, "string")}
     return document
+
+
+def _untyped(media: str, kind: str) -> Json:
+    # Before OpenAPI 3.2 the schema of an event stream describes each event.
+    return STREAMED if media == STREAM else {"type": kind}

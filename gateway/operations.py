@@ -211,9 +211,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Follow everything (WebSocket, or Server-Sent Events)",
         {
             101: _SWITCH,
-            200: Answer(
-                "The same frames, with `Accept: text/event-stream`", media=STREAM, kind="string"
-            ),
+            200: Answer("The same frames, with `Accept: text/event-stream`", media=STREAM),
         },
         (*_SOCKET, "malformed-order-id", "malformed-cursor"),
         headers=(_LAST_ID,),
@@ -276,7 +274,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             200: Answer(
                 "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …}",
                 media=STREAM,
-                kind="string",
             )
         },
         ("malformed-parameter", "archive-unavailable", "audit-busy"),

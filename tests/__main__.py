@@ -1,17 +1,22 @@
-"""All tests: those of faults, which mostly wait, beside all others. Each half has its own servers.
+"""All tests, in three groups side by side, each with servers of its own: most of them wait.
 
 `make test ARGS=...` hands its arguments to one pytest instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-HALVES = (("tests/faults",), ("tests", "--ignore=tests/faults"))
+GROUPS = (
+    ("tests/faults",),
+    ("tests/whole",),  # engines with all their processes, browsers
+    ("tests", "--ignore=tests/faults", "--ignore=tests/whole"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -19,20 +24,29 @@ def main(arguments: list[str]) -> int:
     pytest = [sys.executable, "-m", "pytest", "-q", "--color=auto"]
     if arguments:
         return subprocess.call([*pytest, *arguments], cwd=ROOT.parent)
-    with tempfile.TemporaryFile() as kept:
-        other = subprocess.Popen(
-            [*pytest, *HALVES[0]], cwd=ROOT.parent, stdout=kept, stderr=subprocess.STDOUT
-        )
-        try:
-            code = subprocess.call([*pytest, *HALVES[1]], cwd=ROOT.parent)
-            other.wait()
-        finally:
-            if other.poll() is None:
-                other.terminate()
-                other.wait()
-        kept.seek(0)
-        sys.stdout.write(kept.read().decode(errors="replace"))
-    return code or other.returncode
+    *others, shown = GROUPS
+    with contextlib.ExitStack() as stack:
+        running = []
+        for group in others:
+            said = stack.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(
+                [*pytest, *group], cwd=ROOT.parent, stdout=said, stderr=subprocess.STDOUT
+            )
+            stack.callback(_end, process)
+            running.append((process, said))
+        codes = [subprocess.call([*pytest, *shown], cwd=ROOT.parent)]
+        for process, said in running:
+            codes.append(process.wait())
+            said.seek(0)
+            sys.stdout.write(said.read().decode(errors="replace"))
+            sys.stdout.flush()
+    return next(filter(None, codes), 0)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        process.wait()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import CDPSession, ConsoleMessage, async_playwright
+from playwright.async_api import Browser, CDPSession, ConsoleMessage, async_playwright
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
@@ -108,16 +108,26 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browser() -> AsyncIterator[Page]:
-    """A browser of its own with one page, for the length of a block."""
+async def browser() -> AsyncIterator[Browser]:
+    """A browser, for the length of a block."""
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]  # it refuses root
     path = found()
     async with async_playwright() as driver:
         chromium = await driver.chromium.launch(executable_path=path, args=flags)
         try:
-            tab = await chromium.new_page()
-            protocol = await tab.context.new_cdp_session(tab)
-            await protocol.send("Performance.enable")
-            yield Page(tab, protocol)
+            yield chromium
         finally:
             await chromium.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(chromium: Browser) -> AsyncIterator[Page]:
+    """A page that shares nothing with others: no storage, no cache, no process."""
+    context = await chromium.new_context()
+    try:
+        tab = await context.new_page()
+        protocol = await context.new_cdp_session(tab)
+        await protocol.send("Performance.enable")
+        yield Page(tab, protocol)
+    finally:
+        await context.close()

@@ -1,5 +1,7 @@
 """`engine up`: the whole engine on one machine, in processes of their own."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import contextlib
@@ -8,8 +10,8 @@ import socket
 import sys
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 
 from engine import embedded, localchain, logging, markets
@@ -20,6 +22,9 @@ from engine.programs import Program, StartError
 from engine.settings import Settings, environment
 from engine.supervisor import Supervisor
 from events.order import STAGES
+
+if TYPE_CHECKING:  # every process imports this module, and a fifth of its start would be aiohttp
+    import aiohttp
 
 HELP = "run the whole engine: backends, gateway, stages, projector"
 
@@ -79,6 +84,8 @@ async def _supervise(
         folder.logs,
         changed,
     )
+    import aiohttp
+
     timeout = aiohttp.ClientTimeout(total=2)
     async with aiohttp.ClientSession(timeout=timeout) as client:
         await supervisor.run(
@@ -112,6 +119,8 @@ def _programs(settings: Settings) -> list[list[Program]]:
 
 
 async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
+    import aiohttp
+
     try:
         async with client.get(url) as answer:
             return answer.status == HTTPStatus.OK

@@ -74,8 +74,8 @@ async def test_nothing_runs_ahead_of_a_halt(redis_url: str, tmp_path: Path) -> N
         await team.worker("confirmer")
         ids = await team.submit(5)
         await team.settled("router")
+        await turns_true(lambda: worker.held_orders == 0)
         assert not team.of(TransactionSubmitted)
-        assert worker.held_orders == 0
         assert [(await acts.cancel(team.log, ids[0], "ann")).outcome] == [acts.Outcome.DONE]
         await acts.resume(team.log, "ann")
         assert await team.ended(ids) == ["cancelled", *["confirmed"] * 4]

@@ -6,25 +6,26 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from engine import cli
 from events.proof import faults_of
-from tests.engine_up import Engine, engine_up
+from gateway.audits import Records
+from projections.migrate import migrated
+from tests.engine_up import Engine
+from tests.served import served
 from tests.workers import turns_true
 
 WITHIN_S = 30.0
 
 
-@pytest.fixture(scope="module")
-async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    async with engine_up(tmp_path_factory.mktemp("a") / "d") as one:
-        await one.ended(await one.submit_many(20))
-        yield one
+@pytest.fixture(scope="module", autouse=True)
+async def orders(engine: Engine) -> None:
+    await engine.ended(await engine.submit_many(20))
 
 
 async def history(engine: Engine, order_id: str) -> list[dict[str, Any]]:
@@ -89,14 +90,21 @@ async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None
     assert verdict["events"] >= 20 * 6
 
 
-async def test_only_one_audit_runs_and_who_leaves_ends_it(engine: Engine) -> None:
-    async with engine.http.get(engine.url + "/api/audit/verify"):
-        assert (await engine.get("/api/audit/state")).body["code"] == "audit-busy"
+async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, database_url: str) -> None:
+    await migrated(database_url, asyncio.Event())
+    async with served(redis_url, records=Records(redis_url, database_url)) as gateway:
+        verify, state = f"{gateway.url}/api/audit/verify", "/api/audit/state"
+        async with gateway.http.get(verify):
+            assert (await gateway.get(state))[0] == 200, "a short one is waited for"
+        with patch("gateway.audits.TURN_S", 0.0):
+            async with gateway.http.get(verify):
+                status, body = await gateway.get(state)
+                assert (status, body["code"]) == (503, "audit-busy")
 
-    async def free() -> bool:
-        return (await engine.get("/api/audit/state")).status == 200
+            async def free() -> bool:
+                return (await gateway.get(state))[0] == 200
 
-    await turns_true(free, WITHIN_S)
+            await turns_true(free, WITHIN_S)
 
 
 async def test_a_proof_holds_and_never_has_the_signed_bytes(

@@ -12,7 +12,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from gateway import answers
+from gateway.audits import Records
 from gateway.operations import OPERATIONS
+from projections.migrate import migrated
 from tests.served import Served, served
 
 SEED, EXAMPLES = 7, 15
@@ -41,8 +43,12 @@ async def ask_oddly(gateway: Served, folder: Path, *which: str) -> tuple[int, st
     return process.returncode or 0, output.decode()
 
 
-async def test_odd_requests_are_answered_as_documented(redis_url: str, tmp_path: Path) -> None:
-    async with served(redis_url) as gateway:
+async def test_odd_requests_are_answered_as_documented(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    await migrated(database_url, asyncio.Event())
+    records = Records(redis_url, database_url)
+    async with served(redis_url, records=records) as gateway:
         code, output = await ask_oddly(gateway, tmp_path)
         assert code == 0, output
         sockets = {of for of, operation in OPERATIONS.items() if operation.channel}

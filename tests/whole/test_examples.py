@@ -6,12 +6,11 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.engine_up import Engine, engine_up
+from tests.engine_up import Engine
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 RUN_S = 30.0
@@ -25,11 +24,9 @@ SAYS = {
 }
 
 
-@pytest.fixture(scope="module")
-async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    async with engine_up(tmp_path_factory.mktemp("x") / "d") as one:
-        await one.ended(await one.submit_many(3))
-        yield one
+@pytest.fixture(scope="module", autouse=True)
+async def orders(engine: Engine) -> None:
+    await engine.ended(await engine.submit_many(3))
 
 
 def runner(name: str) -> str:

@@ -6,10 +6,11 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from playwright.async_api import Browser
 
 from events.proof import faults_of
-from tests.browser import Page, browser, found
-from tests.engine_up import Engine, engine_up
+from tests.browser import Page, browser, opened
+from tests.engine_up import Engine
 
 LIVE = "document.getElementById('connection').dataset.state === 'live'"
 STATUS = "document.querySelector('#order .badge')?.textContent"
@@ -18,16 +19,15 @@ WIDTHS = [(360, 740), (820, 1100), (1360, 860)]
 
 
 @pytest.fixture(scope="module")
-async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    found()
-    async with engine_up(tmp_path_factory.mktemp("console")) as one:
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as one:
         yield one
 
 
 @pytest.fixture
-async def page(engine: Engine) -> AsyncIterator[Page]:
+async def page(engine: Engine, chromium: Browser) -> AsyncIterator[Page]:
     """The console, open and live; nothing may go wrong in it."""
-    async with browser() as one:
+    async with opened(chromium) as one:
         await one.window(1360, 860)
         await one.open(f"{engine.url}/")
         await one.until(LIVE)
