@@ -15,6 +15,9 @@ ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data HOST=0.0.0.0 L
 USER engine
 VOLUME /data
 EXPOSE 3000
+# The process touches a file while its loop turns, whichever process it is.
+HEALTHCHECK --interval=5s --timeout=3s --retries=3 --start-period=30s \
+    CMD ["python", "-m", "engine", "alive"]
 # Exec form: signals reach the process, which stops by itself within two seconds.
 ENTRYPOINT ["python", "-m", "engine"]
 CMD ["gateway"]

@@ -36,6 +36,11 @@ def alive_file(settings: Settings, process: str) -> Path:
     return settings.data_dir / "alive" / process.replace(" ", "-")
 
 
+def known(settings: Settings) -> list[str]:
+    """Return the processes that ever lived with this DATA_DIR."""
+    return sorted(path.name for path in alive_file(settings, "x").parent.glob("*"))
+
+
 def is_alive(settings: Settings, process: str) -> bool:
     """Tell whether a process showed life within its last three heartbeats."""
     try:

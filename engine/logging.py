@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from engine.settings import Settings
+from events.ids import trace_id
 
 # Without the values of variables, which are long and may be passwords.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
@@ -50,6 +51,13 @@ class Repeats:
         return event
 
 
+def add_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Part of structlog: what is about an order has its trace id, which is the order's id."""
+    if isinstance(order_id := event.get("order_id"), str):
+        event["trace_id"] = trace_id(order_id)
+    return event
+
+
 def configure(settings: Settings, process: str) -> None:
     """Set up structlog, and the standard library's loggers to look the same."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -59,6 +67,7 @@ def configure(settings: Settings, process: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[structlog.typing.Processor] = (
@@ -74,7 +83,7 @@ def configure(settings: Settings, process: str) -> None:
     )
     structlog.configure(
         # Before the time is added, or nothing would be the same twice.
-        processors=[*shared[:2], Repeats(), *shared[2:], *render],
+        processors=[*shared[:-1], Repeats(), *shared[-1:], *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

@@ -67,12 +67,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Annotated[
         int,
         _doc(
-            "Where stages and projector serve `/metrics`; `engine up` takes six from here; 0: off",
+            "Where the others serve `/metrics`; `engine up` takes seven from here; 0: off",
             ge=0,
-            le=65_530,
+            le=65_529,
         ),
     ] = 0
     metrics_host: Annotated[str, _doc("Address that METRICS_PORT is opened on")] = "127.0.0.1"
+    otel_exporter_otlp_endpoint: Annotated[
+        str, _doc("Collector of OpenTelemetry traces, over OTLP/HTTP; empty: no traces")
+    ] = ""
+    otel_traces_sampler_arg: Annotated[
+        Decimal, _doc("Part of all orders that are traced, from 0 to 1")
+    ] = Decimal(1)
     data_dir: Annotated[
         Path, _doc("Folder of the embedded Valkey and Postgres, logs and locks")
     ] = Path(".data")
@@ -231,10 +237,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Hold the one bound that `Meta` cannot: decimals have no ge/le, and NaN is a Decimal."""
-        rate = self.venue_failure_rate
-        if not (rate.is_finite() and 0 <= rate <= 1):
-            msg = f"VENUE_FAILURE_RATE={str(rate)!r}: expected a decimal from 0 to 1"
-            raise SettingsError(msg)
+        for name in ("venue_failure_rate", "otel_traces_sampler_arg"):
+            part = getattr(self, name)
+            if not (part.is_finite() and 0 <= part <= 1):
+                msg = f"{name.upper()}={str(part)!r}: expected a decimal from 0 to 1"
+                raise SettingsError(msg)
         if self.retry_max_ms < self.retry_base_ms:
             bound = f"at least RETRY_BASE_MS={self.retry_base_ms}"
             msg = f"RETRY_MAX_MS={self.retry_max_ms}: expected {bound}"

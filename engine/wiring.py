@@ -231,6 +231,28 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         await log.close()
 
 
+async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
+    """Follow the log, and send a trace of each order."""
+    from engine.otlp import Collector
+    from projections.past import Past
+    from projections.tracing import follow
+
+    log = make_log(settings)
+    archive = await Archive.open(settings.database_url, connections=2)
+    past = Past(log, archive)
+    collector = Collector(settings.otel_exporter_otlp_endpoint, build_id())
+    try:
+        if await open_log(settings, log, stop):
+            await follow(
+                log, past, collector.send, ratio=float(settings.otel_traces_sampler_arg), stop=stop
+            )
+    finally:
+        collector.close()
+        await past.close()
+        await archive.close()
+        await log.close()
+
+
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
     """Migrate Postgres, then fold the log into it."""
     from projections.migrate import migrated

@@ -52,6 +52,11 @@ def new_order_id(partition: int = 0, *, now_ms: int | None = None) -> str:
     return f"{when[:8]}-{when[8:]}-7{partition & PARTITION_MAX:03x}-{random[:4]}-{random[4:]}"
 
 
+def trace_id(order_id: str) -> str:
+    """The trace of an order, as 32 hexadecimal digits."""
+    return order_id.replace("-", "")
+
+
 def created_ms(order_id: str) -> int:
     """When the id was made, ms since the epoch."""
     return int(order_id[:8] + order_id[9:13], 16)

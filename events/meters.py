@@ -134,9 +134,14 @@ CUT_OFFS = Counter(
 )
 PROJECTED = Counter("oee_projected_events_total", "Events written to Postgres")
 PROJECTION = Histogram("oee_projection_write_seconds", "Time of a transaction of the projector")
+SPANS = Counter("oee_spans_total", "Spans that the collector of traces took")
+UNTRACED = Counter(
+    "oee_untraced_events_total", "Events left out of traces: too far behind, or not readable"
+)
 
 METERS: Sequence[Counter | Histogram] = (
     ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, RPC,
-    RPC_FAILURES, REQUESTS, RESPONSES, CUT_OFFS, PROJECTED, PROJECTION,
+    RPC_FAILURES, REQUESTS, RESPONSES, CUT_OFFS, PROJECTED, PROJECTION, SPANS,
+    UNTRACED,
 )  # fmt: skip
 """All there are; the table of the documentation."""

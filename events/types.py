@@ -116,6 +116,8 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     """Of swap mode exactOut: what is to come out, exactly; amount_in is 0 then."""
     max_amount_in: int | None = None
     """Of swap mode exactOut: the most that may go in."""
+    traceparent: str = ""
+    """Of whoever submitted it, as W3C Trace Context has it; no part of what was asked for."""
 
 
 class RoutingStarted(Fact, frozen=True, array_like=True, tag=True):

@@ -32,6 +32,7 @@ from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
 from gateway.parameters import NONE, list_filters, only, order_id_of
 from gateway.problems import Problem
 from gateway.requests import Fields, parse_batch, parse_key, parse_object, parse_order
+from gateway.tracing import traced
 from projections.feed import Feed
 from projections.past import Archive, Lost
 from projections.views import order_view
@@ -82,7 +83,7 @@ class Orders:
             fact = parse_order(fields, self._tokens, now_us=_now_us(), key=key)
         except Problem as problem:
             return await self._retried_late(fields, key, problem, who_asks(request).account)
-        return await self._take(fact, who_asks(request).account)
+        return await self._take(traced(fact, request), who_asks(request).account)
 
     async def _take(self, fact: OrderSubmitted, account: str) -> web.Response:
         made = self._submission(fact, account)
@@ -123,7 +124,7 @@ class Orders:
             except Problem as problem:
                 results.append(_rejected(index, problem))
             else:
-                made[index] = self._submission(fact, account)
+                made[index] = self._submission(traced(fact, request), account)
                 results.append({"index": index, "status": "pending"})
         appended = await self._append(list(made.values()))
         for (index, submission), answer in zip(made.items(), appended, strict=True):

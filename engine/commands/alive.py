@@ -1,9 +1,9 @@
-"""`engine alive NAME`: the health check of containers."""
+"""`engine alive [NAME]`: the health check of containers."""
 
 import argparse
 import sys
 
-from engine.lifecycle import is_alive
+from engine.lifecycle import is_alive, known
 from engine.settings import Settings
 
 HELP = "exit 0 if a process of this DATA_DIR showed life within three heartbeats"
@@ -11,13 +11,20 @@ HELP = "exit 0 if a process of this DATA_DIR showed life within three heartbeats
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("name", help="gateway, projector, or the stages as given to `engine stage`")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        help="gateway, projector, tracer, or the stages as given to `engine stage`; all that"
+        " ever ran with this DATA_DIR, where none is named",
+    )
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Look at the file that the process touches."""
-    if is_alive(settings, args.name):
+    names = [args.name] if args.name else known(settings)
+    dead = [name for name in names if not is_alive(settings, name)]
+    if names and not dead:
         return 0
-    where = settings.data_dir.absolute()
-    print(f"engine: no {args.name} of DATA_DIR={where} shows life", file=sys.stderr)
+    where, who = settings.data_dir.absolute(), " and no ".join(dead) or "process"
+    print(f"engine: no {who} of DATA_DIR={where} shows life", file=sys.stderr)
     return 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine import embedded, localchain, logging, markets
+from engine import embedded, localchain, logging, markets, tracing
 from engine.backends import missing
 from engine.folder import Folder, running
 from engine.lifecycle import stop_on_signal
@@ -34,6 +34,8 @@ PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     tuple(("stage", name) for name in STAGES),
     (("projector",),),
 )
+TRACER = ("tracer",)
+"""Beside the projector, where there is a collector."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop; print one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
     markets.check(settings)  # says at once what is wrong with VENUES
+    tracing.wanted(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
         servers = embedded.prepare(folder, embedded.Options(servers=missing(settings)))
@@ -98,10 +101,12 @@ async def _supervise(
 def _programs(settings: Settings) -> list[list[Program]]:
     """Return our own processes; they read the same settings from their environment."""
     environ = {**os.environ, **environment(settings)}
+    *before, last = PROCESSES
+    processes = [*before, (*last, TRACER) if tracing.wanted(settings) else last]
     # The gateway has a port for its metrics already: its own.
     ports = {
         words[-1]: settings.metrics_port + number
-        for number, words in enumerate(words for group in PROCESSES[1:] for words in group)
+        for number, words in enumerate(words for group in processes[1:] for words in group)
         if settings.metrics_port
     }
     return [
@@ -114,7 +119,7 @@ def _programs(settings: Settings) -> list[list[Program]]:
             )
             for words in group
         ]
-        for group in PROCESSES
+        for group in processes
     ]
 
 

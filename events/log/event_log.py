@@ -132,6 +132,15 @@ class EventLog(Writing, Standing, Asking):
 
     # -- others --------------------------------------------------------------------------------
 
+    async def mark(self, reader: str, position: int) -> None:
+        """Keeps how far a reader has come who has no better place to keep it."""
+        await self._link.call("SET", self.keys.mark(reader), position)
+
+    async def marked(self, reader: str) -> int | None:
+        """What `mark` kept last."""
+        kept = await self._link.call("GET", self.keys.mark(reader))
+        return None if kept is None else int(kept)
+
     def reader(self, name: str = "reader") -> LogReader:
         """A reader with a connection of its own."""
         return LogReader(self.url, self.keys, name)

@@ -52,6 +52,7 @@ class Keys:
         self._order = f"{tag}:order:"
         self._idempotency = f"{tag}:idem:"
         self._inbox = f"{tag}:inbox:"
+        self._mark = f"{tag}:mark:"
         self._due = f"{tag}:due:"
         self._shares = f"{tag}:shares:"
         self.stages = [
@@ -63,6 +64,10 @@ class Keys:
     def order(self, order_id: str) -> str:
         """String: the head of an order (see `events.log.head`)."""
         return self._order + order_id
+
+    def mark(self, reader: str) -> str:
+        """String: the position up to which a reader of the log has come."""
+        return f"{self._mark}{reader}"
 
     def idempotency(self, account: str, kind: str, key: str) -> str:
         """String: the order that a client's key made, and the digest of its request."""

@@ -17,6 +17,7 @@ DOORS = {
     "redis": ("events/log/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
     "prometheus_client": ("gateway/exposition.py",),
+    "opentelemetry": ("engine/otlp.py",),
     "asyncpg": ("projections/", "events/archive/", "engine/"),
     "sqlite3": ("stages/venues/",),
     "solders": ("stages/venues/", "engine/"),

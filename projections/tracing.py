@@ -1,0 +1,89 @@
+"""Follows the log and hands on its traces.
+
+Nothing is dropped while they are taken: what was not taken is read again, from where the mark in
+the log's server says, also by the next process. Whoever is too far behind leaves out the oldest and
+counts them, so that a collector that was away for a day is not sent that day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import structlog
+
+from events.archive import ArchiveUnavailable
+from events.log import EventLog, LogError, Stored
+from events.meters import SPANS, UNTRACED
+from projections.past import Lost, Past
+from projections.traces import Span, Tracer, sampled
+
+MARK = "traces"
+BEHIND_MAX = 200_000
+"""Events."""
+PAUSE_S = 0.5
+"""After the end of the log, or a fault."""
+
+Send = Callable[[Sequence[Span]], Awaitable[bool]]
+"""Whether they were taken."""
+
+_log = structlog.get_logger()
+
+
+async def follow(
+    log: EventLog,
+    past: Past,
+    send: Send,
+    *,
+    ratio: float,
+    stop: asyncio.Event,
+    behind_max: int = BEHIND_MAX,
+) -> None:
+    """Sends the spans of that part of all orders until `stop` is set.
+
+    The first time it begins with what happens then: what is past is in the audit.
+    """
+    tracer = Tracer()
+    after: int | None = None
+    while not stop.is_set():
+        try:
+            head = await log.position()
+            if after is None:
+                marked = await log.marked(MARK)
+                after = head if marked is None or marked > head else marked
+            if head - after > behind_max:
+                UNTRACED.add(number=head - after)
+                _log.warning("traces left out", after=after, until=head)
+                after = head
+            events = await past.page(after)
+            spans = [span for one in events for span in await _spans(tracer, past, one, ratio)]
+            if not spans or await send(spans):
+                SPANS.add(number=len(spans))
+                if events:
+                    after = events[-1].position
+                    await log.mark(MARK, after)
+                    continue
+        except Lost as gap:
+            UNTRACED.add(number=gap.resume_after - (after or 0))
+            after = gap.resume_after
+            continue
+        except (LogError, ArchiveUnavailable) as error:
+            _log.warning("traces wait", error=str(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PAUSE_S)
+
+
+async def _spans(tracer: Tracer, past: Past, stored: Stored, ratio: float) -> list[Span]:
+    try:
+        event = stored.record.event()
+        if not sampled(event.order_id, ratio):
+            return []
+        if event.version > 1 and not tracer.knows(event.order_id):
+            history = await past.order(event.order_id)
+            tracer.recall([one for one in history if one.position < stored.position])
+        return list(tracer.take(stored))
+    except msgspec.DecodeError:  # of a newer build
+        UNTRACED.add()
+        return []
