@@ -5,10 +5,10 @@ STAMP := .venv/.installed
 CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench check audit compose format clean lock
+.PHONY: help run test lint types bench check audit recording screenshots compose format clean lock
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C stops it
 	@exec "$(BIN)/engine" up
@@ -32,6 +32,12 @@ check: $(STAMP)  ## format, lint, types, tests: what must pass before a commit
 
 audit: $(STAMP)  ## look the locked dependencies up among known vulnerabilities
 	@"$(BIN)/python" .ci/audit.py
+
+screenshots: $(STAMP)  ## make the pictures of the console in docs/screenshots anew
+	@SCREENSHOTS=docs/screenshots "$(BIN)/python" -m pytest -q tests/whole/test_screenshots.py
+
+recording: $(STAMP)  ## draw docs/screenshots/five-orders.svg anew
+	@VENUES=simulated "$(BIN)/python" -m tests.recording
 
 compose: $(STAMP)  ## check compose.yaml, without a container engine
 	@"$(BIN)/docker-compose" -f compose.yaml config -q && echo "compose.yaml is valid"

@@ -1,7 +1,7 @@
 """The command line. A command is one file of `commands/`; nothing lists them.
 
-Such a file has `HELP` (one line), `arguments(parser)` and `run(settings, args) -> exit code`, and
-is imported only when its command is called, which keeps `engine` quick.
+Such a file has `HELP` (one line), `EXAMPLES`, `EXITS`, `arguments(parser)` and `run(settings, args)
+-> exit code`, and is imported only when its command is called, which keeps `engine` quick.
 """
 
 from __future__ import annotations
@@ -11,19 +11,33 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-from engine import commands
+from engine import commands, manual
 from engine.programs import StartError
 from engine.settings import Settings, load
 from engine.values import SettingsError
+
+FIRST = """\
+first steps:
+  engine up                            the whole engine; prints `ready URL`
+  engine submit SOL USDC 1.5 --watch   an order, and every step of it
+  engine watch                         all orders, live
+  engine audit verify                  prove that the records are sound
+  engine doctor                        when something is odd
+
+`engine COMMAND --help` has examples and exit codes; docs/commands.md has all of them."""
 
 
 class Command(Protocol):
     """What a file of `commands/` holds."""
 
     HELP: str
+    EXAMPLES: Sequence[str]
+    """Command lines that work as they stand."""
+    EXITS: Mapping[int, str]
+    """What its exit codes say; those of `manual.ALWAYS` go without saying."""
 
     def arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare its arguments."""
@@ -40,15 +54,9 @@ def names() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 is well, 1 a fault, 2 a usage that makes no sense."""
     args = sys.argv[1:] if argv is None else list(argv)
-    wanted = [args[0]] if args and args[0] in names() else names()
-    parser = argparse.ArgumentParser(prog="engine", description="An order execution engine.")
-    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in wanted:
-        command = _command(name)
-        command.arguments(choices.add_parser(name, help=command.HELP, description=command.HELP))
-    parsed = parser.parse_args(args)
+    parsed = parser([args[0]] if args and args[0] in names() else names()).parse_args(args)
     try:
-        return _command(parsed.command).run(load(), parsed)
+        return command(parsed.command).run(load(), parsed)
     except SettingsError as error:
         return _say(str(error), 2)
     except StartError as error:
@@ -63,10 +71,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def parser(of: Sequence[str]) -> argparse.ArgumentParser:
+    """Return what understands these commands."""
+    form = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(
+        prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form
+    )
+    choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in of:
+        one = command(name)
+        said = manual.epilog(one.EXAMPLES, one.EXITS)
+        one.arguments(
+            choices.add_parser(
+                name, help=one.HELP, description=one.HELP, epilog=said, formatter_class=form
+            )
+        )
+    return made
+
+
 def _say(line: str, code: int) -> int:
     print(f"engine: {line}", file=sys.stderr)
     return code
 
 
-def _command(name: str) -> Command:
+def command(name: str) -> Command:
+    """Return the file of `commands/` of that name."""
     return cast("Command", importlib.import_module(f"{commands.__name__}.{name}"))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from engine.settings import Settings
+from engine.shown import colourful
 from events.ids import trace_id
 
 # Without the values of variables, which are long and may be passwords.
@@ -73,7 +74,7 @@ def configure(settings: Settings, process: str) -> None:
     render: list[structlog.typing.Processor] = (
         [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
+                colors=colourful(sys.stderr),
                 # The default shows the values of variables where rich is installed.
                 exception_formatter=structlog.dev.plain_traceback,
             )

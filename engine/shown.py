@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 _COLOURS = {
     "confirmed": "32", "failed": "31", "expired": "33", "submitted": "36", "watching": "35",
@@ -32,10 +33,15 @@ def clock(timestamp: str) -> str:
     return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
+def colourful(stream: TextIO) -> bool:
+    """Whether it is a terminal of somebody who has not said NO_COLOR (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
 def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
     """Return one line for a frame; colours on a terminal only."""
     status = f"{frame['status']:<10}"
-    if sys.stdout.isatty() and frame["status"] in _COLOURS:
+    if colourful(sys.stdout) and frame["status"] in _COLOURS:
         status = f"\x1b[{_COLOURS[frame['status']]}m{status}\x1b[0m"
     said = frame | {"dex": route(frame)} if frame.get("legs") else frame
     details = " ".join(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 from engine.client import Client
 
 
-async def switch(gateway: Client, act: str, said: dict[str, str]) -> int:
+async def switch(gateway: Client, act: str, said: dict[str, str], *, as_json: bool) -> int:
     """`act` is halt or resume; says what the engine's state is then."""
     async with gateway as client:
         state = await (client.halt(**said) if act == "halt" else client.resume(**said))
         view = msgspec.to_builtins(state)
+    if as_json:
+        print(json.dumps(view))
+        return 0
     since = f" since {view['since']} by {view['actor']}" if view["since"] else ""
     why = f": {view['reason']}" if view["reason"] else ""
     print(f"{view['status']}{since}{why}")

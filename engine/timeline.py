@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,15 @@ from events import types as t
 from events.log import Stored
 from events.money import to_tokens
 from events.types import Event
+from projections.frames import Frame
 from projections.views import timestamp
+
+
+def tell(history: Sequence[Stored], prefix: str, *, as_json: bool) -> None:
+    """Print the timeline for a person, or the frame of each event for a machine."""
+    told = (json.dumps(Frame(s, prefix).view) for s in history) if as_json else lines(history)
+    for line in told:
+        print(line)
 
 
 def lines(history: Sequence[Stored]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
@@ -14,11 +14,19 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from events.meters import METERS, Counter, Histogram
 
 _process = ProcessCollector(registry=CollectorRegistry())
+
+
+def samples(text: str) -> Iterator[dict[str, Any]]:
+    """Every sample of such a text: its name, its labels, its value."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield {"name": sample.name, "labels": sample.labels, "value": sample.value}
 
 
 class Fact(NamedTuple):

@@ -22,6 +22,8 @@ FLAGS = (
     "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+LIVE = "document.getElementById('connection').dataset.state === 'live'"
+"""The console gets events."""
 WITHIN_S = 20.0
 
 

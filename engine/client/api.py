@@ -154,7 +154,7 @@ class Client(Transport):
         any more is told to `on_lost`, and ends it with LostError where nobody listens. `filters`:
         `events`, `orderId`, `status`, as GET /api/events takes them.
         """
-        cursor = await self._head() if after is None else str(after)
+        cursor = str(await self.position()) if after is None else str(after)
         while True:
             socket = await self.connect("/api/events", after=cursor, **filters)
             async for raw in frames_of(socket):
@@ -169,9 +169,9 @@ class Client(Transport):
             _check_closed(socket.close_code, "")
             await asyncio.sleep(RECONNECT_S)
 
-    async def _head(self) -> str:
-        log = (await self.ready()).log
-        return str(log.position or 0)
+    async def position(self) -> int:
+        """Return the position of the newest event."""
+        return (await self.ready()).log.position or 0
 
     async def _keyed(self, path: str, content: Json, key: str) -> Json:
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}

@@ -12,6 +12,8 @@ from engine.operators import add_expiry, expiry, whoami
 from engine.settings import Settings
 
 HELP = "change the price or the expiry of an order while it waits"
+EXAMPLES = ("engine amend 01a21e50-41f2-7000-9b84-c17e942321be --target-price 151.5",)
+EXITS = {0: "changed", 1: "refused, or no gateway"}
 
 NO_EXPIRY = "none"
 

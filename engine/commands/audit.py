@@ -27,6 +27,19 @@ from projections.orders import columns
 from projections.views import timestamp
 
 HELP = "show an order's life, prove the records sound, replay or export them"
+EXAMPLES = (
+    "engine audit show 01a21e50-41f2-7000-9b84-c17e942321be",
+    "engine audit verify",
+    "engine audit replay --check",
+    "engine audit replay --until 2026-11-27T18:00:00Z",
+    "engine audit export > events.jsonl",
+    "engine audit check-proof proof.json",
+)
+EXITS = {
+    0: "shown; sound; all decisions agree; the proof holds",
+    1: "unknown order; broken, with the first bad position; some differ; it does not hold",
+    2: "the records cannot be read",
+}
 SHOWN = 20  # problems listed for a person; --json lists all
 
 
@@ -34,25 +47,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = what.add_parser("show", help="an order's timeline, and the reasons of each decision")
-    show.add_argument("order", type=_order_id)
+    show.add_argument("order", metavar="ORDER", type=_order_id, help="order id")
+    show.add_argument("--json", action="store_true", help="one JSON object an event and line")
     prove = what.add_parser(
         "verify",
         help="positions, chains, transitions, copies; exit 0 sound, 1 broken, 2 unreadable",
     )
-    prove.add_argument("--json", action="store_true")
+    prove.add_argument("--json", action="store_true", help="for machines")
     replay = what.add_parser("replay", help="fold all events again; prints a hash of the state")
     replay.add_argument("--until", metavar="POSITION|TIME", help="the last position, or ISO time")
     replay.add_argument("--order", type=_order_id, help="this order only")
     replay.add_argument("--check", action="store_true", help="make the decisions again, compare")
-    replay.add_argument("--json", action="store_true")
+    replay.add_argument("--json", action="store_true", help="for machines")
     checked = what.add_parser(
         "check-proof", help="whether a downloaded proof holds; reads no records"
     )
     checked.add_argument("file", metavar="FILE", help="as GET /api/audit/orders/ID/proof gave it")
-    checked.add_argument("--json", action="store_true")
+    checked.add_argument("--json", action="store_true", help="for machines")
     export = what.add_parser("export", help="one line an event; no signed transaction bytes")
     export.add_argument("--format", choices=["jsonl"], default="jsonl")
-    export.add_argument("--after", type=int, default=0, metavar="POSITION")
+    export.add_argument("--json", action="store_true", help="the same: there is no other format")
+    export.add_argument("--after", type=int, default=0, metavar="POSITION", help="begin behind it")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
@@ -95,8 +110,7 @@ async def _show(settings: Settings, args: argparse.Namespace) -> int:
     if not history:
         print(f"engine: no order {args.order}", file=sys.stderr)
         return 1
-    for line in timeline.lines(history):
-        print(line)
+    timeline.tell(history, cursor_prefix(log.epoch or 1, log.partition), as_json=args.json)
     return 0
 
 

@@ -14,7 +14,12 @@ from engine.gateways import connect, talk
 from engine.operators import whoami
 from engine.settings import Settings
 
-HELP = "cancel orders that are not sent yet (exit 0 all cancelled, 3 some were not)"
+HELP = "cancel orders that are not sent yet"
+EXAMPLES = (
+    'engine cancel 01a21e50-41f2-7000-9b84-c17e942321be --reason "changed my mind"',
+    "engine cancel --all --status watching --token BONK",
+)
+EXITS = {0: "all cancelled", 1: "no gateway", 3: "some were not"}
 
 Results = AsyncGenerator[dict[str, Any]]
 

@@ -12,13 +12,28 @@ from gateway.collection import collection
 from gateway.openapi import openapi
 
 HELP = "print a document of the interface, or write docs/ and the collection anew"
+EXAMPLES = (
+    "engine docs openapi",
+    "engine docs --write",
+)
+EXITS = {0: "printed; written"}
+
+
+def _commands() -> str:
+    from engine import cli, manual
+
+    names = cli.names()
+    return manual.markdown({name: cli.command(name) for name in names}, cli.parser(names))
+
 
 FILES: dict[str, Callable[[], str]] = {
+    "docs/commands.md": _commands,
     "docs/errors.md": catalogue.errors,
     "docs/events.md": catalogue.events,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
+    "commands": _commands,
     "errors": catalogue.errors,
     "events": catalogue.events,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
@@ -29,6 +44,7 @@ PRINTED: dict[str, Callable[[], str]] = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     what = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument("--json", action="store_true", help="as a JSON string, or list of files")
     what.add_argument("document", nargs="?", choices=sorted(PRINTED), help="print this one")
     what.add_argument(
         "--write",
@@ -40,11 +56,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(_: Settings, args: argparse.Namespace) -> int:
     """Print one, or write all."""
     if not args.write:
-        print(PRINTED[args.document](), end="")
+        text = PRINTED[args.document]()
+        print(json.dumps(text) + "\n" if args.json else text, end="")
         return 0
     for name, make in FILES.items():
         file = Path(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(make(), encoding="utf-8")
-        print(name)
+    print(json.dumps(list(FILES)) if args.json else "\n".join(FILES))
     return 0

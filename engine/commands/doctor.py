@@ -13,8 +13,14 @@ from engine.folder import Record
 from engine.folder import running as recorded
 from engine.programs import StartError
 from engine.settings import Settings
+from engine.shown import colourful
 
 HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
+EXAMPLES = (
+    "engine doctor",
+    "engine doctor --json",
+)
+EXITS = {0: "nothing is broken, though there may be warnings", 1: "something is"}
 
 MARKS = {"ok": "ok", "warning": "WARN", "failed": "FAIL", "skipped": "-"}
 COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
@@ -61,7 +67,7 @@ async def examine(settings: Settings) -> list[Finding]:
 
 def _tell(one: Finding) -> None:
     mark = f"{MARKS[one.status]:<5}"
-    if sys.stdout.isatty():
+    if colourful(sys.stdout):
         mark = f"\x1b[{COLOURS[one.status]}m{mark}\x1b[0m"
     print(f"{mark} {one.name}: {one.detail}")
     if one.mend:

@@ -8,6 +8,8 @@ from engine.lifecycle import serve
 from engine.settings import Settings
 
 HELP = "serve HTTP and WebSocket"
+EXAMPLES = ("engine gateway",)
+EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

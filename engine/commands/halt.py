@@ -8,15 +8,18 @@ from engine.settings import Settings
 from engine.switching import switch
 
 HELP = "let nothing be sent and no trigger fire until `engine resume`; cancels still work"
+EXAMPLES = ('engine halt --reason "prices look odd"',)
+EXITS = {0: "halted", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--reason", required=True, help="why; clients see it in /readyz")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Halt."""
     said = {"reason": args.reason, "actor": args.actor}
-    return talk(switch(connect(settings), "halt", said))
+    return talk(switch(connect(settings), "halt", said, as_json=args.json))

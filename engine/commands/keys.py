@@ -15,6 +15,13 @@ from events.order import ApiKey
 from projections.views import timestamp
 
 HELP = "create, list, rotate or revoke API keys"
+EXAMPLES = (
+    'engine keys create --account desk --scopes read,trade,cancel --label "grid bot"',
+    "engine keys list",
+    "engine keys rotate k3q9 --grace 600",
+    'engine keys revoke k3q9 --reason "left the desk"',
+)
+EXITS = {0: "done", 1: "no such key, or no gateway", 2: "the records cannot be read"}
 GRACE_S = 0.0
 
 
@@ -29,12 +36,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     made.add_argument("--label", default="", help="what it is for")
     made.add_argument("--expires-in", type=_seconds, metavar="S", help="seconds until it ends")
     turned = what.add_parser("rotate", help="give a key another secret, and print it once")
-    turned.add_argument("key", metavar="ID")
+    turned.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     turned.add_argument(
         "--grace", type=_seconds, default=GRACE_S, metavar="S", help="how long the old one is good"
     )
     ended = what.add_parser("revoke", help="make a key good for nothing")
-    ended.add_argument("key", metavar="ID")
+    ended.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     ended.add_argument("--reason", default="revoked", help="why")
     for act in (made, turned, ended):
         act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")

@@ -9,6 +9,11 @@ from engine.lifecycle import serve
 from engine.settings import Settings
 
 HELP = "run a local Solana chain with pools of every family"
+EXAMPLES = (
+    "engine localnet",
+    "engine localnet --port 8899 --slot-ms 100",
+)
+EXITS = {0: "stopped as asked", 1: "cannot start"}
 PORT = 8899
 
 

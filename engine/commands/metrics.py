@@ -1,11 +1,17 @@
 """`engine metrics`: what the gateway's /metrics says, and the document of all there are."""
 
 import argparse
+import json
 
 from engine.gateways import gateway_url, talk
 from engine.settings import Settings
 
 HELP = "show the metrics of the running engine, or all of them as documentation"
+EXAMPLES = (
+    "engine metrics",
+    "engine metrics --json",
+)
+EXITS = {0: "shown", 1: "no gateway"}
 
 _HEAD = """\
 # Metrics
@@ -23,7 +29,9 @@ Made by `engine metrics --markdown > docs/metrics.md`.
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--markdown", action="store_true", help="the text of docs/metrics.md")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="the text of docs/metrics.md")
+    form.add_argument("--json", action="store_true", help="one JSON object a sample and line")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
@@ -31,10 +39,10 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(), end="")
         return 0
-    return talk(_show(gateway_url(settings), settings.api_key))
+    return talk(_show(gateway_url(settings), settings.api_key, as_json=args.json))
 
 
-async def _show(url: str, api_key: str) -> int:
+async def _show(url: str, api_key: str, *, as_json: bool) -> int:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=10)
@@ -44,7 +52,14 @@ async def _show(url: str, api_key: str) -> int:
         client.get(f"{url}/metrics") as answer,
     ):
         answer.raise_for_status()
-        print(await answer.text(), end="")
+        text = await answer.text()
+    if not as_json:
+        print(text, end="")
+        return 0
+    from gateway.exposition import samples
+
+    for sample in samples(text):
+        print(json.dumps(sample))
     return 0
 
 

@@ -11,6 +11,11 @@ from engine.gateways import connect, talk
 from engine.settings import Settings
 
 HELP = "list orders, newest first"
+EXAMPLES = (
+    "engine orders",
+    "engine orders --status watching --token BONK",
+)
+EXITS = {0: "listed", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

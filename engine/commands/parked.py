@@ -14,9 +14,16 @@ from events.archive import Archive
 from events.history import order_history
 from events.ids import parse_order_id
 from events.log import EventLog, Stored
+from projections.cursors import cursor_prefix
 from projections.views import timestamp
 
 HELP = "list, inspect, replay or discard parked orders"
+EXAMPLES = (
+    "engine parked list",
+    "engine parked show 01a21e50-41f2-7000-9b84-c17e942321be",
+    'engine parked replay 01a21e50-41f2-7000-9b84-c17e942321be --reason "fixed in 1.4"',
+)
+EXITS = {0: "done", 1: "not allowed in its state", 2: "the records cannot be read"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +32,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listed = what.add_parser("list", help="all of them, oldest first")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
     shown = what.add_parser("show", help="one order's timeline")
-    shown.add_argument("order")
+    shown.add_argument("order", metavar="ORDER", help="order id")
+    shown.add_argument("--json", action="store_true", help="one JSON object an event and line")
     for name, explained in (
         ("replay", "put an order back to work"),
         ("discard", "fail an order of which no transaction can land"),
     ):
         act = what.add_parser(name, help=explained)
-        act.add_argument("order")
-        act.add_argument("--reason", default=f"{name}ed by an operator")
+        act.add_argument("order", metavar="ORDER", help="order id")
+        act.add_argument("--json", action="store_true", help="print one JSON object")
+        act.add_argument("--reason", default=f"{name}ed by an operator", help="why")
         act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
 
 
@@ -68,8 +77,8 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
         history = _history(log, archive)
         if args.what == "show":
-            for line in timeline.lines(await history(order_id)):
-                print(line)
+            prefix = cursor_prefix(log.epoch or 1, log.partition)
+            timeline.tell(await history(order_id), prefix, as_json=args.json)
             return 0
         act = parking.replay if args.what == "replay" else parking.discard
         try:
@@ -77,7 +86,8 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
         except parking.NotAllowed as error:
             print(f"engine: {error}", file=sys.stderr)
             return 1
-    print(f"{order_id}  {order.status}")
+    said = {"orderId": order_id, "status": order.status}
+    print(json.dumps(said) if args.json else f"{order_id}  {order.status}")
     return 0
 
 

@@ -14,12 +14,14 @@ from engine.settings import Settings
 from projections.rebuild import RebuildError, rebuild
 
 HELP = "rebuild the tables that show orders from the archive of events"
+EXAMPLES = ("engine projections rebuild",)
+EXITS = {0: "rebuilt", 1: "not, and nothing changed", 2: "the records cannot be read"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("what", choices=["rebuild"])
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ from engine.lifecycle import serve
 from engine.settings import Settings
 
 HELP = "migrate Postgres and keep it up to date with the log"
+EXAMPLES = ("engine projector",)
+EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

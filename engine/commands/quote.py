@@ -13,6 +13,11 @@ from engine.settings import Settings
 from engine.shown import route
 
 HELP = "what an amount would give now, by every route"
+EXAMPLES = (
+    "engine quote SOL USDC 1.5",
+    "engine quote SOL USDC 200 --exact-out",
+)
+EXITS = {0: "there is a route", 1: "refused, or no gateway", 3: "there is none"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

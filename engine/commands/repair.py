@@ -13,6 +13,16 @@ from events.archive import Archive
 from events.log import EventLog
 
 HELP = "say what is wrong with the log; with --yes found it again from the archive"
+EXAMPLES = (
+    "engine repair",
+    "engine repair --yes",
+)
+EXITS = {
+    0: "sound, or repaired",
+    1: "not repaired",
+    2: "the records cannot be read",
+    3: "needed, and not done without --yes",
+}
 NEEDED = 3
 SHOWN = 10
 
@@ -20,7 +30,7 @@ SHOWN = 10
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--yes", action="store_true", help="do it; without, only say what is wrong")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:

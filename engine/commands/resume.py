@@ -8,15 +8,18 @@ from engine.settings import Settings
 from engine.switching import switch
 
 HELP = "end a halt"
+EXAMPLES = ("engine resume",)
+EXITS = {0: "running", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--reason", default="", help="why")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Resume."""
     said = {"actor": args.actor} | ({"reason": args.reason} if args.reason else {})
-    return talk(switch(connect(settings), "resume", said))
+    return talk(switch(connect(settings), "resume", said, as_json=args.json))

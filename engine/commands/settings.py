@@ -1,6 +1,7 @@
 """`engine settings`: what is set, and the documents made from it."""
 
 import argparse
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +9,8 @@ from engine import settings as source
 from engine.settings import Settings
 
 HELP = "show the settings in force, or all of them as documentation"
+EXAMPLES = ("engine settings",)
+EXITS = {0: "shown"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="the table of the README")
     form.add_argument("--dotenv", action="store_true", help="the text of .env.example")
+    form.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
@@ -24,8 +28,10 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     elif args.dotenv:
         print(source.dotenv(), end="")
     else:
-        for name, value in source.environment(settings).items():
-            print(f"{name}={_shown(name, value)}")
+        environ = source.environment(settings)
+        shown = {name: _shown(name, value) for name, value in environ.items()}
+        lines = (f"{name}={value}" for name, value in shown.items())
+        print(json.dumps(shown) if args.json else "\n".join(lines))
     return 0
 
 

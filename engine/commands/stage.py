@@ -9,6 +9,11 @@ from engine.lifecycle import serve
 from engine.settings import Settings
 
 HELP = "run one or more stages: " + ", ".join(wiring.STAGES)
+EXAMPLES = (
+    "engine stage router",
+    "engine stage builder submitter",
+)
+EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

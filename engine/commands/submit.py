@@ -12,7 +12,18 @@ from engine.obstacles import told
 from engine.operators import add_expiry, expiry
 from engine.settings import Settings
 
-HELP = "submit an order, and with --watch see it through (exit 0 confirmed, 3 not)"
+HELP = "submit an order, and with --watch see it through"
+EXAMPLES = (
+    "engine submit SOL USDC 1.5 --watch",
+    "engine submit SOL USDC 1.5 --min-amount-out 220 --tif FOK",
+    "engine submit SOL USDC 10 --limit 160 --expires-in 3600",
+    "engine submit SOL BONK 2 --sniper --min-liquidity 500 --max-price 0.0000002",
+)
+EXITS = {
+    0: "taken; with --watch confirmed",
+    1: "refused, or no gateway",
+    3: "with --watch: it ended otherwise",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

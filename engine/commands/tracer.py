@@ -10,6 +10,8 @@ from engine.settings import Settings
 from engine.values import SettingsError
 
 HELP = "send a trace of each order to OTEL_EXPORTER_OTLP_ENDPOINT"
+EXAMPLES = ("engine tracer",)
+EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:  # every process imports this module, and a fifth of its start
     import aiohttp
 
 HELP = "run the whole engine: backends, gateway, stages, projector"
+EXAMPLES = (
+    "engine up",
+    "PORT=3100 DATA_DIR=.data2 engine up",
+)
+EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
 
 # In the order of stopping: first nobody new comes in, then the work in hand is written down.
 PROCESSES: Sequence[Sequence[Sequence[str]]] = (

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stages.venues.localnet.ledger import Entry
 
 HELP = "show the chain's own ledger, which knows nothing of our log"
+EXAMPLES = ("engine venue ledger",)
+EXITS = {0: "shown", 1: "no engine there"}
 
 
 class Row(NamedTuple):

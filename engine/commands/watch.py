@@ -1,8 +1,12 @@
 """`engine watch [ORDER]`: events as they happen."""
 
 import argparse
+import asyncio
+import contextlib
 import json
 import sys
+import time
+from collections.abc import AsyncIterator, Callable
 
 from engine import shown
 from engine.client import Client
@@ -14,12 +18,25 @@ from projections.cursors import CursorError, parse_cursor
 from projections.frame_shapes import Lost
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
+EXAMPLES = (
+    "engine watch",
+    "engine watch --after 0 --json",
+    "engine watch 01a21e50-41f2-7000-9b84-c17e942321be",
+)
+EXITS = {0: "the order ended", 1: "no gateway, or no such order"}
+
+DRAW_S = 0.1
+MARGIN = 4
+"""Lines of the terminal that are no orders."""
+RECENT = 200
+"""Events before now that the table begins with."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("order", nargs="?", help="order id; without it, every event of every order")
     parser.add_argument("--after", default="", help="position or cursor to begin after; 0 is all")
+    parser.add_argument("--lines", action="store_true", help="a line an event, no live table")
     parser.add_argument("--json", action="store_true", help="print the frames as they are")
 
 
@@ -35,7 +52,45 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     except CursorError as error:
         print(f"engine: --after: {error}", file=sys.stderr)
         return 2
-    return talk(_watch(connect(settings), args))
+    live = sys.stdout.isatty() and not (args.order or args.lines or args.json)
+    return talk((_live if live else _watch)(connect(settings), args))
+
+
+async def _live(gateway: Client, args: argparse.Namespace) -> int:
+    from rich.live import Live
+
+    from engine.board import Board, table
+
+    board = Board()
+    async with gateway as client:
+        after = args.after or str(max(0, (await client.position()) - RECENT))
+        with Live(auto_refresh=False, vertical_overflow="crop") as live:
+
+            def draw() -> None:
+                room = live.console.height - MARGIN
+                live.update(table(board, room, time.monotonic()), refresh=True)
+
+            async with told(client), drawing(draw):
+                async for event in client.events(after, on_lost=_lost):
+                    board.take(event.raw, time.monotonic())
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def drawing(draw: Callable[[], None]) -> AsyncIterator[None]:
+    """For the length of a block, draw ten times a second."""
+
+    async def again() -> None:
+        while True:
+            draw()
+            await asyncio.sleep(DRAW_S)
+
+    work = asyncio.create_task(again())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
 
 
 async def _watch(gateway: Client, args: argparse.Namespace) -> int:

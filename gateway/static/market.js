@@ -12,7 +12,9 @@ const COLOURS = 7;
 const SCALE = 30;
 
 const one = (quote) => (quote.legs?.length ?? 1) <= 1 && !quote.error && quote.amountOut;
-const name = (quote) => `${quote.legs?.[0]?.family ?? quote.dex}${quote.pool ? ` ${quote.pool.slice(0, 4)}…` : ""}`;
+// An address by its beginning; the simulation's pools have names, which say the venue already.
+const pool = (address) => (!address || address.includes("-") ? "" : ` ${address.slice(0, 4)}…`);
+const name = (quote) => `${quote.legs?.[0]?.family ?? quote.dex}${pool(quote.pool)}`;
 /** Billionths of tokenOut for one tokenIn, exact but for the last one; null without amounts. */
 function billionths(quote) {
   const [out, into] = [units(quote.amountOut, SCALE), units(quote.amountIn, SCALE)];

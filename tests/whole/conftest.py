@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from playwright.async_api import Browser
 
+from tests.browser import LIVE, Page, browser, opened
 from tests.engine_up import Engine, engine_up
 
 
@@ -14,3 +16,21 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
     """Run it; what others did before is in its log."""
     async with engine_up(tmp_path_factory.mktemp("w") / "d") as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as one:
+        yield one
+
+
+@pytest.fixture
+async def page(engine: Engine, chromium: Browser) -> AsyncIterator[Page]:
+    """The console, open and live; nothing may go wrong in it."""
+    async with opened(chromium) as one:
+        await one.window(1360, 860)
+        await one.open(f"{engine.url}/")
+        await one.until(LIVE)
+        await one.until("document.querySelectorAll('#token-in option').length > 2")
+        yield one
+        assert one.errors == []

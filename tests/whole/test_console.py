@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser
 
 from events.proof import faults_of
-from tests.browser import Page, browser, opened
+from tests.browser import LIVE, Page
 from tests.engine_up import Engine
 
-LIVE = "document.getElementById('connection').dataset.state === 'live'"
 STATUS = "document.querySelector('#order .badge')?.textContent"
 VIEWS = ("#/", "#/market", "#/engine", "#/audit")
 WIDTHS = [(360, 740), (820, 1100), (1360, 860)]
-
-
-@pytest.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as one:
-        yield one
-
-
-@pytest.fixture
-async def page(engine: Engine, chromium: Browser) -> AsyncIterator[Page]:
-    """The console, open and live; nothing may go wrong in it."""
-    async with opened(chromium) as one:
-        await one.window(1360, 860)
-        await one.open(f"{engine.url}/")
-        await one.until(LIVE)
-        await one.until("document.querySelectorAll('#token-in option').length > 2")
-        yield one
-        assert one.errors == []
 
 
 async def shown_id(page: Page) -> str:

@@ -1,0 +1,104 @@
+"""What the help of a command teaches besides its arguments, and docs/commands.md, which has all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+
+class Command(Protocol):
+    """What a file of `commands/` says of itself."""
+
+    HELP: str
+    EXAMPLES: Sequence[str]
+    EXITS: Mapping[int, str]
+
+
+_HEAD = """\
+# Commands
+
+Each finds the engine by `DATA_DIR` (or `HOST` and `PORT`), comes in with `API_KEY` where keys are
+required, has `--help`, and prints for machines with `--json`; what goes wrong is one line on
+stderr. Exit code 2 is an argument or a setting that makes no sense, 130 is Ctrl-C; each command
+says what the others mean. Colours and bars appear on a terminal only, and never with `NO_COLOR`.
+
+Made by `engine docs --write`."""
+
+ALWAYS: Mapping[int, str] = {
+    2: "an argument or a setting that makes no sense",
+    130: "Ctrl-C",
+}
+"""What these exit codes say of any command."""
+
+
+def epilog(examples: Sequence[str], exits: Mapping[int, str]) -> str:
+    """Return what stands below the arguments."""
+    lines = ["examples:", *(f"  {example}" for example in examples), "", "exit codes:"]
+    lines += [f"  {code:<3} {meaning}" for code, meaning in every(exits).items()]
+    return "\n".join(lines)
+
+
+def every(exits: Mapping[int, str]) -> dict[int, str]:
+    """Return all exit codes; where the command has another use for one, both."""
+    codes = sorted({*exits, *ALWAYS})
+    return {code: "; or ".join(_meanings(code, exits)) for code in codes}
+
+
+def _meanings(code: int, exits: Mapping[int, str]) -> Iterable[str]:
+    return (table[code] for table in (exits, ALWAYS) if code in table)
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Return what understands each command that can be called; its `prog` is how."""
+    below = _below(parser)
+    if not below:
+        yield parser
+    for name in sorted(below):
+        yield from leaves(below[name])
+
+
+def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    for action in parser._actions:  # argparse shows its tree nowhere else
+        if isinstance(action, argparse._SubParsersAction):
+            found: Mapping[str, argparse.ArgumentParser] = action.choices
+            return found
+    return {}
+
+
+def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -> str:
+    """Return docs/commands.md."""
+    lines = [_HEAD]
+    for name, one in commands.items():
+        lines += [f"\n## `engine {name}`", f"{one.HELP[0].upper()}{one.HELP[1:]}.", ""]
+        lines += ["```sh", *one.EXAMPLES, "```", ""]
+        arguments = [
+            f"| `{leaf.prog}` | {_called(action)} | {_explained(action)} |"
+            for leaf in leaves(_below(parser)[name])
+            for action in leaf._actions  # argparse shows its tree nowhere else
+            if action.help != "show this help message and exit"
+        ]
+        if arguments:
+            lines += ["| command | argument | meaning |", "|---|---|---|", *arguments, ""]
+        codes = (f"{code} {meaning}" for code, meaning in sorted(one.EXITS.items()))
+        lines.append(f"Exit codes: {' · '.join(codes)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _called(action: argparse.Action) -> str:
+    words = [f"`{word}`" for word in action.option_strings]
+    if not words:
+        return f"`{_name(action)}`"
+    value = "" if action.nargs == 0 else f" `{_name(action)}`"
+    return ", ".join(words) + value
+
+
+def _name(action: argparse.Action) -> str:
+    return str(action.metavar or action.dest.upper()).replace("|", "\\|")
+
+
+def _explained(action: argparse.Action) -> str:
+    said = (action.help or "").replace(" (default: %(default)s)", "").replace("|", "\\|")
+    if action.choices:
+        return f"{said}: {', '.join(map(str, action.choices))}".removeprefix(": ")
+    return said.replace("%(default)s", str(action.default))

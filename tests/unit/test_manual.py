@@ -1,0 +1,71 @@
+"""The help teaches what is true: examples can be typed, every command speaks to machines."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+import pytest
+
+from engine import cli, manual
+
+PROCESSES = {"up", "gateway", "stage", "projector", "tracer", "localnet"}
+"""They run until they are stopped, and say one line."""
+PARSER = cli.parser(cli.names())
+LEAVES = {leaf.prog: leaf for leaf in manual.leaves(PARSER)}
+
+
+def words(example: str) -> list[str]:
+    """What the shell would hand to `engine`."""
+    said = shlex.split(example.split(" > ", maxsplit=1)[0])
+    while "=" in said[0]:
+        del said[0]
+    assert said[0] == "engine"
+    return said[1:]
+
+
+@pytest.mark.parametrize("name", cli.names())
+def test_every_example_can_be_typed_and_is_of_its_command(name: str) -> None:
+    examples = cli.command(name).EXAMPLES
+    assert examples
+    for example in examples:
+        assert PARSER.parse_args(words(example)).command == name
+
+
+@pytest.mark.parametrize("name", cli.names())
+def test_the_help_of_a_command_has_its_examples_and_its_exit_codes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    one = cli.command(name)
+    assert all(example in said for example in one.EXAMPLES)
+    assert all(f"  {code:<3} {meaning}" in said for code, meaning in one.EXITS.items())
+    assert 0 in one.EXITS
+
+
+@pytest.mark.parametrize("called", [c for c in LEAVES if c.split()[1] not in PROCESSES])
+def test_every_command_that_prints_does_so_for_machines(called: str) -> None:
+    options = [word for action in LEAVES[called]._actions for word in action.option_strings]
+    assert "--json" in options
+
+
+@pytest.mark.parametrize("called", LEAVES)
+def test_every_argument_says_what_it_means(called: str) -> None:
+    silent = [a.dest for a in LEAVES[called]._actions if not (a.help or a.choices)]
+    assert silent == []
+
+
+def test_a_code_with_two_meanings_has_both() -> None:
+    said = manual.every({2: "the records cannot be read"})[2]
+    assert said == "the records cannot be read; or an argument or a setting that makes no sense"
+
+
+def test_a_tree_of_commands_is_walked_to_its_leaves() -> None:
+    top = argparse.ArgumentParser(prog="x")
+    below = top.add_subparsers()
+    below.add_parser("b").add_subparsers().add_parser("c")
+    below.add_parser("a")
+    assert [leaf.prog for leaf in manual.leaves(top)] == ["x a", "x b c"]

@@ -1,0 +1,47 @@
+"""`engine watch` in a terminal: a table that lives, lines where there is none."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from engine.settings import environment
+from tests.engine_up import ENGINE, Engine
+from tests.terminal import terminal
+
+
+@pytest.fixture
+def env(engine: Engine) -> dict[str, str]:
+    return {**os.environ, **environment(engine.settings)}
+
+
+async def test_orders_are_rows_that_say_how_far_they_are(
+    engine: Engine, env: dict[str, str]
+) -> None:
+    async with terminal([*ENGINE, "watch"], env) as seen:
+        await seen.until("events")
+        ids = await engine.submit_many(5)
+        await seen.until(lambda text: all(order_id in text for order_id in ids))
+        await engine.ended(ids)
+        await seen.until(lambda text: all(
+            "confirmed" in line for line in text.splitlines() if any(i in line for i in ids)
+        ))  # fmt: skip
+        assert any(
+            cell.fg == "green" for row in seen.screen.buffer.values() for cell in row.values()
+        )
+        assert await seen.interrupt() == 130
+
+
+async def test_whoever_wants_lines_or_no_colour_gets_that(
+    engine: Engine, env: dict[str, str]
+) -> None:
+    plain = {**env, "NO_COLOR": "1"}
+    async with terminal(
+        [*ENGINE, "watch", "--lines", "--after", "0"], plain, columns=200, rows=200
+    ) as seen:
+        order_id = await engine.submit(key=os.urandom(4).hex())
+        await engine.ended([order_id])
+        await seen.until(f"{order_id}  confirmed  OrderConfirmed")
+        colours = {cell.fg for row in seen.screen.buffer.values() for cell in row.values()}
+        assert colours <= {"default"}
