@@ -23,6 +23,7 @@ CONNECT_TIMEOUT_S = 2.0
 # Error codes of a server that is there but does not execute: nothing was written.
 _NOT_NOW = (
     "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
+    "NOPERM", "NOAUTH", "WRONGPASS",
 )  # fmt: skip
 
 
