@@ -22,7 +22,10 @@ def talk(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
     except (RefusedError, UnreachableError) as error:
-        print(f"engine: {error}", file=sys.stderr)
+        hint = ""
+        if isinstance(error, RefusedError) and error.code == "unauthenticated":
+            hint = " (say it in API_KEY; `engine keys create` makes one)"
+        print(f"engine: {error}{hint}", file=sys.stderr)
         return 1
 
 

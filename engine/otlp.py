@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -14,6 +15,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from projections.traces import Span
 
+ANSWER_S = 2.0
+"""For a request and its repetitions: who is asked to stop waits no longer."""
 SERVICE = "order-execution-engine"
 _TAKEN = TraceFlags(TraceFlags.SAMPLED)
 _SCOPE = InstrumentationScope("engine.tracer")
@@ -23,8 +26,10 @@ class Collector:
     """Where OTEL_EXPORTER_OTLP_ENDPOINT says; the exporter reads OTEL_… itself, as is the habit."""
 
     def __init__(self, endpoint: str, version: str) -> None:
+        # It says so at every try; `tracing` says so once in a while.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         url = f"{endpoint.rstrip('/')}/v1/traces"
-        self._exporter = OTLPSpanExporter(endpoint=url)
+        self._exporter = OTLPSpanExporter(endpoint=url, timeout=ANSWER_S)
         self._resource = Resource.create({"service.name": SERVICE, "service.version": version})
 
     async def send(self, spans: Sequence[Span]) -> bool:

@@ -23,6 +23,8 @@ from projections.traces import Span, Tracer, sampled
 MARK = "traces"
 BEHIND_MAX = 200_000
 """Events."""
+BATCH = 512
+"""Spans a request, as collectors are used to."""
 PAUSE_S = 0.5
 """After the end of the log, or a fault."""
 
@@ -59,12 +61,12 @@ async def follow(
                 after = head
             events = await past.page(after)
             spans = [span for one in events for span in await _spans(tracer, past, one, ratio)]
-            if not spans or await send(spans):
-                SPANS.add(number=len(spans))
-                if events:
-                    after = events[-1].position
-                    await log.mark(MARK, after)
-                    continue
+            if not await _sent(spans, send):
+                _log.warning("the collector does not take traces: they wait")
+            elif events:
+                after = events[-1].position
+                await log.mark(MARK, after)
+                continue
         except Lost as gap:
             UNTRACED.add(number=gap.resume_after - (after or 0))
             after = gap.resume_after
@@ -73,6 +75,16 @@ async def follow(
             _log.warning("traces wait", error=str(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), PAUSE_S)
+
+
+async def _sent(spans: Sequence[Span], send: Send) -> bool:
+    """Whether all were taken. Who is asked for a part again knows its spans by their ids."""
+    for at in range(0, len(spans), BATCH):
+        some = spans[at : at + BATCH]
+        if not await send(some):
+            return False
+        SPANS.add(number=len(some))
+    return True
 
 
 async def _spans(tracer: Tracer, past: Past, stored: Stored, ratio: float) -> list[Span]:

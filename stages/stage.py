@@ -46,6 +46,10 @@ def _at_once(_: Order, __: int) -> int:
     return 0
 
 
+After = Callable[[Sequence[Order]], Coroutine[Any, Any, None]]
+"""The effect that follows what was said of these orders."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of the pipeline."""
@@ -57,7 +61,7 @@ class Stage:
     """One answer an order: at once, or later as an awaitable of its own. May raise Refused."""
     begin: Callable[[Order], Fact | None] = _nothing_to_begin
     """Said as soon as work on the order starts, once."""
-    after: Callable[[Sequence[Order]], Coroutine[Any, Any, None]] | None = None
+    after: After | None = None
     """Done once the facts of these orders are durable."""
     wait_ms: Callable[[Order, int], int] = _at_once
     """After NOT_YET: how long to wait, given the order and the time (µs)."""

@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import structlog
@@ -28,7 +27,7 @@ from stages.ahead import Ahead, run_ahead_at_once
 from stages.limiter import Limits
 from stages.retry import RetryPolicy, after_expiry, after_refusal
 from stages.scribe import Desk, Named, Saying, Scribe, Work
-from stages.stage import Answer, NotYet, Refused, Stage
+from stages.stage import After, Answer, NotYet, Refused, Stage
 
 SHORT_WAIT_MS = 50
 """Waits up to this long stay in memory, under the lease; longer ones go to the due-set."""
@@ -305,13 +304,14 @@ class Worker:
             return
         crossed = [order for order in orders if may_still_land(order)]
         if crossed and self.one_by_one:
-            await self._timed(after(crossed))
+            await self._timed(after, crossed)
         elif crossed:
-            self.desk.spawn(self._timed(after(crossed)))
+            self.desk.spawn(self._timed(after, crossed))
 
-    async def _timed(self, effect: Coroutine[Any, Any, None]) -> None:
+    async def _timed(self, after: After, orders: Sequence[Order]) -> None:
+        # Called here, not by whoever spawns us: who is killed before that has begun nothing.
         began = time.perf_counter()
-        await effect
+        await after(orders)
         self._venue.observe(time.perf_counter() - began)
 
     async def _park(self, work: Work, reason: str) -> None:

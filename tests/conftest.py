@@ -20,7 +20,10 @@ import pytest
 import redis
 from hypothesis import settings
 
-from engine import embedded
+from engine import embedded, lean
+
+# As the processes do; what they log of an exception is a few lines then, not every variable of it.
+lean.load()
 
 # Most tests are about the log and the stages; those of the chain say so.
 os.environ["VENUES"] = "simulated"

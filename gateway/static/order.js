@@ -2,6 +2,7 @@
 // events with their hashes. Drawn again with every event of the order.
 
 import * as api from "./api.js";
+import * as chain from "./chain.js";
 import { $, announce, badge, clock, el } from "./dom.js";
 import { grouped } from "./money.js";
 import { explained, quoteList } from "./quotes.js";
@@ -36,7 +37,7 @@ export class OrderView {
 
   async open(orderId) {
     this.id = orderId;
-    [this.order, this.events, this.problem, this.rawOpen] = [null, [], "", false];
+    [this.order, this.events, this.problem, this.rawOpen, this.chain] = [null, [], "", false, null];
     $("order").hidden = false;
     this.draw();
     await this.load();
@@ -59,6 +60,14 @@ export class OrderView {
       if (this.id === wanted) this.problem = error.message;
     }
     this.draw();
+    this.check(wanted);
+  }
+
+  async check(wanted) {
+    const found = await api.proof(wanted).then((proof) => chain.check(proof, this.events), () => null);
+    if (this.id !== wanted || !found) return;
+    this.chain = found;
+    this.draw();
   }
 
   take(frame) {
@@ -79,7 +88,7 @@ export class OrderView {
     const head = el("div", { class: "head" }, el("h2", { id: "order-title" }, "Order ", order ? badge(order.status) : ""), close);
     const parts = [head, el("p", { class: "mono quiet" }, this.id)];
     if (this.problem) parts.push(el("p", { class: "error", role: "alert" }, this.problem));
-    if (order) parts.push(this.actions(order), this.facts(order), this.timeline(order), this.quotes(order), this.transaction(order), this.raw());
+    if (order) parts.push(this.actions(order), this.facts(order), this.timeline(order), this.quotes(order), this.transaction(order), this.links(), this.raw());
     box.replaceChildren(...parts.filter(Boolean));
   }
 
@@ -144,6 +153,11 @@ export class OrderView {
     const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
     return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
       order.feeLamports ? el("p", { class: "hint" }, `Fee ${grouped(String(order.feeLamports))} lamports`) : "", el("div", { class: "actions" }, copy, look || ""));
+  }
+
+  links() {
+    if (!this.chain) return null;
+    return el("div", {}, el("h3", {}, "Hash chain"), el("p", { id: "chain", class: this.chain.sound === false ? "error" : "hint" }, this.chain.text));
   }
 
   raw() {

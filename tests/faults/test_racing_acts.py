@@ -362,7 +362,7 @@ async def test_a_random_walk_through_many_resting_orders_triggers_each_once_whil
             ids.append(order_id)
             units.append(team.log.creation(order_id, "main", fact)[0])
         await asyncio.gather(*(team.log.append(units[at : at + 200]) for at in range(0, MANY, 200)))
-        await team.until(lambda: len(team.of(OrderRested)) == MANY)
+        await team.until(lambda: len(team.of(OrderRested)) == MANY, within_s=30)
         for _ in range(8):
             await asyncio.sleep(chance.random() * 0.25)
             at = chance.randrange(2)

@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis.asyncio
 
 from engine.settings import environment
@@ -48,11 +47,10 @@ async def archived(engine: Engine) -> int:
         await archive.close()
 
 
-@pytest.mark.parametrize("venues", ["simulated", "raydium,meteora"])
-async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(
-    venues: str, short_path: Path
-) -> None:
-    async with engine_up(short_path / "data", blockhash_slots=200, venues=venues) as engine:
+async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path: Path) -> None:
+    # Of the simulation: tests/flow/test_repair.py, tests/whole/test_backup.py.
+    options = {"blockhash_slots": 200, "venues": "raydium,meteora"}
+    async with engine_up(short_path / "data", **options) as engine:
         done = await engine.submit_many(10, slippageBps=1000)
         waiting = await engine.submit(key="waits", type="limit", targetPrice="1000")
         await engine.ended(done)

@@ -192,6 +192,21 @@ async def test_nothing_is_read_while_nobody_listens(
     await until(lambda: again.positions == [2, 3])
 
 
+async def test_who_comes_long_after_the_feed_was_made_ready_gets_everything(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "LINGER_S", 0.05)
+    await desk.feed.ready()
+    await until(lambda: not desk.feed.running)
+    page = Page()
+    subscription = Subscription(desk.feed, page, Filter(), Cursor(0))
+    desk.running.append(asyncio.create_task(subscription.run()))
+    await desk.play.create(3)
+    await until(lambda: page.positions == [1, 2, 3])
+    await desk.play.create()
+    await until(lambda: page.positions == [1, 2, 3, 4])
+
+
 async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(desk: Desk) -> None:
     slow, quick = await desk.subscribe(0), await desk.subscribe(0)
     await until(lambda: sum(map(len, desk.feed._live.values())) == 2)

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from gateway import sockets
+from projections import feed as feeds
 from tests.played import after_submission, failed
 from tests.served import Served, served
 
@@ -128,6 +129,18 @@ async def test_one_socket_follows_many_orders_by_message(gateway: Served) -> Non
             assert mine == [2, 3, 4, 5, 6]
         await ws.send_json({"orderId": ids[0]})  # ended: its history again, and the socket stays
         assert len(await frames(ws, 6)) == 6
+
+
+async def test_who_asks_for_an_order_long_after_connecting_sees_every_step(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "LINGER_S", 0.0)  # the log is followed for nobody, not even shortly
+    order_id = await gateway.accepted()
+    async with follow(gateway) as ws:
+        await ws.send_json({"orderId": order_id})
+        await frames(ws, 1)
+        await finish(gateway, order_id)
+        assert [frame["version"] for frame in await frames(ws, 5)] == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(

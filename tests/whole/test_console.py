@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
+from playwright.async_api import Route
 
 from events.proof import faults_of
 from tests.browser import LIVE, Page
@@ -31,6 +33,7 @@ async def test_an_order_is_quoted_placed_and_watched_until_it_is_confirmed(
     order_id = await shown_id(page)
     await page.until(f"{STATUS} === 'confirmed'")
     await page.until("document.querySelectorAll('#steps li').length === 6")
+    await page.until("document.getElementById('chain')?.textContent.startsWith('Holds: 6 events')")
     order = (await engine.get(f"/api/orders/{order_id}")).body
     assert (order["status"], order["amountIn"]) == ("confirmed", "1.5")
     shown = await page.eval("document.getElementById('signature').textContent")
@@ -163,8 +166,7 @@ async def test_the_engine_view_shows_stages_and_a_halt(engine: Engine, page: Pag
     await page.until("document.getElementById('banner').hidden")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1360])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1360, "light")])
 async def test_nothing_keeps_anybody_out(
     engine: Engine, page: Page, width: int, scheme: str
 ) -> None:
@@ -232,3 +234,22 @@ async def test_nothing_is_wider_than_the_window(page: Page, width: int, height: 
             ".every((e) => e.getBoundingClientRect().right <= innerWidth)"
         )
         await page.until(wide)
+
+
+async def test_a_chain_that_was_tampered_with_is_said_to_be_broken(
+    engine: Engine, page: Page
+) -> None:
+    order_id = await engine.submit(key="tampered")
+    await engine.ended([order_id])
+
+    async def tamper(route: Route) -> None:
+        answer = await route.fetch()
+        proof = await answer.json()
+        body = bytearray(base64.b64decode(proof["events"][1]["body"]))
+        body[-1] ^= 1
+        proof["events"][1]["body"] = base64.b64encode(body).decode()
+        await route.fulfill(response=answer, json=proof)
+
+    await page.tab.route("**/proof", tamper)
+    await page.eval(f"location.hash = '#/orders/{order_id}'")
+    await page.until("document.getElementById('chain')?.textContent.startsWith('Broken at')")

@@ -17,7 +17,7 @@ from gateway.operations import OPERATIONS
 from projections.migrate import migrated
 from tests.served import Served, served
 
-SEED, EXAMPLES = 7, 15
+SEED, EXAMPLES = 7, 8
 WITHIN_S = 50.0
 # Which token, time or order there is no schema can tell: what it allows may still be refused.
 NOT_CHECKED = "positive_data_acceptance"

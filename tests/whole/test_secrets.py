@@ -18,9 +18,8 @@ from tests.workers import turns_true
 SECRET = Keypair.from_seed(bytes(range(7, 39)))
 """The wallet: nobody else has this one."""
 PRINTING = (
-    ("settings",), ("settings", "--json"), ("doctor",), ("doctor", "--json"), ("orders",),
-    ("metrics",), ("keys", "list"), ("keys", "list", "--json"), ("audit", "verify"),
-    ("audit", "export"), ("parked", "list"), ("venue", "ledger", "--json"), ("repair",),
+    ("settings",), ("doctor", "--json"), ("orders",), ("keys", "list", "--json"),
+    ("audit", "verify"), ("audit", "export"), ("parked", "list"), ("repair",),
 )  # fmt: skip
 FAULTY = (b'{"tokenIn":', b"[]", b'{"tokenIn":"SOL","tokenOut":"NONE","amount":"-1"}', b"\0" * 70)
 
