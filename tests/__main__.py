@@ -13,9 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 GROUPS = (
-    ("tests/faults",),
+    ("tests/faults", "tests/unit"),
     ("tests/whole",),  # engines with all their processes, browsers
-    ("tests", "--ignore=tests/faults", "--ignore=tests/whole"),
+    ("tests", "--ignore=tests/faults", "--ignore=tests/unit", "--ignore=tests/whole"),
 )
 
 

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
+from events.meters import CUT_OFFS
 from gateway import sockets
 from projections import feed as feeds
 from tests.played import after_submission, failed
 from tests.served import Served, served
+from tests.workers import turns_true
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 STATUSES = ["pending", "routing", "building", "building", "submitted", "confirmed"]
@@ -174,8 +176,9 @@ async def test_wishes_of_one_who_does_not_read_do_not_pile_up(
     async with raw_socket(gateway, "/api/orders/execute") as client:
         wish = b'{"orderId":"%s"}' % order_id.encode()
         frame = bytes((0x81, 0x80 | len(wish))) + bytes(4) + wish  # masked with zeros
+        before = CUT_OFFS.counts.get("4408", 0)
         await client.send(frame * 1000)
-        await asyncio.sleep(1.5)
+        await turns_true(lambda: CUT_OFFS.counts.get("4408", 0) > before)
         positions, code = await client.read_all()
     assert code == 4408
     assert len(positions) < 6000
