@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from engine.settings import Settings
-from engine.shown import colourful
+from engine.terminal.shown import colourful
 from events.ids import trace_id
 
 # Without the values of variables, which are long and may be passwords.

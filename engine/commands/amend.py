@@ -8,8 +8,8 @@ import msgspec
 
 from engine.client import Client
 from engine.gateways import connect, talk
-from engine.operators import add_expiry, expiry, whoami
 from engine.settings import Settings
+from engine.terminal.operators import add_expiry, expiry, whoami
 
 HELP = "change the price or the expiry of an order while it waits"
 EXAMPLES = ("engine amend 01a21e50-41f2-7000-9b84-c17e942321be --target-price 151.5",)

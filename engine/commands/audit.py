@@ -10,10 +10,10 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine import timeline
-from engine.progress import Progress
 from engine.records import UNREADABLE, reading, records, uncollected
 from engine.settings import Settings
+from engine.terminal import timeline
+from engine.terminal.progress import Progress
 from events.archive import Archive, Page
 from events.history import everything, order_history
 from events.ids import parse_order_id

@@ -11,8 +11,8 @@ import msgspec
 
 from engine.client import Client, Filters, RefusedError
 from engine.gateways import connect, talk
-from engine.operators import whoami
 from engine.settings import Settings
+from engine.terminal.operators import whoami
 
 HELP = "cancel orders that are not sent yet"
 EXAMPLES = (

@@ -13,7 +13,7 @@ from engine.folder import Record
 from engine.folder import running as recorded
 from engine.programs import StartError
 from engine.settings import Settings
-from engine.shown import colourful
+from engine.terminal.shown import colourful
 
 HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
 EXAMPLES = (

@@ -5,9 +5,9 @@ import json
 import sys
 import time
 
-from engine.operators import whoami
 from engine.records import reading, records
 from engine.settings import Settings
+from engine.terminal.operators import whoami
 from events import keys
 from events.keys import SCOPES, KeyRefused, Minted
 from events.log import EventLog

@@ -5,10 +5,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-from engine import timeline
-from engine.operators import whoami
 from engine.records import reading, records
 from engine.settings import Settings
+from engine.terminal import timeline
+from engine.terminal.operators import whoami
 from events import parking
 from events.archive import Archive
 from events.history import order_history

@@ -8,9 +8,9 @@ import time
 import asyncpg
 
 from engine.backends import backends
-from engine.progress import Progress
 from engine.records import reading, uncollected
 from engine.settings import Settings
+from engine.terminal.progress import Progress
 from projections.rebuild import RebuildError, rebuild
 
 HELP = "rebuild the tables that show orders from the archive of events"

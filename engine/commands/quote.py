@@ -10,7 +10,7 @@ import msgspec
 from engine.client import Client
 from engine.gateways import connect, talk
 from engine.settings import Settings
-from engine.shown import route
+from engine.terminal.shown import route
 
 HELP = "what an amount would give now, by every route"
 EXAMPLES = (

@@ -5,9 +5,9 @@ import json
 import sys
 
 from engine import localchain, repair
-from engine.progress import Progress
 from engine.records import reading, records
 from engine.settings import Settings
+from engine.terminal.progress import Progress
 from engine.wallets import open_wallet
 from events.archive import Archive
 from events.log import EventLog

@@ -3,9 +3,9 @@
 import argparse
 
 from engine.gateways import connect, talk
-from engine.operators import whoami
 from engine.settings import Settings
 from engine.switching import switch
+from engine.terminal.operators import whoami
 
 HELP = "end a halt"
 EXAMPLES = ("engine resume",)

@@ -5,12 +5,12 @@ import json
 
 import msgspec
 
-from engine import shown
 from engine.client import Client, NewOrder
 from engine.gateways import connect, talk
-from engine.obstacles import told
-from engine.operators import add_expiry, expiry
 from engine.settings import Settings
+from engine.terminal import shown
+from engine.terminal.obstacles import told
+from engine.terminal.operators import add_expiry, expiry
 
 HELP = "submit an order, and with --watch see it through"
 EXAMPLES = (

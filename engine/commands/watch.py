@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 
-from engine import shown
 from engine.client import Client
 from engine.gateways import connect, talk
-from engine.obstacles import told
 from engine.settings import Settings
+from engine.terminal import shown
+from engine.terminal.obstacles import told
 from events.ids import parse_order_id
 from projections.cursors import CursorError, parse_cursor
 from projections.frame_shapes import Lost
@@ -59,7 +59,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 async def _live(gateway: Client, args: argparse.Namespace) -> int:
     from rich.live import Live
 
-    from engine.board import Board, table
+    from engine.terminal.board import Board, table
 
     board = Board()
     async with gateway as client:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine import cli, obstacles
+from engine import cli
+from engine.terminal import obstacles
 from events.archive import Archive
 from projections.projector import run_projector
 from tests.engine_up import free_port
@@ -166,8 +167,8 @@ async def test_submit_with_watch_says_that_the_engine_is_halted(
         looks.append(ready["halted"] is not None)
         return real(ready)
 
-    monkeypatch.setattr("engine.obstacles.LOOK_S", 0.02)
-    monkeypatch.setattr("engine.obstacles.obstacles", look)
+    monkeypatch.setattr("engine.terminal.obstacles.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.terminal.obstacles.obstacles", look)
     await engine("halt", "--reason", "odd prices")
     submit = ("submit", "SOL", "USDC", "1", "--watch", "--json")
     watching = asyncio.ensure_future(engine(*submit))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import shown
+from engine.terminal import shown
 
 CLMM, DLMM = (
     {"dex": dex, "family": family, "pool": pool}
