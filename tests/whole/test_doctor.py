@@ -18,7 +18,7 @@ from engine.doctor import log_server
 from engine.doctor.findings import Finding, skew
 from engine.settings import Settings, environment, load
 from stages.venues.localnet.genesis import pools_file
-from tests.engine_up import engine_up, free_port
+from tests.engine_up import Engine, free_port
 from tests.localnet_up import localnet_up
 
 
@@ -45,16 +45,15 @@ async def doctor(settings: Settings, *options: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
-async def test_a_running_engine_on_its_own_servers_is_sound(short_path: Path) -> None:
-    async with engine_up(short_path) as engine:
-        code, output = await doctor(engine.settings, "--json")
-        said = json.loads(output)
-        by_name = {one["name"]: one for one in said["checks"]}
-        assert (code, [o for o in said["checks"] if o["status"] == "failed"]) == (0, [])
-        for name in ("appendonly", "appendfsync", "maxmemory-policy", "fsync", "tables",
-                     "log server's clock", "Postgres' clock", "gateway"):  # fmt: skip
-            assert by_name[name]["status"] == "ok", by_name[name]
-        assert by_name["log server"]["detail"].startswith("valkey ")
+async def test_a_running_engine_on_its_own_servers_is_sound(engine: Engine) -> None:
+    code, output = await doctor(engine.settings, "--json")
+    said = json.loads(output)
+    by_name = {one["name"]: one for one in said["checks"]}
+    assert (code, [o for o in said["checks"] if o["status"] == "failed"]) == (0, [])
+    for name in ("appendonly", "appendfsync", "maxmemory-policy", "fsync", "tables",
+                 "log server's clock", "Postgres' clock", "gateway"):  # fmt: skip
+        assert by_name[name]["status"] == "ok", by_name[name]
+    assert by_name["log server"]["detail"].startswith("valkey ")
 
 
 async def test_servers_that_forget_are_named_with_how_to_mend_them(
