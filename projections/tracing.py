@@ -47,32 +47,37 @@ async def follow(
 
     The first time it begins with what happens then: what is past is in the audit.
     """
-    tracer = Tracer()
-    after: int | None = None
+    tracer, after = Tracer(), None
+    waiting: list[Span] = []
     while not stop.is_set():
         try:
             head = await log.position()
             if after is None:
-                marked = await log.marked(MARK)
-                after = head if marked is None or marked > head else marked
+                after = await log.marked(MARK)
+            # Behind the head, nowhere: a log that was founded again goes on there.
+            after = head if after is None else min(after, head)
             if head - after > behind_max:
                 UNTRACED.add(number=head - after)
                 _log.warning("traces left out", after=after, until=head)
-                after = head
-            events = await past.page(after)
-            spans = [span for one in events for span in await _spans(tracer, past, one, ratio)]
-            if not await _sent(spans, send):
+                after, waiting = head, []
+            if not waiting:
+                events = await past.page(after)
+                # Folded once: what is not taken waits as it is.
+                waiting = [s for one in events for s in await _spans(tracer, past, one, ratio)]
+                read = events[-1].position if events else after
+            if not await _sent(waiting, send):
                 _log.warning("the collector does not take traces: they wait")
-            elif events:
-                after = events[-1].position
+            elif read > after:
+                after, waiting = read, []
                 await log.mark(MARK, after)
                 continue
         except Lost as gap:
             UNTRACED.add(number=gap.resume_after - (after or 0))
-            after = gap.resume_after
+            after, waiting = gap.resume_after, []
             continue
         except (LogError, ArchiveUnavailable) as error:
             _log.warning("traces wait", error=str(error))
+            tracer, waiting = Tracer(), []  # it may have folded half of a page
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), PAUSE_S)
 

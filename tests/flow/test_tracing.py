@@ -39,10 +39,12 @@ class Received:
         self.spans: dict[bytes, Span] = {}
         self.sent = 0
         self.down = False
+        self.refused = 0
         self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
         if self.down:
+            self.refused += 1
             raise web.HTTPBadRequest
         message = ExportTraceServiceRequest.FromString(await request.read())
         for resource in message.resource_spans:
@@ -135,12 +137,19 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
 async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
     log: EventLog, collector: Received
 ) -> None:
-    collector.down = True
+    play, (started, *others) = Play(log), after_submission()
     async with tracer(log, collector):
-        ids = await Play(log).live(20)
-        await asyncio.sleep(0.2)
+        ids = await play.create(20)
+        await play.say(ids, started)
+        await turns_true(lambda: all(collector.of(order_id) for order_id in ids))
+        collector.down = True
+        await play.say(ids, *others)
+        await turns_true(lambda: collector.refused >= 2)
         collector.down = False
         await turns_true(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
+    assert all(
+        span.start_time_unix_nano <= span.end_time_unix_nano for span in collector.spans.values()
+    )
 
 
 async def test_a_tracer_that_died_goes_on_with_the_same_spans(
