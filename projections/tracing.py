@@ -59,7 +59,7 @@ async def follow(
             if head - after > behind_max:
                 UNTRACED.add(number=head - after)
                 _log.warning("traces left out", after=after, until=head)
-                after, waiting = head, []
+                tracer, after, waiting = Tracer(), head, []
             if not waiting:
                 events = await past.page(after)
                 # Folded once: what is not taken waits as it is.
@@ -73,7 +73,7 @@ async def follow(
                 continue
         except Lost as gap:
             UNTRACED.add(number=gap.resume_after - (after or 0))
-            after, waiting = gap.resume_after, []
+            tracer, after, waiting = Tracer(), gap.resume_after, []
             continue
         except (LogError, ArchiveUnavailable) as error:
             _log.warning("traces wait", error=str(error))
@@ -101,6 +101,6 @@ async def _spans(tracer: Tracer, past: Past, stored: Stored, ratio: float) -> li
             history = await past.order(event.order_id)
             tracer.recall([one for one in history if one.position < stored.position])
         return list(tracer.take(stored))
-    except msgspec.DecodeError:  # of a newer build
+    except (msgspec.DecodeError, Lost):  # of a newer build; or its beginning is gone
         UNTRACED.add()
         return []

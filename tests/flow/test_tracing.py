@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
+import redis.asyncio
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -194,6 +195,23 @@ async def test_one_that_is_too_far_behind_says_what_it_left_out(
         await turns_true(lambda: collector.names(order_id) == STEPS)
     assert UNTRACED.counts[""] == before + 60
     assert not any(collector.of(order_id) for order_id in missed)
+
+
+async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
+    log: EventLog, collector: Received
+) -> None:
+    play, (started, *others) = Play(log), after_submission()
+    [old] = await play.create()
+    await play.say([old], started)
+    await log.mark(tracing.MARK, await log.position())
+    async with redis.asyncio.from_url(log.url) as client:  # nor does the archive have it
+        last = await log.position()
+        await client.xtrim(log.keys.log, minid=f"{last + 1}-0", approximate=False)
+    async with tracer(log, collector):
+        await play.say([old], *others)
+        [new] = await play.live()
+        await turns_true(lambda: collector.names(new) == STEPS)
+    assert collector.of(old) == []
 
 
 async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_for(
