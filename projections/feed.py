@@ -27,8 +27,6 @@ from projections.views import timestamp
 RECENT = 4096
 """Events kept at hand (at most twice as many): those who were away shortly need no Redis."""
 
-RETRY_S = 0.2
-
 LINGER_S = 5.0
 """How long the log is followed on after the last subscriber left."""
 
@@ -70,7 +68,6 @@ class Feed:
         self._live: dict[tuple[Filter, Medium], set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         self._followers: dict[str, set[Follower]] = {}
-        self._revival: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._turn = asyncio.Lock()
@@ -98,7 +95,11 @@ class Feed:
     # -- life ----------------------------------------------------------------------------------
 
     async def ready(self) -> None:
-        """Follows the log from now on, for at least a moment. Raises LogError."""
+        """Follows the log from now on, for at least a moment. Raises LogError.
+
+        Whoever is attached or registered calls it before looking at what there is: the feed may
+        have stopped since, and would begin again further on than where they look.
+        """
         self._wanted_until = asyncio.get_running_loop().time() + LINGER_S
         async with self._starting:
             if self._tasks:
@@ -125,8 +126,6 @@ class Feed:
     async def close(self) -> None:
         """Stops following and closes the connections."""
         tasks, self._tasks = self._tasks, []
-        if self._revival is not None:
-            tasks.append(self._revival)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -144,7 +143,6 @@ class Feed:
     def attach(self, subscription: Subscription) -> None:
         """Counts a subscriber, which catches up by itself and then joins."""
         self._subscriptions.add(subscription)
-        self._go_on()
 
     def join(self, subscription: Subscription) -> None:
         """Makes a subscriber live. It stands where the feed stands."""
@@ -168,19 +166,6 @@ class Feed:
     def follow(self, follower: Follower) -> None:
         """Registers a follower of one order."""
         self._followers.setdefault(follower.order_id, set()).add(follower)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Whoever came long after `ready`, such as on a socket that was silent, is followed for."""
-        if not self._tasks and (self._revival is None or self._revival.done()):
-            self._revival = asyncio.create_task(self._revive(), name="feed-revival")
-
-    async def _revive(self) -> None:
-        while not self._tasks and self._wanted():
-            try:
-                await self.ready()
-            except LogError:
-                await asyncio.sleep(RETRY_S)
 
     def unfollow(self, follower: Follower) -> None:
         """Forgets a follower."""

@@ -56,9 +56,10 @@ class Follower:
 
         Raises LogError, ArchiveUnavailable or Lost; it is not registered then.
         """
-        self.feed.follow(self)
         self._waiting = []
+        self.feed.follow(self)
         try:
+            await self.feed.ready()  # it may have stopped, for lack of anybody to follow for
             known = await self._history()
         except BaseException:
             self.feed.unfollow(self)

@@ -111,6 +111,7 @@ class Subscription:
         """Delivers until the socket is closed."""
         self.feed.attach(self)
         try:
+            await self._awake()
             await self._check_start()
             while not self.sink.closed:
                 await self._catch_up()
@@ -119,6 +120,15 @@ class Subscription:
                 await self._drain()
         finally:
             self.feed.detach(self)
+
+    async def _awake(self) -> None:
+        """The log is followed from here on, however long ago the feed was made ready."""
+        while not self.sink.closed:
+            try:
+                await self.feed.ready()
+                break
+            except LogError:
+                await asyncio.sleep(RETRY_S)
 
     def take(self, data: bytes, before: int) -> None:
         """The next frames while live, or, where the socket is behind, the end of being live."""

@@ -26,6 +26,7 @@ def end(*_):
     open(sys.argv[1], "a").write(sys.argv[2] + "\\n")
     sys.exit()
 signal.signal(signal.SIGTERM, end)
+open(sys.argv[1], "a").write("here\\n")
 time.sleep(600)
 """
 
@@ -78,8 +79,9 @@ async def test_stopping_goes_group_by_group(tmp_path: Path) -> None:
     told = tmp_path / "told"
     groups = [[script(name, WITNESS, str(told), name)] for name in ("gateway", "stage", "backend")]
     async with supervised(Supervisor(groups, tmp_path)):
-        await asyncio.sleep(0.3)  # they set up their handlers
-    assert told.read_text().split() == ["gateway", "stage", "backend"]
+        # Until then a signal ends them without a word.
+        await until(lambda: told.exists() and told.read_text().split() == ["here"] * 3)
+    assert told.read_text().split()[3:] == ["gateway", "stage", "backend"]
 
 
 async def test_those_that_do_not_obey_are_gone_within_five_seconds(tmp_path: Path) -> None:

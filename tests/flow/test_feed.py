@@ -182,7 +182,7 @@ async def test_nothing_is_read_while_nobody_listens(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LINGER_S", 0.05)
-    page = await desk.subscribe()
+    page = await desk.subscribe(0)
     await desk.play.create()
     await until(lambda: page.positions == [1])
     desk.running.pop().cancel()
