@@ -164,6 +164,17 @@ def ledger_path(settings: Settings) -> Path:
     return settings.data_dir / LEDGER
 
 
+def chain_of(settings: Settings) -> str:
+    """Return the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
+    says so, is not given to this process. Raises SettingsError.
+    """
+    if settings.venues == ("simulated",):
+        return "simulated"
+    if settings.pools:
+        return _pools_of(settings).cluster
+    return "" if settings.solana_rpc_url else "local"
+
+
 def check(settings: Settings) -> None:
     """Raises SettingsError where VENUES names nothing that there is, or where what it needs is not
     there or cannot be used: before anything is started.
@@ -175,10 +186,10 @@ def check(settings: Settings) -> None:
         if settings.solana_rpc_url and not getattr(settings, name):
             msg = f"{name.upper()} is needed with SOLANA_RPC_URL"
             raise SettingsError(msg)
-    if settings.solana_keypair:
-        wallet_of(settings)
     if settings.pools:
         _pools_of(settings)
+    if settings.solana_keypair:
+        wallet_of(settings)
 
 
 def _check_cluster(settings: Settings, cluster: str) -> None:
@@ -191,14 +202,18 @@ def _check_cluster(settings: Settings, cluster: str) -> None:
         raise SettingsError(msg)
 
 
+class NoWalletError(SettingsError):
+    """The key cannot be read: as it should be where nobody signs."""
+
+
 def wallet_of(settings: Settings) -> Wallet:
-    """The key of SOLANA_KEYPAIR. Raises SettingsError."""
+    """The key of SOLANA_KEYPAIR. Raises NoWalletError."""
     from stages.venues.solana.keypair import KeypairError, load_wallet
 
     try:
         return load_wallet(settings.solana_keypair)
     except KeypairError as error:
-        raise SettingsError(str(error)) from None
+        raise NoWalletError(str(error)) from None
 
 
 def _pools_of(settings: Settings) -> PoolsFile:

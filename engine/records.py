@@ -26,12 +26,13 @@ UNREADABLE = 2
 
 @contextlib.asynccontextmanager
 async def records(
-    settings: Settings, *, opened: bool = True
+    settings: Settings, *, opened: bool = True, chain: str = ""
 ) -> AsyncIterator[tuple[EventLog, Archive]]:
     """Yield log and archive, starting the embedded servers where the engine is down."""
     async with backends(settings) as (redis_url, database_url):
         log = make_log(
-            msgspec.structs.replace(settings, redis_url=redis_url, database_url=database_url)
+            msgspec.structs.replace(settings, redis_url=redis_url, database_url=database_url),
+            chain=chain,
         )
         archive = await Archive.open(database_url)
         try:

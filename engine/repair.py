@@ -20,7 +20,7 @@ from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import array
 from events.chain import encode_record
 from events.ids import ENGINE_ID, NO_ORDERS, created_ms, first_id_at
-from events.log import HEADS_KEPT_MS, EventLog, Missing, Regressed
+from events.log import HEADS_KEPT_MS, EventLog, Missing, Regressed, other_chain
 from events.log.reading import Stored
 from events.log.refound import Name, Refounding, Written
 from events.repair import BrokenChain, Life
@@ -65,6 +65,9 @@ class Repaired(NamedTuple):
 async def diagnose(log: EventLog, archive: Archive) -> str:
     """Why the log is not the archived one; empty where it is. Raises LogError, RepairError."""
     checkpoint = await _checkpoint(archive)
+    theirs = await archive.chain()
+    if theirs and theirs != log.chain:  # to ask ours what was executed would be to hear "nothing"
+        raise RepairError(other_chain("archive", theirs))
     try:
         await log.open(found=False)
     except Missing:
@@ -235,7 +238,13 @@ async def _found(
     engine = lives.get(ENGINE_ID)
     halted = engine is not None and engine.order.status is Status.HALTED
     await work.found(
-        epoch, checkpoint.position, entries, known, halted=halted, inbox_orders=log.inbox_orders
+        epoch,
+        checkpoint.position,
+        entries,
+        known,
+        halted=halted,
+        chain=log.chain,
+        inbox_orders=log.inbox_orders,
     )
     strangers = await _strangers(wallet, archive, gathered.last, lives)
     left = gathered.leftovers

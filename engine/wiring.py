@@ -19,8 +19,17 @@ import structlog
 
 from engine.build import build_id
 from engine.settings import Settings
+from engine.values import SettingsError
 from events.archive import Archive, ArchiveUnavailable
-from events.log import INBOX_ORDERS, EventLog, Missing, Regressed, Unanswered, Unavailable
+from events.log import (
+    INBOX_ORDERS,
+    EventLog,
+    Missing,
+    OtherChain,
+    Regressed,
+    Unanswered,
+    Unavailable,
+)
 from events.order import STAGES
 
 __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "run_stages"]
@@ -32,14 +41,18 @@ LOG_PATIENCE_S = 3.0
 GATEWAY_LINGER_S = 0.003
 
 
-def make_log(settings: Settings, *, linger_s: float = 0.0) -> EventLog:
-    """Return the log, not opened yet; `linger_s` is for a process whose callers come one by one."""
+def make_log(settings: Settings, *, chain: str = "", linger_s: float = 0.0) -> EventLog:
+    """Return the log, not opened yet: one of this chain, or of any for who only reads it.
+
+    `linger_s` is for a process whose callers come one by one.
+    """
     # With few permits, an inbox entry names no more orders than can be in venue calls at once,
     # or one worker would sit on what others could do.
     inbox_orders = min(INBOX_ORDERS, settings.concurrency or INBOX_ORDERS)
     return EventLog(
         settings.redis_url,
         build=build_id(),
+        chain=chain,
         inbox_orders=inbox_orders,
         idempotency_window_s=settings.idempotency_window_s,
         linger_s=linger_s,
@@ -50,7 +63,8 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
     """Open the log, waiting as long as it takes. Returns False when stopped.
 
     A server without a log is new only if the archive is empty too; else it has lost everything,
-    and to begin anew would be to forget orders that may have been sent.
+    and to begin anew would be to forget orders that may have been sent. Raises SettingsError where
+    the orders of the log trade on another chain.
     """
     waited = False
     began = asyncio.get_running_loop().time()
@@ -64,6 +78,8 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
                     msg = f"the log is gone, the archive has {position} events: `engine repair`"
                     raise Regressed(msg) from None
                 await log.open(found=True)
+        except OtherChain as error:
+            raise SettingsError(str(error)) from None
         except (Unavailable, Unanswered, Regressed, ArchiveUnavailable) as error:
             # At a start all processes wait for one another for a moment: no cause for alarm.
             patient = asyncio.get_running_loop().time() - began < LOG_PATIENCE_S
@@ -95,7 +111,7 @@ def tune() -> None:
 
 async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> None:
     """Run one or more stages in this process."""
-    from engine.markets import open_trading
+    from engine.markets import chain_of, open_trading
     from stages import builder, confirmer, router, submitter, watcher
     from stages.limiter import Limits
     from stages.retry import RetryPolicy
@@ -119,7 +135,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     }
     retry = RetryPolicy(settings.max_attempts, settings.retry_base_ms, settings.retry_max_ms)
     process = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    log = make_log(settings)
+    log = make_log(settings, chain=chain_of(settings))
     limits = Limits(
         settings.redis_url,
         process,
@@ -185,13 +201,13 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Serve HTTP and WebSocket."""
     from aiohttp import web
 
-    from engine.markets import open_trading
+    from engine.markets import chain_of, open_trading
     from gateway.app import make_app, make_runner
     from gateway.audits import Records
     from gateway.rates import Rates
 
     trading = open_trading(settings, signs=False)
-    log = make_log(settings, linger_s=GATEWAY_LINGER_S)
+    log = make_log(settings, chain=chain_of(settings), linger_s=GATEWAY_LINGER_S)
     archive = await Archive.open(settings.database_url)
     app = make_app(
         log=log,
@@ -255,10 +271,11 @@ async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
 
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
     """Migrate Postgres, then fold the log into it."""
+    from engine.markets import chain_of
     from projections.migrate import migrated
     from projections.projector import run_projector as project
 
-    log = make_log(settings)
+    log = make_log(settings, chain=chain_of(settings))
     try:
         # First the tables: a log is founded only beside an archive that says it is empty.
         await migrated(settings.database_url, stop)

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from events.archive import Checkpoint, load_checkpoint
-from events.log import EventLog, LogReader, Missing, Regressed
+from events.log import EventLog, LogReader, Missing, Regressed, other_chain
 from events.meters import PROJECTED, PROJECTION
 from events.types import Event
 from projections import tables
@@ -89,6 +89,9 @@ class Session:
         with contextlib.suppress(Missing):  # of a new epoch, if it was founded again
             await self._log.open(found=False)
         await tables.found(self._connection, self._log.epoch)
+        theirs = await tables.bind(self._connection, self._log.chain)
+        if self._log.chain and theirs != self._log.chain:
+            raise Foreign(other_chain("archive", theirs))
         checkpoint = await load_checkpoint(self._connection)
         assert checkpoint is not None, "founded above"
         self._at = checkpoint

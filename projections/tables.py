@@ -99,6 +99,17 @@ async def found(connection: asyncpg.Connection, epoch: int) -> None:
     )
 
 
+async def bind(connection: asyncpg.Connection, chain: str) -> str:
+    """The chain on which the archived orders trade: ours, where nobody had said so before."""
+    theirs: str = await connection.fetchval(
+        "UPDATE checkpoints SET chain = coalesce(chain, nullif($1, '')) WHERE name = $2"
+        " RETURNING coalesce(chain, '')",
+        chain,
+        PROJECTOR,
+    )
+    return theirs
+
+
 async def refound(
     connection: asyncpg.Connection, before: Checkpoint, epoch: int, digest: bytes
 ) -> None:

@@ -15,9 +15,11 @@ BUILD = "0.1.0+test"
 
 
 @contextlib.asynccontextmanager
-async def opened(redis_url: str, database_url: str) -> AsyncIterator[tuple[EventLog, Archive]]:
+async def opened(
+    redis_url: str, database_url: str, *, chain: str = ""
+) -> AsyncIterator[tuple[EventLog, Archive]]:
     """An open log and an archive."""
-    log = EventLog(redis_url, build=BUILD)
+    log = EventLog(redis_url, build=BUILD, chain=chain)
     archive = await Archive.open(database_url)
     try:
         await log.open()
@@ -29,10 +31,10 @@ async def opened(redis_url: str, database_url: str) -> AsyncIterator[tuple[Event
 
 @contextlib.asynccontextmanager
 async def projecting(
-    redis_url: str, database_url: str, *, retain_events: int = 10_000
+    redis_url: str, database_url: str, *, chain: str = "", retain_events: int = 10_000
 ) -> AsyncIterator[None]:
     """A projector runs until the block ends; its own fault ends the test."""
-    log = EventLog(redis_url, build=BUILD)
+    log = EventLog(redis_url, build=BUILD, chain=chain)
     await log.open()
     stop = asyncio.Event()
     work = asyncio.create_task(

@@ -5,6 +5,7 @@ import json
 import sys
 
 from engine import localchain, repair
+from engine.markets import chain_of
 from engine.records import reading, records
 from engine.settings import Settings
 from engine.terminal.progress import Progress
@@ -46,7 +47,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
-    async with records(settings, opened=False) as (log, archive):
+    async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
             why = await repair.diagnose(log, archive)
             why = why or ("what happened after the copies were taken is unknown" * args.restored)

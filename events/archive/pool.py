@@ -15,6 +15,7 @@ from events.archive.page import Page
 from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
+    PROJECTOR,
     Checkpoint,
     load_checkpoint,
     read_pages,
@@ -150,6 +151,12 @@ class Archive:
         """The projector's checkpoint, None before it ran for the first time."""
         async with self.connection() as connection:
             return await load_checkpoint(connection)
+
+    async def chain(self) -> str:
+        """On which chain the archived orders trade; empty where nobody said so yet."""
+        query = "SELECT to_jsonb(c) ->> 'chain' FROM checkpoints c WHERE name = $1"
+        async with self.connection() as connection:  # the column may be younger than the database
+            return await connection.fetchval(query, PROJECTOR) or ""
 
     async def position(self) -> int:
         """The newest archived position."""

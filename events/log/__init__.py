@@ -5,7 +5,17 @@ from events.log.event_log import HEADS_KEPT_MS, INBOX_ORDERS, EventLog
 from events.log.head import EMPTY, PARKED, POSITIONS_KEPT, RESTING, STAGE_NUMBER, Head
 from events.log.inbox import Entry, Inbox
 from events.log.keys import GROUP, LAYOUT
-from events.log.link import Fenced, Full, LogError, Missing, Regressed, Unanswered, Unavailable
+from events.log.link import (
+    Fenced,
+    Full,
+    LogError,
+    Missing,
+    OtherChain,
+    Regressed,
+    Unanswered,
+    Unavailable,
+    other_chain,
+)
 from events.log.reading import Batch, LogReader, Stored
 from events.log.units import Appended, Idempotency, Result, Share, Unit, settle_only
 from events.log.watch import Claims, Due, Followed, Watches
@@ -36,6 +46,7 @@ __all__ = [
     "LogError",
     "LogReader",
     "Missing",
+    "OtherChain",
     "Regressed",
     "Result",
     "Share",
@@ -46,5 +57,6 @@ __all__ = [
     "Unit",
     "Watches",
     "Workers",
+    "other_chain",
     "settle_only",
 ]

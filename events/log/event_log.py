@@ -37,6 +37,7 @@ class EventLog(Writing, Standing, Asking):
         url: str,
         *,
         build: str,
+        chain: str = "",
         partition: int = 0,
         inbox_orders: int = INBOX_ORDERS,
         idempotency_window_s: int = 86_400,
@@ -44,6 +45,8 @@ class EventLog(Writing, Standing, Asking):
     ) -> None:
         self.url = url
         self.build = build
+        self.chain = chain
+        """On which chain its orders trade; empty for who only reads, and takes any."""
         self.partition = partition
         self.keys = Keys(partition)
         self.inbox_orders = inbox_orders
@@ -74,14 +77,15 @@ class EventLog(Writing, Standing, Asking):
     async def open(self, *, found: bool = True) -> None:
         """Checks the server's settings and joins the log, or founds it where there is none.
 
-        Raises Missing where there is none and it may not be founded, another LogError
-        (Unavailable: try again) or RuntimeError for a server set up wrongly.
+        Raises Missing where there is none and it may not be founded, OtherChain where its orders
+        trade elsewhere, another LogError (Unavailable: try again) or RuntimeError for a server set
+        up wrongly.
         """
         await self._check_server()
         server = await self._link.server()
         answer = await self._library.call(
             self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found),
-            server.run_id, *RAISED_FROM, on=server,
+            server.run_id, self.chain, *RAISED_FROM, on=server,
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")

@@ -365,8 +365,9 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position found run_id raised_from... Joins the log; creates it where nothing
--- is and `found` is 1; takes over one of a layout `raised_from`. Answers {epoch, layout, position, base}.
+-- KEYS meta log; ARGV layout epoch position found run_id chain raised_from... Joins the log; creates it
+-- where nothing is and `found` is 1; takes over one of a layout `raised_from`. A log is of one chain, that of
+-- whoever names one first. Answers {epoch, layout, position, base, chain}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -376,11 +377,16 @@ local function open(keys, argv)
     redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3],
       'verified', argv[5])
   end
+  if argv[6] ~= '' then
+    redis.call('HSETNX', keys[1], 'chain', argv[6])
+    local chain = redis.call('HGET', keys[1], 'chain')
+    if chain ~= argv[6] then return redis.error_reply('CHAIN ' .. chain) end
+  end
   local layout = redis.call('HGET', keys[1], 'layout')
-  for i = 6, #argv do
+  for i = 7, #argv do
     if layout == argv[i] then redis.call('HSET', keys[1], 'layout', argv[1]) end
   end
-  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base')
+  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base', 'chain')
 end
 
 -- KEYS watchers leases slots heard; ARGV watcher lease_ms news (pair slot)...

@@ -27,7 +27,8 @@ class Keys:
         """Hash: epoch, layout, position of the newest event, base (after which position this
         epoch began, if it is not the first), suspended (why, if it is), halted (1 while it is),
         verified (run id of the server whose log was compared with the archive), news (number of
-        the newest entry of the book stream)."""
+        the newest entry of the book stream), chain (on which the orders trade, once somebody who
+        trades has joined)."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
         self.open = f"{tag}:open"

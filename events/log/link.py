@@ -55,6 +55,20 @@ class Missing(LogError):
     """There is no log on the server: it is new, or it has lost everything."""
 
 
+class OtherChain(LogError):
+    """The orders of the log trade on another chain than ours: there they may be executed already,
+    and here again.
+    """
+
+
+def other_chain(what: str, theirs: str) -> str:
+    """What is said where log or archive belong to another chain than our settings name."""
+    return (
+        f"the orders of this {what} trade on {theirs!r}, not on what VENUES and POOLS name:"
+        " another chain needs a DATA_DIR (or servers) of its own"
+    )
+
+
 def _as_log_error(error: ResponseError) -> Exception:
     text = str(error)
     code = text.partition(" ")[0]
@@ -68,6 +82,8 @@ def _as_log_error(error: ResponseError) -> Exception:
         return Regressed(text)
     if code == "MISSING":
         return Missing(text)
+    if code == "CHAIN":
+        return OtherChain(other_chain("log", text.partition(" ")[2]))
     return error
 
 

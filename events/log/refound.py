@@ -117,6 +117,7 @@ class Refounding:
         known: Sequence[Known],
         *,
         halted: bool,
+        chain: str,
         inbox_orders: int,
     ) -> None:
         """The log is there again, from one moment to the next. `base`: where the epoch began."""
@@ -150,6 +151,7 @@ class Refounding:
         # A number that no news can have had: who follows them sees a gap, and makes its books anew.
         commands.append(("XADD", keys.book, f"{now_ms}-0", "o", ""))
         meta: list[str | int] = ["epoch", epoch, "layout", LAYOUT, "base", base]
+        meta += ["chain", chain] if chain else []
         meta += ["position", entries[-1].last, "news", now_ms]
         commands.append(("HSET", keys.meta, *meta, *(("halted", 1) if halted else ())))
         await self._run([*commands, ("EXEC",)])

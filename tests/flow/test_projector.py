@@ -19,7 +19,7 @@ from events.order import Order
 from events.types import Event, OrderSubmitted, Status, encode
 from projections import projector as projectors
 from projections import tables
-from projections.migrate import MigrationError, migrate
+from projections.migrate import MigrationError, available, migrate
 from projections.orders import COLUMNS, columns
 from projections.tables import Step
 from tests.played import ACCOUNT, Play, after_submission, failed, submitted
@@ -390,7 +390,7 @@ async def test_migrations_apply_once_and_a_changed_one_is_refused(
     first, second = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     try:
         applied = await asyncio.gather(migrate(first), migrate(second))
-        assert sorted(len(names) for names in applied) == [0, 1]
+        assert sorted(len(names) for names in applied) == [0, len(available())]
         assert await migrate(first) == []
         changed = dict.fromkeys([*applied[0], *applied[1]], "SELECT 1")
         with monkeypatch.context() as patch:

@@ -17,7 +17,7 @@ from engine.wallets import open_wallet
 from events import acts
 from events.archive import Archive
 from events.ids import new_order_id
-from events.log import PARKED, RESTING, EventLog, Fenced
+from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain
 from events.order import Order
 from events.types import (
     OrderCancelled,
@@ -105,7 +105,7 @@ async def scene(
         blockhash_slots=LIFETIME_SLOTS,
     )
     crew = Crew(redis_url, tmp_path / LEDGER, SLOTS)
-    async with opened(redis_url, database_url) as (log, archive):
+    async with opened(redis_url, database_url, chain="simulated") as (log, archive):
         await crew.open()
         yield Scene(redis_url, database_url, log, archive, crew, settings)
         await crew.close()
@@ -157,6 +157,10 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     assert [order_id for order_id, _ in await scene.log.parked()] == [parked]
     assert (await scene.log.resting(), await scene.log.open_orders()) == (1, 4)
     assert await scene.log.halted()
+    elsewhere = EventLog(scene.redis_url, build="test", chain="devnet")
+    with pytest.raises(OtherChain):
+        await elsewhere.open(found=False)
+    await elsewhere.close()
     assert names is not None
     for value in await scene.log.named(names.keys):
         assert value is not None
