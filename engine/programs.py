@@ -27,7 +27,7 @@ class Program:
 
     `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is sent by the kernel
     when we die: SIGKILL for what must not linger, something softer where files want closing.
-    `keep` are file descriptors that it inherits.
+    `keep` are file descriptors that it inherits. `hopeless` is the exit code that no restart mends.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Program:
     user: str = leash.SELF
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     keep: tuple[int, ...] = ()
+    hopeless: int | None = None
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Start it, from the main thread, in a session of its own: Ctrl-C reaches only us."""

@@ -43,6 +43,7 @@ class Child:
         self.ready = asyncio.Event()
         self.deaths = 0  # in a row
         self.fault = ""  # why it ended last
+        self.hopeless = False  # it ended for something that no restart mends
         self.quiet = True  # until all is ready a death is part of the start, and told at its end
         self._log = ChildLog(log_path)
         self._changed = changed
@@ -68,12 +69,13 @@ class Child:
             self.deaths = 1 if time.monotonic() - began > STEADY_S else self.deaths + 1
             pause_s = min(PAUSE_MAX_S, PAUSE_MIN_S * 2 ** min(self.deaths - 1, 10))
             tell = log.info if self.quiet else log.warning
-            tell(
-                "process ended, restarting",
-                name=self.program.name,
-                fault=self.fault,
-                pause_s=pause_s,
-            )
+            if not (self.quiet and self.hopeless):
+                tell(
+                    "process ended, restarting",
+                    name=self.program.name,
+                    fault=self.fault,
+                    pause_s=pause_s,
+                )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 
@@ -96,6 +98,7 @@ class Child:
         pump.cancel()
         code = process.returncode
         self.fault = self._log.last_words() if code >= 0 else signal.Signals(-code).name
+        self.hopeless = code == self.program.hopeless
 
     async def stop(self, patience_s: float) -> None:
         """Ask it to end, and make it end once patience is over."""
@@ -165,8 +168,9 @@ class Supervisor:
         told = time.monotonic()
         while not stop.is_set() and not await reached():
             for child in self.children:
-                if child.deaths >= DEATHS_MAX:
-                    msg = f"{child.program.name} does not start: {child.fault}"
+                if child.deaths >= DEATHS_MAX or child.hopeless:
+                    said = child.fault.removeprefix("engine: ")
+                    msg = f"{child.program.name} does not start: {said}"
                     raise StartError(msg)
             for keeper in self._keepers:
                 if keeper.done():

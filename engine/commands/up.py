@@ -39,6 +39,8 @@ PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     tuple(("stage", name) for name in STAGES),
     (("projector",),),
 )
+SETTING = 2
+"""Exit code of a process whose settings make no sense."""
 TRACER = ("tracer",)
 """Beside the projector, where there is a collector."""
 
@@ -76,7 +78,7 @@ async def _supervise(
 ) -> None:
     stop = asyncio.Event()
     await stop_on_signal(stop)
-    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    url = reachable(settings)
 
     def changed(pids: dict[str, int]) -> None:
         # A full disk while running is no reason to end; what is written there only helps others.
@@ -121,6 +123,7 @@ def _programs(settings: Settings) -> list[list[Program]]:
                 # -P: a folder called `engine` where we are started is none of our code.
                 argv=[sys.executable, "-P", "-m", "engine", *words],
                 environ=environ | {"METRICS_PORT": str(ports.get(words[-1], 0))},
+                hopeless=SETTING,
             )
             for words in group
         ]
@@ -150,10 +153,11 @@ def _claim_port(settings: Settings) -> None:
             raise StartError(msg) from None
 
 
-def _reachable(host: str) -> str:
-    """Return an address at which we reach what listens on `host`."""
+def reachable(settings: Settings) -> str:
+    """Return a URL at which we reach a gateway that listens on HOST and PORT."""
+    host = settings.host
     known = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not a bind
-    return known.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{known.get(host, f'[{host}]' if ':' in host else host)}:{settings.port}"
 
 
 def with_backends(settings: Settings) -> Settings:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,16 +96,24 @@ async def test_those_that_do_not_obey_are_gone_within_five_seconds(tmp_path: Pat
     assert all(is_gone(pid) for pid in pids)
 
 
+async def never() -> bool:
+    return False
+
+
+async def test_what_no_restart_mends_is_told_at_once(tmp_path: Path) -> None:
+    code = "import sys; print('engine: PORT is no number', file=sys.stderr); sys.exit(2)"
+    supervisor = Supervisor([[replace(script("a", code), hopeless=2)]], tmp_path)
+    with pytest.raises(StartError, match=r"^a does not start: PORT is no number$"):
+        await supervisor.run(asyncio.Event(), never, lambda: None)
+    assert supervisor.children[0].deaths <= 1
+
+
 async def test_a_program_that_never_starts_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.supervisor.DEATHS_MAX", 2)
     broken = script("a", "import sys; sys.exit('error: no such thing')")
     supervisor = Supervisor([[broken]], tmp_path)
-
-    async def never() -> bool:
-        return False
-
     with pytest.raises(StartError, match="a does not start: error: no such thing"):
         await supervisor.run(asyncio.Event(), never, lambda: None)
 
