@@ -7,13 +7,16 @@ import sys
 import msgspec
 
 from engine import localchain
+from engine.commands.up import reachable
 from engine.doctor import archive, chain, log_server, machine, running
 from engine.doctor.findings import Finding
 from engine.folder import Record
 from engine.folder import running as recorded
+from engine.markets import chain_of
 from engine.programs import StartError
 from engine.settings import Settings
 from engine.terminal.shown import colourful
+from engine.values import SettingsError
 
 HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
 EXAMPLES = (
@@ -52,17 +55,28 @@ async def examine(settings: Settings) -> list[Finding]:
         found = [Finding("engine", "warning", str(error), "wait a moment")]
     else:
         found = []
-    found += machine.look(settings, record)
+    apart = record is None and bool(settings.redis_url and settings.database_url)
+    found += machine.look(settings, runs=record is not None, apart=apart)
     redis_url = settings.redis_url or (record.redis_url if record else "")
     database_url = settings.database_url or (record.database_url if record else "")
     if redis_url:
-        found += [one async for one in log_server.look(redis_url)]
+        found += [one async for one in log_server.look(redis_url, chain=_chain(settings))]
     if database_url:
         found += [one async for one in archive.look(database_url)]
-    found += [one async for one in chain.look(localchain.found(settings, record))]
+    found += [one async for one in chain.look(localchain.found(settings, record), apart=apart)]
     if record is not None and record.gateway_url:
         found += await running.look(record.gateway_url)
+    elif apart:
+        found += await running.look(reachable(settings), elsewhere=True)
     return found
+
+
+def _chain(settings: Settings) -> str:
+    """The chain that settings name; what is wrong with POOLS, `chain.look` says."""
+    try:
+        return chain_of(settings)
+    except SettingsError:
+        return ""
 
 
 def _tell(one: Finding) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from engine import localchain
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.markets import check, open_rpc, wallet_of
+from engine.markets import NoWalletError, check, open_rpc, wallet_of
 from engine.settings import Settings
 from engine.values import SettingsError
 from stages.stage import Refused
@@ -18,10 +18,20 @@ LITTLE = LAMPORTS // 20
 """Some hundred transactions with their fees and accounts."""
 
 
-async def look(settings: Settings) -> AsyncIterator[Finding]:
-    """All of it. Addresses of nodes carry keys: only their hosts are shown."""
+async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Finding]:
+    """All of it. Addresses of nodes carry keys: only their hosts are shown.
+
+    `apart`: each process runs by itself, and this may be one that has no key.
+    """
+    signs = True
     try:
-        check(settings)
+        try:
+            check(settings)
+        except NoWalletError as error:
+            if not apart:
+                raise
+            signs = False
+            yield skipped("wallet", f"not of this process: {error}")
     except SettingsError as error:
         yield failed("VENUES", str(error), "mend the setting that it names")
         return
@@ -38,7 +48,7 @@ async def look(settings: Settings) -> AsyncIterator[Finding]:
         answers = answers or finding.status == "ok"
         yield finding
     if answers:
-        async for finding in _account(settings):
+        async for finding in _account(settings, signs=signs):
             yield finding
 
 
@@ -67,12 +77,12 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
     return ok(name, f"{host}: {cluster}, slot {slot:,}")
 
 
-async def _account(settings: Settings) -> AsyncIterator[Finding]:
-    opened, address = open_rpc(settings), wallet_of(settings).address
+async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]:
+    opened, address = open_rpc(settings), wallet_of(settings).address if signs else ""
     pools = [address for some in opened.pools.pools.values() for address in some]
     try:
         answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")
-        lamports = await opened.rpc.get_balance(address, "confirmed")
+        lamports = await opened.rpc.get_balance(address, "confirmed") if signs else 0
     except (Refused, OSError) as error:
         yield failed("accounts", str(error), "try again; else name another node")
         return
@@ -90,7 +100,8 @@ async def _account(settings: Settings) -> AsyncIterator[Finding]:
         yield make("POOLS", detail, "take them out of the file of POOLS")
     else:
         yield ok("POOLS", f"all {len(pools)} are there")
-    yield _balance(address, lamports)
+    if signs:
+        yield _balance(address, lamports)
 
 
 def _balance(address: str, lamports: int) -> Finding:

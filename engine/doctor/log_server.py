@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from redis.exceptions import ResponseError
 
 from engine.doctor.findings import Finding, failed, ok, skew, warning
-from events.log.link import Link, LogError
+from events.log import LogError, other_chain
+from events.log.keys import Keys
+from events.log.link import Link
 
 LEAST = {"valkey": 8.0, "redis": 7.2}
 MEMORY_SHARE = 0.8
@@ -19,7 +21,7 @@ WANTED = (
 )  # fmt: skip
 
 
-async def look(url: str) -> AsyncIterator[Finding]:
+async def look(url: str, *, chain: str = "") -> AsyncIterator[Finding]:
     """All of it. One that cannot be reached is the only finding then."""
     link = Link(url, "doctor")
     try:
@@ -36,6 +38,8 @@ async def look(url: str) -> AsyncIterator[Finding]:
         async for finding in _durability(link, info):
             yield finding
         yield _memory(info)
+        if theirs := await link.call("HGET", Keys().meta, "chain"):
+            yield _chain(theirs.decode(), chain)
         yield skew("log server's clock", ours, int(clock[0]) + int(clock[1]) / 1e6)
     finally:
         await link.close()
@@ -53,6 +57,13 @@ def _version(info: dict[str, str]) -> Finding:
     if tuple(map(int, version.split(".")[:2])) < tuple(map(int, str(least).split("."))):
         return failed("log server", said, f"update it to {least} or newer")
     return ok("log server", said)
+
+
+def _chain(theirs: str, ours: str) -> Finding:
+    if ours in ("", theirs):
+        return ok("chain of the log", theirs)
+    return failed("chain of the log", other_chain("log", theirs), "name that chain in VENUES and"
+                  " POOLS, or another DATA_DIR (REDIS_URL, DATABASE_URL)")  # fmt: skip
 
 
 def _role(info: dict[str, str]) -> Finding:

@@ -13,7 +13,6 @@ from pathlib import Path
 from engine import binaries
 from engine.backends import missing
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.folder import Record
 from engine.programs import StartError
 from engine.settings import Settings
 
@@ -25,21 +24,21 @@ WORKERS = 6
 """Processes that `engine up` gives a port of METRICS_PORT to."""
 
 
-def look(settings: Settings, record: Record | None) -> Iterator[Finding]:
-    """All of it."""
+def look(settings: Settings, *, runs: bool, apart: bool) -> Iterator[Finding]:
+    """All of it. `runs`: an engine runs here; `apart`: each process by itself, one here perhaps."""
     yield ok("python", f"{platform.python_version()} on {platform.system()}")
     yield from _folder(settings.data_dir)
     yield _disk(settings.data_dir)
     yield from _secrets(settings)
-    if record is not None:
-        yield skipped("ports", "the engine runs: its ports are its own")
+    if runs or apart:
+        yield skipped("ports", "the engine's own, where it runs")
     else:
         yield _port("port", "PORT", settings.host, settings.port)
         if settings.metrics_port:
             for number in range(WORKERS):
                 port = settings.metrics_port + number
                 yield _port(f"metrics port {port}", "METRICS_PORT", settings.metrics_host, port)
-    if record is None:
+    if not runs:
         yield from _programs(settings)
 
 

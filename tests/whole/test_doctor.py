@@ -56,6 +56,24 @@ async def test_a_running_engine_on_its_own_servers_is_sound(engine: Engine) -> N
     assert by_name["log server"]["detail"].startswith("valkey ")
 
 
+async def test_where_each_process_runs_by_itself_its_ports_and_keys_are_no_fault(
+    engine: Engine, tmp_path: Path
+) -> None:
+    record = engine.record()
+    there = {"redis_url": record.redis_url, "database_url": record.database_url}
+    beside = await found(tmp_path, **there, port=engine.settings.port, metrics_port=9464)
+    assert [one for one in beside.values() if one.status == "failed"] == []
+    assert (beside["gateway"].status, beside["chain of the log"].detail) == ("ok", "simulated")
+    assert (await found(tmp_path, **there))["gateway"].status == "skipped", "on another machine"
+    pools = Path(__file__).parents[2] / "pools" / "devnet.toml"
+    node = {"solana_rpc_url": f"http://127.0.0.1:{free_port()}", "pools": pools}
+    key = {"solana_keypair": "/run/secrets/not-ours", "venues": "raydium,meteora"}
+    gateway = await found(tmp_path, **there, **node, **key)
+    assert (gateway["VENUES"].status, gateway["wallet"].status) == ("ok", "skipped")
+    assert "trade on 'simulated'" in gateway["chain of the log"].detail
+    assert (await found(tmp_path, **node, **key))["VENUES"].status == "failed", "an engine signs"
+
+
 async def test_servers_that_forget_are_named_with_how_to_mend_them(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
