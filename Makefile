@@ -5,13 +5,15 @@ STAMP := .venv/.installed
 CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench check audit recording screenshots compose format clean lock
+.PHONY: help run install test lint types bench check audit recording screenshots compose format clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C stops it
 	@exec "$(BIN)/engine" up
+
+install: $(STAMP)  ## install the locked dependencies into .venv, and start nothing
 
 test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external)
 	@"$(BIN)/python" -m tests $(ARGS)

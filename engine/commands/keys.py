@@ -5,6 +5,7 @@ import json
 import sys
 import time
 
+from engine.programs import StartError
 from engine.records import reading, records
 from engine.settings import Settings
 from engine.terminal.operators import whoami
@@ -56,6 +57,9 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, _):
+        if not log.joined:
+            msg = "there is no log yet, and keys live in it: once the engine has started, try again"
+            raise StartError(msg)
         try:
             for line in await _lines(log, args):
                 print(line)

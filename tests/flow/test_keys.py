@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,6 +19,7 @@ from events.log import EventLog
 from events.order import ApiKey, fold
 from events.types import Status
 from gateway.rates import Rates
+from tests.engine_up import ENGINE
 from tests.served import GOOD, Served, served
 from tests.workers import turns_true
 
@@ -243,6 +246,19 @@ async def test_two_who_make_the_first_key_at_once_both_get_one(redis_url: str) -
         await keys.revoke(logs[0], "nobody", "", "ann")
     for log in logs:
         await log.close()
+
+
+async def test_before_there_is_a_log_the_command_says_what_to_wait_for(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    urls = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        *ENGINE, "keys", "create", "--account", "desk",
+        stderr=asyncio.subprocess.PIPE, cwd=tmp_path, env=os.environ | urls,
+    )  # fmt: skip
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2
+    assert said.decode().startswith("engine: there is no log yet"), said
 
 
 async def test_too_many_requests_are_told_when_to_come_back(redis_url: str) -> None:
