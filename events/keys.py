@@ -40,17 +40,29 @@ class Minted(NamedTuple):
     text: str
 
 
-def good(text: str, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
-    """The key that a text is; None for one that is unknown, expired or revoked.
+class Shown(NamedTuple):
+    """What somebody came with: which key, and the digest of its secret."""
+
+    key_id: str
+    digest: bytes
+
+
+def shown(text: str) -> Shown:
+    """What a text says; of no key where it is none."""
+    prefix, _, rest = text.partition("_")
+    key_id, _, secret = rest.partition("_")
+    return Shown(key_id if prefix == PREFIX else "", _digest(secret))
+
+
+def good(one: Shown, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
+    """The key that opens to what was shown; None where it is unknown, expired, revoked or turned.
 
     Secrets are compared in constant time; which ids there are is no secret.
     """
-    prefix, _, rest = text.partition("_")
-    key_id, _, secret = rest.partition("_")
-    key = next((key for key in keys if key.id == key_id), None)
-    if key is None or prefix != PREFIX or (key.expires_at_us and key.expires_at_us <= now_us):
+    key = next((key for key in keys if key.id == one.key_id), None)
+    if key is None or (key.expires_at_us and key.expires_at_us <= now_us):
         return None
-    digest = _digest(secret)
+    digest = one.digest
     if hmac.compare_digest(digest, key.digest):
         return key
     old = hmac.compare_digest(digest, key.old_digest)

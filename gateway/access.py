@@ -2,7 +2,8 @@
 
 Without keys required, whoever comes without one is everybody: the default account, all scopes. Who
 sends a key is held to it either way. The keys are looked at twice a second, in every gateway: so
-long a revoked one may still be good. Until they were read once, nobody comes in with a key.
+long a revoked one may still be good. For a key that is not known they are looked at at once: it may
+be as young as that. Until they were read once, nobody comes in with a key.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 
 from events import keys
-from events.keys import SCOPES
+from events.keys import SCOPES, Shown
 from events.log import EventLog, LogError
 from events.order import ApiKey
+from gateway import extras
 from gateway.problems import Problem
 from gateway.rates import Rates
 
 WATCH_S = 0.5
 ASK_S = 1.5
+LOOK_S = 0.05
+"""Between two looks: who tries keys that there never were waits so long, and the log does not."""
 ADMIN = "admin"
 BEARER = "Bearer "
 SUBPROTOCOL = "oee"
@@ -41,6 +45,8 @@ class Who(NamedTuple):
     sees: str | None
     """The account whose orders they see; None is all."""
     scopes: frozenset[str]
+    shown: Shown | None = None
+    """The key with which they came in, by its secret of then."""
 
 
 WHO = web.RequestKey("who", Who)
@@ -53,69 +59,86 @@ class Access:
         self, log: EventLog, *, account: str, required: bool = False, rates: Rates | None = None
     ) -> None:
         self.rates = rates
-        self.gone: Callable[[Callable[[str], bool]], None] = lambda _: None
-        """Told, after each look, how to tell a key that is good no more."""
+        self.gone: Callable[[Callable[[Who], bool]], None] = lambda _: None
+        """Told, after each look, how to tell whose key is good no more."""
         self._log = log
         self._required = required
         self._anybody = Who("", account, None, frozenset(SCOPES))
         self._keys: Sequence[ApiKey] | None = None
+        self._looking = asyncio.Lock()
+        self._looked_at = 0.0
 
-    def admit(self, request: web.Request, scope: str) -> Who:
+    async def admit(self, request: web.Request, scope: str) -> Who:
         """Who asks for something of this scope. Raises Problem."""
         text = _presented(request)
-        open_to_all = text is None and not self._required
-        who = self._anybody if open_to_all else self._known(text)
-        if scope not in who.scopes:
-            raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
+        if text is None and not self._required:
+            who = self._anybody
+        else:
+            who = self._known(text) or await self._perhaps_young(text)
         if self.rates is not None:
             self._count(self.rates, who, request)
+        if scope not in who.scopes:
+            raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
         request[WHO] = who
         return who
 
     async def watch(self) -> None:
         """Runs for as long as the gateway."""
         while True:
+            await self._look()
+            self.gone(self._is_gone)
+            await asyncio.sleep(WATCH_S)
+
+    async def _look(self) -> None:
+        """Reads the keys as they are after this call; however many ask, once every LOOK_S."""
+        asked_at = time.monotonic()
+        async with self._looking:
+            if self._looked_at >= asked_at:
+                return  # somebody's look began after we had asked
+            await asyncio.sleep(self._looked_at + LOOK_S - time.monotonic())
+            self._looked_at = time.monotonic()
             try:
                 async with asyncio.timeout(ASK_S):
                     self._keys = await keys.listed(self._log)
             except (LogError, TimeoutError):
                 pass  # what was good stays good: nothing can be written meanwhile
-            self.gone(self._is_gone)
-            await asyncio.sleep(WATCH_S)
 
-    def _known(self, text: str | None) -> Who:
+    async def _perhaps_young(self, text: str | None) -> Who:
         if text is None:
             raise Problem(
                 "unauthenticated", "send `Authorization: Bearer <key>`", headers=_CHALLENGE
             )
+        await self._look()
         if self._keys is None:
             raise Problem("log-unavailable", "the keys were not read yet")
-        key = keys.good(text, self._keys, _now_us())
-        if key is None:
+        who = self._known(text)
+        if who is None:
             raise Problem("unauthenticated", "this key is not good (any more)", headers=_CHALLENGE)
+        return who
+
+    def _known(self, text: str | None) -> Who | None:
+        if text is None or self._keys is None:
+            return None
+        shown = keys.shown(text)
+        key = keys.good(shown, self._keys, _now_us())
+        if key is None:
+            return None
         scopes = SCOPES if ADMIN in key.scopes else key.scopes
         sees = None if ADMIN in key.scopes else key.account
-        return Who(key.id, key.account, sees, frozenset(scopes))
+        return Who(key.id, key.account, sees, frozenset(scopes), shown)
 
-    def _is_gone(self, key_id: str) -> bool:
-        if self._keys is None:
+    def _is_gone(self, who: Who) -> bool:
+        if self._keys is None or who.shown is None:
             return False
-        now_us = _now_us()
-        alive = (k for k in self._keys if not k.expires_at_us or k.expires_at_us > now_us)
-        return all(key.id != key_id for key in alive)
+        return keys.good(who.shown, self._keys, _now_us()) is None
 
     @staticmethod
     def _count(rates: Rates, who: Who, request: web.Request) -> None:
         taken = rates.take(who.key_id or request.remote or "", time.monotonic())
-        headers = rates.headers(taken)
+        extras.add(request, rates.headers(taken))
         if not taken.allowed:
-            headers["Retry-After"] = str(taken.reset_s)
-            raise Problem("rate-limited", "too many requests", headers=headers)
-        request[LIMITS] = headers
-
-
-LIMITS = web.RequestKey("limits", dict[str, str])
-"""Headers for the answer."""
+            retry = {"Retry-After": str(taken.reset_s)}
+            raise Problem("rate-limited", "too many requests", headers=retry)
 
 
 def who_asks(request: web.Request) -> Who:

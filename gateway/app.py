@@ -19,8 +19,8 @@ from aiohttp import hdrs, web
 from events.log import EventLog
 from events.meters import REQUESTS, RESPONSES
 from events.money import Token
-from gateway import documents
-from gateway.access import ADMIN, LIMITS, Access
+from gateway import documents, extras
+from gateway.access import ADMIN, Access
 from gateway.acts import Acts
 from gateway.admin import Admin
 from gateway.audits import Audits, Records
@@ -33,6 +33,7 @@ from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
 from gateway.rates import Rates
+from gateway.server import Runner
 from gateway.sight import Sight
 from gateway.sockets import Sockets
 from gateway.streams import Streams, or_else
@@ -157,12 +158,12 @@ def make_app(
     return app
 
 
-def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> web.AppRunner:
+def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
     """Serves the application; signals are the caller's. A connection on which no whole head of a
 
     request comes for `idle_s` is closed, however slowly its bytes drip in.
     """
-    return web.AppRunner(
+    return Runner(
         app,
         access_log=None,
         handle_signals=False,
@@ -183,7 +184,9 @@ def _add_routes(app: web.Application, routes: list[Route], doors: Doors, access:
     def refuse(path: str) -> Handler:
         allow = ", ".join(allowed[path])
 
-        async def answer(_: web.Request) -> web.StreamResponse:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if doors.asked_for(request):
+                return web.Response(status=204, headers=doors.preflight(allow))
             raise Problem("method-not-allowed", f"allowed: {allow}", headers={hdrs.ALLOW: allow})
 
         return answer
@@ -215,11 +218,8 @@ def _admitted(handler: Handler, access: Access, scope: str) -> Handler:
     """Lets in who may do what needs this scope."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        access.admit(request, scope)
-        answer = await handler(request)
-        if access.rates is not None and not answer.prepared:
-            answer.headers.update(request[LIMITS])
-        return answer
+        await access.admit(request, scope)
+        return await handler(request)
 
     return handle
 
@@ -228,20 +228,24 @@ def _guarded(handler: Handler, doors: Doors) -> Handler:
     """Checks who comes in, and turns whatever goes wrong into a problem document."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        answer: web.StreamResponse
         try:
             doors.check(request)
-            return await handler(request)
+            answer = await handler(request)
         except Problem as problem:
-            return problem.response()
+            answer = problem.response()
         except web.HTTPRequestEntityTooLarge:
-            return Problem("payload-too-large", f"at most {BODY_BYTES} bytes").response()
+            answer = Problem("payload-too-large", f"at most {BODY_BYTES} bytes").response()
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             structlog.get_logger().exception(
                 "a request failed", path=request.path, order_id=request.match_info.get("id")
             )
-            return Problem("internal").response()
+            answer = Problem("internal").response()
+        if (more := extras.of(request)) and not answer.prepared:
+            answer.headers.update(more)
+        return answer
 
     return handle
 

@@ -11,10 +11,19 @@ from collections.abc import Collection
 
 from aiohttp import hdrs, web
 
+from gateway import extras
 from gateway.problems import Problem
 
 CACHE = 1000
 """Hosts remembered as good."""
+
+PREFLIGHT = "Access-Control-Request-Method"
+CORS = {
+    "Vary": "Origin",
+    "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, RateLimit, RateLimit-Policy,"
+    " Retry-After",
+}
+"""What a page of ALLOWED_ORIGINS is told beside that it may read the answer."""
 
 
 class Doors:
@@ -32,8 +41,28 @@ class Doors:
         if host not in self._good:
             self._check_host(host)
         origin = headers.get(hdrs.ORIGIN)
-        if origin is not None and not self._is_ours(origin, host):
+        if origin is None:
+            return
+        if origin in self._origins:
+            extras.add(request, CORS | {"Access-Control-Allow-Origin": origin})
+        elif origin not in (f"http://{host}", f"https://{host}"):
             raise Problem("origin-forbidden", f"Origin {origin[:100]}")
+
+    def asked_for(self, request: web.Request) -> bool:
+        """Whether a browser asks if a page of ALLOWED_ORIGINS may do something here."""
+        headers = request.headers
+        wants = request.method == hdrs.METH_OPTIONS and PREFLIGHT in headers
+        return wants and headers.get(hdrs.ORIGIN) in self._origins
+
+    @staticmethod
+    def preflight(methods: str) -> dict[str, str]:
+        """The headers of the answer: these methods, with all headers that we look at."""
+        return {
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": "authorization, content-type, idempotency-key,"
+            " if-match, last-event-id, traceparent",
+            "Access-Control-Max-Age": "600",
+        }
 
     @staticmethod
     def check_json(request: web.Request) -> None:
@@ -50,9 +79,6 @@ class Doors:
             raise Problem("host-forbidden", f"Host {host[:100]!r}")
         if len(self._good) < CACHE:
             self._good.add(host)
-
-    def _is_ours(self, origin: str, host: str) -> bool:
-        return origin in (f"http://{host}", f"https://{host}") or origin in self._origins
 
 
 def _without_port(host: str) -> str:

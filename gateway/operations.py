@@ -15,6 +15,7 @@ from gateway.orders import IDEMPOTENCY_KEY
 from gateway.problems import CODES
 from gateway.quotes import PARAMETERS as QUOTES
 from gateway.quotes import REQUIRED
+from gateway.tracing import TRACEPARENT
 from projections.shapes import Order, Shape
 
 HISTORY = "History"
@@ -28,7 +29,10 @@ JSON = "application/json"
 GUARDED = ("unauthenticated", "scope-missing", "rate-limited")
 """Codes that whoever asks for something with a scope may get."""
 
-ANYWHERE = ("not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "internal")
+ANYWHERE = (
+    "not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "malformed-request",
+    "headers-too-large", "internal",
+)  # fmt: skip
 """Codes that whoever asks for anything may get; the first two are of no route."""
 
 _FORM = (
@@ -109,6 +113,7 @@ class Operation(NamedTuple):
         return dict(sorted(found.items()))
 
 
+_TRACE = Header(TRACEPARENT, "W3C Trace Context: the order's own trace links to it")
 _KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken once")
 _REPLAYED = Header("Idempotent-Replayed", "`true`")
 _FILE = Header("Content-Disposition", "Under which name to keep it")
@@ -128,7 +133,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         (*_FORM, *_ORDER, *_TAKEN, "unreadable-order", "archive-unavailable"),
         query=None,
-        headers=(_KEY,),
+        headers=(_KEY, _TRACE),
         body="OrderRequest",
         scope="trade",
     ),
@@ -147,7 +152,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {202: Answer("One result an order; all good ones are in the log", shapes.BatchResults)},
         (*_FORM, *_TAKEN, "batch-size"),
         query=None,
-        headers=(_KEY,),
+        headers=(_KEY, _TRACE),
         body="BatchRequest",
         scope="trade",
     ),

@@ -13,7 +13,7 @@ from events.ids import NO_ORDERS, parse_order_id
 from events.money import Token
 from events.types import FACTS, TERMINAL, Status
 from gateway.problems import Problem
-from gateway.values import TEXT_LENGTH, is_text
+from gateway.values import TEXT_LENGTH, is_key, is_text
 from projections.cursors import Cursor, CursorError, parse_cursor
 from projections.subscription import Filter
 
@@ -116,8 +116,8 @@ def list_filters(query: Query) -> tuple[Filters, int, str | None]:
     only(query, LIST)
     filters = Filters(
         status=_status(query, _STATUSES - _ENGINES),
-        token=query.get("token"),
-        client_order_id=query.get("clientOrderId"),
+        token=_name(query, "token"),
+        client_order_id=_name(query, "clientOrderId"),
         from_ms=_time_ms(query, "from"),
         to_ms=_time_ms(query, "to"),
     )
@@ -133,7 +133,7 @@ def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, i
         raise _bad("token", f"the tokens are {', '.join(known)}")
     open_ones = _STATUSES - _ENGINES - _ENDED
     symbol = tokens[token].symbol if token is not None else None
-    wanted = Wanted(_status(query, open_ones), symbol, query.get("clientOrderId"))
+    wanted = Wanted(_status(query, open_ones), symbol, _name(query, "clientOrderId"))
     everything = query.get("all")
     if everything not in (None, "true"):
         raise _bad("all", "true, or nothing")
@@ -171,6 +171,14 @@ def _scan_cursor(query: Query) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < _ZSCAN_MAX):
         raise Problem("malformed-cursor", "no cursor of ours", parameter="cursor")
     return int(text)
+
+
+def _name(query: Query, parameter: str) -> str | None:
+    """What a token or an order may be called."""
+    text = query.get(parameter)
+    if text is not None and not is_key(text):
+        raise _bad(parameter, "1 to 128 printable ASCII characters, no spaces")
+    return text
 
 
 def _status(query: Query, known: Collection[str]) -> str | None:

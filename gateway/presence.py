@@ -52,10 +52,10 @@ class Presence:
             if not self._of[holder]:
                 del self._of[holder]
 
-    def cut(self, is_gone: Callable[[str], bool]) -> None:
+    def cut(self, is_gone: Callable[[Who], bool]) -> None:
         """Closes those whose key is good no more."""
         for socket, who in tuple(self._open.items()):
-            if who.key_id and is_gone(who.key_id):
+            if is_gone(who):
                 socket.close(REVOKED, "the key is good no more")
 
 

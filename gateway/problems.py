@@ -15,6 +15,7 @@ RETRY_AFTER_S = 1
 """What a client is told to wait: outages of the log are checked for more often than that."""
 
 CODES: dict[str, tuple[int, str]] = {
+    "malformed-request": (400, "This is no HTTP that can be read"),
     "malformed-json": (400, "The body is not valid JSON"),
     "json-too-deep": (400, "The body is nested too deeply"),
     "wrong-type": (400, "A value is not of the expected type"),
@@ -62,6 +63,7 @@ CODES: dict[str, tuple[int, str]] = {
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be application/json"),
     "idempotency-conflict": (422, "The key was used for another request"),
+    "headers-too-large": (431, "The request line or a header is too long"),
     "upgrade-required": (426, "This is a WebSocket"),
     "rate-limited": (429, "Too many requests: see Retry-After"),
     "too-many-connections": (429, "Too many sockets and streams are open"),

@@ -86,7 +86,7 @@ class Sockets:
                         await following.wish(message.data)
             finally:
                 following.end()
-            return ws
+        return ws
 
     # -- everything ----------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class Sockets:
             finally:
                 running.cancel()
                 await asyncio.wait([running])
-            return ws
+        return ws
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Sockets:
             compress=False,
             max_msg_size=MESSAGE_BYTES,
             heartbeat=PING_S,
-            protocols=(SUBPROTOCOL,) if hdrs.SEC_WEBSOCKET_PROTOCOL in request.headers else (),
+            protocols=_protocols(request),
         )
         await ws.prepare(request)
         transport = request.transport
@@ -141,6 +141,11 @@ class Sockets:
         try:
             with self._presence.held(request, socket):
                 yield ws, socket
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:  # an answer in HTTP would be garbage here
+            structlog.get_logger().exception("a socket failed", path=request.path)
+            socket.close(BUG, "internal: resume from the last cursor")
         finally:
             self._open.discard(socket)
             socket.release()
@@ -233,8 +238,16 @@ def check_end(socket: Socket, running: asyncio.Task[None]) -> None:
         socket.close(BUG, "internal: resume from the last cursor")
 
 
+def _protocols(request: web.Request) -> tuple[str, ...]:
+    """What we speak, where anything is offered: the library would log offers that match nothing,
+    and one of them may be a key.
+    """
+    return (SUBPROTOCOL,) if hdrs.SEC_WEBSOCKET_PROTOCOL in request.headers else ()
+
+
 def _check_upgrade(request: web.Request) -> None:
     wants = request.headers.get(hdrs.UPGRADE, "").lower()
-    if wants != "websocket" or not web.WebSocketResponse().can_prepare(request).ok:
+    asked = web.WebSocketResponse(protocols=_protocols(request))
+    if wants != "websocket" or not asked.can_prepare(request).ok:
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         raise Problem("upgrade-required", "connect with a WebSocket client", headers=headers)

@@ -12,17 +12,19 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
+import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from multidict import MultiDict
 
 from events.log import EventLog, LogError
+from gateway import extras
 from gateway.access import sees, who_asks
 from gateway.health import Health
 from gateway.outages import ANSWER_S, reading_archive, reading_log
 from gateway.parameters import Query, feed_filter, only, order_id_of
 from gateway.presence import Presence
 from gateway.problems import Problem
-from gateway.sockets import RESTART, check_end
+from gateway.sockets import BUG, LATER, RESTART, check_end
 from gateway.wire import EventStream
 from projections.cursors import Cursor
 from projections.feed import Feed
@@ -149,7 +151,7 @@ class Streams:
                 await self._feed.ready()
         except (LogError, TimeoutError) as error:
             raise Problem("log-unavailable", str(error) or "no answer") from error
-        response = web.StreamResponse(headers=HEADERS)
+        response = web.StreamResponse(headers=HEADERS | extras.of(request))
         response.force_close()
         await response.prepare(request)
         await response.write(f"retry: {RETRY_MS}\n\n".encode())
@@ -163,7 +165,12 @@ class Streams:
             with self._presence.held(request, stream):
                 yield response, stream
         except (Problem, Lost):  # too late for a status: the client comes back and is told then
-            stream.close(1013, "try again later")
+            stream.close(LATER, "try again later")
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            structlog.get_logger().exception("a stream failed", path=request.path)
+            stream.close(BUG, "internal: resume from the last cursor")
         finally:
             self._open.discard(stream)
             stream.closed = True

@@ -23,7 +23,7 @@ TEXT_LENGTH = 200
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS = 253_402_300_799_999  # the end of the year 9999, where ISO 8601 ends
+_LAST_US = 253_402_300_799_999_999  # the end of the year 9999 in UTC, where ISO 8601 ends
 
 _text = msgspec.json.Decoder(str)
 _integer = msgspec.json.Decoder(int)
@@ -91,12 +91,12 @@ def as_time(raw: msgspec.Raw, now_us: int) -> int:
     if isinstance(value, str):
         time_us = _iso_us(value)
     elif isinstance(value, int) and not isinstance(value, bool):
-        time_us = min(max(value, 0), _LAST_MS) * 1000
+        time_us = value * 1000
     else:
         raise Bad("wrong-type", "expected ISO 8601 with a zone, or Unix milliseconds")
     if time_us <= now_us:
         raise Bad("expires-at-past", "the time must be in the future")
-    return time_us
+    return min(time_us, _LAST_US)
 
 
 def _iso_us(text: str) -> int:

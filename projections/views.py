@@ -21,6 +21,7 @@ from projections.explorer import link
 
 Json = dict[str, Any]
 
+_LAST_US = 253_402_300_799_999_999
 ORDERS_PATH = "/api/orders"
 FOLLOW_PATH = f"{ORDERS_PATH}/execute"
 
@@ -31,8 +32,10 @@ def _second(seconds: int) -> str:
 
 
 def timestamp(time_us: int) -> str:
-    """`2026-11-22T15:28:01.000123Z`."""
-    seconds, us = divmod(time_us, 1_000_000)
+    """`2026-11-22T15:28:01.000123Z`. What lies beyond the year 9999 is shown as its end: one time
+    that cannot be written must not hide an order, or end a feed.
+    """
+    seconds, us = divmod(min(time_us, _LAST_US), 1_000_000)
     return f"{_second(seconds)}.{us:06d}Z"
 
 

@@ -117,9 +117,10 @@ class Transport:
 
 
 async def frames_of(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Json]:
-    """Until the socket is closed, by whom ever."""
+    """Until the socket is closed, by whom ever, or breaks."""
     try:
         async for message in socket:
-            yield json.loads(message.data)
+            if message.type is aiohttp.WSMsgType.TEXT:
+                yield json.loads(message.data)
     finally:
         await socket.close()

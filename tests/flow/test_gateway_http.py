@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 import redis.asyncio
 
 from events.archive import Archive
+from events.ids import new_order_id
 from events.log import EventLog
+from events.types import OrderSubmitted
 from projections.projector import run_projector
 from tests.played import after_submission
 from tests.proxied import proxied
@@ -307,8 +310,68 @@ async def test_our_own_pages_and_clients_come_in(gateway: Served, headers: dict[
 async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:
     hosts, origins = ["engine.example"], ["https://ui.example"]
     async with served(redis_url, hosts=hosts, origins=origins) as gateway:
-        headers = {"Host": "Engine.example:80", "Origin": "https://ui.example"}
-        assert (await gateway.post(headers=headers))[0] == 202
+        page = {"Host": "Engine.example:80", "Origin": "https://ui.example"}
+        status, body, headers = await gateway.post(headers=page)
+        assert (status, headers["Access-Control-Allow-Origin"]) == (202, page["Origin"])
+        assert "Idempotent-Replayed" in headers["Access-Control-Expose-Headers"]
+        # The browser asks first, and reads refusals and streams as well.
+        asked = page | {"Access-Control-Request-Method": "POST"}
+        url = f"{gateway.url}/api/orders/execute"
+        async with gateway.http.options(url, headers=asked) as answer:
+            allowed = answer.headers["Access-Control-Allow-Methods"]
+            assert (answer.status, allowed) == (204, "POST, GET")
+            assert "idempotency-key" in answer.headers["Access-Control-Allow-Headers"]
+        stream = {"Accept": "text/event-stream"}
+        events = f"/api/orders/{body['orderId']}/events"
+        for path, more in {"/nope": {}, events: stream, "/api/events": stream}.items():
+            async with gateway.http.get(gateway.url + path, headers=page | more) as answer:
+                assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"], path
+        stranger = asked | {"Origin": "https://evil.example"}
+        async with gateway.http.options(url, headers=stranger) as answer:
+            assert (answer.status, "Access-Control-Allow-Origin" in answer.headers) == (403, False)
+
+
+ODD = {
+    "not http at all": b"hello\r\n\r\n",
+    "a header that is too long": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n"
+    % (b"x" * 9000),
+    "an encoding that nobody has": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
+    "a body that is no gzip": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("sent", ODD.values(), ids=ODD.keys())
+async def test_what_is_no_http_is_a_problem_without_the_insides_of_a_library(
+    gateway: Served, sent: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection(*gateway.runner.addresses[0])
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = int(head.split()[1])
+    assert 400 <= status < 500, answer
+    assert b"application/problem+json" in head, answer
+    assert json.loads(body)["status"] == status
+    assert b"x" * 20 not in body
+
+
+async def test_a_time_beyond_the_year_9999_is_its_end_and_hides_no_order(gateway: Served) -> None:
+    beyond = "9999-12-31T23:59:59-23:00"
+    order_id = await gateway.accepted(expiresAt=beyond)
+    for path in (f"/api/orders/{order_id}", f"/api/orders/{order_id}/events"):
+        assert (await gateway.get(path))[0] == 200
+    status, order = await gateway.get(f"/api/orders/{order_id}")
+    assert order["expiresAt"] == "9999-12-31T23:59:59.999999Z"
+    # One that an earlier build took is in the log for good.
+    fact = OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50, expires_at_us=2**62)
+    older = new_order_id()
+    await gateway.log.append([gateway.log.creation(older, "default", fact)[0]])
+    status, order = await gateway.get(f"/api/orders/{older}")
+    assert (status, order["expiresAt"]) == (200, "9999-12-31T23:59:59.999999Z")
 
 
 @pytest.mark.parametrize(
@@ -332,6 +395,9 @@ async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:
         ("GET", "/api/orders?from=monday", 400, "malformed-parameter", None),
         ("GET", "/api/orders?to=2026-01-01T00:00:00", 400, "malformed-parameter", None),
         ("GET", "/api/orders?page=2", 400, "malformed-parameter", None),
+        ("GET", "/api/orders?token=%00", 400, "malformed-parameter", None),
+        ("GET", "/api/orders?clientOrderId=a%00b", 400, "malformed-parameter", None),
+        ("DELETE", "/api/orders?clientOrderId=%00", 400, "malformed-parameter", None),
     ],
 )
 async def test_wrong_paths_methods_and_parameters_are_problems(

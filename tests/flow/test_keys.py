@@ -165,6 +165,25 @@ async def test_a_page_offers_its_key_as_a_subprotocol_and_is_answered_with_ours(
         assert refused.value.status == 401
 
 
+async def test_no_key_that_a_page_offers_is_logged(
+    doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = await doors.key("me", "read")
+    for path in ("/api/events", "/api/orders/execute"):
+        url = doors.gateway.url + path
+        async with doors.gateway.http.ws_connect(url, protocols=("oee", f"bearer.{key}")):
+            pass
+    assert "bearer" not in caplog.text
+
+
+async def test_a_key_is_good_as_soon_as_it_is_made(doors: Doors) -> None:
+    for _ in range(5):
+        made = await keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
+        assert await doors.status("GET", "/api/tokens", made.text) == 200
+        turned = await keys.rotate(doors.gateway.log, made.key.id, 0, "ann")
+        assert await doors.status("GET", "/api/tokens", turned.text) == 200
+
+
 async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doors) -> None:
     key = await doors.key("me", "read")
     async with doors.gateway.http.ws_connect(
@@ -176,6 +195,19 @@ async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doo
                 await ws.receive()
         assert ws.close_code == 4401
     assert await doors.status("GET", "/api/tokens", key) == 401
+
+
+async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Doors) -> None:
+    old = await doors.key("me", "read")
+    key_id, url = old.split("_")[1], f"{doors.gateway.url}/api/events"
+    async with doors.gateway.http.ws_connect(url, headers=bearer(old)) as ws:
+        new = (await keys.rotate(doors.gateway.log, key_id, 0, "ann")).text
+        async with doors.gateway.http.ws_connect(url, headers=bearer(new)) as other:
+            async with asyncio.timeout(WITHIN_S):
+                while not ws.closed:
+                    await ws.receive()
+            assert ws.close_code == 4401
+            assert not other.closed
 
 
 async def test_a_rotated_key_has_another_secret_and_the_old_one_lasts_for_its_grace(
@@ -272,6 +304,8 @@ async def test_too_many_requests_are_told_when_to_come_back(redis_url: str) -> N
         assert [status for status, _ in seen] == [200, 200, 200, 429]
         assert seen[0][1] == '"default";r=2;t=1'
         assert after == "1"
+        async with http.get(f"{gateway.url}/api/orders/nope") as answer:
+            assert "RateLimit" in answer.headers
         assert (await gateway.get("/healthz"))[0] == 200  # who only asks whether it lives
 
 

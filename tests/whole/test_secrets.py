@@ -70,6 +70,10 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
         async with engine.http.get(f"{engine.url}/api/orders", headers=headers) as answer:
             answers.append(await answer.read())
             assert answer.status == 401
+    for path in ("/api/events", "/api/orders/execute"):  # as a page shows its key
+        offers = ("oee", f"bearer.{key}")
+        async with engine.http.ws_connect(engine.url + path, protocols=offers):
+            pass
     for name in ("builder", "router", "postgres"):
         pid = engine.kill(name, signal.SIGKILL)
         await turns_true(partial(again, engine, name, pid))
