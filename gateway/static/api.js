@@ -13,6 +13,7 @@ export class Problem extends Error {
 }
 
 async function ask(path, options = {}) {
+  const used = key.current();
   let answer;
   try {
     answer = await fetch(path, { ...options, headers: { accept: "application/json", ...key.headers(), ...options.headers } });
@@ -21,7 +22,7 @@ async function ask(path, options = {}) {
     throw new Problem(0, { code: "unreachable", detail: "The gateway does not answer" });
   }
   if (answer.status === 401) {
-    await key.ask();
+    await key.ask(used);
     return ask(path, options);
   }
   const body = await answer.json().catch(() => ({}));
@@ -34,6 +35,12 @@ const id = encodeURIComponent;
 
 export const tokens = () => ask("/api/tokens");
 export const ready = () => ask("/readyz");
+/** Gauges without labels, by name: what is not known is not there. */
+export async function metrics() {
+  const answer = await fetch("/metrics", { headers: { accept: "text/plain", ...key.headers() } });
+  const lines = answer.ok ? (await answer.text()).matchAll(/^(\w+) (\S+)$/gm) : [];
+  return new Map(Array.from(lines, ([, name, value]) => [name, Number(value)]));
+}
 export const order = (orderId) => ask(`/api/orders/${id(orderId)}`);
 export const history = (orderId) => ask(`/api/orders/${id(orderId)}/events`);
 export const cancel = (orderId) => ask(`/api/orders/${id(orderId)}?reason=console`, { method: "DELETE" });

@@ -2,13 +2,15 @@
 
 import * as api from "./api.js";
 import { $, badge, el } from "./dom.js";
+import { asked } from "./money.js";
 
 const SOON_MS = 250; // after the slider came to rest
 
 export class AuditView {
   constructor() {
     this.asked = 0;
-    $("audit-at").addEventListener("input", () => this.soon());
+    this.atEnd = true; // until somebody moves the slider
+    $("audit-at").addEventListener("input", () => this.moved());
     $("audit-order").addEventListener("input", () => this.soon());
     $("audit-form").addEventListener("submit", (event) => event.preventDefault());
     $("verify").addEventListener("click", () => this.verify());
@@ -21,10 +23,9 @@ export class AuditView {
     try {
       const { log } = await api.ready();
       const slider = $("audit-at");
-      const atEnd = slider.value === slider.max;
       slider.max = log.position ?? 0;
       slider.min = Math.min(1, slider.max);
-      if (atEnd) slider.value = slider.max;
+      if (this.atEnd) slider.value = slider.max;
       this.say("");
     } catch (error) {
       this.say(error.message);
@@ -32,19 +33,34 @@ export class AuditView {
     this.show();
   }
 
+  /** The log goes on: newer positions come within reach; where the slider stands, it stays. */
+  grown(position) {
+    if (Number($("audit-at").max) < position) $("audit-at").max = position;
+  }
+
+  at(text) {
+    $("audit-time").textContent = text;
+    $("audit-at").setAttribute("aria-valuetext", `position ${text}`);
+  }
+
   say(text) {
     $("audit-said").textContent = text;
   }
 
+  moved() {
+    this.atEnd = $("audit-at").value === $("audit-at").max;
+    this.soon();
+  }
+
   soon() {
-    $("audit-time").textContent = $("audit-at").value;
+    this.at($("audit-at").value);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.show(), SOON_MS);
   }
 
   async show() {
     const [at, order] = [$("audit-at").value, $("audit-order").value.trim()];
-    $("audit-time").textContent = at;
+    this.at(at);
     if (at === "0") return $("audit-state").replaceChildren(el("p", { class: "quiet" }, "Nothing has happened yet."));
     const asked = ++this.asked;
     try {
@@ -57,7 +73,7 @@ export class AuditView {
   }
 
   all({ position, time, orders, statuses }) {
-    $("audit-time").textContent = `${position.toLocaleString()}, ${time ? new Date(time).toLocaleString() : ""}`;
+    this.at(`${position.toLocaleString()}, ${time ? new Date(time).toLocaleString() : ""}`);
     const rows = Object.entries(statuses).map(([status, count]) => el("tr", {}, el("th", { scope: "row" }, badge(status)), el("td", { class: "n" }, count.toLocaleString())));
     return el("table", {}, el("caption", { class: "quiet" }, `${orders.toLocaleString()} orders`), el("tbody", {}, rows));
   }
@@ -65,7 +81,7 @@ export class AuditView {
   one({ position, following, order }) {
     if (!order) return el("p", { class: "quiet" }, "The order did not exist yet.");
     const facts = [["Status", badge(order.status)], ["By the event at", position.toLocaleString()], ["The next one at", following?.toLocaleString() ?? "none"], ["Version", String(order.version)],
-      ["Amount", `${order.amount} ${order.tokenIn} → ${order.tokenOut}`], ["Route", order.dex ?? "–"], ["At least", order.minAmountOut ?? "–"], ["Signature", order.signature ?? "–"], ["Updated", new Date(order.updatedAt).toLocaleString()]];
+      ["Swap", asked(order)], ["Route", order.dex ?? "–"], order.swapMode === "exactOut" ? ["At most", order.maxAmountIn ? `${order.maxAmountIn} ${order.tokenIn}` : "–"] : ["At least", order.minAmountOut ? `${order.minAmountOut} ${order.tokenOut}` : "–"], ["Signature", order.signature ?? "–"], ["Updated", new Date(order.updatedAt).toLocaleString()]];
     return el("dl", { class: "facts num" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   }
 

@@ -1,7 +1,7 @@
 // The list of orders: filtered, sorted, and only as many rows in the page as can be seen.
 
 import { $, badge, clock, el } from "./dom.js";
-import { grouped, units } from "./money.js";
+import { asked, grouped, units } from "./money.js";
 import { ENDED } from "./store.js";
 
 const ROW = 40;
@@ -22,7 +22,6 @@ const COLUMNS = [
 ];
 
 const priceOf = (order) => order.executedPrice ?? order.targetPrice ?? order.price;
-const asked = (order) => (order.swapMode === "exactOut" ? `${order.tokenIn} → ${grouped(order.amount)} ${order.tokenOut}` : `${grouped(order.amount)} ${order.tokenIn} → ${order.tokenOut}`);
 
 function result(order) {
   if (order.parked) return "parked";
@@ -102,9 +101,10 @@ export class Blotter {
     keyed.sort(([x, a], [y, b]) => (x < y ? -ahead : x > y ? ahead : a.orderId < b.orderId ? 1 : -1));
     this.rows = keyed.map(([, order]) => order);
     const all = this.store.orders.size;
-    $("count").textContent = found.length === all ? `${all.toLocaleString()} orders` : `${found.length.toLocaleString()} of ${all.toLocaleString()} orders`;
+    const known = `${all.toLocaleString()}${this.store.partial ? " newest" : ""} orders`;
+    $("count").textContent = found.length === all ? known : `${found.length.toLocaleString()} of ${known}`;
     $("empty").hidden = found.length > 0;
-    $("empty").textContent = all ? "No order matches. Change the search or the filters." : "No orders yet. Place the first one; it appears here at once.";
+    $("empty").textContent = all ? "No order matches. Change the search or the filters." : this.store.read ? "No orders yet. Place the first one; it appears here at once." : "Reading the orders…";
     $("grid").setAttribute("aria-rowcount", String(found.length + 1));
     $("body").style.height = `${found.length * ROW}px`;
   }

@@ -7,6 +7,7 @@ import { $, announce } from "./dom.js";
 import { EngineView } from "./engine.js";
 import { Feed } from "./feed.js";
 import { Form } from "./form.js";
+import * as key from "./key.js";
 import { MarketView } from "./market.js";
 import { OrderView } from "./order.js";
 import { Store } from "./store.js";
@@ -32,6 +33,7 @@ const feed = new Feed({
   event: (frame) => {
     if (frame.position > listed) store.take(frame);
     engine.count(frame);
+    audit.grown(frame.position);
   },
   // What was seen behind that place is void: everything is read anew.
   notice: (notice) => {
@@ -50,6 +52,7 @@ const feed = new Feed({
 /** Pages of the list, and the position up to which they are complete for certain. */
 async function load() {
   for (;;) {
+    const used = key.current();
     try {
       const { log, postgres } = await api.ready();
       if (log.position === undefined) throw new Error("the log is not there");
@@ -59,7 +62,8 @@ async function load() {
       await pages();
       listed = postgres.position;
       return Math.max(0, listed - SHOWN);
-    } catch {
+    } catch (error) {
+      if (error.code === "scope-missing") await key.ask(used, error.message);
       await new Promise((done) => setTimeout(done, 1000));
     }
   }
@@ -73,7 +77,10 @@ function pages() {
     return found.nextCursor;
   };
   const older = async (cursor) => {
+    store.partial = Boolean(cursor); // until the last page is here
     for (let count = 1; cursor && count < PAGES; count += 1) cursor = await page(cursor);
+    store.partial = Boolean(cursor);
+    store.tell({});
   };
   return page().then((cursor) => void older(cursor).catch(() => {}));
 }
@@ -100,12 +107,14 @@ function route() {
 
 async function fillForm() {
   for (;;) {
+    const used = key.current();
     try {
       const { tokens } = await api.tokens();
       form.fill(tokens);
       market.fill(tokens);
       return route();
-    } catch {
+    } catch (error) {
+      if (error.code === "scope-missing") await key.ask(used, error.message);
       await new Promise((done) => setTimeout(done, 1000));
     }
   }

@@ -16,6 +16,9 @@ export class EngineView {
     this.latency = new Latency();
     this.written = []; // [second, who] of the last few seconds
     this.latest = null;
+    this.metrics = new Map(); // name -> value, of those without labels
+    this.projecting = 0; // events a second that the projector wrote between the last two looks
+    this.askedAt = 0;
     this.ask();
     setInterval(() => this.ask(), EVERY_MS);
     setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest)), 1000);
@@ -35,7 +38,12 @@ export class EngineView {
 
   async ask() {
     try {
+      const [before, began] = [this.latest?.postgres?.position, this.askedAt];
       this.latest = await api.ready();
+      this.askedAt = performance.now();
+      const [now, took] = [this.latest.postgres?.position, (this.askedAt - began) / 1000];
+      this.projecting = now > before ? (now - before) / took : 0;
+      if (!$("view-engine").hidden) this.metrics = await api.metrics();
     } catch (error) {
       this.latest = { status: "unreachable", reasons: { gateway: error.message } };
     }
@@ -45,6 +53,7 @@ export class EngineView {
 
   open() {
     this.draw();
+    this.ask();
   }
 
   banner() {
@@ -60,12 +69,13 @@ export class EngineView {
     if (!seen) return;
     const orders = [...this.store.orders.values()];
     const [parked, doubt] = [orders.filter((order) => order.parked), orders.filter((order) => order.inDoubt)];
+    const [allParked, allDoubt] = [this.metrics.get("oee_orders_parked"), this.metrics.get("oee_orders_in_doubt")];
     $("engine-status").replaceChildren(badge(seen.halted ? "halted" : seen.status));
     const tile = (name, value) => el("div", { class: "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"));
     const number = (value) => (value === undefined || value === null ? "–" : value.toLocaleString());
-    $("tiles").replaceChildren(tile("Events in the log", number(seen.log?.position)), tile("Resting orders", number(seen.resting)), tile("Parked", number(parked.length)),
-      tile("In doubt", number(doubt.length)), tile("Lists behind", seen.lag?.projection ? `${number(seen.lag.projection.events)} events` : "–"));
-    this.stages(seen, parked, doubt);
+    $("tiles").replaceChildren(tile("Events in the log", number(seen.log?.position)), tile("Resting orders", number(seen.resting)), tile("Parked", number(allParked)),
+      tile("In doubt", number(allDoubt)), tile("Lists behind", seen.lag?.projection ? `${number(seen.lag.projection.events)} events` : "–"));
+    this.stages(seen, [parked, allParked], [doubt, allDoubt]);
     this.backends(seen);
     this.throughput();
     this.flow(seen);
@@ -80,19 +90,23 @@ export class EngineView {
     for (const [, who] of this.written) facts[who] = { rate: (facts[who]?.rate ?? 0) + 1 / RATE_S };
     for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${lag.orders} orders, ${lag.seconds.toFixed(1)} s` : "" };
     const behind = seen.lag?.projection;
-    facts.projector = { rate: this.written.length / RATE_S, lag: behind?.events ? `${behind.events} events behind` : "" };
+    facts.projector = { rate: this.projecting, lag: behind?.events ? `${behind.events} events behind` : "" };
     for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part] };
     $("flow").replaceChildren(flow(facts));
   }
 
   times() {
     const rows = this.latency.rows().map(([stage, count, ...times]) => el("tr", {}, el("th", { scope: "row" }, stage), el("td", { class: "n" }, count), times.map((ms) => el("td", { class: "n" }, shown(ms)))));
-    const head = ["Step", "Orders", "p50", "p90", "p99"].map((name, index) => el("th", { scope: "col", class: index && "n" }, name));
+    const head = ["Step", "Times", "p50", "p90", "p99"].map((name, index) => el("th", { scope: "col", class: index && "n" }, name));
     $("latency").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
   }
 
+  /** `parked` and `doubt`: those that are here, and how many there are: of more, only the sum is known. */
   stages(seen, parked, doubt) {
-    const at = (list, name) => list.filter((order) => order.parked === name || (name === "confirmer" && !order.parked && order.inDoubt)).length;
+    const at = ([list, all], name) => {
+      const here = list.filter((order) => order.parked === name || (name === "confirmer" && !order.parked && order.inDoubt)).length;
+      return all === list.length ? here : here ? `≥ ${here}` : "–";
+    };
     const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name),
       el("td", { class: "n" }, lag.orders), el("td", { class: "n" }, lag.waiting), el("td", { class: "n" }, `${lag.seconds.toFixed(lag.seconds < 10 ? 2 : 0)} s`),
       el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name)), el("td", {}, badge(seen.reasons[name] ? "degraded" : "ok"), " ", seen.reasons[name] ?? "")));

@@ -45,14 +45,16 @@ export class Feed {
       watchdog = setTimeout(() => control.abort(), SILENT_MS);
     };
     alive();
+    const used = key.current();
     try {
       const answer = await fetch("/api/events", {
         headers: { accept: "text/event-stream", "last-event-id": this.cursor, ...key.headers() },
         cache: "no-store", signal: control.signal,
       });
-      if (answer.status === 401) {
+      if (answer.status === 401 || answer.status === 403) {
         clearTimeout(watchdog);
-        await key.ask();
+        const { code, detail } = await answer.json().catch(() => ({}));
+        if (answer.status === 401 || code === "scope-missing") await key.ask(used, code === "scope-missing" ? detail : "");
       }
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       this.delay = FIRST_MS;

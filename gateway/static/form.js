@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { $, el } from "./dom.js";
-import { fault, grouped } from "./money.js";
+import { fault, grouped, worth } from "./money.js";
 import { explained, quoteList } from "./quotes.js";
 
 const TYPING_MS = 180;
@@ -98,11 +98,14 @@ export class Form {
     if (!found) return;
     const best = found.best;
     if (!best) return void $("quotes").replaceChildren(el("p", { class: "quiet" }, "No pool can fill this now."), quoteList(found.quotes, null, found));
+    const token = this.tokens.get(said.tokenOut);
+    const least = said.type === "limit" && worth(said.amount, said.targetPrice.trim(), token?.decimals ?? 0);
+    const terms = said.type === "limit" ? (least ? `You receive at least ${grouped(least)} ${found.tokenOut}, or nothing. ` : "") : "";
     const outcome = said.exactOut ? `${grouped(best.amountIn)} ${found.tokenIn}` : `${grouped(best.amountOut)} ${found.tokenOut}`;
     const bound = best.maxAmountIn ? `at most ${grouped(best.maxAmountIn)} ${found.tokenIn}` : `at least ${grouped(best.minAmountOut)} ${found.tokenOut}`;
     $("outcome").replaceChildren(
-      el("div", { class: "outcome" }, el("span", { class: "quiet" }, said.exactOut ? "You spend" : "You receive"), el("strong", { class: "num" }, outcome)),
-      el("p", { class: "hint num" }, `1 ${found.tokenIn} = ${grouped(best.price)} ${found.tokenOut}${said.type === "limit" ? " now" : `, ${bound}`}`));
+      el("div", { class: "outcome" }, el("span", { class: "quiet" }, said.type !== "market" ? "Now it would bring" : said.exactOut ? "You spend" : "You receive"), el("strong", { class: "num" }, outcome)),
+      el("p", { class: "hint num" }, `${terms}1 ${found.tokenIn} = ${grouped(best.price)} ${found.tokenOut}${said.type === "limit" ? " now" : `, ${bound}`}`));
     $("quotes").replaceChildren(el("h3", {}, "Every route now"), quoteList(found.quotes, best, found), el("p", { class: "hint" }, explained(best.why, found.quotes)));
   }
 

@@ -5,20 +5,24 @@ import { $ } from "./dom.js";
 
 const NAME = "oee-key";
 
-export const headers = () => {
-  const key = sessionStorage.getItem(NAME);
-  return key ? { authorization: `Bearer ${key}` } : {};
-};
+export const current = () => sessionStorage.getItem(NAME) ?? "";
+
+export const headers = () => (current() ? { authorization: `Bearer ${current()}` } : {});
 
 let asking = null;
 
-/** Asks for a key, once for all who are refused meanwhile; resolves when one was given. */
-export function ask() {
+/**
+ * Asks for a key, once for all who are refused meanwhile; resolves when one was given. `used`: the
+ * key that was refused: where there is another one by now, nobody is asked. `why`: what it lacked.
+ */
+export function ask(used, why = "") {
+  if (used !== current()) return Promise.resolve();
+  if (why) $("key-why").textContent = `The last key is not enough: ${why}.`;
   asking ??= new Promise((given) => {
     const dialog = $("key-dialog");
     $("key-form").onsubmit = () => {
       sessionStorage.setItem(NAME, $("key").value.trim());
-      $("key").value = "";
+      $("key").value = $("key-why").textContent = "";
       asking = null;
       given();
     };

@@ -3,10 +3,8 @@
 
 const KEPT = 2000;
 const OPEN = 20000;
-const BY = {
-  RoutingStarted: "router", OrderRouted: "router", OrderRetreated: "router", TransactionBuilt: "builder", TransactionSubmitted: "submitter",
-  OrderConfirmed: "confirmer", OrderTriggered: "watcher", OrderRested: "watcher",
-};
+const BY = { OrderRouted: "router", TransactionBuilt: "builder", TransactionSubmitted: "submitter", OrderConfirmed: "confirmer", OrderRested: "watcher" };
+const BEGINNINGS = new Set(["RoutingStarted"]); // what follows them is measured from before
 export const WHOLE = "POST to confirmed";
 
 /** ms since the epoch, with the µs that Date.parse drops. */
@@ -25,7 +23,7 @@ export class Latency {
     else if (seen) {
       if (BY[frame.event]) this.add(BY[frame.event], now - seen[1]);
       if (frame.event === "OrderConfirmed") this.add(WHOLE, now - seen[0]);
-      seen[1] = now;
+      if (!BEGINNINGS.has(frame.event)) seen[1] = now;
       if (["confirmed", "failed", "expired", "cancelled"].includes(frame.status)) this.orders.delete(frame.orderId);
     }
     if (this.orders.size > OPEN) this.orders.delete(this.orders.keys().next().value);

@@ -40,3 +40,15 @@ export function fault(text, decimals) {
   if ((DECIMAL.exec(text)[2] ?? "").length > decimals) return `At most ${decimals} decimals`;
   return /[1-9]/.test(text) ? "" : "More than zero";
 }
+
+/** What an order swaps, with the exact amount on its side. */
+export const asked = (order) => (order.swapMode === "exactOut" ? `${order.tokenIn} → ${grouped(order.amount)} ${order.tokenOut}` : `${grouped(order.amount)} ${order.tokenIn} → ${order.tokenOut}`);
+
+/** amount × price, cut to so many decimals; empty where one of them is no decimal number. */
+export function worth(amount, price, decimals) {
+  const [x, y] = [units(amount, SCALE), units(price, SCALE)];
+  if (x === null || y === null) return "";
+  const text = ((x * y) / 10n ** BigInt(2 * SCALE - decimals)).toString().padStart(decimals + 1, "0");
+  const [whole, part] = [text.slice(0, text.length - decimals), text.slice(text.length - decimals).replace(/0+$/, "")];
+  return part ? `${whole}.${part}` : whole;
+}

@@ -8,6 +8,7 @@ import { grouped } from "./money.js";
 import { explained, quoteList } from "./quotes.js";
 import { ENDED } from "./store.js";
 
+const READ_AGAIN = new Set(["TransactionSubmitted", "TransactionInDoubt"]);
 const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
 const WORDS = {
   OrderSubmitted: "Taken", RoutingStarted: "Routing", OrderRouted: "Route chosen", TransactionBuilt: "Transaction built",
@@ -32,6 +33,7 @@ export class OrderView {
     this.id = "";
     this.events = [];
     this.loading = null;
+    this.store = store;
     store.onChange(({ frame }) => frame && frame.orderId === this.id && this.take(frame));
   }
 
@@ -75,8 +77,10 @@ export class OrderView {
     if (frame.version <= last) return;
     const whole = frame.version === last + 1;
     this.events.push(frame);
-    if (this.order) this.order = { ...this.order, status: frame.status };
-    if (!whole || ENDED.has(frame.status)) this.load();
+    // The store has moved the order on by now; what no frame says, such as the link to an explorer, is read.
+    const known = this.store.orders.get(this.id);
+    if (this.order && known) this.order = { ...this.order, ...known };
+    if (!whole || !known || READ_AGAIN.has(frame.event) || ENDED.has(frame.status)) this.load();
     announce(`${WORDS[frame.event] ?? frame.event}`);
     this.draw();
   }
@@ -84,12 +88,15 @@ export class OrderView {
   draw() {
     if (!this.id) return;
     const [order, box] = [this.order, $("order")];
-    const close = el("button", { type: "button", class: "plain", onclick: this.close }, "Close");
+    const close = el("button", { type: "button", id: "order-close", class: "plain", onclick: this.close }, "Close");
     const head = el("div", { class: "head" }, el("h2", { id: "order-title" }, "Order ", order ? badge(order.status) : ""), close);
     const parts = [head, el("p", { class: "mono quiet" }, this.id)];
     if (this.problem) parts.push(el("p", { class: "error", role: "alert" }, this.problem));
     if (order) parts.push(this.actions(order), this.facts(order), this.timeline(order), this.quotes(order), this.transaction(order), this.links(), this.raw());
+    const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
     box.replaceChildren(...parts.filter(Boolean));
+    // Drawn anew with every event: whoever is in here with the keyboard stays where they were.
+    if (focused) ($(focused) ?? box).focus({ preventScroll: true });
   }
 
   actions(order) {
@@ -110,13 +117,14 @@ export class OrderView {
   }
 
   facts(order) {
-    const into = order.tokenIn, out = order.tokenOut;
+    const [into, out, exactOut] = [order.tokenIn, order.tokenOut, order.swapMode === "exactOut"];
+    const bound = exactOut ? ["At most", order.maxAmountIn && `${grouped(order.maxAmountIn)} ${into}`] : ["At least", order.minAmountOut && `${grouped(order.minAmountOut)} ${out}`];
     const rows = [
       ["Type", [order.type, order.timeInForce].filter(Boolean).join(" ")],
-      [order.swapMode === "exactOut" ? "Receive exactly" : "Spend exactly", `${grouped(order.amount)} ${order.swapMode === "exactOut" ? out : into}`],
+      [exactOut ? "Receive exactly" : "Spend exactly", `${grouped(order.amount)} ${exactOut ? out : into}`], bound,
       ["Spent", order.status === "confirmed" && `${grouped(order.amountIn)} ${into}`], ["Received", order.status === "confirmed" && `${grouped(order.amountOut)} ${out}`],
       ["Target price", grouped(order.targetPrice ?? "")], ["Highest price", order.maxPrice], ["Least liquidity", order.minLiquidity && `${grouped(order.minLiquidity)} ${into}`],
-      ["Executed price", order.executedPrice && `${grouped(order.executedPrice)} ${out}/${into}`], ["At least", order.minAmountOut && `${grouped(order.minAmountOut)} ${out}`],
+      ["Executed price", order.executedPrice && `${grouped(order.executedPrice)} ${out}/${into}`],
       ["Expires", order.expiresAt && new Date(order.expiresAt).toLocaleString()], ["Attempts", order.attempts ? String(order.attempts) : ""],
       ["Reason", order.reason], ["Parked", order.parked], ["In doubt", order.inDoubt ? "nobody knows yet whether it was executed" : ""], ["Your name for it", order.clientOrderId],
     ];
@@ -148,7 +156,7 @@ export class OrderView {
   transaction(order) {
     const signature = order.txHash ?? order.signature;
     if (!signature) return null;
-    const copy = el("button", { type: "button", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
+    const copy = el("button", { type: "button", id: "copy", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
     // Only a link: the page itself asks nobody but its gateway.
     const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
     return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
@@ -162,7 +170,7 @@ export class OrderView {
 
   raw() {
     const list = this.events.map((frame) => el("div", {}, el("p", { class: "mono quiet" }, `#${frame.position} ${frame.event} v${frame.version} · hash ${frame.hash}`), el("pre", { tabindex: "0" }, JSON.stringify(frame, null, 2))));
-    const box = el("details", { open: this.rawOpen, ontoggle: () => (this.rawOpen = box.open) }, el("summary", {}, `Raw events and hashes (${this.events.length})`), list);
+    const box = el("details", { open: this.rawOpen, ontoggle: () => (this.rawOpen = box.open) }, el("summary", { id: "raw-summary" }, `Raw events and hashes (${this.events.length})`), list);
     return box;
   }
 }

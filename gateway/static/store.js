@@ -11,6 +11,8 @@ export class Store {
   constructor(missing) {
     this.orders = new Map();
     this.listeners = new Set();
+    this.read = false; // whether any list was
+    this.partial = false; // whether older orders are not here
     this.missing = missing;
     this.wanted = new Map(); // id -> the newest version that was heard of
   }
@@ -25,6 +27,7 @@ export class Store {
 
   /** Orders as the API gives them; one that is newer here stays. */
   load(orders) {
+    this.read = true;
     for (const order of orders) {
       const known = this.orders.get(order.orderId);
       if (!known || known.version < order.version) this.orders.set(order.orderId, order);
@@ -69,7 +72,7 @@ export class Store {
   forget() {
     for (const [id, order] of this.orders) {
       if (this.orders.size <= KEPT * 0.9) break;
-      if (ENDED.has(order.status)) this.orders.delete(id);
+      if (ENDED.has(order.status)) this.partial = this.orders.delete(id) || this.partial;
     }
   }
 }

@@ -55,6 +55,54 @@ async def test_a_waiting_limit_order_is_cancelled(engine: Engine, page: Page) ->
     assert (await engine.get(f"/api/orders/{order_id}")).body["status"] == "cancelled"
 
 
+FACT = """(name) => [...document.querySelectorAll('#order dt')]
+    .find((term) => term.textContent === name)?.nextSibling.textContent ?? ''"""
+
+
+def fact(name: str) -> str:
+    """What the open order says of itself under this name."""
+    return f"({FACT})({json.dumps(name)})"
+
+
+async def test_an_open_order_shows_its_terms_of_now_and_keeps_who_is_in_it(
+    engine: Engine, page: Page
+) -> None:
+    await page.click("input[value=limit] + span")
+    await page.type("#amount", "1.5")
+    await page.type("#target", "100000")
+    outcome = "document.getElementById('outcome').textContent"
+    await page.until(f"{outcome}.includes('at least 150\u202f000 USDC, or nothing')")
+    assert "Now it would bring" in await page.eval(outcome)
+    await page.click("#submit")
+    order_id = await shown_id(page)
+    await page.until(f"{STATUS} === 'watching' && {fact('Target price')} === '100\u202f000'")
+    await page.eval("document.getElementById('cancel').focus()")
+    url = f"{engine.url}/api/orders/{order_id}"
+    change = {"version": 2, "targetPrice": "90000"}
+    async with engine.http.patch(url, json=change) as answer:
+        assert answer.status == 200
+    await page.until(f"{fact('Target price')} === '90\u202f000'")
+    assert await page.eval("document.activeElement.id") == "cancel"
+    await page.click("#cancel")
+    await page.until(f"{STATUS} === 'cancelled'")
+
+
+async def test_an_exact_output_is_said_of_the_token_that_comes_out(
+    engine: Engine, page: Page
+) -> None:
+    order_id = await engine.submit(
+        key="exact", amount="150", swapMode="exactOut", maxAmountIn="2", tokenOut="USDC"
+    )
+    await engine.ended([order_id])
+    await page.eval(f"location.hash = '#/orders/{order_id}'")
+    await page.until(f"{fact('Receive exactly')} === '150 USDC' && {fact('At most')} === '2 SOL'")
+    assert await page.eval(fact("At least")) == ""
+    await page.eval(f"location.hash = '#/audit/{order_id}'")
+    await page.until(
+        "document.getElementById('audit-state').textContent.includes('SOL → 150 USDC')"
+    )
+
+
 async def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_placed(page: Page) -> None:
     await page.click("input[value=limit] + span")
     await page.type("#amount", "1.0000000001")
@@ -197,6 +245,17 @@ async def test_the_engine_view_measures_orders_by_their_events(engine: Engine, p
     whole = "[...document.querySelectorAll('#latency tbody th')].map((e) => e.textContent)"
     await page.until(f"{whole}.includes('POST to confirmed')")
     assert await page.eval("document.querySelectorAll('#flow .box').length") == 7
+
+
+async def test_the_engine_view_counts_what_the_engine_knows_not_what_the_page_has(
+    engine: Engine, page: Page
+) -> None:
+    order_id = await engine.submit(key="in-doubt", tokenOut="NEVER")
+    await engine.until(lambda: engine._statuses[order_id] == "submitted")
+    await page.eval("location.hash = '#/engine'")
+    tile = "[...document.querySelectorAll('.tile')].find((one) => one.textContent.startsWith(%r))"
+    await page.until(f"{tile % 'Parked'}.textContent === 'Parked0'")
+    await page.until(f"/^In doubt\\d+$/.test({tile % 'In doubt'}.textContent)")
 
 
 async def test_the_audit_goes_back_in_time_verifies_and_gives_proofs(

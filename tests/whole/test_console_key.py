@@ -10,6 +10,7 @@ from tests.browser import LIVE, opened
 from tests.served import ACCOUNT, GOOD, served
 
 ASKED = "document.getElementById('key-dialog').open && document.getElementById('key').value === ''"
+WHY = "document.getElementById('key-why').textContent"
 ROWS = "document.querySelectorAll('#body .row').length"
 
 
@@ -31,6 +32,18 @@ async def test_it_asks_until_a_key_is_good_and_keeps_it_for_the_tab(
             await page.press("Enter")
             await page.until(LIVE)
             assert not await page.eval("document.getElementById('key-dialog').open")
+            # With a key that may not read there is nothing to show: the page says so, and asks.
+            trades = await keys.create(gateway.log, ACCOUNT, ["trade"], "", 0, "ann")
+            async with opened(chromium) as other:
+                await other.open(f"{gateway.url}/")
+                await other.until(ASKED)
+                await other.type("#key", trades.text)
+                await other.press("Enter")
+                await other.until(f"{ASKED} && {WHY}.includes('the scope `read`')")
+                await other.type("#key", mine.text)
+                await other.press("Enter")
+                await other.until(LIVE)
+                other.errors.clear()  # the browser tells of each refusal
             for key in (mine, theirs):
                 headers = {"Authorization": BEARER + key.text}
                 assert (await gateway.post(GOOD, headers=headers))[0] == 202
