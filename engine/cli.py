@@ -54,6 +54,9 @@ def names() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 is well, 1 a fault, 2 a usage that makes no sense."""
     args = sys.argv[1:] if argv is None else list(argv)
+    if not args:
+        parser(names()).print_help()
+        return 0
     parsed = parser([args[0]] if args and args[0] in names() else names()).parse_args(args)
     try:
         return command(parsed.command).run(load(), parsed)

@@ -19,7 +19,8 @@ _HEAD = """\
 # Commands
 
 Each finds the engine by `DATA_DIR` (or `HOST` and `PORT`), comes in with `API_KEY` where keys are
-required, has `--help`, and prints for machines with `--json`; what goes wrong is one line on
+required, and has `--help`. What prints an answer prints it for machines with `--json`; what runs on
+and on (`up` and its processes) logs JSON where stderr is no terminal. What goes wrong is said on
 stderr. Exit code 2 is an argument or a setting that makes no sense, 130 is Ctrl-C; each command
 says what the others mean. Colours and bars appear on a terminal only, and never with `NO_COLOR`.
 

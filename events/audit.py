@@ -17,6 +17,7 @@ import msgspec
 from events import order as orders
 from events import types
 from events.chain import GENESIS, link
+from events.ids import NO_ORDERS
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.order import NEXT, Order, evolve
 from events.types import Event
@@ -78,7 +79,8 @@ class Auditor:
     @property
     def orders(self) -> int:
         """How many orders were seen."""
-        return len(self._open) + len(self._ended)
+        seen = len(self._open) + len(self._ended)
+        return seen - sum(one in self._open or one in self._ended for one in NO_ORDERS)
 
     @property
     def first(self) -> Problem | None:

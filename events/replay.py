@@ -13,6 +13,7 @@ import msgspec
 
 from events import order as orders
 from events.archive import Page
+from events.ids import NO_ORDERS
 from events.order import Order, advance, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
 
@@ -59,7 +60,7 @@ class Replay:
     @property
     def orders(self) -> int:
         """How many orders there are."""
-        return len(self._orders)
+        return len(self._orders) - sum(one in self._orders for one in NO_ORDERS)
 
     def page(self, page: Page) -> None:
         """Folds the events of a page. Raises Unreadable."""

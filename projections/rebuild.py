@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
+from events.ids import NO_ORDERS
 from projections import tables
 from projections.likeness import beyond_copying, copy_options, copy_rights
 from projections.mortal import mortal
@@ -93,7 +94,9 @@ class _Rebuild:
             if self._saving is not None:
                 self._saving.cancel()
                 await asyncio.gather(self._saving, return_exceptions=True)
-        count = await self._writing.fetchval("SELECT count(*) FROM orders")
+        count = await self._writing.fetchval(
+            "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(NO_ORDERS)
+        )
         return Rebuilt(self._position, count)
 
     async def _fill(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from engine.client import Client
 from engine.gateways import connect, talk
 from engine.settings import Settings
+from engine.terminal.asked import order_id
 from engine.terminal.operators import add_expiry, expiry, whoami
 
 HELP = "change the price or the expiry of an order while it waits"
@@ -20,7 +21,7 @@ NO_EXPIRY = "none"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("order", metavar="ORDER", help="order id")
+    parser.add_argument("order", metavar="ORDER", type=order_id, help="order id")
     parser.add_argument("--target-price", metavar="PRICE", help="of a limit order")
     add_expiry(parser, f"ISO time with zone: not after this; {NO_EXPIRY}: it expires no more")
     parser.add_argument("--version", type=int, help="the one you mean (default: the present one)")

@@ -7,16 +7,14 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.records import UNREADABLE, reading, records, uncollected
 from engine.settings import Settings
-from engine.terminal import timeline
+from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
 from events.history import everything, order_history
-from events.ids import parse_order_id
 from events.log import EventLog
 from events.proof import faults_of
 from events.replay import Checks, Replay, Unreadable
@@ -47,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = what.add_parser("show", help="an order's timeline, and the reasons of each decision")
-    show.add_argument("order", metavar="ORDER", type=_order_id, help="order id")
+    show.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
     show.add_argument("--json", action="store_true", help="one JSON object an event and line")
     prove = what.add_parser(
         "verify",
@@ -55,8 +53,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     prove.add_argument("--json", action="store_true", help="for machines")
     replay = what.add_parser("replay", help="fold all events again; prints a hash of the state")
-    replay.add_argument("--until", metavar="POSITION|TIME", help="the last position, or ISO time")
-    replay.add_argument("--order", type=_order_id, help="this order only")
+    replay.add_argument(
+        "--until", metavar="POSITION|TIME", type=asked.moment, help="the last position, or ISO time"
+    )
+    replay.add_argument("--order", type=asked.order_id, help="this order only")
     replay.add_argument("--check", action="store_true", help="make the decisions again, compare")
     replay.add_argument("--json", action="store_true", help="for machines")
     checked = what.add_parser(
@@ -76,13 +76,6 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         return _check_proof(args)
     work = {"show": _show, "verify": _verify, "replay": _replay, "export": _export}[args.what]
     return reading(lambda: work(settings, args))
-
-
-def _order_id(text: str) -> str:
-    order_id = parse_order_id(text)
-    if order_id is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no order id")
-    return order_id
 
 
 # -- check-proof -------------------------------------------------------------------------------
@@ -215,7 +208,7 @@ def _checks() -> Checks:
 
 
 async def _fold(replay: Replay, log: EventLog, archive: Archive, args: argparse.Namespace) -> None:
-    until, until_us = _until(args.until)
+    until, until_us = args.until or (None, None)
     end = min(until or sys.maxsize, await log.position()) or (until or sys.maxsize)
     with uncollected(), Progress("replay") as progress:
         async with aclosing(_pages(log, archive, args.order, until)) as pages:
@@ -240,20 +233,6 @@ async def _pages(
     kept = [stored for stored in history if until is None or stored.position <= until]
     if kept:
         yield Page.of(kept)
-
-
-def _until(text: str | None) -> tuple[int | None, int | None]:
-    """Return (position, None), (None, time in µs) or, without a limit, (None, None)."""
-    if text is None:
-        return None, None
-    if text.isdigit():
-        return int(text), None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        sys.exit(f"engine: --until {text!r} is neither a position nor an ISO time")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None, int(moment.timestamp() * 1_000_000)
 
 
 # -- export ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import msgspec
 from engine.client import Client, Filters, RefusedError
 from engine.gateways import connect, talk
 from engine.settings import Settings
+from engine.terminal.asked import order_id
 from engine.terminal.operators import whoami
 
 HELP = "cancel orders that are not sent yet"
@@ -26,7 +27,7 @@ Results = AsyncGenerator[dict[str, Any]]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("orders", nargs="*", metavar="ORDER", help="order ids")
+    parser.add_argument("orders", nargs="*", metavar="ORDER", type=order_id, help="order ids")
     parser.add_argument("--all", action="store_true", help="every open order, or all of these:")
     parser.add_argument("--status", help="with --all: of this status, such as watching")
     parser.add_argument("--token", help="with --all: with this token on either side")

@@ -8,6 +8,7 @@ import time
 from engine.programs import StartError
 from engine.records import reading, records
 from engine.settings import Settings
+from engine.terminal.asked import seconds
 from engine.terminal.operators import whoami
 from events import keys
 from events.keys import SCOPES, KeyRefused, Minted
@@ -35,11 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--scopes", default="read,trade,cancel", type=_scopes, help=f"of {','.join(SCOPES)}"
     )
     made.add_argument("--label", default="", help="what it is for")
-    made.add_argument("--expires-in", type=_seconds, metavar="S", help="seconds until it ends")
+    made.add_argument("--expires-in", type=seconds, metavar="S", help="seconds until it ends")
     turned = what.add_parser("rotate", help="give a key another secret, and print it once")
     turned.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     turned.add_argument(
-        "--grace", type=_seconds, default=GRACE_S, metavar="S", help="how long the old one is good"
+        "--grace", type=_grace, default=GRACE_S, metavar="S", help="how long the old one is good"
     )
     ended = what.add_parser("revoke", help="make a key good for nothing")
     ended.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
@@ -118,8 +119,5 @@ def _scopes(text: str) -> tuple[str, ...]:
     return found
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < 10**10:
-        raise ValueError
-    return seconds
+def _grace(text: str) -> float:
+    return 0.0 if text == "0" else seconds(text)

@@ -19,7 +19,7 @@ _HEAD = """\
 In the format of Prometheus. The gateway serves `/metrics` on its own port: what log and archive
 know (the gauges below), and what the gateway itself counted. Each stage and the projector count for
 themselves and serve it on `METRICS_HOST:METRICS_PORT`, if that is set; under `engine up` the port
-is the router's, and builder, submitter, confirmer, watcher and projector have the five after it.
+is the router's; builder, submitter, confirmer, watcher, projector and tracer have the six after it.
 Counters begin at 0 with each process: sum them over all. A gauge that is not known is absent.
 `process_…` (CPU, memory, files) is there as well, on Linux.
 

@@ -9,6 +9,7 @@ import msgspec
 from engine.client import Client, Filters
 from engine.gateways import connect, talk
 from engine.settings import Settings
+from engine.terminal.asked import count
 
 HELP = "list orders, newest first"
 EXAMPLES = (
@@ -23,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--status", help="such as watching")
     parser.add_argument("--token", help="on either side")
     parser.add_argument("--client-order-id", help="your own name for it")
-    parser.add_argument("--limit", type=int, default=50, help="at most (default: %(default)s)")
+    parser.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
@@ -48,22 +49,31 @@ async def _list(gateway: Client, args: argparse.Namespace) -> int:
 def _headed(args: argparse.Namespace) -> bool:
     """Only once something was answered: a refusal stands alone."""
     if not args.json:
-        print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"))
+        print(_row("CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "BUYS", "PRICE"))
     return True
 
 
 def _row(*cells: str) -> str:
-    widths = (20, 36, 10, 7, 24, 6)
+    widths = (20, 36, 10, 7, 24, 16)
     return "  ".join(
         f"{cell:<{width}}" for cell, width in zip(cells, (*widths, 0), strict=True)
     ).rstrip()
 
 
 def _line(order: dict[str, Any]) -> str:
-    sells = f"{order['amount']} {order['tokenIn']}"
+    sells, buys = f"{order['amount']} {order['tokenIn']}", order["tokenOut"]
+    if order["swapMode"] == "exactOut":  # the amount is what shall come out
+        sells, buys = _at_most(order), f"{order['amount']} {buys}"
     created = f"{order['createdAt'][:19]}Z"
-    told = (order["orderId"], order["status"], order["type"], sells, order["tokenOut"])
+    told = (order["orderId"], order["status"], order["type"], sells, buys)
     return _row(created, *told, _price(order))
+
+
+def _at_most(order: dict[str, Any]) -> str:
+    if order["status"] == "confirmed":
+        return f"{order['amountIn']} {order['tokenIn']}"
+    bound = order["maxAmountIn"]
+    return f"at most {bound} {order['tokenIn']}" if bound else str(order["tokenIn"])
 
 
 def _price(order: dict[str, Any]) -> str:

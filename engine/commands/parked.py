@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from engine.records import reading, records
 from engine.settings import Settings
-from engine.terminal import timeline
+from engine.terminal import asked, timeline
 from engine.terminal.operators import whoami
 from events import parking
 from events.archive import Archive
 from events.history import order_history
-from events.ids import parse_order_id
 from events.log import EventLog, Stored
 from projections.cursors import cursor_prefix
 from projections.views import timestamp
@@ -32,14 +31,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listed = what.add_parser("list", help="all of them, oldest first")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
     shown = what.add_parser("show", help="one order's timeline")
-    shown.add_argument("order", metavar="ORDER", help="order id")
+    shown.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
     shown.add_argument("--json", action="store_true", help="one JSON object an event and line")
     for name, explained in (
         ("replay", "put an order back to work"),
         ("discard", "fail an order of which no transaction can land"),
     ):
         act = what.add_parser(name, help=explained)
-        act.add_argument("order", metavar="ORDER", help="order id")
+        act.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
         act.add_argument("--json", action="store_true", help="print one JSON object")
         act.add_argument("--reason", default=f"{name}ed by an operator", help="why")
         act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
@@ -70,10 +69,7 @@ async def _list(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _one(settings: Settings, args: argparse.Namespace) -> int:
-    order_id = parse_order_id(args.order)
-    if order_id is None:
-        print(f"engine: {args.order!r} is no order id", file=sys.stderr)
-        return 2
+    order_id = args.order
     async with records(settings) as (log, archive):
         history = _history(log, archive)
         if args.what == "show":

@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from engine import settings as source
 from engine.settings import Settings
@@ -11,6 +12,10 @@ from engine.settings import Settings
 HELP = "show the settings in force, or all of them as documentation"
 EXAMPLES = ("engine settings",)
 EXITS = {0: "shown"}
+
+URLS = frozenset({"REDIS_URL", "DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"})
+SECRETS = frozenset({"password", "sslpassword", "token", "key", "api_key", "apikey", "secret"})
+"""Parameters of a URL that open doors."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +48,9 @@ def _shown(name: str, value: str) -> str:
         return value if not value or _is_file(value) else "***"
     if name == "SOLANA_RPC_URL":
         return ",".join(_host(url) for url in value.split(",")) if value else ""
-    return _without_password(value) if name.endswith("_URL") else value
+    if name in URLS:
+        return _without_password(value)
+    return value
 
 
 def _is_file(text: str) -> bool:
@@ -61,5 +68,10 @@ def _host(url: str) -> str:
 
 
 def _without_password(url: str) -> str:
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
+    parts = urlsplit(url)
+    if parts.password:
+        url = url.replace(f":{parts.password}@", ":***@")
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if value and name.lower() in SECRETS:
+            url = re.sub(rf"([?&]{re.escape(name)}=)[^&#]*", r"\1***", url)
+    return url

@@ -12,8 +12,8 @@ from engine.client import Client
 from engine.gateways import connect, talk
 from engine.settings import Settings
 from engine.terminal import shown
+from engine.terminal.asked import order_id
 from engine.terminal.obstacles import told
-from events.ids import parse_order_id
 from projections.cursors import CursorError, parse_cursor
 from projections.frame_shapes import Lost
 
@@ -34,7 +34,9 @@ RECENT = 200
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("order", nargs="?", help="order id; without it, every event of every order")
+    parser.add_argument(
+        "order", nargs="?", type=order_id, help="order id; without it, every event of every order"
+    )
     parser.add_argument("--after", default="", help="position or cursor to begin after; 0 is all")
     parser.add_argument("--lines", action="store_true", help="a line an event, no live table")
     parser.add_argument("--json", action="store_true", help="print the frames as they are")
@@ -42,11 +44,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Follow."""
-    if args.order and parse_order_id(args.order) is None:
-        print(
-            f"engine: {args.order!r} is no order id (a UUID, see `engine orders`)", file=sys.stderr
-        )
-        return 2
     try:
         parse_cursor(args.after or "0")
     except CursorError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import math
 import time
+
+from engine.terminal.asked import seconds
 
 
 def whoami() -> str:
@@ -22,7 +23,7 @@ def add_expiry(
     """Declare the two ways to say when an order expires."""
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--expires-at", metavar="TIME", help=at)
-    when.add_argument("--expires-in", metavar="S", type=_seconds, help="the same, seconds from now")
+    when.add_argument("--expires-in", metavar="S", type=seconds, help="the same, seconds from now")
 
 
 def expiry(args: argparse.Namespace) -> str | int | None:
@@ -31,10 +32,3 @@ def expiry(args: argparse.Namespace) -> str | int | None:
         return int((time.time() + args.expires_in) * 1000)
     said: str | None = args.expires_at
     return said
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError
-    return seconds

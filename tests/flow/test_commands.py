@@ -207,7 +207,7 @@ async def test_orders_are_listed_as_a_table_or_as_lines(
         await projected(gateway)
         capsys.readouterr()  # the projector logs to it, too
         lines = (await engine("orders")).out.splitlines()
-        assert lines[0].split() == ["CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "FOR", "PRICE"]
+        assert lines[0].split() == ["CREATED", "ORDER", "STATUS", "TYPE", "SELLS", "BUYS", "PRICE"]
         assert [line.split()[1] for line in lines[1:]] == [waiting, *reversed(ids)]
         assert lines[1].split()[2:] == [
             "watching", "limit", "1.5", "SOL", "USDC", "at", "least", "151",
@@ -217,6 +217,12 @@ async def test_orders_are_listed_as_a_table_or_as_lines(
         found = json.loads((await engine("orders", "--status", "watching", "--json")).out)
         assert found["orderId"] == waiting
         assert (await engine("orders", "--status", "done")).code == 1
+        await gateway.accepted(swapMode="exactOut", amount="150", maxAmountIn="1.02")
+        await projected(gateway)
+        capsys.readouterr()
+        [_, line] = (await engine("orders", "--limit", "1")).out.splitlines()
+        assert "at most 1.02 SOL" in line
+        assert line.split()[-2:] == ["150", "USDC"]
         stop.set()
         await projecting
     await archive.close()
@@ -246,7 +252,11 @@ def alone(
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "mistyped"))
 
     def run(*args: str) -> Said:
-        return Said(cli.main(args), *capsys.readouterr())
+        try:
+            code = cli.main(args)
+        except SystemExit as usage:
+            code = int(usage.code or 0)
+        return Said(code, *capsys.readouterr())
 
     return run
 
@@ -311,8 +321,47 @@ def test_a_folder_that_holds_no_engine_is_one_line_and_stays_away(
 
 
 def test_watch_says_what_is_no_order_id_and_no_position(alone: Callable[..., Said]) -> None:
-    said = alone("watch", "nonsense")
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("engine: 'nonsense' is no order id")
+    for words in (("watch",), ("amend",), ("cancel",), ("audit", "show"), ("parked", "show")):
+        said = alone(*words, "nonsense")
+        assert (said.code, said.out) == (2, ""), words
+        assert "'nonsense' is no order id" in said.err, words
     said = alone("watch", "--after", "yesterday")
     assert (said.code, said.err.startswith("engine: --after: 'yesterday'")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("orders", "--limit", "0"),
+        ("orders", "--limit", "-5"),
+        ("audit", "replay", "--until", "foo"),
+        ("keys", "create", "--account", "a", "--expires-in", "0"),
+        ("submit", "SOL", "USDC", "1", "--expires-in", "nan"),
+    ],
+    ids=" ".join,
+)
+def test_an_argument_that_makes_no_sense_is_exit_code_2(
+    alone: Callable[..., Said], words: tuple[str, ...]
+) -> None:
+    said = alone(*words)
+    assert (said.code, said.out) == (2, "")
+    assert words[-1] in said.err
+
+
+def test_engine_alone_lists_all_commands(alone: Callable[..., Said]) -> None:
+    said = alone()
+    assert said.code == 0
+    assert all(f"\n    {name}" in said.out for name in cli.names())
+
+
+def test_the_settings_are_shown_without_what_opens_doors(
+    alone: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector:4318")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/db?user=a&password=hunter2&sslmode=require")
+    monkeypatch.setenv("REDIS_URL", "redis://u:hunter2@h:6379/0?password=hunter2")
+    monkeypatch.setenv("API_KEY", "oee_hunter2")
+    for form in ((), ("--json",)):
+        said = alone("settings", *form)
+        assert "hunter2" not in said.out
+        assert "password=***&sslmode=require" in said.out

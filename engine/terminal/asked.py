@@ -1,0 +1,45 @@
+"""What is typed as an argument, checked: argparse says what is wrong with it, and exits with 2."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from datetime import UTC, datetime
+
+from events.ids import parse_order_id
+
+
+def order_id(text: str) -> str:
+    """Return the id of an order."""
+    found = parse_order_id(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no order id (a UUID, see `engine orders`)")
+    return found
+
+
+def count(text: str) -> int:
+    """Return a number of things, one or more."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of things, 1 or more")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a time that will have passed some day."""
+    found = float(text)
+    if not (math.isfinite(found) and 0 < found < 10**10):
+        raise argparse.ArgumentTypeError(f"{text!r}: more than 0 seconds")
+    return found
+
+
+def moment(text: str) -> tuple[int | None, int | None]:
+    """Return (position, None) or (None, time in µs)."""
+    if text.isascii() and text.isdigit():
+        return int(text), None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        said = f"{text!r} is neither a position nor an ISO time"
+        raise argparse.ArgumentTypeError(said) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return None, int(found.timestamp() * 1_000_000)
