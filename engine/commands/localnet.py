@@ -19,12 +19,12 @@ PORT = 8899
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: any")
-    parser.add_argument("--data", type=Path, help="its file (default: under DATA_DIR)")
+    parser.add_argument("--port", type=_port, default=PORT, help="default: %(default)s; 0: any")
+    parser.add_argument("--data", type=_file, help="its file (default: under DATA_DIR)")
     parser.add_argument(
-        "--slot-ms", type=int, help="length of a slot; 0: at once (default: SLOT_MS)"
+        "--slot-ms", type=_whole, help="length of a slot; 0: at once (default: SLOT_MS)"
     )
-    parser.add_argument("--traders", type=int, default=3, help="trades of others in a slot")
+    parser.add_argument("--traders", type=_whole, default=3, help="trades of others in a slot")
     parser.add_argument(
         "--faults",
         type=_faults,
@@ -33,11 +33,45 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help='from the start on, such as {"dropRate":0.2}; see the README',
     )
     parser.add_argument(
-        "--fund", action="append", default=[], metavar="ADDRESS", help="a wallet to be given money"
+        "--fund",
+        action="append",
+        default=[],
+        type=_address,
+        metavar="ADDRESS",
+        help="a wallet to be given money",
     )
     parser.add_argument(
         "--pools", action="store_true", help="print what POOLS says of this chain, and end"
     )
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, 0 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if (port := _whole(text)) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+    return port
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
+
+
+def _address(text: str) -> str:
+    from stages.venues.localnet.addresses import raw
+
+    try:
+        raw(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address") from None
+    return text
 
 
 def _faults(text: str) -> object:

@@ -10,6 +10,7 @@ import pytest
 from engine import cli
 from stages.venues.localnet import transaction
 from stages.venues.localnet.open import FILE
+from stages.venues.localnet.store import Store
 from tests.localchain import memo, opened, plan_of, sell_sol, signed, swap
 
 ONCE, TWICE, DROPPED, FAILED = (f"01a20561-5822-7000-b24e-48fe476b58e{n}" for n in range(4))
@@ -69,7 +70,13 @@ def test_a_chain_elsewhere_keeps_its_own_record(
     assert "SOLANA_RPC_URL" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("said", ["x", '{"dropRatte":1}', '{"dropRate":"often"}', "[]"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "x", '{"dropRatte":1}', '{"dropRate":"often"}', "[]", '{"dropRate":2}',
+        '{"loseRate":-0.1}', '{"confirmDelay":-4}',
+    ],
+)  # fmt: skip
 def test_faults_that_there_are_not_are_refused_in_words(
     said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,3 +84,37 @@ def test_faults_that_there_are_not_are_refused_in_words(
         cli.main(["localnet", "--faults", said])
     assert left.value.code == 2
     assert "argument --faults: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--port", "99999"), ("--port", "abc"), ("--slot-ms", "-1"), ("--fund", "ADDRESS"),
+        ("--data", "/no/such/folder/chain.sqlite"),
+    ],
+)  # fmt: skip
+def test_what_a_local_chain_cannot_be_started_with_is_refused(
+    option: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["localnet", option, said])
+    assert left.value.code == 2
+    assert f"argument {option}: " in capsys.readouterr().err
+    assert not Path("/no").exists()
+
+
+def test_a_chain_whose_file_another_process_runs_does_not_start(tmp_path: Path) -> None:
+    running = Store(tmp_path / FILE)
+    with pytest.raises(OSError, match="another process runs it"):
+        Store(tmp_path / FILE)
+    running.close()
+    Store(tmp_path / FILE).close()
+
+
+def test_the_ledger_that_is_there_is_shown_whatever_venues_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(folder))
+    monkeypatch.setenv("VENUES", "simulated")
+    assert cli.main(["venue", "ledger"]) == 0
+    assert "5 landed, 3 executed" in capsys.readouterr().out

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+Rate = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -12,24 +17,24 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
 
     methods: tuple[str, ...] = ()
     """Methods that latency and 429s are for; empty: all."""
-    latency_ms: int = 0
+    latency_ms: Count = 0
     """Time before a call is looked at."""
-    reject_rate: float = 0.0
+    reject_rate: Rate = 0.0
     """HTTP 429."""
-    reject_next: int = 0
-    drop_rate: float = 0.0
+    reject_next: Count = 0
+    drop_rate: Rate = 0.0
     """A transaction is accepted, and no block ever takes it."""
-    drop_next: int = 0
-    lose_rate: float = 0.0
+    drop_next: Count = 0
+    lose_rate: Rate = 0.0
     """A transaction is accepted and executed; the connection breaks before the answer."""
-    lose_next: int = 0
-    confirm_delay: int = 0
+    lose_next: Count = 0
+    confirm_delay: Count = 0
     """Blocks by which `confirmed` comes later."""
     stalled: bool = False
     """No more blocks; what is sent waits."""
-    fork_every: int = 0
+    fork_every: Count = 0
     """A fork each so many slots; 0: none."""
-    fork_depth: int = 2
+    fork_depth: Count = 2
     """Blocks that such a fork drops, as far as they are not final."""
 
 

@@ -6,6 +6,7 @@ where it was. A power cut is not simulated.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -53,10 +54,18 @@ _details = msgspec.msgpack.Decoder(Details).decode
 
 
 class Store:
-    """Raises OSError for whatever SQLite has to complain about."""
+    """Raises OSError for whatever SQLite has to complain about, and where the file is in use: two
+    chains that write one file would make money out of nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = path.with_name(f"{path.name}.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise OSError(f"local chain {path}: another process runs it") from None
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -176,8 +185,9 @@ class Store:
         return [_landed(row) for row in rows]
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, which another process may open then."""
         self._db.close()
+        self._lock.close()
 
 
 def _row(number: int, each: Landed) -> tuple[object, ...]:
