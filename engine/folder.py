@@ -40,6 +40,7 @@ class Record(msgspec.Struct, frozen=True):
     pids: dict[str, int] = {}
     versions: dict[str, str] = {}
     solana_rpc_url: str = ""  # of the local chain, where there is one
+    venues: tuple[str, ...] = ()  # what it trades on
 
 
 class Folder:

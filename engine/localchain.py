@@ -46,7 +46,11 @@ def prepare(settings: Settings, folder: Path) -> Settings:
 
 
 def found(settings: Settings, record: Record | None) -> Settings:
-    """Return the settings that lead to the chain of a running engine, if it has one."""
+    """Return the settings that lead to what a running engine trades on: its VENUES, whatever was
+    said to us, and its local chain, if it has one.
+    """
+    if record is not None and record.venues:
+        settings = msgspec.structs.replace(settings, venues=record.venues)
     if not wanted(settings) or record is None or not record.solana_rpc_url:
         return settings
     return _leading(settings, settings.data_dir, record.solana_rpc_url)

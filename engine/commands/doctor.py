@@ -57,13 +57,14 @@ async def examine(settings: Settings) -> list[Finding]:
         found = []
     apart = record is None and bool(settings.redis_url and settings.database_url)
     found += machine.look(settings, runs=record is not None, apart=apart)
+    settings = localchain.found(settings, record)
     redis_url = settings.redis_url or (record.redis_url if record else "")
     database_url = settings.database_url or (record.database_url if record else "")
     if redis_url:
         found += [one async for one in log_server.look(redis_url, chain=_chain(settings))]
     if database_url:
         found += [one async for one in archive.look(database_url)]
-    found += [one async for one in chain.look(localchain.found(settings, record), apart=apart)]
+    found += [one async for one in chain.look(settings, apart=apart)]
     if record is not None and record.gateway_url:
         found += await running.look(record.gateway_url)
     elif apart:

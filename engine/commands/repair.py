@@ -5,6 +5,7 @@ import json
 import sys
 
 from engine import localchain, repair
+from engine.folder import running
 from engine.markets import chain_of
 from engine.records import reading, records
 from engine.settings import Settings
@@ -47,6 +48,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
+    settings = localchain.found(settings, running(settings.data_dir))
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
             why = await repair.diagnose(log, archive)

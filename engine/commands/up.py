@@ -83,11 +83,9 @@ async def _supervise(
     def changed(pids: dict[str, int]) -> None:
         # A full disk while running is no reason to end; what is written there only helps others.
         with contextlib.suppress(StartError):
+            told = {"solana_rpc_url": settings.solana_rpc_url[0]} if chains else {}
             record = servers.record(pids, url)
-            if chains:
-                [chain_url] = settings.solana_rpc_url
-                record = msgspec.structs.replace(record, solana_rpc_url=chain_url)
-            folder.record(record)
+            folder.record(msgspec.structs.replace(record, venues=settings.venues, **told))
 
     supervisor = Supervisor(
         [*_programs(settings), *([chains] if chains else []), servers.programs],

@@ -46,7 +46,9 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         print("the chain at SOLANA_RPC_URL keeps its own record: look up an order's txHash there")
         return 0
     simulated, local = ledger_path(settings), settings.data_dir / FILE
-    path = simulated if settings.venues == ("simulated",) else local
+    path, other = (simulated, local) if settings.venues == ("simulated",) else (local, simulated)
+    if not path.exists() and other.exists():
+        path = other  # VENUES was said to the engine, and not to us
     if not path.exists():
         check_holds_engine(settings)
         print(f"no ledger yet: {path}")
