@@ -15,7 +15,10 @@ async def main() -> None:
         async for event in client.follow(accepted.order_id):
             print(f"{event.status:<10} {event.name}")
         order = await client.order(accepted.order_id)
-        print(f"{order.amount} {order.token_in} gave {order.amount_out} {order.token_out}")
+        if order.status == "confirmed":
+            print(f"{order.amount_in} {order.token_in} gave {order.amount_out} {order.token_out}")
+        else:
+            sys.exit(f"{order.status}: {order.reason}")
 
 
 asyncio.run(main())
