@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from events.log.head import STAGE_NUMBER
+from events.log.units import Appended, Note, Unit
 from events.meters import ACCEPTED, DOUBTS, ORDERS, PARKED, PATIENT_S, STAGE, WRITES
 from events.types import (
     Fact,
@@ -20,12 +20,6 @@ from events.types import (
     Status,
     TransactionInDoubt,
 )
-
-if TYPE_CHECKING:  # they import us
-    from events.log.units import Appended, Unit
-
-Note = tuple[dict[str, int], str]
-"""Counts, and which of them a unit adds 1 to once it is written."""
 
 NOTES: dict[type[Fact], Note] = {
     OrderSubmitted: (ACCEPTED.counts, ""),

@@ -6,7 +6,8 @@ from enum import Enum
 
 import msgspec
 
-from events.log.tally import Note
+Note = tuple[dict[str, int], str]
+"""Counts, and which of them a unit adds 1 to once it is written."""
 
 WAIT_MAX_MS = 86_400_000
 """Longest stay in the due-set: who has to wait longer is looked at on the way."""
