@@ -33,6 +33,8 @@ FENCED_S = 3.0
 """Every process has noticed by then: gateways look twice a second."""
 POLL_S = 0.2
 ORDERS = 500
+BEHIND_BLOCKS = 512
+"""So far ours may be behind it; what lies further ahead was made on another chain."""
 CREATION_MS = HEADS_KEPT_MS // 2
 """So much older than its first event an order's id may be: the log refuses others."""
 
@@ -108,6 +110,7 @@ async def refound(
         last = await wallet.last_height()
         checkpoint = await _checkpoint(archive)
         gathered = await _gather(work, log, archive, checkpoint)
+        last = _latest(last, gathered.lives)
         while (now := await wallet.finalized()) <= last or time.monotonic() - fenced_at < FENCED_S:
             progress(min(now, last) - began, last - began)
             await asyncio.sleep(POLL_S)
@@ -115,6 +118,13 @@ async def refound(
         return await _found(work, log, archive, wallet, checkpoint, gathered, epoch)
     finally:
         await work.close()
+
+
+def _latest(last: int, lives: dict[str, Life]) -> int:
+    """The height after which nothing lands: a builder's node may have been ahead of ours."""
+    made = [life.order.transaction for life in lives.values()]
+    heights = [one.last_valid_height for one in made if one is not None]
+    return max([last, *(height for height in heights if height <= last + BEHIND_BLOCKS)])
 
 
 class _Gathered(NamedTuple):

@@ -96,7 +96,9 @@ def _solana(settings: Settings) -> Wallet:
 
         async def finalized(self) -> int:
             with answered():
-                return await opened.rpc.get_block_height("finalized")
+                height = await opened.rpc.get_block_height("finalized")
+            history.least_height = max(history.least_height, height)
+            return height
 
         async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
             with answered():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import PARKED, EventLog, Head, Result, Stored
-from events.order import Order, fold, may_still_land
+from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderReplayed
 
 TRIES = 5
@@ -46,7 +46,12 @@ async def replay(log: EventLog, history: History, order_id: str, reason: str, ac
 
     Raises NotAllowed, LogError, or `msgspec.DecodeError` where its events cannot be read.
     """
-    return await _say(log, history, order_id, lambda _: OrderReplayed(reason, actor))
+
+    def again(order: Order) -> Fact:
+        _check_not_executed(order)
+        return OrderReplayed(reason, actor)
+
+    return await _say(log, history, order_id, again)
 
 
 async def discard(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:
@@ -56,6 +61,7 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
     """
 
     def end(order: Order) -> Fact:
+        _check_not_executed(order)
         if may_still_land(order):
             raise NotAllowed(
                 "its transaction is sent and may still land: only the chain can end it; replay it"
@@ -63,6 +69,11 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
         return OrderFailed("operator", reason, order.attempts, actor=actor)
 
     return await _say(log, history, order_id, end)
+
+
+def _check_not_executed(order: Order) -> None:
+    if was_executed(order):
+        raise NotAllowed(f"{order.parked}: it stays as it is, or it would be executed twice")
 
 
 async def _say(

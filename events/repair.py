@@ -17,7 +17,7 @@ from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.refound import Known
-from events.order import Order, evolve, may_still_land
+from events.order import EXECUTED, Order, evolve, may_still_land, was_executed
 from events.types import Event, Fact, OrderParked, OrderSubmitted, TransactionSubmitted
 
 NEVER_MS = 2**53 - 1
@@ -76,12 +76,12 @@ def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
     What followed the archive is lost, a send perhaps among it. A transaction that we know is
     confirmed as ever; one that we do not know is for a person.
     """
-    if not executed or order.parked or order.id in NO_ORDERS:
+    if not executed or was_executed(order) or order.id in NO_ORDERS:
         return []
     transaction = order.transaction
     if transaction is None or [transaction.signature] != list(executed):
         signatures = ", ".join(executed)
-        reason = f"executed on chain by {signatures}, whose events are lost: do not replay"
+        reason = f"{EXECUTED}{signatures}, whose events are lost"
         return [OrderParked("repair", reason, "engine")]
     if may_still_land(order):
         return []

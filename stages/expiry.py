@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from events.log import EventLog, Head, Unit, Watches
-from events.order import Order, may_still_land
+from events.order import Order, may_still_land, was_executed
 from stages.retry import after_expiry
 
 POLL_S = 0.2
@@ -26,7 +26,7 @@ async def expire(log: EventLog, watches: Watches) -> None:
             await watches.expires(order_id, None)
         elif order is not None and order.expires_at_us is None:
             continue  # amended a moment ago, which took it out: by now it may be in again
-        elif order is None or may_still_land(order):
+        elif order is None or may_still_land(order) or was_executed(order):
             await watches.expires(order_id, due.time_us // 1000 + LOOK_AGAIN_MS)
         elif order.expires_at_us is not None and order.expires_at_us > due.time_us:
             await watches.expires(order_id, -(-order.expires_at_us // 1000))

@@ -6,18 +6,21 @@ Pure, all of it: no clock, no network, no randomness.
 from events.order.fold import advance, copied, evolve, fold
 from events.order.owed import (
     AT_ONCE,
+    EXECUTED,
     STAGES,
     WAITING_TYPES,
     may_cancel,
     may_still_land,
     next_attempt,
     owed_by,
+    was_executed,
 )
 from events.order.state import ApiKey, Order, Transaction, decode, encode
 from events.order.transitions import NEXT, status_after
 
 __all__ = [
     "AT_ONCE",
+    "EXECUTED",
     "NEXT",
     "STAGES",
     "WAITING_TYPES",
@@ -35,4 +38,5 @@ __all__ = [
     "next_attempt",
     "owed_by",
     "status_after",
+    "was_executed",
 ]

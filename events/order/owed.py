@@ -40,9 +40,19 @@ def owed_by(order: Order) -> str | None:
 _OWED_BY_NOBODY = TERMINAL | {Status.WATCHING, Status.HALTED, Status.RUNNING}
 
 
+EXECUTED = "executed on chain by "
+"""How a repair's reason begins which parks an order that the chain has executed, by a transaction
+of which the log knows nothing any more."""
+
+
+def was_executed(order: Order) -> bool:
+    """Whether a repair found that out: nothing may be said of its end, or done again."""
+    return order.parked.startswith(EXECUTED)
+
+
 def may_cancel(order: Order) -> bool:
     """Whether nothing was ever said to be sent, so that a cancel wins."""
-    return order.status in _MAY_CANCEL
+    return order.status in _MAY_CANCEL and not was_executed(order)
 
 
 _MAY_CANCEL = frozenset(status for status, row in NEXT.items() if status and OrderCancelled in row)

@@ -120,6 +120,12 @@ def history_of(node: Node) -> Executed:
     return Executed(Rpc(link), OWNER)
 
 
+def remembering(node: Node, *, first_slot: int = 0, height: int = 900) -> None:
+    """It has all blocks from one on, and is that far."""
+    node.answers["getFirstAvailableBlock"] = lambda _: first_slot
+    node.answers["getEpochInfo"] = lambda _: {"absoluteSlot": height + 50, "blockHeight": height}
+
+
 def shown(order_id: str, *signers: Keypair) -> Any:
     """What a node tells of a transaction with such a memo."""
     raw = bytes(signed(str(Hash.default()), [memo(order_id)], *([signers] if signers else [])))
@@ -141,6 +147,7 @@ async def test_a_stranger_who_writes_our_memo_has_executed_nothing() -> None:
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
         node.answers["getTransaction"] = lambda p: told.get(p[0])
+        remembering(node)
         history = history_of(node)
         assert await history.by([ours, theirs, failed]) == {ours: ["a"]}
         assert await history.since(min(ours, theirs, failed)) == [ours]
@@ -154,9 +161,53 @@ async def test_what_no_node_shows_is_not_guessed() -> None:
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda _: [line]
         node.answers["getTransaction"] = lambda _: None
+        remembering(node)
         history = history_of(node)
         with pytest.raises(Refused, match="no node shows it"):
             await history.by([order_id])
+        await history._rpc.close()
+
+
+async def test_a_node_that_forgot_the_beginning_has_not_said_that_nothing_happened() -> None:
+    order_id = new_order_id()
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: []
+        remembering(node, first_slot=10**9, height=10**9)  # fifty slots of history
+        history = history_of(node)
+        with pytest.raises(Refused, match="history-too-short"):
+            await history.by([order_id])
+        remembering(node, first_slot=10**9, height=10**9 + 20_000)
+        assert await history.by([order_id]) == {}
+        await history._rpc.close()
+
+
+async def test_a_node_that_is_behind_the_height_waited_for_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: []
+        remembering(node, height=899)
+        history = history_of(node)
+        history.least_height = 900
+        with pytest.raises(Refused, match="node-behind"):
+            await history.by([new_order_id()])
+        remembering(node, height=900)
+        assert await history.by([new_order_id()]) == {}
+        await history._rpc.close()
+
+
+async def test_a_memo_that_a_node_leaves_out_of_its_index_is_read_from_the_transaction() -> None:
+    order_id = new_order_id()
+    line = {"signature": "a", "slot": 7, "err": None, "memo": None, "blockTime": 1}
+    other = line | {"signature": "b"}
+    told = {"a": shown(order_id), "b": shown(new_order_id(), Keypair())}
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: [line, other]
+        node.answers["getTransaction"] = lambda p: told[p[0]]
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([order_id]) == {order_id: ["a"]}
         await history._rpc.close()
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import redis.asyncio
+from msgspec.structs import replace
 
 from engine.markets import LEDGER
 from engine.repair import Repaired, RepairError, diagnose, refound
 from engine.settings import Settings
 from engine.wallets import open_wallet
-from events import acts
+from events import acts, parking
 from events.archive import Archive
 from events.ids import new_order_id
-from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain
+from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain, Stored
 from events.order import Order
 from events.types import (
     OrderCancelled,
@@ -91,6 +94,11 @@ class Scene(NamedTuple):
         head = (await self.log.load([order_id]))[0]
         assert head is not None
         return head.order
+
+
+async def no_history(_: str) -> list[Stored]:
+    """These heads can be read."""
+    return []
 
 
 @pytest.fixture
@@ -201,7 +209,53 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scen
     async with scene.afterwards() as later:
         assert "executed on chain by" in (await scene.said(unknown)).parked
         assert await later.ended([known, late]) == ["confirmed", "confirmed"]
+        # Nobody may say another end of it, or carry it out again.
+        assert (await acts.cancel(scene.log, unknown, "ann")).outcome is acts.Outcome.TOO_LATE
+        for act in (parking.replay, parking.discard):
+            with pytest.raises(parking.NotAllowed, match="executed on chain by"):
+                await act(scene.log, no_history, unknown, "why not", "ann")
     assert crew.executions() == {known: 1, unknown: 1, late: 1}
+
+
+async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene) -> None:
+    crew = scene.crew
+    soon = time.time_ns() // 1000 + 2_000_000
+    order_id = await crew.place(replace(MARKET, expires_at_us=soon))
+    await scene.archived()
+    workers = [await crew.worker(name) for name in ("router", "builder")]
+    await crew.until(lambda: len(crew.names(order_id)) == 4)
+    for worker in workers:
+        await worker.stop()
+    transaction = (await scene.said(order_id)).transaction
+    assert transaction is not None
+    await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
+    await crew.chain().send([transaction.raw])
+    await scene.lose()
+    assert (await scene.repair()).parked == [order_id]
+    async with scene.afterwards() as later:
+        await asyncio.sleep(max(0.0, soon / 1e6 - time.time()) + 0.1)
+        await later.watching()
+        await asyncio.sleep(0.5)  # two rounds of whoever ends what expired
+        assert not (await scene.said(order_id)).terminal
+    assert crew.executions() == {order_id: 1}
+
+
+async def test_a_parked_order_that_was_replayed_and_executed_since_is_found_out(
+    scene: Scene,
+) -> None:
+    crew = scene.crew
+    order_id = await crew.place(MARKET)
+    await crew.say(order_id, OrderParked("router", "a bug", "engine"))
+    await scene.archived()
+    await parking.replay(scene.log, no_history, order_id, "mended", "ann")  # lost with the log
+    await crew.all_stages()
+    assert await crew.ended([order_id]) == ["confirmed"]
+    await scene.lose()
+    assert (await scene.repair()).parked == [order_id]
+    async with scene.afterwards():
+        with pytest.raises(parking.NotAllowed, match="executed on chain by"):
+            await parking.replay(scene.log, no_history, order_id, "mended", "ann")
+    assert crew.executions() == {order_id: 1}
 
 
 async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene) -> None:

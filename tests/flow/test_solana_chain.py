@@ -29,6 +29,7 @@ from stages.venues.solana.chain import SolanaChain
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
+from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import PoolsFile, TokenEntry
 from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
@@ -628,6 +629,36 @@ async def test_a_node_that_was_restored_since_the_transaction_was_made_proves_no
     sent = await world.built()
     world.slot, world.finalized, world.first_slot = 1200, (1150, 1051), first_slot
     assert (await world.outcome_with_height(sent)).finalized_height == height
+
+
+async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) -> None:
+    """One may have a gap in its ledger, and knows nothing of that."""
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    async with rpc_node() as other:
+        other.answers |= world.node.answers
+        urls = RpcOptions((world.node.url, other.url), timeout_s=0.3, deadline_s=0.6)
+        rpc = Rpc(RpcLink(urls, Admission("local")))
+        outcomes = Outcomes(rpc, [world.family], ChainOptions())
+
+        async def height() -> int:
+            for _ in range(10):  # the height is read by and by
+                [told] = await asyncio.gather(*outcomes.ask([sent]))
+                if told.finalized_height:
+                    break
+                await asyncio.sleep(0.02)
+            assert told.state == "absent"
+            return int(told.finalized_height)
+
+        assert await height() == 1051
+        landed = {"slot": 990, "confirmations": None, "err": None,
+                  "confirmationStatus": "finalized"}  # fmt: skip
+        other.answers["getSignatureStatuses"] = lambda p: at(1200, [landed] * len(p[0]))
+        assert await height() == 0
+        other.fault = "503"
+        assert await height() == 0, "one witness is not enough where there are two"
+        await outcomes.close()
+        await rpc.close()
 
 
 async def test_a_node_without_history_proves_nothing(world: World) -> None:

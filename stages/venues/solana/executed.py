@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 
@@ -19,12 +20,16 @@ from events.ids import created_ms, parse_order_id
 from stages.venues import Refused
 from stages.venues.solana.programs import MEMO
 from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import Details
+from stages.venues.solana.rpc_answers import Details, EpochInfo
 from stages.venues.solana.transaction import instructions_of, order_id_of
 
 CLOCKS_S = 3_600
 """How far the chain's clock may be behind ours."""
 AT_ONCE = 16
+BEHIND_S, BEHIND_TRIES = 0.5, 20
+"""How long a node may take to be as far as another one was."""
+LEAST_SLOT_S = 0.3
+"""Slots are no shorter: so old, at least, is a block so many slots ago."""
 _MEMO = re.compile(r"\[\d+\] ([^;]+)")
 
 
@@ -37,7 +42,10 @@ class Executed:
         self._said: dict[str, str] = {}
         """Signature -> the order that the memo of the history names; newest first."""
         self._proved: dict[str, bool] = {}
+        self._unnamed: list[str] = []
         self._before: str | None = None
+        self.least_height = 0
+        """How far, finally, a node has to be that is believed."""
         self._back_to_s: float = float("inf")
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
@@ -61,20 +69,32 @@ class Executed:
     async def _read(self, order_id: str) -> None:
         """The history back to the time when this order was made."""
         wanted_s = created_ms(order_id) / 1000 - CLOCKS_S
+        behind = 0
         while self._back_to_s >= wanted_s:
-            page = await self._rpc.get_signatures_for_address(
+            first_slot, epoch, page = await self._rpc.get_signatures_for_address(
                 self._address, before=self._before, commitment="finalized"
             )
+            if epoch.block_height < self.least_height:
+                if (behind := behind + 1) < BEHIND_TRIES:
+                    await asyncio.sleep(BEHIND_S)
+                    continue
+                detail = f"the node is at height {epoch.block_height}, not {self.least_height}"
+                raise Refused("node-behind", detail, retryable=True)
             for line in page:
+                if line.err is None and line.memo is None:
+                    self._unnamed.append(line.signature)
                 named = _order_in(line.memo or "") if line.err is None else None
                 if named is not None:
                     self._said[line.signature] = named
                 if line.block_time is not None:
                     self._back_to_s = min(self._back_to_s, line.block_time)
             if not page:
+                _check_memory(first_slot, epoch, wanted_s)
                 self._back_to_s = float("-inf")
-                return
+                break
             self._before = page[-1].signature
+        unnamed, self._unnamed = self._unnamed, []
+        await asyncio.gather(*map(self._name, unnamed))
 
     async def _prove(self, signatures: Iterable[str]) -> list[str]:
         """Those of them that the wallet paid for, oldest first."""
@@ -83,12 +103,34 @@ class Executed:
         return [one for one in reversed(wanted) if self._proved[one]]
 
     async def _look(self, signature: str) -> None:
+        orders = _orders_in(await self._details(signature), self._address)
+        self._proved[signature] = orders == [self._said[signature]]
+
+    async def _name(self, signature: str) -> None:
+        """Of a line without a memo, the transaction itself says what it is: a node may leave the
+        memo out of its index.
+        """
+        match _orders_in(await self._details(signature), self._address):
+            case [str(order_id)]:
+                self._said[signature], self._proved[signature] = order_id, True
+
+    async def _details(self, signature: str) -> Details:
         async with self._at_once:
             found = await self._rpc.get_transaction(signature, "finalized")
         if found is None or found.transaction is None:
             detail = f"{signature} is in the history, but no node shows it"
             raise Refused("details-not-available", detail, retryable=True)
-        self._proved[signature] = _is_ours(found, self._address, self._said[signature])
+        return found
+
+
+def _check_memory(first_slot: int, epoch: EpochInfo, wanted_s: float) -> None:
+    """Whether a history that ends here had its beginning here: a node that was restored, or keeps
+    little, knows nothing of what was before, and says so only in its oldest block.
+    """
+    reaches_s = time.time() - (epoch.absolute_slot - first_slot) * LEAST_SLOT_S
+    if first_slot and reaches_s > wanted_s:
+        detail = f"the node's blocks begin at slot {first_slot}, after the oldest order in question"
+        raise Refused("history-too-short", detail, retryable=True)
 
 
 def _order_in(memo: str) -> str | None:
@@ -97,13 +139,14 @@ def _order_in(memo: str) -> str | None:
     return parse_order_id(order_id_of(said[1])) if said else None
 
 
-def _is_ours(found: Details, address: str, order_id: str) -> bool:
+def _orders_in(found: Details, address: str) -> list[str | None]:
+    """What the memos of a transaction name; nothing for one that the wallet did not pay for."""
     assert found.transaction is not None
     try:
         made = VersionedTransaction.from_bytes(b64decode(found.transaction[0])).message
         if not isinstance(made, MessageV0) or str(made.account_keys[0]) != address:
-            return False
+            return []
         memos = [one.data for one in instructions_of(made) if one.program == MEMO]
     except (BincodeError, ValueError):  # of a stranger: ours can be read
-        return False
-    return [order_id_of(memo.decode(errors="replace")) for memo in memos] == [order_id]
+        return []
+    return [parse_order_id(order_id_of(memo.decode(errors="replace"))) for memo in memos]

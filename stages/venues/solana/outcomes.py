@@ -165,14 +165,23 @@ class Outcomes:
         await asyncio.gather(*executed)
 
     async def _prove(self, doubtful: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
-        """Asks again, a node that says how far back it can see: that may prove death."""
+        """Asks again, every node, and how far back it can see: that may prove death.
+
+        One that knows the transaction outweighs all others, and where there are several nodes two
+        have to say that it is nowhere: a node may have a gap that it knows nothing of.
+        """
         signatures = [transaction.signature for transaction, _ in doubtful]
-        first_slot, statuses = await self._rpc.get_statuses_and_memory(signatures)
-        for (transaction, future), status in zip(doubtful, statuses.value, strict=True):
-            height = 0
-            if status is None:
-                last = transaction.last_valid_height
-                height = proved_height(finalized, statuses.slot, first_slot, last)
+        answers = await self._rpc.get_statuses_and_memory(signatures)
+        for number, (transaction, future) in enumerate(doubtful):
+            last = transaction.last_valid_height
+            heights = [
+                proved_height(finalized, statuses.slot, first_slot, last)
+                for first_slot, statuses in answers
+                if statuses.value[number] is None
+            ]
+            proved = [height for height in heights if height]
+            agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
+            height = min(proved) if agreed else 0
             outcome = Outcome("absent", finalized_height=height)
             _settle(future, _STALLED if stalled and not height else outcome)
 

@@ -111,16 +111,23 @@ class Rpc:
 
     async def get_statuses_and_memory(
         self, signatures: Sequence[str]
-    ) -> tuple[int, At[list[SignatureStatus | None]]]:
-        """The oldest slot that a node still has, and what this very node knows of signatures."""
+    ) -> list[tuple[int, At[list[SignatureStatus | None]]]]:
+        """Of each node that answers: the oldest slot that it still has, and what it knows of
+        signatures.
+        """
         config = {"searchTransactionHistory": True}
-        first_slot, statuses = await self._link.together(
+        answers = await self._link.everywhere(
             [
                 ("getFirstAvailableBlock", (), _number),
                 ("getSignatureStatuses", (list(signatures), config), _statuses),
             ]
         )
-        return first_slot, statuses
+        return [(first_slot, statuses) for first_slot, statuses in answers]
+
+    @property
+    def witnesses(self) -> int:
+        """How many nodes have to agree that something is not there: two, where there are two."""
+        return min(2, self._link.nodes)
 
     async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
         """A landed transaction with its balances; None where the node has none (yet)."""
@@ -129,12 +136,20 @@ class Rpc:
 
     async def get_signatures_for_address(
         self, address: str, *, before: str | None, commitment: Commitment
-    ) -> list[SignatureInfo]:
+    ) -> tuple[int, EpochInfo, list[SignatureInfo]]:
         """Up to 1,000 transactions that name the address, newest first; those before one of them.
-        Anybody can make such: they need not be the address's own.
+        Anybody can make such: they need not be the address's own. With them, of the same node: the
+        oldest slot that it still has, and how far it is.
         """
         config = _config(commitment, limit=HISTORY_MAX, before=before)
-        return await self._link.call("getSignaturesForAddress", (address, config), _history)
+        first_slot, epoch, history = await self._link.together(
+            [
+                ("getFirstAvailableBlock", (), _number),
+                ("getEpochInfo", (_config(commitment),), _epoch),
+                ("getSignaturesForAddress", (address, config), _history),
+            ]
+        )
+        return first_slot, epoch, history
 
     async def get_epoch_info(self, commitment: Commitment) -> EpochInfo:
         """Slot and block height, of one bank."""

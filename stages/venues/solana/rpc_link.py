@@ -141,6 +141,33 @@ class RpcLink:
                 self._rest(node, 0.0)
         raise Unreachable(f"{asks[0][0]}: {said}")
 
+    @property
+    def nodes(self) -> int:
+        """How many there are, in use or not."""
+        return len(self._nodes)
+
+    async def everywhere(self, asks: Sequence[Ask]) -> list[list[Any]]:
+        """The answers of every node that gives them. Raises as `call` where none does."""
+
+        async def ask(node: _Node) -> list[Any] | None:
+            try:
+                async with asyncio.timeout(self._options.deadline_s):
+                    if await self._admit(node):
+                        return [await self._timed(node, *one) for one in asks]
+            except (_NodeFault, RpcError, TimeoutError) as fault:
+                RPC_FAILURES.add(asks[0][0])
+                if not isinstance(fault, RpcError):
+                    self._rest(node, getattr(fault, "rest_s", 0.0))
+            return None
+
+        now = time.monotonic()
+        usable = [one for one in self._nodes if not one.refusal and one.rests_until <= now]
+        found = await asyncio.gather(*map(ask, usable or [self._next_node()]))
+        answered = [one for one in found if one is not None]
+        if not answered:
+            raise Unreachable(f"{asks[0][0]}: no node answers")
+        return answered
+
     def _next_node(self) -> _Node:
         usable = [node for node in self._nodes if not node.refusal]
         if not usable:
