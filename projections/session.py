@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from events.archive import Checkpoint, load_checkpoint
-from events.log import EventLog, LogReader, Missing, Regressed, other_chain
+from events.log import EventLog, LogReader, Missing, Regressed, Unavailable, other_chain
 from events.meters import PROJECTED, PROJECTION
 from events.types import Event
 from projections import tables
@@ -59,6 +59,12 @@ class Halted(Exception):
     """Projecting cannot go on; a person has to look."""
 
 
+PROMOTED = (
+    "the log server was a replica until now: what its primary took last may be missing, also sends"
+    " that were not archived yet; `engine repair --restored --yes` asks the chain"
+)
+
+
 class Foreign(Halted):
     """The log and the archive do not belong together; only a person can tell which is right."""
 
@@ -81,6 +87,8 @@ class Session:
         self._parked: set[str] = set()
         self._at = Checkpoint(0, 0, b"", 0, 0, None)
         """Through where the fold is; Postgres may be a step behind."""
+        self._server = ""
+        """Whom the log was read from when the session began."""
         self._verified_at = 0.0
         self._writing: asyncio.Task[None] | None = None
 
@@ -97,12 +105,15 @@ class Session:
         self._at = checkpoint
         self._parked = await tables.load_parked(self._connection)
         reader = self._log.reader("projector-check")
-        server = await self._log.server_id()
+        self._server = await self._log.server_id()
         try:
             await self._verify(reader)
         finally:
             await reader.close()
-        await self._log.vouch(server)
+        if not await self._log.vouched(self._server):
+            if await self._log.promoted():
+                raise Foreign(PROMOTED)
+            await self._log.vouch(self._server)
         await tables.halt(self._connection, None)
         recent = self._at.position - RECHECK_EVENTS
         await self._written(self._at.position, await tables.ended_since(self._connection, recent))
@@ -146,6 +157,8 @@ class Session:
         """Raises Foreign unless the log holds what stood there when the checkpoint was written."""
         if why := await difference(self._log, reader, self._at):
             raise Foreign(why)
+        if await self._log.server_id() != self._server:
+            raise Unavailable("log server: another one answers now, and nobody vouched for it")
         self._verified_at = asyncio.get_running_loop().time()
 
     # -- one chunk -----------------------------------------------------------------------------

