@@ -13,7 +13,7 @@ from typing import NamedTuple
 from events.ids import ENGINE_ID
 from events.log import EMPTY, EventLog, Head, Result
 from events.log.head import head_of, new_order
-from events.order import Order, may_cancel
+from events.order import Order, may_cancel, was_executed
 from events.types import (
     EngineHalted,
     EngineResumed,
@@ -23,6 +23,7 @@ from events.types import (
     Status,
 )
 
+WRITTEN = (Result.CREATED, Result.EXISTS)
 TRIES = 20
 """So often an act is judged anew; an order has fewer events than that before it is sent."""
 NEVER = 0
@@ -91,7 +92,7 @@ async def amend(
         price = order.target_price if target_price is None else target_price
         expires = order.expires_at_us if expires_at_us is None else expires_at_us or None
         # Before the version: whoever lost the order to a trigger is told so.
-        if order.status is not Status.WATCHING:
+        if order.status is not Status.WATCHING or was_executed(order):
             raise _Settled(Outcome.TOO_LATE)
         if order.version != expected_version:
             raise _Settled(Outcome.CONFLICT)
@@ -120,18 +121,24 @@ async def engine_state(log: EventLog) -> Order | None:
 
 async def _act(log: EventLog, order_id: str, judge: Callable[[Order], Fact]) -> Answer:
     order = None
+    said: list[bytes] = []
     for _ in range(TRIES):
         head = (await log.load([order_id]))[0] if order_id != ENGINE_ID else None
         if head is None:
             return Answer(Outcome.NOT_FOUND, None)
         order = head.order
+        # A try whose answer was lost may have been written, and something else have followed.
+        if said and any(one.record.hash in said for one in await log.history(head.positions)):
+            return Answer(Outcome.DONE, order)
         try:
             fact = judge(order)
         except _Settled as settled:
             return Answer(settled.outcome, order)
-        after = await _append(log, head, order, fact)
-        if after is not None:
+        unit, after = log.unit(head, order, [fact])
+        answer = (await log.append([unit], timeout_s=ACT_S))[0]
+        if answer.result in WRITTEN:
             return Answer(Outcome.DONE, after)
+        said.append(head_of(unit.new).hash)
     return Answer(Outcome.CONFLICT, order)
 
 
@@ -151,11 +158,11 @@ async def _switch(log: EventLog, fact: Fact, wanted: Status) -> Answer:
 
 
 async def _append(log: EventLog, head: Head, order: Order, fact: Fact) -> Order | None:
-    """The order after it; None where somebody else was there first."""
+    """The engine's state after it; None where somebody else was there first."""
     unit, after = log.unit(head, order, [fact])
     answer = (await log.append([unit], timeout_s=ACT_S))[0]
     if answer.result is Result.EXISTS and not order.version:
         # Ids of orders are nobody else's, so that one that exists is ours; this one is shared.
         found = (await log.load([order.id]))[0]
         return after if found is not None and found.hash == head_of(unit.new).hash else None
-    return after if answer.result in (Result.CREATED, Result.EXISTS) else None
+    return after if answer.result in WRITTEN else None

@@ -81,7 +81,7 @@ class Acts:
         wanted, cursor = cancel_filters(request.query, self._tokens)
         said, reason = cancel_words(request.query)
         actor = acts_as(request, said)
-        self._health.check_open()
+        await self._check_standing()
         found = await self._find(wanted._replace(account=who_asks(request).sees), cursor)
         results = await asyncio.gather(
             *(self._result(order_id, actor, reason) for order_id in found.order_ids)
@@ -148,11 +148,19 @@ class Acts:
 
     async def _loaded(self, request: web.Request, order_id: str) -> Order:
         """The order before the act. While the log cannot even be read, nothing is written."""
-        self._health.check_open()
+        await self._check_standing()
         order = await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
         if not sees(request, order.account):
             raise Problem("unknown-order", order_id)
         return order
+
+    async def _check_standing(self) -> None:
+        """What were said now of a log that has to be repaired would be void afterwards."""
+        self._health.check_open()
+        async with reading_log(LOAD_S):
+            reason = await self._log.suspended()
+        if reason:
+            raise Problem("suspended", reason)
 
     async def _answered(self, order_id: str, answer: Answer) -> Order:
         return answer.order or await self._ended(order_id)

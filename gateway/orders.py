@@ -77,13 +77,10 @@ class Orders:
         """POST /api/orders/execute."""
         Doors.check_json(request)
         body = await body_of(request)
-        key = parse_key(request.headers.get(IDEMPOTENCY_KEY))
-        fields = parse_object(body)
-        try:
-            fact = parse_order(fields, self._tokens, now_us=_now_us(), key=key)
-        except Problem as problem:
-            return await self._retried_late(fields, key, problem, who_asks(request).account)
-        return await self._take(traced(fact, request), who_asks(request).account)
+        key = _key_of(request)
+        account = who_asks(request).account
+        fact = await self._parsed(parse_object(body), key, _now_us(), account)
+        return await self._take(traced(fact, request), account)
 
     async def _take(self, fact: OrderSubmitted, account: str) -> web.Response:
         made = self._submission(fact, account)
@@ -95,8 +92,11 @@ class Orders:
 
     async def _retried_late(
         self, fields: Fields, key: str | None, problem: Problem, account: str
-    ) -> web.Response:
-        """Whoever retries when the order has expired meanwhile still learns that it was taken."""
+    ) -> OrderSubmitted:
+        """Whoever retries when the order has expired meanwhile still learns that it was taken.
+
+        Raises `problem` where it was not.
+        """
         if any(fault.code != "expires-at-past" for fault in problem.faults):
             raise problem
         fact = parse_order(fields, self._tokens, now_us=-1, key=key)
@@ -104,7 +104,7 @@ class Orders:
         async with reading_log():
             found = await self._log.named(names.keys) if names else []
         if any(value is not None for value in found):
-            return await self._take(fact, account)
+            return fact
         raise problem
 
     async def submit_batch(self, request: web.Request) -> web.Response:
@@ -112,7 +112,7 @@ class Orders:
         Doors.check_json(request)
         items = parse_batch(await body_of(request))
         account = who_asks(request).account
-        key = parse_key(request.headers.get(IDEMPOTENCY_KEY))
+        key = _key_of(request)
         now_us = _now_us()
         made: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
@@ -120,7 +120,7 @@ class Orders:
             try:
                 fields = parse_object(item)
                 own_key = None if key is None else f"{key}#{index}"
-                fact = parse_order(fields, self._tokens, now_us=now_us, key=own_key)
+                fact = await self._parsed(fields, own_key, now_us, account)
             except Problem as problem:
                 results.append(_rejected(index, problem))
             else:
@@ -131,6 +131,14 @@ class Orders:
             results[index] = await self._batch_result(index, submission, answer)
         await self._fill_in_statuses(results)
         return answers.json_response({"results": results}, status=202)
+
+    async def _parsed(
+        self, fields: Fields, key: str | None, now_us: int, account: str
+    ) -> OrderSubmitted:
+        try:
+            return parse_order(fields, self._tokens, now_us=now_us, key=key)
+        except Problem as problem:
+            return await self._retried_late(fields, key, problem, account)
 
     def _submission(self, fact: OrderSubmitted, account: str) -> Submission:
         order_id = new_order_id(self._log.partition)
@@ -241,7 +249,7 @@ class Orders:
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /api/orders: newest first, from the archive."""
-        filters, limit, cursor = list_filters(request.query)
+        filters, limit, cursor = list_filters(request.query, self._tokens)
         filters = filters._replace(account=who_asks(request).sees)
         async with reading_archive():
             try:
@@ -253,6 +261,14 @@ class Orders:
             "nextCursor": following,
         }
         return answers.json_response(content)
+
+
+def _key_of(request: web.Request) -> str | None:
+    """The Idempotency-Key. Of two, nobody can tell which was meant. Raises Problem."""
+    said = request.headers.getall(IDEMPOTENCY_KEY, ())
+    if len(said) > 1:
+        raise Problem("malformed-idempotency-key", "the header stands there more than once")
+    return parse_key(said[0] if said else None)
 
 
 def _rejected(index: int, problem: Problem) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def after_refusal(
     order: Order, stage: str, error: Refused, policy: RetryPolicy, *, now_us: int, jitter: float
 ) -> tuple[Fact, int]:
     """The fact to say and, for another attempt, the wait in ms (else 0)."""
-    assert not may_still_land(order), "after the send only the chain can tell"
+    _check_not_sent(order)
     attempt = order.attempts + 1
     tried_out = attempt >= policy.attempts_max and not order.patient
     if not error.retryable or tried_out or order.time_in_force in AT_ONCE:
@@ -46,10 +46,16 @@ def after_expiry(order: Order, stage: str) -> Fact:
 
     An order whose earlier transaction was proved dead has been `submitted`, so it fails instead.
     """
-    assert not may_still_land(order), "after the send only the chain can tell"
+    _check_not_sent(order)
     if order.status.value == "submitted":
         return OrderFailed(stage, "expired", order.attempts)
     return OrderExpired(stage, "expires-at-passed", order.attempts)
+
+
+def _check_not_sent(order: Order) -> None:
+    """Not an assert: those can be switched off."""
+    if may_still_land(order):
+        raise RuntimeError(f"order {order.id} is sent: only the chain can tell its end")
 
 
 PATIENT_RETREATS = 3

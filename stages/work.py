@@ -249,6 +249,8 @@ class Worker:
                 raise answer
             facts = self.stage.decide(work.order, answer)
         except (Refused, OSError) as error:
+            if may_still_land(work.order):
+                return None  # that nobody answered says nothing of what was sent: ask again
             fact, wait_ms = self._refused(work.order, error)
             facts = [fact]
         if isinstance(facts, NotYet):

@@ -48,7 +48,13 @@ end
 
 -- Marks the shares of one inbox entry as settled; true once none is left.
 local function settle(inbox, shares, entry, size, indexes)
-  if #indexes >= size then return true end
+  if #indexes >= size then
+    local seen, left = {}, size
+    for _, index in ipairs(indexes) do
+      if not seen[index] then seen[index], left = true, left - 1 end
+    end
+    if left == 0 then return true end
+  end
   local marks = redis.call('HGET', shares, entry)
   if not marks then
     if #redis.call('XRANGE', inbox, entry, entry) == 0 then return false end
@@ -173,6 +179,7 @@ local function append(keys, argv)
       result = 'unverified'
     elseif idems > 0 then
       result = known_as(keys, idem_key, idems, value, seen, idem_sets)
+      existed = existed or result
     end
     if not result then
       local positions = sub(numbers, 8 * (position - first) + 1, 8 * (position - first + n))

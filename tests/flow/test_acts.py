@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from events import acts
 from events.acts import Outcome
 from events.ids import ENGINE_ID, new_order_id
-from events.log import EventLog, Result
+from events.log import Appended, EventLog, Result
 from events.types import (
     EngineHalted,
     OrderCancelled,
@@ -231,6 +232,26 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
     await acts.amend(log, order_id, 4, None, 4 * 10**15, "ann")
     assert await say(log, order_id, OrderCancelled("ann")) is Result.CREATED
     assert await expiries() == []
+
+
+async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, order_id = await resting(log)
+    append = log.append
+
+    async def lost(units: Any, **options: Any) -> Any:
+        """The first try is written, a trigger follows, and the second try meets that."""
+        monkeypatch.setattr(log, "append", append)
+        await append(units, **options)
+        assert await say(log, order_id, TRIGGERED) is Result.CREATED
+        return [Appended(Result.CONFLICT)]
+
+    monkeypatch.setattr(log, "append", lost)
+    answer = await acts.amend(log, order_id, 2, "900", None, "ann")
+    assert answer.outcome is Outcome.DONE
+    assert answer.order is not None
+    assert (answer.order.target_price, answer.order.status) == ("900", Status.PENDING)
 
 
 # -- layouts ---------------------------------------------------------------------------------------
