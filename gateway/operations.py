@@ -37,7 +37,7 @@ ANYWHERE = (
 
 _FORM = (
     "unsupported-media-type", "payload-too-large", "malformed-json", "json-too-deep", "wrong-type",
-    "missing-field", "unknown-field", "duplicate-field", "request-timeout",
+    "missing-field", "unknown-field", "duplicate-field", "too-many-fields", "request-timeout",
 )  # fmt: skip
 _ORDER = (
     "field-not-allowed", "exclusive-fields", "unsupported-time-in-force", "unsupported-swap-mode",
@@ -52,7 +52,7 @@ _TAKEN = (
 )  # fmt: skip
 _FOUND = ("malformed-order-id", "unknown-order", "malformed-parameter", "unreadable-order")
 _READ = ("log-unavailable", "archive-unavailable")
-_ACT = (*_READ, "outcome-unknown")
+_ACT = (*_READ, "outcome-unknown", "suspended")
 _AMEND = (
     "field-not-allowed", "price-malformed", "price-not-positive", "price-out-of-range",
     "too-many-decimals", "malformed-time", "expires-at-past", "malformed-version",
@@ -168,7 +168,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "orders",
         "Cancel many orders",
         {200: Answer("One result an order that was found", shapes.CancelResults)},
-        ("malformed-parameter", "filter-required", "malformed-cursor", "log-unavailable"),
+        (
+            "malformed-parameter",
+            "filter-required",
+            "malformed-cursor",
+            "log-unavailable",
+            "suspended",
+        ),
         query=parameters.CANCEL_MANY,
         scope="cancel",
     ),

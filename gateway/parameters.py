@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from multidict import MultiMapping
@@ -80,6 +80,11 @@ FEED: Table = {
 }
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SEVERAL = frozenset({"events", "orderId", "status"})
+"""Parameters of the feed that may be said several times."""
+
+
 class Wanted(NamedTuple):
     """What open orders are meant; None is any."""
 
@@ -104,22 +109,25 @@ def _uuid(text: str) -> str:
     return order_id
 
 
-def only(query: Query, names: Iterable[str]) -> None:
+def only(query: Query, names: Iterable[str], several: Collection[str] = ()) -> None:
     """Refuses parameters that nobody would look at."""
     for name in query:
         if name not in names:
             raise _bad(name, f"the parameters are {', '.join(names)}")
+        if name not in several and len(query.getall(name)) > 1:
+            raise _bad(name, "it stands there more than once: which is meant?")
 
 
-def list_filters(query: Query) -> tuple[Filters, int, str | None]:
+def list_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Filters, int, str | None]:
     """Filters, limit and cursor of a list of orders."""
     only(query, LIST)
+    since_us, until_us = _time_us(query, "from"), _time_us(query, "to")
     filters = Filters(
         status=_status(query, _STATUSES - _ENGINES),
-        token=_name(query, "token"),
+        token=_token(query, tokens),
         client_order_id=_name(query, "clientOrderId"),
-        from_ms=_time_ms(query, "from"),
-        to_ms=_time_ms(query, "to"),
+        from_ms=None if since_us is None else since_us // 1000,
+        to_ms=None if until_us is None else -(-until_us // 1000),
     )
     return filters, _limit(query), query.get("cursor")
 
@@ -127,12 +135,8 @@ def list_filters(query: Query) -> tuple[Filters, int, str | None]:
 def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, int]:
     """Which orders are to be cancelled, and where to go on looking. Nobody means all by silence."""
     only(query, CANCEL_MANY)
-    token = query.get("token")
-    if token is not None and token not in tokens:
-        known = dict.fromkeys(token.symbol for token in tokens.values())
-        raise _bad("token", f"the tokens are {', '.join(known)}")
+    symbol = _token(query, tokens)
     open_ones = _STATUSES - _ENGINES - _ENDED
-    symbol = tokens[token].symbol if token is not None else None
     wanted = Wanted(_status(query, open_ones), symbol, _name(query, "clientOrderId"))
     everything = query.get("all")
     if everything not in (None, "true"):
@@ -155,7 +159,7 @@ def moment(query: Query) -> tuple[int, int]:
         if not int(text):
             raise _bad("at", "the first position is 1")
         return int(text), 0
-    return 0, (_time_ms(query, "at") or 0) * 1000
+    return 0, _time_us(query, "at") or 0
 
 
 def cancel_words(query: Query) -> tuple[str | None, str]:
@@ -173,8 +177,17 @@ def _scan_cursor(query: Query) -> int:
     return int(text)
 
 
+def _token(query: Query, tokens: Mapping[str, Token]) -> str | None:
+    """The symbol of a token, by that or by the address of its mint."""
+    said = query.get("token")
+    if said is not None and said not in tokens:
+        known = dict.fromkeys(token.symbol for token in tokens.values())
+        raise _bad("token", f"the tokens are {', '.join(known)}")
+    return None if said is None else tokens[said].symbol
+
+
 def _name(query: Query, parameter: str) -> str | None:
-    """What a token or an order may be called."""
+    """What an order may be called."""
     text = query.get(parameter)
     if text is not None and not is_key(text):
         raise _bad(parameter, "1 to 128 printable ASCII characters, no spaces")
@@ -190,7 +203,7 @@ def _status(query: Query, known: Collection[str]) -> str | None:
 
 def feed_filter(query: Query) -> tuple[Filter, Cursor | None]:
     """What a subscriber to all events wants, and from where on."""
-    only(query, FEED)
+    only(query, FEED, SEVERAL)
     order_ids = frozenset(_uuid(text) for text in _names(query, "orderId"))
     if len(order_ids) > FILTER_ORDERS:
         raise _bad("orderId", f"at most {FILTER_ORDERS} orders")
@@ -223,18 +236,19 @@ def _limit(query: Query) -> int:
     text = query.get("limit")
     if text is None:
         return LIST_DEFAULT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LIST_LIMIT):
+    few = text.isascii() and text.isdigit() and len(text) <= 9
+    if not (few and 1 <= int(text) <= LIST_LIMIT):
         raise _bad("limit", f"a whole number from 1 to {LIST_LIMIT}")
     return int(text)
 
 
-def _time_ms(query: Query, parameter: str) -> int | None:
-    """ISO 8601 with a zone, or Unix milliseconds."""
+def _time_us(query: Query, parameter: str) -> int | None:
+    """ISO 8601 with a zone, exactly, or Unix milliseconds."""
     text = query.get(parameter)
     if text is None:
         return None
     if text.isascii() and text.isdigit() and len(text) <= 15:
-        return int(text)
+        return int(text) * 1000
     try:
         # In a query, an unescaped + arrives as a space.
         time = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
@@ -242,7 +256,7 @@ def _time_ms(query: Query, parameter: str) -> int | None:
         raise _bad(parameter, "ISO 8601 with a zone, or Unix milliseconds") from None
     if time.tzinfo is None:
         raise _bad(parameter, "the time needs a zone, such as Z")
-    return max(0, int(time.timestamp() * 1000))
+    return max(0, (time - _EPOCH) // timedelta(microseconds=1))
 
 
 def _bad(parameter: str, detail: str) -> Problem:

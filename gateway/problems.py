@@ -21,6 +21,7 @@ CODES: dict[str, tuple[int, str]] = {
     "wrong-type": (400, "A value is not of the expected type"),
     "missing-field": (400, "A required field is missing"),
     "unknown-field": (400, "A field is not known"),
+    "too-many-fields": (400, "The object has more fields than anything here"),
     "duplicate-field": (400, "A field stands there more than once"),
     "field-not-allowed": (400, "A field does not belong to this type of order"),
     "exclusive-fields": (400, "Two fields say the same thing differently"),
@@ -72,7 +73,7 @@ CODES: dict[str, tuple[int, str]] = {
     "audit-busy": (503, "Another audit is under way: one at a time"),
     "venues-unavailable": (503, "The venues do not answer now"),
     "log-unavailable": (503, "The log cannot be reached; nothing was written"),
-    "suspended": (503, "New orders are not taken for now; nothing was written"),
+    "suspended": (503, "Neither orders nor acts are taken for now; nothing was written"),
     "log-full": (503, "The log takes no new orders for now; nothing was written"),
     "outcome-unknown": (
         503,

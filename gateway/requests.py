@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +20,8 @@ from events.types import OrderSubmitted
 from gateway import values
 from gateway.problems import Fault, Problem, invalid
 
+FIELDS_MAX = 100
+"""Of an object: several times what any has. Each unknown one is a fault of its own."""
 BATCH_ORDERS = 500
 """As many as one append call takes."""
 
@@ -76,6 +79,8 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, pointer
 def parse_object(body: bytes | msgspec.Raw, pointer: str = "") -> Fields:
     """The fields of a JSON object, still raw. Raises Problem."""
     fields = _decode(_object, body, pointer)
+    if len(fields) > FIELDS_MAX:
+        raise Problem("too-many-fields", f"{len(fields)} fields; nothing here has {FIELDS_MAX}")
     text = bytes(body)
     if text.count(b":") > len(fields):  # only then can a field stand there twice
         _check_once(text, pointer)
@@ -84,8 +89,11 @@ def parse_object(body: bytes | msgspec.Raw, pointer: str = "") -> Fields:
 
 def _check_once(body: bytes, pointer: str) -> None:
     """Which of two amounts was meant, nobody can tell."""
-    names = [name for name, _ in json.loads(body, object_pairs_hook=list)]
-    twice = sorted({name for name in names if names.count(name) > 1})[:100]
+    try:
+        names = Counter(name for name, _ in json.loads(body, object_pairs_hook=list))
+    except (ValueError, RecursionError) as error:  # bytes that are no text, numbers without end
+        raise Problem("malformed-json", str(error)[:200]) from None
+    twice = sorted(name for name, times in names.items() if times > 1)[:FIELDS_MAX]
     if twice:
         said = "the field stands there more than once"
         raise invalid([Fault("duplicate-field", f"{pointer}/{_escape(n)}", said) for n in twice])

@@ -331,6 +331,41 @@ async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:
             assert (answer.status, "Access-Control-Allow-Origin" in answer.headers) == (403, False)
 
 
+async def test_a_batch_that_is_repeated_after_its_orders_expired_names_them_still(
+    gateway: Served,
+) -> None:
+    expires = int(time.time() * 1000) + 300
+    orders = [GOOD | {"expiresAt": expires}, GOOD | {"expiresAt": expires, "clientOrderId": "c"}]
+    options: dict[str, Any] = {"path": "/api/orders/batch", "headers": {KEY: "night"}}
+    status, first, _ = await gateway.post({"orders": orders}, **options)
+    assert status == 202
+    await asyncio.sleep(0.35)
+    _, again, _ = await gateway.post({"orders": [*orders, orders[0]]}, **options)
+    ids = [result["orderId"] for result in first["results"]]
+    assert [result.get("orderId") for result in again["results"]] == [*ids, None]
+    assert again["results"][2]["problem"]["code"] == "expires-at-past", "that one is new"
+
+
+async def test_nothing_is_cancelled_or_amended_while_the_log_has_to_be_repaired(
+    gateway: Served,
+) -> None:
+    """A repair would make it void."""
+    order_id = await gateway.resting()
+    await gateway.log.suspend("projector: the log is behind the archive")
+    url = f"/api/orders/{order_id}"
+    change = {"version": 2, "targetPrice": "1"}
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("DELETE", url, {}),
+        ("DELETE", "/api/orders?all=true", {}),
+        ("PATCH", url, {"json": change}),
+    ]
+    for method, path, options in asked:
+        status, body = await gateway.ask(method, path, **options)
+        assert (status, body["code"]) == (503, "suspended"), (method, path)
+    await gateway.log.resume()
+    assert (await gateway.ask("DELETE", url))[0] == 200
+
+
 ODD = {
     "not http at all": b"hello\r\n\r\n",
     "a header that is too long": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n"
