@@ -16,7 +16,7 @@ import msgspec
 
 from events import order as orders
 from events import types
-from events.chain import GENESIS, link
+from events.chain import GENESIS, follows
 from events.ids import NO_ORDERS
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.order import NEXT, Order, evolve
@@ -146,7 +146,7 @@ class Auditor:
         version = seen.order.version if seen else 0
         if event.version != version + 1:
             return "version", f"version {event.version} follows {version}"
-        if link(seen.hash if seen else GENESIS, body) != digest:
+        if not follows(seen.hash if seen else GENESIS, body, digest):
             return "hash", f"version {event.version} is not what was hashed"
         if kind not in NEXT[seen.order.status if seen else None]:
             before = seen.order.status if seen else "nothing"

@@ -1,8 +1,9 @@
 """From facts to hashed records: the chain that ties the events of an order together.
 
 Rule of this file: pure. `hash = SHA-256(previous hash || exact stored bytes)`, the first event of
-an order follows 32 zero bytes. A record is the msgpack array `[hash, event]`, a batch an array of
-records.
+an order follows 32 zero bytes. Of an event whose bytes stay inside the engine it is
+`SHA-256(previous hash || SHA-256(bytes))`, so that a stranger can check the link without them. A
+record is the msgpack array `[hash, event]`, a batch an array of records.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import msgspec
 
 from events import types
 from events.order import Order, advance, copied, status_after
-from events.types import Event, Fact
+from events.types import Event, Fact, TransactionBuilt
 
 GENESIS = bytes(32)
+WITHHELD = frozenset({TransactionBuilt})
+"""Facts with the bytes of a signed transaction: whoever has them can send it."""
 _RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
 
 
@@ -44,9 +47,14 @@ def encode_record(digest: bytes, body: bytes) -> bytes:
     return _RECORD_PREFIX + digest + body
 
 
-def link(previous: bytes, body: bytes) -> bytes:
+def link(previous: bytes, body: bytes, *, withheld: bool = False) -> bytes:
     """The hash of the event with these bytes that follows the hash `previous`."""
-    return sha256(previous + body).digest()
+    return sha256(previous + (sha256(body).digest() if withheld else body)).digest()
+
+
+def follows(previous: bytes, body: bytes, digest: bytes) -> bool:
+    """Whether that is the event's hash. Events of builds before this rule have the plain one."""
+    return digest in (link(previous, body), link(previous, body, withheld=True))
 
 
 class Said(msgspec.Struct, gc=False):
@@ -78,7 +86,7 @@ class Said(msgspec.Struct, gc=False):
                 fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it
             )
             body = types.encode(event)
-            previous = sha256(previous + body).digest()
+            previous = link(previous, body, withheld=type(fact) in WITHHELD)
             records.append(_RECORD_PREFIX + previous + body)
             events.append(event)
             advance(order, event)

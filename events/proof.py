@@ -1,8 +1,8 @@
 """The proof of one order: its events with their exact bytes, which a stranger can check.
 
 Pure. `hash = SHA-256(previous hash || body)`, the first event follows 32 zero bytes. The bytes of a
-signed transaction never leave the engine: such an event comes with its hash alone, `withheld`; the
-links after it hold all the same, as they begin with that hash.
+signed transaction never leave the engine: such an event comes with their SHA-256 alone, which is
+what its link is made of. So the last hash stands for every byte before it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from hashlib import sha256
 from typing import Any
 
 from events import types
+from events.chain import GENESIS, WITHHELD
 from events.log import Stored
-from events.types import TransactionBuilt
 
-FORMAT = "oee-proof-1"
+FORMAT = "oee-proof-2"
 HOW = (
     "hash = SHA-256(previous hash || body); the first event follows 32 zero bytes. body is base64"
-    " of the exact stored bytes (msgpack); a withheld body is a signed transaction's: take its hash"
-    " as given. Compare the last hash with one that you were told before, such as in a frame."
+    " of the exact stored bytes (msgpack); where it is withheld, as a signed transaction's is,"
+    " bodyHash, its SHA-256, stands in its place in that formula. Compare the last hash with one"
+    " that you were told before, such as in a frame: it stands for everything above."
 )
-WITHHELD = "it holds a signed transaction"
+WHY = "it holds a signed transaction"
+NAMES = frozenset(fact.__name__ for fact in WITHHELD)
 
 
 def proof_of(order_id: str, history: Sequence[Stored]) -> dict[str, Any]:
@@ -44,8 +46,9 @@ def _shown(stored: Stored) -> dict[str, Any]:
         "event": event.name,
         "hash": stored.record.hash.hex(),
     }
-    if isinstance(event.fact, TransactionBuilt):
-        return known | {"body": None, "withheld": WITHHELD}
+    if type(event.fact) in WITHHELD:
+        hashed = sha256(bytes(stored.record.body)).hexdigest()
+        return known | {"body": None, "withheld": WHY, "bodyHash": hashed}
     return known | {"body": base64.b64encode(bytes(stored.record.body)).decode()}
 
 
@@ -55,7 +58,7 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
     if document.get("format") != FORMAT or not isinstance(events, list) or not events:
         return [f"this is no proof of the format {FORMAT}"]
     found: list[str] = []
-    previous = bytes(32)
+    previous = GENESIS
     for number, shown in enumerate(events, start=1):
         try:
             digest = bytes.fromhex(shown["hash"])
@@ -73,7 +76,7 @@ def _fault(
     if shown["version"] != number:
         return f"version {shown['version']} where {number} comes next"
     if shown["body"] is None:
-        return None if shown.get("withheld") else "neither body nor a reason why it is withheld"
+        return _withheld_fault(shown, previous, digest)
     try:
         body = base64.b64decode(shown["body"], validate=True)
     except binascii.Error:
@@ -86,4 +89,12 @@ def _fault(
         return "its bytes are no event that this build knows"
     if (event.order_id, event.version, event.name) != (order_id, number, shown["event"]):
         return "its bytes say something else than what stands beside them"
+    return None
+
+
+def _withheld_fault(shown: Mapping[str, Any], previous: bytes, digest: bytes) -> str | None:
+    if shown["event"] not in NAMES:
+        return "its body is missing, and only those of signed transactions are withheld"
+    if sha256(previous + bytes.fromhex(shown["bodyHash"])).digest() != digest:
+        return "its hash is not that of bodyHash and the hash before: nothing before it is proved"
     return None

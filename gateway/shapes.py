@@ -221,6 +221,10 @@ class ProofEvent(Shape):
     hash: str
     body: Annotated[str, Meta(description="base64 of the exact bytes")] | None
     withheld: Annotated[str, Meta(description="Why there is no body.")] | UnsetType = UNSET
+    body_hash: (
+        Annotated[str, Meta(description="SHA-256 of the bytes, where they are withheld.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Proof(Shape):

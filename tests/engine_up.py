@@ -29,7 +29,7 @@ from engine.folder import Record
 from engine.markets import LEDGER
 from engine.settings import Settings, environment, load
 from events.archive import Archive, ArchiveUnavailable
-from events.chain import GENESIS, link
+from events.chain import GENESIS, follows
 from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
@@ -323,8 +323,8 @@ class Engine:
             assert type(event.fact) in NEXT[before.status if before else None], where
             assert event.version == (before.version if before else 0) + 1, where
             assert event.time_us >= (before.updated_at_us if before else 0), where
-            digest = link(hashes.get(event.order_id, GENESIS), bytes(stored.record.body))
-            assert digest == stored.record.hash, where
+            digest, before_it = stored.record.hash, hashes.get(event.order_id, GENESIS)
+            assert follows(before_it, bytes(stored.record.body), digest), where
             orders[event.order_id] = evolve(before, event)
             hashes[event.order_id] = digest
             positions[event.order_id].append(stored.position)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events.chain import GENESIS, link
+from events.chain import GENESIS, follows
 from events.ids import new_order_id
 from events.log import (
     POSITIONS_KEPT,
@@ -189,8 +189,8 @@ async def test_a_head_is_what_its_events_add_up_to(log: EventLog) -> None:
     found = await head(log, order_id)
     digest = GENESIS
     for stored in await log.history(found.positions):
-        digest = link(digest, bytes(stored.record.body))
-        assert stored.record.hash == digest
+        assert follows(digest, bytes(stored.record.body), stored.record.hash)
+        digest = stored.record.hash
     assert (found.hash, found.version, found.positions) == (digest, 6, (1, 2, 3, 4, 5, 6))
     assert found.body == encode(found.order)
     assert await log.open_orders() == 0

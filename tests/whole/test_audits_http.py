@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from engine import cli
+from events.chain import link
 from events.proof import faults_of
 from gateway.audits import Records
 from projections.migrate import migrated
@@ -142,9 +144,34 @@ def _cut(document: dict[str, Any]) -> None:
     del document["events"][0]
 
 
+def _forged(document: dict[str, Any]) -> None:
+    """Another order, hashed anew up to the event whose bytes nobody sees."""
+    previous = bytes(32)
+    for event in document["events"]:
+        if event["body"] is None:
+            return
+        body = base64.b64decode(event["body"]).replace(b"USDC", b"USDT")
+        previous = link(previous, body)
+        event["body"], event["hash"] = base64.b64encode(body).decode(), previous.hex()
+
+
+def _hidden(document: dict[str, Any]) -> None:
+    document["events"][-1].update(body=None, withheld="x", bodyHash="00" * 32)
+
+
+def _claimed(document: dict[str, Any]) -> None:
+    """An end that never was, as if its bytes were secret."""
+    last = document["events"][-1]
+    body = base64.b64decode(last["body"])
+    document["events"][-1] = last | {
+        "event": "OrderFailed", "body": None, "withheld": "x", "bodyHash": sha256(body).hexdigest(),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "harm",
-    [lambda d: _changed(d, 0), lambda d: _changed(d, 2), _relabelled, _swapped, _cut,
+    [lambda d: _changed(d, 0), lambda d: _changed(d, 2), _relabelled, _swapped, _cut, _forged,
+     _hidden, _claimed,
      lambda d: d.update(orderId="01900000-0000-7000-8000-000000000001"),
      lambda d: d.update(events=[]), lambda d: d["events"][1].update(hash="00")],
 )  # fmt: skip
