@@ -197,6 +197,11 @@ class Auditor:
             self.report(at, order_id, "head", f"its head has version {head.version}, the log not")
         self._awaited.clear()
 
+    def open_ids(self, size: int) -> Iterator[list[str]]:
+        """The orders that have not ended, in parts."""
+        ids = list(self._open)
+        return (ids[at : at + size] for at in range(0, len(ids), size))
+
     def order_ids(self, size: int) -> Iterator[list[str]]:
         """All orders seen, in parts."""
         ids = [*self._open, *self._ended]

@@ -11,11 +11,15 @@ from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from typing import NamedTuple
 
+from events.acts import engine_state
 from events.archive import Archive, Checkpoint, Snapshot
 from events.audit import Auditor, Columns, Problem
+from events.ids import ENGINE_ID
 from events.log import EventLog, LogReader, Missing, Regressed, Stored
+from events.types import Status
 
 HEADS = 500
+TRIES = 3
 LOG_BATCHES = 20
 ARCHIVE_PAGE = 1000
 
@@ -63,6 +67,8 @@ async def verify(
         await _heads(log, auditor)
         await _rest(archive, log, reader, auditor, progress)
         auditor.missing_events()
+        if log.epoch:
+            await _marks(log, auditor)
         head = await log.position()
     finally:
         await reader.close()
@@ -94,17 +100,22 @@ async def _orders(snapshot: Snapshot, auditor: Auditor, columns: Columns) -> Non
 async def _same_log(
     log: EventLog, reader: LogReader, auditor: Auditor, checkpoint: Checkpoint
 ) -> None:
-    """The checkpoint belongs to this log."""
+    """The checkpoint belongs to this log, and the log is as long as it says."""
     end = checkpoint.position
-    if checkpoint.epoch != log.epoch:
+    position = await log.position()
+    first, last = await reader.bounds()
+    if last < position:
+        detail = f"the log's entries end at {last}, its newest position is {position}"
+        auditor.report(last + 1, "", "log", detail)
+    elif checkpoint.epoch != log.epoch:
         detail = f"the log is of epoch {log.epoch}, the archive of {checkpoint.epoch}"
         auditor.report(end, "", "epoch", detail)
-    elif (position := await log.position()) < end:
+    elif position < end:
         detail = f"the log ends at {position}, the archive at {end}"
         auditor.report(position + 1, "", "log", detail)
-    elif end:
+    elif end >= first:
         entry = await reader.entry_at(end)
-        # None: trimmed behind a projector that went on since the snapshot.
+        # None: a hole, which is looked for below; or trimmed away meanwhile.
         if entry is not None and sha256(entry.data).digest() != checkpoint.digest:
             auditor.report(end, "", "log", "the log differs from what was projected")
 
@@ -117,7 +128,7 @@ async def _overlap(
     first, _ = await log.bounds()
     after = first - 1
     archived = _one_by_one(snapshot, after, end)
-    async for logged in _log_until(log, reader, after, end):
+    async for logged in _log_until(reader, auditor, after, end):
         async for stored in archived:
             if stored.position >= logged.position:
                 break
@@ -136,18 +147,22 @@ async def _one_by_one(snapshot: Snapshot, after: int, until: int) -> AsyncIterat
 
 
 async def _log_until(
-    log: EventLog, reader: LogReader, after: int, until: int
+    reader: LogReader, auditor: Auditor, after: int, until: int
 ) -> AsyncIterator[Stored]:
-    """The log's events up to a position; what is trimmed away meanwhile is left out."""
+    """The log's events up to a position; what is trimmed away meanwhile is left out, and what is
+    missing otherwise is reported.
+    """
     while after < until:
-        try:
-            batches = await reader.read(after, batches=LOG_BATCHES)
-        except Regressed:
-            after = (await log.bounds())[0] - 1
-            continue
+        batches = await reader.read(after, batches=LOG_BATCHES, holes=True)
         if not batches:
             return
         for batch in batches:
+            if batch.first > after + 1 and (await reader.bounds())[0] <= after + 1:
+                detail = f"the log goes from position {after} to {batch.first}"
+                auditor.report(after + 1, "", "log", detail)
+            elif batch.first <= after:
+                detail = f"position {batch.first} stands in the log twice"
+                auditor.report(batch.first, "", "log", detail)
             for position, record in enumerate(batch.records, start=batch.first):
                 if after < position <= until:
                     yield Stored(position, batch.time_us, record)
@@ -182,3 +197,19 @@ async def _rest(
 async def _heads(log: EventLog, auditor: Auditor) -> None:
     for ids in auditor.order_ids(HEADS):
         auditor.heads(zip(ids, await log.load(ids), strict=True))
+
+
+async def _marks(log: EventLog, auditor: Auditor) -> None:
+    """What follows from the events and decides what happens: the halt, lists of open orders."""
+    for _ in range(TRIES):
+        before, state, after = await log.halted(), await engine_state(log), await log.halted()
+        said = state is not None and state.status is Status.HALTED
+        if before == after == said:
+            break
+    else:
+        word = "halted" if said else "not halted"
+        detail = f"the engine is {word} by its events, and the mark that holds up sends differs"
+        auditor.report(auditor.position, ENGINE_ID, "halt", detail)
+    for ids in auditor.open_ids(HEADS):
+        for order_id, what in (await log.unlisted(ids)).items():
+            auditor.report(auditor.position, order_id, "list", f"it is open, and in no {what}")

@@ -19,6 +19,7 @@ import structlog
 
 from events.archive import Checkpoint, load_checkpoint
 from events.log import EventLog, LogReader, Missing, Regressed, Unavailable, other_chain
+from events.log.link import Damaged
 from events.meters import PROJECTED, PROJECTION
 from events.types import Event
 from projections import tables
@@ -136,7 +137,7 @@ class Session:
                     if intake.idle:
                         await self._settled()
                 await self._settled()
-        except Regressed as error:
+        except (Regressed, Damaged) as error:
             raise Halted(str(error)) from error
         except msgspec.DecodeError as error:
             raise Halted(f"the log cannot be read after {self._at.position}: {error}") from error

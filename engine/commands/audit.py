@@ -84,7 +84,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 def _check_proof(args: argparse.Namespace) -> int:
     try:
         document = json.loads(Path(args.file).read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         document = {}
     faults = faults_of(document if isinstance(document, dict) else {})
     if args.json:

@@ -52,8 +52,8 @@ class Snapshot:
 
     async def orders(self) -> AsyncIterator[list[OrderRow]]:
         """All projected orders, by id."""
-        after = NO_ORDER
-        query = "SELECT * FROM orders WHERE id > $1 ORDER BY id LIMIT $2"
+        after: str | None = None  # not an id: whatever row is there has to be seen
+        query = "SELECT * FROM orders WHERE $1::uuid IS NULL OR id > $1::uuid ORDER BY id LIMIT $2"
         while rows := await self._fetch(query, after, PAGE_EVENTS):
             yield [_order_row(row) for row in rows]
             after = str(rows[-1]["id"])

@@ -122,6 +122,26 @@ class Asking:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))
 
+    async def unlisted(self, order_ids: Sequence[str]) -> dict[str, str]:
+        """Of these, the orders that are open and stand in no list of open ones, or expire and stand
+        in no list of those; and which list that is.
+        """
+        keys, found = self.keys, dict[str, str]()
+        commands = [
+            ("ZSCORE", key, order_id) for order_id in order_ids for key in (keys.open, keys.expiry)
+        ]
+        scores = await self._link.pipeline(commands) if commands else []
+        # After the lists: an order that has ended meanwhile is in none, and its head says so.
+        for number, head in enumerate(await self.load(order_ids)):
+            if head is None or not head.owes:
+                continue
+            is_open, expires = scores[2 * number : 2 * number + 2]
+            if is_open is None:
+                found[order_ids[number]] = "list of open orders"
+            elif expires is None and head.order.expires_at_us is not None:
+                found[order_ids[number]] = "list of those that expire"
+        return found
+
     async def open_page(self, cursor: int = 0, *, count: int = 100) -> tuple[int, dict[str, Head]]:
         """Heads of about `count` orders that are not terminal, and the next cursor; 0: no more.
 

@@ -55,6 +55,10 @@ class Missing(LogError):
     """There is no log on the server: it is new, or it has lost everything."""
 
 
+class Damaged(LogError):
+    """What stands in the log was not written by any build of ours."""
+
+
 class OtherChain(LogError):
     """The orders of the log trade on another chain than ours: there they may be executed already,
     and here again.

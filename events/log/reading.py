@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from events.chain import Record, decode_batch
 from events.log.keys import Keys
-from events.log.link import Link, Regressed
+from events.log.link import Damaged, Link, Regressed
 
 BLOCK_MS = 1000
 WATCHDOG_S = 5.0
@@ -36,11 +38,14 @@ class Stored(NamedTuple):
 
 def _batch(entry: Any) -> Batch:
     entry_id, fields = entry
-    last = int(entry_id[: entry_id.index(b"-")])
-    values = dict(zip(fields[::2], fields[1::2], strict=True))
-    data = values[b"b"]
-    records = decode_batch(data)
-    return Batch(last - len(records) + 1, last, int(values[b"t"]), records, data)
+    try:
+        last = int(entry_id[: entry_id.index(b"-")])
+        values = dict(zip(fields[::2], fields[1::2], strict=True))
+        data = values[b"b"]
+        records = decode_batch(data)
+        return Batch(last - len(records) + 1, last, int(values[b"t"]), records, data)
+    except (KeyError, ValueError, msgspec.DecodeError) as error:
+        raise Damaged(f"entry {entry_id.decode()} of the log is damaged: {error!r}") from error
 
 
 class LogReader:
@@ -50,15 +55,19 @@ class LogReader:
         self._link = Link(url, name)
         self._key = keys.log
 
-    async def read(self, after: int, *, batches: int = BATCHES_PER_READ) -> list[Batch]:
+    async def read(
+        self, after: int, *, batches: int = BATCHES_PER_READ, holes: bool = False
+    ) -> list[Batch]:
         """The next batches, the first of which may begin at or before `after`.
 
-        Raises Regressed when the log was trimmed past `after`: the archive has the rest.
+        Raises Regressed when the log was trimmed past `after`: the archive has the rest. With
+        `holes` nothing is said of that: an audit looks for itself.
         """
         entries = await self._link.call(
             "XRANGE", self._key, f"{after + 1}-0", "+", "COUNT", batches
         )
-        return _continuous(after, [_batch(entry) for entry in entries])
+        found = [_batch(entry) for entry in entries]
+        return found if holes else _continuous(after, found)
 
     async def tail(
         self, after: int, *, block_ms: int = BLOCK_MS

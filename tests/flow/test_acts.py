@@ -254,6 +254,23 @@ async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
     assert (answer.order.target_price, answer.order.status) == ("900", Status.PENDING)
 
 
+@pytest.mark.parametrize("marked", [True, False])
+async def test_a_switch_mends_a_mark_that_is_not_what_the_events_say(
+    log: EventLog, marked: bool
+) -> None:
+    if marked:
+        await log._link.call("HSET", log.keys.meta, "halted", 1)
+        assert (await acts.resume(log, "ann")).outcome is Outcome.DONE
+    else:
+        await acts.halt(log, "odd", "ann")
+        await log._link.call("HDEL", log.keys.meta, "halted")
+        assert (await acts.halt(log, "odd", "ann")).outcome is Outcome.DONE
+    assert await log.halted() is not marked
+    state = await acts.engine_state(log)
+    assert state is not None
+    assert (state.status is Status.HALTED) is not marked
+
+
 # -- layouts ---------------------------------------------------------------------------------------
 
 

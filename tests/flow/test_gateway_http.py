@@ -366,6 +366,30 @@ async def test_nothing_is_cancelled_or_amended_while_the_log_has_to_be_repaired(
     assert (await gateway.ask("DELETE", url))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"tokenIn":"SOL","clientOrderId":"a:\xff"}', "malformed-json"),
+        (b'{"tokenIn":"S:","amount":' + b"9" * 5000 + b"}", "malformed-json"),
+        (b"{" + b",".join(b'"%d":":"' % n for n in range(50_000)) + b"}", "too-many-fields"),
+        (b'{"a:":1,"a:":2}', "duplicate-field"),
+    ],
+    ids=["no text", "a number without end", "fields without end", "twice"],
+)
+async def test_bodies_that_are_made_to_hurt_are_refused_at_once(
+    gateway: Served, body: bytes, code: str
+) -> None:
+    status, said, _ = await gateway.post(data=body, headers={"Content-Type": "application/json"})
+    assert (status, said["code"]) == (400, code)
+    assert len(json.dumps(said)) < 20_000
+
+
+async def test_of_two_idempotency_keys_nobody_can_tell_which_was_meant(gateway: Served) -> None:
+    headers = [(KEY, "a"), (KEY, "b")]
+    status, said, _ = await gateway.post(headers=headers)
+    assert (status, said["code"]) == (400, "malformed-idempotency-key")
+
+
 ODD = {
     "not http at all": b"hello\r\n\r\n",
     "a header that is too long": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n"
@@ -433,6 +457,11 @@ async def test_a_time_beyond_the_year_9999_is_its_end_and_hides_no_order(gateway
         ("GET", "/api/orders?token=%00", 400, "malformed-parameter", None),
         ("GET", "/api/orders?clientOrderId=a%00b", 400, "malformed-parameter", None),
         ("DELETE", "/api/orders?clientOrderId=%00", 400, "malformed-parameter", None),
+        ("GET", "/api/orders?limit=0000005001", 400, "malformed-parameter", None),
+        ("GET", "/api/orders?limit=" + "9" * 5000, 400, "malformed-parameter", None),
+        ("GET", "/api/orders?token=WIF", 400, "malformed-parameter", None),
+        ("GET", "/api/orders?limit=1&limit=2", 400, "malformed-parameter", None),
+        ("DELETE", "/api/orders?status=watching&status=pending", 400, "malformed-parameter", None),
     ],
 )
 async def test_wrong_paths_methods_and_parameters_are_problems(

@@ -26,7 +26,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from stages.stage import Stage
+from stages.stage import Refused, Stage
 from stages.venues.simulated.venue import Simulation
 from tests.proxied import proxied
 from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
@@ -92,6 +92,30 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
         await team.say(bad[0], OrderReplayed("fixed", "me"))
         assert await team.ended(bad[:1]) == ["confirmed"]
         assert team.executions() == dict.fromkeys([*good, *more, bad[0]], 1)
+
+
+async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_nothing(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """A worker that was stopped for longer than its deadline meets that when it goes on."""
+    refused = Refused("rate-limited", "", retryable=True)
+    faults: list[Exception] = [TimeoutError(), OSError("no route"), refused]
+    async with crew(redis_url, tmp_path) as team:
+        confirmer = team.stage("confirmer")
+
+        async def late() -> Any:
+            raise faults.pop()
+
+        def ask(orders: Sequence[Order]) -> Any:
+            return [late() for _ in orders] if faults else confirmer.ask(orders)
+
+        for name in ("router", "builder", "submitter"):
+            await team.worker(name)
+        await team.worker(dataclasses.replace(confirmer, ask=ask))
+        [order_id] = await team.submit(1)
+        assert await team.ended([order_id]) == ["confirmed"]
+        assert not faults
+        assert team.of(OrderParked) == []
 
 
 async def test_a_head_that_cannot_be_read_is_parked_and_others_go_on(

@@ -197,6 +197,68 @@ async def test_damage_in_redis_is_found(redis_url: str, database_url: str) -> No
         await client.aclose()
 
 
+async def _without(client: Any, key: str, *numbers: int) -> None:
+    """The log's entries of these numbers, counted from 0, are gone."""
+    entries: Any = await client.xrange(key)
+    await client.xdel(key, *(entries[number][0] for number in numbers))
+
+
+LOG_HARM: dict[str, Any] = {
+    "an entry in the middle": lambda client, keys: _without(client, keys.log, 5),
+    "the second entry": lambda client, keys: _without(client, keys.log, 1),
+    "the newest entry": lambda client, keys: _without(client, keys.log, -1),
+    "all of it": lambda client, keys: client.delete(keys.log),
+    "the mark of a halt": lambda client, keys: client.hset(keys.meta, "halted", 1),
+    "an open order in no list": lambda client, keys: client.delete(keys.open),
+}
+
+
+@pytest.mark.parametrize("harm", LOG_HARM.values(), ids=LOG_HARM.keys())
+async def test_what_is_missing_in_redis_is_told_and_the_rest_is_compared_all_the_same(
+    redis_url: str, database_url: str, harm: Any
+) -> None:
+    async with history(redis_url, database_url) as (log, archive, play, _):
+        await play.create()  # one that is open
+        async with projecting(redis_url, database_url):
+            await projected(log, archive)
+        assert (await proof(log, archive)).problems == []
+        client = redis.asyncio.Redis.from_url(redis_url)
+        await harm(client, log.keys)
+        await client.aclose()
+        async with asyncio.timeout(20):
+            verdict = await proof(log, archive)
+        assert verdict.problems != []
+
+
+async def test_a_row_under_an_id_that_no_order_has_is_found(
+    redis_url: str, database_url: str
+) -> None:
+    async with history(redis_url, database_url) as (log, archive, _, ids):
+        connection = await asyncpg.connect(database_url)
+        nobody = "00000000-0000-0000-0000-000000000000"
+        await connection.execute(
+            "CREATE TEMP TABLE x AS SELECT * FROM orders WHERE id = $1", ids[0]
+        )
+        await connection.execute("UPDATE x SET id = $1", nobody)
+        await connection.execute("INSERT INTO orders SELECT * FROM x")
+        await connection.close()
+        [problem] = (await proof(log, archive)).problems
+        assert (problem.order_id, problem.code) == (nobody, "orders")
+
+
+async def test_a_damaged_entry_is_named_and_no_newer_build_is_blamed(
+    redis_url: str, database_url: str
+) -> None:
+    async with history(redis_url, database_url) as (log, _, _, _):
+        client = redis.asyncio.Redis.from_url(redis_url)
+        await client.xadd(log.keys.log, {"x": "y"}, id=f"{await log.position() + 1}-0")
+        await client.aclose()
+        said = command("verify", redis_url, database_url)
+        assert said.returncode == 2
+        assert "of the log is damaged" in said.stderr
+        assert "Traceback" not in said.stderr
+
+
 def command(what: str, redis_url: str, database_url: str, *args: str, seed: str = "0") -> Any:
     """Runs `engine audit …` as a person would."""
     environ = os.environ | {

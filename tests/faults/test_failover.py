@@ -1,0 +1,112 @@
+"""Another server answers for the log: one that was a replica, or merely another one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from engine import binaries
+from events.log import EventLog, Result
+from events.types import TransactionSubmitted
+from tests.engine_up import free_port
+from tests.played import Play, after_submission
+from tests.projected import opened, projected, projecting, until
+
+
+@contextlib.contextmanager
+def valkey(folder: Path, *options: str) -> Iterator[redis.Redis]:
+    """A server of its own, and a connection to it."""
+    folder.mkdir()
+    port = free_port()
+    command = [str(binaries.valkey()), "--port", str(port), "--bind", "127.0.0.1",
+               "--dir", str(folder), "--save", "", *options]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        client = redis.Redis(port=port)
+        try:
+            for _ in range(1000):
+                with contextlib.suppress(redis.ConnectionError):
+                    if client.ping():
+                        break
+            yield client
+        finally:
+            client.close()
+            process.terminate()
+
+
+def url(client: redis.Redis) -> str:
+    return f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
+
+
+async def sends(log: EventLog) -> Result:
+    """What becomes of a send."""
+    play = Play(log)
+    [order_id] = await play.create()
+    for fact in after_submission():
+        if isinstance(fact, TransactionSubmitted):
+            break
+        await play.say([order_id], fact)
+    head, order = play._heads[order_id]
+    unit, _ = log.unit(head, order, [fact])
+    return (await log.append([unit]))[0].result
+
+
+async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
+    database_url: str, tmp_path: Path
+) -> None:
+    """It has all that was archived, and yet what its primary took last may be missing."""
+    with valkey(tmp_path / "a") as first:
+        port = str(first.connection_pool.connection_kwargs["port"])
+        with valkey(tmp_path / "b", "--replicaof", "127.0.0.1", port) as second:
+            async with opened(url(first), database_url) as (log, archive):
+                async with projecting(url(first), database_url):
+                    await Play(log).live(3)
+                    await projected(log, archive)
+                    assert await sends(log) is Result.CREATED
+                    await projected(log, archive)
+                assert first.wait(1, 5000) == 1
+            second.replicaof("NO", "ONE")
+            async with opened(url(second), database_url) as (log, archive):
+                async with projecting(url(second), database_url):
+
+                    async def said() -> bool:
+                        return "was a replica" in (await archive.regression() or "")
+
+                    await until(said, what="the report")
+                    assert await log.suspended()
+                with pytest.raises(AssertionError, match="SUSPENDED"):
+                    await sends(log)
+
+
+async def test_who_only_sees_another_server_vouches_for_it_anew(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch-over may cut no read that is under way: no session ends by itself then."""
+    vouched: list[str] = []
+    vouch: Any = EventLog.vouch
+
+    async def told(self: EventLog, server_id: str) -> None:
+        vouched.append(server_id)
+        await vouch(self, server_id)
+
+    async def another(_: EventLog) -> str:
+        return "another-run-id"
+
+    monkeypatch.setattr(EventLog, "vouch", told)
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        await Play(log).live(1)
+        await projected(log, archive)
+        monkeypatch.setattr(EventLog, "server_id", another)
+
+        async def anew() -> bool:
+            return vouched[-1:] == ["another-run-id"]
+
+        await until(anew, what="the second look")
