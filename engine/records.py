@@ -70,5 +70,5 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
     except (LogError, ArchiveUnavailable, asyncpg.PostgresError, Gap) as error:
         print(f"engine: cannot read: {error}", file=sys.stderr)
     except msgspec.DecodeError as error:
-        print(f"engine: written by a newer build: {error}", file=sys.stderr)
+        print(f"engine: damaged, or written by a newer build: {error}", file=sys.stderr)
     return UNREADABLE

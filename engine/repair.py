@@ -33,6 +33,7 @@ FENCED_S = 3.0
 """Every process has noticed by then: gateways look twice a second."""
 POLL_S = 0.2
 ORDERS = 500
+_LOCK = 0x6F656566  # "oeef": one repair at a time
 BEHIND_BLOCKS = 512
 """So far ours may be behind it; what lies further ahead was made on another chain."""
 CREATION_MS = HEADS_KEPT_MS // 2
@@ -100,6 +101,15 @@ async def refound(
 
     Raises RepairError, LogError, ArchiveUnavailable, OSError or asyncpg's errors.
     """
+    async with archive.alone(_LOCK) as alone:
+        if not alone:  # the slower one would put its old heads under the log of the other
+            raise RepairError("another repair is under way")
+        return await _refound(log, archive, wallet, progress)
+
+
+async def _refound(
+    log: EventLog, archive: Archive, wallet: Wallet, progress: Callable[[int, int], None]
+) -> Repaired:
     work = Refounding(log.url, log.keys)
     try:
         async with archive.snapshot() as snapshot:  # before anybody is fenced off
@@ -241,6 +251,8 @@ async def _found(
     data = array(1) + encode_record(last.record.hash, bytes(last.record.body))
     entries = [Written(last.position, last.time_us, data), *_entries(tail, last.position, now_us)]
     known = [life.known() for life in lives.values()]
+    if not await work.fenced():
+        raise RepairError("somebody founded the log meanwhile: look with `engine repair`")
     await work.heads(known, gathered.names)
     # Postgres first: were it the other way round, orders could be taken into a log that the
     # projector does not know.

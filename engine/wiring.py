@@ -272,13 +272,16 @@ async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
     """Migrate Postgres, then fold the log into it."""
     from engine.markets import chain_of
-    from projections.migrate import migrated
+    from projections.migrate import MigrationError, migrated
     from projections.projector import run_projector as project
 
     log = make_log(settings, chain=chain_of(settings))
     try:
         # First the tables: a log is founded only beside an archive that says it is empty.
-        await migrated(settings.database_url, stop)
+        try:
+            await migrated(settings.database_url, stop)
+        except MigrationError as error:
+            raise SettingsError(str(error)) from None
         if await open_log(settings, log, stop):
             tune()
             await project(

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from events.archive import ArchiveUnavailable
-from events.log import EventLog, Fenced, LogError
+from events.log import EVICTING, EventLog, Fenced, LogError
 from gateway.answers import json_response
 from gateway.halts import engine_view
 from gateway.problems import Problem
@@ -23,6 +23,11 @@ from gateway.stalls import Stalls
 from projections.past import Archive
 
 WATCH_S = 0.5
+POLICY_LOOKS = 10
+"""Every so many looks, five seconds, the server is asked whether it may drop what it holds."""
+UNVOUCHED_S = 2.0
+"""After a restart of the log's server the projector takes a moment to compare; longer is news."""
+UNVOUCHED = "nothing is sent: the log was not compared with the archive since its server started"
 ASK_S = 1.5
 """How long /readyz waits for a backend."""
 
@@ -43,6 +48,11 @@ class Health:
         """Whether the log may be written to."""
         self.full = False
         """Whether new orders are refused for lack of memory."""
+        self._unsafe = ""
+        """Why nothing may be written though the log answers."""
+        self._unvouched_s: float | None = None
+        """Since when nobody has vouched for the server as it runs now."""
+        self._looks = 0
         self._log = log
         self._archive = archive
         self._fault = "not opened yet"
@@ -57,6 +67,8 @@ class Health:
     def check_accepting(self) -> None:
         """Raises Problem while no new order can be taken."""
         self.check_open()
+        if self._unsafe:
+            raise Problem("log-unavailable", self._unsafe)
         if self.full:
             raise Problem("log-full")
 
@@ -72,6 +84,7 @@ class Health:
                     if (await self._log.look())[0] != self._log.epoch:
                         raise Fenced("the log is not there, or is of another epoch")
                     self.full = await self._log.memory_short()
+                    await self._look_at_server()
                     self._stalls.take(await self._log.workers(), time.monotonic())
             except (LogError, TimeoutError) as error:
                 self._fault = str(error) or "no answer"
@@ -82,6 +95,22 @@ class Health:
                     structlog.get_logger().error("the log cannot be used", error=str(error))
                 self._fault = str(error)
             await asyncio.sleep(WATCH_S)
+
+    async def _look_at_server(self) -> None:
+        """Its role and policy may change while it runs; and once it has started anew, nothing is
+        sent until somebody has compared its log.
+        """
+        if self._looks % POLICY_LOOKS == 0:
+            policy = await self._log.evicts()
+            self._unsafe = f"maxmemory-policy is {policy}{EVICTING}" if policy else ""
+        self._looks += 1
+        if not await self._log.writable():
+            self._unsafe = "the log server is a replica now: it takes no writes"
+        elif self._unsafe.startswith("the log server"):
+            self._unsafe = ""
+        vouched = await self._log.vouched(await self._log.server_id())
+        now = time.monotonic()
+        self._unvouched_s = None if vouched else self._unvouched_s or now
 
     def fenced(self, error: Fenced) -> None:
         """The log is of another epoch: it is opened again before anything is written."""
@@ -132,6 +161,9 @@ class Health:
         late_s = projection and projection["seconds"]
         if late_s and late_s >= self._stalls.after_s and "postgres" not in reasons:
             reasons["projector"] = f"lists and archive are {late_s:.0f} s behind"
+        since = self._unvouched_s
+        if since is not None and time.monotonic() - since >= UNVOUCHED_S:
+            reasons.setdefault("projector", UNVOUCHED)
         if fault := self._market_fault():
             reasons["market"] = fault
         return reasons | self._stalls.reasons
@@ -152,9 +184,12 @@ class Health:
             name: {"orders": lag.orders, "waiting": lag.waiting, "seconds": lag.oldest_ms / 1000}
             for name, lag in lags.items()
         }
+        status = "suspended" if suspended else "full" if self.full else "ok"
+        if self._unsafe:
+            suspended, status = self._unsafe, "unsafe"
         reason = {"detail": suspended} if suspended else {}
         return reason | {
-            "status": "suspended" if suspended else "full" if self.full else "ok",
+            "status": status,
             "durability": self._log.durability,
             "epoch": self._log.epoch,
             "position": position,

@@ -135,7 +135,7 @@ class LogState(Shape):
     """The log, as far as it answers."""
 
     status: Annotated[
-        str, Meta(extra_json_schema={"enum": ["ok", "full", "suspended", "unavailable"]})
+        str, Meta(extra_json_schema={"enum": ["ok", "full", "suspended", "unsafe", "unavailable"]})
     ]
     detail: str | UnsetType = UNSET
     durability: str | UnsetType = UNSET

@@ -38,6 +38,7 @@ from stages.retry import after_expiry
 FAULT_WAIT_S = 0.2
 WRITTEN = (Result.CREATED, Result.EXISTS)
 STOPPED = (Result.SUSPENDED, Result.HALTED)
+UNVERIFIED = "the projector has not compared this log with the archive since its server started"
 SUSPENDED_WAIT_MS = 1000
 """Between two tries to send while the log is suspended or halted."""
 
@@ -133,6 +134,10 @@ class Scribe:
                 failed = OrderFailed(self.stage, appended.result.value, work.order.attempts + 1)
                 written.again.extend(await self._instead(work, failed))
             elif appended.result in (*STOPPED, Result.UNVERIFIED):
+                if appended.result is Result.UNVERIFIED:
+                    _log.warning(
+                        "nothing is sent: see /readyz", stage=self.stage, reason=UNVERIFIED
+                    )
                 suspended.append((work, SUSPENDED_WAIT_MS))
             elif appended.result is Result.LATE:
                 # The send was refused: its time was over on the server's clock.

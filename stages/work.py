@@ -229,7 +229,7 @@ class Worker:
             except LogError:
                 raise
             except Exception as error:
-                _log.exception("order parked", stage=self.stage.name, **one.work.named)
+                _log.exception("a bug met an order", stage=self.stage.name, **one.work.named)
                 await self._park(one.work, f"{type(error).__name__}: {error}")
                 continue
             if saying is None:
@@ -317,5 +317,6 @@ class Worker:
         self._venue.observe(time.perf_counter() - began)
 
     async def _park(self, work: Work, reason: str) -> None:
+        _log.error("order parked", stage=self.stage.name, reason=reason[:500], **work.named)
         parked = OrderParked(self.stage.name, reason[:500], "engine")
         await self._say([self.scribe.saying(work, [parked])])

@@ -24,6 +24,7 @@ _FACTS = """
            pg_is_in_recovery() AS replica,
            has_schema_privilege(current_schema(), 'CREATE') AS may_create,
            to_regclass('checkpoints') IS NOT NULL AS migrated,
+           to_regclass('orders') IS NULL OR to_regclass('events') IS NULL AS incomplete,
            extract(epoch FROM clock_timestamp())::float8 AS clock
 """
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
@@ -47,7 +48,8 @@ async def look(url: str) -> AsyncIterator[Finding]:
                 "SELECT halted FROM checkpoints WHERE halted IS NOT NULL LIMIT 1"
             )
     except (OSError, asyncpg.PostgresError) as error:
-        yield failed("Postgres", str(error), "mend DATABASE_URL, or its grants")
+        why = str(error) or type(error).__name__
+        yield failed("Postgres", why, "mend DATABASE_URL or its grants; or somebody holds a lock")
         return
     finally:
         connection.terminate()
@@ -75,6 +77,9 @@ def _judge(row: asyncpg.Record, halted: str | None) -> list[Finding]:
         found.append(warning("max_connections", str(row["connections"]), mend))
     if halted:
         found.append(failed("projector", f"it stopped: {halted}", "engine repair"))
+    elif row["migrated"] and row["incomplete"]:
+        mend = "engine projections rebuild makes `orders` anew; `events` only a backup can"
+        found.append(failed("tables", "`orders` or `events` is missing", mend))
     elif row["migrated"]:
         found.append(ok("tables", "there"))
     elif row["may_create"]:

@@ -111,6 +111,20 @@ class Archive:
                 yield page
 
     @contextlib.asynccontextmanager
+    async def alone(self, number: int) -> AsyncIterator[bool]:
+        """Whether nobody else holds this lock; if so, it is ours for the length of the block."""
+        try:
+            connection = await self._pool.acquire(timeout=ANSWER_S)
+            got = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
+        except (*_DOWN, *_NOT_NOW) as error:
+            raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
+        try:  # what goes wrong in the block is not Postgres'
+            yield got
+        finally:
+            with contextlib.suppress(*_DOWN, asyncpg.PostgresError):
+                await self._pool.release(connection)  # which lets go of its locks
+
+    @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """One moment of Postgres, for as long as the block takes."""
         async with (

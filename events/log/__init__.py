@@ -1,7 +1,7 @@
 """The log: the one door to Redis. It knows keys and commands, and no policy."""
 
 from events.log.asking import StageLag
-from events.log.event_log import HEADS_KEPT_MS, INBOX_ORDERS, EventLog
+from events.log.event_log import EVICTING, HEADS_KEPT_MS, INBOX_ORDERS, EventLog
 from events.log.head import EMPTY, PARKED, POSITIONS_KEPT, RESTING, STAGE_NUMBER, Head
 from events.log.inbox import Entry, Inbox
 from events.log.keys import GROUP, LAYOUT
@@ -23,6 +23,7 @@ from events.log.workers import Workers
 
 __all__ = [
     "EMPTY",
+    "EVICTING",
     "GROUP",
     "HEADS_KEPT_MS",
     "INBOX_ORDERS",

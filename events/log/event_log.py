@@ -23,6 +23,8 @@ from events.log.writing import Writing
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
 
+EVICTING = ": it must be noeviction, an evicted order is lost"
+
 HEADS_KEPT_MS = 600_000
 """How long heads of ended, archived orders stay: 1.4 GB at 5,000 orders/s. Creation refuses
 
@@ -93,6 +95,17 @@ class EventLog(Writing, Standing, Asking):
         self.joined = True
         self._committer.epoch = answer[0]
 
+    async def evicts(self) -> str:
+        """The policy by which the server may drop what it holds; empty where it may not, or does
+        not tell.
+        """
+        try:
+            found = await self._link.call("CONFIG", "GET", "maxmemory-policy")
+        except ResponseError:  # CONFIG is not allowed on many managed servers
+            return ""
+        policy = found[1].decode() if found else ""
+        return "" if policy == "noeviction" else policy
+
     async def _check_server(self) -> None:
         try:
             names = ("maxmemory-policy", "appendonly", "appendfsync")
@@ -101,9 +114,7 @@ class EventLog(Writing, Standing, Asking):
             answers = [[], [], []]
         policy, appendonly, fsync = ((a[1].decode() if a else "") for a in answers)
         if policy not in ("noeviction", ""):
-            raise RuntimeError(
-                f"maxmemory-policy is {policy}: it must be noeviction, an evicted order is lost"
-            )
+            raise RuntimeError(f"maxmemory-policy is {policy}{EVICTING}")
         if appendonly == "yes" and fsync == "always":
             self.durability = "fsync"
             return

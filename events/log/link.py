@@ -23,7 +23,7 @@ CONNECT_TIMEOUT_S = 2.0
 # Error codes of a server that is there but does not execute: nothing was written.
 _NOT_NOW = (
     "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
-    "NOPERM", "NOAUTH", "WRONGPASS",
+    "NOPERM", "NOAUTH", "WRONGPASS", "UNBLOCKED",
 )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ class Link:
         except BaseException as error:
             await self._disconnect()
             if isinstance(error, (RedisError, OSError, TimeoutError)):
-                raise Unavailable(f"log server: {error}") from error
+                raise Unavailable(f"log server: {str(error) or type(error).__name__}") from error
             raise
         writer = connection._writer
         assert writer is not None, "connect() has returned"

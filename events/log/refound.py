@@ -76,6 +76,10 @@ class Refounding:
         await self._link.pipeline([("MULTI",), ("EXEC",)])
         await self._link.call("DEL", self._keys.meta)
 
+    async def fenced(self) -> bool:
+        """Whether there still is no log: nobody has founded one since."""
+        return not await self._link.call("EXISTS", self._keys.meta)
+
     async def leftovers(self) -> list[list[Stored]]:
         """What the stream still holds, entry by entry."""
         found: list[list[Stored]] = []

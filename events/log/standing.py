@@ -34,12 +34,18 @@ class Standing:
 
     async def promoted(self) -> bool:
         """Whether the server was a replica: what its primary said last it may never have got."""
+        return bool((await self._replication()).get("master_replid2", "").strip("0"))
+
+    async def writable(self) -> bool:
+        """Whether the server is a primary, as far as it tells."""
+        return (await self._replication()).get("role", "master") == "master"
+
+    async def _replication(self) -> dict[str, str]:
         try:
             info = (await self._link.call("INFO", "replication")).decode()
         except ResponseError:  # not every managed server lets itself be asked
-            return False
-        lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        return bool(lines.get("master_replid2", "").strip("0"))
+            return {}
+        return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
 
     async def vouch(self, server_id: str) -> None:
         """This server's log was compared with the archive: sends are taken as long as it runs."""

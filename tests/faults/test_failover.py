@@ -17,6 +17,8 @@ from events.types import TransactionSubmitted
 from tests.engine_up import free_port
 from tests.played import Play, after_submission
 from tests.projected import opened, projected, projecting, until
+from tests.served import served
+from tests.workers import turns_true
 
 
 @contextlib.contextmanager
@@ -110,3 +112,36 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
             return vouched[-1:] == ["another-run-id"]
 
         await until(anew, what="the second look")
+
+
+async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.health.POLICY_LOOKS", 1)
+    monkeypatch.setattr("gateway.health.UNVOUCHED_S", 0.1)
+    with valkey(tmp_path / "a") as server:
+        async with served(url(server)) as gateway:
+
+            async def said(status: int, part: str, words: str) -> None:
+                """What /readyz comes to say."""
+
+                async def so() -> bool:
+                    seen, body = await gateway.get("/readyz")
+                    return seen == status and words in body["reasons"].get(part, "nothing")
+
+                await turns_true(so, 10)
+
+            server.config_set("maxmemory-policy", "allkeys-lru")
+            await said(503, "log", "it must be noeviction")
+            status, body, _ = await gateway.post()
+            assert (status, body["code"]) == (503, "log-unavailable")
+            server.config_set("maxmemory-policy", "noeviction")
+            await said(200, "log", "nothing")
+            server.replicaof("127.0.0.1", "1")
+            await said(503, "log", "takes no writes")
+            assert (await gateway.post())[0] == 503
+            server.replicaof("NO", "ONE")
+            await said(200, "log", "nothing")
+            server.hset(gateway.log.keys.meta, "verified", "another-run-id")
+            await said(200, "projector", "nothing is sent")
+            assert (await gateway.post())[0] == 202, "orders are taken all the same"

@@ -21,6 +21,7 @@ from events import acts, parking
 from events.archive import Archive
 from events.ids import new_order_id
 from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain, Stored
+from events.log.refound import Refounding
 from events.order import Order
 from events.types import (
     OrderCancelled,
@@ -288,6 +289,43 @@ async def test_what_a_log_said_beyond_the_archive_is_reported_as_void(scene: Sce
     assert (done.torn, done.adopted) == ([order_id], [])
     await scene.log.open(found=False)
     assert (await scene.said(order_id)).status == "pending"
+
+
+async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = await scene.crew.place(MARKET)
+    await scene.archived()
+    await scene.lose()
+    monkeypatch.setattr("engine.repair.FENCED_S", 1.0)
+    first = asyncio.create_task(scene.repair())
+    await asyncio.sleep(0.3)
+    with pytest.raises(RepairError, match="another repair is under way"):
+        await scene.repair()
+    assert (await first).open_orders == 1
+    async with scene.afterwards() as later:
+        assert await later.ended([order_id]) == ["confirmed"]
+
+
+async def test_a_log_that_somebody_founded_meanwhile_is_left_as_it_is(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.crew.place(MARKET)
+    await scene.archived()
+    await scene.lose()
+    fence = Refounding.fence
+
+    async def fenced(self: Refounding) -> None:
+        await fence(self)
+        await scene.log.open()  # a careless restart
+        [fresh] = await Play(scene.log).create()
+        made.append(fresh)
+
+    made: list[str] = []
+    monkeypatch.setattr(Refounding, "fence", fenced)
+    with pytest.raises(RepairError, match="somebody founded the log"):
+        await scene.repair()
+    assert (await scene.said(made[0])).status == "pending", "its head is there"
 
 
 async def test_a_repair_that_broke_off_can_be_begun_again(
