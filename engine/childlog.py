@@ -8,10 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from engine.programs import last_words
+from engine.programs import telling
 
 ROTATE_BYTES = 8 * 1024 * 1024
 LINE_BYTES = 1024 * 1024
+TAIL_BYTES = 8192
 TROUBLE = tuple(
     f'"level":{space}"{level}"'.encode()
     for space in ("", " ")
@@ -25,15 +26,16 @@ class ChildLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._size = path.stat().st_size if path.exists() else 0
-        self._run_began = self._size
+        self._tail = b""
+        """What this run said last: a full disk keeps it from the file."""
 
     def mark(self) -> None:
         """Note that a new run begins here."""
-        self._run_began = self._size
+        self._tail = b""
 
     def last_words(self) -> str:
         """Return the line of this run that says best why it ended."""
-        return last_words(self.path, self._run_began)
+        return telling(self._tail.decode(errors="replace"))
 
     async def pump(self, name: str, source: int) -> None:
         """Read the pipe `source` until its writers are gone, and close it."""
@@ -44,6 +46,7 @@ class ChildLog:
         try:
             while chunk := await reader.read(LINE_BYTES):
                 self._write(chunk)
+                self._tail = (self._tail + chunk)[-TAIL_BYTES:]
                 for line in chunk.splitlines():
                     if any(mark in line for mark in TROUBLE):
                         print(f"[{name}] {line.decode(errors='replace')}", file=sys.stderr)
@@ -55,7 +58,7 @@ class ChildLog:
         with contextlib.suppress(OSError):
             if self._size > ROTATE_BYTES:
                 self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-                self._size = self._run_began = 0
+                self._size = 0
             with self.path.open("ab") as file:
                 file.write(chunk)
             self._size += len(chunk)

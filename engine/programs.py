@@ -28,6 +28,8 @@ class Program:
     `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is sent by the kernel
     when we die: SIGKILL for what must not linger, something softer where files want closing.
     `keep` are file descriptors that it inherits. `hopeless` is the exit code that no restart mends.
+    `alive` is a file that it touches again and again while its loop turns; `hung_s` after the last
+    time it is taken to hang.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Program:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     keep: tuple[int, ...] = ()
     hopeless: int | None = None
+    alive: Path | None = None
+    hung_s: float = 30.0
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Start it, from the main thread, in a session of its own: Ctrl-C reaches only us."""
@@ -71,9 +75,14 @@ def last_words(log: Path, since: int = 0) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         text = ""
+    return telling(text)
+
+
+def telling(text: str) -> str:
+    """Return the line of an output that says best why its program ended."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")
+    words = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")
     for line in reversed(lines):
-        if any(word in line.lower() for word in telling):
+        if any(word in line.lower() for word in words):
             return line
     return lines[-1] if lines else "no output"

@@ -86,6 +86,8 @@ async def diagnose(log: EventLog, archive: Archive) -> str:
 
 async def _checkpoint(archive: Archive) -> Checkpoint:
     checkpoint = await archive.checkpoint()
+    if checkpoint is None and await archive.read(0, 1):
+        raise RepairError("the archive has events and no checkpoint: restore it from a backup")
     if checkpoint is None or not checkpoint.position:
         raise RepairError("the archive is empty: there is nothing to found a log from")
     return checkpoint

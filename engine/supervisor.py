@@ -29,6 +29,9 @@ PAUSE_MAX_S = 2.0
 STEADY_S = 10.0
 # Deaths in a row before the engine was ever ready: pauses of 0.1 … 1.6 s, about four seconds.
 DEATHS_MAX = 6
+# Whether a process hangs is looked at so often, and believed after so many looks in a row.
+LOOK_S = 1.0
+STILL_LOOKS = 10
 # All groups together end within five seconds, so each gets its share of a second less.
 STOP_S = 4.0
 
@@ -48,6 +51,8 @@ class Child:
         self._log = ChildLog(log_path)
         self._changed = changed
         self._process: subprocess.Popen[bytes] | None = None
+        self._looked_at = 0.0
+        self._still = 0  # looks in a row at which it had shown no life
         self._stopping = asyncio.Event()
 
     @property
@@ -81,6 +86,10 @@ class Child:
 
     async def _run_once(self) -> None:
         self._log.mark()
+        self._still = 0
+        if self.program.alive is not None:  # the sign of life of the one before
+            with contextlib.suppress(OSError):
+                self.program.alive.unlink()
         read, write = os.pipe()
         try:
             process = self._process = self.program.spawn(write)
@@ -92,6 +101,9 @@ class Child:
             if not self.ready.is_set() and self.program.ready(process.pid):
                 self.ready.set()
             await asyncio.sleep(POLL_S)
+            if self._hangs():
+                log.warning("process hangs, killing it", name=self.program.name)
+                signal_group(process.pid, signal.SIGKILL)
         # What it left behind in its session goes too; it may hold the pipe open otherwise.
         signal_group(process.pid, signal.SIGKILL)
         await asyncio.wait({pump}, timeout=0.5)
@@ -99,6 +111,21 @@ class Child:
         code = process.returncode
         self.fault = self._log.last_words() if code >= 0 else signal.Signals(-code).name
         self.hopeless = code == self.program.hopeless
+
+    def _hangs(self) -> bool:
+        """Whether it has shown no life for long, though we have looked all the while: after a pause
+        of the whole machine everybody gets the time to show it again.
+        """
+        now = time.monotonic()
+        if self.program.alive is None or now - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = now
+        try:
+            age_s = time.time() - self.program.alive.stat().st_mtime
+        except OSError:  # it has only begun, or the disk is full
+            age_s = 0.0
+        self._still = self._still + 1 if age_s > self.program.hung_s else 0
+        return self._still > STILL_LOOKS
 
     async def stop(self, patience_s: float) -> None:
         """Ask it to end, and make it end once patience is over."""

@@ -134,7 +134,7 @@ class Health:
         """What /readyz says."""
         log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
         stages, halted = log.pop("stages", None), log.pop("halted", None)
-        resting = log.pop("resting", None)
+        resting, parked = log.pop("resting", None), log.pop("parked", None)
         position = log.get("position")
         projection = await self._projection(position, archive)
         reasons = self._reasons(log, archive, projection)
@@ -147,6 +147,7 @@ class Health:
             "postgres": archive,
             "lag": {"stages": stages, "projection": projection},
             "resting": resting,
+            "parked": parked,
         }
 
     def _reasons(
@@ -177,6 +178,7 @@ class Health:
                 lags = await self._log.lag()
                 suspended = await self._log.suspended()
                 resting = await self._log.resting()
+                parked = await self._log.parked_orders()
                 halted = await self._halted()
         except (LogError, TimeoutError) as error:
             return {"status": "unavailable", "detail": str(error) or "no answer"}
@@ -195,6 +197,7 @@ class Health:
             "position": position,
             "stages": stages,
             "resting": resting,
+            "parked": parked,
             "halted": halted,
         }
 

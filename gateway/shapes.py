@@ -183,6 +183,7 @@ class Readiness(Shape):
     postgres: ArchiveState
     lag: Lag
     resting: Count | None
+    parked: Count | None
 
 
 class BestQuote(Quote):

@@ -15,6 +15,7 @@ import structlog
 
 CONNECT_S = 2.0
 RETRY_S = 0.5
+_ASIDE = "engine_laid_again"
 _LOCK = 0x6F65656D  # "oeem": any number that no other user of the database takes
 
 _TABLE = """
@@ -69,6 +70,18 @@ async def _apply(connection: asyncpg.Connection, applied: dict[str, str]) -> lis
         elif applied[name] != digest:
             raise MigrationError(f"migration {name} was changed after it had been applied")
     return done
+
+
+async def lay_again(connection: asyncpg.Connection, table: str) -> None:
+    """Makes a table that was lost as the migrations make it, empty. Within a transaction."""
+    before = await connection.fetchval("SELECT current_schema()")
+    await connection.execute(f"CREATE SCHEMA {_ASIDE}")
+    await connection.execute(f"SET LOCAL search_path TO {_ASIDE}")
+    for sql in available().values():
+        await connection.execute(sql)
+    await connection.execute(f"ALTER TABLE {table} SET SCHEMA {before}")
+    await connection.execute(f"SET LOCAL search_path TO {before}")
+    await connection.execute(f"DROP SCHEMA {_ASIDE} CASCADE")
 
 
 async def migrated(url: str, stop: asyncio.Event) -> None:

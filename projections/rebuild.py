@@ -18,6 +18,7 @@ from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_p
 from events.ids import NO_ORDERS
 from projections import tables
 from projections.likeness import beyond_copying, copy_options, copy_rights
+from projections.migrate import lay_again
 from projections.mortal import mortal
 from projections.orders import Absent, Changes, OrderFold, Poison
 
@@ -102,6 +103,12 @@ class _Rebuild:
     async def _fill(self) -> None:
         if not await self._writing.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             raise RebuildError("another rebuild is under way")
+        if await load_checkpoint(self._reading) is None and await self._reading.fetchval(
+            "SELECT EXISTS (SELECT FROM events)"
+        ):
+            raise RebuildError("the archive has events and no checkpoint: restore it from a backup")
+        if not await self._writing.fetchval("SELECT to_regclass('orders') IS NOT NULL"):
+            await lay_again(self._writing, "orders")
         if lost := await beyond_copying(self._writing, "orders"):
             raise RebuildError(f"orders has {' and '.join(lost)}, which the new table would lack")
         await self._writing.execute(

@@ -17,7 +17,7 @@ import msgspec
 from engine import embedded, localchain, logging, markets, tracing
 from engine.backends import missing
 from engine.folder import Folder, running
-from engine.lifecycle import stop_on_signal
+from engine.lifecycle import alive_file, stop_on_signal
 from engine.programs import Program, StartError
 from engine.settings import Settings, environment
 from engine.supervisor import Supervisor
@@ -39,6 +39,8 @@ PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     tuple(("stage", name) for name in STAGES),
     (("projector",),),
 )
+HUNG_S = 30.0
+"""Many times what any turn of a loop takes."""
 SETTING = 2
 """Exit code of a process whose settings make no sense."""
 TRACER = ("tracer",)
@@ -122,6 +124,8 @@ def _programs(settings: Settings) -> list[list[Program]]:
                 argv=[sys.executable, "-P", "-m", "engine", *words],
                 environ=environ | {"METRICS_PORT": str(ports.get(words[-1], 0))},
                 hopeless=SETTING,
+                alive=alive_file(settings, words[-1]),
+                hung_s=max(HUNG_S, 4 * settings.heartbeat_ms / 1000),
             )
             for words in group
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from stages.stage import Refused
 
 LAMPORTS = 10**9
 NODE_S = 3.0
+STILL_S = 2.0
+"""A chain that goes on has another slot after so long."""
 LITTLE = LAMPORTS // 20
 """Some hundred transactions with their fees and accounts."""
 
@@ -65,6 +68,11 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
     name = f"node {number}"
     try:
         slot = await rpc.get_slot("confirmed")
+        if settings.slot_ms:
+            await asyncio.sleep(max(STILL_S, 3 * settings.slot_ms / 1000))
+            if await rpc.get_slot("confirmed") == slot:
+                said = f"{host}: {cluster}, stands still at slot {slot:,}"
+                return failed(name, said, "wait until the chain goes on, or name another node")
     except (Refused, OSError) as error:
         code = error.code if isinstance(error, Refused) else str(error)
         mend = {

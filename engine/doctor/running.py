@@ -9,6 +9,15 @@ import msgspec
 from engine.client import Client, UnreachableError
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 
+MENDS = {
+    "log": "see what is said of the log server above; a log that is gone or another one:"
+    " engine repair",
+    "postgres": "see what is said of Postgres above",
+    "market": "see what is said of the nodes above, or name another one in SOLANA_RPC_URL",
+    "projector": "see `projector` above; start it, or look into logs/projector.log of DATA_DIR",
+}
+MEND = "look into logs/{part}.log of DATA_DIR; start it, or kill it where it hangs: it starts again"
+
 
 async def look(url: str, *, elsewhere: bool = False) -> list[Finding]:
     """What /readyz says, as findings. `elsewhere`: the gateway may well run on another machine."""
@@ -27,6 +36,9 @@ def _said(url: str, ready: dict[str, object]) -> Iterator[Finding]:
     reasons = ready.get("reasons")
     for part, reason in reasons.items() if isinstance(reasons, dict) else ():
         make = failed if part == "log" else warning
-        yield make(part, str(reason), f"look into logs/{part}.log of DATA_DIR, or start it")
+        yield make(part, str(reason), MENDS.get(part, MEND).format(part=part))
+    if ready.get("parked"):
+        detail = f"the engine could not go on with {ready['parked']} orders"
+        yield warning("parked", detail, "engine parked list")
     if ready.get("halted"):
         yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")

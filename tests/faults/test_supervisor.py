@@ -19,6 +19,12 @@ from engine.programs import Program, StartError
 from engine.supervisor import Supervisor
 
 SLEEPER = "import time; time.sleep(600)"
+LIVES = """
+import pathlib, sys, time
+while True:
+    pathlib.Path(sys.argv[1]).touch()
+    time.sleep(0.05)
+"""
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 # Says in a file when it was asked to stop.
 WITNESS = """
@@ -74,6 +80,25 @@ async def test_what_dies_is_started_again(tmp_path: Path) -> None:
             first = child.pid
             os.kill(first, signal.SIGKILL)
             await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
+
+
+async def test_what_hangs_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.supervisor.LOOK_S", 0.05)
+    monkeypatch.setattr("engine.supervisor.STILL_LOOKS", 3)
+    alive = tmp_path / "alive"
+    hanging = replace(script("a", LIVES, str(alive)), alive=alive, hung_s=0.5)
+    supervisor = Supervisor([[hanging]], tmp_path)
+    async with supervised(supervisor):
+        (child,) = supervisor.children
+        await until(alive.exists)
+        first = child.pid
+        await asyncio.sleep(1.0)
+        assert child.pid == first, "one that shows life is left alone"
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: child.pid not in (0, first))
+        await until(alive.exists)
 
 
 async def test_stopping_goes_group_by_group(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from engine.repair import RepairError, diagnose
 from events.archive import Archive
 from events.log import EventLog
 from events.verify import verify
@@ -275,3 +276,32 @@ async def test_a_rebuild_refuses_to_lose_what_it_cannot_copy(
         await fetch(database_url, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
         with pytest.raises(RebuildError, match="row level security"):
             await rebuild(database_url)
+
+
+async def test_a_table_that_was_dropped_is_made_anew(redis_url: str, database_url: str) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(10)
+            await projected(log, archive)
+        before = await table(database_url)
+        indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'orders'"
+        named = sorted(tuple(row) for row in await fetch(database_url, indexes))
+        await fetch(database_url, "DROP TABLE orders")
+        await rebuild(database_url)
+        assert await table(database_url) == before
+        assert sorted(tuple(row) for row in await fetch(database_url, indexes)) == named
+        await sound(log, archive)
+
+
+async def test_without_a_checkpoint_nothing_is_emptied(redis_url: str, database_url: str) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(2)
+            await projected(log, archive)
+        before = await table(database_url)
+        await fetch(database_url, "DELETE FROM checkpoints")
+        with pytest.raises(RebuildError, match="no checkpoint"):
+            await rebuild(database_url)
+        assert await table(database_url) == before
+        with pytest.raises(RepairError, match="no checkpoint"):
+            await diagnose(log, archive)
