@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -104,18 +104,24 @@ async def refound(
     Raises RepairError, LogError, ArchiveUnavailable, OSError or asyncpg's errors.
     """
     async with archive.alone(_LOCK) as alone:
-        if not alone:  # the slower one would put its old heads under the log of the other
+        if not await alone():  # the slower one would put its old heads under the log of the other
             raise RepairError("another repair is under way")
-        return await _refound(log, archive, wallet, progress)
+        return await _refound(log, archive, wallet, progress, alone)
 
 
 async def _refound(
-    log: EventLog, archive: Archive, wallet: Wallet, progress: Callable[[int, int], None]
+    log: EventLog,
+    archive: Archive,
+    wallet: Wallet,
+    progress: Callable[[int, int], None],
+    still_alone: Callable[[], Awaitable[bool]],
 ) -> Repaired:
     work = Refounding(log.url, log.keys)
     try:
         async with archive.snapshot() as snapshot:  # before anybody is fenced off
-            await _end(snapshot, await _checkpoint(archive))
+            end = await _end(snapshot, await _checkpoint(archive))
+            oldest = await snapshot.oldest_open()
+        await wallet.reaches(min(filter(None, (oldest, _since(end)))))
         before = await work.epoch()
         await work.fence()
         fenced_at, began = time.monotonic(), await wallet.finalized()
@@ -127,7 +133,9 @@ async def _refound(
             progress(min(now, last) - began, last - began)
             await asyncio.sleep(POLL_S)
         epoch = max(before, checkpoint.epoch) + 1
-        return await _found(work, log, archive, wallet, checkpoint, gathered, epoch)
+        return await _found(
+            work, log, archive, wallet, checkpoint, gathered, epoch=epoch, still_alone=still_alone
+        )
     finally:
         await work.close()
 
@@ -223,7 +231,9 @@ async def _found(
     wallet: Wallet,
     checkpoint: Checkpoint,
     gathered: _Gathered,
+    *,
     epoch: int,
+    still_alone: Callable[[], Awaitable[bool]],
 ) -> Repaired:
     now_us = (await work.now_ms()) * 1000
     lives, position = dict(gathered.lives), checkpoint.position
@@ -253,6 +263,10 @@ async def _found(
     data = array(1) + encode_record(last.record.hash, bytes(last.record.body))
     entries = [Written(last.position, last.time_us, data), *_entries(tail, last.position, now_us)]
     known = [life.known() for life in lives.values()]
+    # All that may go wrong with the chain goes wrong before anything is written.
+    strangers = await _strangers(wallet, archive, gathered.last, lives)
+    if not await still_alone():
+        raise RepairError("Postgres let go of the lock meanwhile: begin again")
     if not await work.fenced():
         raise RepairError("somebody founded the log meanwhile: look with `engine repair`")
     await work.heads(known, gathered.names)
@@ -270,7 +284,6 @@ async def _found(
         chain=log.chain,
         inbox_orders=log.inbox_orders,
     )
-    strangers = await _strangers(wallet, archive, gathered.last, lives)
     left = gathered.leftovers
     count = sum(
         not life.order.terminal for order_id, life in lives.items() if order_id not in NO_ORDERS
@@ -288,11 +301,16 @@ async def _executed(wallet: Wallet, order_ids: Sequence[str]) -> dict[str, list[
     return found
 
 
+def _since(last: Stored) -> str:
+    """No order that is lost is older than this id."""
+    return first_id_at(last.time_us // 1000 - CREATION_MS)
+
+
 async def _strangers(
     wallet: Wallet, archive: Archive, last: Stored, lives: dict[str, Life]
 ) -> list[str]:
     """Orders of about the lost time that were executed, and are neither archived nor taken over."""
-    executed = await wallet.orders_since(first_id_at(last.time_us // 1000 - CREATION_MS))
+    executed = await wallet.orders_since(_since(last))
     found = []
     for at in range(0, len(executed), ORDERS):
         some = executed[at : at + ORDERS]

@@ -29,9 +29,8 @@ PAUSE_MAX_S = 2.0
 STEADY_S = 10.0
 # Deaths in a row before the engine was ever ready: pauses of 0.1 … 1.6 s, about four seconds.
 DEATHS_MAX = 6
-# Whether a process hangs is looked at so often, and believed after so many looks in a row.
+# Whether a process hangs is looked at so often.
 LOOK_S = 1.0
-STILL_LOOKS = 10
 # All groups together end within five seconds, so each gets its share of a second less.
 STOP_S = 4.0
 
@@ -52,7 +51,8 @@ class Child:
         self._changed = changed
         self._process: subprocess.Popen[bytes] | None = None
         self._looked_at = 0.0
-        self._still = 0  # looks in a row at which it had shown no life
+        self._touched = 0  # when it had last shown life, by the file's clock
+        self._still = 0  # looks in a row since
         self._stopping = asyncio.Event()
 
     @property
@@ -113,19 +113,23 @@ class Child:
         self.hopeless = code == self.program.hopeless
 
     def _hangs(self) -> bool:
-        """Whether it has shown no life for long, though we have looked all the while: after a pause
-        of the whole machine everybody gets the time to show it again.
+        """Whether it has shown no life for so many looks of ours in a row. No clock is asked: after
+        a pause of the whole machine everybody gets the time to show it again.
         """
         now = time.monotonic()
         if self.program.alive is None or now - self._looked_at < LOOK_S:
             return False
         self._looked_at = now
         try:
-            age_s = time.time() - self.program.alive.stat().st_mtime
-        except OSError:  # it has only begun, or the disk is full
-            age_s = 0.0
-        self._still = self._still + 1 if age_s > self.program.hung_s else 0
-        return self._still > STILL_LOOKS
+            touched = self.program.alive.stat().st_mtime_ns
+            if touched == self._touched and self._still * LOOK_S >= self.program.hung_s:
+                os.utime(self.program.alive)  # else it could not show any, however well it is
+                return True
+        except OSError:  # it has only begun, or the disk is full or read-only
+            touched = 0
+        self._still = self._still + 1 if touched and touched == self._touched else 0
+        self._touched = touched
+        return False
 
     async def stop(self, patience_s: float) -> None:
         """Ask it to end, and make it end once patience is over."""

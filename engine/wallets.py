@@ -33,6 +33,10 @@ class Wallet(Protocol):
         """The executed orders whose ids are no lower."""
         ...
 
+    async def reaches(self, order_id: str) -> None:
+        """Raises OSError where its history cannot be read back to this order's time."""
+        ...
+
     async def close(self) -> None:
         """Closes what was opened."""
         ...
@@ -66,6 +70,9 @@ def _simulated(settings: Settings) -> Wallet:
                 {row.order_id for row in ledger.rows() if row.ok and row.order_id >= order_id}
             )
 
+        async def reaches(self, order_id: str) -> None:
+            pass
+
         async def close(self) -> None:
             ledger.close()
 
@@ -78,7 +85,8 @@ def _solana(settings: Settings) -> Wallet:
     from stages.venues.solana.executed import Executed
 
     opened = open_rpc(settings)
-    history = Executed(opened.rpc, wallet_of(settings).address)
+    address = wallet_of(settings).address
+    history = Executed(opened.rpc, address)
 
     @contextlib.contextmanager
     def answered() -> Iterator[None]:
@@ -107,6 +115,11 @@ def _solana(settings: Settings) -> Wallet:
         async def orders_since(self, order_id: str) -> list[str]:
             with answered():
                 return await history.since(order_id)
+
+        async def reaches(self, order_id: str) -> None:
+            # By a reader of its own: what follows has to see what lands meanwhile.
+            with answered():
+                await Executed(opened.rpc, address).since(order_id)
 
         async def close(self) -> None:
             await opened.rpc.close()

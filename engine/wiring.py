@@ -271,11 +271,10 @@ async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
 
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
     """Migrate Postgres, then fold the log into it."""
-    from engine.markets import chain_of
     from projections.migrate import MigrationError, migrated
     from projections.projector import run_projector as project
 
-    log = make_log(settings, chain=chain_of(settings))
+    log = make_log(settings)
     try:
         # First the tables: a log is founded only beside an archive that says it is empty.
         try:

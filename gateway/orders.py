@@ -122,6 +122,8 @@ class Orders:
                 own_key = None if key is None else f"{key}#{index}"
                 fact = await self._parsed(fields, own_key, now_us, account)
             except Problem as problem:
+                if problem.status >= 500:  # of the log, not of the order: nothing is written
+                    raise
                 results.append(_rejected(index, problem))
             else:
                 made[index] = self._submission(traced(fact, request), account)

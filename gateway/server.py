@@ -42,6 +42,8 @@ class _Protocol(RequestHandler):
         """What the library answers by itself: requests that it cannot read, above all."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
+        if status >= 500:
+            self.log_exception("a request failed", exc_info=exc)
         answer = _problem(status, exc).response()
         answer.force_close()
         return answer

@@ -17,6 +17,7 @@ import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Missing, Regressed, Stored
+from events.log.link import Damaged
 from projections.cursors import cursor_prefix
 from projections.follower import Follower, ends
 from projections.frames import Frame, Medium
@@ -220,6 +221,9 @@ class Feed:
                             break
             except Regressed:
                 await self._bridge()
+            except Damaged as error:
+                structlog.get_logger().error("the feed cannot go on", error=str(error))
+                await asyncio.sleep(1.0)
             except LogError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 1.0)

@@ -98,9 +98,7 @@ class Session:
         with contextlib.suppress(Missing):  # of a new epoch, if it was founded again
             await self._log.open(found=False)
         await tables.found(self._connection, self._log.epoch)
-        theirs = await tables.bind(self._connection, self._log.chain)
-        if self._log.chain and theirs != self._log.chain:
-            raise Foreign(other_chain("archive", theirs))
+        await self._bind()
         checkpoint = await load_checkpoint(self._connection)
         assert checkpoint is not None, "founded above"
         self._at = checkpoint
@@ -112,12 +110,20 @@ class Session:
         finally:
             await reader.close()
         if not await self._log.vouched(self._server):
-            if await self._log.promoted():
+            # A restart makes it forget that it was a replica; that we are suspended for it stays.
+            suspended = PROMOTED in await self._log.suspended()
+            if suspended or (await self._log.promoted() and await self._log.position()):
                 raise Foreign(PROMOTED)
             await self._log.vouch(self._server)
         await tables.halt(self._connection, None)
         recent = self._at.position - RECHECK_EVENTS
         await self._written(self._at.position, await tables.ended_since(self._connection, recent))
+
+    async def _bind(self) -> None:
+        """The archive is of the chain that the log is of, once somebody who trades has said so."""
+        theirs = await tables.bind(self._connection, self._log.chain)
+        if self._log.chain and theirs != self._log.chain:
+            raise Foreign(other_chain("archive", theirs))
 
     async def follow(self) -> None:
         """Projects until the stop or the first fault."""
@@ -160,6 +166,9 @@ class Session:
             raise Foreign(why)
         if await self._log.server_id() != self._server:
             raise Unavailable("log server: another one answers now, and nobody vouched for it")
+        if not self._log.chain:
+            await self._log.open(found=False)
+            await self._bind()
         self._verified_at = asyncio.get_running_loop().time()
 
     # -- one chunk -----------------------------------------------------------------------------

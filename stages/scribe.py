@@ -134,10 +134,6 @@ class Scribe:
                 failed = OrderFailed(self.stage, appended.result.value, work.order.attempts + 1)
                 written.again.extend(await self._instead(work, failed))
             elif appended.result in (*STOPPED, Result.UNVERIFIED):
-                if appended.result is Result.UNVERIFIED:
-                    _log.warning(
-                        "nothing is sent: see /readyz", stage=self.stage, reason=UNVERIFIED
-                    )
                 suspended.append((work, SUSPENDED_WAIT_MS))
             elif appended.result is Result.LATE:
                 # The send was refused: its time was over on the server's clock.
@@ -147,6 +143,8 @@ class Scribe:
             else:
                 _log.info("fenced", stage=self.stage, **work.named)
                 written.again.append((work.order_id, work.share))
+        if any(appended.result is Result.UNVERIFIED for appended in results):
+            _log.warning("nothing is sent: see /readyz", stage=self.stage, reason=UNVERIFIED)
         self.desk.settled([saying.work.share for saying in written.done])
         if any(saying.wait_ms for saying in written.done):
             self.desk.waiting()

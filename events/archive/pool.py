@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Self
 
 import asyncpg
@@ -111,15 +111,25 @@ class Archive:
                 yield page
 
     @contextlib.asynccontextmanager
-    async def alone(self, number: int) -> AsyncIterator[bool]:
-        """Whether nobody else holds this lock; if so, it is ours for the length of the block."""
+    async def alone(self, number: int) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """For the length of the block, a lock of this number, if nobody else holds it: what is
+        yielded tells, and may be asked again, as a connection may be lost on the way.
+        """
         try:
             connection = await self._pool.acquire(timeout=ANSWER_S)
-            got = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
         except (*_DOWN, *_NOT_NOW) as error:
             raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
+
+        async def held() -> bool:
+            # A second time is no harm: it is ours already then, on this connection.
+            query = "SELECT pg_try_advisory_lock($1)"
+            try:
+                return bool(await connection.fetchval(query, number, timeout=ANSWER_S))
+            except (*_DOWN, asyncpg.PostgresError):
+                return False
+
         try:  # what goes wrong in the block is not Postgres'
-            yield got
+            yield held
         finally:
             with contextlib.suppress(*_DOWN, asyncpg.PostgresError):
                 await self._pool.release(connection)  # which lets go of its locks

@@ -16,6 +16,7 @@ from events.archive.reading import (
     stored,
 )
 from events.log.reading import Stored
+from events.types import TERMINAL
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
@@ -62,6 +63,12 @@ class Snapshot:
         """The events at these positions, in order."""
         query = EVENTS + "WHERE position = ANY($1::bigint[]) ORDER BY position"
         return [stored(row) for row in await self._fetch(query, positions)]
+
+    async def oldest_open(self) -> str | None:
+        """The oldest order that has not ended."""
+        query = "SELECT min(id::text) FROM orders WHERE status <> ALL($1)"
+        found = (await self._fetch(query, sorted(TERMINAL)))[0][0]
+        return None if found is None else str(found)
 
     async def unfolded(self) -> int:
         """How many orders have events that could not be folded."""

@@ -48,7 +48,7 @@ class EventLog(Writing, Standing, Asking):
         self.url = url
         self.build = build
         self.chain = chain
-        """On which chain its orders trade; empty for who only reads, and takes any."""
+        """On which chain its orders trade; empty for who only reads, until the log has told."""
         self.partition = partition
         self.keys = Keys(partition)
         self.inbox_orders = inbox_orders
@@ -92,6 +92,7 @@ class EventLog(Writing, Standing, Asking):
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch, self.base = int(answer[0]), int(answer[3] or 0)
+        self.chain = self.chain or (answer[4] or b"").decode()
         self.joined = True
         self._committer.epoch = answer[0]
 

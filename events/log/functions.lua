@@ -384,14 +384,17 @@ local function open(keys, argv)
     redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3],
       'verified', argv[5])
   end
-  if argv[6] ~= '' then
+  local layout = redis.call('HGET', keys[1], 'layout')
+  for i = 7, #argv do
+    if layout == argv[i] then
+      redis.call('HSET', keys[1], 'layout', argv[1])
+      layout = argv[1]
+    end
+  end
+  if argv[6] ~= '' and layout == argv[1] then
     redis.call('HSETNX', keys[1], 'chain', argv[6])
     local chain = redis.call('HGET', keys[1], 'chain')
     if chain ~= argv[6] then return redis.error_reply('CHAIN ' .. chain) end
-  end
-  local layout = redis.call('HGET', keys[1], 'layout')
-  for i = 7, #argv do
-    if layout == argv[i] then redis.call('HSET', keys[1], 'layout', argv[1]) end
   end
   return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base', 'chain')
 end

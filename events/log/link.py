@@ -23,7 +23,7 @@ CONNECT_TIMEOUT_S = 2.0
 # Error codes of a server that is there but does not execute: nothing was written.
 _NOT_NOW = (
     "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
-    "NOPERM", "NOAUTH", "WRONGPASS", "UNBLOCKED",
+    "NOPERM", "NOAUTH", "WRONGPASS",
 )  # fmt: skip
 
 
@@ -78,6 +78,8 @@ def _as_log_error(error: ResponseError) -> Exception:
     code = text.partition(" ")[0]
     if code in _NOT_NOW:
         return Unavailable(text)
+    if code == "UNBLOCKED":  # demoted while something waited, which may be what follows a write
+        return Unanswered(text)
     if code == "OOM":
         return Full(text)
     if code == "FENCED":
@@ -252,9 +254,12 @@ class Link:
                 raise
             finally:
                 timer.cancel()
-        for answer in answers:
+        for number, answer in enumerate(answers):
             if isinstance(answer, ResponseError):
-                raise _as_log_error(answer)
+                fault = _as_log_error(answer)
+                if number and isinstance(fault, Unavailable):  # what came before it was carried out
+                    raise Unanswered(str(fault))
+                raise fault
         return answers
 
     async def close(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import redis
 
 from engine import binaries
-from events.log import EventLog, Result
+from events.log import EventLog, Result, Unanswered, Unavailable
+from events.log.link import Link
 from events.types import TransactionSubmitted
 from tests.engine_up import free_port
 from tests.played import Play, after_submission
@@ -59,7 +62,7 @@ async def sends(log: EventLog) -> Result:
 
 
 async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
-    database_url: str, tmp_path: Path
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has all that was archived, and yet what its primary took last may be missing."""
     with valkey(tmp_path / "a") as first:
@@ -74,15 +77,21 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
                 assert first.wait(1, 5000) == 1
             second.replicaof("NO", "ONE")
             async with opened(url(second), database_url) as (log, archive):
+
+                async def said() -> bool:
+                    return "was a replica" in (await archive.regression() or "")
+
                 async with projecting(url(second), database_url):
-
-                    async def said() -> bool:
-                        return "was a replica" in (await archive.regression() or "")
-
                     await until(said, what="the report")
                     assert await log.suspended()
                 with pytest.raises(AssertionError, match="SUSPENDED"):
                     await sends(log)
+                # Started again it does not know any more that it was a replica; the log does.
+                monkeypatch.setattr(EventLog, "promoted", AsyncMock(return_value=False))
+                async with projecting(url(second), database_url):
+                    await asyncio.sleep(1.0)
+                    assert await said()
+                    assert await log.suspended()
 
 
 async def test_who_only_sees_another_server_vouches_for_it_anew(
@@ -140,6 +149,12 @@ async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it
             server.replicaof("127.0.0.1", "1")
             await said(503, "log", "takes no writes")
             assert (await gateway.post())[0] == 503
+            link = Link(url(server), "test")
+            with pytest.raises(Unavailable):  # nothing was carried out
+                await link.pipeline([("SET", "x", 1)])
+            with pytest.raises(Unanswered):  # what came before it was
+                await link.pipeline([("PING",), ("SET", "x", 1)])
+            await link.close()
             server.replicaof("NO", "ONE")
             await said(200, "log", "nothing")
             server.hset(gateway.log.keys.meta, "verified", "another-run-id")

@@ -86,7 +86,6 @@ async def test_what_hangs_is_killed_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.supervisor.LOOK_S", 0.05)
-    monkeypatch.setattr("engine.supervisor.STILL_LOOKS", 3)
     alive = tmp_path / "alive"
     hanging = replace(script("a", LIVES, str(alive)), alive=alive, hung_s=0.5)
     supervisor = Supervisor([[hanging]], tmp_path)

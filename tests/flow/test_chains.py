@@ -54,7 +54,7 @@ async def test_the_archive_remembers_the_chain_when_the_log_is_lost(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url, chain="local") as (log, archive):
-        async with projecting(redis_url, database_url, chain="local"):
+        async with projecting(redis_url, database_url):  # which trades on none, and need not know
             await Play(log).live(1)
             await projected(log, archive)
         assert await archive.chain() == "local"

@@ -641,22 +641,21 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
         rpc = Rpc(RpcLink(urls, Admission("local")))
         outcomes = Outcomes(rpc, [world.family], ChainOptions())
 
-        async def height() -> int:
+        async def told() -> Outcome:
             for _ in range(10):  # the height is read by and by
-                [told] = await asyncio.gather(*outcomes.ask([sent]))
-                if told.finalized_height:
+                [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+                if outcome != Outcome("absent"):
                     break
                 await asyncio.sleep(0.02)
-            assert told.state == "absent"
-            return int(told.finalized_height)
+            return outcome
 
-        assert await height() == 1051
+        assert await told() == Outcome("absent", finalized_height=1051)
         landed = {"slot": 990, "confirmations": None, "err": None,
                   "confirmationStatus": "finalized"}  # fmt: skip
         other.answers["getSignatureStatuses"] = lambda p: at(1200, [landed] * len(p[0]))
-        assert await height() == 0
-        other.fault = "503"
-        assert await height() == 0, "one witness is not enough where there are two"
+        assert await told() == Outcome("absent"), "nothing is proved"
+        other.fault = "503"  # one witness is not enough where there are two: people are told so
+        assert await told() == Outcome("unknown", reason="too-few-witnesses")
         await outcomes.close()
         await rpc.close()
 

@@ -93,8 +93,8 @@ class Executed:
                 self._back_to_s = float("-inf")
                 break
             self._before = page[-1].signature
-        unnamed, self._unnamed = self._unnamed, []
-        await asyncio.gather(*map(self._name, unnamed))
+        await asyncio.gather(*map(self._name, self._unnamed))
+        self._unnamed.clear()
 
     async def _prove(self, signatures: Iterable[str]) -> list[str]:
         """Those of them that the wallet paid for, oldest first."""

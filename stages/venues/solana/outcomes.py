@@ -183,6 +183,8 @@ class Outcomes:
             agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
             height = min(proved) if agreed else 0
             outcome = Outcome("absent", finalized_height=height)
+            if proved and len(heights) == len(answers) and not agreed:
+                outcome = Outcome("unknown", reason="too-few-witnesses")
             _settle(future, _STALLED if stalled and not height else outcome)
 
     def _is_stalled(self, slot: int) -> bool:

@@ -127,7 +127,7 @@ class Rpc:
     @property
     def witnesses(self) -> int:
         """How many nodes have to agree that something is not there: two, where there are two."""
-        return min(2, self._link.nodes)
+        return max(1, min(2, self._link.nodes))
 
     async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
         """A landed transaction with its balances; None where the node has none (yet)."""

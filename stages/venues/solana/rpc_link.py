@@ -143,8 +143,8 @@ class RpcLink:
 
     @property
     def nodes(self) -> int:
-        """How many there are, in use or not."""
-        return len(self._nodes)
+        """How many there are that may be used."""
+        return sum(not node.refusal for node in self._nodes)
 
     async def everywhere(self, asks: Sequence[Ask]) -> list[list[Any]]:
         """The answers of every node that gives them. Raises as `call` where none does."""
@@ -153,7 +153,9 @@ class RpcLink:
             try:
                 async with asyncio.timeout(self._options.deadline_s):
                     if await self._admit(node):
-                        return [await self._timed(node, *one) for one in asks]
+                        said = [await self._timed(node, *one) for one in asks]
+                        node.failures, node.rests_until = 0, 0.0
+                        return said
             except (_NodeFault, RpcError, TimeoutError) as fault:
                 RPC_FAILURES.add(asks[0][0])
                 if not isinstance(fault, RpcError):
