@@ -119,9 +119,7 @@ async def _refound(
     work = Refounding(log.url, log.keys)
     try:
         async with archive.snapshot() as snapshot:  # before anybody is fenced off
-            end = await _end(snapshot, await _checkpoint(archive))
-            oldest = await snapshot.oldest_open()
-        await wallet.reaches(min(filter(None, (oldest, _since(end)))))
+            await wallet.reaches(await _unknown_since_us(snapshot, await _checkpoint(archive)))
         before = await work.epoch()
         await work.fence()
         fenced_at, began = time.monotonic(), await wallet.finalized()
@@ -147,12 +145,22 @@ def _latest(last: int, lives: dict[str, Life]) -> int:
     return max([last, *(height for height in heights if height <= last + BEHIND_BLOCKS)])
 
 
+async def _unknown_since_us(snapshot: Snapshot, checkpoint: Checkpoint) -> int:
+    """Since when something may have been executed of which the archive knows nothing: its end, or
+    the first transaction that it knows to be out. What rests since long was not sent before that.
+    """
+    end = await _end(snapshot, checkpoint)
+    return min(end.time_us - CREATION_MS * 1000, await snapshot.oldest_sent_us() or end.time_us)
+
+
 class _Gathered(NamedTuple):
     lives: dict[str, Life]
     """Orders that are open, and the engine itself."""
     last: Stored
     names: list[Name]
     leftovers: repair.Leftovers
+    unknown_since_us: int
+    """See `_unknown_since_us`."""
 
 
 async def _gather(
@@ -166,6 +174,7 @@ async def _gather(
     named, archived = repair.order_ids(left), dict[str, int]()
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
+        unknown_us = await _unknown_since_us(snapshot, checkpoint)
         async for life in _lives(snapshot, since_ms, named, archived):
             if not life.order.terminal:
                 lives[life.order.id] = life
@@ -173,7 +182,7 @@ async def _gather(
     leftovers = repair.sift(left, archived)
     for history in leftovers.orders:
         names += _names(log, repair.life_of(history), since_ms)
-    return _Gathered(lives, last, names, leftovers)
+    return _Gathered(lives, last, names, leftovers, unknown_us)
 
 
 async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
@@ -246,7 +255,8 @@ async def _found(
         life = repair.life_of(moved)
         lives[life.order.id] = life
         adopted.append(life.order.id)
-    executed = await _executed(wallet, [i for i in lives if not lives[i].order.terminal])
+    open_ones = [i for i in lives if not lives[i].order.terminal]
+    executed = await _executed(wallet, open_ones, gathered.unknown_since_us)
     sent: list[str] = []
     parked: list[str] = []
     for order_id, signatures in executed.items():
@@ -294,10 +304,12 @@ async def _found(
     )  # fmt: skip
 
 
-async def _executed(wallet: Wallet, order_ids: Sequence[str]) -> dict[str, list[str]]:
+async def _executed(
+    wallet: Wallet, order_ids: Sequence[str], since_us: int
+) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for at in range(0, len(order_ids), ORDERS):
-        found |= await wallet.executed(order_ids[at : at + ORDERS])
+        found |= await wallet.executed(order_ids[at : at + ORDERS], since_us)
     return found
 
 

@@ -25,16 +25,16 @@ class Wallet(Protocol):
         """The greatest height that cannot be undone."""
         ...
 
-    async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Order id -> signatures under which it was executed."""
+    async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
+        """Order id -> signatures under which it was executed since a time, if not more."""
         ...
 
     async def orders_since(self, order_id: str) -> list[str]:
         """The executed orders whose ids are no lower."""
         ...
 
-    async def reaches(self, order_id: str) -> None:
-        """Raises OSError where its history cannot be read back to this order's time."""
+    async def reaches(self, since_us: int) -> None:
+        """Raises OSError where its history cannot be read back to this time."""
         ...
 
     async def close(self) -> None:
@@ -57,7 +57,11 @@ def _simulated(settings: Settings) -> Wallet:
         async def finalized(self) -> int:
             return simulation.height() - FINALITY_SLOTS
 
-        async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
+        async def executed(
+            self,
+            order_ids: Sequence[str],
+            since_us: int,  # noqa: ARG002 - one look at the ledger finds all there is
+        ) -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
             with ledger.writing():  # nobody is in the middle of landing one of them
                 for signature, landed in sorted(ledger.find(order_ids).items()):
@@ -70,7 +74,7 @@ def _simulated(settings: Settings) -> Wallet:
                 {row.order_id for row in ledger.rows() if row.ok and row.order_id >= order_id}
             )
 
-        async def reaches(self, order_id: str) -> None:
+        async def reaches(self, since_us: int) -> None:
             pass
 
         async def close(self) -> None:
@@ -108,18 +112,18 @@ def _solana(settings: Settings) -> Wallet:
             history.least_height = max(history.least_height, height)
             return height
 
-        async def executed(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
+        async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
             with answered():
-                return await history.by(order_ids)
+                return await history.by(order_ids, since_us / 1e6)
 
         async def orders_since(self, order_id: str) -> list[str]:
             with answered():
                 return await history.since(order_id)
 
-        async def reaches(self, order_id: str) -> None:
+        async def reaches(self, since_us: int) -> None:
             # By a reader of its own: what follows has to see what lands meanwhile.
             with answered():
-                await Executed(opened.rpc, address).since(order_id)
+                await Executed(opened.rpc, address).reaches(since_us / 1e6)
 
         async def close(self) -> None:
             await opened.rpc.close()

@@ -16,7 +16,6 @@ from events.archive.reading import (
     stored,
 )
 from events.log.reading import Stored
-from events.types import TERMINAL
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
@@ -64,11 +63,11 @@ class Snapshot:
         query = EVENTS + "WHERE position = ANY($1::bigint[]) ORDER BY position"
         return [stored(row) for row in await self._fetch(query, positions)]
 
-    async def oldest_open(self) -> str | None:
-        """The oldest order that has not ended."""
-        query = "SELECT min(id::text) FROM orders WHERE status <> ALL($1)"
-        found = (await self._fetch(query, sorted(TERMINAL)))[0][0]
-        return None if found is None else str(found)
+    async def oldest_sent_us(self) -> int | None:
+        """When the oldest order was made of which a transaction is out."""
+        query = "SELECT min(created_us) FROM orders WHERE status = 'submitted'"
+        found: int | None = (await self._fetch(query))[0][0]
+        return found
 
     async def unfolded(self) -> int:
         """How many orders have events that could not be folded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -149,7 +150,7 @@ async def test_a_stranger_who_writes_our_memo_has_executed_nothing() -> None:
         node.answers["getTransaction"] = lambda p: told.get(p[0])
         remembering(node)
         history = history_of(node)
-        assert await history.by([ours, theirs, failed]) == {ours: ["a"]}
+        assert await history.by([ours, theirs, failed], time.time()) == {ours: ["a"]}
         assert await history.since(min(ours, theirs, failed)) == [ours]
         assert node.asked["getTransaction"] == 2
         await history._rpc.close()
@@ -164,7 +165,7 @@ async def test_what_no_node_shows_is_not_guessed() -> None:
         remembering(node)
         history = history_of(node)
         with pytest.raises(Refused, match="no node shows it"):
-            await history.by([order_id])
+            await history.by([order_id], time.time())
         await history._rpc.close()
 
 
@@ -175,9 +176,9 @@ async def test_a_node_that_forgot_the_beginning_has_not_said_that_nothing_happen
         remembering(node, first_slot=10**9, height=10**9)  # fifty slots of history
         history = history_of(node)
         with pytest.raises(Refused, match="history-too-short"):
-            await history.by([order_id])
+            await history.by([order_id], time.time())
         remembering(node, first_slot=10**9, height=10**9 + 20_000)
-        assert await history.by([order_id]) == {}
+        assert await history.by([order_id], time.time()) == {}
         await history._rpc.close()
 
 
@@ -191,9 +192,9 @@ async def test_a_node_that_is_behind_the_height_waited_for_is_not_believed(
         history = history_of(node)
         history.least_height = 900
         with pytest.raises(Refused, match="node-behind"):
-            await history.by([new_order_id()])
+            await history.by([new_order_id()], time.time())
         remembering(node, height=900)
-        assert await history.by([new_order_id()]) == {}
+        assert await history.by([new_order_id()], time.time()) == {}
         await history._rpc.close()
 
 
@@ -207,7 +208,7 @@ async def test_a_memo_that_a_node_leaves_out_of_its_index_is_read_from_the_trans
         node.answers["getTransaction"] = lambda p: told[p[0]]
         remembering(node)
         history = history_of(node)
-        assert await history.by([order_id]) == {order_id: ["a"]}
+        assert await history.by([order_id], time.time()) == {order_id: ["a"]}
         await history._rpc.close()
 
 

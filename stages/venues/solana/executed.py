@@ -49,11 +49,9 @@ class Executed:
         self._back_to_s: float = float("inf")
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def by(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Order id -> signatures under which it was executed, finally."""
-        if not order_ids:
-            return {}
-        await self._read(min(order_ids))
+    async def by(self, order_ids: Sequence[str], since_s: float) -> dict[str, list[str]]:
+        """Order id -> signatures under which it was executed, finally, since a time (Unix)."""
+        await self._read(since_s)
         wanted = set(order_ids)
         found: dict[str, list[str]] = {}
         for signature in await self._prove(s for s, said in self._said.items() if said in wanted):
@@ -62,13 +60,17 @@ class Executed:
 
     async def since(self, order_id: str) -> list[str]:
         """The executed orders whose ids are no lower."""
-        await self._read(order_id)
+        await self._read(created_ms(order_id) / 1000)
         later = [s for s, said in self._said.items() if said >= order_id]
         return sorted({self._said[signature] for signature in await self._prove(later)})
 
-    async def _read(self, order_id: str) -> None:
-        """The history back to the time when this order was made."""
-        wanted_s = created_ms(order_id) / 1000 - CLOCKS_S
+    async def reaches(self, since_s: float) -> None:
+        """Whether it can be read so far back."""
+        await self._read(since_s)
+
+    async def _read(self, since_s: float) -> None:
+        """The history back to a time."""
+        wanted_s = since_s - CLOCKS_S
         behind = 0
         while self._back_to_s >= wanted_s:
             first_slot, epoch, page = await self._rpc.get_signatures_for_address(
@@ -129,7 +131,7 @@ def _check_memory(first_slot: int, epoch: EpochInfo, wanted_s: float) -> None:
     """
     reaches_s = time.time() - (epoch.absolute_slot - first_slot) * LEAST_SLOT_S
     if first_slot and reaches_s > wanted_s:
-        detail = f"the node's blocks begin at slot {first_slot}, after the oldest order in question"
+        detail = f"the node's blocks begin at slot {first_slot}, after the time in question"
         raise Refused("history-too-short", detail, retryable=True)
 
 
