@@ -131,5 +131,7 @@ async def opened(chromium: Browser) -> AsyncIterator[Page]:
         protocol = await context.new_cdp_session(tab)
         await protocol.send("Performance.enable")
         yield Page(tab, protocol)
+        # What a test answers itself may be under way still: its fault would be the next test's.
+        await tab.unroute_all(behavior="ignoreErrors")
     finally:
         await context.close()
