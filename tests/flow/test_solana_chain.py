@@ -631,6 +631,13 @@ async def test_a_node_that_was_restored_since_the_transaction_was_made_proves_no
     assert (await world.outcome_with_height(sent)).finalized_height == height
 
 
+async def test_a_node_that_turns_a_question_away_is_asked_again(world: World) -> None:
+    """Were it not, every busy moment of a node would be a doubt."""
+    world.node.faults = ["429", "503", "429"]
+    [(first_slot, statuses)] = await world.rpc.get_statuses_and_memory(["a"])
+    assert (first_slot, statuses.value) == (0, [None])
+
+
 async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) -> None:
     """One may have a gap in its ledger, and knows nothing of that."""
     sent = await world.built()

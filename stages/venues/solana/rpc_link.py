@@ -150,15 +150,21 @@ class RpcLink:
         """The answers of every node that gives them. Raises as `call` where none does."""
 
         async def ask(node: _Node) -> list[Any] | None:
-            try:
-                async with asyncio.timeout(self._options.deadline_s):
-                    if await self._admit(node):
+            ends = time.monotonic() + self._options.deadline_s
+            for _ in range(self._options.tries_max):
+                if not await self._rested(node, ends) or time.monotonic() >= ends:
+                    break
+                try:
+                    async with asyncio.timeout(max(0.001, ends - time.monotonic())):
+                        if not await self._admit(node):
+                            break
                         said = [await self._timed(node, *one) for one in asks]
                         node.failures, node.rests_until = 0, 0.0
                         return said
-            except (_NodeFault, RpcError, TimeoutError) as fault:
-                RPC_FAILURES.add(asks[0][0])
-                if not isinstance(fault, RpcError):
+                except RpcError:  # it will say the same again
+                    break
+                except (_NodeFault, TimeoutError) as fault:
+                    RPC_FAILURES.add(asks[0][0])
                     self._rest(node, getattr(fault, "rest_s", 0.0))
             return None
 
