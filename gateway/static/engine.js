@@ -17,8 +17,7 @@ export class EngineView {
     this.written = []; // [second, who] of the last few seconds
     this.latest = null;
     this.metrics = new Map(); // name -> value, of those without labels
-    this.projecting = 0; // events a second that the projector wrote between the last two looks
-    this.askedAt = 0;
+    this.looks = []; // [s, position that the projector had reached] of the last few seconds
     this.ask();
     setInterval(() => this.ask(), EVERY_MS);
     setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest)), 1000);
@@ -38,17 +37,26 @@ export class EngineView {
 
   async ask() {
     try {
-      const [before, began] = [this.latest?.postgres?.position, this.askedAt];
       this.latest = await api.ready();
-      this.askedAt = performance.now();
-      const [now, took] = [this.latest.postgres?.position, (this.askedAt - began) / 1000];
-      this.projecting = now > before ? (now - before) / took : 0;
+      this.projected();
       if (!$("view-engine").hidden) this.metrics = await api.metrics();
     } catch (error) {
       this.latest = { status: "unreachable", reasons: { gateway: error.message } };
     }
     this.banner();
     if (!$("view-engine").hidden) this.draw();
+  }
+
+  /** Notes how far the projector is: what it wrote since the oldest of these looks is its rate. */
+  projected() {
+    const [now, position] = [performance.now() / 1000, this.latest.postgres?.position];
+    if (position === undefined) this.looks = [];
+    else this.looks = [...this.looks.filter(([at]) => at > now - RATE_S - EVERY_MS / 1000), [now, position]];
+  }
+
+  projecting() {
+    const [[from, before], [to, after]] = [this.looks.at(0) ?? [0, 0], this.looks.at(-1) ?? [0, 0]];
+    return to > from && after > before ? (after - before) / (to - from) : 0;
   }
 
   open() {
@@ -90,7 +98,7 @@ export class EngineView {
     for (const [, who] of this.written) facts[who] = { rate: (facts[who]?.rate ?? 0) + 1 / RATE_S };
     for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${lag.orders} orders, ${lag.seconds.toFixed(1)} s` : "" };
     const behind = seen.lag?.projection;
-    facts.projector = { rate: this.projecting, lag: behind?.events ? `${behind.events} events behind` : "" };
+    facts.projector = { rate: this.projecting(), lag: behind?.events ? `${behind.events} events behind` : "" };
     for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part] };
     $("flow").replaceChildren(flow(facts));
   }
