@@ -21,8 +21,8 @@ from events.census import Census
 from events.history import Gap, everything
 from events.log import EventLog, LogError, Missing
 from events.verify import verify
+from projections.formats import timestamp
 from projections.orders import columns
-from projections.views import timestamp
 
 PROBLEMS_MAX = 100
 NICE = 10

@@ -26,7 +26,7 @@ from gateway import answers, values
 from gateway.bodies import ORDER_FIELDS
 from gateway.parameters import Table, only
 from gateway.problems import Problem
-from projections.views import quote_view
+from projections.additions import quote_view
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 """Every route that there is for an order, refusals included."""

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from events.money import Token, to_base_units, to_price
+from projections.formats import LAST_US
 
 SLIPPAGE_MAX_BPS = 5000
 AMOUNT_LENGTH = 80
@@ -23,7 +24,6 @@ TEXT_LENGTH = 200
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_US = 253_402_300_799_999_999  # the end of the year 9999 in UTC, where ISO 8601 ends
 
 _text = msgspec.json.Decoder(str)
 _integer = msgspec.json.Decoder(int)
@@ -96,7 +96,7 @@ def as_time(raw: msgspec.Raw, now_us: int) -> int:
         raise Bad("wrong-type", "expected ISO 8601 with a zone, or Unix milliseconds")
     if time_us <= now_us:
         raise Bad("expires-at-past", "the time must be in the future")
-    return min(time_us, _LAST_US)
+    return min(time_us, LAST_US)
 
 
 def _iso_us(text: str) -> int:

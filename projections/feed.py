@@ -20,10 +20,10 @@ from events.log import EventLog, LogError, Missing, Regressed, Stored
 from events.log.link import Damaged
 from projections.cursors import cursor_prefix
 from projections.follower import Follower, ends
+from projections.formats import timestamp
 from projections.frames import Frame, Medium
 from projections.past import Archive, Lost, Past, flatten
 from projections.subscription import HIGH_BYTES, PART, SLOW, Filter, Sink, Subscription
-from projections.views import timestamp
 
 RECENT = 4096
 """Events kept at hand (at most twice as many): those who were away shortly need no Redis."""

@@ -17,7 +17,8 @@ import msgspec
 from events import types
 from events.log import Stored
 from events.types import Event
-from projections.views import event_frame, timestamp
+from projections.formats import timestamp
+from projections.views import event_frame
 
 _TEXT = 0x81
 

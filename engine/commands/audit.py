@@ -20,9 +20,9 @@ from events.proof import faults_of
 from events.replay import Checks, Replay, Unreadable
 from events.verify import Verdict, verify
 from projections.cursors import cursor_prefix
+from projections.formats import timestamp
 from projections.frames import Frame
 from projections.orders import columns
-from projections.views import timestamp
 
 HELP = "show an order's life, prove the records sound, replay or export them"
 EXAMPLES = (

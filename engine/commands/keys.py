@@ -14,7 +14,7 @@ from events import keys
 from events.keys import SCOPES, KeyRefused, Minted
 from events.log import EventLog
 from events.order import ApiKey
-from projections.views import timestamp
+from projections.formats import timestamp
 
 HELP = "create, list, rotate or revoke API keys"
 EXAMPLES = (

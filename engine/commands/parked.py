@@ -14,7 +14,7 @@ from events.archive import Archive
 from events.history import order_history
 from events.log import EventLog, Stored
 from projections.cursors import cursor_prefix
-from projections.views import timestamp
+from projections.formats import timestamp
 
 HELP = "list, inspect, replay or discard parked orders"
 EXAMPLES = (

@@ -42,8 +42,9 @@ from events.types import (
     TransactionSubmitted,
 )
 from projections.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
+from projections.formats import timestamp
 from projections.frames import Frame, text_frame
-from projections.views import event_frame, order_view, timestamp
+from projections.views import event_frame, order_view
 
 ORDER = "01900000-0000-7000-8000-000000000001"
 TIME_US = 1_795_361_281_000_123

@@ -1,0 +1,53 @@
+"""How times, amounts and shares are written for those outside. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from events.money import to_tokens
+from events.order import Order
+from events.types import OrderSubmitted
+
+LAST_US = 253_402_300_799_999_999
+"""The end of the year 9999, where ISO 8601 ends."""
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def timestamp(time_us: int) -> str:
+    """`2026-11-22T15:28:01.000123Z`. What lies beyond the year 9999 is shown as its end: one time
+    that cannot be written must not hide an order, or end a feed.
+    """
+    seconds, us = divmod(min(time_us, LAST_US), 1_000_000)
+    return f"{_second(seconds)}.{us:06d}Z"
+
+
+def time_or_none(time_us: int | None) -> str | None:
+    """None for a time that was not said."""
+    return timestamp(time_us) if time_us else None
+
+
+def tokens_or_none(units: int | None, decimals: int) -> str | None:
+    """Base units as whole tokens; None for an amount that was not said."""
+    return None if units is None else to_tokens(units, decimals)
+
+
+def amount(of: Order | OrderSubmitted) -> str:
+    """What was asked for: of token_in, or of token_out where that is exact."""
+    if of.exact_amount_out is not None:
+        return to_tokens(of.exact_amount_out, of.decimals_out)
+    return to_tokens(of.amount_in, of.decimals_in)
+
+
+def swap_mode(of: Order | OrderSubmitted) -> str:
+    """Which side of the swap is exact."""
+    return "exactIn" if of.exact_amount_out is None else "exactOut"
+
+
+def bps(ppm: int) -> str:
+    """Millionths as basis points, exact."""
+    return to_tokens(ppm, 2)
