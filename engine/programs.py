@@ -67,11 +67,11 @@ def signal_group(pid: int, what: signal.Signals) -> None:
         os.kill(pid, what)
 
 
-def last_words(log: Path, since: int = 0) -> str:
-    """Return the line of a log, from byte `since` on, that says best why its program ended."""
+def last_words(log: Path) -> str:
+    """Return the line of a log that says best why its program ended."""
     try:
         with log.open("rb") as file:
-            file.seek(max(since, file.seek(0, os.SEEK_END) - 8192))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
             text = file.read().decode(errors="replace")
     except OSError:
         text = ""

@@ -119,7 +119,8 @@ async def _refound(
     work = Refounding(log.url, log.keys)
     try:
         async with archive.snapshot() as snapshot:  # before anybody is fenced off
-            await wallet.reaches(await _unknown_since_us(snapshot, await _checkpoint(archive)))
+            end = await _end(snapshot, await _checkpoint(archive))
+            await wallet.reaches(await _unknown_since_us(snapshot, end))
         before = await work.epoch()
         await work.fence()
         fenced_at, began = time.monotonic(), await wallet.finalized()
@@ -145,11 +146,10 @@ def _latest(last: int, lives: dict[str, Life]) -> int:
     return max([last, *(height for height in heights if height <= last + BEHIND_BLOCKS)])
 
 
-async def _unknown_since_us(snapshot: Snapshot, checkpoint: Checkpoint) -> int:
+async def _unknown_since_us(snapshot: Snapshot, end: Stored) -> int:
     """Since when something may have been executed of which the archive knows nothing: its end, or
     the first transaction that it knows to be out. What rests since long was not sent before that.
     """
-    end = await _end(snapshot, checkpoint)
     return min(end.time_us - CREATION_MS * 1000, await snapshot.oldest_sent_us() or end.time_us)
 
 
@@ -174,7 +174,7 @@ async def _gather(
     named, archived = repair.order_ids(left), dict[str, int]()
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
-        unknown_us = await _unknown_since_us(snapshot, checkpoint)
+        unknown_us = await _unknown_since_us(snapshot, last)
         async for life in _lives(snapshot, since_ms, named, archived):
             if not life.order.terminal:
                 lives[life.order.id] = life

@@ -48,8 +48,9 @@ class Health:
         """Whether the log may be written to."""
         self.full = False
         """Whether new orders are refused for lack of memory."""
-        self._unsafe = ""
-        """Why nothing may be written though the log answers."""
+        self._policy = ""
+        """By which the server may drop what it holds; empty where it may not."""
+        self._writable = True
         self._unvouched_s: float | None = None
         """Since when nobody has vouched for the server as it runs now."""
         self._looks = 0
@@ -67,8 +68,8 @@ class Health:
     def check_accepting(self) -> None:
         """Raises Problem while no new order can be taken."""
         self.check_open()
-        if self._unsafe:
-            raise Problem("log-unavailable", self._unsafe)
+        if unsafe := self._unsafe():
+            raise Problem("log-unavailable", unsafe)
         if self.full:
             raise Problem("log-full")
 
@@ -96,18 +97,20 @@ class Health:
                 self._fault = str(error)
             await asyncio.sleep(WATCH_S)
 
+    def _unsafe(self) -> str:
+        """Why nothing may be written though the log answers; empty where all is well."""
+        if not self._writable:
+            return "the log server is a replica now: it takes no writes"
+        return f"maxmemory-policy is {self._policy}{EVICTING}" if self._policy else ""
+
     async def _look_at_server(self) -> None:
         """Its role and policy may change while it runs; and once it has started anew, nothing is
         sent until somebody has compared its log.
         """
         if self._looks % POLICY_LOOKS == 0:
-            policy = await self._log.evicts()
-            self._unsafe = f"maxmemory-policy is {policy}{EVICTING}" if policy else ""
+            self._policy = await self._log.evicts()
         self._looks += 1
-        if not await self._log.writable():
-            self._unsafe = "the log server is a replica now: it takes no writes"
-        elif self._unsafe.startswith("the log server"):
-            self._unsafe = ""
+        self._writable = await self._log.writable()
         vouched = await self._log.vouched(await self._log.server_id())
         now = time.monotonic()
         self._unvouched_s = None if vouched else self._unvouched_s or now
@@ -187,8 +190,8 @@ class Health:
             for name, lag in lags.items()
         }
         status = "suspended" if suspended else "full" if self.full else "ok"
-        if self._unsafe:
-            suspended, status = self._unsafe, "unsafe"
+        if unsafe := self._unsafe():
+            suspended, status = unsafe, "unsafe"
         reason = {"detail": suspended} if suspended else {}
         return reason | {
             "status": status,
