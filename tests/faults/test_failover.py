@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from tests.projected import opened, projected, projecting, until
 from tests.served import served
 from tests.workers import turns_true
 
+STARTS_S = 30
+"""Longest wait for a server to start, or for a replica to catch up."""
+
 
 @contextlib.contextmanager
 def valkey(folder: Path, *options: str) -> Iterator[redis.Redis]:
@@ -30,18 +34,49 @@ def valkey(folder: Path, *options: str) -> Iterator[redis.Redis]:
     folder.mkdir()
     port = free_port()
     command = [str(binaries.valkey()), "--port", str(port), "--bind", "127.0.0.1",
-               "--dir", str(folder), "--save", "", *options]  # fmt: skip
+               "--dir", str(folder), "--save", "", "--repl-diskless-sync-delay", "0",
+               *options]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         client = redis.Redis(port=port)
         try:
-            for _ in range(1000):
-                with contextlib.suppress(redis.ConnectionError):
-                    if client.ping():
-                        break
+            answers(client)
             yield client
         finally:
             client.close()
             process.terminate()
+
+
+def answers(client: redis.Redis) -> None:
+    """Wait until the server answers: it has started, and loads no data any more."""
+    ends_s = time.monotonic() + STARTS_S
+    while time.monotonic() < ends_s:
+        # BusyLoadingError, of a server that still reads its data, is a ConnectionError too.
+        with contextlib.suppress(redis.ConnectionError):
+            if client.ping():
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"no server answers at {url(client)}")
+
+
+def in_step(primary: redis.Redis, replica: redis.Redis) -> None:
+    """Wait until the replica has loaded its copy and holds all that the primary has written.
+
+    WAIT alone does not tell: an acknowledged offset says nothing of a copy that is being loaded.
+    """
+    ends_s = time.monotonic() + STARTS_S
+    state: dict[str, object] = {}
+    while time.monotonic() < ends_s:
+        with contextlib.suppress(redis.ConnectionError):
+            state = replica.info("replication")
+            if (
+                state["master_link_status"] == "up"
+                and not state["master_sync_in_progress"]
+                and not replica.info("persistence")["loading"]
+                and state["slave_repl_offset"] >= primary.info("replication")["master_repl_offset"]
+            ):
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"the replica is not in step: {state}")
 
 
 def url(client: redis.Redis) -> str:
@@ -68,22 +103,28 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
     with valkey(tmp_path / "a") as first:
         port = str(first.connection_pool.connection_kwargs["port"])
         with valkey(tmp_path / "b", "--replicaof", "127.0.0.1", port) as second:
-            async with opened(url(first), database_url) as (log, archive):
-                async with projecting(url(first), database_url):
-                    await Play(log).live(3)
-                    await projected(log, archive)
-                    assert await sends(log) is Result.CREATED
-                    await projected(log, archive)
-                assert first.wait(1, 5000) == 1
+            async with (
+                opened(url(first), database_url) as (log, archive),
+                projecting(url(first), database_url),
+            ):
+                await Play(log).live(3)
+                await projected(log, archive)
+                assert await sends(log) is Result.CREATED
+                await projected(log, archive)
+            in_step(first, second)
             second.replicaof("NO", "ONE")
             async with opened(url(second), database_url) as (log, archive):
 
                 async def said() -> bool:
                     return "was a replica" in (await archive.regression() or "")
 
+                async def suspended() -> bool:
+                    return bool(await log.suspended())
+
                 async with projecting(url(second), database_url):
                     await until(said, what="the report")
-                    assert await log.suspended()
+                    # The report is written first; the log is suspended after it.
+                    await until(suspended, what="the suspension")
                 with pytest.raises(AssertionError, match="SUSPENDED"):
                     await sends(log)
                 # Started again it does not know any more that it was a replica; the log does.
