@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import asyncpg
 import msgspec
+from redis.exceptions import ResponseError
 
 from engine.backends import backends
 from engine.lifecycle import fast_loop
@@ -67,8 +68,12 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
             return runner.run(run())
     except StartError as error:
         print(f"engine: {error}", file=sys.stderr)
-    except (LogError, ArchiveUnavailable, asyncpg.PostgresError, Gap) as error:
+    except (LogError, ArchiveUnavailable, Gap) as error:
         print(f"engine: cannot read: {error}", file=sys.stderr)
+    except asyncpg.PostgresError as error:
+        print(f"engine: cannot read: Postgres: {error}", file=sys.stderr)
+    except ResponseError as error:
+        print(f"engine: cannot read: log server: {error}", file=sys.stderr)
     except msgspec.DecodeError as error:
         print(f"engine: damaged, or written by a newer build: {error}", file=sys.stderr)
     return UNREADABLE

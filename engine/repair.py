@@ -101,7 +101,7 @@ async def refound(
 ) -> Repaired:
     """Fences, gathers, waits, asks the chain, founds. Can be begun again wherever it broke off.
 
-    Raises RepairError, LogError, ArchiveUnavailable, OSError or asyncpg's errors.
+    Raises RepairError, ChainError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
     async with archive.alone(_LOCK) as alone:
         if not await alone():  # the slower one would put its old heads under the log of the other
@@ -118,9 +118,11 @@ async def _refound(
 ) -> Repaired:
     work = Refounding(log.url, log.keys)
     try:
-        async with archive.snapshot() as snapshot:  # before anybody is fenced off
+        # Before anybody is fenced off.
+        async with archive.snapshot() as snapshot:
             end = await _end(snapshot, await _checkpoint(archive))
-            await wallet.reaches(await _unknown_since_us(snapshot, end))
+            since_us = await _unknown_since_us(snapshot, end)
+        await wallet.reaches(since_us)
         before = await work.epoch()
         await work.fence()
         fenced_at, began = time.monotonic(), await wallet.finalized()

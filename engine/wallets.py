@@ -14,8 +14,17 @@ from engine.markets import check, ledger_path
 from engine.settings import Settings
 
 
+class ChainError(Exception):
+    """The chain cannot be asked, or does not tell. The message names the cause. It is no OSError,
+    which around a database means that the database cannot be reached.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"chain: {cause}")
+
+
 class Wallet(Protocol):
-    """Asked by a repair only. All methods raise OSError."""
+    """Asked by a repair only. All methods raise ChainError."""
 
     async def last_height(self) -> int:
         """No transaction that was made before now can land above this height."""
@@ -34,12 +43,21 @@ class Wallet(Protocol):
         ...
 
     async def reaches(self, since_us: int) -> None:
-        """Raises OSError where its history cannot be read back to this time."""
+        """Raises ChainError where its history cannot be read back to this time."""
         ...
 
     async def close(self) -> None:
         """Closes what was opened."""
         ...
+
+
+@contextlib.contextmanager
+def _answered(*causes: type[Exception]) -> Iterator[None]:
+    """What a chain raises, as ChainError."""
+    try:
+        yield
+    except causes as error:
+        raise ChainError(error) from error
 
 
 def _simulated(settings: Settings) -> Wallet:
@@ -63,16 +81,19 @@ def _simulated(settings: Settings) -> Wallet:
             since_us: int,  # noqa: ARG002 - one look at the ledger finds all there is
         ) -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
-            with ledger.writing():  # nobody is in the middle of landing one of them
+            with (
+                _answered(OSError),
+                ledger.writing(),
+            ):  # nobody is in the middle of landing one of them
                 for signature, landed in sorted(ledger.find(order_ids).items()):
                     if landed.ok:
                         found.setdefault(landed.order_id, []).append(signature)
             return found
 
         async def orders_since(self, order_id: str) -> list[str]:
-            return sorted(
-                {row.order_id for row in ledger.rows() if row.ok and row.order_id >= order_id}
-            )
+            with _answered(OSError):
+                rows = list(ledger.rows())
+            return sorted({row.order_id for row in rows if row.ok and row.order_id >= order_id})
 
         async def reaches(self, since_us: int) -> None:
             pass
@@ -92,37 +113,30 @@ def _solana(settings: Settings) -> Wallet:
     address = wallet_of(settings).address
     history = Executed(opened.rpc, address)
 
-    @contextlib.contextmanager
-    def answered() -> Iterator[None]:
-        try:
-            yield
-        except Refused as error:
-            raise OSError(f"the chain does not tell: {error}") from error
-
     class Solana:
         async def last_height(self) -> int:
             # The builders' blockhashes are `confirmed` ones: none is younger than this.
-            with answered():
+            with _answered(Refused):
                 newest = await opened.rpc.get_latest_blockhash("processed")
             return newest.value.last_valid_block_height
 
         async def finalized(self) -> int:
-            with answered():
+            with _answered(Refused):
                 height = await opened.rpc.get_block_height("finalized")
             history.least_height = max(history.least_height, height)
             return height
 
         async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
-            with answered():
+            with _answered(Refused):
                 return await history.by(order_ids, since_us / 1e6)
 
         async def orders_since(self, order_id: str) -> list[str]:
-            with answered():
+            with _answered(Refused):
                 return await history.since(order_id)
 
         async def reaches(self, since_us: int) -> None:
             # By a reader of its own: what follows has to see what lands meanwhile.
-            with answered():
+            with _answered(Refused):
                 await Executed(opened.rpc, address).reaches(since_us / 1e6)
 
         async def close(self) -> None:

@@ -9,7 +9,7 @@ from solders.hash import Hash
 from solders.instruction import AccountMeta
 from solders.instruction import Instruction as SoldersInstruction
 from solders.keypair import Keypair
-from solders.message import MessageV0
+from solders.message import Message, MessageV0, MessageV1
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
@@ -150,6 +150,21 @@ def signed(
     ]
     message = MessageV0.try_compile(signers[0].pubkey(), made, [], Hash.from_string(blockhash))
     return VersionedTransaction(message, list(signers))
+
+
+def sealed(
+    payer: Keypair, instructions: Sequence[SoldersInstruction], version: int | None
+) -> bytes:
+    """A signed transaction of any version (None: legacy), with no blockhash of any chain."""
+    blockhash, key = Hash.default(), payer.pubkey()
+    message: Message | MessageV0 | MessageV1
+    if version is None:
+        message = Message.new_with_blockhash(list(instructions), key, blockhash)
+    elif version == 0:
+        message = MessageV0.try_compile(key, list(instructions), [], blockhash)
+    else:
+        message = MessageV1.try_compile(key, list(instructions), blockhash)
+    return bytes(VersionedTransaction(message, [payer]))
 
 
 def _meta(use: AccountUse) -> AccountMeta:

@@ -35,9 +35,10 @@ async def _rebuild(settings: Settings, args: argparse.Namespace) -> int:
         try:
             with uncollected(), Progress("rebuild") as progress:
                 done = await rebuild(database_url, progress)
-        except (RebuildError, OSError, asyncpg.InterfaceError) as error:
-            print(f"engine: not rebuilt, nothing changed: {error}", file=sys.stderr)
-            return 1
+        except RebuildError as error:
+            return _not_rebuilt(str(error))
+        except (OSError, asyncpg.InterfaceError) as error:  # TimeoutError has no text of its own
+            return _not_rebuilt(f"Postgres: {str(error) or type(error).__name__}")
         seconds = time.perf_counter() - began
     rate = round(done.events / seconds)
     if args.json:
@@ -45,3 +46,8 @@ async def _rebuild(settings: Settings, args: argparse.Namespace) -> int:
     else:
         print(f"{done.orders:,} orders rebuilt from {done.events:,} events, {rate:,} events/s")
     return 0
+
+
+def _not_rebuilt(why: str) -> int:
+    print(f"engine: not rebuilt, nothing changed: {why}", file=sys.stderr)
+    return 1

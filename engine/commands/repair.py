@@ -10,7 +10,7 @@ from engine.markets import chain_of
 from engine.records import reading, records
 from engine.settings import Settings
 from engine.terminal.progress import Progress
-from engine.wallets import open_wallet
+from engine.wallets import ChainError, open_wallet
 from events.archive import Archive
 from events.log import EventLog
 
@@ -59,7 +59,7 @@ async def _run(settings: Settings, args: argparse.Namespace) -> int:
                 print(f"{why}\nnothing is taken or sent until the log is there again")
             with localchain.reached(settings) as reached:
                 done = await _refound(reached, log, archive)
-        except (repair.RepairError, OSError) as error:
+        except (repair.RepairError, ChainError, OSError) as error:
             print(f"engine: not repaired: {error}", file=sys.stderr)
             return 1
     print(json.dumps(done._asdict()) if args.json else "\n".join(lines(done)))

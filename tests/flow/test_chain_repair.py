@@ -7,15 +7,23 @@ import contextlib
 import socket
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
+from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
+from solders.instruction import AccountMeta
+from solders.instruction import Instruction as SoldersInstruction
 from solders.keypair import Keypair
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
 
 from engine import localchain
 from engine.repair import refound
@@ -27,14 +35,18 @@ from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.executed import Executed
 from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.rpc import Rpc
+from stages.venues.solana.programs import MEMO
+from stages.venues.solana.rpc import VERSION_UNSUPPORTED, Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from tests.chain_crew import ChainCrew, LocalChain, chain_crew
-from tests.localchain import OWNER, memo, signed
+from tests.localchain import OWNER, WALLET, memo, sealed, signed
 from tests.projected import opened, projected, projecting
-from tests.rpc_node import Node, rpc_node
+from tests.rpc_node import JsonError, Node, rpc_node
 
 SOL = 10**9
+PUBKEY = WALLET.pubkey()
+STRANGER = Keypair()
+TABLE = AddressLookupTableAccount(Pubkey.new_unique(), [Pubkey.new_unique()])
 
 
 @contextlib.asynccontextmanager
@@ -153,6 +165,195 @@ async def test_a_stranger_who_writes_our_memo_has_executed_nothing() -> None:
         assert await history.by([ours, theirs, failed], time.time()) == {ours: ["a"]}
         assert await history.since(min(ours, theirs, failed)) == [ours]
         assert node.asked["getTransaction"] == 2
+        await history._rpc.close()
+
+
+def line_of(signature: str, text: str | None = None) -> dict[str, Any]:
+    """A line of a history."""
+    return {"signature": signature, "slot": 7, "err": None, "memo": text, "blockTime": 1}
+
+
+def told(raw: bytes) -> Any:
+    """What a node shows of such bytes."""
+    return {"slot": 7, "transaction": [b64encode(raw).decode(), "base64"]}
+
+
+def payer_told(payer: str) -> Any:
+    """What a node says of a transaction in JSON."""
+    return {"slot": 7, "version": 2, "transaction": {"message": {"accountKeys": [payer, OWNER]}}}
+
+
+def refusing(version: object = 2) -> JsonError:
+    """A node's refusal of a version."""
+    said = f"Transaction version ({version}) is not supported by the requesting client."
+    return JsonError(VERSION_UNSUPPORTED, said)
+
+
+def dust(payer: Keypair = STRANGER, version: int | None = 1) -> bytes:
+    """A transfer of lamports to the wallet."""
+    move = transfer(TransferParams(from_pubkey=payer.pubkey(), to_pubkey=PUBKEY, lamports=1))
+    return sealed(payer, [move], version)
+
+
+def in_tables(payer: Keypair, text: str) -> bytes:
+    """A memo beside an instruction whose accounts are in a lookup table."""
+    move = SoldersInstruction(
+        Pubkey.new_unique(), b"", [AccountMeta(TABLE.addresses[0], False, True)]
+    )
+    words = SoldersInstruction(Pubkey.from_string(MEMO), text.encode(), [])
+    made = MessageV0.try_compile(payer.pubkey(), [move, words], [TABLE], Hash.default())
+    assert made.address_table_lookups
+    return bytes(VersionedTransaction(made, [payer]))
+
+
+def as_future(raw: bytes) -> bytes:
+    """The same bytes, in a version that nobody knows yet."""
+    return b"\x82" + raw[1:]
+
+
+def with_unknown_config(raw: bytes) -> bytes:
+    """A v1 transaction with a bit of the config mask that has no meaning yet."""
+    return raw[:4] + b"\xff" + raw[5:]
+
+
+STRANGE = {
+    "legacy": dust(version=None),
+    "v0": dust(version=0),
+    "v1": dust(version=1),
+    "a later version": as_future(dust()),
+    "a v1 of a later config": with_unknown_config(dust()),
+    "lookup tables": in_tables(STRANGER, "hi"),
+    "no UTF-8 in the memo": sealed(
+        STRANGER, [SoldersInstruction(Pubkey.from_string(MEMO), b"\xff\xfe", [])], 1
+    ),
+    "noise": bytes(range(256)),
+    "nothing": b"",
+    "cut off": dust()[:60],
+    "bytes behind": dust() + b"\0",
+    "no addresses": bytes([0, 0, 0, 0, 0]) + bytes(40),
+}
+"""Transactions that strangers made, or a node damaged."""
+
+
+def answering(
+    node: Node, shows: Callable[[str], Any], payers: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """It shows transactions in base64, and of some the payer in JSON."""
+
+    def answer(params: Any) -> Any:
+        signature, config = params
+        if config["encoding"] == "base64":
+            assert config["maxSupportedTransactionVersion"] == 1
+            return shows(signature)
+        if signature not in payers:
+            raise refusing()
+        return payer_told(payers[signature])
+
+    node.answers["getTransaction"] = answer
+
+
+async def test_whatever_strangers_send_to_the_wallet_stops_nothing() -> None:
+    order_id = new_order_id()
+    lines = [line_of("ours", f"[36] {order_id}"), *map(line_of, STRANGE)]
+    lines.append(line_of("refused"))
+    lines.append(line_of("odd memo", "[3] (unparseable); [1] \0; [0] "))
+    lines.append(line_of("failed") | {"err": {"InstructionError": [0, "X"]}})
+
+    def shows(signature: str) -> Any:
+        if signature == "refused":
+            raise refusing()
+        return shown(order_id) if signature == "ours" else told(STRANGE[signature])
+
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        answering(node, shows, {name: str(STRANGER.pubkey()) for name in STRANGE})
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([order_id], time.time()) == {order_id: ["ours"]}
+        assert node.asked["getTransaction"] <= 2 * (len(STRANGE) + 2)  # no storm of questions
+        await history._rpc.close()
+
+
+@pytest.mark.parametrize("version", [None, 0, 1])
+async def test_an_order_is_read_from_a_transaction_of_every_version(version: int | None) -> None:
+    order_id = new_order_id()
+    words = SoldersInstruction(Pubkey.from_string(MEMO), order_id.encode(), [])
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: [line_of("a")]
+        answering(node, lambda _: told(sealed(WALLET, [words], version)))
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([order_id], time.time()) == {order_id: ["a"]}
+        await history._rpc.close()
+
+
+async def test_a_memo_beside_accounts_of_a_lookup_table_is_read() -> None:
+    order_id = new_order_id()
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: [line_of("a")]
+        answering(node, lambda _: told(in_tables(WALLET, order_id)))
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([order_id], time.time()) == {order_id: ["a"]}
+        await history._rpc.close()
+
+
+UNREADABLE = {
+    "a known layout": (told(with_unknown_config(dust(WALLET))), {}, None),
+    "a later version, by the node": (told(as_future(dust(WALLET))), {"a": OWNER}, None),
+    "a refused version, by the node": (refusing(), {"a": OWNER}, None),
+    "a refused version that is built here": (refusing(1), {}, None),
+    "a later version with an order's memo": (refusing(), {}, "ours"),
+}
+"""What the wallet paid for, or may have paid for, and cannot be read."""
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_what_the_wallet_may_have_paid_for_and_cannot_be_read_is_not_guessed(
+    name: str,
+) -> None:
+    answer, payers, text = UNREADABLE[name]
+    order_id = new_order_id()
+
+    def shows(_: str) -> Any:
+        if isinstance(answer, JsonError):
+            raise answer
+        return answer
+
+    async with rpc_node() as node:
+        line = line_of("a", text and f"[36] {order_id}")
+        node.answers["getSignaturesForAddress"] = lambda _: [line]
+        answering(node, shows, payers)
+        remembering(node)
+        history = history_of(node)
+        with pytest.raises(Refused, match="transaction-unreadable: a may be paid by the wallet"):
+            await history.by([order_id], time.time())
+        assert node.asked["getTransaction"] <= 2
+        await history._rpc.close()
+
+
+async def test_the_wallets_signature_proves_a_transaction_of_a_later_version() -> None:
+    body = as_future(dust(WALLET))[:-64]
+    signature = WALLET.sign_message(body)
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: [line_of(str(signature))]
+        answering(node, lambda _: told(body + bytes(signature)))
+        remembering(node)
+        history = history_of(node)
+        with pytest.raises(Refused, match="transaction-unreadable"):
+            await history.by([new_order_id()], time.time())
+        await history._rpc.close()
+
+
+async def test_a_node_that_repeats_a_page_is_not_asked_without_end() -> None:
+    later = int(time.time()) + 10**6
+    lines = [line_of(name, "[2] hi") | {"blockTime": later} for name in "ab"]
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: lines
+        remembering(node)
+        history = history_of(node)
+        with pytest.raises(Refused, match="history-repeated"):
+            await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
 

@@ -28,13 +28,13 @@ from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.chain import SolanaChain
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.keypair import Wallet
+from stages.venues.solana.messages import instructions_of
 from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
 from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import PoolsFile, TokenEntry
 from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
-from stages.venues.solana.transaction import instructions_of
 from stages.venues.solana.venue import SolanaVenue, hop_slack_bps
 from tests.rpc_node import JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes

@@ -114,9 +114,12 @@ class Ledger:
         return found
 
     def rows(self) -> Iterator[Landed]:
-        """Everything that ever landed, in no particular order."""
-        for row in self._db.execute(f"SELECT {_COLUMNS} FROM landed"):  # noqa: S608  # constants only
-            yield _landed(row)
+        """Everything that ever landed, in no particular order. Raises OSError."""
+        try:
+            for row in self._db.execute(f"SELECT {_COLUMNS} FROM landed"):  # noqa: S608  # constants only
+                yield _landed(row)
+        except sqlite3.Error as error:
+            raise OSError(f"venue ledger: {error}") from error
 
     def close(self) -> None:
         """Closes the file."""

@@ -16,6 +16,7 @@ from stages.venues.solana.blockhashes import Blockhashes
 from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
+from stages.venues.solana.messages import instructions_of
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
@@ -30,7 +31,6 @@ from stages.venues.solana.transaction import (
     Plan,
     cu_limit_at_most,
     drafted,
-    instructions_of,
     memo_of,
     message,
     signed,

@@ -2,6 +2,15 @@
 
 A line of an address's history proves little, since strangers can name the address and write any
 memo: a transaction counts as the order's if the wallet itself paid for it and its memo says so.
+
+A stranger's transaction stops nothing, whatever it holds. Where a transaction cannot be decoded:
+
+- If its fee payer is known, by the layout of the versions known here or by the node, it is a
+  stranger's if somebody else paid, and stops the reading if the wallet paid.
+- If nothing tells the fee payer, its version decides. No version newer than `NEWEST_VERSION` is
+  ever built here, so a newer one is no order of this engine. It stops the reading all the same if
+  its line names an order or the wallet's signature is proved, since another program, or a newer
+  build, may use the same key.
 """
 
 from __future__ import annotations
@@ -11,17 +20,25 @@ import re
 import time
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from solders.errors import BincodeError
-from solders.message import MessageV0
-from solders.transaction import VersionedTransaction
+from solders.pubkey import Pubkey
+from solders.signature import Signature
 
 from events.ids import created_ms, parse_order_id
 from stages.venues import Refused
-from stages.venues.solana.programs import MEMO
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import Details, EpochInfo
-from stages.venues.solana.transaction import instructions_of, order_id_of
+from stages.venues.solana.messages import (
+    NEWEST_VERSION,
+    decode,
+    is_signed_by,
+    memos_of,
+    payer_of,
+    version_of,
+)
+from stages.venues.solana.rpc import VERSION_UNSUPPORTED, Rpc
+from stages.venues.solana.rpc_answers import EpochInfo, SignatureInfo
+from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.transaction import order_id_of
 
 CLOCKS_S = 3_600
 """How far the chain's clock may be behind ours."""
@@ -31,6 +48,17 @@ BEHIND_S, BEHIND_TRIES = 0.5, 20
 LEAST_SLOT_S = 0.3
 """Slots are no shorter: so old, at least, is a block so many slots ago."""
 _MEMO = re.compile(r"\[\d+\] ([^;]+)")
+_VERSION = re.compile(r"version \((\d+)\)")
+"""In the message of a node that refuses a version."""
+
+
+class Shown(NamedTuple):
+    """What a node shows of a transaction."""
+
+    raw: bytes
+    """Empty where the node shows none, because of the version."""
+    version: int | None
+    """The version that it declares; None: legacy, or unknown."""
 
 
 class Executed:
@@ -44,6 +72,8 @@ class Executed:
         self._proved: dict[str, bool] = {}
         self._unnamed: list[str] = []
         self._before: str | None = None
+        """The last line that was read, and its slot."""
+        self._oldest_slot = 0
         self.least_height = 0
         """How far, finally, a node has to be that is believed."""
         self._back_to_s: float = float("inf")
@@ -82,6 +112,7 @@ class Executed:
                     continue
                 detail = f"the node is at height {epoch.block_height}, not {self.least_height}"
                 raise Refused("node-behind", detail, retryable=True)
+            self._check_order(page)
             for line in page:
                 if line.err is None and line.memo is None:
                     self._unnamed.append(line.signature)
@@ -94,9 +125,19 @@ class Executed:
                 _check_memory(first_slot, epoch, wanted_s)
                 self._back_to_s = float("-inf")
                 break
-            self._before = page[-1].signature
+            self._before, self._oldest_slot = page[-1].signature, page[-1].slot
         await asyncio.gather(*map(self._name, self._unnamed))
         self._unnamed.clear()
+
+    def _check_order(self, page: Sequence[SignatureInfo]) -> None:
+        """Whether a page goes on where the last one ended: a node that ignores `before` would be
+        asked without end.
+        """
+        if self._before is None or not page:
+            return
+        if page[-1].signature == self._before or page[0].slot > self._oldest_slot:
+            detail = f"the node repeats its history after {self._before}"
+            raise Refused("history-repeated", detail, retryable=True)
 
     async def _prove(self, signatures: Iterable[str]) -> list[str]:
         """Those of them that the wallet paid for, oldest first."""
@@ -105,24 +146,59 @@ class Executed:
         return [one for one in reversed(wanted) if self._proved[one]]
 
     async def _look(self, signature: str) -> None:
-        orders = _orders_in(await self._details(signature), self._address)
-        self._proved[signature] = orders == [self._said[signature]]
+        self._proved[signature] = await self._orders_in(signature) == [self._said[signature]]
 
     async def _name(self, signature: str) -> None:
         """Of a line without a memo, the transaction itself says what it is: a node may leave the
         memo out of its index.
         """
-        match _orders_in(await self._details(signature), self._address):
+        match await self._orders_in(signature):
             case [str(order_id)]:
                 self._said[signature], self._proved[signature] = order_id, True
 
-    async def _details(self, signature: str) -> Details:
+    async def _orders_in(self, signature: str) -> list[str | None]:
+        """What the memos of a transaction name; nothing for one that the wallet did not pay for.
+        Raises Refused where the wallet may have paid and the memos cannot be read.
+        """
+        shown = await self._shown(signature)
+        try:
+            decoded = decode(shown.raw)
+        except ValueError as error:
+            if await self._may_be_ours(signature, shown):
+                detail = f"{signature} may be paid by the wallet and cannot be decoded: {error}"
+                raise Refused("transaction-unreadable", detail) from None
+            return []
+        if decoded.payer != self._address:
+            return []
+        return [parse_order_id(order_id_of(memo)) for memo in memos_of(decoded.message)]
+
+    async def _may_be_ours(self, signature: str, shown: Shown) -> bool:
+        """Whether the wallet may have paid for what cannot be decoded. See the module."""
+        payer, key = payer_of(shown.raw), Pubkey.from_string(self._address)
+        if payer is None and shown.raw and bytes(key) not in shown.raw:
+            return False  # a fee payer's address stands in the message itself
+        if payer is None:
+            payer = await self._rpc.get_fee_payer(signature, "finalized")
+        if payer is not None:
+            return payer == self._address
+        if shown.version is None or shown.version <= NEWEST_VERSION or signature in self._said:
+            return True
+        return _is_signed_by(shown.raw, signature, key)
+
+    async def _shown(self, signature: str) -> Shown:
         async with self._at_once:
-            found = await self._rpc.get_transaction(signature, "finalized")
+            try:
+                found = await self._rpc.get_transaction(signature, "finalized")
+            except RpcError as error:
+                if error.number != VERSION_UNSUPPORTED:
+                    raise
+                named = _VERSION.search(str(error))
+                return Shown(b"", int(named[1]) if named else NEWEST_VERSION + 1)
         if found is None or found.transaction is None:
             detail = f"{signature} is in the history, but no node shows it"
             raise Refused("details-not-available", detail, retryable=True)
-        return found
+        raw = _bytes_of(found.transaction[0])
+        return Shown(raw, version_of(raw))
 
 
 def _check_memory(first_slot: int, epoch: EpochInfo, wanted_s: float) -> None:
@@ -141,14 +217,16 @@ def _order_in(memo: str) -> str | None:
     return parse_order_id(order_id_of(said[1])) if said else None
 
 
-def _orders_in(found: Details, address: str) -> list[str | None]:
-    """What the memos of a transaction name; nothing for one that the wallet did not pay for."""
-    assert found.transaction is not None
+def _bytes_of(text: str) -> bytes:
+    """The bytes of base64; what is no base64, as it stands."""
     try:
-        made = VersionedTransaction.from_bytes(b64decode(found.transaction[0])).message
-        if not isinstance(made, MessageV0) or str(made.account_keys[0]) != address:
-            return []
-        memos = [one.data for one in instructions_of(made) if one.program == MEMO]
-    except (BincodeError, ValueError):  # of a stranger: ours can be read
-        return []
-    return [parse_order_id(order_id_of(memo.decode(errors="replace"))) for memo in memos]
+        return b64decode(text, validate=True)
+    except ValueError:
+        return text.encode(errors="replace")
+
+
+def _is_signed_by(raw: bytes, signature: str, key: Pubkey) -> bool:
+    try:
+        return is_signed_by(raw, Signature.from_string(signature), key)
+    except ValueError:
+        return False

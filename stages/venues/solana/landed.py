@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from solders.errors import BincodeError
-from solders.message import MessageV0
-from solders.transaction import VersionedTransaction
-
 from stages.venues.pool import Family, Parsed
+from stages.venues.solana.messages import decode, instructions_of
 from stages.venues.solana.rpc_answers import Meta, TokenBalance
-from stages.venues.solana.transaction import instructions_of
 
 
 class Fill(NamedTuple):
@@ -34,20 +30,15 @@ class Sent(NamedTuple):
 
 
 def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
-    """Reads a transaction of ours. Raises ValueError for bytes that are none."""
-    try:
-        made = VersionedTransaction.from_bytes(raw).message
-    except BincodeError as error:
-        raise ValueError(str(error)) from None
-    if not isinstance(made, MessageV0):
-        raise ValueError("not a v0 transaction")
-    instructions = instructions_of(made)
+    """Reads a transaction of ours, of any version. Raises ValueError for bytes that are none."""
+    made = decode(raw)
+    instructions = instructions_of(made.message)
     by_program = {program: f for f in families for program in f.programs.values()}
     swaps = [
         by_program[one.program].parse(one) for one in instructions if one.program in by_program
     ]
     return Sent(
-        tuple(str(address) for address in made.account_keys),
+        made.keys,
         tuple(one.program for one in instructions),
         tuple(swap for swap in swaps if swap is not None),
     )

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.json import Decoder
 from solders.pubkey import Pubkey
 
+from stages.venues.solana.messages import NEWEST_VERSION
 from stages.venues.solana.options import Commitment
 from stages.venues.solana.rpc_answers import (
     AccountInfo,
@@ -27,11 +28,17 @@ from stages.venues.solana.rpc_answers import (
     Simulation,
     TokenAccount,
 )
-from stages.venues.solana.rpc_link import RpcLink, Unreachable
+from stages.venues.solana.rpc_link import RpcError, RpcLink, Unreachable
 
 ACCOUNTS_MAX = 100
 SIGNATURES_MAX = 256
 HISTORY_MAX = 1_000
+VERSION_UNSUPPORTED = -32015
+"""JSON-RPC error: the transaction is of a newer version than the question allows. It is about the
+question, not about the node: another node answers the same.
+"""
+VERSION_MAX = 127
+"""The highest version that a question may allow; a version has seven bits."""
 
 _accounts = Decoder(At[list[AccountInfo | None]])
 _blockhash = Decoder(At[Blockhash])
@@ -44,6 +51,7 @@ _balance = Decoder(At[int])
 _history = Decoder(list[SignatureInfo])
 _number = Decoder(int)
 _text = Decoder(str)
+_anything = Decoder()
 
 
 def _config(commitment: Commitment, **more: Any) -> dict[str, Any]:
@@ -130,9 +138,24 @@ class Rpc:
         return max(1, min(2, self._link.nodes))
 
     async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
-        """A landed transaction with its balances; None where the node has none (yet)."""
-        config = _config(commitment, encoding="base64", maxSupportedTransactionVersion=0)
+        """A landed transaction with its balances; None where the node has none (yet). Raises
+        RpcError with `VERSION_UNSUPPORTED` for a version that cannot be decoded here.
+        """
+        config = _config(
+            commitment, encoding="base64", maxSupportedTransactionVersion=NEWEST_VERSION
+        )
         return await self._link.call("getTransaction", (signature, config), _details)
+
+    async def get_fee_payer(self, signature: str, commitment: Commitment) -> str | None:
+        """Who paid for a transaction of any version, as the node has decoded it; None where the
+        node does not tell.
+        """
+        config = _config(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
+        try:
+            found = await self._link.call("getTransaction", (signature, config), _anything)
+        except RpcError:
+            return None
+        return _first_key(found)
 
     async def get_signatures_for_address(
         self, address: str, *, before: str | None, commitment: Commitment
@@ -190,6 +213,15 @@ class Rpc:
 
 def _base64(raw: bytes) -> str:
     return b64encode(raw).decode()
+
+
+def _first_key(found: Any) -> str | None:
+    """The fee payer of a transaction in JSON, where there is one."""
+    try:
+        first = found["transaction"]["message"]["accountKeys"][0]
+    except (TypeError, KeyError, IndexError):
+        return None
+    return first if isinstance(first, str) else None
 
 
 def _token_account(found: KeyedAccount) -> TokenAccount:

@@ -23,7 +23,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from stages.venues import Refused, pool
+from stages.venues import Refused
 from stages.venues.pool import Family, Pool, SwapAccounts, SwapTerms
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.programs import MEMO, WSOL, associated_account, key
@@ -142,25 +142,6 @@ def signed(made: MessageV0, wallet: Wallet) -> tuple[str, bytes]:
 def cu_limit_at_most(legs: Iterable[Leg]) -> int:
     """A limit that suffices where nothing was simulated."""
     return min(CU_MAX, CU_AROUND + sum(leg.family.cu_limit for leg in legs))
-
-
-def instructions_of(made: MessageV0) -> list[pool.Instruction]:
-    """The instructions, read back. Raises ValueError where accounts are not in the message."""
-    keys = [str(address) for address in made.account_keys]
-    try:
-        return [
-            pool.Instruction(
-                keys[one.program_id_index],
-                tuple(
-                    pool.AccountUse(keys[i], made.is_signer(i), made.is_maybe_writable(i))
-                    for i in one.accounts
-                ),
-                bytes(one.data),
-            )
-            for one in made.instructions
-        ]
-    except IndexError:
-        raise ValueError("accounts of a lookup table") from None
 
 
 def _inside(plan: Plan) -> list[Instruction]:

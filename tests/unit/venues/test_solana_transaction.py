@@ -23,6 +23,7 @@ from stages.venues.pool import AccountUse, Instruction, SwapAccounts, SwapTerms
 from stages.venues.solana import transaction as t
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.landed import Sent, fill_of, read_sent
+from stages.venues.solana.messages import instructions_of
 from stages.venues.solana.programs import (
     ASSOCIATED_TOKEN,
     COMPUTE_BUDGET,
@@ -72,7 +73,7 @@ def made(
 
 
 def programs_of(message: MessageV0) -> list[str]:
-    return [one.program for one in t.instructions_of(message)]
+    return [one.program for one in instructions_of(message)]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_signed_transaction_parses_back_as_what_was_planned(wallet: Wallet) ->
     assert programs_of(parsed.message) == [
         COMPUTE_BUDGET, COMPUTE_BUDGET, MEMO, ASSOCIATED_TOKEN, SYSTEM, TOKEN, TOKEN, TOKEN,
     ]  # fmt: skip
-    memo = t.instructions_of(parsed.message)[2].data.decode()
+    memo = instructions_of(parsed.message)[2].data.decode()
     assert t.order_id_of(memo) == ORDER_ID
 
 
@@ -101,7 +102,7 @@ def test_a_swap_without_sol_wraps_and_unwraps_nothing(wallet: Wallet) -> None:
 
 def test_the_token_account_is_that_of_the_mints_own_token_program(wallet: Wallet) -> None:
     message = made(wallet, leg(pool(USDC, RAY)))
-    create = next(i for i in t.instructions_of(message) if i.program == ASSOCIATED_TOKEN)
+    create = next(i for i in instructions_of(message) if i.program == ASSOCIATED_TOKEN)
     assert create.accounts[1].address == str(associated_account(wallet.pubkey, RAY, TOKEN_2022))
     assert create.accounts[5].address == TOKEN_2022
 
