@@ -15,9 +15,10 @@ from events.money import Token
 from events.order import Order
 from events.types import Quote
 from stages.routing.board import Board, Listed
-from stages.routing.candidates import Limits, Request, Step, candidates
+from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
+from stages.routing.route import Limits, Request, Step
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.pool import Clock, SwapTerms
