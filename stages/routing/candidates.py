@@ -87,7 +87,10 @@ def _third(maker: Maker, pair: Candidate, direct: Sequence[Candidate]) -> Candid
     if found is None:
         return None
     ways = first.way, second.way, found
-    swaps = widened(ways, (first.swap, second.swap), maker.request.exact_out, board)
+    added = maker.cost(ways) - pair.cost
+    swaps = widened(
+        ways, (first.swap, second.swap), maker.request.exact_out, board, lambda gain: gain > added
+    )
     return None if swaps is None else _side_by_side(maker, ways, swaps)
 
 

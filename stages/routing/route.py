@@ -92,17 +92,21 @@ class Maker:
         kept = PPM
         for hop in hops:
             kept = kept * (PPM - _impact(hop)) // PPM
-        lamports = self.costs.lamports(sum(s.way.listed.family.cu_limit for s in steps))
-        request = self.request
-        token = request.mint_in if request.exact_out else request.mint_out
         return Candidate(
             kind,
             steps,
             sum(step.swap.amount_in for step in hops[0]),
             sum(step.swap.amount_out for step in hops[-1]),
             PPM - kept,
-            self.costs.worth(self.board, lamports, token),
+            self.cost([step.way for step in steps]),
         )
+
+    def cost(self, ways: Sequence[Way]) -> int:
+        """Of a transaction of swaps through these pools, in the token that is compared."""
+        lamports = self.costs.lamports(sum(way.listed.family.cu_limit for way in ways))
+        request = self.request
+        token = request.mint_in if request.exact_out else request.mint_out
+        return self.costs.worth(self.board, lamports, token)
 
 
 def stepped(way: Way, swap: Swap, exact_out: bool) -> Step:

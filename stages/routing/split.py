@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from events.types import U64_MAX
 from stages.routing.board import Board, Way, above, marginal
 from stages.venues.pool import Rejected, Swap
 
 STEPS = 20
 """Shares are found to a millionth of the amount."""
 COARSE_STEPS = 14
-"""Near the best shares the loss grows with the square of the distance: a hundred-millionth here,
-where a share is the third one or one of several."""
-REFINE_STEPS = 8
+"""Near the best shares the loss grows with the square of the distance: a hundred-millionth."""
+BRACKET_STEPS, THIRD_STEPS, REFINE_STEPS = 10, 8, 6
 REFINE_PART = 32
 """A third pool moves the share between the first two by no more than such a part of them."""
 
@@ -47,22 +47,31 @@ def equalised(
 
 
 def widened(
-    ways: tuple[Way, Way, Way], pair: tuple[Swap, Swap], exact_out: bool, board: Board
+    ways: tuple[Way, Way, Way],
+    pair: tuple[Swap, Swap],
+    exact_out: bool,
+    board: Board,
+    pays: Callable[[int], bool],
 ) -> tuple[Swap, Swap, Swap] | None:
     """Three swaps for what `pair`, the best two swaps of the first two ways, swaps; None where
-    the third pool takes no part.
+    the third pool takes no part, or so small a one that the gain does not pay (`pays`, of as much
+    as it can be at most; units of the output, or of the input if `exact_out`).
 
     First the third against the other two in their ratio, then these two again.
     """
     first, second, third = (_single(way, exact_out, board) for way in ways)
-    shares = [swap.amount_out if exact_out else swap.amount_in for swap in pair]
+    shares = [_given(swap, exact_out) for swap in pair]
     amount = sum(shares)
+    last = marginal(pair[0].after, ways[0].a_to_b, board.clock)
+    most = _bracket(third, amount, last, exact_out)
+    if not pays(most.gain):
+        return None
     both = _together((first, second), shares)
-    met = _meet(both, third, (0, amount), amount, exact_out, COARSE_STEPS)
+    met = _meet(third, both, (0, most.share), amount, exact_out, THIRD_STEPS)
     if met is None:
         return None
-    rest, added = met
-    kept = [swap.amount_out if exact_out else swap.amount_in for swap in rest.swaps]
+    added, rest = met
+    kept = [_given(swap, exact_out) for swap in rest.swaps]
     reach = sum(kept) // REFINE_PART
     bounds = max(0, kept[0] - reach), min(sum(kept), kept[0] + reach)
     finer = _meet(first, second, bounds, sum(kept), exact_out, REFINE_STEPS)
@@ -70,6 +79,41 @@ def widened(
     if finer is not None:
         swaps = max(swaps, (*finer[0].swaps, *finer[1].swaps), key=lambda s: _score(s, exact_out))
     return swaps[0], swaps[1], added.swaps[0]
+
+
+class _Most(NamedTuple):
+    """What a third pool can take part in at most, and what that can gain at most."""
+
+    share: int
+    gain: int
+
+
+def _bracket(third: _Source, amount: int, last: tuple[int, int], exact_out: bool) -> _Most:
+    """As far as it pays more than the others' last unit: their prices only rise as it takes."""
+    low, high = 0, amount
+    lowest = highest = None
+    for _ in range(BRACKET_STEPS):
+        share = (low + high) // 2
+        if not low < share < high:
+            break
+        part = third(share)
+        if part is None or not above(part.marginal, last):
+            high, highest = share, part
+        else:
+            low, lowest = share, part
+    out, into = last
+    if exact_out:
+        # It costs no less than its lower end, and the others save no more than for the upper.
+        return _Most(high, high * into // out - (lowest.swaps[0].amount_in if lowest else 0))
+    if highest is None:  # it refuses so much: nothing is known of it
+        return _Most(high, U64_MAX)
+    # It pays no more than its upper end, and the others lose no less than for the lower.
+    return _Most(high, highest.swaps[0].amount_out - low * out // into)
+
+
+def _given(swap: Swap, exact_out: bool) -> int:
+    """Its share of the amount that is shared."""
+    return swap.amount_out if exact_out else swap.amount_in
 
 
 def _meet(
