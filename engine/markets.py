@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
 
 from engine.settings import Settings
 from engine.values import SettingsError
@@ -34,6 +37,10 @@ async def _at_once() -> None:
     pass
 
 
+async def _suited() -> str:
+    return ""
+
+
 class Trading(NamedTuple):
     """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
 
@@ -46,6 +53,10 @@ class Trading(NamedTuple):
     """What has to live while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
     """Returns once there is something to quote from, while it lives."""
+    unsuited: Callable[[], Awaitable[str]] = _suited
+    """Why the settings do not fit the cluster, once it has answered; empty where they do."""
+    facts: Callable[[], Mapping[str, Any] | None] = lambda: None
+    """What /readyz says of the cluster; None where there is none."""
     explorer: str = ""
     """Where people look transactions up; empty where nobody can."""
 
@@ -68,6 +79,26 @@ def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # n
         chain=SimulatedChain(simulation, ledger_path(settings)),
         tokens=by_name(TOKENS.values()),
     )
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+class _Reads(_Closes, Protocol):
+    def start(self) -> None: ...
+
+
+@contextlib.asynccontextmanager
+async def _reading(reads: Iterable[_Reads], ends: Iterable[_Closes]) -> AsyncIterator[None]:
+    """Lets some read in the background; closes the others, too, in order."""
+    for one in reads:
+        one.start()
+    try:
+        yield
+    finally:
+        for each in ends:
+            await each.close()
 
 
 class Connected(NamedTuple):
@@ -100,9 +131,12 @@ def _solana(settings: Settings, signs: bool) -> Trading:
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
     from stages.venues.solana.chain import SolanaChain
+    from stages.venues.solana.features import Features
+    from stages.venues.solana.holdings import WrappedAccount
     from stages.venues.solana.options import CacheOptions, ChainOptions
     from stages.venues.solana.programs import WSOL
     from stages.venues.solana.venue import SolanaVenue
+    from stages.venues.solana.versions import V0
 
     rpc, pools = open_rpc(settings)
     wallet = wallet_of(settings) if signs else None
@@ -114,7 +148,9 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         first_wait_ms=settings.slot_ms,
         stalled_ms=settings.quotes_stale_ms,
     )
-    chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options)
+    features = Features(rpc, settings.tx_version)
+    wraps = wallet and WrappedAccount(rpc, wallet.pubkey, lambda: features.version == V0)
+    chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options, features)
     entries = pools.tokens
     tokens = by_name(Token(entry.symbol, entry.decimals, entry.mint) for entry in entries)
     middles = tuple(tokens[name].mint for name in ("SOL", "USDC") if name in tokens)
@@ -126,27 +162,25 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         Costs(settings.cu_price_micro_lamports, WSOL, middles),
         slot_ms=settings.slot_ms,
         max_price_impact_bps=settings.max_price_impact_bps,
+        version=lambda: features.version,
+        wraps=wraps.exists if wraps else lambda: None,
     )
 
-    @contextlib.asynccontextmanager
-    async def live(pools_too: bool) -> AsyncIterator[None]:
-        if pools_too:
-            cache.start()
-        try:
-            yield
-        finally:
-            await chain.close()
-            await cache.close()
-            await rpc.close()
+    reads: list[_Reads] = [cache, features, *([wraps] if wraps else [])]
+
+    async def ready() -> None:
+        await asyncio.gather(cache.next_slot(0), features.known())
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
     return Trading(
         market,
         chain,
         tokens,
-        live=live,
-        ready=lambda: cache.next_slot(0),
-        fault=cache.fault,
+        live=lambda pools_too: _reading(reads if pools_too else [], [chain, *reads, rpc]),
+        ready=ready,
+        fault=lambda: features.fault or cache.fault(),
+        unsuited=features.unsuited,
+        facts=lambda: msgspec.to_builtins(features.facts),
         explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
     )
 

@@ -132,6 +132,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commitment: Annotated[
         Literal["confirmed", "finalized"], _doc("From when on a transaction counts as a fill")
     ] = "confirmed"
+    tx_version: Annotated[
+        Literal["auto", "0", "1"],
+        _doc("Version of the transactions that are built; `auto`: 1 where the cluster takes it"),
+    ] = "auto"
     cu_price_micro_lamports: Annotated[
         int, _doc("Priority fee of a transaction, a compute unit", "µlamports", ge=0, le=10**9)
     ] = 10_000

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -31,6 +32,9 @@ from events.log import (
     Unavailable,
 )
 from events.order import STAGES
+
+if TYPE_CHECKING:
+    from engine.markets import Trading
 
 __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "run_stages"]
 
@@ -148,37 +152,49 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
             return
         tune()
         pools_too = not {"router", "builder", "watcher"}.isdisjoint(names)
-        async with trading.live(pools_too), asyncio.TaskGroup() as group:
-            ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
+        async with trading.live(pools_too):
             if pools_too:
-                # No order is to lose its attempts to a process that has only just begun to read.
-                await _either(trading.ready(), stop, settings.quotes_stale_ms / 1000)
-            for name in names:
-                runner = Runner(
-                    stages[name](),
-                    log,
-                    f"{name}-{process}",
-                    retry,
-                    settings.lease_ms,
-                    limits,
-                    ahead if name == "router" else {},
-                )
-                group.create_task(runner.run(stop), name=name)
-            if "watcher" in names:
-                watching = Watching(
-                    log,
-                    market,
-                    f"watching-{process}",
-                    lease_ms=settings.lease_ms,
-                    ahead=ahead and {"router": stages["router"](), **ahead},
-                )
-                group.create_task(watching.run(stop), name="watching")
+                await _start(trading, stop, within_s=settings.quotes_stale_ms / 1000)
+            async with asyncio.TaskGroup() as group:
+                ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
+                for name in names:
+                    runner = Runner(
+                        stages[name](),
+                        log,
+                        f"{name}-{process}",
+                        retry,
+                        settings.lease_ms,
+                        limits,
+                        ahead if name == "router" else {},
+                    )
+                    group.create_task(runner.run(stop), name=name)
+                if "watcher" in names:
+                    watching = Watching(
+                        log,
+                        market,
+                        f"watching-{process}",
+                        lease_ms=settings.lease_ms,
+                        ahead=ahead and {"router": stages["router"](), **ahead},
+                    )
+                    group.create_task(watching.run(stop), name="watching")
     finally:
         await limits.close()
         await log.close()
 
 
-async def _either(work: Awaitable[object], stop: asyncio.Event, within_s: float) -> None:
+async def _start(trading: Trading, stop: asyncio.Event, *, within_s: float) -> None:
+    """Waits for what the stages trade with: no order is to lose its attempts to a process that has
+    only just begun to read, or to settings that do not fit the cluster. Raises SettingsError.
+    """
+    await _either(trading.ready(), stop, within_s)
+    asking = asyncio.ensure_future(trading.unsuited())
+    await _either(asyncio.shield(asking), stop, None)
+    if asking.done() and (unsuited := asking.result()):
+        raise SettingsError(unsuited)
+    asking.cancel()
+
+
+async def _either(work: Awaitable[object], stop: asyncio.Event, within_s: float | None) -> None:
     """Waits for whichever comes first."""
     tasks = [asyncio.ensure_future(work), asyncio.create_task(stop.wait())]
     await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -218,6 +234,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         account=settings.account,
         quotes=trading.market.ask,
         market_fault=trading.fault,
+        chain_facts=trading.facts,
         heartbeat_ms=settings.heartbeat_ms,
         # A worker that died is replaced within a lease.
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import hdrs, web
@@ -76,6 +76,7 @@ def make_app(
     account: str,
     quotes: Asks,
     market_fault: Callable[[], str] = lambda: "",
+    chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
     heartbeat_ms: int = 5000,
     slow_s: float = 5.0,
     stuck_after_s: float = 20.0,
@@ -90,7 +91,8 @@ def make_app(
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
-    `quotes`: whoever asks the venues; `market_fault`: why nobody can be asked, else empty; `hosts`:
+    `quotes`: whoever asks the venues; `market_fault`: why nobody can be asked, else empty;
+    `chain_facts`: what is known of the cluster, None without one; `hosts`:
     names besides localhost and addresses under which it is reached; `origins`: pages that may use
     it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how
     long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
@@ -98,7 +100,13 @@ def make_app(
     sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
     see `projections.explorer`; `records`: where log and archive are, for audits.
     """
-    health = Health(log, archive, stuck_after_s=stuck_after_s, market_fault=market_fault)
+    health = Health(
+        log,
+        archive,
+        stuck_after_s=stuck_after_s,
+        market_fault=market_fault,
+        chain_facts=chain_facts,
+    )
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s, explorer=explorer)
     access = Access(log, account=account, required=keys_required, rates=rates)
     presence = Presence(sockets_max, sockets_max_each)

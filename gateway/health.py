@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -42,8 +42,11 @@ class Health:
         *,
         stuck_after_s: float,
         market_fault: Callable[[], str] = lambda: "",
+        chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
-        """`market_fault` says why no venue can be asked now; empty where one can."""
+        """`market_fault` says why no venue can be asked now; empty where one can. `chain_facts`:
+        what is known of the cluster; None without one.
+        """
         self.open = False
         """Whether the log may be written to."""
         self.full = False
@@ -59,6 +62,7 @@ class Health:
         self._fault = "not opened yet"
         self._stalls = Stalls(stuck_after_s)
         self._market_fault = market_fault
+        self._chain_facts = chain_facts
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -146,6 +150,7 @@ class Health:
             "status": status,
             "reasons": reasons,
             "halted": halted,
+            "chain": self._chain_facts(),
             "log": log,
             "postgres": archive,
             "lag": {"stages": stages, "projection": projection},

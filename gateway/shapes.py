@@ -173,12 +173,22 @@ class Lag(Shape):
     projection: ProjectionLag | None
 
 
+class ChainState(Shape):
+    """What is known of the cluster: the newest version of transactions that it takes, null before
+    a node has answered, and the version that is built.
+    """
+
+    transaction_version: Annotated[int, Meta(ge=0)] | None
+    builds_version: Annotated[int, Meta(ge=0)]
+
+
 class Readiness(Shape):
     """Each backend and each lag; `reasons` says by part what is not as it should be."""
 
     status: Annotated[str, Meta(extra_json_schema={"enum": ["ready", "degraded", "unavailable"]})]
     reasons: dict[str, str]
     halted: Halt | None
+    chain: ChainState | None
     log: LogState
     postgres: ArchiveState
     lag: Lag

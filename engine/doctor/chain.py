@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from engine import localchain
+from engine.doctor import versions
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.markets import NoWalletError, check, open_rpc, wallet_of
 from engine.settings import Settings
@@ -91,11 +92,13 @@ async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]
     try:
         answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")
         lamports = await opened.rpc.get_balance(address, "confirmed") if signs else 0
+        transactions = await versions.look(settings, opened.rpc)
     except (Refused, OSError) as error:
         yield failed("accounts", str(error), "try again; else name another node")
         return
     finally:
         await opened.rpc.close()
+    yield transactions
     found = [account for answer in answers for account in answer.value]
     absent = [address for address, a in zip(pools, found, strict=True) if a is None]
     some = 0 < len(absent) < len(pools)

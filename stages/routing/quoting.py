@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from events.money import Token
 from events.types import Leg, Quote
-from stages.routing.candidates import Candidate, Declined, Request, Step
+from stages.routing.route import Candidate, Declined, Request, Step
 
-JOINTS = {"direct": "", "split": "+", "hop": ">"}
-"""Between the names of a route's pools."""
+BESIDE, AFTER = "+", ">"
+"""Between the names of a route's pools: side by side, one hop after the other."""
 
 Named = Callable[[str], Token]
 """The token of a mint."""
@@ -25,11 +25,13 @@ def as_quote(
         return Quote(
             listed.family.dex, listed.pool.address, amount_in, 0, 0, listed.slot, one.reason
         )
-    joint = JOINTS[one.kind]
-    families = [step.way.listed.family for step in one.steps]
+    dexes = [
+        BESIDE.join(dict.fromkeys(step.way.listed.family.dex for step in hop)) for hop in one.hops
+    ]
+    pools = [BESIDE.join(step.way.listed.pool.address for step in hop) for hop in one.hops]
     return Quote(
-        dex=joint.join(dict.fromkeys(family.dex for family in families)),
-        pool=joint.join(step.way.listed.pool.address for step in one.steps),
+        dex=AFTER.join(dict.fromkeys(dexes)),
+        pool=AFTER.join(pools),
         amount_in=one.amount_in,
         amount_out=one.amount_out,
         fee=_fee(one),
@@ -63,14 +65,17 @@ def _leg(step: Step, named: Named) -> Leg:
 
 
 def _fee(one: Candidate) -> int:
-    """All fees in base units of token_in, each valued at the rate of its own swap; rounded up."""
+    """All fees in base units of token_in, each valued at the rate of its own swap, those of a
+    second hop at the rate of the whole first one; rounded up.
+    """
     total = 0
-    for index, step in enumerate(one.steps):
-        fee = step.swap.fee
-        if step.swap.fee_on_output:
-            fee = -(-fee * step.swap.amount_in // max(1, step.swap.amount_out + fee))
-        if one.kind == "hop" and index:
-            first = one.steps[0].swap
-            fee = -(-fee * first.amount_in // max(1, first.amount_out))
-        total += fee
+    for number, hop in enumerate(one.hops):
+        for step in hop:
+            fee = step.swap.fee
+            if step.swap.fee_on_output:
+                fee = -(-fee * step.swap.amount_in // max(1, step.swap.amount_out + fee))
+            if number:
+                before = sum(first.swap.amount_out for first in one.hops[0])
+                fee = -(-fee * one.amount_in // max(1, before))
+            total += fee
     return total

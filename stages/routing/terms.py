@@ -7,6 +7,7 @@ to be the order's, rounded against us and never against the order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from events.types import Leg
 from stages.venues.pool import SwapTerms
@@ -15,22 +16,27 @@ from stages.venues.pool import SwapTerms
 def terms(legs: Sequence[Leg], *, amount_in: int, min_out: int, max_in: int) -> list[SwapTerms]:
     """One a leg. `max_in` > 0 says that the output is exact; amounts are base units."""
     if max_in:
-        expected = sum(leg.amount_in for leg in legs)
-        return [SwapTerms(True, leg.amount_out, max_in * leg.amount_in // expected) for leg in legs]
-    if is_hop(legs):
-        first, last = legs
-        # What the second takes in, the first has to yield: exactly that, for no more than we have.
-        return [
-            SwapTerms(True, first.amount_out, amount_in),
-            SwapTerms(False, last.amount_in, max(1, min_out)),
-        ]
-    expected = sum(leg.amount_out for leg in legs)
+        return _exactly(legs, max_in)
+    *before, last = hops_of(legs)
+    # What the second hop takes in, the first has to yield: exactly that, for no more than we have.
+    return [*(term for hop in before for term in _exactly(hop, amount_in)), *_least(last, min_out)]
+
+
+def hops_of(legs: Sequence[Leg]) -> list[list[Leg]]:
+    """The legs by hop: those that pay out one token stand side by side."""
+    return [list(hop) for _, hop in groupby(legs, key=lambda leg: leg.token_out)]
+
+
+def _exactly(hop: Sequence[Leg], most: int) -> list[SwapTerms]:
+    """Each yields exactly its output; together they take no more than `most`."""
+    expected = sum(leg.amount_in for leg in hop)
+    return [SwapTerms(True, leg.amount_out, most * leg.amount_in // expected) for leg in hop]
+
+
+def _least(hop: Sequence[Leg], least: int) -> list[SwapTerms]:
+    """Each takes exactly its input; together they yield no less than `least`."""
+    expected = sum(leg.amount_out for leg in hop)
     return [
-        SwapTerms(False, leg.amount_in, max(1, -(-min_out * leg.amount_out // expected)))
-        for leg in legs
+        SwapTerms(False, leg.amount_in, max(1, -(-least * leg.amount_out // expected)))
+        for leg in hop
     ]
-
-
-def is_hop(legs: Sequence[Leg]) -> bool:
-    """Whether the legs follow one another."""
-    return len(legs) == 2 and legs[0].token_out == legs[1].token_in

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from engine.settings import Settings
 from stages.routing.board import Board, Listed
-from stages.routing.candidates import Candidate, Limits, Request, candidates
+from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
+from stages.routing.route import Candidate, Limits, Request
 from stages.venues.families import FAMILIES
 from stages.venues.localnet import genesis
 from stages.venues.localnet.accounts import Account, mint_account

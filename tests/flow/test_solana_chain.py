@@ -27,6 +27,7 @@ from stages.venues.pool import RawAccount
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.chain import SolanaChain
 from stages.venues.solana.clusters import Admission
+from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.messages import instructions_of
 from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
@@ -99,6 +100,7 @@ class World:
         rpc = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.6, backoff_s=0.01)
         self.family = ToyFamily()
         self.rpc = Rpc(RpcLink(rpc, Admission("local")))
+        self.features = Features(self.rpc, "auto")
         self.wallet = Wallet(Keypair.from_seed(bytes(32)))
         self.cache = AccountCache(
             self.rpc, [self.family], POOLS, CacheOptions(slot_ms=10, stale_ms=300)
@@ -108,7 +110,13 @@ class World:
 
     def make_chain(self, options: ChainOptions) -> SolanaChain:
         return SolanaChain(
-            self.rpc, self.wallet, self.cache, [self.family], POOLS.by_name(), options
+            self.rpc,
+            self.wallet,
+            self.cache,
+            [self.family],
+            POOLS.by_name(),
+            options,
+            self.features,
         )
 
     def reserves(self, a: int, b: int) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from events.money import Token
 from events.types import Leg, Quote
 from stages.routing.board import Board, Listed
-from stages.routing.candidates import Candidate, Declined, Limits, Request, candidates
+from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
+from stages.routing.route import Candidate, Declined, Limits, Request
 from stages.routing.split import equalised
 from stages.routing.terms import terms
 from stages.venues.pool import PPB, Clock, ErrorCode, Rejected, Swap
@@ -95,6 +96,11 @@ def best(all_found: Sequence[Candidate | Declined]) -> Candidate:
     return max(usable, key=lambda one: one.amount_out - one.cost)
 
 
+def of_kind(all_found: Sequence[Candidate | Declined], kind: str, steps: int) -> list[Candidate]:
+    usable = [one for one in all_found if isinstance(one, Candidate)]
+    return [one for one in usable if one.kind == kind and len(one.steps) == steps]
+
+
 DEEP = Product("deep", SOL, USDC, 10_000 * 10**9, 1_500_000 * 10**6)
 SHALLOW = Product("shallow", USDC, SOL, 600_000 * 10**6, 4_000 * 10**9)
 
@@ -122,6 +128,65 @@ def test_a_split_over_two_pools_of_one_price_pays_what_both_as_one_would(sol: in
     assert whole.amount_out < split.amount_out <= ideal
     assert (ideal - split.amount_out) * 10**6 <= ideal  # a hundredth of a basis point
     assert sum(step.swap.amount_in for step in split.steps) == sol * 10**9
+
+
+THIRD = Product("third", SOL, USDC, 1_000 * 10**9, 150_000 * 10**6)
+
+
+@pytest.mark.parametrize("sol", [30, 100, 1000, 10_000])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_split_over_three_pools_of_one_price_pays_what_all_as_one_would(
+    sol: int, order: tuple[int, ...]
+) -> None:
+    pools = [(DEEP, SHALLOW, THIRD)[at] for at in order]
+    quoted = found(board(*pools), Request(SOL, USDC, sol * 10**9))
+    merged = Product("merged", SOL, USDC, 15_000 * 10**9, 2_250_000 * 10**6)
+    ideal = merged.exact_in(sol * 10**9, True, CLOCK).amount_out
+    [three] = of_kind(quoted, "split", 3)
+    assert best(quoted) == three
+    assert max(one.amount_out for one in of_kind(quoted, "split", 2)) < three.amount_out <= ideal
+    assert (ideal - three.amount_out) * 10**6 <= ideal  # a hundredth of a basis point
+    assert sum(step.swap.amount_in for step in three.steps) == sol * 10**9
+    assert len({step.way.listed.pool.address for step in three.steps}) == 3
+
+
+def test_three_pools_whose_prices_differ_are_shared_so_that_they_meet() -> None:
+    poor = Product("poor", SOL, USDC, 3_000 * 10**9, 447_000 * 10**6)  # 149
+    rich = Product("rich", SOL, USDC, 500 * 10**9, 75_500 * 10**6)  # 151
+    amount = 300 * 10**9
+    [three] = of_kind(found(board(DEEP, poor, rich), Request(SOL, USDC, amount)), "split", 3)
+    shares = [step.swap.amount_in for step in three.steps]
+    pools: list[Any] = [step.way.listed.pool for step in three.steps]
+
+    def paid(parts: Sequence[int]) -> int:
+        return sum(p.exact_in(n, True, CLOCK).amount_out for p, n in zip(pools, parts, strict=True))
+
+    moved = amount // 1000
+    for giver in range(3):
+        for taker in range(3):
+            other = list(shares)
+            other[giver] -= moved
+            other[taker] += moved
+            assert paid(other) <= paid(shares) + 2
+
+
+def test_an_exact_output_over_three_pools_costs_least_and_is_exact() -> None:
+    request = Request(SOL, USDC, 100_000 * 10**6, exact_out=True)
+    quoted = found(board(DEEP, SHALLOW, THIRD), request)
+    [three] = of_kind(quoted, "split", 3)
+    merged = Product("merged", SOL, USDC, 15_000 * 10**9, 2_250_000 * 10**6)
+    ideal = merged.exact_out(request.amount, True, CLOCK).amount_in
+    assert three.amount_out == request.amount
+    assert ideal <= three.amount_in < min(o.amount_in for o in of_kind(quoted, "split", 2))
+    assert (three.amount_in - ideal) * 10**6 <= ideal
+
+
+def test_a_third_pool_that_does_not_fit_leaves_the_split_over_two() -> None:
+    request = Request(SOL, USDC, 10**12)
+    pools = board(DEEP, SHALLOW, THIRD)
+    quoted = found(pools, request, fits=lambda steps: len(steps) < 3)
+    assert not of_kind(quoted, "split", 3)
+    assert best(quoted).kind == "split"
 
 
 def test_no_split_is_offered_that_does_not_pay_its_cost() -> None:
@@ -154,6 +219,88 @@ def test_two_hops_are_found_where_there_is_no_pool() -> None:
     assert hop.kind == "hop"
     assert first.amount_out == last.amount_in
     assert hop.amount_in <= 10**9
+
+
+RAY_DEEP = Product("ray-deep", RAY, USDC, 4 * 10**12, 8 * 10**12)
+RAY_SHALLOW = Product("ray-shallow", USDC, RAY, 2 * 10**12, 10**12)
+
+
+@pytest.mark.parametrize(
+    ("pools", "steps"),
+    [
+        ((DEEP, SHALLOW, RAY_DEEP), 3),
+        ((DEEP, RAY_DEEP, RAY_SHALLOW), 3),
+        ((DEEP, SHALLOW, RAY_DEEP, RAY_SHALLOW), 4),
+    ],
+)
+def test_a_hop_is_split_over_two_pools_where_that_pays_more(
+    pools: tuple[Product, ...], steps: int
+) -> None:
+    request = Request(SOL, RAY, 500 * 10**9)
+    quoted = found(board(*pools), request)
+    [single] = of_kind(quoted, "hop", 2)
+    split = best(quoted)
+    assert (split.kind, len(split.steps)) == ("hop", steps)
+    assert split.amount_out > single.amount_out
+    first, last = split.hops
+    # What the second hop takes in is written into the transaction: the first yields exactly that.
+    assert sum(s.swap.amount_out for s in first) == sum(s.swap.amount_in for s in last)
+    assert [s.exact_out for s in split.steps] == [True] * len(first) + [False] * len(last)
+    assert split.amount_in == sum(s.swap.amount_in for s in first) <= request.amount
+    assert split.amount_out == sum(s.swap.amount_out for s in last)
+
+
+def test_a_split_hop_that_does_not_fit_leaves_the_hop_of_single_pools() -> None:
+    pools = board(DEEP, SHALLOW, RAY_DEEP, RAY_SHALLOW)
+    quoted = found(pools, Request(SOL, RAY, 500 * 10**9), fits=lambda steps: len(steps) <= 2)
+    assert best(quoted).kind == "hop"
+    assert all(len(one.steps) == 2 for one in quoted if isinstance(one, Candidate))
+
+
+def test_a_split_hop_is_named_by_its_pools_and_its_fees_are_in_the_token_that_is_paid() -> None:
+    pools = board(DEEP, SHALLOW, RAY_DEEP, RAY_SHALLOW)
+    request = Request(SOL, RAY, 500 * 10**9)
+    one = best(found(pools, request))
+    tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6), RAY: Token("RAY", 6)}
+    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000)
+    assert quote.pool == "deep+shallow>ray-deep+ray-shallow"
+    assert quote.dex == "dex"
+    assert [(leg.token_in, leg.token_out) for leg in quote.legs] == [
+        ("SOL", "USDC"), ("SOL", "USDC"), ("USDC", "RAY"), ("USDC", "RAY"),
+    ]  # fmt: skip
+    # A quarter of a percent of what goes in, twice.
+    assert abs(quote.fee - 2 * one.amount_in * 25 // 10_000) * 200 < quote.fee
+
+
+class Counting(Product, frozen=True):
+    """Counts how often it is asked."""
+
+    def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
+        asked.append(self.address)
+        return super().exact_in(amount, a_to_b, clock)
+
+    def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
+        asked.append(self.address)
+        return super().exact_out(amount, a_to_b, clock)
+
+
+asked: list[str] = []
+QUOTES_MOST = 280
+"""Of twelve pools where every split and hop pays: some milliseconds on the way of an order."""
+
+
+@pytest.mark.parametrize("exact_out", [False, True])
+def test_the_search_asks_a_bounded_number_of_quotes(exact_out: bool) -> None:
+    pools = [
+        Counting(f"{a}-{b}-{n}", a, b, (n + 5) * 10**13, (n + 5) * 10**13 * percent // 100)
+        for a, b, percent in ((SOL, USDC, 100), (USDC, RAY, 100), (SOL, RAY, 80))
+        for n in range(4)
+    ]
+    asked.clear()
+    quoted = found(board(*pools), Request(SOL, RAY, 10**13, exact_out))
+    assert of_kind(quoted, "split", 3)
+    assert exact_out or of_kind(quoted, "hop", 4)
+    assert len(asked) <= QUOTES_MOST
 
 
 def test_two_hops_are_offered_beside_a_pool_only_where_they_pay_more() -> None:
@@ -208,7 +355,7 @@ LEG = Leg("dex", "product", "deep", "SOL", "USDC", 9, 6, 600, 9_000, 2, False, 5
 
 
 @given(
-    parts=st.lists(st.integers(1, 10**12), min_size=1, max_size=2),
+    parts=st.lists(st.integers(1, 10**12), min_size=1, max_size=3),
     least=st.integers(1, 10**12),
 )
 @settings(derandomize=True)
@@ -223,6 +370,45 @@ def test_what_the_legs_promise_adds_up_to_no_less_than_the_order(
         amount_in=1, min_out=1, max_in=least,
     )  # fmt: skip
     assert sum(one.threshold for one in spent) <= least
+
+
+amounts = st.integers(1, 2**63)
+halves = st.lists(st.tuples(amounts, amounts), min_size=1, max_size=3)
+
+
+@given(first=halves, last=halves, least=amounts, surplus=st.integers(0, 10**9), data=st.data())
+@settings(derandomize=True)
+def test_legs_that_keep_their_terms_keep_the_orders(
+    first: list[tuple[int, int]],
+    last: list[tuple[int, int]],
+    least: int,
+    surplus: int,
+    data: st.DataObject,
+) -> None:
+    """Whatever a program may do within the terms of its own leg, of split hops, too."""
+    amount_in = sum(into for into, _ in first) + surplus
+    legs = [
+        msgspec.structs.replace(LEG, amount_in=into, amount_out=out, exact_out=True)
+        for into, out in first
+    ] + [
+        msgspec.structs.replace(
+            LEG, token_in="USDC", token_out="RAY", amount_in=into, amount_out=out
+        )
+        for into, out in last
+    ]
+    made = terms(legs, amount_in=amount_in, min_out=least, max_in=0)
+    before, after = made[: len(first)], made[len(first) :]
+    # Each program executes at the worst price that its threshold allows, or a better one.
+    paid = [data.draw(st.integers(0, term.threshold)) for term in before]
+    got = [data.draw(st.integers(term.threshold, 2**64)) for term in after]
+    assert sum(paid) <= sum(term.threshold for term in before) <= amount_in
+    assert sum(got) >= sum(term.threshold for term in after) >= least
+    assert [term.amount for term in before] == [out for _, out in first]
+    assert [term.amount for term in after] == [into for into, _ in last]
+    # No threshold is stricter than the quote where the order's bound is not.
+    assert all(term.threshold >= into for term, (into, _) in zip(before, first, strict=True))
+    if least <= sum(out for _, out in last):
+        assert all(term.threshold <= out for term, (_, out) in zip(after, last, strict=True))
 
 
 def test_the_first_of_two_hops_yields_exactly_what_the_second_takes_in() -> None:

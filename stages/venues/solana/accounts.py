@@ -97,6 +97,11 @@ class AccountCache:
         """Whether the chain was not seen to go on for too long."""
         return self.age_s() * 1000 > self._options.stale_ms
 
+    def data_length(self, address: str) -> int | None:
+        """Bytes of an account's data; None for one that is not read here."""
+        known = self._raw.get(address)
+        return None if known is None else len(known[1].data)
+
     def addresses(self, mints: frozenset[str]) -> list[str]:
         """The pools that trade these two mints."""
         return [pool.address for pool in self._pools.values() if pool.mints == mints]

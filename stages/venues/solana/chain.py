@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
-from solders.message import MessageV0
 
 from events.order import Order, Transaction, next_attempt
 from stages.venues import Built, Outcome, Refused
@@ -14,30 +13,38 @@ from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
 from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
+from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
+from stages.venues.solana.loaded import RETRY_MARGIN_PERCENT, LoadedSizes, limit
 from stages.venues.solana.messages import instructions_of
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
+from stages.venues.solana.rpc_answers import Simulation
 from stages.venues.solana.rpc_link import RpcError
 from stages.venues.solana.transaction import (
-    CU_MAX,
-    Budget,
     Draft,
     Leg,
     Plan,
+    Wrapping,
     cu_limit_at_most,
     drafted,
     memo_of,
     message,
     signed,
+    sol_is_inside,
     unsigned,
 )
+from stages.venues.solana.versions import CU_MAX, DATA_SIZE_MAX, V0, Budget, Message
 
 METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+"""What a node says of bytes that it cannot read as a transaction."""
+UNSUPPORTED_VERSION = "UnsupportedVersion"
+VERSION_REFUSED = "transaction-version-refused"
 
 _log = structlog.get_logger()
 
@@ -55,6 +62,7 @@ class SolanaChain:
         families: Sequence[Family],
         tokens: Mapping[str, TokenEntry],
         options: ChainOptions,
+        features: Features,
     ) -> None:
         self.first_wait_ms = options.first_wait_ms
         self._rpc = rpc
@@ -65,6 +73,8 @@ class SolanaChain:
         self._options = options
         self._programs = {token.mint: token.program_id for token in tokens.values()}
         self._blockhashes = Blockhashes(rpc, options.blockhash_age_ms)
+        self._features = features
+        self._sizes = LoadedSizes(rpc, cache.data_length)
         self._outcomes = Outcomes(rpc, families, options)
         self._sends = asyncio.Semaphore(options.sends_at_once)
 
@@ -80,50 +90,95 @@ class SolanaChain:
         legs = legs_of(order, self._cache, self._tokens)
         memo = memo_of(order.id, next_attempt(order))
         recent = await self._blockhashes.recent()
-        draft, trial = await self._fitting(
-            Plan(self._wallet.pubkey, legs, self._programs, memo), recent.blockhash
-        )
-        cu_limit = await self._cu_limit(draft, trial)
-        made = message(draft, Budget(cu_limit, self._options.cu_price), recent.blockhash)
+        version = self._features.version
+        plan = Plan(self._wallet.pubkey, legs, self._programs, memo)
+        draft, trial = await self._fitting(plan, recent.blockhash, version)
+        budget = await self._budget(order, draft, trial, version)
+        made = message(draft, budget, recent.blockhash, version)
         signature, raw = signed(made, self._wallet)
         return Built(signature, raw, recent.last_valid_block_height)
 
-    async def _fitting(self, plan: Plan, blockhash: str) -> tuple[Draft, MessageV0]:
-        """Its instructions, in the smaller form if only that fits and may be used, and a message
-        to try them with. Raises Refused.
+    async def _fitting(self, plan: Plan, blockhash: str, version: int) -> tuple[Draft, Message]:
+        """Its instructions, in a smaller form if only that fits and may be used, and a message to
+        try them with: it may load all that a transaction may. Raises Refused.
         """
         most = Budget(CU_MAX, self._options.cu_price)
         draft = drafted(plan)
         try:
-            return draft, message(draft, most, blockhash)
+            return draft, message(draft, most, blockhash, version)
         except Refused:
-            if not any(WSOL in (leg.mint_in, leg.mint_out) for leg in plan.legs):
+            smaller = await self._smaller(plan.legs)
+            if smaller is None:
                 raise
-            account = str(associated_account(plan.owner, WSOL, TOKEN))
-            found = await self._rpc.get_multiple_accounts([account], commitment="processed")
-            if found[0].value[0] is not None:
-                raise
-        draft = drafted(plan._replace(associated=True))
-        return draft, message(draft, most, blockhash)
+        draft = drafted(plan._replace(wrapping=smaller))
+        return draft, message(draft, most, blockhash, version)
 
-    async def _cu_limit(self, draft: Draft, trial: MessageV0) -> int:
-        """What the simulation consumes, and a margin. Raises Refused for what it says fails."""
+    async def _smaller(self, legs: Sequence[Leg]) -> Wrapping | None:
+        """The smaller form, where these swaps may have one. Raises Refused."""
+        assert self._wallet is not None, "who builds has a key"
+        if not any(WSOL in (leg.mint_in, leg.mint_out) for leg in legs):
+            return None
+        account = str(associated_account(self._wallet.pubkey, WSOL, TOKEN))
+        answer = await self._rpc.get_multiple_accounts([account], commitment="processed")
+        if answer[0].value[0] is None:
+            return Wrapping.ASSOCIATED
+        return Wrapping.KEPT if sol_is_inside(legs) else None
+
+    async def _budget(self, order: Order, draft: Draft, trial: Message, version: int) -> Budget:
+        """What it may compute and load. Raises Refused for what the simulation says fails."""
+        simulating = self._simulated(trial, version)
+        if version == V0:
+            simulation = await simulating
+            return Budget(self._cu_limit(simulation, draft), self._options.cu_price)
+        later = bool(order.attempts or order.retreats)
+        simulation, measured = await asyncio.gather(
+            simulating, self._measured(draft, trial, afresh=later)
+        )
+        loaded = max(measured or 0, simulation.loaded_accounts_data_size or 0) or DATA_SIZE_MAX
+        return Budget(
+            self._cu_limit(simulation, draft),
+            self._options.cu_price,
+            limit(loaded, RETRY_MARGIN_PERCENT) if later else limit(loaded),
+        )
+
+    async def _measured(self, draft: Draft, trial: Message, *, afresh: bool) -> int | None:
+        """Bytes of account data that it loads; None where no node tells."""
+        addresses = [str(address) for address in trial.account_keys]
+        try:
+            return await self._sizes.of(addresses, draft.created, afresh=afresh)
+        except (Refused, ValueError) as error:
+            _log.warning("accounts not measured", error=str(error))
+            return None
+
+    async def _simulated(self, trial: Message, version: int) -> Simulation:
+        """What the transaction would do. Raises Refused for what it says fails."""
         try:
             # Never signed: a node that simulates must not hold a second valid transaction of the
             # order.
-            told = (await self._rpc.simulate_transaction(unsigned(trial), "processed")).value
+            answer = await self._rpc.simulate_transaction(unsigned(trial), "processed")
         except RpcError as error:
+            if error.number == INVALID_PARAMS and version != V0:
+                self._features.doubt()
+                raise Refused(VERSION_REFUSED, error.detail, retryable=True) from None
             if error.number != METHOD_NOT_FOUND:
                 raise
-            return cu_limit_at_most(draft.legs)
-        if told.err is not None:
+            return Simulation()
+        simulation = answer.value
+        if simulation.err is not None:
+            if simulation.err == UNSUPPORTED_VERSION:
+                self._features.doubt()
             programs = [one.program for one in instructions_of(trial)]
-            reason = named_in(told.logs or (), self._families) or reason_of(
-                told.err, programs, self._families
+            reason = named_in(simulation.logs or (), self._families) or reason_of(
+                simulation.err, programs, self._families
             )
             retryable = reason.retryable or reason.code not in OF_WALLET
             raise Refused(reason.code, reason.detail, retryable=retryable)
-        return _with_margin(told.units_consumed, self._options.cu_margin_percent, draft.legs)
+        return simulation
+
+    def _cu_limit(self, simulation: Simulation, draft: Draft) -> int:
+        """What the simulation consumes, and a margin."""
+        percent = self._options.cu_margin_percent
+        return _with_margin(simulation.units_consumed, percent, draft.legs)
 
     async def send(self, transactions: Sequence[bytes]) -> None:
         """See `Chain.send`. One that fails does not keep the others from being sent."""

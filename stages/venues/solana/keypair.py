@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import msgspec
 from solders.keypair import Keypair
-from solders.message import MessageV0, to_bytes_versioned
+from solders.message import MessageV0, MessageV1, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
@@ -34,7 +34,7 @@ class Wallet:
         self.pubkey: Pubkey = keypair.pubkey()
         self.address = str(self.pubkey)
 
-    def sign(self, message: MessageV0) -> Signature:
+    def sign(self, message: MessageV0 | MessageV1) -> Signature:
         """The signature of the message."""
         return self._keypair.sign_message(to_bytes_versioned(message))
 

@@ -78,8 +78,22 @@ class Rpc:
         """The accounts, in order, one answer for each 100 addresses. One answer is one bank;
         two answers may be of two slots.
         """
-        chunks = [addresses[i : i + ACCOUNTS_MAX] for i in range(0, len(addresses), ACCOUNTS_MAX)]
         config = _config(commitment, encoding="base64", minContextSlot=min_context_slot)
+        return await self._multiple_accounts(addresses, config)
+
+    async def get_account_heads(
+        self, addresses: Sequence[str], head_bytes: int, commitment: Commitment
+    ) -> list[AccountInfo | None]:
+        """The accounts, in order, with the first bytes of their data alone; `space` is whole."""
+        part = {"offset": 0, "length": head_bytes}
+        config = _config(commitment, encoding="base64", dataSlice=part)
+        answers = await self._multiple_accounts(addresses, config)
+        return [account for answer in answers for account in answer.value]
+
+    async def _multiple_accounts(
+        self, addresses: Sequence[str], config: dict[str, Any]
+    ) -> list[At[list[AccountInfo | None]]]:
+        chunks = [addresses[i : i + ACCOUNTS_MAX] for i in range(0, len(addresses), ACCOUNTS_MAX)]
         answers = await asyncio.gather(
             *(self._link.call("getMultipleAccounts", (some, config), _accounts) for some in chunks)
         )

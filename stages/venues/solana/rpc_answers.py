@@ -37,6 +37,8 @@ class AccountInfo(msgspec.Struct, frozen=True, gc=False):
     owner: str
     data: tuple[str, str]
     lamports: int = 0
+    space: int | None = None
+    """The length of its data, also where the answer holds a part of it."""
 
     def bytes(self) -> bytes:
         """The data. Raises ValueError if it is not base64."""
@@ -56,6 +58,8 @@ class Simulation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     err: Any = None
     units_consumed: int | None = None
     logs: list[str] | None = None
+    loaded_accounts_data_size: int | None = None
+    """Bytes of account data that it loads; nodes before Agave 2 do not tell."""
 
 
 class SignatureStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):

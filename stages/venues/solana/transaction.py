@@ -1,24 +1,24 @@
-"""One signed v0 transaction out of explicit legs. Pure: no clock, no network.
+"""One signed transaction out of explicit legs. Pure: no clock, no network.
 
-    CU limit · CU price · memo · token accounts · wrap · swaps · unwrap
+    memo · token accounts · wrap · swaps · unwrap; what it may compute: `versions`
 
 Native SOL is wrapped into an account of its own, made, used and closed by this one transaction.
 So it holds this swap's lamports and no others: what the user keeps as wSOL is never touched, what
 an exact-out swap leaves over comes back with the rent, and nothing of it outlives a failure.
-Where that is too large, the wallet's associated account serves (111 bytes less): only where the
-wallet has none, for closing it would unwrap what the user keeps there.
+Where that is too large, the wallet's associated account serves (111 bytes less). It is closed only
+where the wallet had none: closing it would unwrap what the user keeps there. Where the wallet has
+one, it serves for SOL in the middle of a route alone, which leaves there what it finds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple
 
-from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
-from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
@@ -27,7 +27,9 @@ from stages.venues import Refused
 from stages.venues.pool import Family, Pool, SwapAccounts, SwapTerms
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.programs import MEMO, WSOL, associated_account, key
+from stages.venues.solana.versions import CU_MAX, V0, VERSIONS, Budget, Message
 from stages.venues.solana.wrapping import (
+    TOKEN_ACCOUNT_BYTES,
     create_account,
     temporary_account,
     unwrap,
@@ -35,8 +37,6 @@ from stages.venues.solana.wrapping import (
     wrap_temporary,
 )
 
-BYTES_MAX = 1_232
-CU_MAX = 1_400_000
 CU_AROUND = 60_000
 """What all beside the swaps consumes at most: memo, two token accounts, wrap, unwrap."""
 
@@ -65,12 +65,15 @@ class Leg(NamedTuple):
         return self.terms.threshold if self.terms.exact_out else self.terms.amount
 
 
-class Budget(NamedTuple):
-    """What the transaction may compute and what it offers for that."""
+class Wrapping(Enum):
+    """Which account holds wrapped SOL while the transaction runs."""
 
-    cu_limit: int
-    cu_price: int
-    """Micro-lamports a unit."""
+    TEMPORARY = "temporary"
+    """One of its own, created and closed by it."""
+    ASSOCIATED = "associated"
+    """The wallet's associated account, which does not exist yet: created and closed."""
+    KEPT = "kept"
+    """The wallet's associated account, which exists and stays: for SOL in the middle only."""
 
 
 class Plan(NamedTuple):
@@ -81,8 +84,7 @@ class Plan(NamedTuple):
     programs: Mapping[str, str]
     """The token program of each mint."""
     memo: str
-    associated: bool = False
-    """Wrap into the associated account, which the owner must not have yet."""
+    wrapping: Wrapping = Wrapping.TEMPORARY
 
 
 class Draft(NamedTuple):
@@ -91,6 +93,8 @@ class Draft(NamedTuple):
     owner: Pubkey
     instructions: tuple[Instruction, ...]
     legs: Sequence[Leg]
+    created: Mapping[str, int]
+    """Data lengths of the accounts that exist while it runs and at no other time."""
 
 
 def memo_of(order_id: str, attempt: int) -> str:
@@ -105,35 +109,39 @@ def order_id_of(memo: str) -> str:
 
 def drafted(plan: Plan) -> Draft:
     """Its instructions: made once, for the message that is simulated and for the one signed."""
-    return Draft(
-        plan.owner, (Instruction(key(MEMO), plan.memo.encode(), []), *_inside(plan)), plan.legs
-    )
+    wraps = any(WSOL in (leg.mint_in, leg.mint_out) for leg in plan.legs)
+    created = {}
+    if wraps and plan.wrapping is not Wrapping.KEPT:
+        created[str(_account(plan, WSOL))] = TOKEN_ACCOUNT_BYTES
+    memo = Instruction(key(MEMO), plan.memo.encode(), [])
+    return Draft(plan.owner, (memo, *_inside(plan)), plan.legs, created)
 
 
-def message(draft: Draft, budget: Budget, blockhash: str) -> MessageV0:
-    """What is to be signed. Raises Refused `transaction-too-large`."""
-    instructions = [
-        set_compute_unit_limit(min(budget.cu_limit, CU_MAX)),
-        *([set_compute_unit_price(budget.cu_price)] if budget.cu_price else []),
-        *draft.instructions,
-    ]
+def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> Message:
+    """What is to be signed. Raises Refused `transaction-too-large`, retryable: another route may
+    fit.
+    """
+    limits = VERSIONS[version]
     try:
-        made = MessageV0.try_compile(draft.owner, instructions, [], Hash.from_string(blockhash))
+        made = limits.compiled(draft.owner, draft.instructions, budget, Hash.from_string(blockhash))
     except Exception as error:  # solders' CompileError is an Exception: more than 256 accounts
         raise Refused("transaction-too-large", str(error), retryable=True) from error
-    size = len(unsigned(made))
-    if size > BYTES_MAX:
-        said = f"{size} bytes, at most {BYTES_MAX}"
-        raise Refused("transaction-too-large", said, retryable=True)  # another route may fit
+    addresses, size = len(made.account_keys), len(unsigned(made))
+    if addresses > limits.addresses_max:
+        detail = f"{addresses} addresses, at most {limits.addresses_max}"
+        raise Refused("transaction-too-large", detail, retryable=True)
+    if size > limits.bytes_max:
+        detail = f"{size} bytes, at most {limits.bytes_max}"
+        raise Refused("transaction-too-large", detail, retryable=True)
     return made
 
 
-def unsigned(made: MessageV0) -> bytes:
+def unsigned(made: Message) -> bytes:
     """The transaction with an empty signature: for a simulation, and of no use to a thief."""
     return bytes(VersionedTransaction.populate(made, [Signature.default()]))
 
 
-def signed(made: MessageV0, wallet: Wallet) -> tuple[str, bytes]:
+def signed(made: Message, wallet: Wallet) -> tuple[str, bytes]:
     """(signature, raw bytes)."""
     signature = wallet.sign(made)
     return str(signature), bytes(VersionedTransaction.populate(made, [signature]))
@@ -141,7 +149,34 @@ def signed(made: MessageV0, wallet: Wallet) -> tuple[str, bytes]:
 
 def cu_limit_at_most(legs: Iterable[Leg]) -> int:
     """A limit that suffices where nothing was simulated."""
-    return min(CU_MAX, CU_AROUND + sum(leg.family.cu_limit for leg in legs))
+    return min(CU_MAX, cu_needed(legs))
+
+
+def cu_needed(legs: Iterable[Leg]) -> int:
+    """Compute units that plain swaps take at most, with all that is around them."""
+    return CU_AROUND + sum(leg.family.cu_limit for leg in legs)
+
+
+def wrappings(legs: Sequence[Leg], has_account: bool | None) -> tuple[Wrapping, ...]:
+    """The forms that these swaps may take, the preferred one first. `has_account`: whether the
+    wallet has an associated account of wrapped SOL; None: not known.
+
+    SOL in the middle needs none of the wallet's, and either associated form fits where the larger
+    one of them fits: which of them it becomes is decided when the transaction is built.
+    """
+    if not any(WSOL in (leg.mint_in, leg.mint_out) for leg in legs):
+        return (Wrapping.TEMPORARY,)
+    if has_account is False or (has_account is None and sol_is_inside(legs)):
+        return (Wrapping.TEMPORARY, Wrapping.ASSOCIATED)
+    if has_account and sol_is_inside(legs):
+        return (Wrapping.TEMPORARY, Wrapping.KEPT)
+    return (Wrapping.TEMPORARY,)
+
+
+def sol_is_inside(legs: Sequence[Leg]) -> bool:
+    """Whether SOL is neither what the swaps begin with nor what they end with."""
+    mints_in, mints_out = {leg.mint_in for leg in legs}, {leg.mint_out for leg in legs}
+    return WSOL in mints_in & mints_out
 
 
 def _inside(plan: Plan) -> list[Instruction]:
@@ -158,22 +193,26 @@ def _inside(plan: Plan) -> list[Instruction]:
         ),
         *(_wrap(plan, sol) if sol is not None else ()),
         *(_swap(plan.owner, leg, accounts) for leg in plan.legs),
-        *([unwrap(plan.owner, sol)] if sol is not None else ()),
+        *(_unwrap(plan, sol) if sol is not None else ()),
     ]
 
 
 def _account(plan: Plan, mint: str) -> Pubkey:
     """The account that the swaps use for this token."""
-    if mint == WSOL and not plan.associated:
+    if mint == WSOL and plan.wrapping is Wrapping.TEMPORARY:
         return temporary_account(plan.owner, _seed(plan))
     return associated_account(plan.owner, mint, plan.programs[mint])
 
 
 def _wrap(plan: Plan, account: Pubkey) -> list[Instruction]:
     lamports = _brought(plan.legs)
-    if plan.associated:
-        return wrap_associated(plan.owner, account, lamports)
-    return wrap_temporary(plan.owner, _seed(plan), lamports)
+    if plan.wrapping is Wrapping.TEMPORARY:
+        return wrap_temporary(plan.owner, _seed(plan), lamports)
+    return wrap_associated(plan.owner, account, lamports)
+
+
+def _unwrap(plan: Plan, account: Pubkey) -> list[Instruction]:
+    return [] if plan.wrapping is Wrapping.KEPT else [unwrap(plan.owner, account)]
 
 
 def _seed(plan: Plan) -> str:

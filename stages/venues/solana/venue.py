@@ -6,7 +6,7 @@ DEXes, as routes go across them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from solders.hash import Hash
 from solders.keypair import Keypair
@@ -15,15 +15,24 @@ from events.money import Token
 from events.order import Order
 from events.types import Quote
 from stages.routing.board import Board, Listed
-from stages.routing.candidates import Limits, Request, Step, candidates
+from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
+from stages.routing.route import Limits, Request, Step
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.pool import Clock, SwapTerms
 from stages.venues.solana.accounts import STALE, AccountCache
 from stages.venues.solana.history import Market
-from stages.venues.solana.transaction import Budget, Leg, Plan, drafted, message
+from stages.venues.solana.transaction import (
+    Leg,
+    Plan,
+    cu_needed,
+    drafted,
+    message,
+    wrappings,
+)
+from stages.venues.solana.versions import CU_MAX, V0, Budget
 
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""
@@ -33,6 +42,7 @@ the whole amount swapped all the same."""
 _NOBODY = Keypair.from_seed(bytes(32)).pubkey()
 """Any key is as long as another: transactions are measured with this one."""
 _SOME_ORDER = "00000000-0000-0000-0000-000000000000/99"
+_LONGEST = Budget(CU_MAX, 1)
 
 
 class SolanaVenue:
@@ -50,13 +60,20 @@ class SolanaVenue:
         *,
         slot_ms: int,
         max_price_impact_bps: int,
+        version: Callable[[], int] = lambda: V0,
+        wraps: Callable[[], bool | None] = lambda: None,
     ) -> None:
-        """`tokens` by symbol and mint; `programs`: the token program of each mint."""
+        """`tokens` by symbol and mint; `programs`: the token program of each mint; `version`: of
+        the transactions that are built; `wraps`: whether the wallet has an account of wrapped SOL,
+        None where that is not known.
+        """
         self._cache = cache
         self._tokens = tokens
         self._programs = programs
         self._dexes = frozenset(dexes)
         self._costs = costs
+        self._version = version
+        self._wraps = wraps
         self._slot_ms = slot_ms
         self._max_impact_ppm = max_price_impact_bps * 100
         self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
@@ -96,7 +113,7 @@ class SolanaVenue:
         ]
         found += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
         if not found and fitted:
-            raise Refused("transaction-too-large", "two hops lead there, in no one transaction")
+            raise Refused("transaction-too-large", "no route there fits into one transaction")
         if not found:
             raise Refused("no-route", f"no pools lead from {order.token_in} to {order.token_out}")
         return tuple(found)
@@ -128,7 +145,9 @@ class SolanaVenue:
         return self._board[1], self._board[2]
 
     def _fits(self, steps: Sequence[Step]) -> bool:
-        """Whether these swaps fit into one transaction: it is made, with the longest of all."""
+        """Whether these swaps fit into one transaction: it is made, with the longest of all, in
+        each form that it may have.
+        """
         legs = [
             Leg(
                 step.way.listed.family,
@@ -140,9 +159,16 @@ class SolanaVenue:
             )
             for step in steps
         ]
+        if cu_needed(legs) > CU_MAX:
+            return False
         plan = Plan(_NOBODY, legs, self._programs, _SOME_ORDER)
+        return any(
+            self._fits_as(plan._replace(wrapping=form)) for form in wrappings(legs, self._wraps())
+        )
+
+    def _fits_as(self, plan: Plan) -> bool:
         try:
-            message(drafted(plan), Budget(1_400_000, 1), str(Hash.default()))
+            message(drafted(plan), _LONGEST, str(Hash.default()), self._version())
         except Refused:
             return False
         return True

@@ -36,6 +36,7 @@ from stages.venues.solana.programs import (
     key,
 )
 from stages.venues.solana.rpc_answers import Meta, TokenBalance, UiAmount
+from stages.venues.solana.versions import V0, VERSIONS, Budget, Message
 from stages.venues.solana.wrapping import TOKEN_ACCOUNT_RENT
 from tests.toy_family import ToyFamily, ToyPool, mint_bytes, token_account_bytes
 
@@ -66,13 +67,15 @@ def made(
     *legs: t.Leg,
     cu_price: int = 5,
     memo: str = ORDER_ID,
-    associated: bool = False,
-) -> MessageV0:
-    plan = t.Plan(wallet.pubkey, legs, PROGRAMS, memo, associated)
-    return t.message(t.drafted(plan), t.Budget(200_000, cu_price), str(Hash.default()))
+    wrapping: t.Wrapping = t.Wrapping.TEMPORARY,
+    version: int = V0,
+) -> Message:
+    plan = t.Plan(wallet.pubkey, legs, PROGRAMS, memo, wrapping)
+    budget = Budget(200_000, cu_price)
+    return t.message(t.drafted(plan), budget, str(Hash.default()), version)
 
 
-def programs_of(message: MessageV0) -> list[str]:
+def programs_of(message: Message) -> list[str]:
     return [one.program for one in instructions_of(message)]
 
 
@@ -110,8 +113,8 @@ def test_the_token_account_is_that_of_the_mints_own_token_program(wallet: Wallet
 def test_what_would_exceed_a_packet_is_refused_and_what_fits_just_is_not(wallet: Wallet) -> None:
     fits = [leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(3)]
     size = len(t.unsigned(made(wallet, *fits, memo="")))
-    longest = "m" * (t.BYTES_MAX - size - 1)  # its length takes a second byte
-    assert len(t.unsigned(made(wallet, *fits, memo=longest))) == t.BYTES_MAX
+    longest = "m" * (VERSIONS[V0].bytes_max - size - 1)  # its length takes a second byte
+    assert len(t.unsigned(made(wallet, *fits, memo=longest))) == VERSIONS[V0].bytes_max
     with pytest.raises(Refused) as refused:
         made(wallet, *fits, memo=longest + "m")
     # Another route may fit.
@@ -161,7 +164,7 @@ class World(NamedTuple):
         account = self.svm.get_account(address)
         return int.from_bytes(account.data[64:72], "little") if account else 0
 
-    def run(self, message: MessageV0) -> tuple[Sent, Meta]:
+    def run(self, message: Message) -> tuple[Sent, Meta]:
         """Executes it; what it made of balances, as a node would say it."""
         signature, raw = t.signed(message, self.wallet)
         sent = read_sent(raw, [TOY])
@@ -232,7 +235,7 @@ def test_two_orders_of_one_wallet_wrap_beside_each_other(world: World) -> None:
 
 def test_the_smaller_form_wraps_to_the_lamport_too_and_is_smaller(world: World) -> None:
     world.svm.set_account(world.own_wsol, Account(0, b"", SYSTEM_ID))
-    small = made(world.wallet, leg(world.pool, amount=3 * SOL + 1), associated=True)
+    small = made(world.wallet, leg(world.pool, amount=3 * SOL + 1), wrapping=t.Wrapping.ASSOCIATED)
     assert len(t.unsigned(made(world.wallet, leg(world.pool)))) - len(t.unsigned(small)) == 111
     _, meta = world.run(small)
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1

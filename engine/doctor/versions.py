@@ -1,0 +1,33 @@
+"""Which version of transactions the cluster takes, and which is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.doctor.findings import Finding, failed, ok, warning
+from engine.settings import Settings
+from stages.stage import Refused
+
+if TYPE_CHECKING:
+    from stages.venues.solana.rpc import Rpc
+
+NAME = "transactions"
+
+
+async def look(settings: Settings, rpc: Rpc) -> Finding:
+    """What its feature accounts say."""
+    from stages.venues.solana.features import Features
+
+    features = Features(rpc, settings.tx_version)
+    try:
+        await features.ask()
+    except (Refused, ValueError) as error:
+        return warning(NAME, f"the cluster's features cannot be read: {error}", "try again")
+    if fault := features.fault:
+        return failed(NAME, fault, "set TX_VERSION=auto")
+    facts = features.facts
+    return ok(
+        NAME,
+        f"the cluster takes v{facts.transaction_version}, v{facts.builds_version} is built"
+        f" (TX_VERSION={settings.tx_version})",
+    )
