@@ -94,6 +94,11 @@ def open_rpc(settings: Settings) -> Connected:
     return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
 
 
+def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
+    """Return how long a slot is set to be; None where it is measured: on every real chain."""
+    return settings.slot_ms if pools.cluster == "local" else None
+
+
 def _solana(settings: Settings, signs: bool) -> Trading:
     from projections.explorer import explorer_of
     from stages.routing.costs import Costs
@@ -106,12 +111,15 @@ def _solana(settings: Settings, signs: bool) -> Trading:
 
     rpc, pools = open_rpc(settings)
     wallet = wallet_of(settings) if signs else None
-    stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
-    cache = AccountCache(rpc, FAMILIES, pools, stale)
+    reading = CacheOptions(
+        slot_ms=slot_setting(settings, pools),
+        read_ms=settings.pools_read_ms,
+        stale_ms=settings.quotes_stale_ms,
+    )
+    cache = AccountCache(rpc, FAMILIES, pools, reading)
     options = ChainOptions(
         commitment=settings.commitment,
         cu_price=settings.cu_price_micro_lamports,
-        first_wait_ms=settings.slot_ms,
         stalled_ms=settings.quotes_stale_ms,
     )
     chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options)
@@ -124,12 +132,12 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         {entry.mint: entry.program_id for entry in entries},
         settings.venues,
         Costs(settings.cu_price_micro_lamports, WSOL, middles),
-        slot_ms=settings.slot_ms,
         max_price_impact_bps=settings.max_price_impact_bps,
     )
 
     @contextlib.asynccontextmanager
     async def live(pools_too: bool) -> AsyncIterator[None]:
+        cache.slot_time.start(rpc)
         if pools_too:
             cache.start()
         try:
@@ -137,6 +145,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         finally:
             await chain.close()
             await cache.close()
+            await cache.slot_time.close()
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)

@@ -39,6 +39,9 @@ AHEAD = ("builder", "submitter")
 LOG_RETRY_S = 0.1
 LOG_PATIENCE_S = 3.0
 GATEWAY_LINGER_S = 0.003
+MARKET_PATIENCE_S = 5.0
+"""Stages begin after so long, whether there is anything to quote from or not: what is waited for
+then is said to each order."""
 
 
 def make_log(settings: Settings, *, chain: str = "", linger_s: float = 0.0) -> EventLog:
@@ -152,7 +155,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
             ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
             if pools_too:
                 # No order is to lose its attempts to a process that has only just begun to read.
-                await _either(trading.ready(), stop, settings.quotes_stale_ms / 1000)
+                await _either(trading.ready(), stop, MARKET_PATIENCE_S)
             for name in names:
                 runner = Runner(
                     stages[name](),

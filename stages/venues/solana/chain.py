@@ -22,6 +22,7 @@ from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
 from stages.venues.solana.transaction import (
     CU_MAX,
     Budget,
@@ -56,7 +57,6 @@ class SolanaChain:
         tokens: Mapping[str, TokenEntry],
         options: ChainOptions,
     ) -> None:
-        self.first_wait_ms = options.first_wait_ms
         self._rpc = rpc
         self._wallet = wallet
         self._cache = cache
@@ -64,9 +64,19 @@ class SolanaChain:
         self._tokens = tokens
         self._options = options
         self._programs = {token.mint: token.program_id for token in tokens.values()}
-        self._blockhashes = Blockhashes(rpc, options.blockhash_age_ms)
-        self._outcomes = Outcomes(rpc, families, options)
+        self._blockhashes = Blockhashes(rpc, cache.slot_time)
+        self._outcomes = Outcomes(rpc, families, options, cache.slot_time)
         self._sends = asyncio.Semaphore(options.sends_at_once)
+
+    @property
+    def first_wait_ms(self) -> int:
+        """See `Chain.first_wait_ms`."""
+        return first_wait_ms(self._cache.slot_time)
+
+    @property
+    def rebroadcast_ms(self) -> int:
+        """See `Chain.rebroadcast_ms`."""
+        return rebroadcast_ms(self._cache.slot_time)
 
     async def close(self) -> None:
         """Ends what is under way. The client and the cache are closed by whoever made them."""

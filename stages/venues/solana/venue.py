@@ -48,7 +48,6 @@ class SolanaVenue:
         dexes: Collection[str],
         costs: Costs,
         *,
-        slot_ms: int,
         max_price_impact_bps: int,
     ) -> None:
         """`tokens` by symbol and mint; `programs`: the token program of each mint."""
@@ -57,7 +56,6 @@ class SolanaVenue:
         self._programs = programs
         self._dexes = frozenset(dexes)
         self._costs = costs
-        self._slot_ms = slot_ms
         self._max_impact_ppm = max_price_impact_bps * 100
         self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
 
@@ -153,7 +151,7 @@ class SolanaVenue:
 
     def slot_at(self, time_us: int) -> int:
         """See `Venue.slot_at`."""
-        return self._cache.history.slot_at(time_us, self._slot_ms)
+        return self._cache.history.slot_at(time_us, self._cache.slot_time.short_ms)
 
     async def next_slot(self, after: int) -> int:
         """See `Venue.next_slot`."""
