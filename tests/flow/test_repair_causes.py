@@ -109,7 +109,7 @@ def hiding(node: Node) -> None:
     node.answers["getTransaction"] = lambda _: None
 
 
-CHAIN = {
+CHAIN: dict[str, tuple[Callable[[Node], None], str]] = {
     "a refused history": (
         lambda node: node.answers.update(getSignaturesForAddress=refusing(-32602)),
         "chain: node-refused: -32602: says so",
