@@ -1,35 +1,28 @@
-"""DLMM pools and vectors for the tests: the shared set, or the folder that VECTORS names."""
+"""DLMM pools and vectors for the tests: those of tests/vectors, or of another folder."""
 
 from __future__ import annotations
 
 import base64
-import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from stages.venues.meteora.dlmm import FAMILY
 from stages.venues.meteora.dlmm.addresses import array_address
 from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin
 from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
+from tests.unit.venues import vector_sets
 
-VECTORS = Path(os.environ.get("VECTORS") or Path(__file__).parents[2] / "vectors")
+VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 PROGRAM = FAMILY.programs["mainnet"]
 TOKENS = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 Json = dict[str, Any]
 
 
-@lru_cache(maxsize=8)
-def read(name: str) -> Json:
-    """A file of the set; the test is skipped where another set has it not."""
-    path = VECTORS / name
-    if not path.exists() and "VECTORS" in os.environ:
-        pytest.skip(f"{path} is not there", allow_module_level=True)
-    found: Json = json.loads(path.read_text())
+def read(name: str, folder: Path = VECTORS) -> Json:
+    """A file of a folder."""
+    found: Json = vector_sets.read(folder / name)
     return found
 
 
@@ -38,16 +31,16 @@ def raw(data: str | bytes, owner: str = PROGRAM) -> RawAccount:
     return RawAccount(owner, base64.b64decode(data) if isinstance(data, str) else data)
 
 
-def accounts_of(name: str) -> dict[str, RawAccount]:
+def accounts_of(name: str, folder: Path = VECTORS) -> dict[str, RawAccount]:
     """The accounts of a pool of dlmm.json."""
-    found = read("dlmm_accounts.json")[name]
+    found = read("dlmm_accounts.json", folder)[name]
     return {address: raw(data) for address, data in found.items()}
 
 
 @lru_cache(maxsize=64)
-def pool_of(name: str) -> DlmmPool:
+def pool_of(name: str, folder: Path = VECTORS) -> DlmmPool:
     """A pool of dlmm.json, decoded from its bytes."""
-    return decoded(read("dlmm.json")["pools"][name]["address"], accounts_of(name))
+    return decoded(read("dlmm.json", folder)["pools"][name]["address"], accounts_of(name, folder))
 
 
 def decoded(address: str, accounts: dict[str, RawAccount]) -> DlmmPool:
@@ -57,9 +50,9 @@ def decoded(address: str, accounts: dict[str, RawAccount]) -> DlmmPool:
     return pool
 
 
-def real_accounts(pair: str) -> dict[str, RawAccount]:
+def real_accounts(pair: str, vectors: Path = VECTORS) -> dict[str, RawAccount]:
     """The accounts of a pair of mainnet_dlmm_accounts."""
-    folder = VECTORS / "mainnet_dlmm_accounts" / pair
+    folder = vectors / "mainnet_dlmm_accounts" / pair
     accounts = {pair: raw((folder / "lb_pair.bin").read_bytes())}
     for file in sorted(folder.glob("bin_array_*.bin")):
         data = file.read_bytes()
@@ -79,11 +72,14 @@ def quoted(pool: DlmmPool, vector: Json, slot: int = 0) -> Swap:
 
 def executed(pool: DlmmPool, vector: Json) -> Swap:
     """What an executor adds to the quote: the threshold and the wallet's balance."""
-    swap, threshold = quoted(pool, vector), vector["other_amount_threshold"]
-    if vector["kind"] == "exact_out" and swap.amount_in > threshold:
-        raise Rejected(FAMILY.too_much_in)
-    if vector["kind"] == "exact_in" and swap.amount_out < threshold:
-        raise Rejected(FAMILY.too_little_out)
+    threshold = vector["other_amount_threshold"]
+    if vector["kind"] == "exact_out":
+        clock = Clock(0, vector["timestamp"])
+        swap = pool.exact_out_within(vector["amount"], threshold, vector["swap_for_y"], clock)
+    else:
+        swap = quoted(pool, vector)
+        if swap.amount_out < threshold:
+            raise Rejected(FAMILY.too_little_out)
     if swap.amount_in > vector.get("user_balance_in", 1 << 63):
         raise Rejected("Error: insufficient funds")
     return swap

@@ -139,9 +139,23 @@ def test_a_compounding_pool_grows_by_its_share_of_the_fee() -> None:
     assert isinstance(then, DammPool)
     assert bought.fee == 2_500_000  # 0.25 % of the input: 500,000 protocol, the rest halved
     assert then.collected_b.protocol == 500_000
-    assert then.collected_b.providers_ever == 1_000_000
+    assert then.collected_b.providers_ever == 2_000_000  # what was put back included
+    assert then.collected_b.per_liquidity == (1_000_000 << 128) // pool.liquidity
     assert then.reserve_b == pool.reserve_b + 10**9 - 1_500_000
     assert then.reserve_a == pool.reserve_a - bought.amount_out
+
+
+def test_the_first_swap_of_layout_0_writes_the_reserves_and_makes_the_layout_1() -> None:
+    data = account(layout=(696, b"\0"), reserves=(680, bytes(16)))
+    pool = decoded(data)
+    assert (pool.reserve_a, pool.reserve_b) == (10**12 - 232, 10**12 - 232)
+    buffers = {ADDRESS: bytearray(data)}
+    FAMILY.write(pool, buffers)
+    assert buffers[ADDRESS] == data
+    after = pool.exact_in(10**9, True, NOW).after
+    FAMILY.write(after, buffers)
+    assert buffers[ADDRESS][696] == 1
+    assert decoded(bytes(buffers[ADDRESS])) == after
 
 
 def test_a_pool_opens_at_its_slot_or_second() -> None:

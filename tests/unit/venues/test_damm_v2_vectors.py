@@ -1,39 +1,55 @@
-"""DAMM v2 answers what the real program answered: tests/vectors, or the folder in VECTORS."""
+"""DAMM v2 answers what the real program answered: the sets of `vector_sets`."""
 
 import base64
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from stages.venues.meteora.damm_v2 import FAMILY
 from stages.venues.meteora.damm_v2.pool import DammPool
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
+from tests.unit.venues import vector_sets
 
-FOLDER = Path(os.environ.get("VECTORS") or Path(__file__).parents[2] / "vectors")
 PROGRAM = FAMILY.programs["mainnet"]
 MINT = RawAccount("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", bytes(82))
+MAINNET = "mainnet_damm_accounts/vectors.json"
 
 Json = dict[str, Any]
 
 
-def read(name: str) -> Json:
-    """A file of the folder, empty if it is not there."""
-    path = FOLDER / name
-    return json.loads(path.read_bytes()) if path.exists() else {}
+class Set(NamedTuple):
+    """One folder's pools, by name, with their bytes; and its vectors."""
+
+    name: str
+    pools: Json
+    bytes: dict[str, bytes]
+    vectors: list[Json]
+    sequences: list[Json]
 
 
-FILE = read("dammv2.json") or {"pools": {}, "vectors": []}
-BYTES = {name: base64.b64decode(data) for name, data in read("dammv2_accounts.json").items()}
-MAINNET = read("mainnet_damm_accounts/vectors.json") or {"meta": {}, "vectors": []}
-SEQUENCES = [
-    sequence
-    for sequence in read("sequences.json").get("sequences", [])
-    if sequence["family"] == FAMILY.name
-]
+def load(folder: Path) -> Set:
+    """The set of a folder. A pool whose bytes are not there is left out with its vectors."""
+    found = vector_sets.read(folder / "dammv2.json")
+    accounts = vector_sets.read(folder / "dammv2_accounts.json") or {}
+    pools = {name: said for name, said in found["pools"].items() if name in accounts}
+    return Set(
+        name=f"{folder.name}/dammv2.json",
+        pools=pools,
+        bytes={name: base64.b64decode(accounts[name]) for name in pools},
+        vectors=[vector for vector in found["vectors"] if vector["pool"] in pools],
+        sequences=[
+            sequence
+            for sequence in vector_sets.sequences(folder, FAMILY.name)
+            if sequence["initial"]["pool_ref"] in pools
+        ],
+    )
+
+
+SETS = [load(folder) for folder in vector_sets.with_file("dammv2.json")]
+POOLS = [pytest.param(each, name, id=name) for each in SETS for name in sorted(each.pools)]
+each_set = pytest.mark.parametrize("vectors", SETS, ids=[each.name for each in SETS])
 
 
 def decoded(address: str, data: bytes) -> DammPool:
@@ -96,6 +112,9 @@ def outcome(pool: DammPool, swap: Swap) -> Json:
         "sqrt_price_reference_after": reference,
         "volatility_accumulator_after": accumulator,
         "volatility_reference_after": decayed,
+        "fee_a_per_liquidity_after": a.per_liquidity,
+        "fee_b_per_liquidity_after": b.per_liquidity,
+        "layout_version_after": int(after.keeps_reserves),
     }
 
 
@@ -124,19 +143,22 @@ def told(name: str, refused: list[bool], wrong: Json) -> None:
     assert not wrong
 
 
+@pytest.mark.skipif(bool(vector_sets.GIVEN), reason="a given folder holds what it holds")
 def test_there_are_vectors() -> None:
-    assert FILE["vectors"]
-    assert len(BYTES) == len(FILE["pools"])
+    assert [len(each.vectors) for each in SETS] == [848, 610]
+    assert sum(len(sequence["steps"]) for each in SETS for sequence in each.sequences) == 220
 
 
-@pytest.mark.parametrize("name", sorted(FILE["pools"]))
-def test_account_bytes_decode_to_what_the_vectors_say_of_the_pool(name: str) -> None:
-    said, pool = FILE["pools"][name], decoded(FILE["pools"][name]["address"], BYTES[name])
+@pytest.mark.parametrize(("vectors", "name"), POOLS)
+def test_account_bytes_decode_to_what_the_vectors_say_of_the_pool(vectors: Set, name: str) -> None:
+    said = vectors.pools[name]
+    pool = decoded(said["address"], vectors.bytes[name])
     assert (pool.address, pool.program) == (said["address"], PROGRAM)
     assert (pool.mint_a, pool.mint_b) == (said["token_a_mint"], said["token_b_mint"])
     assert (pool.keys.vault_a, pool.keys.vault_b) == (said["token_a_vault"], said["token_b_vault"])
     assert (pool.reserve_a, pool.reserve_b) == (said["reserve_a"], said["reserve_b"])
     assert (pool.liquidity, pool.sqrt_price) == (said["liquidity"], said["sqrt_price"])
+    assert int(pool.keeps_reserves) == said.get("layout_version", 1)
     terms = pool.terms
     assert (terms.sqrt_min, terms.sqrt_max) == (said["sqrt_min_price"], said["sqrt_max_price"])
     assert (terms.activation, int(terms.by_time)) == (
@@ -159,31 +181,39 @@ def test_account_bytes_decode_to_what_the_vectors_say_of_the_pool(name: str) -> 
         )
 
 
-def test_every_swap_of_the_program_is_reproduced_with_the_state_after_it() -> None:
-    pools = {name: decoded(said["address"], BYTES[name]) for name, said in FILE["pools"].items()}
+@each_set
+def test_every_swap_of_the_program_is_reproduced_with_the_state_after_it(vectors: Set) -> None:
     wrong = {}
-    for vector in FILE["vectors"]:
-        found, _ = answer(pools[vector["pool"]], vector)
+    for vector in vectors.vectors:
+        said, data = vectors.pools[vector["pool"]], vectors.bytes[vector["pool"]]
+        pool = decoded(said["address"], data)
+        found, after = answer(pool, vector)
         if differs := differences(found, vector["expected"]):
             wrong[vector["id"]] = differs
-    told("dammv2.json", [not vector["expected"]["ok"] for vector in FILE["vectors"]], wrong)
+        elif found["ok"]:
+            assert decoded(said["address"], written(after, data)) == after
+    told(vectors.name, [not vector["expected"]["ok"] for vector in vectors.vectors], wrong)
 
 
-def test_every_fee_is_shared_out_as_the_program_shares_it() -> None:
-    pools = {name: decoded(said["address"], BYTES[name]) for name, said in FILE["pools"].items()}
-    for vector in FILE["vectors"]:
+@each_set
+def test_every_fee_is_shared_out_as_the_program_shares_it(vectors: Set) -> None:
+    for vector in vectors.vectors:
         if not (split := vector.get("fee_split")):
             continue
-        pool = pools[vector["pool"]]
-        swap = executed(pool, vector)
-        assert swap.fee == sum(split.values()), vector["id"]
+        name = vector["pool"]
+        pool = decoded(vectors.pools[name]["address"], vectors.bytes[name])
+        assert executed(pool, vector).fee == sum(split.values()), vector["id"]
 
 
-@pytest.mark.parametrize("sequence", SEQUENCES, ids=[s["id"] for s in SEQUENCES])
-def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(sequence: Json) -> None:
+@pytest.mark.parametrize(
+    ("vectors", "sequence"),
+    [pytest.param(each, one, id=one["id"]) for each in SETS for one in each.sequences],
+)
+def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(
+    vectors: Set, sequence: Json
+) -> None:
     name = sequence["initial"]["pool_ref"]
-    print(f"{sequence['id']}: {len(sequence['steps'])} steps")
-    address, data = FILE["pools"][name]["address"], BYTES[name]
+    address, data = vectors.pools[name]["address"], vectors.bytes[name]
     pool = start = decoded(address, data)
     for number, step in enumerate(sequence["steps"]):
         found, pool = answer(pool, step, start)
@@ -191,26 +221,29 @@ def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(sequence: Json) -
         # What is written and read again is the same pool.
         data = written(pool, data)
         assert decoded(address, data) == pool
+    print(f"{sequence['id']}: {len(sequence['steps'])} steps, 0 differ")
 
 
-def test_pools_of_mainnet_decode_and_their_swaps_are_reproduced() -> None:
+@pytest.mark.parametrize("folder", vector_sets.with_file(MAINNET), ids=str)
+def test_pools_of_mainnet_decode_and_their_swaps_are_reproduced(folder: Path) -> None:
     wrong, pools = {}, {}
-    for name, said in MAINNET["meta"].items():
-        pool = decoded(name, (FOLDER / "mainnet_damm_accounts" / f"{name}.bin").read_bytes())
+    mainnet = vector_sets.read(folder / MAINNET)
+    for name, said in mainnet["meta"].items():
+        data = (folder / "mainnet_damm_accounts" / f"{name}.bin").read_bytes()
+        pool = decoded(name, data)
+        assert written(pool, data) == data
         assert (pool.liquidity, pool.sqrt_price) == (said["liquidity"], said["sqrt_price"])
         assert (pool.mint_a, pool.mint_b) == (said["token_a_mint"], said["token_b_mint"])
         pools[f"{name}.bin"] = pool
-    for vector in MAINNET["vectors"]:
+    for vector in mainnet["vectors"]:
         found, _ = answer(pools[vector["account_file"]], vector)
         if differs := differences(found, vector["onchain"]):
             wrong[vector["id"]] = differs
-    refused = [not vector["onchain"]["ok"] for vector in MAINNET["vectors"]]
-    told("mainnet_damm_accounts/vectors.json", refused, wrong)
+    refused = [not vector["onchain"]["ok"] for vector in mainnet["vectors"]]
+    told(MAINNET, refused, wrong)
 
 
-def test_writing_a_pool_that_nobody_swapped_with_changes_no_byte() -> None:
-    for name, data in BYTES.items():
-        assert written(decoded(FILE["pools"][name]["address"], data), data) == data
-    for name in MAINNET["meta"]:
-        data = (FOLDER / "mainnet_damm_accounts" / f"{name}.bin").read_bytes()
-        assert written(decoded(name, data), data) == data
+@each_set
+def test_writing_a_pool_that_was_not_swapped_with_changes_no_byte(vectors: Set) -> None:
+    for name, data in vectors.bytes.items():
+        assert written(decoded(vectors.pools[name]["address"], data), data) == data

@@ -110,6 +110,30 @@ def test_a_swap_through_more_bins_than_a_transaction_can_pay_for_is_rejected() -
         high.exact_out(200 * 1_000 + 1, True, CLOCK)
 
 
+@pytest.mark.parametrize(
+    ("sold", "amount", "missing", "error"),
+    [
+        (1_000, 999, 1, "InsufficientInAmount"),  # of a bin that is not emptied
+        (1_000, 1_000, 1, "NotExactAmountOut"),  # of one that is
+        (1_000, 1_001, 500, "NotExactAmountOut"),  # of the first bin
+        (1, 1, 1, "InsufficientOutAmount"),  # nothing at all would come out
+        (2, 3, 3, "NotExactAmountOut"),  # nothing is left for the second bin, which costs 3
+    ],
+)
+def test_an_exact_output_for_too_little_is_refused_by_the_program_s_name(
+    sold: int, amount: int, missing: int, error: str
+) -> None:
+    pool = pool_of(PLAIN)
+    # Bin 10 is priced above 1: an output costs more than its own number of units.
+    bins = tuple(place._replace(x=sold, y=0) for place in pool.arrays[0])
+    pool = msgspec.structs.replace(pool, active_id=10, arrays={**pool.arrays, 0: bins})
+    cost = pool.exact_out(amount, False, CLOCK).amount_in
+    assert pool.exact_out_within(amount, cost, False, CLOCK).amount_in == cost
+    with pytest.raises(Rejected) as caught:
+        pool.exact_out_within(amount, cost - missing, False, CLOCK)
+    assert caught.value.error == error
+
+
 def test_a_disabled_pool_rejects_swaps() -> None:
     pool = decoded(*patched(PLAIN, Patch(82, 1)))
     with pytest.raises(Rejected) as caught:

@@ -1,10 +1,11 @@
-"""DLMM quotes against what the real program did (tests/vectors/README.md)."""
+"""DLMM quotes against what the real program did: the sets of `vector_sets`."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,8 @@ from stages.venues.meteora.dlmm import FAMILY
 from stages.venues.meteora.dlmm.bins import Bin
 from stages.venues.meteora.dlmm.pool import DlmmPool
 from stages.venues.pool import Clock, RawAccount, Rejected
+from tests.unit.venues import vector_sets
 from tests.unit.venues.dlmm import (
-    VECTORS,
     Json,
     after,
     bin_of,
@@ -27,6 +28,19 @@ from tests.unit.venues.dlmm import (
     read,
     real_accounts,
 )
+
+SETS = [
+    folder
+    for folder in vector_sets.with_file("dlmm.json")
+    if (folder / "dlmm_accounts.json").exists()
+]
+each_set = pytest.mark.parametrize("folder", SETS, ids=[folder.name for folder in SETS])
+
+
+def each_with(name: str) -> pytest.MarkDecorator:
+    """The folders that hold this file."""
+    return pytest.mark.parametrize("folder", vector_sets.with_file(name), ids=lambda f: f.name)
+
 
 FIRST_LIVE = (431_954_063, 1_783_663_127)
 """A slot of the recorded swaps and its Unix time, between those that the pair's bytes tell."""
@@ -80,33 +94,48 @@ def report(name: str, counts: Counter[str], wrong: list[str]) -> None:
     assert counts
 
 
-def test_every_vector_agrees_in_amounts_and_state_and_each_rejection_in_its_name() -> None:
+@pytest.mark.skipif(bool(vector_sets.GIVEN), reason="a given folder holds what it holds")
+def test_there_are_vectors() -> None:
+    assert [len(read("dlmm.json", folder)["vectors"]) for folder in SETS] == [875, 1_410]
+
+
+@each_set
+def test_every_vector_agrees_in_amounts_and_state_and_each_rejection_in_its_name(
+    folder: Path,
+) -> None:
     counts: Counter[str] = Counter()
     wrong = []
-    for vector in read("dlmm.json")["vectors"]:
-        found, _ = disagreement(pool_of(vector["pool"]), vector)
+    held = read("dlmm_accounts.json", folder)
+    for vector in read("dlmm.json", folder)["vectors"]:
+        if vector["pool"] not in held:
+            continue
+        found, _ = disagreement(pool_of(vector["pool"], folder), vector)
         counts[AGREES if vector["expected"]["ok"] else "rejects alike"] += not found
         wrong += [f"{vector['id']}: {found}"] * bool(found)
-    report("dlmm.json", counts, wrong)
+    report(f"{folder.name}/dlmm.json", counts, wrong)
 
 
-def test_every_error_of_the_vectors_has_a_reason() -> None:
-    errors = {vector["expected"].get("error") for vector in read("dlmm.json")["vectors"]}
+@each_set
+def test_every_error_of_the_vectors_has_a_reason(folder: Path) -> None:
+    errors = {vector["expected"].get("error") for vector in read("dlmm.json", folder)["vectors"]}
     assert errors - {None} <= set(FAMILY.errors)
 
 
-def test_many_swaps_in_a_row_leave_the_pool_that_the_program_left() -> None:
-    counts: Counter[str] = Counter()
-    wrong = []
-    for sequence in read("sequences.json")["sequences"]:
-        if sequence["family"] != "meteora-dlmm":
+@each_set
+def test_many_swaps_in_a_row_leave_the_pool_that_the_program_left(folder: Path) -> None:
+    held = read("dlmm_accounts.json", folder)
+    for sequence in vector_sets.sequences(folder, FAMILY.name):
+        counts: Counter[str] = Counter()
+        wrong = []
+        name = sequence["initial"]["pool_ref"]
+        if name not in held:
             continue
-        pool = pool_of(sequence["initial"]["pool_ref"])
+        pool = pool_of(name, folder)
         for number, step in enumerate(sequence["steps"]):
             found, pool = disagreement(pool, step)
-            counts[AGREES] += not found
+            counts[AGREES if step["expected"]["ok"] else "rejects alike"] += not found
             wrong += [f"{sequence['id']} {number}: {found}"] * bool(found)
-    report("sequences.json, dlmm", counts, wrong)
+        report(f"{folder.name}/sequences.json, {sequence['id']}", counts, wrong)
 
 
 REAL = "mainnet_dlmm_accounts/vectors.json"
@@ -114,14 +143,16 @@ TAXED = "B5Eia4cE71tKuEDaqPHucJLG2fxySKyKzLMewd2nUvoc"
 LATE = "9t3EyC9FweyL7PBWvKz3mrXg8B9fwFc9SK3QxM4ENqhd"
 
 
-def test_real_pairs_swap_as_their_bytes_did_in_the_program() -> None:
+@each_with(REAL)
+def test_real_pairs_swap_as_their_bytes_did_in_the_program(folder: Path) -> None:
     """All but the pair whose mint takes transfer fees, which is not quoted."""
     counts: Counter[str] = Counter()
     wrong = []
-    for vector in read(REAL)["vectors"]:
+    for vector in read(REAL, folder)["vectors"]:
         if vector["pair"] == TAXED:
             continue
-        pool, onchain = decoded(vector["pair"], real_accounts(vector["pair"])), vector["onchain"]
+        accounts = real_accounts(vector["pair"], folder)
+        pool, onchain = decoded(vector["pair"], accounts), vector["onchain"]
         try:
             swap = quoted(pool, vector)
         except Rejected as rejected:
@@ -136,15 +167,18 @@ def test_real_pairs_swap_as_their_bytes_did_in_the_program() -> None:
     report(REAL, counts, wrong)
 
 
-def test_real_pairs_agree_with_the_independent_model_where_the_program_ran_something_else() -> None:
+@each_with(REAL)
+def test_real_pairs_agree_with_the_independent_model_where_the_program_ran_something_else(
+    folder: Path,
+) -> None:
     """Limit orders with fees on output after activation; transfers of a taxed mint as untaxed."""
     counts: Counter[str] = Counter()
     wrong = []
-    for vector in read(REAL)["vectors"]:
+    for vector in read(REAL, folder)["vectors"]:
         model = vector["model"]
         if vector["pair"] not in (TAXED, LATE) or not model.get("amount_out"):
             continue
-        pool = decoded(vector["pair"], real_accounts(vector["pair"]))
+        pool = decoded(vector["pair"], real_accounts(vector["pair"], folder))
         swap = quoted(pool, vector, slot=1_000_000_000)
         protocol = after(swap).protocol_fee_x + after(swap).protocol_fee_y
         found = differences(model, outcome(swap) | {"protocol_fee": protocol})
@@ -156,19 +190,20 @@ def test_real_pairs_agree_with_the_independent_model_where_the_program_ran_somet
 SOL_USDC = "mainnet_dlmm_solusdc/"
 
 
-def sol_usdc(pair: str, arrays: list[Json]) -> DlmmPool:
-    address = read(SOL_USDC + "reference.json")["pool"]
+def sol_usdc(folder: Path, pair: str, arrays: list[Json]) -> DlmmPool:
+    address = read(SOL_USDC + "reference.json", folder)["pool"]
     accounts: dict[str, RawAccount] = {address: raw(pair)}
     accounts.update({array["pubkey"]: raw(array["data"]) for array in arrays})
     return decoded(address, accounts)
 
 
-def test_the_real_sol_usdc_pair_swaps_as_in_the_program() -> None:
-    reference = read(SOL_USDC + "reference.json")
-    pool = sol_usdc(reference["lbPairB64"], reference["binArraysB64"])
+@each_with(SOL_USDC + "vectors.json")
+def test_the_real_sol_usdc_pair_swaps_as_in_the_program(folder: Path) -> None:
+    reference = read(SOL_USDC + "reference.json", folder)
+    pool = sol_usdc(folder, reference["lbPairB64"], reference["binArraysB64"])
     counts: Counter[str] = Counter()
     wrong = []
-    for vector in read(SOL_USDC + "vectors.json")["vectors"]:
+    for vector in read(SOL_USDC + "vectors.json", folder)["vectors"]:
         onchain, model = vector["onchain"], vector["model"]
         try:
             swap = quoted(pool, vector)
@@ -188,9 +223,10 @@ def test_the_real_sol_usdc_pair_swaps_as_in_the_program() -> None:
     report("mainnet_dlmm_solusdc/vectors.json", counts, wrong)
 
 
-def test_quotes_of_another_client_for_the_real_pair_are_ours() -> None:
-    reference = read(SOL_USDC + "reference.json")
-    pool = sol_usdc(reference["lbPairB64"], reference["binArraysB64"])
+@each_with(SOL_USDC + "reference.json")
+def test_quotes_of_another_client_for_the_real_pair_are_ours(folder: Path) -> None:
+    reference = read(SOL_USDC + "reference.json", folder)
+    pool = sol_usdc(folder, reference["lbPairB64"], reference["binArraysB64"])
     clock = Clock(0, int(reference["clockTs"]))
     whole = [result for result in reference["results"] if int(result["inAmount"]) < 10**12]
     assert len(whole) == 3  # the fourth is a partial fill, which the program does not do
@@ -199,20 +235,28 @@ def test_quotes_of_another_client_for_the_real_pair_are_ours() -> None:
         assert swap.amount_out == int(result["outAmount"])
 
 
-def test_the_ten_recorded_swaps_of_mainnet_reproduce() -> None:
+@each_with(SOL_USDC + "live_events.jsonl")
+def test_the_ten_recorded_swaps_of_mainnet_reproduce(folder: Path) -> None:
     slot, at_s = FIRST_LIVE
-    lines = (VECTORS / SOL_USDC / "live_events.jsonl").read_text().splitlines()
+    lines = (folder / SOL_USDC / "live_events.jsonl").read_text().splitlines()
     assert len(lines) == 10
     for event in map(json.loads, lines):
-        pool = sol_usdc(event["lbPairB64"], event["preBinArraysB64"])
+        pool = sol_usdc(folder, event["lbPairB64"], event["preBinArraysB64"])
         clock = Clock(event["slot"], at_s + (event["slot"] - slot) * 2 // 5)
         swap = pool.exact_in(int(event["amountIn"]), event["swapForY"], clock)
         assert swap.amount_out == int(event["amountOut"])
 
 
-@pytest.mark.parametrize("name", sorted(read("dlmm.json")["pools"]))
-def test_account_bytes_decode_to_what_the_vectors_say(name: str) -> None:
-    said, pool = read("dlmm.json")["pools"][name], pool_of(name)
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        pytest.param(folder, name, id=name)
+        for folder in SETS
+        for name in sorted(read("dlmm_accounts.json", folder))
+    ],
+)
+def test_account_bytes_decode_to_what_the_vectors_say(folder: Path, name: str) -> None:
+    said, pool = read("dlmm.json", folder)["pools"][name], pool_of(name, folder)
     pair, volatility = pool.pair, pool.volatility
     assert (pool.address, pool.mint_a, pool.mint_b) == (
         said["address"],

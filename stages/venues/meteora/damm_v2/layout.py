@@ -2,7 +2,8 @@
 
 1112 bytes, little endian. Offsets follow from the published IDL (struct Pool, aligned as in C) and
 docs.meteora.ag (program accounts); every one was seen in the accounts of dammv2_accounts.json.
-Layout 0 does not keep what the pool holds: there the reserves are what its range holds.
+Layout 0 does not keep what the pool holds: there the reserves are what its range holds, rounded up.
+The first swap writes them and makes the layout 1 (damm-lim-05 of dammv2_more).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _RESERVE_A, _RESERVE_B, _LAYOUT = slice(680, 688), slice(688, 696), 696
 
 _HIGHEST_FEE = {0: 500_000_000, 1: 990_000_000}
 _ONLY_B, _COMPOUNDING = 1, 2
+_KEEPS_RESERVES = 1
 _TOKEN_PROGRAMS = {
     0: "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",
     1: "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb",
@@ -66,7 +68,8 @@ def decode(address: str, accounts: Accounts) -> DammPool:
     liquidity, sqrt_price = _u128(data, _LIQUIDITY), _u128(data, _SQRT_PRICE)
     if not terms.compounds and not 0 < terms.sqrt_min <= sqrt_price <= terms.sqrt_max:
         raise ValueError(f"{address} is priced outside its range")
-    if terms.tracks_reserves:
+    keeps_reserves = data[_LAYOUT] == _KEEPS_RESERVES
+    if keeps_reserves:
         reserves = _uint(data[_RESERVE_A]), _uint(data[_RESERVE_B])
     else:
         reserves = range_reserves(liquidity, sqrt_price, terms.sqrt_min, terms.sqrt_max)
@@ -82,6 +85,7 @@ def decode(address: str, accounts: Accounts) -> DammPool:
         collected_a=_collected(data, _COLLECTED_A),
         collected_b=_collected(data, _COLLECTED_B),
         volatility=_volatility(data) if terms.volatility else None,
+        keeps_reserves=keeps_reserves,
     )
 
 
@@ -95,7 +99,8 @@ def write(after: DammPool, accounts: MutableMapping[str, bytearray]) -> None:
     ):
         for value, at, size in zip(collected, places, (8, 8, 16, 32), strict=True):
             data[at : at + size] = value.to_bytes(size, "little")
-    if after.terms.tracks_reserves:
+    if after.keeps_reserves:
+        data[_LAYOUT] = _KEEPS_RESERVES
         data[_RESERVE_A] = after.reserve_a.to_bytes(8, "little")
         data[_RESERVE_B] = after.reserve_b.to_bytes(8, "little")
     if after.volatility is not None:
@@ -136,7 +141,6 @@ def _terms(data: bytes) -> DammTerms:
         schedule=schedule,
         limiter=limiter,
         volatility=volatility_terms(data) if data[_HAS_VOLATILITY] else None,
-        tracks_reserves=layout == 1,
     )
 
 

@@ -5,11 +5,18 @@ first at the cliff fee c, each further one at i more, up to a highest fee (docs.
 limiter math). It applies only where the fee is taken from the input.
 
 That page gives the fee as a sum over brackets; the program applies one rate to the whole amount.
-How the sum becomes that rate is written nowhere and in no vector we hold: here both divisions round
-up, as all that the pool charges does. Amounts up to x pay c, whatever the rounding.
+From the vectors: the sum is rounded up to base units, then the rate to 1e-9. Amounts up to x pay c.
+
+An amount without its fee is inverted in two steps. Over the first n brackets the fee is n·x·c plus
+n·(n-1)/2 · x·i, which as a function of the amount y = n·x is the parabola y·c + y·(y - x)·i/(2x).
+Its root, rounded down, is a first part; what that leaves, with its own rate rounded, is taken off,
+and the rest is charged at the rate of the bracket in which the root lies. An amount beyond the last
+rising bracket has all rising brackets as its first part, and its rest pays the highest fee.
 """
 
 from __future__ import annotations
+
+from math import isqrt
 
 import msgspec
 
@@ -42,8 +49,33 @@ class Limiter(msgspec.Struct, frozen=True, gc=False):
         return -(-fee * PPB // amount)
 
     def of_excluded(self, net: int) -> int:
-        """The rate of the least input that leaves `net` after brackets."""
-        return self.of_included(self._least_including(net))
+        """The rate of an input of which `net` remains after the fee."""
+        if net <= self._net(self.reference):
+            return self.cliff
+        part = (self.brackets + 1) * self.reference
+        rate = self.highest
+        if net < self._net(part):
+            part = self._root(net)
+            rate = self.cliff + self.increment * (part // self.reference)
+        rest = net - self._net(part)
+        amount = part - (-rest * PPB // (PPB - rate))
+        return -(-(amount - net) * PPB // amount)
+
+    def _net(self, amount: int) -> int:
+        """What its own rate leaves of an amount."""
+        return amount - -(-amount * self.of_included(amount) // PPB)
+
+    def _root(self, net: int) -> int:
+        """The amount of which the parabola leaves `net`, rounded down.
+
+        With the parabola as above, i·y² - (2e9 - 2c + i)·x·y + 2e9·x·net = 0. Where all rising
+        brackets leave more than `net` there is a real root.
+        """
+        linear = (2 * PPB - 2 * self.cliff + self.increment) * self.reference
+        squared = linear * linear - 8 * PPB * self.increment * self.reference * net
+        root = isqrt(squared)
+        root += root * root < squared  # up, so that the quotient is rounded down
+        return (linear - root) // (2 * self.increment)
 
     def _charge(self, amount: int) -> int:
         """The sum over brackets, times 1e9."""
@@ -57,17 +89,3 @@ class Limiter(msgspec.Struct, frozen=True, gc=False):
         if bracket > self.brackets:
             return self.highest
         return self.cliff + self.increment * bracket
-
-    def _least_including(self, net: int) -> int:
-        """The least amount that leaves `net`: first its bracket, by halving, then within it."""
-        low, high = 0, self.brackets + 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            start = middle * self.reference
-            if start * PPB - self._charge(start) < net * PPB:
-                low = middle
-            else:
-                high = middle - 1
-        start = low * self.reference
-        missing = net * PPB - (start * PPB - self._charge(start))
-        return start - (-missing // (PPB - self._rate(low)))

@@ -82,6 +82,6 @@ def product_price(reserve_a: int, reserve_b: int) -> int:
 
 
 def range_reserves(liquidity: int, sqrt_price: int, low: int, high: int) -> tuple[int, int]:
-    """What the range holds of a and of b, from its price to either limit, rounded down."""
-    in_a = liquidity * (high - sqrt_price) // (sqrt_price * high)
-    return in_a, liquidity * (sqrt_price - low) >> 128
+    """What the range holds of a and of b, from its price to either limit, rounded up."""
+    in_a = -(-liquidity * (high - sqrt_price) // (sqrt_price * high))
+    return in_a, -(-liquidity * (sqrt_price - low) >> 128)

@@ -46,6 +46,8 @@ class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
     collected_a: Collected
     collected_b: Collected
     volatility: Volatility | None
+    keeps_reserves: bool = True
+    """Whether the account holds the reserves; the first swap writes them where it does not."""
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
         """Swap exactly `amount` base units in. Raises Rejected."""
@@ -148,9 +150,9 @@ class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
         providers -= compounded
         collected_a, collected_b = self.collected_a, self.collected_b
         if a_to_b or terms.collects_b:
-            collected_b = self._collect(collected_b, protocol, providers)
+            collected_b = self._collect(collected_b, protocol, providers, compounded)
         else:
-            collected_a = self._collect(collected_a, protocol, providers)
+            collected_a = self._collect(collected_a, protocol, providers, compounded)
         if a_to_b:
             reserve_a, reserve_b = self.reserve_a + net, self.reserve_b - gross + compounded
         else:
@@ -168,11 +170,11 @@ class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
         )  # fmt: skip
         return Swap(paid, out, fee, a_to_b or not terms.collects_b, pool)
 
-    def _collect(self, was: Collected, protocol: int, providers: int) -> Collected:
+    def _collect(self, was: Collected, protocol: int, providers: int, compounded: int) -> Collected:
         return Collected(
             was.protocol + protocol,
             was.protocol_ever + protocol,
-            was.providers_ever + providers,
+            was.providers_ever + providers + compounded,
             was.per_liquidity + (providers << 128) // self.liquidity,
         )
 

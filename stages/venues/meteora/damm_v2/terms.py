@@ -43,8 +43,6 @@ class DammTerms(msgspec.Struct, frozen=True, gc=False):
     schedule: Schedule
     limiter: Limiter | None
     volatility: VolatilityTerms | None
-    tracks_reserves: bool
-    """Whether the account keeps what the pool holds."""
 
 
 class Collected(NamedTuple):
@@ -54,5 +52,6 @@ class Collected(NamedTuple):
     """Not yet claimed, base units."""
     protocol_ever: int
     providers_ever: int
+    """The compounded part included."""
     per_liquidity: int
-    """Per unit of liquidity, times 2^128."""
+    """Claimable by providers, per unit of liquidity, times 2^128."""

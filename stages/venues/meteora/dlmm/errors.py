@@ -6,6 +6,9 @@ from stages.venues.pool import ErrorCode
 
 TOO_LITTLE_OUT = "ExceededAmountSlippageTolerance"
 TOO_MUCH_IN = "InsufficientInAmount"
+NOT_EXACT_OUT = "NotExactAmountOut"
+NO_OUTPUT = "InsufficientOutAmount"
+LAYERS_SHORT = "UndeterminedError"
 ARRAYS_MISSING = "AccountNotEnoughKeys"
 OUT_OF_COMPUTE = "ProgramFailedToComplete"
 VAULT_EMPTY = "Error: insufficient funds"
@@ -31,17 +34,17 @@ ERRORS = {
     "BitmapExtensionAccountIsNotProvided": ErrorCode(6036, "insufficient-liquidity"),
     "CannotFindNonZeroLiquidityBinArrayId": ErrorCode(6037, "insufficient-liquidity"),
     "BinIdOutOfBound": ErrorCode(6038, "insufficient-liquidity"),
-    "InsufficientOutAmount": ErrorCode(6039, "amount-too-small"),
+    NO_OUTPUT: ErrorCode(6039, "amount-too-small"),
     "PoolDisabled": ErrorCode(6042, "pool-disabled"),
     "ExceedMaxSwappedAmount": ErrorCode(6053, "amount-too-large"),
-    "NotExactAmountOut": ErrorCode(6057, "exact-output-unreachable", retryable=True),
+    NOT_EXACT_OUT: ErrorCode(6057, "exact-output-unreachable", retryable=True),
     "InvalidStatus": ErrorCode(6066, "pool-disabled"),
     "UnsupportedMintExtension": ErrorCode(6070, "unsupported-mint"),
     "InsufficientRemainingAccounts": ErrorCode(6074, "invalid-accounts"),
     "MissingRemainingAccountForTransferHook": ErrorCode(6077, "unsupported-mint"),
     "NotSupportAtTheMoment": ErrorCode(6082, "pool-disabled"),
     # An exact output that the layers of a bin with limit orders do not add up to.
-    "UndeterminedError": ErrorCode(6085, "exact-output-unreachable", retryable=True),
+    LAYERS_SHORT: ErrorCode(6085, "exact-output-unreachable", retryable=True),
     TOO_MUCH_IN: ErrorCode(6104, "slippage-exceeded", retryable=True),
     # The runtime's: out of compute units, or a panic.
     OUT_OF_COMPUTE: ErrorCode(-1, "too-many-bins"),

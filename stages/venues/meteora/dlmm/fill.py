@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from stages.venues.meteora.dlmm.errors import LAYERS_SHORT
 from stages.venues.meteora.dlmm.maths import Q64, fee_upon, fee_within
 from stages.venues.pool import Rejected
 
@@ -44,6 +45,12 @@ def fill(left: int, layers: Sequence[int], price: int, rate: int, terms: Terms) 
     if terms.fee_on_output:
         return _fee_on_output(left, layers, needs, price, rate, terms)
     return _fee_on_input(left, layers, needs, price, rate, terms)
+
+
+def empties(left: int, layers: Sequence[int], rate: int, terms: Terms) -> bool:
+    """Whether an exact output of which `left` is missing takes all that the bin has."""
+    total = sum(layers)
+    return left >= (total - fee_within(total, rate) if terms.fee_on_output else total)
 
 
 def amount_in(amount_out: int, price: int, for_y: bool) -> int:
@@ -112,4 +119,4 @@ def _pour(
 def _check_exact(bought: int, wanted: int) -> None:
     # The input is computed for the bin as a whole but spent by layers, so it may be one short.
     if bought < wanted:
-        raise Rejected("UndeterminedError", "the layers of this bin do not add up to that amount")
+        raise Rejected(LAYERS_SHORT, "the layers of this bin do not add up to that amount")

@@ -67,6 +67,10 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
         """Swap so that exactly `amount` base units come out. Raises Rejected."""
         return self._swap(amount, a_to_b, True, clock)
 
+    def exact_out_within(self, amount: int, most_in: int, a_to_b: bool, clock: Clock) -> Swap:
+        """As `exact_out`, for at most `most_in`: refused by the name that the program gives."""
+        return self._swap(amount, a_to_b, True, clock, most_in)
+
     def spot(self, a_to_b: bool) -> tuple[int, int]:
         """The price of the active bin: base units out per base unit in, as a fraction."""
         bins = self.arrays.get(self.active_id // BINS_PER_ARRAY)
@@ -82,10 +86,12 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
         here = accumulated(volatility, pair, self.active_id if bin_id is None else bin_id)
         return fee_rate(pair.base_rate, pair.variable_fee_control, here, pair.bin_step)
 
-    def _swap(self, amount: int, for_y: bool, exact_out: bool, clock: Clock) -> Swap:
+    def _swap(
+        self, amount: int, for_y: bool, exact_out: bool, clock: Clock, most_in: int | None = None
+    ) -> Swap:
         pair = self.pair
         start = Start(self.arrays, self.active_id, self.volatility)
-        end = walk(pair, start, amount, for_y, exact_out, clock)
+        end = walk(pair, start, amount, for_y, exact_out, clock, most_in)
         x, y = (end.paid, -end.got) if for_y else (-end.got, end.paid)
         fee_is_y = for_y == end.fee_on_output
         after = DlmmPool(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin, Bins, layers_of, traded
 from stages.venues.meteora.dlmm.bitmap import arrays_from
-from stages.venues.meteora.dlmm.errors import ARRAYS_MISSING, OUT_OF_COMPUTE
-from stages.venues.meteora.dlmm.fill import Terms, fill
+from stages.venues.meteora.dlmm.errors import (
+    ARRAYS_MISSING,
+    NO_OUTPUT,
+    NOT_EXACT_OUT,
+    OUT_OF_COMPUTE,
+    TOO_MUCH_IN,
+)
+from stages.venues.meteora.dlmm.fill import Terms, empties, fill
 from stages.venues.meteora.dlmm.maths import fee_rate, price_at, protocol_fee
 from stages.venues.meteora.dlmm.pair import Pair
 from stages.venues.meteora.dlmm.volatility import Volatility, accumulated, referred
@@ -41,8 +47,16 @@ class End(NamedTuple):
     arrays: Mapping[int, Bins]
 
 
-def walk(pair: Pair, start: Start, amount: int, for_y: bool, exact_out: bool, clock: Clock) -> End:
-    """Swap `amount` (of output if exact_out). Raises Rejected."""
+def walk(
+    pair: Pair,
+    start: Start,
+    amount: int,
+    for_y: bool,
+    exact_out: bool,
+    clock: Clock,
+    most_in: int | None = None,
+) -> End:
+    """Swap `amount`: of output if exact_out, for at most `most_in`. Raises Rejected."""
     _check(pair, amount, clock)
     terms = Terms(exact_out, for_y, pair.fee_on_y and for_y)
     volatility = referred(start.volatility, pair, start.active_id, clock.time_s)
@@ -56,6 +70,8 @@ def walk(pair: Pair, start: Start, amount: int, for_y: bool, exact_out: bool, cl
         rate = fee_rate(pair.base_rate, pair.variable_fee_control, accumulator, pair.bin_step)
         price = place.price or price_at(bin_id, pair.bin_step)
         spent, bought, fee, spare, ins, outs = fill(left, layers, price, rate, terms)
+        if most_in is not None and paid + spent > most_in:
+            raise _unaffordable(most_in - paid, got, left, layers, price, rate, terms)
         makers = ins[0]
         protocol += spare + protocol_fee(fee, makers, sum(ins) - makers, pair.protocol_share_bps)
         paid += spent
@@ -123,6 +139,22 @@ def first_bin(pair: Pair, arrays: Mapping[int, Bins], active_id: int, for_y: boo
         return None
 
 
+def _unaffordable(
+    rest: int, got: int, left: int, layers: Sequence[int], price: int, rate: int, terms: Terms
+) -> Rejected:
+    """How the program refuses an exact output in a bin for which the `rest` of the input is too
+    little.
+
+    A bin that would be emptied sells for the rest, and then the output is not exact. In another bin
+    the input is refused before it sells (vectors of dlmm_orders).
+    """
+    if rest and not empties(left, layers, rate, terms):
+        return Rejected(TOO_MUCH_IN)
+    if rest:
+        got += fill(rest, layers, price, rate, terms._replace(exact_out=False)).got
+    return Rejected(NOT_EXACT_OUT if got else NO_OUTPUT)
+
+
 def _check(pair: Pair, amount: int, clock: Clock) -> None:
     if not pair.is_open(clock):
         raise Rejected("PoolDisabled")
@@ -134,4 +166,4 @@ def _check_amounts(paid: int, got: int) -> None:
     if paid > _U64_MAX:
         raise Rejected("MathOverflow", "costs more than 64 bits can say")
     if not got:
-        raise Rejected("InsufficientOutAmount", "too little to buy one base unit")
+        raise Rejected(NO_OUTPUT, "too little to buy one base unit")
