@@ -248,7 +248,7 @@ class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
     """What the order waited for has happened: the tick or the pool event that did it."""
 
     cause: str
-    """`tick`, `pool-created` or `liquidity-added`."""
+    """`tick`, `pool-created`, `pool-opened` or `liquidity-added`."""
     dex: str
     pool: str
     slot: int

@@ -160,12 +160,13 @@ class OrderRestedAdded(Shape):
     slot: Count
 
 
+TRIGGER_CAUSES = ["tick", "pool-created", "pool-opened", "liquidity-added"]
+
+
 class OrderTriggeredAdded(Shape):
     """Adds the tick or the pool event that did it."""
 
-    cause: Annotated[
-        str, Meta(extra_json_schema={"enum": ["tick", "pool-created", "liquidity-added"]})
-    ]
+    cause: Annotated[str, Meta(extra_json_schema={"enum": TRIGGER_CAUSES})]
     dex: str
     pool: str
     slot: Count
