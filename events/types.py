@@ -280,6 +280,8 @@ class OrderRetreated(Fact, frozen=True, array_like=True, tag=True):
     decimals_out: int = 0
     fee_lamports: int = 0
     """What the network took for a transaction that failed on chain."""
+    paused_until_slot: int = 0
+    """Until then a price that neither left nor rose since does not count; 0: all prices count."""
 
 
 class OrderAmended(Fact, frozen=True, array_like=True, tag=True):

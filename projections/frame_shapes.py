@@ -175,7 +175,10 @@ class OrderTriggeredAdded(Shape):
 
 
 class OrderRetreatedAdded(Shape):
-    """Adds why, what was offered, and from which slot on prices count again."""
+    """Adds why, what was offered, and from which slot on prices count again.
+
+    Until `pausedUntilSlot`, where it is there, a price that neither left nor rose since does not.
+    """
 
     stage: str
     reason: str
@@ -184,6 +187,7 @@ class OrderRetreatedAdded(Shape):
     amount_out: Amount | None
     min_amount_out: Amount
     fee_lamports: Count | UnsetType = UNSET
+    paused_until_slot: Count | UnsetType = UNSET
 
 
 class OrderAmendedAdded(Shape):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from events.types import OrderRetreated, OrderTriggered
+from events.types import Fact, OrderRetreated, OrderTriggered
 from stages.venues.localnet.genesis import LAYOUTS
 from stages.venues.localnet.genesis.market import PoolPlan
 from tests.chain_crew import SOL, ChainCrew, chain_crew
@@ -105,3 +106,39 @@ async def test_a_pool_that_takes_no_swaps_triggers_nothing_until_it_does(
         assert trigger(crew, limit).cause == "tick"
         cause = "pool-opened" if state is disabled else "liquidity-added"
         assert trigger(crew, snipes).cause == cause
+
+
+async def test_a_retreat_never_sleeps_past_a_price_that_comes_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    plan = plan_of("raydium-cpmm")
+    async with chain_crew(redis_url, tmp_path, pools=only(plan), chain_slot_ms=100) as crew:
+        await crew.engine()
+        # One SOL would be paid this, so many are not.
+        order_id = await crew.order("SOL", "USDC", 1_000 * SOL, **LIMIT | {"target_price": "147"})
+
+        def facts(kind: type[Fact]) -> list[Any]:
+            return [fact for fact in crew.facts(order_id) if isinstance(fact, kind)]
+
+        def paused_until(slots: int) -> int:
+            """The end of a pause of so many slots that has begun."""
+            last = (facts(OrderRetreated) or [None])[-1]
+            if last is None or last.paused_until_slot - last.slot < slots - 1:
+                return 0
+            return int(last.paused_until_slot)
+
+        await crew.until(lambda: paused_until(64))
+        end, before = paused_until(64), len(facts(OrderTriggered))
+        crew.local.others_swap(plan, "SOL", 400 * SOL)  # the price leaves
+        await crew.up_to_date()
+        await crew.up_to_date()
+        assert len(facts(OrderTriggered)) == before
+        crew.local.others_swap(plan, "USDC", 58_000 * 10**6)  # and is back
+        await crew.until(lambda: len(facts(OrderTriggered)) > before)
+        assert facts(OrderTriggered)[before].slot < end
+
+        await crew.until(lambda: len(facts(OrderRetreated)) > before and paused_until(64))
+        end = paused_until(64)
+        crew.local.others_swap(plan, "USDC", 200_000 * 10**6)  # it rises to where all is filled
+        assert await crew.ended([order_id]) == ["confirmed"]
+        assert facts(OrderTriggered)[-1].slot < end
