@@ -40,10 +40,22 @@ def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
 
 def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
     if fact.stage == "router":
-        return router.decide(order, fact.quotes)
-    slot = fact.slot - pause_slots(order.retreats)
-    failed = Outcome("failed", slot=slot, reason=fact.reason, fee_lamports=fact.fee_lamports)
-    return _facts(order, failed)
+        decided = router.decide(order, fact.quotes)
+    else:
+        # A pause of one slot is none; a longer one is told beside the slot, or, by older builds,
+        # with it.
+        slot = fact.slot - (1 if fact.paused_until_slot else pause_slots(order.retreats))
+        failed = Outcome("failed", slot=slot, reason=fact.reason, fee_lamports=fact.fee_lamports)
+        decided = list(_facts(order, failed))
+    if not fact.paused_until_slot:
+        return [_as_by_older_builds(one) for one in decided]
+    return decided
+
+
+def _as_by_older_builds(fact: Fact) -> Fact:
+    if not isinstance(fact, OrderRetreated) or not fact.paused_until_slot:
+        return fact
+    return replace(fact, slot=fact.paused_until_slot, paused_until_slot=0)
 
 
 def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:

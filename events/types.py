@@ -248,7 +248,7 @@ class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
     """What the order waited for has happened: the tick or the pool event that did it."""
 
     cause: str
-    """`tick`, `pool-created` or `liquidity-added`."""
+    """`tick`, `pool-created`, `pool-opened` or `liquidity-added`."""
     dex: str
     pool: str
     slot: int
@@ -280,6 +280,8 @@ class OrderRetreated(Fact, frozen=True, array_like=True, tag=True):
     decimals_out: int = 0
     fee_lamports: int = 0
     """What the network took for a transaction that failed on chain."""
+    paused_until_slot: int = 0
+    """Until then a price that neither left nor rose since does not count; 0: all prices count."""
 
 
 class OrderAmended(Fact, frozen=True, array_like=True, tag=True):

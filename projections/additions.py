@@ -187,10 +187,12 @@ def _triggered(f: t.OrderTriggered) -> Json:
 
 def _retreated(f: t.OrderRetreated) -> Json:
     fee: Json = {"feeLamports": f.fee_lamports} if f.fee_lamports else {}
+    pause: Json = {"pausedUntilSlot": f.paused_until_slot} if f.paused_until_slot else {}
     return fee | {
         "stage": f.stage,
         "reason": f.reason,
         "slot": f.slot,
+        **pause,
         "quotes": [quote_view(q, f.decimals_in, f.decimals_out) for q in f.quotes],
         "amountOut": to_tokens(f.amount_out, f.decimals_out) if f.amount_out else None,
         "minAmountOut": to_tokens(f.min_amount_out, f.decimals_out),

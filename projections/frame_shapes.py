@@ -160,12 +160,13 @@ class OrderRestedAdded(Shape):
     slot: Count
 
 
+TRIGGER_CAUSES = ["tick", "pool-created", "pool-opened", "liquidity-added"]
+
+
 class OrderTriggeredAdded(Shape):
     """Adds the tick or the pool event that did it."""
 
-    cause: Annotated[
-        str, Meta(extra_json_schema={"enum": ["tick", "pool-created", "liquidity-added"]})
-    ]
+    cause: Annotated[str, Meta(extra_json_schema={"enum": TRIGGER_CAUSES})]
     dex: str
     pool: str
     slot: Count
@@ -174,7 +175,10 @@ class OrderTriggeredAdded(Shape):
 
 
 class OrderRetreatedAdded(Shape):
-    """Adds why, what was offered, and from which slot on prices count again."""
+    """Adds why, what was offered, and from which slot on prices count again.
+
+    Until `pausedUntilSlot`, where it is there, a price that neither left nor rose since does not.
+    """
 
     stage: str
     reason: str
@@ -183,6 +187,7 @@ class OrderRetreatedAdded(Shape):
     amount_out: Amount | None
     min_amount_out: Amount
     fee_lamports: Count | UnsetType = UNSET
+    paused_until_slot: Count | UnsetType = UNSET
 
 
 class OrderAmendedAdded(Shape):

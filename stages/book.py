@@ -10,10 +10,9 @@ import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_COMPACT_FROM = 1000
+from stages.paused import Entry, Pause, Paused
 
-Entry = tuple[int, str, int]
-"""Target (units of a price), order id, first slot that counts."""
+_COMPACT_FROM = 1000
 
 
 class Book:
@@ -26,6 +25,7 @@ class Book:
         self._by_target: list[Entry] = []
         self._later: list[tuple[int, str, Entry]] = []
         """Whose first slot is still to come, by it."""
+        self.paused = Paused()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -42,17 +42,23 @@ class Book:
         return None if entry is None else entry[2]
 
     def earliest(self) -> int | None:
-        """The first slot that counts for anybody who has seen no tick yet."""
-        return self._later[0][0] if self._later else None
+        """The first slot that counts for anybody who has seen no tick yet, or is paused."""
+        slots = [self._later[0][0]] if self._later else []
+        paused = self.paused.earliest()
+        return min(slots if paused is None else [*slots, paused], default=None)
 
-    def add(self, order_id: str, target: int, slot: int) -> bool:
+    def add(self, order_id: str, target: int, slot: int, pause: Pause | None = None) -> bool:
         """Adds an order, or gives it other terms; False where it was here with just these."""
         known = self._entries.get(order_id)
-        if known is not None and known[0] == target and known[2] == slot:
+        woken = pause is None and order_id in self.paused  # amended
+        if known is not None and known[0] == target and known[2] == slot and not woken:
             return False
         entry = (target, order_id, slot)
         self._entries[order_id] = entry
-        if slot > self.slot:
+        self.paused.discard(order_id)
+        if pause is not None:
+            self.paused.add(entry, pause)
+        elif slot > self.slot:
             heapq.heappush(self._later, (slot, order_id, entry))
         else:
             heapq.heappush(self._by_target, entry)
@@ -61,19 +67,31 @@ class Book:
 
     def discard(self, order_id: str) -> None:
         """Takes an order out; one that is not in is no fault."""
+        self.paused.discard(order_id)
         if self._entries.pop(order_id, None) is not None:
             self._compact()
+
+    def wake(self, slot: int) -> None:
+        """The market changed at this slot: for orders that are paused its price counts again."""
+        for entry in self.paused.wake(slot):
+            heapq.heappush(self._by_target, entry)
+
+    def follow(self, other: Book) -> None:
+        """Orders whose pause ended in another book of the pair are paused here no longer."""
+        for order_id in other:
+            entry = self._entries.get(order_id)
+            if order_id in self.paused and order_id not in other.paused and entry is not None:
+                self.paused.discard(order_id)
+                heapq.heappush(self._by_target, entry)
 
     def tick(self, slot: int, price: int) -> list[str]:
         """The orders that this tick triggers, the lowest target first; they are out of the book.
 
         Slots never go back, but for `rewind`.
         """
-        self.slot = slot
-        later = self._later
-        while later and later[0][0] <= slot:
-            entry = heapq.heappop(later)[2]
-            if self._entries.get(entry[1]) is entry:
+        self._advance(slot)
+        if self.paused:
+            for entry in self.paused.tick(slot, price):
                 heapq.heappush(self._by_target, entry)
         by_target = self._by_target
         found = []
@@ -87,12 +105,20 @@ class Book:
     def skip(self, slot: int) -> None:
         """There is nothing (more) to see up to this slot."""
         if slot > self.slot:
-            self.tick(slot, -1)
+            self._advance(slot)
 
     def rewind(self, slot: int) -> None:
         """The next tick is that of the slot after this one, even if later ones were seen."""
         self.slot = slot
         self._rebuild()
+
+    def _advance(self, slot: int) -> None:
+        self.slot = slot
+        later = self._later
+        while later and later[0][0] <= slot:
+            entry = heapq.heappop(later)[2]
+            if self._entries.get(entry[1]) is entry:
+                heapq.heappush(self._by_target, entry)
 
     def _compact(self) -> None:
         held = len(self._by_target) + len(self._later)
@@ -100,7 +126,7 @@ class Book:
             self._rebuild()
 
     def _rebuild(self) -> None:
-        entries = self._entries.values()
+        entries = [entry for entry in self._entries.values() if entry[1] not in self.paused]
         self._by_target = [entry for entry in entries if entry[2] <= self.slot]
         self._later = [(entry[2], entry[1], entry) for entry in entries if entry[2] > self.slot]
         heapq.heapify(self._by_target)

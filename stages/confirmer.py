@@ -22,7 +22,7 @@ from events.types import (
     TransactionExpired,
     TransactionInDoubt,
 )
-from stages.retry import pause_slots
+from stages.retry import paused_until_slot
 from stages.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
@@ -79,12 +79,13 @@ def _retreated(order: Order, outcome: Outcome) -> Fact:
     return OrderRetreated(
         stage="confirmer",
         reason=outcome.reason,
-        slot=outcome.slot + pause_slots(order.retreats),
+        slot=outcome.slot + 1,
         amount_out=0,
         min_amount_out=order.min_amount_out or 0,
         decimals_in=order.decimals_in,
         decimals_out=order.decimals_out,
         fee_lamports=outcome.fee_lamports,
+        paused_until_slot=paused_until_slot(order.retreats, outcome.slot),
     )
 
 

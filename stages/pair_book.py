@@ -12,8 +12,13 @@ from events.money import price_units
 from events.order import Order
 from stages.book import Book, Snipers
 from stages.market import Market
+from stages.paused import Pause
 from stages.venues import Pair, PoolEvent, Tick
 from stages.watcher import target_of, terms_of
+
+LOOK_BACK_SLOTS = 8
+"""Of these slots before an order counts again the last that was seen tells the price at which its
+attempt failed: a watcher need not have seen the very slot."""
 
 
 class Touched(NamedTuple):
@@ -32,6 +37,8 @@ class PairBook:
         self.snipers = Snipers()
         self.done: int | None = None
         """Everything through this slot is triggered; None while somebody else follows the pair."""
+        self._failed_at: tuple[int, int | None] = (-1, None)
+        """The last price before a slot, of the last order that was asked about."""
 
     def __len__(self) -> int:
         return len(self.limits) + len(self.snipers)
@@ -41,14 +48,23 @@ class PairBook:
         """The newest slot that was looked at; triggering may still be under way."""
         return self.limits.slot
 
-    def add(self, order: Order, first: int) -> bool:
+    def add(self, order: Order, first: int, pause: Pause | None = None) -> bool:
         """Adds an order for which slots from `first` on count; False where all of it is known.
 
         An order with other terms is another one: what passed may have paid these.
         """
         if order.type == "limit":
-            return self.limits.add(order.id, target_of(order), first)
+            return self.limits.add(order.id, target_of(order), first, pause)
         return self.snipers.add(order.id, terms_of(order, first))
+
+    def pause_of(self, order: Order, first: int, market: Market) -> Pause | None:
+        """How an order that retreated passes over the price at which its last attempt failed."""
+        if order.paused_until_slot < first:
+            return None
+        if self._failed_at[0] != first:
+            ticks = market.ticks(self.pair, first - LOOK_BACK_SLOTS, first - 1)
+            self._failed_at = first, price_units(ticks[-1].price) if ticks else None
+        return Pause(order.paused_until_slot, self._failed_at[1])
 
     def discard(self, order_id: str) -> None:
         """Takes an order out."""
@@ -68,6 +84,8 @@ class PairBook:
         if followed is not None and late is not None:
             firsts = (self._first_slot(order_id) for order_id in late)
             before = [first - 1 for first in firsts if first is not None]
+            if (paused := self.limits.paused.earliest()) is not None:
+                before.append(paused - 1)  # whether the price left since is known here only
             start = max(start, min([followed, *before]))
         self.done = min(max(start, floor), now)
         self.limits.rewind(self.done)
@@ -76,16 +94,22 @@ class PairBook:
         """What happened after the slots seen, through `last`, triggers; it is out of the book."""
         found: list[Touched] = []
         first = self.seen + 1
-        if len(self.snipers):
-            for event in market.pools(self.pair, first, last):
-                ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
-                found += [Touched(order_id, event) for order_id in ids]
+        events = market.pools(self.pair, first, last) if self._needs_events() else []
+        for event in events:
+            ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
+            found += [Touched(order_id, event) for order_id in ids]
         if len(self.limits):
+            changed = {event.slot for event in events}
             for tick in market.ticks(self.pair, first, last):
+                if tick.slot in changed:
+                    self.limits.wake(tick.slot)
                 ids = self.limits.tick(tick.slot, price_units(tick.price))
                 found += [Touched(order_id, tick) for order_id in ids]
         self.limits.skip(last)
         return found
+
+    def _needs_events(self) -> bool:
+        return bool(len(self.snipers) or self.limits.paused)
 
     def _first_slot(self, order_id: str) -> int | None:
         first = self.limits.first_slot(order_id)

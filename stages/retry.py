@@ -59,12 +59,18 @@ def _check_not_sent(order: Order) -> None:
 
 
 PATIENT_RETREATS = 3
-"""So many times an order that was led on waits again from the next slot; then ever longer,"""
+"""So many times an order that was led on is tried again in the next slot; then ever later,"""
 PAUSE_SLOTS_MAX = 64
 """… up to this many slots: one whose amount is too small to be paid its target may never be, and on
 a real chain each swap that fails costs its fee."""
 
 
 def pause_slots(retreats: int) -> int:
-    """How many slots an order that retreated so often before lets pass now."""
+    """How many slots an order that retreated so often before passes over a price that stays."""
     return int(min(2 ** min(max(0, retreats - PATIENT_RETREATS), 16), PAUSE_SLOTS_MAX))
+
+
+def paused_until_slot(retreats: int, slot: int) -> int:
+    """From which slot on the price of this slot counts again; 0 where that is the next one."""
+    pause = pause_slots(retreats)
+    return slot + pause if pause > 1 else 0

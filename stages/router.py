@@ -16,7 +16,7 @@ from events.types import (
     Status,
 )
 from stages.market import Market
-from stages.retry import pause_slots
+from stages.retry import paused_until_slot
 from stages.stage import Refused, Stage
 
 UNSUITED = frozenset(
@@ -118,17 +118,20 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
 def _retreat(
     order: Order, reason: str, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
-    """The order waits again; ever longer, if it was led on more than a few times."""
+    """The order waits again. One that was led on more than a few times passes over a price that
+    stays: `stages.paused`.
+    """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
     return OrderRetreated(
         stage="router",
         reason=reason,
-        slot=slot + pause_slots(order.retreats),
+        slot=slot + 1,
         amount_out=amount_out,
         min_amount_out=least,
         quotes=tuple(quotes),
         decimals_in=order.decimals_in,
         decimals_out=order.decimals_out,
+        paused_until_slot=paused_until_slot(order.retreats, slot),
     )
 
 

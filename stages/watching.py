@@ -162,7 +162,7 @@ class Watching:
             async for heads in pages:
                 for head in heads:
                     if (order := order_of(head)) is not None:
-                        _book_of(books, order).add(order, first_slot(order, self._market))
+                        _add(_book_of(books, order), order, self._market)
         followed = {key: Followed(done, self._news) for key, done in before.items()}
         late = await self._late(followed.values())
         self._books = books
@@ -200,23 +200,25 @@ class Watching:
         late: dict[str, PairBook] = {}
         for order in orders:
             first = first_slot(order, self._market)
-            book, is_new = self._put(order, first)
+            book, is_new = self._put(order)
             if is_new and book.done is not None and first <= book.seen:
-                _book_of(late, order).add(order, first)
+                _add(_book_of(late, order), order, self._market)
         for key, book in late.items():
             last = self._books[key].seen if key in self._books else self._slot
             book.begin(None, None, last, self._floor)
             while len(book) and book.seen < last:
                 await self._fire(book.touched(self._market, min(last, book.seen + SLOTS_PER_STEP)))
                 await asyncio.sleep(0)
+            if key in self._books:
+                self._books[key].limits.follow(book.limits)
 
-    def _put(self, order: Order, first: int) -> tuple[PairBook, bool]:
+    def _put(self, order: Order) -> tuple[PairBook, bool]:
         """Its book, and whether it was not there yet with these terms."""
         pairs = len(self._books)
         book = _book_of(self._books, order)
         if len(self._books) > pairs:
             self._claim_now.set()
-        return book, book.add(order, first)
+        return book, _add(book, order, self._market)
 
     # -- the pairs -----------------------------------------------------------------------------
 
@@ -316,8 +318,13 @@ class Watching:
         fired = await self._firing.fire(touched)
         for order in fired.halted:
             self._halted = True
-            self._put(order, first_slot(order, self._market))
+            self._put(order)
         await self._rest(fired.other_terms)
+
+
+def _add(book: PairBook, order: Order, market: Market) -> bool:
+    first = first_slot(order, market)
+    return book.add(order, first, book.pause_of(order, first, market))
 
 
 def _book_of(books: dict[str, PairBook], order: Order) -> PairBook:

@@ -124,6 +124,7 @@ def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
 def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
     after.triggered = True
     after.watch_slot = f.slot
+    after.paused_until_slot = 0
     after.attempts = 0
     after.next_attempt_at_us = 0
 
@@ -132,6 +133,7 @@ def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
     after.triggered = False
     after.retreats += 1
     after.watch_slot = f.slot
+    after.paused_until_slot = f.paused_until_slot
     after.next_attempt_at_us = 0
     after.in_doubt = False
     after.transaction = None
@@ -150,6 +152,7 @@ def _amended(after: Order, e: Event, f: t.OrderAmended) -> None:
     after.expires_at_us = f.expires_at_us
     after.time_in_force = "GTT" if f.expires_at_us else "GTC"
     after.retreats = 0
+    after.paused_until_slot = 0
 
 
 def _cancelled(after: Order, _: Event, f: t.OrderCancelled) -> None:

@@ -111,6 +111,9 @@ class Order(msgspec.Struct, array_like=True):
     keys: tuple[ApiKey, ...] = ()
     """Of `KEYS_ID` only: the API keys that were not revoked."""
 
+    paused_until_slot: int = 0
+    """Until then a price that neither left nor rose since the last retreat does not count."""
+
     @property
     def patient(self) -> bool:
         """Whether it waits for its price however long that takes: no number of failed attempts

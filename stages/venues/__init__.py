@@ -66,10 +66,14 @@ class Tick(NamedTuple):
     """token_out per token_in in whole tokens, as `events.money.price` writes it."""
 
 
-class PoolEvent(NamedTuple):
-    """A pool was created, or gained liquidity."""
+PoolCause = Literal["pool-created", "pool-opened", "liquidity-added"]
+"""A new pool takes swaps; one that was there before takes swaps (again); liquidity came."""
 
-    cause: Literal["pool-created", "liquidity-added"]
+
+class PoolEvent(NamedTuple):
+    """A pool began to take swaps, or gained liquidity."""
+
+    cause: PoolCause
     dex: str
     pool: str
     slot: int
@@ -100,7 +104,7 @@ class Venue(Protocol):
         ...
 
     def ticks(self, pair: Pair, first: int, last: int) -> Sequence[Tick]:
-        """The pair's ticks from slot `first` through `last`; none where it has no price."""
+        """The pair's ticks from slot `first` through `last`; none where nothing is tradable."""
         ...
 
     def pools(self, pair: Pair, first: int, last: int) -> Sequence[PoolEvent]:
@@ -138,4 +142,14 @@ class Chain(Protocol):
         ...
 
 
-__all__ = ["Built", "Chain", "Outcome", "Pair", "PoolEvent", "Refused", "Tick", "Venue"]
+__all__ = [
+    "Built",
+    "Chain",
+    "Outcome",
+    "Pair",
+    "PoolCause",
+    "PoolEvent",
+    "Refused",
+    "Tick",
+    "Venue",
+]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.book import Book, Snipers, Terms
+from stages.paused import Pause
 
 IDS = [f"order-{n}" for n in range(8)]
 PRICES = st.integers(1, 20)
@@ -105,3 +106,78 @@ def test_a_sniper_waits_for_its_slot_its_liquidity_and_its_price() -> None:
     assert snipers.earliest() == 5
     snipers.discard("cheap")
     assert snipers.event(7, 99, 999) == []
+
+
+def paused(price: int | None = 12, until: int = 50) -> Book:
+    """An order with target 10 whose attempt failed at slot 9 and a price of 12."""
+    book = Book()
+    book.tick(9, 12)
+    book.add("one", 10, 10, Pause(until, price))
+    return book
+
+
+def test_a_price_that_stays_is_passed_over_until_the_pause_ends() -> None:
+    book = paused()
+    for slot in range(10, 50):
+        assert book.tick(slot, 12 - slot % 2) == []
+    assert book.tick(50, 11) == ["one"]
+
+
+def test_a_price_that_leaves_and_comes_back_triggers_at_that_slot() -> None:
+    book = paused()
+    assert book.tick(10, 12) == book.tick(11, 9) == []
+    assert book.tick(12, 10) == ["one"]
+
+
+def test_a_price_that_had_left_when_the_attempt_failed_triggers_when_it_is_back() -> None:
+    assert paused(price=9).tick(10, 10) == ["one"]
+
+
+def test_a_price_that_rises_above_the_one_that_failed_triggers() -> None:
+    book = paused()
+    assert book.tick(10, 11) == book.tick(11, 12) == []
+    assert book.tick(12, 13) == ["one"]
+
+
+def test_a_market_that_changed_and_a_failure_at_an_unknown_price_end_the_pause() -> None:
+    book = paused()
+    book.wake(9)  # before it counts
+    assert book.tick(10, 12) == []
+    book.wake(11)
+    assert book.tick(11, 12) == ["one"]
+    assert paused(price=None).tick(10, 12) == ["one"]
+
+
+def test_slots_before_the_first_tell_at_which_price_the_attempt_failed() -> None:
+    book = Book()
+    book.add("one", 10, 10, Pause(50, 12))
+    assert book.tick(8, 15) == book.tick(9, 14) == book.tick(10, 14) == book.tick(11, 13) == []
+    assert book.tick(12, 15) == ["one"]
+
+
+def test_slots_without_a_price_and_a_takeover_leave_a_pause_as_it_is() -> None:
+    book = paused()
+    book.skip(20)
+    assert book.earliest() == 10
+    book.rewind(9)
+    assert book.tick(10, 12) == []
+    book.discard("one")
+    assert book.tick(50, 12) == []
+
+
+def test_other_terms_end_a_pause_and_the_same_ones_do_not_renew_it() -> None:
+    book = paused()
+    assert book.tick(10, 9) == []  # left
+    assert not book.add("one", 10, 10, Pause(50, 12))
+    assert book.tick(11, 10) == ["one"]
+    book = paused()
+    assert book.add("one", 10, 10)
+    assert book.tick(10, 12) == ["one"]
+
+
+def test_what_ended_a_pause_in_a_book_of_late_orders_ends_it_in_the_other() -> None:
+    book, late = paused(), paused()
+    book.skip(11)
+    assert late.tick(10, 12) == late.tick(11, 9) == []
+    book.follow(late)
+    assert book.tick(12, 10) == ["one"]

@@ -89,15 +89,23 @@ def test_a_price_that_touched_and_retreated_sends_a_limit_order_back() -> None:
     assert check == [retreated]
 
 
-def test_who_is_led_on_again_and_again_waits_longer_and_longer() -> None:
+def test_who_is_led_on_again_and_again_passes_over_a_price_that_stays_ever_longer() -> None:
     led_on: tuple[t.Fact, ...] = TRIGGERED
     pauses = []
     for _ in range(11):
         [retreated] = router.decide(limit("999", *led_on), (RAYDIUM, METEORA))
         assert isinstance(retreated, t.OrderRetreated)
-        pauses.append(retreated.slot - 7)
+        assert retreated.slot == 8  # what changes counts from the next slot on
+        pauses.append(max(retreated.paused_until_slot, 8) - 7)
+        for fact in (retreated, with_the_pause_in_its_slot(retreated)):
+            assert CHECKS[t.OrderRetreated](limit("999", *led_on), fact) == [fact]
         led_on = (*led_on, t.OrderRetreated("r", "x", 7, 0, 0), *TRIGGERED[1:])
     assert pauses == [1, 1, 1, 1, 2, 4, 8, 16, 32, 64, 64]
+
+
+def with_the_pause_in_its_slot(fact: t.OrderRetreated) -> t.OrderRetreated:
+    """As builds wrote it that told no pause."""
+    return replace(fact, slot=fact.paused_until_slot or fact.slot, paused_until_slot=0)
 
 
 def test_a_sniper_takes_its_slippage_but_never_pays_more_than_its_highest_price() -> None:

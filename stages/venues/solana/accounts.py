@@ -16,7 +16,7 @@ import structlog
 
 from stages.venues import Refused
 from stages.venues.pool import Clock, Family, Pool, RawAccount
-from stages.venues.solana.history import Moment, PoolHistory
+from stages.venues.solana.history import Moment, PoolHistory, Seen
 from stages.venues.solana.mints import NO_MINT, mint_fault
 from stages.venues.solana.options import CacheOptions
 from stages.venues.solana.pools_file import PoolsFile
@@ -77,12 +77,23 @@ class AccountCache:
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
         if age_s > self._stale_s:
             raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
-        faults = self._token_faults or {}
-        fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
-        if fault:
+        if fault := self._token_fault(found) or found.fault:
             raise Refused(fault, address, retryable=True)  # on another route, that is
         assert found.family is not None and found.pool is not None, "it has no fault"
         return Quotable(found.family, found.pool, found.clock)
+
+    def _token_fault(self, pool: WatchedPool) -> str:
+        faults = self._token_faults or {}
+        return next((faults[mint] for mint in pool.mints if faults.get(mint)), "")
+
+    def _seen(self, pool: WatchedPool) -> Seen | None:
+        """What the ring keeps of a pool: no tick and no event where its tokens are not traded."""
+        fault = self._token_fault(pool)
+        if pool.seen is None or not fault:
+            return pool.seen
+        if fault == NO_MINT:  # no program can have taken a swap
+            return pool.seen._replace(rate_ab=None, rate_ba=None)
+        return pool.seen._replace(known=False)
 
     def watched(self) -> Iterable[WatchedPool]:
         """All pools, whether they can be quoted from or not."""
@@ -245,7 +256,7 @@ class AccountCache:
 
     def _publish(self, slot: int) -> bool:
         newest = self.history.newest
-        pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
+        pools = {p.address: s for p in self._pools.values() if (s := self._seen(p)) is not None}
         self.history.record(Moment(slot, time.time_ns() // 1000, pools))
         advanced = newest is None or slot > newest.slot
         self.slot_time.see(slot)

@@ -1,5 +1,8 @@
 """A short ring of past slots: what each pool paid and held. Pure; integers throughout.
 
+A pool has a tick only where its program takes a swap at that slot, and at a rate at which one is
+filled: what triggers an order must be tradable.
+
 Slots that nobody saw (missed, or older than the ring) have no ticks. That is all a chain allows:
 unlike the simulation, its past cannot be computed again.
 """
@@ -13,8 +16,9 @@ from itertools import islice, pairwise
 from typing import NamedTuple
 
 from events import money
-from stages.venues import Pair, PoolEvent, Tick
+from stages.venues import Pair, PoolCause, PoolEvent, Tick
 from stages.venues.pool import PPB, PPM, Clock, Pool
+from stages.venues.probe import Rate
 
 GROWN_PPM = 10_000
 """What counts as added liquidity, of a side's reserve: swaps there and back in one slot leave their
@@ -31,26 +35,51 @@ class Seen(NamedTuple):
     dex: str
     mint_a: str
     mint_b: str
-    spot_ab: tuple[int, int]
-    spot_ba: tuple[int, int]
+    rate_ab: Rate | None
+    """Before fees; None: the program takes no swap that pays mint_b. So is the next."""
+    rate_ba: Rate | None
     fee_ab_ppb: int
     fee_ba_ppb: int
     reserve_a: int
     reserve_b: int
+    known: bool = True
+    """False: its accounts cannot be read now, and the rates are those that were known last."""
+
+    def takes(self, mint_in: str) -> bool:
+        """Whether the program took swaps this way when that was known last."""
+        return (self.rate_ab if mint_in == self.mint_a else self.rate_ba) is not None
 
     def price(self, mint_in: str, decimals_in: int, decimals_out: int) -> str:
         """What the pool paid net for very small amounts, whole tokens, rounded down."""
         a_to_b = mint_in == self.mint_a
-        units_out, units_in = self.spot_ab if a_to_b else self.spot_ba
+        units_out, units_in = (self.rate_ab if a_to_b else self.rate_ba) or (0, 1)
         fee_ppb = self.fee_ab_ppb if a_to_b else self.fee_ba_ppb
         return money.price(units_out * (PPB - fee_ppb), decimals_out, units_in * PPB, decimals_in)
 
 
-def seen(pool: Pool, dex: str, clock: Clock) -> Seen:
+NOT_KNOWN = Seen("", "", "", (0, 1), (0, 1), 0, 0, 0, 0, known=False)
+"""A pool that was not read yet. It may have taken swaps all along: its first reading is no
+event."""
+NOT_THERE = NOT_KNOWN._replace(rate_ab=None, rate_ba=None)
+"""A pool that was absent, and whose first accounts cannot be decoded yet."""
+
+
+class Probed(NamedTuple):
+    """What a pool tells whatever the time is, once it is open."""
+
+    pool: Pool
+    rate_ab: Rate | None
+    rate_ba: Rate | None
+    reserve_a: int
+    reserve_b: int
+
+
+def seen(probed: Probed, dex: str, clock: Clock) -> Seen:
     """What the ring keeps of a pool."""
+    pool, rate_ab, rate_ba, reserve_a, reserve_b = probed
     return Seen(
-        dex, pool.mint_a, pool.mint_b, pool.spot(True), pool.spot(False),
-        pool.fee_ppb(True, clock), pool.fee_ppb(False, clock), pool.reserve_a, pool.reserve_b,
+        dex, pool.mint_a, pool.mint_b, rate_ab, rate_ba,
+        pool.fee_ppb(True, clock), pool.fee_ppb(False, clock), reserve_a, reserve_b,
     )  # fmt: skip
 
 
@@ -124,10 +153,11 @@ class PoolHistory:
         return [tick for tick in found if tick is not None]
 
     def events(self, market: Market, pair: Pair, first: int, last: int) -> Iterator[PoolEvent]:
-        """What pools were created or gained liquidity from slot `first` through `last`.
+        """What pools began to take swaps or gained liquidity from slot `first` through `last`.
 
-        A swap takes from one side what it adds to the other: where a side grew by `GROWN_PPM` or
-        more and neither fell, somebody added liquidity.
+        A pool counts from the first slot at which its program takes swaps this way, however long
+        its accounts were there before. A swap takes from one side what it adds to the other: where
+        a side grew by `GROWN_PPM` or more and neither fell, somebody added liquidity.
         """
         for before, after in pairwise(self._moments):
             if not first <= after.slot <= last:
@@ -151,7 +181,7 @@ class PoolHistory:
         found = [
             (pool.price(market.mint_in, pair.decimals_in, pair.decimals_out), address)
             for address, pool in moment.pools.items()
-            if market.trades(pool)
+            if pool.known and market.trades(pool) and pool.takes(market.mint_in)
         ]
         if not found:
             return None
@@ -162,16 +192,27 @@ class PoolHistory:
 def _event(
     market: Market, pair: Pair, slot: int, address: str, earlier: Seen | None, pool: Seen
 ) -> PoolEvent | None:
-    if earlier is not None and not _grew(earlier, pool):
+    cause = _cause(earlier, pool, market.mint_in)
+    if cause is None:
         return None
     return PoolEvent(
-        "liquidity-added" if earlier else "pool-created",
+        cause,
         pool.dex,
         address,
         slot,
         pool.price(market.mint_in, pair.decimals_in, pair.decimals_out),
         pool.reserve_a if market.mint_in == pool.mint_a else pool.reserve_b,
     )
+
+
+def _cause(earlier: Seen | None, pool: Seen, mint_in: str) -> PoolCause | None:
+    if not (pool.known and pool.takes(mint_in)):
+        return None
+    if earlier is None:
+        return "pool-created"
+    if earlier.known and _grew(earlier, pool):
+        return "liquidity-added"
+    return None if earlier.takes(mint_in) else "pool-opened"
 
 
 def _grew(before: Seen, after: Seen) -> bool:

@@ -8,7 +8,8 @@ from math import inf
 import structlog
 
 from stages.venues.pool import Accounts, Clock, Family, Pool, RawAccount, Rejected, Unsupported
-from stages.venues.solana.history import Seen, seen
+from stages.venues.probe import first_rate
+from stages.venues.solana.history import NOT_KNOWN, NOT_THERE, Probed, Seen, seen
 
 NOT_READ = "pool-not-read"
 NO_ACCOUNT = "pool-not-found"
@@ -35,8 +36,9 @@ class WatchedPool:
         """When its accounts were read last, by the monotonic clock."""
         self._families = families
         self._used: dict[str, RawAccount] | None = None
-        self.seen: Seen | None = None
-        """What the ring keeps of it."""
+        self._probed: Probed | None = None
+        self.seen: Seen | None = NOT_KNOWN
+        """What the ring keeps of it; None: there is no such pool on the chain."""
 
     def take(self, accounts: Accounts, clock: Clock, now_s: float) -> bool:
         """Takes what the chain has at the clock's slot, all from one answer.
@@ -61,14 +63,30 @@ class WatchedPool:
 
     def _look(self) -> None:
         """Fees change with the clock alone; what did not change stays the very same object."""
-        found = None
-        if self.pool is not None and self.family is not None:
-            try:
-                found = seen(self.pool, self.family.dex, self.clock)
-            except (Rejected, ValueError) as error:
-                _log.debug("pool has no price", pool=self.address, error=repr(error))
+        found = self._seen()
         if found != self.seen:
             self.seen = found
+
+    def _seen(self) -> Seen | None:
+        if self.fault in (NO_ACCOUNT, NO_FAMILY):
+            return None
+        if self.pool is not None and self.family is not None:
+            try:
+                return seen(self._probe(self.pool), self.family.dex, self.clock)
+            except (Rejected, ValueError, ArithmeticError) as error:
+                _log.debug("pool has no price", pool=self.address, error=repr(error))
+        # Nobody can tell whether it takes swaps: as far as events go, all is as it was.
+        return (self.seen or NOT_THERE)._replace(known=False)
+
+    def _probe(self, pool: Pool) -> Probed:
+        """A way that is closed is probed at each slot: it may open by the clock alone. One that is
+        open is probed again once the pool changed.
+        """
+        found = self._probed
+        if found is None or found.pool is not pool or None in (found.rate_ab, found.rate_ba):
+            rates = first_rate(pool, True, self.clock), first_rate(pool, False, self.clock)
+            found = self._probed = Probed(pool, *rates, pool.reserve_a, pool.reserve_b)
+        return found
 
     def _needs(self, used: Accounts) -> tuple[str, ...]:
         found = used.get(self.address)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from stages.venues import Pair
 from stages.venues.pool import Clock
-from stages.venues.solana.history import Market, Moment, PoolHistory, Seen, seen
+from stages.venues.probe import first_rate
+from stages.venues.solana.history import Market, Moment, PoolHistory, Probed, Seen, seen
 from stages.venues.solana.watched import WatchedPool, together
 from tests.toy_family import ToyPool
 
@@ -15,7 +16,9 @@ SECOND_US = 1_000_000
 
 def pool(reserve_a: int, reserve_b: int, dex: str = "raydium") -> Seen:
     toy = ToyPool("p", "x", "sol", "usdc", "va", "vb", reserve_a, reserve_b)
-    return seen(toy, dex, Clock(1, 1))
+    clock = Clock(1, 1)
+    rates = first_rate(toy, True, clock), first_rate(toy, False, clock)
+    return seen(Probed(toy, *rates, reserve_a, reserve_b), dex, clock)
 
 
 def ring(*moments: tuple[int, dict[str, Seen]], kept: int = 100) -> PoolHistory:
