@@ -24,10 +24,13 @@ from stages.venues.localnet.transaction import Transaction
 from stages.venues.localnet.view import State, View
 from stages.venues.pool import Clock, Family, Unsupported
 
+SLOTS_IN_EPOCH = 432_000
+
 
 def _clock(block: Block) -> Account:
     """The clock's account: slot, start of the epoch, epoch, epoch of the schedule, Unix time."""
-    data = struct.pack("<QqQQq", block.slot, block.time_s, 0, 1, block.time_s)
+    epoch = block.slot // SLOTS_IN_EPOCH
+    data = struct.pack("<QqQQq", block.slot, block.time_s, epoch, epoch + 1, block.time_s)
     return Account(rent_exempt(len(data)), SYSVAR_OWNER, data)
 
 
@@ -53,7 +56,8 @@ class Bank:
     @property
     def clock(self) -> Clock:
         """The chain's clock."""
-        return Clock(self.blocks.tip.slot, self.blocks.tip.time_s)
+        tip = self.blocks.tip
+        return Clock(tip.slot, tip.time_s, tip.slot // SLOTS_IN_EPOCH)
 
     def load(self, accounts: Mapping[str, Account]) -> None:
         """Begin with these accounts."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from solders.message import from_bytes_versioned
 
+from stages.venues.localnet.bank import SLOTS_IN_EPOCH
 from stages.venues.localnet.programs.budget import budget
 from stages.venues.localnet.rpc.asking import Call, address, commitment, invalid
 from stages.venues.localnet.transaction import Step
 
-SLOTS_IN_EPOCH = 432_000
 _FEES_SHOWN = 150
 
 
