@@ -24,7 +24,7 @@ UNSUITED = frozenset(
         "no-route", "price-impact-too-high", "insufficient-liquidity", "insufficient-funds",
         "pool-not-found", "pool-not-open", "pool-disabled", "price-limit", "price-out-of-range",
         "calculation-overflow", "too-many-bins", "tick-arrays-missing", "bin-arrays-missing",
-        "transaction-too-large",
+        "transaction-too-large", "token-paused",
     }
 )  # fmt: skip
 """Refusals of a market as it is now: an order which waits for a price waits them out."""

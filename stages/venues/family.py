@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from stages.venues.mints import read_mint
 from stages.venues.pool import (
     Accounts,
     ErrorCode,
@@ -15,7 +16,9 @@ from stages.venues.pool import (
     RawAccount,
     SwapAccounts,
     SwapTerms,
+    Unsupported,
 )
+from stages.venues.transfer_fees import FeeMintPool, with_fees, without_fees
 
 P = TypeVar("P", bound=Pool)
 
@@ -34,14 +37,25 @@ class PoolFamily(Generic[P]):
     pool: type[P]
     is_pool_data: Callable[[bytes], bool]
     needs: Callable[[str, Accounts], Sequence[str]]
-    decode: Callable[[str, Accounts], P]
+    decode_pool: Callable[[str, Accounts], P]
     write_pool: Callable[[P, MutableMapping[str, bytearray]], None]
     write_swap: Callable[[P, bool, SwapTerms, SwapAccounts], Instruction]
     parse: Callable[[Instruction], Parsed | None]
+    transfer_fees: bool = True
+    """Whether the program trades mints that charge transfer fees."""
 
     def is_pool(self, account: RawAccount) -> bool:
         """See `Family.is_pool`."""
         return account.owner in self.programs.values() and self.is_pool_data(account.data)
+
+    def decode(self, address: str, accounts: Accounts) -> Pool:
+        """See `Family.decode`. With the transfer fees of its mints, as far as they were read."""
+        pool = self.decode_pool(address, accounts)
+        mints = [mint for mint in (pool.mint_a, pool.mint_b) if mint in accounts]
+        outside = with_fees(pool, {mint: read_mint(mint, accounts[mint]).fees for mint in mints})
+        if outside is not pool and not self.transfer_fees:
+            raise Unsupported("transfer-fee-mint", f"{self.name} does not trade such mints")
+        return outside
 
     def write(self, after: Pool, accounts: MutableMapping[str, bytearray]) -> None:
         """See `Family.write`."""
@@ -50,9 +64,15 @@ class PoolFamily(Generic[P]):
     def instruction(
         self, pool: Pool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
     ) -> Instruction:
-        """See `Family.instruction`."""
-        return self.write_swap(self._ours(pool), a_to_b, terms, use)
+        """See `Family.instruction`. The accounts are those of what the pool itself moves."""
+        ours = self._ours(pool)
+        made = self.write_swap(ours, a_to_b, terms, use)
+        if isinstance(pool, FeeMintPool) and terms.exact_out:
+            inner = pool.inner_terms(a_to_b, terms)
+            return made._replace(accounts=self.write_swap(ours, a_to_b, inner, use).accounts)
+        return made
 
     def _ours(self, pool: Pool) -> P:
+        pool = without_fees(pool)
         assert isinstance(pool, self.pool), f"a {type(pool).__name__} is none of {self.name}"
         return pool

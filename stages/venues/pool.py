@@ -17,10 +17,11 @@ PPB = 1_000_000_000
 
 
 class Clock(NamedTuple):
-    """The chain's clock: a slot, and that slot's Unix time in seconds."""
+    """The chain's clock: a slot, that slot's Unix time in seconds, and its epoch."""
 
     slot: int
     time_s: int
+    epoch: int = 0
 
 
 class Rejected(Exception):
@@ -34,7 +35,7 @@ class Rejected(Exception):
 class Unsupported(Exception):
     """A pool that is never quoted, by name: what it does is not what our arithmetic does.
 
-    `reason` is a stable code such as `limit-order-pool`, `dynamic-fee-pool`, `transfer-fee-mint`.
+    `reason` is a stable code such as `limit-order-pool`, `token-paused`, `transfer-hook-mint`.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -68,6 +69,10 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     """The pool after it."""
     other_fee: int = 0
     """What is taken from the other token besides, where a program charges both sides at once."""
+    transfer_fee_in: int = 0
+    """What the input's mint withholds from what leaves the wallet; no part of `fee`."""
+    transfer_fee_out: int = 0
+    """What the output's mint withholds from what leaves the pool; no part of `fee`."""
 
 
 class Pool(Protocol):
@@ -249,8 +254,11 @@ def impact_ppm(swap: Swap, spot: tuple[int, int]) -> int:
 
     spot is out/in before the swap: 1 - (out / in) / spot, with in and out before fees.
     """
-    amount_in = swap.amount_in - (swap.other_fee if swap.fee_on_output else swap.fee)
-    amount_out = swap.amount_out + (swap.fee if swap.fee_on_output else swap.other_fee)
+    fee_in, fee_out = swap.fee, swap.other_fee
+    if swap.fee_on_output:
+        fee_in, fee_out = fee_out, fee_in
+    amount_in = swap.amount_in - swap.transfer_fee_in - fee_in
+    amount_out = swap.amount_out + swap.transfer_fee_out + fee_out
     at_spot = amount_in * spot[0]
     if at_spot <= 0:
         return 0

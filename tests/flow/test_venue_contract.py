@@ -17,14 +17,15 @@ from engine.settings import Settings
 from events import money, routes
 from events.ids import new_order_id
 from events.order import Order, Transaction, evolve
-from events.types import U64_MAX, Event, OrderRouted, Quote, Status
+from events.types import U64_MAX, Event, OrderRetreated, OrderRouted, Quote, Status
 from stages import router
 from stages.stage import Refused
 from stages.venues import Outcome, Pair
+from stages.venues.localnet.genesis.market import PoolPlan
 from stages.venues.simulated.venue import TOKENS
 from tests.chain_crew import local_chain, settings_of
 from tests.localchain import FAMILY_NAMES, mint_of, plan_of
-from tests.unit.venues.test_mints import FEE, token_2022
+from tests.unit.venues import token_2022 as t22
 
 SOL, USDC = 10**9, 10**6
 PAIR = Pair("SOL", "USDC", 9, 6)
@@ -208,16 +209,21 @@ async def test_no_token_of_the_simulation_is_missing_on_the_chain(tmp_path: Path
             assert TOKENS[symbol].decimals == trading.tokens[symbol].decimals
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
-async def test_a_mint_that_takes_a_fee_is_refused_whatever_the_pool(
-    family: str, tmp_path: Path
-) -> None:
-    plan = plan_of(family)
-    async with local_chain(tmp_path / "chain") as local:
-        plain, taxed = local.node.bank.state.accounts[mint_of("USDC")], token_2022((FEE, 108))
-        data = plain.data[:82] + taxed.data[82:]
-        local.node.fund({mint_of("USDC"): plain._replace(owner=taxed.owner, data=data)})
-        settings = settings_of(tmp_path, local, pools={plan.pair: [plan.address]})
+@contextlib.asynccontextmanager
+async def with_usdc(
+    folder: Path, plan: PoolPlan, *extensions: t22.Extension
+) -> AsyncIterator[tuple[Trading, Callable[..., None]]]:
+    """A market of one pool whose USDC is a Token-2022 mint; what is yielded changes the mint."""
+    async with local_chain(folder / "chain") as local:
+        address = mint_of("USDC")
+
+        def issue(*extensions: t22.Extension) -> None:
+            there, made = local.node.bank.state.accounts[address], t22.mint(*extensions)
+            data = there.data[:82] + made.data[82:]
+            local.node.fund({address: there._replace(owner=made.owner, data=data)})
+
+        issue(*extensions)
+        settings = settings_of(folder, local, pools={plan.pair: [plan.address]})
         said = json.loads(Path(settings.pools).read_text())
         [usdc] = [token for token in said["tokens"] if token["symbol"] == "USDC"]
         usdc["program"] = "token-2022"
@@ -225,5 +231,62 @@ async def test_a_mint_that_takes_a_fee_is_refused_whatever_the_pool(
         trading = open_trading(settings, signs=True)
         async with trading.live(True):
             await trading.ready()
-            [quote] = await quoted(trading, order())
-            assert (quote.error, quote.amount_out) == ("transfer-fee-mint", 0)
+            yield trading, issue
+
+
+async def until_quoted(trading: Trading, error: str) -> Quote:
+    """The quote of the one pool, once it says this; the test's time limit ends the wait."""
+    while True:
+        [quote] = await quoted(trading, order())
+        if quote.error == error:
+            return quote
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+async def test_a_mint_that_runs_a_hook_is_refused_whatever_the_pool(
+    family: str, tmp_path: Path
+) -> None:
+    async with with_usdc(tmp_path, plan_of(family), t22.hook(t22.KEY)) as (trading, _):
+        [quote] = await quoted(trading, order())
+        assert (quote.error, quote.amount_out) == ("transfer-hook-mint", 0)
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+async def test_a_mint_is_read_with_its_pools(family: str, tmp_path: Path) -> None:
+    """A pause, a fee and a hook count from the next reading on, and so does their end."""
+    inert = (t22.hook(t22.NONE), t22.transfer_fee(0), t22.pausable(False))
+    async with with_usdc(tmp_path, plan_of(family), *inert) as (trading, issue):
+        [plain] = await quoted(trading, order())
+        assert plain.amount_out
+        for extension, error in (
+            (t22.pausable(True), "token-paused"),
+            (t22.hook(t22.KEY), "transfer-hook-mint"),
+            (t22.UNKNOWN, "unknown-mint-extension"),
+        ):
+            issue(extension)
+            assert not (await until_quoted(trading, error)).amount_out
+            issue(*inert)
+            assert (await until_quoted(trading, "")).amount_out == plain.amount_out
+        issue(t22.transfer_fee(50, 5_000))
+        if family == "raydium-amm-v4":
+            assert not (await until_quoted(trading, "transfer-fee-mint")).amount_out
+            return
+        while (quote := await until_quoted(trading, "")).amount_out == plain.amount_out:
+            await asyncio.sleep(0.01)
+        assert quote.amount_out == plain.amount_out - 5_000
+
+
+async def test_a_market_order_of_a_paused_token_fails_at_once_and_others_wait(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of("raydium-cpmm")
+    async with with_usdc(tmp_path, plan, t22.pausable(True)) as (trading, _):
+        quotes = await quoted(trading, order())
+        with pytest.raises(Refused) as refused:
+            router.decide(order(), quotes)
+        assert (refused.value.code, refused.value.retryable) == ("token-paused", False)
+        for kind in ("limit", "sniper"):
+            [fact] = router.decide(order(type=kind, target_price="1"), quotes)
+            assert isinstance(fact, OrderRetreated)
+            assert fact.reason == "token-paused"

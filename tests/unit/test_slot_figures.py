@@ -24,7 +24,7 @@ ALLOWED = {
     ("stages/venues/simulated/venue.py", "slot_ms"): "the simulated chain itself",
     ("stages/watcher.py", "NO_SLOT_MS"): "a wait while no slot is known",
     ("stages/venues/localnet/genesis/dlmm.py", "144 * slot"): "bytes of a place in an array",
-    ("stages/venues/localnet/rpc/chain.py", "slot // SLOTS_IN_EPOCH"): "slots, not their length",
+    ("stages/venues/localnet/bank.py", "slot // SLOTS_IN_EPOCH"): "slots, not their length",
 }
 LENGTH = re.compile(r"(^|_)slots?_(\w+_)?(ms|s|us|seconds)$|^(ms|s|seconds)_(a|per)_slot$", re.I)
 A_SLOT = re.compile(r"slot", re.I)

@@ -24,10 +24,18 @@ from stages.venues.localnet.transaction import Transaction
 from stages.venues.localnet.view import State, View
 from stages.venues.pool import Clock, Family, Unsupported
 
+SLOTS_IN_EPOCH = 432_000
+
+
+def epoch_of(slot: int) -> int:
+    """The epoch of a slot."""
+    return slot // SLOTS_IN_EPOCH
+
 
 def _clock(block: Block) -> Account:
     """The clock's account: slot, start of the epoch, epoch, epoch of the schedule, Unix time."""
-    data = struct.pack("<QqQQq", block.slot, block.time_s, 0, 1, block.time_s)
+    epoch = epoch_of(block.slot)
+    data = struct.pack("<QqQQq", block.slot, block.time_s, epoch, epoch + 1, block.time_s)
     return Account(rent_exempt(len(data)), SYSVAR_OWNER, data)
 
 
@@ -53,7 +61,8 @@ class Bank:
     @property
     def clock(self) -> Clock:
         """The chain's clock."""
-        return Clock(self.blocks.tip.slot, self.blocks.tip.time_s)
+        tip = self.blocks.tip
+        return Clock(tip.slot, tip.time_s, epoch_of(tip.slot))
 
     def load(self, accounts: Mapping[str, Account]) -> None:
         """Begin with these accounts."""

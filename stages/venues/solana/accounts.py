@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -16,8 +16,7 @@ import structlog
 
 from stages.venues import Refused
 from stages.venues.pool import Clock, Family, Pool, RawAccount
-from stages.venues.solana.history import Moment, PoolHistory, Seen
-from stages.venues.solana.mints import NO_MINT, mint_fault
+from stages.venues.solana.history import Moment, PoolHistory
 from stages.venues.solana.options import CacheOptions
 from stages.venues.solana.pools_file import PoolsFile
 from stages.venues.solana.programs import CLOCK
@@ -53,10 +52,9 @@ class AccountCache:
     ) -> None:
         self._rpc = rpc
         self._options = options
-        self._tokens = pools.tokens
-        self._token_faults: Mapping[str, str] | None = None
+        by_mint = {token.mint: token for token in pools.tokens}
         self._pools = {
-            address: WatchedPool(address, mints, families)
+            address: WatchedPool(address, {mint: by_mint[mint] for mint in sorted(mints)}, families)
             for address, mints in pools.mints_of_pools().items()
         }
         self._raw: dict[str, tuple[AccountInfo, RawAccount]] = {}
@@ -77,23 +75,10 @@ class AccountCache:
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
         if age_s > self._stale_s:
             raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
-        if fault := self._token_fault(found) or found.fault:
-            raise Refused(fault, address, retryable=True)  # on another route, that is
+        if found.fault:
+            raise Refused(found.fault, address, retryable=True)  # on another route, that is
         assert found.family is not None and found.pool is not None, "it has no fault"
         return Quotable(found.family, found.pool, found.clock)
-
-    def _token_fault(self, pool: WatchedPool) -> str:
-        faults = self._token_faults or {}
-        return next((faults[mint] for mint in pool.mints if faults.get(mint)), "")
-
-    def _seen(self, pool: WatchedPool) -> Seen | None:
-        """What the ring keeps of a pool: no tick and no event where its tokens are not traded."""
-        fault = self._token_fault(pool)
-        if pool.seen is None or not fault:
-            return pool.seen
-        if fault == NO_MINT:  # no program can have taken a swap
-            return pool.seen._replace(rate_ab=None, rate_ba=None)
-        return pool.seen._replace(known=False)
 
     def watched(self) -> Iterable[WatchedPool]:
         """All pools, whether they can be quoted from or not."""
@@ -193,8 +178,6 @@ class AccountCache:
 
     async def refresh(self) -> bool:
         """Reads all accounts once; whether there is a later slot. Raises Refused."""
-        if self._token_faults is None or NO_MINT in self._token_faults.values():
-            self._token_faults = await self._check_tokens()
         waiting: list[WatchedPool] = list(self._pools.values())
         slot = 0
         for _ in range(ROUNDS_MAX):
@@ -215,7 +198,7 @@ class AccountCache:
         accounts = {address: self._account(address, info) for address, info in infos.items()}
         if CLOCK not in accounts:
             raise Unreachable("the answer has no clock")
-        clock = Clock(answer.slot, int.from_bytes(accounts[CLOCK].data[32:40], "little"))
+        clock = _clock(answer.slot, accounts[CLOCK].data)
         now_s = time.monotonic()
         return answer.slot, [pool for pool in group if not pool.take(accounts, clock, now_s)]
 
@@ -243,20 +226,9 @@ class AccountCache:
         self._raw[address] = info, account
         return account
 
-    async def _check_tokens(self) -> dict[str, str]:
-        answers = await self._ask([token.mint for token in self._tokens])
-        infos = [info for answer in answers for info in answer.value]
-        faults = {}
-        for token, info in zip(self._tokens, infos, strict=True):
-            account = self._account(token.mint, info) if info else None
-            faults[token.mint] = mint_fault(account, token)
-            if faults[token.mint]:
-                _log.error("token not traded", symbol=token.symbol, reason=faults[token.mint])
-        return faults
-
     def _publish(self, slot: int) -> bool:
         newest = self.history.newest
-        pools = {p.address: s for p in self._pools.values() if (s := self._seen(p)) is not None}
+        pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
         self.history.record(Moment(slot, time.time_ns() // 1000, pools))
         advanced = newest is None or slot > newest.slot
         self.slot_time.see(slot)
@@ -267,3 +239,12 @@ class AccountCache:
             self._news.set()
             self._news = asyncio.Event()
         return advanced
+
+
+def _clock(slot: int, sysvar: bytes) -> Clock:
+    """The Clock sysvar: slot, start of the epoch, epoch, epoch of the schedule, Unix time."""
+    return Clock(
+        slot,
+        int.from_bytes(sysvar[32:40], "little"),
+        int.from_bytes(sysvar[16:24], "little"),
+    )

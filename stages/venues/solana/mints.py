@@ -1,12 +1,12 @@
-"""Whether a mint is what the POOLS file says, and one whose transfers arrive whole. Pure.
+"""Whether a mint is what the POOLS file says, and one whose token is traded. Pure.
 
 Wrong decimals would move a thousandfold of what was meant, so the chain has the last word.
 """
 
 from __future__ import annotations
 
-from stages.venues.mints import check_mint
-from stages.venues.pool import RawAccount, Unsupported
+from stages.venues.mints import read_mint
+from stages.venues.pool import RawAccount
 from stages.venues.solana.pools_file import TokenEntry
 
 NO_MINT = "no-such-mint"
@@ -24,9 +24,16 @@ def mint_fault(account: RawAccount | None, token: TokenEntry) -> str:
     if account.data[_DECIMALS_AT] != token.decimals:
         return "token-decimals-mismatch"
     try:
-        check_mint(token.mint, account)
-    except Unsupported as error:
-        return error.reason
+        return read_mint(token.mint, account).refusal
     except ValueError:
         return "mint-unreadable"
-    return ""
+
+
+def mint_warnings(account: RawAccount | None, token: TokenEntry) -> tuple[str, ...]:
+    """What the mint lets somebody do, as codes of `events.token_warnings`; none if it is none."""
+    if account is None:
+        return ()
+    try:
+        return read_mint(token.mint, account).warnings
+    except ValueError:
+        return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 import structlog
@@ -10,12 +10,16 @@ import structlog
 from stages.venues.pool import Accounts, Clock, Family, Pool, RawAccount, Rejected, Unsupported
 from stages.venues.probe import first_rate
 from stages.venues.solana.history import NOT_KNOWN, NOT_THERE, Probed, Seen, seen
+from stages.venues.solana.mints import NO_MINT, mint_fault, mint_warnings
+from stages.venues.solana.pools_file import TokenEntry
 
 NOT_READ = "pool-not-read"
 NO_ACCOUNT = "pool-not-found"
 NO_FAMILY = "pool-of-no-known-program"
 OTHER_TOKENS = "pool-of-other-tokens"
 UNREADABLE = "pool-unreadable"
+NO_SWAPS = frozenset({NO_ACCOUNT, NO_FAMILY, NO_MINT})
+"""No program can have taken a swap."""
 
 _log = structlog.get_logger()
 
@@ -23,11 +27,17 @@ _log = structlog.get_logger()
 class WatchedPool:
     """A pool of the POOLS file. `fault` says why it has no `pool`; empty if it has one."""
 
-    def __init__(self, address: str, mints: frozenset[str], families: Sequence[Family]) -> None:
+    def __init__(
+        self, address: str, tokens: Mapping[str, TokenEntry], families: Sequence[Family]
+    ) -> None:
+        """`tokens`: the two that POOLS says it trades, by mint."""
         self.address = address
-        self.mints = mints
-        self.wanted: tuple[str, ...] = (address,)
-        """The addresses that are read for it, in one and the same answer."""
+        self.mints = frozenset(tokens)
+        self.wanted: tuple[str, ...] = (address, *tokens)
+        """The addresses that are read for it, in one and the same answer: its mints among them."""
+        self.warnings: Mapping[str, tuple[str, ...]] = {}
+        """What its mints let somebody do to the tokens, by mint."""
+        self._tokens = tokens
         self.family: Family | None = None
         self.pool: Pool | None = None
         self.fault = NOT_READ
@@ -47,6 +57,9 @@ class WatchedPool:
         """
         used = {address: accounts[address] for address in self.wanted if address in accounts}
         if used != self._used:
+            self.warnings = {
+                mint: mint_warnings(used.get(mint), token) for mint, token in self._tokens.items()
+            }
             try:
                 needed = self._needs(used)
                 if not set(needed) <= set(self.wanted):
@@ -68,7 +81,7 @@ class WatchedPool:
             self.seen = found
 
     def _seen(self) -> Seen | None:
-        if self.fault in (NO_ACCOUNT, NO_FAMILY):
+        if self.fault in NO_SWAPS:
             return None
         if self.pool is not None and self.family is not None:
             try:
@@ -91,16 +104,19 @@ class WatchedPool:
     def _needs(self, used: Accounts) -> tuple[str, ...]:
         found = used.get(self.address)
         if found is None:
-            return (self.address,)
+            return (self.address, *self._tokens)
         if self.family is None or not self.family.is_pool(found):
             self.family = next((f for f in self._families if f.is_pool(found)), None)
-        if self.family is None:
-            return (self.address,)
-        return tuple(dict.fromkeys((self.address, *self.family.needs(self.address, used))))
+        of_family = self.family.needs(self.address, used) if self.family is not None else ()
+        return tuple(dict.fromkeys((self.address, *self._tokens, *of_family)))
 
     def _decode(self, used: Accounts) -> Pool:
         if self.address not in used:
             raise Unsupported(NO_ACCOUNT)
+        for mint, token in self._tokens.items():
+            fault = mint_fault(used.get(mint), token)
+            if fault:
+                raise Unsupported(fault, token.symbol)
         if self.family is None:
             raise Unsupported(NO_FAMILY, used[self.address].owner)
         pool = self.family.decode(self.address, used)

@@ -22,7 +22,7 @@ from stages.venues.pool import (
 )
 from tests.engine_up import dice
 from tests.localchain import FAMILY_NAMES, OWNER, account_of, family_of, plan_of
-from tests.unit.venues.test_mints import FEE, token_2022
+from tests.unit.venues import token_2022
 
 CLOCK = Clock(2_000, 1_800_000_000)
 CHAIN = {
@@ -157,14 +157,18 @@ def test_what_is_written_is_what_is_read(plan: PoolPlan) -> None:
     assert {a: bytes(b) for a, b in again.items()} == {a: x.data for a, x in moved.items()}
 
 
-# AMM v4's program knows no such mints, so that its decoder reads none; the account cache refuses
-# them for all families (tests/flow/test_venue_contract.py).
+# AMM v4's program knows no such mints, so that its decoder reads none; the account cache reads the
+# mints of all families (tests/flow/test_venue_contract.py).
 @pytest.mark.parametrize("name", [name for name in FAMILY_NAMES if name != "raydium-amm-v4"])
 @pytest.mark.parametrize("side", ["mint_a", "mint_b"])
-def test_a_mint_that_takes_a_fee_is_refused_by_name(name: str, side: str) -> None:
+def test_a_mint_that_runs_a_hook_or_is_paused_is_refused_by_name(name: str, side: str) -> None:
     plan = plan_of(name)
     family, pool = pool_of(plan)
-    accounts = {**CHAIN, getattr(pool, side): token_2022((FEE, 108))}
-    with pytest.raises(Unsupported) as refused:
-        family.decode(plan.address, accounts)
-    assert refused.value.reason == "transfer-fee-mint"
+    for extension, reason in (
+        (token_2022.hook(token_2022.KEY), "transfer-hook-mint"),
+        (token_2022.pausable(True), "token-paused"),
+    ):
+        accounts = {**CHAIN, getattr(pool, side): token_2022.mint(extension)}
+        with pytest.raises(Unsupported) as refused:
+            family.decode(plan.address, accounts)
+        assert refused.value.reason == reason

@@ -65,12 +65,12 @@ def test_a_decoded_pool_says_what_its_bytes_say() -> None:
     assert pool.fee_ppb(True, NOW) == 2_500_000
 
 
-def test_a_pool_of_a_mint_with_a_transfer_fee_is_refused_by_name() -> None:
-    fee = bytes(165) + b"\x01" + b"\x01\x00" + b"\x6c\x00" + bytes(108)
+def test_a_pool_of_a_mint_that_nobody_can_transfer_is_refused_by_name() -> None:
+    fixed = bytes(165) + b"\x01" + b"\x09\x00" + b"\x00\x00"
     for mint in (raw.MINT_A, raw.MINT_B):
         with pytest.raises(Unsupported) as refused:
-            FAMILY.decode(raw.POOL, accounts() | {mint: RawAccount(raw.TOKEN_2022, fee)})
-        assert refused.value.reason == "transfer-fee-mint"
+            FAMILY.decode(raw.POOL, accounts() | {mint: RawAccount(raw.TOKEN_2022, fixed)})
+        assert refused.value.reason == "non-transferable-mint"
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ LATE = "9t3EyC9FweyL7PBWvKz3mrXg8B9fwFc9SK3QxM4ENqhd"
 
 @each_with(REAL)
 def test_real_pairs_swap_as_their_bytes_did_in_the_program(folder: Path) -> None:
-    """All but the pair whose mint takes transfer fees, which is not quoted."""
+    """All but the pair whose mint takes transfer fees: see `test_transfer_fees`."""
     counts: Counter[str] = Counter()
     wrong = []
     for vector in read(REAL, folder)["vectors"]:

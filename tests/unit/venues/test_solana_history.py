@@ -101,7 +101,7 @@ def test_the_slot_of_a_time_is_never_a_later_one() -> None:
 def test_all_accounts_of_a_pool_are_in_one_group() -> None:
     pools = []
     for number in range(30):
-        pools.append(WatchedPool(str(number), frozenset(), ()))
+        pools.append(WatchedPool(str(number), {}, ()))
         pools[-1].wanted = tuple(f"{number}.{n}" for n in range(9))
     groups = list(together(pools, 99))
     assert [len(group) for group in groups] == [11, 11, 8]

@@ -12,6 +12,7 @@ from stages.venues.solana.mints import MINT_BYTES, mint_fault
 from stages.venues.solana.pools_file import PoolsFileError, TokenEntry, load_pools
 from stages.venues.solana.programs import TOKEN, TOKEN_2022, WSOL
 from tests.toy_family import mint_bytes
+from tests.unit.venues import token_2022 as t22
 
 ROOT = Path(__file__).parents[3]
 GOOD = """
@@ -98,11 +99,6 @@ def token(program: str = "token", decimals: int = 6) -> TokenEntry:
     return TokenEntry("T", WSOL, decimals, program)  # type: ignore[arg-type]  # of two words
 
 
-def extended(*kinds: int) -> bytes:
-    tail = b"".join(kind.to_bytes(2, "little") + b"\x04\x00" + bytes(4) for kind in kinds)
-    return mint_bytes(6) + bytes(165 - MINT_BYTES) + b"\x01" + tail
-
-
 @pytest.mark.parametrize(
     ("account", "entry", "fault"),
     [
@@ -112,9 +108,11 @@ def extended(*kinds: int) -> bytes:
         (RawAccount(TOKEN, b"\0" * MINT_BYTES), token(decimals=0), "no-such-mint"),
         (None, token(), "no-such-mint"),
         (RawAccount(TOKEN_2022, mint_bytes(6)), token("token-2022"), ""),
-        (RawAccount(TOKEN_2022, extended(18, 19)), token("token-2022"), ""),
-        (RawAccount(TOKEN_2022, extended(18, 1)), token("token-2022"), "transfer-fee-mint"),
-        (RawAccount(TOKEN_2022, extended(14)), token("token-2022"), "transfer-hook-mint"),
+        (t22.mint(t22.METADATA_POINTER), token("token-2022"), ""),
+        (t22.mint(t22.transfer_fee(50)), token("token-2022"), ""),
+        (t22.mint(t22.hook(t22.KEY)), token("token-2022"), "transfer-hook-mint"),
+        (t22.mint(t22.pausable(True)), token("token-2022"), "token-paused"),
+        (t22.mint(t22.Extension(26, b"")), token("token-2022"), "mint-unreadable"),
     ],
 )
 def test_a_token_that_is_not_what_the_file_says_is_refused_by_name(

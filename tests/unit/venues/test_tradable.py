@@ -15,6 +15,7 @@ from stages.venues.localnet.genesis.market import BY_SYMBOL
 from stages.venues.pool import Clock, RawAccount, impact_ppm
 from stages.venues.probe import PROBE_UNITS, ROUNDED_UNITS, first_rate
 from stages.venues.solana.history import Market, Moment, PoolHistory
+from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.watched import WatchedPool
 from tests.localchain import FAMILY_NAMES, opened, plan_of
 from tests.untradable import OPENS_BY_SLOT, Laid, disabled, empty, opening, without
@@ -41,7 +42,10 @@ class Watch:
         self.laid: Laid = LAYOUTS[family](self.plan)
         self._mints = mints
         a, b = self.plan.token_a, self.plan.token_b
-        self.pool = WatchedPool(self.plan.address, frozenset((a.mint, b.mint)), FAMILIES)
+        tokens = {
+            token.mint: TokenEntry(token.symbol, token.mint, token.decimals) for token in (a, b)
+        }
+        self.pool = WatchedPool(self.plan.address, tokens, FAMILIES)
         self.history = PoolHistory(100)
         self.slot = SLOT
 

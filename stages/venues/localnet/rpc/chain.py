@@ -8,11 +8,11 @@ from typing import Any
 
 from solders.message import from_bytes_versioned
 
+from stages.venues.localnet.bank import SLOTS_IN_EPOCH, epoch_of
 from stages.venues.localnet.programs.budget import budget
 from stages.venues.localnet.rpc.asking import Call, address, commitment, invalid
 from stages.venues.localnet.transaction import Step
 
-SLOTS_IN_EPOCH = 432_000
 _FEES_SHOWN = 150
 
 
@@ -49,7 +49,7 @@ def get_epoch_info(call: Call) -> Any:
     return {
         "absoluteSlot": slot,
         "blockHeight": call.node.bank.blocks.height(level),
-        "epoch": slot // SLOTS_IN_EPOCH,
+        "epoch": epoch_of(slot),
         "slotIndex": slot % SLOTS_IN_EPOCH,
         "slotsInEpoch": SLOTS_IN_EPOCH,
         "transactionCount": len(call.node.bank.recent),

@@ -39,8 +39,9 @@ FAMILY = PoolFamily(
     pool=AmmV4Pool,
     is_pool_data=layout.is_pool_data,
     needs=layout.needs,
-    decode=layout.decode,
+    decode_pool=layout.decode,
     write_pool=layout.write,
     write_swap=write_swap,
     parse=parse_swap,
+    transfer_fees=False,
 )
