@@ -34,7 +34,7 @@ class Rejected(Exception):
 class Unsupported(Exception):
     """A pool that is never quoted, by name: what it does is not what our arithmetic does.
 
-    `reason` is a stable code such as `limit-order-pool`, `dynamic-fee-pool`, `transfer-fee-mint`.
+    `reason` is a stable code such as `rate-limiter`, `transfer-fee-mint`.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -68,6 +68,8 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     """The pool after it."""
     other_fee: int = 0
     """What is taken from the other token besides, where a program charges both sides at once."""
+    steps: int = 0
+    """How many ticks and edges of its fee's groups it comes to, where the family counts them."""
 
 
 class Pool(Protocol):
