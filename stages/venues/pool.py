@@ -35,7 +35,7 @@ class Rejected(Exception):
 class Unsupported(Exception):
     """A pool that is never quoted, by name: what it does is not what our arithmetic does.
 
-    `reason` is a stable code such as `limit-order-pool`, `token-paused`, `transfer-hook-mint`.
+    `reason` is a stable code such as `rate-limiter`, `token-paused`, `transfer-hook-mint`.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -73,6 +73,8 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     """What the input's mint withholds from what leaves the wallet; no part of `fee`."""
     transfer_fee_out: int = 0
     """What the output's mint withholds from what leaves the pool; no part of `fee`."""
+    steps: int = 0
+    """How many ticks and edges of its fee's groups it comes to, where the family counts them."""
 
 
 class Pool(Protocol):

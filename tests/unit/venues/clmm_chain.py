@@ -1,33 +1,101 @@
-"""The CLMM's part of the vectors as the chain holds it, and the checks that are the executor's."""
+"""The CLMM's part of the vectors as the chain holds it, and the checks that are the executor's.
+
+Vectors are read from tests/vectors, or from the folder that VECTORS names: its own files, and those
+of its subfolder clmm_2026. Such a folder may hold only some of them.
+"""
 
 import base64
 import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from struct import Struct
 from typing import Any
+
+import msgspec
 
 from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 from stages.venues.raydium.clmm import FAMILY
 from stages.venues.raydium.clmm.layout import config_rates
 from stages.venues.raydium.clmm.pool import ClmmPool
 
-VECTORS = Path(os.environ.get("VECTORS") or Path(__file__).resolve().parents[2] / "vectors")
+COMMITTED = Path(__file__).resolve().parents[2] / "vectors"
+GIVEN = os.environ.get("VECTORS")
+VECTORS = Path(GIVEN) if GIVEN else COMMITTED
+SUBFOLDER = "clmm_2026"
 MAINNET = FAMILY.programs["mainnet"]
 TOKEN = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 CLOCK = Clock(slot=300_000_000, time_s=1_800_000_000)
 BALANCE = 1 << 63
+# Of a tick in its array: fee growths outside of both tokens; order phase, open and part-filled
+# orders, unfilled ratio. Rewards lie between.
+TICK_FIELDS = Struct("<36x16s16s48xQQQ16s12x")
+TICKS_AT, TICKS, BITMAP_AT = 44, 60, 904
+ORDER_STATE = ("changed_ticks", "dynamic_after")
+COUNTS = ("initialized_tick_counts", "tick_array_bitmap_after")
+"""What swaps change of ticks, and of their counts: only the sets of 2026 tell it."""
+
+
+def folders(root: Path) -> list[Path]:
+    """Where a set keeps the files of the CLMM."""
+    return [folder for folder in (root, root / SUBFOLDER) if folder.is_dir()]
 
 
 @cache
-def load(name: str) -> Any:
-    return json.loads((VECTORS / name).read_text(encoding="utf-8"))
+def read_file(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def label(folder: Path, name: str) -> str:
+    """How a file is called in what the run prints."""
+    return str((folder / name).relative_to(VECTORS))
+
+
+def vector_files() -> dict[str, list[Any]]:
+    """The vectors of the set, by file."""
+    found = {
+        label(folder, "clmm.json"): read_file(folder / "clmm.json").get("vectors", [])
+        for folder in folders(VECTORS)
+    }
+    return {name: vectors for name, vectors in found.items() if vectors}
 
 
 def sequences() -> list[Any]:
-    if not (VECTORS / "sequences.json").exists():
-        return []
-    return [s for s in load("sequences.json")["sequences"] if s["family"] == "raydium-clmm"]
+    """The sequences of the set: swaps in a row on one moving pool."""
+    return [
+        sequence
+        for folder in folders(VECTORS)
+        for sequence in read_file(folder / "sequences.json").get("sequences", [])
+        if sequence["family"] == "raydium-clmm"
+    ]
+
+
+def pool_names() -> list[str]:
+    """The pools of the set whose accounts it has."""
+    return sorted(
+        name
+        for folder in folders(VECTORS)
+        for name in read_file(folder / "clmm.json").get("pools", {})
+        if name in read_file(folder / "clmm_accounts.json")
+    )
+
+
+@cache
+def where(name: str) -> Path | None:
+    """The folder with a pool and its accounts: of the set, or of the committed vectors."""
+    for folder in (*folders(VECTORS), *folders(COMMITTED)):
+        pools = read_file(folder / "clmm.json").get("pools", {})
+        if name in pools and name in read_file(folder / "clmm_accounts.json"):
+            return folder
+    return None
+
+
+def described(name: str) -> Any:
+    """What the set says of a pool."""
+    folder = where(name)
+    assert folder is not None, f"no set has the pool {name}"
+    return read_file(folder / "clmm.json")["pools"][name]
 
 
 def vault(amount: int) -> RawAccount:
@@ -36,24 +104,29 @@ def vault(amount: int) -> RawAccount:
 
 def chain_of(name: str) -> dict[str, RawAccount]:
     """All accounts of a pool of the set."""
-    described = load("clmm.json")["pools"][name]
+    pool, folder = described(name), where(name)
+    assert folder is not None
     accounts = {
         address: RawAccount(MAINNET, base64.b64decode(data))
-        for address, data in load("clmm_accounts.json")[name].items()
+        for address, data in read_file(folder / "clmm_accounts.json")[name].items()
     }
     for token in "01":
-        accounts[described[f"vault_{token}"]] = vault(described[f"vault_{token}_amount"])
+        accounts[pool[f"vault_{token}"]] = vault(pool[f"vault_{token}_amount"])
     return accounts
 
 
-def read(address: str, chain: dict[str, RawAccount]) -> ClmmPool:
+def read(address: str, chain: Mapping[str, RawAccount]) -> ClmmPool:
     """The pool as an engine would read it: asking for what it needs until nothing is new."""
     known: dict[str, RawAccount] = {}
     asked: set[str] = set()
     while new := set(FAMILY.needs(address, known)) - asked:
         asked |= new
         known |= {name: chain[name] for name in new if name in chain}
-    pool = FAMILY.decode(address, known)
+    return decoded(address, known)
+
+
+def decoded(address: str, chain: Mapping[str, RawAccount]) -> ClmmPool:
+    pool = FAMILY.decode(address, chain)
     assert isinstance(pool, ClmmPool)
     return pool
 
@@ -61,15 +134,27 @@ def read(address: str, chain: dict[str, RawAccount]) -> ClmmPool:
 @cache
 def pool_of(name: str) -> ClmmPool:
     """A pool of the set, with every tick array that the set has."""
-    pool = FAMILY.decode(load("clmm.json")["pools"][name]["address"], chain_of(name))
-    assert isinstance(pool, ClmmPool)
-    return pool
+    return decoded(described(name)["address"], chain_of(name))
+
+
+def written(after: ClmmPool, chain: Mapping[str, RawAccount]) -> dict[str, RawAccount]:
+    """The chain after a swap: the state in the pool's own accounts, the money in its vaults."""
+    ours = {address: bytearray(account.data) for address, account in chain.items()}
+    FAMILY.write(after, ours)
+    made = {a: RawAccount(chain[a].owner, bytes(data)) for a, data in ours.items()}
+    made[after.vault_a], made[after.vault_b] = vault(after.balance_a), vault(after.balance_b)
+    return made
+
+
+def as_read(pool: ClmmPool) -> ClmmPool:
+    """The pool without what it remembers of swaps since it was read."""
+    return msgspec.structs.replace(pool, crossed=frozenset(), filled={})
 
 
 @cache
-def recorded(name: str) -> tuple[ClmmPool, dict[str, Any]]:
-    """A mainnet pool right before a swap that was recorded, and that swap."""
-    found = load(f"mainnet_clmm_swaps/{name}")
+def recorded_chain(name: str) -> tuple[str, dict[str, RawAccount], dict[str, Any]]:
+    """A mainnet pool right before a swap that was recorded: address, accounts, and that swap."""
+    found = read_file(VECTORS / "mainnet_clmm_swaps" / name)
     address = found["pool_address"]
     chain = {address: RawAccount(MAINNET, base64.b64decode(found["pool_b64"]))}
     for array in found["tick_arrays"]:
@@ -78,13 +163,19 @@ def recorded(name: str) -> tuple[ClmmPool, dict[str, Any]]:
     config, _mint_a, _mint_b, vault_a, vault_b = FAMILY.needs(address, chain)[1:6]
     chain[config] = RawAccount(MAINNET, _config_at(400))
     chain[vault_a] = chain[vault_b] = vault(1 << 62)
-    return read(address, chain), found["swap"]
+    return address, chain, found["swap"]
+
+
+@cache
+def recorded(name: str) -> tuple[ClmmPool, dict[str, Any]]:
+    """A mainnet pool right before a swap that was recorded, and that swap."""
+    address, chain, swap = recorded_chain(name)
+    return read(address, chain), swap
 
 
 def _config_at(fee_ppm: int) -> bytes:
-    pools, accounts = load("clmm.json")["pools"], load("clmm_accounts.json")
-    name = min(pools)
-    data = bytearray(base64.b64decode(accounts[name][pools[name]["amm_config"]]))
+    name = "clmm-pool-18"
+    data = bytearray(chain_of(name)[described(name)["amm_config"]].data)
     data[47:51] = fee_ppm.to_bytes(4, "little")
     assert config_rates(bytes(data))[0] == fee_ppm
     return bytes(data)
@@ -95,7 +186,8 @@ def execute(pool: ClmmPool, order: dict[str, Any]) -> Swap:
     exact_in = order["is_base_input"]
     swap = pool.exact_in if exact_in else pool.exact_out
     limit = int(order["sqrt_price_limit_x64"])
-    done = swap(order["amount"], order["zero_for_one"], CLOCK, limit)
+    clock = CLOCK._replace(time_s=order.get("timestamp", CLOCK.time_s))
+    done = swap(order["amount"], order["zero_for_one"], clock, limit)
     if done.amount_in > order.get("user_balance_in", BALANCE):
         raise Rejected("InsufficientFunds")
     if exact_in and done.amount_out < order["other_amount_threshold"]:
@@ -105,15 +197,25 @@ def execute(pool: ClmmPool, order: dict[str, Any]) -> Swap:
     return done
 
 
-def answer(pool: ClmmPool, order: dict[str, Any]) -> tuple[dict[str, Any], ClmmPool]:
-    """What the set expects of an order, from our swap; and the pool after it."""
+class Answer(msgspec.Struct):
+    """What we answer to an order, as a set tells it, and what is there afterwards."""
+
+    told: dict[str, Any]
+    after: ClmmPool
+    chain: dict[str, RawAccount]
+
+
+def answer(
+    pool: ClmmPool, order: dict[str, Any], chain: dict[str, RawAccount] | None = None
+) -> Answer:
+    """Swap, and write the state into the accounts, if there are any."""
     try:
         done = execute(pool, order)
     except Rejected as refused:
-        return {"ok": False, "error": refused.error}, pool
+        return Answer({"ok": False, "error": refused.error}, pool, chain or {})
     after = done.after
     assert isinstance(after, ClmmPool)
-    return {
+    told = {
         "ok": True,
         "amount_in": done.amount_in,
         "amount_out": done.amount_out,
@@ -127,7 +229,65 @@ def answer(pool: ClmmPool, order: dict[str, Any]) -> tuple[dict[str, Any], ClmmP
         "protocol_fee_1": after.protocol_fees_b,
         "fund_fee_0": after.fund_fees_a,
         "fund_fee_1": after.fund_fees_b,
-    }, after
+    }
+    if chain is None:
+        return Answer(told, after, {})
+    later = written(after, chain)
+    told |= changes(after, chain, later)
+    return Answer(told, after, later)
+
+
+def changes(
+    after: ClmmPool, before: Mapping[str, RawAccount], later: Mapping[str, RawAccount]
+) -> dict[str, Any]:
+    """What the bytes tell of a swap besides its amounts, as the sets of 2026 do."""
+    told: dict[str, Any] = {"changed_ticks": {}}
+    counts = {}
+    for address, account in later.items():
+        data, old = account.data, before[address].data
+        if data == old or account.owner != MAINNET or address == after.address:
+            continue
+        start = int.from_bytes(data[40:44], "little", signed=True)
+        for number in range(TICKS):
+            at = TICKS_AT + number * TICK_FIELDS.size
+            if data[at : at + TICK_FIELDS.size] != old[at : at + TICK_FIELDS.size]:
+                tick = str(start + number * after.spacing)
+                told["changed_ticks"][tick] = _tick(data[at : at + TICK_FIELDS.size])
+        count_at = TICKS_AT + TICKS * TICK_FIELDS.size
+        if data[count_at] != old[count_at]:
+            counts[str(start)] = data[count_at]
+    if counts:
+        told["initialized_tick_counts"] = counts
+    own = slice(BITMAP_AT, BITMAP_AT + 128)
+    bitmap, old = later[after.address].data[own], before[after.address].data[own]
+    if bitmap != old:
+        words = [int.from_bytes(bitmap[at : at + 8], "little") for at in range(0, 128, 8)]
+        told["tick_array_bitmap_after"] = words
+    raw = later[after.address].data[1096:1176]
+    if any(raw):
+        told["dynamic_after"] = dict(zip(_DYNAMIC, _DYNAMIC_FIELDS.unpack_from(raw), strict=True))
+    return told
+
+
+_DYNAMIC = (
+    "tick_spacing_index_reference",
+    "volatility_reference",
+    "volatility_accumulator",
+    "last_update_timestamp",
+)
+_DYNAMIC_FIELDS = Struct("<14xiIIQ")
+
+
+def _tick(data: bytes) -> dict[str, int]:
+    growth_a, growth_b, phase, opened, part, ratio = TICK_FIELDS.unpack(data)
+    return {
+        "fee_growth_outside_0": int.from_bytes(growth_a, "little"),
+        "fee_growth_outside_1": int.from_bytes(growth_b, "little"),
+        "order_phase": phase,
+        "orders_amount": opened,
+        "part_filled_orders_remaining": part,
+        "unfilled_ratio_x64": int.from_bytes(ratio, "little"),
+    }
 
 
 def expected(order: dict[str, Any]) -> dict[str, Any]:

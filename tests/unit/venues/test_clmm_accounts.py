@@ -1,19 +1,29 @@
-"""What the CLMM reads, what it refuses by name, and the instruction that it builds."""
+"""What the CLMM reads, what it refuses, and the instruction that it builds."""
 
 import msgspec
 import pytest
 
-from stages.venues.pool import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms, Unsupported
+from stages.venues.pool import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
 from stages.venues.raydium.clmm import FAMILY
 from stages.venues.raydium.clmm.addresses import array_address
+from stages.venues.raydium.clmm.bitmap import joint, number_of, place
 from stages.venues.raydium.clmm.pool import ClmmPool
 from stages.venues.raydium.clmm.ticks import sqrt_price_at
-from tests.unit.venues.clmm_chain import BALANCE, CLOCK, MAINNET, chain_of, load, pool_of, read
+from tests.unit.venues.clmm_chain import (
+    BALANCE,
+    CLOCK,
+    MAINNET,
+    chain_of,
+    decoded,
+    described,
+    pool_names,
+    pool_of,
+    read,
+)
 
 NAME = "clmm-pool-18"
 USE = SwapAccounts("owner", "paying", "paid")
-POOL_AT = {"status": 389, "fee_on": 390, "open_time": 1080, "dynamic_fee": 1096}
-ORDERS_AT = {"orders_amount": 124, "part_filled": 132}
+POOL_AT = {"status": 389, "fee_on": 390, "open_time": 1080}
 
 
 def changed(address: str, at: int, value: int = 1) -> dict[str, RawAccount]:
@@ -25,11 +35,20 @@ def changed(address: str, at: int, value: int = 1) -> dict[str, RawAccount]:
     return chain
 
 
-@pytest.mark.parametrize("name", sorted(load("clmm.json")["pools"]))
+@pytest.mark.parametrize("name", pool_names())
 def test_asking_for_what_it_needs_reads_the_pool(name: str) -> None:
-    pool = pool_of(name)
-    assert read(pool.address, chain_of(name)) == pool
-    assert {pool.mint_a, pool.mint_b} <= set(FAMILY.needs(pool.address, chain_of(name)))
+    """All of it, or of a pool with many tick arrays the next three either way."""
+    whole, chain = pool_of(name), chain_of(name)
+    pool = read(whole.address, chain)
+    here = number_of(whole.tick, whole.spacing)
+    below = [number for number in whole.arrays if number <= here][-4:]
+    above = [number for number in whole.arrays if number >= here][:4]
+    assert pool.arrays == tuple(sorted({*below, *above}))
+    assert pool.depth.more_below == (below[0] > whole.arrays[0])
+    assert pool.depth.more_above == (above[-1] < whole.arrays[-1])
+    if pool.arrays == whole.arrays:
+        assert pool == whole
+    assert {pool.mint_a, pool.mint_b} <= set(FAMILY.needs(pool.address, chain))
 
 
 def test_a_pool_is_known_by_owner_size_and_discriminator() -> None:
@@ -41,23 +60,9 @@ def test_a_pool_is_known_by_owner_size_and_discriminator() -> None:
     assert not FAMILY.is_pool(RawAccount(MAINNET, b"\x00" + account.data[1:]))
 
 
-@pytest.mark.parametrize(
-    ("field", "reason"), [("fee_on", "fee-on-output-pool"), ("dynamic_fee", "dynamic-fee-pool")]
-)
-def test_a_pool_of_the_new_kinds_is_refused_by_name(field: str, reason: str) -> None:
+def test_a_fee_side_that_the_program_does_not_know_is_the_input() -> None:
     address = pool_of(NAME).address
-    with pytest.raises(Unsupported) as refused:
-        FAMILY.decode(address, changed(address, POOL_AT[field]))
-    assert refused.value.reason == reason
-
-
-@pytest.mark.parametrize("field", sorted(ORDERS_AT))
-def test_a_pool_with_limit_orders_is_refused_by_name(field: str) -> None:
-    pool = pool_of(NAME)
-    array = array_address(MAINNET, pool.address, pool.arrays[0], pool.spacing)
-    with pytest.raises(Unsupported) as refused:
-        FAMILY.decode(pool.address, changed(array, 44 + ORDERS_AT[field]))
-    assert refused.value.reason == "limit-order-pool"
+    assert FAMILY.decode(address, changed(address, POOL_AT["fee_on"], 3)) == pool_of(NAME)
 
 
 def test_a_pool_whose_swaps_are_off_or_that_is_not_open_rejects() -> None:
@@ -108,13 +113,29 @@ def test_a_swap_beyond_the_tick_arrays_that_were_read_is_rejected_never_misquote
         part.exact_in(BALANCE, a_to_b, CLOCK)
 
 
+@pytest.mark.parametrize("unread", [None, bytes(10_240)])
+def test_without_the_array_of_its_price_no_swap_is_quoted_either_way(unread: bytes | None) -> None:
+    """The ticks next to the price lie in it: an array that is missing, or that is none."""
+    pool, chain = pool_of(NAME), chain_of(NAME)
+    here = number_of(pool.tick, pool.spacing)
+    assert pool.arrays[0] < here < pool.arrays[-1]
+    address = array_address(MAINNET, pool.address, here, pool.spacing)
+    del chain[address]
+    if unread:
+        chain[address] = RawAccount(MAINNET, unread)
+    part = decoded(pool.address, chain)
+    for a_to_b in (True, False):
+        with pytest.raises(Rejected, match="NotEnoughTickArrayAccount"):
+            part.exact_in(10**6, a_to_b, CLOCK)
+
+
 @pytest.mark.parametrize("a_to_b", [True, False])
 @pytest.mark.parametrize("exact_out", [True, False])
 def test_the_instruction_reads_back_and_names_accounts_in_order(
     a_to_b: bool, exact_out: bool
 ) -> None:
     pool = pool_of(NAME)
-    said = load("clmm.json")["pools"][NAME]
+    said = described(NAME)
     terms = SwapTerms(exact_out, 10**6, 5)
     built = FAMILY.instruction(pool, a_to_b, terms, USE)
     parsed = FAMILY.parse(built)
@@ -133,8 +154,28 @@ def test_the_instruction_reads_back_and_names_accounts_in_order(
     assert [a.signer for a in built.accounts] == [True] + [False] * (len(names) - 1)
     assert [n for n, a in enumerate(built.accounts) if a.writable] == [
         *range(2, 8),
-        *range(14, len(names)),
+        *range(13, len(names)),
     ]
+
+
+def test_an_extension_that_does_not_exist_is_not_named() -> None:
+    """It would end the list of the accounts that the program sees."""
+    pool, chain = pool_of(NAME), chain_of(NAME)
+    extension = described(NAME)["bitmap_extension"]
+    built = FAMILY.instruction(pool, True, SwapTerms(False, 10**6, 5), USE)
+    del chain[extension]
+    without = decoded(pool.address, chain)
+    again = FAMILY.instruction(without, True, SwapTerms(False, 10**6, 5), USE)
+    assert again.accounts == tuple(use for use in built.accounts if use.address != extension)
+
+
+@pytest.mark.parametrize("number", [-7680, -7168, -1025, -513, -512, 0, 511, 512, 1023, 7679])
+def test_the_place_of_a_bit_is_where_it_is_read_from(number: int) -> None:
+    bitmaps = {"own": bytearray(128), "up": bytearray(896), "down": bytearray(896)}
+    name, byte, mask = place(number)
+    bitmaps[name][byte] |= mask
+    bits = joint(bytes(bitmaps["own"]), bytes(bitmaps["up"]), bytes(bitmaps["down"]))
+    assert bits == 1 << number + 7680
 
 
 def test_a_swap_over_many_arrays_names_them_all_up_to_that_of_the_first_tick_not_crossed() -> None:
@@ -149,7 +190,7 @@ def test_a_swap_over_many_arrays_names_them_all_up_to_that_of_the_first_tick_not
 
 def starts(pool: ClmmPool, terms: SwapTerms) -> list[int]:
     """The first ticks of the arrays that a swap of mint_a names."""
-    start = {a["address"]: a["start"] for a in load("clmm.json")["pools"][NAME]["tick_arrays"]}
+    start = {a["address"]: a["start"] for a in described(NAME)["tick_arrays"]}
     return [start[use.address] for use in FAMILY.instruction(pool, True, terms, USE).accounts[14:]]
 
 

@@ -18,6 +18,7 @@ from stages.venues.localnet.pools import Families
 from stages.venues.localnet.programs.shapes import SHAPES
 from stages.venues.localnet.traders import TRADER
 from stages.venues.pool import AccountUse, Instruction, Pool, Swap
+from stages.venues.raydium.clmm.pool import ClmmPool
 from tests.localchain import (
     FAMILY_NAMES,
     OWNER,
@@ -110,6 +111,28 @@ def test_a_swap_moves_what_the_quote_says_and_leaves_the_bytes_of_the_next_state
         assert read.pool.exact_in(SOL, True, node.bank.clock).amount_out == (
             expected.after.exact_in(SOL, True, node.bank.clock).amount_out
         )
+
+
+def test_a_swap_fills_the_limit_order_that_it_passes_and_raises_the_dynamic_fee(node: Node) -> None:
+    plan = plan_of("raydium-clmm", "SOL/USDT")
+    before = pool_of(node, plan)
+    assert isinstance(before, ClmmPool)
+    assert len(before.orders) == 2
+    sells_sol = plan.token_a.symbol == "SOL"
+    fee = before.fee_ppb(sells_sol, node.bank.clock)
+    expected = quoted(node, plan, 1_000 * SOL)
+    outcome = run(node, *sell_sol(node, plan, 1_000 * SOL)[2:])
+    assert outcome.err is None, outcome.logs
+    assert outcome.swaps[0][3:] == (expected.amount_in, expected.amount_out)
+    node.bank.flush()
+    read = Families(FAMILIES).decode(plan.address, node.bank.account)
+    assert read is not None
+    after = read.pool
+    assert isinstance(after, ClmmPool)
+    assert len(after.orders) == 1
+    assert len(after.depth.ticks) == len(before.depth.ticks) - 1
+    assert after.fee_ppb(sells_sol, node.bank.clock) > fee
+    assert outcome.units > SHAPES[plan.family].units_step * expected.steps > 0
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
@@ -212,6 +235,32 @@ def test_a_swap_without_the_arrays_it_crosses_fails(name: str, node: Node) -> No
     assert len(short.accounts) < len(whole.accounts)
     assert run(node, *wrap(20_000 * SOL), short).err is not None
     assert run(node, *wrap(20_000 * SOL), whole).err is None
+
+
+@pytest.mark.parametrize("name", ["raydium-clmm", "meteora-dlmm"])
+def test_the_arrays_and_the_extension_of_their_bitmap_have_to_be_writable(
+    name: str, node: Node
+) -> None:
+    plan = plan_of(name)
+    good = swap(node, plan, "SOL", SOL)
+    for at, use in enumerate(good.accounts[SHAPES[name].fixed :], SHAPES[name].fixed):
+        accounts = (*good.accounts[:at], AccountUse(use.address), *good.accounts[at + 1 :])
+        outcome = run(node, *wrap(SOL), good._replace(accounts=accounts))
+        assert custom(outcome) == {"Custom": 2000}, use.address
+    assert run(node, *wrap(SOL), good).err is None
+
+
+def test_an_account_that_does_not_exist_ends_the_arrays_of_a_clmm_swap(node: Node) -> None:
+    name, missing = (
+        "raydium-clmm",
+        AccountUse("1nc1nerator11111111111111111111111111111111", False, True),
+    )
+    good = swap(node, plan_of(name), "SOL", SOL)
+    fixed = SHAPES[name].fixed
+    first = good._replace(accounts=(*good.accounts[:fixed], missing, *good.accounts[fixed:]))
+    assert run(node, *wrap(SOL), first).err is not None
+    last = good._replace(accounts=(*good.accounts, missing))
+    assert run(node, *wrap(SOL), last).err is None
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

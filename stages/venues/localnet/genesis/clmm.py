@@ -1,6 +1,11 @@
-"""A Raydium CLMM pool: the vectors' bytes, with two positions round the price."""
+"""A Raydium CLMM pool: the vectors' bytes, with two positions round the price.
+
+Some have a dynamic fee, and a limit order on either side.
+"""
 
 from __future__ import annotations
+
+from struct import Struct
 
 from stages.venues.localnet.accounts import Account, token_account
 from stages.venues.localnet.addresses import derived, raw
@@ -21,6 +26,14 @@ TICKS = 60
 _POSITIONS = ((600, 60), (6_000, 40))
 _EXTENSION_BELOW = 15
 """Pools of a smaller tick spacing have a bitmap extension."""
+# Filter and decay period in seconds, reduction factor (1/10,000), control, greatest volatility: the
+# fee rises by 0.05 % where the price is 1 % away, and by 5 % at most.
+_DYNAMIC_FEE = Struct("<HHHII")
+_DYNAMIC_FEE_TERMS = (10, 120, 5_000, 5_000, 1_000_000)
+_ORDER_TICKS = 50
+"""How far limit orders are from the price."""
+_ORDER_SHARE = 100
+"""They sell this part of the side's liquidity: one in so many."""
 
 
 def lay(plan: PoolPlan) -> dict[str, Account]:
@@ -40,14 +53,28 @@ def lay(plan: PoolPlan) -> dict[str, Account]:
         for at, net in ((low, liquidity), (high, -liquidity)):
             old = nets.get(at, (0, 0))
             nets[at] = (old[0] + net, old[1] + liquidity)
+    orders = _orders(plan, tick)
+    sold_a = sum(amount for at, amount in orders.items() if at > tick)
+    sold_b = sum(amount for at, amount in orders.items() if at <= tick)
+    arrays = {at // span for at in (*nets, *orders)}
     return {
-        plan.address: account(CLMM, _pool(plan, tick, total, {at // span for at in nets})),
+        plan.address: account(CLMM, _pool(plan, tick, total, arrays)),
         plan.part("config"): account(CLMM, _config(plan)),
         plan.part("observation"): account(CLMM, _of(plan, "clmm_observation", 17)),
         **_extension(plan),
-        **_arrays(plan, nets),
-        plan.part("vault_a"): token_account(plan.token_a.mint, plan.address, need_a + 1),
-        plan.part("vault_b"): token_account(plan.token_b.mint, plan.address, need_b + 1),
+        **_arrays(plan, nets, orders),
+        plan.part("vault_a"): token_account(plan.token_a.mint, plan.address, need_a + sold_a + 1),
+        plan.part("vault_b"): token_account(plan.token_b.mint, plan.address, need_b + sold_b + 1),
+    }
+
+
+def _orders(plan: PoolPlan, tick: int) -> dict[int, int]:
+    """What limit orders sell, by tick: the second token below the price, the first above it."""
+    if not plan.dynamic_fee:
+        return {}
+    return {
+        _round(tick - _ORDER_TICKS, plan.spacing): plan.amount(plan.token_b) // _ORDER_SHARE,
+        _round(tick + _ORDER_TICKS, plan.spacing): plan.amount(plan.token_a) // _ORDER_SHARE,
     }
 
 
@@ -75,6 +102,9 @@ def _pool(plan: PoolPlan, tick: int, liquidity: int, arrays: set[int]) -> bytear
         assert -512 <= number < 512, "an array outside the pool's own bitmap"
         bits |= 1 << (number + 512)
     put(data, 904, bits, 128)
+    if plan.dynamic_fee:
+        _DYNAMIC_FEE.pack_into(data, 1096, *_DYNAMIC_FEE_TERMS)
+        put(data, 1110, tick // plan.spacing, 4)
     return data
 
 
@@ -101,10 +131,13 @@ def _extension(plan: PoolPlan) -> dict[str, Account]:
     return {address: account(CLMM, _of(plan, "clmm_extension", 8))}
 
 
-def _arrays(plan: PoolPlan, nets: dict[int, tuple[int, int]]) -> dict[str, Account]:
+def _arrays(
+    plan: PoolPlan, nets: dict[int, tuple[int, int]], orders: dict[int, int]
+) -> dict[str, Account]:
     span = plan.spacing * TICKS
     made: dict[int, bytearray] = {}
-    for tick, (net, gross) in sorted(nets.items()):
+    for tick in sorted({*nets, *orders}):
+        net, gross = nets.get(tick, (0, 0))
         start = tick // span * span
         if start not in made:
             made[start] = _of(plan, "clmm_array", 8)
@@ -114,6 +147,8 @@ def _arrays(plan: PoolPlan, nets: dict[int, tuple[int, int]]) -> dict[str, Accou
         put(data, at, tick, 4)
         put(data, at + 4, net, 16)
         put(data, at + 20, gross, 16)
+        put(data, at + 116, int(tick in orders), 8)  # the phase of the first orders
+        put(data, at + 124, orders.get(tick, 0), 8)
         data[10_124] += 1
     return {
         derived(CLMM, b"tick_array", raw(plan.address), start.to_bytes(4, "big", signed=True)):

@@ -64,6 +64,8 @@ class PoolPlan(NamedTuple):
     """What each side is worth."""
     fee: int = 2_500
     spacing: int = 0
+    dynamic_fee: bool = False
+    """Whether a CLMM pool has a dynamic fee, and limit orders on both sides."""
 
     @property
     def address(self) -> str:
@@ -104,12 +106,21 @@ class PoolPlan(NamedTuple):
         return named(f"{what}:{self.name}")
 
 
-def _plan(family: str, pair: str, dollars: int, fee: int = 2_500, spacing: int = 0) -> PoolPlan:
+def _plan(
+    family: str,
+    pair: str,
+    dollars: int,
+    fee: int = 2_500,
+    spacing: int = 0,
+    *,
+    dynamic_fee: bool = False,
+) -> PoolPlan:
     """Raydium sorts the mints of CPMM and CLMM pools; elsewhere the creator chooses."""
     a, b = (BY_SYMBOL[symbol] for symbol in pair.split("/"))
     if family in ("raydium-cpmm", "raydium-clmm") and raw(a.mint) > raw(b.mint):
         a, b = b, a
-    return PoolPlan(f"{family}:{pair}:{spacing}", family, a, b, dollars, fee, spacing)
+    name = f"{family}:{pair}:{spacing}"
+    return PoolPlan(name, family, a, b, dollars, fee, spacing, dynamic_fee)
 
 
 POOLS = (
@@ -118,7 +129,7 @@ POOLS = (
     _plan("raydium-clmm", "SOL/USDC", 5_000_000, 400, 10),
     _plan("meteora-dlmm", "SOL/USDC", 5_000_000, 1_000, 10),
     _plan("meteora-damm-v2", "SOL/USDC", 3_000_000),
-    _plan("raydium-clmm", "SOL/USDT", 2_000_000, 500, 10),
+    _plan("raydium-clmm", "SOL/USDT", 2_000_000, 500, 10, dynamic_fee=True),
     _plan("meteora-dlmm", "SOL/USDT", 1_000_000, 1_000, 10),
     _plan("raydium-clmm", "USDC/USDT", 8_000_000, 100, 1),
     _plan("meteora-damm-v2", "USDC/USDT", 2_000_000),

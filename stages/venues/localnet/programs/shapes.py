@@ -20,7 +20,10 @@ class Shape(NamedTuple):
     units: int
     """Compute units of a swap that crosses nothing."""
     units_step: int = 0
-    """More for each tick (CLMM) or bin (DLMM) that it crosses; both as measured in the vectors."""
+    """More for each tick (CLMM) or bin (DLMM) that it crosses; both as measured in the vectors.
+
+    The CLMM's steps to an edge of its dynamic fee and its fills of orders count as much.
+    """
     funds_code: int = 0
     """The program's own error where the wallet has too little; 0: the token program's."""
     anchor: bool = True

@@ -6,7 +6,7 @@ written, the signer, mints, balances, the arrays that the swap crosses, the thre
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from itertools import takewhile
 
 from stages.venues.localnet.accounts import Account, amount_of
 from stages.venues.localnet.addresses import raw
@@ -31,7 +31,6 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
-from stages.venues.raydium.clmm.pool import ClmmPool
 
 # Anchor's own errors.
 NO_SUCH_INSTRUCTION, NOT_MUTABLE, WRONG_ADDRESS = 101, 2000, 2012
@@ -53,11 +52,11 @@ def run(context: Context, step: Step, family: Family) -> None:
         raise InstructionFailed(WRONG_ACCOUNT, "Error: AccountDiscriminatorMismatch")
     a_to_b = _way(context.view, pooled.pool, parsed)
     needed = _check_accounts(family, pooled.pool, a_to_b, parsed, instruction, shape)
-    missing = needed - {use.address for use in instruction.accounts}
-    if missing:
-        _swap_with_what_is_there(context, parsed, a_to_b, instruction, family)
+    seen = _seen(context.view, instruction, shape)
+    if not needed <= set(seen):
+        _swap_with_what_is_there(context, parsed, a_to_b, seen, family)
     swap = _swap(context, pooled, parsed, a_to_b)
-    context.spend(shape.units + shape.units_step * _crossed(pooled.pool, swap.after))
+    context.spend(shape.units + shape.units_step * _steps(pooled.pool, swap))
     _check_terms(context, family, shape, parsed, swap)
     _settle(context, shape, parsed, a_to_b, swap)
     moved = Pooled(family, swap.after, pooled.reads)
@@ -104,7 +103,19 @@ def _check_accounts(
             raise InstructionFailed(NOT_SIGNER if shape.anchor else "MissingRequiredSignature")
         if want.writable and not have.writable:
             raise InstructionFailed(NOT_MUTABLE if shape.anchor else "ReadonlyDataModified")
+    writable = {use.address for use in given.accounts if use.writable}
+    named = {use.address for use in given.accounts}
+    for want in expected[shape.fixed :]:
+        if want.writable and want.address in named - writable:
+            raise InstructionFailed(NOT_MUTABLE, f"Error: ConstraintMut: {want.address}")
     return frozenset([use.address for use in expected[shape.fixed :]])
+
+
+def _seen(view: View, given: Instruction, shape: Shape) -> list[str]:
+    """The accounts that the program sees: the first of its arrays that does not exist ends them."""
+    addresses = [use.address for use in given.accounts]
+    arrays = takewhile(lambda each: view.get(each) is not None, addresses[shape.fixed :])
+    return [*addresses[: shape.fixed], *arrays]
 
 
 def _quote(pool: Pool, terms: SwapTerms, a_to_b: bool, clock: Clock) -> Swap:
@@ -128,15 +139,15 @@ def _swap(context: Context, pooled: Pooled, parsed: Parsed, a_to_b: bool) -> Swa
 
 
 def _swap_with_what_is_there(
-    context: Context, parsed: Parsed, a_to_b: bool, given: Instruction, family: Family
+    context: Context, parsed: Parsed, a_to_b: bool, seen: list[str], family: Family
 ) -> None:
     """The program sees no accounts but those of the instruction: does it get along with them?"""
     context.view.reread(parsed.pool)
     accounts: dict[str, RawAccount] = {}
-    for use in given.accounts:
-        found = context.view.get(use.address)
+    for address in seen:
+        found = context.view.get(address)
         if found is not None:
-            accounts[use.address] = RawAccount(found.owner, found.data)
+            accounts[address] = RawAccount(found.owner, found.data)
     try:
         _quote(family.decode(parsed.pool, accounts), parsed.terms, a_to_b, context.clock)
     except Rejected as error:
@@ -194,11 +205,8 @@ def _pool_account(view: View, address: str) -> Account:
     return account
 
 
-def _crossed(before: Pool, after: Pool) -> int:
-    """How many ticks or bins a swap crosses; 0 where there are none."""
-    if isinstance(before, ClmmPool) and isinstance(after, ClmmPool):
-        ticks = before.depth.ticks
-        return abs(bisect_right(ticks, after.tick) - bisect_right(ticks, before.tick))
-    if isinstance(before, DlmmPool) and isinstance(after, DlmmPool):
-        return abs(after.active_id - before.active_id)
-    return 0
+def _steps(before: Pool, swap: Swap) -> int:
+    """How many ticks or bins a swap crosses, or other steps it takes; 0 where there are none."""
+    if isinstance(before, DlmmPool) and isinstance(swap.after, DlmmPool):
+        return abs(swap.after.active_id - before.active_id)
+    return swap.steps

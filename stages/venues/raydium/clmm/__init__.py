@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.venues.family import PoolFamily
-from stages.venues.raydium.clmm import accounts, instruction, layout
+from stages.venues.raydium.clmm import accounts, instruction, layout, writing
 from stages.venues.raydium.clmm.addresses import PROGRAMS
 from stages.venues.raydium.clmm.errors import ERRORS, TOO_LITTLE_OUT, TOO_MUCH_IN
 from stages.venues.raydium.clmm.pool import ClmmPool
@@ -20,7 +20,7 @@ FAMILY = PoolFamily(
     is_pool_data=layout.is_pool_data,
     needs=accounts.needs,
     decode_pool=accounts.decode,
-    write_pool=accounts.write,
+    write_pool=writing.write,
     write_swap=instruction.instruction,
     parse=instruction.parse,
 )

@@ -1,16 +1,17 @@
-"""Raydium CLMM: which accounts a pool is made of, the pool from their bytes, and back."""
+"""Raydium CLMM: which accounts a pool is made of, and the pool from their bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from stages.venues.mints import check_mints
-from stages.venues.pool import Accounts, RawAccount, Unsupported
+from stages.venues.pool import Accounts, RawAccount
 from stages.venues.raydium.clmm import layout
 from stages.venues.raydium.clmm.addresses import array_address, extension_address
 from stages.venues.raydium.clmm.bitmap import downwards, number_of, upwards
-from stages.venues.raydium.clmm.layout import PoolFlags, ReadArray, raw128, u128
+from stages.venues.raydium.clmm.layout import PoolFlags, ReadTick, u128
 from stages.venues.raydium.clmm.pool import ClmmPool
 from stages.venues.raydium.clmm.ticks import sqrt_price_at
 from stages.venues.raydium.clmm.walk import Depth, Rates
@@ -19,6 +20,26 @@ from stages.venues.raydium.clmm.walk import Depth, Rates
 ARRAYS_EACH_WAY = 3
 # From this spacing on, the pool's own bitmap covers every tick.
 UNEXTENDED_SPACING = 15
+
+
+class ReadArrays(NamedTuple):
+    """The tick arrays round the price that were read."""
+
+    numbers: tuple[int, ...]
+    ticks: list[ReadTick]
+    more_below: bool
+    """Whether there are initialised arrays below that were not read."""
+    more_above: bool
+
+    def depth(self) -> Depth:
+        """What no swap changes about their ticks."""
+        return Depth(
+            ticks=tuple([tick.tick for tick in self.ticks]),
+            prices=tuple([sqrt_price_at(tick.tick) for tick in self.ticks]),
+            nets=tuple([tick.net for tick in self.ticks]),
+            more_below=self.more_below,
+            more_above=self.more_above,
+        )
 
 
 def needs(address: str, accounts: Accounts) -> Sequence[str]:
@@ -34,8 +55,11 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
         if wanted[1] not in accounts and extension not in accounts:
             return wanted  # the next call knows which arrays lie in the extension
     below, above = _arrays(address, accounts, flags)
-    near = [*islice(below, ARRAYS_EACH_WAY + 1), *islice(above, ARRAYS_EACH_WAY)]
-    wanted += [array_address(account.owner, address, number, flags.spacing) for number in near]
+    near = [*islice(below, ARRAYS_EACH_WAY + 1), *islice(above, ARRAYS_EACH_WAY + 1)]
+    wanted += [
+        array_address(account.owner, address, number, flags.spacing)
+        for number in dict.fromkeys(near)
+    ]
     return wanted
 
 
@@ -44,13 +68,12 @@ def decode(address: str, accounts: Accounts) -> ClmmPool:
     account = _account(accounts, address)
     data = _pool_bytes(account.data)
     flags = layout.flags(data)
-    _refuse(flags)
     keys = layout.keys(data)
     check_mints(accounts, keys.mint_a, keys.mint_b)
     liquidity, sqrt_price, tick = layout.POSITION.unpack_from(data, layout.POSITION_AT)
     growths = layout.GROWTHS.unpack_from(data, layout.GROWTHS_AT)
     fund_fees = layout.FUND_FEES.unpack_from(data, layout.FUND_FEES_AT)
-    arrays, depth, outside = _depth(address, accounts, flags)
+    arrays = _read_arrays(address, accounts, flags)
     return ClmmPool(
         address=address,
         program=account.owner,
@@ -58,9 +81,14 @@ def decode(address: str, accounts: Accounts) -> ClmmPool:
         spacing=flags.spacing,
         status=flags.status,
         open_time=flags.open_time,
+        # The program takes a side that it does not know for the input.
+        fee_on=flags.fee_on if flags.fee_on in (1, 2) else 0,
+        extended=extension_address(account.owner, address) in accounts,
         rates=Rates(*layout.config_rates(_account(accounts, keys.config).data)),
-        depth=depth,
-        arrays=arrays,
+        dynamic=layout.dynamic_fee(data),
+        depth=arrays.depth(),
+        arrays=arrays.numbers,
+        orders={tick.tick: tick.orders for tick in arrays.ticks if tick.orders},
         balance_a=layout.token_amount(_account(accounts, keys.vault_a).data),
         balance_b=layout.token_amount(_account(accounts, keys.vault_b).data),
         sqrt_price=u128(sqrt_price),
@@ -72,25 +100,8 @@ def decode(address: str, accounts: Accounts) -> ClmmPool:
         protocol_fees_b=growths[3],
         fund_fees_a=fund_fees[0],
         fund_fees_b=fund_fees[1],
-        outside=outside,
+        outside=tuple([(tick.outside_a, tick.outside_b) for tick in arrays.ticks]),
     )
-
-
-def write(after: ClmmPool, accounts: MutableMapping[str, bytearray]) -> None:
-    """Write a pool and the ticks that were crossed. Rewards, oracle and vaults stay as they are."""
-    data = accounts[after.address]
-    position = (raw128(after.liquidity), raw128(after.sqrt_price), after.tick)
-    layout.POSITION.pack_into(data, layout.POSITION_AT, *position)
-    fees = (after.protocol_fees_a, after.protocol_fees_b)
-    growths = (raw128(after.growth_a), raw128(after.growth_b))
-    layout.GROWTHS.pack_into(data, layout.GROWTHS_AT, *growths, *fees)
-    layout.FUND_FEES.pack_into(data, layout.FUND_FEES_AT, after.fund_fees_a, after.fund_fees_b)
-    for number in after.crossed:
-        tick = after.depth.ticks[number]
-        home = number_of(tick, after.spacing)
-        array = accounts[array_address(after.program, after.address, home, after.spacing)]
-        outside = (raw128(growth) for growth in after.outside[number])
-        layout.OUTSIDE.pack_into(array, layout.outside_at(array, tick, after.spacing), *outside)
 
 
 def _pool_bytes(data: bytes) -> bytes:
@@ -104,50 +115,31 @@ def _account(accounts: Accounts, address: str) -> RawAccount:
     return accounts[address]
 
 
-def _refuse(flags: PoolFlags) -> None:
-    """Raise Unsupported for what the release of May 2026 lets a pool do."""
-    if flags.fee_on:
-        raise Unsupported("fee-on-output-pool", f"fee_on {flags.fee_on}")
-    if flags.dynamic_fee:
-        raise Unsupported("dynamic-fee-pool")
-
-
 def _arrays(
     address: str, accounts: Accounts, flags: PoolFlags
 ) -> tuple[Iterator[int], Iterator[int]]:
-    """The pool's initialised tick arrays: from that of its price down, and those above."""
+    """The pool's initialised tick arrays, downwards and upwards, each from that of its price."""
     account = accounts[address]
     extension = accounts.get(extension_address(account.owner, address))
     bits = layout.bitmap(account.data, extension.data if extension else None)
     _liquidity, _price, tick = layout.POSITION.unpack_from(account.data, layout.POSITION_AT)
     here = number_of(tick, flags.spacing)
-    return downwards(bits, here), upwards(bits, here)
+    return downwards(bits, here), upwards(bits, here - 1)
 
 
-def _depth(
-    address: str, accounts: Accounts, flags: PoolFlags
-) -> tuple[tuple[int, ...], Depth, tuple[tuple[int, int], ...]]:
-    """The tick arrays that were read without a gap, their ticks, and their growths outside."""
+def _read_arrays(address: str, accounts: Accounts, flags: PoolFlags) -> ReadArrays:
+    """The initialised tick arrays next to the price, either way up to the first that is missing."""
     program = accounts[address].owner
-    found: dict[int, ReadArray] = {}
+    read: dict[int, tuple[ReadTick, ...]] = {}
     more = []
     for way in _arrays(address, accounts, flags):
         gap = False
         for number in way:
             array = accounts.get(array_address(program, address, number, flags.spacing))
-            if gap := array is None:
+            if gap := array is None or not layout.is_array_data(array.data):
                 break
-            found[number] = layout.tick_array(array.data)
+            read[number] = layout.tick_array(array.data)
         more.append(gap)
-    if any(array.orders for array in found.values()):
-        raise Unsupported("limit-order-pool")
-    arrays = tuple(sorted(found))
-    ticks = [tick for number in arrays for tick in found[number].ticks]
-    depth = Depth(
-        ticks=tuple(tick.tick for tick in ticks),
-        prices=tuple(sqrt_price_at(tick.tick) for tick in ticks),
-        nets=tuple(tick.net for tick in ticks),
-        more_below=more[0],
-        more_above=more[1],
-    )
-    return arrays, depth, tuple((tick.outside_a, tick.outside_b) for tick in ticks)
+    numbers = tuple(sorted(read))
+    ticks = [tick for number in numbers for tick in read[number]]
+    return ReadArrays(numbers, ticks, more_below=more[0], more_above=more[1])

@@ -32,6 +32,19 @@ def joint(bitmap: bytes, up: bytes, down: bytes) -> int:
     return bits
 
 
+def place(number: int) -> tuple[str, int, int]:
+    """Where the bit of an array is: the bitmap (own, up or down), the byte in it, and its mask."""
+    position = number + _ZERO
+    if -_WINDOW <= number < _WINDOW:
+        name, bit = "own", number + _WINDOW
+    elif number > 0:
+        name, bit = "up", number - _WINDOW
+    else:
+        window, within = divmod(position, _WINDOW)
+        name, bit = "down", (_WINDOWS - 1 - window) * _WINDOW + within
+    return name, bit // 8, 1 << bit % 8
+
+
 def downwards(bits: int, number: int) -> Iterator[int]:
     """The initialised arrays from `number` (included) down."""
     left = bits & ((1 << (number + _ZERO + 1)) - 1)

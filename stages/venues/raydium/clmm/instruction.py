@@ -78,15 +78,33 @@ def parse(instruction: Instruction) -> Parsed | None:
 
 
 def _extension(pool: ClmmPool) -> tuple[AccountUse, ...]:
-    if pool.spacing >= UNEXTENDED_SPACING:
+    """The extension of the bitmap: a fill that empties an array beyond the pool's own clears a bit.
+
+    An account that does not exist would end the list: the program would see no tick arrays.
+    """
+    if pool.spacing >= UNEXTENDED_SPACING or not pool.extended:
         return ()
-    return (AccountUse(extension_address(pool.program, pool.address)),)
+    return (AccountUse(extension_address(pool.program, pool.address), writable=True),)
 
 
 def _reached(pool: ClmmPool, a_to_b: bool, terms: SwapTerms, ahead: list[int]) -> int:
     """How many of the arrays ahead the swap reads: up to that of the first tick not crossed."""
+    return max(_reached_at(time_s, pool, a_to_b, terms, ahead) for time_s in _times(pool))
+
+
+def _times(pool: ClmmPool) -> tuple[int, ...]:
+    """Unix times between which a dynamic fee takes the swap least and furthest."""
+    fee = pool.dynamic
+    if fee is None:
+        return (0,)
+    return (fee.updated_s, fee.updated_s + fee.filter_s, fee.updated_s + fee.decay_s)
+
+
+def _reached_at(
+    time_s: int, pool: ClmmPool, a_to_b: bool, terms: SwapTerms, ahead: list[int]
+) -> int:
     try:
-        tick = pool.walked(terms.amount, a_to_b, out=terms.exact_out).at.tick
+        tick = pool.walked(terms.amount, a_to_b, time_s, out=terms.exact_out).at.tick
     except Rejected:
         return len(ahead)
     ticks = pool.depth.ticks

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from solders.pubkey import Pubkey
 
 from stages.venues.raydium.clmm.bitmap import TICKS_PER_ARRAY, joint
+from stages.venues.raydium.clmm.dynamic_fee import DynamicFee
+from stages.venues.raydium.clmm.orders import Orders
 
 POOL_SIZE = 1544
 POOL_DISCRIMINATOR = bytes.fromhex("f7ede3f5d7c3de46")
@@ -32,25 +35,36 @@ _SPACING = Struct("<H")
 _SPACING_AT = 235
 _STATUS_AT = 389
 _FEE_ON_AT = 390
-_BITMAP = slice(904, 1032)
+BITMAP_AT = 904
+_BITMAP = slice(BITMAP_AT, 1032)
 _OPEN_TIME = Struct("<Q")
 _OPEN_TIME_AT = 1080
+# Filter and decay period, reduction factor, control, greatest volatility; then the four fields that
+# a swap changes: reference group, reference volatility, volatility, time of the reference.
 _DYNAMIC_FEE = slice(1096, 1176)
-_EXTENSION_UP = slice(40, 936)
-_EXTENSION_DOWN = slice(936, 1832)
+_DYNAMIC_FIELDS = Struct("<HHHIIiIIQ")
+_DYNAMIC_CHANGES = Struct("<iIIQ")
+_DYNAMIC_CHANGES_AT = 1110
+EXTENSION_UP_AT = 40
+EXTENSION_DOWN_AT = 936
+_EXTENSION_UP = slice(EXTENSION_UP_AT, EXTENSION_DOWN_AT)
+_EXTENSION_DOWN = slice(EXTENSION_DOWN_AT, EXTENSION_SIZE)
 _CONFIG_RATES = Struct("<IIHI")
 _CONFIG_RATES_AT = 43
 _TOKEN_AMOUNT = Struct("<Q")
 _TOKEN_AMOUNT_AT = 64
 _START = Struct("<i")
 _START_AT = 40
-# tick, liquidity net and gross, fee growths outside; rewards and order phase are skipped; orders
-# not filled, orders filled in part.
-_TICK = Struct("<i16s16s16s16s56xQQ28x")
+# tick, liquidity net and gross, fee growths outside; rewards are skipped; order phase, open orders,
+# what is left of those filled in part, and their unfilled ratio.
+_TICK = Struct("<i16s16s16s16s48xQQQ16s12x")
 _TICKS_AT = 44
+_COUNT_AT = _TICKS_AT + TICKS_PER_ARRAY * _TICK.size
 _NO_LIQUIDITY = bytes(16)
-OUTSIDE = Struct("<16s16s")
+_OUTSIDE = Struct("<16s16s")
 _OUTSIDE_AT = 36
+_ORDERS = Struct("<QQQ16s")
+_ORDERS_AT = 116
 
 
 class PoolKeys(NamedTuple):
@@ -71,7 +85,6 @@ class PoolFlags(NamedTuple):
     status: int
     fee_on: int
     open_time: int
-    dynamic_fee: bool
 
 
 class ReadTick(NamedTuple):
@@ -81,13 +94,8 @@ class ReadTick(NamedTuple):
     net: int
     outside_a: int
     outside_b: int
-
-
-class ReadArray(NamedTuple):
-    """The initialised ticks of a tick array, and whether limit orders rest on any."""
-
-    ticks: tuple[ReadTick, ...]
-    orders: bool
+    orders: Orders | None
+    """The limit orders, if any rest there."""
 
 
 @lru_cache(maxsize=1 << 12)
@@ -108,8 +116,19 @@ def flags(data: bytes) -> PoolFlags:
         data[_STATUS_AT],
         data[_FEE_ON_AT],
         _OPEN_TIME.unpack_from(data, _OPEN_TIME_AT)[0],
-        any(data[_DYNAMIC_FEE]),
     )
+
+
+def dynamic_fee(data: bytes) -> DynamicFee | None:
+    """The pool's dynamic fee; None if it has none: then all its bytes are zero."""
+    raw = data[_DYNAMIC_FEE]
+    return DynamicFee(*_DYNAMIC_FIELDS.unpack_from(raw)) if any(raw) else None
+
+
+def write_dynamic_fee(data: bytearray, fee: DynamicFee) -> None:
+    """Write what a swap changes of the dynamic fee."""
+    changes = (fee.group, fee.reference, fee.volatility, fee.updated_s)
+    _DYNAMIC_CHANGES.pack_into(data, _DYNAMIC_CHANGES_AT, *changes)
 
 
 def bitmap(data: bytes, extension: bytes | None) -> int:
@@ -135,25 +154,50 @@ def token_amount(data: bytes) -> int:
 
 # Most arrays are the same from slot to slot: they are read once.
 @lru_cache(maxsize=512)
-def tick_array(data: bytes) -> ReadArray:
-    """The initialised ticks of a tick array."""
+def tick_array(data: bytes) -> tuple[ReadTick, ...]:
+    """The ticks of a tick array that have liquidity or limit orders."""
     expect(data, ARRAY_DISCRIMINATOR, ARRAY_SIZE, "a tick array")
     ticks = []
-    orders = False
-    for tick, net, gross, outside_a, outside_b, resting, filling in _TICK.iter_unpack(
-        data[_TICKS_AT : _TICKS_AT + TICKS_PER_ARRAY * _TICK.size]
-    ):
-        orders = orders or resting > 0 or filling > 0
-        if gross != _NO_LIQUIDITY:
-            change = int.from_bytes(net, "little", signed=True)
-            ticks.append(ReadTick(tick, change, u128(outside_a), u128(outside_b)))
-    return ReadArray(tuple(ticks), orders)
+    for tick, net, gross, far_a, far_b, phase, opened, part, ratio in _ticks_of(data):
+        bare = gross == _NO_LIQUIDITY
+        if bare and not opened and not part:
+            continue
+        orders = Orders(phase, opened, part, u128(ratio), bare) if opened or part else None
+        change = int.from_bytes(net, "little", signed=True)
+        ticks.append(ReadTick(tick, change, u128(far_a), u128(far_b), orders))
+    return tuple(ticks)
 
 
-def outside_at(data: bytearray, tick: int, spacing: int) -> int:
-    """Where the fee growths outside of a tick lie in its tick array."""
+def write_outside(data: bytearray, tick: int, spacing: int, outside: tuple[int, int]) -> None:
+    """Write the fee growths outside of a tick into its tick array."""
+    at = _tick_at(data, tick, spacing) + _OUTSIDE_AT
+    _OUTSIDE.pack_into(data, at, *map(raw128, outside))
+
+
+def write_orders(data: bytearray, tick: int, spacing: int, orders: Orders) -> None:
+    """Write the limit orders of a tick into its tick array."""
+    at = _tick_at(data, tick, spacing) + _ORDERS_AT
+    _ORDERS.pack_into(data, at, orders.phase, orders.open, orders.part, raw128(orders.ratio))
+
+
+def write_count(data: bytearray) -> int:
+    """Count the initialised ticks of a tick array again, and write how many there are."""
+    count: int = sum(
+        gross != _NO_LIQUIDITY or opened > 0 or part > 0
+        for _tick, _net, gross, _far_a, _far_b, _phase, opened, part, _ratio in _ticks_of(data)
+    )
+    data[_COUNT_AT] = count
+    return count
+
+
+def _ticks_of(data: bytes | bytearray) -> Iterator[tuple[Any, ...]]:
+    return _TICK.iter_unpack(memoryview(data)[_TICKS_AT:_COUNT_AT])
+
+
+def _tick_at(data: bytearray, tick: int, spacing: int) -> int:
+    """Where a tick lies in its tick array."""
     start = _START.unpack_from(data, _START_AT)[0]
-    return int(_TICKS_AT + (tick - start) // spacing * _TICK.size + _OUTSIDE_AT)
+    return int(_TICKS_AT + (tick - start) // spacing * _TICK.size)
 
 
 def u128(raw: bytes) -> int:
@@ -170,6 +214,11 @@ def expect(data: bytes, discriminator: bytes, size: int, what: str) -> None:
     """Raise ValueError unless `data` begins and measures as an account of that kind."""
     if not data.startswith(discriminator) or len(data) < size:
         raise ValueError(f"not {what} of the Raydium CLMM")
+
+
+def is_array_data(data: bytes) -> bool:
+    """Whether these are a tick array's bytes."""
+    return len(data) >= ARRAY_SIZE and data.startswith(ARRAY_DISCRIMINATOR)
 
 
 def is_pool_data(data: bytes) -> bool:

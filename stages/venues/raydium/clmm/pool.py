@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from stages.venues.pool import Clock, Rejected, Swap
+from stages.venues.raydium.clmm.after import after
+from stages.venues.raydium.clmm.dynamic_fee import DynamicFee
+from stages.venues.raydium.clmm.general_walk import Conditions, first_fill, walk_through
 from stages.venues.raydium.clmm.maths import U64_MAX
-from stages.venues.raydium.clmm.walk import U128_MAX, Depth, Position, Rates, Walked, limit_of, walk
+from stages.venues.raydium.clmm.orders import Orders
+from stages.venues.raydium.clmm.walk import Depth, Position, Rates, Walked, limit_of, walk
 
 _SWAP_DISABLED = 1 << 4
 
@@ -25,10 +31,17 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
     spacing: int
     status: int
     open_time: int
+    fee_on: int
+    """The token of the fees: 0 the input, 1 mint_a, 2 mint_b."""
+    extended: bool
+    """Whether the extension of its tick array bitmap exists."""
     rates: Rates
+    dynamic: DynamicFee | None
     depth: Depth
     arrays: tuple[int, ...]
     """The numbers of the tick arrays that were read, in order."""
+    orders: Mapping[int, Orders]
+    """By tick of the depth, the limit orders, where any rest."""
     balance_a: int
     """What the vault of mint_a holds, fees that nobody collected yet included."""
     balance_b: int
@@ -46,7 +59,9 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
     outside: tuple[tuple[int, int], ...]
     """For each tick of the depth, the fee growths on its far side, Q64.64."""
     crossed: frozenset[int] = frozenset()
-    """The ticks of the depth that swaps crossed since the pool was read."""
+    """The ticks that swaps crossed since the pool was read."""
+    filled: Mapping[int, Orders] = {}
+    """By tick, the orders that swaps took from since the pool was read, as they are now."""
 
     @property
     def reserve_a(self) -> int:
@@ -61,51 +76,54 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock, sqrt_price_limit: int = 0) -> Swap:
         """Swap `amount` in, or less if the price reaches the limit (0: none) first."""
         self._open(clock)
-        return self.swap(amount, a_to_b, out=False, sqrt_price_limit=sqrt_price_limit)
+        return self._swap(amount, a_to_b, clock, out=False, limit=sqrt_price_limit)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock, sqrt_price_limit: int = 0) -> Swap:
         """Swap so that `amount` comes out, or less if the price reaches the limit (0: none)."""
         self._open(clock)
-        return self.swap(amount, a_to_b, out=True, sqrt_price_limit=sqrt_price_limit)
+        return self._swap(amount, a_to_b, clock, out=True, limit=sqrt_price_limit)
 
     def spot(self, a_to_b: bool) -> tuple[int, int]:
-        """The square of the sqrt price, or its inverse."""
-        price = self.sqrt_price * self.sqrt_price
-        return (price, 1 << 128) if a_to_b else (1 << 128, price)
+        """The square of the sqrt price, or its inverse.
 
-    def fee_ppb(self, a_to_b: bool, clock: Clock) -> int:  # noqa: ARG002 - one rate for all
-        """The config's rate, the same either way and at any time."""
-        return self.rates.fee * 1000
+        Without liquidity at the price: of the first sqrt price that way at which something fills,
+        if there is any.
+        """
+        price = self.sqrt_price
+        if not self.liquidity:
+            first = first_fill(self._conditions(a_to_b, self.dynamic), self._start(a_to_b), a_to_b)
+            price = first[0] if first else price
+        square = price * price
+        return (square, 1 << 128) if a_to_b else (1 << 128, square)
 
-    def swap(self, amount: int, a_to_b: bool, *, out: bool, sqrt_price_limit: int = 0) -> Swap:
-        """As `exact_in`, or `exact_out` if `out`, whether or not the pool is open."""
-        walked = self.walked(amount, a_to_b, out=out, sqrt_price_limit=sqrt_price_limit)
-        after = self._after(walked, a_to_b)
-        return Swap(walked.amount_in, walked.amount_out, walked.fee, False, after)
+    def fee_ppb(self, a_to_b: bool, clock: Clock) -> int:
+        """The config's rate, or more by a dynamic fee; of the input or the output."""
+        if self.dynamic is None:
+            return self.rates.fee * 1000
+        met = self._conditions(a_to_b, self._dynamic_at(clock.time_s))
+        first = first_fill(met, self._start(a_to_b), a_to_b)
+        return (first[1] if first else met.fee_from(self.tick, a_to_b).rate) * 1000
 
-    def walked(self, amount: int, a_to_b: bool, *, out: bool, sqrt_price_limit: int = 0) -> Walked:
-        """The walk of `swap`, if the program lets it pass. Raises Rejected."""
+    def walked(
+        self, amount: int, a_to_b: bool, time_s: int, *, out: bool, limit: int = 0
+    ) -> Walked:
+        """The walk of a swap at `time_s`, if the program lets it pass. Raises Rejected."""
         if amount == 0:
             raise Rejected("ZeroAmountSpecified")
         if not 0 < amount <= U64_MAX:
             raise Rejected("MaxTokenOverflow", f"{amount} is not a u64")
-        growth = self.growth_a if a_to_b else self.growth_b
-        walked = walk(
-            self.depth,
-            self.rates,
-            Position(self.sqrt_price, self.tick, self.liquidity, growth),
-            amount,
-            a_to_b=a_to_b,
-            out=out,
-            limit=limit_of(sqrt_price_limit, self.sqrt_price, a_to_b),
-        )
+        walked = self._walk(amount, a_to_b, time_s, out, limit_of(limit, self.sqrt_price, a_to_b))
         if not walked.amount_in or not walked.amount_out:
             raise Rejected("TooSmallInputOrOutputAmount")
         if walked.amount_out > (self.balance_b if a_to_b else self.balance_a):
             raise Rejected("InsufficientFunds", "the vault holds less than the price says")
-        if not sqrt_price_limit and amount != (walked.amount_out if out else walked.amount_in):
+        if not limit and amount != (walked.amount_out if out else walked.amount_in):
             raise Rejected("RequireEqViolated", "the price came to its end before the swap did")
         return walked
+
+    def fee_in_a(self, a_to_b: bool) -> bool:
+        """Whether a swap pays its fee in mint_a."""
+        return self.fee_on == 1 if self.fee_on else a_to_b
 
     def _open(self, clock: Clock) -> None:
         if clock.time_s <= self.open_time:
@@ -113,33 +131,36 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
         if self.status & _SWAP_DISABLED:
             raise Rejected("NotApproved", "swaps are switched off")
 
-    def _after(self, walked: Walked, a_to_b: bool) -> ClmmPool:
-        price, tick, liquidity, growth = walked.at
-        changes: dict[str, object] = {"sqrt_price": price, "tick": tick, "liquidity": liquidity}
-        if a_to_b:
-            changes["growth_a"] = growth
-            changes["balance_a"] = self.balance_a + walked.amount_in
-            changes["balance_b"] = self.balance_b - walked.amount_out
-            changes["protocol_fees_a"] = self.protocol_fees_a + walked.protocol_fee
-            changes["fund_fees_a"] = self.fund_fees_a + walked.fund_fee
-        else:
-            changes["growth_b"] = growth
-            changes["balance_b"] = self.balance_b + walked.amount_in
-            changes["balance_a"] = self.balance_a - walked.amount_out
-            changes["protocol_fees_b"] = self.protocol_fees_b + walked.protocol_fee
-            changes["fund_fees_b"] = self.fund_fees_b + walked.fund_fee
-        if walked.crossed:
-            changes["outside"] = self._outside_after(walked.crossed, a_to_b)
-            changes["crossed"] = self.crossed.union([number for number, _ in walked.crossed])
-        return msgspec.structs.replace(self, **changes)
+    def _swap(self, amount: int, a_to_b: bool, clock: Clock, *, out: bool, limit: int) -> Swap:
+        walked = self.walked(amount, a_to_b, clock.time_s, out=out, limit=limit)
+        return Swap(
+            walked.amount_in,
+            walked.amount_out,
+            walked.fee,
+            self.fee_in_a(a_to_b) != a_to_b,
+            after(self, walked, a_to_b),
+            steps=walked.steps,
+        )
 
-    def _outside_after(
-        self, crossed: list[tuple[int, int]], a_to_b: bool
-    ) -> tuple[tuple[int, int], ...]:
-        """Whoever crosses a tick changes its far side (Uniswap v3 whitepaper, formula 6.26)."""
-        outside = list(self.outside)
-        for number, growth in crossed:
-            far_a, far_b = outside[number]
-            growth_a, growth_b = (growth, self.growth_b) if a_to_b else (self.growth_a, growth)
-            outside[number] = ((growth_a - far_a) & U128_MAX, (growth_b - far_b) & U128_MAX)
-        return tuple(outside)
+    def _walk(self, amount: int, a_to_b: bool, time_s: int, out: bool, limit: int) -> Walked:
+        start = self._start(a_to_b)
+        if not self.fee_on and self.dynamic is None:
+            walked = walk(
+                self.depth, self.rates, self.orders, start, amount,
+                a_to_b=a_to_b, out=out, limit=limit,
+            )  # fmt: skip
+            if walked is not None:
+                return walked
+        met = self._conditions(a_to_b, self._dynamic_at(time_s))
+        return walk_through(met, start, amount, a_to_b=a_to_b, out=out, limit=limit)
+
+    def _start(self, a_to_b: bool) -> Position:
+        growth = self.growth_a if self.fee_in_a(a_to_b) else self.growth_b
+        return Position(self.sqrt_price, self.tick, self.liquidity, growth)
+
+    def _dynamic_at(self, time_s: int) -> DynamicFee | None:
+        return self.dynamic and self.dynamic.at(self.tick // self.spacing, time_s)
+
+    def _conditions(self, a_to_b: bool, dynamic: DynamicFee | None) -> Conditions:
+        on_input = self.fee_in_a(a_to_b) == a_to_b
+        return Conditions(self.depth, self.rates, self.orders, self.spacing, dynamic, on_input)

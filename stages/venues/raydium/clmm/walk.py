@@ -2,20 +2,27 @@
 
 Written from the Uniswap v3 whitepaper (6.2.3 swapping within a tick, 6.3.1 crossing one); the
 fee's split and the order of the program's refusals are those that the vectors show.
+
+This walk is for a fixed fee on the input and up to the first limit order: most swaps are that, and
+it is twice as fast as `general_walk`, which does everything.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from stages.venues.pool import PPM, Rejected
+from stages.venues.raydium.clmm.dynamic_fee import DynamicFee
 from stages.venues.raydium.clmm.maths import U64_MAX, step, step_back
+from stages.venues.raydium.clmm.orders import Orders
 from stages.venues.raydium.clmm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE, tick_at
 
 U128_MAX = (1 << 128) - 1
+NOTHING_FILLED: Mapping[int, Orders] = {}
 
 
 class Depth(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +36,17 @@ class Depth(msgspec.Struct, frozen=True, gc=False):
     more_below: bool
     """Whether the pool has initialised tick arrays below those that were read."""
     more_above: bool
+
+    def without(self, gone: Collection[int]) -> Depth:
+        """The same, where these ticks are no longer initialised."""
+        kept = [number for number, tick in enumerate(self.ticks) if tick not in gone]
+        return Depth(
+            tuple([self.ticks[number] for number in kept]),
+            tuple([self.prices[number] for number in kept]),
+            tuple([self.nets[number] for number in kept]),
+            self.more_below,
+            self.more_above,
+        )
 
 
 class Rates(NamedTuple):
@@ -48,7 +66,7 @@ class Position(NamedTuple):
     tick: int
     liquidity: int
     growth: int
-    """Fees per unit of liquidity ever paid in the input token, Q64.64."""
+    """Fees per unit of liquidity ever paid in the token of the fee, Q64.64, modulo 2^128."""
 
 
 class Walked(NamedTuple):
@@ -62,6 +80,12 @@ class Walked(NamedTuple):
     at: Position
     crossed: list[tuple[int, int]]
     """For each tick crossed: its number in the depth, and the fee growth at that moment."""
+    steps: int
+    """How many ticks and edges of the fee's groups it came to."""
+    filled: Mapping[int, Orders] = NOTHING_FILLED
+    """By tick, the orders after it, where it took some."""
+    dynamic: DynamicFee | None = None
+    """The state of the dynamic fee after it."""
 
 
 def limit_of(limit: int, sqrt_price: int, a_to_b: bool) -> int:
@@ -75,9 +99,20 @@ def limit_of(limit: int, sqrt_price: int, a_to_b: bool) -> int:
 
 
 def walk(
-    depth: Depth, rates: Rates, start: Position, amount: int, *, a_to_b: bool, out: bool, limit: int
-) -> Walked:
-    """Swap `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected."""
+    depth: Depth,
+    rates: Rates,
+    orders: Mapping[int, Orders],
+    start: Position,
+    amount: int,
+    *,
+    a_to_b: bool,
+    out: bool,
+    limit: int,
+) -> Walked | None:
+    """Swap `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected.
+
+    None if it comes to a tick with limit orders (`orders`, by tick).
+    """
     price, tick, liquidity, growth = start
     ticks, prices, nets = depth.ticks, depth.prices, depth.nets
     fee_ppm, protocol_ppm, fund_ppm = rates
@@ -90,7 +125,7 @@ def walk(
     at_tick = True
     while remaining and price != limit:
         if not 0 <= number < len(ticks):
-            raise _edge(depth.more_below if a_to_b else depth.more_above)
+            raise edge(depth.more_below if a_to_b else depth.more_above)
         ahead = prices[number]
         target = max(ahead, limit) if a_to_b else min(ahead, limit)
         before = price
@@ -106,6 +141,8 @@ def walk(
             growth += (fee - to_protocol - to_fund << 64) // liquidity
         at_tick = price in (ahead, before)
         if price == ahead:
+            if ticks[number] in orders:
+                return None
             tick = ticks[number] - a_to_b
             liquidity += nets[number] * way
             if liquidity < 0:
@@ -114,13 +151,12 @@ def walk(
             number += way
     if not at_tick:
         tick = tick_at(price)
-    end = Position(price, tick, liquidity, growth)
-    return _checked(
-        Walked(total_in + total_fee, total_out, total_fee, protocol, fund, end, crossed)
-    )
+    end = Position(price, tick, liquidity, growth & U128_MAX)
+    paid = total_in + total_fee
+    return checked(Walked(paid, total_out, total_fee, protocol, fund, end, crossed, len(crossed)))
 
 
-def _edge(more: bool) -> Rejected:
+def edge(more: bool) -> Rejected:
     """Why a swap cannot go on: no liquidity is left, or the ticks beyond were not read."""
     if more:
         return Rejected(
@@ -129,10 +165,8 @@ def _edge(more: bool) -> Rejected:
     return Rejected("LiquidityInsufficient", "no initialised tick is left that way")
 
 
-def _checked(walked: Walked) -> Walked:
-    """The walk, if its numbers fit the program's integers."""
+def checked(walked: Walked) -> Walked:
+    """The walk, if its amounts fit the program's integers. Raises Rejected."""
     if walked.amount_in > U64_MAX:
         raise Rejected("CalculateOverflow", "more than a u64 would go in")
-    if walked.at.growth > U128_MAX:
-        raise Rejected("panic", "the fee growth is more than a u128")
     return walked
