@@ -21,7 +21,7 @@ from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.rpc_link import NotServed
 from stages.venues.solana.transaction import (
     CU_MAX,
     Budget,
@@ -36,8 +36,6 @@ from stages.venues.solana.transaction import (
     signed,
     unsigned,
 )
-
-METHOD_NOT_FOUND = -32601
 
 _log = structlog.get_logger()
 
@@ -112,9 +110,7 @@ class SolanaChain:
             # Never signed: a node that simulates must not hold a second valid transaction of the
             # order.
             told = (await self._rpc.simulate_transaction(unsigned(trial), "processed")).value
-        except RpcError as error:
-            if error.number != METHOD_NOT_FOUND:
-                raise
+        except NotServed:  # by no node: what fails on chain costs its fee
             return cu_limit_at_most(draft.legs)
         if told.err is not None:
             programs = [one.program for one in instructions_of(trial)]

@@ -26,11 +26,12 @@ from events.order import Transaction
 from stages.venues import Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.errors import named_in, reason_of
-from stages.venues.solana.finality import may_prove, proved_height
+from stages.venues.solana.finality import may_prove, oldest_slot_needed, proved_height
 from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
 from stages.venues.solana.rpc_answers import EpochInfo, Meta, SignatureStatus
+from stages.venues.solana.rpc_link import NotServed
 
 RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
 FINALIZED_AGE_S = 1.0
@@ -39,6 +40,8 @@ falsely."""
 DETAILS_PAUSE_S = 0.25
 """Before the second question for a transaction's balances; doubles. Nodes index a little late."""
 DETAILS_AT_ONCE = 16
+DOUBT_AFTER_S = 60.0
+"""A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
 
 _STALLED = Outcome("unknown", reason="chain-stalled")
 
@@ -77,6 +80,12 @@ def _is_signature(text: str) -> bool:
     return True
 
 
+def _is_old(transaction: Transaction) -> bool:
+    """Whether it was sent so long ago that it should have landed, or be dead."""
+    sent_s = transaction.submitted_at_us / 1_000_000
+    return bool(sent_s) and time.time() - sent_s > DOUBT_AFTER_S
+
+
 def _rank(status: SignatureStatus) -> int:
     if status.confirmation_status is None:  # nodes of old say it in the number alone
         return RANK["finalized"] if status.confirmations is None else RANK["processed"]
@@ -92,6 +101,8 @@ class Outcomes:
         self._options = options
         self._finalized: EpochInfo | None = None
         self._finalized_s = 0.0
+        self._unread: Refused | None = None
+        """Why the finalized height could not be read; None where it was."""
         self._slot = 0
         self._advanced_s = 0.0
         self._reading = asyncio.Lock()
@@ -135,7 +146,7 @@ class Outcomes:
             await self._judge(asked)
         except Refused as error:
             for _, future in asked:
-                _settle(future, Outcome("unknown", reason=error.code))
+                _settle(future, _unknown(error))
         except Exception as error:  # a bug is the runner's to judge; nobody may wait for ever
             for _, future in asked:
                 if not future.done():
@@ -154,6 +165,9 @@ class Outcomes:
             if status is None and may_prove(finalized, transaction.last_valid_height):
                 doubtful.append((transaction, future))
                 continue
+            if status is None and isinstance(self._unread, NotServed) and _is_old(transaction):
+                _settle(future, _unknown(self._unread))  # its death cannot be proved
+                continue
             judged = judge(status, commitment=self._options.commitment)
             if judged.outcome is not None:
                 _settle(future, _STALLED if stalled else judged.outcome)
@@ -171,7 +185,11 @@ class Outcomes:
         have to say that it is nowhere: a node may have a gap that it knows nothing of.
         """
         signatures = [transaction.signature for transaction, _ in doubtful]
-        answers = await self._rpc.get_statuses_and_memory(signatures)
+        oldest_slot = min(
+            oldest_slot_needed(finalized, transaction.last_valid_height)
+            for transaction, _ in doubtful
+        )
+        answers = await self._rpc.get_statuses_and_memory(signatures, oldest_slot)
         for number, (transaction, future) in enumerate(doubtful):
             last = transaction.last_valid_height
             heights = [
@@ -203,8 +221,10 @@ class Outcomes:
                 found = await self._rpc.get_epoch_info("finalized")
             except Refused as error:
                 _log.info("finalized height not read", error=str(error))
+                self._unread = error
                 return
             self._finalized, self._finalized_s = found, time.monotonic()
+            self._unread = None
 
     async def _detail(
         self, transaction: Transaction, future: asyncio.Future[Outcome], failed: bool
@@ -215,7 +235,7 @@ class Outcomes:
             try:
                 _settle(future, await self._executed(transaction, failed))
             except Refused as error:
-                _settle(future, Outcome("unknown", reason=error.code))
+                _settle(future, _unknown(error))
 
     async def _executed(self, transaction: Transaction, failed: bool) -> Outcome:
         commitment = "finalized" if failed else self._options.commitment
@@ -253,6 +273,13 @@ class Outcomes:
             meta.err, sent.programs, self._families
         )
         return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
+
+
+def _unknown(error: Refused) -> Outcome:
+    if not isinstance(error, NotServed):  # an outage, which the log names
+        _log.info("outcome not known", error=str(error))
+        return Outcome("unknown", reason=error.code)
+    return Outcome("unknown", reason=error.code, detail=error.detail)
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
