@@ -111,6 +111,12 @@ class Order(msgspec.Struct, array_like=True):
     keys: tuple[ApiKey, ...] = ()
     """Of `KEYS_ID` only: the API keys that were not revoked."""
 
+    outages: int = 0
+    """How often in a row it could not be worked on for want of a node that answers. No attempts:
+    they only make the waits longer."""
+    doubt: str = ""
+    """Why nobody knows what became of its transaction, while `in_doubt`."""
+
     @property
     def patient(self) -> bool:
         """Whether it waits for its price however long that takes: no number of failed attempts
