@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.keypair import Wallet
     from stages.venues.solana.pools_file import PoolsFile
     from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.survey import Nodes
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
@@ -46,6 +47,8 @@ class Trading(NamedTuple):
     """What has to live while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
     """Returns once there is something to quote from, while it lives."""
+    watch_nodes: Callable[[], Awaitable[None]] = _at_once
+    """Looks now and then at what the nodes serve, for `fault`, until it is cancelled."""
     explorer: str = ""
     """Where people look transactions up; empty where nobody can."""
 
@@ -94,6 +97,26 @@ def open_rpc(settings: Settings) -> Connected:
     return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
 
 
+def node_survey(settings: Settings, *, signs: bool) -> Nodes:
+    """What the nodes serve of what the engine asks for. Who does not sign asks about no wallet of
+    ours. Raises SettingsError.
+    """
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.programs import WSOL
+    from stages.venues.solana.survey import Nodes, Subject
+
+    pools = _pools_of(settings)
+    subject = Subject(
+        wallet_of(settings).address if signs else WSOL,
+        [address for some in pools.pools.values() for address in some] or [WSOL],
+    )
+    return Nodes(
+        settings.solana_rpc_url,
+        lambda: Admission(pools.cluster, allow_mainnet=settings.allow_mainnet),
+        subject,
+    )
+
+
 def _solana(settings: Settings, signs: bool) -> Trading:
     from projections.explorer import explorer_of
     from stages.routing.costs import Costs
@@ -140,13 +163,15 @@ def _solana(settings: Settings, signs: bool) -> Trading:
             await rpc.close()
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
+    nodes = node_survey(settings, signs=False)
     return Trading(
         market,
         chain,
         tokens,
         live=live,
         ready=lambda: cache.next_slot(0),
-        fault=cache.fault,
+        fault=lambda: cache.fault() or nodes.fault(),
+        watch_nodes=nodes.watch,
         explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
     )
 

@@ -177,7 +177,7 @@ class Rpc:
         """
         config = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
         try:
-            return await self._link.call("sendTransaction", (_base64(raw), config), _text)
+            return await self._link.call("sendTransaction", (base64_of(raw), config), _text)
         except RpcError as error:
             if already_processed(error.detail):
                 return ""
@@ -190,9 +190,8 @@ class Rpc:
             commitment, encoding="base64", sigVerify=False, replaceRecentBlockhash=True,
             minContextSlot=least,
         )  # fmt: skip
-        ask = Ask(
-            "simulateTransaction", (_base64(raw), config), _simulation, lambda a: _behind(a, least)
-        )
+        params = base64_of(raw), config
+        ask = Ask("simulateTransaction", params, _simulation, lambda told: _behind(told, least))
         answer: At[Simulation] = (await self._link.together([ask]))[0]
         return answer
 
@@ -396,7 +395,8 @@ def _behind_slot(slot: int, least: int | None) -> str:
     return f"behind: at slot {slot}, not {least}" if least is not None and slot < least else ""
 
 
-def _base64(raw: bytes) -> str:
+def base64_of(raw: bytes) -> str:
+    """As transactions are written in parameters."""
     return b64encode(raw).decode()
 
 

@@ -200,8 +200,7 @@ class RpcLink:
         found = await asyncio.gather(*map(ask, ready or usable))
         answered = [one for one in found if one is not None]
         if faults and all(fault.fault.about is About.METHOD for fault in faults) and not answered:
-            RPC_UNSERVED.add(faults[-1].method)
-            raise NotServed("; ".join(dict.fromkeys(map(str, faults))), faults[-1].fault)
+            raise self._unserved(faults[-1].method, [str(one) for one in faults], faults[-1].fault)
         if not answered:
             raise self._failure(asks, faults)
         return answered
@@ -214,8 +213,7 @@ class RpcLink:
             if wrong := ask.check(found):
                 raise NodeFault(Fault(About.NODE, wrong), node.host, ask.method)
         except NodeFault as fault:
-            RPC_FAILURES.add(ask.method)
-            RPC_FAULTS.add(fault.fault.about)
+            self._count(ask.method, fault.fault)
             node.take(ask.method, fault.fault)
             raise
         RPC.of(ask.method).observe(time.perf_counter() - began)
@@ -261,8 +259,7 @@ class RpcLink:
         usable = [node for node in self._nodes if not node.refusal]
         reasons = [node.unserved(methods) for node in usable]
         if reasons and all(reasons):
-            RPC_UNSERVED.add(reasons[0].partition(":")[0])
-            return NotServed("; ".join(reasons), fault)
+            return self._unserved(reasons[0].partition(":")[0], reasons, fault)
         if usable and not any(_takes(node, asks) for node in usable):
             most = max(node.size_max(ask.method) for node in usable for ask in asks)
             return TooLarge("; ".join(node.limited(methods) for node in usable), most)
@@ -280,10 +277,19 @@ class RpcLink:
 
     def _late(self, node: Node, method: str) -> NodeFault:
         fault = Fault(About.MOMENT, "no answer in time")
-        RPC_FAILURES.add(method)
-        RPC_FAULTS.add(fault.about)
+        self._count(method, fault)
         node.take(method, fault)
-        return NodeFault(fault, node.host)
+        return NodeFault(fault, node.host, method)
+
+    def _count(self, method: str, fault: Fault) -> None:
+        if self._options.observed:
+            RPC_FAILURES.add(method)
+            RPC_FAULTS.add(fault.about)
+
+    def _unserved(self, method: str, reasons: Sequence[str], fault: Fault) -> NotServed:
+        if self._options.observed:
+            RPC_UNSERVED.add(method)
+        return NotServed("; ".join(dict.fromkeys(reasons)), fault)
 
     async def _admit(self, node: Node) -> bool:
         """Whether the node is of our chain; asked once, before anything else."""

@@ -129,7 +129,8 @@ class Node:
         """It answered these: it and they are well again."""
         self._rest = _Rest()
         for name in methods:
-            if self._methods.pop(name, None) is not None:
+            rest = self._methods.pop(name, None)
+            if rest is not None and rest.failures > 1 and self._options.observed:
                 _log.info("method served again", host=self.host, method=name)
 
     def take(self, method: str, fault: Fault) -> None:
@@ -150,7 +151,7 @@ class Node:
         known = self.size_max(method)
         most = min(known, fault.size_max) if known else fault.size_max
         self._sizes[method] = most, time.monotonic() + SIZE_KEPT_S, fault.text
-        if most != known:
+        if most != known and self._options.observed:
             _log.warning(
                 "node takes fewer items a call", host=self.host, method=method, most=most,
                 reason=fault.text,
@@ -163,7 +164,7 @@ class Node:
         if rest.failures == 1:
             rest.add(self._backoff_s(1), fault.text)
             return
-        if rest.failures == 2:
+        if rest.failures == 2 and self._options.observed:
             _log.warning("method not served", host=self.host, method=method, reason=fault.text)
         rest.add(random.uniform(METHOD_REST_S / 2, METHOD_REST_S), fault.text)
 
