@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.keypair import Wallet
     from stages.venues.solana.pools_file import PoolsFile
     from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.survey import Nodes
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
@@ -57,6 +58,8 @@ class Trading(NamedTuple):
     """Why the settings do not fit the cluster, once it has answered; empty where they do."""
     facts: Callable[[], Mapping[str, Any] | None] = lambda: None
     """What /readyz says of the cluster; None where there is none."""
+    watch_nodes: Callable[[], Awaitable[None]] = _at_once
+    """Looks now and then at what the nodes serve, for `fault`, until it is cancelled."""
     explorer: str = ""
     """Where people look transactions up; empty where nobody can."""
 
@@ -130,6 +133,26 @@ def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
     return settings.slot_ms if pools.cluster == "local" else None
 
 
+def node_survey(settings: Settings, *, signs: bool) -> Nodes:
+    """What the nodes serve of what the engine asks for. Who does not sign asks about no wallet of
+    ours. Raises SettingsError.
+    """
+    from stages.venues.solana.clusters import Admission
+    from stages.venues.solana.programs import WSOL
+    from stages.venues.solana.survey import Nodes, Subject
+
+    pools = _pools_of(settings)
+    subject = Subject(
+        wallet_of(settings).address if signs else WSOL,
+        [address for some in pools.pools.values() for address in some] or [WSOL],
+    )
+    return Nodes(
+        settings.solana_rpc_url,
+        lambda: Admission(pools.cluster, allow_mainnet=settings.allow_mainnet),
+        subject,
+    )
+
+
 def _solana(settings: Settings, signs: bool) -> Trading:
     from projections.explorer import explorer_of
     from stages.routing.costs import Costs
@@ -185,15 +208,17 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         await asyncio.gather(cache.next_slot(0), features.known())
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
+    nodes = node_survey(settings, signs=False)
     return Trading(
         market,
         chain,
         tokens,
         live=live,
         ready=ready,
-        fault=lambda: features.fault or cache.fault(),
+        fault=lambda: features.fault or cache.fault() or nodes.fault(),
         unsuited=features.unsuited,
         facts=lambda: msgspec.to_builtins(features.facts),
+        watch_nodes=nodes.watch,
         explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
     )
 

@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: Annotated[
         int,
         _doc(
-            "Failures before the send, or dead transactions, that end an order; no limit order",
+            "Own failures before the send, or dead transactions, that end an order; no limit order",
             "attempts",
             ge=1,
             le=100,

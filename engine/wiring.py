@@ -259,7 +259,11 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         await opening
         tune()
         async with trading.live(True):
-            await stop.wait()
+            looking = asyncio.ensure_future(trading.watch_nodes())
+            try:
+                await stop.wait()
+            finally:
+                looking.cancel()
     finally:
         opening.cancel()
         await runner.cleanup()

@@ -125,6 +125,18 @@ RPC_FAILURES = Counter(
     "Requests to nodes that were not answered, or not with what was asked for",
     "method",
 )
+RPC_FAULTS = Counter(
+    "oee_rpc_faults_total",
+    "Those of oee_rpc_failures_total by what the answer speaks about: the request, a block that the"
+    " node does not have, the size of the call, the method at this node, the node, or the moment",
+    "about",
+    ("request", "block", "size", "method", "node", "moment"),
+)
+RPC_UNSERVED = Counter(
+    "oee_rpc_unserved_total",
+    "Calls that no node of SOLANA_RPC_URL serves, by method: each refused it or rests for it",
+    "method",
+)
 REQUESTS = Histogram(
     "oee_http_request_seconds", "Time of a request until its answer is made", "route"
 )
@@ -141,7 +153,7 @@ UNTRACED = Counter(
 
 METERS: Sequence[Counter | Histogram] = (
     ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, RPC,
-    RPC_FAILURES, REQUESTS, RESPONSES, CUT_OFFS, PROJECTED, PROJECTION, SPANS,
-    UNTRACED,
+    RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED, REQUESTS, RESPONSES, CUT_OFFS, PROJECTED, PROJECTION,
+    SPANS, UNTRACED,
 )  # fmt: skip
 """All there are; the table of the documentation."""

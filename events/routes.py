@@ -14,8 +14,11 @@ _CENTI_BPS = 1_000_000
 
 
 UNANSWERED = frozenset(
-    {"venue-timeout", "venue-unavailable", "quotes-stale", "pool-data-stale", "pool-not-read"}
-)
+    {
+        "venue-timeout", "venue-unavailable", "quotes-stale", "pool-data-stale", "pool-not-read",
+        "pool-exceeds-node-limit",
+    }
+)  # fmt: skip
 """Codes of quotes that say nothing of the market: there may be an answer the next time."""
 
 

@@ -167,6 +167,8 @@ class TransactionExpired(Fact, frozen=True, array_like=True, tag=True):
     signature: str
     last_valid_height: int
     finalized_height: int
+    handed_over: bool = True
+    """Whether a node took it, as far as is known. One that none took spends no attempt."""
 
 
 class TransactionInDoubt(Fact, frozen=True, array_like=True, tag=True):
@@ -174,6 +176,8 @@ class TransactionInDoubt(Fact, frozen=True, array_like=True, tag=True):
 
     signature: str
     reason: str
+    detail: str = ""
+    """What is missing, in words: a method that no node serves."""
 
 
 class OrderConfirmed(Fact, frozen=True, array_like=True, tag=True):

@@ -113,16 +113,18 @@ def _sent(f: t.TransactionSubmitted) -> Json:
 
 
 def _died(f: t.TransactionExpired) -> Json:
-    return {
+    view: Json = {
         "signature": f.signature,
         "attempt": f.attempt,
         "lastValidHeight": f.last_valid_height,
         "finalizedHeight": f.finalized_height,
     }
+    return view if f.handed_over else view | {"handedOver": False}
 
 
 def _in_doubt(f: t.TransactionInDoubt) -> Json:
-    return {"inDoubt": True, "signature": f.signature, "reason": f.reason}
+    view: Json = {"inDoubt": True, "signature": f.signature, "reason": f.reason}
+    return view | {"detail": f.detail} if f.detail else view
 
 
 def _confirmed(f: t.OrderConfirmed) -> Json:

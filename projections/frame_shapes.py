@@ -87,6 +87,10 @@ class TransactionExpiredAdded(Shape):
     attempt: Count
     last_valid_height: Count
     finalized_height: Count
+    handed_over: (
+        Annotated[bool, Meta(description="False: no node took it; no attempt is spent.")]
+        | UnsetType
+    ) = UNSET
 
 
 class TransactionInDoubtAdded(Shape):
@@ -95,6 +99,7 @@ class TransactionInDoubtAdded(Shape):
     in_doubt: bool
     signature: str
     reason: str
+    detail: Annotated[str, Meta(description="What is missing, in words.")] | UnsetType = UNSET
 
 
 class OrderConfirmedAdded(Shape):

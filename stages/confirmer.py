@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Sequence
 
 import structlog
+from msgspec.structs import replace
 
 from events import money
 from events.order import AT_ONCE, Order, Transaction
@@ -27,6 +28,8 @@ from stages.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0
+DETAIL_MAX = 300
+METHOD_NOT_SERVED = "method-not-served"
 UNDECIDED = ("absent", "unknown")
 
 _log = structlog.get_logger()
@@ -51,10 +54,16 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
                 )
             ]
         case "absent" if outcome.finalized_height > transaction.last_valid_height:
-            return _dead(order, transaction, outcome.finalized_height, attempts_max)
-        case "unknown" if not order.in_doubt:
-            return [TransactionInDoubt(transaction.signature, outcome.reason)]
+            return _dead(order, transaction, outcome, attempts_max)
+        case "unknown" if not order.in_doubt or _is_worse(order, outcome):
+            detail = outcome.detail[:DETAIL_MAX]
+            return [TransactionInDoubt(transaction.signature, outcome.reason, detail)]
     return NOT_YET
+
+
+def _is_worse(order: Order, outcome: Outcome) -> bool:
+    """Whether a doubt that could end by itself has become one that needs an operator."""
+    return outcome.reason == METHOD_NOT_SERVED and order.doubt != METHOD_NOT_SERVED
 
 
 def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact:
@@ -90,15 +99,48 @@ def _retreated(order: Order, outcome: Outcome) -> Fact:
 
 
 def _dead(
-    order: Order, transaction: Transaction, finalized_height: int, attempts_max: int
+    order: Order, transaction: Transaction, outcome: Outcome, attempts_max: int
 ) -> list[Fact]:
     proof = TransactionExpired(
-        transaction.attempt, transaction.signature, transaction.last_valid_height, finalized_height
+        transaction.attempt,
+        transaction.signature,
+        transaction.last_valid_height,
+        outcome.finalized_height,
+        outcome.handed_over,
     )
-    attempts = order.attempts + 1
-    if order.patient or (attempts < attempts_max and order.time_in_force not in AT_ONCE):
+    attempts = order.attempts + outcome.handed_over
+    again = attempts < attempts_max or not outcome.handed_over
+    if order.patient or (again and order.time_in_force not in AT_ONCE):
         return [proof]
     return [proof, OrderFailed("confirmer", "transaction-expired", attempts)]
+
+
+class Sends:
+    """Whether nodes took the transactions that this process has sent again."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, bool] = {}
+
+    def taken(self, signature: str) -> None:
+        """A node took it."""
+        self._taken[signature] = True
+
+    def refused(self, signature: str) -> None:
+        """No node took it this time."""
+        self._taken.setdefault(signature, False)
+
+    def judged(self, order: Order, outcome: Outcome) -> Outcome:
+        """The outcome; of a transaction that is proved dead, also whether a node ever took it."""
+        assert order.transaction is not None, "the confirmer owes only orders that are sent"
+        signature = order.transaction.signature
+        if outcome.state == "absent":
+            if outcome.finalized_height <= order.transaction.last_valid_height:
+                return outcome
+            taken = self._taken.pop(signature, True)
+            return outcome if taken else replace(outcome, handed_over=False)
+        if outcome.state != "unknown":
+            self._taken.pop(signature, None)
+        return outcome
 
 
 def age_ms(order: Order, now_us: int) -> int:
@@ -115,6 +157,8 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
     def again_ms() -> int:
         return rebroadcast_ms or chain.rebroadcast_ms
 
+    sends = Sends()
+
     def ask(orders: Sequence[Order]) -> list[Outcome | Awaitable[Outcome]]:
         now_us = time.time_ns() // 1000
         answers: list[Outcome | Awaitable[Outcome]] = []
@@ -122,7 +166,7 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
         for order, outcome in zip(orders, outcomes, strict=True):
             again = age_ms(order, now_us) >= again_ms()
             if isinstance(outcome, Outcome) and not (again and outcome.state in UNDECIDED):
-                answers.append(outcome)
+                answers.append(sends.judged(order, outcome))
             else:
                 answers.append(_answer(order, outcome, again=again))
         return answers
@@ -138,11 +182,13 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     await chain.send([order.transaction.raw])
+                sends.taken(order.transaction.signature)
             except (Refused, OSError) as error:
+                sends.refused(order.transaction.signature)
                 _log.info(
                     "rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error)
                 )
-        return outcome
+        return sends.judged(order, outcome)
 
     def wait_ms(order: Order, now_us: int) -> int:
         # Ask often at first, then ever more rarely, down to the rhythm of the rebroadcast.

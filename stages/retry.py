@@ -1,16 +1,24 @@
 """What a refusal means for an order: another attempt later, or the end. Pure.
 
-Attempts count failures before the send and transactions proved dead, never a send without an
-answer: after that only the chain can tell.
+Attempts count the order's own failures before the send and transactions proved dead, never a send
+without an answer: after that only the chain can tell. What nodes fail to do is no attempt: the
+order waits as long as that lasts, ever longer between two tries, until its time is over.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from events import routes
 from events.order import AT_ONCE, Order, may_still_land
 from events.types import AttemptFailed, Fact, OrderExpired, OrderFailed
 from stages.stage import Refused
+
+OUTAGES = routes.UNANSWERED - {"venue-timeout"} | {
+    "method-not-served", "call-too-large", "wrong-cluster", "mainnet-not-allowed",
+}  # fmt: skip
+"""Codes of refusals that speak of the nodes, never of the order. A venue that answers too late is
+not among them: another amount or route may be quick."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class RetryPolicy:
 
     def backoff_ms(self, attempt: int, jitter: float) -> int:
         """Wait after failed attempt 1, 2 …; jitter in 0..1 takes up to half of it away."""
-        full = min(self.max_ms, self.base_ms * 2 ** (attempt - 1))
+        full = min(self.max_ms, self.base_ms * 2 ** min(attempt - 1, 30))
         return max(1, int(full * (1 - jitter / 2)))
 
 
@@ -32,6 +40,10 @@ def after_refusal(
 ) -> tuple[Fact, int]:
     """The fact to say and, for another attempt, the wait in ms (else 0)."""
     _check_not_sent(order)
+    if error.code in OUTAGES and order.time_in_force not in AT_ONCE:
+        wait_ms = policy.backoff_ms(order.outages + 1, jitter)
+        again_us = now_us + wait_ms * 1000
+        return AttemptFailed(stage, order.attempts, error.code, error.detail, again_us), wait_ms
     attempt = order.attempts + 1
     tried_out = attempt >= policy.attempts_max and not order.patient
     if not error.retryable or tried_out or order.time_in_force in AT_ONCE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,6 +25,13 @@ class JsonError(Exception):
         self.code, self.message = code, message
 
 
+class HttpError(Exception):
+    """An answer with another status than 200."""
+
+    def __init__(self, status: int, body: str = "", **headers: str) -> None:
+        self.status, self.body, self.headers = status, body, headers
+
+
 class Node:
     """`answers` by method: called with the parameters. `faults` come first, one a request."""
 
@@ -37,8 +44,12 @@ class Node:
         self.fault = ""
         """Of every request, until it is emptied."""
         self.hanging = asyncio.Event()
+        self.handler: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+        """Answers instead, whatever is asked."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if self.handler is not None:
+            return await self.handler(request)
         asked = msgspec.json.decode(await request.read())
         method = asked["method"]
         self.asked[method] += 1
@@ -63,10 +74,15 @@ class Node:
                 return web.Response(
                     status=int(status), headers={"Retry-After": after[0]} if after else {}
                 )
+        return await self._answer(asked, method)
+
+    async def _answer(self, asked: Any, method: str) -> web.Response:
         try:
             result = self.answers[method](asked["params"])
             if inspect.isawaitable(result):
                 result = await result
+        except HttpError as error:
+            return web.Response(status=error.status, text=error.body, headers=error.headers)
         except JsonError as error:
             told = {"code": error.code, "message": error.message}
             return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": told})

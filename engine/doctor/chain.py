@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from engine import localchain
-from engine.doctor import versions
+from engine.doctor import nodes, versions
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.markets import NoWalletError, check, open_rpc, wallet_of
 from engine.settings import Settings
@@ -52,6 +52,8 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
         answers = answers or finding.status == "ok"
         yield finding
     if answers:
+        async for finding in nodes.look(settings, signs=signs):
+            yield finding
         async for finding in _account(settings, signs=signs):
             yield finding
 
@@ -77,11 +79,12 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
                 return failed(name, said, "wait until the chain goes on, or name another node")
     except (Refused, OSError) as error:
         code = error.code if isinstance(error, Refused) else str(error)
+        why = f": {error.detail}" if isinstance(error, Refused) and error.retryable else ""
         mend = {
             "wrong-cluster": "SOLANA_RPC_URL and POOLS must be of one cluster",
             "mainnet-not-allowed": "real money: ALLOW_MAINNET=1, or a node of another cluster",
         }.get(code, "mend SOLANA_RPC_URL, or name another node")
-        return failed(name, f"{host}: {code}", mend)
+        return failed(name, f"{host}: {code}{why}", mend)
     finally:
         await rpc.close()
     return ok(name, f"{host}: {cluster}, slot {slot:,}")

@@ -122,11 +122,12 @@ def _sent(f: t.TransactionSubmitted) -> list[str]:
 
 def _died(f: t.TransactionExpired) -> list[str]:
     proof = f"finalized height {f.finalized_height} is past {f.last_valid_height}"
-    return [f"attempt {f.attempt} can land no more: {proof} and it is not there"]
+    untaken = "" if f.handed_over else "; no node took it, so no attempt is spent"
+    return [f"attempt {f.attempt} can land no more: {proof} and it is not there{untaken}"]
 
 
 def _in_doubt(f: t.TransactionInDoubt) -> list[str]:
-    return [f"nobody can tell yet: {f.reason}"]
+    return [f"nobody can tell yet: {f.reason}" + (f" ({f.detail})" if f.detail else "")]
 
 
 def _confirmed(f: t.OrderConfirmed) -> list[str]:

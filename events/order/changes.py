@@ -63,16 +63,18 @@ def _built(after: Order, _: Event, f: t.TransactionBuilt) -> None:
 def _sent(after: Order, e: Event, _: t.TransactionSubmitted) -> None:
     if after.transaction is not None:
         after.transaction = replace(after.transaction, submitted_at_us=e.time_us)
+    after.outages = 0
 
 
-def _died(after: Order, _: Event, __: t.TransactionExpired) -> None:
+def _died(after: Order, _: Event, f: t.TransactionExpired) -> None:
     after.transaction = None
-    after.attempts += 1
+    after.attempts += f.handed_over
     after.in_doubt = False
 
 
-def _in_doubt(after: Order, _: Event, __: t.TransactionInDoubt) -> None:
+def _in_doubt(after: Order, _: Event, f: t.TransactionInDoubt) -> None:
     after.in_doubt = True
+    after.doubt = f.reason
 
 
 def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:
@@ -102,6 +104,8 @@ def _ended(after: Order, _: Event, f: t.OrderFailed | t.OrderExpired) -> None:
 
 
 def _attempt_failed(after: Order, _: Event, f: t.AttemptFailed) -> None:
+    # One that spends no attempt tells of an outage of the nodes.
+    after.outages = after.outages + 1 if f.attempt == after.attempts else 0
     after.attempts = f.attempt
     after.next_attempt_at_us = f.next_attempt_at_us
     after.stale_route = after.stale_route or f.stage == "builder"
@@ -125,7 +129,7 @@ def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
     after.triggered = True
     after.watch_slot = f.slot
     after.paused_until_slot = 0
-    after.attempts = 0
+    after.attempts = after.outages = 0
     after.next_attempt_at_us = 0
 
 

@@ -113,6 +113,11 @@ class Order(msgspec.Struct, array_like=True):
 
     paused_until_slot: int = 0
     """Until then a price that neither left nor rose since the last retreat does not count."""
+    outages: int = 0
+    """How often in a row it could not be worked on for want of a node that answers. No attempts:
+    they only make the waits longer."""
+    doubt: str = ""
+    """Why nobody knows what became of its transaction, while `in_doubt`."""
 
     @property
     def patient(self) -> bool:

@@ -23,6 +23,7 @@ const DETAILS = {
   TransactionBuilt: (f) => `attempt ${f.attempt}, valid until height ${f.lastValidHeight}`,
   TransactionSubmitted: (f) => `attempt ${f.attempt}`,
   AttemptFailed: (f) => `${f.stage}: ${f.error}${f.detail ? `, ${f.detail}` : ""}`,
+  TransactionInDoubt: (f) => `${f.reason}${f.detail ? `, ${f.detail}` : ""}`,
   OrderAmended: (f) => (f.targetPrice ? `target ${f.targetPrice}` : ""),
   OrderRested: (f) => `from slot ${f.slot}`,
 };

@@ -40,6 +40,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     fee_lamports: int = 0
     rent_lamports: int = 0
     """What was laid down for token accounts that the transaction opened."""
+    detail: str = ""
+    """With `unknown`: what is missing, in words."""
+    handed_over: bool = True
+    """With a proof of death: whether a node took the transaction, as far as is known."""
 
 
 class Pair(NamedTuple):

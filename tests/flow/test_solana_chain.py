@@ -683,7 +683,9 @@ async def test_a_node_without_history_proves_nothing(world: World) -> None:
         raise JsonError(-32011, "Transaction history is not available from this node")
 
     world.node.answers["getSignatureStatuses"] = refuse
-    assert await world.outcomes(sent) == [Outcome("unknown", reason="venue-unavailable")]
+    [outcome] = await world.outcomes(sent)
+    assert (outcome.state, outcome.reason) == ("unknown", "method-not-served")
+    assert "getSignatureStatuses: 127.0.0.1: -32011 Transaction history" in outcome.detail
 
 
 @pytest.mark.parametrize("fault", ["hang", "500", "429 30", "garbage", "drop"])

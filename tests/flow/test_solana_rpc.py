@@ -122,17 +122,42 @@ async def test_nobody_who_listens_is_a_fault_too(nodes: list[Node]) -> None:
         assert await rpc.get_slot("confirmed") == 1001
 
 
-async def test_a_considered_refusal_is_not_repeated(nodes: list[Node]) -> None:
-    def refuse(_: Any) -> Any:
-        raise JsonError(-32602, "invalid param")
+def invalid(_: Any) -> Any:
+    raise JsonError(-32602, "invalid param")
 
-    nodes[0].answers["getSlot"] = refuse
+
+async def test_a_refusal_of_the_request_counts_once_a_second_node_agrees(nodes: list[Node]) -> None:
+    nodes[0].answers["getSlot"] = nodes[1].answers["getSlot"] = invalid
     async with client(*nodes) as rpc:
-        with pytest.raises(RpcError, match="invalid param") as refused:
+        with pytest.raises(RpcError, match="-32602: invalid param") as refused:
             await rpc.get_slot("confirmed")
         assert (refused.value.number, refused.value.retryable) == (-32602, False)
+    assert [node.asked["getSlot"] for node in nodes] == [1, 1]
+
+
+async def test_a_refusal_of_the_request_by_the_only_node_is_not_repeated(nodes: list[Node]) -> None:
+    nodes[0].answers["getSlot"] = invalid
+    async with client(nodes[0]) as rpc:
+        with pytest.raises(RpcError):
+            await rpc.get_slot("confirmed")
     assert nodes[0].asked["getSlot"] == 1
-    assert nodes[1].asked["getSlot"] == 0
+
+
+async def test_a_refusal_that_another_node_contradicts_is_that_nodes_own(nodes: list[Node]) -> None:
+    nodes[0].answers["getSlot"] = invalid
+    async with client(*nodes, backoff_s=30.0, backoff_max_s=30.0) as rpc:
+        assert await rpc.get_slot("confirmed") == 1001
+        assert await rpc.get_slot("confirmed") == 1001
+    assert [node.asked["getSlot"] for node in nodes] == [1, 2], "the method rests at the first"
+
+
+async def test_a_second_node_that_fails_is_no_second_opinion(nodes: list[Node]) -> None:
+    nodes[0].answers["getSlot"] = invalid
+    async with client(*nodes) as rpc:
+        await rpc.get_genesis_hash()
+        nodes[1].fault = "503"
+        with pytest.raises(RpcError):
+            await rpc.get_slot("confirmed")
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "429 30"])

@@ -1,5 +1,7 @@
 """What is decided about orders that wait: pure, so a table of cases says it all."""
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,7 +11,7 @@ from events.chain import GENESIS, say
 from events.order import Order, next_attempt
 from events.types import Quote
 from stages import confirmer, router, watcher
-from stages.retry import RetryPolicy, after_refusal
+from stages.retry import OUTAGES, RetryPolicy, after_refusal
 from stages.stage import NotYet, Refused
 from stages.venues import Outcome, PoolEvent, Tick
 from tests.unit.test_decide import METEORA, NO_ROUTE, RAYDIUM
@@ -22,6 +24,13 @@ CREATED = PoolEvent("pool-created", "raydium", "p", 7, "100", 2_000)
 def waiting(kind: str = "limit", *facts: t.Fact, **terms: object) -> Order:
     first = t.OrderSubmitted(kind, "SOL", "USDC", 9, 6, 1_500_000_000, 50, **terms)  # type: ignore[arg-type]
     return say(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
+
+
+def market(*facts: t.Fact) -> Order:
+    return waiting("market", *[fact for fact in facts if not isinstance(fact, _WAITING)])
+
+
+_WAITING = (t.OrderRested, t.OrderTriggered)
 
 
 def limit(target: str, *facts: t.Fact) -> Order:
@@ -143,8 +152,8 @@ def test_what_a_market_refuses_as_it_is_now_is_waited_out(codes: tuple[str, ...]
 
 
 @pytest.mark.parametrize("stage", ["router", "builder"])
-def test_no_outage_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None:
-    down = Refused("quotes-stale", retryable=True)
+def test_no_failure_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None:
+    down = Refused("slippage-exceeded", retryable=True)
     failures = tuple(t.AttemptFailed(stage, n, "x", "", 0) for n in (1, 2, 3, 4))
     patient, _ = after_refusal(
         limit("150", *TRIGGERED, *failures), stage, down, RetryPolicy(), now_us=1, jitter=0
@@ -159,6 +168,62 @@ def test_no_outage_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None:
         limit("150", *TRIGGERED), stage, poor, RetryPolicy(), now_us=1, jitter=0
     )
     assert isinstance(ended, t.OrderFailed)
+
+
+@pytest.mark.parametrize("stage", ["router", "builder"])
+@pytest.mark.parametrize("code", sorted(OUTAGES))
+def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(stage: str, code: str) -> None:
+    policy = RetryPolicy(attempts_max=1, base_ms=100, max_ms=1_000)
+    for make in (market, partial(limit, "150"), sniper):
+        facts: list[t.Fact] = []
+        waits = []
+        for _ in range(6):
+            order = make(*TRIGGERED, *facts)
+            fact, wait_ms = after_refusal(order, stage, Refused(code), policy, now_us=1, jitter=0)
+            assert isinstance(fact, t.AttemptFailed)
+            assert (fact.attempt, fact.error) == (0, code)
+            facts.append(fact)
+            waits.append(wait_ms)
+        assert waits == [100, 200, 400, 800, 1_000, 1_000]
+        own = Refused("slippage-exceeded", retryable=True)
+        order = make(*TRIGGERED, *facts)
+        ended, _ = after_refusal(order, stage, own, policy, now_us=1, jitter=0)
+        assert isinstance(ended, t.AttemptFailed if order.patient else t.OrderFailed)
+        assert order.outages == 6
+
+
+def test_an_order_of_now_or_never_does_not_wait_for_nodes() -> None:
+    order = waiting("market", min_amount_out=1, time_in_force="IOC")
+    stale = Refused("quotes-stale", retryable=True)
+    fact, _ = after_refusal(order, "router", stale, RetryPolicy(), now_us=1, jitter=0)
+    assert fact == t.OrderFailed("router", "quotes-stale", 1)
+
+
+def test_a_dead_transaction_that_no_node_took_spends_no_attempt() -> None:
+    dead = Outcome("absent", finalized_height=11, handed_over=False)
+    sent = waiting("market", *LIFE[1:5])
+    facts = confirmer.decide(sent, dead, attempts_max=1)
+    assert isinstance(facts, list)
+    [expired] = facts
+    assert isinstance(expired, t.TransactionExpired)
+    assert not expired.handed_over
+    assert waiting("market", *LIFE[1:5], expired).attempts == 0
+    taken = replace(dead, handed_over=True)
+    facts = confirmer.decide(sent, taken, attempts_max=1)
+    assert isinstance(facts, list)
+    assert [type(fact) for fact in facts] == [t.TransactionExpired, t.OrderFailed]
+
+
+def test_a_doubt_that_needs_an_operator_is_said_once_more() -> None:
+    doubt = t.TransactionInDoubt("sig-1", "venue-unavailable")
+    in_doubt = waiting("market", *LIFE[1:5], doubt)
+    missing = Outcome("unknown", reason="method-not-served", detail="getEpochInfo: host: no")
+    facts = confirmer.decide(in_doubt, missing, attempts_max=1)
+    assert facts == [t.TransactionInDoubt("sig-1", "method-not-served", "getEpochInfo: host: no")]
+    again = waiting("market", *LIFE[1:5], doubt, *facts)
+    assert isinstance(confirmer.decide(again, missing, attempts_max=1), NotYet)
+    away = Outcome("unknown", reason="venue-unavailable")
+    assert isinstance(confirmer.decide(again, away, attempts_max=1), NotYet)
 
 
 def test_no_number_of_dead_transactions_ends_a_limit_order() -> None:

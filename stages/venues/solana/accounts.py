@@ -21,7 +21,7 @@ from stages.venues.solana.options import CacheOptions
 from stages.venues.solana.pools_file import PoolsFile
 from stages.venues.solana.programs import CLOCK
 from stages.venues.solana.rpc import ACCOUNTS_MAX, Rpc
-from stages.venues.solana.rpc_answers import AccountInfo, At
+from stages.venues.solana.rpc_answers import AccountInfo
 from stages.venues.solana.rpc_link import Unreachable
 from stages.venues.solana.slot_time import SlotTime, read_pause_s, stale_s
 from stages.venues.solana.watched import WatchedPool, together
@@ -64,6 +64,8 @@ class AccountCache:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
+        self._unread = ""
+        """Why the last reading failed; empty where it did not."""
 
     # -- reading it ---------------------------------------------------------------------------
 
@@ -90,7 +92,8 @@ class AccountCache:
             return ""
         age_s = self.age_s()
         known = f"{age_s:.0f} s old" if age_s != float("inf") else "not read yet"
-        return f"the pools' accounts are {known}: the nodes do not answer, or the chain stands"
+        why = self._unread or "the nodes do not answer, or the chain stands"
+        return f"the pools' accounts are {known}: {why}"
 
     def stale(self) -> bool:
         """Whether the chain was not seen to go on for too long."""
@@ -169,19 +172,23 @@ class AccountCache:
         except Refused as error:
             if not self._failing:
                 _log.warning("pool accounts cannot be read", error=str(error))
-            self._failing = True
+            self._failing, self._unread = True, error.detail
             return True  # the client has waited enough; back to the rhythm
         if self._failing:
             _log.info("pool accounts are read again", slot=self.slot())
-        self._failing = False
+        self._failing, self._unread = False, ""
         return advanced
 
     async def refresh(self) -> bool:
         """Reads all accounts once; whether there is a later slot. Raises Refused."""
+        most = self._rpc.accounts_max - 1  # and the clock
         waiting: list[WatchedPool] = list(self._pools.values())
         slot = 0
         for _ in range(ROUNDS_MAX):
-            groups = list(together(waiting, ACCOUNTS_MAX - 1))
+            if most < ACCOUNTS_MAX - 1:
+                now_s = time.monotonic()
+                waiting = [pool for pool in waiting if not pool.exceeds(most, now_s)]
+            groups = list(together(waiting, most))
             read = await asyncio.gather(*(self._read(group) for group in groups or [[]]))
             slot = min(one for one, _ in read)
             waiting = [pool for _, incomplete in read for pool in incomplete]
@@ -193,7 +200,9 @@ class AccountCache:
         """The slot of the answer, and those pools of the group that want more."""
         wanted = list(dict.fromkeys(a for pool in group for a in pool.wanted))[: ACCOUNTS_MAX - 1]
         addresses = [*wanted, CLOCK]
-        answer = (await self._ask(addresses))[0]
+        answer = await self._rpc.get_accounts_at_once(
+            addresses, commitment=self._options.commitment, min_context_slot=self._least_slot()
+        )
         infos = {a: info for a, info in zip(addresses, answer.value, strict=True) if info}
         accounts = {address: self._account(address, info) for address, info in infos.items()}
         if CLOCK not in accounts:
@@ -202,15 +211,11 @@ class AccountCache:
         now_s = time.monotonic()
         return answer.slot, [pool for pool in group if not pool.take(accounts, clock, now_s)]
 
-    async def _ask(self, addresses: Sequence[str]) -> list[At[list[AccountInfo | None]]]:
+    def _least_slot(self) -> int | None:
+        """A node that is behind the others must not take us back, unless no other is left."""
         newest = self.history.newest
-        # A node that is behind the others must not take us back, unless no other is left.
         ahead = newest is not None and not self.stale()
-        return await self._rpc.get_multiple_accounts(
-            addresses,
-            commitment=self._options.commitment,
-            min_context_slot=newest.slot if newest is not None and ahead else None,
-        )
+        return newest.slot if newest is not None and ahead else None
 
     def _account(self, address: str, info: AccountInfo) -> RawAccount:
         """The account; the very same object as long as its bytes are the same."""

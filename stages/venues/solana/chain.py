@@ -24,7 +24,7 @@ from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import Simulation
-from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.rpc_link import NotServed, RpcError
 from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
 from stages.venues.solana.transaction import (
     Draft,
@@ -41,7 +41,6 @@ from stages.venues.solana.transaction import (
 )
 from stages.venues.solana.versions import CU_MAX, DATA_SIZE_MAX, V0, Budget, Message
 
-METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 """What a node says of bytes that it cannot read as a transaction."""
 UNSUPPORTED_VERSION = "UnsupportedVersion"
@@ -170,8 +169,8 @@ class SolanaChain:
             if error.number == INVALID_PARAMS and version != V0:
                 self._features.doubt()
                 raise Refused(VERSION_REFUSED, error.detail, retryable=True) from None
-            if error.number != METHOD_NOT_FOUND:
-                raise
+            raise
+        except NotServed:  # by no node: what fails on chain costs its fee
             return Simulation()
         simulation = answer.value
         if simulation.err is not None:

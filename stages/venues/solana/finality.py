@@ -15,6 +15,14 @@ def may_prove(finalized: EpochInfo | None, last_valid_height: int) -> bool:
     return finalized is not None and finalized.block_height > last_valid_height
 
 
+def oldest_slot_needed(finalized: EpochInfo, last_valid_height: int) -> int:
+    """The oldest slot in which a transaction of this last valid height may have landed, with a
+    margin: a node that is believed has the blocks from there on.
+    """
+    blocks = finalized.block_height - last_valid_height + LIFETIME_BLOCKS
+    return max(0, finalized.absolute_slot - SLOTS_A_BLOCK_MAX * blocks)
+
+
 def proved_height(finalized: EpochInfo, slot: int, first_slot: int, last_valid_height: int) -> int:
     """The finalized height below which an unknown signature is in no block; 0: nothing is proved.
 
@@ -24,7 +32,6 @@ def proved_height(finalized: EpochInfo, slot: int, first_slot: int, last_valid_h
     """
     if slot < finalized.absolute_slot:
         return 0
-    blocks = finalized.block_height - last_valid_height + LIFETIME_BLOCKS
-    if first_slot > max(0, finalized.absolute_slot - SLOTS_A_BLOCK_MAX * blocks):
+    if first_slot > oldest_slot_needed(finalized, last_valid_height):
         return 0
     return finalized.block_height

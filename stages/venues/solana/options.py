@@ -25,6 +25,8 @@ class RpcOptions(msgspec.Struct, frozen=True):
     backoff_max_s: float = 4.0
     connections: int = 64
     """Open connections at most, over all nodes."""
+    observed: bool = True
+    """Whether log and metrics tell of refusals: not of a check, which tells of them itself."""
 
 
 class CacheOptions(msgspec.Struct, frozen=True):

@@ -26,11 +26,12 @@ from events.order import Transaction
 from stages.venues import Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.errors import named_in, reason_of
-from stages.venues.solana.finality import may_prove, proved_height
+from stages.venues.solana.finality import may_prove, oldest_slot_needed, proved_height
 from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
 from stages.venues.solana.rpc_answers import EpochInfo, Meta, SignatureStatus
+from stages.venues.solana.rpc_link import NotServed
 from stages.venues.solana.slot_time import (
     SlotTime,
     details_pause_s,
@@ -40,6 +41,8 @@ from stages.venues.solana.slot_time import (
 
 RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
 DETAILS_AT_ONCE = 16
+DOUBT_AFTER_S = 60.0
+"""A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
 
 _STALLED = Outcome("unknown", reason="chain-stalled")
 
@@ -78,6 +81,12 @@ def _is_signature(text: str) -> bool:
     return True
 
 
+def _is_old(transaction: Transaction) -> bool:
+    """Whether it was sent so long ago that it should have landed, or be dead."""
+    sent_s = transaction.submitted_at_us / 1_000_000
+    return bool(sent_s) and time.time() - sent_s > DOUBT_AFTER_S
+
+
 def _rank(status: SignatureStatus) -> int:
     if status.confirmation_status is None:  # nodes of old say it in the number alone
         return RANK["finalized"] if status.confirmations is None else RANK["processed"]
@@ -96,6 +105,8 @@ class Outcomes:
         self._options = options
         self._finalized: EpochInfo | None = None
         self._finalized_s = 0.0
+        self._unread: Refused | None = None
+        """Why the finalized height could not be read; None where it was."""
         self._slot = 0
         self._advanced_s = 0.0
         self._reading = asyncio.Lock()
@@ -139,7 +150,7 @@ class Outcomes:
             await self._judge(asked)
         except Refused as error:
             for _, future in asked:
-                _settle(future, Outcome("unknown", reason=error.code))
+                _settle(future, _unknown(error))
         except Exception as error:  # a bug is the runner's to judge; nobody may wait for ever
             for _, future in asked:
                 if not future.done():
@@ -158,6 +169,9 @@ class Outcomes:
             if status is None and may_prove(finalized, transaction.last_valid_height):
                 doubtful.append((transaction, future))
                 continue
+            if status is None and isinstance(self._unread, NotServed) and _is_old(transaction):
+                _settle(future, _unknown(self._unread))  # its death cannot be proved
+                continue
             judged = judge(status, commitment=self._options.commitment)
             if judged.outcome is not None:
                 _settle(future, _STALLED if stalled else judged.outcome)
@@ -175,7 +189,11 @@ class Outcomes:
         have to say that it is nowhere: a node may have a gap that it knows nothing of.
         """
         signatures = [transaction.signature for transaction, _ in doubtful]
-        answers = await self._rpc.get_statuses_and_memory(signatures)
+        oldest_slot = min(
+            oldest_slot_needed(finalized, transaction.last_valid_height)
+            for transaction, _ in doubtful
+        )
+        answers = await self._rpc.get_statuses_and_memory(signatures, oldest_slot)
         for number, (transaction, future) in enumerate(doubtful):
             last = transaction.last_valid_height
             heights = [
@@ -208,8 +226,10 @@ class Outcomes:
                 found = await self._rpc.get_epoch_info("finalized")
             except Refused as error:
                 _log.info("finalized height not read", error=str(error))
+                self._unread = error
                 return
             self._finalized, self._finalized_s = found, time.monotonic()
+            self._unread = None
 
     async def _detail(
         self, transaction: Transaction, future: asyncio.Future[Outcome], failed: bool
@@ -220,7 +240,7 @@ class Outcomes:
             try:
                 _settle(future, await self._executed(transaction, failed))
             except Refused as error:
-                _settle(future, Outcome("unknown", reason=error.code))
+                _settle(future, _unknown(error))
 
     async def _executed(self, transaction: Transaction, failed: bool) -> Outcome:
         commitment = "finalized" if failed else self._options.commitment
@@ -258,6 +278,13 @@ class Outcomes:
             meta.err, sent.programs, self._families
         )
         return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
+
+
+def _unknown(error: Refused) -> Outcome:
+    if not isinstance(error, NotServed):  # an outage, which the log names
+        _log.info("outcome not known", error=str(error))
+        return Outcome("unknown", reason=error.code)
+    return Outcome("unknown", reason=error.code, detail=error.detail)
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:

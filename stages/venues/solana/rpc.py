@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -20,6 +20,7 @@ from stages.venues.solana.rpc_answers import (
     AccountInfo,
     At,
     Blockhash,
+    Context,
     Details,
     EpochInfo,
     HistoryPage,
@@ -30,11 +31,35 @@ from stages.venues.solana.rpc_answers import (
     Simulation,
     TokenAccount,
 )
-from stages.venues.solana.rpc_link import Ask, RpcError, RpcLink, Unreachable
+from stages.venues.solana.rpc_faults import About, Fault, already_processed
+from stages.venues.solana.rpc_link import (
+    Ask,
+    AtNode,
+    NotServed,
+    RpcError,
+    RpcLink,
+    TooLarge,
+    Unreachable,
+)
+from stages.venues.solana.rpc_node import NodeFault
+from stages.venues.solana.slots import Newest
 
+ACCOUNTS = "getMultipleAccounts"
+STATUSES = "getSignatureStatuses"
+FIRST = "getFirstAvailableBlock"
+LOWEST = "minimumLedgerSlot"
 ACCOUNTS_MAX = 100
 SIGNATURES_MAX = 256
 HISTORY_MAX = 1_000
+BEHIND_SLOTS: dict[Commitment, int] = {"processed": 32, "confirmed": 64, "finalized": 96}
+"""So far behind the newest processed slot that was named, a node is left for another one. Two good
+nodes are a few slots apart; under TowerBFT a finalized bank is 32 behind."""
+LOOK_BACK_SLOTS = 200
+"""Some of so many slots hold a block, on a chain that goes on."""
+LEDGER_MARGIN_SLOTS = 64
+"""`minimumLedgerSlot` names a slot of which the node may have a part only."""
+APART_SLOTS = 32
+"""More slots than pass between two answers of a node that is well."""
 VERSION_UNSUPPORTED = -32015
 """JSON-RPC error: the transaction is of a newer version than the question allows. It is about the
 question, not about the node: another node answers the same.
@@ -54,6 +79,7 @@ _history = Decoder(list[SignatureInfo])
 _number = Decoder(int)
 _time = Decoder(int | None)
 _samples = Decoder(list[PerformanceSample])
+_numbers = Decoder(list[int])
 _text = Decoder(str)
 _anything = Decoder()
 
@@ -67,10 +93,17 @@ class Rpc:
 
     def __init__(self, link: RpcLink) -> None:
         self._link = link
+        self._newest = Newest()
+        self._valid_heights = Newest()
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._link.close()
+
+    @property
+    def accounts_max(self) -> int:
+        """How many accounts one answer holds, by what the nodes have said so far."""
+        return self._link.size_max(ACCOUNTS) or ACCOUNTS_MAX
 
     async def get_multiple_accounts(
         self,
@@ -79,11 +112,26 @@ class Rpc:
         commitment: Commitment,
         min_context_slot: int | None = None,
     ) -> list[At[list[AccountInfo | None]]]:
-        """The accounts, in order, one answer for each 100 addresses. One answer is one bank;
-        two answers may be of two slots.
+        """The accounts, in order, one answer for each 100 addresses, or fewer where nodes take
+        fewer. One answer is one bank; two answers may be of two slots.
         """
-        config = _config(commitment, encoding="base64", minContextSlot=min_context_slot)
-        return await self._multiple_accounts(addresses, config)
+
+        def ask(some: Sequence[str]) -> Ask:
+            return self._accounts_ask(some, commitment, min_context_slot)
+
+        answers = await self._split(addresses, self.accounts_max, ask)
+        for answer in answers:
+            self._newest.take(commitment, answer.slot)
+        return answers
+
+    async def get_accounts_at_once(
+        self, addresses: Sequence[str], *, commitment: Commitment, min_context_slot: int | None
+    ) -> At[list[AccountInfo | None]]:
+        """The accounts of one bank, in order. Raises TooLarge where no node takes so many."""
+        ask = self._accounts_ask(addresses, commitment, min_context_slot)
+        answer: At[list[AccountInfo | None]] = (await self._link.together([ask]))[0]
+        self._newest.take(commitment, answer.slot)
+        return answer
 
     async def get_account_heads(
         self, addresses: Sequence[str], head_bytes: int, commitment: Commitment
@@ -91,64 +139,113 @@ class Rpc:
         """The accounts, in order, with the first bytes of their data alone; `space` is whole."""
         part = {"offset": 0, "length": head_bytes}
         config = _config(commitment, encoding="base64", dataSlice=part)
-        answers = await self._multiple_accounts(addresses, config)
+        answers = await self._split(
+            addresses, self.accounts_max, lambda some: _multiple_accounts(some, config)
+        )
         return [account for answer in answers for account in answer.value]
 
-    async def _multiple_accounts(
-        self, addresses: Sequence[str], config: dict[str, Any]
-    ) -> list[At[list[AccountInfo | None]]]:
-        chunks = [addresses[i : i + ACCOUNTS_MAX] for i in range(0, len(addresses), ACCOUNTS_MAX)]
-        answers = await asyncio.gather(
-            *(self._link.call("getMultipleAccounts", (some, config), _accounts) for some in chunks)
-        )
-        for some, answer in zip(chunks, answers, strict=True):
-            if len(answer.value) != len(some):
-                raise Unreachable("getMultipleAccounts: an answer for other accounts")
-        return answers
+    def _accounts_ask(self, some: Sequence[str], commitment: Commitment, least: int | None) -> Ask:
+        config = _config(commitment, encoding="base64", minContextSlot=least)
+        return _multiple_accounts(some, config, least)
+
+    async def _split(
+        self, items: Sequence[str], most: int, ask: Callable[[Sequence[str]], Ask]
+    ) -> list[Any]:
+        """The answers for all items, at most so many a call, and fewer if no node takes those."""
+        while True:
+            chunks = [items[i : i + most] for i in range(0, len(items), most)]
+            try:
+                answers = await asyncio.gather(
+                    *(self._link.together([ask(some)]) for some in chunks)
+                )
+            except TooLarge as error:
+                if not 0 < error.size_max < most:
+                    raise
+                most = error.size_max
+            else:
+                return [one for [one] in answers]
 
     async def get_latest_blockhash(self, commitment: Commitment) -> At[Blockhash]:
-        """A blockhash to sign with."""
-        return await self._link.call("getLatestBlockhash", (_config(commitment),), _blockhash)
+        """A blockhash to sign with; not one of a node that is behind what others said."""
+        least, height = self._least(commitment), self._valid_heights.of(commitment) or 0
+
+        def check(answer: At[Blockhash]) -> str:
+            ends = answer.value.last_valid_block_height
+            is_early = ends < height - BEHIND_SLOTS["processed"]
+            early = f"its blockhash ends at {ends} of {height}" if is_early else ""
+            return _behind(answer, least) or early
+
+        config = _config(commitment, minContextSlot=least)
+        ask = Ask("getLatestBlockhash", (config,), _blockhash, check)
+        answer: At[Blockhash] = (await self._link.together([ask]))[0]
+        self._newest.take(commitment, answer.slot)
+        self._valid_heights.take(commitment, answer.value.last_valid_block_height)
+        return answer
+
+    def _least(self, commitment: Commitment) -> int | None:
+        """The slot that a node must have reached at this commitment; None: any will do."""
+        known, processed = self._newest.of(commitment), self._newest.of("processed")
+        if processed is None:
+            return known
+        return max(known or 0, processed - BEHIND_SLOTS[commitment], 0)
 
     async def send_transaction(self, raw: bytes) -> str:
-        """Hands the bytes over and returns the signature; the node neither checks nor resends."""
+        """Hands the bytes over and returns the signature; the node neither checks nor resends.
+        Empty where the node says that the chain has taken it already.
+        """
         config = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
-        return await self._link.call("sendTransaction", (_base64(raw), config), _text)
+        try:
+            return await self._link.call("sendTransaction", (base64_of(raw), config), _text)
+        except RpcError as error:
+            if already_processed(error.detail):
+                return ""
+            raise
 
     async def simulate_transaction(self, raw: bytes, commitment: Commitment) -> At[Simulation]:
         """What the transaction would do now. It needs no signature and no valid blockhash."""
+        least = self._newest.of(commitment)
         config = _config(
-            commitment, encoding="base64", sigVerify=False, replaceRecentBlockhash=True
-        )
-        return await self._link.call("simulateTransaction", (_base64(raw), config), _simulation)
+            commitment, encoding="base64", sigVerify=False, replaceRecentBlockhash=True,
+            minContextSlot=least,
+        )  # fmt: skip
+        params = base64_of(raw), config
+        ask = Ask("simulateTransaction", params, _simulation, lambda told: _behind(told, least))
+        answer: At[Simulation] = (await self._link.together([ask]))[0]
+        return answer
 
     async def get_signature_statuses(
         self, signatures: Sequence[str]
     ) -> At[list[SignatureStatus | None]]:
-        """The status of up to 256 signatures, in order, from all of the node's history."""
+        """The status of up to 256 signatures, in order, from all of the node's history. The slot
+        is the earliest at which one of them was looked up.
+        """
         if len(signatures) > SIGNATURES_MAX:
             raise ValueError(f"more than {SIGNATURES_MAX} signatures")
-        answer = await self._link.call(
-            "getSignatureStatuses", (signatures, {"searchTransactionHistory": True}), _statuses
-        )
-        if len(answer.value) != len(signatures):
-            raise Unreachable("getSignatureStatuses: an answer for other signatures")
-        return answer
+        # Not minContextSlot: the method has none.
+        known = self._newest.of("processed")
+        least = None if known is None else known - BEHIND_SLOTS["processed"]
+        most = self._link.size_max(STATUSES) or SIGNATURES_MAX
+        answers = await self._split(signatures, most, lambda some: _statuses_ask(some, least))
+        return _joined(answers)
 
     async def get_statuses_and_memory(
-        self, signatures: Sequence[str]
+        self, signatures: Sequence[str], oldest_slot: int = 0
     ) -> list[tuple[int, At[list[SignatureStatus | None]]]]:
         """Of each node that answers: the oldest slot that it still has, and what it knows of
-        signatures.
+        signatures. `oldest_slot` is the latest one that would do. Raises NotServed where no node
+        can say how far back it sees.
         """
-        config = {"searchTransactionHistory": True}
-        answers = await self._link.everywhere(
-            [
-                ("getFirstAvailableBlock", (), _number),
-                ("getSignatureStatuses", (list(signatures), config), _statuses),
+
+        async def look(node: AtNode) -> tuple[int, At[list[SignatureStatus | None]]]:
+            first_slot = await _first_slot(node, oldest_slot)
+            most = node.size_max(STATUSES) or SIGNATURES_MAX
+            answers = [
+                await node.ask(_statuses_ask(signatures[at : at + most], None))
+                for at in range(0, len(signatures), most)
             ]
-        )
-        return [(first_slot, statuses) for first_slot, statuses in answers]
+            return first_slot, _joined(answers)
+
+        return await self._link.everywhere([STATUSES], look)
 
     @property
     def witnesses(self) -> int:
@@ -171,7 +268,7 @@ class Rpc:
         config = _config(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
         try:
             found = await self._link.call("getTransaction", (signature, config), _anything)
-        except RpcError:
+        except (RpcError, NotServed):
             return None
         return _first_key(found)
 
@@ -183,19 +280,49 @@ class Rpc:
         oldest slot that it still has, how far it is, and the time of a slot's block.
         """
         config = _config(commitment, limit=HISTORY_MAX, before=before)
-        asks: list[Ask] = [
-            ("getFirstAvailableBlock", (), _number),
-            ("getEpochInfo", (_config(commitment),), _epoch),
-            ("getSignaturesForAddress", (address, config), _history),
+        asks = [
+            Ask("getEpochInfo", (_config(commitment),), _epoch),
+            Ask("getSignaturesForAddress", (address, config), _history),
         ]
         if slot is not None:
-            asks.append(("getBlockTime", (slot,), _time))
-        first_slot, epoch, lines, *times = await self._link.together(asks)
+            asks.append(Ask("getBlockTime", (slot,), _time))
+        try:
+            answers = await self._link.together([Ask(FIRST, (), _number), *asks])
+        except NotServed as error:
+            if FIRST not in error.detail:
+                raise
+            answers = await self._link.together([Ask(LOWEST, (), _number), *asks])
+            answers[0] = answers[0] and answers[0] + LEDGER_MARGIN_SLOTS
+        first_slot, epoch, lines, *times = answers
         return HistoryPage(first_slot, epoch, lines, times[0] if times else None)
 
     async def get_epoch_info(self, commitment: Commitment) -> EpochInfo:
-        """Slot and block height, of one bank."""
-        return await self._link.call("getEpochInfo", (_config(commitment),), _epoch)
+        """Slot and block height, of one bank; or, from a node that does not serve that, a height
+        and a slot a moment later, which proves no more.
+        """
+        known = self._newest.of(commitment)
+        least = None if known is None else max(0, known - BEHIND_SLOTS["processed"])
+        config = _config(commitment, minContextSlot=least)
+
+        def check(found: EpochInfo) -> str:
+            return _behind_slot(found.absolute_slot, least)
+
+        try:
+            found: EpochInfo = (
+                await self._link.together([Ask("getEpochInfo", (config,), _epoch, check)])
+            )[0]
+        except NotServed:
+            found = await self._slot_and_height(config)
+        self._newest.take(commitment, found.absolute_slot)
+        return found
+
+    async def _slot_and_height(self, config: dict[str, Any]) -> EpochInfo:
+        slot = Ask("getSlot", (config,), _number)
+        height = Ask("getBlockHeight", (config,), _number)
+        before, height_then, after = await self._link.together([slot, height, slot])
+        if not 0 <= after - before <= APART_SLOTS:
+            raise Unreachable(f"getSlot: {before}, then {after}")
+        return EpochInfo(after, height_then)
 
     async def get_block_height(self, commitment: Commitment) -> int:
         """The block height."""
@@ -234,7 +361,94 @@ class Rpc:
         return [_token_account(one) for one in chain.from_iterable(a.value for a in answers)]
 
 
-def _base64(raw: bytes) -> str:
+def _multiple_accounts(
+    some: Sequence[str], config: dict[str, Any], least: int | None = None
+) -> Ask:
+    def check(answer: At[list[AccountInfo | None]]) -> str:
+        if len(answer.value) != len(some):
+            return f"{ACCOUNTS}: an answer for other accounts"
+        return _behind(answer, least)
+
+    return Ask(ACCOUNTS, (some, config), _accounts, check)
+
+
+async def _first_slot(node: AtNode, oldest_slot: int) -> int:
+    """The oldest slot of which the node still has the block, or a later one: of three methods the
+    first that it serves. Raises NodeFault, which names the first method, where it serves none.
+    """
+    ways: tuple[tuple[str, Callable[[], Awaitable[int]]], ...] = (
+        (FIRST, lambda: _first_available(node)),
+        ("getBlocks", lambda: _block_before(node, oldest_slot)),
+        (LOWEST, lambda: _lowest_slot(node)),
+    )
+    missing: NodeFault | None = None
+    for method, way in ways:
+        if node.unserved(method):
+            missing = missing or _missing(method, node.unserved(method))
+            continue
+        try:
+            return await way()
+        except NodeFault as fault:
+            if fault.fault.about is not About.METHOD:
+                raise
+            missing = missing or _missing(method, f"{method}: {fault}")
+    assert missing is not None, "each way returned or failed"
+    raise missing
+
+
+def _missing(method: str, text: str) -> NodeFault:
+    return NodeFault(Fault(About.METHOD, text), "", method)
+
+
+async def _first_available(node: AtNode) -> int:
+    found: int = await node.ask(Ask(FIRST, (), _number))
+    return found
+
+
+async def _block_before(node: AtNode, oldest_slot: int) -> int:
+    """A block at or before this slot that the node has: it sees so far back, at the least."""
+    span = (max(0, oldest_slot - LOOK_BACK_SLOTS), max(0, oldest_slot))
+    blocks: list[int] = await node.ask(
+        Ask("getBlocks", (*span, {"commitment": "finalized"}), _numbers)
+    )
+    return min((slot for slot in blocks if slot <= span[1]), default=span[1] + 1)
+
+
+async def _lowest_slot(node: AtNode) -> int:
+    found: int = await node.ask(Ask(LOWEST, (), _number))
+    return found and found + LEDGER_MARGIN_SLOTS
+
+
+def _statuses_ask(signatures: Sequence[str], least: int | None) -> Ask:
+    def check(answer: At[list[SignatureStatus | None]]) -> str:
+        if len(answer.value) != len(signatures):
+            return f"{STATUSES}: an answer for other signatures"
+        return _behind(answer, least)
+
+    config = {"searchTransactionHistory": True}
+    return Ask(STATUSES, (list(signatures), config), _statuses, check)
+
+
+def _joined(
+    answers: Sequence[At[list[SignatureStatus | None]]],
+) -> At[list[SignatureStatus | None]]:
+    if len(answers) == 1:
+        return answers[0]
+    slot = min((answer.slot for answer in answers), default=0)
+    return At(Context(slot), [status for answer in answers for status in answer.value])
+
+
+def _behind(answer: At[Any], least: int | None) -> str:
+    """Why an answer is too old; empty for one that is not."""
+    return _behind_slot(answer.slot, least)
+
+
+def _behind_slot(slot: int, least: int | None) -> str:
+    return f"behind: at slot {slot}, not {least}" if least is not None and slot < least else ""
+
+
+def base64_of(raw: bytes) -> str:
+    """As transactions are written in parameters."""
     return b64encode(raw).decode()
 
 

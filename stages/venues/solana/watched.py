@@ -20,6 +20,8 @@ OTHER_TOKENS = "pool-of-other-tokens"
 UNREADABLE = "pool-unreadable"
 NO_SWAPS = frozenset({NO_ACCOUNT, NO_FAMILY, NO_MINT})
 """No program can have taken a swap."""
+EXCEEDS_LIMIT = "pool-exceeds-node-limit"
+"""It wants more accounts than the nodes put into one answer."""
 
 _log = structlog.get_logger()
 
@@ -72,6 +74,18 @@ class WatchedPool:
             self._used = {address: used[address] for address in self.wanted if address in used}
         self.clock, self.read_s = clock, now_s
         self._look()
+        return True
+
+    def exceeds(self, most: int, now_s: float) -> bool:
+        """Whether it wants more than `most` accounts in one answer: then it cannot be quoted."""
+        if len(self.wanted) <= most:
+            return False
+        if self.fault != EXCEEDS_LIMIT:
+            _log.warning(
+                "pool not quoted", pool=self.address, reason=EXCEEDS_LIMIT,
+                accounts=len(self.wanted), most=most,
+            )  # fmt: skip
+        self.pool, self.fault, self._used, self.read_s = None, EXCEEDS_LIMIT, None, now_s
         return True
 
     def _look(self) -> None:

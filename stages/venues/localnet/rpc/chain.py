@@ -98,6 +98,7 @@ METHODS = {
     "getRecentPrioritizationFees": get_recent_prioritization_fees,
     "getGenesisHash": lambda call: call.node.store.meta("genesis"),
     "getFirstAvailableBlock": lambda _call: 0,  # it forgets nothing
+    "minimumLedgerSlot": lambda _call: 0,
     "getHealth": lambda _call: "ok",
     "getVersion": lambda _call: {"solana-core": "2.3.0", "feature-set": 0},
 }

@@ -1,0 +1,52 @@
+"""What each node serves of what the engine asks for, and how far nodes are apart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from engine.doctor.findings import Finding, failed, ok, warning
+from engine.markets import node_survey
+from engine.settings import Settings
+
+if TYPE_CHECKING:  # the simulation needs none of it
+    from stages.venues.solana.survey import Surveyed
+
+MEND = "name another node in SOLANA_RPC_URL beside it, or use a plan that serves this"
+LAG_MEND = "wait until it has caught up, or name another node"
+
+
+async def look(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]:
+    """A line for each node that answers, and one for their lag."""
+    told = await node_survey(settings, signs=signs).look()
+    seen = [one for one in told if one is not None]
+    for number, one in enumerate(told, start=1):
+        if one is not None:  # else the line of the node has said why
+            yield _methods(f"methods of node {number}", one, seen)
+    if len(seen) > 1:
+        yield _lag(seen)
+
+
+def _methods(name: str, one: Surveyed, seen: Sequence[Surveyed]) -> Finding:
+    from stages.venues.solana.survey import METHODS, missing
+
+    orders, others = one.lacks("orders"), [*one.lacks("repair"), *one.limits.values()]
+    if orders:
+        make = failed if list(missing(seen, "orders")) else warning
+        return make(name, f"orders need: {'; '.join([*orders, *others])}", MEND)
+    if others:
+        return warning(name, "; ".join(others), MEND)
+    less = f", without {', '.join(one.refusals)}" if one.refusals else ""
+    return ok(name, f"{one.host}: {len(METHODS) - len(one.refusals)} of {len(METHODS)}{less}")
+
+
+def _lag(seen: Sequence[Surveyed]) -> Finding:
+    """Their slots were asked for at the same moment."""
+    from stages.venues.solana.rpc import BEHIND_SLOTS
+
+    newest = max(one.slot for one in seen)
+    behind = max(seen, key=lambda one: newest - one.slot)
+    lag = newest - behind.slot
+    detail = f"{behind.host} is {lag} slots behind the newest of {len(seen)}"
+    late = lag > BEHIND_SLOTS["processed"]
+    return warning("lag of nodes", detail, LAG_MEND) if late else ok("lag of nodes", detail)
