@@ -34,7 +34,7 @@ TICK_FIELDS = Struct("<36x16s16s48xQQQ16s12x")
 TICKS_AT, TICKS, BITMAP_AT = 44, 60, 904
 ORDER_STATE = ("changed_ticks", "dynamic_after")
 COUNTS = ("initialized_tick_counts", "tick_array_bitmap_after")
-"""What swaps change of ticks, and of their counts: only the sets of 2026 tell it."""
+"""What swaps change of ticks, and of their counts: only the sets of 2026 have it."""
 
 
 def folders(root: Path) -> list[Path]:
@@ -198,9 +198,9 @@ def execute(pool: ClmmPool, order: dict[str, Any]) -> Swap:
 
 
 class Answer(msgspec.Struct):
-    """What we answer to an order, as a set tells it, and what is there afterwards."""
+    """Our answer to an order, with the fields of the sets, and the pool afterwards."""
 
-    told: dict[str, Any]
+    fields: dict[str, Any]
     after: ClmmPool
     chain: dict[str, RawAccount]
 
@@ -215,7 +215,7 @@ def answer(
         return Answer({"ok": False, "error": refused.error}, pool, chain or {})
     after = done.after
     assert isinstance(after, ClmmPool)
-    told = {
+    fields = {
         "ok": True,
         "amount_in": done.amount_in,
         "amount_out": done.amount_out,
@@ -231,17 +231,17 @@ def answer(
         "fund_fee_1": after.fund_fees_b,
     }
     if chain is None:
-        return Answer(told, after, {})
+        return Answer(fields, after, {})
     later = written(after, chain)
-    told |= changes(after, chain, later)
-    return Answer(told, after, later)
+    fields |= changes(after, chain, later)
+    return Answer(fields, after, later)
 
 
 def changes(
     after: ClmmPool, before: Mapping[str, RawAccount], later: Mapping[str, RawAccount]
 ) -> dict[str, Any]:
-    """What the bytes tell of a swap besides its amounts, as the sets of 2026 do."""
-    told: dict[str, Any] = {"changed_ticks": {}}
+    """What the bytes show of a swap besides its amounts, in the fields of the sets of 2026."""
+    fields: dict[str, Any] = {"changed_ticks": {}}
     counts = {}
     for address, account in later.items():
         data, old = account.data, before[address].data
@@ -252,21 +252,21 @@ def changes(
             at = TICKS_AT + number * TICK_FIELDS.size
             if data[at : at + TICK_FIELDS.size] != old[at : at + TICK_FIELDS.size]:
                 tick = str(start + number * after.spacing)
-                told["changed_ticks"][tick] = _tick(data[at : at + TICK_FIELDS.size])
+                fields["changed_ticks"][tick] = _tick(data[at : at + TICK_FIELDS.size])
         count_at = TICKS_AT + TICKS * TICK_FIELDS.size
         if data[count_at] != old[count_at]:
             counts[str(start)] = data[count_at]
     if counts:
-        told["initialized_tick_counts"] = counts
+        fields["initialized_tick_counts"] = counts
     own = slice(BITMAP_AT, BITMAP_AT + 128)
     bitmap, old = later[after.address].data[own], before[after.address].data[own]
     if bitmap != old:
         words = [int.from_bytes(bitmap[at : at + 8], "little") for at in range(0, 128, 8)]
-        told["tick_array_bitmap_after"] = words
+        fields["tick_array_bitmap_after"] = words
     raw = later[after.address].data[1096:1176]
     if any(raw):
-        told["dynamic_after"] = dict(zip(_DYNAMIC, _DYNAMIC_FIELDS.unpack_from(raw), strict=True))
-    return told
+        fields["dynamic_after"] = dict(zip(_DYNAMIC, _DYNAMIC_FIELDS.unpack_from(raw), strict=True))
+    return fields
 
 
 _DYNAMIC = (

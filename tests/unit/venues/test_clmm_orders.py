@@ -1,16 +1,13 @@
-"""Limit orders and a dynamic fee never make a pool unquotable, and are quoted to the last unit."""
+"""Limit orders never make a pool unquotable, and are quoted to the last unit."""
 
 from struct import Struct
 
 import msgspec
 import pytest
 
-from stages.venues.pool import PPM, Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
+from stages.venues.pool import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
 from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm.accounts import ARRAYS_EACH_WAY
 from stages.venues.raydium.clmm.bitmap import number_of
-from stages.venues.raydium.clmm.dynamic_fee import GROUP_VOLATILITY, DynamicFee
-from stages.venues.raydium.clmm.general_walk import OUT_OF_COMPUTE, STEPS_MAX
 from stages.venues.raydium.clmm.orders import Orders, fill
 from stages.venues.raydium.clmm.pool import ClmmPool
 from stages.venues.raydium.clmm.ticks import sqrt_price_at
@@ -200,16 +197,16 @@ def test_a_bit_of_the_extension_is_cleared_where_the_array_is_emptied() -> None:
     extension = FAMILY.needs(base.address, chain)[6]
     bits = bytearray(chain[extension].data)
     bits[40 + (number - 512) // 8] |= 1 << (number - 512) % 8
-    one = bytearray(chain[next(a for a in chain if len(chain[a].data) == 10_240)].data)
-    one[TICKS_AT : TICKS_AT + TICKS * TICK_SIZE] = bytes(TICKS * TICK_SIZE)
-    TICK_NUMBER.pack_into(one, 40, far)
-    TICK_NUMBER.pack_into(one, TICKS_AT, far)
-    AMOUNT.pack_into(one, TICKS_AT + OPEN, 10**6)
-    one[TICKS_AT + TICKS * TICK_SIZE] = 1
+    array = bytearray(chain[next(a for a in chain if len(chain[a].data) == 10_240)].data)
+    array[TICKS_AT : TICKS_AT + TICKS * TICK_SIZE] = bytes(TICKS * TICK_SIZE)
+    TICK_NUMBER.pack_into(array, 40, far)
+    TICK_NUMBER.pack_into(array, TICKS_AT, far)
+    AMOUNT.pack_into(array, TICKS_AT + OPEN, 10**6)
+    array[TICKS_AT + TICKS * TICK_SIZE] = 1
     chain[extension] = RawAccount(MAINNET, bytes(bits))
     address = FAMILY.needs(base.address, chain)[-1]
     assert address not in chain
-    chain[address] = RawAccount(MAINNET, bytes(one))
+    chain[address] = RawAccount(MAINNET, bytes(array))
     pool = decoded(base.address, chain)
     assert pool.arrays[-1] == number
     after = pool.exact_in(1 << 62, False, CLOCK, sqrt_price_at(far)).after
@@ -221,71 +218,3 @@ def test_a_bit_of_the_extension_is_cleared_where_the_array_is_emptied() -> None:
     use = SwapAccounts("owner", "paying", "paid")
     named = FAMILY.instruction(pool, False, SwapTerms(False, 10**6, 0), use).accounts
     assert [each.writable for each in named if each.address == extension] == [True]
-
-
-# -- a dynamic fee --------------------------------------------------------------------------------
-
-
-FEE = DynamicFee(
-    filter_s=10,
-    decay_s=100,
-    reduction=5_000,
-    control=20_000,
-    volatility_max=4_000_000,
-    group=0,
-    reference=30_000,
-    volatility=60_000,
-    updated_s=1_000,
-)
-
-
-@pytest.mark.parametrize(
-    ("time_s", "volatility"),
-    [(0, 50_000), (1_009, 50_000), (1_010, 30_000), (1_099, 30_000), (1_100, 0), (2_000, 0)],
-)
-def test_the_fee_now_follows_the_chains_clock(time_s: int, volatility: int) -> None:
-    """In the filter period the reference stays; then half of the volatility; then nothing."""
-    base = pool_of("clmm-pool-18")
-    pool = msgspec.structs.replace(base, dynamic=FEE._replace(group=base.tick // base.spacing - 2))
-    risen = -(-20_000 * (volatility * pool.spacing) ** 2 // 10**13)
-    rate = min(100_000, pool.rates.fee + risen)
-    clock = Clock(1, time_s)
-    assert pool.fee_ppb(False, clock) == rate * 1_000
-    pool = msgspec.structs.replace(pool, open_time=0)
-    if time_s:
-        swap = pool.exact_in(10**6, False, clock)
-        assert swap.fee - -(-swap.amount_in * rate // PPM) in (0, 1)
-
-
-def test_a_pool_that_would_take_too_many_steps_is_refused_in_bounded_time() -> None:
-    """Spacing 1, a fee that never stops rising, and an empty range as wide as there is."""
-    ticks = (-400_000, 400_000)
-    prices = tuple(map(sqrt_price_at, ticks))
-    pool = msgspec.structs.replace(
-        pool_of("clmm-pool-18"),
-        spacing=1,
-        dynamic=FEE._replace(volatility_max=(1 << 32) - 1),
-        depth=Depth(ticks, prices, (1 << 64, -1 << 64), False, False),
-        outside=((0, 0), (0, 0)),
-        orders={},
-        liquidity=1 << 64,
-        sqrt_price=sqrt_price_at(0),
-        tick=0,
-        balance_a=1 << 63,
-        balance_b=1 << 63,
-    )
-    for a_to_b in (True, False):
-        assert pool.exact_in(1 << 58, a_to_b, CLOCK).steps <= STEPS_MAX
-        for quote in (pool.exact_in, pool.exact_out):
-            with pytest.raises(Rejected, match=OUT_OF_COMPUTE):
-                quote(1 << 62, a_to_b, CLOCK)
-
-
-def test_what_a_pool_of_the_program_can_take_is_within_the_bound() -> None:
-    """Its greatest volatility, times the greatest tick spacing (1,000), must stay a u32.
-
-    So the fee stops rising 430 groups away from its reference, either way.
-    """
-    groups = ((1 << 32) - 1) // 1_000 // GROUP_VOLATILITY + 1
-    ticks = TICKS * 2 * (ARRAYS_EACH_WAY + 1)
-    assert 2 * groups + 2 * ticks < STEPS_MAX

@@ -281,14 +281,14 @@ def test_both_walks_are_the_same_where_both_can_walk(
     pool = world.pool
     at = 0 if number is None else sqrt_price_at(pool.tick + number * pool.spacing)
     start = Position(pool.sqrt_price, pool.tick, pool.liquidity, pool.growth_a)
-    met = Conditions(pool.depth, pool.rates, {}, pool.spacing, None, True)
+    conditions = Conditions(pool.depth, pool.rates, {}, pool.spacing, None, True)
     amount = sized(pool, a_to_b, out, share)
     answers: list[Walked | str | None] = []
     for general in (False, True):
         try:
             limit = limit_of(at, pool.sqrt_price, a_to_b)
             answers.append(
-                walk_through(met, start, amount, a_to_b=a_to_b, out=out, limit=limit)
+                walk_through(conditions, start, amount, a_to_b=a_to_b, out=out, limit=limit)
                 if general
                 else walk(
                     pool.depth, pool.rates, {}, start, amount, a_to_b=a_to_b, out=out, limit=limit

@@ -80,13 +80,13 @@ def test_the_account_bytes_decode_to_what_the_set_says(name: str) -> None:
 
 
 def differs(got: Answer, order: dict[str, Any], optional: Sequence[str]) -> dict[str, Any]:
-    """Ours and theirs, by what differs. Not every set tells all of the state."""
+    """Ours and theirs, by field that differs; a set may lack the optional ones."""
     want = expected(order)
-    told = {k: v for k, v in got.told.items() if k in want or k not in optional}
-    return {k: (told.get(k), want.get(k)) for k in told | want if told.get(k) != want.get(k)}
+    ours = {k: v for k, v in got.fields.items() if k in want or k not in optional}
+    return {k: (ours.get(k), want.get(k)) for k in ours | want if ours.get(k) != want.get(k)}
 
 
-def untold(name: str) -> Sequence[str]:
+def optional_fields(name: str) -> Sequence[str]:
     """What a set may leave out: before 2026, all that came with limit orders."""
     return () if "fee_on" in described(name) else (*ORDER_STATE, *COUNTS)
 
@@ -102,9 +102,9 @@ def test_every_vector_agrees_in_amounts_state_and_reason(file: str) -> None:
             continue
         pool = pool_of(name)
         got = answer(pool, vector, chain_of(name))
-        if different := differs(got, vector, untold(name)):
+        if different := differs(got, vector, optional_fields(name)):
             wrong[vector["id"]] = different
-        elif got.told["ok"]:
+        elif got.fields["ok"]:
             assert decoded(pool.address, got.chain) == as_read(got.after), vector["id"]
             tags["filled an order"] += bool(got.after.filled)
             tags["crossed a tick"] += bool(got.after.crossed)
@@ -127,8 +127,8 @@ def test_every_step_of_a_sequence_agrees_on_the_moving_state(sequence: dict[str,
     chain, pool = chain_of(name), pool_of(name)
     for number, step in enumerate(sequence["steps"]):
         got = answer(pool, step, chain)
-        # Sequences tell no counts and no bitmap, and those of before 2026 no fee.
-        assert not differs(got, step, (*untold(name), *COUNTS, "fee_total")), number
+        # Sequences have no counts and no bitmap, and those of before 2026 no fee.
+        assert not differs(got, step, (*optional_fields(name), *COUNTS, "fee_total")), number
         chain, pool = got.chain, decoded(pool.address, got.chain)
         assert pool == as_read(got.after), number
 
@@ -136,11 +136,11 @@ def test_every_step_of_a_sequence_agrees_on_the_moving_state(sequence: dict[str,
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
 def test_a_recorded_mainnet_swap_reproduces(file: Path) -> None:
     pool, order = recorded(file.name)
-    told = answer(pool, order).told
+    fields = answer(pool, order).fields
     print(f"{file.stem}: in {order['observed_amount_in']}, out {order['observed_amount_out']}")
-    assert told["ok"], told
-    assert told["amount_in"] == order["observed_amount_in"]
-    assert told["amount_out"] == order["observed_amount_out"]
+    assert fields["ok"], fields
+    assert fields["amount_in"] == order["observed_amount_in"]
+    assert fields["amount_out"] == order["observed_amount_out"]
 
 
 def test_the_committed_vectors_are_all_there() -> None:

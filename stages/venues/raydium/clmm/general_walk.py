@@ -33,7 +33,7 @@ OUT_OF_COMPUTE = "ProgramFailedToComplete"
 
 
 class Conditions(NamedTuple):
-    """What a swap meets, besides where the pool stands."""
+    """What a swap depends on, besides where the pool stands."""
 
     depth: Depth
     rates: Rates
@@ -53,48 +53,56 @@ class Conditions(NamedTuple):
 
 
 def walk_through(
-    met: Conditions, start: Position, amount: int, *, a_to_b: bool, out: bool, limit: int
+    conditions: Conditions, start: Position, amount: int, *, a_to_b: bool, out: bool, limit: int
 ) -> Walked:
     """Swap `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected."""
-    walk = _Walk(met, start, amount, a_to_b, out, limit)
+    walk = _Walk(conditions, start, amount, a_to_b, out, limit)
     while walk.remaining and walk.price != limit:
         walk.step()
     return checked(walk.walked())
 
 
-def first_fill(met: Conditions, start: Position, a_to_b: bool) -> tuple[int, int] | None:
-    """The sqrt price and the fee rate of a very small swap; None if nothing fills it."""
-    depth, fee = met.depth, met.fee_from(start.tick, a_to_b)
+def first_fill(conditions: Conditions, start: Position, a_to_b: bool) -> tuple[int, int]:
+    """The sqrt price and the fee rate of a very small swap; those of `start` if nothing fills."""
+    depth, fee = conditions.depth, conditions.fee_from(start.tick, a_to_b)
     price, liquidity = start.sqrt_price, start.liquidity
     number, way = bisect_right(depth.ticks, start.tick) - a_to_b, -1 if a_to_b else 1
+    fee.begin(price, liquidity)
+    here = price, fee.rate
     while 0 <= number < len(depth.ticks):
         ahead, tick = depth.prices[number], depth.ticks[number]
         target = fee.begin(ahead, liquidity)
         if liquidity and target != price:
             return price, fee.rate
         if target == ahead:
-            if tick in met.orders:
+            if tick in conditions.orders:
                 return ahead, fee.rate
             price = ahead
             liquidity += depth.nets[number] * way
             number += way
         fee.end(tick)
-    return None
+    return here
 
 
 class _Walk:
     """A swap under way."""
 
     def __init__(
-        self, met: Conditions, start: Position, amount: int, a_to_b: bool, out: bool, limit: int
+        self,
+        conditions: Conditions,
+        start: Position,
+        amount: int,
+        a_to_b: bool,
+        out: bool,
+        limit: int,
     ) -> None:
-        self._met = met
+        self._conditions = conditions
         self._a_to_b, self._out, self._limit = a_to_b, out, limit
-        self._on_input = met.on_input
-        _fee, self._protocol_ppm, self._fund_ppm = met.rates
-        self._move = MOVES[out, met.on_input]
-        self._fee = met.fee_from(start.tick, a_to_b)
-        self._number = bisect_right(met.depth.ticks, start.tick) - a_to_b
+        self._on_input = conditions.on_input
+        _fee, self._protocol_ppm, self._fund_ppm = conditions.rates
+        self._move = MOVES[out, conditions.on_input]
+        self._fee = conditions.fee_from(start.tick, a_to_b)
+        self._number = bisect_right(conditions.depth.ticks, start.tick) - a_to_b
         self.price, self._tick, self._liquidity, self._growth = start
         self.remaining = amount
         self._paid = self._got = self._fees = self._protocol = self._fund = self._steps = 0
@@ -118,7 +126,7 @@ class _Walk:
 
     def step(self) -> None:
         """Go on to the next tick, edge of a group, or limit, as far as what remains does."""
-        depth, number, fee = self._met.depth, self._number, self._fee
+        depth, number, fee = self._conditions.depth, self._number, self._fee
         if not 0 <= number < len(depth.ticks):
             raise edge(depth.more_below if self._a_to_b else depth.more_above)
         if self._steps >= STEPS_MAX:
@@ -161,9 +169,9 @@ class _Walk:
 
     def _arrive(self, number: int) -> None:
         """Fill the orders of a tick; if none are left, cross it."""
-        depth, a_to_b = self._met.depth, self._a_to_b
+        depth, a_to_b = self._conditions.depth, self._a_to_b
         tick = depth.ticks[number]
-        orders = self._met.orders.get(tick)
+        orders = self._conditions.orders.get(tick)
         if orders is not None and self.remaining:
             orders = self._fill(tick, orders)
         done = orders is None or not orders.total

@@ -91,8 +91,8 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
         """
         price = self.sqrt_price
         if not self.liquidity:
-            first = first_fill(self._conditions(a_to_b, self.dynamic), self._start(a_to_b), a_to_b)
-            price = first[0] if first else price
+            conditions = self._conditions(a_to_b, self.dynamic)
+            price, _rate = first_fill(conditions, self._start(a_to_b), a_to_b)
         square = price * price
         return (square, 1 << 128) if a_to_b else (1 << 128, square)
 
@@ -100,9 +100,9 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
         """The config's rate, or more by a dynamic fee; of the input or the output."""
         if self.dynamic is None:
             return self.rates.fee * 1000
-        met = self._conditions(a_to_b, self._dynamic_at(clock.time_s))
-        first = first_fill(met, self._start(a_to_b), a_to_b)
-        return (first[1] if first else met.fee_from(self.tick, a_to_b).rate) * 1000
+        conditions = self._conditions(a_to_b, self._dynamic_at(clock.time_s))
+        _price, rate = first_fill(conditions, self._start(a_to_b), a_to_b)
+        return rate * 1000
 
     def walked(
         self, amount: int, a_to_b: bool, time_s: int, *, out: bool, limit: int = 0
@@ -151,8 +151,8 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
             )  # fmt: skip
             if walked is not None:
                 return walked
-        met = self._conditions(a_to_b, self._dynamic_at(time_s))
-        return walk_through(met, start, amount, a_to_b=a_to_b, out=out, limit=limit)
+        conditions = self._conditions(a_to_b, self._dynamic_at(time_s))
+        return walk_through(conditions, start, amount, a_to_b=a_to_b, out=out, limit=limit)
 
     def _start(self, a_to_b: bool) -> Position:
         growth = self.growth_a if self.fee_in_a(a_to_b) else self.growth_b

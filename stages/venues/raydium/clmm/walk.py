@@ -3,8 +3,8 @@
 Written from the Uniswap v3 whitepaper (6.2.3 swapping within a tick, 6.3.1 crossing one); the
 fee's split and the order of the program's refusals are those that the vectors show.
 
-This walk is for a fixed fee on the input and up to the first limit order: most swaps are that, and
-it is twice as fast as `general_walk`, which does everything.
+This walk is the fast one, for a fixed fee on the input and no limit orders on the way: most swaps.
+`general_walk` does the rest, and the same where both can.
 """
 
 from __future__ import annotations
