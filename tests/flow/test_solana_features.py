@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from solders.message import MessageV0, MessageV1
 
+from engine.doctor import versions
+from engine.settings import Settings
 from stages.stage import Refused
 from stages.venues.solana import features
 from stages.venues.solana.clusters import Admission
@@ -152,6 +154,31 @@ async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
     hourly.start()
     await cluster.until_asked(5)
     await hourly.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "since", "status", "words"),
+    [
+        ("auto", 1, "ok", "takes v1, v1 is built (TX_VERSION=auto)"),
+        ("auto", None, "ok", "takes v0, v0 is built"),
+        ("0", 1, "ok", "takes v1, v0 is built (TX_VERSION=0)"),
+        ("1", 1, "ok", "takes v1, v1 is built (TX_VERSION=1)"),
+        ("1", None, "failed", "TX_VERSION=1: the cluster does not take transaction v1"),
+    ],
+)
+async def test_the_doctor_says_what_the_cluster_takes_and_what_is_built(
+    cluster: Cluster, setting: TxVersion, since: int | None, status: str, words: str
+) -> None:
+    cluster.feature = None if since is None else account(since)
+    finding = await versions.look(Settings(tx_version=setting), cluster.rpc)
+    assert finding.status == status
+    assert words in finding.detail
+
+
+async def test_the_doctor_says_that_no_node_tells(cluster: Cluster) -> None:
+    cluster.node.fault = "500"
+    finding = await versions.look(Settings(), cluster.rpc)
+    assert (finding.status, bool(finding.mend)) == ("warning", True)
 
 
 # -- building by it --------------------------------------------------------------------------------
