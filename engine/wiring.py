@@ -158,6 +158,8 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         async with trading.live(pools_too):
             if pools_too:
                 await _start(trading, stop, within_s=MARKET_PATIENCE_S)
+            if stop.is_set():
+                return
             async with asyncio.TaskGroup() as group:
                 ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
                 for name in names:

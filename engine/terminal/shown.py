@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
+from itertools import islice
 from typing import Any, TextIO
 
 _COLOURS = {
@@ -24,8 +25,9 @@ _USUAL = {"swapMode": "exactIn"}
 
 def route(view: dict[str, Any]) -> str:
     """Return the pool programs that a quote or a route goes through: `+` splits, `>` follows."""
-    joint = "+" if "+" in view.get("pool", "") else ">"
-    return joint.join(leg["family"] for leg in view.get("legs", ())) or str(view["dex"])
+    families = iter([leg["family"] for leg in view.get("legs", ())])
+    hops = [islice(families, len(hop.split("+"))) for hop in view.get("pool", "").split(">")]
+    return ">".join("+".join(hop) for hop in hops) or str(view["dex"])
 
 
 def clock(timestamp: str) -> str:

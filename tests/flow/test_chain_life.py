@@ -145,19 +145,6 @@ async def test_a_route_of_two_hops_is_booked_to_the_lamport(
         await assert_sound(redis_url, database_url)
 
 
-async def test_hops_that_make_no_transaction_are_refused_by_that_name(
-    redis_url: str, tmp_path: Path
-) -> None:
-    pools = only(plan_of("raydium-clmm"), plan_of("meteora-dlmm", "JUP/USDC"))
-    async with chain_crew(redis_url, tmp_path, pools=pools) as crew:
-        await crew.engine()
-        order_id = await crew.order("JUP", "SOL", 500 * 10**6)
-        assert await crew.ended([order_id]) == ["failed"]
-        failed = crew.facts(order_id)[-1]
-        assert isinstance(failed, OrderFailed)
-        assert failed.reason == "transaction-too-large"
-
-
 async def test_rent_and_failures_are_booked_too(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:

@@ -22,6 +22,10 @@ def test_a_route_is_named_by_the_pool_programs_it_goes_through() -> None:
     both = {"dex": "raydium+meteora", "pool": "A+B", "legs": [CLMM, DLMM]}
     assert shown.route(both) == "raydium-clmm+meteora-dlmm"
     assert shown.route(both | {"pool": "A>B"}) == "raydium-clmm>meteora-dlmm"
+    four = both | {"pool": "A+B>C+D", "legs": both["legs"] * 2}
+    assert shown.route(four) == "raydium-clmm+meteora-dlmm>raydium-clmm+meteora-dlmm"
+    three = both | {"pool": "A>B+C", "legs": [CLMM, *both["legs"]]}
+    assert shown.route(three) == "raydium-clmm>raydium-clmm+meteora-dlmm"
     assert shown.route({"dex": "meteora", "pool": ""}) == "meteora"
 
 

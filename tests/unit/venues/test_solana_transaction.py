@@ -11,7 +11,7 @@ from solders.account import Account
 from solders.hash import Hash
 from solders.keypair import Keypair
 from solders.litesvm import LiteSVM
-from solders.message import MessageV0
+from solders.message import MessageV0, MessageV1
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.system_program import ID as SYSTEM_ID
@@ -36,7 +36,7 @@ from stages.venues.solana.programs import (
     key,
 )
 from stages.venues.solana.rpc_answers import Meta, TokenBalance, UiAmount
-from stages.venues.solana.versions import V0, VERSIONS, Budget, Message
+from stages.venues.solana.versions import V0, V1, VERSIONS, Budget, Message
 from stages.venues.solana.wrapping import TOKEN_ACCOUNT_RENT
 from tests.toy_family import ToyFamily, ToyPool, mint_bytes, token_account_bytes
 
@@ -139,6 +139,79 @@ def test_a_replacement_has_a_memo_and_a_signature_of_its_own(wallet: Wallet) -> 
     assert len(signatures) == 3
 
 
+# -- version 1 -------------------------------------------------------------------------------------
+
+
+def test_version_1_carries_its_budget_in_the_message_and_signs_at_the_end(wallet: Wallet) -> None:
+    plan = t.Plan(wallet.pubkey, [leg(pool())], PROGRAMS, ORDER_ID)
+    budget = Budget(200_000, 10_001, 3_000_000)
+    message = t.message(t.drafted(plan), budget, str(Hash.default()), V1)
+    signature, raw = t.signed(message, wallet)
+    assert raw[0] == 0x81
+    assert str(Signature.from_bytes(raw[-64:])) == signature
+    parsed = VersionedTransaction.from_bytes(raw)
+    assert parsed.verify_with_results() == [True]
+    assert isinstance(parsed.message, MessageV1)
+    config = parsed.message.config
+    assert config.compute_unit_limit == 200_000
+    assert config.loaded_accounts_data_size_limit == 3_000_000
+    assert config.priority_fee == 2_001  # 200,000 x 10,001 / 1e6, rounded up, in lamports
+    assert programs_of(parsed.message) == [
+        MEMO, ASSOCIATED_TOKEN, SYSTEM, TOKEN, TOKEN, TOKEN,
+    ]  # fmt: skip
+
+
+@given(
+    cu_limit=st.integers(1, 2_000_000), cu_price=st.integers(0, 10**9), size=st.integers(1, 2**40)
+)
+def test_both_versions_cost_the_same(cu_limit: int, cu_price: int, size: int) -> None:
+    wallet = Wallet(Keypair.from_seed(bytes(32)))
+    draft = t.drafted(t.Plan(wallet.pubkey, [leg(pool())], PROGRAMS, ORDER_ID))
+    budget = Budget(cu_limit, cu_price, size)
+    v0, v1 = (t.message(draft, budget, str(Hash.default()), version) for version in (V0, V1))
+    assert isinstance(v1, MessageV1)
+    priced = [one.data for one in instructions_of(v0) if one.program == COMPUTE_BUDGET]
+    units = int.from_bytes(priced[0][1:], "little")
+    price = int.from_bytes(priced[1][1:], "little") if len(priced) > 1 else 0
+    assert units == v1.config.compute_unit_limit == min(cu_limit, 1_400_000)
+    assert (v1.config.priority_fee or 0) == -(-units * price // 1_000_000)
+    assert v1.config.loaded_accounts_data_size_limit == min(size, 64 * 2**20)
+
+
+def test_version_1_takes_4096_bytes_and_not_one_more(wallet: Wallet) -> None:
+    size = len(t.unsigned(made(wallet, leg(pool()), memo="", version=V1)))
+    longest = "m" * (4_096 - size)
+    assert len(t.unsigned(made(wallet, leg(pool()), memo=longest, version=V1))) == 4_096
+    with pytest.raises(Refused, match="4097 bytes, at most 4096") as refused:
+        made(wallet, leg(pool()), memo=longest + "m", version=V1)
+    assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
+
+
+def test_version_1_takes_64_addresses_and_not_one_more(wallet: Wallet) -> None:
+    def of(pools: int) -> list[t.Leg]:
+        return [leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(pools)]
+
+    def addresses(pools: int) -> int:
+        plan = t.Plan(wallet.pubkey, of(pools), PROGRAMS, "")
+        return len(VERSIONS[V1].compiled(
+            wallet.pubkey, t.drafted(plan).instructions, Budget(1, 1), Hash.default()
+        ).account_keys)  # fmt: skip
+
+    most = next(n for n in range(1, 200) if addresses(n + 1) > 64)
+    assert len(made(wallet, *of(most), memo="", version=V1).account_keys) <= 64
+    with pytest.raises(Refused, match="addresses, at most 64") as refused:
+        made(wallet, *of(most + 1), memo="", version=V1)
+    assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
+
+
+def test_what_is_simulated_of_version_1_is_worth_nothing_either(wallet: Wallet) -> None:
+    raw = t.unsigned(made(wallet, leg(pool()), version=V1))
+    assert VersionedTransaction.from_bytes(raw).signatures == [Signature.default()]
+
+
+# -- what is brought -------------------------------------------------------------------------------
+
+
 @given(st.lists(st.integers(1, 10**15), min_size=1, max_size=3))
 def test_split_legs_bring_the_sum_of_what_they_take(amounts: list[int]) -> None:
     assert t._brought([leg(pool(), amount=amount) for amount in amounts]) == sum(amounts)
@@ -212,8 +285,12 @@ def world(wallet: Wallet) -> World:
     return World(svm, wallet, of, own_wsol)
 
 
-def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(world: World) -> None:
-    sent, meta = world.run(made(world.wallet, leg(world.pool, amount=3 * SOL + 1)))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(
+    world: World, version: int
+) -> None:
+    sold = leg(world.pool, amount=3 * SOL + 1)
+    sent, meta = world.run(made(world.wallet, sold, version=version))
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
     created_ata = TOKEN_ACCOUNT_RENT
     assert world.lamports(world.wallet.pubkey) == 7 * SOL - 1 - meta.fee - created_ata
@@ -221,8 +298,9 @@ def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(wor
     assert world.lamports(temporary) == 0
 
 
-def test_wrapped_sol_that_the_user_keeps_is_never_touched(world: World) -> None:
-    world.run(made(world.wallet, leg(world.pool)))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_wrapped_sol_that_the_user_keeps_is_never_touched(world: World, version: int) -> None:
+    world.run(made(world.wallet, leg(world.pool), version=version))
     assert world.tokens(world.own_wsol) == SOL
     assert world.lamports(world.own_wsol) == SOL + TOKEN_ACCOUNT_RENT
 
@@ -244,6 +322,53 @@ def test_the_smaller_form_wraps_to_the_lamport_too_and_is_smaller(world: World) 
     assert world.lamports(world.wallet.pubkey) == left
 
 
+def usdc_held(world: World, amount: int = 10**9) -> Pubkey:
+    """The wallet's account, with something in it."""
+    account = associated_account(world.wallet.pubkey, USDC, TOKEN)
+    held = token_account_bytes(USDC, world.wallet.address, amount)
+    world.svm.set_account(account, Account(TOKEN_ACCOUNT_RENT, held, key(TOKEN)))
+    return account
+
+
+def other_way(world: World) -> ToyPool:
+    return ToyPool(
+        world.pool.address, world.pool.program, USDC, WSOL, world.pool.vault_b, world.pool.vault_a,
+        1, 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sol_in_the_middle_passes_through_an_account_that_the_user_keeps(
+    world: World, version: int
+) -> None:
+    """It holds what it held, and is not closed."""
+    usdc_held(world)
+    legs = (
+        t.Leg(HalfOut(), other_way(world), True, SwapTerms(False, 2 * SOL, 1)),
+        leg(world.pool, amount=2 * SOL),
+    )
+    keeps = made(world.wallet, *legs, version=version, wrapping=t.Wrapping.KEPT)
+    before = world.lamports(world.wallet.pubkey)
+    _, meta = world.run(keeps)
+    assert world.tokens(world.own_wsol) == SOL
+    assert world.lamports(world.own_wsol) == SOL + TOKEN_ACCOUNT_RENT
+    assert world.lamports(world.wallet.pubkey) == before - meta.fee
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("parts", [(SOL, 2 * SOL), (SOL, 1, 2 * SOL - 1)])
+def test_the_amounts_of_a_split_are_read_as_one(
+    world: World, version: int, parts: tuple[int, ...]
+) -> None:
+    out = (100_000_000, 50_000_000, 7)[: len(parts)]
+    sells = [leg(world.pool, amount=part) for part in parts]
+    gets = [t.Leg(HalfOut(), world.pool, True, SwapTerms(False, part, 1)) for part in out]
+    sent, meta = world.run(made(world.wallet, *sells, *gets, version=version))
+    assert len(sent.swaps) == 2 * len(parts)
+    fill = fill_of(sent, meta)
+    assert (fill.amount_in, fill.amount_out) == (3 * SOL, sum(out))
+
+
 def test_the_amount_that_went_in_is_read_from_balances_without_fee_and_rent(world: World) -> None:
     sent, meta = world.run(
         made(
@@ -258,13 +383,8 @@ def test_the_amount_that_went_in_is_read_from_balances_without_fee_and_rent(worl
 
 
 def test_the_sol_that_came_out_is_read_from_balances_without_fee_and_rent(world: World) -> None:
-    swapped = ToyPool(
-        world.pool.address, world.pool.program, USDC, WSOL, world.pool.vault_b, world.pool.vault_a,
-        1, 1,
-    )  # fmt: skip
-    account = associated_account(world.wallet.pubkey, USDC, TOKEN)
-    held = token_account_bytes(USDC, world.wallet.address, 10**9)
-    world.svm.set_account(account, Account(TOKEN_ACCOUNT_RENT, held, key(TOKEN)))
+    swapped = other_way(world)
+    usdc_held(world)
     sent, meta = world.run(
         made(
             world.wallet,

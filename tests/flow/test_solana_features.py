@@ -1,0 +1,299 @@
+"""Which version the cluster takes, and what is built: as it is asked, answered and doubted."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from solders.message import MessageV0, MessageV1
+
+from engine.doctor import versions
+from engine.settings import Settings
+from stages.stage import Refused
+from stages.venues.solana import features
+from stages.venues.solana.clusters import Admission
+from stages.venues.solana.features import FEATURES, TX_V1, ChainFacts, Features, TxVersion
+from stages.venues.solana.messages import Decoded, decode
+from stages.venues.solana.options import RpcOptions
+from stages.venues.solana.rpc import Rpc
+from stages.venues.solana.rpc_link import RpcLink
+from tests.flow.test_solana_chain import World, order
+from tests.rpc_node import JsonError, Node, at, rpc_node
+
+SLOT = 447_120_000
+
+
+def account(since: int | None, owner: str = FEATURES) -> dict[str, Any]:
+    """As nodes show a feature's account: one byte that there is a slot, then the slot."""
+    data = b"\0" * 9 if since is None else b"\x01" + since.to_bytes(8, "little")
+    return {"owner": owner, "data": [b64encode(data).decode(), "base64"], "lamports": 1}
+
+
+class Cluster:
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.feature: dict[str, Any] | None = None
+        self.slot = SLOT
+        node.answers["getMultipleAccounts"] = self._accounts
+        options = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
+        self.rpc = Rpc(RpcLink(options, Admission("local")))
+
+    def _accounts(self, params: Any) -> Any:
+        assert params[0] == [TX_V1]
+        assert params[1]["commitment"] == "finalized"
+        return at(self.slot, [self.feature])
+
+    async def until_asked(self, times: int) -> None:
+        async with asyncio.timeout(5):
+            while self.node.asked["getMultipleAccounts"] < times:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with rpc_node() as node:
+        made = Cluster(node)
+        yield made
+        await made.rpc.close()
+
+
+@pytest.mark.parametrize(
+    ("feature", "active"),
+    [
+        (account(SLOT - 1), True),
+        (account(SLOT), True),
+        (account(SLOT + 1), False),
+        (account(None), False),
+        (account(SLOT - 1, owner="11111111111111111111111111111111"), False),
+        (account(SLOT - 1) | {"data": ["AQ==", "base64"]}, False),
+        (None, False),
+    ],
+)
+async def test_the_feature_is_active_from_its_slot_on(
+    cluster: Cluster, feature: dict[str, Any] | None, active: bool
+) -> None:
+    cluster.feature = feature
+    asked = Features(cluster.rpc, "auto")
+    assert asked.facts == ChainFacts(None, 0)
+    await asked.ask()
+    assert asked.facts == ChainFacts(int(active), int(active))
+
+
+@pytest.mark.parametrize(
+    ("setting", "active", "version", "fault"),
+    [
+        ("auto", True, 1, False),
+        ("auto", False, 0, False),
+        ("0", True, 0, False),
+        ("0", False, 0, False),
+        ("1", True, 1, False),
+        ("1", False, 1, True),
+    ],
+)
+async def test_what_is_built_by_setting_and_cluster(
+    cluster: Cluster, setting: TxVersion, active: bool, version: int, fault: bool
+) -> None:
+    cluster.feature = account(1) if active else None
+    asked = Features(cluster.rpc, setting)
+    assert not asked.fault  # nothing is known yet
+    await asked.ask()
+    assert (asked.version, asked.facts.transaction_version) == (version, int(active))
+    assert bool(asked.fault) is bool(await asked.unsuited()) is fault
+
+
+async def test_a_node_that_does_not_answer_changes_nothing(cluster: Cluster) -> None:
+    asked = Features(cluster.rpc, "auto")
+    cluster.node.fault = "500"
+    with pytest.raises(Refused):
+        await asked.ask()
+    assert asked.facts == ChainFacts(None, 0)
+    cluster.node.fault, cluster.feature = "", account(1)
+    await asked.ask()
+    cluster.node.fault = "500"
+    with pytest.raises(Refused):
+        await asked.ask()
+    assert asked.facts == ChainFacts(1, 1)
+
+
+async def test_an_activation_to_come_is_seen_when_it_has_come(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "PENDING_S", 0.001)
+    cluster.feature = account(SLOT + 1)
+    asked = Features(cluster.rpc, "auto")
+    asked.start()
+    await asked.known()
+    assert asked.version == 0
+    cluster.slot += 1
+    async with asyncio.timeout(5):
+        while asked.version == 0:
+            await asyncio.sleep(0.001)
+    await asked.close()
+
+
+async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "UNANSWERED_S", 0.001)
+    asked = Features(cluster.rpc, "auto")
+    asked.start()
+    await asked.known()
+    cluster.feature = account(1)
+    assert cluster.node.asked["getMultipleAccounts"] == 1
+    asked.doubt()
+    await cluster.until_asked(2)
+    async with asyncio.timeout(5):
+        while asked.version == 0:
+            await asyncio.sleep(0.001)
+    await asked.close()
+    monkeypatch.setattr(features, "ASKED_EVERY_S", 0.001)
+    hourly = Features(cluster.rpc, "auto")
+    hourly.start()
+    await cluster.until_asked(5)
+    await hourly.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "since", "status", "words"),
+    [
+        ("auto", 1, "ok", "takes v1, v1 is built (TX_VERSION=auto)"),
+        ("auto", None, "ok", "takes v0, v0 is built"),
+        ("0", 1, "ok", "takes v1, v0 is built (TX_VERSION=0)"),
+        ("1", 1, "ok", "takes v1, v1 is built (TX_VERSION=1)"),
+        ("1", None, "failed", "TX_VERSION=1: the cluster does not take transaction v1"),
+    ],
+)
+async def test_the_doctor_says_what_the_cluster_takes_and_what_is_built(
+    cluster: Cluster, setting: TxVersion, since: int | None, status: str, words: str
+) -> None:
+    cluster.feature = None if since is None else account(since)
+    finding = await versions.look(Settings(tx_version=setting), cluster.rpc)
+    assert finding.status == status
+    assert words in finding.detail
+
+
+async def test_the_doctor_says_that_no_node_tells(cluster: Cluster) -> None:
+    cluster.node.fault = "500"
+    finding = await versions.look(Settings(), cluster.rpc)
+    assert (finding.status, bool(finding.mend)) == ("warning", True)
+
+
+# -- building by it --------------------------------------------------------------------------------
+
+
+class FeaturedWorld(World):
+    """With a feature, and lengths of accounts."""
+
+    def __init__(self, node: Node) -> None:
+        self.feature_since: int | None = None
+        self.heads_fault = False
+        super().__init__(node)
+
+    def _accounts(self, params: Any) -> Any:
+        if "dataSlice" in params[1] and self.heads_fault:
+            raise JsonError(-32603, "not now")
+        if params[0] == [TX_V1]:
+            since = self.feature_since
+            return at(self.slot, [None if since is None else account(since)])
+        answer = super()._accounts(params)
+        for name, shown in zip(params[0], answer["value"], strict=True):
+            if shown is not None and name in self.accounts:
+                shown["space"] = len(self.accounts[name].data)
+        return answer
+
+    def simulated(self) -> Decoded:
+        """The newest transaction that a simulation was asked for."""
+        raw = [p[0] for name, p in self.node.params if name == "simulateTransaction"][-1]
+        return decode(b64decode(raw))
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[FeaturedWorld]:
+    async with rpc_node() as node:
+        made = FeaturedWorld(node)
+        await made.cache.refresh()
+        yield made
+        await made.features.close()
+        await made.chain.close()
+        await made.cache.close()
+        await made.rpc.close()
+
+
+async def active(world: FeaturedWorld) -> None:
+    world.feature_since = 1
+    await world.features.ask()
+
+
+async def test_the_version_of_the_cluster_is_what_is_simulated_and_built(
+    world: FeaturedWorld,
+) -> None:
+    assert isinstance(decode((await world.built()).raw).message, MessageV0)
+    await active(world)
+    world.simulation |= {"loadedAccountsDataSize": 40_000}
+    raw = (await world.built()).raw
+    message = decode(raw).message
+    assert isinstance(message, MessageV1)
+    assert message.config.compute_unit_limit == 60_000
+    assert message.config.priority_fee == 1  # 60,000 x 5 micro-lamports, rounded up
+    simulated = world.simulated()
+    assert isinstance(simulated.message, MessageV1)
+    assert simulated.message.config.loaded_accounts_data_size_limit == 64 * 2**20
+    assert simulated.message.instructions == message.instructions
+
+
+@pytest.mark.parametrize(
+    ("answered", "least"), [(None, 32 * 1024), (10_000, 32 * 1024), (1_000_000, 1_250_000)]
+)
+async def test_the_data_limit_is_the_larger_of_what_is_measured_and_what_is_answered(
+    world: FeaturedWorld, answered: int | None, least: int
+) -> None:
+    await active(world)
+    world.simulation |= {"loadedAccountsDataSize": answered}
+    message = decode((await world.built()).raw).message
+    assert isinstance(message, MessageV1)
+    named = message.config.loaded_accounts_data_size_limit
+    assert named is not None
+    assert least <= named < 64 * 2**20
+
+
+async def test_a_later_attempt_has_a_wider_margin(world: FeaturedWorld) -> None:
+    await active(world)
+    world.simulation |= {"loadedAccountsDataSize": 1_000_000}
+    limits = []
+    for attempts in (0, 1):
+        message = decode((await world.built(order(attempts=attempts))).raw).message
+        assert isinstance(message, MessageV1)
+        limits.append(message.config.loaded_accounts_data_size_limit or 0)
+    assert limits[1] >= 3 * limits[0]
+
+
+async def test_accounts_that_cannot_be_measured_leave_the_largest_limit(
+    world: FeaturedWorld,
+) -> None:
+    await active(world)
+    world.heads_fault = True
+    message = decode((await world.built()).raw).message
+    assert isinstance(message, MessageV1)
+    assert message.config.loaded_accounts_data_size_limit == 64 * 2**20
+
+
+async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
+    world: FeaturedWorld,
+) -> None:
+    await active(world)
+
+    def refuse(_: Any) -> Any:
+        raise JsonError(-32602, "failed to deserialize VersionedTransaction")
+
+    world.node.answers["simulateTransaction"] = refuse
+    world.feature_since = None
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(order())
+    assert (refused.value.code, refused.value.retryable) == ("transaction-version-refused", True)
+    world.features.start()
+    async with asyncio.timeout(5):
+        while world.features.version:
+            await asyncio.sleep(0.001)
