@@ -187,7 +187,7 @@ async def test_a_call_goes_whole_to_the_node_that_takes_it(nodes: list[Node]) ->
 async def test_a_call_is_split_where_every_node_takes_few(nodes: list[Node], most: int) -> None:
     accounts_of(nodes[0], most=most)
     names = [f"a{number}" for number in range(100)]
-    async with client(nodes[0]) as rpc:
+    async with client(nodes[0], timeout_s=10.0, deadline_s=30.0) as rpc:
         answers = await rpc.get_multiple_accounts(names, commitment="processed")
         assert [account.owner for one in answers for account in one.value] == names
         assert max(len(one.value) for one in answers) == most
@@ -208,7 +208,7 @@ async def test_a_limit_without_a_number_is_found_by_halving(nodes: list[Node]) -
         return at(9, [None] * len(params[0]))
 
     nodes[0].answers["getMultipleAccounts"] = nodes[0].answers["getSignatureStatuses"] = answer
-    async with client(nodes[0]) as rpc:
+    async with client(nodes[0], timeout_s=10.0, deadline_s=30.0) as rpc:
         answers = await rpc.get_multiple_accounts(["a"] * 100, commitment="processed")
         assert sum(len(one.value) for one in answers) == 100
         assert rpc.accounts_max == 6

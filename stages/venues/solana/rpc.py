@@ -32,6 +32,7 @@ from stages.venues.solana.rpc_faults import About, Fault, already_processed
 from stages.venues.solana.rpc_link import (
     Ask,
     AtNode,
+    Heard,
     NotServed,
     RpcError,
     RpcLink,
@@ -212,7 +213,7 @@ class Rpc:
 
     async def get_statuses_and_memory(
         self, signatures: Sequence[str], oldest_slot: int = 0
-    ) -> list[tuple[int, At[list[SignatureStatus | None]]]]:
+    ) -> Heard[tuple[int, At[list[SignatureStatus | None]]]]:
         """Of each node that answers: the oldest slot that it still has, and what it knows of
         signatures. `oldest_slot` is the latest one that would do. Raises NotServed where no node
         can say how far back it sees.
