@@ -79,13 +79,13 @@ async def test_a_status_that_refuses_for_good_rests_the_method(
     nodes: list[Node], status: int
 ) -> None:
     def refuse(_: Any) -> Any:
-        raise HttpError(status, "<html><title>Not on this plan</title>secret-key</html>")
+        raise HttpError(status, "<html><title>Not on this plan of secret-key</title></html>")
 
     nodes[0].answers["getBlockHeight"] = refuse
     async with client(nodes[0]) as rpc:
         with pytest.raises(NotServed) as refused:
             await rpc.get_block_height("confirmed")
-        assert f"HTTP {status} Not on this plan" in refused.value.detail
+        assert f"HTTP {status} Not on this plan of (key)" in refused.value.detail
         assert "secret-key" not in refused.value.detail
         assert await rpc.get_slot("confirmed") == 1000
 
@@ -136,6 +136,9 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
     nodes[0].handler = broken
     async with client(*nodes) as rpc:
         assert await rpc.get_slot("confirmed") == 1001
+    async with client(nodes[0], deadline_s=0.2) as rpc:
+        with pytest.raises(Unreachable):
+            await rpc.get_slot("confirmed")
 
 
 async def test_gzip_is_read_and_broken_gzip_is_the_nodes_fault(nodes: list[Node]) -> None:

@@ -311,7 +311,7 @@ class RpcLink:
             genesis = await self.ask_node(node, Ask("getGenesisHash", (), _genesis_decoder))
             node.refusal = self._admission.refusal(genesis)
             node.admitted = not node.refusal
-            if node.refusal:
+            if node.refusal and self._options.observed:
                 _log.error("node not used", host=node.host, reason=node.refusal, genesis=genesis)
             return node.admitted
 
