@@ -111,8 +111,10 @@ class Connected(NamedTuple):
     pools: PoolsFile
 
 
-def open_rpc(settings: Settings) -> Connected:
-    """Nothing is asked yet. Raises SettingsError for files that cannot be used."""
+def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
+    """Nothing is asked yet; `observed`: see RpcOptions. Raises SettingsError for files that cannot
+    be used.
+    """
     from stages.venues.solana.clusters import Admission
     from stages.venues.solana.options import RpcOptions
     from stages.venues.solana.rpc import Rpc
@@ -125,7 +127,8 @@ def open_rpc(settings: Settings) -> Connected:
         raise SettingsError(msg)
     pools = _pools_of(settings)
     admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
-    return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
+    options = RpcOptions(settings.solana_rpc_url, observed=observed)
+    return Connected(Rpc(RpcLink(options, admission)), pools)
 
 
 def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:

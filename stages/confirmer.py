@@ -29,7 +29,6 @@ from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0
 DETAIL_MAX = 300
-METHOD_NOT_SERVED = "method-not-served"
 UNDECIDED = ("absent", "unknown")
 
 _log = structlog.get_logger()
@@ -63,7 +62,7 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
 
 def _is_worse(order: Order, outcome: Outcome) -> bool:
     """Whether a doubt that could end by itself has become one that needs an operator."""
-    return outcome.reason == METHOD_NOT_SERVED and order.doubt != METHOD_NOT_SERVED
+    return bool(outcome.detail) and not order.doubt
 
 
 def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact:

@@ -67,7 +67,7 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
     host = urlsplit(url).hostname
     cluster = open_rpc(settings).pools.cluster
     admission = Admission(cluster, allow_mainnet=settings.allow_mainnet)
-    rpc = Rpc(RpcLink(RpcOptions((url,), deadline_s=NODE_S), admission))
+    rpc = Rpc(RpcLink(RpcOptions((url,), deadline_s=NODE_S, observed=False), admission))
     name = f"node {number}"
     try:
         slot = await rpc.get_slot("confirmed")
@@ -91,7 +91,8 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
 
 
 async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]:
-    opened, address = open_rpc(settings), wallet_of(settings).address if signs else ""
+    opened = open_rpc(settings, observed=False)
+    address = wallet_of(settings).address if signs else ""
     pools = [address for some in opened.pools.pools.values() for address in some]
     try:
         answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")

@@ -74,7 +74,7 @@ def _died(after: Order, _: Event, f: t.TransactionExpired) -> None:
 
 def _in_doubt(after: Order, _: Event, f: t.TransactionInDoubt) -> None:
     after.in_doubt = True
-    after.doubt = f.reason
+    after.doubt = f.detail
 
 
 def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:

@@ -117,7 +117,7 @@ class Order(msgspec.Struct, array_like=True):
     """How often in a row it could not be worked on for want of a node that answers. No attempts:
     they only make the waits longer."""
     doubt: str = ""
-    """Why nobody knows what became of its transaction, while `in_doubt`."""
+    """What is missing for an answer, as the last doubt said; empty where time may bring one."""
 
     @property
     def patient(self) -> bool:

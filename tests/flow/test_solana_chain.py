@@ -670,6 +670,18 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
         assert await told() == Outcome("absent"), "nothing is proved"
         other.fault = "503"  # one witness is not enough where there are two: people are told so
         assert await told() == Outcome("unknown", reason="too-few-witnesses")
+        other.fault = ""
+
+        def lacks(_: Any) -> Any:
+            raise JsonError(-32601, "Method not found")
+
+        for method in ("getFirstAvailableBlock", "getBlocks", "minimumLedgerSlot"):
+            other.answers[method] = lacks
+        async with asyncio.timeout(10):
+            while not (outcome := await told()).detail:
+                assert outcome.finalized_height == 0, "one witness is not enough"
+        assert outcome.reason == "too-few-witnesses"
+        assert "getFirstAvailableBlock: 127.0.0.1: -32601" in outcome.detail
         await outcomes.close()
         await rpc.close()
 

@@ -84,13 +84,13 @@ async def test_a_status_that_refuses_for_good_rests_the_method(
     nodes: list[Node], status: int
 ) -> None:
     def refuse(_: Any) -> Any:
-        raise HttpError(status, "<html><title>Not on this plan</title>secret-key</html>")
+        raise HttpError(status, "<html><title>Not on this plan of secret-key</title></html>")
 
     nodes[0].answers["getBlockHeight"] = refuse
     async with client(nodes[0]) as rpc:
         with pytest.raises(NotServed) as refused:
             await rpc.get_block_height("confirmed")
-        assert f"HTTP {status} Not on this plan" in refused.value.detail
+        assert f"HTTP {status} Not on this plan of (key)" in refused.value.detail
         assert "secret-key" not in refused.value.detail
         assert await rpc.get_slot("confirmed") == 1000
 
@@ -141,6 +141,9 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
     nodes[0].handler = broken
     async with client(*nodes) as rpc:
         assert await rpc.get_slot("confirmed") == 1001
+    async with client(nodes[0], deadline_s=0.2) as rpc:
+        with pytest.raises(Unreachable):
+            await rpc.get_slot("confirmed")
 
 
 async def test_gzip_is_read_and_broken_gzip_is_the_nodes_fault(nodes: list[Node]) -> None:
@@ -192,7 +195,7 @@ async def test_a_call_goes_whole_to_the_node_that_takes_it(nodes: list[Node]) ->
 async def test_a_call_is_split_where_every_node_takes_few(nodes: list[Node], most: int) -> None:
     accounts_of(nodes[0], most=most)
     names = [f"a{number}" for number in range(100)]
-    async with client(nodes[0]) as rpc:
+    async with client(nodes[0], timeout_s=10.0, deadline_s=30.0) as rpc:
         answers = await rpc.get_multiple_accounts(names, commitment="processed")
         assert [account.owner for one in answers for account in one.value] == names
         assert max(len(one.value) for one in answers) == most
@@ -213,7 +216,7 @@ async def test_a_limit_without_a_number_is_found_by_halving(nodes: list[Node]) -
         return at(9, [None] * len(params[0]))
 
     nodes[0].answers["getMultipleAccounts"] = nodes[0].answers["getSignatureStatuses"] = answer
-    async with client(nodes[0]) as rpc:
+    async with client(nodes[0], timeout_s=10.0, deadline_s=30.0) as rpc:
         answers = await rpc.get_multiple_accounts(["a"] * 100, commitment="processed")
         assert sum(len(one.value) for one in answers) == 100
         assert rpc.accounts_max == 6

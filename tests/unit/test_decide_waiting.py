@@ -221,6 +221,8 @@ def test_a_doubt_that_needs_an_operator_is_said_once_more() -> None:
     facts = confirmer.decide(in_doubt, missing, attempts_max=1)
     assert facts == [t.TransactionInDoubt("sig-1", "method-not-served", "getEpochInfo: host: no")]
     again = waiting("market", *LIFE[1:5], doubt, *facts)
+    few = Outcome("unknown", reason="too-few-witnesses", detail="getEpochInfo: host: no")
+    assert isinstance(confirmer.decide(again, few, attempts_max=1), NotYet)
     assert isinstance(confirmer.decide(again, missing, attempts_max=1), NotYet)
     away = Outcome("unknown", reason="venue-unavailable")
     assert isinstance(confirmer.decide(again, away, attempts_max=1), NotYet)

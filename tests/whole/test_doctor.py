@@ -7,6 +7,9 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,9 @@ from engine.doctor.findings import Finding, skew
 from engine.settings import Settings, environment, load
 from stages.venues.localnet.genesis import pools_file
 from tests.engine_up import Engine, free_port
+from tests.flow.test_solana_survey import lacks, whole
 from tests.localnet_up import localnet_up
+from tests.rpc_node import HttpError, at, rpc_node
 
 
 def settings_of(folder: Path, **said: Any) -> Settings:
@@ -153,6 +158,52 @@ async def test_nodes_pools_and_an_empty_wallet_are_judged_on_a_real_chain(tmp_pa
         other = await found(tmp_path, solana_rpc_url=chain.url, **said)
         assert "wrong-cluster" in other["node 1"].detail
         assert "wallet" not in other, "nothing is asked of a chain that is not ours"
+
+
+def _counting(slots: Iterator[int], _: Any) -> int:
+    return next(slots)
+
+
+async def test_what_each_node_does_not_serve_is_named_and_how_far_they_are_apart(
+    tmp_path: Path,
+) -> None:
+    from solders.keypair import Keypair
+
+    key, pools = tmp_path / "key.json", tmp_path / "pools.json"
+    key.write_text(json.dumps(list(bytes(Keypair()))))
+    key.chmod(0o600)
+    pools.write_text(json.dumps(pools_file()))
+
+    def few(params: Any) -> Any:
+        if len(params[0]) > 5:
+            raise HttpError(413, '{"error": {"code": -32602, "message": "limited to a 5 range"}}')
+        return at(1, [None] * len(params[0]))
+
+    async with rpc_node() as first, rpc_node() as second:
+        for node, slot in ((whole(first), 1_000), (whole(second), 900)):
+            node.answers["getSlot"] = partial(_counting, count(slot))
+            node.answers["getMultipleAccounts"] = lambda p: at(1, [None] * len(p[0]))
+            node.answers["getBalance"] = lambda _: at(1, 10**9)
+        first.answers["getMultipleAccounts"] = few
+        first.answers["getTransaction"] = lacks
+        said = {
+            "venues": "raydium,meteora", "solana_keypair": key, "pools": pools,
+            "solana_rpc_url": f"{first.url},{second.url}", "data_dir": tmp_path,
+        }  # fmt: skip
+        seen = await found(tmp_path, **said)
+        assert seen["methods of node 1"].status == "warning", "the other node serves it"
+        for words in ("orders need: getTransaction: 127.0.0.1: -32601", "at most 5 a call",
+                      "limited to a 5 range"):  # fmt: skip
+            assert words in seen["methods of node 1"].detail
+        assert seen["methods of node 2"].status == "ok", seen["methods of node 2"]
+        assert seen["lag of nodes"].status == "warning"
+        assert "slots behind the newest of 2" in seen["lag of nodes"].detail
+        second.answers["getTransaction"] = lacks
+        code, output = await doctor(settings_of(tmp_path, **said), "--json")
+        by_name = {one["name"]: one for one in json.loads(output)["checks"]}
+        assert (code, by_name["methods of node 1"]["status"]) == (1, "failed")
+        assert by_name["methods of node 2"]["status"] == "failed"
+        assert "secret-key" not in output
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,9 @@ class SimulatedVenue:
     def _quote(self, order: Order) -> Quote:
         if "NOROUTE" in (order.token_in, order.token_out):
             raise Refused("no-route", f"{self.name} has no pool for this pair")
-        tries = order.attempts + order.outages
-        flaky = "FLAKY" in (order.token_in, order.token_out) and tries < 2
-        if flaky or self._simulation.fails(order.id, self.name, "quote", tries):
-            raise Refused("venue-unavailable", f"{self.name} did not answer", retryable=True)
+        flaky = "FLAKY" in (order.token_in, order.token_out) and order.attempts < 2
+        if flaky or self._simulation.fails(order.id, self.name, "quote", order.attempts):
+            raise Refused("venue-timeout", f"{self.name} did not answer", retryable=True)
         slot = self._simulation.height()
         pool = self._pool(order.token_in, order.token_out, slot)
         rate = self._rate(order, slot)

@@ -206,7 +206,8 @@ class Outcomes:
             height = min(proved) if agreed else 0
             outcome = Outcome("absent", finalized_height=height)
             if proved and len(heights) == len(answers) and not agreed:
-                outcome = Outcome("unknown", reason="too-few-witnesses")
+                missing = "; ".join(answers.refusals)
+                outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
             _settle(future, _STALLED if stalled and not height else outcome)
 
     def _is_stalled(self, slot: int) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
 from msgspec.json import Decoder
 from solders.pubkey import Pubkey
 
+from stages.venues.solana.memory import FIRST, LEDGER_MARGIN_SLOTS, LOWEST, first_slot_of
 from stages.venues.solana.messages import NEWEST_VERSION
 from stages.venues.solana.options import Commitment
 from stages.venues.solana.rpc_answers import (
@@ -31,33 +32,27 @@ from stages.venues.solana.rpc_answers import (
     Simulation,
     TokenAccount,
 )
-from stages.venues.solana.rpc_faults import About, Fault, already_processed
+from stages.venues.solana.rpc_faults import already_processed
 from stages.venues.solana.rpc_link import (
     Ask,
     AtNode,
+    Heard,
     NotServed,
     RpcError,
     RpcLink,
     TooLarge,
     Unreachable,
 )
-from stages.venues.solana.rpc_node import NodeFault
 from stages.venues.solana.slots import Newest
 
 ACCOUNTS = "getMultipleAccounts"
 STATUSES = "getSignatureStatuses"
-FIRST = "getFirstAvailableBlock"
-LOWEST = "minimumLedgerSlot"
 ACCOUNTS_MAX = 100
 SIGNATURES_MAX = 256
 HISTORY_MAX = 1_000
 BEHIND_SLOTS: dict[Commitment, int] = {"processed": 32, "confirmed": 64, "finalized": 96}
 """So far behind the newest processed slot that was named, a node is left for another one. Two good
 nodes are a few slots apart; under TowerBFT a finalized bank is 32 behind."""
-LOOK_BACK_SLOTS = 200
-"""Some of so many slots hold a block, on a chain that goes on."""
-LEDGER_MARGIN_SLOTS = 64
-"""`minimumLedgerSlot` names a slot of which the node may have a part only."""
 APART_SLOTS = 32
 """More slots than pass between two answers of a node that is well."""
 VERSION_UNSUPPORTED = -32015
@@ -79,7 +74,6 @@ _history = Decoder(list[SignatureInfo])
 _number = Decoder(int)
 _time = Decoder(int | None)
 _samples = Decoder(list[PerformanceSample])
-_numbers = Decoder(list[int])
 _text = Decoder(str)
 _anything = Decoder()
 
@@ -230,14 +224,14 @@ class Rpc:
 
     async def get_statuses_and_memory(
         self, signatures: Sequence[str], oldest_slot: int = 0
-    ) -> list[tuple[int, At[list[SignatureStatus | None]]]]:
+    ) -> Heard[tuple[int, At[list[SignatureStatus | None]]]]:
         """Of each node that answers: the oldest slot that it still has, and what it knows of
         signatures. `oldest_slot` is the latest one that would do. Raises NotServed where no node
         can say how far back it sees.
         """
 
         async def look(node: AtNode) -> tuple[int, At[list[SignatureStatus | None]]]:
-            first_slot = await _first_slot(node, oldest_slot)
+            first_slot = await first_slot_of(node, oldest_slot)
             most = node.size_max(STATUSES) or SIGNATURES_MAX
             answers = [
                 await node.ask(_statuses_ask(signatures[at : at + most], None))
@@ -370,53 +364,6 @@ def _multiple_accounts(
         return _behind(answer, least)
 
     return Ask(ACCOUNTS, (some, config), _accounts, check)
-
-
-async def _first_slot(node: AtNode, oldest_slot: int) -> int:
-    """The oldest slot of which the node still has the block, or a later one: of three methods the
-    first that it serves. Raises NodeFault, which names the first method, where it serves none.
-    """
-    ways: tuple[tuple[str, Callable[[], Awaitable[int]]], ...] = (
-        (FIRST, lambda: _first_available(node)),
-        ("getBlocks", lambda: _block_before(node, oldest_slot)),
-        (LOWEST, lambda: _lowest_slot(node)),
-    )
-    missing: NodeFault | None = None
-    for method, way in ways:
-        if node.unserved(method):
-            missing = missing or _missing(method, node.unserved(method))
-            continue
-        try:
-            return await way()
-        except NodeFault as fault:
-            if fault.fault.about is not About.METHOD:
-                raise
-            missing = missing or _missing(method, f"{method}: {fault}")
-    assert missing is not None, "each way returned or failed"
-    raise missing
-
-
-def _missing(method: str, text: str) -> NodeFault:
-    return NodeFault(Fault(About.METHOD, text), "", method)
-
-
-async def _first_available(node: AtNode) -> int:
-    found: int = await node.ask(Ask(FIRST, (), _number))
-    return found
-
-
-async def _block_before(node: AtNode, oldest_slot: int) -> int:
-    """A block at or before this slot that the node has: it sees so far back, at the least."""
-    span = (max(0, oldest_slot - LOOK_BACK_SLOTS), max(0, oldest_slot))
-    blocks: list[int] = await node.ask(
-        Ask("getBlocks", (*span, {"commitment": "finalized"}), _numbers)
-    )
-    return min((slot for slot in blocks if slot <= span[1]), default=span[1] + 1)
-
-
-async def _lowest_slot(node: AtNode) -> int:
-    found: int = await node.ask(Ask(LOWEST, (), _number))
-    return found and found + LEDGER_MARGIN_SLOTS
 
 
 def _statuses_ask(signatures: Sequence[str], least: int | None) -> Ask:

@@ -86,6 +86,12 @@ class Ask(NamedTuple):
         return len(self.params[0]) if self.method in SIZED else 0
 
 
+class Heard(list[T]):
+    """Answers of several nodes. `refusals`: why others, which do not serve a method, gave none."""
+
+    refusals: tuple[str, ...] = ()
+
+
 class AtNode:
     """One node, for questions that have to be answered by one and the same."""
 
@@ -167,7 +173,7 @@ class RpcLink:
 
     async def everywhere(
         self, methods: Sequence[str], work: Callable[[AtNode], Awaitable[T]]
-    ) -> list[T]:
+    ) -> Heard[T]:
         """What each node that answers says. Raises as `call` where none does."""
         asks = [Ask(name, ((),), _genesis_decoder) for name in methods]
         faults: list[NodeFault] = []
@@ -198,7 +204,10 @@ class RpcLink:
         usable = [one for one in self._nodes if not one.refusal]
         ready = [one for one in usable if one.rests_until(methods) <= now]
         found = await asyncio.gather(*map(ask, ready or usable))
-        answered = [one for one in found if one is not None]
+        answered = Heard(one for one in found if one is not None)
+        answered.refusals = tuple(
+            dict.fromkeys(str(one) for one in faults if one.fault.about is About.METHOD)
+        )
         if faults and all(fault.fault.about is About.METHOD for fault in faults) and not answered:
             raise self._unserved(faults[-1].method, [str(one) for one in faults], faults[-1].fault)
         if not answered:
@@ -302,7 +311,7 @@ class RpcLink:
             genesis = await self.ask_node(node, Ask("getGenesisHash", (), _genesis_decoder))
             node.refusal = self._admission.refusal(genesis)
             node.admitted = not node.refusal
-            if node.refusal:
+            if node.refusal and self._options.observed:
                 _log.error("node not used", host=node.host, reason=node.refusal, genesis=genesis)
             return node.admitted
 

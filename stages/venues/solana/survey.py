@@ -137,7 +137,7 @@ class Surveyed(NamedTuple):
     def lacks(self, use: Use) -> list[str]:
         """What it said of the methods of this use that nothing else at this node stands in for."""
         return [
-            text
+            text + _would_do(name)
             for name, text in self.refusals.items()
             if METHODS[name].use == use and _lacks(self, name)
         ]
@@ -208,7 +208,12 @@ def missing(seen: Sequence[Surveyed], use: Use) -> Iterator[str]:
             continue
         texts = [one.refusals[name] for one in seen if _lacks(one, name)]
         if len(texts) == len(seen):
-            yield "; ".join(texts)
+            yield "; ".join(texts) + _would_do(name)
+
+
+def _would_do(name: str) -> str:
+    instead = METHODS[name].instead
+    return f" ({' or '.join(instead)} would do)" if instead else ""
 
 
 def _lacks(one: Surveyed, name: str) -> bool:
