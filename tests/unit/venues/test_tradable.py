@@ -201,25 +201,36 @@ def test_a_pool_made_and_open_at_once_is_created(watch: Watch) -> None:
     assert causes(watch, "a") == causes(watch, "b") == [("pool-created", 2)]
 
 
+def with_usdc(watch: Watch, extension: t22.Extension) -> Laid:
+    """The CPMM pool with USDC as a Token-2022 mint that has this extension."""
+    usdc, mint = BY_SYMBOL["USDC"].mint, t22.mint(extension)
+    program = 232 if watch.plan.token_a.mint == usdc else 264
+    key = int.from_bytes(raw(TOKEN_2022_PROGRAM), "little")
+    laid = written(watch.laid, watch.plan.address, (program, 32, key))
+    return laid | {usdc: Account(1, mint.owner, mint.data)}
+
+
+def test_a_transfer_fee_is_off_the_price_once(mints: Mapping[str, RawAccount]) -> None:
+    watch = Watch("raydium-cpmm", mints, usdc="token-2022")
+    watch.see(with_usdc(watch, t22.transfer_fee(100)))
+    pool, clock = watch.pool.pool, Clock(watch.slot, TIME_S)
+    assert pool is not None
+    for a_to_b in (True, False):
+        assert first_rate(pool, a_to_b, clock) == pool.spot(a_to_b)
+        assert pool.fee_ppb(a_to_b, clock) >= 10_000_000  # the mint's hundredth and the pool's fee
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_pool_whose_mint_is_paused_begins_when_the_pause_ends(
     first: bool, mints: Mapping[str, RawAccount]
 ) -> None:
     watch = Watch("raydium-cpmm", mints, usdc="token-2022")
-    usdc = BY_SYMBOL["USDC"].mint
-    program = 232 if watch.plan.token_a.mint == usdc else 264
-    key = int.from_bytes(raw(TOKEN_2022_PROGRAM), "little")
-    laid = written(watch.laid, watch.plan.address, (program, 32, key))
-
-    def minted(paused: bool) -> Laid:
-        mint = t22.mint(t22.pausable(paused))
-        return laid | {usdc: Account(1, mint.owner, mint.data)}
-
+    paused, trading = (with_usdc(watch, t22.pausable(is_paused)) for is_paused in (True, False))
     if not first:
-        watch.see(minted(False))
-    watch.see(minted(True))
+        watch.see(trading)
+    watch.see(paused)
     assert watch.ticks("a") == watch.ticks("b") == []
-    watch.see(minted(False))
+    watch.see(trading)
     assert len(watch.ticks("a")) == 1
     assert causes(watch, "a") == causes(watch, "b") == [("pool-opened", watch.slot - SLOT)]
 
