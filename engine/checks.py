@@ -21,7 +21,7 @@ from events.types import (
 from stages import confirmer, router, watcher
 from stages.retry import pause_slots
 from stages.stage import NotYet
-from stages.venues import Outcome, PoolEvent, Tick
+from stages.venues import LegOutcome, Outcome, PoolEvent, Tick
 
 _NO_LIMIT = 2**31
 
@@ -81,6 +81,7 @@ def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
         amount_in=fact.amount_in,
         fee_lamports=fact.fee_lamports,
         rent_lamports=fact.rent_lamports,
+        legs=tuple(LegOutcome(one.amount_in, one.amount_out, one.leftover) for one in fact.fills),
     )
     return _facts(order, landed)
 

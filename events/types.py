@@ -67,6 +67,24 @@ class Leg(msgspec.Struct, frozen=True, array_like=True):
     """Whether amount_out is exact and amount_in the estimate, or the other way round."""
 
 
+class Fill(msgspec.Struct, frozen=True, array_like=True):
+    """One swap of a route as it was executed, in base units."""
+
+    pool: str
+    """Its address."""
+    token_in: str
+    token_out: str
+    decimals_in: int
+    decimals_out: int
+    amount_in: int
+    """What reached the pool; 0 where the chain does not tell."""
+    amount_out: int
+    """What left the pool; 0 where the chain does not tell."""
+    leftover: int = 0
+    """What the wallet keeps of token_out, where that is the token between two swaps: the second
+    swap took the rest. Of several swaps into that token the first has all of it."""
+
+
 class Quote(msgspec.Struct, frozen=True, array_like=True):
     """What one route through a venue would give. `amount_out` is what the wallet would receive,
 
@@ -195,6 +213,8 @@ class OrderConfirmed(Fact, frozen=True, array_like=True, tag=True):
     """What the network took for the transaction."""
     rent_lamports: int = 0
     """What was laid down for token accounts that the transaction opened."""
+    fills: tuple[Fill, ...] = ()
+    """Of each swap of the route, in its order; none where the venue has no pools to name."""
 
 
 class OrderFailed(Fact, frozen=True, array_like=True, tag=True):

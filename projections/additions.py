@@ -6,14 +6,21 @@ given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from events import routes
 from events import types as t
 from events.money import to_tokens
 from events.types import Quote
-from projections.formats import amount, bps, swap_mode, time_or_none, tokens_or_none
+from projections.formats import (
+    amount,
+    bps,
+    signed_tokens,
+    swap_mode,
+    time_or_none,
+    tokens_or_none,
+)
 
 Json = dict[str, Any]
 
@@ -78,6 +85,26 @@ def leg_view(leg: t.Leg) -> Json:
     }
 
 
+def fill_view(fill: t.Fill) -> Json:
+    """One swap as it was executed."""
+    return {
+        "pool": fill.pool,
+        "tokenIn": fill.token_in,
+        "tokenOut": fill.token_out,
+        "amountIn": tokens_or_none(fill.amount_in or None, fill.decimals_in),
+        "amountOut": tokens_or_none(fill.amount_out or None, fill.decimals_out),
+    }
+
+
+def leftovers_view(fills: Sequence[t.Fill]) -> list[Json]:
+    """What the wallet keeps of tokens between two swaps; less than nothing where it gave some."""
+    return [
+        {"token": fill.token_out, "amount": signed_tokens(fill.leftover, fill.decimals_out)}
+        for fill in fills
+        if fill.leftover
+    ]
+
+
 def _routed(f: t.OrderRouted) -> Json:
     exact_out = bool(f.max_amount_in)
     view: Json = {
@@ -140,6 +167,9 @@ def _confirmed(f: t.OrderConfirmed) -> Json:
         view["feeLamports"] = f.fee_lamports
     if f.rent_lamports:
         view["rentLamports"] = f.rent_lamports
+    if f.fills:
+        view["fills"] = [fill_view(fill) for fill in f.fills]
+        view["leftovers"] = leftovers_view(f.fills)
     return view
 
 

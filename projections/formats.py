@@ -36,6 +36,11 @@ def tokens_or_none(units: int | None, decimals: int) -> str | None:
     return None if units is None else to_tokens(units, decimals)
 
 
+def signed_tokens(units: int, decimals: int) -> str:
+    """Base units as whole tokens, with a sign where they are less than nothing."""
+    return "-" * (units < 0) + to_tokens(abs(units), decimals)
+
+
 def amount(of: Order | OrderSubmitted) -> str:
     """What was asked for: of token_in, or of token_out where that is exact."""
     if of.exact_amount_out is not None:

@@ -17,6 +17,8 @@ from projections.shapes import (
     Bps,
     Count,
     Cursor,
+    Fill,
+    Leftover,
     Leg,
     OrderId,
     Position,
@@ -112,6 +114,8 @@ class OrderConfirmedAdded(Shape):
     amount_in: Amount | UnsetType = UNSET
     fee_lamports: Count | UnsetType = UNSET
     rent_lamports: Count | UnsetType = UNSET
+    fills: list[Fill] | UnsetType = UNSET
+    leftovers: list[Leftover] | UnsetType = UNSET
     explorer_url: Annotated[str, Meta(description="For people.")] | UnsetType = UNSET
 
 

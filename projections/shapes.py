@@ -65,6 +65,23 @@ class Leg(Shape):
     price_impact_bps: Bps
 
 
+class Fill(Shape):
+    """One swap of a route as it was executed, by the balances of its pool."""
+
+    pool: str
+    token_in: str
+    token_out: str
+    amount_in: Amount | None
+    amount_out: Amount | None
+
+
+class Leftover(Shape):
+    """What a wallet keeps of the token between two swaps: the second one took the rest."""
+
+    token: str
+    amount: Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$", description="Whole tokens, exact.")]
+
+
 class Quote(Shape):
     """What one route through a venue would give, or why it cannot be used."""
 
@@ -124,7 +141,19 @@ class Order(Terms):
     signature: str | None
     tx_hash: Annotated[str, Meta(description="The signature, once confirmed.")] | None
     explorer_url: Annotated[str, Meta(description="Of the transaction, for people.")] | None
-    fee_lamports: Count | None
+    fee_lamports: (
+        Annotated[
+            int,
+            Meta(ge=0, description="Network fees of all its transactions, failed ones included."),
+        ]
+        | None
+    )
+    rent_lamports: (
+        Annotated[int, Meta(ge=0, description="Laid down for token accounts that it left open.")]
+        | None
+    )
+    fills: list[Fill]
+    leftovers: list[Leftover]
     attempts: Count
     next_attempt_at: Time | None
     in_doubt: Annotated[bool, Meta(description="The chain cannot say what became of it yet.")]

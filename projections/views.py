@@ -11,7 +11,7 @@ from typing import Any
 from events import types as t
 from events.order import Order
 from events.types import Event
-from projections.additions import ADDS, leg_view
+from projections.additions import ADDS, fill_view, leftovers_view, leg_view
 from projections.explorer import link
 from projections.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
 
@@ -65,6 +65,9 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "txHash": order.signature if confirmed else None,
         "explorerUrl": link(explorer, order.signature),
         "feeLamports": order.fee_lamports or None,
+        "rentLamports": order.rent_lamports or None,
+        "fills": [fill_view(fill) for fill in order.fills],
+        "leftovers": leftovers_view(order.fills),
         "attempts": order.attempts,
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,

@@ -155,6 +155,9 @@ class Snipers:
     def __contains__(self, order_id: str) -> bool:
         return order_id in self._terms
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._terms)
+
     def first_slot(self, order_id: str) -> int | None:
         """From when on events count for an order; None where it does not wait here."""
         terms = self._terms.get(order_id)

@@ -17,6 +17,7 @@ from events import money
 from events.order import AT_ONCE, Order, Transaction
 from events.types import (
     Fact,
+    Fill,
     OrderConfirmed,
     OrderFailed,
     OrderRetreated,
@@ -79,6 +80,17 @@ def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact
         decimals_in=order.decimals_in if outcome.amount_in else 0,
         fee_lamports=outcome.fee_lamports,
         rent_lamports=outcome.rent_lamports,
+        fills=_fills(order, outcome),
+    )
+
+
+def _fills(order: Order, outcome: Outcome) -> tuple[Fill, ...]:
+    """The swaps of a transaction are those of the route, in its order."""
+    if len(order.legs) != len(outcome.legs):
+        return ()
+    return tuple(
+        Fill(leg.pool, leg.token_in, leg.token_out, leg.decimals_in, leg.decimals_out, *executed)
+        for leg, executed in zip(order.legs, outcome.legs, strict=True)
     )
 
 

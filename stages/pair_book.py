@@ -34,6 +34,7 @@ class PairBook:
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.limits = Book()
+        """Of all that a price triggers: limit orders, and snipers that retreated."""
         self.snipers = Snipers()
         self.done: int | None = None
         """Everything through this slot is triggered; None while somebody else follows the pair."""
@@ -41,7 +42,7 @@ class PairBook:
         """The last price before a slot, of the last order that was asked about."""
 
     def __len__(self) -> int:
-        return len(self.limits) + len(self.snipers)
+        return len(self.limits) + sum(order_id not in self.limits for order_id in self.snipers)
 
     @property
     def seen(self) -> int:
@@ -53,9 +54,12 @@ class PairBook:
 
         An order with other terms is another one: what passed may have paid these.
         """
+        target, is_new = target_of(order), False
+        if target is not None:
+            is_new = self.limits.add(order.id, target, first, pause)
         if order.type == "limit":
-            return self.limits.add(order.id, target_of(order), first, pause)
-        return self.snipers.add(order.id, terms_of(order, first))
+            return is_new
+        return self.snipers.add(order.id, terms_of(order, first)) or is_new
 
     def pause_of(self, order: Order, first: int, market: Market) -> Pause | None:
         """How an order that retreated passes over the price at which its last attempt failed."""
@@ -98,6 +102,8 @@ class PairBook:
         for event in events:
             ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
             found += [Touched(order_id, event) for order_id in ids]
+        for order_id, _ in found:
+            self.limits.discard(order_id)
         if len(self.limits):
             changed = {event.slot for event in events}
             for tick in market.ticks(self.pair, first, last):
@@ -105,6 +111,8 @@ class PairBook:
                     self.limits.wake(tick.slot)
                 ids = self.limits.tick(tick.slot, price_units(tick.price))
                 found += [Touched(order_id, tick) for order_id in ids]
+                for order_id in ids:
+                    self.snipers.discard(order_id)
         self.limits.skip(last)
         return found
 

@@ -46,7 +46,8 @@ def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
         return []
     units = price_units(seen.price)
     if isinstance(seen, Tick):
-        if order.type != "limit" or units < target_of(order):
+        target = target_of(order)
+        if target is None or units < target:
             return []
         return [
             OrderTriggered("tick", seen.dex, seen.pool, seen.slot, seen.price, first_slot=first)
@@ -68,9 +69,15 @@ def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
     ]
 
 
-def target_of(order: Order) -> int:
-    """The price that a limit order waits for, in units."""
-    return price_units(order.target_price)
+def target_of(order: Order) -> int | None:
+    """The price that an order waits for, in units; None where no price triggers it.
+
+    A sniper waits for its pool. Once that came and its price retreated, it waits for its own
+    highest price too: no other event may ever come.
+    """
+    if order.type == "limit":
+        return price_units(order.target_price)
+    return terms_of(order, 0).price if order.retreats and order.max_price else None
 
 
 def terms_of(order: Order, first: int) -> Terms:

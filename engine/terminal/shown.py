@@ -18,7 +18,7 @@ _TELLING = (
     "timeInForce", "expiresAt", "cause", "dex", "slot", "liquidity", "price", "priceImpactBps",
     "maxAmountIn", "minAmountOut", "signature", "lastValidHeight", "executedPrice", "amountIn",
     "amountOut", "txHash", "stage", "reason", "error", "detail", "attempt", "attempts",
-    "nextAttemptAt", "inDoubt", "feeLamports", "actor", "why",
+    "nextAttemptAt", "inDoubt", "feeLamports", "rentLamports", "leftover", "actor", "why",
 )  # fmt: skip
 _USUAL = {"swapMode": "exactIn"}
 
@@ -46,6 +46,9 @@ def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
     if colourful(sys.stdout) and frame["status"] in _COLOURS:
         status = f"\x1b[{_COLOURS[frame['status']]}m{status}\x1b[0m"
     said = frame | {"dex": route(frame)} if frame.get("legs") else frame
+    if frame.get("leftovers"):
+        kept = ",".join(f"{one['amount']}{one['token']}" for one in frame["leftovers"])
+        said = said | {"leftover": kept}
     details = " ".join(
         f"{key}={said[key]}"
         for key in _TELLING

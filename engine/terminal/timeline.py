@@ -11,7 +11,7 @@ from events import types as t
 from events.log import Stored
 from events.money import to_tokens
 from events.types import Event
-from projections.formats import timestamp
+from projections.formats import signed_tokens, timestamp
 from projections.frames import Frame
 
 
@@ -134,17 +134,34 @@ def _confirmed(f: t.OrderConfirmed) -> list[str]:
     out = to_tokens(f.amount_out, f.decimals_out)
     paid = f" for {to_tokens(f.amount_in, f.decimals_in)}" if f.amount_in else ""
     said = f"received {out}{paid} at price {f.executed_price} in slot {f.slot}"
-    if f.fee_lamports:
-        said += f", network fee {f.fee_lamports} lamports"
+    said += _cost(f.fee_lamports)
     if f.rent_lamports:
-        said += f", {f.rent_lamports} laid down for a token account"
-    return [said]
+        said += f", {f.rent_lamports} laid down for token accounts"
+    return [said, *_fills(f.fills)]
+
+
+def _fills(fills: Sequence[t.Fill]) -> list[str]:
+    lines = []
+    for fill in fills:
+        if fill.amount_in:
+            paid = f"{to_tokens(fill.amount_in, fill.decimals_in)} {fill.token_in}"
+            out = f"{to_tokens(fill.amount_out, fill.decimals_out)} {fill.token_out}"
+            lines.append(f"pool {fill.pool}: {paid} in, {out} out")
+        if fill.leftover:
+            left = signed_tokens(fill.leftover, fill.decimals_out)
+            lines.append(f"the wallet keeps {left} {fill.token_out} between the swaps")
+    return lines
+
+
+def _cost(fee_lamports: int) -> str:
+    return f", network fee {fee_lamports} lamports" if fee_lamports else ""
 
 
 def _ended(f: t.OrderFailed | t.OrderExpired) -> list[str]:
     said = f"{f.stage}: {f.reason} after {f.attempts} attempts"
     if isinstance(f, t.OrderFailed):
         said += f" ({f.detail})" if f.detail else ""
+        said += _cost(f.fee_lamports)
         said += f", by {f.actor}" if f.actor else ""
     return [said]
 
@@ -176,7 +193,9 @@ def _triggered(f: t.OrderTriggered) -> list[str]:
 def _retreated(f: t.OrderRetreated) -> list[str]:
     best = f"{to_tokens(f.amount_out, f.decimals_out)} offered, " if f.amount_out else ""
     least = to_tokens(f.min_amount_out, f.decimals_out)
-    return [f"{f.stage}: {f.reason}, {best}{least} wanted; waits again from slot {f.slot} on"]
+    cost = _cost(f.fee_lamports)
+    said = f"{f.stage}: {f.reason}, {best}{least} wanted{cost}; waits again from slot {f.slot} on"
+    return [said]
 
 
 def _amended(f: t.OrderAmended) -> list[str]:

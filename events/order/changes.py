@@ -85,6 +85,8 @@ def _confirmed(after: Order, _: Event, f: t.OrderConfirmed) -> None:
     if after.exact_amount_out is not None:  # else it is what was asked for
         after.amount_in = f.amount_in or after.amount_in
     after.fee_lamports += f.fee_lamports
+    after.rent_lamports += f.rent_lamports
+    after.fills = f.fills
     after.in_doubt = False
     after.transaction = None
 

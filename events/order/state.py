@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from events.types import TERMINAL, Leg, Status
+from events.types import TERMINAL, Fill, Leg, Status
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):
@@ -118,6 +118,11 @@ class Order(msgspec.Struct, array_like=True):
     they only make the waits longer."""
     doubt: str = ""
     """What is missing for an answer, as the last doubt said; empty where time may bring one."""
+
+    rent_lamports: int = 0
+    """What was laid down for token accounts that its transaction opened and left open."""
+    fills: tuple[Fill, ...] = ()
+    """The swaps of the route as they were executed."""
 
     @property
     def patient(self) -> bool:

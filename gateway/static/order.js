@@ -161,7 +161,7 @@ export class OrderView {
     // Only a link: the page itself asks nobody but its gateway.
     const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
     return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
-      order.feeLamports ? el("p", { class: "hint" }, `Fee ${grouped(String(order.feeLamports))} lamports`) : "", el("div", { class: "actions" }, copy, look || ""));
+      ...costs(order).map((text) => el("p", { class: "hint" }, text)), el("div", { class: "actions" }, copy, look || ""));
   }
 
   links() {
@@ -174,6 +174,15 @@ export class OrderView {
     const box = el("details", { open: this.rawOpen, ontoggle: () => (this.rawOpen = box.open) }, el("summary", { id: "raw-summary" }, `Raw events and hashes (${this.events.length})`), list);
     return box;
   }
+}
+
+// With amountIn and amountOut all that an order changed in the wallet.
+function costs(order) {
+  return [
+    order.feeLamports && `Network fee ${grouped(String(order.feeLamports))} lamports`,
+    order.rentLamports && `Rent of token accounts left open ${grouped(String(order.rentLamports))} lamports`,
+    ...(order.leftovers ?? []).map(({ token, amount }) => `Left between two swaps ${grouped(amount)} ${token}`),
+  ].filter(Boolean);
 }
 
 function duration(ms) {

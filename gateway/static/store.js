@@ -5,7 +5,7 @@ const KEPT = 20000;
 const NO_ORDER = "ffffffff-"; // where events of the engine itself and of keys stand
 export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
 
-const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "feeLamports", "attempts", "reason"];
+const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "rentLamports", "fills", "leftovers", "attempts", "reason"];
 
 export class Store {
   constructor(missing) {
@@ -86,6 +86,7 @@ function moved(order, frame) {
   for (const name of TAKEN) {
     if (name in frame && frame[name] !== null) next[name] = frame[name];
   }
+  if (frame.feeLamports) next.feeLamports = (order.feeLamports ?? 0) + frame.feeLamports; // of each transaction
   if (frame.event === "AttemptFailed") [next.attempts, next.reason] = [frame.attempt, order.reason];
   if (frame.event === "OrderRetreated") next.reason = order.reason;
   if (frame.event === "OrderAmended") next.expiresAt = frame.expiresAt;

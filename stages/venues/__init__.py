@@ -24,6 +24,14 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     last_valid_height: int
 
 
+class LegOutcome(NamedTuple):
+    """One swap as it was executed, in base units. See `events.types.Fill`."""
+
+    amount_in: int
+    amount_out: int
+    leftover: int = 0
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What the chain says of one transaction.
 
@@ -44,6 +52,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """With `unknown`: what is missing, in words."""
     handed_over: bool = True
     """With a proof of death: whether a node took the transaction, as far as is known."""
+    legs: tuple[LegOutcome, ...] = ()
+    """Of each swap of the transaction, in its order."""
 
 
 class Pair(NamedTuple):
@@ -149,6 +159,7 @@ class Chain(Protocol):
 __all__ = [
     "Built",
     "Chain",
+    "LegOutcome",
     "Outcome",
     "Pair",
     "PoolCause",

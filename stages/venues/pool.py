@@ -251,16 +251,21 @@ class ErrorCode(NamedTuple):
     """Whether a new quote may well succeed."""
 
 
+def before_fees(swap: Swap) -> tuple[int, int]:
+    """What was swapped for what, all fees apart: base units in and out."""
+    fee_in, fee_out = swap.fee, swap.other_fee
+    if swap.fee_on_output:
+        fee_in, fee_out = fee_out, fee_in
+    amount_in = swap.amount_in - swap.transfer_fee_in - fee_in
+    return amount_in, swap.amount_out + swap.transfer_fee_out + fee_out
+
+
 def impact_ppm(swap: Swap, spot: tuple[int, int]) -> int:
     """How far below the spot price a swap was, fees apart, in millionths, rounded up; at least 0.
 
     spot is out/in before the swap: 1 - (out / in) / spot, with in and out before fees.
     """
-    fee_in, fee_out = swap.fee, swap.other_fee
-    if swap.fee_on_output:
-        fee_in, fee_out = fee_out, fee_in
-    amount_in = swap.amount_in - swap.transfer_fee_in - fee_in
-    amount_out = swap.amount_out + swap.transfer_fee_out + fee_out
+    amount_in, amount_out = before_fees(swap)
     at_spot = amount_in * spot[0]
     if at_spot <= 0:
         return 0

@@ -7,7 +7,7 @@ the probe. So no family needs flags of its own here.
 
 from __future__ import annotations
 
-from stages.venues.pool import Clock, Pool, Rejected, Swap, Unsupported
+from stages.venues.pool import Clock, Pool, Rejected, Swap, Unsupported, before_fees
 
 U64_MAX = 2**64 - 1
 Rate = tuple[int, int]
@@ -35,9 +35,8 @@ def first_rate(pool: Pool, a_to_b: bool, clock: Clock) -> Rate | None:
         return None
     if swap is None:
         return None
-    gross_in = swap.amount_in - (swap.other_fee if swap.fee_on_output else swap.fee)
-    gross_out = swap.amount_out + (swap.fee if swap.fee_on_output else swap.other_fee)
-    best = gross_out + ROUNDED_UNITS, gross_in
+    amount_in, amount_out = before_fees(swap)
+    best = amount_out + ROUNDED_UNITS, amount_in
     return best if best[0] * spot[1] < spot[0] * best[1] else spot
 
 

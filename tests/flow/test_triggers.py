@@ -108,6 +108,29 @@ async def test_a_pool_that_takes_no_swaps_triggers_nothing_until_it_does(
         assert trigger(crew, snipes).cause == cause
 
 
+async def test_a_sniper_whose_price_was_gone_fires_when_it_is_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    plan = plan_of("raydium-cpmm")
+    laid = LAYOUTS[plan.family](plan)
+    async with chain_crew(redis_url, tmp_path, pools=only(plan)) as crew:
+        for name in ("watcher", "builder", "submitter", "confirmer"):
+            await crew.worker(name)
+        await crew.watching()
+        await becomes(crew, disabled(plan, laid))
+        snipes = await waits(crew, **SNIPER | {"max_price": "0.0067"})  # at 149.25 or more
+        await becomes(crew, laid)
+        await crew.until(lambda: crew.of(OrderTriggered))
+        crew.local.others_swap(plan, "SOL", 1_000 * SOL)  # dearer before it was routed
+        await crew.up_to_date()
+        await crew.worker("router")
+        await crew.until(lambda: crew.of(OrderRetreated))
+        crew.local.others_swap(plan, "USDC", 160_000 * 10**6)
+        assert await crew.ended([snipes]) == ["confirmed"]
+        causes = [event.fact.cause for event in crew.of(OrderTriggered)]  # type: ignore[union-attr]  # of that kind
+        assert causes == ["pool-opened", "tick"]
+
+
 async def test_a_retreat_never_sleeps_past_a_price_that_comes_back(
     redis_url: str, tmp_path: Path
 ) -> None:

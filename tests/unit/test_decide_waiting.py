@@ -128,6 +128,21 @@ def test_a_sniper_takes_its_slippage_but_never_pays_more_than_its_highest_price(
     assert isinstance(back, t.OrderRetreated)
 
 
+def test_a_sniper_that_retreated_waits_for_its_highest_price_too() -> None:
+    fresh = sniper(max_price="0.01")
+    assert watcher.triggers(fresh, TICK, 7) == []
+    back = t.OrderRetreated("router", "quote-below-target", 7, 0, 0)
+    again = sniper(*TRIGGERED, back, max_price="0.01")
+    [fact] = watcher.triggers(again, TICK, 7)
+    assert isinstance(fact, t.OrderTriggered)
+    assert fact.cause == "tick"
+    assert CHECKS[t.OrderTriggered](again, fact) == [fact]
+    dear = sniper(*TRIGGERED, back, max_price="0.001")
+    assert watcher.triggers(dear, TICK, 7) == []
+    unbounded = sniper(*TRIGGERED, back)
+    assert watcher.triggers(unbounded, TICK, 7) == []
+
+
 def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market_order() -> None:
     [back] = router.decide(sniper(*TRIGGERED), (NO_ROUTE, NO_ROUTE))
     assert isinstance(back, t.OrderRetreated)

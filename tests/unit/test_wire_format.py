@@ -27,7 +27,7 @@ FACTS: dict[str, t.Fact] = {
     "b25472616e73616374696f6e496e446f756274a3736967a96e6f2d616e73776572a0": (
         t.TransactionInDoubt("sig", "no-answer")
     ),
-    "ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e33060900000000": (
+    "ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e3306090000000090": (
         t.OrderConfirmed("sig", 224_000_000, "149.3", 6, 9)
     ),
     "ab4f726465724661696c6564a6726f75746572a86e6f2d726f75746501a0a000": (
@@ -122,6 +122,22 @@ def test_routes_and_fills_from_before_there_were_legs_are_still_read(
     written: str, fact: t.Fact
 ) -> None:
     assert t.decode(bytes.fromhex(ENVELOPE + written)).fact == fact
+
+
+def test_a_retreat_and_a_fill_from_before_there_were_pauses_and_fills_are_still_read() -> None:
+    for fact in (
+        t.OrderRetreated("router", "x", 7, 1, 2, (), 9, 6, 5_000),
+        t.OrderConfirmed("sig", 224, "149.3", 6, 9, 2, 9, 5_000, 2_039_280),
+    ):
+        fields = list(msgspec.structs.astuple(fact))[:9]
+        old = [type(fact).__name__, *fields]
+        body = bytes.fromhex(ENVELOPE) + msgspec.msgpack.encode(old)
+        assert t.decode(body).fact == fact
+
+
+def test_a_fill_is_told_by_swap() -> None:
+    fill = t.Fill("p", "SOL", "USDC", 9, 6, 1, 2, -3)
+    assert msgspec.msgpack.encode(fill).hex() == "98a170a3534f4ca4555344430906" + "0102fd"
 
 
 def test_an_unknown_event_is_an_error_and_not_a_guess() -> None:

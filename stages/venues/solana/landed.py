@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
+from stages.venues import LegOutcome
 from stages.venues.pool import Family, Parsed
 from stages.venues.solana.messages import decode, instructions_of
 from stages.venues.solana.rpc_answers import Meta, TokenBalance
@@ -18,6 +19,8 @@ class Fill(NamedTuple):
     fee: int
     rent: int
     """Laid down for token accounts that the transaction opened and left open."""
+    legs: tuple[LegOutcome, ...] = ()
+    """Of each swap, in order."""
 
 
 class Sent(NamedTuple):
@@ -27,6 +30,8 @@ class Sent(NamedTuple):
     programs: tuple[str, ...]
     """Of each instruction, in order."""
     swaps: tuple[Parsed, ...]
+    accounts: tuple[tuple[str, ...], ...] = ()
+    """All that each of these swaps names."""
 
 
 def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
@@ -34,13 +39,17 @@ def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
     made = decode(raw)
     instructions = instructions_of(made.message)
     by_program = {program: f for f in families for program in f.programs.values()}
-    swaps = [
-        by_program[one.program].parse(one) for one in instructions if one.program in by_program
+    parsed = [
+        (by_program[one.program].parse(one), tuple(use.address for use in one.accounts))
+        for one in instructions
+        if one.program in by_program
     ]
+    swaps = [(swap, accounts) for swap, accounts in parsed if swap is not None]
     return Sent(
         made.keys,
         tuple(one.program for one in instructions),
-        tuple(swap for swap in swaps if swap is not None),
+        tuple(swap for swap, _ in swaps),
+        tuple(accounts for _, accounts in swaps),
     )
 
 
@@ -63,10 +72,41 @@ def fill_of(sent: Sent, meta: Meta) -> Fill:
         amount_out=moved(sent.swaps[-1].accounts.token_out),
         fee=meta.fee,
         rent=_rent(sent, meta),
+        legs=_legs(sent, meta, moved),
     )
     if fill.amount_in <= 0 or fill.amount_out <= 0:
         raise ValueError(f"the balances say {fill}")
     return fill
+
+
+def _legs(sent: Sent, meta: Meta, moved: Callable[[str], int]) -> tuple[LegOutcome, ...]:
+    """What each swap moved, by the balances of its pool.
+
+    What is left of a token that one swap gives and another takes is told once, with the first swap
+    that gives it.
+    """
+    first, last = sent.swaps[0].accounts.token_in, sent.swaps[-1].accounts.token_out
+    told = {first, last}
+    legs = []
+    for swap, accounts in zip(sent.swaps, sent.accounts, strict=True):
+        middle = swap.accounts.token_out
+        leftover = 0 if middle in told else moved(middle)
+        told.add(middle)
+        ours = {swap.accounts.token_in, swap.accounts.token_out}
+        legs.append(LegOutcome(*_through_pool(sent, meta, set(accounts) - ours), leftover))
+    return tuple(legs)
+
+
+def _through_pool(sent: Sent, meta: Meta, accounts: Set[str]) -> tuple[int, int]:
+    """What token accounts gained of one token and lost of another; 0 where that is not clear."""
+    names, change = dict(enumerate(sent.keys)), dict[str, int]()
+    for balances, sign in ((meta.pre_token_balances, -1), (meta.post_token_balances, 1)):
+        for balance in balances or ():
+            if names.get(balance.account_index) in accounts:
+                change[balance.mint] = change.get(balance.mint, 0) + sign * balance.units
+    gained = [units for units in change.values() if units > 0]
+    lost = [-units for units in change.values() if units < 0]
+    return (gained[0], lost[0]) if len(gained) == len(lost) == 1 else (0, 0)
 
 
 def _units(balances: Sequence[TokenBalance] | None) -> dict[int, int]:

@@ -271,6 +271,7 @@ class Outcomes:
             amount_in=fill.amount_in,
             fee_lamports=fill.fee,
             rent_lamports=fill.rent,
+            legs=fill.legs,
         )
 
     def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:

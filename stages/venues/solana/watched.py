@@ -7,6 +7,7 @@ from math import inf
 
 import structlog
 
+from stages.venues.mints import PAUSED
 from stages.venues.pool import Accounts, Clock, Family, Pool, RawAccount, Rejected, Unsupported
 from stages.venues.probe import first_rate
 from stages.venues.solana.history import NOT_KNOWN, NOT_THERE, Probed, Seen, seen
@@ -102,8 +103,10 @@ class WatchedPool:
                 return seen(self._probe(self.pool), self.family.dex, self.clock)
             except (Rejected, ValueError, ArithmeticError) as error:
                 _log.debug("pool has no price", pool=self.address, error=repr(error))
-        # Nobody can tell whether it takes swaps: as far as events go, all is as it was.
-        return (self.seen or NOT_THERE)._replace(known=False)
+        last = (self.seen or NOT_THERE)._replace(known=False)
+        if self.fault == PAUSED:  # no transfer, and so no swap
+            return last._replace(rate_ab=None, rate_ba=None)
+        return last  # whether it takes swaps cannot be told: as far as events go, all is as it was
 
     def _probe(self, pool: Pool) -> Probed:
         """A way that is closed is probed at each slot: it may open by the clock alone. One that is

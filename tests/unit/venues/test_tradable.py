@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.families import FAMILIES
 from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.addresses import raw
 from stages.venues.localnet.genesis import LAYOUTS
 from stages.venues.localnet.genesis.market import BY_SYMBOL
+from stages.venues.mints import TOKEN_2022_PROGRAM
 from stages.venues.pool import Clock, RawAccount, impact_ppm
 from stages.venues.probe import PROBE_UNITS, ROUNDED_UNITS, first_rate
 from stages.venues.solana.history import Market, Moment, PoolHistory
 from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.watched import WatchedPool
 from tests.localchain import FAMILY_NAMES, opened, plan_of
-from tests.untradable import OPENS_BY_SLOT, Laid, disabled, empty, opening, without
+from tests.unit.venues import token_2022 as t22
+from tests.untradable import OPENS_BY_SLOT, Laid, disabled, empty, opening, without, written
 
 SLOT, TIME_S = 1_000, 1_700_000_000
 
@@ -37,13 +41,25 @@ def mints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Raw
 class Watch:
     """A pool of a family under watch, slot by slot."""
 
-    def __init__(self, family: str, mints: Mapping[str, RawAccount]) -> None:
+    def __init__(
+        self,
+        family: str,
+        mints: Mapping[str, RawAccount],
+        usdc: Literal["token", "token-2022"] = "token",
+    ) -> None:
+        """`usdc`: the token program of that mint."""
         self.plan = plan_of(family)
         self.laid: Laid = LAYOUTS[family](self.plan)
         self._mints = mints
         a, b = self.plan.token_a, self.plan.token_b
         tokens = {
-            token.mint: TokenEntry(token.symbol, token.mint, token.decimals) for token in (a, b)
+            token.mint: TokenEntry(
+                token.symbol,
+                token.mint,
+                token.decimals,
+                usdc if token.symbol == "USDC" else "token",
+            )
+            for token in (a, b)
         }
         self.pool = WatchedPool(self.plan.address, tokens, FAMILIES)
         self.history = PoolHistory(100)
@@ -183,6 +199,40 @@ def test_a_pool_made_and_open_at_once_is_created(watch: Watch) -> None:
     watch.see(None)
     watch.see(watch.laid)
     assert causes(watch, "a") == causes(watch, "b") == [("pool-created", 2)]
+
+
+def with_usdc(watch: Watch, extension: t22.Extension) -> Laid:
+    """The CPMM pool with USDC as a Token-2022 mint that has this extension."""
+    usdc, mint = BY_SYMBOL["USDC"].mint, t22.mint(extension)
+    program = 232 if watch.plan.token_a.mint == usdc else 264
+    key = int.from_bytes(raw(TOKEN_2022_PROGRAM), "little")
+    laid = written(watch.laid, watch.plan.address, (program, 32, key))
+    return laid | {usdc: Account(1, mint.owner, mint.data)}
+
+
+def test_a_transfer_fee_is_off_the_price_once(mints: Mapping[str, RawAccount]) -> None:
+    watch = Watch("raydium-cpmm", mints, usdc="token-2022")
+    watch.see(with_usdc(watch, t22.transfer_fee(100)))
+    pool, clock = watch.pool.pool, Clock(watch.slot, TIME_S)
+    assert pool is not None
+    for a_to_b in (True, False):
+        assert first_rate(pool, a_to_b, clock) == pool.spot(a_to_b)
+        assert pool.fee_ppb(a_to_b, clock) >= 10_000_000  # the mint's hundredth and the pool's fee
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_pool_whose_mint_is_paused_begins_when_the_pause_ends(
+    first: bool, mints: Mapping[str, RawAccount]
+) -> None:
+    watch = Watch("raydium-cpmm", mints, usdc="token-2022")
+    paused, trading = (with_usdc(watch, t22.pausable(is_paused)) for is_paused in (True, False))
+    if not first:
+        watch.see(trading)
+    watch.see(paused)
+    assert watch.ticks("a") == watch.ticks("b") == []
+    watch.see(trading)
+    assert len(watch.ticks("a")) == 1
+    assert causes(watch, "a") == causes(watch, "b") == [("pool-opened", watch.slot - SLOT)]
 
 
 def test_an_address_that_holds_lamports_is_no_pool_yet(watch: Watch) -> None:
