@@ -59,6 +59,8 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     if best:
         bound = "minAmountOut" if "minAmountOut" in best else "maxAmountIn"
         yield f"best: {route(best)}, price {best['price']}, {bound} {best[bound]}: {best['why']}"
+        for warning in best.get("warnings", ()):
+            yield f"warning: {warning['token']} {warning['code']}: {warning['text']}"
 
 
 def _line(quote: dict[str, Any]) -> str:

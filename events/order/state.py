@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from events.types import TERMINAL, Leg, Status
+from events.types import TERMINAL, Leg, Status, TokenWarning
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):
@@ -118,6 +118,8 @@ class Order(msgspec.Struct, array_like=True):
     they only make the waits longer."""
     doubt: str = ""
     """Why nobody knows what became of its transaction, while `in_doubt`."""
+    warnings: tuple[TokenWarning, ...] = ()
+    """What somebody may do to the tokens of the route."""
 
     @property
     def patient(self) -> bool:

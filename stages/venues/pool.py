@@ -251,16 +251,21 @@ class ErrorCode(NamedTuple):
     """Whether a new quote may well succeed."""
 
 
+def fees_of(swap: Swap) -> tuple[int, int]:
+    """All fees of pool and mints: what is taken of the input and of the output, in base units."""
+    fee_in, fee_out = swap.fee, swap.other_fee
+    if swap.fee_on_output:
+        fee_in, fee_out = fee_out, fee_in
+    return fee_in + swap.transfer_fee_in, fee_out + swap.transfer_fee_out
+
+
 def impact_ppm(swap: Swap, spot: tuple[int, int]) -> int:
     """How far below the spot price a swap was, fees apart, in millionths, rounded up; at least 0.
 
     spot is out/in before the swap: 1 - (out / in) / spot, with in and out before fees.
     """
-    fee_in, fee_out = swap.fee, swap.other_fee
-    if swap.fee_on_output:
-        fee_in, fee_out = fee_out, fee_in
-    amount_in = swap.amount_in - swap.transfer_fee_in - fee_in
-    amount_out = swap.amount_out + swap.transfer_fee_out + fee_out
+    fee_in, fee_out = fees_of(swap)
+    amount_in, amount_out = swap.amount_in - fee_in, swap.amount_out + fee_out
     at_spot = amount_in * spot[0]
     if at_spot <= 0:
         return 0
