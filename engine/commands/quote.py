@@ -58,9 +58,9 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     best = answer["best"]
     if best:
         bound = "minAmountOut" if "minAmountOut" in best else "maxAmountIn"
-        yield f"best: {route(best)}, price {best['price']}, {bound} {best[bound]}: {best['why']}"
         for warning in best.get("warnings", ()):
             yield f"warning: {warning['token']} {warning['code']}: {warning['text']}"
+        yield f"best: {route(best)}, price {best['price']}, {bound} {best[bound]}: {best['why']}"
 
 
 def _line(quote: dict[str, Any]) -> str:

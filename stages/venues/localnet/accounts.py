@@ -86,11 +86,12 @@ def token_account(mint: str, owner: str, amount: int = 0, lamports: int = 0) -> 
     return Account(held, TOKEN, bytes(data))
 
 
-def mint_account(decimals: int, supply: int, authority: str) -> Account:
-    """A mint whose authority may mint more."""
+def mint_account(decimals: int, supply: int, authority: str | None) -> Account:
+    """A mint whose authority may mint more, if it has one."""
     data = bytearray(MINT_BYTES)
-    data[0] = 1
-    data[4:36] = raw(authority)
+    if authority is not None:
+        data[0] = 1
+        data[4:36] = raw(authority)
     data[36:44] = supply.to_bytes(8, "little")
     data[44], data[45] = decimals, 1
     return Account(rent_exempt(MINT_BYTES), TOKEN, bytes(data))

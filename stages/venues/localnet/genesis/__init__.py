@@ -32,6 +32,7 @@ def accounts(families: Iterable[str]) -> dict[str, Account]:
     """Every account of the first block. Pools of families that are not there are left out."""
     there = set(families)
     made = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
+    made[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
     for program in (addresses.SYSTEM, addresses.COMPUTE_BUDGET):
         made[program] = Account(1, addresses.NATIVE_LOADER, b"", executable=True)
     token_programs = (addresses.TOKEN, addresses.TOKEN_2022)
