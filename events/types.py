@@ -45,6 +45,14 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of all facts; the tag is the class name."""
 
 
+class TokenWarning(msgspec.Struct, frozen=True, array_like=True):
+    """What somebody may do to a token of a route; see `events.token_warnings`."""
+
+    code: str
+    token: str
+    """Its symbol."""
+
+
 class Leg(msgspec.Struct, frozen=True, array_like=True):
     """One swap of a route, through one pool."""
 
@@ -65,6 +73,10 @@ class Leg(msgspec.Struct, frozen=True, array_like=True):
     """How far below the pool's spot price, fees apart, in millionths."""
     exact_out: bool
     """Whether amount_out is exact and amount_in the estimate, or the other way round."""
+    transfer_fee_in: int = 0
+    """What the mint of token_in withholds; part of amount_in, no part of `fee`."""
+    transfer_fee_out: int = 0
+    """What the mint of token_out withholds; not in amount_out, no part of `fee`."""
 
 
 class Fill(msgspec.Struct, frozen=True, array_like=True):
@@ -96,7 +108,8 @@ class Quote(msgspec.Struct, frozen=True, array_like=True):
     amount_in: int
     amount_out: int
     fee: int
-    """All pool fees in base units of token_in; what is taken elsewhere is valued at its rate."""
+    """All fees of pools and mints in base units of token_in; what is taken elsewhere is valued at
+    its rate."""
     slot: int
     error: str = ""
     """The stable code of the refusal; the amounts are 0 then, unless they are why."""
@@ -105,6 +118,8 @@ class Quote(msgspec.Struct, frozen=True, array_like=True):
     """Of the transaction: in base units of token_out, or of token_in if the output is exact."""
     legs: tuple[Leg, ...] = ()
     """Swaps side by side, or one after the other; none where the venue has no pools to name."""
+    warnings: tuple[TokenWarning, ...] = ()
+    """Of the tokens of its legs; a recorded route keeps those of the chosen quote only."""
 
 
 class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.asyncapi import CLOSE_CODES, asyncapi
 from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
@@ -30,6 +31,10 @@ def errors() -> str:
         + table(["code", "status", "meaning", "answered by"], rows)
         + "\n## Close codes of WebSockets\n"
         + table(["code", "meaning"], [[str(code), said] for code, said in CLOSE_CODES.items()])
+        + "\n## Warnings of tokens\n"
+        "`warnings` of quotes and orders name what a token's own program lets somebody do to it,"
+        " with the token's symbol. They stop nothing.\n\n"
+        + table(["code", "meaning"], [[f"`{code}`", text] for code, text in TEXTS.items()])
     )
 
 

@@ -6,12 +6,13 @@ given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from events import routes
 from events import types as t
 from events.money import to_tokens
+from events.token_warnings import TEXTS
 from events.types import Quote
 from projections.formats import (
     amount,
@@ -65,13 +66,21 @@ def quote_view(
         "priceImpactBps": bps(quote.price_impact_ppm),
         "slot": quote.slot,
         "legs": [leg_view(leg) for leg in quote.legs],
+        "warnings": warnings_view(quote.warnings),
     }
+
+
+def warnings_view(warnings: Iterable[t.TokenWarning]) -> list[Json]:
+    """What somebody may do to the tokens of a route."""
+    return [
+        {"code": one.code, "token": one.token, "text": TEXTS.get(one.code, "")} for one in warnings
+    ]
 
 
 def leg_view(leg: t.Leg) -> Json:
     """One swap of a route."""
     fee_decimals = leg.decimals_out if leg.fee_on_output else leg.decimals_in
-    return {
+    view = {
         "dex": leg.dex,
         "family": leg.family,
         "pool": leg.pool,
@@ -83,6 +92,11 @@ def leg_view(leg: t.Leg) -> Json:
         "feeToken": leg.token_out if leg.fee_on_output else leg.token_in,
         "priceImpactBps": bps(leg.price_impact_ppm),
     }
+    if leg.transfer_fee_in:
+        view["transferFeeIn"] = to_tokens(leg.transfer_fee_in, leg.decimals_in)
+    if leg.transfer_fee_out:
+        view["transferFeeOut"] = to_tokens(leg.transfer_fee_out, leg.decimals_out)
+    return view
 
 
 def fill_view(fill: t.Fill) -> Json:
@@ -121,6 +135,7 @@ def _routed(f: t.OrderRouted) -> Json:
         view["why"] = routes.why(f.quotes, f.chosen, exact_out=exact_out)
         view["priceImpactBps"] = bps(f.quotes[f.chosen].price_impact_ppm)
         view["legs"] = [leg_view(leg) for leg in f.quotes[f.chosen].legs]
+        view["warnings"] = warnings_view(f.quotes[f.chosen].warnings)
     if exact_out:
         view["amountIn"] = to_tokens(f.amount_in, f.decimals_in)
         view["maxAmountIn"] = to_tokens(f.max_amount_in, f.decimals_in)

@@ -27,6 +27,7 @@ from projections.shapes import (
     Shape,
     Terms,
     Time,
+    TokenWarning,
 )
 
 
@@ -63,6 +64,7 @@ class OrderRoutedAdded(Shape):
     why: str | UnsetType = UNSET
     price_impact_bps: Bps | UnsetType = UNSET
     legs: list[Leg] | UnsetType = UNSET
+    warnings: list[TokenWarning] | UnsetType = UNSET
     amount_in: Amount | UnsetType = UNSET
     max_amount_in: Amount | UnsetType = UNSET
 

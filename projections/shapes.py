@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from events.token_warnings import TEXTS
 from events.types import TERMINAL, Status
 
 _ENGINES = (Status.HALTED, Status.RUNNING)
@@ -50,6 +51,14 @@ class Links(Shape):
     stream: str
 
 
+class TokenWarning(Shape):
+    """What somebody may do to a token of the route."""
+
+    code: Annotated[str, Meta(extra_json_schema={"enum": list(TEXTS)})]
+    token: str
+    text: Annotated[str, Meta(description="The same for people.")]
+
+
 class Leg(Shape):
     """One swap of a route, through one pool."""
 
@@ -63,6 +72,22 @@ class Leg(Shape):
     fee: Amount
     fee_token: str
     price_impact_bps: Bps
+    transfer_fee_in: (
+        Annotated[
+            str, Meta(pattern=DECIMAL, description="What tokenIn's mint withholds of amountIn.")
+        ]
+        | UnsetType
+    ) = UNSET
+    transfer_fee_out: (
+        Annotated[
+            str,
+            Meta(
+                pattern=DECIMAL,
+                description="What tokenOut's mint withholds before amountOut arrives.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Fill(Shape):
@@ -104,6 +129,13 @@ class Quote(Shape):
     price_impact_bps: Bps | UnsetType = UNSET
     slot: Count | UnsetType = UNSET
     legs: list[Leg] | UnsetType = UNSET
+    warnings: (
+        Annotated[
+            list[TokenWarning],
+            Meta(description="Of the tokens of its legs. A route records the chosen quote's only."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Terms(Shape):
@@ -135,6 +167,7 @@ class Order(Terms):
     amount_in: Amount | None
     dex: str | None
     legs: list[Leg]
+    warnings: list[TokenWarning]
     price: Price | None
     executed_price: Price | None
     amount_out: Amount | None

@@ -11,7 +11,7 @@ from typing import Any
 from events import types as t
 from events.order import Order
 from events.types import Event
-from projections.additions import ADDS, fill_view, leftovers_view, leg_view
+from projections.additions import ADDS, fill_view, leftovers_view, leg_view, warnings_view
 from projections.explorer import link
 from projections.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
 
@@ -58,6 +58,7 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "maxPrice": order.max_price or None,
         "dex": order.dex or None,
         "legs": [leg_view(leg) for leg in order.legs],
+        "warnings": warnings_view(order.warnings),
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
         "amountOut": tokens_or_none(order.amount_out, order.decimals_out),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from events import money, routes
 from events.order import WAITING_TYPES, Order
 from events.types import (
@@ -75,12 +77,23 @@ def _routed(
         amount_out=amount_out,
         min_amount_out=least,
         price=money.price(amount_out, order.decimals_out, amount_in, order.decimals_in),
-        quotes=tuple(quotes),
+        quotes=_recorded(quotes, chosen),
         decimals_in=order.decimals_in,
         decimals_out=order.decimals_out,
         chosen=chosen,
         amount_in=amount_in if most else 0,
         max_amount_in=most,
+    )
+
+
+def _recorded(quotes: Sequence[Quote], chosen: int) -> tuple[Quote, ...]:
+    """The quotes as they are recorded: all name the same tokens, one says what may happen to them.
+
+    That keeps the event small.
+    """
+    return tuple(
+        quote if index == chosen or not quote.warnings else replace(quote, warnings=())
+        for index, quote in enumerate(quotes)
     )
 
 
@@ -128,7 +141,7 @@ def _retreat(
         slot=slot + 1,
         amount_out=amount_out,
         min_amount_out=least,
-        quotes=tuple(quotes),
+        quotes=_recorded(quotes, -1),
         decimals_in=order.decimals_in,
         decimals_out=order.decimals_out,
         paused_until_slot=paused_until_slot(order.retreats, slot),

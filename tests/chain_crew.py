@@ -29,7 +29,7 @@ from projections.orders import columns
 from stages.venues import Venue
 from stages.venues.localnet import traders
 from stages.venues.localnet.accounts import Account, is_token_account, read_token
-from stages.venues.localnet.addresses import WSOL
+from stages.venues.localnet.addresses import TOKEN_2022, WSOL
 from stages.venues.localnet.faults import Faults
 from stages.venues.localnet.genesis import pools_file
 from stages.venues.localnet.genesis.market import BY_SYMBOL, PoolPlan
@@ -136,7 +136,10 @@ async def local_chain(folder: Path, **options: object) -> AsyncIterator[LocalCha
 
 def settings_of(folder: Path, chain: LocalChain, **changes: Any) -> Settings:
     """Settings that lead to the chain. `pools`: by pair, else all that there are."""
-    said = pools_file()
+    said: dict[str, Any] = pools_file()
+    for token in said["tokens"]:
+        minted = chain.node.bank.state.accounts[token["mint"]]
+        token["program"] = "token-2022" if minted.owner == TOKEN_2022 else "token"
     pools: Mapping[str, Iterable[str]] | None = changes.pop("pools", None)
     if pools is not None:
         said["pools"] = pools

@@ -38,7 +38,7 @@ def laid(of: PoolPlan) -> dict[str, Account]:
 @lru_cache(maxsize=1_000)
 def pool(of: PoolPlan) -> Pool:
     """The pool, decoded."""
-    found = Families(FAMILIES).decode(of.address, (laid(of) | MINTS).get)
+    found = Families(FAMILIES).decode(of.address, {**laid(of), **MINTS}.get)
     assert found is not None
     return found.pool
 

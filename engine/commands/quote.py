@@ -58,6 +58,8 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     best = answer["best"]
     if best:
         bound = "minAmountOut" if "minAmountOut" in best else "maxAmountIn"
+        for warning in best.get("warnings", ()):
+            yield f"warning: {warning['token']} {warning['code']}: {warning['text']}"
         yield f"best: {route(best)}, price {best['price']}, {bound} {best[bound]}: {best['why']}"
 
 

@@ -48,7 +48,9 @@ def _routed(after: Order, _: Event, f: t.OrderRouted) -> None:
     after.min_amount_out = f.min_amount_out
     after.price = f.price
     after.stale_route = False
-    after.legs = f.quotes[f.chosen].legs if 0 <= f.chosen < len(f.quotes) else ()
+    chosen = f.quotes[f.chosen] if 0 <= f.chosen < len(f.quotes) else None
+    after.legs = chosen.legs if chosen is not None else ()
+    after.warnings = chosen.warnings if chosen is not None else ()
     if after.exact_amount_out is not None:
         after.amount_in = f.amount_in
         after.max_amount_in = f.max_amount_in
@@ -147,6 +149,7 @@ def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
     after.dex = after.pool = after.price = after.signature = ""
     after.quoted_amount_out = after.min_amount_out = None
     after.legs = ()
+    after.warnings = ()
     after.stale_route = False
     after.fee_lamports += f.fee_lamports
 

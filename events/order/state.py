@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from events.types import TERMINAL, Fill, Leg, Status
+from events.types import TERMINAL, Fill, Leg, Status, TokenWarning
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):
@@ -123,6 +123,8 @@ class Order(msgspec.Struct, array_like=True):
     """What was laid down for token accounts that its transaction opened and left open."""
     fills: tuple[Fill, ...] = ()
     """The swaps of the route as they were executed."""
+    warnings: tuple[TokenWarning, ...] = ()
+    """What somebody may do to the tokens of the route."""
 
     @property
     def patient(self) -> bool:

@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { $, el } from "./dom.js";
 import { fault, grouped, worth } from "./money.js";
-import { explained, quoteList } from "./quotes.js";
+import { explained, quoteList, warningList } from "./quotes.js";
 
 const TYPING_MS = 180;
 const AGAIN_MS = 4000;
@@ -106,7 +106,7 @@ export class Form {
     $("outcome").replaceChildren(
       el("div", { class: "outcome" }, el("span", { class: "quiet" }, said.type !== "market" ? "Now it would bring" : said.exactOut ? "You spend" : "You receive"), el("strong", { class: "num" }, outcome)),
       el("p", { class: "hint num" }, `${terms}1 ${found.tokenIn} = ${grouped(best.price)} ${found.tokenOut}${said.type === "limit" ? " now" : `, ${bound}`}`));
-    $("quotes").replaceChildren(el("h3", {}, "Every route now"), quoteList(found.quotes, best, found), el("p", { class: "hint" }, explained(best.why, found.quotes)));
+    $("quotes").replaceChildren(el("h3", {}, "Every route now"), quoteList(found.quotes, best, found), el("p", { class: "hint" }, explained(best.why, found.quotes)), warningList(best.warnings));
   }
 
   body(said) {

@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import * as chain from "./chain.js";
 import { $, announce, badge, clock, el } from "./dom.js";
 import { grouped } from "./money.js";
-import { explained, quoteList } from "./quotes.js";
+import { explained, quoteList, warningList } from "./quotes.js";
 import { ENDED } from "./store.js";
 
 const READ_AGAIN = new Set(["TransactionSubmitted", "TransactionInDoubt"]);
@@ -131,7 +131,7 @@ export class OrderView {
     ];
     const shown = rows.filter(([, value]) => value);
     const lines = shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
-    return el("div", {}, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines));
+    return el("div", {}, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines), warningList(order.warnings));
   }
 
   timeline(order) {

@@ -26,6 +26,12 @@ export function explained(why, quotes) {
   return quotes.reduce((text, quote) => text.replaceAll(quote.pool, quote.legs?.length > 1 ? `${quote.legs.length} legs` : quote.legs?.[0]?.family ?? quote.dex), String(why ?? ""));
 }
 
+/** What somebody may do to the tokens of a route. */
+export function warningList(warnings) {
+  if (!warnings?.length) return "";
+  return el("ul", { class: "hint" }, warnings.map((one) => el("li", {}, el("b", {}, `${one.token} ${one.code}`), ` ${one.text}`)));
+}
+
 function line(quote, won, figure, late, length) {
   const legs = quote.legs ?? [];
   const name = legs.length > 1 ? `${legs.length} legs` : legs[0]?.family ?? quote.dex;

@@ -5,7 +5,7 @@ const KEPT = 20000;
 const NO_ORDER = "ffffffff-"; // where events of the engine itself and of keys stand
 export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
 
-const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "rentLamports", "fills", "leftovers", "attempts", "reason"];
+const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "rentLamports", "fills", "leftovers", "attempts", "reason", "warnings"];
 
 export class Store {
   constructor(missing) {

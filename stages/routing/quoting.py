@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from events.money import Token
-from events.types import Leg, Quote
+from events.types import Leg, Quote, TokenWarning
 from stages.routing.route import Candidate, Declined, Request, Step
+from stages.venues.pool import fees_of
 
 BESIDE, AFTER = "+", ">"
 """Between the names of a route's pools: side by side, one hop after the other."""
@@ -16,9 +17,16 @@ Named = Callable[[str], Token]
 
 
 def as_quote(
-    one: Candidate | Declined, request: Request, named: Named, max_impact_ppm: int
+    one: Candidate | Declined,
+    request: Request,
+    named: Named,
+    max_impact_ppm: int,
+    warned: Mapping[str, Sequence[str]],
 ) -> Quote:
-    """A quote, with the refusal beside its amounts where its price impact is too high."""
+    """A quote, with the refusal beside its amounts where its price impact is too high.
+
+    `warned`: the codes of `events.token_warnings` by mint.
+    """
     if isinstance(one, Declined):
         listed = one.way.listed
         amount_in = 0 if request.exact_out else request.amount
@@ -40,6 +48,18 @@ def as_quote(
         price_impact_ppm=one.impact_ppm,
         cost=one.cost,
         legs=tuple(_leg(step, named) for step in one.steps),
+        warnings=_warnings(one, named, warned),
+    )
+
+
+def _warnings(
+    one: Candidate, named: Named, warned: Mapping[str, Sequence[str]]
+) -> tuple[TokenWarning, ...]:
+    """Of every token of the route, once each."""
+    pools = [step.way.listed.pool for step in one.steps]
+    mints = dict.fromkeys(mint for pool in pools for mint in (pool.mint_a, pool.mint_b))
+    return tuple(
+        TokenWarning(code, named(mint).symbol) for mint in mints for code in warned.get(mint, ())
     )
 
 
@@ -61,6 +81,8 @@ def _leg(step: Step, named: Named) -> Leg:
         fee_on_output=step.swap.fee_on_output,
         price_impact_ppm=step.impact_ppm,
         exact_out=step.exact_out,
+        transfer_fee_in=step.swap.transfer_fee_in,
+        transfer_fee_out=step.swap.transfer_fee_out,
     )
 
 
@@ -71,9 +93,8 @@ def _fee(one: Candidate) -> int:
     total = 0
     for number, hop in enumerate(one.hops):
         for step in hop:
-            fee = step.swap.fee
-            if step.swap.fee_on_output:
-                fee = -(-fee * step.swap.amount_in // max(1, step.swap.amount_out + fee))
+            fee, fee_out = fees_of(step.swap)
+            fee += -(-fee_out * step.swap.amount_in // max(1, step.swap.amount_out + fee_out))
             if number:
                 before = sum(first.swap.amount_out for first in one.hops[0])
                 fee = -(-fee * one.amount_in // max(1, before))

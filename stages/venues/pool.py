@@ -251,13 +251,18 @@ class ErrorCode(NamedTuple):
     """Whether a new quote may well succeed."""
 
 
-def before_fees(swap: Swap) -> tuple[int, int]:
-    """What was swapped for what, all fees apart: base units in and out."""
+def fees_of(swap: Swap) -> tuple[int, int]:
+    """All fees of pool and mints: what is taken of the input and of the output, in base units."""
     fee_in, fee_out = swap.fee, swap.other_fee
     if swap.fee_on_output:
         fee_in, fee_out = fee_out, fee_in
-    amount_in = swap.amount_in - swap.transfer_fee_in - fee_in
-    return amount_in, swap.amount_out + swap.transfer_fee_out + fee_out
+    return fee_in + swap.transfer_fee_in, fee_out + swap.transfer_fee_out
+
+
+def before_fees(swap: Swap) -> tuple[int, int]:
+    """What was swapped for what, all fees apart: base units in and out."""
+    fee_in, fee_out = fees_of(swap)
+    return swap.amount_in - fee_in, swap.amount_out + fee_out
 
 
 def impact_ppm(swap: Swap, spot: tuple[int, int]) -> int:

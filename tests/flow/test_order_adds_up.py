@@ -14,6 +14,7 @@ import pytest
 from events.order import STAGES, fold
 from events.types import OrderConfirmed, OrderRetreated, TransactionBuilt
 from projections.views import order_view
+from stages.routing.terms import terms
 from stages.venues.localnet.addresses import WSOL
 from stages.venues.localnet.genesis.market import BY_SYMBOL, TOKENS
 from stages.venues.pool import SwapTerms
@@ -143,7 +144,6 @@ async def test_what_two_hops_leave_between_them_is_told(
     middle: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second swap takes a little less than the first one gives."""
-    terms = legs_module.terms
 
     def less(*given: Any, **named: Any) -> list[SwapTerms]:
         first, second = terms(*given, **named)

@@ -259,7 +259,8 @@ async def test_a_pool_is_read_whole_from_one_answer_with_the_clock_of_its_slot(
     assert (found.pool.reserve_a, found.pool.reserve_b) == (10**12, 150 * 10**9)
     assert (found.clock.slot, found.clock.time_s) == (1000, 1_700_000_000)
     assert [name for name, _ in world.node.params[-2:]] == ["getMultipleAccounts"] * 2
-    assert world.node.params[-1][1][0] == [POOL, VAULT_A, VAULT_B, CLOCK]
+    mints = sorted(POOLS.mints_of_pools()[POOL])
+    assert world.node.params[-1][1][0] == [POOL, *mints, VAULT_A, VAULT_B, CLOCK]
 
 
 async def test_one_reading_a_slot_serves_all_and_decodes_what_changed_only(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -224,10 +223,6 @@ async def with_usdc(
 
         issue(*extensions)
         settings = settings_of(folder, local, pools={plan.pair: [plan.address]})
-        said = json.loads(Path(settings.pools).read_text())
-        [usdc] = [token for token in said["tokens"] if token["symbol"] == "USDC"]
-        usdc["program"] = "token-2022"
-        Path(settings.pools).write_text(json.dumps(said))
         trading = open_trading(settings, signs=True)
         async with trading.live(True):
             await trading.ready()

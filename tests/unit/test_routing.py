@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.money import Token
-from events.types import Leg, Quote
+from events.order import Order
+from events.types import Leg, OrderRouted, Quote, Status
+from stages import router
 from stages.routing.board import Board, Listed
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
@@ -19,7 +21,7 @@ from stages.routing.quoting import as_quote
 from stages.routing.route import Candidate, Declined, Limits, Request
 from stages.routing.split import equalised
 from stages.routing.terms import terms
-from stages.venues.pool import PPB, Clock, ErrorCode, Rejected, Swap
+from stages.venues.pool import PPB, Clock, ErrorCode, Rejected, Swap, impact_ppm
 
 SOL, USDC, RAY = "sol", "usdc", "ray"
 CLOCK = Clock(10, 1_760_000_000)
@@ -262,7 +264,7 @@ def test_a_split_hop_is_named_by_its_pools_and_its_fees_are_in_the_token_that_is
     request = Request(SOL, RAY, 500 * 10**9)
     one = best(found(pools, request))
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6), RAY: Token("RAY", 6)}
-    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000)
+    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000, warned={})
     assert quote.pool == "deep+shallow>ray-deep+ray-shallow"
     assert quote.dex == "dex"
     assert [(leg.token_in, leg.token_out) for leg in quote.legs] == [
@@ -425,10 +427,50 @@ def test_a_quote_too_far_off_the_market_is_refused_and_still_shows_its_amounts()
     request = Request(SOL, USDC, 5_000 * 10**9)
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
     [one] = found(board(DEEP), request)
-    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=10_000)
+    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=10_000, warned={})
     assert (quote.error, quote.dex, quote.pool) == ("price-impact-too-high", "dex", "deep")
     assert quote.amount_out > 0
     assert quote.price_impact_ppm > 300_000
     assert quote.legs[0].token_in == "SOL"
-    fine: Quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000)
+    fine: Quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000, warned={})
     assert not fine.error
+
+
+def test_a_quote_names_what_may_happen_to_its_tokens_and_a_route_keeps_the_chosen_ones() -> None:
+    request = Request(SOL, USDC, 10**9)
+    tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
+    [one] = found(board(DEEP), request)
+    warned = {USDC: ("mint-authority", "pausable"), "another": ("pausable",)}
+    quote = as_quote(one, request, tokens.__getitem__, 10**6, warned)
+    assert [(w.code, w.token) for w in quote.warnings] == [
+        ("mint-authority", "USDC"), ("pausable", "USDC"),
+    ]  # fmt: skip
+    worse = msgspec.structs.replace(quote, amount_out=quote.amount_out - 1)
+    order = Order(
+        "o", status=Status.ROUTING, token_in="SOL", token_out="USDC", amount_in=10**9,
+        decimals_in=9, decimals_out=6, slippage_bps=50,
+    )  # fmt: skip
+    [fact] = router.decide(order, [worse, quote])
+    assert isinstance(fact, OrderRouted)
+    assert [one.warnings for one in fact.quotes] == [(), quote.warnings]
+    assert router.decide(order, fact.quotes) == [fact]
+
+
+def test_transfer_fees_are_part_of_the_fee_and_not_of_the_impact() -> None:
+    request = Request(SOL, USDC, 10**9)
+    tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
+    one = found(board(DEEP), request)[0]
+    assert isinstance(one, Candidate)
+    swap = one.steps[0].swap
+    taxed = msgspec.structs.replace(
+        swap, amount_in=swap.amount_in + 1_000, transfer_fee_in=1_000,
+        amount_out=swap.amount_out - swap.amount_out // 100,
+        transfer_fee_out=swap.amount_out // 100,
+    )  # fmt: skip
+    step = one.steps[0]._replace(swap=taxed)
+    plain = as_quote(one, request, tokens.__getitem__, 10**6, {})
+    quote = as_quote(one._replace(steps=(step,)), request, tokens.__getitem__, 10**6, {})
+    assert quote.legs[0].transfer_fee_in == 1_000
+    assert quote.legs[0].transfer_fee_out == swap.amount_out // 100
+    assert quote.fee - plain.fee - 1_000 == pytest.approx(taxed.amount_in // 100, rel=1e-5)
+    assert impact_ppm(taxed, (1, 1)) == impact_ppm(swap, (1, 1))

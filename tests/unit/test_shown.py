@@ -19,7 +19,7 @@ def frame(**adds: Any) -> dict[str, Any]:
 
 def test_a_route_is_named_by_the_pool_programs_it_goes_through() -> None:
     assert shown.route({"dex": "raydium", "pool": "A", "legs": [CLMM]}) == "raydium-clmm"
-    both = {"dex": "raydium+meteora", "pool": "A+B", "legs": [CLMM, DLMM]}
+    both: dict[str, Any] = {"dex": "raydium+meteora", "pool": "A+B", "legs": [CLMM, DLMM]}
     assert shown.route(both) == "raydium-clmm+meteora-dlmm"
     assert shown.route(both | {"pool": "A>B"}) == "raydium-clmm>meteora-dlmm"
     four = both | {"pool": "A+B>C+D", "legs": both["legs"] * 2}

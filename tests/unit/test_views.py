@@ -77,6 +77,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
                 {
                     "dex": "raydium", "pool": "r-1", "amountIn": "1.5", "amountOut": "149",
                     "fee": "0.0045", "slot": 7, "cost": "0", "priceImpactBps": "0", "legs": [],
+                    "warnings": [],
                 },
                 {"dex": "meteora", "pool": "", "error": "venue-timeout"},
             ],

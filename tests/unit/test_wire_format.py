@@ -12,9 +12,9 @@ FACTS: dict[str, t.Fact] = {
     "ae4f726465725375626d6974746564a66d61726b6574a3534f4ca4555344430906ce59682f0032c0c0c0c0"
     "a0a0c0a0c0c0a0": (t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)),
     "ae526f7574696e6753746172746564": t.RoutingStarted(),
-    "ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0a53134392e33919aa7"
+    "ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0a53134392e33919ba7"
     "7261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce00393870"
-    "4da00000900906ff0000": (
+    "4da0000090900906ff0000": (
         t.OrderRouted("raydium", "pool-1", 224_000_000, 222_877_920, "149.3", (QUOTE,), 9, 6)
     ),
     "b05472616e73616374696f6e4275696c7401a3736967cd03e8c403010203": (
@@ -50,7 +50,7 @@ FACTS: dict[str, t.Fact] = {
         t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9, 77)
     ),
     "ae4f72646572526574726561746564a6726f75746572b371756f74652d62656c6f772d6d696e696d756d4e05"
-    "06919aa77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da000009009060000": (
+    "06919ba77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da00000909009060000": (
         t.OrderRetreated("router", "quote-below-minimum", 78, 5, 6, (QUOTE,), 9, 6)
     ),
     "ac4f72646572416d656e646564a3616e6ea3313531ce000f4240": (
@@ -138,6 +138,14 @@ def test_a_retreat_and_a_fill_from_before_there_were_pauses_and_fills_are_still_
 def test_a_fill_is_told_by_swap() -> None:
     fill = t.Fill("p", "SOL", "USDC", 9, 6, 1, 2, -3)
     assert msgspec.msgpack.encode(fill).hex() == "98a170a3534f4ca4555344430906" + "0102fd"
+
+
+def test_legs_and_quotes_from_before_there_were_transfer_fees_are_still_read() -> None:
+    leg = ["raydium", "raydium-cpmm", "pool-1", "SOL", "USDC", 9, 6, 1, 2, 3, False, 4, True]
+    quote = ["raydium", "pool-1", 1, 2, 3, 77, "", 4, 5, [leg]]
+    found = msgspec.msgpack.decode(msgspec.msgpack.encode(quote), type=t.Quote)
+    assert found.warnings == ()
+    assert (found.legs[0].transfer_fee_in, found.legs[0].transfer_fee_out) == (0, 0)
 
 
 def test_an_unknown_event_is_an_error_and_not_a_guess() -> None:

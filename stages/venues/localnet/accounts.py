@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stages.venues.localnet import addresses
-from stages.venues.localnet.addresses import TOKEN, WSOL, raw, rent_exempt, text
+from stages.venues.localnet.addresses import TOKEN, TOKEN_2022, WSOL, raw, rent_exempt, text
 
 MINT_BYTES = 82
 TOKEN_BYTES = 165
 U64_MAX = 2**64 - 1
+_MINT_KIND, _ACCOUNT_KIND = 1, 2
+"""At byte 165 of what has extensions."""
 
 
 class Account(NamedTuple):
@@ -32,8 +34,18 @@ class TokenAccount(NamedTuple):
 
 
 def is_token_account(account: Account) -> bool:
-    """Whether this is an initialised account of the token program."""
-    return account.owner == TOKEN and len(account.data) == TOKEN_BYTES and account.data[108] != 0
+    """Whether this is an initialised account of one of the token programs."""
+    if not _may_be(account, TOKEN_BYTES, _ACCOUNT_KIND):
+        return False
+    return account.data[108] != 0
+
+
+def _may_be(account: Account, size: int, kind: int) -> bool:
+    """Whether a token program keeps something of this size there, extensions apart."""
+    data = account.data
+    if account.owner == TOKEN_2022 and len(data) > TOKEN_BYTES:
+        return data[TOKEN_BYTES] == kind
+    return account.owner in (TOKEN, TOKEN_2022) and len(data) == size
 
 
 def read_token(data: bytes) -> TokenAccount:
@@ -74,11 +86,12 @@ def token_account(mint: str, owner: str, amount: int = 0, lamports: int = 0) -> 
     return Account(held, TOKEN, bytes(data))
 
 
-def mint_account(decimals: int, supply: int, authority: str) -> Account:
-    """A mint whose authority may mint more."""
+def mint_account(decimals: int, supply: int, authority: str | None) -> Account:
+    """A mint whose authority may mint more, if it has one."""
     data = bytearray(MINT_BYTES)
-    data[0] = 1
-    data[4:36] = raw(authority)
+    if authority is not None:
+        data[0] = 1
+        data[4:36] = raw(authority)
     data[36:44] = supply.to_bytes(8, "little")
     data[44], data[45] = decimals, 1
     return Account(rent_exempt(MINT_BYTES), TOKEN, bytes(data))
@@ -93,7 +106,7 @@ def clock_account(slot: int, time_s: int) -> Account:
 
 def is_mint(account: Account | None) -> bool:
     """Whether this is an initialised mint."""
-    if account is None or account.owner != TOKEN or len(account.data) != MINT_BYTES:
+    if account is None or not _may_be(account, MINT_BYTES, _MINT_KIND):
         return False
     return account.data[45] == 1
 

@@ -16,6 +16,7 @@ from stages.venues.localnet.addresses import (
     MEMO_V1,
     SYSTEM,
     TOKEN,
+    TOKEN_2022,
     rent_exempt,
 )
 from stages.venues.localnet.failures import InstructionFailed, NotTaken
@@ -32,6 +33,7 @@ SMALL: Mapping[str, Program] = {
     SYSTEM: system.run,
     COMPUTE_BUDGET: budget.run,
     TOKEN: token.run,
+    TOKEN_2022: token.run,
     ATA: ata.run,
     MEMO: memo.run,
     MEMO_V1: memo.run,

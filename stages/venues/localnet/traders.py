@@ -22,7 +22,7 @@ from stages.venues.localnet.pools import Pooled
 from stages.venues.localnet.programs import swaps
 from stages.venues.localnet.programs.shapes import SHAPES
 from stages.venues.localnet.view import View
-from stages.venues.pool import PPB, PPM, Pool, Rejected, Swap
+from stages.venues.pool import PPB, PPM, Pool, Rejected, Swap, Unsupported
 from stages.venues.simulated.path import factor_ppm
 
 TRADER = named("trader")
@@ -81,14 +81,14 @@ class Traders:
         return _wandered(self._terms.seed, symbol, slot, self._terms.volatility_bps)
 
     def _careless(self, bank: Bank, address: str, draw: Random) -> None:
-        pooled = bank.state.pool(address)
+        pooled = _pool(bank, address)
         a_to_b, part = draw.random() < 0.5, draw.randint(*_NOISE_PPM)
         if pooled is not None:
             reserve = pooled.pool.reserve_a if a_to_b else pooled.pool.reserve_b
             _trade(bank, address, a_to_b, reserve * part // PPM, None)
 
     def _arbitrage(self, bank: Bank, address: str, slot: int) -> None:
-        pooled = bank.state.pool(address)
+        pooled = _pool(bank, address)
         if pooled is None:
             return
         pool, fair = pooled.pool, self.fair(pooled.pool, slot)
@@ -107,10 +107,18 @@ def _wandered(seed: int, symbol: str, slot: int, volatility_bps: int) -> Fractio
     return Fraction(factor_ppm(seed, f"{symbol}-USD", slot, volatility_bps), PPM)
 
 
+def _pool(bank: Bank, address: str) -> Pooled | None:
+    """The pool; None where there is none that can be swapped with now: a token may be paused."""
+    try:
+        return bank.state.pool(address)
+    except Unsupported:
+        return None
+
+
 def _trade(bank: Bank, address: str, a_to_b: bool, amount: int, fair: Fraction | None) -> None:
     """Swap this much, or less where it would drive the pool past the fair price."""
     for _ in range(_TRIES):
-        pooled = bank.state.pool(address)
+        pooled = _pool(bank, address)
         if pooled is None or amount <= 0:
             return
         try:
@@ -132,10 +140,12 @@ def _past(pool: Pool, a_to_b: bool, fair: Fraction) -> bool:
 def _keep(bank: Bank, pooled: Pooled, a_to_b: bool, swap: Swap) -> None:
     pool = pooled.pool
     mints = (pool.mint_a, pool.mint_b) if a_to_b else (pool.mint_b, pool.mint_a)
-    source, target = (token_address(TRADER, mint) for mint in mints)
+    programs = bank.state.accounts
+    source, target = (token_address(TRADER, mint, programs[mint].owner) for mint in mints)
     view = View(bank.state)
     try:
-        swaps.settle(view, SHAPES[pooled.family.name], swap, a_to_b, source, target)
+        accounts, epoch = (source, target), bank.clock.epoch
+        swaps.settle(view, SHAPES[pooled.family.name], swap, a_to_b, accounts, epoch)
     except InstructionFailed:
         return  # out of tokens: nobody trades
     view.move(Pooled(pooled.family, swap.after, pooled.reads))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -81,6 +81,12 @@ class AccountCache:
             raise Refused(found.fault, address, retryable=True)  # on another route, that is
         assert found.family is not None and found.pool is not None, "it has no fault"
         return Quotable(found.family, found.pool, found.clock)
+
+    def warnings(self) -> Mapping[str, tuple[str, ...]]:
+        """What mints let somebody do to their tokens, by mint: `events.token_warnings`."""
+        return {
+            mint: codes for pool in self._pools.values() for mint, codes in pool.warnings.items()
+        }
 
     def watched(self) -> Iterable[WatchedPool]:
         """All pools, whether they can be quoted from or not."""

@@ -80,6 +80,7 @@ _TOKEN_CODES: Mapping[int, Reason] = {
     3: Reason("token-account-unusable"),  # of another mint
     4: Reason("token-account-unusable"),  # of another owner
     17: Reason("token-account-frozen"),
+    67: Reason("token-paused"),
 }
 _CUSTOM: Mapping[str, Mapping[int, Reason]] = {
     TOKEN: _TOKEN_CODES,

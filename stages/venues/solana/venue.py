@@ -75,6 +75,7 @@ class SolanaVenue:
         self._wraps = wraps
         self._max_impact_ppm = max_price_impact_bps * 100
         self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
+        self._warned: Mapping[str, tuple[str, ...]] = {}
 
     def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
         """See `Venue.quotes`. A watcher may be a slot ahead of us: its pool is new, not missing."""
@@ -106,7 +107,7 @@ class SolanaVenue:
 
         limits = Limits(hop_slack_bps(order.slippage_bps), fits)
         found = [
-            as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm)
+            as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm, self._warned)
             for one in candidates(board, request, self._costs, limits)
         ]
         found += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
@@ -139,6 +140,7 @@ class SolanaVenue:
             if clock is None and STALE in codes:
                 raise Refused("quotes-stale", "no pool can be quoted from", retryable=True)
             # Without any pool nobody looks at the clock.
+            self._warned = self._cache.warnings()
             self._board = newest, Board(listed, clock or Clock(newest.slot, 0)), faulty
         return self._board[1], self._board[2]
 

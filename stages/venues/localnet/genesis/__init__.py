@@ -32,9 +32,11 @@ def accounts(families: Iterable[str]) -> dict[str, Account]:
     """Every account of the first block. Pools of families that are not there are left out."""
     there = set(families)
     made = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
+    made[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
     for program in (addresses.SYSTEM, addresses.COMPUTE_BUDGET):
         made[program] = Account(1, addresses.NATIVE_LOADER, b"", executable=True)
-    for program in (addresses.TOKEN, addresses.ATA, addresses.MEMO, addresses.MEMO_V1):
+    token_programs = (addresses.TOKEN, addresses.TOKEN_2022)
+    for program in (*token_programs, addresses.ATA, addresses.MEMO, addresses.MEMO_V1):
         made[program] = _program()
     for plan in POOLS:
         if plan.family in there:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from stages.venues.localnet import accounts
-from stages.venues.localnet.addresses import SYSTEM, TOKEN, raw, rent_exempt, token_address
+from stages.venues.localnet.addresses import (
+    SYSTEM,
+    TOKEN,
+    TOKEN_2022,
+    raw,
+    rent_exempt,
+    token_address,
+)
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs import system, token_accounts
 from stages.venues.localnet.programs.context import Context
+from stages.venues.localnet.token_extensions import token_account_size
 from stages.venues.localnet.transaction import Step
 
 CREATE, CREATE_IDEMPOTENT = 0, 1
@@ -37,20 +45,30 @@ def run(context: Context, step: Step) -> None:
         context.spend(UNITS_THERE)
         raise InstructionFailed("IllegalOwner")
     context.spend(UNITS_CREATE)
-    if program != TOKEN:
+    if program not in (TOKEN, TOKEN_2022):
         raise InstructionFailed("IncorrectProgramId")
-    if not accounts.is_mint(context.view.get(mint)):
+    minted = context.view.get(mint)
+    if minted is None or not accounts.is_mint(minted):
         raise InstructionFailed("InvalidAccountData")
+    if minted.owner != program:
+        raise InstructionFailed("IncorrectProgramId")
     if not context.signs(step, 0):
         raise InstructionFailed("MissingRequiredSignature")
-    _fund(context, payer, address, there)
-    token_accounts.initialize(context.view, address, mint, wallet)
+    made = accounts.Account(0, program, bytes(token_account_size(minted, immutable_owner=True)))
+    _fund(context, payer, address, there, made)
+    token_accounts.initialize(context.view, address, mint, wallet, immutable_owner=True)
 
 
-def _fund(context: Context, payer: str, address: str, there: accounts.Account | None) -> None:
+def _fund(
+    context: Context,
+    payer: str,
+    address: str,
+    there: accounts.Account | None,
+    made: accounts.Account,
+) -> None:
     """Bring the new account to its rent; somebody may have sent lamports there before."""
     had = there.lamports if there else 0
-    missing = max(0, rent_exempt(accounts.TOKEN_BYTES) - had)
+    missing = max(0, rent_exempt(len(made.data)) - had)
     if missing:
         system.move(context.view, payer, address, missing)
-    context.view.put(address, accounts.Account(had + missing, TOKEN, bytes(accounts.TOKEN_BYTES)))
+    context.view.put(address, made._replace(lamports=had + missing))

@@ -18,6 +18,7 @@ from stages.venues.localnet.programs.shapes import SHAPES, Shape
 from stages.venues.localnet.transaction import Step
 from stages.venues.localnet.view import View
 from stages.venues.meteora.dlmm.pool import DlmmPool
+from stages.venues.mints import PAUSED as TOKEN_PAUSED
 from stages.venues.pool import (
     AccountUse,
     Clock,
@@ -31,6 +32,7 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
+from stages.venues.transfer_fees import without_fees
 
 # Anchor's own errors.
 NO_SUCH_INSTRUCTION, NOT_MUTABLE, WRONG_ADDRESS = 101, 2000, 2012
@@ -47,7 +49,7 @@ def run(context: Context, step: Step, family: Family) -> None:
             NO_SUCH_INSTRUCTION if shape.anchor else "InvalidInstructionData",
             "Error: InstructionFallbackNotFound",
         )
-    pooled = context.view.pool(parsed.pool)
+    pooled = _pooled(context, parsed.pool)
     if pooled is None or pooled.family is not family:
         raise InstructionFailed(WRONG_ACCOUNT, "Error: AccountDiscriminatorMismatch")
     a_to_b = _way(context.view, pooled.pool, parsed)
@@ -64,6 +66,16 @@ def run(context: Context, step: Step, family: Family) -> None:
     mints = (pooled.pool.mint_a, pooled.pool.mint_b)
     mint_in, mint_out = mints if a_to_b else (mints[1], mints[0])
     context.swaps.append(Swapped(parsed.pool, mint_in, mint_out, swap.amount_in, swap.amount_out))
+
+
+def _pooled(context: Context, address: str) -> Pooled | None:
+    """The pool. Raises InstructionFailed as its transfers would where a token is paused."""
+    try:
+        return context.view.pool(address)
+    except Unsupported as error:
+        if error.reason == TOKEN_PAUSED:
+            raise InstructionFailed(token.PAUSED, "Error: token is paused") from None
+        raise
 
 
 def _instruction(context: Context, step: Step) -> Instruction:
@@ -186,17 +198,23 @@ def _settle(context: Context, shape: Shape, parsed: Parsed, a_to_b: bool, swap: 
     if not token.may_spend(source, parsed.accounts.owner, swap.amount_in):
         raise InstructionFailed(token.OWNER_MISMATCH, "Error: owner does not match")
     use = parsed.accounts
-    settle(context.view, shape, swap, a_to_b, use.token_in, use.token_out)
+    accounts = use.token_in, use.token_out
+    settle(context.view, shape, swap, a_to_b, accounts, context.clock.epoch)
 
 
 def settle(
-    view: View, shape: Shape, swap: Swap, a_to_b: bool, token_in: str, token_out: str
+    view: View, shape: Shape, swap: Swap, a_to_b: bool, accounts: tuple[str, str], epoch: int
 ) -> None:
-    """Move what a swap moves, between two token accounts and the pool's vaults."""
+    """Move what a swap moves, between two token accounts and the pool's vaults.
+
+    `accounts` pays and is paid. Mints that charge transfers withhold their fees in the targets.
+    """
+    token_in, token_out = accounts
     data = _pool_account(view, swap.after.address).data
     vault_in, vault_out = shape.vaults(data, a_to_b)
-    token.move(view, token_in, vault_in, swap.amount_in, known=True)
-    token.move(view, vault_out, token_out, swap.amount_out, known=True)
+    leaving = swap.amount_out + swap.transfer_fee_out
+    token.move(view, token_in, vault_in, swap.amount_in, epoch=epoch, known=True)
+    token.move(view, vault_out, token_out, leaving, epoch=epoch, known=True)
 
 
 def _pool_account(view: View, address: str) -> Account:
@@ -207,6 +225,7 @@ def _pool_account(view: View, address: str) -> Account:
 
 def _steps(before: Pool, swap: Swap) -> int:
     """How many ticks or bins a swap crosses, or other steps it takes; 0 where there are none."""
-    if isinstance(before, DlmmPool) and isinstance(swap.after, DlmmPool):
-        return abs(swap.after.active_id - before.active_id)
+    before, after = without_fees(before), without_fees(swap.after)
+    if isinstance(before, DlmmPool) and isinstance(after, DlmmPool):
+        return abs(after.active_id - before.active_id)
     return swap.steps

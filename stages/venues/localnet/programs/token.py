@@ -1,4 +1,4 @@
-"""The token program: what trading needs of it."""
+"""The token programs, classic and Token-2022: what trading needs of them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,27 @@ from stages.venues.localnet.accounts import (
     is_token_account,
     with_amount,
 )
-from stages.venues.localnet.addresses import TOKEN, raw
+from stages.venues.localnet.addresses import TOKEN, TOKEN_2022, raw, text
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs import token_accounts
 from stages.venues.localnet.programs.context import Context
+from stages.venues.localnet.token_extensions import entries, with_withheld
 from stages.venues.localnet.transaction import Step
 from stages.venues.localnet.view import View
+from stages.venues.mints import PAUSED as TOKEN_PAUSED
+from stages.venues.mints import read_mint
+from stages.venues.pool import RawAccount
 
 INSUFFICIENT_FUNDS, INVALID_MINT, MINT_MISMATCH, OWNER_MISMATCH = 1, 2, 3, 4
 NON_NATIVE_HAS_BALANCE, INVALID_INSTRUCTION = 11, 12
 OVERFLOW, FROZEN, DECIMALS_MISMATCH, NON_NATIVE = 14, 17, 18, 19
+MINT_REQUIRED, NON_TRANSFERABLE, PAUSED = 31, 37, 67
+_REFUSALS = {TOKEN_PAUSED: PAUSED, "non-transferable-mint": NON_TRANSFERABLE}
+"""What a transfer of a refused mint fails with; the local chain runs no hooks."""
+
+
+UNITS_2022 = 1_500
+"""So much more than the classic program Token-2022 takes for an instruction, at most."""
 
 
 def run(context: Context, step: Step) -> None:
@@ -31,7 +42,7 @@ def run(context: Context, step: Step) -> None:
     if op is None:
         context.spend(194)
         raise InstructionFailed(INVALID_INSTRUCTION, "Error: Invalid instruction")
-    context.spend(op.units)
+    context.spend(op.units if step.program == TOKEN else op.units + UNITS_2022)
     keys = context.keys(step, op.accounts)
     if len(step.data) < op.size:
         raise InstructionFailed(INVALID_INSTRUCTION, "Error: Invalid instruction")
@@ -41,19 +52,24 @@ def run(context: Context, step: Step) -> None:
 def held(context_view: View, address: str) -> Account:
     """An initialised token account. Raises InstructionFailed."""
     account = context_view.get(address)
-    if account is None or account.owner != TOKEN:
+    if account is None or account.owner not in (TOKEN, TOKEN_2022):
         raise InstructionFailed("IncorrectProgramId" if account else "InvalidAccountData")
     if not is_token_account(account):
         raise InstructionFailed("UninitializedAccount")
     return account
 
 
-def move(view: View, source: str, target: str, amount: int, *, known: bool = False) -> None:
+def move(
+    view: View, source: str, target: str, amount: int, *, epoch: int, known: bool = False
+) -> None:
     """Move tokens, lamports with them where they are wrapped SOL. Raises InstructionFailed.
 
-    known: a pool's own program does it, so that decoded pools need no new look at their vaults.
+    A mint that charges transfers withholds its fee of this epoch in the target. known: a pool's
+    own program does it, so that decoded pools need no new look at their vaults.
     """
     payer, paid = held(view, source), held(view, target)
+    if payer.owner != paid.owner:
+        raise InstructionFailed("IncorrectProgramId")
     if payer.data[:32] != paid.data[:32]:
         raise InstructionFailed(MINT_MISMATCH, "Error: Account not associated with this Mint")
     if payer.data[108] == 2 or paid.data[108] == 2:
@@ -61,15 +77,33 @@ def move(view: View, source: str, target: str, amount: int, *, known: bool = Fal
     before = int.from_bytes(payer.data[64:72], "little")
     if before < amount:
         raise InstructionFailed(INSUFFICIENT_FUNDS, "Error: insufficient funds")
+    fee = _transfer_fee(view, payer, amount, epoch)
     if source == target:
         return
     there = int.from_bytes(paid.data[64:72], "little")
-    if there + amount > U64_MAX:
+    if there + amount - fee > U64_MAX:
         raise InstructionFailed(OVERFLOW, "Error: Operation overflowed")
     lamports = amount if payer.data[109] else 0
     put = view.keep if known else view.put
     put(source, with_amount(payer, before - amount, -lamports))
-    put(target, with_amount(paid, there + amount, lamports))
+    receiving = with_withheld(paid, fee) if fee else paid
+    if receiving is None:
+        raise InstructionFailed("InvalidAccountData")
+    put(target, with_amount(receiving, there + amount - fee, lamports))
+
+
+def _transfer_fee(view: View, payer: Account, amount: int, epoch: int) -> int:
+    """What the mint withholds. Raises InstructionFailed where it lets nothing pass."""
+    if payer.owner != TOKEN_2022:
+        return 0
+    address = text(payer.data[:32])
+    minted = view.get(address)
+    if minted is None:
+        raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
+    mint = read_mint(address, RawAccount(minted.owner, minted.data))
+    if mint.refusal:
+        raise InstructionFailed(_REFUSALS.get(mint.refusal, "InvalidAccountData"))
+    return mint.fees.at(epoch).fee(amount)
 
 
 def may_spend(account: Account, owner: str, amount: int) -> bool:
@@ -95,7 +129,10 @@ def _transfer(context: Context, step: Step, keys: list[str]) -> None:
     if accounts.amount_of(account) < amount:
         raise InstructionFailed(INSUFFICIENT_FUNDS, "Error: insufficient funds")
     _authorised(context, step, account, 2, owner)
-    move(context.view, source, target, amount)
+    # The program knows by the account's own extensions that it has to see the mint.
+    if any(entry.number in _NEED_MINT for entry in entries(account)):
+        raise InstructionFailed(MINT_REQUIRED, "Error: Mint required for this account")
+    move(context.view, source, target, amount, epoch=context.clock.epoch)
 
 
 def _transfer_checked(context: Context, step: Step, keys: list[str]) -> None:
@@ -108,7 +145,11 @@ def _transfer_checked(context: Context, step: Step, keys: list[str]) -> None:
     if accounts.decimals_of(_mint(context, mint)) != step.data[9]:
         raise InstructionFailed(DECIMALS_MISMATCH, "Error: decimals different from the Mint")
     _authorised(context, step, account, 3, owner)
-    move(context.view, source, target, _amount(step))
+    move(context.view, source, target, _amount(step), epoch=context.clock.epoch)
+
+
+_NEED_MINT = frozenset({2, 13, 15, 27})
+"""Extensions of an account without whose mint nothing is transferred."""
 
 
 def _sync_native(context: Context, _step: Step, keys: list[str]) -> None:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from stages.venues.localnet import accounts
 from stages.venues.localnet.accounts import MINT_BYTES, TOKEN_BYTES, is_mint
-from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, WSOL, rent_exempt, text
+from stages.venues.localnet.addresses import (
+    RENT_SYSVAR,
+    TOKEN,
+    TOKEN_2022,
+    WSOL,
+    rent_exempt,
+    text,
+)
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs.context import Context
+from stages.venues.localnet.token_extensions import first_state, token_account_tail
 from stages.venues.localnet.transaction import Step
 from stages.venues.localnet.view import View
 
@@ -21,20 +29,28 @@ def initialize_account(context: Context, step: Step, keys: list[str]) -> None:
     initialize(context.view, keys[0], keys[1], owner)
 
 
-def initialize(view: View, address: str, mint: str, owner: str) -> None:
+def initialize(
+    view: View, address: str, mint: str, owner: str, *, immutable_owner: bool = False
+) -> None:
     """Make a token account of an empty one. Raises InstructionFailed."""
-    account = view.get(address)
-    if account is None or account.owner != TOKEN or len(account.data) != TOKEN_BYTES:
+    account, minted = view.get(address), view.get(mint)
+    programs = (TOKEN, TOKEN_2022)
+    if account is None or account.owner not in programs or len(account.data) < TOKEN_BYTES:
         raise InstructionFailed("InvalidAccountData")
     if account.data[108]:
         raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(TOKEN_BYTES):
+    if account.lamports < rent_exempt(len(account.data)):
         raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
-    if not is_mint(view.get(mint)):
+    if minted is None or not is_mint(minted) or minted.owner != account.owner:
         raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
+    tail = token_account_tail(minted, immutable_owner=immutable_owner)
+    if len(account.data) != TOKEN_BYTES + len(tail):
+        raise InstructionFailed("InvalidAccountData")
     lamports = account.lamports if mint == WSOL else 0
     made = accounts.token_account(mint, owner, lamports=lamports)
-    view.put(address, made._replace(lamports=account.lamports))
+    data = bytearray(made.data + tail)
+    data[108] = first_state(minted)
+    view.put(address, accounts.Account(account.lamports, account.owner, bytes(data)))
 
 
 def initialize_mint(context: Context, step: Step, keys: list[str]) -> None:

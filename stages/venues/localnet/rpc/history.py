@@ -109,7 +109,7 @@ def _tokens(call: Call, balances: Iterable[TokenBalance]) -> list[dict[str, Any]
             "accountIndex": each.index,
             "mint": each.mint,
             "owner": each.owner,
-            "programId": TOKEN,
+            "programId": found.owner if (found := mints(each.mint)) is not None else TOKEN,
             "uiTokenAmount": ui_amount(each.amount, decimals_in(mints, each.mint)),
         }
         for each in balances
