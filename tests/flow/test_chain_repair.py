@@ -33,7 +33,7 @@ from events.ids import new_order_id
 from events.types import TransactionSubmitted
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
-from stages.venues.solana.executed import Executed
+from stages.venues.solana.executed import CLOCKS_S, Executed
 from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.programs import MEMO
 from stages.venues.solana.rpc import VERSION_UNSUPPORTED, Rpc
@@ -129,14 +129,21 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
 
 def history_of(node: Node) -> Executed:
     """The wallet's history by such a node."""
-    link = RpcLink(RpcOptions((node.url,), timeout_s=1.0, backoff_s=0.01), Admission("local"))
+    link = RpcLink(
+        RpcOptions((node.url,), timeout_s=1.0, deadline_s=2.0, backoff_s=0.01), Admission("local")
+    )
     return Executed(Rpc(link), OWNER)
 
 
-def remembering(node: Node, *, first_slot: int = 0, height: int = 900) -> None:
-    """It has all blocks from one on, and is that far."""
+def remembering(
+    node: Node, *, first_slot: int = 0, height: int = 900, slot_ms: int = 400, now_s: float = 0
+) -> None:
+    """It has all blocks from a slot on, and is at this height; its slots have this length."""
+    newest = height + 50
+    now_s = now_s or time.time()
     node.answers["getFirstAvailableBlock"] = lambda _: first_slot
-    node.answers["getEpochInfo"] = lambda _: {"absoluteSlot": height + 50, "blockHeight": height}
+    node.answers["getEpochInfo"] = lambda _: {"absoluteSlot": newest, "blockHeight": height}
+    node.answers["getBlockTime"] = lambda p: int(now_s - (newest - p[0]) * slot_ms / 1000)
 
 
 def shown(order_id: str, *signers: Keypair) -> Any:
@@ -370,16 +377,88 @@ async def test_what_no_node_shows_is_not_guessed() -> None:
         await history._rpc.close()
 
 
-async def test_a_node_that_forgot_the_beginning_has_not_said_that_nothing_happened() -> None:
-    order_id = new_order_id()
+@pytest.mark.parametrize("slot_ms", [150, 200, 400])
+async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_in_seconds(
+    slot_ms: int,
+) -> None:
+    """Whatever a slot's length: a memory half an hour too short is none, one long enough is."""
+    now_s, half_an_hour_s = time.time(), 1_800
+    since_s = now_s - 3 * 3_600
+    wanted_s = 3 * 3_600 + CLOCKS_S
+    height = 10**9
+
+    def keeping(node: Node, seconds: float) -> None:
+        first_slot = height + 50 - int(seconds * 1000 / slot_ms)
+        remembering(node, first_slot=first_slot, height=height, slot_ms=slot_ms, now_s=now_s)
+
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda _: []
-        remembering(node, first_slot=10**9, height=10**9)  # fifty slots of history
+        history = history_of(node)
+        keeping(node, wanted_s - half_an_hour_s)
+        with pytest.raises(Refused, match="history-too-short"):
+            await history.by([new_order_id()], since_s)
+        with pytest.raises(Refused, match="history-too-short"):
+            await history.reaches(since_s)
+        keeping(node, wanted_s + half_an_hour_s)
+        assert await history.by([new_order_id()], since_s) == {}
+        await history._rpc.close()
+
+
+@pytest.mark.parametrize("number", [None, -32601, -32009, -32004, -32602])
+async def test_a_node_that_cannot_tell_how_old_its_memory_is_is_not_believed(
+    number: int | None,
+) -> None:
+    def cannot_tell(_: Any) -> None:
+        if number is not None:
+            raise JsonError(number, "says so")
+
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: []
+        remembering(node, first_slot=10, height=10**9)  # long enough, if it could be known
+        node.answers["getBlockTime"] = cannot_tell
         history = history_of(node)
         with pytest.raises(Refused, match="history-too-short"):
-            await history.by([order_id], time.time())
-        remembering(node, first_slot=10**9, height=10**9 + 20_000)
-        assert await history.by([order_id], time.time()) == {}
+            await history.by([new_order_id()], time.time())
+        await history._rpc.close()
+
+
+async def test_a_node_that_forgets_while_it_is_asked_is_asked_for_what_it_has_then() -> None:
+    slots = iter(range(1, 10**6))
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda _: []
+        remembering(node, height=10**9)
+        node.answers["getFirstAvailableBlock"] = lambda _: min(3, next(slots))
+        history = history_of(node)
+        assert await history.by([new_order_id()], time.time()) == {}
+        asked = [params for method, params in node.params if method == "getBlockTime"]
+        assert asked[-1] == [3]
+        await history._rpc.close()
+        node.answers["getFirstAvailableBlock"] = lambda _: next(slots)
+        history = history_of(node)
+        with pytest.raises(Refused, match="ever a later one"):
+            await history.by([new_order_id()], time.time())
+        await history._rpc.close()
+
+
+async def test_the_pages_of_a_history_come_from_nodes_that_are_no_less_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is behind the first does not know the line that the next page begins at."""
+    monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
+    line = {"signature": "a", "slot": 7, "err": {}, "memo": None, "blockTime": None}
+    async with rpc_node() as node:
+
+        def page(params: Any) -> Any:
+            if params[1].get("before"):
+                return []
+            remembering(node, height=899)
+            return [line]
+
+        node.answers["getSignaturesForAddress"] = page
+        remembering(node, height=900)
+        history = history_of(node)
+        with pytest.raises(Refused, match="node-behind"):
+            await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -36,7 +35,7 @@ from stages.venues.solana.messages import (
     version_of,
 )
 from stages.venues.solana.rpc import VERSION_UNSUPPORTED, Rpc
-from stages.venues.solana.rpc_answers import EpochInfo, SignatureInfo
+from stages.venues.solana.rpc_answers import HistoryPage, SignatureInfo
 from stages.venues.solana.rpc_link import RpcError
 from stages.venues.solana.transaction import order_id_of
 
@@ -45,8 +44,8 @@ CLOCKS_S = 3_600
 AT_ONCE = 16
 BEHIND_S, BEHIND_TRIES = 0.5, 20
 """How long a node may take to be as far as another one was."""
-LEAST_SLOT_S = 0.3
-"""Slots are no shorter: so old, at least, is a block so many slots ago."""
+OLDEST_TRIES = 5
+"""How often a node is asked for the time of its oldest block: it may drop that one meanwhile."""
 _MEMO = re.compile(r"\[\d+\] ([^;]+)")
 _VERSION = re.compile(r"version \((\d+)\)")
 """In the message of a node that refuses a version."""
@@ -101,31 +100,27 @@ class Executed:
     async def _read(self, since_s: float) -> None:
         """The history back to a time."""
         wanted_s = since_s - CLOCKS_S
-        behind = 0
+        oldest: int | None = None
+        """The slot at which the memory of the node begins whose history has ended."""
+        tries = 0
         while self._back_to_s >= wanted_s:
-            first_slot, epoch, page = await self._rpc.get_signatures_for_address(
-                self._address, before=self._before, commitment="finalized"
-            )
-            if epoch.block_height < self.least_height:
-                if (behind := behind + 1) < BEHIND_TRIES:
-                    await asyncio.sleep(BEHIND_S)
-                    continue
-                detail = f"the node is at height {epoch.block_height}, not {self.least_height}"
-                raise Refused("node-behind", detail, retryable=True)
-            self._check_order(page)
-            for line in page:
-                if line.err is None and line.memo is None:
-                    self._unnamed.append(line.signature)
-                named = _order_in(line.memo or "") if line.err is None else None
-                if named is not None:
-                    self._said[line.signature] = named
-                if line.block_time is not None:
-                    self._back_to_s = min(self._back_to_s, line.block_time)
-            if not page:
-                _check_memory(first_slot, epoch, wanted_s)
+            page = await self._page(oldest)
+            self._check_order(page.lines)
+            self._take(page.lines)
+            if page.lines:
+                last = page.lines[-1]
+                self._before, self._oldest_slot, oldest = last.signature, last.slot, None
+                continue
+            if not page.first_slot:
                 self._back_to_s = float("-inf")
-                break
-            self._before, self._oldest_slot = page[-1].signature, page[-1].slot
+            elif oldest is not None and page.first_slot <= oldest:
+                _check_memory(oldest, page.slot_time_s, wanted_s)
+                self._back_to_s = float("-inf")
+            elif (tries := tries + 1) > OLDEST_TRIES:
+                detail = f"the node's blocks begin at slot {page.first_slot}, ever a later one"
+                raise Refused("history-too-short", detail, retryable=True)
+            else:  # how old that slot is, the node has to say
+                oldest = page.first_slot
         await asyncio.gather(*map(self._name, self._unnamed))
         self._unnamed.clear()
 
@@ -138,6 +133,35 @@ class Executed:
         if page[-1].signature == self._before or page[0].slot > self._oldest_slot:
             detail = f"the node repeats its history after {self._before}"
             raise Refused("history-repeated", detail, retryable=True)
+
+    async def _page(self, oldest: int | None) -> HistoryPage:
+        """The next page, of a node that is no less far than those of the pages before."""
+        for _ in range(BEHIND_TRIES):
+            try:
+                page = await self._rpc.get_signatures_for_address(
+                    self._address, before=self._before, commitment="finalized", slot=oldest
+                )
+            except Refused as error:
+                if oldest is None:
+                    raise
+                detail = f"no node tells the time of its oldest block, slot {oldest}: {error}"
+                raise Refused("history-too-short", detail, retryable=True) from error
+            if page.epoch.block_height >= self.least_height:
+                self.least_height = page.epoch.block_height
+                return page
+            await asyncio.sleep(BEHIND_S)
+        detail = f"the node is at height {page.epoch.block_height}, not {self.least_height}"
+        raise Refused("node-behind", detail, retryable=True)
+
+    def _take(self, lines: Sequence[SignatureInfo]) -> None:
+        for line in lines:
+            if line.err is None and line.memo is None:
+                self._unnamed.append(line.signature)
+            named = _order_in(line.memo or "") if line.err is None else None
+            if named is not None:
+                self._said[line.signature] = named
+            if line.block_time is not None:
+                self._back_to_s = min(self._back_to_s, line.block_time)
 
     async def _prove(self, signatures: Iterable[str]) -> list[str]:
         """Those of them that the wallet paid for, oldest first."""
@@ -201,13 +225,19 @@ class Executed:
         return Shown(raw, version_of(raw))
 
 
-def _check_memory(first_slot: int, epoch: EpochInfo, wanted_s: float) -> None:
-    """Whether a history that ends here had its beginning here: a node that was restored, or keeps
-    little, knows nothing of what was before, and says so only in its oldest block.
+def _check_memory(slot: int, slot_time_s: int | None, wanted_s: float) -> None:
+    """Whether a history that ends here had its beginning here. A node that was restored, or keeps
+    little, knows nothing of what was before its oldest block, and does not say so. The age of that
+    block is what the chain says, never slots times a length: that length changes.
     """
-    reaches_s = time.time() - (epoch.absolute_slot - first_slot) * LEAST_SLOT_S
-    if first_slot and reaches_s > wanted_s:
-        detail = f"the node's blocks begin at slot {first_slot}, after the time in question"
+    if slot_time_s is None:
+        detail = f"the node does not tell the time of its oldest block, slot {slot}"
+        raise Refused("history-too-short", detail, retryable=True)
+    if slot_time_s > wanted_s:
+        late_s = slot_time_s - wanted_s
+        detail = (
+            f"the node's blocks begin at slot {slot}, {late_s:.0f} s after the time in question"
+        )
         raise Refused("history-too-short", detail, retryable=True)
 
 

@@ -22,13 +22,14 @@ from stages.venues.solana.rpc_answers import (
     Blockhash,
     Details,
     EpochInfo,
+    HistoryPage,
     KeyedAccount,
     SignatureInfo,
     SignatureStatus,
     Simulation,
     TokenAccount,
 )
-from stages.venues.solana.rpc_link import RpcError, RpcLink, Unreachable
+from stages.venues.solana.rpc_link import Ask, RpcError, RpcLink, Unreachable
 
 ACCOUNTS_MAX = 100
 SIGNATURES_MAX = 256
@@ -50,6 +51,7 @@ _keyed = Decoder(At[list[KeyedAccount]])
 _balance = Decoder(At[int])
 _history = Decoder(list[SignatureInfo])
 _number = Decoder(int)
+_time = Decoder(int | None)
 _text = Decoder(str)
 _anything = Decoder()
 
@@ -172,21 +174,22 @@ class Rpc:
         return _first_key(found)
 
     async def get_signatures_for_address(
-        self, address: str, *, before: str | None, commitment: Commitment
-    ) -> tuple[int, EpochInfo, list[SignatureInfo]]:
+        self, address: str, *, before: str | None, commitment: Commitment, slot: int | None = None
+    ) -> HistoryPage:
         """Up to 1,000 transactions that name the address, newest first; those before one of them.
         Anybody can make such: they need not be the address's own. With them, of the same node: the
-        oldest slot that it still has, and how far it is.
+        oldest slot that it still has, how far it is, and the time of a slot's block.
         """
         config = _config(commitment, limit=HISTORY_MAX, before=before)
-        first_slot, epoch, history = await self._link.together(
-            [
-                ("getFirstAvailableBlock", (), _number),
-                ("getEpochInfo", (_config(commitment),), _epoch),
-                ("getSignaturesForAddress", (address, config), _history),
-            ]
-        )
-        return first_slot, epoch, history
+        asks: list[Ask] = [
+            ("getFirstAvailableBlock", (), _number),
+            ("getEpochInfo", (_config(commitment),), _epoch),
+            ("getSignaturesForAddress", (address, config), _history),
+        ]
+        if slot is not None:
+            asks.append(("getBlockTime", (slot,), _time))
+        first_slot, epoch, lines, *times = await self._link.together(asks)
+        return HistoryPage(first_slot, epoch, lines, times[0] if times else None)
 
     async def get_epoch_info(self, commitment: Commitment) -> EpochInfo:
         """Slot and block height, of one bank."""

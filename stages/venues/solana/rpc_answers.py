@@ -6,7 +6,7 @@ Field names are the protocol's own (camelCase on the wire). Amounts are lamports
 from __future__ import annotations
 
 from base64 import b64decode
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -129,6 +129,17 @@ class SignatureInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     memo: str | None = None
     """All memos: `[length] text`, with `; ` between them."""
     block_time: int | None = None
+
+
+class HistoryPage(NamedTuple):
+    """A page of an address's history, and what the same node says of its own memory."""
+
+    first_slot: int
+    """The oldest slot that it still has; 0: it has them all."""
+    epoch: EpochInfo
+    lines: list[SignatureInfo]
+    slot_time_s: int | None
+    """Unix time of the slot that was asked about; None: it cannot tell, or was not asked."""
 
 
 class KeyedAccount(msgspec.Struct, frozen=True, gc=False):
