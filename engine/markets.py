@@ -125,6 +125,11 @@ def open_rpc(settings: Settings) -> Connected:
     return Connected(Rpc(RpcLink(RpcOptions(settings.solana_rpc_url), admission)), pools)
 
 
+def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
+    """Return how long a slot is set to be; None where it is measured: on every real chain."""
+    return settings.slot_ms if pools.cluster == "local" else None
+
+
 def _solana(settings: Settings, signs: bool) -> Trading:
     from projections.explorer import explorer_of
     from stages.routing.costs import Costs
@@ -140,12 +145,15 @@ def _solana(settings: Settings, signs: bool) -> Trading:
 
     rpc, pools = open_rpc(settings)
     wallet = wallet_of(settings) if signs else None
-    stale = CacheOptions(slot_ms=settings.slot_ms, stale_ms=settings.quotes_stale_ms)
-    cache = AccountCache(rpc, FAMILIES, pools, stale)
+    reading = CacheOptions(
+        slot_ms=slot_setting(settings, pools),
+        read_ms=settings.pools_read_ms,
+        stale_ms=settings.quotes_stale_ms,
+    )
+    cache = AccountCache(rpc, FAMILIES, pools, reading)
     options = ChainOptions(
         commitment=settings.commitment,
         cu_price=settings.cu_price_micro_lamports,
-        first_wait_ms=settings.slot_ms,
         stalled_ms=settings.quotes_stale_ms,
     )
     features = Features(rpc, settings.tx_version)
@@ -160,13 +168,13 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         {entry.mint: entry.program_id for entry in entries},
         settings.venues,
         Costs(settings.cu_price_micro_lamports, WSOL, middles),
-        slot_ms=settings.slot_ms,
         max_price_impact_bps=settings.max_price_impact_bps,
         version=lambda: features.version,
         wraps=wraps.exists if wraps else lambda: None,
     )
 
-    reads: list[_Reads] = [cache, features, *([wraps] if wraps else [])]
+    always: list[_Reads] = [cache.slot_time]
+    reads: list[_Reads] = [*always, cache, features, *([wraps] if wraps else [])]
 
     async def ready() -> None:
         await asyncio.gather(cache.next_slot(0), features.known())
@@ -176,7 +184,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         market,
         chain,
         tokens,
-        live=lambda pools_too: _reading(reads if pools_too else [], [chain, *reads, rpc]),
+        live=lambda pools_too: _reading(reads if pools_too else always, [chain, *reads, rpc]),
         ready=ready,
         fault=lambda: features.fault or cache.fault(),
         unsuited=features.unsuited,

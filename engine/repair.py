@@ -34,8 +34,8 @@ FENCED_S = 3.0
 POLL_S = 0.2
 ORDERS = 500
 _LOCK = 0x6F656566  # "oeef": one repair at a time
-BEHIND_BLOCKS = 512
-"""So far ours may be behind it; what lies further ahead was made on another chain."""
+BEHIND_S = 200.0
+"""So far our node may be behind a builder's; what lies further ahead was made on another chain."""
 CREATION_MS = HEADS_KEPT_MS // 2
 """So much older than its first event an order's id may be: the log refuses others."""
 
@@ -129,7 +129,7 @@ async def _refound(
         last = await wallet.last_height()
         checkpoint = await _checkpoint(archive)
         gathered = await _gather(work, log, archive, checkpoint)
-        last = _latest(last, gathered.lives)
+        last = _latest(last, gathered.lives, await wallet.blocks_in(BEHIND_S))
         while (now := await wallet.finalized()) <= last or time.monotonic() - fenced_at < FENCED_S:
             progress(min(now, last) - began, last - began)
             await asyncio.sleep(POLL_S)
@@ -141,11 +141,13 @@ async def _refound(
         await work.close()
 
 
-def _latest(last: int, lives: dict[str, Life]) -> int:
-    """The height after which nothing lands: a builder's node may have been ahead of ours."""
+def _latest(last: int, lives: dict[str, Life], behind: int) -> int:
+    """The height after which nothing lands: a builder's node may have been ahead of ours, by so
+    many blocks.
+    """
     made = [life.order.transaction for life in lives.values()]
     heights = [one.last_valid_height for one in made if one is not None]
-    return max([last, *(height for height in heights if height <= last + BEHIND_BLOCKS)])
+    return max([last, *(height for height in heights if height <= last + behind)])
 
 
 async def _unknown_since_us(snapshot: Snapshot, end: Stored) -> int:

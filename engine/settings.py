@@ -144,7 +144,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1_000
     quotes_stale_ms: Annotated[
         int, _doc("Account data older than this is not quoted from", "ms", ge=50, le=600_000)
-    ] = 5_000
+    ] = 2_000
+    pools_read_ms: Annotated[
+        int,
+        _doc(
+            "Time between two readings of the pools, each process; 0: such that every slot is seen."
+            " Public nodes refuse fast readers",
+            "ms",
+            ge=0,
+            le=60_000,
+        ),
+    ] = 0
     venue_latency_ms: Annotated[
         int, _doc("Time a call to a simulated venue takes", "ms", ge=0, le=600_000)
     ] = 200
@@ -174,13 +184,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slot_ms: Annotated[
         int,
         _doc(
-            "Slot of the local or simulated chain, and time between two readings of the pools;"
-            " 0: the local chain executes at once",
+            "Slot of the local or simulated chain; 0: the local chain executes at once. Slots of"
+            " other chains are measured",
             "ms",
             ge=0,
             le=60_000,
         ),
-    ] = 400
+    ] = 200
     blockhash_slots: Annotated[
         int,
         _doc(
@@ -192,8 +202,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 150
     rebroadcast_ms: Annotated[
         int,
-        _doc("Time between two sends of the same bytes while unconfirmed", "ms", ge=1, le=600_000),
-    ] = 2000
+        _doc(
+            "Time between two sends of the same bytes while unconfirmed; 0: three slots, 400 ms at"
+            " least",
+            "ms",
+            ge=0,
+            le=600_000,
+        ),
+    ] = 0
     lease_ms: Annotated[
         int,
         _doc("Silence after which another worker takes an order over", "ms", ge=50, le=3_600_000),

@@ -34,6 +34,10 @@ class Wallet(Protocol):
         """The greatest height that cannot be undone."""
         ...
 
+    async def blocks_in(self, seconds: float) -> int:
+        """How many blocks the chain makes in a time, at most."""
+        ...
+
     async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
         """Order id -> signatures under which it was executed since a time, if not more."""
         ...
@@ -75,6 +79,9 @@ def _simulated(settings: Settings) -> Wallet:
         async def finalized(self) -> int:
             return simulation.height() - FINALITY_SLOTS
 
+        async def blocks_in(self, seconds: float) -> int:
+            return int(seconds * 1000 / max(1, simulation.slot_ms)) + 1
+
         async def executed(
             self,
             order_ids: Sequence[str],
@@ -105,13 +112,15 @@ def _simulated(settings: Settings) -> Wallet:
 
 
 def _solana(settings: Settings) -> Wallet:
-    from engine.markets import open_rpc, wallet_of
+    from engine.markets import open_rpc, slot_setting, wallet_of
     from stages.venues import Refused
     from stages.venues.solana.executed import Executed
+    from stages.venues.solana.slot_time import SlotTime
 
     opened = open_rpc(settings)
     address = wallet_of(settings).address
     history = Executed(opened.rpc, address)
+    slot_time = SlotTime(slot_setting(settings, opened.pools), opened.rpc)
 
     class Solana:
         async def last_height(self) -> int:
@@ -125,6 +134,10 @@ def _solana(settings: Settings) -> Wallet:
                 height = await opened.rpc.get_block_height("finalized")
             history.least_height = max(history.least_height, height)
             return height
+
+        async def blocks_in(self, seconds: float) -> int:
+            await slot_time.measure()
+            return slot_time.slots_in(seconds)
 
         async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
             with _answered(Refused):

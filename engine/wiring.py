@@ -43,6 +43,9 @@ AHEAD = ("builder", "submitter")
 LOG_RETRY_S = 0.1
 LOG_PATIENCE_S = 3.0
 GATEWAY_LINGER_S = 0.003
+MARKET_PATIENCE_S = 5.0
+"""Stages begin after so long, whether there is anything to quote from or not: what is waited for
+then is said to each order."""
 
 
 def make_log(settings: Settings, *, chain: str = "", linger_s: float = 0.0) -> EventLog:
@@ -154,7 +157,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
         pools_too = not {"router", "builder", "watcher"}.isdisjoint(names)
         async with trading.live(pools_too):
             if pools_too:
-                await _start(trading, stop, within_s=settings.quotes_stale_ms / 1000)
+                await _start(trading, stop, within_s=MARKET_PATIENCE_S)
             async with asyncio.TaskGroup() as group:
                 ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
                 for name in names:

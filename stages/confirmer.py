@@ -107,14 +107,19 @@ def age_ms(order: Order, now_us: int) -> int:
 
 
 def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
-    """The stage, asking this chain; the same bytes are sent again every `rebroadcast_ms`."""
+    """The stage, asking this chain; the same bytes are sent again every `rebroadcast_ms`; 0: as
+    often as the chain's slots make it worth while.
+    """
+
+    def again_ms() -> int:
+        return rebroadcast_ms or chain.rebroadcast_ms
 
     def ask(orders: Sequence[Order]) -> list[Outcome | Awaitable[Outcome]]:
         now_us = time.time_ns() // 1000
         answers: list[Outcome | Awaitable[Outcome]] = []
         outcomes = chain.outcomes([o.transaction for o in orders if o.transaction is not None])
         for order, outcome in zip(orders, outcomes, strict=True):
-            again = age_ms(order, now_us) >= rebroadcast_ms
+            again = age_ms(order, now_us) >= again_ms()
             if isinstance(outcome, Outcome) and not (again and outcome.state in UNDECIDED):
                 answers.append(outcome)
             else:
@@ -140,7 +145,7 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
 
     def wait_ms(order: Order, now_us: int) -> int:
         # Ask often at first, then ever more rarely, down to the rhythm of the rebroadcast.
-        return min(max(age_ms(order, now_us) // 2, chain.first_wait_ms), rebroadcast_ms)
+        return min(max(age_ms(order, now_us) // 2, chain.first_wait_ms), again_ms())
 
     return Stage(
         name="confirmer",

@@ -115,8 +115,15 @@ class Venue(Protocol):
 class Chain(Protocol):
     """What carries transactions."""
 
-    first_wait_ms: int
-    """How long to wait at least before asking again for an outcome."""
+    @property
+    def first_wait_ms(self) -> int:
+        """How long to wait at least before asking again for an outcome."""
+        ...
+
+    @property
+    def rebroadcast_ms(self) -> int:
+        """Time between two sends of the same bytes, where no setting says it."""
+        ...
 
     def build(self, order: Order) -> Built | Awaitable[Built]:
         """A signed transaction for the order's route. Raises Refused."""

@@ -36,6 +36,7 @@ from stages.venues.solana.pools_file import PoolsFile, TokenEntry
 from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
+from stages.venues.solana.slot_time import SlotTime
 from stages.venues.solana.venue import SolanaVenue, hop_slack_bps
 from tests.rpc_node import JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
@@ -214,7 +215,7 @@ def venue_of(world: World) -> SolanaVenue:
     programs = {entry.mint: entry.program_id for entry in POOLS.tokens}
     return SolanaVenue(
         world.cache, tokens, programs, [world.family.dex], Costs(0, WSOL, ()),
-        slot_ms=10, max_price_impact_bps=1000,
+        max_price_impact_bps=1000,
     )  # fmt: skip
 
 
@@ -422,9 +423,7 @@ async def test_a_token_that_is_in_pools_no_more_concerns_its_own_orders_only(wor
     tokens = by_name(Token(one.symbol, one.decimals, one.mint) for one in POOLS.tokens)
     programs = {one.mint: one.program_id for one in POOLS.tokens}
     costs = Costs(0, WSOL, (WSOL,))
-    venue = SolanaVenue(
-        world.cache, tokens, programs, ["toy"], costs, slot_ms=10, max_price_impact_bps=1_000
-    )
+    venue = SolanaVenue(world.cache, tokens, programs, ["toy"], costs, max_price_impact_bps=1_000)
     gone = Pair("SOL", "GONE", 9, 6)
     assert (venue.ticks(gone, 0, 9_999), venue.pools(gone, 0, 9_999)) == ([], [])
     with pytest.raises(Refused, match="no-route: GONE"):
@@ -654,7 +653,7 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
         other.answers |= world.node.answers
         urls = RpcOptions((world.node.url, other.url), timeout_s=0.3, deadline_s=0.6)
         rpc = Rpc(RpcLink(urls, Admission("local")))
-        outcomes = Outcomes(rpc, [world.family], ChainOptions())
+        outcomes = Outcomes(rpc, [world.family], ChainOptions(), SlotTime(10))
 
         async def told() -> Outcome:
             for _ in range(10):  # the height is read by and by

@@ -21,6 +21,7 @@ MOVE_BPS = 20
 """How far, at most, the price moves either way between quote and execution."""
 FINALITY_SLOTS = 32
 DOUBT_SLOTS = 4
+REBROADCAST_SLOTS, REBROADCAST_LEAST_MS = 3, 400
 
 
 class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +58,11 @@ class SimulatedChain:
 
     first_wait_ms = 0
     """What is sent without latency has landed before a timer could go off."""
+
+    @property
+    def rebroadcast_ms(self) -> int:
+        """See `Chain.rebroadcast_ms`."""
+        return max(REBROADCAST_LEAST_MS, REBROADCAST_SLOTS * self._simulation.slot_ms)
 
     def __init__(self, simulation: Simulation, ledger: Path) -> None:
         self._simulation = simulation

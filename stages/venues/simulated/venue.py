@@ -84,7 +84,7 @@ class Simulation(msgspec.Struct, frozen=True):
     latency_ms: int = 0
     failure_rate: float = 0.0
     """Probability that a call fails in a way worth a retry."""
-    slot_ms: int = 400
+    slot_ms: int = 200
     volatility_bps: int = 0
     """How far prices move either way from where they would rest."""
     blockhash_slots: int = 150

@@ -24,11 +24,13 @@ from stages.venues.solana.programs import CLOCK
 from stages.venues.solana.rpc import ACCOUNTS_MAX, Rpc
 from stages.venues.solana.rpc_answers import AccountInfo, At
 from stages.venues.solana.rpc_link import Unreachable
+from stages.venues.solana.slot_time import SlotTime, read_pause_s, stale_s
 from stages.venues.solana.watched import WatchedPool, together
 
 ROUNDS_MAX = 6
 """Pool, what it names, what those name: needs are complete after three or four rounds."""
-LEAST_PAUSE_S = 0.02
+LEAST_PAUSE_S = 0.005
+"""Between two readings, however slow the node is."""
 RAW_KEPT = 2_000
 STALE = "pool-data-stale"
 
@@ -58,7 +60,8 @@ class AccountCache:
             for address, mints in pools.mints_of_pools().items()
         }
         self._raw: dict[str, tuple[AccountInfo, RawAccount]] = {}
-        self.history = PoolHistory(options.slots_kept)
+        self.slot_time = SlotTime(options.slot_ms, rpc)
+        self.history = PoolHistory()
         self._advanced_s = -inf
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -72,7 +75,7 @@ class AccountCache:
         if found is None:
             raise Refused("no-route", f"{address} is not in POOLS", retryable=True)
         age_s = time.monotonic() - min(found.read_s, self._advanced_s)
-        if age_s * 1000 > self._options.stale_ms:
+        if age_s > self._stale_s:
             raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
         faults = self._token_faults or {}
         fault = next((faults[mint] for mint in found.mints if faults.get(mint)), found.fault)
@@ -95,7 +98,11 @@ class AccountCache:
 
     def stale(self) -> bool:
         """Whether the chain was not seen to go on for too long."""
-        return self.age_s() * 1000 > self._options.stale_ms
+        return self.age_s() > self._stale_s
+
+    @property
+    def _stale_s(self) -> float:
+        return stale_s(self.slot_time, self._options.stale_ms, self._options.read_ms)
 
     def data_length(self, address: str) -> int | None:
         """Bytes of an account's data; None for one that is not read here."""
@@ -134,7 +141,7 @@ class AccountCache:
         if self.reached(slot):
             return
         try:
-            async with asyncio.timeout(self._options.stale_ms / 1000):
+            async with asyncio.timeout(self._stale_s):
                 await self.next_slot(slot - 1)
         except TimeoutError:
             raise Refused("quotes-stale", f"slot {slot} is not seen yet", retryable=True) from None
@@ -154,13 +161,11 @@ class AccountCache:
             self._task = None
 
     async def _run(self) -> None:
-        pause_s = max(self._options.slot_ms / 1000, LEAST_PAUSE_S)
         while True:
             began_s = time.monotonic()
             advanced = await self._try_refresh()
-            # The same slot again: the next one is near, look for it a little sooner.
-            wait_s = (pause_s if advanced else pause_s / 4) - (time.monotonic() - began_s)
-            await asyncio.sleep(max(wait_s, LEAST_PAUSE_S / 4))
+            pause_s = read_pause_s(self.slot_time, self._options.read_ms, advanced=advanced)
+            await asyncio.sleep(max(pause_s - (time.monotonic() - began_s), LEAST_PAUSE_S))
 
     async def _try_refresh(self) -> bool:
         try:
@@ -206,7 +211,7 @@ class AccountCache:
     async def _ask(self, addresses: Sequence[str]) -> list[At[list[AccountInfo | None]]]:
         newest = self.history.newest
         # A node that is behind the others must not take us back, unless no other is left.
-        ahead = newest is not None and self.age_s() * 1000 < self._options.stale_ms
+        ahead = newest is not None and not self.stale()
         return await self._rpc.get_multiple_accounts(
             addresses,
             commitment=self._options.commitment,
@@ -243,7 +248,9 @@ class AccountCache:
         pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
         self.history.record(Moment(slot, time.time_ns() // 1000, pools))
         advanced = newest is None or slot > newest.slot
-        if advanced or not self._options.slot_ms or (newest is not None and slot < newest.slot):
+        self.slot_time.see(slot)
+        stands = not advanced and self.slot_time.follows_a_clock
+        if not stands or (newest is not None and slot < newest.slot):
             self._advanced_s = time.monotonic()
         if advanced:
             self._news.set()

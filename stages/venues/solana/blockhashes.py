@@ -7,14 +7,15 @@ import time
 
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import Blockhash
+from stages.venues.solana.slot_time import SlotTime, blockhash_shared_s
 
 
 class Blockhashes:
-    """The newest blockhash, at most `age_ms` old."""
+    """The newest blockhash, at most some slots old."""
 
-    def __init__(self, rpc: Rpc, age_ms: int) -> None:
+    def __init__(self, rpc: Rpc, slot_time: SlotTime) -> None:
         self._rpc = rpc
-        self._age_s = age_ms / 1000
+        self._slot_time = slot_time
         self._known: Blockhash | None = None
         self._until_s = 0.0
         self._asking = asyncio.Lock()
@@ -27,5 +28,5 @@ class Blockhashes:
                 # `confirmed`: a processed one may be of a fork that is dropped, a finalized one
                 # has lost a fifth of its life already.
                 self._known = (await self._rpc.get_latest_blockhash("confirmed")).value
-                self._until_s = now_s + self._age_s
+                self._until_s = now_s + blockhash_shared_s(self._slot_time)
             return self._known

@@ -25,6 +25,7 @@ from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import Simulation
 from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
 from stages.venues.solana.transaction import (
     Draft,
     Leg,
@@ -64,7 +65,6 @@ class SolanaChain:
         options: ChainOptions,
         features: Features,
     ) -> None:
-        self.first_wait_ms = options.first_wait_ms
         self._rpc = rpc
         self._wallet = wallet
         self._cache = cache
@@ -72,11 +72,21 @@ class SolanaChain:
         self._tokens = tokens
         self._options = options
         self._programs = {token.mint: token.program_id for token in tokens.values()}
-        self._blockhashes = Blockhashes(rpc, options.blockhash_age_ms)
+        self._blockhashes = Blockhashes(rpc, cache.slot_time)
         self._features = features
         self._sizes = LoadedSizes(rpc, cache.data_length)
-        self._outcomes = Outcomes(rpc, families, options)
+        self._outcomes = Outcomes(rpc, families, options, cache.slot_time)
         self._sends = asyncio.Semaphore(options.sends_at_once)
+
+    @property
+    def first_wait_ms(self) -> int:
+        """See `Chain.first_wait_ms`."""
+        return first_wait_ms(self._cache.slot_time)
+
+    @property
+    def rebroadcast_ms(self) -> int:
+        """See `Chain.rebroadcast_ms`."""
+        return rebroadcast_ms(self._cache.slot_time)
 
     async def close(self) -> None:
         """Ends what is under way. The client and the cache are closed by whoever made them."""

@@ -19,8 +19,10 @@ from stages.venues.pool import PPB, PPM, Clock, Pool
 GROWN_PPM = 10_000
 """What counts as added liquidity, of a side's reserve: swaps there and back in one slot leave their
 fees on both sides, far less than that."""
-FAST_SLOT_PERCENT = 90
-"""Slots may be so much shorter than said: where the ring does not reach, rather too early."""
+KEPT_S = 200.0
+"""How far back the ring reaches."""
+MOMENTS_MAX = 4_096
+"""A bound of memory, for chains of more than twenty slots a second."""
 
 
 class Seen(NamedTuple):
@@ -78,10 +80,11 @@ class Market(NamedTuple):
 
 
 class PoolHistory:
-    """The last `slots_kept` moments, in order of slots."""
+    """The moments of the last `kept_s`, in order of slots."""
 
-    def __init__(self, slots_kept: int) -> None:
-        self._moments: deque[Moment] = deque(maxlen=slots_kept)
+    def __init__(self, kept_s: float = KEPT_S) -> None:
+        self._kept_us = int(kept_s * 1_000_000)
+        self._moments: deque[Moment] = deque(maxlen=MOMENTS_MAX)
 
     @property
     def newest(self) -> Moment | None:
@@ -99,16 +102,20 @@ class PoolHistory:
             moment = moment._replace(time_us=newest.time_us)
             self._moments.pop()
         self._moments.append(moment)
+        while moment.time_us - self._moments[0].time_us > self._kept_us:
+            self._moments.popleft()
 
-    def slot_at(self, time_us: int, slot_ms: int) -> int:
-        """The slot of a time, or one shortly before it; 0 while nothing is known."""
+    def slot_at(self, time_us: int, slot_ms: float) -> int:
+        """The slot of a time, or one shortly before it; 0 while nothing is known. Before the ring
+        begins, slots are no shorter than `slot_ms`.
+        """
         found = bisect_right(self._moments, time_us, key=lambda moment: moment.time_us)
         if found:
             return self._moments[found - 1].slot
         if not self._moments:
             return 0
         oldest = self._moments[0]
-        slot_us = max(1, slot_ms * 10 * FAST_SLOT_PERCENT)
+        slot_us = max(1, int(slot_ms * 1000))
         return max(0, oldest.slot - 1 - (oldest.time_us - time_us) // slot_us)
 
     def ticks(self, market: Market, pair: Pair, first: int, last: int) -> list[Tick]:

@@ -30,12 +30,12 @@ class RpcOptions(msgspec.Struct, frozen=True):
 class CacheOptions(msgspec.Struct, frozen=True):
     """How the accounts of the pools are kept fresh."""
 
-    slot_ms: int = 400
-    """Time between two readings; 0: a chain whose slots follow no clock, read all the time."""
-    stale_ms: int = 5_000
-    """Data older than this is not quoted from."""
-    slots_kept: int = 512
-    """How many past slots the ring of prices holds."""
+    slot_ms: int | None = None
+    """The local chain's setting, 0 where its slots follow no clock; None: slots are measured."""
+    read_ms: int = 0
+    """Time between two readings; 0: such that every slot is seen."""
+    stale_ms: int = 2_000
+    """Data older than this is not quoted from, unless readings come more rarely."""
     commitment: Commitment = "processed"
 
 
@@ -48,12 +48,9 @@ class ChainOptions(msgspec.Struct, frozen=True):
     """Micro-lamports a compute unit: the priority fee."""
     cu_margin_percent: int = 130
     """The limit, of what the simulation consumed: prices move on, and swaps cross more then."""
-    blockhash_age_ms: int = 1_000
-    """A blockhash is shared by the transactions built within this time."""
-    stalled_ms: int = 5_000
-    """A chain whose slots have not gone on for so long cannot say what becomes of a transaction."""
+    stalled_ms: int = 2_000
+    """A chain whose slots have not gone on for so long, at least, cannot say what becomes of a
+    transaction."""
     sends_at_once: int = 16
-    first_wait_ms: int = 400
-    """How long the confirmer waits at least before it asks again."""
     details_tries: int = 4
     """How often a landed transaction's balances are asked for before it is called unclear."""

@@ -31,13 +31,14 @@ from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
 from stages.venues.solana.rpc_answers import EpochInfo, Meta, SignatureStatus
+from stages.venues.solana.slot_time import (
+    SlotTime,
+    details_pause_s,
+    finalized_age_s,
+    stalled_s,
+)
 
 RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
-FINALIZED_AGE_S = 1.0
-"""How old the finalized height may grow before it is read again; an old one proves less, not
-falsely."""
-DETAILS_PAUSE_S = 0.25
-"""Before the second question for a transaction's balances; doubles. Nodes index a little late."""
 DETAILS_AT_ONCE = 16
 
 _STALLED = Outcome("unknown", reason="chain-stalled")
@@ -86,8 +87,11 @@ def _rank(status: SignatureStatus) -> int:
 class Outcomes:
     """Asks for outcomes, and keeps the finalized height."""
 
-    def __init__(self, rpc: Rpc, families: Sequence[Family], options: ChainOptions) -> None:
+    def __init__(
+        self, rpc: Rpc, families: Sequence[Family], options: ChainOptions, slot_time: SlotTime
+    ) -> None:
         self._rpc = rpc
+        self._slot_time = slot_time
         self._families = families
         self._options = options
         self._finalized: EpochInfo | None = None
@@ -192,12 +196,13 @@ class Outcomes:
         now_s = time.monotonic()
         if slot > self._slot:
             self._slot, self._advanced_s = slot, now_s
-        return (now_s - self._advanced_s) * 1000 > self._options.stalled_ms
+            self._slot_time.see(slot)
+        return now_s - self._advanced_s > stalled_s(self._slot_time, self._options.stalled_ms)
 
     async def _read_finalized(self) -> None:
         """Reads the height for the next question; a failure only puts a proof off."""
         async with self._reading:
-            if time.monotonic() - self._finalized_s < FINALIZED_AGE_S:
+            if time.monotonic() - self._finalized_s < finalized_age_s(self._slot_time):
                 return
             try:
                 found = await self._rpc.get_epoch_info("finalized")
@@ -221,7 +226,7 @@ class Outcomes:
         commitment = "finalized" if failed else self._options.commitment
         for number in range(self._options.details_tries):
             if number:
-                await asyncio.sleep(DETAILS_PAUSE_S * 2 ** (number - 1))
+                await asyncio.sleep(details_pause_s(self._slot_time, number))
             found = await self._rpc.get_transaction(transaction.signature, commitment)
             if found is not None and found.meta is not None:
                 if (found.meta.err is not None) is not failed:

@@ -24,6 +24,7 @@ from stages.venues.solana.rpc_answers import (
     EpochInfo,
     HistoryPage,
     KeyedAccount,
+    PerformanceSample,
     SignatureInfo,
     SignatureStatus,
     Simulation,
@@ -52,6 +53,7 @@ _balance = Decoder(At[int])
 _history = Decoder(list[SignatureInfo])
 _number = Decoder(int)
 _time = Decoder(int | None)
+_samples = Decoder(list[PerformanceSample])
 _text = Decoder(str)
 _anything = Decoder()
 
@@ -202,6 +204,10 @@ class Rpc:
     async def get_slot(self, commitment: Commitment) -> int:
         """The slot."""
         return await self._link.call("getSlot", (_config(commitment),), _number)
+
+    async def get_recent_performance_samples(self, limit: int) -> list[PerformanceSample]:
+        """Slots by the minute, the newest first; few or none where the node is young."""
+        return await self._link.call("getRecentPerformanceSamples", (limit,), _samples)
 
     async def get_genesis_hash(self) -> str:
         """What tells mainnet from devnet."""

@@ -79,6 +79,13 @@ class EpochInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     block_height: int
 
 
+class PerformanceSample(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """How many slots passed in a time, as the node counted them."""
+
+    num_slots: int
+    sample_period_secs: int
+
+
 class UiAmount(msgspec.Struct, frozen=True, gc=False):
     """A token amount in base units, as a decimal string."""
 

@@ -58,7 +58,6 @@ class SolanaVenue:
         dexes: Collection[str],
         costs: Costs,
         *,
-        slot_ms: int,
         max_price_impact_bps: int,
         version: Callable[[], int] = lambda: V0,
         wraps: Callable[[], bool | None] = lambda: None,
@@ -74,7 +73,6 @@ class SolanaVenue:
         self._costs = costs
         self._version = version
         self._wraps = wraps
-        self._slot_ms = slot_ms
         self._max_impact_ppm = max_price_impact_bps * 100
         self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
 
@@ -179,7 +177,7 @@ class SolanaVenue:
 
     def slot_at(self, time_us: int) -> int:
         """See `Venue.slot_at`."""
-        return self._cache.history.slot_at(time_us, self._slot_ms)
+        return self._cache.history.slot_at(time_us, self._cache.slot_time.short_ms)
 
     async def next_slot(self, after: int) -> int:
         """See `Venue.next_slot`."""

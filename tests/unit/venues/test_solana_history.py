@@ -48,7 +48,7 @@ def test_the_other_way_round_has_its_own_net_price() -> None:
 
 
 def test_the_ring_forgets_what_is_older_than_it_holds() -> None:
-    history = ring(*((slot, {"p": BASE}) for slot in range(10)), kept=4)
+    history = ring(*((slot, {"p": BASE}) for slot in range(10)), kept=3)
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 100)] == [6, 7, 8, 9]
 
 
