@@ -65,11 +65,10 @@ def _answered(*causes: type[Exception]) -> Iterator[None]:
 
 
 def _simulated(settings: Settings) -> Wallet:
-    from stages.venues.simulated.chain import FINALITY_SLOTS
     from stages.venues.simulated.ledger import Ledger
     from stages.venues.simulated.venue import Simulation
 
-    simulation = Simulation(slot_ms=settings.slot_ms)
+    simulation = Simulation(slot_ms=settings.slot_ms, consensus=settings.consensus)
     ledger = Ledger(ledger_path(settings))
 
     class Simulated:
@@ -77,7 +76,7 @@ def _simulated(settings: Settings) -> Wallet:
             return simulation.height() + settings.blockhash_slots
 
         async def finalized(self) -> int:
-            return simulation.height() - FINALITY_SLOTS
+            return simulation.height() - simulation.finality_slots
 
         async def blocks_in(self, seconds: float) -> int:
             return int(seconds * 1000 / max(1, simulation.slot_ms)) + 1

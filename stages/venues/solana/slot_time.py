@@ -64,6 +64,12 @@ class SlotTime:
         return self._seen_ms() or self._sampled_ms or UNMEASURED_MS
 
     @property
+    def known(self) -> bool:
+        """Whether it is set or measured."""
+        measured_ms = self._seen_ms() or self._sampled_ms
+        return self._setting_ms is not None or measured_ms is not None
+
+    @property
     def short_ms(self) -> float:
         """What no slot is shorter than over any longer stretch: a past slot that is computed with
         it is rather too early.
@@ -135,8 +141,7 @@ class SlotTime:
     async def _run(self) -> None:
         while True:
             await self.measure()
-            known = self._sampled_ms is not None or self._seen_ms() is not None
-            await asyncio.sleep(MEASURE_EVERY_S if known else SEEN_LEAST_S)
+            await asyncio.sleep(MEASURE_EVERY_S if self.known else SEEN_LEAST_S)
 
 
 def sampled_ms(samples: Sequence[PerformanceSample]) -> float | None:
