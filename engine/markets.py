@@ -73,6 +73,7 @@ def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # n
         latency_ms=settings.venue_latency_ms,
         failure_rate=float(settings.venue_failure_rate),
         slot_ms=settings.slot_ms,
+        consensus=settings.consensus,
         volatility_bps=settings.venue_volatility_bps,
         blockhash_slots=settings.blockhash_slots,
     )
@@ -162,6 +163,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
     from stages.venues.families import FAMILIES
     from stages.venues.solana.accounts import AccountCache
     from stages.venues.solana.chain import SolanaChain
+    from stages.venues.solana.commitments import Commitments
     from stages.venues.solana.features import Features
     from stages.venues.solana.holdings import WrappedAccount
     from stages.venues.solana.options import CacheOptions, ChainOptions
@@ -178,13 +180,15 @@ def _solana(settings: Settings, signs: bool) -> Trading:
     )
     cache = AccountCache(rpc, FAMILIES, pools, reading)
     options = ChainOptions(
-        commitment=settings.commitment,
         cu_price=settings.cu_price_micro_lamports,
         stalled_ms=settings.quotes_stale_ms,
     )
     features = Features(rpc, settings.tx_version)
+    commitments = Commitments(rpc, settings.commitment)
     wraps = wallet and WrappedAccount(rpc, wallet.pubkey, lambda: features.version == V0)
-    chain = SolanaChain(rpc, wallet, cache, FAMILIES, pools.by_name(), options, features)
+    chain = SolanaChain(
+        rpc, wallet, cache, FAMILIES, pools.by_name(), options, features, commitments=commitments
+    )
     entries = pools.tokens
     tokens = by_name(Token(entry.symbol, entry.decimals, entry.mint) for entry in entries)
     middles = tuple(tokens[name].mint for name in ("SOL", "USDC") if name in tokens)
@@ -199,16 +203,11 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         wraps=wraps.exists if wraps else lambda: None,
     )
 
-    reads: list[_Reads] = [cache, features, *([wraps] if wraps else [])]
-
-    @contextlib.asynccontextmanager
-    async def live(pools_too: bool) -> AsyncIterator[None]:
-        cache.slot_time.start(rpc)
-        async with _reading(reads if pools_too else [], [chain, *reads, cache.slot_time, rpc]):
-            yield
+    always: list[_Reads] = [cache.slot_time, commitments]
+    reads: list[_Reads] = [*always, cache, features, *([wraps] if wraps else [])]
 
     async def ready() -> None:
-        await asyncio.gather(cache.next_slot(0), features.known())
+        await asyncio.gather(cache.next_slot(0), features.known(), commitments.known())
 
     market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
     nodes = node_survey(settings, signs=False)
@@ -216,11 +215,15 @@ def _solana(settings: Settings, signs: bool) -> Trading:
         market,
         chain,
         tokens,
-        live=live,
+        live=lambda pools_too: _reading(reads if pools_too else always, [chain, *reads, rpc]),
         ready=ready,
         fault=lambda: features.fault or cache.fault() or nodes.fault(),
         unsuited=features.unsuited,
-        facts=lambda: msgspec.to_builtins(features.facts),
+        facts=lambda: {
+            **msgspec.to_builtins(features.facts),
+            **msgspec.to_builtins(commitments.facts),
+            "slotMs": round(cache.slot_time.ms),
+        },
         watch_nodes=nodes.watch,
         explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
     )

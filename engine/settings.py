@@ -130,8 +130,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         False
     )
     commitment: Annotated[
-        Literal["confirmed", "finalized"], _doc("From when on a transaction counts as a fill")
-    ] = "confirmed"
+        Literal["auto", "confirmed", "finalized"],
+        _doc(
+            "From when on a transaction counts as a fill; `auto`: `finalized` where the cluster"
+            " runs Alpenglow, which costs nothing there, else `confirmed`"
+        ),
+    ] = "auto"
     tx_version: Annotated[
         Literal["auto", "0", "1"],
         _doc("Version of the transactions that are built; `auto`: 1 where the cluster takes it"),
@@ -200,6 +204,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=100_000,
         ),
     ] = 150
+    consensus: Annotated[
+        Literal["alpenglow", "tower"],
+        _doc(
+            "Consensus of the local and the simulated chain: with `alpenglow` a block is final when"
+            " the next one stands on it, with `tower` when 32 do"
+        ),
+    ] = "alpenglow"
     rebroadcast_ms: Annotated[
         int,
         _doc(

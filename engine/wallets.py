@@ -65,11 +65,10 @@ def _answered(*causes: type[Exception]) -> Iterator[None]:
 
 
 def _simulated(settings: Settings) -> Wallet:
-    from stages.venues.simulated.chain import FINALITY_SLOTS
     from stages.venues.simulated.ledger import Ledger
     from stages.venues.simulated.venue import Simulation
 
-    simulation = Simulation(slot_ms=settings.slot_ms)
+    simulation = Simulation(slot_ms=settings.slot_ms, consensus=settings.consensus)
     ledger = Ledger(ledger_path(settings))
 
     class Simulated:
@@ -77,7 +76,7 @@ def _simulated(settings: Settings) -> Wallet:
             return simulation.height() + settings.blockhash_slots
 
         async def finalized(self) -> int:
-            return simulation.height() - FINALITY_SLOTS
+            return simulation.height() - simulation.finality_slots
 
         async def blocks_in(self, seconds: float) -> int:
             return int(seconds * 1000 / max(1, simulation.slot_ms)) + 1
@@ -120,7 +119,7 @@ def _solana(settings: Settings) -> Wallet:
     opened = open_rpc(settings)
     address = wallet_of(settings).address
     history = Executed(opened.rpc, address)
-    slot_time = SlotTime(slot_setting(settings, opened.pools))
+    slot_time = SlotTime(slot_setting(settings, opened.pools), opened.rpc)
 
     class Solana:
         async def last_height(self) -> int:
@@ -136,7 +135,7 @@ def _solana(settings: Settings) -> Wallet:
             return height
 
         async def blocks_in(self, seconds: float) -> int:
-            await slot_time.measure(opened.rpc)
+            await slot_time.measure()
             return slot_time.slots_in(seconds)
 
         async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:

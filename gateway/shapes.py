@@ -174,12 +174,17 @@ class Lag(Shape):
 
 
 class ChainState(Shape):
-    """What is known of the cluster: the newest version of transactions that it takes, null before
-    a node has answered, and the version that is built.
+    """What is known of the cluster: the newest version of transactions that it takes and its
+    consensus, null before a node has answered, the version that is built, the commitment from which
+    on a transaction counts as a fill, and the length of a slot: set for the local chain, measured
+    on others.
     """
 
     transaction_version: Annotated[int, Meta(ge=0)] | None
     builds_version: Annotated[int, Meta(ge=0)]
+    consensus: Annotated[str, Meta(extra_json_schema={"enum": ["alpenglow", "tower"]})] | None
+    commitment: Annotated[str, Meta(extra_json_schema={"enum": ["confirmed", "finalized"]})]
+    slot_ms: Annotated[int, Meta(ge=0)]
 
 
 class Readiness(Shape):

@@ -7,7 +7,7 @@ import base64
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,10 @@ class RpcFault(Exception):
 class Localnet:
     """A running chain."""
 
-    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+    def __init__(self, folder: Path, options: Sequence[str], settings: Mapping[str, str]) -> None:
         self.file = folder / "chain.sqlite"
         self._options = ["--port", "0", "--data", str(self.file), "--fund", OWNER, *options]
-        self._environ = os.environ | {"DATA_DIR": str(folder), "LOG_FORMAT": "json"}
+        self._environ = {**os.environ, "DATA_DIR": str(folder), "LOG_FORMAT": "json", **settings}
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
         self.url = ""
@@ -144,9 +144,9 @@ class Localnet:
 
 
 @contextlib.asynccontextmanager
-async def localnet_up(folder: Path, *options: str) -> AsyncIterator[Localnet]:
-    """A chain for the length of a test."""
-    chain = Localnet(folder, options)
+async def localnet_up(folder: Path, *options: str, **settings: str) -> AsyncIterator[Localnet]:
+    """A chain for the length of a test; settings by their variables."""
+    chain = Localnet(folder, options, settings)
     try:
         await chain.start()
         yield chain

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from engine import localchain
-from engine.doctor import nodes, versions
+from engine.doctor import consensus, nodes, versions
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.markets import NoWalletError, check, open_rpc, wallet_of
+from engine.markets import NoWalletError, check, open_rpc, slot_setting, wallet_of
 from engine.settings import Settings
 from engine.values import SettingsError
 from stages.stage import Refused
@@ -98,12 +98,14 @@ async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]
         answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")
         lamports = await opened.rpc.get_balance(address, "confirmed") if signs else 0
         transactions = await versions.look(settings, opened.rpc)
+        agreement = await consensus.look(settings, opened.rpc, slot_setting(settings, opened.pools))
     except (Refused, OSError) as error:
         yield failed("accounts", str(error), "try again; else name another node")
         return
     finally:
         await opened.rpc.close()
     yield transactions
+    yield agreement
     found = [account for answer in answers for account in answer.value]
     absent = [address for address, a in zip(pools, found, strict=True) if a is None]
     some = 0 < len(absent) < len(pools)

@@ -23,6 +23,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
+from stages.venues.consensus import DEPTHS, Consensus
 from stages.venues.localnet.ledger import Entry
 from tests.chain_crew import (
     ChainCrew,
@@ -39,9 +40,14 @@ from tests.localchain import mint_of
 SOL = 10**9
 LIFETIME = 100
 FINAL = 32
-"""Blocks until a block is final."""
-BY_HAND: dict[str, Any] = {"chain_slot_ms": 60_000, "chain_lifetime": LIFETIME}
+"""Blocks until a block is final, under either consensus."""
+BY_HAND: dict[str, Any] = {
+    "chain_slot_ms": 60_000,
+    "chain_lifetime": LIFETIME,
+    "quotes_stale_ms": 60_000,  # it stands for as long as the test does something else
+}
 """A chain whose blocks come when a test says so."""
+both = pytest.mark.parametrize("consensus", ["alpenglow", "tower"])
 
 
 async def asked(crew: ChainCrew, order_id: str) -> None:
@@ -105,12 +111,20 @@ def judge(crew: ChainCrew, before: Mapping[str, int]) -> None:
         assert proof.finalized_height > proof.last_valid_height
 
 
-async def test_lost_answers_429s_drops_and_late_confirmations_change_no_outcome(
-    redis_url: str, database_url: str, tmp_path: Path
+@both
+async def test_lost_answers_429s_drops_forks_and_late_confirmations_change_no_outcome(
+    consensus: Consensus, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
+    """With Alpenglow forks of processed blocks come as well, every few slots; with TowerBFT they
+    may drop what counted as a fill, which a test of its own looks at.
+    """
     chance = dice()
     async with chain_crew(
-        redis_url, tmp_path, chain_slot_ms=20, chain_seed=chance.randrange(10**6)
+        redis_url,
+        tmp_path,
+        chain_slot_ms=20,
+        chain_seed=chance.randrange(10**6),
+        chain_consensus=consensus,
     ) as crew:
         await crew.engine(attempts_max=20)
         before = crew.local.holdings()
@@ -122,6 +136,8 @@ async def test_lost_answers_429s_drops_and_late_confirmations_change_no_outcome(
                 reject_rate=chance.random() / 4,
                 latency_ms=chance.randrange(10),
                 confirm_delay=chance.randrange(20),
+                fork_every=chance.randrange(3, 7) if consensus == "alpenglow" else 0,
+                fork_depth=1,
             )
             for token in chance.choices(("USDC", "USDT", "RAY", "BONK"), k=6):
                 ids.append(await crew.order("SOL", token, chance.randrange(1, 5 * SOL)))
@@ -134,10 +150,11 @@ async def test_lost_answers_429s_drops_and_late_confirmations_change_no_outcome(
         await assert_sound(redis_url, database_url)
 
 
+@both
 async def test_a_transaction_is_replaced_only_when_it_is_proved_dead(
-    redis_url: str, tmp_path: Path
+    consensus: Consensus, redis_url: str, tmp_path: Path
 ) -> None:
-    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+    async with chain_crew(redis_url, tmp_path, chain_consensus=consensus, **BY_HAND) as crew:
         crew.local.advance(FINAL)
         await crew.engine()
         before = crew.local.holdings()
@@ -145,11 +162,12 @@ async def test_a_transaction_is_replaced_only_when_it_is_proved_dead(
         [order_id] = await submitted(crew)
         first = (await crew.head(order_id)).order.transaction
         assert first is not None
-        crew.local.advance(LIFETIME + 2)
-        assert crew.local.node.bank.blocks.tip.height > first.last_valid_height
+        blocks, final = crew.local.node.bank.blocks, DEPTHS[consensus].finalized
+        crew.local.advance(first.last_valid_height + final - blocks.tip.height)
+        assert blocks.finalized_height == first.last_valid_height < blocks.tip.height
         await asked(crew, order_id)
         assert crew.names(order_id)[-1] == "TransactionSubmitted", "expired, but not finally"
-        crew.local.advance(FINAL)
+        crew.local.advance(1)
         await crew.until(lambda: crew.names(order_id).count("TransactionSubmitted") == 2)
         crew.local.well()
         await crew.chain().send([first.raw])
@@ -159,10 +177,11 @@ async def test_a_transaction_is_replaced_only_when_it_is_proved_dead(
         judge(crew, before)
 
 
+@both
 async def test_an_order_fails_once_its_last_transaction_is_proved_dead(
-    redis_url: str, tmp_path: Path
+    consensus: Consensus, redis_url: str, tmp_path: Path
 ) -> None:
-    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+    async with chain_crew(redis_url, tmp_path, chain_consensus=consensus, **BY_HAND) as crew:
         crew.local.advance(FINAL)
         for name in STAGES:
             await crew.worker(crew.stage(name, attempts_max=1))
@@ -174,18 +193,24 @@ async def test_an_order_fails_once_its_last_transaction_is_proved_dead(
         judge(crew, before)
 
 
+@both
 async def test_with_finalized_a_fork_never_makes_a_false_confirmation(
-    redis_url: str, database_url: str, tmp_path: Path
+    consensus: Consensus, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
-    """Of two forked orders one lands again by the rebroadcast, the other dies."""
-    async with chain_crew(redis_url, tmp_path, commitment="finalized", **BY_HAND) as crew:
+    """Of two forked orders one lands again by the rebroadcast, the other dies. With Alpenglow they
+    were in the newest block, with TowerBFT in a confirmed one.
+    """
+    on_top = 3 if consensus == "tower" else 0
+    async with chain_crew(
+        redis_url, tmp_path, commitment="finalized", chain_consensus=consensus, **BY_HAND
+    ) as crew:
         crew.local.advance(FINAL)
         for name in STAGES:
             await crew.worker(crew.stage(name, attempts_max=1))
         before = crew.local.holdings()
         [lands] = await submitted(crew)
         entry = await taken(crew, lands)
-        crew.local.advance(3)
+        crew.local.advance(on_top)
         await asked(crew, lands)
         forked(crew, entry)
         assert crew.executions() == {}
@@ -194,7 +219,7 @@ async def test_with_finalized_a_fork_never_makes_a_false_confirmation(
 
         [dies] = await submitted(crew)
         entry = await taken(crew, dies)
-        crew.local.advance(2)
+        crew.local.advance(on_top)
         assert crew.executions() == {lands: 1, dies: 1}
         crew.local.faults(drop_rate=1.0)
         forked(crew, entry)
@@ -206,6 +231,20 @@ async def test_with_finalized_a_fork_never_makes_a_false_confirmation(
         await assert_sound(redis_url, database_url)
 
 
+async def test_with_alpenglow_a_fill_is_never_undone(redis_url: str, tmp_path: Path) -> None:
+    """`auto` waits for finality there, one block later."""
+    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+        crew.local.advance(FINAL)
+        await crew.engine()
+        [order_id] = await submitted(crew)
+        entry = await taken(crew, order_id)
+        await asked(crew, order_id)
+        assert crew.statuses()[order_id] == "submitted", "processed is not enough"
+        assert await blocks_until(crew, [order_id]) == ["confirmed"]
+        assert entry.signature not in crew.local.node.fork(FINAL)
+        assert crew.executions() == {order_id: 1}
+
+
 async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
     redis_url: str, tmp_path: Path
 ) -> None:
@@ -213,7 +252,7 @@ async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
 
     that says confirmed and was not executed; it is not executed a second time, either.
     """
-    async with chain_crew(redis_url, tmp_path, **BY_HAND) as crew:
+    async with chain_crew(redis_url, tmp_path, chain_consensus="tower", **BY_HAND) as crew:
         crew.local.advance(FINAL)
         await crew.engine()
         [order_id] = await submitted(crew)
@@ -230,12 +269,17 @@ async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
         assert crew.names(order_id).count("TransactionBuilt") == 1
 
 
-@pytest.mark.parametrize("commitment", ["confirmed", "finalized"])
+@pytest.mark.parametrize(
+    ("consensus", "commitment"),
+    [("tower", "confirmed"), ("tower", "finalized"), ("alpenglow", "auto")],
+)
 async def test_a_failure_that_a_fork_undoes_is_no_failure(
-    commitment: str, redis_url: str, tmp_path: Path
+    consensus: Consensus, commitment: str, redis_url: str, tmp_path: Path
 ) -> None:
     """It failed in a block that is dropped; the same bytes succeed in the other."""
-    async with chain_crew(redis_url, tmp_path, commitment=commitment, **BY_HAND) as crew:
+    async with chain_crew(
+        redis_url, tmp_path, commitment=commitment, chain_consensus=consensus, **BY_HAND
+    ) as crew:
         crew.local.advance(FINAL)
         workers = {name: await crew.worker(name) for name in STAGES}
         before = crew.local.holdings()
@@ -320,7 +364,14 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     key = json.loads((engine.settings.data_dir / "wallet.json").read_bytes())
     wallet = _address(bytes(key))
     before = await holdings(engine, wallet)
-    faults = {"loseRate": 0.2, "dropRate": 0.3, "rejectRate": 0.05, "confirmDelay": 3}
+    faults = {
+        "loseRate": 0.2,
+        "dropRate": 0.3,
+        "rejectRate": 0.05,
+        "confirmDelay": 3,
+        "forkEvery": 4,
+        "forkDepth": 8,
+    }  # processed blocks only: the chain runs Alpenglow
     await rpc(engine, "localnet_setFaults", faults)
     ids: list[str] = []
     for name in chance.choices(("submitter", "confirmer"), k=5):

@@ -27,6 +27,7 @@ from stages.venues.pool import RawAccount
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.chain import SolanaChain
 from stages.venues.solana.clusters import Admission
+from stages.venues.solana.commitments import Commitments, Setting
 from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.messages import instructions_of
@@ -109,7 +110,7 @@ class World:
         options = ChainOptions(details_tries=2, cu_price=5, cu_margin_percent=120)
         self.chain = self.make_chain(options)
 
-    def make_chain(self, options: ChainOptions) -> SolanaChain:
+    def make_chain(self, options: ChainOptions, setting: Setting = "confirmed") -> SolanaChain:
         return SolanaChain(
             self.rpc,
             self.wallet,
@@ -118,6 +119,7 @@ class World:
             POOLS.by_name(),
             options,
             self.features,
+            commitments=Commitments(self.rpc, setting),
         )
 
     def reserves(self, a: int, b: int) -> None:
@@ -560,7 +562,7 @@ async def test_a_fill_waits_for_the_commitment_that_was_asked_for(world: World) 
     sent = await world.built()
     world.detail(sent, 149_850_000)
     world.status(sent, "confirmed")
-    strict = world.make_chain(ChainOptions(commitment="finalized"))
+    strict = world.make_chain(ChainOptions(), "finalized")
     assert await asyncio.gather(*strict.outcomes([sent])) == [Outcome("absent")]
     world.status(sent, "finalized")
     assert (await asyncio.gather(*strict.outcomes([sent])))[0].state == "landed"
@@ -654,7 +656,9 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
         other.answers |= world.node.answers
         urls = RpcOptions((world.node.url, other.url), timeout_s=0.3, deadline_s=0.6)
         rpc = Rpc(RpcLink(urls, Admission("local")))
-        outcomes = Outcomes(rpc, [world.family], ChainOptions(), SlotTime(10))
+        outcomes = Outcomes(
+            rpc, [world.family], ChainOptions(), SlotTime(10), Commitments(rpc, "confirmed")
+        )
 
         async def told() -> Outcome:
             for _ in range(10):  # the height is read by and by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ async def chain(tmp_path: Path) -> AsyncIterator[Localnet]:
 async def slow(tmp_path: Path) -> AsyncIterator[Localnet]:
     """Its blocks come when a test says so."""
     async with localnet_up(tmp_path, "--slot-ms", "60000", "--traders", "0") as running:
+        yield running
+
+
+@pytest.fixture
+async def tower(tmp_path: Path) -> AsyncIterator[Localnet]:
+    """The same of a chain that runs TowerBFT."""
+    options = ("--slot-ms", "60000", "--traders", "0")
+    folder = tmp_path / "tower"
+    folder.mkdir()
+    async with localnet_up(folder, *options, CONSENSUS="tower") as running:
         yield running
 
 
@@ -226,23 +237,71 @@ async def test_confirmation_can_be_late(slow: Localnet) -> None:
     await slow.call("localnet_advance", 6)
     assert (await slow.status(signature))["confirmationStatus"] == "processed"
     await slow.call("localnet_advance", 1)
-    assert (await slow.status(signature))["confirmationStatus"] == "confirmed"
-    await slow.call("localnet_advance", 26)
     assert (await slow.status(signature))["confirmationStatus"] == "finalized"
 
 
-async def test_a_fork_drops_a_confirmed_transaction(slow: Localnet) -> None:
+async def test_confirmation_can_be_late_under_tower(tower: Localnet) -> None:
+    await tower.call("localnet_setFaults", {"confirmDelay": 5})
+    signature = await tower.send(pay("late"))
+    await tower.call("localnet_advance", 6)
+    assert (await tower.status(signature))["confirmationStatus"] == "processed"
+    await tower.call("localnet_advance", 1)
+    assert (await tower.status(signature))["confirmationStatus"] == "confirmed"
+    await tower.call("localnet_advance", 26)
+    assert (await tower.status(signature))["confirmationStatus"] == "finalized"
+
+
+async def test_a_processed_block_is_dropped_and_no_final_one(slow: Localnet) -> None:
     await slow.call("localnet_advance", 40)
     raw = bytes(signed(await slow.blockhash(), pay("forked")))
     signature = await slow.send_raw(raw)
-    await slow.call("localnet_advance", 2)
-    assert (await slow.status(signature))["confirmationStatus"] == "confirmed"
-    assert await slow.call("localnet_fork", 2) == [signature]
+    await slow.call("localnet_advance", 1)
+    assert (await slow.status(signature))["confirmationStatus"] == "processed"
+    assert await slow.call("localnet_fork", 9) == [signature]
     assert await slow.status(signature) is None
     assert slow.executions() == {}
     await slow.send_raw(raw)
-    await slow.call("localnet_advance", 1)
+    await slow.call("localnet_advance", 2)
+    assert (await slow.status(signature))["confirmationStatus"] == "finalized"
+    assert await slow.call("localnet_fork", 9) == []
     assert slow.executions() == {"forked": 1}
+
+
+async def test_a_fork_drops_a_confirmed_transaction_under_tower(tower: Localnet) -> None:
+    await tower.call("localnet_advance", 40)
+    raw = bytes(signed(await tower.blockhash(), pay("forked")))
+    signature = await tower.send_raw(raw)
+    await tower.call("localnet_advance", 2)
+    assert (await tower.status(signature))["confirmationStatus"] == "confirmed"
+    assert await tower.call("localnet_fork", 2) == [signature]
+    assert await tower.status(signature) is None
+    assert tower.executions() == {}
+    await tower.send_raw(raw)
+    await tower.call("localnet_advance", 1)
+    assert tower.executions() == {"forked": 1}
+
+
+async def test_the_chain_tells_its_consensus(slow: Localnet, tower: Localnet) -> None:
+    assert isinstance(await slow.call("getAgGenesisCert"), dict)
+    assert await tower.call("getAgGenesisCert") is None
+    for chain, behind in ((slow, 1), (tower, 32)):
+        await chain.call("localnet_advance", 40)
+        heights = [
+            await chain.call("getBlockHeight", {"commitment": level})
+            for level in ("processed", "confirmed", "finalized")
+        ]
+        assert heights == [heights[0], heights[0] - 1, heights[0] - behind]
+
+
+async def test_blocks_have_times_and_minutes_have_slots(slow: Localnet) -> None:
+    assert await slow.call("getRecentPerformanceSamples", 4) == [], "younger than a minute"
+    final = await slow.call("getSlot", {"commitment": "finalized"})
+    assert abs(await slow.call("getBlockTime", final) - time.time()) < 60
+    with pytest.raises(RpcFault, match="not available") as early:
+        await slow.call("getBlockTime", final + 1)
+    with pytest.raises(RpcFault, match="skipped") as never:
+        await slow.call("getBlockTime", 1)
+    assert (early.value.code, never.value.code) == (-32004, -32009)
 
 
 async def test_an_expired_blockhash_is_proof_of_death(slow: Localnet) -> None:

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from stages.venues.consensus import AT_ONCE, DEPTHS, Consensus
 from stages.venues.localnet.accounts import Account
 
-FINALIZED_DEPTH = 32
 KEPT = 512
 """Blocks whose hashes and signatures are at hand; more than any blockhash lives."""
 
@@ -27,41 +27,52 @@ class Block(NamedTuple):
 class Blocks:
     """The newest blocks, oldest first, and how far each commitment has come."""
 
-    def __init__(self, first: Block, *, lifetime: int, confirm_depth: int) -> None:
+    def __init__(
+        self, first: Block, *, lifetime: int, consensus: Consensus, at_once: bool = False
+    ) -> None:
         self.newest: deque[Block] = deque([first])
         self.lifetime = lifetime
         """Blocks for which a blockhash is valid."""
-        self.confirm_depth = confirm_depth
+        self.consensus = consensus
         self.delay = 0
         """Blocks by which confirmations lag behind: a fault."""
         self.confirmed_height = first.height
+        self.finalized_height = first.height
+        """The height that no fork undoes."""
+        self._depth = (AT_ONCE if at_once else DEPTHS)[consensus]
         self._hashes: dict[str, int] = {first.blockhash: first.height}
-        self._first = first.height
 
     @property
     def tip(self) -> Block:
         """The newest."""
         return self.newest[-1]
 
-    @property
-    def finalized_height(self) -> int:
-        """The height that no fork undoes."""
-        return max(self._first, self.tip.height - FINALIZED_DEPTH)
-
     def add(self, block: Block) -> None:
         """The chain grows by a block."""
         self.newest.append(block)
         self._hashes[block.blockhash] = block.height
         self.settle()
-        final = self.at(self.finalized_height)
-        final.before.clear()
         if len(self.newest) > KEPT:
             self._hashes.pop(self.newest.popleft().blockhash, None)
 
     def settle(self) -> None:
         """See how far confirmation has come. It goes back in a fork only."""
-        come = self.tip.height - self.confirm_depth - self.delay
+        confirmed, finalized = self._depth
+        come = self.tip.height - confirmed - self.delay
+        same = confirmed == finalized  # what delays the one delays the other
+        self.finalize(come if same else self.tip.height - finalized)
         self.confirmed_height = max(self.confirmed_height, self.finalized_height, come)
+
+    def finalize(self, height: int) -> None:
+        """Nothing undoes the blocks up to a height any more."""
+        if height <= self.finalized_height:
+            return
+        for block in self.after(self.finalized_height - 1):
+            if block.height > height or block is self.tip:
+                break
+            block.before.clear()
+        self.finalized_height = height
+        self.confirmed_height = max(self.confirmed_height, height)
 
     def pop(self) -> Block:
         """A fork drops the newest block."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from solders.hash import Hash
 
+from stages.venues.consensus import Consensus
 from stages.venues.localnet import genesis, traders
 from stages.venues.localnet.accounts import Account, token_account
 from stages.venues.localnet.addresses import token_address
@@ -32,7 +33,8 @@ class Options(NamedTuple):
     """How the chain is to be. slot_ms 0: transactions are executed at once."""
 
     path: Path
-    slot_ms: int = 400
+    slot_ms: int = 200
+    consensus: Consensus = "alpenglow"
     seed: int = 1
     lifetime: int = 150
     """Blocks for which a blockhash is valid."""
@@ -50,11 +52,18 @@ def open_node(options: Options, families: Iterable[Family]) -> Node:
     fresh = not store.meta("genesis")
     if fresh:
         _begin(store, families)
-    confirm_depth = 0 if options.slot_ms == 0 else 1
     kept = store.blocks()
-    blocks = Blocks(kept[0], lifetime=options.lifetime, confirm_depth=confirm_depth)
+    blocks = Blocks(
+        kept[0],
+        lifetime=options.lifetime,
+        consensus=options.consensus,
+        at_once=options.slot_ms == 0,
+    )
     for block in kept[1:]:
         blocks.add(block)
+    # What a file's blocks changed is not in it, so none of them can be undone: all are final, under
+    # whichever consensus they were made.
+    blocks.finalize(kept[-1].height)
     bank = Bank(families, blocks, int(store.meta("slot") or 0))
     bank.load(store.accounts())
     for landed in store.since(kept[0].height):

@@ -125,6 +125,12 @@ class Store:
         row = self._db.execute("SELECT time_s FROM blocks WHERE slot = ?", (slot,)).fetchone()
         return int(row[0]) if row else None
 
+    def slot_before(self, time_s: int) -> int | None:
+        """The newest slot whose block was made by a time; None where that was before them all."""
+        row = self._db.execute("SELECT max(slot) FROM blocks WHERE time_s <= ?", (time_s,))
+        found = row.fetchone()[0]
+        return None if found is None else int(found)
+
     def save(
         self,
         *,

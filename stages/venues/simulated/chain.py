@@ -19,7 +19,6 @@ from stages.venues.simulated.venue import BPS, Simulation
 
 MOVE_BPS = 20
 """How far, at most, the price moves either way between quote and execution."""
-FINALITY_SLOTS = 32
 DOUBT_SLOTS = 4
 REBROADCAST_SLOTS, REBROADCAST_LEAST_MS = 3, 400
 
@@ -150,7 +149,7 @@ class SimulatedChain:
 
     def outcomes(self, sent: Sequence[Transaction]) -> list[Outcome | Awaitable[Outcome]]:
         """See `Chain.outcomes`."""
-        finalized = self._simulation.height() - FINALITY_SLOTS
+        finalized = self._simulation.height() - self._simulation.finality_slots
         now_us = time.time_ns() // 1000
         try:
             orders = [_decoder.decode(transaction.raw).order_id for transaction in sent]

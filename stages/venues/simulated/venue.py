@@ -24,6 +24,7 @@ from events.order import Order
 from events.types import U64_MAX, Quote
 from stages.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
+from stages.venues.consensus import DEPTHS, Consensus
 from stages.venues.simulated.launches import LAUNCHED, Pool, pool_of, pools_between
 from stages.venues.simulated.path import PPM, factor_ppm
 
@@ -85,6 +86,7 @@ class Simulation(msgspec.Struct, frozen=True):
     failure_rate: float = 0.0
     """Probability that a call fails in a way worth a retry."""
     slot_ms: int = 200
+    consensus: Consensus = "alpenglow"
     volatility_bps: int = 0
     """How far prices move either way from where they would rest."""
     blockhash_slots: int = 150
@@ -106,6 +108,11 @@ class Simulation(msgspec.Struct, frozen=True):
         low, high = sorted((token_in, token_out))
         factor = factor_ppm(self.seed, f"{low}-{high}", slot, self.volatility_bps)
         return (factor, PPM) if token_in == low else (PPM, factor)
+
+    @property
+    def finality_slots(self) -> int:
+        """So many slots later a height is final."""
+        return DEPTHS[self.consensus].finalized
 
     def height(self) -> int:
         """The chain's slot and block height now."""

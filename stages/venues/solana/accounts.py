@@ -58,7 +58,7 @@ class AccountCache:
             for address, mints in pools.mints_of_pools().items()
         }
         self._raw: dict[str, tuple[AccountInfo, RawAccount]] = {}
-        self.slot_time = SlotTime(options.slot_ms)
+        self.slot_time = SlotTime(options.slot_ms, rpc)
         self.history = PoolHistory()
         self._advanced_s = -inf
         self._news = asyncio.Event()

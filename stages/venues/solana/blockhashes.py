@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from stages.venues.solana.commitments import Commitments
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import Blockhash
 from stages.venues.solana.slot_time import SlotTime, blockhash_shared_s
@@ -13,8 +14,9 @@ from stages.venues.solana.slot_time import SlotTime, blockhash_shared_s
 class Blockhashes:
     """The newest blockhash, at most some slots old."""
 
-    def __init__(self, rpc: Rpc, slot_time: SlotTime) -> None:
+    def __init__(self, rpc: Rpc, slot_time: SlotTime, commitments: Commitments) -> None:
         self._rpc = rpc
+        self._commitments = commitments
         self._slot_time = slot_time
         self._known: Blockhash | None = None
         self._until_s = 0.0
@@ -25,8 +27,10 @@ class Blockhashes:
         async with self._asking:
             now_s = time.monotonic()
             if self._known is None or now_s >= self._until_s:
-                # `confirmed`: a processed one may be of a fork that is dropped, a finalized one
-                # has lost a fifth of its life already.
-                self._known = (await self._rpc.get_latest_blockhash("confirmed")).value
+                # Never `processed`: that may be of a block that is dropped.
+                answer = await self._commitments.ask(
+                    self._commitments.blockhash, self._rpc.get_latest_blockhash
+                )
+                self._known = answer.value
                 self._until_s = now_s + blockhash_shared_s(self._slot_time)
             return self._known

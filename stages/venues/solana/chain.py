@@ -12,6 +12,7 @@ from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
+from stages.venues.solana.commitments import Commitments
 from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
 from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
@@ -63,6 +64,8 @@ class SolanaChain:
         tokens: Mapping[str, TokenEntry],
         options: ChainOptions,
         features: Features,
+        *,
+        commitments: Commitments,
     ) -> None:
         self._rpc = rpc
         self._wallet = wallet
@@ -71,10 +74,10 @@ class SolanaChain:
         self._tokens = tokens
         self._options = options
         self._programs = {token.mint: token.program_id for token in tokens.values()}
-        self._blockhashes = Blockhashes(rpc, cache.slot_time)
+        self._blockhashes = Blockhashes(rpc, cache.slot_time, commitments)
         self._features = features
         self._sizes = LoadedSizes(rpc, cache.data_length)
-        self._outcomes = Outcomes(rpc, families, options, cache.slot_time)
+        self._outcomes = Outcomes(rpc, families, options, cache.slot_time, commitments)
         self._sends = asyncio.Semaphore(options.sends_at_once)
 
     @property

@@ -44,8 +44,6 @@ class CacheOptions(msgspec.Struct, frozen=True):
 class ChainOptions(msgspec.Struct, frozen=True):
     """How transactions are built, sent and judged."""
 
-    commitment: Literal["confirmed", "finalized"] = "confirmed"
-    """What counts as a fill. A failure counts once it is finalized, whatever stands here."""
     cu_price: int = 10_000
     """Micro-lamports a compute unit: the priority fee."""
     cu_margin_percent: int = 130

@@ -25,12 +25,13 @@ from solders.signature import Signature
 from events.order import Transaction
 from stages.venues import Outcome, Refused
 from stages.venues.pool import Family
+from stages.venues.solana.commitments import Commitments, Fill
 from stages.venues.solana.errors import named_in, reason_of
 from stages.venues.solana.finality import may_prove, oldest_slot_needed, proved_height
 from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
-from stages.venues.solana.rpc_answers import EpochInfo, Meta, SignatureStatus
+from stages.venues.solana.rpc_answers import Details, EpochInfo, Meta, SignatureStatus
 from stages.venues.solana.rpc_link import NotServed
 from stages.venues.solana.slot_time import (
     SlotTime,
@@ -97,9 +98,15 @@ class Outcomes:
     """Asks for outcomes, and keeps the finalized height."""
 
     def __init__(
-        self, rpc: Rpc, families: Sequence[Family], options: ChainOptions, slot_time: SlotTime
+        self,
+        rpc: Rpc,
+        families: Sequence[Family],
+        options: ChainOptions,
+        slot_time: SlotTime,
+        commitments: Commitments,
     ) -> None:
         self._rpc = rpc
+        self._commitments = commitments
         self._slot_time = slot_time
         self._families = families
         self._options = options
@@ -172,7 +179,7 @@ class Outcomes:
             if status is None and isinstance(self._unread, NotServed) and _is_old(transaction):
                 _settle(future, _unknown(self._unread))  # its death cannot be proved
                 continue
-            judged = judge(status, commitment=self._options.commitment)
+            judged = judge(status, commitment=self._commitments.fill)
             if judged.outcome is not None:
                 _settle(future, _STALLED if stalled else judged.outcome)
             else:
@@ -244,11 +251,15 @@ class Outcomes:
                 _settle(future, _unknown(error))
 
     async def _executed(self, transaction: Transaction, failed: bool) -> Outcome:
-        commitment = "finalized" if failed else self._options.commitment
+        commitment: Fill = "finalized" if failed else self._commitments.fill
+
+        async def ask(commitment: Fill) -> Details | None:
+            return await self._rpc.get_transaction(transaction.signature, commitment)
+
         for number in range(self._options.details_tries):
             if number:
                 await asyncio.sleep(details_pause_s(self._slot_time, number))
-            found = await self._rpc.get_transaction(transaction.signature, commitment)
+            found = await self._commitments.ask(commitment, ask)
             if found is not None and found.meta is not None:
                 if (found.meta.err is not None) is not failed:
                     return Outcome("absent")  # a fork came between the two answers: ask again

@@ -330,6 +330,10 @@ class Rpc:
         """Slots by the minute, the newest first; few or none where the node is young."""
         return await self._link.call("getRecentPerformanceSamples", (limit,), _samples)
 
+    async def is_alpenglow(self) -> bool:
+        """Whether the cluster has migrated to Alpenglow: then there is a certificate of it."""
+        return await self._link.call("getAgGenesisCert", (), _anything) is not None
+
     async def get_genesis_hash(self) -> str:
         """What tells mainnet from devnet."""
         return await self._link.call("getGenesisHash", (), _text)

@@ -40,13 +40,17 @@ class SlotTime:
     """The length of a slot; one object a process.
 
     `setting_ms`: what the local chain's slots are set to, 0 where they follow no clock; None on any
-    other chain, whose slots are measured. `clock_s` is monotonic.
+    other chain, whose slots are measured. `rpc`: who is asked then. `clock_s` is monotonic.
     """
 
     def __init__(
-        self, setting_ms: int | None = None, clock_s: Callable[[], float] = time.monotonic
+        self,
+        setting_ms: int | None = None,
+        rpc: Rpc | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._setting_ms = setting_ms
+        self._rpc = rpc
         self._clock_s = clock_s
         self._sampled_ms: float | None = None
         self._seen: deque[tuple[int, float]] = deque()
@@ -58,6 +62,12 @@ class SlotTime:
         if self._setting_ms is not None:
             return float(self._setting_ms)
         return self._seen_ms() or self._sampled_ms or UNMEASURED_MS
+
+    @property
+    def known(self) -> bool:
+        """Whether it is set or measured."""
+        measured_ms = self._seen_ms() or self._sampled_ms
+        return self._setting_ms is not None or measured_ms is not None
 
     @property
     def short_ms(self) -> float:
@@ -101,9 +111,10 @@ class SlotTime:
 
     # -- asking for it ------------------------------------------------------------------------
 
-    async def measure(self, rpc: Rpc) -> None:
+    async def measure(self) -> None:
         """Asks a node once, unless passing slots tell already. Never raises what a node causes."""
-        if self._setting_ms is not None or self._seen_ms() is not None:
+        rpc = self._rpc
+        if self._setting_ms is not None or self._seen_ms() is not None or rpc is None:
             return
         try:
             self._sampled_ms = sampled_ms(await rpc.get_recent_performance_samples(SAMPLES))
@@ -115,10 +126,10 @@ class SlotTime:
             except Refused as error:
                 _log.info("slot not read", error=str(error))
 
-    def start(self, rpc: Rpc) -> None:
+    def start(self) -> None:
         """Begins to measure, in this loop; nothing if that was done before."""
         if self._task is None and self._setting_ms is None:
-            self._task = asyncio.create_task(self._run(rpc))
+            self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Stops measuring."""
@@ -127,11 +138,10 @@ class SlotTime:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    async def _run(self, rpc: Rpc) -> None:
+    async def _run(self) -> None:
         while True:
-            await self.measure(rpc)
-            known = self._sampled_ms is not None or self._seen_ms() is not None
-            await asyncio.sleep(MEASURE_EVERY_S if known else SEEN_LEAST_S)
+            await self.measure()
+            await asyncio.sleep(MEASURE_EVERY_S if self.known else SEEN_LEAST_S)
 
 
 def sampled_ms(samples: Sequence[PerformanceSample]) -> float | None:

@@ -21,7 +21,15 @@ SOL = 10**9
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    slow = opened(tmp_path, slot_ms=400)
+    """Under TowerBFT, where a block is processed, confirmed and finalized at three times."""
+    slow = opened(tmp_path, slot_ms=400, consensus="tower")
+    yield slow
+    slow.store.close()
+
+
+@pytest.fixture
+def alpenglow(tmp_path: Path) -> Iterator[Node]:
+    slow = opened(tmp_path / "alpenglow", slot_ms=200)
     yield slow
     slow.store.close()
 
@@ -57,6 +65,60 @@ async def test_a_transaction_waits_for_its_slot_and_is_confirmed_a_block_later(n
     assert status(node, tx) == "confirmed"
     node.block()
     assert status(node, tx) == "finalized"
+
+
+async def test_under_alpenglow_a_block_is_final_when_the_next_one_stands_on_it(
+    alpenglow: Node,
+) -> None:
+    tx = paying(alpenglow)
+    await alpenglow.send(tx, preflight=True)
+    alpenglow.block()
+    assert status(alpenglow, tx) == "processed"
+    balances = [
+        alpenglow.bank.account(THEM, level) for level in ("processed", "confirmed", "finalized")
+    ]
+    assert [account.lamports if account else 0 for account in balances] == [SOL, 0, 0]
+    alpenglow.block()
+    assert status(alpenglow, tx) == "finalized"
+    assert alpenglow.bank.blocks.confirmed_height == alpenglow.bank.blocks.finalized_height
+    assert alpenglow.bank.account(THEM, "finalized") is not None
+
+
+async def test_under_alpenglow_only_a_processed_block_can_be_dropped(alpenglow: Node) -> None:
+    kept, dropped = paying(alpenglow, "kept"), paying(alpenglow, "dropped")
+    await alpenglow.send(kept, preflight=True)
+    alpenglow.block()
+    before = dict(alpenglow.bank.state.accounts)
+    await alpenglow.send(dropped, preflight=True)
+    alpenglow.block()
+    slot = alpenglow.bank.blocks.tip.slot
+    assert alpenglow.fork(9) == [dropped.signature]
+    assert alpenglow.bank.state.accounts == before
+    assert (status(alpenglow, kept), status(alpenglow, dropped)) == ("finalized", "absent")
+    assert alpenglow.bank.blocks.tip.slot == slot + 1, "the slot of the dropped block is skipped"
+    await alpenglow.send(dropped, preflight=True)
+    for _ in range(2):
+        alpenglow.block()
+    assert status(alpenglow, dropped) == "finalized"
+    assert [(entry.memo, entry.forked) for entry in entries(alpenglow)] == [
+        ("kept", False), ("dropped", True), ("dropped", False)
+    ]  # fmt: skip
+
+
+async def test_under_alpenglow_what_delays_confirmation_delays_finality(alpenglow: Node) -> None:
+    alpenglow.luck.faults = Faults(confirm_delay=3)
+    tx = paying(alpenglow)
+    await alpenglow.send(tx, preflight=True)
+    for _ in range(4):
+        alpenglow.block()
+        assert status(alpenglow, tx) == "processed"
+    alpenglow.block()
+    assert status(alpenglow, tx) == "finalized"
+    alpenglow.luck.faults = Faults()
+    alpenglow.block()
+    blocks = alpenglow.bank.blocks
+    assert blocks.finalized_height == blocks.tip.height - 1
+    assert not any(block.before for block in list(blocks.newest)[:-1])
 
 
 async def test_an_account_is_read_as_of_each_commitment(node: Node) -> None:
@@ -150,16 +212,21 @@ async def test_a_fork_undoes_what_it_drops_but_nothing_final(node: Node) -> None
 
 
 async def test_forks_that_come_by_themselves_do_not_hold_the_chain_up(tmp_path: Path) -> None:
-    node = opened(tmp_path, slot_ms=400, faults=Faults(fork_every=5, fork_depth=3))
-    height = node.bank.blocks.tip.height
-    for _ in range(100):
-        node.block()
-    assert height + 20 < node.bank.blocks.tip.height < height + 60
-    node.store.close()
+    for consensus, least, most in (("tower", 20, 60), ("alpenglow", 99, 101)):
+        forking = Faults(fork_every=5, fork_depth=3)
+        node = opened(tmp_path / consensus, slot_ms=400, consensus=consensus, faults=forking)
+        height = node.bank.blocks.tip.height
+        for _ in range(100):
+            node.block()
+        assert least < node.bank.blocks.tip.height - height < most
+        assert node.bank.slot > height + 110, "slots were skipped"
+        node.store.close()
 
 
-async def test_a_chain_goes_on_where_it_was(tmp_path: Path) -> None:
-    node = opened(tmp_path, slot_ms=400)
+@pytest.mark.parametrize("consensus", ["alpenglow", "tower"])
+async def test_a_chain_goes_on_where_it_was(consensus: str, tmp_path: Path) -> None:
+    """Under either consensus, whichever it was made under: its blocks are final then."""
+    node = opened(tmp_path, slot_ms=400, consensus="tower")
     swap = sell_sol(node, plan_of("raydium-clmm"), SOL, "before")
     old = transaction.read(bytes(signed(node.bank.blocks.tip.blockhash, swap)))[0]
     await node.send(old, preflight=True)
@@ -167,11 +234,13 @@ async def test_a_chain_goes_on_where_it_was(tmp_path: Path) -> None:
     accounts, tip = dict(node.bank.state.accounts), node.bank.blocks.tip
     genesis = node.store.meta("genesis")
     node.store.close()  # nothing else is done at its end: as good as a kill
-    again = opened(tmp_path, slot_ms=400)
+    again = opened(tmp_path, slot_ms=400, consensus=consensus)
     assert again.store.meta("genesis") == genesis
     assert (again.bank.slot, again.bank.blocks.tip.height) == (tip.slot + 1, tip.height + 1)
     assert again.bank.state.accounts == accounts
-    assert status(again, old) == "confirmed"
+    assert status(again, old) == "finalized"
+    assert again.fork(9) == [], "what its blocks changed is not in the file: none can be undone"
+    assert again.bank.state.accounts == accounts
     assert again.bank.blocks.valid_until(old.blockhash) > tip.height
     with pytest.raises(Failed):
         await again.send(old, preflight=True)
@@ -187,12 +256,15 @@ async def test_history_outlives_the_recent_blocks(node: Node) -> None:
     assert status(node, tx) == "finalized"
 
 
+@pytest.mark.parametrize(
+    ("consensus", "at_once"), [("alpenglow", "finalized"), ("tower", "confirmed")]
+)
 async def test_without_slots_a_transaction_is_confirmed_when_its_send_is_answered(
-    tmp_path: Path,
+    consensus: str, at_once: str, tmp_path: Path
 ) -> None:
-    node = opened(tmp_path)
+    node = opened(tmp_path, consensus=consensus)
     tx = paying(node)
     await node.send(tx, preflight=True)
-    assert status(node, tx) == "confirmed"
+    assert status(node, tx) == at_once
     assert [entry.memo for entry in entries(node)] == ["order"]
     node.store.close()

@@ -100,8 +100,8 @@ def rpc(given: list[PerformanceSample] | None, slots: Any = None) -> Any:
 
 async def test_a_node_tells_it_at_once_and_what_is_seen_wins() -> None:
     clock = Clock()
-    made = SlotTime(clock_s=clock)
-    await made.measure(rpc(samples((300, 60))))
+    made = SlotTime(None, rpc(samples((300, 60))), clock)
+    await made.measure()
     assert made.ms == 200
     watched(250, 30, clock, made)
     assert made.ms == pytest.approx(250, rel=0.05)
@@ -109,17 +109,17 @@ async def test_a_node_tells_it_at_once_and_what_is_seen_wins() -> None:
 
 async def test_a_node_without_samples_tells_it_by_two_of_its_slots() -> None:
     clock = Clock()
-    made, slots = SlotTime(clock_s=clock), iter((1_000, 1_050))
+    made = SlotTime(None, rpc(None, iter((1_000, 1_050))), clock)
     for _ in range(2):
-        await made.measure(rpc(None, slots))
+        await made.measure()
         clock.now_s += slot_time.SEEN_LEAST_S
     assert made.ms == slot_time.SEEN_LEAST_S * 1000 / 50
 
 
 async def test_the_local_chain_has_a_setting_and_no_node_is_asked() -> None:
-    made = SlotTime(60_000)
-    await made.measure(rpc(samples((300, 60))))
-    made.start(rpc(None))
+    made = SlotTime(60_000, rpc(samples((300, 60))))
+    await made.measure()
+    made.start()
     assert (made.ms, made._task) == (60_000, None)
     assert SlotTime(20).follows_a_clock
     assert not SlotTime(0).follows_a_clock

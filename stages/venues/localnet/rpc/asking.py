@@ -14,6 +14,7 @@ from stages.venues.localnet.node import Node
 
 INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
 PARSE_ERROR = -32700
+BLOCK_NOT_AVAILABLE, SLOT_SKIPPED = -32004, -32009
 PREFLIGHT_FAILED, BAD_SIGNATURE = -32002, -32003
 VERSION_UNSUPPORTED, CONTEXT_TOO_OLD = -32015, -32016
 COMMITMENTS = ("processed", "confirmed", "finalized")
@@ -91,7 +92,7 @@ class Call(NamedTuple):
 
     def answer(self, level: str, value: Any) -> dict[str, Any]:
         """A value with the slot that it is of."""
-        return {"context": {"apiVersion": "2.3.0", "slot": self.slot(level)}, "value": value}
+        return {"context": {"apiVersion": "4.3.0", "slot": self.slot(level)}, "value": value}
 
     def account(self, address: str, level: str) -> Account | None:
         """An account as of a commitment."""

@@ -10,10 +10,19 @@ from solders.message import from_bytes_versioned
 
 from stages.venues.localnet.bank import SLOTS_IN_EPOCH, epoch_of
 from stages.venues.localnet.programs.budget import budget
-from stages.venues.localnet.rpc.asking import Call, address, commitment, invalid
+from stages.venues.localnet.rpc.asking import (
+    BLOCK_NOT_AVAILABLE,
+    SLOT_SKIPPED,
+    Call,
+    RpcError,
+    address,
+    commitment,
+    invalid,
+)
 from stages.venues.localnet.transaction import Step
 
 _FEES_SHOWN = 150
+SAMPLES_MAX, SAMPLE_S = 720, 60
 
 
 def get_latest_blockhash(call: Call) -> Any:
@@ -58,10 +67,45 @@ def get_epoch_info(call: Call) -> Any:
 
 def get_block_time(call: Call) -> Any:
     """The Unix time of a slot's block."""
-    found = call.node.store.time_of(call.whole(0))
+    slot = call.whole(0)
+    if slot > call.slot("finalized"):
+        raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
+    found = call.node.store.time_of(slot)
     if found is None:
-        raise invalid(f"Block not available for slot {call.whole(0)}")
+        detail = f"Slot {slot} was skipped, or missing in long-term storage"
+        raise RpcError(SLOT_SKIPPED, detail)
     return found
+
+
+def get_recent_performance_samples(call: Call) -> Any:
+    """How many slots passed in each of the last minutes, the newest first."""
+    limit = call.whole(0) if call.params else SAMPLES_MAX
+    if limit > SAMPLES_MAX:
+        raise invalid(f"Invalid limit; max {SAMPLES_MAX}")
+    tip, samples = call.node.bank.blocks.tip, list[dict[str, int]]()
+    for number in range(limit):
+        end = call.node.store.slot_before(tip.time_s - number * SAMPLE_S)
+        begin = call.node.store.slot_before(tip.time_s - (number + 1) * SAMPLE_S)
+        if begin is None or end is None:
+            break
+        samples.append(
+            {
+                "slot": end,
+                "numSlots": end - begin,
+                "numTransactions": 0,
+                "numNonVoteTransactions": 0,
+                "samplePeriodSecs": SAMPLE_S,
+            }
+        )
+    return samples
+
+
+def get_ag_genesis_cert(call: Call) -> Any:
+    """The certificate by which Alpenglow began; null on a chain that runs TowerBFT."""
+    node = call.node
+    if node.bank.blocks.consensus == "tower":
+        return None
+    return {"slot": 0, "blockId": node.store.meta("genesis"), "signature": "", "bitmap": ""}
 
 
 def get_fee_for_message(call: Call) -> Any:
@@ -94,11 +138,13 @@ METHODS = {
     "getBlockHeight": get_block_height,
     "getEpochInfo": get_epoch_info,
     "getBlockTime": get_block_time,
+    "getRecentPerformanceSamples": get_recent_performance_samples,
+    "getAgGenesisCert": get_ag_genesis_cert,
     "getFeeForMessage": get_fee_for_message,
     "getRecentPrioritizationFees": get_recent_prioritization_fees,
     "getGenesisHash": lambda call: call.node.store.meta("genesis"),
     "getFirstAvailableBlock": lambda _call: 0,  # it forgets nothing
     "minimumLedgerSlot": lambda _call: 0,
     "getHealth": lambda _call: "ok",
-    "getVersion": lambda _call: {"solana-core": "2.3.0", "feature-set": 0},
+    "getVersion": lambda _call: {"solana-core": "4.3.0", "feature-set": 0},
 }

@@ -1,0 +1,32 @@
+"""Which consensus the cluster runs, from when on a fill counts, and how long a slot is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.doctor.findings import Finding, ok, warning
+from engine.settings import Settings
+from stages.stage import Refused
+
+if TYPE_CHECKING:
+    from stages.venues.solana.rpc import Rpc
+
+NAME = "consensus"
+
+
+async def look(settings: Settings, rpc: Rpc, slot_setting: int | None) -> Finding:
+    """What a node says of both. `slot_setting`: as `engine.markets.slot_setting` has it."""
+    from stages.venues.solana.commitments import Commitments
+    from stages.venues.solana.slot_time import SlotTime
+
+    commitments = Commitments(rpc, settings.commitment)
+    slot_time = SlotTime(slot_setting, rpc)
+    try:
+        await commitments.look()
+    except Refused as error:
+        return warning(NAME, f"no node tells which it is: {error}", "try again")
+    await slot_time.measure()
+    facts = commitments.facts
+    length = f"slots of {slot_time.ms:.0f} ms" if slot_time.known else "slots not measured yet"
+    detail = f"{facts.consensus}, a fill counts once {facts.commitment}"
+    return ok(NAME, f"{detail} (COMMITMENT={settings.commitment}), {length}")

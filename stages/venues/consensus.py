@@ -1,0 +1,22 @@
+"""How the chains of this machine come to an agreement: after how many blocks one is final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Consensus = Literal["alpenglow", "tower"]
+
+
+class Depth(NamedTuple):
+    """How many blocks stand on one that has come so far."""
+
+    confirmed: int
+    finalized: int
+
+
+DEPTHS: Mapping[Consensus, Depth] = {"alpenglow": Depth(1, 1), "tower": Depth(1, 32)}
+"""Alpenglow: `confirmed` and `finalized` report the same block, and only the newest one can still
+be dropped. TowerBFT: confirmed blocks can be dropped until 32 stand on them."""
+AT_ONCE: Mapping[Consensus, Depth] = {"alpenglow": Depth(0, 0), "tower": Depth(0, 32)}
+"""Where transactions do not wait for a slot (SLOT_MS=0)."""

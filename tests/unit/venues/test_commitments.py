@@ -1,0 +1,118 @@
+"""Which commitment holds: by the cluster's consensus, and changed by a migration only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from stages.venues import Refused
+from stages.venues.solana.commitments import Commitments, Fill, Setting
+from stages.venues.solana.rpc_link import RpcError, Unreachable
+
+MIGRATED, NOT_MIGRATED = True, False
+TOO_OLD = RpcError(-32601, "Method not found")
+DOWN = Unreachable("no answer in time")
+
+
+class Node:
+    """Answers, in order, whether the cluster has migrated."""
+
+    def __init__(self, *answers: bool | Refused) -> None:
+        self._answers: Iterator[bool | Refused] = iter(answers)
+
+    async def is_alpenglow(self) -> bool:
+        answer = next(self._answers)
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
+
+
+def commitments(setting: Setting, *answers: bool | Refused) -> Commitments:
+    node: Any = Node(*answers)
+    return Commitments(node, setting)
+
+
+@pytest.mark.parametrize(
+    ("answer", "consensus", "fill", "blockhash"),
+    [
+        (MIGRATED, "alpenglow", "finalized", "finalized"),
+        (NOT_MIGRATED, "tower", "confirmed", "confirmed"),
+        (TOO_OLD, "tower", "confirmed", "confirmed"),
+        (Refused("method-not-served", retryable=True), "tower", "confirmed", "confirmed"),
+    ],
+)
+async def test_auto_follows_the_consensus(
+    answer: bool | Refused, consensus: str, fill: str, blockhash: str
+) -> None:
+    made = commitments("auto", answer)
+    assert made.fill == "finalized", "right under both, until it is known"
+    await made.look()
+    assert (made.consensus, made.fill, made.blockhash) == (consensus, fill, blockhash)
+    assert made.facts.consensus == consensus
+
+
+async def test_a_node_that_does_not_answer_settles_nothing() -> None:
+    made = commitments("auto", DOWN, NOT_MIGRATED)
+    with pytest.raises(Unreachable):
+        await made.look()
+    assert (made.consensus, made.fill) == (None, "finalized")
+    await made.look()
+    assert (made.consensus, made.fill) == ("tower", "confirmed")
+
+
+async def test_it_changes_when_the_cluster_migrates_and_never_back() -> None:
+    made = commitments("auto", NOT_MIGRATED, MIGRATED, NOT_MIGRATED, TOO_OLD)
+    fills = []
+    for _ in range(4):
+        await made.look()
+        fills.append(made.fill)
+    assert fills == ["confirmed", "finalized", "finalized", "finalized"]
+    assert made.consensus == "alpenglow"
+
+
+@pytest.mark.parametrize("setting", ["confirmed", "finalized"])
+@pytest.mark.parametrize("answer", [MIGRATED, NOT_MIGRATED])
+async def test_a_choice_is_kept(setting: Setting, answer: bool) -> None:
+    made = commitments(setting, answer)
+    await made.look()
+    assert made.fill == setting
+
+
+REFUSALS = (
+    RpcError(-32602, "Invalid params: unknown variant `confirmed`, expected `finalized`."),
+    RpcError(-32602, "Invalid commitment"),
+)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
+    refusal: RpcError,
+) -> None:
+    asked: list[Fill] = []
+
+    async def call(commitment: Fill) -> str:
+        asked.append(commitment)
+        if commitment == "confirmed":
+            raise refusal
+        return "told"
+
+    made = commitments("confirmed")
+    assert [await made.ask("confirmed", call) for _ in range(2)] == ["told", "told"]
+    assert asked == ["confirmed", "finalized", "finalized"]
+    assert (made.fill, made.blockhash) == ("finalized", "finalized")
+
+
+@pytest.mark.parametrize(
+    "refusal", [RpcError(-32602, "Invalid param: WrongSize"), RpcError(-32015, "commitment"), DOWN]
+)
+@pytest.mark.parametrize("commitment", get_args(Fill))
+async def test_other_refusals_are_not_taken_for_that(commitment: Fill, refusal: Refused) -> None:
+    async def call(_: Fill) -> str:
+        raise refusal
+
+    made = commitments("confirmed")
+    with pytest.raises(Refused):
+        await made.ask(commitment, call)
+    assert made.fill == "confirmed"
