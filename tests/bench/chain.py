@@ -1,11 +1,14 @@
-"""Figure (j): orders on the local chain, SLOT_MS=0: transactions are executed as they come.
+"""Figure (j): orders on the local chain, in both transaction versions and consensus models.
 
-An engine of its own, as shipped but for its limits; the chain is one process of it. All orders
-are signed by one wallet. Bounded in orders, in time, and in bytes on disk.
+SLOT_MS=0: transactions are executed as they come. Each pair of version and model has an engine of
+its own, as shipped but for its limits; the chain is one process of it. One wallet signs all
+orders. Bounded in orders, in time, and in bytes on disk.
 """
 
 from __future__ import annotations
 
+from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +21,8 @@ from tests.bench.throughput import CONNECTIONS
 from tests.bench.yardsticks import Yardsticks
 
 SETTINGS = {"VENUES": "raydium,meteora", "SLOT_MS": "0"}
+VARIANTS = tuple(product(("alpenglow", "tower"), ("1", "0")))
+"""Consensus model and transaction version of each engine that is measured."""
 IN_FLIGHT = 64
 ORDERS_A_SECOND = 2_000
 """More than there are: what bounds a run is its time."""
@@ -29,21 +34,35 @@ class _Load(NamedTuple):
 
 
 def on_the_local_chain(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
-    """(j) Orders on the local chain, SLOT_MS=0."""
-    ours = Subject(subject.folder.with_name("j"), SETTINGS)
+    """(j) Orders on the local chain, SLOT_MS=0, both transaction versions and consensus models."""
+    outcomes = [
+        _variant(subject.folder, yardsticks, seconds, consensus, version)
+        for consensus, version in VARIANTS
+    ]
+    figures = tuple(figure for outcome in outcomes for figure in outcome.figures)
+    return Outcome(figures, outcomes[0].profile)
+
+
+def _variant(
+    folder: Path, yardsticks: Yardsticks, seconds: float, consensus: str, version: str
+) -> Outcome:
+    """One engine: many orders in flight, then one at a time."""
+    settings = SETTINGS | {"CONSENSUS": consensus, "TX_VERSION": version}
+    engine = Subject(folder.with_name(f"j-{consensus}-{version}"), settings)
     try:
         with yardsticks.around(connections=CONNECTIONS) as many:
-            busy = _load(ours, IN_FLIGHT, seconds)
+            busy = _load(engine, IN_FLIGHT, seconds)
         with yardsticks.around(connections=1, set_connections=1) as one:
-            alone = _load(ours, 1, seconds)
+            alone = _load(engine, 1, seconds)
     finally:
-        ours.stop()
+        engine.stop()
     rate = busy.traded.orders / busy.traded.seconds if busy.traded.seconds else 0.0
+    variant = f"v{version}, {consensus}"
     return Outcome(
         (
             Figure(
                 letter="j",
-                what=f"orders on the local chain, {IN_FLIGHT} in flight",
+                what=f"{variant}: orders, {IN_FLIGHT} in flight",
                 value=rate,
                 unit="/s",
                 set_yardstick=many.set_rate,
@@ -53,7 +72,7 @@ def on_the_local_chain(subject: Subject, yardsticks: Yardsticks, seconds: float)
             ),
             Figure(
                 letter="j",
-                what="POST to confirmed on the chain, p50",
+                what=f"{variant}: POST to confirmed, p50",
                 value=alone.traded.p50_ms,
                 unit="ms",
                 set_yardstick=one.set_ms,
@@ -63,7 +82,7 @@ def on_the_local_chain(subject: Subject, yardsticks: Yardsticks, seconds: float)
             ),
             Figure(
                 letter="j",
-                what="POST to confirmed on the chain, p99",
+                what=f"{variant}: POST to confirmed, p99",
                 value=alone.traded.p99_ms,
                 unit="ms",
             ),
