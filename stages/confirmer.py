@@ -24,12 +24,11 @@ from events.types import (
     TransactionExpired,
     TransactionInDoubt,
 )
-from stages.retry import paused_until_slot
+from stages.retry import DETAIL_MAX, OUTAGES, paused_until_slot
 from stages.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0
-DETAIL_MAX = 300
 UNDECIDED = ("absent", "unknown")
 
 _log = structlog.get_logger()
@@ -127,18 +126,15 @@ def _dead(
 
 
 class Sends:
-    """Whether nodes took the transactions that this process has sent again."""
+    """Whether nodes took, or considered, the transactions that this process has sent again."""
 
     def __init__(self) -> None:
         self._taken: dict[str, bool] = {}
 
-    def taken(self, signature: str) -> None:
-        """A node took it."""
-        self._taken[signature] = True
-
-    def refused(self, signature: str) -> None:
-        """No node took it this time."""
-        self._taken.setdefault(signature, False)
+    def judge(self, signature: str, error: Refused | OSError | None) -> None:
+        """One send, and what came of it: a node that refuses the transaction itself was there."""
+        away = isinstance(error, OSError) or (error is not None and error.code in OUTAGES)
+        self._taken[signature] = self._taken.get(signature, False) or not away
 
     def judged(self, order: Order, outcome: Outcome) -> Outcome:
         """The outcome; of a transaction that is proved dead, also whether a node ever took it."""
@@ -193,9 +189,9 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     await chain.send([order.transaction.raw])
-                sends.taken(order.transaction.signature)
+                sends.judge(order.transaction.signature, None)
             except (Refused, OSError) as error:
-                sends.refused(order.transaction.signature)
+                sends.judge(order.transaction.signature, error)
                 _log.info(
                     "rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error)
                 )

@@ -20,6 +20,9 @@ OUTAGES = routes.UNANSWERED - {"venue-timeout"} | {
 """Codes of refusals that speak of the nodes, never of the order. A venue that answers too late is
 not among them: another amount or route may be quick."""
 
+DETAIL_MAX = 300
+"""Characters of what nodes say that an event keeps."""
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -43,7 +46,8 @@ def after_refusal(
     if error.code in OUTAGES and order.time_in_force not in AT_ONCE:
         wait_ms = policy.backoff_ms(order.outages + 1, jitter)
         again_us = now_us + wait_ms * 1000
-        return AttemptFailed(stage, order.attempts, error.code, error.detail, again_us), wait_ms
+        detail = error.detail[:DETAIL_MAX]
+        return AttemptFailed(stage, order.attempts, error.code, detail, again_us), wait_ms
     attempt = order.attempts + 1
     tried_out = attempt >= policy.attempts_max and not order.patient
     if not error.retryable or tried_out or order.time_in_force in AT_ONCE:

@@ -25,7 +25,8 @@ UNSUITED = frozenset(
     {
         "no-route", "price-impact-too-high", "insufficient-liquidity", "insufficient-funds",
         "pool-not-found", "pool-not-open", "pool-disabled", "price-limit", "price-out-of-range",
-        "calculation-overflow", "too-many-bins", "too-many-ticks", "tick-arrays-missing", "bin-arrays-missing",
+        "calculation-overflow", "too-many-bins", "too-many-ticks", "tick-arrays-missing",
+        "bin-arrays-missing",
         "transaction-too-large", "token-paused",
     }
 )  # fmt: skip

@@ -126,38 +126,55 @@ def invalid(_: Any) -> Any:
     raise JsonError(-32602, "invalid param")
 
 
+def lamports(amount: int) -> Any:
+    return lambda _: at(9, amount)
+
+
 async def test_a_refusal_of_the_request_counts_once_a_second_node_agrees(nodes: list[Node]) -> None:
-    nodes[0].answers["getSlot"] = nodes[1].answers["getSlot"] = invalid
+    nodes[0].answers["getBalance"] = nodes[1].answers["getBalance"] = invalid
     async with client(*nodes) as rpc:
         with pytest.raises(RpcError, match="-32602: invalid param") as refused:
-            await rpc.get_slot("confirmed")
+            await rpc.get_balance("a", "confirmed")
         assert (refused.value.number, refused.value.retryable) == (-32602, False)
-    assert [node.asked["getSlot"] for node in nodes] == [1, 1]
+    assert [node.asked["getBalance"] for node in nodes] == [1, 1]
 
 
 async def test_a_refusal_of_the_request_by_the_only_node_is_not_repeated(nodes: list[Node]) -> None:
-    nodes[0].answers["getSlot"] = invalid
+    nodes[0].answers["getBalance"] = invalid
     async with client(nodes[0]) as rpc:
         with pytest.raises(RpcError):
-            await rpc.get_slot("confirmed")
-    assert nodes[0].asked["getSlot"] == 1
+            await rpc.get_balance("a", "confirmed")
+    assert nodes[0].asked["getBalance"] == 1
 
 
 async def test_a_refusal_that_another_node_contradicts_is_that_nodes_own(nodes: list[Node]) -> None:
-    nodes[0].answers["getSlot"] = invalid
+    nodes[0].answers["getBalance"] = invalid
+    nodes[1].answers["getBalance"] = lamports(1001)
     async with client(*nodes, backoff_s=30.0, backoff_max_s=30.0) as rpc:
-        assert await rpc.get_slot("confirmed") == 1001
-        assert await rpc.get_slot("confirmed") == 1001
-    assert [node.asked["getSlot"] for node in nodes] == [1, 2], "the method rests at the first"
+        assert await rpc.get_balance("a", "confirmed") == 1001
+        assert await rpc.get_balance("a", "confirmed") == 1001
+    assert [node.asked["getBalance"] for node in nodes] == [1, 2], "the method rests at the first"
 
 
 async def test_a_second_node_that_fails_is_no_second_opinion(nodes: list[Node]) -> None:
-    nodes[0].answers["getSlot"] = invalid
+    nodes[0].answers["getBalance"] = invalid
     async with client(*nodes) as rpc:
         await rpc.get_genesis_hash()
         nodes[1].fault = "503"
         with pytest.raises(RpcError):
+            await rpc.get_balance("a", "confirmed")
+
+
+async def test_a_question_that_holds_nothing_of_an_order_is_the_nodes_to_refuse(
+    nodes: list[Node],
+) -> None:
+    nodes[0].answers["getSlot"] = invalid
+    async with client(*nodes) as rpc:
+        assert await rpc.get_slot("confirmed") == 1001
+    async with client(nodes[0]) as rpc:
+        with pytest.raises(Unreachable, match="getSlot: 127") as refused:
             await rpc.get_slot("confirmed")
+        assert refused.value.code == "method-not-served"
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "429 30"])

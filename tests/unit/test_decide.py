@@ -185,3 +185,27 @@ def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroad
     sent_us = SENT.transaction.submitted_at_us if SENT.transaction else 0
     waits = [stage.wait_ms(SENT, sent_us + ms * 1000) for ms in (0, 2, 100, 60_000)]
     assert waits == [3, 3, 50, 2000]
+
+
+@pytest.mark.parametrize(
+    ("errors", "handed_over"),
+    [
+        ([], True),
+        ([None], True),
+        ([TimeoutError()], False),
+        ([Refused("venue-unavailable"), Refused("method-not-served")], False),
+        ([Refused("venue-unavailable"), None, TimeoutError()], True),
+        ([Refused("node-refused", "-32602: too large")], True),
+    ],
+)
+def test_a_transaction_is_handed_over_unless_nodes_were_away_at_each_send(
+    errors: list[Refused | OSError | None], handed_over: bool
+) -> None:
+    sends = confirmer.Sends()
+    assert SENT.transaction is not None
+    for error in errors:
+        sends.judge(SENT.transaction.signature, error)
+    alive = Outcome("absent", finalized_height=SENT.transaction.last_valid_height)
+    assert sends.judged(SENT, alive) is alive
+    dead = Outcome("absent", finalized_height=SENT.transaction.last_valid_height + 1)
+    assert sends.judged(SENT, dead).handed_over is handed_over

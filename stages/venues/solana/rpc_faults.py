@@ -65,6 +65,14 @@ class Fault(NamedTuple):
 SIZED = frozenset({"getMultipleAccounts", "getSignatureStatuses"})
 """Methods whose first parameter is a list that may be split."""
 
+PLAIN = frozenset({
+    "getAgGenesisCert", "getBlockHeight", "getBlocks", "getBlockTime", "getEpochInfo",
+    "getFirstAvailableBlock", "getGenesisHash", "getLatestBlockhash", "getRecentPerformanceSamples",
+    "getSlot", "minimumLedgerSlot",
+})  # fmt: skip
+"""Methods whose parameters hold nothing of an order or an address: a node that finds them invalid
+does not serve the method."""
+
 AGAVE: Mapping[int, tuple[str, About]] = {
     -32001: ("cleaned up", About.BLOCK),
     -32002: ("simulation failed", About.REQUEST),
@@ -169,6 +177,8 @@ def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
         about = About.METHOD
     if about is About.REQUEST and reply.status not in SPEAKS_OF_REQUEST:
         about = STATUSES.get(reply.status, About.NODE)
+    if about is About.REQUEST and method in PLAIN:
+        about = About.METHOD
     return Fault(about, reply.text, reply.number, rest_s)
 
 
