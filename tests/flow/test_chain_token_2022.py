@@ -16,6 +16,7 @@ from tests.unit.venues import token_2022 as t22
 
 TAKERS = [name for name in FAMILY_NAMES if name != "raydium-amm-v4"]
 CAP = USDC
+WHOLE = {"SOL": SOL, "JUP": 10**6}
 FEE = t22.transfer_fee(900, 9 * CAP, epoch=1, older=(50, CAP), authority=t22.KEY)
 """50 basis points, 1 USDC at most, until epoch 1; the chain is in epoch 0."""
 
@@ -120,4 +121,21 @@ async def test_extensions_that_do_nothing_do_not_stop_a_swap(
             before = local.holdings()
             await swapped_as_quoted(crew, "SOL", "USDC", SOL)
             await swapped_as_quoted(crew, "USDC", "SOL", 100 * USDC)
+            assert_the_wallet_agrees(crew, before)
+
+
+@pytest.mark.parametrize("token_in", ["SOL", "JUP"])
+async def test_two_hops_through_a_mint_with_a_transfer_fee_leave_nothing_of_it(
+    token_in: str, redis_url: str, tmp_path: Path
+) -> None:
+    token_out = {"SOL": "JUP", "JUP": "SOL"}[token_in]
+    pools = only(plan_of("raydium-cpmm"), plan_of("meteora-damm-v2", "JUP/USDC"))
+    async with local_chain(tmp_path / "chain") as local:
+        issue(local.node, "USDC", FEE)
+        async with chain_crew(redis_url, tmp_path, local=local, pools=pools) as crew:
+            await crew.engine()
+            before = local.holdings()
+            for amount in (WHOLE[token_in] // 50, 30 * WHOLE[token_in]):
+                order_id, _ = await crew.swapped(token_in, token_out, amount)
+                assert len(route(crew, order_id)) == 2
             assert_the_wallet_agrees(crew, before)
