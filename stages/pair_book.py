@@ -38,7 +38,7 @@ class PairBook:
         self.snipers = Snipers()
         self.done: int | None = None
         """Everything through this slot is triggered; None while somebody else follows the pair."""
-        self._failed_at: tuple[int, int | None] = (-1, None)
+        self._last_before: tuple[int, int | None] = (-1, None)
         """The last price before a slot, of the last order that was asked about."""
 
     def __len__(self) -> int:
@@ -65,10 +65,11 @@ class PairBook:
         """How an order that retreated passes over the price at which its last attempt failed."""
         if order.paused_until_slot < first:
             return None
-        if self._failed_at[0] != first:
+        if self._last_before[0] != first:
             ticks = market.ticks(self.pair, first - LOOK_BACK_SLOTS, first - 1)
-            self._failed_at = first, price_units(ticks[-1].price) if ticks else None
-        return Pause(order.paused_until_slot, self._failed_at[1])
+            self._last_before = first, price_units(ticks[-1].price) if ticks else None
+        trigger_price = price_units(order.trigger_price) if order.trigger_price else None
+        return Pause(order.paused_until_slot, self._last_before[1], trigger_price)
 
     def discard(self, order_id: str) -> None:
         """Takes an order out."""

@@ -19,7 +19,18 @@ class Pause(NamedTuple):
     until_slot: int
     """From here on any price counts."""
     price: int | None
-    """That price, in units; None where it is not known: then the next price counts."""
+    """The last one seen before the slots that count, in units; None where none was seen: then the
+    next one counts."""
+    trigger_price: int | None = None
+    """The one that had triggered the order. The attempt was made at this or at a later one: the
+    slot of the quote may have ended with a higher price than it was made from."""
+
+    @property
+    def failed_at(self) -> int | None:
+        """The lower of the two: rather another attempt than a price that is missed."""
+        if self.price is None or self.trigger_price is None:
+            return self.price
+        return min(self.price, self.trigger_price)
 
 
 class Paused:
@@ -51,7 +62,7 @@ class Paused:
         ended = []
         for entry, pause in list(self._orders.values()):
             target, order_id, first = entry
-            if slot < first:  # the attempt failed at this price, or at a later one
+            if slot < first:
                 self._orders[order_id] = entry, pause._replace(price=price)
             elif _ends(target, pause, slot, price):
                 del self._orders[order_id]
@@ -67,7 +78,7 @@ class Paused:
 
 
 def _ends(target: int, pause: Pause, slot: int, price: int) -> bool:
-    failed_at = pause.price
+    failed_at = pause.failed_at
     return (
         slot >= pause.until_slot
         or price < target

@@ -131,6 +131,7 @@ def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
 
 def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
     after.triggered = True
+    after.trigger_price = f.price
     after.watch_slot = f.slot
     after.paused_until_slot = 0
     after.attempts = after.outages = 0

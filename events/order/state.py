@@ -126,6 +126,9 @@ class Order(msgspec.Struct, array_like=True):
     warnings: tuple[TokenWarning, ...] = ()
     """What somebody may do to the tokens of the route."""
 
+    trigger_price: str = ""
+    """Of the tick or the pool event that triggered it last."""
+
     @property
     def patient(self) -> bool:
         """Whether it waits for its price however long that takes: no number of failed attempts

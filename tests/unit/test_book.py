@@ -181,3 +181,14 @@ def test_what_ended_a_pause_in_a_book_of_late_orders_ends_it_in_the_other() -> N
     assert late.tick(10, 12) == late.tick(11, 9) == []
     book.follow(late)
     assert book.tick(12, 10) == ["one"]
+
+
+def test_the_price_that_triggered_counts_where_the_slot_of_the_quote_ended_higher() -> None:
+    book = Book()
+    book.tick(9, 15)
+    book.add("one", 10, 10, Pause(50, 15, trigger_price=12))
+    assert book.tick(10, 12) == []
+    assert book.tick(11, 13) == ["one"]
+    book.add("two", 10, 12, Pause(50, 11, trigger_price=15))  # it fell before the quote
+    assert book.tick(12, 11) == []
+    assert book.tick(13, 14) == ["two"]
