@@ -7,7 +7,6 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 import pytest
 from solders.message import MessageV0, MessageV1
 
@@ -23,7 +22,6 @@ from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from tests.flow.test_solana_chain import World, order
 from tests.rpc_node import JsonError, Node, at, rpc_node
-from tests.served import served
 
 SLOT = 447_120_000
 
@@ -181,16 +179,6 @@ async def test_the_doctor_says_that_no_node_tells(cluster: Cluster) -> None:
     cluster.node.fault = "500"
     finding = await versions.look(Settings(), cluster.rpc)
     assert (finding.status, bool(finding.mend)) == ("warning", True)
-
-
-@pytest.mark.parametrize("facts", [ChainFacts(1, 1), ChainFacts(None, 0), None])
-async def test_readyz_says_what_is_known_of_the_cluster(
-    facts: ChainFacts | None, redis_url: str
-) -> None:
-    shown = facts and msgspec.to_builtins(facts)
-    async with served(redis_url, chain_facts=lambda: shown) as gateway:
-        _, ready = await gateway.get("/readyz")
-    assert ready["chain"] == shown
 
 
 # -- building by it --------------------------------------------------------------------------------
