@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.venues.localnet import accounts
-from stages.venues.localnet.addresses import SYSTEM, TOKEN, raw, rent_exempt, token_address
+from stages.venues.localnet.addresses import SYSTEM, TOKEN, raw, token_address
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs import system, token_accounts
 from stages.venues.localnet.programs.context import Context
@@ -50,7 +50,7 @@ def run(context: Context, step: Step) -> None:
 def _fund(context: Context, payer: str, address: str, there: accounts.Account | None) -> None:
     """Bring the new account to its rent; somebody may have sent lamports there before."""
     had = there.lamports if there else 0
-    missing = max(0, rent_exempt(accounts.TOKEN_BYTES) - had)
+    missing = max(0, context.view.rent_exempt(accounts.TOKEN_BYTES) - had)
     if missing:
         system.move(context.view, payer, address, missing)
     context.view.put(address, accounts.Account(had + missing, TOKEN, bytes(accounts.TOKEN_BYTES)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages.venues.localnet import accounts
 from stages.venues.localnet.accounts import MINT_BYTES, TOKEN_BYTES, is_mint
-from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, WSOL, rent_exempt, text
+from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, WSOL, text
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs.context import Context
 from stages.venues.localnet.transaction import Step
@@ -28,12 +28,14 @@ def initialize(view: View, address: str, mint: str, owner: str) -> None:
         raise InstructionFailed("InvalidAccountData")
     if account.data[108]:
         raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(TOKEN_BYTES):
+    if account.lamports < view.rent_exempt(TOKEN_BYTES):
         raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
     if not is_mint(view.get(mint)):
         raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
     lamports = account.lamports if mint == WSOL else 0
-    made = accounts.token_account(mint, owner, lamports=lamports)
+    made = accounts.token_account(
+        mint, owner, lamports=lamports, rent=view.rent_exempt(TOKEN_BYTES)
+    )
     view.put(address, made._replace(lamports=account.lamports))
 
 
@@ -44,7 +46,7 @@ def initialize_mint(context: Context, step: Step, keys: list[str]) -> None:
         raise InstructionFailed("InvalidAccountData")
     if account.data[45]:
         raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(MINT_BYTES):
+    if account.lamports < context.view.rent_exempt(MINT_BYTES):
         raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
     made = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
     context.view.put(keys[0], made._replace(lamports=account.lamports))
