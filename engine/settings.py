@@ -204,6 +204,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=100_000,
         ),
     ] = 150
+    rent_lamports_per_byte: Annotated[
+        int,
+        _doc(
+            "Rent of new accounts on the local chain; other chains are asked for theirs",
+            "lamports",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 696
     consensus: Annotated[
         Literal["alpenglow", "tower"],
         _doc(

@@ -108,6 +108,7 @@ async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Eve
             path=args.data or settings.data_dir / FILE,
             slot_ms=settings.slot_ms if args.slot_ms is None else args.slot_ms,
             consensus=settings.consensus,
+            rent_per_byte=settings.rent_lamports_per_byte,
             seed=settings.venue_seed,
             lifetime=settings.blockhash_slots,
             trades_per_slot=args.traders,

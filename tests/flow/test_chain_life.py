@@ -20,9 +20,9 @@ from events.types import (
     TransactionBuilt,
 )
 from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.addresses import rent_exempt
 from stages.venues.localnet.genesis import LAYOUTS
 from stages.venues.localnet.genesis.market import PoolPlan
-from stages.venues.solana.wrapping import TOKEN_ACCOUNT_RENT
 from tests.chain_crew import (
     DECIMALS,
     SOL,
@@ -145,27 +145,32 @@ async def test_a_route_of_two_hops_is_booked_to_the_lamport(
         await assert_sound(redis_url, database_url)
 
 
+@pytest.mark.parametrize("per_byte", [696, 6_960])
 async def test_rent_and_failures_are_booked_too(
-    redis_url: str, database_url: str, tmp_path: Path
+    per_byte: int, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     """Token accounts that are opened, one of them where somebody had sent lamports before, and a
     transaction that fails on chain.
     """
     plan = plan_of("raydium-clmm")
     async with chain_crew(
-        redis_url, tmp_path, pools=only(plan, plan_of("meteora-dlmm", "JUP/USDC"))
+        redis_url,
+        tmp_path,
+        pools=only(plan, plan_of("meteora-dlmm", "JUP/USDC")),
+        chain_rent_per_byte=per_byte,
     ) as crew:
+        rent, there = rent_exempt(165, per_byte), rent_exempt(0, per_byte)
         crew.local.remove([account_of("USDC"), account_of("JUP"), account_of("RAY")])
-        crew.local.node.fund({account_of("JUP"): Account(890_880)})
+        crew.local.node.fund({account_of("JUP"): Account(there)})
         workers = {name: await crew.worker(name) for name in STAGES}
         await crew.watching()
         before = crew.local.holdings()
         _, fill = await crew.swapped("SOL", "USDC", 3 * SOL)
-        assert fill.rent_lamports == TOKEN_ACCOUNT_RENT
+        assert fill.rent_lamports == rent
         _, fill = await crew.swapped("SOL", "USDC", 3 * SOL)
         assert fill.rent_lamports == 0
         _, fill = await crew.swapped("USDC", "JUP", 100 * USDC)
-        assert fill.rent_lamports == TOKEN_ACCOUNT_RENT - 890_880
+        assert fill.rent_lamports == rent - there
         # The price falls between the build and the send.
         await workers["submitter"].stop()
         late = await crew.order("SOL", "USDC", SOL, slippage_bps=1)
@@ -183,4 +188,27 @@ async def test_rent_and_failures_are_booked_too(
         assert lost.fee_lamports >= 5_000
         assert back.fee_lamports >= 5_000
         assert_the_wallet_agrees(crew, before)
+        await assert_sound(redis_url, database_url)
+
+
+@pytest.mark.parametrize(("before_rent", "after_rent"), [(6_960, 696), (696, 6_960)])
+async def test_a_rent_that_changes_meanwhile_costs_no_order_and_no_lamport(
+    before_rent: int, after_rent: int, redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    """One that falls leaves a surplus, which comes back; one that rises is asked for again."""
+    plan = plan_of("raydium-clmm")
+    async with chain_crew(
+        redis_url, tmp_path, pools=only(plan), chain_rent_per_byte=before_rent
+    ) as crew:
+        await crew.engine()
+        wallet = crew.local.holdings()
+        _, fill = await crew.swapped("SOL", "USDC", SOL)
+        assert await crew.chain()._rents.of(165) == rent_exempt(165, before_rent)
+        crew.local.node.bank.state.rent_per_byte = after_rent
+        for terms in (("SOL", "USDC", SOL), ("USDC", "SOL", 100 * USDC), ("SOL", "USDC", SOL)):
+            _, fill = await crew.swapped(*terms)
+            assert fill.rent_lamports == 0
+        known = await crew.chain()._rents.of(165)
+        assert known == rent_exempt(165, max(before_rent, after_rent))
+        assert_the_wallet_agrees(crew, wallet)
         await assert_sound(redis_url, database_url)

@@ -9,6 +9,7 @@ from stages.venues.localnet.addresses import TOKEN, TOKEN_2022, WSOL, raw, rent_
 
 MINT_BYTES = 82
 TOKEN_BYTES = 165
+TOKEN_RENT = rent_exempt(TOKEN_BYTES)
 U64_MAX = 2**64 - 1
 _MINT_KIND, _ACCOUNT_KIND = 1, 2
 """At byte 165 of what has extensions."""
@@ -67,7 +68,9 @@ def with_amount(account: Account, amount: int, lamports: int = 0) -> Account:
     return Account(account.lamports + lamports, account.owner, data)
 
 
-def token_account(mint: str, owner: str, amount: int = 0, lamports: int = 0) -> Account:
+def token_account(
+    mint: str, owner: str, amount: int = 0, lamports: int = 0, rent: int = TOKEN_RENT
+) -> Account:
     """A new token account. One of wrapped SOL holds its amount in lamports too.
 
     `lamports` is what it holds besides; 0 for just the rent.
@@ -75,7 +78,6 @@ def token_account(mint: str, owner: str, amount: int = 0, lamports: int = 0) -> 
     data = bytearray(TOKEN_BYTES)
     data[:32], data[32:64] = raw(mint), raw(owner)
     data[108] = 1
-    rent = rent_exempt(TOKEN_BYTES)
     held = lamports or rent
     if mint == WSOL:
         data[109] = 1

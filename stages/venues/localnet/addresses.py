@@ -32,9 +32,15 @@ LAMPORTS_PER_SIGNATURE = 5_000
 _ATA_PROGRAM = Pubkey.from_string(ATA)
 
 
-def rent_exempt(size: int) -> int:
+RENT_PER_BYTE = 696
+"""Lamports, at the end of SIMD-0437's steps."""
+RENT_PER_BYTE_ONCE = 6_960
+"""Before them: what accounts hold that are older, as those of the chain's beginning."""
+
+
+def rent_exempt(size: int, per_byte: int = RENT_PER_BYTE_ONCE) -> int:
     """The least balance, in lamports, that an account of `size` bytes of data may live on."""
-    return (128 + size) * 6960
+    return (128 + size) * per_byte
 
 
 @lru_cache(maxsize=65_536)

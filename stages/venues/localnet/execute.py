@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.accounts import U64_MAX, Account
 from stages.venues.localnet.addresses import (
     ATA,
     COMPUTE_BUDGET,
@@ -17,7 +17,6 @@ from stages.venues.localnet.addresses import (
     SYSTEM,
     TOKEN,
     TOKEN_2022,
-    rent_exempt,
 )
 from stages.venues.localnet.failures import InstructionFailed, NotTaken
 from stages.venues.localnet.pools import Families
@@ -88,7 +87,7 @@ def _charge(view: View, payer: str, fee: int) -> Account:
     left = account.lamports - fee
     if left < 0:
         raise NotTaken("InsufficientFundsForFee")
-    if 0 < left < rent_exempt(0):
+    if 0 < left < view.rent_exempt(0):
         raise NotTaken({"InsufficientFundsForRent": {"account_index": 0}})
     paid = account._replace(lamports=left)
     view.put(payer, paid)
@@ -133,8 +132,11 @@ def _consumed(program: str, before: int, after: int) -> str:
 
 
 def _rent(view: View, keys: list[str]) -> Any:
-    """No account may be left with less than its rent, unless it is gone."""
+    """No account may be left with less than its rent, unless it is gone, or had no more before:
+    a rent that rises leaves those usable that are there (SIMD-0392).
+    """
     for address, account in view.changed.items():
-        if 0 < account.lamports < rent_exempt(len(account.data)):
+        least = min(view.rent_exempt(len(account.data)), view.held(address) or U64_MAX)
+        if 0 < account.lamports < least:
             return {"InsufficientFundsForRent": {"account_index": keys.index(address)}}
     return None

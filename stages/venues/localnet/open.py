@@ -13,7 +13,7 @@ from solders.hash import Hash
 from stages.venues.consensus import Consensus
 from stages.venues.localnet import genesis, traders
 from stages.venues.localnet.accounts import Account, token_account
-from stages.venues.localnet.addresses import token_address
+from stages.venues.localnet.addresses import RENT_PER_BYTE, token_address
 from stages.venues.localnet.bank import Bank, first_block
 from stages.venues.localnet.blocks import Blocks
 from stages.venues.localnet.faults import Faults, Luck
@@ -40,6 +40,8 @@ class Options(NamedTuple):
     """Blocks for which a blockhash is valid."""
     trades_per_slot: int = 3
     volatility_bps: int = 300
+    rent_per_byte: int = RENT_PER_BYTE
+    """Lamports that new accounts have to hold for each of their bytes, and for 128 more."""
     faults: Faults = Faults()
     wallets: tuple[str, ...] = ()
     """Who is given money, unless they have some."""
@@ -65,6 +67,7 @@ def open_node(options: Options, families: Iterable[Family]) -> Node:
     # whichever consensus they were made.
     blocks.finalize(kept[-1].height)
     bank = Bank(families, blocks, int(store.meta("slot") or 0))
+    bank.state.rent_per_byte = options.rent_per_byte
     bank.load(store.accounts())
     for landed in store.since(kept[0].height):
         bank.recent[landed.signature] = landed

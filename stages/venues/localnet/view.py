@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stages.venues.localnet import pools
 from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.addresses import RENT_PER_BYTE, rent_exempt
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.pools import Families, Pooled
 
@@ -13,6 +14,7 @@ class State:
 
     def __init__(self, families: Families) -> None:
         self.families = families
+        self.rent_per_byte = RENT_PER_BYTE
         self.accounts: dict[str, Account] = {}
         self.pools: dict[str, Pooled] = {}
         self.moved: set[str] = set()
@@ -23,6 +25,10 @@ class State:
     def get(self, address: str) -> Account | None:
         """The account; a pool's may be older than the pool until `view.flush`."""
         return self.accounts.get(address)
+
+    def rent_exempt(self, size: int) -> int:
+        """The least balance that a new account of `size` bytes of data may live on."""
+        return rent_exempt(size, self.rent_per_byte)
 
     def pool(self, address: str) -> Pooled | None:
         """The pool at an address."""
@@ -70,6 +76,15 @@ class View:
         if found is None:
             found = self._state.accounts.get(address)
         return found if found is not None and found.lamports else None
+
+    def rent_exempt(self, size: int) -> int:
+        """The least balance that a new account of `size` bytes of data may live on."""
+        return self._state.rent_exempt(size)
+
+    def held(self, address: str) -> int:
+        """Lamports of an account before this transaction."""
+        account = self._state.accounts.get(address)
+        return account.lamports if account is not None else 0
 
     def put(self, address: str, account: Account) -> None:
         """Write an account. One without lamports is gone."""

@@ -13,7 +13,7 @@ from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
 from stages.venues.solana.commitments import Commitments
-from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
+from stages.venues.solana.errors import OF_WALLET, POOR, named_in, reason_of
 from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
@@ -23,6 +23,7 @@ from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
+from stages.venues.solana.rents import Rents
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import Simulation
 from stages.venues.solana.rpc_link import NotServed, RpcError
@@ -41,6 +42,7 @@ from stages.venues.solana.transaction import (
     unsigned,
 )
 from stages.venues.solana.versions import CU_MAX, DATA_SIZE_MAX, V0, Budget, Message
+from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES
 
 INVALID_PARAMS = -32602
 """What a node says of bytes that it cannot read as a transaction."""
@@ -78,6 +80,7 @@ class SolanaChain:
         self._features = features
         self._sizes = LoadedSizes(rpc, cache.data_length)
         self._outcomes = Outcomes(rpc, families, options, cache.slot_time, commitments)
+        self._rents = Rents(rpc)
         self._sends = asyncio.Semaphore(options.sends_at_once)
 
     @property
@@ -103,9 +106,16 @@ class SolanaChain:
         memo = memo_of(order.id, next_attempt(order))
         recent = await self._blockhashes.recent()
         version = self._features.version
-        plan = Plan(self._wallet.pubkey, legs, self._programs, memo)
+        rent = await self._rents.of(TOKEN_ACCOUNT_BYTES)
+        plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)
         draft, trial = await self._fitting(plan, recent.blockhash, version)
-        budget = await self._budget(order, draft, trial, version)
+        try:
+            budget = await self._budget(order, draft, trial, version)
+        except Refused as error:
+            poor = error.code == POOR.code and draft.created
+            if poor and await self._rents.rose(TOKEN_ACCOUNT_BYTES, rent):
+                raise Refused("rent-changed", f"{rent} is too little", retryable=True) from None
+            raise
         made = message(draft, budget, recent.blockhash, version)
         signature, raw = signed(made, self._wallet)
         return Built(signature, raw, recent.last_valid_block_height)

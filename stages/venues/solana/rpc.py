@@ -338,6 +338,10 @@ class Rpc:
         """What tells mainnet from devnet."""
         return await self._link.call("getGenesisHash", (), _text)
 
+    async def get_minimum_balance(self, size: int) -> int:
+        """Lamports on which an account of so many bytes of data may live."""
+        return await self._link.call("getMinimumBalanceForRentExemption", (size,), _number)
+
     async def get_balance(self, address: str, commitment: Commitment) -> int:
         """Lamports."""
         answer = await self._link.call("getBalance", (address, _config(commitment)), _balance)

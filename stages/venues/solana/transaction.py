@@ -31,6 +31,7 @@ from stages.venues.solana.versions import CU_MAX, V0, VERSIONS, Budget, Message
 from stages.venues.solana.wrapping import (
     TOKEN_ACCOUNT_BYTES,
     create_account,
+    rent_at_most,
     temporary_account,
     unwrap,
     wrap_associated,
@@ -85,6 +86,8 @@ class Plan(NamedTuple):
     """The token program of each mint."""
     memo: str
     wrapping: Wrapping = Wrapping.TEMPORARY
+    rent: int = rent_at_most(TOKEN_ACCOUNT_BYTES)
+    """Lamports that a temporary account is created with, beside what is wrapped."""
 
 
 class Draft(NamedTuple):
@@ -207,7 +210,7 @@ def _account(plan: Plan, mint: str) -> Pubkey:
 def _wrap(plan: Plan, account: Pubkey) -> list[Instruction]:
     lamports = _brought(plan.legs)
     if plan.wrapping is Wrapping.TEMPORARY:
-        return wrap_temporary(plan.owner, _seed(plan), lamports)
+        return wrap_temporary(plan.owner, _seed(plan), lamports, plan.rent)
     return wrap_associated(plan.owner, account, lamports)
 
 

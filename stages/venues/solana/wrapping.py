@@ -14,13 +14,19 @@ from solders.system_program import (
 from stages.venues.solana.programs import ASSOCIATED_TOKEN, SYSTEM, TOKEN, WSOL, key
 
 TOKEN_ACCOUNT_BYTES = 165
-TOKEN_ACCOUNT_RENT = 2_039_280
-"""Lamports that make a token account rent-exempt; they come back when it is closed."""
+ACCOUNT_OVERHEAD_BYTES = 128
+RENT_PER_BYTE_MOST = 6_960
+"""Lamports a byte before SIMD-0437, which only lowers it."""
 
 _CREATE_IDEMPOTENT = bytes([1])
 _CLOSE_ACCOUNT = bytes([9])
 _SYNC_NATIVE = bytes([17])
 _INITIALIZE_ACCOUNT_3 = 18
+
+
+def rent_at_most(size: int) -> int:
+    """What makes an account of `size` bytes rent-exempt, at most; it comes back at its close."""
+    return (ACCOUNT_OVERHEAD_BYTES + size) * RENT_PER_BYTE_MOST
 
 
 def create_account(owner: Pubkey, account: Pubkey, mint: str, program: str) -> Instruction:
@@ -54,7 +60,7 @@ def temporary_account(owner: Pubkey, seed: str) -> Pubkey:
     return Pubkey.create_with_seed(owner, seed, key(TOKEN))
 
 
-def wrap_temporary(owner: Pubkey, seed: str, lamports: int) -> list[Instruction]:
+def wrap_temporary(owner: Pubkey, seed: str, lamports: int, rent: int) -> list[Instruction]:
     """Wraps into a new account; initializing makes tokens of all lamports beyond the rent."""
     account = temporary_account(owner, seed)
     create = create_account_with_seed(
@@ -63,7 +69,7 @@ def wrap_temporary(owner: Pubkey, seed: str, lamports: int) -> list[Instruction]
             to_pubkey=account,
             base=owner,
             seed=seed,
-            lamports=TOKEN_ACCOUNT_RENT + lamports,
+            lamports=rent + lamports,
             space=TOKEN_ACCOUNT_BYTES,
             owner=key(TOKEN),
         )

@@ -15,7 +15,12 @@ from solders.transaction_metadata import FailedTransactionMetadata
 
 from stages.venues.localnet import addresses, transaction
 from stages.venues.localnet.accounts import Account, token_account
-from stages.venues.localnet.addresses import TOKEN, rent_exempt, token_address
+from stages.venues.localnet.addresses import (
+    RENT_PER_BYTE_ONCE,
+    TOKEN,
+    rent_exempt,
+    token_address,
+)
 from stages.venues.localnet.execute import Outcome
 from stages.venues.localnet.failures import NotTaken
 from stages.venues.localnet.node import Node
@@ -160,7 +165,7 @@ CASES: dict[str, list[Instruction]] = {
 def test_a_transaction_does_what_it_does_on_the_real_programs(case: str, tmp_path: Path) -> None:
     instructions = CASES[case]
     signers = [WALLET, NEW] if _signs(instructions, FRESH) else [WALLET]
-    node = opened(tmp_path)
+    node = opened(tmp_path, rent_per_byte=RENT_PER_BYTE_ONCE)  # as the VM has it
     node.fund({THEM: Account(10**9), THEIRS: token_account(mint_of("USDC"), THEM, 100)})
     svm = _svm(node)
     raw = bytes(signed(node.bank.blocks.tip.blockhash, instructions, signers))

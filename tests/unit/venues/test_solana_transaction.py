@@ -37,8 +37,10 @@ from stages.venues.solana.programs import (
 )
 from stages.venues.solana.rpc_answers import Meta, TokenBalance, UiAmount
 from stages.venues.solana.versions import V0, V1, VERSIONS, Budget, Message
-from stages.venues.solana.wrapping import TOKEN_ACCOUNT_RENT
+from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES, rent_at_most
 from tests.toy_family import ToyFamily, ToyPool, mint_bytes, token_account_bytes
+
+RENT = rent_at_most(TOKEN_ACCOUNT_BYTES)
 
 SOL = 10**9
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
@@ -276,7 +278,7 @@ def world(wallet: Wallet) -> World:
 
     put(WSOL, mint_bytes(9))
     put(USDC, mint_bytes(6))
-    rent = TOKEN_ACCOUNT_RENT
+    rent = RENT
     me = wallet.address
     put(of.vault_a, token_account_bytes(WSOL, me, 500 * SOL, native=True), 500 * SOL + rent)
     put(of.vault_b, token_account_bytes(USDC, me, 10**12), rent)
@@ -292,7 +294,7 @@ def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(
     sold = leg(world.pool, amount=3 * SOL + 1)
     sent, meta = world.run(made(world.wallet, sold, version=version))
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
-    created_ata = TOKEN_ACCOUNT_RENT
+    created_ata = RENT
     assert world.lamports(world.wallet.pubkey) == 7 * SOL - 1 - meta.fee - created_ata
     temporary = key(sent.swaps[0].accounts.token_in)
     assert world.lamports(temporary) == 0
@@ -302,7 +304,7 @@ def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(
 def test_wrapped_sol_that_the_user_keeps_is_never_touched(world: World, version: int) -> None:
     world.run(made(world.wallet, leg(world.pool), version=version))
     assert world.tokens(world.own_wsol) == SOL
-    assert world.lamports(world.own_wsol) == SOL + TOKEN_ACCOUNT_RENT
+    assert world.lamports(world.own_wsol) == SOL + RENT
 
 
 def test_two_orders_of_one_wallet_wrap_beside_each_other(world: World) -> None:
@@ -318,7 +320,7 @@ def test_the_smaller_form_wraps_to_the_lamport_too_and_is_smaller(world: World) 
     _, meta = world.run(small)
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
     assert world.lamports(world.own_wsol) == 0
-    left = 7 * SOL - 1 - meta.fee - TOKEN_ACCOUNT_RENT
+    left = 7 * SOL - 1 - meta.fee - RENT
     assert world.lamports(world.wallet.pubkey) == left
 
 
@@ -326,7 +328,7 @@ def usdc_held(world: World, amount: int = 10**9) -> Pubkey:
     """The wallet's account, with something in it."""
     account = associated_account(world.wallet.pubkey, USDC, TOKEN)
     held = token_account_bytes(USDC, world.wallet.address, amount)
-    world.svm.set_account(account, Account(TOKEN_ACCOUNT_RENT, held, key(TOKEN)))
+    world.svm.set_account(account, Account(RENT, held, key(TOKEN)))
     return account
 
 
@@ -351,7 +353,7 @@ def test_sol_in_the_middle_passes_through_an_account_that_the_user_keeps(
     before = world.lamports(world.wallet.pubkey)
     _, meta = world.run(keeps)
     assert world.tokens(world.own_wsol) == SOL
-    assert world.lamports(world.own_wsol) == SOL + TOKEN_ACCOUNT_RENT
+    assert world.lamports(world.own_wsol) == SOL + RENT
     assert world.lamports(world.wallet.pubkey) == before - meta.fee
 
 

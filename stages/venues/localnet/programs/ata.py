@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from stages.venues.localnet import accounts
-from stages.venues.localnet.addresses import (
-    SYSTEM,
-    TOKEN,
-    TOKEN_2022,
-    raw,
-    rent_exempt,
-    token_address,
-)
+from stages.venues.localnet.addresses import SYSTEM, TOKEN, TOKEN_2022, raw, token_address
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs import system, token_accounts
 from stages.venues.localnet.programs.context import Context
@@ -68,7 +61,7 @@ def _fund(
 ) -> None:
     """Bring the new account to its rent; somebody may have sent lamports there before."""
     had = there.lamports if there else 0
-    missing = max(0, rent_exempt(len(made.data)) - had)
+    missing = max(0, context.view.rent_exempt(len(made.data)) - had)
     if missing:
         system.move(context.view, payer, address, missing)
     context.view.put(address, made._replace(lamports=had + missing))

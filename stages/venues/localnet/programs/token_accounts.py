@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from stages.venues.localnet import accounts
 from stages.venues.localnet.accounts import MINT_BYTES, TOKEN_BYTES, is_mint
-from stages.venues.localnet.addresses import (
-    RENT_SYSVAR,
-    TOKEN,
-    TOKEN_2022,
-    WSOL,
-    rent_exempt,
-    text,
-)
+from stages.venues.localnet.addresses import RENT_SYSVAR, TOKEN, TOKEN_2022, WSOL, text
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs.context import Context
 from stages.venues.localnet.token_extensions import first_state, token_account_tail
@@ -39,7 +32,7 @@ def initialize(
         raise InstructionFailed("InvalidAccountData")
     if account.data[108]:
         raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(len(account.data)):
+    if account.lamports < view.rent_exempt(len(account.data)):
         raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
     if minted is None or not is_mint(minted) or minted.owner != account.owner:
         raise InstructionFailed(INVALID_MINT, "Error: Invalid Mint")
@@ -47,7 +40,9 @@ def initialize(
     if len(account.data) != TOKEN_BYTES + len(tail):
         raise InstructionFailed("InvalidAccountData")
     lamports = account.lamports if mint == WSOL else 0
-    made = accounts.token_account(mint, owner, lamports=lamports)
+    made = accounts.token_account(
+        mint, owner, lamports=lamports, rent=view.rent_exempt(TOKEN_BYTES)
+    )
     data = bytearray(made.data + tail)
     data[108] = first_state(minted)
     view.put(address, accounts.Account(account.lamports, account.owner, bytes(data)))
@@ -60,7 +55,7 @@ def initialize_mint(context: Context, step: Step, keys: list[str]) -> None:
         raise InstructionFailed("InvalidAccountData")
     if account.data[45]:
         raise InstructionFailed(IN_USE, "Error: account or token already in use")
-    if account.lamports < rent_exempt(MINT_BYTES):
+    if account.lamports < context.view.rent_exempt(MINT_BYTES):
         raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
     made = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
     context.view.put(keys[0], made._replace(lamports=account.lamports))

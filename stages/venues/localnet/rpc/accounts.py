@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.venues.localnet.accounts import Account, is_token_account, read_token
-from stages.venues.localnet.addresses import TOKEN, TOKEN_2022, raw, rent_exempt
+from stages.venues.localnet.addresses import TOKEN, TOKEN_2022, raw
 from stages.venues.localnet.rpc.asking import Call, address, commitment, invalid
 from stages.venues.localnet.rpc.encoding import decimals_in, shown, ui_amount
 
@@ -80,7 +80,7 @@ def _owned(
 
 def get_minimum_balance_for_rent_exemption(call: Call) -> Any:
     """Lamports on which an account of this size may live."""
-    return rent_exempt(call.whole(0))
+    return call.node.bank.state.rent_exempt(call.whole(0))
 
 
 def _mints(call: Call) -> Any:

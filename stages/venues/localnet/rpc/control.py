@@ -7,7 +7,14 @@ from typing import Any
 import msgspec
 from solders.signature import Signature
 
-from stages.venues.localnet.accounts import Account, amount_of, is_mint, token_account, with_amount
+from stages.venues.localnet.accounts import (
+    TOKEN_BYTES,
+    Account,
+    amount_of,
+    is_mint,
+    token_account,
+    with_amount,
+)
 from stages.venues.localnet.addresses import token_address
 from stages.venues.localnet.faults import Faults
 from stages.venues.localnet.genesis import pools_file
@@ -85,6 +92,13 @@ def advance(call: Call) -> Any:
     return call.node.bank.blocks.tip.height
 
 
+def set_rent(call: Call) -> Any:
+    """`localnet_setRent [lamports]`: what a byte costs from now on; returns a token account's."""
+    state = call.node.bank.state
+    state.rent_per_byte = call.whole(0)
+    return state.rent_exempt(TOKEN_BYTES)
+
+
 METHODS = {
     "requestAirdrop": request_airdrop,
     "localnet_giveTokens": give_tokens,
@@ -92,5 +106,6 @@ METHODS = {
     "localnet_setFaults": set_faults,
     "localnet_fork": fork,
     "localnet_advance": advance,
+    "localnet_setRent": set_rent,
     "localnet_pools": lambda _call: pools_file(),
 }
