@@ -22,7 +22,7 @@ from events.order import Order, Transaction
 from events.types import Leg
 from stages.routing.costs import Costs
 from stages.stage import Refused
-from stages.venues import Built, Outcome, Pair
+from stages.venues import Built, LegOutcome, Outcome, Pair
 from stages.venues.pool import RawAccount
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.chain import SolanaChain
@@ -98,6 +98,7 @@ class World:
             },
             "getTransaction": lambda p: self.details.get(p[0]),
             "getFirstAvailableBlock": lambda _: self.first_slot,
+            "getMinimumBalanceForRentExemption": lambda p: (128 + p[0]) * 6_960,
         }  # fmt: skip
         rpc = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.6, backoff_s=0.01)
         self.family = ToyFamily()
@@ -535,7 +536,9 @@ async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: W
     sent = await world.built()
     world.status(sent, "confirmed")
     world.detail(sent, 149_850_000)
-    took = Outcome("landed", 149_850_000, 1002, amount_in=10**9, fee_lamports=5_010)
+    took = Outcome(
+        "landed", 149_850_000, 1002, amount_in=10**9, fee_lamports=5_010, legs=(LegOutcome(0, 0),)
+    )
     assert await world.outcomes(sent) == [took]
 
 
