@@ -122,6 +122,7 @@ async def test_an_activation_to_come_is_seen_when_it_has_come(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features, "PENDING_S", 0.001)
+    monkeypatch.setattr(features, "UNANSWERED_S", 0.001)
     cluster.feature = account(SLOT + 1)
     asked = Features(cluster.rpc, "auto")
     asked.start()
@@ -280,15 +281,18 @@ async def test_accounts_that_cannot_be_measured_leave_the_largest_limit(
     assert message.config.loaded_accounts_data_size_limit == 64 * 2**20
 
 
+@pytest.mark.parametrize("by_error", [False, True])
 async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
-    world: FeaturedWorld,
+    world: FeaturedWorld, by_error: bool
 ) -> None:
     await active(world)
 
     def refuse(_: Any) -> Any:
         raise JsonError(-32602, "failed to deserialize VersionedTransaction")
 
-    world.node.answers["simulateTransaction"] = refuse
+    world.simulation = {"err": "UnsupportedVersion"}
+    if by_error:
+        world.node.answers["simulateTransaction"] = refuse
     world.feature_since = None
     with pytest.raises(Refused) as refused:
         await world.chain.build(order())
@@ -297,3 +301,6 @@ async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
     async with asyncio.timeout(5):
         while world.features.version:
             await asyncio.sleep(0.001)
+    world.simulation = {"err": None, "unitsConsumed": 50_000}
+    world.node.answers["simulateTransaction"] = lambda _: at(world.slot, world.simulation)
+    assert decode((await world.built()).raw).version == 0

@@ -180,15 +180,14 @@ class SolanaChain:
             answer = await self._rpc.simulate_transaction(unsigned(trial), "processed")
         except RpcError as error:
             if error.number == INVALID_PARAMS and version != V0:
-                self._features.doubt()
-                raise Refused(VERSION_REFUSED, error.detail, retryable=True) from None
+                raise self._doubted(error.detail) from None
             raise
         except NotServed:  # by no node: what fails on chain costs its fee
             return Simulation()
         simulation = answer.value
         if simulation.err is not None:
             if simulation.err == UNSUPPORTED_VERSION:
-                self._features.doubt()
+                raise self._doubted(UNSUPPORTED_VERSION)
             programs = [one.program for one in instructions_of(trial)]
             reason = named_in(simulation.logs or (), self._families) or reason_of(
                 simulation.err, programs, self._families
@@ -196,6 +195,11 @@ class SolanaChain:
             retryable = reason.retryable or reason.code not in OF_WALLET
             raise Refused(reason.code, reason.detail, retryable=retryable)
         return simulation
+
+    def _doubted(self, detail: str) -> Refused:
+        """The refusal of a version that the cluster should take: it is asked again."""
+        self._features.doubt()
+        return Refused(VERSION_REFUSED, detail, retryable=True)
 
     def _cu_limit(self, simulation: Simulation, draft: Draft) -> int:
         """What the simulation consumes, and a margin."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Literal
 
 import msgspec
@@ -125,7 +126,7 @@ class Features:
     async def _run(self) -> None:
         while True:
             self._doubted.clear()
-            wait_s = UNANSWERED_S
+            wait_s, asked_s = UNANSWERED_S, time.monotonic()
             try:
                 await self.ask()
                 wait_s = PENDING_S if self._pending else ASKED_EVERY_S
@@ -134,4 +135,5 @@ class Features:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._doubted.wait()
-                    await asyncio.sleep(UNANSWERED_S)
+            # At once in a doubt, and never in a rush.
+            await asyncio.sleep(asked_s + UNANSWERED_S - time.monotonic())
