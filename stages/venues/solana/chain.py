@@ -12,7 +12,8 @@ from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
-from stages.venues.solana.errors import OF_WALLET, named_in, reason_of
+from stages.venues.solana.error_codes import OF_WALLET, Reason
+from stages.venues.solana.errors import reason_of
 from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
@@ -23,7 +24,7 @@ from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import Simulation
+from stages.venues.solana.rpc_answers import Simulation, held
 from stages.venues.solana.rpc_link import NotServed, RpcError
 from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
 from stages.venues.solana.transaction import (
@@ -176,13 +177,16 @@ class SolanaChain:
         if simulation.err is not None:
             if simulation.err == UNSUPPORTED_VERSION:
                 self._features.doubt()
-            programs = [one.program for one in instructions_of(trial)]
-            reason = named_in(simulation.logs or (), self._families) or reason_of(
-                simulation.err, programs, self._families
-            )
+            reason = self._reason(simulation, trial)
             retryable = reason.retryable or reason.code not in OF_WALLET
             raise Refused(reason.code, reason.detail, retryable=retryable)
         return simulation
+
+    def _reason(self, simulation: Simulation, trial: Message) -> Reason:
+        """Why it fails."""
+        logs, instructions = simulation.logs or (), instructions_of(trial)
+        balances = held(simulation.pre_token_balances, [str(one) for one in trial.account_keys])
+        return reason_of(simulation.err, logs, instructions, self._families, balances)
 
     def _cu_limit(self, simulation: Simulation, draft: Draft) -> int:
         """What the simulation consumes, and a margin."""

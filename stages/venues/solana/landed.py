@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stages.venues.pool import Family, Parsed
+from stages.venues.pool import Family, Instruction, Parsed
 from stages.venues.solana.messages import decode, instructions_of
 from stages.venues.solana.rpc_answers import Meta, TokenBalance
 
@@ -24,8 +24,7 @@ class Sent(NamedTuple):
     """What our own bytes say of the swap they make."""
 
     keys: tuple[str, ...]
-    programs: tuple[str, ...]
-    """Of each instruction, in order."""
+    instructions: tuple[Instruction, ...]
     swaps: tuple[Parsed, ...]
 
 
@@ -39,7 +38,7 @@ def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
     ]
     return Sent(
         made.keys,
-        tuple(one.program for one in instructions),
+        tuple(instructions),
         tuple(swap for swap in swaps if swap is not None),
     )
 
