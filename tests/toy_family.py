@@ -73,6 +73,7 @@ class ToyFamily:
     too_little_out = "TooLittle"
     too_much_in = "TooLittle"
     cu_limit = 40_000
+    cu_step = 0
 
     def __init__(self, program: str = TOKEN) -> None:
         self.programs: Mapping[str, str] = {"mainnet": program, "devnet": program}

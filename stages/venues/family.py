@@ -41,6 +41,7 @@ class PoolFamily(Generic[P]):
     write_pool: Callable[[P, MutableMapping[str, bytearray]], None]
     write_swap: Callable[[P, bool, SwapTerms, SwapAccounts], Instruction]
     parse: Callable[[Instruction], Parsed | None]
+    cu_step: int = 0
     transfer_fees: bool = True
     """Whether the program trades mints that charge transfer fees."""
 

@@ -209,6 +209,11 @@ class Family(Protocol):
         """Compute units that a plain swap takes at most, for want of a simulation."""
         ...
 
+    @property
+    def cu_step(self) -> int:
+        """Compute units of one more tick or bin; 0 where a swap crosses none."""
+        ...
+
     def is_pool(self, account: RawAccount) -> bool:
         """Whether this account is a pool of this family, by owner, size and discriminator."""
         ...
@@ -246,9 +251,14 @@ class ErrorCode(NamedTuple):
     code: int
     """The custom error code in the chain's answer; -1 where the program panics."""
     reason: str
-    """Our stable name, such as `slippage-exceeded`."""
+    """Our stable name, such as `slippage-exceeded`. On chain, `insufficient-funds` and
+    `token-account-missing` are the wallet's only where the swap pays from an account of the
+    wallet."""
     retryable: bool = False
-    """Whether a new quote may well succeed."""
+    """Whether a new quote may well succeed, of the same pool or of another."""
+    slips: bool = False
+    """Whether a swap on chain for an exact output meets it where the price moved, since its quote
+    was filled: that is `slippage-exceeded`."""
 
 
 def fees_of(swap: Swap) -> tuple[int, int]:

@@ -400,7 +400,8 @@ async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(wor
     [
         ({"InstructionError": [6, {"Custom": 6000}]}, "pool-disabled", True),
         ("MaxLoadedAccountsDataSizeExceeded", "transaction-too-large", True),
-        ({"InstructionError": [6, {"Custom": 1}]}, "insufficient-funds", False),
+        ({"InstructionError": [4, {"Custom": 1}]}, "insufficient-funds", False),
+        ({"InstructionError": [6, {"Custom": 1}]}, "insufficient-liquidity", True),
         ("InsufficientFundsForFee", "insufficient-funds", False),
     ],
 )
@@ -411,6 +412,28 @@ async def test_another_route_is_tried_unless_it_is_the_wallet_that_does_not_do(
     with pytest.raises(Refused) as refused:
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == (code, retryable)
+
+
+@pytest.mark.parametrize(("held", "retryable"), [(10**6, True), (10**6 - 1, False)])
+async def test_a_wallet_that_holds_what_it_pays_is_not_poor(
+    world: World, held: int, retryable: bool
+) -> None:
+    paid = order(token_in="USDC", token_out="SOL", decimals_in=6, decimals_out=9, amount_in=10**6)
+    await world.chain.build(paid)
+    (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
+    keys = [
+        str(one) for one in VersionedTransaction.from_bytes(b64decode(raw)).message.account_keys
+    ]
+    account = str(associated_account(world.wallet.pubkey, USDC, TOKEN))
+    balance = {
+        "accountIndex": keys.index(account), "mint": USDC, "uiTokenAmount": {"amount": str(held)},
+    }  # fmt: skip
+    world.simulation = {
+        "err": {"InstructionError": [5, {"Custom": 1}]}, "preTokenBalances": [balance],
+    }  # fmt: skip
+    with pytest.raises(Refused) as refused:
+        await world.chain.build(paid)
+    assert refused.value.retryable is retryable
 
 
 async def test_a_pool_that_can_be_quoted_no_more_sends_the_order_to_another_route(

@@ -13,7 +13,8 @@ from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
 from stages.venues.solana.commitments import Commitments
-from stages.venues.solana.errors import OF_WALLET, POOR, named_in, reason_of
+from stages.venues.solana.error_codes import INSUFFICIENT_FUNDS, NOT_RENT_EXEMPT, OF_WALLET, Reason
+from stages.venues.solana.errors import reason_of
 from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
@@ -25,7 +26,7 @@ from stages.venues.solana.pools_file import TokenEntry
 from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rents import Rents
 from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import Simulation
+from stages.venues.solana.rpc_answers import Simulation, held
 from stages.venues.solana.rpc_link import NotServed, RpcError
 from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
 from stages.venues.solana.transaction import (
@@ -47,6 +48,8 @@ from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES
 INVALID_PARAMS = -32602
 """What a node says of bytes that it cannot read as a transaction."""
 UNSUPPORTED_VERSION = "UnsupportedVersion"
+SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code})
+"""What a transaction fails of where it opens accounts with too little rent."""
 VERSION_REFUSED = "transaction-version-refused"
 
 _log = structlog.get_logger()
@@ -112,8 +115,8 @@ class SolanaChain:
         try:
             budget = await self._budget(order, draft, trial, version)
         except Refused as error:
-            poor = error.code == POOR.code and draft.created
-            if poor and await self._rents.rose(TOKEN_ACCOUNT_BYTES, rent):
+            short = error.code in SHORT_OF_RENT and draft.created
+            if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, rent):
                 raise Refused("rent-changed", f"{rent} is too little", retryable=True) from None
             raise
         made = message(draft, budget, recent.blockhash, version)
@@ -188,10 +191,7 @@ class SolanaChain:
         if simulation.err is not None:
             if simulation.err == UNSUPPORTED_VERSION:
                 raise self._doubted(UNSUPPORTED_VERSION)
-            programs = [one.program for one in instructions_of(trial)]
-            reason = named_in(simulation.logs or (), self._families) or reason_of(
-                simulation.err, programs, self._families
-            )
+            reason = self._reason(simulation, trial)
             retryable = reason.retryable or reason.code not in OF_WALLET
             raise Refused(reason.code, reason.detail, retryable=retryable)
         return simulation
@@ -200,6 +200,12 @@ class SolanaChain:
         """The refusal of a version that the cluster should take: it is asked again."""
         self._features.doubt()
         return Refused(VERSION_REFUSED, detail, retryable=True)
+
+    def _reason(self, simulation: Simulation, trial: Message) -> Reason:
+        """Why it fails."""
+        logs, instructions = simulation.logs or (), instructions_of(trial)
+        balances = held(simulation.pre_token_balances, [str(one) for one in trial.account_keys])
+        return reason_of(simulation.err, logs, instructions, self._families, balances)
 
     def _cu_limit(self, simulation: Simulation, draft: Draft) -> int:
         """What the simulation consumes, and a margin."""

@@ -1,12 +1,39 @@
-"""What an error on chain means: a stable reason, and whether a new try may do better. By table."""
+"""What an error on chain means: a stable reason, and whether a new try may do better. Pure.
+
+The name depends on who ran out of what: the wallet, an account that the transaction itself filled,
+or the pool. So it is told from three things: the chain's error, the logs, and the instructions of
+our own transaction. The tables are those of the pool families and `error_codes`.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from stages.venues.pool import Family
+from stages.venues.pool import ErrorCode, Family, Instruction, Parsed
+from stages.venues.solana.error_codes import (
+    ACCOUNT_MISSING,
+    ANCHOR,
+    ANCHOR_CODES,
+    ANCHOR_NO_ACCOUNT,
+    INSUFFICIENT_FUNDS,
+    NO_ACCOUNT,
+    NO_LIQUIDITY,
+    OF_INSTRUCTION,
+    OF_PROGRAM,
+    OF_TRANSACTION,
+    OTHER,
+    OUT_OF_COMPUTE,
+    PANICKED,
+    REFUSED,
+    SLIPPAGE,
+    TOKEN_CODES,
+    TOKEN_SHORT,
+    Reason,
+    of_rent,
+)
+from stages.venues.solana.failure_logs import Failure, failure_of
 from stages.venues.solana.programs import (
     ASSOCIATED_TOKEN,
     COMPUTE_BUDGET,
@@ -16,80 +43,6 @@ from stages.venues.solana.programs import (
     TOKEN_2022,
 )
 
-
-class Reason(NamedTuple):
-    """Why a transaction failed."""
-
-    code: str
-    retryable: bool = False
-    detail: str = ""
-
-
-POOR = Reason("insufficient-funds")
-BUSY = Reason("chain-busy", retryable=True)
-OTHER = Reason("transaction-failed")
-PANIC = "ProgramFailedToComplete"
-
-OF_TRANSACTION: Mapping[str, Reason] = {
-    "InsufficientFundsForFee": POOR,
-    "InsufficientFundsForRent": POOR,
-    "AccountNotFound": POOR,  # of the fee payer: an address that never held a lamport
-    "InvalidAccountForFee": Reason("wallet-cannot-pay-fees"),
-    "BlockhashNotFound": Reason("blockhash-not-found", retryable=True),
-    "AlreadyProcessed": Reason("already-processed", retryable=True),
-    "ProgramAccountNotFound": Reason("program-not-found"),
-    "InvalidProgramForExecution": Reason("program-not-found"),
-    "SanitizeFailure": Reason("transaction-malformed"),
-    "SignatureFailure": Reason("transaction-malformed"),
-    "MaxLoadedAccountsDataSizeExceeded": Reason("transaction-too-large"),
-    "TooManyAccountLocks": Reason("transaction-too-large"),
-    "AccountInUse": BUSY,
-    "AccountLoadedTwice": Reason("transaction-malformed"),
-    "ClusterMaintenance": BUSY,
-    "ProgramCacheHitMaxLimit": BUSY,
-    "CommitCancelled": BUSY,
-    "WouldExceedAccountDataBlockLimit": BUSY,
-    "WouldExceedAccountDataTotalLimit": BUSY,
-    "WouldExceedMaxAccountCostLimit": BUSY,
-    "WouldExceedMaxBlockCostLimit": BUSY,
-    "WouldExceedMaxVoteCostLimit": BUSY,
-    "ProgramExecutionTemporarilyRestricted": BUSY,
-}
-"""Errors of the transaction as a whole."""
-
-OF_INSTRUCTION: Mapping[str, Reason] = {
-    "ComputationalBudgetExceeded": Reason("compute-budget-exceeded", retryable=True),
-    PANIC: Reason("program-panicked", retryable=True),
-    "InsufficientFunds": POOR,
-    "AccountNotRentExempt": POOR,
-    "InvalidAccountData": Reason("token-account-unusable"),
-    "UninitializedAccount": Reason("token-account-missing"),
-    "IllegalOwner": Reason("token-account-unusable"),
-    "InvalidAccountOwner": Reason("token-account-unusable"),
-    "InvalidInstructionData": Reason("instruction-refused"),
-    "NotEnoughAccountKeys": Reason("instruction-refused"),
-    "MissingAccount": Reason("instruction-refused"),
-    "UnsupportedProgramId": Reason("program-not-found"),
-    "IncorrectProgramId": Reason("program-not-found"),
-}
-"""Errors of one instruction that programs share."""
-
-_TOKEN_CODES: Mapping[int, Reason] = {
-    0: POOR,  # not rent exempt
-    1: POOR,
-    3: Reason("token-account-unusable"),  # of another mint
-    4: Reason("token-account-unusable"),  # of another owner
-    17: Reason("token-account-frozen"),
-    67: Reason("token-paused"),
-}
-_CUSTOM: Mapping[str, Mapping[int, Reason]] = {
-    TOKEN: _TOKEN_CODES,
-    TOKEN_2022: _TOKEN_CODES,
-    SYSTEM: {0: Reason("temporary-account-taken", retryable=True), 1: POOR},
-    ASSOCIATED_TOKEN: {0: Reason("token-account-unusable")},
-}
-"""Custom codes of the programs around the swap."""
-
 _NAMES = {
     TOKEN: "token",
     TOKEN_2022: "token-2022",
@@ -98,69 +51,202 @@ _NAMES = {
     COMPUTE_BUDGET: "compute-budget",
     MEMO: "memo",
 }
-_NAMED = re.compile(r"Error Code: (\w+)\.")
-_ANCHOR_CODES = range(2_000, 6_000)
-"""Checks of accounts that Anchor makes before a program's own code runs."""
+_CLOSE_ACCOUNT = bytes([9])
+_HOOK = Reason("transfer-hook-mint")
 
 
-OF_WALLET = frozenset(
-    {
-        "insufficient-funds", "wallet-cannot-pay-fees", "token-account-unusable",
-        "token-account-missing", "token-account-frozen", "account-frozen",
-    }
-)  # fmt: skip
-"""What no other route would change; whatever else a simulation says, another may do better."""
+class _Failed(NamedTuple):
+    """An instruction that failed."""
+
+    program: str
+    family: Family | None
+    """The pool program, if it is a swap."""
+    exact_out: bool
+    short: bool
+    """Whether the wallet's own account may hold less than the swap may take. Not one that this
+    transaction fills: by wrapping SOL, or by an earlier swap."""
+    logs: Failure
 
 
-def named_in(logs: Sequence[str], families: Sequence[Family]) -> Reason | None:
-    """What an Anchor program calls its error in the logs: a release may shift the numbers."""
-    for line in reversed(logs):
-        found = _NAMED.search(line)
-        if found:
-            for family in families:
-                known = family.errors.get(found[1])
-                if known is not None:
-                    return Reason(known.reason, known.retryable, line[-200:])
-    return None
-
-
-def reason_of(err: Any, programs: Sequence[str], families: Sequence[Family]) -> Reason:
-    """What the chain's `err` (as JSON has it) means for a transaction whose instructions are of
-    these programs, in order. Never raises: an error that no table has is `transaction-failed`.
+def reason_of(
+    err: Any,
+    logs: Sequence[str],
+    instructions: Sequence[Instruction],
+    families: Sequence[Family],
+    balances: Mapping[str, int] = MappingProxyType({}),
+) -> Reason:
+    """Why a transaction of these instructions failed. `err` is the chain's, as JSON has it; `logs`
+    may be cut or empty. `balances` are what token accounts held before it, in base units, as far as
+    the node tells. Never raises: an error that no table has is `transaction-failed`.
     """
     match err:
         case str():
             return OF_TRANSACTION.get(err, OTHER)._replace(detail=err)
-        case {"InstructionError": [int(index), error]} if 0 <= index < len(programs):
-            return _of_instruction(error, index, programs[index], families)
+        case {"InstructionError": [int(index), error]} if 0 <= index < len(instructions):
+            swaps = _swaps(instructions, families)
+            failed = _failed(instructions, index, swaps, failure_of(logs, index), balances)
+            program = failed.program
+            name = failed.family.name if failed.family else _NAMES.get(program, program)
+            reason = _of_instruction(error, failed)
+            within = failed.logs.program
+            if within not in ("", program):
+                name += f", within it {_NAMES.get(within, within)}"
+            return reason._replace(detail=f"instruction {index} ({name}): {_shown(error)}")
+        case {"InsufficientFundsForRent": rent}:
+            at = rent.get("account_index") if isinstance(rent, dict) else None
+            return of_rent(at)._replace(detail=str(err)[:200])
         case {**fields} if fields:
             name = str(next(iter(fields)))
             return OF_TRANSACTION.get(name, OTHER)._replace(detail=str(err)[:200])
     return OTHER._replace(detail=str(err)[:200])
 
 
-def _of_instruction(error: Any, index: int, program: str, families: Sequence[Family]) -> Reason:
-    family = next((f for f in families if program in f.programs.values()), None)
-    where = f"instruction {index} ({family.name if family else _NAMES.get(program, program)})"
+def _shown(error: Any) -> str:
     match error:
         case {"Custom": int(code)}:
-            return _custom(code, program, family)._replace(detail=f"{where}: {code:#x} ({code})")
-        case str() if error == PANIC and family is not None:
-            return _of_family(-1, family, OF_INSTRUCTION[PANIC])._replace(detail=f"{where}: panic")
+            return f"{code:#x} ({code})"
         case str():
-            return OF_INSTRUCTION.get(error, OTHER)._replace(detail=f"{where}: {error}")
-    return OTHER._replace(detail=f"{where}: {str(error)[:100]}")
+            return error
+    return str(error)[:100]
 
 
-def _custom(code: int, program: str, family: Family | None) -> Reason:
-    if family is None:
-        return _CUSTOM.get(program, {}).get(code, OTHER)
-    if code in _ANCHOR_CODES:
-        return Reason("instruction-refused")
-    # What a pool's program does not know itself, its transfers said: it passes their codes on.
-    return _of_family(code, family, _TOKEN_CODES.get(code, OTHER))
+def _swaps(
+    instructions: Sequence[Instruction], families: Sequence[Family]
+) -> list[tuple[Family | None, Parsed | None]]:
+    """For each instruction, the family of its program and the swap that it makes."""
+    by_program = {program: f for f in families for program in f.programs.values()}
+    found = [(by_program.get(one.program), one) for one in instructions]
+    return [(family, family.parse(one) if family else None) for family, one in found]
 
 
-def _of_family(code: int, family: Family, otherwise: Reason) -> Reason:
-    found = next((error for error in family.errors.values() if error.code == code), None)
-    return Reason(found.reason, found.retryable) if found is not None else otherwise
+def _failed(
+    instructions: Sequence[Instruction],
+    index: int,
+    swaps: Sequence[tuple[Family | None, Parsed | None]],
+    logs: Failure,
+    balances: Mapping[str, int],
+) -> _Failed:
+    program, (family, swap) = instructions[index].program, swaps[index]
+    if swap is None:
+        return _Failed(program, family, exact_out=False, short=True, logs=logs)
+    account = swap.accounts.token_in
+    most = sum(_most(each) for _, each in swaps if each and each.accounts.token_in == account)
+    filled = {each.accounts.token_out for _, each in swaps[:index] if each is not None}
+    short = (
+        account not in filled
+        and not any(_closes(one, account) for one in instructions)
+        and balances.get(account, 0) < most
+    )
+    return _Failed(program, family, swap.terms.exact_out, short, logs)
+
+
+def _most(swap: Parsed) -> int:
+    """What it takes at most."""
+    return swap.terms.threshold if swap.terms.exact_out else swap.terms.amount
+
+
+def _closes(instruction: Instruction, account: str) -> bool:
+    """What a transaction closes in the end, it has filled itself: with wrapped SOL."""
+    return (
+        instruction.program == TOKEN
+        and instruction.data == _CLOSE_ACCOUNT
+        and any(use.address == account for use in instruction.accounts[:1])
+    )
+
+
+def _of_instruction(error: Any, failed: _Failed) -> Reason:
+    match error:
+        case {"Custom": int(code)}:
+            return _of_swap(code, failed) if failed.family else _around(code, failed)
+        case "ProgramFailedToComplete":
+            return _incomplete(failed)
+        case "InsufficientFunds" if failed.family is not None:
+            return _short(failed)
+        case str() if failed.family is not None and error in NO_ACCOUNT:
+            return INSUFFICIENT_FUNDS if failed.short else REFUSED
+        case str():
+            return OF_INSTRUCTION.get(error, OTHER)
+        case {"BorshIoError": _}:
+            return REFUSED
+    return OTHER
+
+
+def _around(code: int, failed: _Failed) -> Reason:
+    """Of a program around the swaps, by the tables of whichever raised it."""
+    for program in (failed.logs.program, failed.program):
+        known = OF_PROGRAM.get(program, {}).get(code)
+        if known is not None:
+            return known
+    return OTHER
+
+
+def _of_swap(code: int, failed: _Failed) -> Reason:
+    family, logs = failed.family, failed.logs
+    assert family is not None, "a swap has a family"
+    within = logs.program or failed.program
+    if within not in (failed.program, TOKEN, TOKEN_2022):
+        return OF_PROGRAM[within].get(code, OTHER) if within in OF_PROGRAM else _HOOK
+    if code == TOKEN_SHORT:
+        return _short(failed)
+    if within == failed.program:
+        named = logs.named(family.errors, code)
+        row = named if named is not None else _numbered(family, code)
+        if row is not None:
+            return _of_row(row, failed)
+        if code in ANCHOR_CODES:
+            return _of_anchor(code, failed)
+    # Raised by a token program; a pool program passes its number on, and logs may be missing.
+    return TOKEN_CODES.get(code, OTHER)
+
+
+def _numbered(family: Family, code: int) -> ErrorCode | None:
+    return next((row for row in family.errors.values() if row.code == code), None)
+
+
+def _of_row(row: ErrorCode, failed: _Failed) -> Reason:
+    """An error of the pool program, by its table."""
+    if row.reason == INSUFFICIENT_FUNDS.code:
+        return _short(failed)
+    if row.reason == ACCOUNT_MISSING:
+        return INSUFFICIENT_FUNDS if failed.short else REFUSED
+    if failed.exact_out and row.slips:
+        return SLIPPAGE
+    return Reason(row.reason, row.retryable)
+
+
+def _of_anchor(code: int, failed: _Failed) -> Reason:
+    users = failed.logs.users_account
+    if not failed.short or users is False:
+        return REFUSED
+    if code == ANCHOR_NO_ACCOUNT:
+        return INSUFFICIENT_FUNDS  # the wallet never held the token that the swap takes
+    return ANCHOR.get(code, REFUSED)
+
+
+def _short(failed: _Failed) -> Reason:
+    """Some account holds less than a swap takes from it. A swap first takes from who pays, and then
+    pays out of the pool's vault.
+    """
+    if failed.logs.transfers:
+        return NO_LIQUIDITY
+    if failed.short:
+        return INSUFFICIENT_FUNDS
+    # What this transaction brought is the most that the swap may take: it wanted more. Programs
+    # that take the money before they look at the threshold say so instead of theirs.
+    if failed.exact_out or failed.logs.program:
+        return SLIPPAGE
+    return NO_LIQUIDITY  # an exact input is there: so it was the vault
+
+
+def _incomplete(failed: _Failed) -> Reason:
+    """`ProgramFailedToComplete`: out of compute units, or a panic. Without logs it is the first of
+    them where a swap crosses ticks or bins, and around swaps, whose programs do not panic.
+    """
+    family, logs = failed.family, failed.logs
+    told = logs.why and logs.why != "Program failed to complete"
+    if logs.out_of_compute or (not told and (family is None or family.cu_step)):
+        return OUT_OF_COMPUTE
+    if family is not None and "panic" in family.errors:
+        row = family.errors["panic"]
+        return Reason(row.reason, row.retryable)
+    return PANICKED

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from stages.venues import LegOutcome
-from stages.venues.pool import Family, Parsed
+from stages.venues.pool import Family, Instruction, Parsed
 from stages.venues.solana.messages import decode, instructions_of
 from stages.venues.solana.rpc_answers import Meta, TokenBalance
 
@@ -27,8 +27,7 @@ class Sent(NamedTuple):
     """What our own bytes say of the swap they make."""
 
     keys: tuple[str, ...]
-    programs: tuple[str, ...]
-    """Of each instruction, in order."""
+    instructions: tuple[Instruction, ...]
     swaps: tuple[Parsed, ...]
     accounts: tuple[tuple[str, ...], ...] = ()
     """All that each of these swaps names."""
@@ -47,7 +46,7 @@ def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
     swaps = [(swap, accounts) for swap, accounts in parsed if swap is not None]
     return Sent(
         made.keys,
-        tuple(one.program for one in instructions),
+        tuple(instructions),
         tuple(swap for swap, _ in swaps),
         tuple(accounts for _, accounts in swaps),
     )

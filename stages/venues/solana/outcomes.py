@@ -26,12 +26,12 @@ from events.order import Transaction
 from stages.venues import Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.commitments import Commitments, Fill
-from stages.venues.solana.errors import named_in, reason_of
+from stages.venues.solana.errors import reason_of
 from stages.venues.solana.finality import may_prove, oldest_slot_needed, proved_height
 from stages.venues.solana.landed import Sent, fill_of, read_sent
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.rpc import SIGNATURES_MAX, Rpc
-from stages.venues.solana.rpc_answers import Details, EpochInfo, Meta, SignatureStatus
+from stages.venues.solana.rpc_answers import Details, EpochInfo, Meta, SignatureStatus, held
 from stages.venues.solana.rpc_link import NotServed
 from stages.venues.solana.slot_time import (
     SlotTime,
@@ -286,10 +286,8 @@ class Outcomes:
         )
 
     def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
-        """The program's own name for the error, where the logs have it: numbers may shift."""
-        reason = named_in(meta.log_messages or (), self._families) or reason_of(
-            meta.err, sent.programs, self._families
-        )
+        logs, balances = meta.log_messages or (), held(meta.pre_token_balances, sent.keys)
+        reason = reason_of(meta.err, logs, sent.instructions, self._families, balances)
         return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
 
 

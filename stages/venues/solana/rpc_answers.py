@@ -6,6 +6,7 @@ Field names are the protocol's own (camelCase on the wire). Amounts are lamports
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -52,16 +53,6 @@ class Blockhash(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     last_valid_block_height: int
 
 
-class Simulation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a transaction would do now."""
-
-    err: Any = None
-    units_consumed: int | None = None
-    logs: list[str] | None = None
-    loaded_accounts_data_size: int | None = None
-    """Bytes of account data that it loads; nodes before Agave 2 do not tell."""
-
-
 class SignatureStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What a node knows of a signature that was processed."""
 
@@ -104,6 +95,27 @@ class TokenBalance(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     def units(self) -> int:
         """The amount in base units."""
         return int(self.ui_token_amount.amount)
+
+
+def held(balances: Sequence[TokenBalance] | None, keys: Sequence[str]) -> dict[str, int]:
+    """Amounts by token account, in base units. `keys` are the addresses of the transaction."""
+    return {
+        keys[balance.account_index]: balance.units
+        for balance in balances or ()
+        if 0 <= balance.account_index < len(keys)
+    }
+
+
+class Simulation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a transaction would do now."""
+
+    err: Any = None
+    units_consumed: int | None = None
+    logs: list[str] | None = None
+    loaded_accounts_data_size: int | None = None
+    """Bytes of account data that it loads; nodes before Agave 2 do not tell."""
+    pre_token_balances: list[TokenBalance] | None = None
+    """What its token accounts hold; nodes before Agave 3 do not tell."""
 
 
 class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):

@@ -19,6 +19,7 @@ from stages.venues.localnet.programs.shapes import SHAPES
 from stages.venues.localnet.traders import TRADER
 from stages.venues.pool import AccountUse, Instruction, Pool, Swap
 from stages.venues.raydium.clmm.pool import ClmmPool
+from stages.venues.solana.errors import reason_of
 from tests.localchain import (
     FAMILY_NAMES,
     OWNER,
@@ -72,6 +73,13 @@ def held(node: Node, address: str) -> int:
 
 def custom(outcome: Outcome) -> Any:
     return outcome.err["InstructionError"][1]
+
+
+def reasons(outcome: Outcome, instructions: list[Instruction]) -> set[tuple[str, bool]]:
+    """What the error means, with its logs and without."""
+    sent = [*budget(800_000), *instructions]
+    found = [reason_of(outcome.err, logs, sent, FAMILIES) for logs in (outcome.logs, [])]
+    return {(reason.code, reason.retryable) for reason in found}
 
 
 @pytest.mark.parametrize("plan", POOLS, ids=lambda plan: plan.name)
@@ -162,6 +170,45 @@ def test_an_exact_output_is_paid_to_the_unit_and_never_with_more_than_allowed(
     exact = swap(node, plan, "SOL", wanted, needed, exact_out=True)
     assert run(node, *wrap(SOL), exact).err is None
     assert held(node, account_of("USDC")) - before == wanted
+
+
+TAKEN_FIRST = {"raydium-amm-v4": 40, "raydium-clmm": 1}
+"""Programs that take the input before they look at the threshold, and what they then answer."""
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_an_output_that_costs_more_than_was_brought_is_slippage_in_every_family(
+    name: str, node: Node
+) -> None:
+    plan, family, amount = plan_of(name), family_of(name), 100_000_000
+    pool = pool_of(node, plan)
+    most = pool.exact_out(amount, plan.token_a.symbol == "SOL", node.bank.clock).amount_in - 1
+    exact = swap(node, plan, "SOL", amount, most, exact_out=True)
+    instructions = [*wrap(most), exact, close(account_of("SOL"))]
+    outcome = run(node, *instructions)
+    code = TAKEN_FIRST.get(name, family.errors[family.too_much_in].code)
+    assert custom(outcome) == {"Custom": code}
+    assert reasons(outcome, instructions) == {("slippage-exceeded", True)}
+
+
+@pytest.mark.parametrize("exact_out", [False, True])
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_wallet_that_holds_too_little_of_its_token_is_poor_in_every_family(
+    name: str, exact_out: bool, node: Node
+) -> None:
+    plan = plan_of(name)
+    amount = SOL if exact_out else 10**6
+    terms = (10**12,) if exact_out else ()
+    away = token_transfer(
+        account_of("USDC"), account_of("USDC", TRADER), held(node, account_of("USDC")) - 10
+    )
+    instructions = [
+        *wrap(0), away, swap(node, plan, "USDC", amount, *terms, exact_out=exact_out),
+        close(account_of("SOL")),
+    ]  # fmt: skip
+    outcome = run(node, *instructions)
+    assert custom(outcome) == {"Custom": SHAPES[name].funds_code or 1}
+    assert reasons(outcome, instructions) == {("insufficient-funds", False)}
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

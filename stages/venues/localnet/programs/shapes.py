@@ -26,6 +26,8 @@ class Shape(NamedTuple):
     """
     funds_code: int = 0
     """The program's own error where the wallet has too little; 0: the token program's."""
+    takes_first: bool = False
+    """Whether it takes the input before it looks at the threshold."""
     anchor: bool = True
 
     def vaults(self, data: bytes, a_to_b: bool) -> tuple[str, str]:
@@ -37,8 +39,10 @@ class Shape(NamedTuple):
 
 SHAPES: Mapping[str, Shape] = {
     "raydium-cpmm": Shape(168, 200, 72, 104, 13, 33_000),
-    "raydium-amm-v4": Shape(400, 432, 336, 368, 8, 16_700, funds_code=40, anchor=False),
-    "raydium-clmm": Shape(73, 105, 137, 169, 13, 56_200, 16_000),
+    "raydium-amm-v4": Shape(
+        400, 432, 336, 368, 8, 16_700, funds_code=40, takes_first=True, anchor=False
+    ),
+    "raydium-clmm": Shape(73, 105, 137, 169, 13, 56_200, 16_000, takes_first=True),
     "meteora-dlmm": Shape(88, 120, 152, 184, 16, 43_200, 5_600),
     "meteora-damm-v2": Shape(168, 200, 232, 264, 14, 16_600),
 }

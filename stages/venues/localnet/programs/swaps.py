@@ -59,7 +59,7 @@ def run(context: Context, step: Step, family: Family) -> None:
         _swap_with_what_is_there(context, parsed, a_to_b, seen, family)
     swap = _swap(context, pooled, parsed, a_to_b)
     context.spend(shape.units + shape.units_step * _steps(pooled.pool, swap))
-    _check_terms(context, family, shape, parsed, swap)
+    _check_terms(context, pooled, a_to_b, parsed, swap)
     _settle(context, shape, parsed, a_to_b, swap)
     moved = Pooled(family, swap.after, pooled.reads)
     context.view.move(moved)
@@ -180,17 +180,29 @@ def _failure(family: Family, name: str) -> InstructionFailed:
 
 
 def _check_terms(
-    context: Context, family: Family, shape: Shape, parsed: Parsed, swap: Swap
+    context: Context, pooled: Pooled, a_to_b: bool, parsed: Parsed, swap: Swap
 ) -> None:
-    terms = parsed.terms
-    if terms.exact_out and swap.amount_in > terms.threshold:
-        raise _failure(family, family.too_much_in)
-    if not terms.exact_out and swap.amount_out < terms.threshold:
-        raise _failure(family, family.too_little_out)
-    if shape.funds_code:
+    terms, family, shape = parsed.terms, pooled.family, SHAPES[pooled.family.name]
+    if shape.takes_first:
         source = context.view.get(parsed.accounts.token_in)
         if amount_of(source) < swap.amount_in:
-            raise InstructionFailed(shape.funds_code, "Error: InsufficientFunds")
+            raise InstructionFailed(
+                shape.funds_code or token.INSUFFICIENT_FUNDS, "Error: insufficient funds"
+            )
+    if terms.exact_out and swap.amount_in > terms.threshold:
+        raise _failure(family, _too_much_in(context, pooled, a_to_b, terms))
+    if not terms.exact_out and swap.amount_out < terms.threshold:
+        raise _failure(family, family.too_little_out)
+
+
+def _too_much_in(context: Context, pooled: Pooled, a_to_b: bool, terms: SwapTerms) -> str:
+    """The DLMM names it by the bin in which the input is used up."""
+    if isinstance(pooled.pool, DlmmPool):
+        try:
+            pooled.pool.exact_out_within(terms.amount, terms.threshold, a_to_b, context.clock)
+        except Rejected as error:
+            return error.error
+    return pooled.family.too_much_in
 
 
 def _settle(context: Context, shape: Shape, parsed: Parsed, a_to_b: bool, swap: Swap) -> None:

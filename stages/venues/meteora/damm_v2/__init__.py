@@ -11,29 +11,30 @@ from stages.venues.meteora.damm_v2.pool import DammPool
 from stages.venues.pool import ErrorCode
 
 _PROGRAM = "cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG"
-# Numbers: docs.meteora.ag, DAMM v2 program errors. What a swap can meet; 1 is the token program's.
+# Numbers: docs.meteora.ag, DAMM v2 program errors. What a swap can meet; 1 is the token program's:
+# in a quote it is the vault that holds too little, see solana/errors.py.
 _ERRORS: Mapping[str, ErrorCode] = {
-    "Error: insufficient funds": ErrorCode(1, "insufficient-funds"),
-    "MathOverflow": ErrorCode(6000, "insufficient-liquidity"),
+    "Error: insufficient funds": ErrorCode(1, "insufficient-liquidity", retryable=True),
+    "MathOverflow": ErrorCode(6000, "insufficient-liquidity", retryable=True),
     "InvalidFee": ErrorCode(6001, "unsupported-pool"),
     "ExceededSlippage": ErrorCode(6002, "slippage-exceeded", retryable=True),
     "PoolDisabled": ErrorCode(6003, "pool-disabled"),
     "AmountIsZero": ErrorCode(6006, "amount-too-small"),
-    "TypeCastFailed": ErrorCode(6007, "insufficient-liquidity"),
+    "TypeCastFailed": ErrorCode(6007, "insufficient-liquidity", retryable=True),
     "InvalidActivationType": ErrorCode(6010, "unsupported-pool"),
-    "PriceRangeViolation": ErrorCode(6015, "insufficient-liquidity"),
+    "PriceRangeViolation": ErrorCode(6015, "insufficient-liquidity", retryable=True),
     "InvalidParameters": ErrorCode(6016, "invalid-instruction"),
     "InvalidCollectFeeMode": ErrorCode(6017, "unsupported-pool"),
     "InvalidInput": ErrorCode(6018, "invalid-instruction"),
-    "InsufficientLiquidity": ErrorCode(6023, "insufficient-liquidity"),
+    "InsufficientLiquidity": ErrorCode(6023, "insufficient-liquidity", retryable=True),
     "InvalidPoolStatus": ErrorCode(6025, "pool-disabled"),
     "FeeInverseIsIncorrect": ErrorCode(6038, "unsupported-pool"),
     "InvalidBaseFeeMode": ErrorCode(6047, "unsupported-pool"),
     "FailToValidateSingleSwapInstruction": ErrorCode(6049, "invalid-instruction"),
-    "UndeterminedError": ErrorCode(6051, "undetermined"),
+    "UndeterminedError": ErrorCode(6051, "undetermined", slips=True),
     "InvalidPoolVersion": ErrorCode(6052, "unsupported-pool"),
     "CpiDisabled": ErrorCode(6064, "invalid-instruction"),
-    "panic": ErrorCode(-1, "insufficient-liquidity"),
+    "panic": ErrorCode(-1, "insufficient-liquidity", retryable=True),
 }
 
 FAMILY = PoolFamily(

@@ -17,6 +17,7 @@ FAMILY = PoolFamily(
     too_much_in=errors.TOO_MUCH_IN,
     # 41,000 and some 6,300 a bin: fifty bins.
     cu_limit=400_000,
+    cu_step=6_000,
     pool=DlmmPool,
     is_pool_data=layout.is_pair,
     needs=accounts.needs,

@@ -15,14 +15,25 @@ from stages.venues.raydium.amm_v4.pool import AmmV4Pool
 _ERRORS: Mapping[str, ErrorCode] = {
     **token_errors.OVERFLOW,
     **token_errors.FROZEN,
+    "Error: ExpectedAccount": ErrorCode(3, "token-account-unusable"),
+    "Error: InvalidOwner": ErrorCode(18, "token-account-unusable"),
     "Error: InvalidStatus": ErrorCode(22, "pool-disabled"),
     "Error: InvalidInput": ErrorCode(29, "amount-too-small"),
     "Error: exceeds desired slippage limit": ErrorCode(30, "slippage-exceeded", retryable=True),
-    "Error: Checked_Sub Overflow": ErrorCode(32, "insufficient-liquidity"),
+    "Error: CalculationExRateFailure": ErrorCode(31, "insufficient-liquidity", retryable=True),
+    "Error: Checked_Sub Overflow": ErrorCode(32, "insufficient-liquidity", retryable=True),
+    "Error: Checked_Add Overflow": ErrorCode(33, "amount-too-large"),
+    "Error: Checked_Mul Overflow": ErrorCode(34, "amount-too-large"),
+    "Error: Checked_Div Overflow": ErrorCode(35, "insufficient-liquidity", retryable=True),
+    "Error: Empty Funds": ErrorCode(36, "insufficient-liquidity", retryable=True),
+    "Error: Calc pnl error": ErrorCode(37, "calculation-overflow"),
+    "Error: InvalidSplTokenProgram": ErrorCode(38, "token-account-missing"),
     "Error: insufficient funds": ErrorCode(40, "insufficient-funds"),
-    "Error: Conversion to or from u64 failed.": ErrorCode(41, "insufficient-liquidity"),
+    "Error: Conversion to or from u64 failed.": ErrorCode(
+        41, "insufficient-liquidity", retryable=True
+    ),
     "Error: User token input does not match amm": ErrorCode(42, "invalid-accounts"),
-    "panic": ErrorCode(-1, "insufficient-liquidity"),
+    "panic": ErrorCode(-1, "insufficient-liquidity", retryable=True),
 }
 
 FAMILY = PoolFamily(

@@ -16,6 +16,7 @@ FAMILY = PoolFamily(
     too_little_out=TOO_LITTLE_OUT,
     too_much_in=TOO_MUCH_IN,
     cu_limit=200_000,
+    cu_step=20_000,
     pool=ClmmPool,
     is_pool_data=layout.is_pool_data,
     needs=accounts.needs,
