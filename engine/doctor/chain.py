@@ -70,11 +70,11 @@ async def _node(settings: Settings, number: int, url: str) -> Finding:
     rpc = Rpc(RpcLink(RpcOptions((url,), deadline_s=NODE_S, observed=False), admission))
     name = f"node {number}"
     try:
-        slot = await rpc.get_slot("confirmed")
+        slot = await rpc.get_slot("processed")
         if settings.slot_ms or cluster != "local":
             slow_s = 3 * settings.slot_ms / 1000 if cluster == "local" else 0.0
             await asyncio.sleep(max(STILL_S, slow_s))
-            if await rpc.get_slot("confirmed") == slot:
+            if await rpc.get_slot("processed") == slot:
                 said = f"{host}: {cluster}, stands still at slot {slot:,}"
                 return failed(name, said, "wait until the chain goes on, or name another node")
     except (Refused, OSError) as error:
@@ -95,8 +95,8 @@ async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]
     address = wallet_of(settings).address if signs else ""
     pools = [address for some in opened.pools.pools.values() for address in some]
     try:
-        answers = await opened.rpc.get_multiple_accounts(pools, commitment="confirmed")
-        lamports = await opened.rpc.get_balance(address, "confirmed") if signs else 0
+        answers = await opened.rpc.get_multiple_accounts(pools, commitment="finalized")
+        lamports = await opened.rpc.get_balance(address, "finalized") if signs else 0
         transactions = await versions.look(settings, opened.rpc)
         agreement = await consensus.look(settings, opened.rpc, slot_setting(settings, opened.pools))
     except (Refused, OSError) as error:

@@ -22,6 +22,7 @@ import msgspec
 from tests.bench import (
     chain,
     fanout,
+    finality,
     history,
     latency,
     loads,
@@ -50,6 +51,7 @@ FIGURES: dict[str, tuple[Measure, float, float]] = {
     "i": (quotes.per_family, 2, 0.3),
     "j": (chain.on_the_local_chain, 10, 3),
     "k": (splits.by_amount, 0, 0),
+    "l": (finality.by_consensus, 10, 6),
 }
 YARDSTICK_S = (1.5, 0.5)
 

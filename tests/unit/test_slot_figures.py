@@ -129,3 +129,21 @@ def test_the_search_finds_what_it_looks_for(text: str) -> None:
 )
 def test_the_search_leaves_counts_and_units_alone(text: str) -> None:
     assert not list(lengths(text))
+
+
+OLD_TIMES = re.compile(
+    r"\bslots? (of|takes?|is|are|last) (about )?(400 ms|0\.4 s)|(400 ms|0\.4 s) (a|per) slot", re.I
+)
+"""The length of before autumn 2026, told of slots."""
+
+
+def test_no_document_tells_a_length_that_is_gone() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    found = [
+        (path.name, line)
+        for path in documents
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if OLD_TIMES.search(line) and path.name != "CHANGELOG.md"
+    ]
+    assert not found
+    assert all(map(OLD_TIMES.search, ("A slot takes 400 ms.", "slots of 0.4 s", "400 ms per slot")))

@@ -82,7 +82,7 @@ METHODS: Mapping[str, Method] = {
     "getGenesisHash": Method("orders", lambda _, __: ()),
     "getSlot": Method("orders", lambda _, __: (_at("processed"),)),
     "getMultipleAccounts": Method("orders", _accounts),
-    "getLatestBlockhash": Method("orders", lambda _, __: (_at("confirmed"),)),
+    "getLatestBlockhash": Method("orders", lambda _, __: (_at("finalized"),)),
     "simulateTransaction": Method("orders", _trial),
     # No bytes of a transaction: refused by who serves it, and nothing is sent.
     "sendTransaction": Method("orders", lambda _, __: ("AA==", {"encoding": "base64"})),
@@ -108,13 +108,13 @@ METHODS: Mapping[str, Method] = {
         "repair", lambda subject, _: (subject.wallet, _at("finalized", limit=1_000))
     ),
     "getBlockTime": Method("repair", lambda _, slot: (max(0, slot - 64),)),
-    "getBalance": Method("figures", lambda subject, _: (subject.wallet, _at("confirmed"))),
+    "getBalance": Method("figures", lambda subject, _: (subject.wallet, _at("finalized"))),
     "getTokenAccountsByOwner": Method(
         "figures",
         lambda subject, _: (
             subject.wallet,
             {"programId": TOKEN},
-            _at("confirmed", encoding="base64"),
+            _at("finalized", encoding="base64"),
         ),
     ),
     "getMinimumBalanceForRentExemption": Method("figures", lambda _, __: (165,)),
