@@ -9,7 +9,7 @@ from solders.hash import Hash
 from solders.instruction import AccountMeta
 from solders.instruction import Instruction as SoldersInstruction
 from solders.keypair import Keypair
-from solders.message import Message, MessageV0, MessageV1
+from solders.message import Message, MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
@@ -23,6 +23,11 @@ from stages.venues.pool import AccountUse, Family, Instruction, SwapAccounts, Sw
 
 WALLET = Keypair.from_seed(bytes([7] * 32))
 OWNER = str(WALLET.pubkey())
+LOADED_MAX = 64 * 1024 * 1024
+AMPLE = TransactionConfig(compute_unit_limit=1_400_000, loaded_accounts_data_size_limit=LOADED_MAX)
+"""All that a v1 transaction may use, and no priority fee."""
+NO_BLOCKHASH = Hash.default()
+"""Of no chain."""
 FAMILY_NAMES = tuple(family.name for family in FAMILIES)
 
 
@@ -137,9 +142,12 @@ def swap(
 
 
 def signed(
-    blockhash: str, instructions: Sequence[Instruction], signers: Sequence[Keypair] = (WALLET,)
+    blockhash: str,
+    instructions: Sequence[Instruction],
+    signers: Sequence[Keypair] = (WALLET,),
+    config: TransactionConfig | None = None,
 ) -> VersionedTransaction:
-    """A signed v0 transaction; the first signer pays."""
+    """A signed transaction, v1 where it has a config and v0 else; the first signer pays."""
     made = [
         SoldersInstruction(
             Pubkey.from_string(each.program),
@@ -148,22 +156,30 @@ def signed(
         )
         for each in instructions
     ]
-    message = MessageV0.try_compile(signers[0].pubkey(), made, [], Hash.from_string(blockhash))
+    payer, recent = signers[0].pubkey(), Hash.from_string(blockhash)
+    message: MessageV0 | MessageV1
+    if config is None:
+        message = MessageV0.try_compile(payer, made, [], recent)
+    else:
+        message = MessageV1.try_compile(payer, made, recent, config)
     return VersionedTransaction(message, list(signers))
 
 
 def sealed(
-    payer: Keypair, instructions: Sequence[SoldersInstruction], version: int | None
+    payer: Keypair,
+    instructions: Sequence[SoldersInstruction],
+    version: int | None,
+    blockhash: Hash = NO_BLOCKHASH,
 ) -> bytes:
-    """A signed transaction of any version (None: legacy), with no blockhash of any chain."""
-    blockhash, key = Hash.default(), payer.pubkey()
+    """A signed transaction of any version (None: legacy)."""
+    key = payer.pubkey()
     message: Message | MessageV0 | MessageV1
     if version is None:
         message = Message.new_with_blockhash(list(instructions), key, blockhash)
     elif version == 0:
         message = MessageV0.try_compile(key, list(instructions), [], blockhash)
     else:
-        message = MessageV1.try_compile(key, list(instructions), blockhash)
+        message = MessageV1.try_compile(key, list(instructions), blockhash, AMPLE)
     return bytes(VersionedTransaction(message, [payer]))
 
 

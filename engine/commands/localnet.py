@@ -41,6 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a wallet to be given money",
     )
     parser.add_argument(
+        "--no-v1",
+        action="store_true",
+        help="take no transactions of version 1, as a cluster without that feature",
+    )
+    parser.add_argument(
         "--pools", action="store_true", help="print what POOLS says of this chain, and end"
     )
 
@@ -114,6 +119,7 @@ async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Eve
             trades_per_slot=args.traders,
             volatility_bps=settings.venue_volatility_bps,
             faults=args.faults,
+            transaction_v1=not args.no_v1,
             wallets=tuple(args.fund),
         ),
         FAMILIES,

@@ -35,6 +35,7 @@ from tests.chain_crew import (
 from tests.localchain import FAMILY_NAMES, account_of, plan_of
 
 USDC = 10**6
+TOO_LARGE = "transaction-too-large"
 OTHER = dict.fromkeys(FAMILY_NAMES, "raydium-amm-v4") | {"raydium-amm-v4": "raydium-cpmm"}
 """With which pool a family's shares a split. Larger ones make no transaction with a CLMM pool."""
 HOPS: dict[str, tuple[str, str, tuple[PoolPlan, PoolPlan]]] = {
@@ -143,6 +144,25 @@ async def test_a_route_of_two_hops_is_booked_to_the_lamport(
             assert 0 < fill.amount_in <= amount
         assert_the_wallet_agrees(crew, before)
         await assert_sound(redis_url, database_url)
+
+
+@pytest.mark.parametrize(
+    ("version", "active", "end"),
+    [("auto", True, ""), ("auto", False, TOO_LARGE), ("0", True, TOO_LARGE)],
+)
+async def test_hops_that_fit_in_v1_alone_are_refused_by_that_name_elsewhere(
+    redis_url: str, tmp_path: Path, version: str, active: bool, end: str
+) -> None:
+    pools = only(plan_of("raydium-clmm"), plan_of("meteora-dlmm", "JUP/USDC"))
+    async with chain_crew(
+        redis_url, tmp_path, pools=pools, tx_version=version, chain_transaction_v1=active
+    ) as crew:
+        await crew.engine()
+        order_id = await crew.order("JUP", "SOL", 500 * 10**6)
+        await crew.ended([order_id])
+        last = crew.facts(order_id)[-1]
+        assert (last.reason if isinstance(last, OrderFailed) else "") == end
+        assert set(crew.executions()) == ({order_id} if not end else set())
 
 
 @pytest.mark.parametrize("per_byte", [696, 6_960])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import socket
@@ -13,8 +14,11 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import redis.asyncio
+from aiohttp import web
+from msgspec.structs import replace
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta
@@ -26,11 +30,12 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from engine import localchain
+from engine.commands import repair
 from engine.repair import refound
 from engine.settings import Settings
 from engine.wallets import open_wallet
 from events.ids import new_order_id
-from events.types import TransactionSubmitted
+from events.types import Status, TransactionSubmitted
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.executed import CLOCKS_S, Executed
@@ -125,6 +130,94 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
             assert await later.ended([known, late]) == ["confirmed", "confirmed"]
             assert "executed on chain by" in (await later.head(unknown)).order.parked
         assert crew.executions() == dict.fromkeys((known, unknown, stranger, late), 1)
+
+
+async def rpc_call(url: str, method: str, *params: Any) -> Any:
+    """What a node answers, an error included."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        return await answer.json()
+
+
+@contextlib.asynccontextmanager
+async def odd_history(url: str, strange: Mapping[str, bytes]) -> AsyncIterator[str]:
+    """A node before a chain, which shows some transactions as other bytes, or, where there are
+    none, says that their version is too new; it does not tell who paid for them.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        asked = await request.json()
+        raw = strange.get(asked["params"][0]) if asked["method"] == "getTransaction" else None
+        answer = await rpc_call(url, asked["method"], *asked["params"])
+        if raw is not None and raw and asked["params"][1]["encoding"] == "base64":
+            answer["result"]["transaction"][0] = b64encode(raw).decode()
+        elif raw is not None:
+            error = refusing()
+            answer = {"error": {"code": error.code, "message": error.message}}
+        return web.json_response({"jsonrpc": "2.0"} | answer | {"id": asked["id"]})
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield site.name
+    finally:
+        await runner.cleanup()
+
+
+async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_again(
+    redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 3)
+    async with (
+        chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
+        opened(redis_url, database_url) as (log, archive),
+    ):
+        for name in ("router", "builder"):
+            await crew.worker(name)
+        order_id = await crew.order("SOL", "USDC", SOL)
+        await crew.until(lambda: len(crew.names(order_id)) == 4)
+        async with projecting(redis_url, database_url):
+            await projected(log, archive)
+        transaction = (await crew.head(order_id)).order.transaction
+        assert transaction is not None
+        await crew.chain().send([transaction.raw])
+
+        async def dusted(version: int | None, lamports: int) -> str:
+            recent = Hash.from_string(crew.local.node.bank.blocks.tip.blockhash)
+            move = transfer(
+                TransferParams(from_pubkey=STRANGER.pubkey(), to_pubkey=PUBKEY, lamports=lamports)
+            )
+            raw = sealed(STRANGER, [move], version, recent)
+            await crew.chain().send([raw])
+            return str(VersionedTransaction.from_bytes(raw).signatures[0])
+
+        for version in (None, 0, 1):
+            await dusted(version, 1)
+        damaged, later, refused = [await dusted(1, lamports) for lamports in (2, 3, 4)]
+        assert crew.local.executions() == {order_id: 1, "": 6}
+        async with redis.asyncio.from_url(redis_url) as client:
+            await client.flushall()
+
+        strange = {damaged: bytes(range(200)), later: as_future(dust()), refused: b""}
+        async with odd_history(crew.local.url, strange) as url, hurrying(crew.local):
+            settings = replace(
+                crew.settings,
+                redis_url=redis_url,
+                database_url=database_url,
+                solana_rpc_url=(url,),
+            )
+            args = argparse.Namespace(yes=True, restored=False, json=False)
+            assert await asyncio.to_thread(repair.run, settings, args) == 0
+        await log.open(found=False)
+        [head] = await log.load([order_id])
+        assert head is not None
+        assert head.order.status is Status.SUBMITTED
+        assert not head.order.parked
 
 
 def history_of(node: Node) -> Executed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,8 @@ from engine.commands import projections, repair
 from engine.settings import Settings
 from events.archive import Archive
 from events.log import EventLog
-from tests.chain_crew import LocalChain, settings_of
+from stages.venues.localnet.genesis import pools_file
+from tests.localchain import WALLET
 from tests.played import Play
 from tests.projected import opened, projected, projecting
 from tests.rpc_node import JsonError, Node, at, rpc_node
@@ -62,9 +64,16 @@ async def scene(
             await projected(log, archive)
         async with redis.asyncio.from_url(redis_url) as client:
             await client.flushdb()
-        settings = settings_of(
-            tmp_path,
-            LocalChain(None, node.url),  # type: ignore[arg-type]  # its URL is all that is read
+        pools, key = tmp_path / "pools.json", tmp_path / "wallet.json"
+        pools.write_text(json.dumps(pools_file()))
+        key.write_text(json.dumps(list(bytes(WALLET))))
+        key.chmod(0o600)
+        settings = Settings(
+            data_dir=tmp_path,
+            venues=("raydium", "meteora"),
+            solana_rpc_url=(node.url,),
+            solana_keypair=str(key),
+            pools=str(pools),
             redis_url=redis_url,
             database_url=database_url,
         )

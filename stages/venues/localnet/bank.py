@@ -14,7 +14,7 @@ from solders.hash import Hash
 
 from stages.venues.localnet import pools
 from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import CLOCK_SYSVAR, SYSVAR_OWNER, rent_exempt
+from stages.venues.localnet.addresses import CLOCK_SYSVAR, SYSVAR_OWNER, TX_V1, rent_exempt
 from stages.venues.localnet.blocks import KEPT, Block, Blocks
 from stages.venues.localnet.execute import Outcome, execute, programs
 from stages.venues.localnet.failures import NotTaken
@@ -67,6 +67,10 @@ class Bank:
     def load(self, accounts: Mapping[str, Account]) -> None:
         """Begin with these accounts."""
         self.state.accounts.update(accounts)
+
+    def takes(self, version: int | None) -> bool:
+        """Whether blocks take transactions of a version (None: legacy)."""
+        return version != 1 or TX_V1 in self.state.accounts
 
     def check(self, tx: Transaction) -> None:
         """Whether the newest block may take it. Raises NotTaken."""

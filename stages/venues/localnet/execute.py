@@ -19,6 +19,7 @@ from stages.venues.localnet.addresses import (
     TOKEN_2022,
 )
 from stages.venues.localnet.failures import InstructionFailed, NotTaken
+from stages.venues.localnet.loaded import loaded_bytes
 from stages.venues.localnet.pools import Families
 from stages.venues.localnet.programs import ata, budget, memo, swaps, system, token
 from stages.venues.localnet.programs.context import Context, Program, Swapped
@@ -27,6 +28,8 @@ from stages.venues.localnet.view import View
 from stages.venues.pool import Clock
 
 log = structlog.get_logger()
+
+TOO_MUCH_LOADED = "MaxLoadedAccountsDataSizeExceeded"
 
 SMALL: Mapping[str, Program] = {
     SYSTEM: system.run,
@@ -48,6 +51,8 @@ class Outcome(NamedTuple):
     logs: list[str]
     swaps: list[Swapped]
     memo: str
+    loaded: int = 0
+    """Bytes of account data that were loaded; those that were allowed where they are too many."""
 
 
 def programs(families: Families) -> dict[str, Program]:
@@ -60,12 +65,15 @@ def programs(families: Families) -> dict[str, Program]:
 
 def execute(view: View, tx: Transaction, clock: Clock, table: Mapping[str, Program]) -> Outcome:
     """Execute a transaction on its view. Raises NotTaken, with the view as it was."""
-    terms = budget.budget(tx.steps)
+    terms = budget.budget(tx.steps, tx.config)
     fee = terms.fee(tx.signatures)
     missing = next((step.program for step in tx.steps if step.program not in table), None)
     if missing is not None:
         raise NotTaken("ProgramAccountNotFound")
     paid = _charge(view, tx.keys[0], fee)
+    loaded = loaded_bytes(tx.keys, view.get)
+    if loaded > terms.loaded:  # a block takes it for its fee (SIMD-0191)
+        return Outcome(TOO_MUCH_LOADED, fee, 0, [], [], memo.words_of(tx), terms.loaded)
     context = Context(tx, view, clock, terms.units)
     err = _run(context, table)
     if err is None:
@@ -75,7 +83,7 @@ def execute(view: View, tx: Transaction, clock: Clock, table: Mapping[str, Progr
         context.swaps.clear()
     units = terms.units - context.units
     words = "; ".join(context.memos)
-    return Outcome(err, fee, units, context.logs, context.swaps, words)
+    return Outcome(err, fee, units, context.logs, context.swaps, words, loaded)
 
 
 def _charge(view: View, payer: str, fee: int) -> Account:

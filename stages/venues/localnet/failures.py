@@ -60,6 +60,13 @@ class NotTaken(Exception):
         "AddressLookupTableNotFound": "Transaction address table lookup uses an invalid table",
         "SanitizeFailure": "Transaction failed to sanitize accounts offsets correctly",
         "AccountLoadedTwice": "Account loaded twice",
+        "InvalidLoadedAccountsDataSizeLimit": (
+            "LoadedAccountsDataSizeLimit set for transaction must be greater than 0."
+        ),
+        "MaxLoadedAccountsDataSizeExceeded": (
+            "Transaction exceeded max loaded accounts data size cap"
+        ),
+        "UnsupportedVersion": "Transaction version is unsupported",
         "SignatureFailure": "Transaction did not pass signature verification",
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from stages.venues.localnet.accounts import Account, is_token_account, read_token
+from stages.venues.localnet.addresses import SYSTEM
 from stages.venues.localnet.blocks import Blocks
 from stages.venues.localnet.execute import Outcome
 from stages.venues.localnet.programs.context import Swapped
@@ -32,6 +33,8 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tokens_before: list[TokenBalance]
     tokens_after: list[TokenBalance]
     logs: list[str]
+    wallets: list[str] = []
+    """Wallets that it names beside the one that paid: it is in their history too."""
 
 
 class Landed(msgspec.Struct, frozen=True, gc=False):
@@ -76,8 +79,20 @@ def landed(
             _tokens(before),
             _tokens(after),
             outcome.logs,
+            _wallets(tx.keys, before, after),
         ),
     )
+
+
+def _wallets(
+    keys: list[str], before: list[Account | None], after: list[Account | None]
+) -> list[str]:
+    """Of real nodes every address has a history, here those of wallets alone."""
+    return [
+        key
+        for key, was, now in zip(keys[1:], before[1:], after[1:], strict=True)
+        if (account := now or was) is not None and account.owner == SYSTEM and not account.data
+    ]
 
 
 def _tokens(accounts: list[Account | None]) -> list[TokenBalance]:

@@ -18,6 +18,7 @@ from stages.venues.localnet.bank import Bank, first_block
 from stages.venues.localnet.blocks import Blocks
 from stages.venues.localnet.faults import Faults, Luck
 from stages.venues.localnet.genesis.market import TOKENS
+from stages.venues.localnet.genesis.programs import feature_accounts, program_accounts
 from stages.venues.localnet.node import Node, Pace
 from stages.venues.localnet.store import Store
 from stages.venues.pool import Family
@@ -43,6 +44,8 @@ class Options(NamedTuple):
     rent_per_byte: int = RENT_PER_BYTE
     """Lamports that new accounts have to hold for each of their bytes, and for 128 more."""
     faults: Faults = Faults()
+    transaction_v1: bool = True
+    """Whether the feature is active that lets blocks take transactions of version 1."""
     wallets: tuple[str, ...] = ()
     """Who is given money, unless they have some."""
 
@@ -69,6 +72,8 @@ def open_node(options: Options, families: Iterable[Family]) -> Node:
     bank = Bank(families, blocks, int(store.meta("slot") or 0))
     bank.state.rent_per_byte = options.rent_per_byte
     bank.load(store.accounts())
+    bank.load(program_accounts(family.name for family in families))
+    bank.load(feature_accounts(transaction_v1=options.transaction_v1))
     for landed in store.since(kept[0].height):
         bank.recent[landed.signature] = landed
         blocks.at(landed.height).signatures.append(landed.signature)

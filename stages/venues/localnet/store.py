@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS landed (
 CREATE INDEX IF NOT EXISTS landed_signature ON landed (signature);
 CREATE INDEX IF NOT EXISTS landed_memo ON landed (memo);
 CREATE INDEX IF NOT EXISTS landed_payer ON landed (payer, id);
+CREATE TABLE IF NOT EXISTS named (
+    address TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (address, id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS details (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
 _FOUND = (
@@ -107,18 +110,20 @@ class Store:
     def of_account(
         self, address: str, *, height: int, before: str, until: str, limit: int
     ) -> list[Landed]:
-        """The newest transactions up to a height that a wallet paid for, newest first: older than
-        signature `before`, younger than `until`, where they are not empty.
+        """The newest transactions up to a height that a wallet paid for or that name it, newest
+        first: older than signature `before`, younger than `until`, where they are not empty.
         """
         numbers = "SELECT id FROM landed WHERE forked = 0 AND signature"
         older = f"AND l.id < coalesce(({numbers} = ?), 0)" if before else ""
         younger = f"AND l.id > coalesce(({numbers} = ?), 0)" if until else ""
-        query = (
-            f"{_FOUND} WHERE l.payer = ? AND l.height <= ? AND l.forked = 0 {older} {younger}"
-            f" ORDER BY l.id DESC LIMIT {int(limit)}"
-        )
+        which = f"AND l.height <= ? AND l.forked = 0 {older} {younger}"
+        newest = f"ORDER BY l.id DESC LIMIT {int(limit)}"
+        paid = f"SELECT l.id FROM landed l WHERE l.payer = ? {which} {newest}"  # noqa: S608  # constants only
+        join = "SELECT l.id FROM named n JOIN landed l ON l.id = n.id WHERE n.address = ?"
+        both = f"SELECT * FROM ({paid}) UNION ALL SELECT * FROM ({join} {which} {newest})"  # noqa: S608  # constants only
+        query = f"{_FOUND} WHERE l.id IN ({both}) {newest}"
         values = [address, height, *(each for each in (before, until) if each)]
-        return [_landed(row) for row in self._db.execute(query, values)]
+        return [_landed(row) for row in self._db.execute(query, [*values, *values])]
 
     def time_of(self, slot: int) -> int | None:
         """The Unix time of a slot's block; None where it has none."""
@@ -172,13 +177,16 @@ class Store:
 
     def _save_landed(self, landed: Iterable[Landed]) -> None:
         rows, bodies = [], []
+        named: list[tuple[str, int]] = []
         for each in landed:
             rows.append(_row(self._next, each))
+            named += [(wallet, self._next) for wallet in each.details.wallets]
             bodies.append((self._next, _encode(each.details)))
             self._next += 1
         marks = ", ".join("?" * 16)
         self._db.executemany(f"INSERT INTO landed VALUES ({marks}, 0)", rows)  # noqa: S608
         self._db.executemany("INSERT INTO details VALUES (?, ?)", bodies)
+        self._db.executemany("INSERT INTO named VALUES (?, ?)", named)
 
     def _forget(self, height: int) -> None:
         self._db.execute("DELETE FROM blocks WHERE height <= ?", (height - BLOCKS_KEPT,))

@@ -1,16 +1,19 @@
-"""A transaction read from its bytes, with its signatures checked."""
+"""A transaction read from its bytes, with its signatures checked: legacy, v0 or v1."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from solders.errors import SignerError
-from solders.message import MessageV0
-from solders.transaction import VersionedTransaction
+from solders.message import Message, MessageV0, MessageV1, TransactionConfig
+from solders.transaction import SanitizeError, VersionedTransaction
 
 from stages.venues.localnet.failures import NotTaken
 
 BYTES_MAX = 1_232
+V1_BYTES_MAX = 4_096
+VERSIONS: dict[type[object], int | None] = {Message: None, MessageV0: 0, MessageV1: 1}
+"""None: legacy."""
 
 
 class Step(NamedTuple):
@@ -31,6 +34,9 @@ class Transaction(NamedTuple):
     writable: list[bool]
     blockhash: str
     steps: list[Step]
+    version: int | None = 0
+    config: TransactionConfig | None = None
+    """Of v1: what it may use and what it pays for that."""
 
 
 def read(raw: bytes) -> tuple[Transaction, VersionedTransaction]:
@@ -40,6 +46,12 @@ def read(raw: bytes) -> tuple[Transaction, VersionedTransaction]:
     except (ValueError, SignerError) as error:
         raise ValueError(str(error)) from None
     message = signed.message
+    version = VERSIONS[type(message)]
+    most = V1_BYTES_MAX if version == 1 else BYTES_MAX
+    if len(raw) > most:
+        raise ValueError(f"too large: {len(raw)} bytes (max: {most} bytes)")
+    if isinstance(message, MessageV1):
+        _check_v1(signed, raw)
     if isinstance(message, MessageV0) and message.address_table_lookups:
         # This chain has no lookup tables.
         raise NotTaken("AddressLookupTableNotFound")
@@ -62,10 +74,30 @@ def read(raw: bytes) -> tuple[Transaction, VersionedTransaction]:
         steps.append(Step(keys[each.program_id_index], accounts, each.data))
     return (
         Transaction(
-            raw, str(signatures[0]), required, keys, writable, str(message.recent_blockhash), steps
+            raw,
+            str(signatures[0]),
+            required,
+            keys,
+            writable,
+            str(message.recent_blockhash),
+            steps,
+            version,
+            message.config if isinstance(message, MessageV1) else None,
         ),
         signed,
     )
+
+
+def _check_v1(signed: VersionedTransaction, raw: bytes) -> None:
+    """SIMD-0385: at most 64 addresses, 64 instructions and 12 signatures, no address twice, a heap
+    of 32 to 256 KiB, and nothing behind the signatures. Raises NotTaken.
+    """
+    try:
+        signed.sanitize()
+    except SanitizeError:
+        raise NotTaken("SanitizeFailure") from None
+    if len(bytes(signed)) != len(raw):
+        raise NotTaken("SanitizeFailure")
 
 
 def verify(signed: VersionedTransaction) -> bool:

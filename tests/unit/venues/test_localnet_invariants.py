@@ -8,7 +8,7 @@ from random import Random
 
 from solders.hash import Hash
 from solders.instruction import CompiledInstruction
-from solders.message import Message, MessageV0
+from solders.message import Message, MessageV0, MessageV1, TransactionConfig
 from solders.transaction import VersionedTransaction
 
 from stages.venues.localnet import transaction
@@ -19,6 +19,7 @@ from stages.venues.localnet.node import Node
 from stages.venues.pool import Instruction
 from tests.localchain import (
     FAMILY_NAMES,
+    LOADED_MAX,
     WALLET,
     account_of,
     budget,
@@ -91,6 +92,14 @@ def twisted(signed_one: VersionedTransaction, draw: Random) -> VersionedTransact
             header.num_readonly_unsigned_accounts, message.account_keys, Hash.default(), compiled,
         )  # fmt: skip
         return VersionedTransaction(legacy, [WALLET])
+    if draw.random() < 0.3:
+        config = TransactionConfig(
+            draw.choice((None, 0, 7, SOL)),
+            draw.choice((None, 1_000, 400_000)),
+            draw.choice((None, 1_000_000, LOADED_MAX)),
+        )
+        header, keys, blockhash, _ = parts
+        return VersionedTransaction(MessageV1(header, config, blockhash, keys, compiled), [WALLET])
     return VersionedTransaction(MessageV0(*parts, []), [WALLET])
 
 

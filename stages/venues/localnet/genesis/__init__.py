@@ -29,24 +29,14 @@ assert LAYOUTS.keys() == SHAPES.keys()
 
 
 def accounts(families: Iterable[str]) -> dict[str, Account]:
-    """Every account of the first block. Pools of families that are not there are left out."""
+    """Mints and pools of the first block. Pools of families that are not there are left out."""
     there = set(families)
     made = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
     made[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
-    for program in (addresses.SYSTEM, addresses.COMPUTE_BUDGET):
-        made[program] = Account(1, addresses.NATIVE_LOADER, b"", executable=True)
-    token_programs = (addresses.TOKEN, addresses.TOKEN_2022)
-    for program in (*token_programs, addresses.ATA, addresses.MEMO, addresses.MEMO_V1):
-        made[program] = _program()
     for plan in POOLS:
         if plan.family in there:
             made |= LAYOUTS[plan.family](plan)
-            made[plan.program] = _program()
     return made
-
-
-def _program() -> Account:
-    return Account(1_141_440, addresses.BPF_LOADER, bytes(36), executable=True)
 
 
 def pools_file() -> dict[str, object]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from stages.venues.localnet.addresses import MEMO, MEMO_V1
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.programs.context import Context
-from stages.venues.localnet.transaction import Step
+from stages.venues.localnet.transaction import Step, Transaction
+
+
+def words_of(tx: Transaction) -> str:
+    """The memos of a transaction that was not executed, as a history shows them."""
+    found = [step.data for step in tx.steps if step.program in (MEMO, MEMO_V1)]
+    return "; ".join(data.decode(errors="replace") for data in found)
 
 
 def run(context: Context, step: Step) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from solders.message import from_bytes_versioned
+from solders.message import MessageV1, from_bytes_versioned
 
 from stages.venues.localnet.bank import SLOTS_IN_EPOCH, epoch_of
 from stages.venues.localnet.programs.budget import budget
@@ -120,7 +120,8 @@ def get_fee_for_message(call: Call) -> Any:
         return call.answer(level, None)
     keys = [str(key) for key in message.account_keys]
     steps = [Step(keys[i.program_id_index], i.accounts, i.data) for i in message.instructions]
-    return call.answer(level, budget(steps).fee(message.header.num_required_signatures))
+    config = message.config if isinstance(message, MessageV1) else None
+    return call.answer(level, budget(steps, config).fee(message.header.num_required_signatures))
 
 
 def get_recent_prioritization_fees(call: Call) -> Any:

@@ -19,12 +19,14 @@ from stages.venues.localnet.accounts import (
 )
 from stages.venues.localnet.addresses import text
 from stages.venues.localnet.rpc.asking import INVALID_REQUEST, RpcError, invalid
-from stages.venues.localnet.transaction import BYTES_MAX
+from stages.venues.localnet.transaction import BYTES_MAX, V1_BYTES_MAX
 
 U64_MAX = 2**64 - 1
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DIGITS = {letter: number for number, letter in enumerate(_ALPHABET)}
 BASE58_BYTES_MAX = 128
+TRANSACTION = "solana_transaction::versioned::VersionedTransaction"
+"""What a node calls the bytes of a transaction."""
 ENCODED_KEPT = 512
 """Account data remembered as JSON; tick and bin arrays have 13 kB of it each."""
 Mints = Callable[[str], Account | None]
@@ -52,7 +54,8 @@ def from_base58(words: str) -> bytes:
 
 
 def transaction_bytes(words: str, encoding: str) -> bytes:
-    """The bytes of a transaction that a call brings."""
+    """The bytes of a transaction that a call brings; in base58 no more than v0 may have."""
+    most = V1_BYTES_MAX if encoding == "base64" else BYTES_MAX
     try:
         if encoding == "base64":
             data = base64.b64decode(words, validate=True)
@@ -62,9 +65,8 @@ def transaction_bytes(words: str, encoding: str) -> bytes:
             raise invalid(f"unsupported encoding: {encoding}. Supported encodings: base58, base64")
     except (ValueError, binascii.Error) as error:
         raise invalid(f"invalid {encoding} encoding: {error}") from None
-    if len(data) > BYTES_MAX:
-        kind = "solana_transaction::versioned::VersionedTransaction"
-        raise invalid(f"decoded {kind} too large: {len(data)} bytes (max: {BYTES_MAX} bytes)")
+    if len(data) > most:
+        raise invalid(f"decoded {TRANSACTION} too large: {len(data)} bytes (max: {most} bytes)")
     return data
 
 

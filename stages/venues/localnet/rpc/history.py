@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from solders.message import MessageV0
+from solders.message import MessageV0, MessageV1
 from solders.transaction import VersionedTransaction
 
 from stages.venues.localnet.addresses import TOKEN
@@ -20,6 +20,9 @@ from stages.venues.localnet.rpc.asking import (
     signature,
 )
 from stages.venues.localnet.rpc.encoding import base58, decimals_in, ui_amount
+from stages.venues.localnet.transaction import VERSIONS
+
+U8_MAX = 255
 
 
 def get_transaction(call: Call) -> Any:
@@ -36,14 +39,13 @@ def get_transaction(call: Call) -> Any:
     if not landed.details.raw:
         return None  # too long ago: only its line in the ledger is kept
     signed = VersionedTransaction.from_bytes(landed.details.raw)
-    versioned = isinstance(signed.message, MessageV0)
-    most = config.get("maxSupportedTransactionVersion")
-    if versioned and most is None:
+    version, most = VERSIONS[type(signed.message)], _version_max(config)
+    if version is not None and (most is None or version > most):
         raise RpcError(
             VERSION_UNSUPPORTED,
-            "Transaction version (0) is not supported by the requesting client. Please try the "
-            'request again with the following configuration parameter: "maxSupportedTransaction'
-            'Version": 0',
+            f"Transaction version ({version}) is not supported by the requesting client. Please "
+            "try the request again with the following configuration parameter: "
+            f'"maxSupportedTransactionVersion": {version}',
         )
     shown = {
         "slot": landed.slot,
@@ -51,7 +53,19 @@ def get_transaction(call: Call) -> Any:
         "meta": _meta(call, landed),
         "transaction": _encoded(signed, landed.details.raw, config.get("encoding") or "json"),
     }
-    return shown if most is None else shown | {"version": 0 if versioned else "legacy"}
+    if most is None:
+        return shown
+    return shown | {"version": "legacy" if version is None else version}
+
+
+def _version_max(config: dict[str, Any]) -> int | None:
+    """The newest version that the caller reads; None: legacy only."""
+    most = config.get("maxSupportedTransactionVersion")
+    if most is None:
+        return None
+    if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most <= U8_MAX:
+        raise invalid("Invalid params: maxSupportedTransactionVersion: expected u8.")
+    return most
 
 
 def _encoded(signed: VersionedTransaction, raw: bytes, encoding: str) -> Any:
@@ -81,6 +95,14 @@ def _encoded(signed: VersionedTransaction, raw: bytes, encoding: str) -> Any:
     }
     if isinstance(message, MessageV0):
         shown["addressTableLookups"] = []
+    if isinstance(message, MessageV1):
+        config = message.config
+        shown["transactionConfig"] = {
+            "priorityFee": config.priority_fee,
+            "computeUnitLimit": config.compute_unit_limit,
+            "loadedAccountsDataSizeLimit": config.loaded_accounts_data_size_limit,
+            "heapSize": config.heap_size,
+        }
     return {"signatures": [str(each) for each in signed.signatures], "message": shown}
 
 

@@ -21,7 +21,7 @@ from stages.venues.localnet.rpc.asking import (
     invalid,
     signature,
 )
-from stages.venues.localnet.rpc.encoding import shown, transaction_bytes
+from stages.venues.localnet.rpc.encoding import TRANSACTION, shown, transaction_bytes
 
 STATUSES_MAX = 256
 HISTORY_MAX = 1_000
@@ -30,7 +30,7 @@ HISTORY_MAX = 1_000
 async def send_transaction(call: Call) -> Any:
     """Take a transaction; tried before unless `skipPreflight`."""
     config = call.config(1)
-    read, signed = _read(call.text(0), config)
+    read, signed = _read(call.node, call.text(0), config)
     if not tx.verify(signed):
         raise RpcError(BAD_SIGNATURE, "Transaction signature verification failure")
     try:
@@ -43,7 +43,7 @@ async def send_transaction(call: Call) -> Any:
 def simulate_transaction(call: Call) -> Any:
     """Execute a transaction and keep nothing."""
     config = call.config(1)
-    read, signed = _read(call.text(0), config)
+    read, signed = _read(call.node, call.text(0), config)
     fresh, check = bool(config.get("replaceRecentBlockhash")), bool(config.get("sigVerify"))
     if fresh and check:
         raise invalid("sigVerify may not be used with replaceRecentBlockhash")
@@ -74,15 +74,21 @@ def simulate_transaction(call: Call) -> Any:
     return call.answer(level, value)
 
 
-def _read(said: str, config: dict[str, Any]) -> tuple[tx.Transaction, VersionedTransaction]:
+def _read(
+    node: nodes.Node, said: str, config: dict[str, Any]
+) -> tuple[tx.Transaction, VersionedTransaction]:
     raw = transaction_bytes(said, config.get("encoding") or "base58")
     try:
-        return tx.read(raw)
+        read, signed = tx.read(raw)
     except ValueError as error:
-        kind = "solana_transaction::versioned::VersionedTransaction"
-        raise invalid(f"failed to deserialize {kind}: {error}") from None
+        raise invalid(f"failed to deserialize {TRANSACTION}: {error}") from None
     except NotTaken as error:
+        if error.err == "SanitizeFailure":
+            raise invalid(f"invalid transaction: {error.words}") from None
         raise _failed(nodes.Failed(error.err)) from None
+    if not node.bank.takes(read.version):
+        raise invalid(f"invalid transaction: {words('UnsupportedVersion')}")
+    return read, signed
 
 
 def _failed(error: nodes.Failed) -> RpcError:
@@ -97,6 +103,7 @@ def _simulated(err: Any, outcome: Outcome | None) -> dict[str, Any]:
         "logs": outcome.logs if outcome else [],
         "returnData": None,
         "unitsConsumed": outcome.units if outcome else 0,
+        "loadedAccountsDataSize": outcome.loaded if outcome else 0,
     }
 
 
@@ -120,7 +127,7 @@ def _status(call: Call, landed: Landed) -> dict[str, Any]:
 
 
 def get_signatures_for_address(call: Call) -> Any:
-    """The newest transactions that a wallet paid for."""
+    """The newest transactions that a wallet paid for, or that name it."""
     wanted, config = address(call.text(0)), call.config(1)
     limit = min(HISTORY_MAX, config.get("limit") or HISTORY_MAX)
     before, until = (config.get(name) for name in ("before", "until"))
