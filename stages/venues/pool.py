@@ -74,7 +74,8 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     transfer_fee_out: int = 0
     """What the output's mint withholds from what leaves the pool; no part of `fee`."""
     steps: int = 0
-    """How many ticks and edges of its fee's groups it comes to, where the family counts them."""
+    """How many ticks and edges of its fee's groups it comes to, or bins it trades with, where the
+    family counts them."""
 
 
 class Pool(Protocol):

@@ -381,6 +381,18 @@ async def test_a_transaction_is_built_with_the_limit_that_its_simulation_gives(
     assert instructions[2].data.decode() == ORDER_ID
 
 
+@pytest.mark.parametrize(("simulates", "limit"), [(True, 80_000), (False, 120_000)])
+async def test_a_swap_that_crosses_ticks_may_cross_one_more(
+    world: World, simulates: bool, limit: int
+) -> None:
+    world.family.cu_step = 20_000
+    if not simulates:
+        world.simulation = {"err": None}
+    built = await world.chain.build(order())
+    first = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw).message))[0]
+    assert int.from_bytes(first.data[1:], "little") == limit
+
+
 async def test_what_is_simulated_is_not_signed(world: World) -> None:
     await world.chain.build(order())
     (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]

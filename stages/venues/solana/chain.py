@@ -13,6 +13,7 @@ from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
 from stages.venues.solana.commitments import Commitments
+from stages.venues.solana.compute import Crossing, crossing
 from stages.venues.solana.error_codes import INSUFFICIENT_FUNDS, NOT_RENT_EXEMPT, OF_WALLET, Reason
 from stages.venues.solana.errors import reason_of
 from stages.venues.solana.features import Features
@@ -34,7 +35,7 @@ from stages.venues.solana.transaction import (
     Leg,
     Plan,
     Wrapping,
-    cu_limit_at_most,
+    cu_needed,
     drafted,
     memo_of,
     message,
@@ -106,6 +107,7 @@ class SolanaChain:
         if order.triggered:
             await self._cache.reach(order.watch_slot)
         legs = legs_of(order, self._cache, self._tokens)
+        crossings = [crossing(leg, self._cache.quotable(leg.pool.address).clock) for leg in legs]
         memo = memo_of(order.id, next_attempt(order))
         recent = await self._blockhashes.recent()
         version = self._features.version
@@ -113,7 +115,7 @@ class SolanaChain:
         plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)
         draft, trial = await self._fitting(plan, recent.blockhash, version)
         try:
-            budget = await self._budget(order, draft, trial, version)
+            budget = await self._budget(order, draft, trial, version, crossings)
         except Refused as error:
             short = error.code in SHORT_OF_RENT and draft.created
             if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, rent):
@@ -149,19 +151,26 @@ class SolanaChain:
             return Wrapping.ASSOCIATED
         return Wrapping.KEPT if sol_is_inside(legs) else None
 
-    async def _budget(self, order: Order, draft: Draft, trial: Message, version: int) -> Budget:
+    async def _budget(
+        self,
+        order: Order,
+        draft: Draft,
+        trial: Message,
+        version: int,
+        crossings: Sequence[Crossing],
+    ) -> Budget:
         """What it may compute and load. Raises Refused for what the simulation says fails."""
         simulating = self._simulated(trial, version)
         if version == V0:
             simulation = await simulating
-            return Budget(self._cu_limit(simulation, draft), self._options.cu_price)
+            return Budget(self._cu_limit(simulation, draft, crossings), self._options.cu_price)
         later = bool(order.attempts or order.retreats)
         simulation, measured = await asyncio.gather(
             simulating, self._measured(draft, trial, afresh=later)
         )
         loaded = max(measured or 0, simulation.loaded_accounts_data_size or 0) or DATA_SIZE_MAX
         return Budget(
-            self._cu_limit(simulation, draft),
+            self._cu_limit(simulation, draft, crossings),
             self._options.cu_price,
             limit(loaded, RETRY_MARGIN_PERCENT) if later else limit(loaded),
         )
@@ -207,10 +216,13 @@ class SolanaChain:
         balances = held(simulation.pre_token_balances, [str(one) for one in trial.account_keys])
         return reason_of(simulation.err, logs, instructions, self._families, balances)
 
-    def _cu_limit(self, simulation: Simulation, draft: Draft) -> int:
-        """What the simulation consumes, and a margin."""
-        percent = self._options.cu_margin_percent
-        return _with_margin(simulation.units_consumed, percent, draft.legs)
+    def _cu_limit(self, simulation: Simulation, draft: Draft, crossings: Sequence[Crossing]) -> int:
+        """What the simulation consumes, a margin, and what the swaps may cross besides."""
+        spare = sum(one.spare for one in crossings)
+        if not simulation.units_consumed:
+            return min(CU_MAX, cu_needed(draft.legs) + sum(one.now for one in crossings) + spare)
+        consumed = simulation.units_consumed * self._options.cu_margin_percent
+        return min(CU_MAX, -(-consumed // 100) + spare)
 
     async def send(self, transactions: Sequence[bytes]) -> None:
         """See `Chain.send`. One that fails does not keep the others from being sent."""
@@ -229,9 +241,3 @@ class SolanaChain:
     def outcomes(self, sent: Sequence[Transaction]) -> list[asyncio.Future[Outcome]]:
         """See `Chain.outcomes`."""
         return self._outcomes.ask(sent)
-
-
-def _with_margin(consumed: int | None, percent: int, legs: Sequence[Leg]) -> int:
-    if not consumed:
-        return cu_limit_at_most(legs)
-    return min(CU_MAX, -(-consumed * percent // 100))

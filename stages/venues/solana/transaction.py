@@ -27,7 +27,7 @@ from stages.venues import Refused
 from stages.venues.pool import Family, Pool, SwapAccounts, SwapTerms
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.programs import MEMO, WSOL, associated_account, key
-from stages.venues.solana.versions import CU_MAX, V0, VERSIONS, Budget, Message
+from stages.venues.solana.versions import V0, VERSIONS, Budget, Message
 from stages.venues.solana.wrapping import (
     TOKEN_ACCOUNT_BYTES,
     create_account,
@@ -148,11 +148,6 @@ def signed(made: Message, wallet: Wallet) -> tuple[str, bytes]:
     """(signature, raw bytes)."""
     signature = wallet.sign(made)
     return str(signature), bytes(VersionedTransaction.populate(made, [signature]))
-
-
-def cu_limit_at_most(legs: Iterable[Leg]) -> int:
-    """A limit that suffices where nothing was simulated."""
-    return min(CU_MAX, cu_needed(legs))
 
 
 def cu_needed(legs: Iterable[Leg]) -> int:

@@ -104,7 +104,7 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
             _moved(self.vault_y, y),
             end.arrays,
         )
-        return Swap(end.paid, end.got, end.fee, end.fee_on_output, after)
+        return Swap(end.paid, end.got, end.fee, end.fee_on_output, after, steps=end.bins)
 
     def _offered(self, for_y: bool) -> int:
         orders = self.pair.takes_orders

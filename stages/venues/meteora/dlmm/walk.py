@@ -45,6 +45,8 @@ class End(NamedTuple):
     active_id: int
     volatility: Volatility
     arrays: Mapping[int, Bins]
+    bins: int
+    """How many bins it traded with."""
 
 
 def walk(
@@ -61,7 +63,7 @@ def walk(
     terms = Terms(exact_out, for_y, pair.fee_on_y and for_y)
     volatility = referred(start.volatility, pair, start.active_id, clock.time_s)
     changed: dict[int, list[Bin]] = {}
-    left, paid, got, fees, protocol, accumulator, bin_id = amount, 0, 0, 0, 0, 0, 0
+    left, paid, got, fees, protocol, accumulator, bin_id, count = amount, 0, 0, 0, 0, 0, 0, 0
     offered = offers(pair, start.arrays, start.active_id, for_y)
     for count, (bin_id, place, layers) in enumerate(offered):
         if count == MAX_BINS:
@@ -95,6 +97,7 @@ def walk(
         bin_id,
         Volatility(accumulator, volatility.reference, volatility.index_reference, moved_s),
         {**start.arrays, **{index: tuple(bins) for index, bins in changed.items()}},
+        count + 1,
     )
 
 
