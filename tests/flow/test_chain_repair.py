@@ -241,7 +241,7 @@ def remembering(
 
 def shown(order_id: str, *signers: Keypair) -> Any:
     """What a node tells of a transaction with such a memo."""
-    raw = bytes(signed(str(Hash.default()), [memo(order_id)], *([signers] if signers else [])))
+    raw = bytes(signed(str(Hash.default()), [memo(order_id)], signers or (WALLET,)))
     return {"slot": 7, "transaction": [b64encode(raw).decode(), "base64"]}
 
 

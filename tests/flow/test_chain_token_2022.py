@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from events.types import OrderFailed, OrderRouted, TransactionBuilt
-from stages.venues.localnet.addresses import TOKEN_2022, rent_exempt, token_address
+from stages.venues.localnet.addresses import TOKEN_2022, token_address
 from tests.chain_crew import SOL, ChainCrew, assert_sound, chain_crew, local_chain
 from tests.flow.test_chain_life import USDC, assert_the_wallet_agrees, only, route
 from tests.localchain import FAMILY_NAMES, OWNER, mint_of, plan_of
@@ -20,14 +20,20 @@ WHOLE = {"SOL": SOL, "JUP": 10**6}
 FEE = t22.transfer_fee(900, 9 * CAP, epoch=1, older=(50, CAP), authority=t22.KEY)
 """50 basis points, 1 USDC at most, until epoch 1; the chain is in epoch 0."""
 
+DECAYING = frozenset({"meteora-dlmm", "meteora-damm-v2"})
+"""Families whose pools on the local chain have a fee that falls while nobody trades."""
+
 
 async def swapped_as_quoted(crew: ChainCrew, *terms: object, **fields: object) -> OrderRouted:
-    """An order that was filled to the unit as it was routed: nobody else trades."""
+    """An order that was filled to the unit as it was routed: nobody else trades. Where the fee
+    follows the volatility it falls with the clock until the swap lands, so that the fill is better.
+    """
     order_id, fill = await crew.swapped(*terms, **fields)
     [routed] = [fact for fact in crew.facts(order_id) if isinstance(fact, OrderRouted)]
-    assert fill.amount_out == routed.amount_out
+    decays = routed.quotes[routed.chosen].legs[0].family in DECAYING
+    assert fill.amount_out == routed.amount_out or (decays and fill.amount_out > routed.amount_out)
     if routed.amount_in:
-        assert fill.amount_in == routed.amount_in
+        assert fill.amount_in == routed.amount_in or (decays and fill.amount_in < routed.amount_in)
     return routed
 
 
@@ -47,7 +53,7 @@ async def test_a_mint_with_a_transfer_fee_trades_both_ways_to_the_unit(
 
             order_id, fill = await crew.swapped("SOL", "USDC", 3 * SOL)
             assert route(crew, order_id) == [family]
-            assert fill.rent_lamports == rent_exempt(182)
+            assert fill.rent_lamports == local.node.bank.state.rent_exempt(182)
             made = local.node.bank.state.accounts[account]
             assert len(made.data) == len(there.data) == 182
 

@@ -14,14 +14,13 @@ from engine import wiring
 from engine.settings import Settings
 from engine.values import SettingsError
 from events.types import OrderConfirmed, OrderFailed, OrderRouted, TransactionBuilt
-from stages.venues.localnet.accounts import Account
+from stages.venues.localnet.accounts import TOKEN_RENT, Account
 from stages.venues.localnet.addresses import TOKEN, WSOL
 from stages.venues.localnet.genesis.market import BY_SYMBOL
 from stages.venues.pool import Instruction
 from stages.venues.solana.features import TX_V1
 from stages.venues.solana.messages import decode, instructions_of
 from stages.venues.solana.programs import COMPUTE_BUDGET
-from stages.venues.solana.wrapping import TOKEN_ACCOUNT_RENT
 from tests.chain_crew import (
     DECIMALS,
     SOL,
@@ -64,7 +63,7 @@ async def trading(
             pools.setdefault(plan.pair, []).append(plan.address)
         if wsol:
             held = token_account_bytes(WSOL, OWNER, KEPT, native=True)
-            local.node.fund({account_of("SOL"): Account(KEPT + TOKEN_ACCOUNT_RENT, TOKEN, held)})
+            local.node.fund({account_of("SOL"): Account(KEPT + TOKEN_RENT, TOKEN, held)})
         async with chain_crew(
             redis_url,
             folder,
@@ -190,7 +189,7 @@ async def test_sol_in_the_middle_of_any_families_whatever_the_user_keeps(
         assert (kept is not None) is wsol
         if kept is not None:
             assert (kept.lamports, int.from_bytes(kept.data[64:72], "little")) == (
-                KEPT + TOKEN_ACCOUNT_RENT, KEPT,
+                KEPT + TOKEN_RENT, KEPT,
             )  # fmt: skip
         crew.assert_executed_as_said()
 

@@ -49,7 +49,7 @@ async def sent(
 
 
 async def shown(chain: Localnet, signature: str, most: object, encoding: str = "json") -> Any:
-    config = {"commitment": "confirmed", "encoding": encoding}
+    config: dict[str, object] = {"commitment": "confirmed", "encoding": encoding}
     if most is not None:
         config |= {"maxSupportedTransactionVersion": most}
     return await chain.call("getTransaction", signature, config)

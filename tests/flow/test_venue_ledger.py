@@ -33,7 +33,7 @@ async def folder(tmp_path: Path) -> Path:
         await land(words)
     await land(FAILED, poor=True)
     await land(DROPPED)
-    node.fork(2)
+    node.fork(1)
     node.save()
     node.store.close()
     node.store.path.rename(tmp_path / FILE)

@@ -14,7 +14,13 @@ from stages.venues.solana.accounts import AccountCache
 from stages.venues.solana.blockhashes import Blockhashes
 from stages.venues.solana.commitments import Commitments
 from stages.venues.solana.compute import Crossing, crossing
-from stages.venues.solana.error_codes import INSUFFICIENT_FUNDS, NOT_RENT_EXEMPT, OF_WALLET, Reason
+from stages.venues.solana.error_codes import (
+    INSUFFICIENT_FUNDS,
+    NOT_RENT_EXEMPT,
+    OF_WALLET,
+    SLIPPAGE,
+    Reason,
+)
 from stages.venues.solana.errors import reason_of
 from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
@@ -49,8 +55,10 @@ from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES
 INVALID_PARAMS = -32602
 """What a node says of bytes that it cannot read as a transaction."""
 UNSUPPORTED_VERSION = "UnsupportedVersion"
-SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code})
-"""What a transaction fails of where it opens accounts with too little rent."""
+SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code, SLIPPAGE.code})
+"""What a transaction fails of where it opens accounts with too little rent. What is missing of it
+is taken from the wrapped SOL, so that a swap may lack some of its input, as after a worse price.
+"""
 VERSION_REFUSED = "transaction-version-refused"
 
 _log = structlog.get_logger()

@@ -41,9 +41,9 @@ def asked() -> list[Asked]:
         way, out = each["zero_for_one"], not each["is_base_input"]
         found.append(Asked(CLMM, pool, clock, way, out, each["amount"]))
     for each in dlmm.read("dlmm.json")["vectors"]:
-        pool, clock = dlmm.pool_of(each["pool"]), Clock(0, each["timestamp"])
+        pair, clock = dlmm.pool_of(each["pool"]), Clock(0, each["timestamp"])
         way, out = each["swap_for_y"], each["kind"] == "exact_out"
-        found.append(Asked(DLMM, pool, clock, way, out, each["amount"]))
+        found.append(Asked(DLMM, pair, clock, way, out, each["amount"]))
     return found
 
 
