@@ -19,7 +19,7 @@ ONCE, TWICE, DROPPED, FAILED = (f"01a20561-5822-7000-b24e-48fe476b58e{n}" for n 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
     """Where a chain has executed one order once, another one twice, and has dropped a third."""
-    node, plan = opened(tmp_path), plan_of("raydium-cpmm")
+    node, plan = opened(tmp_path, consensus="tower"), plan_of("raydium-cpmm")
 
     async def land(words: str, *, poor: bool = False) -> None:
         made = sell_sol(node, plan, 10**9, words)
@@ -33,7 +33,7 @@ async def folder(tmp_path: Path) -> Path:
         await land(words)
     await land(FAILED, poor=True)
     await land(DROPPED)
-    node.fork(1)
+    node.fork(2)
     node.save()
     node.store.close()
     node.store.path.rename(tmp_path / FILE)
