@@ -20,6 +20,7 @@ from stages.venues.solana.error_codes import (
     INSUFFICIENT_FUNDS,
     NO_ACCOUNT,
     NO_LIQUIDITY,
+    NOT_RENT_EXEMPT,
     OF_INSTRUCTION,
     OF_PROGRAM,
     OF_TRANSACTION,
@@ -206,7 +207,7 @@ def _numbered(family: Family, code: int) -> ErrorCode | None:
 def _of_row(row: ErrorCode, failed: _Failed) -> Reason:
     """An error of the pool program, by its table."""
     if row.reason == INSUFFICIENT_FUNDS.code:
-        return _short(failed)
+        return _short(failed, payer=True)
     if row.reason == ACCOUNT_MISSING:
         return INSUFFICIENT_FUNDS if failed.short else REFUSED
     if failed.exact_out and row.slips:
@@ -223,19 +224,20 @@ def _of_anchor(code: int, failed: _Failed) -> Reason:
     return ANCHOR.get(code, REFUSED)
 
 
-def _short(failed: _Failed) -> Reason:
+def _short(failed: _Failed, *, payer: bool = False) -> Reason:
     """Some account holds less than a swap takes from it. A swap first takes from who pays, and then
-    pays out of the pool's vault.
+    pays out of the pool's vault. `payer`: it can only be who pays.
     """
     if failed.logs.transfers:
         return NO_LIQUIDITY
     if failed.short:
         return INSUFFICIENT_FUNDS
-    # What this transaction brought is the most that the swap may take: it wanted more. Programs
-    # that take the money before they look at the threshold say so instead of theirs.
-    if failed.exact_out or failed.logs.program:
-        return SLIPPAGE
-    return NO_LIQUIDITY  # an exact input is there: so it was the vault
+    # This transaction brought the most that the swap may take.
+    if failed.exact_out:
+        return SLIPPAGE  # some programs take the money before they look at the threshold
+    if payer or failed.logs.program:
+        return NOT_RENT_EXEMPT  # a part of it became rent, which is more than was thought
+    return NO_LIQUIDITY
 
 
 def _incomplete(failed: _Failed) -> Reason:

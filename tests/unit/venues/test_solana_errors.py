@@ -208,6 +208,11 @@ def _cases() -> list[Case]:
         for pays in ("sol", "sol-associated", "first"):
             # The money is taken before the threshold is looked at.
             rows.append(Case(family, "out", pays, own_short, *SLIPPAGE))
+        for pays in ("sol", "sol-associated"):
+            # An exact input was brought whole, but for what the rent took of it.
+            of_rent = "account-not-rent-exempt", True
+            told = family != AMM_V4
+            rows.append(Case(family, "in", pays, own_short, *of_rent, in_logs_only=told))
         for kind in ("in", "out"):
             rows.append(Case(family, kind, "tokens", own_short, *POOR))
             rows.append(Case(family, kind, "tokens", MISSING[family], *POOR))
