@@ -187,8 +187,8 @@ class ChainCrew(Crew):
         return await self.place(OrderSubmitted(**(given | fields)))
 
     async def swapped(self, *terms: Any, **fields: Any) -> tuple[str, OrderConfirmed]:
-        """An order that is confirmed, and its last fact. It is routed by the chain as it is now: what
-        the order before it has moved may not be read yet.
+        """An order that is confirmed, and its last fact. It is routed by the chain as it is now:
+        what the order before it has moved may not be read yet.
         """
         await self.up_to_date()
         order_id = await self.order(*terms, **fields)
