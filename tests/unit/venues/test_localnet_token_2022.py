@@ -9,7 +9,7 @@ from solders.transaction_metadata import FailedTransactionMetadata
 
 from stages.venues.localnet import addresses, transaction
 from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import TOKEN, TOKEN_2022, token_address
+from stages.venues.localnet.addresses import RENT_PER_BYTE_ONCE, TOKEN, TOKEN_2022, token_address
 from stages.venues.pool import AccountUse, Instruction
 from tests.localchain import OWNER, mint_of, opened, signed
 from tests.token_2022_chain import issue
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[tuple[t22.Extension, ...], list[Instruction]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_token_2022_does_what_the_real_program_does(case: str, tmp_path: Path) -> None:
     extensions, instructions = CASES[case]
-    node = opened(tmp_path)
+    node = opened(tmp_path, rent_per_byte=RENT_PER_BYTE_ONCE)  # as the VM has it
     node.fund({THEM: Account(10**9)})
     issue(node, "USDC", *extensions)
     svm = _svm(node)
