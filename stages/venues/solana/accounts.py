@@ -60,6 +60,8 @@ class AccountCache:
         self._raw: dict[str, tuple[AccountInfo, RawAccount]] = {}
         self.slot_time = SlotTime(options.slot_ms, rpc)
         self.history = PoolHistory()
+        self.readings = 0
+        """How often all accounts were read: several readings of a slot may differ."""
         self._advanced_s = -inf
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -241,6 +243,7 @@ class AccountCache:
         newest = self.history.newest
         pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
         self.history.record(Moment(slot, time.time_ns() // 1000, pools))
+        self.readings += 1
         advanced = newest is None or slot > newest.slot
         self.slot_time.see(slot)
         stands = not advanced and self.slot_time.follows_a_clock

@@ -121,15 +121,15 @@ class PoolHistory:
         return self._moments[-1] if self._moments else None
 
     def record(self, moment: Moment) -> None:
-        """Adds the newest moment. One of the same slot replaces it; an earlier one (the chain
-        began anew) makes all others void.
+        """Adds the newest moment. An earlier slot (the chain was started again) makes all others
+        void. The first reading of a slot stands: watchers may have passed that slot already, so
+        that what a later reading of it shows counts from the next slot on.
         """
         newest = self.newest
+        if newest is not None and moment.slot == newest.slot:
+            return
         if newest is not None and moment.slot < newest.slot:
             self._moments.clear()
-        elif newest is not None and moment.slot == newest.slot:
-            moment = moment._replace(time_us=newest.time_us)
-            self._moments.pop()
         self._moments.append(moment)
         while moment.time_us - self._moments[0].time_us > self._kept_us:
             self._moments.popleft()

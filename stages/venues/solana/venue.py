@@ -74,7 +74,7 @@ class SolanaVenue:
         self._version = version
         self._wraps = wraps
         self._max_impact_ppm = max_price_impact_bps * 100
-        self._board: tuple[object, Board, dict[frozenset[str], list[Quote]]] | None = None
+        self._board: tuple[int, Board, dict[frozenset[str], list[Quote]]] | None = None
         self._warned: Mapping[str, tuple[str, ...]] = {}
 
     def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
@@ -118,11 +118,11 @@ class SolanaVenue:
         return tuple(found)
 
     def _look(self) -> tuple[Board, dict[frozenset[str], list[Quote]]]:
-        """The pools as of the newest slot, and those that cannot be quoted from, with why."""
+        """The pools as of the newest reading, and those that cannot be quoted from, with why."""
         newest = self._cache.history.newest
         if newest is None or self._cache.stale():
             raise Refused("quotes-stale", "no recent account data", retryable=True)
-        if self._board is None or self._board[0] is not newest:
+        if self._board is None or self._board[0] != self._cache.readings:
             listed, faulty = [], dict[frozenset[str], list[Quote]]()
             clock = None
             for pool in self._cache.watched():
@@ -141,7 +141,11 @@ class SolanaVenue:
                 raise Refused("quotes-stale", "no pool can be quoted from", retryable=True)
             # Without any pool nobody looks at the clock.
             self._warned = self._cache.warnings()
-            self._board = newest, Board(listed, clock or Clock(newest.slot, 0)), faulty
+            self._board = (
+                self._cache.readings,
+                Board(listed, clock or Clock(newest.slot, 0)),
+                faulty,
+            )
         return self._board[1], self._board[2]
 
     def _fits(self, steps: Sequence[Step]) -> bool:

@@ -55,9 +55,17 @@ def test_the_ring_forgets_what_is_older_than_it_holds() -> None:
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 100)] == [6, 7, 8, 9]
 
 
-def test_a_slot_seen_again_is_replaced_and_a_chain_that_began_anew_has_no_past() -> None:
-    history = ring((5, {"p": BASE}), (5, {"p": BETTER}))
-    assert [t.price for t in history.ticks(MARKET, PAIR, 5, 5)] == ["159.6"]
+def test_what_a_later_reading_of_a_slot_shows_counts_from_the_next_slot_on() -> None:
+    """A watcher that has passed the slot would never look at it again."""
+    history = ring((5, {}), (5, {"p": BASE}))
+    assert list(history.events(MARKET, PAIR, 0, 5)) == []
+    history.record(Moment(6, 6 * SECOND_US, {"p": BASE}))
+    assert [event.slot for event in history.events(MARKET, PAIR, 6, 6)] == [6]
+    assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 9)] == [6]
+
+
+def test_a_chain_that_was_started_again_has_no_past() -> None:
+    history = ring((5, {"p": BASE}))
     history.record(Moment(2, 0, {"p": BASE}))
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 100)] == [2]
 
