@@ -125,7 +125,8 @@ export class EngineView {
   backends(seen) {
     const line = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
     $("backends").replaceChildren(el("dl", { class: "facts" }, line("Log", seen.log?.detail ?? seen.log?.status ?? "unreachable"), line("Accepted means", seen.log?.durability ?? "–"),
-      line("Epoch", String(seen.log?.epoch ?? "–")), line("Postgres", seen.postgres?.detail ?? seen.postgres?.status ?? "unreachable"), line("Archived through", String(seen.postgres?.position ?? "–"))));
+      line("Epoch", String(seen.log?.epoch ?? "–")), line("Postgres", seen.postgres?.detail ?? seen.postgres?.status ?? "unreachable"), line("Archived through", String(seen.postgres?.position ?? "–")),
+      seen.chain ? [line("Consensus", seen.chain.consensus ?? "–"), line("A fill counts once", seen.chain.commitment), line("Transactions", versions(seen.chain)), line("Slot", `${seen.chain.slotMs} ms`)] : []));
   }
 
   throughput() {
@@ -137,4 +138,9 @@ export class EngineView {
     $("throughput").replaceChildren(svg("svg", { viewBox: `0 0 ${SECONDS - 1} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label },
       svg("path", { class: "area", d: `M0,100 L${line} L${SECONDS - 1},100 Z` }), svg("path", { class: "stroke", d: `M${line}` })), el("p", { class: "hint num" }, label));
   }
+}
+
+// What is built, and what the cluster takes: null before a node has answered.
+function versions({ buildsVersion, transactionVersion }) {
+  return transactionVersion === null ? `v${buildsVersion} is built` : `v${buildsVersion} is built, the cluster takes v${transactionVersion}`;
 }

@@ -106,7 +106,7 @@ export class Form {
     $("outcome").replaceChildren(
       el("div", { class: "outcome" }, el("span", { class: "quiet" }, said.type !== "market" ? "Now it would bring" : said.exactOut ? "You spend" : "You receive"), el("strong", { class: "num" }, outcome)),
       el("p", { class: "hint num" }, `${terms}1 ${found.tokenIn} = ${grouped(best.price)} ${found.tokenOut}${said.type === "limit" ? " now" : `, ${bound}`}`));
-    $("quotes").replaceChildren(el("h3", {}, "Every route now"), quoteList(found.quotes, best, found), el("p", { class: "hint" }, explained(best.why, found.quotes)), warningList(best.warnings));
+    $("quotes").replaceChildren(warningList(best.warnings), el("h3", {}, "Every route now"), quoteList(found.quotes, best, found), el("p", { class: "hint" }, explained(best.why, found.quotes)));
   }
 
   body(said) {

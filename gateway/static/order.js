@@ -181,8 +181,14 @@ function costs(order) {
   return [
     order.feeLamports && `Network fee ${grouped(String(order.feeLamports))} lamports`,
     order.rentLamports && `Rent of token accounts left open ${grouped(String(order.rentLamports))} lamports`,
+    ...(order.fills?.length > 1 ? order.fills : []).map((fill) => `Swapped ${amount(fill.amountIn, fill.tokenIn)} → ${amount(fill.amountOut, fill.tokenOut)}`),
     ...(order.leftovers ?? []).map(({ token, amount }) => `Left between two swaps ${grouped(amount)} ${token}`),
   ].filter(Boolean);
+}
+
+// Null where the balances of a pool did not tell.
+function amount(value, token) {
+  return value === null ? `? ${token}` : `${grouped(value)} ${token}`;
 }
 
 function duration(ms) {

@@ -29,7 +29,7 @@ export function explained(why, quotes) {
 /** What somebody may do to the tokens of a route. */
 export function warningList(warnings) {
   if (!warnings?.length) return "";
-  return el("ul", { class: "hint" }, warnings.map((one) => el("li", {}, el("b", {}, `${one.token} ${one.code}`), ` ${one.text}`)));
+  return el("ul", { class: "hint warnings", "aria-label": "Warnings" }, warnings.map((one) => el("li", {}, el("b", {}, `${one.token} ${one.code}`), ` ${one.text}`)));
 }
 
 function line(quote, won, figure, late, length) {

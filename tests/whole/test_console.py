@@ -312,3 +312,62 @@ async def test_a_chain_that_was_tampered_with_is_said_to_be_broken(
     await page.tab.route("**/proof", tamper)
     await page.eval(f"location.hash = '#/orders/{order_id}'")
     await page.until("document.getElementById('chain')?.textContent.startsWith('Broken at')")
+
+
+WARNED = "document.querySelector('#order .warnings')?.textContent"
+
+
+async def test_an_order_shows_warnings_and_all_that_it_changed_in_the_wallet(
+    engine: Engine, page: Page
+) -> None:
+    order_id = await engine.submit(key="accounted")
+    await engine.ended([order_id])
+    fill = {"pool": "P", "tokenIn": "SOL", "tokenOut": "USDC", "amountIn": "1.5"}
+    accounts = {
+        "warnings": [{"code": "pausable", "token": "USDC", "text": "Somebody may pause it."}],
+        "feeLamports": 5821,
+        "rentLamports": 114840,
+        "fills": [
+            fill | {"amountOut": "225.5"},
+            fill | {"tokenIn": "USDC", "tokenOut": "RAY", "amountIn": None, "amountOut": "100"},
+        ],
+        "leftovers": [{"token": "USDC", "amount": "0.25"}],
+    }
+
+    async def account(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json=await answer.json() | accounts)
+
+    await page.tab.route(f"**/api/orders/{order_id}", account)
+    await page.eval(f"location.hash = '#/orders/{order_id}'")
+    await page.until(f"{WARNED} === 'USDC pausable Somebody may pause it.'")
+    for text in (
+        "Network fee 5\u202f821 lamports",
+        "Rent of token accounts left open 114\u202f840 lamports",
+        "Swapped 1.5 SOL → 225.5 USDC",
+        "Swapped ? USDC → 100 RAY",
+        "Left between two swaps 0.25 USDC",
+    ):
+        await page.until(
+            f"document.getElementById('order').textContent.includes({json.dumps(text)})"
+        )
+
+
+async def test_the_engine_view_shows_what_is_known_of_the_cluster(page: Page) -> None:
+    chain = {
+        "transactionVersion": 1,
+        "buildsVersion": 0,
+        "consensus": "alpenglow",
+        "commitment": "finalized",
+        "slotMs": 214,
+    }
+
+    async def ready(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json=await answer.json() | {"chain": chain})
+
+    await page.tab.route("**/readyz", ready)
+    await page.click("[data-view=engine]")
+    shown = "document.getElementById('backends').textContent"
+    for text in ("alpenglow", "finalized", "v0 is built, the cluster takes v1", "214 ms"):
+        await page.until(f"{shown}.includes({json.dumps(text)})")
