@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -247,13 +249,13 @@ def triggered_life() -> list[Fact]:
     order = replace(submitted(), order_type="limit", target_price="90", time_in_force="GTC")
     triggered = OrderTriggered("tick", "raydium", "raydium-pool", 12_340, "99.5", first_slot=12_339)
     *between, confirmed = after_submission()
-    return [order, OrderRested(12_338), triggered, *between, replace(confirmed, rent_lamports=9)]  # type: ignore[type-var]
+    return [order, OrderRested(12_338), triggered, *between, replace(confirmed, rent_lamports=9)]
 
 
 def stored(order: Order, by: str) -> bytes:
     if by == "the build before":
         return msgspec.msgpack.encode(msgspec.to_builtins(order)[:FIELDS_BEFORE])
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "this build": {},
         "both builds": {"trigger_price": ""},
         "nobody: another rent": {"rent_lamports": order.rent_lamports + 1},
