@@ -20,6 +20,7 @@ from events.chain import GENESIS, follows
 from events.ids import NO_ORDERS
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.order import NEXT, Order, evolve
+from events.order.stored import NOTHING_ADDED, added, adds, basis
 from events.types import Event
 
 Columns = Callable[[Order, bytes, Sequence[int]], Mapping[str, Any]]
@@ -55,6 +56,8 @@ class _Ended(NamedTuple):
     summary: bytes
     head: bytes
     """The same of its head, which has the newest positions only."""
+    added: tuple[Any, ...]
+    """Its fields that older builds did not store; they are no part of the summaries."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -135,7 +138,7 @@ class Auditor:
             summary = _summary_of(seen)
             short = len(seen.positions) <= POSITIONS_KEPT
             head = summary if short else _summary_of(seen, POSITIONS_KEPT)
-            self._ended[order_id] = _Ended(order.version, position, summary, head)
+            self._ended[order_id] = _Ended(order.version, position, summary, head, added(order))
 
     def _fault(
         self, seen: _Open | None, digest: bytes, body: bytes, event: Event
@@ -218,14 +221,16 @@ class Auditor:
             self.report(at, order.id, "head", "its head names other positions")
         elif head.owes == PARKED and _normal(head.body) is None:
             return  # parked because its body cannot be read: an operator's replay mends it
-        elif _normal(head.body) != orders.encode(order):
+        elif _normal(head.body) != basis(order) or not adds(head.body, added(order)):
             self.report(at, order.id, "head", "its head is not what its events add up to")
 
     def _same_ended(self, order_id: str, head: Head) -> None:
         ended = self._ended.get(order_id)
         if ended is None:
             self._awaited[order_id] = head
-        elif ended.head != _summary(head.version, head.hash, head.positions, head.body):
+        elif ended.head != _summary(head.version, head.hash, head.positions, head.body) or not adds(
+            head.body, ended.added
+        ):
             detail = "its head is not what its events add up to"
             self.report(ended.position, order_id, "head", detail)
 
@@ -257,7 +262,8 @@ class RowCheck:
         expected = _summary_of(seen) if seen else ended.summary if ended else b""
         at = seen.positions[-1] if seen else ended.position if ended else last
         state = columns["state"]
-        if expected != _summary(version, digest, positions, state):
+        more = added(seen.order) if seen else ended.added if ended else NOTHING_ADDED
+        if expected != _summary(version, digest, positions, state) or not adds(state, more):
             detail = f"its row (version {version}) is not what its events add up to"
             auditor.report(at, order_id, "orders", detail)
             return
@@ -291,9 +297,9 @@ def _order_id(body: bytes) -> str:
 
 
 def _normal(state: bytes) -> bytes | None:
-    """An encoded order as this build encodes it: an older one knew fewer fields."""
+    """An encoded order as this build encodes it, see `basis`: an older one knew fewer fields."""
     try:
-        return orders.encode(orders.decode(state))
+        return basis(orders.decode(state))
     except msgspec.DecodeError:
         return None
 
@@ -305,7 +311,7 @@ def _summary(version: int, digest: bytes, positions: Sequence[int], state: bytes
 def _summary_of(seen: _Open, newest: int = 0) -> bytes:
     """With all its positions, or so many of the newest."""
     positions = seen.positions[-newest:]
-    return _digest(seen.order.version, seen.hash, positions, orders.encode(seen.order))
+    return _digest(seen.order.version, seen.hash, positions, basis(seen.order))
 
 
 def _digest(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:

@@ -42,8 +42,8 @@ PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "watcher"
 TOKENS = ("USDC", "USDT", "RAY", "JUP", "BONK")
 """What can be bought without any fault."""
 
-START_S = 30.0
-STOP_S = 8.0
+START_S = 50.0
+STOP_S = 25.0
 WITHIN_S = 30.0
 ASK_S = 5.0
 RETRY_S = 0.05

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.backends import check_holds_engine
 from engine.markets import ledger_path
 from engine.settings import Settings
+from events.ids import parse_order_id
 from events.money import to_tokens
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Row(NamedTuple):
 
     order_id: str
     executed: bool
-    """It went well, and is on the chain as it is now."""
+    """It is a swap of an order, went well, and is on the chain as it is now."""
     line: str
     shown: dict[str, Any]
 
@@ -78,10 +79,15 @@ def _local(path: Path) -> Iterator[Row]:
             shown[at] = str(shown[at])
         yield Row(
             order_id,
-            bool(order_id) and entry.ok and not entry.forked,
+            _is_swap_of_order(entry, order_id) and entry.ok and not entry.forked,
             f"{entry.slot}  {order_id}  attempt={attempt or 1}  {_local_end(entry)}",
             {_camel(name): value for name, value in shown.items()} | {"orderId": order_id},
         )
+
+
+def _is_swap_of_order(entry: Entry, order_id: str) -> bool:
+    """Others write memos too, and may send to the wallet what names an order."""
+    return parse_order_id(order_id) is not None and bool(entry.mint_in)
 
 
 def _local_end(entry: Entry) -> str:

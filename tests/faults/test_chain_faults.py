@@ -36,6 +36,7 @@ from tests.chain_crew import (
 from tests.engine_up import Engine, dice, engine_up
 from tests.faults.test_repair import command
 from tests.localchain import mint_of
+from tests.workers import WITHIN_S
 
 SOL = 10**9
 LIFETIME = 100
@@ -56,7 +57,7 @@ async def asked(crew: ChainCrew, order_id: str) -> None:
     transaction = (await crew.head(order_id)).order.transaction
     assert transaction is not None
     outcomes = crew.chain()._outcomes
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while (known := outcomes._finalized) is None or known.block_height < final:
             await asyncio.gather(*crew.chain().outcomes([transaction]))
             await asyncio.sleep(0.02)
@@ -72,7 +73,7 @@ async def submitted(crew: ChainCrew, number: int = 1, **fields: Any) -> list[str
 
 async def taken(crew: ChainCrew, order_id: str) -> Entry:
     """Blocks pass until one has taken a transaction of the order; its line in the ledger."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while True:
             crew.local.advance(1)
             for entry in crew.local.entries():
@@ -89,7 +90,7 @@ def forked(crew: ChainCrew, entry: Entry) -> None:
 
 async def blocks_until(crew: ChainCrew, ids: Sequence[str]) -> list[str]:
     """Blocks pass until all have ended."""
-    ending = asyncio.create_task(crew.ended(ids, 20))
+    ending = asyncio.create_task(crew.ended(ids))
     while not ending.done():
         crew.local.advance(1)
         await asyncio.sleep(0.01)
@@ -377,7 +378,7 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     for name in chance.choices(("submitter", "confirmer"), k=5):
         reached = engine.watch("TransactionSubmitted")
         loading = asyncio.create_task(engine.submit_many(12))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN_S):
             await reached.wait()
         pid = engine.kill(name)
         ids += await loading
@@ -399,7 +400,7 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     order_id = await engine.submit(key="stalls")
     await built.wait()
     await rpc(engine, "localnet_setFaults", {"stalled": True})
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(WITHIN_S):
         await doubt.wait()
     shown = (await engine.get(f"/api/orders/{order_id}")).body
     assert (shown["status"], shown["inDoubt"]) == ("submitted", True)

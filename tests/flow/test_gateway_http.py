@@ -506,7 +506,7 @@ async def test_without_the_log_every_answer_is_quick_and_honest(redis_url: str, 
         proxy.cut(mode)
         began = time.monotonic()
         answers = await asyncio.gather(*(one.post() for _ in range(20)))
-        assert time.monotonic() - began < 2.2
+        assert time.monotonic() - began < 10  # one after the other: 20 s or more
         for status, body, headers in answers:
             assert (status, body["code"]) == (503, "log-unavailable")
             assert headers["Retry-After"] == "1"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
-from events.order import Order
+from events.order import Order, Transaction
 from events.types import (
     AttemptFailed,
     OrderConfirmed,
@@ -17,10 +17,10 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.limiter import Limits
-from stages.venues import Venue
+from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
-from tests.workers import QUICK, Crew, crew
+from tests.workers import QUICK, WITHIN_S, Crew, crew
 
 WINDOW_MS = 400
 
@@ -59,12 +59,13 @@ async def test_no_window_has_more_starts_than_the_limit_over_two_workers(
 
 async def test_orders_start_in_the_order_in_which_they_came(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
-        await team.worker("router", orders_per_minute=2, window_ms=100)
-        ids = [one for _ in range(10) for one in await team.submit()]
-        await team.until(lambda: len(team.of(RoutingStarted)) == 10)
+        # Windows so long that an event of one is in the log before the next one begins.
+        await team.worker("router", orders_per_minute=2, window_ms=1000)
+        ids = [one for _ in range(6) for one in await team.submit()]
+        await team.until(lambda: len(team.of(RoutingStarted)) == 6)
         started = [event.order_id for event in team.of(RoutingStarted)]
-        assert [set(started[n : n + 2]) for n in range(0, 10, 2)] == [
-            set(ids[n : n + 2]) for n in range(0, 10, 2)
+        assert [set(started[n : n + 2]) for n in range(0, 6, 2)] == [
+            set(ids[n : n + 2]) for n in range(0, 6, 2)
         ]
 
 
@@ -158,18 +159,34 @@ async def test_without_a_limit_there_is_none(redis_url: str, tmp_path: Path) -> 
         assert counted.most == 40
 
 
+class DoubtingChain(SimulatedChain):
+    """Cannot tell what became of orders for DOUBT, until it is released."""
+
+    doubts = True
+
+    def outcomes(self, sent: Sequence[Transaction]) -> list[Outcome | Awaitable[Outcome]]:
+        unknown = Outcome("unknown", reason="node-not-answering")
+        outcomes = super().outcomes(sent)
+        for at, transaction in enumerate(sent):
+            if self.doubts and b"DOUBT" in transaction.raw:
+                outcomes[at] = unknown
+        return outcomes
+
+
 async def test_orders_in_doubt_and_orders_that_wait_hold_no_permit(
     redis_url: str, tmp_path: Path
 ) -> None:
-    doubt = Simulation(slot_ms=250, blockhash_slots=4000)  # a second of doubt
-    async with crew(redis_url, tmp_path, doubt) as team:
-        await team.all_stages(concurrency=1)
+    async with crew(redis_url, tmp_path) as team:
+        chain = DoubtingChain(team.simulation, team.ledger_path)
+        for name in ("router", "builder", "submitter", "confirmer"):
+            await team.worker(team.stage(name, chain=chain), concurrency=1)
         doubtful = await team.submit(3, to="DOUBT")
         flaky = await team.submit(3, to="FLAKY")
         await team.until(lambda: len(team.of(TransactionInDoubt)) == 3)
         others = await team.submit(10)
         assert await team.ended(others) == ["confirmed"] * 10
         assert not {event.order_id for event in team.of(OrderConfirmed)} & set(doubtful)
+        chain.doubts = False
         assert await team.ended([*doubtful, *flaky]) == ["confirmed"] * 6
 
 
@@ -199,9 +216,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         keeper = dead._keeper
         assert keeper is not None
         keeper.cancel()  # dead: nobody extends, nobody returns
-        began = asyncio.get_running_loop().time()
-        await asyncio.wait_for(waiting, 2)
-        assert asyncio.get_running_loop().time() - began < 0.4
+        await asyncio.wait_for(waiting, WITHIN_S)
         for permit in entered:
             await permit.__aexit__(None, None, None)
         await dead.close()
@@ -223,8 +238,8 @@ async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
             await asyncio.sleep(0.05)
             for task in waiting[::2]:
                 task.cancel()
-        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
-        async with asyncio.timeout(2), limits.permit():
+        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S), limits.permit():
             pass
         await limits.close()
         assert await team.log._link.call("ZCARD", "oee:{limits}:permits") == 0

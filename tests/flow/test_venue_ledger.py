@@ -29,8 +29,15 @@ async def folder(tmp_path: Path) -> Path:
         await node.send(transaction.read(raw)[0], preflight=False)
         node.block()
 
+    async def note(words: str) -> None:
+        raw = bytes(signed(node.bank.blocks.tip.blockhash, [memo(words)]))
+        await node.send(transaction.read(raw)[0], preflight=False)
+        node.block()
+
     for words in (ONCE, TWICE, f"{TWICE}/2"):
         await land(words)
+    for words in (ONCE, "dust", "dust"):  # no swaps: anybody may write a memo
+        await note(words)
     await land(FAILED, poor=True)
     await land(DROPPED)
     node.fork(2)
@@ -47,16 +54,18 @@ def test_executions_are_counted_by_order_on_the_chain_as_it_is(
     monkeypatch.setenv("VENUES", "raydium,meteora")
     assert cli.main(["venue", "ledger"]) == 0
     *lines, total = capsys.readouterr().out.splitlines()
-    assert total == "5 landed, 3 executed, 1 orders executed twice"
+    assert total == "8 landed, 3 executed, 1 orders executed twice"
     assert f"{ONCE}  attempt=1  1 SOL -> 149." in lines[0]
     assert f"{TWICE}  attempt=2  1 SOL" in lines[2]
-    assert f"{FAILED}  attempt=1  fee=5000  " in lines[3]
-    assert lines[4].endswith("USDC  fee=5400  dropped by a fork")
+    assert f"{FAILED}  attempt=1  fee=5000  " in lines[6]
+    assert lines[7].endswith("USDC  fee=5400  dropped by a fork")
     assert cli.main(["venue", "ledger", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["orderId"] for row in rows] == [ONCE, TWICE, TWICE, FAILED, DROPPED]
-    assert [row["ok"] for row in rows] == [True, True, True, False, True]
-    assert [row["forked"] for row in rows] == [False] * 4 + [True]
+    assert [row["orderId"] for row in rows] == [
+        ONCE, TWICE, TWICE, ONCE, "dust", "dust", FAILED, DROPPED,
+    ]  # fmt: skip
+    assert [row["ok"] for row in rows] == [True] * 6 + [False, True]
+    assert [row["forked"] for row in rows] == [False] * 7 + [True]
     assert rows[0]["amountIn"] == str(10**9)
 
 
@@ -117,4 +126,4 @@ def test_the_ledger_that_is_there_is_shown_whatever_venues_says(
     monkeypatch.setenv("DATA_DIR", str(folder))
     monkeypatch.setenv("VENUES", "simulated")
     assert cli.main(["venue", "ledger"]) == 0
-    assert "5 landed, 3 executed" in capsys.readouterr().out
+    assert "8 landed, 3 executed" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -14,7 +16,17 @@ from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.order import Order, fold
 from events.replay import Replay, Unreadable
-from events.types import AttemptFailed, Event, Fact, OrderConfirmed, RoutingStarted, Status, encode
+from events.types import (
+    AttemptFailed,
+    Event,
+    Fact,
+    OrderConfirmed,
+    OrderRested,
+    OrderTriggered,
+    RoutingStarted,
+    Status,
+    encode,
+)
 from projections.orders import columns
 from tests.played import after_submission, life, routed, submitted
 
@@ -226,6 +238,57 @@ def test_rows_are_compared_column_by_column() -> None:
             rows.row(order_id, head.version, head.hash, head.positions, shown)
         rows.finish()
         assert [p.code for p in auditor.problems] == (["orders"] if damage else [])
+
+
+FIELDS_BEFORE = len(msgspec.structs.fields(Order)) - 7
+"""Of the build before `paused_until_slot` and the six fields after it."""
+
+
+def triggered_life() -> list[Fact]:
+    """A limit order that opened a token account, as older builds recorded it too."""
+    order = replace(submitted(), order_type="limit", target_price="90", time_in_force="GTC")
+    triggered = OrderTriggered("tick", "raydium", "raydium-pool", 12_340, "99.5", first_slot=12_339)
+    *between, confirmed = after_submission()
+    return [order, OrderRested(12_338), triggered, *between, replace(confirmed, rent_lamports=9)]
+
+
+def stored(order: Order, by: str) -> bytes:
+    if by == "the build before":
+        return msgspec.msgpack.encode(msgspec.to_builtins(order)[:FIELDS_BEFORE])
+    changes: dict[str, dict[str, Any]] = {
+        "this build": {},
+        "both builds": {"trigger_price": ""},
+        "nobody: another rent": {"rent_lamports": order.rent_lamports + 1},
+        "nobody: another price": {"trigger_price": "1"},
+    }
+    return orders.encode(replace(order, **changes[by]))
+
+
+@pytest.mark.parametrize("count", [4, 8])
+@pytest.mark.parametrize(
+    ("by", "sound"),
+    [
+        ("the build before", True),
+        ("this build", True),
+        ("both builds", True),
+        ("nobody: another rent", False),
+        ("nobody: another price", False),
+    ],
+)
+def test_heads_and_rows_of_an_older_build_are_sound_and_forged_ones_are_not(
+    count: int, by: str, sound: bool
+) -> None:
+    story = Story(1, triggered_life()[:count])
+    head = story.head(0)
+    assert head.order.trigger_price == "99.5"
+    assert head.order.terminal is (count == 8) is bool(head.order.rent_lamports)
+    state, auditor = stored(head.order, by), story.audited()
+    auditor.heads([(story.ids[0], replace(head, body=state))])
+    assert [p.code for p in auditor.problems] == ([] if sound else ["head"])
+    auditor = story.audited()
+    shown = columns(head.order, head.hash, head.positions) | {"state": state}
+    auditor.rows(columns).row(story.ids[0], head.version, head.hash, head.positions, shown)
+    assert [p.code for p in auditor.problems] == ([] if sound else ["orders"])
 
 
 def test_a_row_too_few_and_a_row_too_many_are_problems() -> None:
