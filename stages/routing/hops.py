@@ -7,6 +7,7 @@ that it is quoted by its outputs, and a little less than it could give.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from itertools import chain, islice
 
 from stages.routing.board import Way, above, marginal
@@ -120,12 +121,13 @@ class Hops:
         if not direct:
             return True
         paid = direct[0].amount_out, direct[0].amount_in
-        price = self._maker.board.marginal
-        return any(
-            above((one[0] * two[0], one[1] * two[1]), paid)
-            for one in map(price, firsts)
-            for two in map(price, seconds)
-        )
+        one, two = self._dearest(firsts), self._dearest(seconds)
+        return above((one[0] * two[0], one[1] * two[1]), paid)
+
+    def _dearest(self, ways: Sequence[Way]) -> tuple[int, int]:
+        """The best price of these pools: out per in. Each is asked once."""
+        prices = map(self._maker.board.marginal, ways)
+        return reduce(lambda best, price: price if above(price, best) else best, prices)
 
     def _best(self, ways: Sequence[Way], amount: int) -> list[Step]:
         """What the best of these pools would pay for an amount, the best first."""

@@ -20,7 +20,7 @@ from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Around, Yardsticks
 from tests.unit.venues import clmm_chain, dlmm, raydium_bytes, test_damm_v2_vectors
-from tests.unit.venues.vectors import NOW_S, load
+from tests.unit.venues.vectors import NOW_S, vectors_of
 
 SAMPLE = 60
 CROSSED = 10
@@ -92,14 +92,14 @@ def _case(pool: Pool, kind: str, amount: int, a_to_b: bool, clock: Clock = CLOCK
 
 
 def _cpmm() -> Iterator[Case]:
-    for each in load("cpmm.json")["vectors"]:
+    for each in vectors_of("cpmm.json"):
         accounts = raydium_bytes.cpmm(each["pool"], each["config"])
         pool = cpmm.FAMILY.decode(raydium_bytes.POOL, accounts)
         yield _case(pool, each["kind"], each["amount"], each["direction"] == "0to1")
 
 
 def _amm_v4() -> Iterator[Case]:
-    for each in load("ammv4.json")["vectors"]:
+    for each in vectors_of("ammv4.json"):
         pool = amm_v4.FAMILY.decode(raydium_bytes.POOL, raydium_bytes.amm_v4(each["pool"]))
         yield _case(pool, each["kind"], each["amount"], each["direction"] == "coin_to_pc")
 
@@ -117,8 +117,7 @@ def _damm_v2() -> Iterator[Case]:
 
 
 def _clmm() -> Iterator[Case]:
-    folder = clmm_chain.VECTORS / "mainnet_clmm_swaps"
-    pools = [clmm_chain.recorded(file.name)[0] for file in sorted(folder.glob("swap_*.json"))]
+    pools = [clmm_chain.recorded(file)[0] for file in clmm_chain.recorded_swaps()]
     return _crossing(pools, _ticks_crossed, clmm_chain.CLOCK)
 
 

@@ -15,12 +15,23 @@ from events.order import STAGES, fold
 from events.types import OrderConfirmed, OrderRetreated, TransactionBuilt
 from projections.views import order_view
 from stages.routing.terms import terms
-from stages.venues.localnet.addresses import WSOL
+from stages.venues.localnet.addresses import TOKEN_2022, WSOL, token_address
 from stages.venues.localnet.genesis.market import BY_SYMBOL, TOKENS
 from stages.venues.pool import SwapTerms
 from stages.venues.solana import legs as legs_module
-from tests.chain_crew import DECIMALS, SOL, ChainCrew, chain_crew, difference, nonzero
-from tests.localchain import account_of, plan_of
+from tests.chain_crew import (
+    DECIMALS,
+    SOL,
+    ChainCrew,
+    chain_crew,
+    difference,
+    local_chain,
+    nonzero,
+)
+from tests.flow.test_chain_life import USDC, only
+from tests.localchain import OWNER, account_of, mint_of, plan_of
+from tests.token_2022_chain import issue
+from tests.unit.venues import token_2022 as t22
 
 SYMBOLS = [token.symbol for token in TOKENS if token.symbol != "NEW"]
 
@@ -165,3 +176,42 @@ async def test_what_two_hops_leave_between_them_is_told(
         [left] = view["leftovers"]
         assert (left["token"], units(left["amount"], middle)) == (middle, 12_345)
         assert_adds_up(crew, [order_id], before)
+
+
+@pytest.mark.parametrize("family", ["raydium-cpmm", "raydium-clmm", "meteora-dlmm"])
+async def test_an_order_of_a_mint_with_a_transfer_fee_adds_up(
+    family: str, redis_url: str, tmp_path: Path
+) -> None:
+    """The fee lies between the wallet and the pool: fills show what the pool saw."""
+    plan = plan_of(family)
+    async with local_chain(tmp_path / "chain") as local:
+        issue(local.node, "USDC", t22.transfer_fee(50, 10**9))
+        async with chain_crew(redis_url, tmp_path, local=local, pools=only(plan)) as crew:
+            await crew.engine()
+            local.remove([token_address(OWNER, mint_of("USDC"), TOKEN_2022)])
+            before, ids = local.holdings(), []
+            for token_in, token_out, given, exactly in (
+                ("SOL", "USDC", 3 * SOL, None),  # opens the account
+                ("USDC", "SOL", 100 * USDC, None),
+                ("SOL", "USDC", 0, 11 * USDC),
+                ("USDC", "SOL", 0, SOL // 30),
+            ):
+                fields = {} if exactly is None else {"exact_amount_out": exactly}
+                ids.append(await crew.order(token_in, token_out, given, slippage_bps=300, **fields))
+                await crew.ended(ids)
+                await crew.up_to_date()
+                books: Counter[str] = Counter()
+                for order_id in ids:
+                    books.update(spent(view_of(crew, order_id)))
+                assert difference(before, local.holdings()) == nonzero(books)
+                view = view_of(crew, ids[-1])
+                assert view["status"] == "confirmed"
+                [fill] = view["fills"]
+                sold, bought = (
+                    units(view["amountIn"], token_in),
+                    units(view["amountOut"], token_out),
+                )
+                to_pool = units(fill["amountIn"], token_in)
+                from_pool = units(fill["amountOut"], token_out)
+                taxed = (sold, to_pool) if token_in == "USDC" else (from_pool, bought)
+                assert taxed[0] - taxed[1] == -(-taxed[0] * 50 // 10_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -474,3 +475,21 @@ def test_transfer_fees_are_part_of_the_fee_and_not_of_the_impact() -> None:
     assert quote.legs[0].transfer_fee_out == swap.amount_out // 100
     assert quote.fee - plain.fee - 1_000 == pytest.approx(taxed.amount_in // 100, rel=1e-5)
     assert impact_ppm(taxed, (1, 1)) == impact_ppm(swap, (1, 1))
+
+
+def test_a_hop_asks_each_pool_for_its_price_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk may list 20 pools of a pair: asked for each pair of pools, that is 400 answers."""
+    many = range(20)
+    pools = [Product("best", SOL, RAY, 10**12, 10**12)]
+    pools += [Product(f"first {n}", SOL, USDC, 10**12 + n, 10**11) for n in many]
+    pools += [Product(f"second {n}", USDC, RAY, 10**11 + n, 10**10) for n in many]
+    asked: Counter[str] = Counter()
+    plain = Product.spot
+
+    def counted(pool: Product, a_to_b: bool) -> tuple[int, int]:
+        asked[pool.address] += 1
+        return plain(pool, a_to_b)
+
+    monkeypatch.setattr(Product, "spot", counted)
+    assert best(found(board(*pools), Request(SOL, RAY, 10**6))).kind == "direct"
+    assert {asked[f"second {n}"] for n in many} == {1}

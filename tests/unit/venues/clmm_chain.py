@@ -1,12 +1,10 @@
 """The CLMM's part of the vectors as the chain holds it, and the checks that are the executor's.
 
-Vectors are read from tests/vectors, or from the folder that VECTORS names: its own files, and those
-of its subfolder clmm_2026. Such a folder may hold only some of them.
+Vectors are those of `vector_sets`. A pool that has no accounts in its own folder is looked for in
+the others, and in the committed vectors.
 """
 
 import base64
-import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -19,11 +17,10 @@ from stages.venues.pool import Clock, RawAccount, Rejected, Swap
 from stages.venues.raydium.clmm import FAMILY
 from stages.venues.raydium.clmm.layout import config_rates
 from stages.venues.raydium.clmm.pool import ClmmPool
+from tests.unit.venues import vector_sets
+from tests.unit.venues.vector_sets import COMMITTED
 
-COMMITTED = Path(__file__).resolve().parents[2] / "vectors"
-GIVEN = os.environ.get("VECTORS")
-VECTORS = Path(GIVEN) if GIVEN else COMMITTED
-SUBFOLDER = "clmm_2026"
+FILE = "clmm.json"
 MAINNET = FAMILY.programs["mainnet"]
 TOKEN = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 CLOCK = Clock(slot=300_000_000, time_s=1_800_000_000)
@@ -37,78 +34,60 @@ COUNTS = ("initialized_tick_counts", "tick_array_bitmap_after")
 """What swaps change of ticks, and of their counts: only the sets of 2026 have it."""
 
 
-def folders(root: Path) -> list[Path]:
-    """Where a set keeps the files of the CLMM."""
-    return [folder for folder in (root, root / SUBFOLDER) if folder.is_dir()]
+def recorded_swaps() -> list[Path]:
+    """Files of recorded mainnet swaps."""
+    found = [each.glob("mainnet_clmm_swaps/swap_*.json") for each in vector_sets.folders()]
+    return sorted(path for each in found for path in each)
 
 
-@cache
-def read_file(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def vector_files() -> list[Path]:
+    """The files of vectors of the sets."""
+    return [folder / FILE for folder in vector_sets.with_file(FILE)]
 
 
-def label(folder: Path, name: str) -> str:
-    """How a file is called in what the run prints."""
-    return str((folder / name).relative_to(VECTORS))
-
-
-def vector_files() -> dict[str, list[Any]]:
-    """The vectors of the set, by file."""
-    found = {
-        label(folder, "clmm.json"): read_file(folder / "clmm.json").get("vectors", [])
-        for folder in folders(VECTORS)
-    }
-    return {name: vectors for name, vectors in found.items() if vectors}
-
-
-def sequences() -> list[Any]:
-    """The sequences of the set: swaps in a row on one moving pool."""
+def sequences() -> list[tuple[Path, Any]]:
+    """The sequences of the sets, swaps in a row on one moving pool, and the folder of each."""
     return [
-        sequence
-        for folder in folders(VECTORS)
-        for sequence in read_file(folder / "sequences.json").get("sequences", [])
-        if sequence["family"] == "raydium-clmm"
+        (folder, sequence)
+        for folder in vector_sets.with_file("sequences.json")
+        for sequence in vector_sets.sequences(folder, FAMILY.name)
     ]
 
 
-def pool_names() -> list[str]:
-    """The pools of the set whose accounts it has."""
-    return sorted(
-        name
-        for folder in folders(VECTORS)
-        for name in read_file(folder / "clmm.json").get("pools", {})
-        if name in read_file(folder / "clmm_accounts.json")
-    )
+def pools() -> list[tuple[Path, str]]:
+    """The pools of the sets whose accounts they have, and the folder of each."""
+    return [
+        (folder, name)
+        for folder in vector_sets.with_file(FILE)
+        for name in sorted(vector_sets.read(folder / FILE)["pools"])
+        if where(name, folder) == folder
+    ]
 
 
 @cache
-def where(name: str) -> Path | None:
-    """The folder with a pool and its accounts: of the set, or of the committed vectors."""
-    for folder in (*folders(VECTORS), *folders(COMMITTED)):
-        pools = read_file(folder / "clmm.json").get("pools", {})
-        if name in pools and name in read_file(folder / "clmm_accounts.json"):
-            return folder
-    return None
+def where(name: str, first: Path = COMMITTED) -> Path | None:
+    """The folder with a pool and its accounts: this, of the sets, or of the committed vectors."""
+    return vector_sets.with_pool(name, FILE, "clmm_accounts.json", first)
 
 
-def described(name: str) -> Any:
+def described(name: str, first: Path = COMMITTED) -> Any:
     """What the set says of a pool."""
-    folder = where(name)
+    folder = where(name, first)
     assert folder is not None, f"no set has the pool {name}"
-    return read_file(folder / "clmm.json")["pools"][name]
+    return vector_sets.read(folder / FILE)["pools"][name]
 
 
 def vault(amount: int) -> RawAccount:
     return RawAccount(TOKEN, bytes(64) + amount.to_bytes(8, "little") + bytes(93))
 
 
-def chain_of(name: str) -> dict[str, RawAccount]:
+def chain_of(name: str, first: Path = COMMITTED) -> dict[str, RawAccount]:
     """All accounts of a pool of the set."""
-    pool, folder = described(name), where(name)
+    pool, folder = described(name, first), where(name, first)
     assert folder is not None
     accounts = {
         address: RawAccount(MAINNET, base64.b64decode(data))
-        for address, data in read_file(folder / "clmm_accounts.json")[name].items()
+        for address, data in vector_sets.read(folder / "clmm_accounts.json")[name].items()
     }
     for token in "01":
         accounts[pool[f"vault_{token}"]] = vault(pool[f"vault_{token}_amount"])
@@ -132,9 +111,9 @@ def decoded(address: str, chain: Mapping[str, RawAccount]) -> ClmmPool:
 
 
 @cache
-def pool_of(name: str) -> ClmmPool:
+def pool_of(name: str, first: Path = COMMITTED) -> ClmmPool:
     """A pool of the set, with every tick array that the set has."""
-    return decoded(described(name)["address"], chain_of(name))
+    return decoded(described(name, first)["address"], chain_of(name, first))
 
 
 def written(after: ClmmPool, chain: Mapping[str, RawAccount]) -> dict[str, RawAccount]:
@@ -152,9 +131,9 @@ def as_read(pool: ClmmPool) -> ClmmPool:
 
 
 @cache
-def recorded_chain(name: str) -> tuple[str, dict[str, RawAccount], dict[str, Any]]:
+def recorded_chain(file: Path) -> tuple[str, dict[str, RawAccount], dict[str, Any]]:
     """A mainnet pool right before a swap that was recorded: address, accounts, and that swap."""
-    found = read_file(VECTORS / "mainnet_clmm_swaps" / name)
+    found = vector_sets.read(file)
     address = found["pool_address"]
     chain = {address: RawAccount(MAINNET, base64.b64decode(found["pool_b64"]))}
     for array in found["tick_arrays"]:
@@ -167,9 +146,9 @@ def recorded_chain(name: str) -> tuple[str, dict[str, RawAccount], dict[str, Any
 
 
 @cache
-def recorded(name: str) -> tuple[ClmmPool, dict[str, Any]]:
+def recorded(file: Path) -> tuple[ClmmPool, dict[str, Any]]:
     """A mainnet pool right before a swap that was recorded, and that swap."""
-    address, chain, swap = recorded_chain(name)
+    address, chain, swap = recorded_chain(file)
     return read(address, chain), swap
 
 

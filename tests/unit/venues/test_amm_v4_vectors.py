@@ -7,7 +7,7 @@ from stages.venues.raydium.amm_v4 import FAMILY
 from stages.venues.raydium.amm_v4.pool import AmmV4Pool
 from tests.unit.venues import raydium_bytes as raw
 from tests.unit.venues.vectors import NOW_S as NOW
-from tests.unit.venues.vectors import Asked, asked, different, load, outcome, sequences
+from tests.unit.venues.vectors import Asked, asked, different, outcome, sequences, vectors_of
 
 CLOCK = Clock(0, NOW)
 
@@ -48,7 +48,7 @@ def wrong(before: AmmV4Pool, vector: Any) -> Any:
 
 
 def test_every_vector_has_the_amounts_and_state_that_the_program_left() -> None:
-    vectors = load("ammv4.json")["vectors"]
+    vectors = vectors_of("ammv4.json")
     differ = {
         vector["id"]: found
         for vector in vectors
@@ -74,7 +74,7 @@ def test_every_sequence_stays_with_the_program_step_for_step() -> None:
 
 def test_the_state_after_each_vector_survives_the_bytes_of_the_accounts() -> None:
     written = 0
-    for vector in load("ammv4.json")["vectors"]:
+    for vector in vectors_of("ammv4.json"):
         accounts = raw.amm_v4(vector["pool"])
         found = result(decoded(accounts), vector)
         if isinstance(found, str):
@@ -92,7 +92,7 @@ def test_the_state_after_each_vector_survives_the_bytes_of_the_accounts() -> Non
 
 
 def test_a_waiting_pool_opens_with_its_first_swap_and_not_before_its_time() -> None:
-    vector = next(each for each in load("ammv4.json")["vectors"] if each["expected"]["ok"])
+    vector = next(each for each in vectors_of("ammv4.json") if each["expected"]["ok"])
     late = decoded(raw.amm_v4(vector["pool"] | {"status": 7, "pool_open_time": NOW + 1}))
     assert result(late, vector) == "Error: InvalidStatus"
     due = decoded(raw.amm_v4(vector["pool"] | {"status": 7, "pool_open_time": NOW}))

@@ -1,5 +1,7 @@
 """What the CLMM reads, what it refuses, and the instruction that it builds."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -16,8 +18,8 @@ from tests.unit.venues.clmm_chain import (
     chain_of,
     decoded,
     described,
-    pool_names,
     pool_of,
+    pools,
     read,
 )
 
@@ -35,10 +37,12 @@ def changed(address: str, at: int, value: int = 1) -> dict[str, RawAccount]:
     return chain
 
 
-@pytest.mark.parametrize("name", pool_names())
-def test_asking_for_what_it_needs_reads_the_pool(name: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "name"), [pytest.param(*each, id=f"{each[0].name}/{each[1]}") for each in pools()]
+)
+def test_asking_for_what_it_needs_reads_the_pool(folder: Path, name: str) -> None:
     """All of it, or of a pool with many tick arrays the next three either way."""
-    whole, chain = pool_of(name), chain_of(name)
+    whole, chain = pool_of(name, folder), chain_of(name, folder)
     pool = read(whole.address, chain)
     here = number_of(whole.tick, whole.spacing)
     below = [number for number in whole.arrays if number <= here][-4:]

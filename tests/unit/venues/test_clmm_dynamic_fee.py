@@ -8,6 +8,7 @@ from stages.venues.raydium.clmm.accounts import ARRAYS_EACH_WAY
 from stages.venues.raydium.clmm.bitmap import TICKS_PER_ARRAY
 from stages.venues.raydium.clmm.dynamic_fee import GROUP_VOLATILITY, DynamicFee, DynamicRate
 from stages.venues.raydium.clmm.general_walk import OUT_OF_COMPUTE, STEPS_MAX
+from stages.venues.raydium.clmm.instruction import _times
 from stages.venues.raydium.clmm.ticks import sqrt_price_at
 from stages.venues.raydium.clmm.walk import Depth
 from tests.unit.venues.clmm_chain import CLOCK, pool_of
@@ -91,3 +92,13 @@ def test_what_a_pool_of_the_program_can_take_is_within_the_bound() -> None:
     groups = ((1 << 32) - 1) // 1_000 // GROUP_VOLATILITY + 1
     ticks = TICKS_PER_ARRAY * 2 * (ARRAYS_EACH_WAY + 1)
     assert 2 * groups + 2 * ticks < STEPS_MAX
+
+
+def test_the_fee_depends_on_its_age_in_three_ways_only() -> None:
+    """So that the tick arrays of the three times that `instruction` looks at are all there are."""
+    for filter_s, decay_s in ((0, 1), (1, 120), (30, 120), (120, 30), (50, 50)):
+        fee = DynamicFee(filter_s, decay_s, 5_000, 1_000, 100_000, 3, 20_000, 70_000, CLOCK.time_s)
+        pool = msgspec.structs.replace(pool_of("clmm-new-30"), dynamic=fee)
+        looked_at = {fee.at(9, time_s)[:-1] for time_s in _times(pool)}
+        ages = range(-1, filter_s + decay_s + 2)
+        assert {fee.at(9, CLOCK.time_s + age)[:-1] for age in ages} <= looked_at

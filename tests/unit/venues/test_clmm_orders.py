@@ -1,5 +1,6 @@
 """Limit orders never make a pool unquotable, and are quoted to the last unit."""
 
+from pathlib import Path
 from struct import Struct
 
 import msgspec
@@ -14,7 +15,6 @@ from stages.venues.raydium.clmm.ticks import sqrt_price_at
 from stages.venues.raydium.clmm.walk import Depth, Rates
 from tests.unit.venues.clmm_chain import (
     CLOCK,
-    COMMITTED,
     MAINNET,
     as_read,
     chain_of,
@@ -24,9 +24,10 @@ from tests.unit.venues.clmm_chain import (
     recorded_chain,
     written,
 )
+from tests.unit.venues.vector_sets import COMMITTED
 
 # Every fourth of the recorded swaps of mainnet SOL/USDC.
-RECORDED = sorted(f.name for f in (COMMITTED / "mainnet_clmm_swaps").glob("swap_*.json"))[::4]
+RECORDED = sorted((COMMITTED / "mainnet_clmm_swaps").glob("swap_*.json"))[::4]
 TICKS, TICK_SIZE, TICKS_AT = 60, 168, 44
 OPEN, PART = 124, 132
 AMOUNT = Struct("<Q")
@@ -77,10 +78,10 @@ def swap_over(pool: ClmmPool, tick: int, out: bool, limit: int, amount: int) -> 
     )
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_a_unit_on_any_tick_of_any_array_leaves_the_pool_quotable_and_exact(name: str) -> None:
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_a_unit_on_any_tick_of_any_array_leaves_the_pool_quotable_and_exact(file: Path) -> None:
     """The recorded swap, and swaps over the tick either way."""
-    address, chain, order = recorded_chain(name)
+    address, chain, order = recorded_chain(file)
     plain = read(address, chain)
     amount, a_to_b = order["amount"], order["zero_for_one"]
     recorded = plain.exact_in(amount, a_to_b, CLOCK)
@@ -99,7 +100,7 @@ def test_a_unit_on_any_tick_of_any_array_leaves_the_pool_quotable_and_exact(name
                 passed += 1
             assert (swap.amount_in, swap.amount_out) == want, tick
             over += exact_over(pool, plain, tick)
-    print(f"{name}: a unit on {over // 2} ticks, {passed} of them passed by the recorded swap")
+    print(f"{file.stem}: a unit on {over // 2} ticks, {passed} of them passed by the recorded swap")
     assert over > TICKS
 
 

@@ -1,6 +1,5 @@
 """The CLMM answers as the program did: every vector, sequence and recorded mainnet swap."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any
 import pytest
 
 from stages.venues.raydium.clmm import FAMILY
+from tests.unit.venues import vector_sets
 from tests.unit.venues.clmm_chain import (
     COUNTS,
     ORDER_STATE,
-    VECTORS,
     Answer,
     answer,
     as_read,
@@ -20,21 +19,25 @@ from tests.unit.venues.clmm_chain import (
     decoded,
     described,
     expected,
-    pool_names,
     pool_of,
+    pools,
     recorded,
+    recorded_swaps,
     sequences,
     vector_files,
     where,
 )
+from tests.unit.venues.vector_sets import COMMITTED
 
-RECORDED = sorted((VECTORS / "mainnet_clmm_swaps").glob("swap_*.json"))
+RECORDED = recorded_swaps()
 FILES = vector_files()
 
 
-@pytest.mark.parametrize("name", pool_names())
-def test_the_account_bytes_decode_to_what_the_set_says(name: str) -> None:
-    said, pool = described(name), pool_of(name)
+@pytest.mark.parametrize(
+    ("folder", "name"), [pytest.param(*each, id=f"{each[0].name}/{each[1]}") for each in pools()]
+)
+def test_the_account_bytes_decode_to_what_the_set_says(folder: Path, name: str) -> None:
+    said, pool = described(name, folder), pool_of(name, folder)
     initialised = said["initialized_ticks"]
     assert {
         "address": pool.address,
@@ -86,56 +89,63 @@ def differs(got: Answer, order: dict[str, Any], optional: Sequence[str]) -> dict
     return {k: (ours.get(k), want.get(k)) for k in ours | want if ours.get(k) != want.get(k)}
 
 
-def optional_fields(name: str) -> Sequence[str]:
+def optional_fields(name: str, folder: Path) -> Sequence[str]:
     """What a set may leave out: before 2026, all that came with limit orders."""
-    return () if "fee_on" in described(name) else (*ORDER_STATE, *COUNTS)
+    return () if "fee_on" in described(name, folder) else (*ORDER_STATE, *COUNTS)
 
 
-@pytest.mark.parametrize("file", sorted(FILES))
-def test_every_vector_agrees_in_amounts_state_and_reason(file: str) -> None:
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_every_vector_agrees_in_amounts_state_and_reason(file: Path) -> None:
     """State: also what is written into the accounts, and what they are read as again."""
     wrong, refused, unread, tags = {}, 0, 0, Counter[str]()
-    for vector in FILES[file]:
+    folder, vectors = file.parent, vector_sets.read(file)["vectors"]
+    for vector in vectors:
         name = vector["pool"]
-        if where(name) is None:
+        if where(name, folder) is None:
             unread += 1
             continue
-        pool = pool_of(name)
-        got = answer(pool, vector, chain_of(name))
-        if different := differs(got, vector, optional_fields(name)):
+        pool = pool_of(name, folder)
+        got = answer(pool, vector, chain_of(name, folder))
+        if different := differs(got, vector, optional_fields(name, folder)):
             wrong[vector["id"]] = different
         elif got.fields["ok"]:
             assert decoded(pool.address, got.chain) == as_read(got.after), vector["id"]
             tags["filled an order"] += bool(got.after.filled)
             tags["crossed a tick"] += bool(got.after.crossed)
         refused += not vector["expected"]["ok"]
-    total = len(FILES[file])
-    print(f"{file}: {total} vectors, {refused} refused, {dict(tags)}, {len(wrong)} differ")
+    total, label = len(vectors), vector_sets.label(folder, file.name)
+    print(f"{label}: {total} vectors, {refused} refused, {dict(tags)}, {len(wrong)} differ")
     if unread:
-        print(f"{file}: {unread} vectors of pools without accounts were not compared")
+        print(f"{label}: {unread} vectors of pools without accounts were not compared")
     assert not wrong
     assert unread < total
 
 
-@pytest.mark.parametrize("sequence", sequences(), ids=lambda sequence: str(sequence["id"]))
-def test_every_step_of_a_sequence_agrees_on_the_moving_state(sequence: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("folder", "sequence"), [pytest.param(*each, id=each[1]["id"]) for each in sequences()]
+)
+def test_every_step_of_a_sequence_agrees_on_the_moving_state(
+    folder: Path, sequence: dict[str, Any]
+) -> None:
     """Each step is also written into the account bytes, and the next reads them again."""
     name = sequence["initial"]["pool_ref"]
-    if where(name) is None:
+    if where(name, folder) is None:
         pytest.skip(f"no set has the accounts of {name}")
     print(f"{sequence['id']}: {len(sequence['steps'])} steps")
-    chain, pool = chain_of(name), pool_of(name)
+    chain, pool = chain_of(name, folder), pool_of(name, folder)
     for number, step in enumerate(sequence["steps"]):
         got = answer(pool, step, chain)
         # Sequences have no counts and no bitmap, and those of before 2026 no fee.
-        assert not differs(got, step, (*optional_fields(name), *COUNTS, "fee_total")), number
+        assert not differs(got, step, (*optional_fields(name, folder), *COUNTS, "fee_total")), (
+            number
+        )
         chain, pool = got.chain, decoded(pool.address, got.chain)
         assert pool == as_read(got.after), number
 
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
 def test_a_recorded_mainnet_swap_reproduces(file: Path) -> None:
-    pool, order = recorded(file.name)
+    pool, order = recorded(file)
     fields = answer(pool, order).fields
     print(f"{file.stem}: in {order['observed_amount_in']}, out {order['observed_amount_out']}")
     assert fields["ok"], fields
@@ -144,18 +154,16 @@ def test_a_recorded_mainnet_swap_reproduces(file: Path) -> None:
 
 
 def test_the_committed_vectors_are_all_there() -> None:
-    if "VECTORS" in os.environ:
+    if vector_sets.GIVEN:
         pytest.skip("another set, which may have less")
-    assert {file: len(vectors) for file, vectors in FILES.items()} == {
-        "clmm.json": 574,
-        "clmm_2026/clmm.json": 2362,
-    }
-    steps = sum(len(sequence["steps"]) for sequence in sequences())
+    counts = {str(f.relative_to(COMMITTED)): len(vector_sets.read(f)["vectors"]) for f in FILES}
+    assert counts == {"clmm.json": 574, "clmm_2026/clmm.json": 2362}
+    steps = sum(len(sequence["steps"]) for _folder, sequence in sequences())
     assert (len(RECORDED), len(sequences()), steps) == (17, 11, 340)
 
 
 def test_every_error_of_the_vectors_has_a_reason_of_ours() -> None:
-    orders = [order for vectors in FILES.values() for order in vectors]
-    orders += [step for sequence in sequences() for step in sequence["steps"]]
+    orders = [order for file in FILES for order in vector_sets.read(file)["vectors"]]
+    orders += [step for _folder, sequence in sequences() for step in sequence["steps"]]
     seen = {order["expected"].get("error") for order in orders} - {None}
     assert seen <= FAMILY.errors.keys()

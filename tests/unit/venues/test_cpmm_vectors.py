@@ -6,7 +6,7 @@ from stages.venues.pool import Clock, RawAccount, Swap
 from stages.venues.raydium.cpmm import FAMILY
 from stages.venues.raydium.cpmm.pool import CpmmPool
 from tests.unit.venues import raydium_bytes as raw
-from tests.unit.venues.vectors import NOW_S, asked, different, load, outcome, sequences
+from tests.unit.venues.vectors import NOW_S, asked, different, outcome, sequences, vectors_of
 
 CLOCK = Clock(0, NOW_S)
 
@@ -58,7 +58,7 @@ def wrong(before: CpmmPool, vector: Any) -> Any:
 
 
 def test_every_vector_has_the_amounts_fees_and_state_that_the_program_left() -> None:
-    vectors = load("cpmm.json")["vectors"]
+    vectors = vectors_of("cpmm.json")
     differ = {
         vector["id"]: found
         for vector in vectors
@@ -84,7 +84,7 @@ def test_every_sequence_stays_with_the_program_step_for_step() -> None:
 
 def test_the_state_after_each_vector_survives_the_bytes_of_the_accounts() -> None:
     written = 0
-    for vector in load("cpmm.json")["vectors"]:
+    for vector in vectors_of("cpmm.json"):
         accounts = raw.cpmm(vector["pool"], vector["config"])
         swap = asked(vector, a_to_b=vector["direction"] == "0to1")
         found = outcome(FAMILY, decoded(accounts), swap, CLOCK)

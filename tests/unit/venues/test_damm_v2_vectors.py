@@ -14,6 +14,7 @@ from tests.unit.venues import vector_sets
 
 PROGRAM = FAMILY.programs["mainnet"]
 MINT = RawAccount("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", bytes(82))
+FILE, ACCOUNTS = "dammv2.json", "dammv2_accounts.json"
 MAINNET = "mainnet_damm_accounts/vectors.json"
 
 Json = dict[str, Any]
@@ -30,26 +31,38 @@ class Set(NamedTuple):
 
 
 def load(folder: Path) -> Set:
-    """The set of a folder. A pool whose bytes are not there is left out with its vectors."""
-    found = vector_sets.read(folder / "dammv2.json")
-    accounts = vector_sets.read(folder / "dammv2_accounts.json") or {}
-    pools = {name: said for name, said in found["pools"].items() if name in accounts}
+    """The set of a folder. Its pools may be those of another set; one whose bytes are nowhere is
+    left out with its vectors.
+    """
+    vectors = (vector_sets.read(folder / FILE) or {"vectors": []})["vectors"]
+    sequences = vector_sets.sequences(folder, FAMILY.name)
+    names = set((vector_sets.read(folder / FILE) or {"pools": {}})["pools"])
+    names |= {vector["pool"] for vector in vectors}
+    names |= {sequence["initial"]["pool_ref"] for sequence in sequences}
+    held = {
+        name: home
+        for name in sorted(names)
+        if (home := vector_sets.with_pool(name, FILE, ACCOUNTS, folder))
+    }
     return Set(
-        name=f"{folder.name}/dammv2.json",
-        pools=pools,
-        bytes={name: base64.b64decode(accounts[name]) for name in pools},
-        vectors=[vector for vector in found["vectors"] if vector["pool"] in pools],
-        sequences=[
-            sequence
-            for sequence in vector_sets.sequences(folder, FAMILY.name)
-            if sequence["initial"]["pool_ref"] in pools
-        ],
+        name=f"{folder.name}/{FILE}",
+        pools={name: vector_sets.read(home / FILE)["pools"][name] for name, home in held.items()},
+        bytes={
+            name: base64.b64decode(vector_sets.read(home / ACCOUNTS)[name])
+            for name, home in held.items()
+        },
+        vectors=[vector for vector in vectors if vector["pool"] in held],
+        sequences=[each for each in sequences if each["initial"]["pool_ref"] in held],
     )
 
 
-SETS = [load(folder) for folder in vector_sets.with_file("dammv2.json")]
+FOLDERS = dict.fromkeys(
+    [*vector_sets.with_file(FILE), *vector_sets.with_file("sequences.json")],
+)
+SETS = [each for each in map(load, FOLDERS) if each.pools]
 POOLS = [pytest.param(each, name, id=name) for each in SETS for name in sorted(each.pools)]
-each_set = pytest.mark.parametrize("vectors", SETS, ids=[each.name for each in SETS])
+WITH_VECTORS = [each for each in SETS if each.vectors]
+each_set = pytest.mark.parametrize("vectors", WITH_VECTORS, ids=lambda each: each.name)
 
 
 def decoded(address: str, data: bytes) -> DammPool:

@@ -121,16 +121,17 @@ def test_every_error_of_the_vectors_has_a_reason(folder: Path) -> None:
     assert errors - {None} <= set(FAMILY.errors)
 
 
-@each_set
+@each_with("sequences.json")
 def test_many_swaps_in_a_row_leave_the_pool_that_the_program_left(folder: Path) -> None:
-    held = read("dlmm_accounts.json", folder)
     for sequence in vector_sets.sequences(folder, FAMILY.name):
         counts: Counter[str] = Counter()
         wrong = []
         name = sequence["initial"]["pool_ref"]
-        if name not in held:
+        home = vector_sets.with_pool(name, "dlmm.json", "dlmm_accounts.json", folder)
+        if home is None:
+            print(f"{sequence['id']}: no set has the accounts of {name}")
             continue
-        pool = pool_of(name, folder)
+        pool = pool_of(name, home)
         for number, step in enumerate(sequence["steps"]):
             found, pool = disagreement(pool, step)
             counts[AGREES if step["expected"]["ok"] else "rejects alike"] += not found

@@ -16,7 +16,7 @@ from stages.venues.raydium.cpmm import FAMILY as CPMM
 from stages.venues.solana.compute import SPARE_MAX, Crossing, crossing
 from stages.venues.solana.transaction import Leg
 from tests.localchain import plan_of
-from tests.unit.venues import clmm_chain, dlmm
+from tests.unit.venues import clmm_chain, dlmm, vector_sets
 from tests.unit.venues.test_contract import CLOCK, pool_of
 
 MARGIN_PERCENT = 130
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 def asked() -> list[Asked]:
     found = []
-    for each in clmm_chain.read_file(clmm_chain.COMMITTED / "clmm.json")["vectors"]:
+    for each in vector_sets.read(vector_sets.COMMITTED / "clmm.json")["vectors"]:
         pool, clock = clmm_chain.pool_of(each["pool"]), clmm_chain.CLOCK
         way, out = each["zero_for_one"], not each["is_base_input"]
         found.append(Asked(CLMM, pool, clock, way, out, each["amount"]))

@@ -1,17 +1,12 @@
-"""What the real programs answered: read from tests/vectors, or from the folder VECTORS."""
+"""What the real programs answered: read from tests/vectors, or from the folders of VECTORS."""
 
-import json
-import os
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from stages.venues.pool import Clock, Family, Pool, Rejected, Swap
+from tests.unit.venues import vector_sets
 
-GIVEN = os.environ.get("VECTORS")
-FOLDER = Path(GIVEN) if GIVEN else Path(__file__).resolve().parents[2] / "vectors"
 NOW_S = 1_760_000_000
 """The chain's clock in vectors that name none."""
 INSUFFICIENT_FUNDS = "Error: insufficient funds"
@@ -28,18 +23,35 @@ class Asked(NamedTuple):
     """What the wallet holds of the input."""
 
 
-@cache
-def load(name: str) -> Any:
-    """A file of the set. A folder that VECTORS names may hold only some."""
-    path = FOLDER / name
-    if GIVEN and not path.exists():
-        pytest.skip(f"{path} does not exist")
-    return json.loads(path.read_text(encoding="utf-8"))
+def vectors_of(name: str) -> list[Any]:
+    """All vectors of the files of this name; the test is skipped where VECTORS has none."""
+    found = [vector for file in _files(name) for vector in file["vectors"]]
+    assert found, f"{name} has no vectors"
+    return found
 
 
 def sequences(family: str) -> list[Any]:
-    """The sequences of a family: swaps in a row on one moving pool."""
-    return [each for each in load("sequences.json")["sequences"] if each["family"] == family]
+    """The sequences of a family: swaps in a row on one moving pool. The test is skipped where
+    VECTORS has none.
+    """
+    files = _files("sequences.json")
+    found = [each for file in files for each in file["sequences"] if each["family"] == family]
+    if not found:
+        _absent(f"a sequence of {family}")
+    return found
+
+
+def _files(name: str) -> list[Any]:
+    files = [vector_sets.read(folder / name) for folder in vector_sets.with_file(name)]
+    if not files:
+        _absent(name)
+    return files
+
+
+def _absent(what: str) -> None:
+    """A folder that VECTORS names may hold only some of the files."""
+    assert vector_sets.GIVEN, f"the committed vectors lack {what}"
+    pytest.skip(f"VECTORS has no {what}")
 
 
 def asked(vector: Any, *, a_to_b: bool) -> Asked:
