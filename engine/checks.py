@@ -42,7 +42,7 @@ def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
     if fact.stage == "router":
         decided = router.decide(order, fact.quotes)
     else:
-        # A pause of one slot is none; a longer one is told beside the slot, or, by older builds,
+        # A pause of one slot is none; a longer one stands beside the slot, or, by older builds,
         # with it.
         slot = fact.slot - (1 if fact.paused_until_slot else pause_slots(order.retreats))
         failed = Outcome("failed", slot=slot, reason=fact.reason, fee_lamports=fact.fee_lamports)

@@ -35,7 +35,7 @@ POLL_S = 0.2
 ORDERS = 500
 _LOCK = 0x6F656566  # "oeef": one repair at a time
 BEHIND_S = 200.0
-"""So far our node may be behind a builder's; what lies further ahead was made on another chain."""
+"""So far our node may be behind a builder's; what lies further ahead is of another chain."""
 CREATION_MS = HEADS_KEPT_MS // 2
 """So much older than its first event an order's id may be: the log refuses others."""
 

@@ -90,7 +90,7 @@ def _simulated(settings: Settings) -> Wallet:
             with (
                 _answered(OSError),
                 ledger.writing(),
-            ):  # nobody is in the middle of landing one of them
+            ):  # no other process is landing one of them
                 for signature, landed in sorted(ledger.find(order_ids).items()):
                     if landed.ok:
                         found.setdefault(landed.order_id, []).append(signature)

@@ -44,8 +44,8 @@ LOG_RETRY_S = 0.1
 LOG_PATIENCE_S = 3.0
 GATEWAY_LINGER_S = 0.003
 MARKET_PATIENCE_S = 5.0
-"""Stages begin after so long, whether there is anything to quote from or not: what is waited for
-then is said to each order."""
+"""Stages begin after so long, whether there is anything to quote from or not: each order
+then gets the reason for which it waits."""
 
 
 def make_log(settings: Settings, *, chain: str = "", linger_s: float = 0.0) -> EventLog:

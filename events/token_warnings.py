@@ -34,4 +34,4 @@ TEXTS: Mapping[str, str] = {
         "mint's decimals, without it."
     ),
 }
-"""By code: what it means to whoever holds the token."""
+"""By code: what it means to a holder of the token."""

@@ -91,7 +91,7 @@ def make_app(
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
-    `quotes`: whoever asks the venues; `market_fault`: why nobody can be asked, else empty;
+    `quotes`: asks the venues; `market_fault`: why none can be asked, else empty;
     `chain_facts`: what is known of the cluster, None without one; `hosts`:
     names besides localhost and addresses under which it is reached; `origins`: pages that may use
     it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how

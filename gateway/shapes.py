@@ -180,11 +180,13 @@ class ChainState(Shape):
     on others.
     """
 
-    transaction_version: Annotated[int, Meta(ge=0)] | None
-    builds_version: Annotated[int, Meta(ge=0)]
+    transaction_version: (
+        Annotated[int, Meta(ge=0, description="The newest that the cluster takes.")] | None
+    )
+    builds_version: Annotated[int, Meta(ge=0, description="Of the transactions that are built.")]
     consensus: Annotated[str, Meta(extra_json_schema={"enum": ["alpenglow", "tower"]})] | None
     commitment: Annotated[str, Meta(extra_json_schema={"enum": ["confirmed", "finalized"]})]
-    slot_ms: Annotated[int, Meta(ge=0)]
+    slot_ms: Annotated[int, Meta(ge=0, description="Length of a slot in milliseconds.")]
 
 
 class Readiness(Shape):

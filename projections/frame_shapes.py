@@ -24,11 +24,14 @@ from projections.shapes import (
     Position,
     Price,
     Quote,
+    Rent,
     Shape,
     Terms,
     Time,
     TokenWarning,
 )
+
+Fee = Annotated[int, Meta(ge=0, description="Lamports: network fee of this transaction.")]
 
 
 class Frame(Shape):
@@ -114,8 +117,8 @@ class OrderConfirmedAdded(Shape):
     amount_out: Amount
     slot: Count
     amount_in: Amount | UnsetType = UNSET
-    fee_lamports: Count | UnsetType = UNSET
-    rent_lamports: Count | UnsetType = UNSET
+    fee_lamports: Fee | UnsetType = UNSET
+    rent_lamports: Rent | UnsetType = UNSET
     fills: list[Fill] | UnsetType = UNSET
     leftovers: list[Leftover] | UnsetType = UNSET
     explorer_url: Annotated[str, Meta(description="For people.")] | UnsetType = UNSET
@@ -128,7 +131,7 @@ class OrderFailedAdded(Shape):
     reason: str
     attempts: Count
     detail: str
-    fee_lamports: Count | UnsetType = UNSET
+    fee_lamports: Fee | UnsetType = UNSET
     actor: str | UnsetType = UNSET
 
 
@@ -197,8 +200,13 @@ class OrderRetreatedAdded(Shape):
     quotes: list[Quote]
     amount_out: Amount | None
     min_amount_out: Amount
-    fee_lamports: Count | UnsetType = UNSET
-    paused_until_slot: Count | UnsetType = UNSET
+    fee_lamports: Fee | UnsetType = UNSET
+    paused_until_slot: (
+        Annotated[
+            int, Meta(ge=0, description="Until this slot a price that stays does not trigger.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class OrderAmendedAdded(Shape):

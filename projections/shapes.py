@@ -35,6 +35,12 @@ Time = Annotated[
 Cursor = Annotated[str, Meta(description="Where to go on; opaque.")]
 Position = Annotated[int, Meta(ge=0, description="Place in the log: ascending, without gaps.")]
 Count = Annotated[int, Meta(ge=0)]
+Fees = Annotated[
+    int, Meta(ge=0, description="Lamports: network fees of all its transactions that landed.")
+]
+Rent = Annotated[
+    int, Meta(ge=0, description="Lamports laid down for token accounts that it left open.")
+]
 OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
 AnyStatus = Annotated[str, Meta(extra_json_schema={"enum": [str(one) for one in Status]})]
 
@@ -174,17 +180,8 @@ class Order(Terms):
     signature: str | None
     tx_hash: Annotated[str, Meta(description="The signature, once confirmed.")] | None
     explorer_url: Annotated[str, Meta(description="Of the transaction, for people.")] | None
-    fee_lamports: (
-        Annotated[
-            int,
-            Meta(ge=0, description="Network fees of all its transactions, failed ones included."),
-        ]
-        | None
-    )
-    rent_lamports: (
-        Annotated[int, Meta(ge=0, description="Laid down for token accounts that it left open.")]
-        | None
-    )
+    fee_lamports: Fees | None
+    rent_lamports: Rent | None
     fills: list[Fill]
     leftovers: list[Leftover]
     attempts: Count

@@ -18,10 +18,10 @@ LAG_MEND = "wait until it has caught up, or name another node"
 
 async def look(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]:
     """A line for each node that answers, and one for their lag."""
-    told = await node_survey(settings, signs=signs).look()
-    seen = [one for one in told if one is not None]
-    for number, one in enumerate(told, start=1):
-        if one is not None:  # else the line of the node has said why
+    answers = await node_survey(settings, signs=signs).look()
+    seen = [one for one in answers if one is not None]
+    for number, one in enumerate(answers, start=1):
+        if one is not None:  # else the line of the node names the reason
             yield _methods(f"methods of node {number}", one, seen)
     if len(seen) > 1:
         yield _lag(seen)

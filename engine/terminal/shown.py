@@ -45,14 +45,14 @@ def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
     status = f"{frame['status']:<10}"
     if colourful(sys.stdout) and frame["status"] in _COLOURS:
         status = f"\x1b[{_COLOURS[frame['status']]}m{status}\x1b[0m"
-    said = frame | {"dex": route(frame)} if frame.get("legs") else frame
+    shown = frame | {"dex": route(frame)} if frame.get("legs") else frame
     if frame.get("leftovers"):
         kept = ",".join(f"{one['amount']}{one['token']}" for one in frame["leftovers"])
-        said = said | {"leftover": kept}
+        shown = shown | {"leftover": kept}
     details = " ".join(
-        f"{key}={said[key]}"
+        f"{key}={shown[key]}"
         for key in _TELLING
-        if said.get(key) not in (None, "", False, _USUAL.get(key))
+        if shown.get(key) not in (None, "", False, _USUAL.get(key))
     )
     order = f"{frame['orderId']}  " if with_order else ""
     return f"{clock(frame['timestamp'])}  {order}{status} {frame['event']:<20} {details}".rstrip()

@@ -194,8 +194,8 @@ def _retreated(f: t.OrderRetreated) -> list[str]:
     best = f"{to_tokens(f.amount_out, f.decimals_out)} offered, " if f.amount_out else ""
     least = to_tokens(f.min_amount_out, f.decimals_out)
     cost = _cost(f.fee_lamports)
-    said = f"{f.stage}: {f.reason}, {best}{least} wanted{cost}; waits again from slot {f.slot} on"
-    return [said]
+    waits = f"waits again from slot {f.slot} on"
+    return [f"{f.stage}: {f.reason}, {best}{least} required{cost}; {waits}"]
 
 
 def _amended(f: t.OrderAmended) -> list[str]:

@@ -117,7 +117,7 @@ class Order(msgspec.Struct, array_like=True):
     """How often in a row it could not be worked on for want of a node that answers. No attempts:
     they only make the waits longer."""
     doubt: str = ""
-    """What is missing for an answer, as the last doubt said; empty where time may bring one."""
+    """What is missing for an answer, by the last doubt; empty where time may bring one."""
 
     rent_lamports: int = 0
     """What was laid down for token accounts that its transaction opened and left open."""

@@ -22,14 +22,14 @@ def candidates(
 ) -> list[Candidate | Declined]:
     """All of them, direct ones in the order of the board. Empty where no pool leads there."""
     maker = Maker(board, request, costs)
-    found: list[Candidate | Declined] = [
+    offered: list[Candidate | Declined] = [
         _direct(maker, way) for way in board.ways(request.mint_in, request.mint_out)
     ]
-    direct = [one for one in found if isinstance(one, Candidate)]
+    direct = [one for one in offered if isinstance(one, Candidate)]
     direct.sort(key=maker.net, reverse=True)
-    found += _splits(maker, limits, direct)
-    found += Hops(maker, limits).found(direct)
-    return found
+    offered += _splits(maker, limits, direct)
+    offered += Hops(maker, limits).candidates(direct)
+    return offered
 
 
 def _direct(maker: Maker, way: Way) -> Candidate | Declined:
@@ -76,17 +76,17 @@ def _third(maker: Maker, pair: Candidate, direct: Sequence[Candidate]) -> Candid
     board = maker.board
     first, second = pair.steps
     last = _last(board, first.way, first.swap)
-    found = None
+    best = None
     for other in direct[:THIRD_OF]:
         way = other.steps[0].way
         if way in (first.way, second.way):
             continue
         offered = board.marginal(way)
         if above(offered, last):
-            last, found = offered, way
-    if found is None:
+            last, best = offered, way
+    if best is None:
         return None
-    ways = first.way, second.way, found
+    ways = first.way, second.way, best
     added = maker.cost(ways) - pair.cost
     swaps = widened(
         ways, (first.swap, second.swap), maker.request.exact_out, board, lambda gain: gain > added

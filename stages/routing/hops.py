@@ -32,7 +32,7 @@ class Hops:
         self._maker = maker
         self._limits = limits
 
-    def found(self, direct: Sequence[Candidate]) -> Iterator[Candidate]:
+    def candidates(self, direct: Sequence[Candidate]) -> Iterator[Candidate]:
         """Through each middle mint the best route of single pools that fits, and the best with a
         split in it where that pays more; both only where they pay more than the best pool.
         """
@@ -67,9 +67,9 @@ class Hops:
 
     def _fitting(self, routes: Iterable[_Hop]) -> Iterator[Candidate]:
         """The best one that fits, if any does."""
-        made = [self._maker.candidate("hop", steps) for steps in routes]
-        made.sort(key=self._maker.net, reverse=True)
-        yield from islice((one for one in made if self._limits.fits(one.steps)), 1)
+        hops = [self._maker.candidate("hop", steps) for steps in routes]
+        hops.sort(key=self._maker.net, reverse=True)
+        yield from islice((one for one in hops if self._limits.fits(one.steps)), 1)
 
     def _split(self, best: Sequence[Step], seconds: Sequence[Way]) -> Iterator[_Hop]:
         """The best pool of the first hop, or two, with the best of the second hop, or two; one
@@ -131,16 +131,16 @@ class Hops:
 
     def _best(self, ways: Sequence[Way], amount: int) -> list[Step]:
         """What the best of these pools would pay for an amount, the best first."""
-        found = []
+        steps = []
         for way in ways if amount else ():
             try:
                 step = self._maker.step(way, amount, False)
             except Rejected:
                 continue
             if step.swap.amount_out:
-                found.append(step)
-        found.sort(key=lambda step: step.swap.amount_out, reverse=True)
-        return found[:HOP_POOLS]
+                steps.append(step)
+        steps.sort(key=lambda step: step.swap.amount_out, reverse=True)
+        return steps[:HOP_POOLS]
 
 
 def _yields(hop: _Hop) -> int:

@@ -42,8 +42,8 @@ def equalised(
     `amount` goes in, or comes out if `exact_out`.
     """
     first, second = (_single(way, exact_out, board) for way in ways)
-    found = _meet(first, second, (0, amount), amount, exact_out, steps)
-    return None if found is None else (found[0].swaps[0], found[1].swaps[0])
+    both = _meet(first, second, (0, amount), amount, exact_out, steps)
+    return None if both is None else (both[0].swaps[0], both[1].swaps[0])
 
 
 def widened(

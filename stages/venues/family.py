@@ -67,11 +67,11 @@ class PoolFamily(Generic[P]):
     ) -> Instruction:
         """See `Family.instruction`. The accounts are those of what the pool itself moves."""
         ours = self._ours(pool)
-        made = self.write_swap(ours, a_to_b, terms, use)
+        outer = self.write_swap(ours, a_to_b, terms, use)
         if isinstance(pool, FeeMintPool) and terms.exact_out:
             inner = pool.inner_terms(a_to_b, terms)
-            return made._replace(accounts=self.write_swap(ours, a_to_b, inner, use).accounts)
-        return made
+            return outer._replace(accounts=self.write_swap(ours, a_to_b, inner, use).accounts)
+        return outer
 
     def _ours(self, pool: Pool) -> P:
         pool = without_fees(pool)

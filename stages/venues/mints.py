@@ -91,11 +91,11 @@ def _read(account: RawAccount) -> Mint:
     refusal, detail, fees = "", "", TransferFees()
     warnings = list(_authorities(data))
     for number, value in _first_of_each(data).items():
-        found = _finding(number, value)
-        if found.refusal and not refusal:
-            refusal, detail = found.refusal, f"has extension {number}"
-        fees = found.fees or fees
-        warnings += found.warnings
+        finding = _finding(number, value)
+        if finding.refusal and not refusal:
+            refusal, detail = finding.refusal, f"has extension {number}"
+        fees = finding.fees or fees
+        warnings += finding.warnings
     return Mint(refusal, detail, fees, tuple(warnings))
 
 
@@ -106,10 +106,10 @@ def _authorities(data: bytes) -> tuple[str, ...]:
 
 
 def _first_of_each(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    first: dict[int, bytes] = {}
     for number, value in _extensions(data):
-        found.setdefault(number, value)
-    return found
+        first.setdefault(number, value)
+    return first
 
 
 def _extensions(data: bytes) -> Iterator[tuple[int, bytes]]:
