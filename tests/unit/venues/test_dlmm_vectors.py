@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,17 +30,20 @@ from tests.unit.venues.dlmm import (
     real_accounts,
 )
 
-SETS = [
-    folder
-    for folder in vector_sets.with_file("dlmm.json")
-    if (folder / "dlmm_accounts.json").exists()
-]
+FILE, ACCOUNTS = "dlmm.json", "dlmm_accounts.json"
+SETS = vector_sets.with_file(FILE)
 each_set = pytest.mark.parametrize("folder", SETS, ids=[folder.name for folder in SETS])
 
 
 def each_with(name: str) -> pytest.MarkDecorator:
     """The folders that hold this file."""
     return pytest.mark.parametrize("folder", vector_sets.with_file(name), ids=lambda f: f.name)
+
+
+@cache
+def home_of(name: str, folder: Path) -> Path | None:
+    """The folder with a pool and its accounts: this, another of the sets, or the committed."""
+    return vector_sets.with_pool(name, FILE, ACCOUNTS, folder)
 
 
 FIRST_LIVE = (431_954_063, 1_783_663_127)
@@ -96,7 +100,7 @@ def report(name: str, counts: Counter[str], wrong: list[str]) -> None:
 
 @pytest.mark.skipif(bool(vector_sets.GIVEN), reason="a given folder holds what it holds")
 def test_there_are_vectors() -> None:
-    assert [len(read("dlmm.json", folder)["vectors"]) for folder in SETS] == [875, 1_410]
+    assert [len(read(FILE, folder)["vectors"]) for folder in SETS] == [875, 1_410]
 
 
 @each_set
@@ -105,11 +109,11 @@ def test_every_vector_agrees_in_amounts_and_state_and_each_rejection_in_its_name
 ) -> None:
     counts: Counter[str] = Counter()
     wrong = []
-    held = read("dlmm_accounts.json", folder)
-    for vector in read("dlmm.json", folder)["vectors"]:
-        if vector["pool"] not in held:
+    for vector in read(FILE, folder)["vectors"]:
+        home = home_of(vector["pool"], folder)
+        if home is None:
             continue
-        found, _ = disagreement(pool_of(vector["pool"], folder), vector)
+        found, _ = disagreement(pool_of(vector["pool"], home), vector)
         counts[AGREES if vector["expected"]["ok"] else "rejects alike"] += not found
         wrong += [f"{vector['id']}: {found}"] * bool(found)
     report(f"{folder.name}/dlmm.json", counts, wrong)
@@ -117,7 +121,7 @@ def test_every_vector_agrees_in_amounts_and_state_and_each_rejection_in_its_name
 
 @each_set
 def test_every_error_of_the_vectors_has_a_reason(folder: Path) -> None:
-    errors = {vector["expected"].get("error") for vector in read("dlmm.json", folder)["vectors"]}
+    errors = {vector["expected"].get("error") for vector in read(FILE, folder)["vectors"]}
     assert errors - {None} <= set(FAMILY.errors)
 
 
@@ -127,7 +131,7 @@ def test_many_swaps_in_a_row_leave_the_pool_that_the_program_left(folder: Path) 
         counts: Counter[str] = Counter()
         wrong = []
         name = sequence["initial"]["pool_ref"]
-        home = vector_sets.with_pool(name, "dlmm.json", "dlmm_accounts.json", folder)
+        home = home_of(name, folder)
         if home is None:
             print(f"{sequence['id']}: no set has the accounts of {name}")
             continue
@@ -253,11 +257,11 @@ def test_the_ten_recorded_swaps_of_mainnet_reproduce(folder: Path) -> None:
     [
         pytest.param(folder, name, id=name)
         for folder in SETS
-        for name in sorted(read("dlmm_accounts.json", folder))
+        for name in sorted(vector_sets.read(folder / ACCOUNTS) or {})
     ],
 )
 def test_account_bytes_decode_to_what_the_vectors_say(folder: Path, name: str) -> None:
-    said, pool = read("dlmm.json", folder)["pools"][name], pool_of(name, folder)
+    said, pool = read(FILE, folder)["pools"][name], pool_of(name, folder)
     pair, volatility = pool.pair, pool.volatility
     assert (pool.address, pool.mint_a, pool.mint_b) == (
         said["address"],
