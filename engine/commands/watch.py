@@ -65,7 +65,8 @@ async def _live(gateway: Client, args: argparse.Namespace) -> int:
 
             def draw() -> None:
                 room = live.console.height - MARGIN
-                live.update(table(board, room, time.monotonic()), refresh=True)
+                drawn = table(board, room, time.monotonic(), live.console.width)
+                live.update(drawn, refresh=True)
 
             async with told(client), drawing(draw):
                 async for event in client.events(after, on_lost=_lost):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 KEPT = 200
+ID_WIDTH, WIDE = 36, 120
 RATE_S = 5.0
 STYLES = {
     "confirmed": "green", "failed": "red", "expired": "yellow", "cancelled": "yellow",
@@ -93,14 +94,16 @@ class Board:
         return f"{self.events} events · {self.rate(now_s):.1f}/s" + (f" · {ended}" if ended else "")
 
 
-def table(board: Board, most: int, now_s: float) -> Table:
-    """Draw it, for a terminal of any width; needs rich."""
+def table(board: Board, most: int, now_s: float, width: int) -> Table:
+    """Draw it, for a terminal of so many columns; needs rich. From WIDE columns on the ids are
+    whole, whatever else is long.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     drawn = Table(box=None, header_style="bold", caption=board.summary(now_s), expand=True)
     drawn.add_column("at", no_wrap=True, min_width=12)
-    drawn.add_column("order", no_wrap=True, min_width=8)
+    drawn.add_column("order", no_wrap=True, min_width=ID_WIDTH if width >= WIDE else 8)
     drawn.add_column("swap", no_wrap=True, min_width=16)
     drawn.add_column("status", no_wrap=True, min_width=16)
     drawn.add_column("by", no_wrap=True, overflow="ellipsis")

@@ -26,7 +26,7 @@ def submitted(n: int, ms: int = 0) -> dict[str, Any]:
 
 def drawn(board: Board, most: int = 10, width: int = 150) -> str:
     console = Console(file=io.StringIO(), width=width, record=True)
-    console.print(table(board, most, 1.0))
+    console.print(table(board, most, 1.0, width))
     return console.export_text()
 
 
@@ -69,3 +69,15 @@ def test_it_is_no_wider_than_the_terminal() -> None:
     board = Board()
     board.take(submitted(1), 0.0)
     assert all(len(line) <= 80 for line in drawn(board, width=80).splitlines())
+
+
+def test_ids_stay_whole_beside_long_prices_and_reasons() -> None:
+    board = Board()
+    adds = {"dex": "raydium+meteora", "executedPrice": "5945602.00412345"}
+    board.take(submitted(1), 0.0)
+    board.take(frame(1, "OrderConfirmed", "confirmed", 5, **adds), 0.0)
+    board.take(submitted(2), 0.0)
+    board.take(frame(2, "OrderCancelled", "cancelled", 5, reason="changed my mind"), 0.0)
+    seen = drawn(board, width=120)
+    assert all(ID.format(n) in seen for n in (1, 2))
+    assert all(len(line) <= 120 for line in seen.splitlines())
