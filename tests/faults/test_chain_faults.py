@@ -170,8 +170,12 @@ async def test_a_transaction_is_replaced_only_when_it_is_proved_dead(
         assert crew.names(order_id)[-1] == "TransactionSubmitted", "expired, but not finally"
         crew.local.advance(1)
         await crew.until(lambda: crew.names(order_id).count("TransactionSubmitted") == 2)
+        second = (await crew.head(order_id)).order.transaction
+        assert second is not None
+        assert second.last_valid_height > first.last_valid_height, "not with the dead blockhash"
         crew.local.well()
-        await crew.chain().send([first.raw])
+        await crew.chain().send([first.raw, second.raw])
+        crew.local.advance(1)  # at once: else so many blocks may pass that the second dies too
         assert await blocks_until(crew, [order_id]) == ["confirmed"]
         [entry] = crew.local.entries()
         assert (entry.memo, entry.ok) == (f"{order_id}/2", True)

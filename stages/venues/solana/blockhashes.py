@@ -19,18 +19,23 @@ class Blockhashes:
         self._commitments = commitments
         self._slot_time = slot_time
         self._known: Blockhash | None = None
-        self._until_s = 0.0
+        self._asked_s = self._until_s = 0.0
         self._asking = asyncio.Lock()
 
-    async def recent(self) -> Blockhash:
-        """The blockhash. Raises what the client raises."""
+    async def recent(self, *, fresh: bool = False) -> Blockhash:
+        """The blockhash. `fresh`: of an answer that was asked for from now on; for a transaction
+        that follows a dead one, whose blockhash may be the one that is shared. Raises what the
+        client raises.
+        """
+        called_s = time.monotonic()
         async with self._asking:
             now_s = time.monotonic()
-            if self._known is None or now_s >= self._until_s:
+            old = now_s >= self._until_s or (fresh and self._asked_s < called_s)
+            if self._known is None or old:
                 # Never `processed`: that may be of a block that is dropped.
                 answer = await self._commitments.ask(
                     self._commitments.blockhash, self._rpc.get_latest_blockhash
                 )
-                self._known = answer.value
+                self._known, self._asked_s = answer.value, now_s
                 self._until_s = now_s + blockhash_shared_s(self._slot_time)
             return self._known

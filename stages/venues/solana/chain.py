@@ -117,7 +117,8 @@ class SolanaChain:
         legs = legs_of(order, self._cache, self._tokens)
         crossings = [crossing(leg, self._cache.quotable(leg.pool.address).clock) for leg in legs]
         memo = memo_of(order.id, next_attempt(order))
-        recent = await self._blockhashes.recent()
+        again = bool(order.signature or order.attempts or order.retreats)
+        recent = await self._blockhashes.recent(fresh=again)
         version = self._features.version
         rent = await self._rents.of(TOKEN_ACCOUNT_BYTES)
         plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)

@@ -165,7 +165,8 @@ FIRST_WAIT_SLOTS = 0.5
 """A block with the transaction comes within a slot: that often is asked at first."""
 BLOCKHASH_SHARED_SLOTS = 4
 """So long a blockhash is shared by what is built: a leader's turn, of the 150 blocks it lives."""
-BLOCKHASH_SHARED_LEAST_S = 0.4
+BLOCKHASH_SHARED_LEAST_S, BLOCKHASH_SHARED_MOST_S = 0.4, 2.0
+"""At most so long, however long a slot is said to be: a wrong length must not outlive the hash."""
 STALLED_SLOTS = 10
 """A chain whose slots have not gone on for so long stands."""
 STALE_READINGS = 3
@@ -193,7 +194,8 @@ def first_wait_ms(slot_time: SlotTime) -> int:
 
 def blockhash_shared_s(slot_time: SlotTime) -> float:
     """How long a blockhash is shared by what is built."""
-    return slot_time.seconds(BLOCKHASH_SHARED_SLOTS, least_s=BLOCKHASH_SHARED_LEAST_S)
+    shared_s = slot_time.seconds(BLOCKHASH_SHARED_SLOTS, least_s=BLOCKHASH_SHARED_LEAST_S)
+    return min(shared_s, BLOCKHASH_SHARED_MOST_S)
 
 
 def stalled_s(slot_time: SlotTime, setting_ms: int) -> float:
