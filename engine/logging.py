@@ -59,6 +59,14 @@ def add_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlo
     return event
 
 
+def quiet() -> None:
+    """Set up structlog for a command whose answer is on stdout: errors alone, on stderr."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+
+
 def configure(settings: Settings, process: str) -> None:
     """Set up structlog, and the standard library's loggers to look the same."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]

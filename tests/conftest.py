@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
+import structlog
 from hypothesis import settings
 
 from engine import embedded, lean
@@ -38,6 +39,13 @@ class Servers(NamedTuple):
 
     redis_url: str
     database_url: str
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that a test runs in its own process sets up how that process logs."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from engine.doctor import archive, chain, log_server, machine, running
 from engine.doctor.findings import Finding
 from engine.folder import Record
 from engine.folder import running as recorded
-from engine.logging import configure
+from engine.logging import quiet
 from engine.markets import chain_of
 from engine.programs import StartError
 from engine.settings import Settings
@@ -37,8 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Look at everything; 1 where something is broken."""
-    # What is logged goes to stderr, and no more than what is wrong: stdout is the answer.
-    configure(msgspec.structs.replace(settings, log_level="error"), "doctor")
+    quiet()
     found = asyncio.run(examine(settings))
     status = next((s for s in ("failed", "warning") if any(one.status == s for one in found)), "ok")
     if args.json:

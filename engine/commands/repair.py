@@ -4,11 +4,9 @@ import argparse
 import json
 import sys
 
-import msgspec
-
 from engine import localchain, repair
 from engine.folder import running
-from engine.logging import configure
+from engine.logging import quiet
 from engine.markets import chain_of
 from engine.records import reading, records
 from engine.settings import Settings
@@ -47,8 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Look, and repair where it is asked for and needed."""
-    # What is logged goes to stderr, and no more than what is wrong: stdout is the answer.
-    configure(msgspec.structs.replace(settings, log_level="error"), "repair")
+    quiet()
     return reading(lambda: _run(settings, args))
 
 
