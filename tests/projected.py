@@ -50,7 +50,7 @@ async def projecting(
 
 
 async def until(
-    reached: Callable[[], Awaitable[bool]], *, within_s: float = 20, what: str = "it"
+    reached: Callable[[], Awaitable[bool]], *, within_s: float = 60, what: str = "it"
 ) -> None:
     """Waits for something to become true."""
     deadline = time.monotonic() + within_s
@@ -62,7 +62,7 @@ async def until(
         await asyncio.sleep(0.02)
 
 
-async def projected(log: EventLog, archive: Archive, *, within_s: float = 20) -> int:
+async def projected(log: EventLog, archive: Archive, *, within_s: float = 60) -> int:
     """Waits until everything in the log is projected; the position."""
     end = await log.position()
 

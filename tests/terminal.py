@@ -34,7 +34,7 @@ class Terminal:
         with contextlib.suppress(OSError):
             self._stream.feed(os.read(fd, 1 << 16))
 
-    async def until(self, said: str | Callable[[str], bool], within_s: float = 20.0) -> None:
+    async def until(self, said: str | Callable[[str], bool], within_s: float = 60.0) -> None:
         """Waits until it stands there."""
         true = said if callable(said) else (lambda text: said in text)
         try:
