@@ -1,4 +1,4 @@
-"""All tests, in three groups side by side, each with servers of its own: most of them wait.
+"""All tests, in groups with servers of their own: two lanes side by side, then kills and faults alone.
 
 `make test ARGS=...` hands its arguments to one pytest instead.
 """
@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-GROUPS = (
-    ("tests/faults", "tests/unit"),
-    ("tests/whole",),  # engines with all their processes, browsers
-    ("tests", "--ignore=tests/faults", "--ignore=tests/unit", "--ignore=tests/whole"),
-)
+BESIDE = ("tests/whole",)
+"""Engines with all their processes, and browsers: most of them wait."""
+SHOWN = ("tests", "--ignore=tests/faults", "--ignore=tests/whole")
+ALONE = ("tests/faults",)
+"""Processes that are killed and started again: their bounds are of a machine that has time."""
 
 
 def main(arguments: list[str]) -> int:
@@ -24,22 +24,17 @@ def main(arguments: list[str]) -> int:
     pytest = [sys.executable, "-m", "pytest", "-q", "--color=auto"]
     if arguments:
         return subprocess.call([*pytest, *arguments], cwd=ROOT.parent)
-    *others, shown = GROUPS
     with contextlib.ExitStack() as stack:
-        running = []
-        for group in others:
-            said = stack.enter_context(tempfile.TemporaryFile())
-            process = subprocess.Popen(
-                [*pytest, *group], cwd=ROOT.parent, stdout=said, stderr=subprocess.STDOUT
-            )
-            stack.callback(_end, process)
-            running.append((process, said))
-        codes = [subprocess.call([*pytest, *shown], cwd=ROOT.parent)]
-        for process, said in running:
-            codes.append(process.wait())
-            said.seek(0)
-            sys.stdout.write(said.read().decode(errors="replace"))
-            sys.stdout.flush()
+        output = stack.enter_context(tempfile.TemporaryFile())
+        process = subprocess.Popen(
+            [*pytest, *BESIDE], cwd=ROOT.parent, stdout=output, stderr=subprocess.STDOUT
+        )
+        stack.callback(_end, process)
+        codes = [subprocess.call([*pytest, *SHOWN], cwd=ROOT.parent), process.wait()]
+        output.seek(0)
+        sys.stdout.write(output.read().decode(errors="replace"))
+        sys.stdout.flush()
+    codes.append(subprocess.call([*pytest, *ALONE], cwd=ROOT.parent))
     return next(filter(None, codes), 0)
 
 
