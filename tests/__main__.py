@@ -1,4 +1,4 @@
-"""All tests, in groups with servers of their own: two lanes side by side, then kills and faults alone.
+"""All tests, in groups with servers of their own: two side by side, then kills and faults alone.
 
 `make test ARGS=...` hands its arguments to one pytest instead.
 """
