@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from events.log import EventLog, Head
+from events.log import Entry, EventLog, Head, Inbox
 from events.order import Order
 from events.types import (
     AttemptFailed,
@@ -324,19 +325,68 @@ async def test_only_the_owner_of_an_entry_renews_it(redis_url: str, tmp_path: Pa
             await inbox.close()
 
 
-async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_path: Path) -> None:
+async def test_a_renewal_keeps_every_entry_in_hand(redis_url: str, tmp_path: Path) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        for _ in range(3):
+            await team.submit()
+        inbox = team.log.inbox("router", "slow", lease_ms=NEVER_MS)
+        await inbox.open()
+        held = {entry.id async for entry in entries_of(inbox, 3)}
+        await turns_true(partial(later_than, team, await delivered_ms(team)), 30)
+        asked_ms = await server_ms(team)
+        assert await inbox.renew() == []
+        kept = await delivered_ms(team)
+        assert kept.keys() == held
+        assert min(kept.values()) >= asked_ms
+        await inbox.close()
+
+
+async def test_slow_work_is_renewed_before_anybody_may_take_it_over(
+    redis_url: str, tmp_path: Path
+) -> None:
+    lease_ms = 4000
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
-        worker = await team.worker(gated(team.stage("router"), gate), lease_ms=200)
+        worker = await team.worker(gated(team.stage("router"), gate), lease_ms=lease_ms)
         ids = await team.submit(3)
         await holding(worker, 3)
-        other = Gate()
-        await team.worker(gated(team.stage("router"), other), lease_ms=200)
-        await asyncio.sleep(0.6)  # three leases
-        assert not other.reached.is_set()
-        assert worker.held_orders == 3
+        first = await delivered_ms(team)
+
+        async def renewed() -> bool:
+            return (await delivered_ms(team)) != first
+
+        await turns_true(renewed, 30)
+        again = await delivered_ms(team)
+        assert again.keys() == first.keys()
+        assert all(again[entry] - first[entry] < lease_ms for entry in first)
         gate.open.set()
         await team.until(lambda: len(team.of(OrderRouted)) == len(ids))
+
+
+async def entries_of(inbox: Inbox, count: int) -> AsyncIterator[Entry]:
+    """So many entries, one by one."""
+    while count > 0:
+        for entry in await inbox.take(1, block_ms=1000):
+            count -= 1
+            yield entry
+
+
+async def server_ms(team: Crew) -> int:
+    seconds, us = await team.log._link.call("TIME")
+    return int(seconds) * 1000 + int(us) // 1000
+
+
+async def delivered_ms(team: Crew) -> dict[bytes, int]:
+    """When each entry of the router's inbox was delivered or renewed, by the server's clock."""
+    pending = ("XPENDING", team.log.keys.inbox("router"), "workers", "-", "+", 100)
+    (seconds, us), rows = await team.log._link.pipeline([("TIME",), pending])
+    now_ms = int(seconds) * 1000 + int(us) // 1000
+    return {entry: now_ms - int(idle) for entry, _, idle, _ in rows}
+
+
+async def later_than(team: Crew, times_ms: dict[bytes, int]) -> bool:
+    """Whether the server's clock has moved on since, beyond what rounding may hide."""
+    return await server_ms(team) > max(times_ms.values()) + 2
 
 
 # -- time ------------------------------------------------------------------------------------------

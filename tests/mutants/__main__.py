@@ -82,7 +82,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show the bugs and plant none")
     parser.add_argument("--whole", action="store_true", help="run all tests where the named pass")
     parser.add_argument(
-        "--no-baseline", action="store_true", help="do not run the named tests without any bug first"
+        "--no-baseline",
+        action="store_true",
+        help="do not run the named tests without any bug first",
     )
     return parser.parse_args(arguments)
 
