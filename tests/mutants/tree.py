@@ -42,7 +42,7 @@ class Tree:
                 raise RuntimeError(f"the tests would import {line}")
 
     def write(self, file: str, text: str) -> None:
-        """Replaces a file. Each time has a second of its own, or old bytecode might be thought new."""
+        """Replaces a file. Each time has its own second, or old bytecode might count as new."""
         path = self.path / file
         newest_s = int(path.stat().st_mtime)
         path.write_text(text, encoding="utf-8")
