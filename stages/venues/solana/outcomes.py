@@ -196,15 +196,14 @@ class Outcomes:
         have to say that it is nowhere: a node may have a gap that it knows nothing of.
         """
         signatures = [transaction.signature for transaction, _ in doubtful]
-        oldest_slot = min(
-            oldest_slot_needed(finalized, transaction.last_valid_height)
+        oldest_slots = [
+            oldest_slot_needed(finalized, transaction.last_valid_height, transaction.least_slot)
             for transaction, _ in doubtful
-        )
-        answers = await self._rpc.get_statuses_and_memory(signatures, oldest_slot)
-        for number, (transaction, future) in enumerate(doubtful):
-            last = transaction.last_valid_height
+        ]
+        answers = await self._rpc.get_statuses_and_memory(signatures, min(oldest_slots))
+        for number, (_, future) in enumerate(doubtful):
             heights = [
-                proved_height(finalized, statuses.slot, first_slot, last)
+                proved_height(finalized, statuses.slot, first_slot, oldest_slots[number])
                 for first_slot, statuses in answers
                 if statuses.value[number] is None
             ]
