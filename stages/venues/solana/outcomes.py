@@ -211,9 +211,13 @@ class Outcomes:
             agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
             height = min(proved) if agreed else 0
             outcome = Outcome("absent", finalized_height=height)
+            earliest = min(first_slot for first_slot, _ in answers)
             if proved and len(heights) == len(answers) and not agreed:
                 missing = "; ".join(answers.refusals)
                 outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
+            elif earliest > oldest_slots[number]:  # waiting brings no older blocks
+                detail = f"blocks begin at slot {earliest}, slot {oldest_slots[number]} is needed"
+                outcome = Outcome("unknown", reason="history-too-short", detail=detail)
             _settle(future, _STALLED if stalled and not height else outcome)
 
     def _is_stalled(self, slot: int) -> bool:
