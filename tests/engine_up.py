@@ -64,6 +64,17 @@ QUICK: dict[str, object] = {
     "orders_per_minute": 0,
 }
 
+LOCAL_CHAIN: dict[str, object] = {
+    "venues": "raydium,meteora",
+    "slot_ms": 50,
+    "blockhash_slots": 80,
+    "pools_read_ms": 100,
+}
+"""A local chain that leaves the processor to what is tested: with slots of 20 ms, each of which
+
+five processes read, the chain alone kept a core busy.
+"""
+
 
 class Answer(NamedTuple):
     """What the gateway said, and how long it took."""
