@@ -52,7 +52,7 @@ async def test_without_postgres_orders_go_on_lists_are_refused_and_afterwards_al
                 [order_id] = await engine.submit_many(1)
                 found = await engine.get(f"/api/orders/{order_id}")
                 assert (found.status, found.body["orderId"]) == (200, order_id)
-                assert await engine.ended([order_id], 5) == {order_id: "confirmed"}
+                assert await engine.ended([order_id]) == {order_id: "confirmed"}
                 await asyncio.sleep(0.2)
             # Nothing waits for it to come back.
             assert len(engine.accepted) > 20 + OUTAGE_S * ORDERS_PER_S * 0.8
