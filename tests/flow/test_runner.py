@@ -323,6 +323,7 @@ async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_p
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
         worker = await team.worker(gated(team.stage("router"), gate), lease_ms=40)
+        worker._inbox._lease_ms = LEASE_MS  # it renews often, and does not reclaim its own
         ids = await team.submit(3)
         await holding(worker, 3)
         link, key = team.log._link, team.log.keys.inbox("router")
