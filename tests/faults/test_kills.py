@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine_up import PROCESSES, TOKENS, Engine, dice, engine_up
+from tests.waits import HANG_S
 
 ORDERS = 250
 KILLS = 12
@@ -57,7 +58,7 @@ async def load(engine: Engine, chance: random.Random, orders: int, over_s: float
 
 async def assert_all_is_well(engine: Engine, ids: list[str]) -> None:
     assert len(set(ids)) == len(ids)
-    ends = await engine.ended(ids, 40)
+    ends = await engine.ended(ids)
     await engine.assert_each_ended_exactly_once()
     assert sum(end == "confirmed" for end in ends.values()) > len(ids) // 2
 
@@ -68,7 +69,7 @@ async def test_each_process_killed_in_turn_loses_and_doubles_no_order(engine: En
     for name in chance.sample(PROCESSES, len(PROCESSES)):
         in_hand = engine.watch(IN_HAND[name])
         loading = asyncio.create_task(load(engine, chance, ORDERS // len(PROCESSES), 0.4))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_S):
             await in_hand.wait()
         pid = engine.kill(name)
         assert pid

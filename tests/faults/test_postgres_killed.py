@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from tests.engine_up import Engine, engine_up
-from tests.workers import turns_true
+from tests.waits import until
 
 ORDERS = 80
 ORDERS_PER_S = 20
@@ -43,7 +43,7 @@ async def test_without_postgres_orders_go_on_lists_are_refused_and_afterwards_al
         loading = asyncio.create_task(steady(engine))
         async with engine.without("postgres"):
             # Its children outlive a killed postmaster for a moment, and may still answer.
-            await turns_true(lambda: told(engine, "degraded"))
+            await until(lambda: told(engine, "degraded"))
             while not loading.done():
                 ready = await engine.get("/readyz")
                 assert (ready.status, ready.body["status"]) == (200, "degraded"), ready
@@ -60,7 +60,7 @@ async def test_without_postgres_orders_go_on_lists_are_refused_and_afterwards_al
         await engine.assert_each_ended_exactly_once()
         await engine.assert_archived()
         await engine.assert_witnessed()
-        await turns_true(lambda: told(engine, "ready"))
+        await until(lambda: told(engine, "ready"))
         listed = await engine.get("/api/orders?status=confirmed&limit=500")
         assert listed.status == 200
         assert {order["orderId"] for order in listed.body["orders"]} == engine.accepted

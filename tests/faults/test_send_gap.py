@@ -15,7 +15,8 @@ from stages.venues.simulated.chain import SimulatedChain, signature_of
 from stages.venues.simulated.ledger import Landed, Ledger
 from stages.venues.simulated.venue import Simulation
 from tests.engine_up import engine_up
-from tests.workers import Crew, crew, turns_true
+from tests.waits import HANG_S, until
+from tests.workers import Crew, crew
 
 ORDERS = 20
 
@@ -153,7 +154,7 @@ async def test_dying_before_the_word_is_in_the_log_sends_nothing(
         deaf = Deaf(team.url, build="deaf")
         await deaf.open()
         lame = await team.worker(team.stage("submitter", chain=chain), log=deaf)
-        await turns_true(lambda: lame.held_orders)
+        await until(lambda: lame.held_orders)
         await lame.die()
         await deaf.close()
         assert chain.sent == []
@@ -176,7 +177,7 @@ async def test_a_submitter_killed_between_its_word_and_its_send_loses_and_double
     ) as engine:
         sent = engine.watch("TransactionSubmitted")
         ids = await engine.submit_many(10)
-        await asyncio.wait_for(sent.wait(), 10)
+        await asyncio.wait_for(sent.wait(), HANG_S)
         engine.kill("submitter", signal.SIGKILL)  # its send takes 400 ms: it has not happened yet
         said = [f["orderId"] for f in engine.frames if f["event"] == "TransactionSubmitted"]
         early = {row.order_id for row in engine.ledger()}

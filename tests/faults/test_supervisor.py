@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 
 from engine.programs import Program, StartError
 from engine.supervisor import Supervisor
+from tests.waits import HANG_S, until
 
 SLEEPER = "import time; time.sleep(600)"
 LIVES = """
@@ -52,17 +53,11 @@ async def supervised(supervisor: Supervisor) -> AsyncIterator[asyncio.Event]:
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(supervisor.run(stop, yes, ready.set))
     try:
-        await asyncio.wait_for(ready.wait(), 10)
+        await asyncio.wait_for(ready.wait(), HANG_S)
         yield stop
     finally:
         stop.set()
-        await asyncio.wait_for(task, 10)
-
-
-async def until(true: Callable[[], bool], within_s: float = 5) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(task, HANG_S)
 
 
 def is_gone(pid: int) -> bool:
@@ -157,6 +152,7 @@ def test_nothing_is_left_after_kill_9_of_the_parent(tmp_path: Path) -> None:
 import subprocess, sys, time
 from pathlib import Path
 from engine.programs import Program
+from tests.waits import HANG_S
 with open({str(tmp_path / "log")!r}, "wb") as log:
     argv = [sys.executable, "-I", "-S", "-c", {STUBBORN!r}]
     print(Program(name="a", argv=argv).spawn(log).pid, flush=True)
@@ -168,7 +164,7 @@ time.sleep(600)
         time.sleep(0.3)
         assert not is_gone(child)
         process.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANG_S
     while not is_gone(child):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -36,7 +36,8 @@ from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
 from tests.engine_up import is_running, settings_for
-from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
+from tests.waits import until
+from tests.workers import PATIENT, Crew, Gate, Worker, crew
 
 NEVER_MS = 3_600_000
 ORDERS = 10
@@ -89,12 +90,12 @@ class Later(SimulatedChain):
 
 
 async def holding(worker: Worker, orders: int) -> None:
-    await turns_true(lambda: worker.held_orders >= orders)
+    await until(lambda: worker.held_orders >= orders)
 
 
 async def given_up(worker: Worker) -> None:
     """Waits until it knows that nothing of what it holds is its own any more."""
-    await turns_true(lambda: not worker.held_orders)
+    await until(lambda: not worker.held_orders)
 
 
 async def rest_of(team: Crew, *but: str) -> None:
@@ -195,7 +196,7 @@ async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_l
         assert await team.ended(ids) == ["confirmed"] * ORDERS
         before = team.executions()
         chain.gate.open.set()
-        await turns_true(lambda: len(chain.sent) == ORDERS)
+        await until(lambda: len(chain.sent) == ORDERS)
         await asyncio.sleep(0.05)  # the venue takes what it gets at once, or not at all
         assert team.executions() == before
         assert set(before.values()) == {1}
@@ -251,7 +252,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
                 heir.send_signal(signal.SIGSTOP)  # what is written now, the zombie has written
                 before = await team.log.position()
                 zombie.send_signal(signal.SIGCONT)
-                await turns_true(lambda: old.read_text().count("fenced") >= ORDERS, 10)
+                await until(lambda: old.read_text().count("fenced") >= ORDERS)
                 assert await team.log.position() == before
                 heir.send_signal(signal.SIGCONT)
                 # It is a good worker again.

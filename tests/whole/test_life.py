@@ -11,6 +11,7 @@ import pytest
 
 from stages.venues.simulated.venue import FAULTS
 from tests.engine_up import TOKENS, Engine, engine_up
+from tests.waits import HANG_S
 
 LIFE = ["pending", "routing", "building", "building", "submitted", "confirmed"]
 STEPS = [
@@ -41,7 +42,7 @@ async def follow(engine: Engine, order_id: str) -> list[dict[str, Any]]:
     """All frames of an order, until the engine closes."""
     found: list[dict[str, Any]] = []
     path = f"{engine.url}/api/orders/execute?orderId={order_id}"
-    async with asyncio.timeout(20), engine.http.ws_connect(path) as socket:
+    async with asyncio.timeout(HANG_S), engine.http.ws_connect(path) as socket:
         async for message in socket:
             found.append(message.json())
         assert socket.close_code == 1000

@@ -13,7 +13,7 @@ from solders.keypair import Keypair
 
 from engine.settings import environment
 from tests.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
 SECRET = Keypair.from_seed(bytes(range(7, 39)))
 """The wallet: nobody else has this one."""
@@ -48,7 +48,7 @@ async def told(engine: Engine, key: str, *args: str) -> bytes:
         env=os.environ | environment(engine.settings) | {"API_KEY": key},
         cwd=engine.settings.data_dir,
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
     return said
 
 
@@ -76,7 +76,7 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
             pass
     for name in ("builder", "router", "postgres"):
         pid = engine.kill(name, signal.SIGKILL)
-        await turns_true(partial(again, engine, name, pid))
+        await until(partial(again, engine, name, pid))
     await engine.ended(await engine.submit_many(5, slippageBps=1000))
     for path in (f"/api/orders/{done[0]}", f"/api/orders/{done[0]}/events", "/metrics", "/readyz",
                  f"/api/audit/orders/{done[0]}/proof", "/api/events?after=0"):  # fmt: skip
