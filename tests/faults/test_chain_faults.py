@@ -333,8 +333,7 @@ async def test_a_stalled_chain_is_a_doubt_that_ends_with_it(
 
 @pytest.fixture
 async def engine(short_path: Path) -> AsyncIterator[Engine]:
-    options = LOCAL_CHAIN | {"quotes_stale_ms": 700, "max_attempts": 20}
-    async with engine_up(short_path / "d", **options) as one:
+    async with engine_up(short_path / "d", **LOCAL_CHAIN | {"quotes_stale_ms": 700}) as one:
         yield one
 
 
