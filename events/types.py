@@ -280,6 +280,21 @@ class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
     actor: str
 
 
+class TransactionRecovered(Fact, frozen=True, array_like=True, tag=True):
+    """An operator closes a parked order by the chain's record: this transaction is the order's, and
+    its end follows in the same breath.
+    """
+
+    signature: str
+    reason: str
+    actor: str
+    dex: str = ""
+    """Where it was executed; empty where the record does not tell, or where that is the route."""
+    pool: str = ""
+    others: tuple[str, ...] = ()
+    """Further transactions that executed the order, if it was executed more than once."""
+
+
 class OrderRested(Fact, frozen=True, array_like=True, tag=True):
     """A limit or sniper order waits from here on; what happens at `slot` or later counts."""
 
@@ -400,6 +415,7 @@ AnyFact = (
     | AttemptFailed
     | OrderParked
     | OrderReplayed
+    | TransactionRecovered
     | OrderRested
     | OrderTriggered
     | OrderRetreated

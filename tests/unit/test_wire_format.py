@@ -45,6 +45,10 @@ FACTS: dict[str, t.Fact] = {
     "ad4f726465725265706c61796564a566697865 64a3616e6e".replace(" ", ""): (
         t.OrderReplayed("fixed", "ann")
     ),
+    "b45472616e73616374696f6e5265636f7665726564a3736967a27765a3616e6ea772617964"
+    "69756da6706f6f6c2d3191a57369672d32": (
+        t.TransactionRecovered("sig", "we", "ann", "raydium", "pool-1", ("sig-2",))
+    ),
     "ab4f726465725265737465644d": (t.OrderRested(77)),
     "ae4f72646572547269676765726564a47469636ba77261796469756da6706f6f6c2d314da53134392e3305094d": (
         t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9, 77)

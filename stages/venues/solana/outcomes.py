@@ -74,7 +74,8 @@ def judge(
     return Judged(Outcome("absent"))  # under way: neither there for good nor dead
 
 
-def _is_signature(text: str) -> bool:
+def is_signature(text: str) -> bool:
+    """Whether it looks like one of Solana."""
     try:
         Signature.from_string(text)
     except ValueError:
@@ -130,7 +131,7 @@ class Outcomes:
         for transaction in sent:
             future: asyncio.Future[Outcome] = loop.create_future()
             futures.append(future)
-            if _is_signature(transaction.signature):
+            if is_signature(transaction.signature):
                 self._waiting.append((transaction, future))
             else:  # of another kind of chain: nodes would refuse the whole request
                 future.set_result(Outcome("unknown", reason="not-a-signature"))
