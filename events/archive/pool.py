@@ -156,6 +156,12 @@ class Archive:
             rows = await connection.fetch(query, order_ids)
         return {str(row["id"]): orders.decode(row["state"]) for row in rows}
 
+    async def signed(self, signature: str) -> list[str]:
+        """The orders whose newest transaction is this one. Without an index: for rare questions."""
+        query = "SELECT id FROM orders WHERE signature = $1"
+        async with self.connection(None) as connection:
+            return [str(row["id"]) for row in await connection.fetch(query, signature)]
+
     async def find(
         self, filters: Filters, *, limit: int, cursor: str | None = None
     ) -> tuple[list[Order], str | None]:

@@ -14,7 +14,7 @@ from events.log import EventLog, Fenced, Result, Unanswered, Unavailable, Unit
 from events.log.link import Link, Server
 from tests.played import ACCOUNT, submitted
 from tests.proxied import Proxy, proxied
-from tests.workers import turns_true
+from tests.waits import until
 
 GIVE_UP_S = 2.0
 """After so long a caller wants to know. What it is told does not depend on it."""
@@ -52,7 +52,7 @@ async def written(log: EventLog, position: int) -> None:
     async def reached() -> bool:
         return await log.position() >= position
 
-    await turns_true(reached, 30)
+    await until(reached)
 
 
 async def test_a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_written(
@@ -122,7 +122,7 @@ async def test_what_was_asked_of_one_connection_is_not_believed_on_the_next(
         if len(asked) == 1:
             proxy.cut("pass")
             await asyncio.sleep(0)
-            await turns_true(lambda: far._writer._wire.lost, 30)
+            await until(lambda: far._writer._wire.lost)
         return asked[-1]
 
     monkeypatch.setattr(far._writer, "server", server)

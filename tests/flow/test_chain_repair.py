@@ -46,7 +46,7 @@ from stages.venues.solana.rpc_link import RpcLink
 from tests.chain_crew import ChainCrew, LocalChain, chain_crew
 from tests.localchain import OWNER, WALLET, memo, sealed, signed
 from tests.projected import opened, projected, projecting
-from tests.rpc_node import JsonError, Node, rpc_node
+from tests.rpc_node import PATIENT, JsonError, Node, rpc_node
 
 SOL = 10**9
 PUBKEY = WALLET.pubkey()
@@ -222,9 +222,7 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
 
 def history_of(node: Node) -> Executed:
     """The wallet's history by such a node."""
-    link = RpcLink(
-        RpcOptions((node.url,), timeout_s=1.0, deadline_s=2.0, backoff_s=0.01), Admission("local")
-    )
+    link = RpcLink(RpcOptions((node.url,), **PATIENT), Admission("local"))
     return Executed(Rpc(link), OWNER)
 
 

@@ -15,7 +15,8 @@ from events.log.inbox import DUE_LIMIT
 from events.log.units import WAIT_MAX_MS
 from events.types import AttemptFailed
 from tests.played import ACCOUNT, submitted
-from tests.workers import crew, turns_true
+from tests.waits import until
+from tests.workers import crew
 
 HOUR_MS = 3_600_000
 
@@ -63,7 +64,7 @@ async def due_until(log: EventLog, ids: Sequence[str]) -> None:
         now_ms = int(seconds) * 1000 + int(us) // 1000
         return all(float(score) < now_ms for score in scores)
 
-    await turns_true(past, 30)
+    await until(past)
 
 
 async def test_however_many_are_due_each_is_handed_over(log: EventLog, inbox: Inbox) -> None:
@@ -97,7 +98,7 @@ async def test_an_attempt_is_not_made_before_its_time_whatever_wakes_the_order(
         async def waits() -> bool:
             return (await team.log.lag())["router"].waiting == 1
 
-        await turns_true(waits, 30)
+        await until(waits)
         await team.settled("router")
         assert (await team.head(order_id)).version == 2
 

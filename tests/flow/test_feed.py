@@ -22,6 +22,7 @@ from projections.subscription import Filter, Subscription
 from tests.played import Play, after_submission
 from tests.proxied import proxied
 from tests.served import MemoryArchive
+from tests.waits import HANG_S
 
 
 class Page:
@@ -106,7 +107,7 @@ class Desk:
 
 
 async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(HANG_S):
         while not reached():  # many things are waited for here
             await asyncio.sleep(0.005)
 

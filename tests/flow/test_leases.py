@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,8 @@ from events.ids import new_order_id
 from events.log import Entry, EventLog, Inbox, settle_only
 from events.log.inbox import SUSPECT_DELIVERIES
 from tests.played import ACCOUNT, submitted
-from tests.workers import turns_true
+from tests.waits import until
+from tests.workers import crew
 
 LONG_MS = 3_600_000
 SHORT_MS = 20
@@ -56,7 +59,7 @@ async def test_of_an_entry_that_is_settled_in_part_the_lease_is_kept(log: EventL
     entry = await entry_of(log, inbox, 2)
     inbox.settled([entry.share(0)])
     assert (inbox.held_orders, inbox.holds(entry)) == (1, True)
-    await turns_true(partial(is_stale, log, entry), 30)
+    await until(partial(is_stale, log, entry))
     stale_ms = await idle_ms(log, entry)
     assert await inbox.renew() == []
     assert await idle_ms(log, entry) < stale_ms
@@ -65,10 +68,42 @@ async def test_of_an_entry_that_is_settled_in_part_the_lease_is_kept(log: EventL
     await inbox.close()
 
 
+async def test_a_renewal_keeps_every_entry_in_hand(log: EventLog) -> None:
+    inbox = await opened(log, "one", LONG_MS)
+    entries = [await entry_of(log, inbox, 1) for _ in range(3)]
+    for entry in entries:
+        aged = ("IDLE", LONG_MS, "JUSTID")
+        await log._link.call(
+            "XCLAIM", log.keys.inbox("router"), "workers", "one", 0, entry.id, *aged
+        )
+    assert await inbox.renew() == []
+    assert all([await idle_ms(log, entry) < LONG_MS for entry in entries])
+    await inbox.close()
+
+
+async def test_a_lease_is_renewed_long_before_it_is_over(
+    log: EventLog, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits_s: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        waits_s.append(delay_s)
+        raise asyncio.CancelledError
+
+    async with crew(redis_url, tmp_path) as team:
+        worker = await team.worker("router", lease_ms=LONG_MS)
+        with monkeypatch.context() as patch:
+            patch.setattr("stages.runner.asyncio.sleep", sleep)
+            with pytest.raises(asyncio.CancelledError):
+                await worker._renew()
+    assert waits_s
+    assert waits_s[0] * 1000 <= LONG_MS / 4
+
+
 async def test_work_in_hand_that_was_renewed_too_late_is_not_begun_twice(log: EventLog) -> None:
     inbox = await opened(log, "one", SHORT_MS)
     entry = await entry_of(log, inbox, 1)
-    await turns_true(partial(is_stale, log, entry), 30)
+    await until(partial(is_stale, log, entry))
     assert await inbox.take(1, block_ms=1) == []
     assert inbox.held_orders == 1
     await inbox.close()
@@ -90,7 +125,7 @@ async def test_an_order_that_is_settled_twice_in_one_call_settles_no_other(log: 
 async def test_who_lost_an_entry_does_not_put_it_back(log: EventLog) -> None:
     late = await opened(log, "late", LONG_MS)
     entry = await entry_of(log, late, 2)
-    await turns_true(partial(is_stale, log, entry), 30)
+    await until(partial(is_stale, log, entry))
     owner = await opened(log, "owner", SHORT_MS)
     [taken] = await owner.take(1, block_ms=30_000)
     assert (taken.id, taken.deliveries) == (entry.id, 1)
@@ -120,7 +155,7 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
         left.extend(await heir.take(10, block_ms=1))
         return bool(left)
 
-    await turns_true(taken, 30)
+    await until(taken)
     assert [entry.id for entry in left] == [other.id]
     for used in (dead, heir):
         await used.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stages.limiter import PERMITS, Limits
-from tests.workers import turns_true
+from tests.waits import until
 
 LEASE_MS = 3_600_000
 
@@ -24,7 +24,7 @@ async def given_back(limits: Limits) -> None:
     async def none_is_out() -> bool:
         return not await limits._link.call("ZCARD", PERMITS)
 
-    await turns_true(none_is_out, 30)
+    await until(none_is_out)
 
 
 async def test_a_call_that_fails_gives_its_permit_back(limits: Limits) -> None:
@@ -54,7 +54,7 @@ async def test_a_permit_that_ran_out_is_not_extended_over_the_next_ones(limits: 
     async def taken() -> bool:
         return await limits._call("acquire", 1, LEASE_MS, "next") == 1
 
-    await turns_true(taken, 30)
+    await until(taken)
     await limits._call("extend", LEASE_MS, "late")
     assert await limits._link.call("ZRANGE", PERMITS, 0, -1) == [b"next"]
     await limits._call("release", "next")

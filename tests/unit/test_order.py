@@ -37,6 +37,7 @@ OTHERS: list[t.Fact] = [
     t.KeyCreated("k1", "main", ("read",), b"1", "", 0, "ann"),
     t.KeyRotated("k1", b"2", 9, "ann"),
     t.KeyRevoked("k1", "lost", "ann"),
+    t.TransactionRecovered("sig-9", "by the record", "ann"),
 ]
 LIMIT = t.OrderSubmitted("limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150")
 RESTED, TRIGGERED, RETREATED, AMENDED, CANCELLED = OTHERS[7:12]
