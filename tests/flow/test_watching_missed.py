@@ -9,13 +9,15 @@ import asyncio
 import bisect
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from itertools import count
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from events import acts
+from events.log import Claims
 from events.order import Order
 from events.types import (
     OrderParked,
@@ -25,9 +27,10 @@ from events.types import (
     OrderTriggered,
     Quote,
 )
+from stages.firing import Fired
 from stages.venues import Pair, PoolEvent, Refused, Tick
 from tests.waits import until
-from tests.workers import Crew, Watcher, crew
+from tests.workers import Crew, Gate, Watcher, crew
 
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="300", time_in_force="GTC"
@@ -153,6 +156,40 @@ async def test_a_tick_that_passes_while_nobody_watches_counts(
         await first.die()
         one.venue.prices = {15: "300"}
         one.venue.move(20)
+        await one.begun()
+        assert await one.triggered_at(order_id) == 15
+
+
+async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """A watcher that dies in between leaves the trigger to the next one."""
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        await one.followed(first, 12)
+        gate, claims = Gate(), count()
+        claim, claimed = first._watches.claim, 0
+
+        async def held_up(_: object) -> Fired:
+            await gate.passing()
+            return Fired([], [])
+
+        async def counted(pairs: Mapping[str, int | None], news: int) -> Claims:
+            nonlocal claimed
+            answer = await claim(pairs, news)
+            claimed = next(claims)
+            return answer
+
+        first._firing.fire = held_up  # type: ignore[method-assign]  # that is the point
+        first._watches.claim = counted  # type: ignore[method-assign]  # that is the point
+        one.venue.prices = {15: "300"}
+        one.venue.move(20)
+        await gate.reached.wait()
+        reached_at = claimed
+        await until(lambda: claimed > reached_at + 1)
+        await first.die()
+        one.venue.move(30)
         await one.begun()
         assert await one.triggered_at(order_id) == 15
 

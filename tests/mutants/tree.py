@@ -7,6 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+HANG_S = 20
+"""How long a test waits for what a bug keeps from coming: many are caught by just that. Without a
+bug the same tests have to pass within it."""
+
 PACKAGES = ("engine", "events", "gateway", "projections", "stages", "tests")
 
 
@@ -27,7 +31,7 @@ class Tree:
     @property
     def environment(self) -> dict[str, str]:
         """Of the tests: the copy is found before the project that the interpreter has installed."""
-        return os.environ | {"PYTHONPATH": str(self.path)}
+        return os.environ | {"PYTHONPATH": str(self.path), "TEST_HANG_S": str(HANG_S)}
 
     def check(self, python: str) -> None:
         """Raises RuntimeError where Python would import anything of ours from elsewhere."""
