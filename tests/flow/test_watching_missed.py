@@ -9,7 +9,7 @@ import asyncio
 import bisect
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from events import acts
-from events.log import Claims
+from events.log import Claims, Head
 from events.order import Order
 from events.types import (
     OrderParked,
@@ -192,6 +192,29 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
         one.venue.move(30)
         await one.begun()
         assert await one.triggered_at(order_id) == 15
+
+
+async def test_an_order_that_begins_to_rest_while_the_books_are_made_is_in_them(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        watcher = await one.begun()
+        await one.resting("1000")
+        await one.followed(watcher, 12)
+        pages, orders = watcher._watches.resting, list[str]()
+
+        async def overtaken() -> AsyncGenerator[list[Head]]:
+            async for page in pages():
+                yield page
+            if not orders:
+                orders.append(await one.resting())
+
+        watcher._watches.resting = overtaken  # type: ignore[method-assign]  # that is the point
+        watcher._built.clear()
+        await until(lambda: orders and watcher.resting == 2)
+        one.venue.prices = {21: "300"}
+        one.venue.move(21)
+        assert await one.triggered_at(orders[0]) == 21
 
 
 async def test_after_a_takeover_an_amended_order_is_not_triggered_by_a_tick_from_before(
