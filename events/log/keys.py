@@ -72,7 +72,9 @@ class Keys:
 
     def idempotency(self, account: str, kind: str, key: str) -> str:
         """String: the order that a client's key made, and the digest of its request."""
-        return f"{self._idempotency}{account}:{kind}:{key}"
+        # A client chooses `key`: without a colon in the account no other account reads the same.
+        of = account.replace("%", "%25").replace(":", "%3A")
+        return f"{self._idempotency}{of}:{kind}:{key}"
 
     def inbox(self, stage: str) -> str:
         """Stream: what the stage has to look at; field o, order ids of 36 characters joined."""

@@ -87,7 +87,7 @@ class Desk:
         await self.feed.ready()
         page = Page()
         cursor = Cursor(after) if isinstance(after, int) else after
-        subscription = Subscription(self.feed, page, wanted or Filter(), cursor)
+        subscription = Subscription(self.feed, page, wanted or Filter(None), cursor)
         self.running.append(asyncio.create_task(subscription.run()))
         return page
 
@@ -199,7 +199,7 @@ async def test_who_comes_long_after_the_feed_was_made_ready_gets_everything(
     await desk.feed.ready()
     await until(lambda: not desk.feed.running)
     page = Page()
-    subscription = Subscription(desk.feed, page, Filter(), Cursor(0))
+    subscription = Subscription(desk.feed, page, Filter(None), Cursor(0))
     desk.running.append(asyncio.create_task(subscription.run()))
     await desk.play.create(3)
     await until(lambda: page.positions == [1, 2, 3])
