@@ -41,14 +41,21 @@ class Guard:
             if permission.reach is Reach.IN_PATH:
                 order_id = order_id_of(request.match_info["id"])
                 await self._ownership.check(visible_account(request), order_id)
-            return await handler(request)
+            answer = await handler(request)
+            if not answer.prepared:
+                await check_bound(request, answer)
+            return answer
 
         return handle
 
 
 async def check_bound(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal of aiohttp before the first byte of an answer, of streams and sockets too."""
+    """Raises RuntimeError for an answer that is bound to no account.
+
+    Also a signal of aiohttp, before the first byte of a stream or a socket.
+    """
     permission = request.get(_PERMISSION)
     if permission is None or permission.reach in _FREE or response.status >= 400:
         return
-    assert BOUND in request, f"{request.method} {request.path} asked for no account"
+    if BOUND not in request:
+        raise RuntimeError(f"{request.method} {request.path} asked for no account")
