@@ -17,8 +17,8 @@ from aiohttp import web
 from events.log import Stored
 from events.order import fold
 from events.proof import proof_of
+from events.secret import SecretUrl
 from gateway import answers
-from gateway.auditor import Task
 from gateway.finding import readable
 from gateway.outages import reading_archive, reading_log
 from gateway.parameters import AT, NONE, moment, only, order_id_of
@@ -38,8 +38,8 @@ LINE_BYTES = 1 << 20
 class Records(NamedTuple):
     """Where log and archive are; empty URLs: they cannot be audited from here."""
 
-    redis_url: str = ""
-    database_url: str = ""
+    redis_url: SecretUrl = SecretUrl("")
+    database_url: SecretUrl = SecretUrl("")
 
 
 class Audits:
@@ -142,7 +142,8 @@ class Audits:
             try:
                 assert auditor.stdin is not None
                 assert auditor.stdout is not None
-                task = Task(what, *self._where, position, time_us)
+                task = {"what": what, "position": position, "time_us": time_us}
+                task |= {name: url.reveal() for name, url in self._where._asdict().items()}
                 # On stdin: command lines can be read by others, and URLs have passwords.
                 auditor.stdin.write(msgspec.json.encode(task) + b"\n")
                 yield _lines(auditor.stdout)

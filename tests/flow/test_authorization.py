@@ -220,7 +220,7 @@ async def test_an_order_of_another_account_is_answered_as_an_id_that_never_was(
     for archived in (False, True):  # found in the log, then in the archive alone
         if archived:
             await projected(desk.gateway.log, desk.archive)
-            async with redis.asyncio.from_url(desk.gateway.log.url) as client:
+            async with redis.asyncio.from_url(desk.gateway.log.url.reveal()) as client:
                 await client.delete(desk.gateway.log.keys.order(theirs))
         known = await ask(desk.gateway, key, call, mine, theirs)
         never = await ask(desk.gateway, key, call, mine)

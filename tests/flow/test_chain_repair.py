@@ -35,6 +35,7 @@ from engine.repair import refound
 from engine.settings import Settings
 from engine.wallets import open_wallet
 from events.ids import new_order_id
+from events.secret import SecretUrl
 from events.types import Status, TransactionSubmitted
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
@@ -223,7 +224,8 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
 def history_of(node: Node) -> Executed:
     """The wallet's history by such a node."""
     link = RpcLink(
-        RpcOptions((node.url,), timeout_s=1.0, deadline_s=2.0, backoff_s=0.01), Admission("local")
+        RpcOptions((SecretUrl(node.url),), timeout_s=1.0, deadline_s=2.0, backoff_s=0.01),
+        Admission("local"),
     )
     return Executed(Rpc(link), OWNER)
 
@@ -589,7 +591,7 @@ def test_a_chain_whose_engine_is_down_runs_for_as_long_as_it_is_asked(short_path
     settings = Settings(data_dir=short_path / "d", venues=("raydium", "meteora"), slot_ms=50)
     with localchain.reached(settings) as reached:
         [url] = reached.solana_rpc_url
-        address = urlsplit(url)
+        address = urlsplit(url.reveal())
         assert address.hostname
         assert address.port
         with socket.create_connection((address.hostname, address.port)) as connection:

@@ -94,7 +94,7 @@ class Desk:
     async def trim(self) -> None:
         """Forgets the whole live log; the archive has it."""
         await self.archive.take(self.log)
-        async with redis.asyncio.from_url(self.log.url) as client:
+        async with redis.asyncio.from_url(self.log.url.reveal()) as client:
             last = await self.log.position()
             await client.xtrim(self.log.keys.log, minid=f"{last + 1}-0", approximate=False)
 

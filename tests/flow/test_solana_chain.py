@@ -19,6 +19,7 @@ from solders.transaction import VersionedTransaction
 
 from events.money import Token, by_name
 from events.order import Order, Transaction
+from events.secret import SecretUrl
 from events.types import Leg
 from stages.routing.costs import Costs
 from stages.stage import Refused
@@ -100,7 +101,7 @@ class World:
             "getFirstAvailableBlock": lambda _: self.first_slot,
             "getMinimumBalanceForRentExemption": lambda p: (128 + p[0]) * 6_960,
         }  # fmt: skip
-        rpc = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.6, backoff_s=0.01)
+        rpc = RpcOptions((SecretUrl(node.url),), timeout_s=0.3, deadline_s=0.6, backoff_s=0.01)
         self.family = ToyFamily()
         self.rpc = Rpc(RpcLink(rpc, Admission("local")))
         self.features = Features(self.rpc, "auto")
@@ -692,7 +693,9 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
     world.slot, world.finalized = 1200, (1150, 1051)
     async with rpc_node() as other:
         other.answers |= world.node.answers
-        urls = RpcOptions((world.node.url, other.url), timeout_s=0.3, deadline_s=0.6)
+        urls = RpcOptions(
+            (SecretUrl(world.node.url), SecretUrl(other.url)), timeout_s=0.3, deadline_s=0.6
+        )
         rpc = Rpc(RpcLink(urls, Admission("local")))
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(), SlotTime(10), Commitments(rpc, "confirmed")

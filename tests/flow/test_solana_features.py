@@ -12,6 +12,7 @@ from solders.message import MessageV0, MessageV1
 
 from engine.doctor import versions
 from engine.settings import Settings
+from events.secret import SecretUrl
 from stages.stage import Refused
 from stages.venues.solana import features
 from stages.venues.solana.clusters import Admission
@@ -38,7 +39,7 @@ class Cluster:
         self.feature: dict[str, Any] | None = None
         self.slot = SLOT
         node.answers["getMultipleAccounts"] = self._accounts
-        options = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
+        options = RpcOptions((SecretUrl(node.url),), timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
         self.rpc = Rpc(RpcLink(options, Admission("local")))
 
     def _accounts(self, params: Any) -> Any:

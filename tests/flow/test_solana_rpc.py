@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from events.meters import RPC, RPC_FAILURES
+from events.secret import SecretUrl
 from stages.stage import Refused
 from stages.venues.solana.clusters import GENESIS, Admission
 from stages.venues.solana.options import RpcOptions
@@ -35,8 +36,11 @@ async def nodes() -> AsyncIterator[list[Node]]:
 @asynccontextmanager
 async def client(*nodes: Node, admission: Admission | None = None, **options: Any) -> Any:
     given = {"timeout_s": 0.3, "deadline_s": 3.0, "backoff_s": 0.02, "backoff_max_s": 0.1}
-    urls = tuple(node.url for node in nodes)
-    link = RpcLink(RpcOptions(urls, **(given | options)), admission or Admission("local"))
+    urls = tuple(SecretUrl(node.url) for node in nodes)
+    link = RpcLink(
+        RpcOptions(urls, **(given | options)),
+        admission or Admission("local"),
+    )
     rpc = Rpc(link)
     try:
         yield rpc
