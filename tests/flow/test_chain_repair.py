@@ -35,7 +35,7 @@ from engine.repair import refound
 from engine.settings import Settings
 from engine.wallets import open_wallet
 from events.ids import new_order_id
-from events.secret import SecretUrl
+from events.secret import SecretBytes, SecretUrl
 from events.types import Status, TransactionSubmitted
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
@@ -194,7 +194,7 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
                 TransferParams(from_pubkey=STRANGER.pubkey(), to_pubkey=PUBKEY, lamports=lamports)
             )
             raw = sealed(STRANGER, [move], version, recent)
-            await crew.chain().send([raw])
+            await crew.chain().send([SecretBytes(raw)])
             return str(VersionedTransaction.from_bytes(raw).signatures[0])
 
         for version in (None, 0, 1):
