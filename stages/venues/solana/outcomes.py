@@ -272,7 +272,7 @@ class Outcomes:
 
     def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
         try:
-            sent = read_sent(transaction.raw, self._families)
+            sent = read_sent(transaction.raw.reveal(), self._families)
             if meta.err is not None:
                 return self._failed(sent, slot, meta)
             fill = fill_of(sent, meta)
