@@ -15,7 +15,7 @@ from events.types import OrderTriggered
 from tests.patience import WRITING, given_up_after
 from tests.proxied import proxied
 from tests.served import Served, served
-from tests.waits import HANG_S
+from tests.waits import HANG_S, until
 
 RUNNING = {"status": "running", "reason": None, "actor": None, "since": None}
 
@@ -143,5 +143,5 @@ async def test_without_an_answer_of_the_log_a_halt_is_none_or_unknown(redis_url:
         with given_up_after(0.5, WRITING):
             status, body = await halt(one, reason="x")
         assert (status, body["code"]) == (503, "outcome-unknown")
-        assert await one.log.halted()
+        await until(one.log.halted)
         proxy.cut("pass")  # the gateway waits for its append as it stops
