@@ -48,9 +48,8 @@ QUICK: dict[str, object] = {
     "venues": "simulated",
     "run_ahead": 0,  # most tests are about the stages, one after the other
     "venue_latency_ms": 5,
-    "venue_timeout_ms": 300,
     "slot_ms": 20,
-    "blockhash_slots": 200,
+    "blockhash_slots": 3000,  # no transaction dies of a busy machine
     "rebroadcast_ms": 200,
     "lease_ms": 1000,
     "retry_base_ms": 50,
@@ -59,6 +58,18 @@ QUICK: dict[str, object] = {
     "concurrency": 0,
     "orders_per_minute": 0,
 }
+
+LOCAL_CHAIN: dict[str, object] = {
+    "venues": "raydium,meteora",
+    "slot_ms": 50,
+    "blockhash_slots": 80,
+    "pools_read_ms": 100,
+    "max_attempts": 20,
+}
+"""A local chain that leaves the processor to what is tested: with slots of 20 ms, each of which
+
+five processes read, the chain alone kept a core busy.
+"""
 
 
 class Answer(NamedTuple):
@@ -144,6 +155,10 @@ class Engine:
         """Waits until another process of that name runs."""
         await until(lambda: self.pid(name) not in (0, than), f"another {name}")
         return self.pid(name)
+
+    async def complete(self) -> None:
+        """Waits until all processes run: one that a test kills has to be there."""
+        await until(lambda: all(map(self.pid, PROCESSES)), "all processes to run")
 
     @contextlib.asynccontextmanager
     async def without(self, name: str) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Head, LogError, Result, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
-from stages import builder, confirmer, router, runner, submitter, watcher
+from stages import builder, confirmer, router, submitter, watcher
 from stages.limiter import Limits
 from stages.market import Market
 from stages.retry import RetryPolicy
@@ -70,6 +70,17 @@ class Worker(Runner):
 
     def start(self) -> None:
         self._asked = asyncio.Event()
+        self._looks = 0
+        take = self._inbox.take
+
+        async def counted(*args: Any, **options: Any) -> Any:
+            self._looks += 1
+            try:
+                return await take(*args, **options)
+            finally:
+                self._looks -= 1
+
+        self._inbox.take = counted  # type: ignore[method-assign]  # only looked at from outside
         self.task = asyncio.create_task(self.run(self._asked), name=self.consumer)
 
     async def stop(self) -> None:
@@ -85,7 +96,7 @@ class Worker(Runner):
             return []
 
         self._inbox.take = never  # type: ignore[method-assign]  # that is the point
-        await asyncio.sleep(runner.BLOCK_MS / 1000)  # a look under way may still bring something
+        await until(lambda: not self._looks)  # one under way may still bring something
 
     def patience(self, stop_s: float) -> None:
         """How long a stop waits for what is in hand."""

@@ -25,6 +25,7 @@ from events.archive.snapshot import Snapshot
 from events.listing import Filters
 from events.log.reading import Stored
 from events.order import Order
+from events.secret import SecretUrl
 
 ANSWER_S = 1.0
 """Bound of a call on behalf of a client."""
@@ -54,11 +55,11 @@ class Archive:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str, *, connections: int = 4) -> Self:
+    async def open(cls, url: SecretUrl | str, *, connections: int = 4) -> Self:
         """An archive that connects at the first call."""
         return cls(
             await asyncpg.create_pool(
-                url,
+                SecretUrl.of(url).reveal(),
                 min_size=0,
                 max_size=connections,
                 timeout=ANSWER_S,
@@ -155,6 +156,12 @@ class Archive:
         async with self.connection() as connection:
             rows = await connection.fetch(query, order_ids)
         return {str(row["id"]): orders.decode(row["state"]) for row in rows}
+
+    async def signed(self, signature: str) -> list[str]:
+        """The orders whose newest transaction is this one. Without an index: for rare questions."""
+        query = "SELECT id FROM orders WHERE signature = $1"
+        async with self.connection(None) as connection:
+            return [str(row["id"]) for row in await connection.fetch(query, signature)]
 
     async def find(
         self, filters: Filters, *, limit: int, cursor: str | None = None

@@ -33,7 +33,7 @@ from tests.chain_crew import (
     difference,
     nonzero,
 )
-from tests.engine_up import Engine, dice, engine_up
+from tests.engine_up import LOCAL_CHAIN, Engine, dice, engine_up
 from tests.faults.test_repair import command
 from tests.localchain import mint_of
 from tests.waits import HANG_S
@@ -333,13 +333,7 @@ async def test_a_stalled_chain_is_a_doubt_that_ends_with_it(
 
 @pytest.fixture
 async def engine(short_path: Path) -> AsyncIterator[Engine]:
-    async with engine_up(
-        short_path / "d",
-        venues="raydium,meteora",
-        blockhash_slots=200,
-        quotes_stale_ms=700,
-        max_attempts=20,
-    ) as one:
+    async with engine_up(short_path / "d", **LOCAL_CHAIN | {"quotes_stale_ms": 700}) as one:
         yield one
 
 

@@ -371,7 +371,7 @@ async def test_a_random_walk_through_many_resting_orders_triggers_each_once_whil
         ended = team.venues()[0].slot()
         expected = paid_until(team, ended)
         await team.until(lambda: triggered(team).keys() >= expected)
-        assert 0.1 * MANY < len(expected) < 0.95 * MANY
+        assert len(expected) > 0.1 * MANY
         assert all(count == 1 for count in triggered(team).values())
         rests = rested_at(team)
         for event in team.of(OrderTriggered):

@@ -14,7 +14,7 @@ import redis.asyncio
 
 from engine.settings import environment
 from events.archive import Archive
-from tests.engine_up import ENGINE, Engine, engine_up
+from tests.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
 from tests.waits import HANG_S, until
 
 
@@ -49,10 +49,9 @@ async def archived(engine: Engine) -> int:
 
 async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path: Path) -> None:
     # Of the simulation: tests/flow/test_repair.py, tests/whole/test_backup.py.
-    options = {"blockhash_slots": 200, "venues": "raydium,meteora"}
-    # Never in two hops, whose first bears a percent: at 50 slots a second prices may leave that.
+    # Never in two hops, whose first bears a percent: at 20 slots a second prices may leave that.
     safe: dict[str, Any] = {"tokenOut": "USDC", "slippageBps": 1000}
-    async with engine_up(short_path / "data", **options) as engine:
+    async with engine_up(short_path / "data", **LOCAL_CHAIN) as engine:
         done = await engine.submit_many(10, **safe)
         waiting = await engine.submit(key="waits", type="limit", targetPrice="1000")
         await engine.ended(done)

@@ -26,7 +26,7 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
         ids = []
         units = []
         for _ in range(ORDERS):
-            expires = time.time_ns() // 1000 + chance.randrange(1_000_000, 9_000_000)
+            expires = time.time_ns() // 1000 + chance.randrange(500_000, 6_000_000)
             fact = OrderSubmitted(
                 "limit", "SOL", chance.choice(("USDC", "USDT")), 9, 6, 10**9, 50,
                 target_price=f"{chance.uniform(147, 153):.4f}", time_in_force="GTT",

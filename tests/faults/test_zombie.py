@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine import leash
 from engine.markets import LEDGER
 from engine.settings import Settings, environment
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import (
     OrderConfirmed,
     OrderRouted,
@@ -71,10 +73,10 @@ class Counting(SimulatedChain):
         super().__init__(simulation, ledger)
         self.sent: Counter[bytes] = Counter()
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         if self.gate is not None:
             await self.gate.passing()
-        self.sent.update(transactions)
+        self.sent.update(raw.reveal() for raw in transactions)
         await super().send(transactions)
 
 
@@ -235,16 +237,16 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
         redis_url=redis_url,
         database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: nobody asks it
         lease_ms=300,
-        venue_latency_ms=400,
-        venue_timeout_ms=2000,
     )
+    # Its quotes take longer than a busy machine takes to stop it.
+    late = replace(settings, venue_latency_ms=2500, venue_timeout_ms=60_000)
     old, new = tmp_path / "old.log", tmp_path / "new.log"
     async with crew(redis_url, tmp_path) as team:
         team.ledger_path = tmp_path / LEDGER
-        async with stages(settings, "router", output=old) as zombie:
+        async with stages(late, "router", output=old) as zombie:
             ids = await team.submit(ORDERS)
             await team.until(lambda: len(team.of(RoutingStarted)) == ORDERS)
-            zombie.send_signal(signal.SIGSTOP)  # its quotes are on the way, and take 400 ms
+            zombie.send_signal(signal.SIGSTOP)  # its quotes are on the way
             async with stages(
                 settings, "router", "builder", "submitter", "confirmer", output=new
             ) as heir:

@@ -81,7 +81,7 @@ async def test_who_halted_is_known_also_when_the_log_is_trimmed(gateway: Served)
     _, view = await halt(gateway, reason="odd", actor="ann")
     del view["status"]
     await gateway.archive.take(gateway.log)
-    async with redis.asyncio.from_url(gateway.log.url) as client:
+    async with redis.asyncio.from_url(gateway.log.url.reveal()) as client:
         await client.xtrim(gateway.log.keys.log, minid="2-0", approximate=False)
     assert await halted(gateway) == view
     gateway.archive.down = True

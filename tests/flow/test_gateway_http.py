@@ -110,7 +110,7 @@ async def test_an_order_whose_head_is_gone_comes_from_the_archive(
 
 
 async def trim_all(log: EventLog) -> None:
-    async with redis.asyncio.from_url(log.url) as client:
+    async with redis.asyncio.from_url(log.url.reveal()) as client:
         await client.xtrim(log.keys.log, minid=f"{await log.position() + 1}-0", approximate=False)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from events.log import EventLog, Head
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import (
     AttemptFailed,
     Fact,
@@ -475,7 +476,7 @@ async def test_a_number_that_the_log_cannot_hold_parks_its_own_order_and_no_othe
 
         def decide(order: Order, answer: Any) -> Sequence[Fact]:
             if order.id == bad:
-                return [TransactionBuilt(1, "signature", 2**64, b"")]
+                return [TransactionBuilt(1, "signature", 2**64, SecretBytes(b""))]
             decided = sane.decide(order, answer)
             assert isinstance(decided, Sequence)
             return decided

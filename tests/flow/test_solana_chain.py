@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from solders.keypair import Keypair
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
@@ -19,6 +20,7 @@ from solders.transaction import VersionedTransaction
 
 from events.money import Token, by_name
 from events.order import Order, Transaction
+from events.secret import SecretBytes, SecretUrl
 from events.types import Leg
 from stages.routing.costs import Costs
 from stages.stage import Refused
@@ -103,7 +105,7 @@ class World:
             "getFirstAvailableBlock": lambda _: self.first_slot,
             "getMinimumBalanceForRentExemption": lambda p: (128 + p[0]) * 6_960,
         }  # fmt: skip
-        rpc = RpcOptions((node.url,), **PATIENT)
+        rpc = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.family = ToyFamily()
         self.rpc = Rpc(RpcLink(rpc, Admission("local")))
         self.features = Features(self.rpc, "auto")
@@ -169,7 +171,9 @@ class World:
 
     async def built(self, of: Order | None = None) -> Transaction:
         built = await self.chain.build(of or order())
-        return Transaction(1, built.signature, built.last_valid_height, built.raw)
+        return Transaction(
+            1, built.signature, built.last_valid_height, built.raw, least_slot=built.least_slot
+        )
 
     async def outcomes(self, *sent: Transaction) -> list[Outcome]:
         return list(await asyncio.gather(*self.chain.outcomes(sent)))
@@ -190,7 +194,7 @@ class World:
 
     def detail(self, sent: Transaction, amount_out: int, err: Any = None) -> None:
         """What the node says of a swap of 1 SOL that paid `amount_out`."""
-        message = VersionedTransaction.from_bytes(sent.raw).message
+        message = VersionedTransaction.from_bytes(sent.raw.reveal()).message
         keys = [str(one) for one in message.account_keys]
         parsed = next(
             swap
@@ -388,7 +392,7 @@ async def test_a_transaction_is_built_with_the_limit_that_its_simulation_gives(
 ) -> None:
     built = await world.chain.build(order())
     assert isinstance(built, Built)
-    parsed = VersionedTransaction.from_bytes(built.raw)
+    parsed = VersionedTransaction.from_bytes(built.raw.reveal())
     assert parsed.verify_with_results() == [True]
     assert (built.signature, built.last_valid_height) == (str(parsed.signatures[0]), 1050)
     instructions = instructions_of(_v0(parsed.message))
@@ -405,7 +409,7 @@ async def test_a_swap_that_crosses_ticks_may_cross_one_more(
     if not simulates:
         world.simulation = {"err": None}
     built = await world.chain.build(order())
-    first = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw).message))[0]
+    first = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw.reveal()).message))[0]
     assert int.from_bytes(first.data[1:], "little") == limit
 
 
@@ -495,7 +499,9 @@ async def test_a_node_that_does_not_simulate_costs_a_higher_limit_only(world: Wo
 
     world.node.answers["simulateTransaction"] = refuse
     built = await world.chain.build(order())
-    limit = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw).message))[0].data[1:]
+    limit = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw.reveal()).message))[
+        0
+    ].data[1:]
     assert int.from_bytes(limit, "little") == 100_000
 
 
@@ -513,12 +519,12 @@ async def test_the_smaller_form_is_used_where_the_user_keeps_no_wrapped_sol(
         with pytest.raises(Refused, match="transaction-too-large"):
             await world.chain.build(long)
         return
-    raw = (await world.chain.build(long)).raw
+    raw = (await world.chain.build(long)).raw.reveal()
     assert own in VersionedTransaction.from_bytes(raw).message.account_keys
     assert (
         own
         not in VersionedTransaction.from_bytes(
-            (await world.chain.build(order())).raw
+            (await world.chain.build(order())).raw.reveal()
         ).message.account_keys
     )
 
@@ -560,14 +566,14 @@ async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(world: World)
     send = world.node.answers["sendTransaction"]
 
     def picky(params: Any) -> Any:
-        if b64decode(params[0]) == raws[1]:
+        if b64decode(params[0]) == raws[1].reveal():
             raise JsonError(-32602, "no")
         return send(params)
 
     world.node.answers["sendTransaction"] = picky
     with pytest.raises(Refused):
         await world.chain.send(raws)
-    assert sorted(world.sent) == sorted([raws[0], *raws[2:]])
+    assert sorted(world.sent) == sorted(raw.reveal() for raw in (raws[0], *raws[2:]))
 
 
 # -- outcomes --------------------------------------------------------------------------------------
@@ -685,14 +691,35 @@ async def test_a_node_that_lags_behind_the_finalized_slot_proves_nothing(world: 
     assert (await world.outcomes(sent))[0].finalized_height == 1051
 
 
-@pytest.mark.parametrize(("first_slot", "height"), [(0, 1051), (848, 1051), (849, 0), (1149, 0)])
+@pytest.mark.parametrize(
+    ("least_slot", "first_slot", "height"),
+    [
+        (1000, 0, 1051), (1000, 968, 1051), (1000, 969, 0), (1000, 1149, 0),
+        (0, 848, 1051), (0, 849, 0), (0, 1149, 0),
+    ],
+)  # fmt: skip
 async def test_a_node_that_was_restored_since_the_transaction_was_made_proves_nothing(
-    world: World, first_slot: int, height: int
+    world: World, least_slot: int, first_slot: int, height: int
 ) -> None:
     """It would say the same of one that landed before its snapshot."""
-    sent = await world.built()
+    sent = replace(await world.built(), least_slot=least_slot)
     world.slot, world.finalized, world.first_slot = 1200, (1150, 1051), first_slot
-    assert (await world.outcome_with_height(sent)).finalized_height == height
+    outcome = await world.outcome_with_height(sent)
+    assert outcome.finalized_height == height
+    if not height:  # no waiting brings back those blocks: an operator is told
+        assert (outcome.state, outcome.reason) == ("unknown", "history-too-short")
+        assert f"blocks begin at slot {first_slot}" in outcome.detail
+
+
+async def test_slots_without_blocks_make_no_node_a_witness_that_came_later(world: World) -> None:
+    """A cluster that stood still passes thousands of slots in which no height is reached."""
+    sent = await world.built()
+    assert sent.least_slot == 1000
+    world.slot, world.finalized = 901_200, (901_150, 1051)
+    world.first_slot = 900_000  # restored when the cluster went on: it lacks the block of slot 1002
+    assert (await world.outcome_with_height(sent)).finalized_height == 0
+    world.first_slot = 900
+    assert (await world.outcomes(sent))[0].finalized_height == 1051
 
 
 async def test_a_node_that_turns_a_question_away_is_asked_again(world: World) -> None:
@@ -708,7 +735,7 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
     world.slot, world.finalized = 1200, (1150, 1051)
     async with rpc_node() as other:
         other.answers |= world.node.answers
-        urls = RpcOptions((world.node.url, other.url), **PATIENT)
+        urls = RpcOptions((SecretUrl(world.node.url), SecretUrl(other.url)), **PATIENT)
         rpc = Rpc(RpcLink(urls, Admission("local")))
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(stalled_ms=NEVER_MS), SlotTime(10),
@@ -775,7 +802,7 @@ async def test_a_transaction_of_another_kind_of_chain_spoils_nobody_elses_answer
     world: World,
 ) -> None:
     sent = await world.built()
-    other = Transaction(1, "not base58 0OIl", 1, b"simulated")
+    other = Transaction(1, "not base58 0OIl", 1, SecretBytes(b"simulated"))
     told = await world.outcomes(other, sent)
     assert [one.state for one in told] == ["unknown", "absent"]
 

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from events.meters import RPC_FAULTS, RPC_UNSERVED
+from events.secret import SecretBytes
 from stages.venues.solana import slots
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import NotServed, RpcError, TooLarge, Unreachable
@@ -357,7 +358,7 @@ async def test_a_transaction_that_the_chain_has_taken_was_sent(nodes: list[Node]
 
     nodes[0].answers["sendTransaction"] = taken
     async with client(nodes[0]) as rpc:
-        assert await rpc.send_transaction(b"\x01") == ""
+        assert await rpc.send_transaction(SecretBytes(b"\x01")) == ""
 
 
 async def test_a_bad_signature_is_asked_about_twice(nodes: list[Node]) -> None:
@@ -368,9 +369,9 @@ async def test_a_bad_signature_is_asked_about_twice(nodes: list[Node]) -> None:
         node.answers["sendTransaction"] = bad
     async with client(*nodes) as rpc:
         with pytest.raises(RpcError, match="signature verification"):
-            await rpc.send_transaction(b"\x01")
+            await rpc.send_transaction(SecretBytes(b"\x01"))
         nodes[1].answers["sendTransaction"] = lambda _: "signature"
-        assert await rpc.send_transaction(b"\x01") == "signature"
+        assert await rpc.send_transaction(SecretBytes(b"\x01")) == "signature"
 
 
 async def test_a_proxy_is_used_for_nodes_elsewhere_and_never_for_this_machine(

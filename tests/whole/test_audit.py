@@ -351,7 +351,7 @@ async def test_an_export_has_every_event_once_and_no_signed_bytes(
         rest = command("export", redis_url, database_url, "--after", "126")
         assert [json.loads(line)["position"] for line in rest.stdout.splitlines()] == [127, 128]
         raw = [
-            event.fact.raw
+            event.fact.raw.reveal()
             async for page in everything(archive, log)
             for event in page.events()
             if isinstance(event.fact, TransactionBuilt)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
+from events.secret import SecretUrl
 from gateway import answers
 from gateway.audits import Records
 from gateway.operations import OPERATIONS
@@ -47,7 +48,7 @@ async def test_odd_requests_are_answered_as_documented(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     await migrated(database_url, asyncio.Event())
-    records = Records(redis_url, database_url)
+    records = Records(SecretUrl(redis_url), SecretUrl(database_url))
     async with served(redis_url, records=records) as gateway:
         code, output = await ask_oddly(gateway, tmp_path)
         assert code == 0, output

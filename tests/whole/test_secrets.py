@@ -12,7 +12,7 @@ from pathlib import Path
 from solders.keypair import Keypair
 
 from engine.settings import environment
-from tests.engine_up import ENGINE, Engine, engine_up
+from tests.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
 from tests.waits import HANG_S, until
 
 SECRET = Keypair.from_seed(bytes(range(7, 39)))
@@ -87,8 +87,8 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
 
 async def test_secrets_stand_in_no_log_event_error_export_or_file(short_path: Path) -> None:
     folder = short_path / "d"
-    options = {"venues": "raydium,meteora", "solana_keypair": str(SECRET), "require_keys": "1"}
-    async with engine_up(folder, blockhash_slots=200, log_level="debug", **options) as engine:
+    options = {"solana_keypair": str(SECRET), "require_keys": "1", "log_level": "debug"}
+    async with engine_up(folder, **LOCAL_CHAIN | options) as engine:
         scopes = "read,trade,cancel,admin"
         made = await told(engine, "", "keys", "create", "--account", "default", "--scopes", scopes)
         key = made.split()[-1].decode()
