@@ -27,15 +27,12 @@ from events.types import (
 )
 from stages.stage import Refused, Stage
 from tests.proxied import proxied
-from tests.waits import until
+from tests.waits import MARGINS_S, until
 from tests.workers import PATIENT, Crew, Gate, Worker, crew
 
 NEVER_MS = 3_600_000
 LEASE_MS = 60_000
 """Longer than any stall: only a test lets such a lease run out."""
-MARGINS_S = (0.3, 3.0, 30.0)
-"""How long before its expiry an order is submitted. On a machine that stood still until then it is
-submitted again, with more time."""
 
 
 def now_us() -> int:
