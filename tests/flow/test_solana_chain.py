@@ -782,8 +782,9 @@ async def test_a_witness_that_lost_its_history_is_named(world: World) -> None:
     assert "blocks begin at slot 1149, slot 968 is needed" in outcome.detail
 
 
+@pytest.mark.parametrize("sent_at_us", [1, 2**52], ids=["long ago", "by a clock ahead"])
 async def test_finality_that_nobody_can_read_is_a_doubt_and_no_endless_silence(
-    world: World,
+    world: World, sent_at_us: int
 ) -> None:
     """Statuses are answered, the height is not: nothing tells whether an absent one is dead."""
 
@@ -793,7 +794,7 @@ async def test_finality_that_nobody_can_read_is_a_doubt_and_no_endless_silence(
     for method in ("getEpochInfo", "getSlot", "getBlockHeight"):
         world.node.answers[method] = down
     young = await world.built()
-    old = replace(young, submitted_at_us=1)
+    old = replace(young, submitted_at_us=sent_at_us)
     async with asyncio.timeout(60):
         while (await world.outcomes(old))[0] == Outcome("absent"):
             world.slot += 1

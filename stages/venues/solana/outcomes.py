@@ -83,9 +83,11 @@ def _is_signature(text: str) -> bool:
 
 
 def _is_old(transaction: Transaction) -> bool:
-    """Whether it was sent so long ago that it should have landed, or be dead."""
+    """Whether it was sent so long ago that it should have landed, or be dead. So much in the
+    future, it was sent by another clock.
+    """
     sent_s = transaction.submitted_at_us / 1_000_000
-    return bool(sent_s) and time.time() - sent_s > DOUBT_AFTER_S
+    return bool(sent_s) and abs(time.time() - sent_s) > DOUBT_AFTER_S
 
 
 def _rank(status: SignatureStatus) -> int:
