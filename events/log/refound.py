@@ -6,12 +6,14 @@ nobody can join the log or append to it. Whatever fails in between can be begun 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from events.log.entries import batch_of
 from events.log.head import NOBODY, PARKED, PREFIX_LENGTH, RESTING
 from events.log.keys import GROUP, LAYOUT, Keys
-from events.log.link import Link
+from events.log.link import Damaged, Link
 from events.log.reading import LogReader, Stored
 from events.order import STAGES
 
@@ -81,14 +83,16 @@ class Refounding:
         return not await self._link.call("EXISTS", self._keys.meta)
 
     async def leftovers(self) -> list[list[Stored]]:
-        """What the stream still holds, entry by entry."""
+        """What the stream still holds, entry by entry; what cannot be decoded is left out."""
         found: list[list[Stored]] = []
-        after = (await self._reader.bounds())[0] - 1
-        while batches := await self._reader.read(after):
-            for batch in batches:
-                numbered = enumerate(batch.records, batch.first)
-                found.append([Stored(at, batch.time_us, record) for at, record in numbered])
-            after = batches[-1].last
+        last = ""
+        while entries := await self._reader.raw(last):
+            last = entries[-1].id
+            for entry in entries:
+                with contextlib.suppress(Damaged):
+                    batch = batch_of(entry)
+                    numbered = enumerate(batch.records, batch.first)
+                    found.append([Stored(at, batch.time_us, record) for at, record in numbered])
         return found
 
     async def heads(self, known: Sequence[Known], names: Sequence[Name]) -> None:
