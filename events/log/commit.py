@@ -60,7 +60,7 @@ class Committer:
         self._keys = keys
         self._fixed_keys = [
             keys.meta, keys.log, keys.open, keys.parked, keys.owed, keys.expiry, keys.book,
-            *keys.stages,
+            keys.aliases, *keys.stages,
         ]  # fmt: skip
         self._inbox_orders = inbox_orders
         self._window_ms = window_ms

@@ -5,7 +5,7 @@ Its life and its connections are here; the invariants are kept by `functions.lua
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import ResponseError
 
@@ -62,6 +62,9 @@ class EventLog(Writing, Standing, Asking, Tails):
         """Up to here this epoch has what the one before it had; 0 in the first."""
         self.joined = False
         """Whether the log was, when last looked at, the one that was opened."""
+        self.before_joining: Callable[[], Awaitable[None]] | None = None
+        """What has to be done before this process may append to a log of an older layout: see
+        `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
         self._library = Library("events.log", "functions.lua")
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
@@ -95,6 +98,8 @@ class EventLog(Writing, Standing, Asking, Tails):
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch, self.base = meta_number(answer[0], "epoch"), meta_number(answer[3], "base")
         self.chain = self.chain or (answer[4] or b"").decode()
+        if answer[5] is None and self.before_joining is not None:
+            await self.before_joining()
         self.joined = True
         self._committer.epoch = answer[0]
 
@@ -147,6 +152,25 @@ class EventLog(Writing, Standing, Asking, Tails):
     async def trim(self, first_kept: int) -> int:
         """Forgets batches wholly before a position. The caller has archived them."""
         return int(await self._link.call("XTRIM", self.keys.log, "MINID", "~", f"{first_kept}-0"))
+
+    # -- names --------------------------------------------------------------------------------
+
+    async def keep_names(self, names: Sequence[tuple[str, str, bytes]]) -> set[str]:
+        """Lets names (key, id of its order, value or nothing) of open orders expire no more, and
+        registers those again whose value is given. Answers the orders of which a name is gone.
+        """
+        gone: set[str] = set()
+        for at in range(0, len(names), 1000):
+            some = names[at : at + 1000]
+            keys = [self.keys.open, *(key for key, _, _ in some)]
+            values = [part for _, order_id, value in some for part in (order_id, value)]
+            found = await self._library.call(self._link, "keep", keys, *values)
+            gone.update(order_id.decode() for order_id in found)
+        return gone
+
+    async def names_kept(self) -> None:
+        """Notes that no name of an open order expires any more."""
+        await self._link.call("HSET", self.keys.meta, "names", "kept")
 
     # -- others --------------------------------------------------------------------------------
 

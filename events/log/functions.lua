@@ -107,7 +107,7 @@ end
 -- Whether a client's names for a new order name one already. A request that came before under one
 -- name gets its other name registered, too: whoever asks by that one alone must find the same order.
 local function known_as(keys, before_first, names, value, seen, idem_sets)
-  local known, missing
+  local known, missing, known_by
   for k = before_first + 1, before_first + names do
     local name = keys[k]
     local before = seen[name] or redis.call('GET', name)
@@ -117,7 +117,7 @@ local function known_as(keys, before_first, names, value, seen, idem_sets)
     elseif known and before ~= known then
       return '+' .. before
     else
-      known = before
+      known, known_by = before, name
     end
   end
   if not known then return nil end
@@ -125,17 +125,60 @@ local function known_as(keys, before_first, names, value, seen, idem_sets)
   if missing and string.sub(known, ID_LENGTH + 1) == string.sub(value, ID_LENGTH + 1) then
     for _, name in ipairs(missing) do
       seen[name] = known
-      idem_sets[#idem_sets + 1] = {name, known}
+      idem_sets[#idem_sets + 1] = {name, known, known_by}
     end
   end
   return '=' .. known
 end
 
 -- Every order pays for each line of the first loop three times: no call in it that is not needed.
--- KEYS meta log open parked owed expiry book, (inbox due shares) a stage, an order key a unit, idempotency keys
+-- Registers names. Those of an open order do not expire. One that came with a known name of its order
+-- lives as long as that one; while the order is open, it is noted for its end.
+local function register(aliases, idem_sets)
+  for _, set in ipairs(idem_sets) do
+    local name, value, known_by = set[1], set[2], set[3]
+    local left_ms = known_by and redis.call('PTTL', known_by) or -1
+    if left_ms >= 0 then
+      redis.call('SET', name, value, 'PX', math.max(left_ms, 1))
+    else
+      redis.call('SET', name, value)
+      if known_by then
+        local id = string.sub(value, 1, ID_LENGTH)
+        local noted = redis.call('HGET', aliases, id) or ''
+        redis.call('HSET', aliases, id, noted .. struct.pack('>I2c0', #name, name))
+      end
+    end
+  end
+end
+
+-- The window of the names of orders that end now begins. `names` and `ids`: one id a name.
+local function release(aliases, names, ids, until_ms)
+  for i, noted in ipairs(redis.call('HMGET', aliases, unpack(ids))) do
+    if noted then
+      redis.call('HDEL', aliases, ids[i])
+      local at = 1
+      while at <= #noted do
+        names[#names + 1], at = struct.unpack('>I2c0', noted, at)
+        ids[#names] = ids[i]
+      end
+    end
+  end
+  each_slice(names, 1000, function(from, to)
+    for i, value in ipairs(redis.call('MGET', unpack(names, from, to))) do
+      local at = from + i - 1
+      -- A name that another order has by now is that one's.
+      if value and string.sub(value, 1, ID_LENGTH) == ids[at] then
+        redis.call('PEXPIREAT', names[at], string.format('%d', until_ms))
+      end
+    end
+  end)
+end
+
+-- KEYS meta log open parked owed expiry book aliases, (inbox due shares) a stage, an order key a unit, idempotency keys
 -- ARGV epoch layout stages entries units events orders_per_inbox_entry window_ms run_id,
 --      stage id size            of each inbox entry that units settle
---      meta old new [value] [expires_ms] records   of each unit; new is its head less the positions
+--      meta old new [value] [expires_ms] records   of each unit; new is its head less the positions;
+--      the idempotency keys of a unit that ends its order are those whose window begins
 -- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
 --        not_after_ms u64>
 -- flags: create 1, wake 2, send 4, halt 8, resume 16, expires 32
@@ -149,7 +192,7 @@ local function append(keys, argv)
   end
   local stages, entries, units = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
   local per_entry, window_ms, run_id = tonumber(argv[7]), argv[8], argv[9]
-  local stage_base, order_base = 7, 7 + 3 * stages
+  local stage_base, order_base = 8, 8 + 3 * stages
   local entry_base = 9
   local arg = entry_base + 3 * entries
   local time_us = now_us()
@@ -162,6 +205,7 @@ local function append(keys, argv)
 
   local reply, seen, records = {time_us, 0}, {}, {''}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
+  local ended_names, ended_ids = {}, {}
   local wakes, waits, ends, owed, settled = {}, {}, {}, {[RESTING] = 0}, {}
   local halted, expiry_adds, expiry_rems, news, existed = meta[5], {}, {}, {}, false
   local sub, byte, read = string.sub, string.byte, struct.unpack
@@ -196,7 +240,7 @@ local function append(keys, argv)
       result = 'halted'
     elseif send and meta[6] ~= run_id then
       result = 'unverified'
-    elseif idems > 0 then
+    elseif idems > 0 and create then
       result = known_as(keys, idem_key, idems, value, seen, idem_sets)
       existed = existed or result
     end
@@ -216,8 +260,13 @@ local function append(keys, argv)
       head_sets[2 * written - 1] = key
       head_sets[2 * written] = new .. positions
       for k = 1, idems do
-        seen[keys[idem_key + k]] = value
-        idem_sets[#idem_sets + 1] = {keys[idem_key + k], value}
+        local name = keys[idem_key + k]
+        if create then
+          seen[name] = value
+          idem_sets[#idem_sets + 1] = {name, value}
+        else
+          ended_names[#ended_names + 1], ended_ids[#ended_ids + 1] = name, id
+        end
       end
       if create then
         open_adds[#open_adds + 1] = time_ms
@@ -289,7 +338,8 @@ local function append(keys, argv)
     -- What another connection wrote is fsynced before this one's last write: so write.
     redis.call('HSET', keys[1], 'position', meta[3])
   end
-  for _, pair in ipairs(idem_sets) do redis.call('SET', pair[1], pair[2], 'PX', window_ms) end
+  register(keys[8], idem_sets)
+  if #ended_names > 0 then release(keys[8], ended_names, ended_ids, time_ms + tonumber(window_ms)) end
   if #open_adds > 0 then redis.call('ZADD', keys[3], unpack(open_adds)) end
   if #open_rems > 0 then redis.call('ZREM', keys[3], unpack(open_rems)) end
   if #park_adds > 0 then redis.call('ZADD', keys[4], unpack(park_adds)) end
@@ -451,7 +501,7 @@ end
 
 -- KEYS meta log; ARGV layout epoch position found run_id chain raised_from... Joins the log; creates it
 -- where nothing is and `found` is 1; takes over one of a layout `raised_from`. A log is of one chain, that of
--- whoever names one first. Answers {epoch, layout, position, base, chain}.
+-- whoever names one first. Answers {epoch, layout, position, base, chain, names}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -459,7 +509,7 @@ local function open(keys, argv)
       return redis.error_reply('REGRESSED the log has entries but no meta')
     end
     redis.call('HSET', keys[1], 'epoch', argv[2], 'layout', argv[1], 'position', argv[3],
-      'verified', argv[5])
+      'verified', argv[5], 'names', 'kept')
   end
   local layout = redis.call('HGET', keys[1], 'layout')
   for i = 7, #argv do
@@ -473,7 +523,27 @@ local function open(keys, argv)
     local chain = redis.call('HGET', keys[1], 'chain')
     if chain ~= argv[6] then return redis.error_reply('CHAIN ' .. chain) end
   end
-  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base', 'chain')
+  return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base', 'chain', 'names')
+end
+
+-- KEYS open, name...; ARGV (id, value or '') a name. The names of orders that are still open expire no
+-- more; one that is gone comes back where its value is given. Answers the ids of which a name is gone.
+local function keep(keys, argv)
+  local gone = {}
+  for k = 2, #keys do
+    local id, value = argv[2 * k - 3], argv[2 * k - 2]
+    if redis.call('ZSCORE', keys[1], id) then
+      local found = redis.call('GET', keys[k])
+      if found and string.sub(found, 1, ID_LENGTH) == id then
+        redis.call('PERSIST', keys[k])
+      elseif not found and value ~= '' then
+        redis.call('SET', keys[k], value)
+      elseif not found then
+        gone[#gone + 1] = id
+      end
+    end
+  end
+  return gone
 end
 
 -- KEYS watchers leases slots heard; ARGV watcher lease_ms news (pair slot)...
@@ -537,3 +607,4 @@ redis.register_function{function_name='@NAME@_open', callback=open, flags={'allo
 redis.register_function{function_name='@NAME@_watch', callback=watch, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_unwatch', callback=unwatch, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_expire', callback=expire, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_keep', callback=keep, flags={'allow-oom'}}

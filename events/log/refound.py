@@ -48,11 +48,12 @@ class Known(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A client's key, and for how long it still names its order."""
+    """A client's key, and until when it names its order."""
 
     key: str
     value: bytes
-    left_ms: int
+    until_ms: int | None
+    """By the server's clock; None: while the order is open."""
 
 
 class Refounding:
@@ -104,7 +105,7 @@ class Refounding:
             await self._run([("MSET", *(part for pair in pairs for part in pair))])
         for at in range(0, len(names), SLICE):
             some = names[at : at + SLICE]
-            await self._run([("SET", n.key, n.value, "PX", max(1, n.left_ms)) for n in some])
+            await self._run([("SET", n.key, n.value, *_expiry(n)) for n in some])
 
     async def _forget(self, pattern: str) -> None:
         cursor: Any = b"0"
@@ -134,7 +135,7 @@ class Refounding:
         commands: list[Command] = [
             ("MULTI",),
             ("DEL", keys.meta, keys.log, keys.open, keys.parked, keys.owed, keys.expiry),
-            ("DEL", keys.book, *keys.stages),
+            ("DEL", keys.book, keys.aliases, *keys.stages),
         ]
         for entry in entries:
             commands.append(
@@ -158,7 +159,7 @@ class Refounding:
                 commands.append(("XADD", keys.inbox(stage), "*", "o", joined))
         # A number that no news can have had: who follows them sees a gap, and makes its books anew.
         commands.append(("XADD", keys.book, f"{now_ms}-0", "o", ""))
-        meta: list[str | int] = ["epoch", epoch, "layout", LAYOUT, "base", base]
+        meta: list[str | int] = ["epoch", epoch, "layout", LAYOUT, "base", base, "names", "kept"]
         meta += ["chain", chain] if chain else []
         # What stands here is what the archive and the chain say: nobody has to compare them.
         meta += ["verified", (await self._link.server()).run_id]
@@ -173,6 +174,10 @@ class Refounding:
         """Closes the connections."""
         await self._link.close()
         await self._reader.close()
+
+
+def _expiry(name: Name) -> tuple[str | int, ...]:
+    return () if name.until_ms is None else ("PXAT", name.until_ms)
 
 
 def _scored(key: str, pairs: Iterable[tuple[int | None, str]]) -> list[Command]:
