@@ -247,11 +247,12 @@ async def _export(settings: Settings, args: argparse.Namespace) -> int:
         prefix = cursor_prefix(log.epoch or 1, log.partition)
         with Progress("export") as progress:
             end = await log.position()
-            async for page in everything(archive, log, after=args.after):
-                for stored in page.stored():
-                    view = Frame(stored, prefix).view
-                    view["serverTime"] = timestamp(stored.time_us)
-                    sys.stdout.write(json.dumps(view, separators=(",", ":")) + "\n")
-                progress(page.positions[-1], end)
-                await asyncio.sleep(0)
+            async with aclosing(everything(archive, log, after=args.after)) as pages:
+                async for page in pages:
+                    for stored in page.stored():
+                        view = Frame(stored, prefix).view
+                        view["serverTime"] = timestamp(stored.time_us)
+                        sys.stdout.write(json.dumps(view, separators=(",", ":")) + "\n")
+                    progress(page.positions[-1], end)
+                    await asyncio.sleep(0)
     return 0
