@@ -11,6 +11,7 @@ from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
     PAGE_S,
+    PROJECTOR,
     Checkpoint,
     load_checkpoint,
     stored,
@@ -19,6 +20,19 @@ from events.log.reading import Stored
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
+
+
+TABLES = ("events", "orders", "checkpoints", "projection_parked", "migrations")
+LABELLED = "SELECT position, time_us, hash, body, order_id, version, type FROM events "
+
+
+class LabelledEvent(NamedTuple):
+    """A row of the archive, the columns beside the body included."""
+
+    stored: Stored
+    order_id: str
+    version: int
+    name: str
 
 
 class OrderRow(NamedTuple):
@@ -57,6 +71,34 @@ class Snapshot:
         while rows := await self._fetch(query, after, PAGE_EVENTS):
             yield [_order_row(row) for row in rows]
             after = str(rows[-1]["id"])
+
+    async def labelled(self) -> AsyncIterator[LabelledEvent]:
+        """All events in order of position, with the columns beside the body."""
+        after, query = -(2**63), LABELLED + "WHERE position > $1 ORDER BY position LIMIT $2"
+        while rows := await self._fetch(query, after, PAGE_EVENTS):
+            for row in rows:
+                yield LabelledEvent(stored(row), str(row[4]), row[5], row[6])
+            after = rows[-1][0]
+
+    async def last_position(self) -> int:
+        """The last position that has a row; 0 where none has."""
+        return int((await self._fetch("SELECT coalesce(max(position), 0) FROM events"))[0][0])
+
+    async def newest(self, first: int, last: int, limit: int = 100) -> list[Stored]:
+        """The newest events of a range, newest first."""
+        query = EVENTS + "WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3"
+        return [stored(row) for row in await self._fetch(query, first, last, limit)]
+
+    async def chain(self) -> str:
+        """On which chain the archived orders trade; empty where nobody said so yet."""
+        query = "SELECT to_jsonb(c) ->> 'chain' FROM checkpoints c WHERE name = $1"
+        found = await self._fetch(query, PROJECTOR)  # the column may be younger than the database
+        return (found[0][0] or "") if found else ""
+
+    async def missing_tables(self) -> list[str]:
+        """Those of our tables that are not there."""
+        query = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
+        return [row[0] for row in await self._fetch(query, TABLES)]
 
     async def at(self, positions: Sequence[int]) -> list[Stored]:
         """The events at these positions, in order."""

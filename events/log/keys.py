@@ -29,6 +29,10 @@ class Keys:
         verified (run id of the server whose log was compared with the archive), news (number of
         the newest entry of the book stream), chain (on which the orders trade, once somebody who
         trades has joined)."""
+        self.fenced = f"{tag}:fenced"
+        """Meta while a repair keeps everybody out: whoever looks for a log finds none."""
+        self.rewritten = f"{tag}:rewritten"
+        """The stream that a repair makes, until it takes the place of `log`."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
         self.open = f"{tag}:open"
