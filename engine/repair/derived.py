@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from engine.repair.reconcile import Lives
 from events.ids import ENGINE_ID
 from events.log import PARKED, RESTING, EventLog
 from events.log.head import NOBODY, PREFIX_LENGTH
-from events.log.keys import GROUP
 from events.log.link import Link
 from events.log.refound import ID_LENGTH, Known, Name
 from events.log.units import WAIT_MAX_MS
@@ -179,17 +176,7 @@ async def _inboxes(log: EventLog, link: Link, known: Mapping[str, Known], now_ms
         owed = {k.order_id for k in known.values() if k.owes == number}
         if owed - named - due.keys():
             faults.append(f"open orders are in no inbox of the {stage}, though it owes them")
-        if owed and not await _grouped(link, log.keys.inbox(stage)):
-            faults.append(f"the inbox of the {stage} has no consumer group")
     return faults
-
-
-async def _grouped(link: Link, inbox: str) -> bool:
-    try:
-        groups = await link.call("XINFO", "GROUPS", inbox)
-    except ResponseError:
-        return False
-    return any(group[1] == GROUP.encode() for group in groups)
 
 
 async def _names(log: EventLog, link: Link, lives: Lives, now_us: int) -> list[str]:

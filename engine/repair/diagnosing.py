@@ -207,7 +207,7 @@ def _named(entry: RawEntry, placed: Mapping[str, Sequence[int]]) -> bool:
 
 
 async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
-    """Whether the newest event of which both have a copy is one and the same; None: they have none."""
+    """Whether the newest event that both have is one and the same; None: there is none."""
     if not stream:
         return None
     for archived in await snapshot.newest(min(stream), max(stream)):

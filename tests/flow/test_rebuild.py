@@ -304,4 +304,5 @@ async def test_without_a_checkpoint_nothing_is_emptied(redis_url: str, database_
             await rebuild(database_url)
         assert await table(database_url) == before
         todo = plan(await diagnose(log, archive), log.chain, Words())
-        assert (todo.why, todo.command) == ("checkpoint: there is none", "engine repair --yes")
+        assert "checkpoint: there is none" in todo.why
+        assert todo.command == "engine repair --yes"

