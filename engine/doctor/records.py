@@ -29,12 +29,15 @@ async def look(
     try:
         async with archive.snapshot() as snapshot:
             missing = await snapshot.missing_tables()
-            end = 0 if "events" in missing else await snapshot.last_position()
-        if end > EVENTS_MAX:
-            yield skipped(NAME, f"{end:,} events: `engine audit verify` looks at all of them")
+            many = "events" not in missing and await snapshot.more_than(EVENTS_MAX)
+        if many:
+            detail = f"over {EVENTS_MAX:,} events: `engine audit verify` looks at all of them"
+            yield skipped(NAME, detail)
             return
-        todo = plan(await diagnose(log, archive), chain, Words())
+        found = await diagnose(log, archive)
+        todo = plan(found, chain, Words())
         if not todo.faults:
+            end = found.proof.proved_end
             yield ok(NAME, f"log, archive and tables agree, through position {end:,}")
         elif todo.command:
             yield failed(NAME, todo.why, todo.command, todo.command)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from engine.repair.derived import derived_faults
 from engine.repair.reconcile import Lives, Reconciliation
@@ -27,6 +28,12 @@ LATEST = 500
 
 Events = dict[int, list[Stored]]
 """Events of the stream by position; more than one where entries overlap."""
+
+
+_UNREADABLE = (
+    LogError, ResponseError, RuntimeError, TypeError, ValueError, msgspec.MsgspecError,
+)  # fmt: skip
+"""What an audit may meet in records that are damaged enough."""
 
 
 class Diagnosis(NamedTuple):
@@ -223,7 +230,7 @@ async def _problems(log: EventLog, archive: Archive, found: Diagnosis) -> list[P
         return []
     try:
         return (await verify(archive, log, columns)).problems
-    except (LogError, RuntimeError, ValueError, msgspec.DecodeError) as error:
+    except _UNREADABLE as error:
         return [Problem(0, "", "unreadable", str(error))]
 
 

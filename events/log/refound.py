@@ -210,7 +210,7 @@ class Refounding:
         await self._run(
             [
                 ("MULTI",),
-                ("DEL", keys.meta, keys.fenced, keys.log),
+                ("DEL", keys.meta, keys.fenced, keys.log, *await self._odd()),
                 *(_added(keys.log, entry) for entry in entries),
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
@@ -235,13 +235,28 @@ class Refounding:
         await self._run(
             [
                 ("MULTI",),
-                ("DEL", keys.meta, keys.fenced, keys.leases, keys.watchers),
+                ("DEL", keys.meta, keys.fenced, keys.leases, keys.watchers, *await self._odd()),
                 *place,
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
                 ("EXEC",),
             ]
         )
+
+    async def _odd(self) -> list[str]:
+        """What watchers keep, where it is of another type: each pair is followed from the first
+        slot of its orders then.
+        """
+        kinds = {
+            self._keys.slots: b"hash", self._keys.heard: b"hash",
+            self._keys.leases: b"hash", self._keys.watchers: b"zset",
+        }  # fmt: skip
+        found = await self._link.pipeline([("TYPE", key) for key in kinds])
+        return [
+            key
+            for (key, kind), is_ in zip(kinds.items(), found, strict=True)
+            if is_ not in (b"none", kind)
+        ]
 
     def _indexes(self, known: Sequence[Known], now_ms: int, inbox_orders: int) -> list[Command]:
         """All that is made from heads: lists, counters, inboxes, and news for the books."""

@@ -290,7 +290,6 @@ DAMAGE["log"] = {
         s.log.keys.log, {"x": "y"}, id=f"{s.end + 1}-0"
     ),
     "the stream is deleted": lambda s: s.client.delete(s.log.keys.log),
-    "the stream is cut off": lambda s: s.client.xtrim(s.log.keys.log, maxlen=1, approximate=False),
     "the stream is a string": lambda s: s.client.set(s.log.keys.log, "x"),
     "everything is deleted": lambda s: s.client.flushdb(),
 }
@@ -324,7 +323,7 @@ DAMAGE["meta"] = {
     "the mark of a halt": meta(halted=1),
     "a suspension that nobody lifts": meta(suspended="because"),
     "no number of the news": meta(news=None),
-    "another number of the news": meta(news=1),
+    "another number of the news": meta(news=77),
     "news that are no number": meta(news="x"),
     "a base that is no number": meta(base="x"),
 }
