@@ -184,6 +184,9 @@ class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
     signature: str
     last_valid_height: int
     raw: bytes
+    least_slot: int = 0
+    """It can only land in a later slot: that of the node's answer with the blockhash. 0: not known,
+    as in logs from before it was written down."""
 
 
 class TransactionSubmitted(Fact, frozen=True, array_like=True, tag=True):

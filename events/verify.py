@@ -153,7 +153,7 @@ async def _log_until(
     missing otherwise is reported.
     """
     while after < until:
-        batches = await reader.read(after, batches=LOG_BATCHES, holes=True)
+        batches = await reader.read(after, batches=LOG_BATCHES)
         if not batches:
             return
         for batch in batches:

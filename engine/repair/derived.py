@@ -16,12 +16,12 @@ from events.ids import ENGINE_ID
 from events.log import PARKED, RESTING, EventLog, Head
 from events.log.head import NOBODY, decode_head
 from events.log.link import Link
-from events.log.refound import ID_LENGTH, Known, Name
+from events.log.refound import ID_LENGTH, Claim, Known, Name
 from events.log.units import WAIT_MAX_MS
 from events.order import STAGES
 from events.order.stored import basis
 from events.types import Status
-from gateway.idempotency import names_of
+from gateway.idempotency import digest_of, names_of
 
 TRIES = 5
 EXPIRING_MS = 5_000
@@ -31,25 +31,22 @@ BATCH = 500
 _TYPES = {"stream": "stream", "zset": "sorted set", "hash": "hash"}
 
 
-def names_in(log: EventLog, lives: Lives, now_us: int) -> list[Name]:
-    """The keys that orders were posted with, while their window lasts."""
-    names = []
-    for asked in lives.submitted.values():
-        left_ms = (asked.created_us - now_us) // 1000 + log.window_ms
+def names_in(log: EventLog, lives: Lives) -> list[Name]:
+    """The keys that orders were posted with: while these are open, and then for a window."""
+    names: dict[str, Name] = {}
+    for asked in lives.submitted.values():  # of two orders that had one name the later has it
         said = names_of(log.keys, asked.account, asked.order_id, asked.fact)
-        if said is not None and left_ms > 0:
-            names += [Name(key, said.value, left_ms) for key in said.keys]
-    return names
+        until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
+        names |= {key: Name(key, said.value, until_ms) for key in said.keys} if said else {}
+    return list(names.values())
 
 
-def claims_in(lives: Lives, log: EventLog) -> dict[bytes, bytes]:
-    """Order id -> digest of its request, of each order that a key may name."""
+def claims_in(log: EventLog, lives: Lives) -> dict[bytes, Claim]:
+    """By order id: what a key that names the order has to hold."""
     claims = {}
     for asked in lives.submitted.values():
-        fact = asked.fact
-        said = names_of(log.keys, asked.account, asked.order_id, fact)
-        if said is not None:
-            claims[said.value[:ID_LENGTH]] = said.value[ID_LENGTH:]
+        until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
+        claims[asked.order_id.encode()] = Claim(digest_of(asked.fact), until_ms)
     return claims
 
 
@@ -194,12 +191,16 @@ async def _inboxes(log: EventLog, link: Link, known: Mapping[str, Known], now_ms
 
 
 async def _names(log: EventLog, link: Link, lives: Lives, now_us: int) -> list[str]:
-    expected = {n.key: n.value for n in names_in(log, lives, now_us) if n.left_ms > EXPIRING_MS}
+    expected = {
+        n.key: n.value
+        for n in names_in(log, lives)
+        if n.until_ms is None or n.until_ms > now_us // 1000 + EXPIRING_MS
+    }
     wrong = 0
     for some in _parts(list(expected)):
         found = await link.call("MGET", *some)
         wrong += sum(value != expected[key] for key, value in zip(some, found, strict=True))
-    claims = claims_in(lives, log)
+    claims = {i: claim.digest for i, claim in claims_in(log, lives).items()}
     cursor: Any = b"0"
     while True:
         cursor, keys = await link.call(

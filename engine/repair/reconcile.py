@@ -54,12 +54,13 @@ def archived_event(stored: Stored) -> LabelledEvent:
 
 
 class Submitted(NamedTuple):
-    """What an order was asked for with, and when."""
+    """What an order was asked for with."""
 
     order_id: str
     account: str
     fact: OrderSubmitted
-    created_us: int
+    ended_us: int | None = None
+    """None while it is open."""
 
 
 class Lives:
@@ -70,7 +71,8 @@ class Lives:
         self.ended: dict[str, Life] = {}
         """Whose end is no older than `ended_since_us`."""
         self.submitted: dict[str, Submitted] = {}
-        """Of orders that are open, or no older than `named_since_us`."""
+        """Of orders that are open, or ended no earlier than `named_since_us`, in the order of their
+        first events."""
         self.unfolded: set[str] = set()
         """Orders with an event that this build cannot fold."""
         self._ended_since_us = ended_since_us
@@ -97,12 +99,14 @@ class Lives:
             )
         if isinstance(event.fact, OrderSubmitted):
             life = life._replace(submitted=event.fact)
-            self.submitted[order_id] = Submitted(order_id, event.account, event.fact, time_us)
+            self.submitted[order_id] = Submitted(order_id, event.account, event.fact)
         if not order.terminal:
             self.open[order_id] = life
             return
-        if life.created_us < self._named_since_us:
+        if time_us < self._named_since_us:
             self.submitted.pop(order_id, None)
+        elif order_id in self.submitted:
+            self.submitted[order_id] = self.submitted[order_id]._replace(ended_us=time_us)
         if time_us >= self._ended_since_us:
             self.ended[order_id] = life
 

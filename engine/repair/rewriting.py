@@ -20,7 +20,7 @@ from projections.mending import mend
 from projections.tables import Moved
 
 AGAIN = "the log moved on meanwhile: begin again"
-KEPT = (b"base", b"verified")
+KEPT = (b"aside", b"base", b"verified")
 
 
 async def rewrite(log: EventLog, archive: Archive, found: Diagnosis) -> None:
@@ -79,7 +79,7 @@ async def _write(
         lives, archived=found.archived_end, heads_kept_ms=log.heads_kept_ms, now_us=now_us
     )
     await work.replace_heads(known)
-    await work.mend_names(names_in(log, lives, now_us), claims_in(lives, log))
+    await work.mend_names(names_in(log, lives), claims_in(log, lives))
     if stream.faults:
         await work.prepare_stream(stream.entries)
         await _digest(archive, stream)
@@ -90,6 +90,7 @@ async def _write(
         name.decode(): meta.fields[name] for name in KEPT if name in meta.fields
     }
     fields |= {"epoch": meta.epoch or 0, "layout": LAYOUT, "position": found.proof.proved_end}
+    fields["names"] = "kept"
     if chain := log.chain or meta.chain:
         fields["chain"] = chain
     if engine is not None and engine.order.status is Status.HALTED:

@@ -57,11 +57,20 @@ class Known(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A client's key, and for how long it still names its order."""
+    """A client's key, and until when it names its order."""
 
     key: str
     value: bytes
-    left_ms: int
+    until_ms: int | None
+    """By the server's clock; None: while the order is open."""
+
+
+class Claim(NamedTuple):
+    """What a key has to hold besides the id of its order."""
+
+    digest: bytes
+    until_ms: int | None
+    """As a name's."""
 
 
 class Refounding:
@@ -148,27 +157,40 @@ class Refounding:
         kept = () if known.kept_ms is None else ("PX", max(1, known.kept_ms))
         return ("SET", self._keys.order(known.order_id), known.head, *kept)
 
-    async def mend_names(self, names: Sequence[Name], claims: Mapping[bytes, bytes]) -> None:
+    async def mend_names(self, names: Sequence[Name], claims: Mapping[bytes, Claim]) -> None:
         """Gives every key its order. A key that came with a later request is in no event: it stays
-        where `claims` (order id -> digest of its request) bears it out.
+        where `claims` (by order id) bears it out.
         """
         expected = {name.key.encode() for name in names}
+        aliases: dict[bytes, bytes] = {}
         async for keys in self._matching(self._keys.idempotency("*", "*", "*")):
             values = await self._link.call("MGET", *keys)
-            wrong = [
-                key
-                for key, value in zip(keys, values, strict=True)
-                if key not in expected
-                and (value is None or claims.get(value[:ID_LENGTH]) != value[ID_LENGTH:])
-            ]
-            if wrong:
-                await self._run([("UNLINK", *wrong)])
+            commands: list[Command] = []
+            for key, value in zip(keys, values, strict=True):
+                if key in expected:
+                    continue
+                order_id = (value or b"")[:ID_LENGTH]
+                claim = claims.get(order_id)
+                if claim is None or value != order_id + claim.digest:
+                    commands.append(("UNLINK", key))
+                elif claim.until_ms is not None:
+                    commands.append(("PEXPIREAT", key, claim.until_ms, "LT"))
+                else:
+                    commands.append(("PERSIST", key))
+                    noted = aliases.get(order_id, b"")
+                    aliases[order_id] = noted + len(key).to_bytes(2) + key
+            if commands:
+                await self._run(commands)
+        noted_all = [part for pair in aliases.items() for part in pair]
+        await self._run([("DEL", self._keys.aliases)])
+        for at in range(0, len(noted_all), 2 * SLICE):
+            await self._run([("HSET", self._keys.aliases, *noted_all[at : at + 2 * SLICE])])
         await self._name(names)
 
     async def _name(self, names: Sequence[Name]) -> None:
         for at in range(0, len(names), SLICE):
             some = names[at : at + SLICE]
-            await self._run([("SET", n.key, n.value, "PX", max(1, n.left_ms)) for n in some])
+            await self._run([("SET", n.key, n.value, *_expiry(n)) for n in some])
 
     async def _matching(self, pattern: str) -> AsyncIterator[list[bytes]]:
         cursor: Any = b"0"
@@ -203,14 +225,15 @@ class Refounding:
         """The log is there again, from one moment to the next. `base`: where the epoch began."""
         keys, now_ms = self._keys, await self.now_ms()
         meta: dict[str, str | int | bytes] = {"epoch": epoch, "layout": LAYOUT, "base": base}
-        meta |= {"chain": chain} if chain else {}
+        meta |= {"names": "kept"} | ({"chain": chain} if chain else {})
         # What stands here is what the archive and the chain say: nobody has to compare them.
         meta |= {"verified": (await self._link.server()).run_id}
         meta |= {"position": entries[-1].last, "news": now_ms} | ({"halted": 1} if halted else {})
         await self._run(
             [
                 ("MULTI",),
-                ("DEL", keys.meta, keys.fenced, keys.log, *await self._odd()),
+                ("DEL", keys.meta, keys.fenced, keys.log, keys.aside, keys.aliases),
+                *[("DEL", key) for key in await self._odd()],
                 *(_added(keys.log, entry) for entry in entries),
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
@@ -235,7 +258,8 @@ class Refounding:
         await self._run(
             [
                 ("MULTI",),
-                ("DEL", keys.meta, keys.fenced, keys.leases, keys.watchers, *await self._odd()),
+                ("DEL", keys.meta, keys.fenced, keys.aside, keys.leases, keys.watchers),
+                *[("DEL", key) for key in await self._odd()],
                 *place,
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
@@ -294,6 +318,10 @@ class Refounding:
 
 def _added(key: str, entry: Written) -> Command:
     return ("XADD", key, f"{entry.last}-0", "t", entry.time_us, "b", entry.data)
+
+
+def _expiry(name: Name) -> tuple[str | int, ...]:
+    return () if name.until_ms is None else ("PXAT", name.until_ms)
 
 
 def _scored(key: str, pairs: Iterable[tuple[int | None, str]]) -> list[Command]:

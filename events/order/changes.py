@@ -57,7 +57,9 @@ def _routed(after: Order, _: Event, f: t.OrderRouted) -> None:
 
 
 def _built(after: Order, _: Event, f: t.TransactionBuilt) -> None:
-    after.transaction = Transaction(f.attempt, f.signature, f.last_valid_height, f.raw)
+    after.transaction = Transaction(
+        f.attempt, f.signature, f.last_valid_height, f.raw, least_slot=f.least_slot
+    )
     after.signature = f.signature
     after.transactions += 1
 

@@ -22,6 +22,8 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     signature: str
     raw: bytes
     last_valid_height: int
+    least_slot: int = 0
+    """It can only land in a later slot; 0: not known."""
 
 
 class LegOutcome(NamedTuple):

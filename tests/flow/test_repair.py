@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
+import asyncpg
 import pytest
 import redis.asyncio
 from msgspec.structs import replace
@@ -25,6 +26,7 @@ from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain, Stored
 from events.log.refound import Refounding
 from events.order import Order
 from events.types import (
+    Fact,
     OrderCancelled,
     OrderParked,
     OrderRested,
@@ -384,3 +386,57 @@ async def test_a_repair_that_broke_off_can_be_begun_again(
     await scene.log.open(found=False)
     assert (await scene.said(order_id)).status == "pending"
     assert await scene.wrong() == ""
+
+
+async def test_names_of_open_orders_are_kept_by_a_repair_and_others_for_the_rest_of_their_window(
+    scene: Scene,
+) -> None:
+    log = scene.log
+
+    async def named(name: str, *facts: Fact) -> str:
+        fact = replace(LIMIT, client_order_id=name)
+        order_id = new_order_id()
+        names = names_of(log.keys, "main", order_id, fact)
+        await log.append([log.creation(order_id, "main", fact, names)[0]])
+        for said in facts:
+            await scene.crew.say(order_id, said)
+        return order_id
+
+    keys = {
+        name: log.keys.idempotency("main", "client", name)
+        for name in ("rests", "ended", "over", "left")
+    }
+    rests = await named("rests", OrderRested(7))
+    ended = await named("ended", OrderCancelled("ann"))
+    over = await named("over", OrderCancelled("ann"))
+    async with redis.asyncio.from_url(scene.redis_url) as client:
+        until_ms = await client.pexpiretime(keys["ended"])
+        await scene.archived()
+        left = await named("left")
+        # Both were placed, and one of them ended, longer ago than names are kept.
+        await _aged(scene.database_url, [rests, over], days=30)
+        await client.delete(log.keys.meta)
+        done = await scene.repair()
+        assert (done.adopted, done.keys) == ([left], 3)
+        found = {name: await client.pexpiretime(key) for name, key in keys.items()}
+    assert found == {"rests": -1, "left": -1, "ended": until_ms, "over": -2}
+    await log.open(found=False)
+    assert ended != rests
+
+
+async def _aged(database_url: str, order_ids: list[str], *, days: int) -> None:
+    """As if all that is archived of these orders had happened so much earlier."""
+    connection = await asyncpg.connect(database_url)
+    us = days * 86_400_000_000
+    try:
+        await connection.execute(
+            "UPDATE events SET time_us = time_us - $2 WHERE order_id = ANY($1::uuid[])",
+            order_ids, us,
+        )  # fmt: skip
+        await connection.execute(
+            "UPDATE orders SET updated_us = updated_us - $2, created_us = created_us - $2"
+            " WHERE id = ANY($1::uuid[])",
+            order_ids, us,
+        )  # fmt: skip
+    finally:
+        await connection.close()

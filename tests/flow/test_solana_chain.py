@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from solders.keypair import Keypair
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
@@ -153,7 +154,9 @@ class World:
 
     async def built(self, of: Order | None = None) -> Transaction:
         built = await self.chain.build(of or order())
-        return Transaction(1, built.signature, built.last_valid_height, built.raw)
+        return Transaction(
+            1, built.signature, built.last_valid_height, built.raw, least_slot=built.least_slot
+        )
 
     async def outcomes(self, *sent: Transaction) -> list[Outcome]:
         return list(await asyncio.gather(*self.chain.outcomes(sent)))
@@ -161,10 +164,9 @@ class World:
     async def outcome_with_height(self, sent: Transaction) -> Outcome:
         """The second question: the first has made the finalized height known."""
         await self.outcomes(sent)
-        async with asyncio.timeout(5):
-            while not self.node.asked["getEpochInfo"]:
+        async with asyncio.timeout(60):
+            while self.chain._outcomes._finalized is None:
                 await asyncio.sleep(0.001)
-        await asyncio.sleep(0.02)
         return (await self.outcomes(sent))[0]
 
     def status(self, sent: Transaction, status: str, err: Any = None, slot: int = 1001) -> None:
@@ -669,14 +671,35 @@ async def test_a_node_that_lags_behind_the_finalized_slot_proves_nothing(world: 
     assert (await world.outcomes(sent))[0].finalized_height == 1051
 
 
-@pytest.mark.parametrize(("first_slot", "height"), [(0, 1051), (848, 1051), (849, 0), (1149, 0)])
+@pytest.mark.parametrize(
+    ("least_slot", "first_slot", "height"),
+    [
+        (1000, 0, 1051), (1000, 968, 1051), (1000, 969, 0), (1000, 1149, 0),
+        (0, 848, 1051), (0, 849, 0), (0, 1149, 0),
+    ],
+)  # fmt: skip
 async def test_a_node_that_was_restored_since_the_transaction_was_made_proves_nothing(
-    world: World, first_slot: int, height: int
+    world: World, least_slot: int, first_slot: int, height: int
 ) -> None:
     """It would say the same of one that landed before its snapshot."""
-    sent = await world.built()
+    sent = replace(await world.built(), least_slot=least_slot)
     world.slot, world.finalized, world.first_slot = 1200, (1150, 1051), first_slot
-    assert (await world.outcome_with_height(sent)).finalized_height == height
+    outcome = await world.outcome_with_height(sent)
+    assert outcome.finalized_height == height
+    if not height:  # no waiting brings back those blocks: an operator is told
+        assert (outcome.state, outcome.reason) == ("unknown", "history-too-short")
+        assert f"blocks begin at slot {first_slot}" in outcome.detail
+
+
+async def test_slots_without_blocks_make_no_node_a_witness_that_came_later(world: World) -> None:
+    """A cluster that stood still passes thousands of slots in which no height is reached."""
+    sent = await world.built()
+    assert sent.least_slot == 1000
+    world.slot, world.finalized = 901_200, (901_150, 1051)
+    world.first_slot = 900_000  # restored when the cluster went on: it lacks the block of slot 1002
+    assert (await world.outcome_with_height(sent)).finalized_height == 0
+    world.first_slot = 900
+    assert (await world.outcomes(sent))[0].finalized_height == 1051
 
 
 async def test_a_node_that_turns_a_question_away_is_asked_again(world: World) -> None:
