@@ -161,7 +161,7 @@ async def _gather(
     # Orders that ended since then have their names still.
     since_ms = now_ms - log.window_ms
     left = [stored for entry in await work.leftovers() for stored in entry]
-    named, archived = repair.order_ids(left), dict[str, int]()
+    named, archived = repair.order_ids(left), dict[str, set[bytes]]()
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
         unknown_us = await _unknown_since_us(snapshot, last)
@@ -187,15 +187,16 @@ async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
 
 
 async def _lives(
-    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, int]
+    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, set[bytes]]
 ) -> AsyncIterator[Life]:
-    """Of all orders that are open or ended lately, folded from their events; notes versions of
-    `named`.
+    """Of all orders that are open or ended lately, folded from their events; notes the hashes of
+    those `named`.
     """
     async for rows in snapshot.orders():
         for row in rows:
             if row.id in named:
-                archived[row.id] = row.version
+                events = await snapshot.at(row.positions)
+                archived[row.id] = {stored.record.hash for stored in events}
         wanted = [
             row
             for row in rows
