@@ -50,8 +50,9 @@ class ArchiveUnavailable(Exception):
 class Archive:
     """A pool of connections, made when needed: opening it never fails."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
+        self.url = url
 
     @classmethod
     async def open(cls, url: str, *, connections: int = 4) -> Self:
@@ -63,7 +64,8 @@ class Archive:
                 max_size=connections,
                 timeout=ANSWER_S,
                 server_settings={"application_name": "engine-archive", "jit": "off"},
-            )
+            ),
+            url,
         )
 
     async def close(self) -> None:

@@ -96,6 +96,11 @@ class Snapshot:
         """The last position that has a row; 0 where none has."""
         return int((await self._fetch("SELECT coalesce(max(position), 0) FROM events"))[0][0])
 
+    async def more_than(self, count: int) -> bool:
+        """Whether there are more events than that."""
+        query = "SELECT count(*) FROM (SELECT FROM events LIMIT $1) AS first_ones"
+        return int((await self._fetch(query, count + 1))[0][0]) > count
+
     async def newest(self, first: int, last: int, limit: int = 100) -> list[Stored]:
         """The newest events of a range, newest first."""
         query = EVENTS + "WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3"

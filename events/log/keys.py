@@ -31,6 +31,10 @@ class Keys:
         the newest entry of the book stream), chain (on which the orders trade, once somebody who
         trades has joined), aside (how many entries were ever set aside), names (`kept` once no name
         of an open order expires: before layout 4 they did)."""
+        self.fenced = f"{tag}:fenced"
+        """Meta while a repair keeps everybody out: whoever looks for a log finds none."""
+        self.rewritten = f"{tag}:rewritten"
+        """The stream that a repair makes, until it takes the place of `log`."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
         self.aside = f"{tag}:aside"

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.repair import RepairError, diagnose
+from engine.repair import Words, diagnose, plan
 from events.archive import Archive
 from events.log import EventLog
 from events.verify import verify
@@ -389,5 +389,6 @@ async def test_without_a_checkpoint_nothing_is_emptied(redis_url: str, database_
         with pytest.raises(RebuildError, match="no checkpoint"):
             await rebuild(database_url)
         assert await table(database_url) == before
-        with pytest.raises(RepairError, match="no checkpoint"):
-            await diagnose(log, archive)
+        todo = plan(await diagnose(log, archive), log.chain, Words())
+        assert "checkpoint: there is none" in todo.why
+        assert todo.command == "engine repair --yes"
