@@ -784,7 +784,7 @@ async def test_a_witness_that_lost_its_history_is_named(world: World) -> None:
     async with rpc_node() as other:
         other.answers |= world.node.answers
         other.answers["getFirstAvailableBlock"] = lambda _: 1149
-        urls = RpcOptions((world.node.url, other.url), timeout_s=0.3, deadline_s=0.6)
+        urls = RpcOptions((SecretUrl(world.node.url), SecretUrl(other.url)), **PATIENT)
         rpc = Rpc(RpcLink(urls, Admission("local")))
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(), SlotTime(10), Commitments(rpc, "confirmed")
