@@ -11,17 +11,13 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from events.archive import ArchiveUnavailable, Filters
+from events import doubts
+from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError
-from events.types import Status
 from gateway.exposition import Fact, exposed
 from gateway.health import ASK_S, Health
 from gateway.sockets import Sockets
 from projections.past import Archive
-
-DOUBTED_PAGE = 500
-DOUBTED_PAGES = 10
-"""So many submitted orders are looked at; of more, how many are in doubt is not known."""
 
 ACCEPTING = Fact("oee_accepting", "1 while new orders are taken")
 LOG_UP = Fact("oee_log_up", "1 while the log answers and may be written to")
@@ -50,7 +46,7 @@ PARKED_OLDEST = Fact("oee_orders_parked_oldest_seconds", "How long the oldest of
 IN_DOUBT = Fact(
     "oee_orders_in_doubt",
     "Submitted orders whose outcome nobody knows; absent without Postgres, or with more than"
-    f" {DOUBTED_PAGE * DOUBTED_PAGES} submitted",
+    f" {doubts.LOOKED_AT_MAX} submitted",
 )
 PROJECTED = Fact("oee_projection_position", "Position up to which Postgres has the events")
 LAG_EVENTS = Fact("oee_projection_lag_events", "Events that Postgres does not have yet")
@@ -106,18 +102,11 @@ class Sight:
             return {}
 
     async def _in_doubt(self) -> int | None:
-        doubted, cursor = 0, None
         try:
-            for _ in range(DOUBTED_PAGES):
-                orders, cursor = await self._archive.find(
-                    Filters(status=Status.SUBMITTED), limit=DOUBTED_PAGE, cursor=cursor
-                )
-                doubted += sum(order.in_doubt for order in orders)
-                if cursor is None:
-                    return doubted
+            doubted = await doubts.in_doubt(self._archive)
         except ArchiveUnavailable:
-            pass
-        return None
+            return None
+        return len(doubted.orders) if doubted.all_seen else None
 
 
 def _told(state: dict[str, Any]) -> Known:

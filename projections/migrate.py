@@ -13,6 +13,8 @@ from importlib import resources
 import asyncpg
 import structlog
 
+from events.secret import SecretUrl
+
 CONNECT_S = 2.0
 RETRY_S = 0.5
 _ASIDE = "engine_laid_again"
@@ -84,11 +86,11 @@ async def lay_again(connection: asyncpg.Connection, table: str) -> None:
     await connection.execute(f"DROP SCHEMA {_ASIDE} CASCADE")
 
 
-async def migrated(url: str, stop: asyncio.Event) -> None:
+async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
     """Migrates, waiting for Postgres as long as it takes or until `stop`. Raises MigrationError."""
     while not stop.is_set():
         try:
-            connection = await asyncpg.connect(url, timeout=CONNECT_S)
+            connection = await asyncpg.connect(SecretUrl.of(url).reveal(), timeout=CONNECT_S)
             try:
                 await migrate(connection)
             finally:

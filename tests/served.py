@@ -22,6 +22,7 @@ from stages.market import Market
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
 from tests.documented import CheckedSocket, Checker
+from tests.waits import HANG_S
 
 TOKENS = by_name(TRADED[symbol] for symbol in ("SOL", "USDC", "USDT", "BONK"))
 ACCOUNT = "main"
@@ -177,7 +178,7 @@ async def served(
 
 async def until_ready(gateway: Served) -> None:
     """Waits until orders are accepted."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         status = 0
         while status != 200:
             status, _ = await gateway.get("/readyz")

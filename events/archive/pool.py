@@ -25,6 +25,7 @@ from events.archive.snapshot import Snapshot
 from events.listing import Filters
 from events.log.reading import Stored
 from events.order import Order
+from events.secret import SecretUrl
 
 ANSWER_S = 1.0
 """Bound of a call on behalf of a client."""
@@ -54,11 +55,11 @@ class Archive:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str, *, connections: int = 4) -> Self:
+    async def open(cls, url: SecretUrl | str, *, connections: int = 4) -> Self:
         """An archive that connects at the first call."""
         return cls(
             await asyncpg.create_pool(
-                url,
+                SecretUrl.of(url).reveal(),
                 min_size=0,
                 max_size=connections,
                 timeout=ANSWER_S,

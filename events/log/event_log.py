@@ -19,6 +19,7 @@ from events.log.reading import LogReader
 from events.log.standing import Standing
 from events.log.watch import Watches
 from events.log.writing import Writing
+from events.secret import SecretUrl
 
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
@@ -36,7 +37,7 @@ class EventLog(Writing, Standing, Asking):
 
     def __init__(
         self,
-        url: str,
+        url: SecretUrl | str,
         *,
         build: str,
         chain: str = "",
@@ -45,7 +46,7 @@ class EventLog(Writing, Standing, Asking):
         idempotency_window_s: int = 86_400,
         linger_s: float = 0.0,
     ) -> None:
-        self.url = url
+        self.url = SecretUrl.of(url)
         self.build = build
         self.chain = chain
         """On which chain its orders trade; empty for who only reads, until the log has told."""

@@ -10,6 +10,7 @@ import msgspec
 from events.chain import Record, decode_batch
 from events.log.keys import Keys
 from events.log.link import Damaged, Link, Regressed
+from events.secret import SecretUrl
 
 BLOCK_MS = 1000
 WATCHDOG_S = 5.0
@@ -51,7 +52,7 @@ def _batch(entry: Any) -> Batch:
 class LogReader:
     """Reads batches. Each follower makes its own: a blocked read occupies its connection."""
 
-    def __init__(self, url: str, keys: Keys, name: str = "reader") -> None:
+    def __init__(self, url: SecretUrl | str, keys: Keys, name: str = "reader") -> None:
         self._link = Link(url, name)
         self._key = keys.log
 

@@ -14,6 +14,7 @@ from events.log.keys import GROUP, LAYOUT, Keys
 from events.log.link import Link
 from events.log.reading import LogReader, Stored
 from events.order import STAGES
+from events.secret import SecretUrl
 
 SLICE = 500
 ANSWER_S = 60.0
@@ -57,7 +58,7 @@ class Name(NamedTuple):
 class Refounding:
     """One repair."""
 
-    def __init__(self, url: str, keys: Keys) -> None:
+    def __init__(self, url: SecretUrl | str, keys: Keys) -> None:
         self._keys = keys
         self._link = Link(url, "repair")
         self._reader = LogReader(url, keys, "repair")

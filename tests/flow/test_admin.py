@@ -15,6 +15,7 @@ from events.log import Result
 from events.types import OrderTriggered
 from tests.proxied import proxied
 from tests.served import Served, served
+from tests.waits import HANG_S
 
 RUNNING = {"status": "running", "reason": None, "actor": None, "since": None}
 
@@ -80,7 +81,7 @@ async def test_who_halted_is_known_also_when_the_log_is_trimmed(gateway: Served)
     _, view = await halt(gateway, reason="odd", actor="ann")
     del view["status"]
     await gateway.archive.take(gateway.log)
-    async with redis.asyncio.from_url(gateway.log.url) as client:
+    async with redis.asyncio.from_url(gateway.log.url.reveal()) as client:
         await client.xtrim(gateway.log.keys.log, minid="2-0", approximate=False)
     assert await halted(gateway) == view
     gateway.archive.down = True
@@ -97,13 +98,13 @@ async def test_the_engines_own_events_are_on_the_feed_and_are_no_order(gateway: 
         status, body = await gateway.ask(method, f"/api/orders/{ENGINE_ID}", **options)
         assert (status, body["code"]) == (404, "unknown-order")
     query = f"?after=0&orderId={ENGINE_ID}"
-    async with asyncio.timeout(5), gateway.http.ws_connect(
+    async with asyncio.timeout(HANG_S), gateway.http.ws_connect(
         f"{gateway.url}/api/events{query}"
     ) as socket:  # fmt: skip
         frame = await socket.receive_json()
         assert (frame["event"], frame["status"]) == ("EngineHalted", "halted")
         assert (frame["reason"], frame["actor"]) == ("odd", "ann")
-    async with asyncio.timeout(5), gateway.http.ws_connect(
+    async with asyncio.timeout(HANG_S), gateway.http.ws_connect(
         f"{gateway.url}/api/orders/execute"
     ) as socket:  # fmt: skip
         await socket.send_json({"orderId": ENGINE_ID})

@@ -30,7 +30,7 @@ async def cancel(gateway: Served, order_id: str, query: str = "") -> tuple[int, 
 async def forget(gateway: Served, order_id: str) -> None:
     """As if the order's head had expired after its end."""
     await gateway.archive.take(gateway.log)
-    async with redis.asyncio.from_url(gateway.log.url) as client:
+    async with redis.asyncio.from_url(gateway.log.url.reveal()) as client:
         await client.delete(gateway.log.keys.order(order_id))
 
 
@@ -64,7 +64,7 @@ async def test_whoever_cancels_after_the_send_learns_the_present_status(gateway:
 async def test_an_order_of_a_newer_build_is_unreadable_for_whoever_asks(gateway: Served) -> None:
     order_id = await gateway.resting()
     key = gateway.log.keys.order(order_id)
-    async with redis.asyncio.from_url(gateway.log.url) as client:
+    async with redis.asyncio.from_url(gateway.log.url.reveal()) as client:
         head: Any = await client.get(key)
         await client.set(key, head.replace(b"\xa8watching", b"\xa8sleeping"))
     change: dict[str, Any] = {"json": {"version": 2, "targetPrice": 1}}

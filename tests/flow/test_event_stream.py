@@ -13,6 +13,7 @@ from aiohttp import ClientResponse
 
 from tests.played import after_submission
 from tests.served import Served, served
+from tests.waits import HANG_S
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 ACCEPT = {"Accept": "text/event-stream"}
@@ -53,7 +54,7 @@ def parsed(block: str) -> Said:
 async def said(answer: ClientResponse, count: int, *, beats: bool = False) -> list[Said]:
     """The next events, or all until the end where there are fewer; heartbeats if asked for."""
     found: list[Said] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(found) < count:
             block = b""
             while (line := await answer.content.readline()) not in (b"\n", b""):
@@ -168,7 +169,7 @@ async def read_late(gateway: Served, wait_s: float) -> tuple[list[Said], Said]:
     raw.sendall(b"Accept: text/event-stream\r\n\r\n")
     await asyncio.sleep(wait_s)
     reader, writer = await asyncio.open_connection(sock=raw)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         _, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     every = [parsed(block) for block in body.decode().split("\n\n") if block]
@@ -195,7 +196,7 @@ async def test_clients_that_left_are_forgotten(redis_url: str) -> None:
         for _ in range(5):
             async with stream(gateway, "/api/events?after=0"):
                 pass
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             while sum(t.get_name() == "subscription" for t in asyncio.all_tasks()):
                 await asyncio.sleep(0.02)
         assert len(asyncio.all_tasks()) <= tasks + 5

@@ -19,6 +19,7 @@ from projections.projector import run_projector
 from tests.played import after_submission
 from tests.proxied import proxied
 from tests.served import GOOD, Served, served, until_ready
+from tests.waits import HANG_S
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 KEY = "Idempotency-Key"
@@ -108,7 +109,7 @@ async def test_an_order_whose_head_is_gone_comes_from_the_archive(
 
 
 async def trim_all(log: EventLog) -> None:
-    async with redis.asyncio.from_url(log.url) as client:
+    async with redis.asyncio.from_url(log.url.reveal()) as client:
         await client.xtrim(log.keys.log, minid=f"{await log.position() + 1}-0", approximate=False)
 
 
@@ -407,7 +408,7 @@ async def test_what_is_no_http_is_a_problem_without_the_insides_of_a_library(
 ) -> None:
     reader, writer = await asyncio.open_connection(*gateway.runner.addresses[0])
     writer.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         answer = await reader.read()
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -654,7 +655,7 @@ async def test_lists_are_filtered_and_paged_from_the_archive(
 
 
 async def projected(gateway: Served) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         lag = None
         while lag is None or lag["events"]:
             lag = (await gateway.get("/readyz"))[1]["lag"]["projection"]

@@ -115,7 +115,7 @@ async def test_what_waits_no_longer_cannot_be_amended(gateway: Served) -> None:
     ended = await gateway.resting()
     await gateway.ask("DELETE", f"/api/orders/{ended}")
     await gateway.archive.take(gateway.log)
-    async with redis.asyncio.from_url(gateway.log.url) as client:
+    async with redis.asyncio.from_url(gateway.log.url.reveal()) as client:
         await client.delete(gateway.log.keys.order(ended))
     status, body = await gateway.ask("PATCH", f"/api/orders/{ended}", json=change)
     assert (status, body["code"], body["orderStatus"]) == (409, "not-watching", "cancelled")

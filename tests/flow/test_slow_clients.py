@@ -12,6 +12,7 @@ from gateway import body, orders
 from gateway.app import make_runner
 from gateway.problems import SAFE
 from tests.served import served
+from tests.waits import HANG_S
 
 CUT_S = 1.0
 
@@ -61,7 +62,7 @@ async def test_a_body_that_drips_in_is_a_problem_and_the_connection_ends(redis_u
             port = gateway.runner.addresses[0][1]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head + b"{")
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(HANG_S):
                 said = await reader.readuntil(b"\r\n\r\n")
             writer.close()
             assert b" 408 " in said.partition(b"\r\n")[0]

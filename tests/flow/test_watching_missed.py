@@ -26,7 +26,8 @@ from events.types import (
     Quote,
 )
 from stages.venues import Pair, PoolEvent, Refused, Tick
-from tests.workers import Crew, Watcher, crew, turns_true
+from tests.waits import until
+from tests.workers import Crew, Watcher, crew
 
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="300", time_in_force="GTC"
@@ -123,8 +124,8 @@ class Watch:
         async def noted() -> bool:
             return int(await link.call("HGET", key, PAIR) or 0) >= slot
 
-        await turns_true(lambda: watcher.held == {PAIR: slot})
-        await turns_true(noted)
+        await until(lambda: watcher.held == {PAIR: slot})
+        await until(noted)
 
     async def triggered_at(self, order_id: str) -> int:
         await self.team.until(lambda: self.team.of(OrderTriggered))
@@ -140,6 +141,20 @@ async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
         made = Watch(team)
         await team.worker(team.stage("watcher", venues=[made.venue]))
         yield made
+
+
+async def test_a_tick_that_passes_while_nobody_watches_counts(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        await one.followed(first, 12)
+        await first.die()
+        one.venue.prices = {15: "300"}
+        one.venue.move(20)
+        await one.begun()
+        assert await one.triggered_at(order_id) == 15
 
 
 async def test_after_a_takeover_an_amended_order_is_not_triggered_by_a_tick_from_before(
@@ -194,7 +209,7 @@ async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_si
         one.venue.asked.clear()
         one.hears.set()
         assert await one.triggered_at(order_id) == 13
-        await turns_true(lambda: watcher.resting == 1 + len(orders))
+        await until(lambda: watcher.resting == 1 + len(orders))
         assert len(one.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
 
 
@@ -222,7 +237,7 @@ async def test_who_takes_over_does_not_look_again_at_what_the_last_holder_saw(
         first = await one.begun()
         await one.resting()
         await one.followed(first, LONG)
-        await turns_true(lambda: first._news == first._read)
+        await until(lambda: first._news == first._read)
         await one.followed(first, LONG + 1)
         await first.die()
         one.venue.asked.clear()
@@ -258,10 +273,10 @@ async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_p
         order_id = await one.resting()
         await one.resting("1000")
         await one.team.say(order_id, OrderParked("watcher", "bug", "engine"))
-        await turns_true(lambda: watcher.resting == 1)
+        await until(lambda: watcher.resting == 1)
         one.venue.prices = {12: "300", 21: "300"}
         await one.followed(watcher, 20)
         await one.team.say(order_id, OrderReplayed("fixed", "ann"))
-        await turns_true(lambda: watcher.resting == 2)
+        await until(lambda: watcher.resting == 2)
         one.venue.move(21)
         assert await one.triggered_at(order_id) == 21

@@ -18,7 +18,7 @@ from gateway import sockets
 from projections import feed as feeds
 from tests.played import after_submission, failed
 from tests.served import Served, served
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 STATUSES = ["pending", "routing", "building", "building", "submitted", "confirmed"]
@@ -35,7 +35,7 @@ async def frames(
 ) -> list[dict[str, Any]]:
     """The next frames, without heartbeats."""
     found: list[dict[str, Any]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(found) < count:
             frame = await ws.receive_json()
             if heartbeats or frame["event"] != "heartbeat":
@@ -45,7 +45,7 @@ async def frames(
 
 async def closed(ws: ClientWebSocketResponse) -> int | None:
     """The close code, once all is read; nothing else may come."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         message = await ws.receive()
     assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED), message
     return ws.close_code
@@ -178,7 +178,7 @@ async def test_wishes_of_one_who_does_not_read_do_not_pile_up(
         frame = bytes((0x81, 0x80 | len(wish))) + bytes(4) + wish  # masked with zeros
         before = CUT_OFFS.counts.get("4408", 0)
         await client.send(frame * 1000)
-        await turns_true(lambda: CUT_OFFS.counts.get("4408", 0) > before)
+        await until(lambda: CUT_OFFS.counts.get("4408", 0) > before)
         positions, code = await client.read_all()
     assert code == 4408
     assert len(positions) < 6000

@@ -197,15 +197,14 @@ class Outcomes:
         have to say that it is nowhere: a node may have a gap that it knows nothing of.
         """
         signatures = [transaction.signature for transaction, _ in doubtful]
-        oldest_slot = min(
-            oldest_slot_needed(finalized, transaction.last_valid_height)
+        oldest_slots = [
+            oldest_slot_needed(finalized, transaction.last_valid_height, transaction.least_slot)
             for transaction, _ in doubtful
-        )
-        answers = await self._rpc.get_statuses_and_memory(signatures, oldest_slot)
-        for number, (transaction, future) in enumerate(doubtful):
-            last = transaction.last_valid_height
+        ]
+        answers = await self._rpc.get_statuses_and_memory(signatures, min(oldest_slots))
+        for number, (_, future) in enumerate(doubtful):
             heights = [
-                proved_height(finalized, statuses.slot, first_slot, last)
+                proved_height(finalized, statuses.slot, first_slot, oldest_slots[number])
                 for first_slot, statuses in answers
                 if statuses.value[number] is None
             ]
@@ -213,9 +212,13 @@ class Outcomes:
             agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
             height = min(proved) if agreed else 0
             outcome = Outcome("absent", finalized_height=height)
+            earliest = min(first_slot for first_slot, _ in answers)
             if proved and len(heights) == len(answers) and not agreed:
                 missing = "; ".join(answers.refusals)
                 outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
+            elif earliest > oldest_slots[number]:  # waiting brings no older blocks
+                detail = f"blocks begin at slot {earliest}, slot {oldest_slots[number]} is needed"
+                outcome = Outcome("unknown", reason="history-too-short", detail=detail)
             _settle(future, _STALLED if stalled and not height else outcome)
 
     def _is_stalled(self, slot: int) -> bool:
@@ -269,7 +272,7 @@ class Outcomes:
 
     def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
         try:
-            sent = read_sent(transaction.raw, self._families)
+            sent = read_sent(transaction.raw.reveal(), self._families)
             if meta.err is not None:
                 return self._failed(sent, slot, meta)
             fill = fill_of(sent, meta)
