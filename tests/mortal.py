@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from tests.workers import WITHIN_S
+from tests.waits import HANG_S, until
+
 
 Fate = Literal["before", "after"]
 
@@ -68,7 +69,7 @@ class Trap:
 
     async def sprung(self) -> None:
         """Waits until somebody is held."""
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(HANG_S):
             await self.reached.wait()
 
     def _is_it(self, call: str) -> bool:

@@ -19,7 +19,8 @@ from events.order import STAGES, Order
 from events.types import OrderSubmitted
 from stages.stage import Stage
 from tests.mortal import Point, Trap
-from tests.workers import ACCOUNT, WITHIN_S, Crew, Worker, crew, turns_true
+from tests.waits import until
+from tests.workers import ACCOUNT, Crew, Worker, crew
 
 LEASE_MS = 50
 ORDERS = 5
@@ -222,6 +223,6 @@ async def test_more_than_five_hundred_orders_that_wait_come_back_all(
                 found.update(entry.order_ids)
             return len(found) >= len(ids)
 
-        await turns_true(all_back, WITHIN_S)
+        await until(all_back)
         assert found == dict.fromkeys(ids, 1)
         await inbox.close()

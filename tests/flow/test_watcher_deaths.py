@@ -21,7 +21,8 @@ from events.order import Order
 from events.types import Fact, OrderExpired, OrderRested, OrderSubmitted, OrderTriggered
 from tests.flow.test_watching_missed import Told
 from tests.mortal import Point, Trap
-from tests.workers import ACCOUNT, WITHIN_S, Crew, Watcher, crew, turns_true
+from tests.waits import HANG_S, until
+from tests.workers import ACCOUNT, Crew, Watcher, crew
 
 PAIRS = (("SOL", "USDC", 9, 6), ("SOL", "USDT", 9, 6), ("RAY", "USDC", 6, 6))
 TOUCH = 12
@@ -92,13 +93,12 @@ class Scene:
 
     async def knows(self, watcher: Watcher, orders: int) -> None:
         """It has all in its books, and follows their pairs."""
-        await turns_true(
+        await until(
             lambda: (
                 watcher.resting == orders
                 and watcher._news == watcher._read
                 and len(watcher.held) == len(watcher._books)
             ),
-            WITHIN_S,
         )
 
     async def deaf(self, watcher: Watcher) -> None:
@@ -111,7 +111,7 @@ class Scene:
             raise AssertionError("nobody wakes it")
 
         watcher._watches.news = nothing  # type: ignore[method-assign]
-        await asyncio.wait_for(listens.wait(), WITHIN_S)
+        await asyncio.wait_for(listens.wait(), HANG_S)
 
     async def claims(self, watcher: Watcher, rounds: int = 2) -> None:
         """It says how far it followed its pairs, in rounds that begin from now on."""
@@ -123,17 +123,16 @@ class Scene:
             return answer
 
         watcher._watches.claim = counted  # type: ignore[method-assign,assignment]
-        await turns_true(lambda: done["claims"] >= rounds, WITHIN_S)
+        await until(lambda: done["claims"] >= rounds)
 
     async def caught_up(self, watcher: Watcher) -> None:
         """It follows all pairs there are, through the last slot, and has said so."""
-        await turns_true(
+        await until(
             lambda: (
                 watcher._built.is_set()
                 and len(watcher.held) == len(watcher._books)
                 and set(watcher.held.values()) <= {LAST}
             ),
-            WITHIN_S,
         )
         await self.claims(watcher)
 
@@ -240,7 +239,7 @@ async def test_once_it_is_noted_a_slot_is_not_looked_at_again(
         await scene.knows(first, 4)
         scene.venue.move(TOUCH + 1)
         await scene.team.until(lambda: len(scene.triggered()) == 3)
-        await turns_true(lambda: set(first.held.values()) == {TOUCH + 1}, WITHIN_S)
+        await until(lambda: set(first.held.values()) == {TOUCH + 1})
         await scene.claims(first)
         assert set((await scene.noted()).values()) == {TOUCH + 1}
         await first.die()
@@ -272,7 +271,7 @@ async def test_an_order_whose_news_were_read_and_not_taken_in_is_looked_at_by_th
         late = [i for pair in (PAIRS[0], PAIRS[0]) for i in await scene.rest(2, pair=pair)]
         await trap.sprung()
         scene.venue.move(TOUCH + 1)
-        await turns_true(lambda: set(first.held.values()) == {TOUCH + 1}, WITHIN_S)
+        await until(lambda: set(first.held.values()) == {TOUCH + 1})
         await scene.claims(first)
         await first.die()
         assert not scene.triggered()
@@ -291,7 +290,7 @@ async def test_an_order_that_is_heard_of_late_is_triggered_once_whoever_dies_ove
         first = await scene.watcher(trap)
         await scene.knows(first, 1)
         scene.venue.move(TOUCH + 1)
-        await turns_true(lambda: set(first.held.values()) == {TOUCH + 1}, WITHIN_S)
+        await until(lambda: set(first.held.values()) == {TOUCH + 1})
         trap.set()
         late = await scene.rest(3)
         await trap.sprung()
@@ -409,12 +408,12 @@ async def test_a_halt_between_the_tick_and_its_word_wins_and_the_tick_is_over(
             await first.die()
         else:
             trap.go.set()
-            await turns_true(lambda: first._halted, WITHIN_S)
+            await until(lambda: first._halted)
         scene.venue.move(LAST)
         assert not scene.triggered()
         await acts.resume(scene.team.log, "ann")
         watcher = await scene.watcher() if dies else first
-        await turns_true(lambda: set(watcher.held.values()) == {LAST}, WITHIN_S)
+        await until(lambda: set(watcher.held.values()) == {LAST})
         await scene.claims(watcher)
         assert not scene.triggered(), "what passed before the resume triggers nothing"
         scene.venue.prices = {LAST + 1: "200"}
@@ -480,8 +479,8 @@ async def test_who_lost_its_pair_does_not_say_how_far_the_next_one_is(
                 """Once the lease of whoever has it is over."""
                 return bool((await watches.claim({"SOL>USDC": slot}, 0)).held)
 
-            await turns_true(lambda: taken(second, None), WITHIN_S)
-            await turns_true(lambda: taken(first, 15), WITHIN_S)
+            await until(lambda: taken(second, None))
+            await until(lambda: taken(first, 15))
             assert await scene.noted() == {"SOL>USDC": 11}
         finally:
             await first.close()
