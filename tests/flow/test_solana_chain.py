@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import random
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -688,6 +689,75 @@ async def test_death_is_proved_by_a_height_that_was_read_before_the_status(world
     world.node.answers["getSignatureStatuses"] = prompt
     proof = await world.outcome_with_height(sent)
     assert proof == Outcome("absent", finalized_height=1051)
+
+
+def others(sent: Transaction, number: int) -> list[Transaction]:
+    """As many transactions that differ in their signatures alone."""
+    return [
+        msgspec.structs.replace(sent, signature=str(Signature.new_unique())) for _ in range(number)
+    ]
+
+
+@pytest.mark.parametrize("number", [3, 600])
+@pytest.mark.parametrize("landed_at", [0, 1, -1])
+async def test_of_many_that_may_be_dead_each_is_judged_by_its_own_status(
+    world: World, number: int, landed_at: int
+) -> None:
+    """One of them lands between the question that finds it absent and the proof."""
+    sent = others(await world.built(), number)
+    world.slot, world.finalized = 1200, (1150, 1051)
+    await world.outcome_with_height(sent[0])
+    landed = sent[landed_at]
+    asked: set[str] = set()
+
+    def status(params: Any) -> Any:
+        again = asked.issuperset(params[0])
+        asked.update(params[0])
+        there = {"slot": 990, "confirmations": None, "err": None,
+                 "confirmationStatus": "finalized"}  # fmt: skip
+        found = [there if again and one == landed.signature else None for one in params[0]]
+        return at(1200, found)
+
+    world.node.answers["getSignatureStatuses"] = status
+    outcomes = await world.outcomes(*sent)
+    dead = Outcome("absent", finalized_height=1051)
+    alive = [n for n, outcome in enumerate(outcomes) if outcome != dead]
+    assert alive == [landed_at % number]
+    assert outcomes[landed_at] == Outcome("absent")
+
+
+async def test_of_many_asked_at_once_each_has_its_own_outcome(world: World) -> None:
+    """Landed, failed, under way, absent and dead in one question, in any order."""
+    sent = others(await world.built(), 300)
+    world.slot, world.finalized = 1200, (1150, 1051)
+    await world.outcome_with_height(sent[0])
+    err = {"InstructionError": [6, {"Custom": 6005}]}
+    for n, one in enumerate(sent):
+        match n % 4:
+            case 0:
+                world.status(one, "finalized")
+                world.detail(one, 1_000 + n)
+            case 1:
+                world.status(one, "finalized", err)
+                world.detail(one, 0, err)
+            case 2:
+                world.status(one, "processed")
+    shuffled = list(sent)
+    random.Random(7).shuffle(shuffled)
+    found = dict(
+        zip((one.signature for one in shuffled), await world.outcomes(*shuffled), strict=True)
+    )
+    for n, one in enumerate(sent):
+        outcome = found[one.signature]
+        match n % 4:
+            case 0:
+                assert (outcome.state, outcome.amount_out) == ("landed", 1_000 + n)
+            case 1:
+                assert (outcome.state, outcome.reason) == ("failed", "slippage-exceeded")
+            case 2:
+                assert outcome == Outcome("absent")
+            case 3:
+                assert outcome == Outcome("absent", finalized_height=1051)
 
 
 async def test_a_node_that_lags_behind_the_finalized_slot_proves_nothing(world: World) -> None:
