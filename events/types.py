@@ -16,6 +16,8 @@ from typing import Annotated
 
 import msgspec
 
+from events.secret import SecretBytes, restored, stored
+
 U64_MAX = 2**64 - 1
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=U64_MAX)]
@@ -183,7 +185,7 @@ class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
     attempt: int
     signature: str
     last_valid_height: int
-    raw: bytes
+    raw: SecretBytes
     least_slot: int = 0
     """It can only land in a later slot: that of the node's answer with the blockhash. 0: not known,
     as in logs from before it was written down."""
@@ -451,8 +453,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
 
 FACTS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Event)
+_encoder = msgspec.msgpack.Encoder(enc_hook=stored)
+_decoder = msgspec.msgpack.Decoder(Event, dec_hook=restored)
 
 
 encode: Callable[[Event], bytes] = _encoder.encode

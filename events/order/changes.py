@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from events import types as t
 from events.order.state import ApiKey, Order, Transaction
+from events.secret import SecretBytes
 from events.types import Event
 
 
@@ -136,7 +137,7 @@ def _recovered(after: Order, e: Event, f: t.TransactionRecovered) -> None:
         return
     # By another route than the one that is known. There are no bytes to send: it has landed.
     after.transactions += 1
-    after.transaction = Transaction(after.transactions, f.signature, 0, b"", e.time_us)
+    after.transaction = Transaction(after.transactions, f.signature, 0, SecretBytes(b""), e.time_us)
     after.signature = f.signature
     after.dex, after.pool, after.price = f.dex, f.pool, ""
     after.quoted_amount_out = None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from events.log import Appended, EventLog, Unit
+from events.secret import SecretBytes
 from events.types import OrderConfirmed, TransactionBuilt, TransactionSubmitted
 from stages.venues.simulated.chain import SimulatedChain, signature_of
 from stages.venues.simulated.ledger import Landed, Ledger
@@ -34,39 +35,39 @@ class Witnessed(SimulatedChain):
         super().__init__(simulation, ledger)
         self.sent: list[bytes] = []
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
-        self.sent += transactions
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
+        self.sent += [raw.reveal() for raw in transactions]
         await super().send(transactions)
 
 
 class Forgetful(Witnessed):
     """Never sends, and believes that it did."""
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
-        self.sent += transactions
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
+        self.sent += [raw.reveal() for raw in transactions]
 
 
 class Broken(Witnessed):
     """Cannot reach its node."""
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
-        self.sent += transactions
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
+        self.sent += [raw.reveal() for raw in transactions]
         raise ConnectionResetError("no node")
 
 
 class Stuck(Witnessed):
     """Is in the middle of sending for ever."""
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
-        self.sent += transactions
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
+        self.sent += [raw.reveal() for raw in transactions]
         await asyncio.Event().wait()
 
 
 class Buggy(Witnessed):
     """Fails in a way that nobody foresaw."""
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
-        self.sent += transactions
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
+        self.sent += [raw.reveal() for raw in transactions]
         raise ZeroDivisionError
 
 
@@ -97,8 +98,9 @@ async def assert_sent_once(team: Crew, ids: Sequence[str], chain: Witnessed) -> 
         [built] = [fact for fact in facts if isinstance(fact, TransactionBuilt)]
         [said] = [fact for fact in facts if isinstance(fact, TransactionSubmitted)]
         [confirmed] = [fact for fact in facts if isinstance(fact, OrderConfirmed)]
-        assert built.raw in chain.sent
-        assert {raw for raw in chain.sent if signature_of(raw) == built.signature} == {built.raw}
+        assert {raw for raw in chain.sent if signature_of(raw) == built.signature} == {
+            built.raw.reveal()
+        }
         assert built.signature == said.signature == confirmed.signature
         assert built.signature == landed[order_id].signature
     assert len(set(chain.sent)) == len(ids)

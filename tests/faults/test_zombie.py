@@ -24,6 +24,7 @@ from engine import leash
 from engine.markets import LEDGER
 from engine.settings import Settings, environment
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import (
     OrderConfirmed,
     OrderRouted,
@@ -72,10 +73,10 @@ class Counting(SimulatedChain):
         super().__init__(simulation, ledger)
         self.sent: Counter[bytes] = Counter()
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         if self.gate is not None:
             await self.gate.passing()
-        self.sent.update(transactions)
+        self.sent.update(raw.reveal() for raw in transactions)
         await super().send(transactions)
 
 

@@ -20,6 +20,7 @@ from events.archive import Archive
 from events.history import order_history
 from events.log import EventLog, Stored
 from events.order import Transaction, executed_reason
+from events.secret import SecretBytes
 from events.types import (
     OrderConfirmed,
     OrderFailed,
@@ -34,7 +35,7 @@ from stages.venues.solana.programs import MEMO
 from tests.chain_crew import SOL, ChainCrew, assert_sound, chain_crew
 from tests.localchain import OWNER, WALLET, plan_of, sealed
 from tests.projected import opened, projected, projecting
-from tests.workers import WITHIN_S, turns_true
+from tests.waits import until
 
 STRANGER = Keypair()
 BUG = OrderParked("router", "a bug", "engine")
@@ -100,7 +101,7 @@ async def test_an_order_is_closed_by_its_own_transaction_with_what_it_moved(
         assert await desk.refused(order_id) == "transaction-not-found"
         before = crew.local.holdings()
         await crew.chain().send([transaction.raw])
-        await turns_true(lambda: order_id in crew.executions(), WITHIN_S)
+        await until(lambda: order_id in crew.executions())
         assert await desk.refused(order_id) == "transaction-not-finalized"
         await desk.final()
         done = (await desk.settle(order_id)).order
@@ -220,7 +221,7 @@ async def test_what_others_paid_for_and_what_swaps_nothing_settles_nothing(
             recent = Hash.from_string(crew.local.node.bank.blocks.tip.blockhash)
             note = Instruction(Pubkey.from_string(MEMO), order_id.encode(), [])
             raw = sealed(payer, [note], 1, recent)
-            await crew.chain().send([raw])
+            await crew.chain().send([SecretBytes(raw)])
             await desk.final()
             assert await desk.refused(order_id, decode(raw).signatures[0]) == code
 

@@ -90,7 +90,7 @@ def assert_paid_as_offered(crew: ChainCrew, order_id: str, version: int) -> None
     """The fee is a signature and what the transaction offers: by its own words."""
     [built] = [fact for fact in crew.facts(order_id) if isinstance(fact, TransactionBuilt)]
     [fill] = [fact for fact in crew.facts(order_id) if isinstance(fact, OrderConfirmed)]
-    message = decode(built.raw).message
+    message = decode(built.raw.reveal()).message
     if version == 1:
         assert isinstance(message, MessageV1)
         offered = message.config.priority_fee or 0
@@ -221,7 +221,11 @@ async def test_the_versions_are_taken_from_the_chain_by_itself(
         [built] = [fact for fact in crew.facts(order_id) if isinstance(fact, TransactionBuilt)]
         facts = crew.trading.facts()
         assert facts is not None
-        versions = facts["transactionVersion"], facts["buildsVersion"], decode(built.raw).version
+        versions = (
+            facts["transactionVersion"],
+            facts["buildsVersion"],
+            decode(built.raw.reveal()).version,
+        )
         assert versions == (1, 1, 1)
         # What passes the gateway is held against its documents.
         async with served(redis_url, chain_facts=crew.trading.facts) as gateway:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from events.order import Order, Transaction
+from events.secret import SecretBytes
 from events.types import (
     AttemptFailed,
     OrderConfirmed,
@@ -121,7 +122,7 @@ class CountedChain(SimulatedChain):
         super().__init__(simulation, ledger)
         self._counted = counted
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         await self._counted.during([f"send {hash(raw)}" for raw in transactions], 0.01)
         await super().send(transactions)
 
@@ -169,7 +170,7 @@ class DoubtingChain(SimulatedChain):
         unknown = Outcome("unknown", reason="node-not-answering")
         outcomes = super().outcomes(sent)
         for at, transaction in enumerate(sent):
-            if self.doubts and b"DOUBT" in transaction.raw:
+            if self.doubts and b"DOUBT" in transaction.raw.reveal():
                 outcomes[at] = unknown
         return outcomes
 

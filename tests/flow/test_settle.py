@@ -42,7 +42,8 @@ from stages.venues.simulated.ledger import Landed, Ledger
 from tests.flow import test_repair
 from tests.flow.test_repair import LIMIT, MARKET, SLOTS, Scene
 from tests.projected import projected, projecting
-from tests.workers import WITHIN_S, Crew, turns_true
+from tests.waits import until
+from tests.workers import Crew
 
 scene = test_repair.scene
 
@@ -151,7 +152,7 @@ async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_move
         assert executed_by(await scene.said(order_id)) == (signature,)
         assert len(await scene.log.parked()) == 1
         sent_at = SLOTS.height()
-        await turns_true(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots, WITHIN_S)
+        await until(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots)
         done = await desk.settle(order_id)
         assert not done.already
         [row] = [row for row in Ledger(later.ledger_path).rows() if row.order_id == order_id]
@@ -356,7 +357,7 @@ async def test_an_order_that_kills_whoever_asks_is_closed_by_its_own_transaction
     with pytest.raises(parking.NotAllowed, match="may still land"):
         await parking.discard(scene.log, desk.history, order_id, "why", "ann")
     sent_at = SLOTS.height()
-    await turns_true(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots, WITHIN_S)
+    await until(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots)
     done = await desk.settle(order_id)
     assert (done.order.status, done.order.signature) == ("confirmed", signature)
     await desk.sound()

@@ -11,6 +11,7 @@ from solders.message import MessageV0, MessageV1
 
 from engine.doctor import versions
 from engine.settings import Settings
+from events.secret import SecretUrl
 from stages.stage import Refused
 from stages.venues.solana import features
 from stages.venues.solana.clusters import Admission
@@ -38,7 +39,7 @@ class Cluster:
         self.feature: dict[str, Any] | None = None
         self.slot = SLOT
         node.answers["getMultipleAccounts"] = self._accounts
-        options = RpcOptions((node.url,), **PATIENT)
+        options = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.rpc = Rpc(RpcLink(options, Admission("local")))
 
     def _accounts(self, params: Any) -> Any:
@@ -225,10 +226,10 @@ async def active(world: FeaturedWorld) -> None:
 async def test_the_version_of_the_cluster_is_what_is_simulated_and_built(
     world: FeaturedWorld,
 ) -> None:
-    assert isinstance(decode((await world.built()).raw).message, MessageV0)
+    assert isinstance(decode((await world.built()).raw.reveal()).message, MessageV0)
     await active(world)
     world.simulation |= {"loadedAccountsDataSize": 40_000}
-    raw = (await world.built()).raw
+    raw = (await world.built()).raw.reveal()
     message = decode(raw).message
     assert isinstance(message, MessageV1)
     assert message.config.compute_unit_limit == 60_000
@@ -247,7 +248,7 @@ async def test_the_data_limit_is_the_larger_of_what_is_measured_and_what_is_answ
 ) -> None:
     await active(world)
     world.simulation |= {"loadedAccountsDataSize": answered}
-    message = decode((await world.built()).raw).message
+    message = decode((await world.built()).raw.reveal()).message
     assert isinstance(message, MessageV1)
     named = message.config.loaded_accounts_data_size_limit
     assert named is not None
@@ -259,7 +260,7 @@ async def test_a_later_attempt_has_a_wider_margin(world: FeaturedWorld) -> None:
     world.simulation |= {"loadedAccountsDataSize": 1_000_000}
     limits = []
     for attempts in (0, 1):
-        message = decode((await world.built(order(attempts=attempts))).raw).message
+        message = decode((await world.built(order(attempts=attempts))).raw.reveal()).message
         assert isinstance(message, MessageV1)
         limits.append(message.config.loaded_accounts_data_size_limit or 0)
     assert limits[1] >= 3 * limits[0]
@@ -270,7 +271,7 @@ async def test_accounts_that_cannot_be_measured_leave_the_largest_limit(
 ) -> None:
     await active(world)
     world.heads_fault = True
-    message = decode((await world.built()).raw).message
+    message = decode((await world.built()).raw.reveal()).message
     assert isinstance(message, MessageV1)
     assert message.config.loaded_accounts_data_size_limit == 64 * 2**20
 
@@ -295,4 +296,4 @@ async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
     await until(lambda: world.features.version == 0)
     world.simulation = {"err": None, "unitsConsumed": 50_000}
     world.node.answers["simulateTransaction"] = lambda _: at(world.slot, world.simulation)
-    assert decode((await world.built()).raw).version == 0
+    assert decode((await world.built()).raw.reveal()).version == 0

@@ -12,6 +12,7 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from events.secret import SecretUrl
 from stages.venues.localnet.accounts import Account
 from stages.venues.localnet.addresses import ATA, BPF_LOADER, COMPUTE_BUDGET, MEMO, SYSTEM, TOKEN
 from stages.venues.localnet.genesis.market import PROGRAMS as POOL_PROGRAMS
@@ -73,7 +74,7 @@ class Chain:
         self.world: dict[str, tuple[str, bytes | int]] = {}
         self.tells_space = True
         node.answers["getMultipleAccounts"] = self._accounts
-        link = RpcLink(RpcOptions((node.url,), **PATIENT), Admission("local"))
+        link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), Admission("local"))
         self.rpc = Rpc(link)
         self.known: dict[str, int] = {}
         self.sizes = LoadedSizes(self.rpc, self.known.get)

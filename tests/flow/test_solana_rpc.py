@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from events.meters import RPC, RPC_FAILURES
+from events.secret import SecretBytes, SecretUrl
 from stages.stage import Refused
 from stages.venues.solana.clusters import GENESIS, Admission
 from stages.venues.solana.options import RpcOptions
@@ -38,7 +39,7 @@ async def client(*nodes: Node, admission: Admission | None = None, **options: An
     """Calls end by answers, or by `tries_max`; only where a node hangs on purpose in time."""
     if any("hang" in (node.fault, *node.faults) for node in nodes):
         options = {"timeout_s": HANG_UP_S} | options
-    urls = tuple(node.url for node in nodes)
+    urls = tuple(SecretUrl(node.url) for node in nodes)
     link = RpcLink(RpcOptions(urls, **(PATIENT | options)), admission or Admission("local"))
     rpc = Rpc(link)
     try:
@@ -95,7 +96,11 @@ async def test_retry_after_is_honoured(nodes: list[Node]) -> None:
         assert time.monotonic() - began >= 1
 
 
-@pytest.mark.parametrize("after", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize(
+    "after",
+    ["3600", formatdate(time.time() + 3600, usegmt=True)],
+    ids=["seconds", "date"],  # the same names in each lane
+)
 async def test_a_node_that_asks_for_more_time_than_we_have_is_not_waited_for(
     nodes: list[Node], after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +242,7 @@ async def test_a_transaction_is_sent_without_preflight_and_without_the_nodes_own
 ) -> None:
     nodes[0].answers["sendTransaction"] = lambda _: "signature"
     async with client(nodes[0]) as rpc:
-        assert await rpc.send_transaction(b"\x01\x02") == "signature"
+        assert await rpc.send_transaction(SecretBytes(b"\x01\x02")) == "signature"
     method, params = nodes[0].params[-1]
     assert method == "sendTransaction"
     assert params == ["AQI=", {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}]
@@ -265,11 +270,11 @@ async def test_a_chain_that_is_not_meant_is_asked_for_nothing(
     nodes[0].answers["sendTransaction"] = lambda _: "signature"
     async with client(nodes[0], admission=admission) as rpc:
         if not code:
-            assert await rpc.send_transaction(b"") == "signature"
+            assert await rpc.send_transaction(SecretBytes(b"")) == "signature"
             return
         for _ in range(2):
             with pytest.raises(Refused) as refused:
-                await rpc.send_transaction(b"")
+                await rpc.send_transaction(SecretBytes(b""))
             assert (refused.value.code, refused.value.retryable) == (code, False)
     assert nodes[0].asked == {"getGenesisHash": 1}
 

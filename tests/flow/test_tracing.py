@@ -21,6 +21,7 @@ from events import acts
 from events.ids import ENGINE_ID, trace_id
 from events.log import EventLog
 from events.meters import UNTRACED
+from events.secret import SecretUrl
 from events.types import EngineHalted
 from projections import tracing
 from projections.past import Past
@@ -79,7 +80,11 @@ async def collector() -> AsyncIterator[Received]:
 async def tracer(
     log: EventLog, to: Received, ratio: float = 1, behind_max: int = tracing.BEHIND_MAX
 ) -> AsyncIterator[None]:
-    stop, past, sender = asyncio.Event(), Past(log, MemoryArchive()), Collector(to.url, "test")
+    stop, past, sender = (
+        asyncio.Event(),
+        Past(log, MemoryArchive()),
+        Collector(SecretUrl(to.url), "test"),
+    )
     work = asyncio.create_task(
         tracing.follow(log, past, sender.send, ratio=ratio, stop=stop, behind_max=behind_max)
     )
@@ -204,7 +209,7 @@ async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
     [old] = await play.create()
     await play.say([old], started)
     await log.mark(tracing.MARK, await log.position())
-    async with redis.asyncio.from_url(log.url) as client:  # nor does the archive have it
+    async with redis.asyncio.from_url(log.url.reveal()) as client:  # nor does the archive have it
         last = await log.position()
         await client.xtrim(log.keys.log, minid=f"{last + 1}-0", approximate=False)
     async with tracer(log, collector):

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from events import types as t
 from events.chain import GENESIS, WITHHELD, link, say
 from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, owed_by
+from events.secret import SecretBytes
 from events.types import TERMINAL, Event, Status
 
 LIFE: list[t.Fact] = [
     t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50),
     t.RoutingStarted(),
     t.OrderRouted("raydium", "p", 200, 190, "1", (), 9, 6),
-    t.TransactionBuilt(1, "sig-1", 10, b"raw"),
+    t.TransactionBuilt(1, "sig-1", 10, SecretBytes(b"raw")),
     t.TransactionSubmitted(1, "sig-1"),
     t.OrderConfirmed("sig-1", 199, "1", 6, 9),
 ]
@@ -114,11 +115,14 @@ def test_a_dead_transaction_is_replaced_without_leaving_submitted() -> None:
     dead = after(*LIFE[:5], OTHERS[0])
     assert (dead.status, owed_by(dead), dead.attempts) == (Status.SUBMITTED, "builder", 1)
     assert not may_still_land(dead)
-    rebuilt = after(*LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "sig-2", 20, b"raw2"))
+    rebuilt = after(*LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "sig-2", 20, SecretBytes(b"raw2")))
     assert (rebuilt.status, owed_by(rebuilt)) == (Status.SUBMITTED, "submitter")
     assert not may_still_land(rebuilt)
     resent = after(
-        *LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "s", 20, b"r"), t.TransactionSubmitted(2, "s")
+        *LIFE[:5],
+        OTHERS[0],
+        t.TransactionBuilt(2, "s", 20, SecretBytes(b"r")),
+        t.TransactionSubmitted(2, "s"),
     )
     assert may_still_land(resent)
 

@@ -16,6 +16,7 @@ import pytest
 from engine import cli
 from events.chain import link
 from events.proof import faults_of
+from events.secret import SecretUrl
 from gateway.audits import Records
 from projections.migrate import migrated
 from tests.engine_up import Engine
@@ -92,7 +93,9 @@ async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None
 
 async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, database_url: str) -> None:
     await migrated(database_url, asyncio.Event())
-    async with served(redis_url, records=Records(redis_url, database_url)) as gateway:
+    async with served(
+        redis_url, records=Records(SecretUrl(redis_url), SecretUrl(database_url))
+    ) as gateway:
         verify, state = f"{gateway.url}/api/audit/verify", "/api/audit/state"
         with patch("gateway.audits.TURN_S", HANG_S):
             async with gateway.http.get(verify):
