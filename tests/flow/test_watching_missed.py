@@ -9,7 +9,7 @@ import asyncio
 import bisect
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from events.types import (
     Quote,
 )
 from stages.firing import Fired
+from stages.pair_book import Touched
 from stages.venues import Pair, PoolEvent, Refused, Tick
 from tests.waits import until
 from tests.workers import Crew, Gate, Watcher, crew
@@ -171,7 +172,8 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
         gate, claims = Gate(), count()
         claim, claimed = first._watches.claim, 0
 
-        async def held_up(_: object) -> Fired:
+        async def held_up(touched: Sequence[Touched]) -> Fired:
+            del touched
             await gate.passing()
             return Fired([], [])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import redis
@@ -15,7 +15,7 @@ class Servers:
     """What the tests of every run use, as `tests/conftest.py` does where it is told to."""
 
     def __init__(self, redis_url: str, database_url: str) -> None:
-        self.environment: Mapping[str, str] = {
+        self.environment = {
             "TEST_BACKEND": "external",
             "TEST_REDIS_URL": redis_url,
             "TEST_DATABASE_URL": database_url,

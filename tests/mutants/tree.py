@@ -19,7 +19,10 @@ class Tree:
 
     def __init__(self, source: Path, path: Path) -> None:
         self.path = path
-        self.environment = os.environ | {"PYTHONPATH": str(path), "TEST_HANG_S": str(HANG_S)}
+        self.environment: dict[str, str] = os.environ | {
+            "PYTHONPATH": str(path),
+            "TEST_HANG_S": str(HANG_S),
+        }
         """Of the tests: the copy is found before the project that the interpreter has installed."""
         self._written_s = 0
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
