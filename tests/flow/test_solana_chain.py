@@ -544,6 +544,25 @@ async def test_orders_built_together_share_a_blockhash_and_nothing_else(
 
 
 @pytest.mark.parametrize(
+    ("before", "fresh"), [({}, False), ({"attempts": 1}, True), ({"signature": "s"}, True)]
+)
+async def test_a_later_transaction_has_a_blockhash_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], fresh: bool
+) -> None:
+    """It lives as long as it can, from when it was built."""
+    asked: list[bool] = []
+    recent = world.chain._blockhashes.recent
+
+    async def counted(*, fresh: bool) -> Any:
+        asked.append(fresh)
+        return await recent(fresh=fresh)
+
+    monkeypatch.setattr(world.chain._blockhashes, "recent", counted)
+    await world.built(order(**before))
+    assert asked == [fresh]
+
+
+@pytest.mark.parametrize(
     ("fields", "code"),
     [
         ({"min_amount_out": None}, "no-minimum"),
@@ -906,6 +925,30 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
         world.slot += 1
         told.append(await world.outcomes(old, young))
     assert told[-1] == [Outcome("unknown", reason="chain-stalled"), Outcome("absent")]
+
+
+async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: World) -> None:
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    landed = {"slot": 990, "confirmations": None, "err": None, "confirmationStatus": "finalized"}
+    async with rpc_node() as second, rpc_node() as third:
+        second.answers |= world.node.answers
+        third.answers |= world.node.answers | {
+            "getSignatureStatuses": lambda p: at(1200, [landed] * len(p[0]))
+        }
+        nodes = (world.node, second, third)
+        urls = RpcOptions(tuple(SecretUrl(node.url) for node in nodes), **PATIENT)
+        rpc = Rpc(RpcLink(urls, Admission("local")))
+        outcomes = Outcomes(
+            rpc, [world.family], ChainOptions(stalled_ms=NEVER_MS), SlotTime(10),
+            Commitments(rpc, "confirmed"),
+        )  # fmt: skip
+        await asyncio.gather(*outcomes.ask([sent]))
+        await until(lambda: outcomes._finalized)
+        [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+        assert outcome == Outcome("absent"), "nothing is proved"
+        await outcomes.close()
+        await rpc.close()
 
 
 @pytest.mark.parametrize("young", [0, 1])
