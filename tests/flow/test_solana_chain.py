@@ -927,6 +927,24 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
     assert told[-1] == [Outcome("unknown", reason="chain-stalled"), Outcome("absent")]
 
 
+async def test_a_node_is_asked_for_blocks_as_old_as_the_oldest_of_a_call_needs(
+    world: World,
+) -> None:
+    """One that only tells which blocks of a span it has is asked for one span."""
+    built = [await world.built(replace(order(), id=new_order_id())) for _ in range(2)]
+    sent = [replace(built[0], least_slot=500_000), replace(built[1], least_slot=1000)]
+    world.slot, world.finalized = 901_200, (901_150, 1051)
+
+    def lacks(_: Any) -> Any:
+        raise JsonError(-32601, "Method not found")
+
+    world.node.answers["getFirstAvailableBlock"] = lacks
+    world.node.answers["getBlocks"] = lambda p: [*range(p[0], p[1] + 1)]
+    await world.outcomes(*sent)
+    await world.height_known()
+    assert [one.finalized_height for one in await world.outcomes(*sent)] == [1051, 1051]
+
+
 async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: World) -> None:
     sent = await world.built()
     world.slot, world.finalized = 1200, (1150, 1051)
