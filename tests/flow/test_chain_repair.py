@@ -375,6 +375,20 @@ async def test_whatever_strangers_send_to_the_wallet_stops_nothing() -> None:
         await history._rpc.close()
 
 
+async def test_all_transactions_that_executed_an_order_are_told_oldest_first() -> None:
+    order_id, other = new_order_id(), new_order_id()
+    named = {"c": order_id, "b": other, "a": order_id}
+    lines = [line_of(signature, f"[36] {i}") for signature, i in named.items()]
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        answering(node, lambda signature: shown(named[signature]))
+        remembering(node)
+        history = history_of(node)
+        found = await history.by([order_id, other], time.time())
+        assert found == {order_id: ["a", "c"], other: ["b"]}
+        await history._rpc.close()
+
+
 @pytest.mark.parametrize("version", [None, 0, 1])
 async def test_a_stranger_who_names_the_wallet_and_our_order_has_executed_nothing(
     version: int | None,
