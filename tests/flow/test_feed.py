@@ -323,6 +323,19 @@ async def test_who_still_catches_up_is_told_that_the_log_was_replaced(redis_url:
     await direct.close()
 
 
+async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_back(
+    desk: Desk,
+) -> None:
+    beyond, before = Page(), Page()
+    subscriptions = [Subscription(desk.feed, page, Filter(None)) for page in (beyond, before)]
+    for subscription, cursor in zip(subscriptions, (10, 3), strict=True):
+        subscription.cursor = cursor
+        desk.feed.attach(subscription)
+    await desk.feed._lose(4, "log-regressed")
+    assert [subscription.cursor for subscription in subscriptions] == [4, 3]
+    assert (beyond.notices, before.notices) == (["log-regressed"], [])
+
+
 async def test_a_cursor_of_another_epoch_is_said_to_be_one(desk: Desk) -> None:
     await desk.play.live(1)
     page = await desk.subscribe(Cursor(2, 0, 9))
