@@ -403,6 +403,16 @@ async def test_a_cursor_of_another_epoch_is_said_to_be_one(desk: Desk) -> None:
     assert page.notices == ["epoch-changed"]
 
 
+async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(desk: Desk) -> None:
+    await desk.play.live(1)
+    await desk.feed.ready()
+    desk.feed._log.epoch = desk.feed._epoch = 2
+    page = Page()
+    subscription = Subscription(desk.feed, page, Filter(None), Cursor(3, epoch=1))
+    await subscription._check_start()
+    assert page.notices == ["epoch-changed"]
+
+
 async def test_a_cursor_ahead_of_the_log_is_said_to_be_one(desk: Desk) -> None:
     await desk.play.live(1)
     page = await desk.subscribe(100)
