@@ -6,7 +6,7 @@ and whoever reads long enough to be overtaken by the trimming goes back to the a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -108,16 +108,17 @@ async def everything(
     reader = log.reader("history")
     try:
         while after < end:
-            async for page in _logged(archive, reader, after):
-                yield page
-                after = page.positions[-1]
-                if after >= end:
-                    break
+            async with aclosing(_logged(archive, reader, after)) as pages:
+                async for page in pages:
+                    yield page
+                    after = page.positions[-1]
+                    if after >= end:
+                        break
     finally:
         await reader.close()
 
 
-async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncIterator[Page]:
+async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncGenerator[Page]:
     """The next pages of the log, or of the archive where the log was trimmed meanwhile."""
     try:
         batches = await reader.read(after, batches=LOG_BATCHES)

@@ -41,6 +41,8 @@ class Records(NamedTuple):
 
     redis_url: str = ""
     database_url: str = ""
+    window_s: int = 86_400
+    """How long clients' names are kept after their orders' ends."""
 
 
 class Audits:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.repair.reconcile import Lives
+from events.idempotency import digest_of, names_of
 from events.ids import ENGINE_ID
 from events.log import PARKED, RESTING, EventLog, Head
 from events.log.head import NOBODY, decode_head
@@ -21,7 +22,6 @@ from events.log.units import WAIT_MAX_MS
 from events.order import STAGES
 from events.order.stored import basis
 from events.types import Status
-from gateway.idempotency import digest_of, names_of
 
 TRIES = 5
 EXPIRING_MS = 5_000

@@ -19,13 +19,13 @@ from events import repair
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import array
 from events.chain import encode_record
+from events.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
 from events.log import HEADS_KEPT_MS, EventLog, other_chain
 from events.log.reading import Stored
 from events.log.refound import Name, Refounding, Written
 from events.repair import BrokenChain, Life
 from events.types import TERMINAL, Status
-from gateway.idempotency import names_of
 from projections import tables
 
 FENCED_S = 3.0

@@ -26,6 +26,18 @@ TABLES = ("events", "orders", "checkpoints", "projection_parked", "migrations")
 LABELLED = "SELECT position, time_us, hash, body, order_id, version, type FROM events "
 
 
+_DAMAGED = (
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.DatatypeMismatchError,
+    asyncpg.WrongObjectTypeError,
+)
+
+
+class SchemaDamaged(Exception):
+    """A table is not as our migrations made it: a column is missing, or of another type."""
+
+
 class LabelledEvent(NamedTuple):
     """A row of the archive, the columns beside the body included."""
 
@@ -105,6 +117,19 @@ class Snapshot:
         query = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
         return [row[0] for row in await self._fetch(query, TABLES)]
 
+    async def indexes(self) -> list[tuple[str, str, bool]]:
+        """(table, definition, valid) of each index of our tables."""
+        query = (
+            "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid),"
+            " indisvalid AND indisready FROM pg_index"
+            " WHERE indrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)"
+        )
+        return [tuple(row) for row in await self._fetch(query, TABLES)]
+
+    async def parked(self) -> list[str]:
+        """Orders with events that could not be folded."""
+        return [str(row[0]) for row in await self._fetch("SELECT order_id FROM projection_parked")]
+
     async def at(self, positions: Sequence[int]) -> list[Stored]:
         """The events at these positions, in order."""
         query = EVENTS + "WHERE position = ANY($1::bigint[]) ORDER BY position"
@@ -121,7 +146,10 @@ class Snapshot:
         return int((await self._fetch("SELECT count(*) FROM projection_parked"))[0][0])
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
-        found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
+        try:
+            found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
+        except _DAMAGED as error:
+            raise SchemaDamaged(str(error)) from error
         return found
 
 

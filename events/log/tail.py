@@ -52,6 +52,11 @@ class Tails:
             return Foreign([], aside)
         return Foreign((await self._judged(entries, position)).refused, aside)
 
+    async def tail(self) -> Tail:
+        """What stands behind the position that the log says it has come to. Raises LogError."""
+        position, _, entries = await self._behind()
+        return await self._judged(entries, position)
+
     async def _behind(self) -> tuple[int, bytes, list[RawEntry]]:
         """Position and epoch of the log, and the first entries behind that position."""
         while True:

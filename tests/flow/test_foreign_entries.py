@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from events.log import EventLog, Reason
 from events.meters import REFUSALS
 from tests.played import Play, after_submission, submitted
 from tests.projected import opened, projected, projecting, until
+from tests.served import served
 
 Fields = dict[Any, Any]
 
@@ -213,3 +215,43 @@ async def test_the_log_is_whole_after_an_entry_was_set_aside_from_a_long_one(
         assert await client.pttl(log.keys.log) == -1
         assert [key async for key in client.scan_iter("oee:*:copy:*")] == []
         assert [head.version for head in await log.load([order_id]) if head] == [1]
+
+
+async def test_readiness_and_metrics_name_the_entry_until_it_is_removed(redis_url: str) -> None:
+    async with served(redis_url) as gateway, redis.asyncio.from_url(redis_url) as client:
+        await gateway.accepted()
+        last, fields = await newest(client, gateway.log)
+        await client.xadd(gateway.log.keys.log, fields, id=f"{last + 1}-0")
+
+        async def told(entries: int, reason: str) -> bool:
+            status, state = await gateway.get("/readyz")
+            assert status == 200  # orders go on
+            return state["log"]["foreignEntries"] == entries and reason in state["reasons"].get(
+                "entries", ""
+            )
+
+        await until(lambda: told(1, f"log entry {last + 1}-0 is refused (duplicate)"), what="it")
+        async with gateway.http.get(gateway.url + "/metrics") as answer:
+            assert "oee_log_foreign_entries 1.0" in await answer.text()
+        await gateway.accepted()  # takes the place of it
+        await until(lambda: told(1, "1 log entries were set aside"), what="the move")
+        await gateway.log.forget_aside()
+        await until(lambda: told(0, ""), what="readiness")
+        assert (await gateway.get("/readyz"))[1]["reasons"] == {}
+
+
+async def test_the_feed_hands_out_no_entry_that_the_log_did_not_write(redis_url: str) -> None:
+    async with served(redis_url) as gateway, redis.asyncio.from_url(redis_url) as client:
+        first = await gateway.accepted()
+        async with gateway.http.ws_connect(f"{gateway.url}/api/events") as feed:
+            last, fields = await newest(client, gateway.log)
+            await client.xadd(gateway.log.keys.log, fields, id=f"{last + 1}-0")
+            second = await gateway.accepted()
+            seen: list[dict[str, Any]] = []
+            while not seen or seen[-1].get("orderId") != second:
+                frame = json.loads(await feed.receive_str(timeout=60))
+                if "orderId" in frame:
+                    seen.append(frame)
+        assert [frame["orderId"] for frame in seen] == [second]
+        assert seen[0]["position"] == last + 1
+        assert first != second

@@ -21,6 +21,7 @@ from engine.settings import Settings
 from engine.wallets import open_wallet
 from events import acts, parking
 from events.archive import Archive
+from events.idempotency import claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain, Stored
 from events.log.refound import Refounding
@@ -35,7 +36,6 @@ from events.types import (
     TransactionSubmitted,
 )
 from events.verify import verify
-from gateway.idempotency import claim_of, digest_of, names_of
 from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
 from tests.played import Play, submitted

@@ -25,11 +25,11 @@ from engine.repair import Words, diagnose, plan
 from engine.settings import Settings
 from events import acts
 from events.archive import Archive
+from events.idempotency import names_of
 from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderParked, OrderRested, OrderSubmitted, RoutingStarted
 from events.verify import verify
-from gateway.idempotency import names_of
 from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
 from tests.played import Play
