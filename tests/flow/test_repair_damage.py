@@ -273,7 +273,9 @@ async def without(scene: Scene, *numbers: int) -> None:
 async def again(scene: Scene, at: int, entry_id: str) -> None:
     """An entry stands there once more."""
     fields = (await entries(scene))[at][1]
-    await scene.client.xadd(scene.log.keys.log, fields, id=entry_id.format(end=scene.end + 1))
+    await scene.client.xadd(
+        scene.log.keys.log, fields, id=entry_id.format(end=scene.records.position + 1)
+    )
 
 
 async def duplicated(scene: Scene) -> None:
@@ -295,7 +297,7 @@ DAMAGE["log"] = {
     "an old entry stands behind the end": lambda s: again(s, 0, "{end}-0"),
     "an entry stands far behind the end": lambda s: again(s, 0, "999999999999-0"),
     "an entry without fields of ours": lambda s: s.client.xadd(
-        s.log.keys.log, {"x": "y"}, id=f"{s.end + 1}-0"
+        s.log.keys.log, {"x": "y"}, id=f"{s.records.position + 1}-0"
     ),
     "the stream is deleted": lambda s: s.client.delete(s.log.keys.log),
     "the stream is a string": lambda s: s.client.set(s.log.keys.log, "x"),
