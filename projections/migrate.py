@@ -14,6 +14,8 @@ from importlib import resources
 import asyncpg
 import structlog
 
+from events.indexes import EXPECTED, index_faults
+
 CONNECT_S = 2.0
 RETRY_S = 0.5
 _ASIDE = "engine_laid_again"
@@ -100,6 +102,20 @@ async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> 
                 await lay_again(connection, table)
         if "events" in tables:  # it went with its type
             await connection.execute(_order_events())
+
+
+async def lay_indexes(connection: asyncpg.Connection) -> None:
+    """Makes keys and indexes that were lost; those of `orders` a rebuild makes."""
+    there = await connection.fetch(
+        "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
+        " WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace ="
+        " current_schema()::regnamespace)"
+    )
+    tables = {table for table, _, _ in EXPECTED.values()} - {"orders"}
+    for table, name, _ in index_faults([tuple(row) for row in there], tables):
+        await connection.execute(f"DROP INDEX IF EXISTS {name}")
+        on = EXPECTED[name][2]
+        await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY {on}")
 
 
 def _order_events() -> str:

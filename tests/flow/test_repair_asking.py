@@ -173,6 +173,7 @@ async def test_a_transaction_of_a_builder_that_was_ahead_of_our_node_is_waited_f
     if where == "archived":
         await scene.built(valid)
         await scene.archived()
+        await scene.log._link.call("DEL", scene.log.keys.log)
     else:
         [before] = await scene.play.create()
         await scene.archived()
@@ -223,8 +224,10 @@ async def test_each_open_order_is_asked_about_and_nothing_else(
     await play.say([gone], OrderCancelled("ann"))
     await scene.archived()
     adopted = await play.create(4)
+    scene.chain.executions = {pending[0]: ["a"], adopted[-1]: ["b"]}
     done = await scene.repair()
     assert set(done.adopted) == set(adopted)
+    assert set(done.parked) == {pending[0], adopted[-1]}
     asked = [i for i in scene.chain.asked if i != ENGINE_ID]
     assert sorted(asked) == sorted([*pending, resting, parked, begun, *adopted])
 
