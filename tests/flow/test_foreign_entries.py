@@ -17,8 +17,9 @@ from events.ids import new_order_id
 from events.log import EventLog, Reason
 from events.meters import REFUSALS
 from tests.played import Play, after_submission, submitted
-from tests.projected import opened, projected, projecting, until
+from tests.projected import opened, projected, projecting
 from tests.served import served
+from tests.waits import until
 
 Fields = dict[Any, Any]
 
