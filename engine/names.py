@@ -16,12 +16,13 @@ from events.history import order_history
 from events.idempotency import names_of
 from events.log import EventLog
 from events.order import Order
+from events.secret import SecretUrl
 from events.types import OrderSubmitted
 
 PAGE = 1000
 
 
-async def keep_names(log: EventLog, database_url: str) -> None:
+async def keep_names(log: EventLog, database_url: SecretUrl) -> None:
     """Raises LogError, ArchiveUnavailable or Gap: begin again."""
     gone: set[str] = set()
     async for orders in _open_orders(log):
@@ -51,7 +52,7 @@ async def _open_orders(log: EventLog) -> AsyncIterator[list[Order]]:
             return
 
 
-async def _register(log: EventLog, database_url: str, order_ids: list[str]) -> None:
+async def _register(log: EventLog, database_url: SecretUrl, order_ids: list[str]) -> None:
     """Brings back names that expired while their orders were open."""
     archive = await Archive.open(database_url, connections=1)
     try:

@@ -17,7 +17,7 @@ from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.refound import Known
-from events.order import EXECUTED, Order, evolve, may_still_land, was_executed
+from events.order import Order, evolve, executed_reason, may_still_land, was_executed
 from events.types import (
     Event,
     Fact,
@@ -87,9 +87,7 @@ def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
         return []
     transaction = order.transaction
     if transaction is None or [transaction.signature] != list(executed):
-        signatures = ", ".join(executed)
-        reason = f"{EXECUTED}{signatures}, whose events are lost"
-        return [OrderParked("repair", reason, "engine")]
+        return [OrderParked("repair", executed_reason(executed), "engine")]
     if may_still_land(order):
         return []
     return [TransactionSubmitted(transaction.attempt, transaction.signature)]

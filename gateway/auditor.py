@@ -20,6 +20,7 @@ from events.archive import Archive, ArchiveUnavailable
 from events.census import Census
 from events.history import Gap, everything
 from events.log import EventLog, LogError, Missing
+from events.secret import SecretUrl
 from events.verify import shown, verify
 from projections.formats import timestamp
 from projections.orders import columns
@@ -33,8 +34,8 @@ class Task(msgspec.Struct, frozen=True):
     """What is to be found out."""
 
     what: Literal["verify", "state"]
-    redis_url: str
-    database_url: str
+    redis_url: SecretUrl
+    database_url: SecretUrl
     window_s: int
     """How long clients' names are kept after their orders' ends."""
     position: int = 0
@@ -45,12 +46,16 @@ class Task(msgspec.Struct, frozen=True):
 def main() -> None:
     """Be the auditor."""
     os.nice(NICE)
-    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task, dec_hook=_secret)
     threading.Thread(target=_leave_with_stdin, daemon=True).start()
     try:
         asyncio.run(_audit(task))
     except (LogError, ArchiveUnavailable, Gap, msgspec.DecodeError) as error:
         _say({"fault": str(error)})
+
+
+def _secret(kind: type, value: object) -> object:
+    return kind(value)
 
 
 def _leave_with_stdin() -> None:

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from events.indexes import EXPECTED, index_faults
+from events.secret import SecretUrl
 
 CONNECT_S = 2.0
 RETRY_S = 0.5
@@ -128,11 +129,11 @@ def order_events_statement() -> str:
     )
 
 
-async def migrated(url: str, stop: asyncio.Event) -> None:
+async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
     """Migrates, waiting for Postgres as long as it takes or until `stop`. Raises MigrationError."""
     while not stop.is_set():
         try:
-            connection = await asyncpg.connect(url, timeout=CONNECT_S)
+            connection = await asyncpg.connect(SecretUrl.of(url).reveal(), timeout=CONNECT_S)
             try:
                 await migrate(connection)
             finally:

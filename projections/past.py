@@ -9,6 +9,7 @@ from events.archive import Filters
 from events.history import Gap, Histories, order_history
 from events.log import Batch, EventLog, Regressed, Stored
 from events.order import Order
+from projections.ownership import owns
 
 ARCHIVE_PAGE = 1000
 """Events read from the archive at once."""
@@ -91,6 +92,10 @@ class Past:
             return await order_history(self._archive, self._log, order_id)
         except Gap as gap:
             raise Lost(gap.position - 1, gap.position) from gap
+
+    async def owns(self, account: str, order_id: str) -> bool:
+        """Whether an order is of an account. Raises LogError or ArchiveUnavailable."""
+        return await owns(self._log, self._archive, account, order_id)
 
     async def close(self) -> None:
         """Closes the connection."""

@@ -17,6 +17,7 @@ import structlog
 from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
 from events.meters import REFUSALS
+from events.secret import SecretUrl
 from projections import tables
 from projections.migrate import migrate
 from projections.session import STOP_S, Foreign, Halted, Refused, Session
@@ -49,7 +50,7 @@ SUSPENDED_BY = "projector: "
 
 
 async def run_projector(
-    log: EventLog, database_url: str, *, retain_events: int, stop: asyncio.Event
+    log: EventLog, database_url: SecretUrl | str, *, retain_events: int, stop: asyncio.Event
 ) -> None:
     """Migrates Postgres, then projects until `stop` is set.
 
@@ -74,10 +75,15 @@ class Projector:
     """One projector; `run` is its whole life."""
 
     def __init__(
-        self, log: EventLog, database_url: str, *, retain_events: int, stop: asyncio.Event
+        self,
+        log: EventLog,
+        database_url: SecretUrl | str,
+        *,
+        retain_events: int,
+        stop: asyncio.Event,
     ) -> None:
         self._eventlog = log
-        self._url = database_url
+        self._url = SecretUrl.of(database_url)
         self._retain = retain_events
         self._stop = stop
         self._migrated = False
@@ -139,7 +145,7 @@ class Projector:
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(
-            self._url,
+            self._url.reveal(),
             timeout=CONNECT_S,
             command_timeout=ANSWER_S,
             server_settings={"application_name": "engine-projector", "synchronous_commit": "on"},

@@ -18,6 +18,7 @@ import msgspec
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
 from events.ids import NO_ORDERS
 from events.indexes import EXPECTED, index_faults
+from events.secret import SecretUrl
 from projections import tables
 from projections.likeness import beyond_copying, copy_options, copy_rights
 from projections.migrate import lay_again, order_events_statement
@@ -53,16 +54,17 @@ class Rebuilt(NamedTuple):
 
 
 async def rebuild(
-    url: str, progress: Callable[[int, int], None] = lambda _done, _of: None
+    url: SecretUrl | str, progress: Callable[[int, int], None] = lambda _done, _of: None
 ) -> Rebuilt:
     """Rebuilds and switches. `progress` is told how many events are folded, of how many.
 
     Raises RebuildError, or asyncpg's errors.
     """
     # Two connections: pages are read on one while rows are written on the other.
-    reading = await asyncpg.connect(url, server_settings={"jit": "off"})
+    dsn = SecretUrl.of(url).reveal()
+    reading = await asyncpg.connect(dsn, server_settings={"jit": "off"})
     try:
-        writing = await asyncpg.connect(url)
+        writing = await asyncpg.connect(dsn)
         try:
             return await _Rebuild(reading, writing, progress).run()
         finally:

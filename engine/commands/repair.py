@@ -152,7 +152,10 @@ def _founded(done: repair.Repaired) -> list[str]:
     for ids, what in (
         (done.adopted, "orders that only the lost log had were taken over"),
         (done.sent, "orders were sent before: the chain has their transactions"),
-        (done.parked, "orders were executed by transactions that nobody knows: parked, look"),
+        (
+            done.parked,
+            "orders were executed by transactions that the log lost: `engine parked settle` each",
+        ),
         (done.strangers, "executed orders are known to nobody: their clients must not repeat them"),
         (done.torn, "orders had said more than the archive knows: what they said is void"),
     ):

@@ -14,6 +14,7 @@ from engine.settings import Settings
 from engine.wiring import make_log
 from events.archive import Archive, ArchiveUnavailable
 from events.log import LogError
+from events.secret import SecretUrl
 
 NAME = "records"
 EVENTS_MAX = 300_000
@@ -21,7 +22,7 @@ EVENTS_MAX = 300_000
 
 
 async def look(
-    settings: Settings, redis_url: str, database_url: str, *, chain: str
+    settings: Settings, redis_url: SecretUrl, database_url: SecretUrl, *, chain: str
 ) -> AsyncIterator[Finding]:
     """One finding, whose mend is one command. A server that is not there is named elsewhere."""
     log = make_log(replace(settings, redis_url=redis_url, database_url=database_url), chain=chain)

@@ -20,6 +20,7 @@ from events.log.standing import Standing
 from events.log.tail import Tails
 from events.log.watch import Watches
 from events.log.writing import Writing
+from events.secret import SecretUrl
 
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
@@ -37,7 +38,7 @@ class EventLog(Writing, Standing, Asking, Tails):
 
     def __init__(
         self,
-        url: str,
+        url: SecretUrl | str,
         *,
         build: str,
         chain: str = "",
@@ -46,7 +47,7 @@ class EventLog(Writing, Standing, Asking, Tails):
         idempotency_window_s: int = 86_400,
         linger_s: float = 0.0,
     ) -> None:
-        self.url = url
+        self.url = SecretUrl.of(url)
         self.build = build
         self.chain = chain
         """On which chain its orders trade; empty for who only reads, until the log has told."""

@@ -16,6 +16,7 @@ from events.log.inbox import ID_LENGTH
 from events.log.keys import Keys
 from events.log.link import Link
 from events.order import STAGES
+from events.secret import SecretUrl
 
 SLICE = 500
 SCAN = 10_000
@@ -45,7 +46,7 @@ class Waiting(NamedTuple):
 class Inventory:
     """Looks at one log's keys, over a connection of its own."""
 
-    def __init__(self, url: str, keys: Keys) -> None:
+    def __init__(self, url: SecretUrl, keys: Keys) -> None:
         self.keys = keys
         self._link = Link(url, "inventory")
         self.wrong_types: dict[str, str] = {}

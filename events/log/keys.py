@@ -86,7 +86,9 @@ class Keys:
         """String: the order that a client's key made, and the digest of its request. It does not
         expire while the order is open; the window begins when the order ends.
         """
-        return f"{self._idempotency}{account}:{kind}:{key}"
+        # A client chooses `key`: without a colon in the account no other account reads the same.
+        of = account.replace("%", "%25").replace(":", "%3A")
+        return f"{self._idempotency}{of}:{kind}:{key}"
 
     def names(
         self, account: str, client_order_id: str | None, idempotency_key: str | None

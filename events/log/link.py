@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from events.secret import SecretUrl
+
 CONNECT_TIMEOUT_S = 2.0
 
 # Error codes of a server that is there but does not execute: nothing was written.
@@ -168,12 +170,12 @@ class Server(NamedTuple):
 class Link:
     """A lazily made connection; callers take turns."""
 
-    def __init__(self, url: str, name: str = "engine") -> None:
+    def __init__(self, url: SecretUrl | str, name: str = "engine") -> None:
         # The pool is used for what it knows about URLs only: it makes connections, keeps none.
         # socket_timeout=None: with one set, Python < 3.12 can lose a cancellation
         # (DESIGN trap 1); every call has its own asyncio.timeout instead.
         self._pool = ConnectionPool.from_url(
-            url,
+            SecretUrl.of(url).reveal(),
             protocol=2,
             socket_timeout=None,
             socket_connect_timeout=None,

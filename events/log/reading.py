@@ -22,6 +22,7 @@ from events.log.entries import (
 )
 from events.log.keys import Keys
 from events.log.link import Damaged, Fenced, Link, Regressed, meta_number
+from events.secret import SecretUrl
 
 __all__ = ["Batch", "LogReader", "Stored"]
 
@@ -37,7 +38,9 @@ then."""
 class LogReader:
     """Reads batches. Each follower makes its own: a blocked read occupies its connection."""
 
-    def __init__(self, url: str, keys: Keys, name: str = "reader", *, epoch: int = 0) -> None:
+    def __init__(
+        self, url: SecretUrl | str, keys: Keys, name: str = "reader", *, epoch: int = 0
+    ) -> None:
         """With an `epoch`, reading a log of another one raises Fenced."""
         self._link = Link(url, name)
         self._key = keys.log

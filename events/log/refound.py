@@ -18,6 +18,7 @@ from events.log.link import Link
 from events.log.reading import Stored
 from events.log.survey import Meta, RawEntry, read_entries, read_meta, stored_in
 from events.order import STAGES
+from events.secret import SecretUrl
 
 SLICE = 500
 FOUNDING = "founding"
@@ -76,7 +77,7 @@ class Claim(NamedTuple):
 class Refounding:
     """One repair."""
 
-    def __init__(self, url: str, keys: Keys) -> None:
+    def __init__(self, url: SecretUrl | str, keys: Keys) -> None:
         self._keys = keys
         self.link = self._link = Link(url, "repair")
 

@@ -13,7 +13,8 @@ from engine.repair import Words, diagnose, plan
 from events.log import EventLog, OtherChain
 from tests.engine_up import ENGINE
 from tests.played import Play
-from tests.projected import BUILD, opened, projected, projecting, until
+from tests.projected import BUILD, NOT_YET, opened, projected, projecting
+from tests.waits import HANG_S, until
 
 DEVNET = {
     "VENUES": "raydium,meteora",
@@ -44,7 +45,7 @@ async def test_a_process_that_trades_elsewhere_says_so_in_one_line_and_ends(
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             cwd=tmp_path, env=os.environ | urls | DEVNET,
         )  # fmt: skip
-        said, _ = await asyncio.wait_for(process.communicate(), 20)
+        said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
     [line] = said.decode().splitlines()
     assert process.returncode == 2
     assert line.startswith("engine: the orders of this log trade on 'local'"), line
@@ -69,5 +70,5 @@ async def test_the_archive_remembers_the_chain_when_the_log_is_lost(
             async def halted() -> bool:
                 return "trade on 'local'" in (await archive.regression() or "")
 
-            await until(halted, what="the report")
+            await until(halted, "the report", ignoring=NOT_YET)
             assert await log.suspended()

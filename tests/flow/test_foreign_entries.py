@@ -21,8 +21,9 @@ from events.log import EventLog, Fenced, Reason
 from events.meters import REFUSALS
 from projections.session import Session
 from tests.played import Play, after_submission, submitted
-from tests.projected import opened, projected, projecting, until
+from tests.projected import opened, projected, projecting
 from tests.served import served
+from tests.waits import until
 
 Fields = dict[Any, Any]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from events.order import Order, Transaction
+from events.secret import SecretBytes
 from events.types import (
     AttemptFailed,
     OrderConfirmed,
@@ -20,7 +21,8 @@ from stages.limiter import Limits
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
-from tests.workers import PATIENT, WITHIN_S, Crew, crew
+from tests.waits import HANG_S
+from tests.workers import PATIENT, Crew, crew
 
 WINDOW_MS = 400
 
@@ -120,7 +122,7 @@ class CountedChain(SimulatedChain):
         super().__init__(simulation, ledger)
         self._counted = counted
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         await self._counted.during([f"send {hash(raw)}" for raw in transactions], 0.01)
         await super().send(transactions)
 
@@ -168,7 +170,7 @@ class DoubtingChain(SimulatedChain):
         unknown = Outcome("unknown", reason="node-not-answering")
         outcomes = super().outcomes(sent)
         for at, transaction in enumerate(sent):
-            if self.doubts and b"DOUBT" in transaction.raw:
+            if self.doubts and b"DOUBT" in transaction.raw.reveal():
                 outcomes[at] = unknown
         return outcomes
 
@@ -216,7 +218,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         keeper = dead._keeper
         assert keeper is not None
         keeper.cancel()  # dead: nobody extends, nobody returns
-        await asyncio.wait_for(waiting, WITHIN_S)
+        await asyncio.wait_for(waiting, HANG_S)
         for permit in entered:
             await permit.__aexit__(None, None, None)
         await dead.close()
@@ -238,8 +240,8 @@ async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
             await asyncio.sleep(0.05)
             for task in waiting[::2]:
                 task.cancel()
-        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), WITHIN_S)
-        async with asyncio.timeout(WITHIN_S), limits.permit():
+        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), HANG_S)
+        async with asyncio.timeout(HANG_S), limits.permit():
             pass
         await limits.close()
         assert await team.log._link.call("ZCARD", "oee:{limits}:permits") == 0

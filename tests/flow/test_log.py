@@ -36,7 +36,7 @@ from events.order import encode
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.played import ACCOUNT, after_submission, routed, submitted
 from tests.proxied import proxied
-from tests.workers import WITHIN_S, turns_true
+from tests.waits import HANG_S, until
 
 WINDOW_S = 3600
 
@@ -86,7 +86,7 @@ async def opened(
 async def taken(inbox: Inbox, orders: int) -> list[Entry]:
     """Entries that name at least so many orders."""
     found: list[Entry] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while sum(len(entry.order_ids) for entry in found) < orders:
             found += await inbox.take(10, block_ms=50)
     return found
@@ -340,7 +340,7 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         async def written() -> bool:
             return await log.position() == 3
 
-        await turns_true(written)
+        await until(written)
         assert not appending.done()
         proxy.cut("pass")
         answer = (await appending)[0]
@@ -388,7 +388,7 @@ async def test_a_refusal_after_a_lost_answer_never_says_that_nothing_was_written
         async def written() -> bool:
             return await log.position() == 2
 
-        await turns_true(written, WITHIN_S)
+        await until(written)
         if refusal == "the connection":
             proxy.cut("refuse")
         else:
@@ -457,7 +457,7 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
     assert 0 <= next_ms <= 20
     assert (await log.lag())["router"].waiting == 3
     back: list[str] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while len(back) < 3:
             moved, next_ms = await inbox.due()
             if moved:

@@ -11,6 +11,7 @@ from events import acts
 from events.idempotency import claim_of, names_of
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Result, Unit
+from events.secret import SecretUrl
 from events.types import (
     Fact,
     OrderCancelled,
@@ -210,7 +211,7 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
         await reader.close()
         assert await log._link.call("HGET", log.keys.meta, "names") is None
         gateway = EventLog(redis_url, build="gateway")
-        gateway.before_joining = lambda: keep_names(gateway, database_url)
+        gateway.before_joining = lambda: keep_names(gateway, SecretUrl(database_url))
         await gateway.open(found=False)
         assert await log._link.call("HMGET", log.keys.meta, "layout", "names") == [b"4", b"kept"]
         for n, order_id in enumerate((expiring, expired, trimmed)):

@@ -17,7 +17,8 @@ from projections import rebuild as rebuilds
 from projections.orders import OrderFold, Poison, columns
 from projections.rebuild import RebuildError, rebuild
 from tests.played import Play, after_submission, failed
-from tests.projected import opened, projected, projecting, until
+from tests.projected import opened, projected, projecting
+from tests.waits import HANG_S, until
 
 
 async def fetch(url: str, query: str) -> list[Any]:
@@ -64,25 +65,37 @@ async def test_a_rebuild_gives_the_same_table(redis_url: str, database_url: str)
 async def test_the_engine_keeps_running_while_tables_are_rebuilt(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Events are projected until the moment of the switch, and others wait behind it."""
     monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 100)
+    fold, lock = rebuilds._Rebuild._fold_until, rebuilds._Rebuild._lock
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
     ):
-        play = Play(log)
-        stop = asyncio.Event()
+        play, locked, meanwhile = Play(log), asyncio.Event(), list[str]()
 
-        async def live() -> None:
-            while not stop.is_set():
-                await play.live(20)
+        async def fold_while_more_comes(self: Any, target: int) -> None:
+            await fold(self, target)
+            if not locked.is_set():
+                meanwhile.extend(await play.live(5))
+                await projected(log, archive)
 
-        work = asyncio.create_task(live())
-        await asyncio.sleep(0.2)
-        for _ in range(5):
-            await rebuild(database_url)
-        stop.set()
-        await work
+        async def lock_while_more_comes(self: Any) -> None:
+            await lock(self)
+            locked.set()
+            meanwhile.extend(await play.live(5))
+            await until(lambda: fetch(database_url, "SELECT FROM pg_locks WHERE NOT granted"))
+
+        monkeypatch.setattr(rebuilds._Rebuild, "_fold_until", fold_while_more_comes)
+        monkeypatch.setattr(rebuilds._Rebuild, "_lock", lock_while_more_comes)
+        await play.live(20)
         await projected(log, archive)
+        for _ in range(3):
+            locked.clear()
+            await rebuild(database_url)
+        await projected(log, archive)
+        assert len(meanwhile) == 3 * 15
+        assert len(await archive.orders(meanwhile)) == len(meanwhile)
         await sound(log, archive)
         assert await archive.regression() is None
 
@@ -296,12 +309,12 @@ async def test_a_long_reader_of_the_old_table_holds_up_only_the_rebuild(
         async with archive.snapshot() as snapshot:
             assert [row async for row in snapshot.orders()]
             work = asyncio.create_task(rebuild(database_url))
-            await asyncio.sleep(0.3)
+            await until(lambda: fetch(database_url, "SELECT FROM pg_locks WHERE NOT granted"))
             (order_id,) = await play.live(1)
-            await projected(log, archive, within_s=2)
+            await projected(log, archive)
             assert await archive.order(order_id) is not None
             assert not work.done()
-        await asyncio.wait_for(work, 10)
+        await asyncio.wait_for(work, HANG_S)
 
         async def again() -> bool:
             return len(await fetch(database_url, "SELECT FROM orders")) == 6

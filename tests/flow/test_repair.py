@@ -195,7 +195,9 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     assert set(crew.executions().values()) == {1}
 
 
-async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scene: Scene) -> None:
+async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crew = scene.crew
 
     async def built(order_ids: list[str]) -> None:
@@ -218,6 +220,9 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scen
         await crew.chain().send([transaction.raw])
     await scene.lose()
 
+    # A repair waits until none of these transactions can land any more: the chain is there by now.
+    height = Simulation.height
+    monkeypatch.setattr(Simulation, "height", lambda self: height(self) + SLOTS.blockhash_slots)
     done = await scene.repair()
     assert (done.sent, done.parked) == ([known], [unknown])
     async with scene.afterwards() as later:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -22,6 +22,7 @@ from events.ids import ENGINE_ID, created_ms, first_id_at, new_order_id
 from events.log import EventLog
 from events.log.head import new_order
 from events.order import EXECUTED, Order, evolve
+from events.secret import SecretBytes, SecretText, SecretUrl
 from events.types import (
     Event,
     Fact,
@@ -124,13 +125,12 @@ class Scene:
             await projected(self.log, self.archive)
 
     async def repair(self) -> Any:
-        chain: Wallet = self.chain
-        return await refound(self.log, self.archive, chain)
+        return await refound(self.log, self.archive, cast(Wallet, self.chain))
 
     async def built(self, last_valid_height: int) -> str:
         """An order whose transaction was made, and not sent."""
         [order_id] = await self.play.create()
-        made = TransactionBuilt(1, "5" * 88, last_valid_height, b"raw")
+        made = TransactionBuilt(1, "5" * 88, last_valid_height, SecretBytes(b"raw"))
         await self.play.say([order_id], RoutingStarted(), routed(), made)
         return order_id
 
@@ -178,7 +178,7 @@ async def test_a_transaction_of_a_builder_that_was_ahead_of_our_node_is_waited_f
         [before] = await scene.play.create()
         await scene.archived()
         if where == "void":
-            made = TransactionBuilt(1, "5" * 88, valid, b"raw")
+            made = TransactionBuilt(1, "5" * 88, valid, SecretBytes(b"raw"))
             await scene.play.say([before], RoutingStarted(), routed(), made)
         else:
             await scene.built(valid)
@@ -244,8 +244,8 @@ async def test_an_adopted_order_that_was_executed_is_not_executed_again(scene: S
 async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) -> None:
     play = scene.play
     [sent] = await play.create()
-    await play.say([sent], RoutingStarted(), routed(), TransactionBuilt(1, "s", 1, b"raw"),
-                   TransactionSubmitted(1, "s"))  # fmt: skip
+    made = TransactionBuilt(1, "s", 1, SecretBytes(b"raw"))
+    await play.say([sent], RoutingStarted(), routed(), made, TransactionSubmitted(1, "s"))
     await play.create()
     await scene.archived()
     async with scene.archive.snapshot() as snapshot:
@@ -348,7 +348,7 @@ def order_after(*facts: Fact) -> Order:
     return order
 
 
-MADE = (RoutingStarted(), routed(), TransactionBuilt(1, "ours", 9, b"raw"))
+MADE = (RoutingStarted(), routed(), TransactionBuilt(1, "ours", 9, SecretBytes(b"raw")))
 SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
     "not executed": ((), [], None),
     "by a transaction that nobody knows": ((), ["theirs"], OrderParked),
@@ -402,8 +402,8 @@ async def test_a_wallet_counts_what_cannot_be_undone_and_takes_the_newest_blockh
     async with rpc_node() as node:
         node.answers |= {"getBlockHeight": height, "getLatestBlockhash": blockhash}
         settings = Settings(
-            data_dir=tmp_path, venues=("raydium", "meteora"), solana_rpc_url=(node.url,),
-            solana_keypair=str(key), pools=str(pools),
+            data_dir=tmp_path, venues=("raydium", "meteora"), solana_rpc_url=(SecretUrl(node.url),),
+            solana_keypair=SecretText(str(key)), pools=str(pools),
         )  # fmt: skip
         wallet = open_wallet(settings)
         assert (await wallet.finalized(), await wallet.last_height()) == (100, 282)

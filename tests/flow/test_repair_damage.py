@@ -24,6 +24,7 @@ from engine.settings import Settings
 from events import acts
 from events.archive import Archive
 from events.log import EventLog
+from events.secret import SecretUrl
 from events.verify import verify
 from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
@@ -127,7 +128,7 @@ async def scene(
     async with copied(template, redis_url, servers.database_url) as found:
         settings = Settings(
             data_dir=tmp_path, venues=("simulated",), slot_ms=SLOTS.slot_ms, blockhash_slots=4,
-            redis_url=redis_url, database_url=found.database_url,
+            redis_url=SecretUrl(redis_url), database_url=SecretUrl(found.database_url),
         )  # fmt: skip
         yield Scene(found, found.log, found.archive, found.client, found.database, settings)
 
@@ -461,12 +462,14 @@ async def test_the_doctors_advice_leads_out_of_every_damage(
 async def goes_on(scene: Scene) -> None:
     """A new order is confirmed, what was open goes on, and nothing is executed twice."""
     settings = scene.settings
-    crew = Crew(settings.redis_url, settings.data_dir / LEDGER, SLOTS)
+    crew = Crew(settings.redis_url.reveal(), settings.data_dir / LEDGER, SLOTS)
     await scene.log.open(found=False)
     crew.after = await scene.log.position()
     try:
         await crew.open()
-        async with projecting(settings.redis_url, settings.database_url, chain=CHAIN):
+        async with projecting(
+            settings.redis_url.reveal(), settings.database_url.reveal(), chain=CHAIN
+        ):
             await acts.resume(scene.log, "ann")
             await crew.all_stages()
             fresh = await crew.submit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +11,7 @@ from solders.message import MessageV0, MessageV1
 
 from engine.doctor import versions
 from engine.settings import Settings
+from events.secret import SecretUrl
 from stages.stage import Refused
 from stages.venues.solana import features
 from stages.venues.solana.clusters import Admission
@@ -21,7 +21,8 @@ from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from tests.flow.test_solana_chain import World, order
-from tests.rpc_node import JsonError, Node, at, rpc_node
+from tests.rpc_node import PATIENT, JsonError, Node, at, rpc_node
+from tests.waits import until
 
 SLOT = 447_120_000
 
@@ -38,7 +39,7 @@ class Cluster:
         self.feature: dict[str, Any] | None = None
         self.slot = SLOT
         node.answers["getMultipleAccounts"] = self._accounts
-        options = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
+        options = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.rpc = Rpc(RpcLink(options, Admission("local")))
 
     def _accounts(self, params: Any) -> Any:
@@ -47,9 +48,7 @@ class Cluster:
         return at(self.slot, [self.feature])
 
     async def until_asked(self, times: int) -> None:
-        async with asyncio.timeout(5):
-            while self.node.asked["getMultipleAccounts"] < times:
-                await asyncio.sleep(0.001)
+        await until(lambda: self.node.asked["getMultipleAccounts"] >= times)
 
 
 @pytest.fixture
@@ -129,9 +128,7 @@ async def test_an_activation_to_come_is_seen_when_it_has_come(
     await asked.known()
     assert asked.version == 0
     cluster.slot += 1
-    async with asyncio.timeout(5):
-        while asked.version == 0:
-            await asyncio.sleep(0.001)
+    await until(lambda: asked.version == 1)
     await asked.close()
 
 
@@ -146,9 +143,7 @@ async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
     assert cluster.node.asked["getMultipleAccounts"] == 1
     asked.doubt()
     await cluster.until_asked(2)
-    async with asyncio.timeout(5):
-        while asked.version == 0:
-            await asyncio.sleep(0.001)
+    await until(lambda: asked.version == 1)
     await asked.close()
     monkeypatch.setattr(features, "ASKED_EVERY_S", 0.001)
     hourly = Features(cluster.rpc, "auto")
@@ -231,10 +226,10 @@ async def active(world: FeaturedWorld) -> None:
 async def test_the_version_of_the_cluster_is_what_is_simulated_and_built(
     world: FeaturedWorld,
 ) -> None:
-    assert isinstance(decode((await world.built()).raw).message, MessageV0)
+    assert isinstance(decode((await world.built()).raw.reveal()).message, MessageV0)
     await active(world)
     world.simulation |= {"loadedAccountsDataSize": 40_000}
-    raw = (await world.built()).raw
+    raw = (await world.built()).raw.reveal()
     message = decode(raw).message
     assert isinstance(message, MessageV1)
     assert message.config.compute_unit_limit == 60_000
@@ -253,7 +248,7 @@ async def test_the_data_limit_is_the_larger_of_what_is_measured_and_what_is_answ
 ) -> None:
     await active(world)
     world.simulation |= {"loadedAccountsDataSize": answered}
-    message = decode((await world.built()).raw).message
+    message = decode((await world.built()).raw.reveal()).message
     assert isinstance(message, MessageV1)
     named = message.config.loaded_accounts_data_size_limit
     assert named is not None
@@ -265,7 +260,7 @@ async def test_a_later_attempt_has_a_wider_margin(world: FeaturedWorld) -> None:
     world.simulation |= {"loadedAccountsDataSize": 1_000_000}
     limits = []
     for attempts in (0, 1):
-        message = decode((await world.built(order(attempts=attempts))).raw).message
+        message = decode((await world.built(order(attempts=attempts))).raw.reveal()).message
         assert isinstance(message, MessageV1)
         limits.append(message.config.loaded_accounts_data_size_limit or 0)
     assert limits[1] >= 3 * limits[0]
@@ -276,7 +271,7 @@ async def test_accounts_that_cannot_be_measured_leave_the_largest_limit(
 ) -> None:
     await active(world)
     world.heads_fault = True
-    message = decode((await world.built()).raw).message
+    message = decode((await world.built()).raw.reveal()).message
     assert isinstance(message, MessageV1)
     assert message.config.loaded_accounts_data_size_limit == 64 * 2**20
 
@@ -298,9 +293,7 @@ async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == ("transaction-version-refused", True)
     world.features.start()
-    async with asyncio.timeout(5):
-        while world.features.version:
-            await asyncio.sleep(0.001)
+    await until(lambda: world.features.version == 0)
     world.simulation = {"err": None, "unitsConsumed": 50_000}
     world.node.answers["simulateTransaction"] = lambda _: at(world.slot, world.simulation)
-    assert decode((await world.built()).raw).version == 0
+    assert decode((await world.built()).raw.reveal()).version == 0

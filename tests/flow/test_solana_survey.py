@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from events.meters import RPC_FAILURES, RPC_UNSERVED
+from events.secret import SecretUrl
 from stages.venues import Refused
 from stages.venues.solana import rpc
 from stages.venues.solana.clusters import Admission
@@ -44,7 +45,7 @@ async def nodes() -> AsyncIterator[list[Node]]:
 
 
 async def look(node: Node) -> Surveyed:
-    return await survey(node.url, Admission("local"), SUBJECT)
+    return await survey(SecretUrl(node.url), Admission("local"), SUBJECT)
 
 
 def test_every_method_that_is_called_is_in_the_table() -> None:
@@ -114,10 +115,13 @@ async def test_a_plan_of_few_accounts_serves_and_is_named(nodes: list[Node]) -> 
     }
 
 
-async def test_nodes_that_do_not_answer_say_nothing_of_their_methods(nodes: list[Node]) -> None:
+async def test_nodes_that_do_not_answer_say_nothing_of_their_methods(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.venues.solana.survey.DEADLINE_S", 1.0)  # they are given up sooner
     nodes[0].fault = "503"
     nodes[1].answers["simulateTransaction"] = lacks
-    kept = Nodes([node.url for node in nodes], lambda: Admission("local"), SUBJECT)
+    kept = Nodes([SecretUrl(node.url) for node in nodes], lambda: Admission("local"), SUBJECT)
     first, second = await kept.look()
     assert first is None
     assert second is not None

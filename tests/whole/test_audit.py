@@ -29,6 +29,7 @@ from events.verify import Verdict, verify
 from projections.orders import columns
 from tests.played import Play, failed
 from tests.projected import opened, projected, projecting
+from tests.waits import HANG_S
 
 
 @contextlib.asynccontextmanager
@@ -225,7 +226,7 @@ async def test_what_is_missing_in_redis_is_told_and_the_rest_is_compared_all_the
         client = redis.asyncio.Redis.from_url(redis_url)
         await harm(client, log.keys)
         await client.aclose()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             verdict = await proof(log, archive)
         assert verdict.problems != []
 
@@ -350,7 +351,7 @@ async def test_an_export_has_every_event_once_and_no_signed_bytes(
         rest = command("export", redis_url, database_url, "--after", "126")
         assert [json.loads(line)["position"] for line in rest.stdout.splitlines()] == [127, 128]
         raw = [
-            event.fact.raw
+            event.fact.raw.reveal()
             async for page in everything(archive, log)
             for event in page.events()
             if isinstance(event.fact, TransactionBuilt)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from events.order import Order, Transaction, next_attempt
+from events.secret import SecretBytes
 from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
@@ -133,7 +134,7 @@ class SolanaChain:
         made = message(draft, budget, recent.value.blockhash, version)
         signature, raw = signed(made, self._wallet)
         last_valid_height = recent.value.last_valid_block_height
-        return Built(signature, raw, last_valid_height, least_slot=recent.slot)
+        return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
 
     async def _fitting(self, plan: Plan, blockhash: str, version: int) -> tuple[Draft, Message]:
         """Its instructions, in a smaller form if only that fits and may be used, and a message to
@@ -234,7 +235,7 @@ class SolanaChain:
         consumed = simulation.units_consumed * self._options.cu_margin_percent
         return min(CU_MAX, -(-consumed // 100) + spare)
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         """See `Chain.send`. One that fails does not keep the others from being sent."""
         told = await asyncio.gather(
             *(self._send(raw) for raw in transactions), return_exceptions=True
@@ -244,7 +245,7 @@ class SolanaChain:
             _log.info("not all were taken", failed=len(failures), of=len(transactions))
             raise failures[0]
 
-    async def _send(self, raw: bytes) -> None:
+    async def _send(self, raw: SecretBytes) -> None:
         async with self._sends:
             await self._rpc.send_transaction(raw)
 

@@ -156,6 +156,8 @@ _LIMIT = re.compile(
 )
 _ABOUT_ITEMS = re.compile(rf"\b{_ITEMS}\b|\brange\b")
 _SENTENCES = tuple((re.compile(words), about, rest_s) for words, about, rest_s in SENTENCES)
+_NO_CONFIRMED = re.compile(r"unknown variant\W{1,3}confirmed\b")
+"""A node that does not know this commitment any more serves the method with another."""
 _ALREADY = re.compile(r"already (?:been )?processed|alreadyprocessed|already in (?:a|the) block")
 
 
@@ -177,7 +179,7 @@ def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
         about = About.METHOD
     if about is About.REQUEST and reply.status not in SPEAKS_OF_REQUEST:
         about = STATUSES.get(reply.status, About.NODE)
-    if about is About.REQUEST and method in PLAIN:
+    if about is About.REQUEST and method in PLAIN and not _NO_CONFIRMED.search(words):
         about = About.METHOD
     return Fault(about, reply.text, reply.number, rest_s)
 
@@ -235,17 +237,21 @@ def _size_max(words: str, size: int) -> int:
 # -- the words of a body ---------------------------------------------------------------------------
 
 _URL = re.compile(r"\b(?:https?|wss?)://\S+")
+_BLOB = re.compile(r"[\w+/=-]{100,}")
+"""Longer than a signature (88): a node that says a transaction's bytes back to us."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 def shown(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Text of a stranger's, as it may be shown: one line, bounded, without URLs and `secrets`."""
+    """Text of a stranger's, as it may be shown: one line, bounded, without URLs, bytes and
+    `secrets`.
+    """
     text = text[: 20 * TEXT_MAX]
     if "<" in text and ">" in text:
         title = _TITLE.search(text)
         text = title[1] if title else _TAG.sub(" ", text)
-    text = _URL.sub("(url)", text)
+    text = _BLOB.sub("(data)", _URL.sub("(url)", text))
     for secret in secrets:
         text = text.replace(secret, "(key)")
     printable = "".join(c if c.isprintable() else " " for c in text)
