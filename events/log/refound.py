@@ -234,7 +234,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.log, keys.aside, keys.aliases),
-                *[("DEL", key) for key in await self._odd()],
+                *[("DEL", key) for key in await self._odd(entries[-1].last)],
                 *(_added(keys.log, entry) for entry in entries),
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
@@ -260,7 +260,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.aside, keys.leases, keys.watchers),
-                *[("DEL", key) for key in await self._odd()],
+                *[("DEL", key) for key in await self._odd(int(meta.get("position", 0)))],
                 *place,
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
@@ -268,20 +268,32 @@ class Refounding:
             ]
         )
 
-    async def _odd(self) -> list[str]:
-        """What watchers keep, where it is of another type: each pair is followed from the first
-        slot of its orders then.
+    async def _odd(self, position: int) -> list[str]:
+        """What watchers keep, where it is of another type or cannot be: each pair is followed from
+        the first slot of its orders then. And how far readers have come, where it is no place of
+        the log, which ends at `position`: they begin anew.
         """
-        kinds = {
-            self._keys.slots: b"hash", self._keys.heard: b"hash",
-            self._keys.leases: b"hash", self._keys.watchers: b"zset",
-        }  # fmt: skip
+        keys = self._keys
+        kinds = {keys.slots: b"hash", keys.heard: b"hash",
+                 keys.leases: b"hash", keys.watchers: b"zset"}  # fmt: skip
         found = await self._link.pipeline([("TYPE", key) for key in kinds])
-        return [
+        odd = [
             key
             for (key, kind), is_ in zip(kinds.items(), found, strict=True)
             if is_ not in (b"none", kind)
         ]
+        for key in (keys.slots, keys.heard):
+            values = await self._link.call("HVALS", key) if key not in odd else ()
+            if not all(value.isdigit() for value in values):
+                odd.append(key)
+        async for marks in self._matching(keys.mark("*")):
+            values = await self._link.call("MGET", *marks)
+            odd += [
+                mark.decode()
+                for mark, value in zip(marks, values, strict=True)
+                if value is None or not value.isdigit() or int(value) > position
+            ]
+        return odd
 
     def _indexes(self, known: Sequence[Known], now_ms: int, inbox_orders: int) -> list[Command]:
         """All that is made from heads: lists, counters, inboxes, and news for the books."""
