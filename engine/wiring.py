@@ -237,7 +237,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         archive=archive,
         tokens=trading.tokens,
         explorer=trading.explorer,
-        records=Records(settings.redis_url, settings.database_url),
+        records=Records(settings.redis_url, settings.database_url, settings.idempotency_window_s),
         account=settings.account,
         quotes=trading.market.ask,
         market_fault=trading.fault,

@@ -466,6 +466,19 @@ async def test_a_venue_that_fails_now_and_then_costs_attempts_and_the_backoff_is
         assert [head.order.attempts for head in heads] == [2] * 5
 
 
+async def test_a_clock_that_was_ahead_makes_no_order_wait_for_it(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """The process that wrote the attempt took now for an hour later."""
+    async with crew(redis_url, tmp_path, PATIENT) as team:
+        [order_id] = await team.submit()
+        later_us = now_us() + 3_600_000_000
+        failed = AttemptFailed("router", 1, "venue-timeout", "slow", later_us)
+        await team.say(order_id, RoutingStarted(), failed)
+        await team.all_stages()
+        assert await team.ended([order_id]) == ["confirmed"]
+
+
 async def test_a_number_that_the_log_cannot_hold_parks_its_own_order_and_no_other(
     redis_url: str, tmp_path: Path
 ) -> None:
