@@ -224,6 +224,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 
     from engine.markets import chain_of, open_trading
     from engine.names import keep_names
+    from engine.settle import settler
     from gateway.app import make_app, make_runner
     from gateway.audits import Records
     from gateway.rates import Rates
@@ -238,6 +239,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         tokens=trading.tokens,
         explorer=trading.explorer,
         records=Records(settings.redis_url, settings.database_url),
+        settles=settler(settings, log, archive),
         account=settings.account,
         quotes=trading.market.ask,
         market_fault=trading.fault,

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from tests.waits import HANG_S, until
-
+from tests.waits import HANG_S
 
 Fate = Literal["before", "after"]
 

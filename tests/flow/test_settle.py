@@ -72,7 +72,7 @@ class Desk:
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code. Nothing was written."""
         position = await self.scene.log.position()
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(parking.NotSettled) as caught:
             await self.settle(order_id, signature)
         assert await self.scene.log.position() == position
         return caught.value.code
