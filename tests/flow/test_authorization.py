@@ -90,6 +90,7 @@ async def desk(servers: Servers) -> AsyncIterator[Desk]:
         ):
             made = Desk(gateway, archive, {})
             made.tokens.update(await _tokens(made))
+            await projected(gateway.log, archive)  # the archive has its tables
             yield made
         await archive.close()
     monkeypatch.undo()
