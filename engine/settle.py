@@ -25,6 +25,7 @@ from stages.stage import Refused
 from stages.venues.record import Record
 
 PAGE = 1000
+_LOCK = 0x6F656573  # "oees": one settlement by a named transaction at a time
 
 
 async def settle(
@@ -51,7 +52,13 @@ async def settle(
         except Refused as error:
             raise NotSettled(error.code, error.detail) from error
 
-    return await parking.settle(log, history, order_id, decide, signature=signature)
+    if not signature:
+        return await parking.settle(log, history, order_id, decide)
+    # Of two orders that are settled by one transaction at once, each would find it unclaimed.
+    async with archive.alone(_LOCK) as alone:
+        if not await alone():
+            raise NotSettled("another-settlement", "somebody settles an order now: try again")
+        return await parking.settle(log, history, order_id, decide, signature=signature)
 
 
 def settler(settings: Settings, log: EventLog, archive: Archive) -> Settles:
