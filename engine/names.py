@@ -13,11 +13,11 @@ import structlog
 
 from events.archive import Archive
 from events.history import order_history
+from events.idempotency import names_of
 from events.log import EventLog
 from events.order import Order
 from events.secret import SecretUrl
 from events.types import OrderSubmitted
-from gateway.idempotency import names_of
 
 PAGE = 1000
 

@@ -6,7 +6,7 @@ chain says of it; one that only the leftovers of the log know is taken over as i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -107,8 +107,8 @@ class Leftovers(NamedTuple):
     """Events that cannot be given to an order, or lack those before them."""
 
 
-def sift(found: Sequence[Stored], archived: Mapping[str, int]) -> Leftovers:
-    """Sorts what is left by what is archived: order id -> version."""
+def sift(found: Sequence[Stored], archived: Mapping[str, Container[bytes]]) -> Leftovers:
+    """Sorts what is left by what is archived: order id -> hashes of its events."""
     histories: dict[str, list[Stored]] = {}
     torn: dict[str, None] = {}
     unreadable = 0
@@ -117,7 +117,7 @@ def sift(found: Sequence[Stored], archived: Mapping[str, int]) -> Leftovers:
         if event is None:
             unreadable += 1
         elif event.order_id in archived:
-            if event.version > archived[event.order_id]:
+            if stored.record.hash not in archived[event.order_id]:
                 torn[event.order_id] = None
         elif event.order_id not in NO_ORDERS:
             histories.setdefault(event.order_id, []).append(stored)

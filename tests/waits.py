@@ -10,12 +10,16 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import os
 from collections.abc import Callable
 
-HANG_S = 60.0
+HANG_S = float(os.environ.get("TEST_HANG_S", "60"))
 """What takes longer than this has hung. More than any wait of the product, less than the bound of
 pytest for a whole test, so that the message of the wait is the one that shows."""
 LOOK_S = 0.005
+MARGINS_S = (0.3, 3.0, 30.0)
+"""How long something may have until a time of day, such as an order until it expires. Where the
+machine stood still until then, it is tried again with more time."""
 
 
 async def until(

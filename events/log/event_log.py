@@ -14,9 +14,10 @@ from events.log.commit import Committer
 from events.log.inbox import Inbox
 from events.log.keys import LAYOUT, RAISED_FROM, Keys
 from events.log.library import Library
-from events.log.link import Link, LogError
+from events.log.link import Link, LogError, meta_number
 from events.log.reading import LogReader
 from events.log.standing import Standing
+from events.log.tail import Tails
 from events.log.watch import Watches
 from events.log.writing import Writing
 from events.secret import SecretUrl
@@ -32,7 +33,7 @@ HEADS_KEPT_MS = 600_000
 ids half as old, so that none can be carried out twice; keys are kept for the whole window."""
 
 
-class EventLog(Writing, Standing, Asking):
+class EventLog(Writing, Standing, Asking, Tails):
     """The log of one partition."""
 
     def __init__(
@@ -77,6 +78,7 @@ class EventLog(Writing, Standing, Asking):
             window_ms=self.window_ms,
             linger_s=linger_s,
         )
+        self._committer.clear_tail = self.clear_tail
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class EventLog(Writing, Standing, Asking):
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
-        self.epoch, self.base = int(answer[0]), int(answer[3] or 0)
+        self.epoch, self.base = meta_number(answer[0], "epoch"), meta_number(answer[3], "base")
         self.chain = self.chain or (answer[4] or b"").decode()
         if answer[5] is None and self.before_joining is not None:
             await self.before_joining()
@@ -182,9 +184,9 @@ class EventLog(Writing, Standing, Asking):
         kept = await self._link.call("GET", self.keys.mark(reader))
         return None if kept is None else int(kept)
 
-    def reader(self, name: str = "reader") -> LogReader:
-        """A reader with a connection of its own."""
-        return LogReader(self.url, self.keys, name)
+    def reader(self, name: str = "reader", *, epoch: int = 0) -> LogReader:
+        """A reader with a connection of its own; with an `epoch`, of that one only."""
+        return LogReader(self.url, self.keys, name, epoch=epoch)
 
     def watches(self, watcher: str, *, lease_ms: int) -> Watches:
         """A watcher's view of pairs, books and expiry."""

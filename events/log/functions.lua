@@ -11,6 +11,9 @@ local RESTING = 254
 local NEWS_KEPT = 100000
 local POSITIONS_KEPT = 128
 local PACKED_AT_ONCE = 100
+local ASIDE_KEPT = 1000
+local FIELDS_MAX = 4000
+local COPY_MS = 60000
 
 local function now_us()
   local t = redis.call('TIME')
@@ -66,6 +69,22 @@ local function settle(inbox, shares, entry, size, indexes)
   if not string.find(marks, '.', 1, true) then return true end
   redis.call('HSET', shares, entry, marks)
   return false
+end
+
+-- Tells watchers of orders. Where a number of ours is taken by an entry of somebody else, the number
+-- of the news goes on behind it: whoever follows them sees a gap, and makes its books anew.
+local function tell_watchers(meta, book, joined)
+  local number = redis.call('HINCRBY', meta, 'news', 1)
+  local added = redis.pcall('XADD', book, 'MAXLEN', '~', NEWS_KEPT, string.format('%d-0', number),
+    'o', joined)
+  if type(added) == 'table' and added.err then
+    local top = redis.call('XINFO', 'STREAM', book)
+    for i = 1, #top, 2 do
+      if top[i] == 'last-generated-id' then number = tonumber(string.match(top[i + 1], '^%d+')) + 1 end
+    end
+    redis.call('HSET', meta, 'news', string.format('%d', number))
+    redis.call('XADD', book, 'MAXLEN', '~', NEWS_KEPT, string.format('%d-0', number), 'o', joined)
+  end
 end
 
 -- The positions after `first`, packed one behind the other: those of a unit are a slice of them.
@@ -165,7 +184,7 @@ end
 -- flags: create 1, wake 2, send 4, halt 8, resume 16, expires 32
 -- Answers {time_us, entries in all inboxes (0 where no order is created), result...}, a result is the last position (created), its negative (exists),
 -- 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the idempotency key that was there before, or
--- '+' .. value of one where the keys name two orders.
+-- '+' .. value of one where the keys name two orders. The error TAIL: entries stand where the next one belongs.
 local function append(keys, argv)
   local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended', 'halted', 'verified')
   if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
@@ -187,11 +206,11 @@ local function append(keys, argv)
   local reply, seen, records = {time_us, 0}, {}, {''}
   local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
   local ended_names, ended_ids = {}, {}
-  local wakes, waits, owed, settled = {}, {}, {[RESTING] = 0}, {}
+  local wakes, waits, ends, owed, settled = {}, {}, {}, {[RESTING] = 0}, {}
   local halted, expiry_adds, expiry_rems, news, existed = meta[5], {}, {}, {}, false
   local sub, byte, read = string.sub, string.byte, struct.unpack
   local written = 0
-  for s = 1, stages do wakes[s], waits[s], owed[s] = {}, {}, 0 end
+  for s = 1, stages do wakes[s], waits[s], ends[s], owed[s] = {}, {}, {}, 0 end
 
   for u = 1, units do
     local n, owes, flags, idems, entry, index, wait_ms, not_after_ms =
@@ -270,6 +289,8 @@ local function append(keys, argv)
         end
       end
       if flags % 16 >= 8 then halted = '1' elseif flags % 32 >= 16 then halted = nil end
+      -- Whoever settles no share of its own ends a wait: a cancel, an expiry.
+      if entry == 0 and was ~= owes and ends[was] then ends[was][#ends[was] + 1] = id end
       if was ~= owes then
         if owed[was] then owed[was] = owed[was] - 1 end
         if owed[owes] then owed[owes] = owed[owes] + 1 end
@@ -302,8 +323,15 @@ local function append(keys, argv)
   -- Decided; now write. XADD refuses an id that is not new, and then nothing has been written.
   if position > first then
     records[1] = array_header(position - first)
-    redis.call('XADD', keys[2], string.format('%d-0', position), 't', string.format('%d', time_us),
-      'b', table.concat(records))
+    local behind = redis.call('XRANGE', keys[2], '(' .. meta[3] .. '-0', '+', 'COUNT', 1)
+    local added = #behind > 0 and {err = 'equal or smaller'} or redis.pcall('XADD', keys[2],
+      string.format('%d-0', position), 't', string.format('%d', time_us), 'b', table.concat(records))
+    if type(added) == 'table' and added.err then
+      if string.find(added.err, 'equal or smaller', 1, true) then
+        return redis.error_reply('TAIL entries stand behind position ' .. meta[3])
+      end
+      return added
+    end
     redis.call('HSET', keys[1], 'position', string.format('%d', position))
     redis.call('MSET', unpack(head_sets))
   elseif existed then
@@ -319,9 +347,7 @@ local function append(keys, argv)
   if #expiry_adds > 0 then redis.call('ZADD', keys[6], unpack(expiry_adds)) end
   if #expiry_rems > 0 then redis.call('ZREM', keys[6], unpack(expiry_rems)) end
   if #news > 0 then
-    local number = redis.call('HINCRBY', keys[1], 'news', 1)
-    redis.call('XADD', keys[7], 'MAXLEN', '~', NEWS_KEPT, string.format('%d-0', number),
-      'o', table.concat(news))
+    tell_watchers(keys[1], keys[7], table.concat(news))
   end
   if halted and not meta[5] then redis.call('HSET', keys[1], 'halted', halted) end
   if meta[5] and not halted then redis.call('HDEL', keys[1], 'halted') end
@@ -329,6 +355,7 @@ local function append(keys, argv)
   for s = 1, stages do
     local inbox, due = keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s - 1]
     if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
+    if #ends[s] > 0 then redis.call('ZREM', due, unpack(ends[s])) end
     if #wakes[s] > 0 then hand_over(inbox, wakes[s], per_entry, head_sets) end
     if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
     -- Only who takes new orders slows down for it.
@@ -349,6 +376,56 @@ local function append(keys, argv)
     drop_entries(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], ids)
   end
   return reply
+end
+
+-- KEYS log copy; ARGV from to count. Copies what an append may have written; answers the id of the
+-- last entry that was looked at, '' at the end. A copy that nobody finishes goes by itself.
+local function copy(keys, argv)
+  local last = ''
+  for _, entry in ipairs(redis.call('XRANGE', keys[1], argv[1], argv[2], 'COUNT', argv[3])) do
+    last = entry[1]
+    if string.sub(last, -2) == '-0' and #entry[2] <= FIELDS_MAX then
+      redis.call('XADD', keys[2], last, unpack(entry[2]))
+    end
+  end
+  redis.call('PEXPIRE', keys[2], COPY_MS)
+  return last
+end
+
+-- KEYS meta log copy aside; ARGV epoch position id... Puts a copy in the place of the log, which ends
+-- at `position`, and sets aside what stood behind. A stream never gives back an id that it has had:
+-- so deleting what stands there would not make room. Answers how many were set aside, -1: the log
+-- has moved.
+local function replace(keys, argv)
+  local meta = redis.call('HMGET', keys[1], 'epoch', 'position')
+  if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
+    redis.call('DEL', keys[3])
+    return -1
+  end
+  local moved, last = 0, argv[2] .. '-0'
+  for i = 3, #argv do
+    local found = redis.call('XRANGE', keys[2], argv[i], argv[i])[1]
+    if found then
+      local fields = #found[2] <= FIELDS_MAX and found[2] or {}
+      redis.call('XADD', keys[4], 'MAXLEN', '~', ASIDE_KEPT, '*', 'i', argv[i], unpack(fields))
+      moved = moved + 1
+    end
+  end
+  local top = redis.call('XREVRANGE', keys[3], '+', '-', 'COUNT', 1)[1]
+  if top and top[1] ~= last then
+    redis.call('XSETID', keys[3], last)
+  elseif not top and last ~= '0-0' then
+    redis.call('XADD', keys[3], last, 'b', '')
+    redis.call('XDEL', keys[3], last)
+  end
+  if top or last ~= '0-0' then
+    redis.call('PERSIST', keys[3])
+    redis.call('RENAME', keys[3], keys[2])
+  else
+    redis.call('DEL', keys[2])
+  end
+  redis.call('HINCRBY', keys[1], 'aside', math.max(1, moved))
+  return moved
 end
 
 -- KEYS due inbox; ARGV limit orders_per_inbox_entry. Answers {moved, ms until the next or -1}.
@@ -520,6 +597,8 @@ end
 -- In-flight orders must be able to end when memory is short; accepting new ones must not.
 redis.register_function{function_name='@NAME@_append', callback=append, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_accept', callback=append}
+redis.register_function{function_name='@NAME@_copy', callback=copy, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_replace', callback=replace, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_due', callback=due, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_reclaim', callback=reclaim, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_renew', callback=renew, flags={'allow-oom'}}

@@ -29,10 +29,17 @@ class Keys:
         epoch began, if it is not the first), suspended (why, if it is), halted (1 while it is),
         verified (run id of the server whose log was compared with the archive), news (number of
         the newest entry of the book stream), chain (on which the orders trade, once somebody who
-        trades has joined), names (`kept` once no name of an open order expires: before layout 4
-        they did)."""
+        trades has joined), aside (how many entries were ever set aside), names (`kept` once no name
+        of an open order expires: before layout 4 they did)."""
+        self.fenced = f"{tag}:fenced"
+        """Meta while a repair keeps everybody out: whoever looks for a log finds none."""
+        self.rewritten = f"{tag}:rewritten"
+        """The stream that a repair makes, until it takes the place of `log`."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
+        self.aside = f"{tag}:aside"
+        """Stream of entries that the log did not write, taken out of its way: field i, the id that
+        each had, then its own fields. At most about ASIDE_KEPT of functions.lua."""
         self.open = f"{tag}:open"
         """Sorted set: ids of orders that are not terminal, by creation (ms)."""
         self.parked = f"{tag}:parked"

@@ -8,6 +8,7 @@ import pytest
 
 from engine.names import keep_names
 from events import acts
+from events.idempotency import claim_of, names_of
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Result, Unit
 from events.secret import SecretUrl
@@ -19,7 +20,6 @@ from events.types import (
     OrderRested,
     OrderSubmitted,
 )
-from gateway.idempotency import claim_of, names_of
 from tests.played import ACCOUNT, after_submission
 from tests.projected import opened, projected, projecting
 from tests.served import served

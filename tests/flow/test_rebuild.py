@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.repair import RepairError, diagnose
+from engine.repair import Words, diagnose, plan
 from events.archive import Archive
 from events.log import EventLog
 from events.verify import verify
@@ -192,6 +192,92 @@ async def test_a_fault_stops_the_rebuild_and_changes_nothing(
         assert "orders_rebuild" not in {row[0] for row in tables}
 
 
+async def test_what_stopped_the_rebuild_is_said_though_rows_are_on_their_way(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is busy when the fault is met: its complaint about that hides nothing."""
+    monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 10)
+    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 10)
+    busy = asyncio.Event()
+
+    async def slow(connection: asyncpg.Connection, *_: object) -> None:
+        busy.set()
+        await connection.execute("SELECT pg_sleep(60)")
+
+    original = rebuilds._Rebuild._save
+
+    async def begun(self: Any, changes: Any) -> None:
+        await original(self, changes)
+        await busy.wait()
+
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(5)
+            await projected(log, archive)
+        before = await table(database_url)
+        await fetch(database_url, "DELETE FROM events WHERE position = 15")
+        monkeypatch.setattr("projections.tables.write_orders", slow)
+        monkeypatch.setattr(rebuilds._Rebuild, "_save", begun)
+        with pytest.raises(RebuildError, match="gap after position 11"):
+            await rebuild(database_url)
+        assert await table(database_url) == before
+
+
+async def test_what_the_projector_writes_just_before_the_switch_is_in_the_new_table(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes between the last look at the checkpoint and the lock that holds it up."""
+    lock, fold_until = rebuilds._Rebuild._lock, rebuilds._Rebuild._fold_until
+    locking, late = asyncio.Event(), list[str]()
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        play = Play(log)
+
+        async def noted(self: Any) -> None:
+            locking.set()
+            await lock(self)
+
+        async def overtaken(self: Any, target: int) -> None:
+            await fold_until(self, target)
+            if locking.is_set() and not late:
+                late.extend(await play.live(3))
+                await projected(log, archive)
+
+        await play.live(3)
+        await projected(log, archive)
+        monkeypatch.setattr(rebuilds._Rebuild, "_lock", noted)
+        monkeypatch.setattr(rebuilds._Rebuild, "_fold_until", overtaken)
+        await rebuild(database_url)
+        assert len(await archive.orders(late)) == 3
+        await projected(log, archive)
+        await sound(log, archive)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DROP INDEX orders_status_id_idx",
+        "DROP INDEX orders_client_order_id_idx",
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+    ],
+)
+async def test_a_rebuild_makes_lost_indexes_again(
+    redis_url: str, database_url: str, harm: str
+) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(2)
+            await projected(log, archive)
+        indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'orders' ORDER BY 1"
+        before = [tuple(row) for row in await fetch(database_url, indexes)]
+        await fetch(database_url, harm)
+        await rebuild(database_url)
+        assert [tuple(row) for row in await fetch(database_url, indexes)] == before
+        await sound(log, archive)
+
+
 async def test_an_event_after_the_end_is_folded_as_the_projector_did(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,5 +402,6 @@ async def test_without_a_checkpoint_nothing_is_emptied(redis_url: str, database_
         with pytest.raises(RebuildError, match="no checkpoint"):
             await rebuild(database_url)
         assert await table(database_url) == before
-        with pytest.raises(RepairError, match="no checkpoint"):
-            await diagnose(log, archive)
+        todo = plan(await diagnose(log, archive), log.chain, Words())
+        assert "checkpoint: there is none" in todo.why
+        assert todo.command == "engine repair --yes"

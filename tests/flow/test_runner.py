@@ -27,15 +27,12 @@ from events.types import (
 )
 from stages.stage import Refused, Stage
 from tests.proxied import proxied
-from tests.waits import until
+from tests.waits import MARGINS_S, until
 from tests.workers import PATIENT, Crew, Gate, Worker, crew
 
 NEVER_MS = 3_600_000
 LEASE_MS = 60_000
 """Longer than any stall: only a test lets such a lease run out."""
-MARGINS_S = (0.3, 3.0, 30.0)
-"""How long before its expiry an order is submitted. On a machine that stood still until then it is
-submitted again, with more time."""
 
 
 def now_us() -> int:
@@ -467,6 +464,19 @@ async def test_a_venue_that_fails_now_and_then_costs_attempts_and_the_backoff_is
                 assert following.time_us >= event.fact.next_attempt_at_us
         heads: list[Head] = [await team.head(order_id) for order_id in ids]
         assert [head.order.attempts for head in heads] == [2] * 5
+
+
+async def test_a_clock_that_was_ahead_makes_no_order_wait_for_it(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """The process that wrote the attempt took now for an hour later."""
+    async with crew(redis_url, tmp_path, PATIENT) as team:
+        [order_id] = await team.submit()
+        later_us = now_us() + 3_600_000_000
+        failed = AttemptFailed("router", 1, "venue-timeout", "slow", later_us)
+        await team.say(order_id, RoutingStarted(), failed)
+        await team.all_stages()
+        assert await team.ended([order_id]) == ["confirmed"]
 
 
 async def test_a_number_that_the_log_cannot_hold_parks_its_own_order_and_no_other(

@@ -8,6 +8,7 @@ import inspect
 import random
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from events.ids import new_order_id
 from events.money import Token, by_name
 from events.order import Order, Transaction
 from events.secret import SecretBytes, SecretUrl
@@ -42,7 +44,7 @@ from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from stages.venues.solana.slot_time import SlotTime
 from stages.venues.solana.venue import SolanaVenue, hop_slack_bps
-from tests.rpc_node import PATIENT, JsonError, Node, at, rpc_node
+from tests.rpc_node import PATIENT, HttpError, JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
 from tests.waits import HANG_S, until
 
@@ -609,8 +611,15 @@ async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: 
     assert await world.outcomes(sent) == [Outcome("unknown", reason="details-not-available")]
     world.details[sent.signature] = {"slot": 1002, "meta": None}
     assert (await world.outcomes(sent))[0].state == "unknown"
+    old = replace(sent, submitted_at_us=1)  # by now it is no matter of a moment
+    landed = "it landed in slot 1001, and no node shows its balances"
+    assert await world.outcomes(old) == [
+        Outcome("unknown", reason="details-not-available", detail=landed)
+    ]
     world.detail(sent, 0)
-    assert await world.outcomes(sent) == [Outcome("unknown", reason="details-unclear")]
+    [unclear] = await world.outcomes(sent)
+    assert (unclear.state, unclear.reason) == ("unknown", "details-unclear")
+    assert unclear.detail.startswith("it landed in slot 1002: the balances say")
     world.detail(sent, 149_850_000)
     assert (await world.outcomes(sent))[0].state == "landed"
 
@@ -838,6 +847,121 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
         assert "getFirstAvailableBlock: 127.0.0.1: -32601" in outcome.detail
         await outcomes.close()
         await rpc.close()
+
+
+async def test_a_witness_that_lost_its_history_is_named(world: World) -> None:
+    """It was restored since: no waiting makes it a witness, so an operator has to know."""
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    async with rpc_node() as other:
+        other.answers |= world.node.answers
+        other.answers["getFirstAvailableBlock"] = lambda _: 1149
+        urls = RpcOptions((SecretUrl(world.node.url), SecretUrl(other.url)), **PATIENT)
+        rpc = Rpc(RpcLink(urls, Admission("local")))
+        outcomes = Outcomes(
+            rpc, [world.family], ChainOptions(), SlotTime(10), Commitments(rpc, "confirmed")
+        )
+        [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+        async with asyncio.timeout(60):
+            while outcome.state == "absent":  # until the height is read
+                await asyncio.sleep(0.001)
+                [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+        await outcomes.close()
+        await rpc.close()
+    assert (outcome.state, outcome.reason) == ("unknown", "too-few-witnesses")
+    assert "blocks begin at slot 1149, slot 968 is needed" in outcome.detail
+
+
+@pytest.mark.parametrize("sent_at_us", [1, 2**52], ids=["long ago", "by a clock ahead"])
+async def test_finality_that_nobody_can_read_is_a_doubt_and_no_endless_silence(
+    world: World, sent_at_us: int
+) -> None:
+    """Statuses are answered, the height is not: nothing tells whether an absent one is dead."""
+
+    def down(_: Any) -> Any:
+        raise HttpError(503)
+
+    for method in ("getEpochInfo", "getSlot", "getBlockHeight"):
+        world.node.answers[method] = down
+    young = await world.built()
+    old = replace(young, submitted_at_us=sent_at_us)
+    async with asyncio.timeout(60):
+        while (await world.outcomes(old))[0] == Outcome("absent"):
+            world.slot += 1
+            await asyncio.sleep(0.001)
+    world.slot += 1
+    assert await world.outcomes(old, young) == [
+        Outcome("unknown", reason="venue-unavailable"), Outcome("absent"),
+    ]  # fmt: skip
+
+
+async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = await world.built()
+    old = replace(young, submitted_at_us=1)
+    assert await world.outcome_with_height(old) == Outcome("absent"), "it went on a moment ago"
+    monkeypatch.setattr("stages.venues.solana.outcomes.DOUBT_AFTER_S", 0.0)
+    told = []
+    for _ in range(2):
+        world.slot += 1
+        told.append(await world.outcomes(old, young))
+    assert told[-1] == [Outcome("unknown", reason="chain-stalled"), Outcome("absent")]
+
+
+async def test_a_node_that_was_restored_is_no_second_witness(world: World) -> None:
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    async with rpc_node() as restored:
+        restored.answers |= world.node.answers | {"getFirstAvailableBlock": lambda _: 1149}
+        urls = RpcOptions((SecretUrl(world.node.url), SecretUrl(restored.url)), **PATIENT)
+        rpc = Rpc(RpcLink(urls, Admission("local")))
+        outcomes = Outcomes(
+            rpc, [world.family], ChainOptions(stalled_ms=NEVER_MS), SlotTime(10),
+            Commitments(rpc, "confirmed"),
+        )  # fmt: skip
+        await asyncio.gather(*outcomes.ask([sent]))
+        await until(lambda: outcomes._finalized)
+        [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+        assert (outcome.state, outcome.reason) == ("unknown", "too-few-witnesses")
+        await outcomes.close()
+        await rpc.close()
+
+
+@pytest.mark.parametrize("landed", [0, 1])
+async def test_each_doubtful_transaction_of_a_call_is_judged_by_its_own_status(
+    world: World, landed: int
+) -> None:
+    sent = [await world.built(replace(order(), id=new_order_id())) for _ in range(2)]
+    world.slot, world.finalized = 1200, (1150, 1051)
+    await world.outcomes(*sent)
+    await world.height_known()
+    statuses, asked = world.node.answers["getSignatureStatuses"], count()
+
+    def found_late(params: Any) -> Any:
+        if next(asked):  # when it is asked for the second time, and closely
+            world.status(sent[landed], "finalized", slot=990)
+        return statuses(params)
+
+    world.node.answers["getSignatureStatuses"] = found_late
+    outcomes = await world.outcomes(*sent)
+    assert outcomes[landed] == Outcome("absent")
+    assert outcomes[1 - landed] == Outcome("absent", finalized_height=1051)
+
+
+@pytest.mark.parametrize("young", [0, 1])
+async def test_each_doubtful_transaction_of_a_call_needs_its_own_blocks(
+    world: World, young: int
+) -> None:
+    built = [await world.built(replace(order(), id=new_order_id())) for _ in range(2)]
+    sent = [replace(one, least_slot=500) for one in built]
+    sent[young] = replace(sent[young], least_slot=1000)
+    world.slot, world.finalized, world.first_slot = 1200, (1150, 1051), 800
+    await world.outcomes(*sent)
+    await world.height_known()
+    outcomes = await world.outcomes(*sent)
+    assert outcomes[young].finalized_height == 1051
+    assert (outcomes[1 - young].state, outcomes[1 - young].finalized_height) == ("unknown", 0)
 
 
 async def test_a_node_without_history_proves_nothing(world: World) -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from events.meters import RPC_FAULTS, RPC_UNSERVED
 from events.secret import SecretBytes
 from stages.venues.solana import slots
+from stages.venues.solana.commitments import Commitments
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import NotServed, RpcError, TooLarge, Unreachable
 from tests.flow.test_solana_rpc import client
@@ -287,6 +288,27 @@ async def test_statuses_of_a_node_far_behind_are_asked_of_another(nodes: list[No
     async with client(*nodes) as rpc:
         await rpc.get_multiple_accounts(["a"], commitment="processed")
         assert (await rpc.get_signature_statuses(["s"])).slot == 999
+
+
+async def test_a_blockhash_is_had_of_nodes_that_do_not_know_confirmed_any_more(
+    nodes: list[Node],
+) -> None:
+    """At once: the method is served, and does not rest."""
+
+    def without_confirmed(params: Any) -> Any:
+        if params[0]["commitment"] == "confirmed":
+            raise JsonError(-32602, "Invalid params: unknown variant `confirmed`, expected `x`.")
+        return at(500, {"blockhash": "h", "lastValidBlockHeight": 650})
+
+    for node in nodes:
+        node.answers["getLatestBlockhash"] = without_confirmed
+    async with client(*nodes) as rpc:
+        commitments = Commitments(rpc, "confirmed")
+        for _ in range(2):
+            found = await commitments.ask(commitments.blockhash, rpc.get_latest_blockhash)
+            assert found.slot == 500
+        assert commitments.facts.commitment == "finalized"
+    assert [node.asked["getLatestBlockhash"] for node in nodes] == [3, 1]
 
 
 # -- how far back a node sees ----------------------------------------------------------------------

@@ -96,7 +96,11 @@ async def test_retry_after_is_honoured(nodes: list[Node]) -> None:
         assert time.monotonic() - began >= 1
 
 
-@pytest.mark.parametrize("after", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize(
+    "after",
+    ["3600", formatdate(time.time() + 3600, usegmt=True)],
+    ids=["seconds", "date"],  # the same names in each lane
+)
 async def test_a_node_that_asks_for_more_time_than_we_have_is_not_waited_for(
     nodes: list[Node], after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

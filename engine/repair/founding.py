@@ -19,21 +19,20 @@ from events import repair
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import array
 from events.chain import encode_record
+from events.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
-from events.log import HEADS_KEPT_MS, EventLog, Missing, Regressed, other_chain
+from events.log import HEADS_KEPT_MS, EventLog, other_chain
 from events.log.reading import Stored
 from events.log.refound import Name, Refounding, Written
 from events.repair import BrokenChain, Life
 from events.types import TERMINAL, Status
-from gateway.idempotency import names_of
 from projections import tables
-from projections.sameness import difference
 
 FENCED_S = 3.0
 """Every process has noticed by then: gateways look twice a second."""
 POLL_S = 0.2
 ORDERS = 500
-_LOCK = 0x6F656566  # "oeef": one repair at a time
+LOCK = 0x6F656566  # "oeef": one repair at a time
 BEHIND_S = 200.0
 """So far our node may be behind a builder's; what lies further ahead is of another chain."""
 CLOCKS_MS = 600_000
@@ -67,25 +66,6 @@ class Repaired(NamedTuple):
     keys: int
 
 
-async def diagnose(log: EventLog, archive: Archive) -> str:
-    """Why the log is not the archived one; empty where it is. Raises LogError, RepairError."""
-    checkpoint = await _checkpoint(archive)
-    theirs = await archive.chain()
-    if theirs and theirs != log.chain:  # to ask ours what was executed would be to hear "nothing"
-        raise RepairError(other_chain("archive", theirs))
-    try:
-        await log.open(found=False)
-    except Missing:
-        return f"the log is gone, the archive has {checkpoint.position} events"
-    except Regressed as error:
-        return str(error)
-    reader = log.reader("repair-check")
-    try:
-        return await difference(log, reader, checkpoint)
-    finally:
-        await reader.close()
-
-
 async def _checkpoint(archive: Archive) -> Checkpoint:
     checkpoint = await archive.checkpoint()
     if checkpoint is None and await archive.read(0, 1):
@@ -105,7 +85,10 @@ async def refound(
 
     Raises RepairError, ChainError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
-    async with archive.alone(_LOCK) as alone:
+    theirs = await archive.chain()
+    if theirs and theirs != log.chain:  # to ask ours what was executed would be to hear "nothing"
+        raise RepairError(other_chain("archive", theirs))
+    async with archive.alone(LOCK) as alone:
         if not await alone():  # the slower one would put its old heads under the log of the other
             raise RepairError("another repair is under way")
         return await _refound(log, archive, wallet, progress, alone)
@@ -178,7 +161,7 @@ async def _gather(
     # Orders that ended since then have their names still.
     since_ms = now_ms - log.window_ms
     left = [stored for entry in await work.leftovers() for stored in entry]
-    named, archived = repair.order_ids(left), dict[str, int]()
+    named, archived = repair.order_ids(left), dict[str, set[bytes]]()
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
         unknown_us = await _unknown_since_us(snapshot, last)
@@ -204,15 +187,16 @@ async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
 
 
 async def _lives(
-    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, int]
+    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, set[bytes]]
 ) -> AsyncIterator[Life]:
-    """Of all orders that are open or ended lately, folded from their events; notes versions of
-    `named`.
+    """Of all orders that are open or ended lately, folded from their events; notes the hashes of
+    those `named`.
     """
     async for rows in snapshot.orders():
         for row in rows:
             if row.id in named:
-                archived[row.id] = row.version
+                events = await snapshot.at(row.positions)
+                archived[row.id] = {stored.record.hash for stored in events}
         wanted = [
             row
             for row in rows
