@@ -51,7 +51,7 @@ class Desk(NamedTuple):
 
     async def key(self, account: str, scopes: Sequence[str], ends_us: int = 0) -> str:
         made = await keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
-        return made.text
+        return made.text.reveal()
 
     async def resting(self, account: str = "me") -> str:
         """An order of an account that waits, at version 2."""

@@ -55,7 +55,7 @@ async def broken(redis_url: str, damage: str) -> AsyncIterator[Broken]:
         ) as gateway,
     ):
         made = [await keys.create(gateway.log, a, SCOPES[:3], "", 0, "ann") for a in ("me", "them")]
-        mine, theirs = (one.text for one in made)
+        mine, theirs = (one.text.reveal() for one in made)
         headers = {"Authorization": f"Bearer {theirs}"}
         _, body, _ = await gateway.post(LIMIT, headers=headers)
         order_id = body["orderId"]
