@@ -194,7 +194,9 @@ async def test_an_operation_lets_in_the_keys_that_it_is_meant_for_and_no_other(
     assert found == wanted
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}", "Digest {}"]
+)
 async def test_a_key_under_another_scheme_is_none(desk: Desk, header: str) -> None:
     headers = {"Authorization": header.format(desk.tokens["admin"])}
     status, body = await desk.gateway.get("/api/tokens", headers=headers)
