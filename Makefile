@@ -15,7 +15,7 @@ run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C 
 
 install: $(STAMP)  ## install the locked dependencies into .venv, and start nothing
 
-test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external)
+test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external, TEST_LANES=2)
 	@"$(BIN)/python" -m tests $(ARGS)
 
 lint: $(STAMP)  ## ruff

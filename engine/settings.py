@@ -260,7 +260,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _doc("Longest wait between two attempts", "ms", ge=1, le=86_400_000)
     ] = 30_000
     idempotency_window_s: Annotated[
-        int, _doc("Time in which the same key gives the same order", "s", ge=60, le=2_592_000)
+        int,
+        _doc(
+            "Time after an order's end in which its keys still give that order",
+            "s",
+            ge=60,
+            le=2_592_000,
+        ),
     ] = 86_400
     log_retain_events: Annotated[
         int, _doc("Events kept in the live log behind the archive", "events", ge=0)

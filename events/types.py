@@ -186,6 +186,9 @@ class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
     signature: str
     last_valid_height: int
     raw: SecretBytes
+    least_slot: int = 0
+    """It can only land in a later slot: that of the node's answer with the blockhash. 0: not known,
+    as in logs from before it was written down."""
 
 
 class TransactionSubmitted(Fact, frozen=True, array_like=True, tag=True):
@@ -277,6 +280,21 @@ class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
 
     reason: str
     actor: str
+
+
+class TransactionRecovered(Fact, frozen=True, array_like=True, tag=True):
+    """An operator closes a parked order by the chain's record: this transaction is the order's, and
+    its end follows in the same breath.
+    """
+
+    signature: str
+    reason: str
+    actor: str
+    dex: str = ""
+    """Where it was executed; empty where the record does not tell, or where that is the route."""
+    pool: str = ""
+    others: tuple[str, ...] = ()
+    """Further transactions that executed the order, if it was executed more than once."""
 
 
 class OrderRested(Fact, frozen=True, array_like=True, tag=True):
@@ -399,6 +417,7 @@ AnyFact = (
     | AttemptFailed
     | OrderParked
     | OrderReplayed
+    | TransactionRecovered
     | OrderRested
     | OrderTriggered
     | OrderRetreated

@@ -21,7 +21,7 @@ from events.census import Census
 from events.history import Gap, everything
 from events.log import EventLog, LogError, Missing
 from events.secret import SecretUrl
-from events.verify import verify
+from events.verify import shown, verify
 from projections.formats import timestamp
 from projections.orders import columns
 
@@ -36,6 +36,8 @@ class Task(msgspec.Struct, frozen=True):
     what: Literal["verify", "state"]
     redis_url: SecretUrl
     database_url: SecretUrl
+    window_s: int
+    """How long clients' names are kept after their orders' ends."""
     position: int = 0
     """State at this one; 0: at the newest, or at `time_us`."""
     time_us: int = 0
@@ -68,12 +70,15 @@ def _say(content: dict[str, Any]) -> None:
 
 
 async def _audit(task: Task) -> None:
-    log = EventLog(task.redis_url, build="audit")
+    log = EventLog(task.redis_url, build="audit", idempotency_window_s=task.window_s)
     archive = await Archive.open(task.database_url, connections=2)
     try:
-        with contextlib.suppress(Missing):
-            await log.open(found=False)
-        await (_verify(log, archive) if task.what == "verify" else _state(log, archive, task))
+        if task.what == "verify":  # which takes nothing for granted, the log's own word neither
+            await _verify(log, archive)
+        else:
+            with contextlib.suppress(Missing):
+                await log.open(found=False)
+            await _state(log, archive, task)
     finally:
         await archive.close()
         await log.close()
@@ -94,10 +99,7 @@ class _Progress:
 
 async def _verify(log: EventLog, archive: Archive) -> None:
     verdict = await verify(archive, log, columns, _Progress())
-    problems = [
-        {"position": p.position, "orderId": p.order_id or None, "code": p.code, "detail": p.detail}
-        for p in verdict.problems[:PROBLEMS_MAX]
-    ]
+    problems = [shown(problem) for problem in verdict.problems[:PROBLEMS_MAX]]
     _say(
         {
             "sound": not verdict.problems,

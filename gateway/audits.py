@@ -40,6 +40,8 @@ class Records(NamedTuple):
 
     redis_url: SecretUrl = SecretUrl("")
     database_url: SecretUrl = SecretUrl("")
+    window_s: int = 86_400
+    """How long clients' names are kept after their orders' ends."""
 
 
 class Audits:

@@ -16,6 +16,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from events.archive import ArchiveUnavailable, BadCursor
+from events.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import Appended, EventLog, LogError, Result, Unit
 from events.money import Token
@@ -27,7 +28,6 @@ from gateway.body import body_of
 from gateway.doors import Doors
 from gateway.finding import archived, logged
 from gateway.health import Health
-from gateway.idempotency import Claim, claim_of, digest_of, names_of
 from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
 from gateway.parameters import NONE, list_filters, only, order_id_of
 from gateway.problems import Problem

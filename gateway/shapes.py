@@ -141,6 +141,12 @@ class LogState(Shape):
     durability: str | UnsetType = UNSET
     epoch: Count | UnsetType = UNSET
     position: Position | UnsetType = UNSET
+    foreign_entries: (
+        Annotated[
+            int, Meta(ge=0, description="Entries that the log did not write: nobody takes them.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ArchiveState(Shape):

@@ -11,17 +11,13 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from events.archive import ArchiveUnavailable, Filters
+from events import doubts
+from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError
-from events.types import Status
 from gateway.exposition import Fact, exposed
 from gateway.health import ASK_S, Health
 from gateway.sockets import Sockets
 from projections.past import Archive
-
-DOUBTED_PAGE = 500
-DOUBTED_PAGES = 10
-"""So many submitted orders are looked at; of more, how many are in doubt is not known."""
 
 ACCEPTING = Fact("oee_accepting", "1 while new orders are taken")
 LOG_UP = Fact("oee_log_up", "1 while the log answers and may be written to")
@@ -31,6 +27,10 @@ SUSPENDED = Fact("oee_log_suspended", "1 while the log takes neither new orders 
 HALTED = Fact("oee_halted", "1 while an operator has stopped sends and triggers")
 HEAD = Fact("oee_log_head_position", "Position of the newest event")
 EPOCH = Fact("oee_log_epoch", "Epoch of the log; raised when it is founded again")
+FOREIGN = Fact(
+    "oee_log_foreign_entries",
+    "Entries in the log that it did not write: nobody takes them; `engine repair` removes them",
+)
 MEMORY = Fact("oee_log_memory_bytes", "Memory that the log's server uses")
 MEMORY_MAX = Fact("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
 STAGE_ORDERS = Fact("oee_stage_orders", "Orders that wait for a stage's word", "stage")
@@ -50,7 +50,7 @@ PARKED_OLDEST = Fact("oee_orders_parked_oldest_seconds", "How long the oldest of
 IN_DOUBT = Fact(
     "oee_orders_in_doubt",
     "Submitted orders whose outcome nobody knows; absent without Postgres, or with more than"
-    f" {DOUBTED_PAGE * DOUBTED_PAGES} submitted",
+    f" {doubts.LOOKED_AT_MAX} submitted",
 )
 PROJECTED = Fact("oee_projection_position", "Position up to which Postgres has the events")
 LAG_EVENTS = Fact("oee_projection_lag_events", "Events that Postgres does not have yet")
@@ -61,8 +61,8 @@ PROJECTOR_HALTED = Fact(
 SOCKETS = Fact("oee_ws_subscribers", "Open WebSockets")
 
 FACTS = (
-    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, MEMORY, MEMORY_MAX,
-    STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
+    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
+    MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
     PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S, PROJECTOR_HALTED, SOCKETS,
 )  # fmt: skip
 """All there are; the table of the documentation."""
@@ -106,18 +106,11 @@ class Sight:
             return {}
 
     async def _in_doubt(self) -> int | None:
-        doubted, cursor = 0, None
         try:
-            for _ in range(DOUBTED_PAGES):
-                orders, cursor = await self._archive.find(
-                    Filters(status=Status.SUBMITTED), limit=DOUBTED_PAGE, cursor=cursor
-                )
-                doubted += sum(order.in_doubt for order in orders)
-                if cursor is None:
-                    return doubted
+            doubted = await doubts.in_doubt(self._archive)
         except ArchiveUnavailable:
-            pass
-        return None
+            return None
+        return len(doubted.orders) if doubted.all_seen else None
 
 
 def _told(state: dict[str, Any]) -> Known:
@@ -143,6 +136,7 @@ def _told(state: dict[str, Any]) -> Known:
         HALTED: state["halted"] is not None,
         HEAD: log["position"],
         EPOCH: log["epoch"],
+        FOREIGN: log["foreignEntries"],
         RESTING: state["resting"],
         STAGE_ORDERS: {name: lag["orders"] for name, lag in stages.items()},
         STAGE_WAITING: {name: lag["waiting"] for name, lag in stages.items()},

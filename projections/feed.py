@@ -17,7 +17,6 @@ import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Missing, Regressed, Stored
-from events.log.link import Damaged
 from projections.cursors import cursor_prefix
 from projections.follower import Follower, ends
 from projections.formats import timestamp
@@ -221,9 +220,6 @@ class Feed:
                             break
             except Regressed:
                 await self._bridge()
-            except Damaged as error:
-                structlog.get_logger().error("the feed cannot go on", error=str(error))
-                await asyncio.sleep(1.0)
             except LogError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 1.0)
@@ -262,7 +258,7 @@ class Feed:
                     await self._lose(head, "log-regressed", replaced=True)
 
     async def _bridge(self) -> None:
-        """The log was trimmed past us: the archive has what we missed."""
+        """The log was trimmed past us, or is damaged here: the archive has what we missed."""
         try:
             await self._hand_out(await self.past.page(self.position))
         except Lost as gap:

@@ -18,6 +18,7 @@ def decide(order: Order, built: Built) -> list[Fact]:
             signature=built.signature,
             last_valid_height=built.last_valid_height,
             raw=built.raw,
+            least_slot=built.least_slot,
         )
     ]
 

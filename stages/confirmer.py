@@ -30,6 +30,9 @@ from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0
 UNDECIDED = ("absent", "unknown")
+CLOCKS_APART_MS = 2_000
+"""Further ahead than that lies a send that another clock told, or ours before it was set back."""
+LONG_AGO_MS = 3_600_000
 
 _log = structlog.get_logger()
 
@@ -151,9 +154,12 @@ class Sends:
 
 
 def age_ms(order: Order, now_us: int) -> int:
-    """How long ago the transaction was said to be sent."""
+    """How long ago the transaction was said to be sent. Where the clocks disagree that is not
+    known, and it counts as sent long ago: it is sent again, and asked for in that rhythm.
+    """
     sent_us = order.transaction.submitted_at_us if order.transaction else now_us
-    return max(0, now_us - sent_us) // 1000
+    age = (now_us - sent_us) // 1000
+    return max(0, age) if age >= -CLOCKS_APART_MS else LONG_AGO_MS
 
 
 def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:

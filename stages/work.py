@@ -136,7 +136,10 @@ class Worker:
             await self._ask(group)
 
     async def _still_wanted(self, group: list[Work]) -> list[Work]:
-        """Ends what expired and lets wait what is not due yet."""
+        """Ends what expired and lets wait what is not due yet. A wait longer than any is a clock
+        that was set back, or another machine's: the due-set, which handed the order over, goes by
+        the server's.
+        """
         now_us = time.time_ns() // 1000
         wanted: list[Work] = []
         expired: list[Saying] = []
@@ -148,8 +151,8 @@ class Worker:
                 wanted.append(work)
             elif expires is not None and now_us >= expires:
                 expired.append(self.scribe.saying(work, [after_expiry(order, self.stage.name)]))
-            elif order.next_attempt_at_us > now_us:
-                early.append((work, (order.next_attempt_at_us - now_us) // 1000 + 1))
+            elif 0 < (wait_us := order.next_attempt_at_us - now_us) <= self.retry.max_ms * 1000:
+                early.append((work, wait_us // 1000 + 1))
             else:
                 wanted.append(work)
         await self._say(expired)
@@ -159,15 +162,17 @@ class Worker:
     async def _paced(self, group: list[Work]) -> list[Work]:
         """Those whose turn has come under ORDERS_PER_MINUTE; the others wait in the due-set."""
         fresh = [work for work in group if self.stage.begin(work.order) is not None]
-        waits = dict.fromkeys((work.order_id for work in group), 0)
+        # The same order may be there twice, once as it was before: that one waits alone.
+        begun = [work for work in group if self.stage.begin(work.order) is None]
+        waits = dict.fromkeys((work.order_id for work in fresh), 0)
 
         async def admit() -> None:
-            waits.update(await self.limits.admit([work.order_id for work in fresh]))
+            waits.update(await self.limits.admit(list(waits)))
 
         if fresh and self.limits.orders_per_minute:
             await self.scribe.persist(admit)
         await self.scribe.wait([(w, waits[w.order_id]) for w in fresh if waits[w.order_id]])
-        return [work for work in group if not waits[work.order_id]]
+        return [*begun, *(work for work in fresh if not waits[work.order_id])]
 
     async def _ask(self, group: list[Work]) -> None:
         try:

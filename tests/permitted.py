@@ -15,8 +15,6 @@ from tests.served import GOOD, Served
 
 Key = tuple[str, str]
 
-WITHIN_S = 30.0
-"""A bound for what hangs."""
 LIMIT = GOOD | {"type": "limit", "targetPrice": "151"}
 
 EVENT_STREAM = {"Accept": "text/event-stream"}

@@ -8,7 +8,7 @@ import msgspec
 
 from engine import localchain
 from engine.commands.up import reachable
-from engine.doctor import archive, chain, log_server, machine, running
+from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding
 from engine.folder import Record
 from engine.folder import running as recorded
@@ -67,6 +67,9 @@ async def examine(settings: Settings) -> list[Finding]:
         found += [one async for one in log_server.look(redis_url, chain=_chain(settings))]
     if database_url:
         found += [one async for one in archive.look(database_url)]
+    if redis_url and database_url:
+        looked = records.look(settings, redis_url, database_url, chain=_chain(settings))
+        found += [one async for one in looked]
     found += [one async for one in chain.look(settings, apart=apart)]
     if record is not None and record.gateway_url:
         found += await running.look(record.gateway_url)

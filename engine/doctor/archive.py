@@ -79,10 +79,9 @@ def _judge(row: asyncpg.Record, halted: str | None) -> list[Finding]:
         mend = f"set max_connections to {CONNECTIONS} or more"
         found.append(warning("max_connections", str(row["connections"]), mend))
     if halted:
-        found.append(failed("projector", f"it stopped: {halted}", "engine repair"))
+        found.append(failed("projector", f"it stopped: {halted}", "see `records`"))
     elif row["migrated"] and row["incomplete"]:
-        mend = "engine projections rebuild makes `orders` anew; `events` only a backup can"
-        found.append(failed("tables", "`orders` or `events` is missing", mend))
+        found.append(failed("tables", "`orders` or `events` is missing", "see `records`"))
     elif row["migrated"]:
         found.append(ok("tables", "there"))
     elif row["may_create"]:

@@ -23,6 +23,8 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     raw: SecretBytes
     submitted_at_us: int = 0
     """0 until `TransactionSubmitted`."""
+    least_slot: int = 0
+    """It can only land in a later slot; 0: not known."""
 
 
 class ApiKey(msgspec.Struct, frozen=True, array_like=True):

@@ -23,6 +23,8 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     signature: str
     raw: SecretBytes
     last_valid_height: int
+    least_slot: int = 0
+    """It can only land in a later slot; 0: not known."""
 
 
 class LegOutcome(NamedTuple):

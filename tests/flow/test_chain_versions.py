@@ -36,6 +36,7 @@ from tests.laid_pools import laid, plans
 from tests.localchain import OWNER, account_of
 from tests.served import served
 from tests.toy_family import token_account_bytes
+from tests.waits import HANG_S
 
 CU_PRICE = 20_000
 KEPT = 7 * SOL
@@ -257,7 +258,7 @@ async def test_a_chain_without_the_version_that_is_asked_for_ends_the_start(
         settings = await founded(settings_of(tmp_path, local, tx_version="1", **servers))
         for stage in ("router", "builder", "watcher"):
             with pytest.raises(SettingsError, match="TX_VERSION=1: the cluster does not take"):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG_S):
                     await wiring.run_stages(settings, [stage], asyncio.Event())
 
 
@@ -275,5 +276,5 @@ async def test_a_start_that_waits_for_a_node_can_be_stopped(
     done, _ = await asyncio.wait([work], timeout=0.5)
     assert not done
     stop.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         await work

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from projections.subscription import Filter, Subscription
 from tests.played import Play, after_submission
 from tests.proxied import proxied
 from tests.served import MemoryArchive
+from tests.waits import HANG_S, until
 
 
 class Page:
@@ -105,17 +106,11 @@ class Desk:
         await self.feed.close()
 
 
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(8):
-        while not reached():  # many things are waited for here
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 async def desk(redis_url: str) -> AsyncIterator[Desk]:
     log, archive = EventLog(redis_url, build="test"), MemoryArchive()
     await log.open()
-    one = Desk(log, archive, Feed(log, archive, heartbeat_ms=100, slow_s=0.2))
+    one = Desk(log, archive, Feed(log, archive, heartbeat_ms=100, slow_s=HANG_S))
     yield one
     await one.stop()
     await log.close()
@@ -222,6 +217,7 @@ async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(desk: De
 
 
 async def test_one_that_takes_nothing_for_too_long_is_cut_with_4408(desk: Desk) -> None:
+    desk.feed.slow_s = 0.05
     slow = await desk.subscribe(0)
     await until(lambda: bool(desk.feed._live))
     slow.held_back = 10**9

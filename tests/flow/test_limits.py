@@ -21,7 +21,8 @@ from stages.limiter import Limits
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
-from tests.workers import PATIENT, WITHIN_S, Crew, crew
+from tests.waits import HANG_S
+from tests.workers import PATIENT, Crew, crew
 
 WINDOW_MS = 400
 
@@ -217,7 +218,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         keeper = dead._keeper
         assert keeper is not None
         keeper.cancel()  # dead: nobody extends, nobody returns
-        await asyncio.wait_for(waiting, WITHIN_S)
+        await asyncio.wait_for(waiting, HANG_S)
         for permit in entered:
             await permit.__aexit__(None, None, None)
         await dead.close()
@@ -239,8 +240,8 @@ async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
             await asyncio.sleep(0.05)
             for task in waiting[::2]:
                 task.cancel()
-        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), WITHIN_S)
-        async with asyncio.timeout(WITHIN_S), limits.permit():
+        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), HANG_S)
+        async with asyncio.timeout(HANG_S), limits.permit():
             pass
         await limits.close()
         assert await team.log._link.call("ZCARD", "oee:{limits}:permits") == 0

@@ -30,12 +30,13 @@ from events.log import (
     settle_only,
 )
 from events.log.head import decode_head, head_of
+from events.log.inbox import DUE_LIMIT
 from events.log.library import Library
 from events.order import encode
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.played import ACCOUNT, after_submission, routed, submitted
 from tests.proxied import proxied
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
 WINDOW_S = 3600
 
@@ -85,7 +86,7 @@ async def opened(
 async def taken(inbox: Inbox, orders: int) -> list[Entry]:
     """Entries that name at least so many orders."""
     found: list[Entry] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while sum(len(entry.order_ids) for entry in found) < orders:
             found += await inbox.take(10, block_ms=50)
     return found
@@ -339,7 +340,7 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         async def written() -> bool:
             return await log.position() == 3
 
-        await turns_true(written)
+        await until(written)
         assert not appending.done()
         proxy.cut("pass")
         answer = (await appending)[0]
@@ -369,6 +370,32 @@ async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_writt
         with pytest.raises(Unanswered):
             await far.append(creations(far), timeout_s=0.1)
         assert await log.position() == 3
+        proxy.cut("pass")
+        await far.close()
+
+
+@pytest.mark.parametrize("refusal", ["the connection", "the log"])
+async def test_a_refusal_after_a_lost_answer_never_says_that_nothing_was_written(
+    redis_url: str, log: EventLog, refusal: str
+) -> None:
+    async with proxied(redis_url) as proxy:
+        far = EventLog(proxy.url, build="far")
+        await far.open()
+        await created(far)
+        proxy.mode = "drop-answers"
+        appending = far.append(creations(far), timeout_s=1.0)
+
+        async def written() -> bool:
+            return await log.position() == 2
+
+        await until(written)
+        if refusal == "the connection":
+            proxy.cut("refuse")
+        else:
+            await log._link.call("HSET", log.keys.meta, "epoch", 7)
+            proxy.cut("pass")
+        with pytest.raises(Unanswered):
+            await appending
         proxy.cut("pass")
         await far.close()
 
@@ -430,7 +457,7 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
     assert 0 <= next_ms <= 20
     assert (await log.lag())["router"].waiting == 3
     back: list[str] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while len(back) < 3:
             moved, next_ms = await inbox.due()
             if moved:
@@ -439,6 +466,25 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
                 await asyncio.sleep(next_ms / 1000)
     assert back == [ids[1], ids[2], ids[0]]
     assert await inbox.due() == (0, None)
+    await inbox.close()
+
+
+async def test_of_more_due_orders_than_are_handed_over_at_once_none_is_forgotten(
+    log: EventLog,
+) -> None:
+    ids = await created(log, DUE_LIMIT + 100)
+    inbox = await opened(log, "c")
+    for entry in await taken(inbox, len(ids)):
+        shares = [(i, entry.share(place)) for place, i in enumerate(entry.order_ids)]
+        await log.append([settle_only(i, share, wait_ms=1) for i, share in shares])
+    waiting = len(ids)
+    while waiting:
+        moved, next_ms = await inbox.due()
+        waiting -= moved
+        assert moved <= DUE_LIMIT
+        assert (await log.lag())["router"].waiting == waiting
+        await asyncio.sleep((next_ms or 0) / 1000)
+    assert sorted(ids_of(await taken(inbox, len(ids)))) == sorted(ids)
     await inbox.close()
 
 

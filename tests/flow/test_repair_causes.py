@@ -56,7 +56,7 @@ def well(node: Node) -> None:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
     async with rpc_node() as node, opened(redis_url, database_url) as (log, archive):
         well(node)
@@ -83,7 +83,9 @@ async def scene(
 
 async def repaired(settings: Settings) -> int:
     """`engine repair --yes`."""
-    args = argparse.Namespace(yes=True, restored=False, json=False)
+    args = argparse.Namespace(
+        yes=True, restored=False, json=False, drop_after=None, accept_loss=False
+    )
     return await asyncio.to_thread(repair.run, settings, args)
 
 
@@ -162,7 +164,9 @@ async def test_a_fault_of_the_chain_is_called_one(
 async def test_a_node_that_is_not_there_is_no_fault_of_postgres(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = replace(scene.settings, solana_rpc_url=(f"http://127.0.0.1:{closed_port()}",))
+    settings = replace(
+        scene.settings, solana_rpc_url=(SecretUrl(f"http://127.0.0.1:{closed_port()}"),)
+    )
     assert await repaired(settings) == 1
     said = capsys.readouterr().err
     assert "engine: not repaired: chain: venue-unavailable: " in said

@@ -48,10 +48,11 @@ from stages.venues.solana.clusters import Admission
 from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
-from tests.permitted import EXPECTED, UNKNOWN, WITHIN_S, path_of
+from tests.permitted import EXPECTED, UNKNOWN, path_of
 from tests.rpc_node import rpc_node
 from tests.served import MemoryArchive, served
-from tests.workers import crew, turns_true
+from tests.waits import HANG_S, until
+from tests.workers import crew
 
 HIDDEN = "hunter2hunter2"
 NOWHERE = "127.0.0.1:1"
@@ -159,7 +160,7 @@ async def failing(settings: Settings) -> list[str]:
 
     async def tried(work: Any, *expected: type[BaseException]) -> None:
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG_S):
                 await work
         except (LogError, ArchiveUnavailable, Refused, OSError, asyncpg.PostgresError,
                 asyncpg.InterfaceError, SettingsError, *expected) as error:  # fmt: skip
@@ -284,7 +285,7 @@ async def test_no_answer_of_a_gateway_says_how_it_reaches_log_and_archive(
         return detail not in ("", "not opened yet")
 
     with logged(settings, capfd) as lines:
-        await turns_true(told, WITHIN_S)
+        await until(told)
         for (method, path), meant in EXPECTED.items():
             for call in meant.calls:
                 url = gateway.url + path_of(path, UNKNOWN) + call.query
@@ -357,7 +358,7 @@ async def test_a_send_or_rebroadcast_that_failed_logs_no_signed_bytes(
                 return any("rebroadcast failed" in one for one in kept)
 
             kept: list[str] = []
-            await turns_true(rebroadcast, WITHIN_S)
+            await until(rebroadcast)
             for worker in sending:
                 await worker.stop()
     text = "".join([*kept, *lines])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +21,8 @@ from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from tests.flow.test_solana_chain import World, order
-from tests.rpc_node import JsonError, Node, at, rpc_node
+from tests.rpc_node import PATIENT, JsonError, Node, at, rpc_node
+from tests.waits import until
 
 SLOT = 447_120_000
 
@@ -39,7 +39,7 @@ class Cluster:
         self.feature: dict[str, Any] | None = None
         self.slot = SLOT
         node.answers["getMultipleAccounts"] = self._accounts
-        options = RpcOptions((SecretUrl(node.url),), timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
+        options = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.rpc = Rpc(RpcLink(options, Admission("local")))
 
     def _accounts(self, params: Any) -> Any:
@@ -48,9 +48,7 @@ class Cluster:
         return at(self.slot, [self.feature])
 
     async def until_asked(self, times: int) -> None:
-        async with asyncio.timeout(5):
-            while self.node.asked["getMultipleAccounts"] < times:
-                await asyncio.sleep(0.001)
+        await until(lambda: self.node.asked["getMultipleAccounts"] >= times)
 
 
 @pytest.fixture
@@ -130,9 +128,7 @@ async def test_an_activation_to_come_is_seen_when_it_has_come(
     await asked.known()
     assert asked.version == 0
     cluster.slot += 1
-    async with asyncio.timeout(5):
-        while asked.version == 0:
-            await asyncio.sleep(0.001)
+    await until(lambda: asked.version == 1)
     await asked.close()
 
 
@@ -147,9 +143,7 @@ async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
     assert cluster.node.asked["getMultipleAccounts"] == 1
     asked.doubt()
     await cluster.until_asked(2)
-    async with asyncio.timeout(5):
-        while asked.version == 0:
-            await asyncio.sleep(0.001)
+    await until(lambda: asked.version == 1)
     await asked.close()
     monkeypatch.setattr(features, "ASKED_EVERY_S", 0.001)
     hourly = Features(cluster.rpc, "auto")
@@ -299,9 +293,7 @@ async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == ("transaction-version-refused", True)
     world.features.start()
-    async with asyncio.timeout(5):
-        while world.features.version:
-            await asyncio.sleep(0.001)
+    await until(lambda: world.features.version == 0)
     world.simulation = {"err": None, "unitsConsumed": 50_000}
     world.node.answers["simulateTransaction"] = lambda _: at(world.slot, world.simulation)
     assert decode((await world.built()).raw.reveal()).version == 0

@@ -1,8 +1,11 @@
 """What each stage decides on what it learned: pure, so a table of cases says it all."""
 
+import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from events import types as t
 from events.chain import GENESIS, say
@@ -186,6 +189,31 @@ def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroad
     sent_us = SENT.transaction.submitted_at_us if SENT.transaction else 0
     waits = [stage.wait_ms(SENT, sent_us + ms * 1000) for ms in (0, 2, 100, 60_000)]
     assert waits == [3, 3, 50, 2000]
+
+
+@pytest.mark.parametrize("behind_s", [3, 600])
+async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behind_s: int) -> None:
+    """The sender's clock is ahead, or ours was set back: its word of the send lies in the future.
+    A transaction lives half a minute, and would be sent once only.
+    """
+    sent: list[bytes] = []
+
+    async def send(transactions: Sequence[bytes]) -> None:
+        sent.extend(transactions)
+
+    chain = SimpleNamespace(
+        first_wait_ms=3, send=send, outcomes=lambda some: [Outcome("absent")] * len(some)
+    )
+    assert SENT.transaction is not None
+    ahead_us = time.time_ns() // 1000 + behind_s * 1_000_000
+    order = replace(SENT, transaction=replace(SENT.transaction, submitted_at_us=ahead_us))
+    stage = confirmer.stage(chain, attempts_max=3, rebroadcast_ms=2000)
+    [answer] = stage.ask([order])
+    assert await answer == Outcome("absent")
+    assert sent == [SENT.transaction.raw]
+    assert stage.wait_ms(order, ahead_us - behind_s * 1_000_000) == 2_000, "and not in a rush"
+    # A moment between two machines is none: the fill is looked for at once.
+    assert stage.wait_ms(order, ahead_us - 20_000) == 3
 
 
 @pytest.mark.parametrize(

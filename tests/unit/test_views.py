@@ -40,6 +40,7 @@ from events.types import (
     TransactionBuilt,
     TransactionExpired,
     TransactionInDoubt,
+    TransactionRecovered,
     TransactionSubmitted,
 )
 from projections.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
@@ -125,6 +126,13 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         {"stage": "router", "reason": "poison", "actor": "engine"},
     ),
     (OrderReplayed("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
+    (
+        TransactionRecovered("sig", "by the record", "ann", "raydium", "r-1", ("sig-2",)),
+        {
+            "signature": "sig", "reason": "by the record", "actor": "ann",
+            "dex": "raydium", "pool": "r-1", "others": ["sig-2"],
+        },
+    ),
     (
         OrderSubmitted(
             "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, None, TIME_US, None, None,

@@ -18,7 +18,7 @@ FACTS: dict[str, t.Fact] = {
     "4da0000090900906ff0000": (
         t.OrderRouted("raydium", "pool-1", 224_000_000, 222_877_920, "149.3", (QUOTE,), 9, 6)
     ),
-    "b05472616e73616374696f6e4275696c7401a3736967cd03e8c403010203": (
+    "b05472616e73616374696f6e4275696c7401a3736967cd03e8c40301020300": (
         t.TransactionBuilt(1, "sig", 1000, SecretBytes(b"\1\2\3"))
     ),
     "b45472616e73616374696f6e5375626d697474656401a3736967": t.TransactionSubmitted(1, "sig"),
@@ -45,6 +45,10 @@ FACTS: dict[str, t.Fact] = {
     ),
     "ad4f726465725265706c61796564a566697865 64a3616e6e".replace(" ", ""): (
         t.OrderReplayed("fixed", "ann")
+    ),
+    "b45472616e73616374696f6e5265636f7665726564a3736967a27765a3616e6ea772617964"
+    "69756da6706f6f6c2d3191a57369672d32": (
+        t.TransactionRecovered("sig", "we", "ann", "raydium", "pool-1", ("sig-2",))
     ),
     "ab4f726465725265737465644d": (t.OrderRested(77)),
     "ae4f72646572547269676765726564a47469636ba77261796469756da6706f6f6c2d314da53134392e3305094d": (
@@ -117,9 +121,13 @@ def test_an_older_event_without_the_fields_that_came_later_is_still_read() -> No
             "96ae4f72646572436f6e6669726d6564a3736967ce0d59f800a53134392e330609",
             t.OrderConfirmed("sig", 224_000_000, "149.3", 6, 9),
         ),
+        (
+            "95b05472616e73616374696f6e4275696c7401a3736967cd03e8c403010203",
+            t.TransactionBuilt(1, "sig", 1000, SecretBytes(b"\1\2\3")),
+        ),
     ],
 )
-def test_routes_and_fills_from_before_there_were_legs_are_still_read(
+def test_facts_from_before_they_had_all_their_fields_are_still_read(
     written: str, fact: t.Fact
 ) -> None:
     assert t.decode(bytes.fromhex(ENVELOPE + written)).fact == fact

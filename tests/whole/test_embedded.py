@@ -23,6 +23,7 @@ from engine.folder import LAYOUT, Folder, Layout, Record, running
 from engine.programs import StartError
 from engine.settings import Settings
 from events.secret import SecretUrl
+from tests.waits import HANG_S
 
 HOLD = """
 import sys, time
@@ -51,7 +52,7 @@ def held(folder: Path) -> Iterator[Record]:
 
 def until_free(folder: Path) -> None:
     """Wait until the servers are gone: they hold the lock of the folder, too."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANG_S
     while running(folder, patience_s=1):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from events.types import OrderCancelled, OrderParked
 from tests.engine_up import engine_up
 from tests.served import MemoryArchive, served
-from tests.workers import turns_true
+from tests.waits import until
 
 Samples = dict[tuple[str, str], float]
 """(name, value of its label) -> value."""
@@ -114,4 +114,4 @@ async def test_every_process_shows_what_it_did(short_path: Path) -> None:
             own = await scraped(engine.http, f"http://127.0.0.1:{port + 5}")
             return own["oee_projected_events_total", ""] >= head
 
-        await turns_true(projected)
+        await until(projected)

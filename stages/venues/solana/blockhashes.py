@@ -7,7 +7,7 @@ import time
 
 from stages.venues.solana.commitments import Commitments
 from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import Blockhash
+from stages.venues.solana.rpc_answers import At, Blockhash
 from stages.venues.solana.slot_time import SlotTime, blockhash_shared_s
 
 
@@ -18,14 +18,15 @@ class Blockhashes:
         self._rpc = rpc
         self._commitments = commitments
         self._slot_time = slot_time
-        self._known: Blockhash | None = None
+        self._known: At[Blockhash] | None = None
         self._asked_s = self._until_s = 0.0
         self._asking = asyncio.Lock()
 
-    async def recent(self, *, fresh: bool = False) -> Blockhash:
-        """The blockhash. `fresh`: of an answer that was asked for from now on; for a transaction
-        that follows a dead one, whose blockhash may be the one that is shared. Raises what the
-        client raises.
+    async def recent(self, *, fresh: bool = False) -> At[Blockhash]:
+        """The blockhash, and the slot of the answer with it. Raises what the client raises.
+
+        `fresh`: of an answer that was asked for from now on; for a transaction that follows a dead
+        one, whose blockhash may be the one that is shared.
         """
         called_s = time.monotonic()
         async with self._asking:
@@ -33,9 +34,9 @@ class Blockhashes:
             old = now_s >= self._until_s or (fresh and self._asked_s < called_s)
             if self._known is None or old:
                 # Never `processed`: that may be of a block that is dropped.
-                answer = await self._commitments.ask(
+                self._known = await self._commitments.ask(
                     self._commitments.blockhash, self._rpc.get_latest_blockhash
                 )
-                self._known, self._asked_s = answer.value, now_s
+                self._asked_s = now_s
                 self._until_s = now_s + blockhash_shared_s(self._slot_time)
             return self._known

@@ -123,7 +123,7 @@ class SolanaChain:
         version = self._features.version
         rent = await self._rents.of(TOKEN_ACCOUNT_BYTES)
         plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)
-        draft, trial = await self._fitting(plan, recent.blockhash, version)
+        draft, trial = await self._fitting(plan, recent.value.blockhash, version)
         try:
             budget = await self._budget(order, draft, trial, version, crossings)
         except Refused as error:
@@ -131,9 +131,10 @@ class SolanaChain:
             if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, rent):
                 raise Refused("rent-changed", f"{rent} is too little", retryable=True) from None
             raise
-        made = message(draft, budget, recent.blockhash, version)
+        made = message(draft, budget, recent.value.blockhash, version)
         signature, raw = signed(made, self._wallet)
-        return Built(signature, SecretBytes(raw), recent.last_valid_block_height)
+        last_valid_height = recent.value.last_valid_block_height
+        return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
 
     async def _fitting(self, plan: Plan, blockhash: str, version: int) -> tuple[Draft, Message]:
         """Its instructions, in a smaller form if only that fits and may be used, and a message to

@@ -20,7 +20,7 @@ import structlog
 from stages.venues import Refused
 from stages.venues.consensus import Consensus
 from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcError
+from stages.venues.solana.rpc_link import NotServed, RpcError
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Commitments:
         commitment = self._still(commitment)
         try:
             return await call(commitment)
-        except RpcError as error:
+        except (RpcError, NotServed) as error:
             if commitment != "confirmed" or not _names_no_commitment(error):
                 raise
         _log.warning("nodes do not know the commitment `confirmed`", used_instead="finalized")
@@ -143,7 +143,10 @@ def _too_old(error: Refused) -> bool:
     return number == METHOD_NOT_FOUND or error.code == NOT_SERVED
 
 
-def _names_no_commitment(error: RpcError) -> bool:
-    """Whether a node refuses the commitment itself: `unknown variant` is what serde says."""
+def _names_no_commitment(error: RpcError | NotServed) -> bool:
+    """Whether nodes refuse the commitment itself: `unknown variant` is what serde says. Words of
+    their own may have been taken for a method that is not served.
+    """
     text = error.detail.lower()
-    return error.number == INVALID_PARAMS and ("commitment" in text or "unknown variant" in text)
+    refused = isinstance(error, NotServed) or error.number == INVALID_PARAMS
+    return refused and ("commitment" in text or "unknown variant" in text)

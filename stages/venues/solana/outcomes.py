@@ -74,7 +74,8 @@ def judge(
     return Judged(Outcome("absent"))  # under way: neither there for good nor dead
 
 
-def _is_signature(text: str) -> bool:
+def is_signature(text: str) -> bool:
+    """Whether it looks like one of Solana."""
     try:
         Signature.from_string(text)
     except ValueError:
@@ -83,9 +84,11 @@ def _is_signature(text: str) -> bool:
 
 
 def _is_old(transaction: Transaction) -> bool:
-    """Whether it was sent so long ago that it should have landed, or be dead."""
+    """Whether it was sent so long ago that it should have landed, or be dead. So much in the
+    future, it was sent by another clock.
+    """
     sent_s = transaction.submitted_at_us / 1_000_000
-    return bool(sent_s) and time.time() - sent_s > DOUBT_AFTER_S
+    return bool(sent_s) and abs(time.time() - sent_s) > DOUBT_AFTER_S
 
 
 def _rank(status: SignatureStatus) -> int:
@@ -111,7 +114,8 @@ class Outcomes:
         self._families = families
         self._options = options
         self._finalized: EpochInfo | None = None
-        self._finalized_s = 0.0
+        self._finalized_s = self._rose_s = 0.0
+        """When it was read, and when it was found higher than before; by the monotonic clock."""
         self._unread: Refused | None = None
         """Why the finalized height could not be read; None where it was."""
         self._slot = 0
@@ -130,7 +134,7 @@ class Outcomes:
         for transaction in sent:
             future: asyncio.Future[Outcome] = loop.create_future()
             futures.append(future)
-            if _is_signature(transaction.signature):
+            if is_signature(transaction.signature):
                 self._waiting.append((transaction, future))
             else:  # of another kind of chain: nodes would refuse the whole request
                 future.set_result(Outcome("unknown", reason="not-a-signature"))
@@ -176,15 +180,14 @@ class Outcomes:
             if status is None and may_prove(finalized, transaction.last_valid_height):
                 doubtful.append((transaction, future))
                 continue
-            if status is None and isinstance(self._unread, NotServed) and _is_old(transaction):
-                _settle(future, _unknown(self._unread))  # its death cannot be proved
+            if status is None and _is_old(transaction) and (doubt := self._no_proof()):
+                _settle(future, doubt)
                 continue
             judged = judge(status, commitment=self._commitments.fill)
-            if judged.outcome is not None:
+            if judged.executed is not None:
+                executed.append(self._detail(transaction, future, judged.executed))
+            elif judged.outcome is not None:
                 _settle(future, _STALLED if stalled else judged.outcome)
-            else:
-                failed = judged.executed is not None and judged.executed.err is not None
-                executed.append(self._detail(transaction, future, failed))
         if doubtful and finalized is not None:
             executed.append(self._prove(doubtful, finalized, stalled))
         await asyncio.gather(*executed)
@@ -196,15 +199,14 @@ class Outcomes:
         have to say that it is nowhere: a node may have a gap that it knows nothing of.
         """
         signatures = [transaction.signature for transaction, _ in doubtful]
-        oldest_slot = min(
-            oldest_slot_needed(finalized, transaction.last_valid_height)
+        oldest_slots = [
+            oldest_slot_needed(finalized, transaction.last_valid_height, transaction.least_slot)
             for transaction, _ in doubtful
-        )
-        answers = await self._rpc.get_statuses_and_memory(signatures, oldest_slot)
-        for number, (transaction, future) in enumerate(doubtful):
-            last = transaction.last_valid_height
+        ]
+        answers = await self._rpc.get_statuses_and_memory(signatures, min(oldest_slots))
+        for number, (_, future) in enumerate(doubtful):
             heights = [
-                proved_height(finalized, statuses.slot, first_slot, last)
+                proved_height(finalized, statuses.slot, first_slot, oldest_slots[number])
                 for first_slot, statuses in answers
                 if statuses.value[number] is None
             ]
@@ -212,10 +214,28 @@ class Outcomes:
             agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
             height = min(proved) if agreed else 0
             outcome = Outcome("absent", finalized_height=height)
+            earliest = min(first_slot for first_slot, _ in answers)
+            # Waiting brings no older blocks.
+            short = [
+                f"blocks begin at slot {first_slot}, slot {oldest_slots[number]} is needed"
+                for first_slot in sorted({first_slot for first_slot, _ in answers})
+                if first_slot > oldest_slots[number]
+            ]
             if proved and len(heights) == len(answers) and not agreed:
-                missing = "; ".join(answers.refusals)
+                missing = "; ".join([*answers.refusals, *short])
                 outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
+            elif earliest > oldest_slots[number]:
+                outcome = Outcome("unknown", reason="history-too-short", detail=short[0])
             _settle(future, _STALLED if stalled and not height else outcome)
+
+    def _no_proof(self) -> Outcome | None:
+        """Why no death can be proved now; None where it can. Slots may go on although nothing is
+        finalized.
+        """
+        if self._unread is not None:
+            return _unknown(self._unread)
+        stands = self._finalized and time.monotonic() - self._rose_s > DOUBT_AFTER_S
+        return _STALLED if stands else None
 
     def _is_stalled(self, slot: int) -> bool:
         """Whether the chain has stood at this slot for too long; a proof of death holds even so."""
@@ -236,21 +256,25 @@ class Outcomes:
                 _log.info("finalized height not read", error=str(error))
                 self._unread = error
                 return
-            self._finalized, self._finalized_s = found, time.monotonic()
+            before, now_s = self._finalized, time.monotonic()
+            if before is None or found.block_height > before.block_height:
+                self._rose_s = now_s
+            self._finalized, self._finalized_s = found, now_s
             self._unread = None
 
     async def _detail(
-        self, transaction: Transaction, future: asyncio.Future[Outcome], failed: bool
+        self, transaction: Transaction, future: asyncio.Future[Outcome], status: SignatureStatus
     ) -> None:
         async with self._details_at_once:
             if future.done():  # nobody waits for it any more: they will ask again
                 return
             try:
-                _settle(future, await self._executed(transaction, failed))
+                _settle(future, await self._executed(transaction, status))
             except Refused as error:
                 _settle(future, _unknown(error))
 
-    async def _executed(self, transaction: Transaction, failed: bool) -> Outcome:
+    async def _executed(self, transaction: Transaction, status: SignatureStatus) -> Outcome:
+        failed = status.err is not None
         commitment: Fill = "finalized" if failed else self._commitments.fill
 
         async def ask(commitment: Fill) -> Details | None:
@@ -264,7 +288,11 @@ class Outcomes:
                 if (found.meta.err is not None) is not failed:
                     return Outcome("absent")  # a fork came between the two answers: ask again
                 return self._told(transaction, found.slot, found.meta)
-        return Outcome("unknown", reason="details-not-available")
+        # Nodes index a little late: only what is missing for long takes an operator.
+        detail = f"{_ended(failed, status.slot)}, and no node shows its balances"
+        return Outcome(
+            "unknown", reason="details-not-available", detail=detail if _is_old(transaction) else ""
+        )
 
     def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
         try:
@@ -274,7 +302,8 @@ class Outcomes:
             fill = fill_of(sent, meta)
         except ValueError as error:
             _log.warning("amounts not told", signature=transaction.signature, error=str(error))
-            return Outcome("unknown", reason="details-unclear")
+            detail = f"{_ended(meta.err is not None, slot)}: {error}"
+            return Outcome("unknown", reason="details-unclear", detail=detail)
         return Outcome(
             "landed",
             fill.amount_out,
@@ -289,6 +318,10 @@ class Outcomes:
         logs, balances = meta.log_messages or (), held(meta.pre_token_balances, sent.keys)
         reason = reason_of(meta.err, logs, sent.instructions, self._families, balances)
         return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
+
+
+def _ended(failed: bool, slot: int) -> str:
+    return f"it {'failed' if failed else 'landed'} in slot {slot}"
 
 
 def _unknown(error: Refused) -> Outcome:

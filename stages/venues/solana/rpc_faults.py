@@ -156,6 +156,8 @@ _LIMIT = re.compile(
 )
 _ABOUT_ITEMS = re.compile(rf"\b{_ITEMS}\b|\brange\b")
 _SENTENCES = tuple((re.compile(words), about, rest_s) for words, about, rest_s in SENTENCES)
+_NO_CONFIRMED = re.compile(r"unknown variant\W{1,3}confirmed\b")
+"""A node that does not know this commitment any more serves the method with another."""
 _ALREADY = re.compile(r"already (?:been )?processed|alreadyprocessed|already in (?:a|the) block")
 
 
@@ -177,7 +179,7 @@ def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
         about = About.METHOD
     if about is About.REQUEST and reply.status not in SPEAKS_OF_REQUEST:
         about = STATUSES.get(reply.status, About.NODE)
-    if about is About.REQUEST and method in PLAIN:
+    if about is About.REQUEST and method in PLAIN and not _NO_CONFIRMED.search(words):
         about = About.METHOD
     return Fault(about, reply.text, reply.number, rest_s)
 

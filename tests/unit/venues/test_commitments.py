@@ -9,7 +9,7 @@ import pytest
 
 from stages.venues import Refused
 from stages.venues.solana.commitments import Commitments, Fill, Setting
-from stages.venues.solana.rpc_link import RpcError, Unreachable
+from stages.venues.solana.rpc_link import NotServed, RpcError, Unreachable
 
 MIGRATED, NOT_MIGRATED = True, False
 TOO_OLD = RpcError(-32601, "Method not found")
@@ -83,12 +83,13 @@ async def test_a_choice_is_kept(setting: Setting, answer: bool) -> None:
 REFUSALS = (
     RpcError(-32602, "Invalid params: unknown variant `confirmed`, expected `finalized`."),
     RpcError(-32602, "Invalid commitment"),
+    NotServed("getLatestBlockhash: node.example: 403 commitment confirmed has been removed"),
 )
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
-    refusal: RpcError,
+    refusal: Refused,
 ) -> None:
     asked: list[Fill] = []
 
@@ -105,7 +106,13 @@ async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
 
 
 @pytest.mark.parametrize(
-    "refusal", [RpcError(-32602, "Invalid param: WrongSize"), RpcError(-32015, "commitment"), DOWN]
+    "refusal",
+    [
+        RpcError(-32602, "Invalid param: WrongSize"),
+        RpcError(-32015, "commitment"),
+        NotServed("getTransaction: node.example: -32601 Method not found"),
+        DOWN,
+    ],
 )
 @pytest.mark.parametrize("commitment", get_args(Fill))
 async def test_other_refusals_are_not_taken_for_that(commitment: Fill, refusal: Refused) -> None:

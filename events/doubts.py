@@ -1,0 +1,87 @@
+"""Orders in doubt: which there are, and how an operator ends one that no node can tell about."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from events.archive import Filters
+from events.log import EventLog, Result
+from events.order import Order, Transaction, was_executed
+from events.types import OrderFailed, Status
+
+PAGE = 500
+LOOKED_AT_MAX = 10 * PAGE
+"""So many submitted orders are looked at."""
+REASON = "outcome-unknown"
+TRIES = 5
+
+
+class NotAllowed(Exception):
+    """The order is not in doubt, or its transaction may still land."""
+
+
+class Lists(Protocol):
+    """Lists orders: the archive."""
+
+    async def find(
+        self, filters: Filters, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Order], str | None]:
+        """Orders, newest first, and the cursor of the next page."""
+        ...
+
+
+class Doubted(NamedTuple):
+    """The orders in doubt, newest first."""
+
+    orders: list[Order]
+    all_seen: bool
+    """Whether no more than `LOOKED_AT_MAX` orders are submitted."""
+
+
+async def in_doubt(archive: Lists) -> Doubted:
+    """The submitted orders whose outcome is unknown. Raises ArchiveUnavailable."""
+    orders: list[Order] = []
+    cursor = None
+    for _ in range(LOOKED_AT_MAX // PAGE):
+        page, cursor = await archive.find(
+            Filters(status=Status.SUBMITTED), limit=PAGE, cursor=cursor
+        )
+        orders += [order for order in page if order.in_doubt]
+        if cursor is None:
+            return Doubted(orders, all_seen=True)
+    return Doubted(orders, all_seen=False)
+
+
+async def close(
+    log: EventLog, order_id: str, finalized_height: int, reason: str, actor: str
+) -> Order:
+    """Fails an order in doubt with the reason `outcome-unknown`; the order after it.
+
+    It is never sent again. `finalized_height` is the chain's: no transaction lands any more whose
+    last valid height it is past. Raises NotAllowed, LogError, or `msgspec.DecodeError`.
+    """
+    for _ in range(TRIES):
+        head = (await log.load([order_id]))[0]
+        if head is None:
+            raise NotAllowed("no such open order")
+        transaction = _transaction(head.order)
+        if finalized_height <= transaction.last_valid_height:
+            raise NotAllowed(
+                f"its transaction may still land: the chain is final to height {finalized_height:,}"
+                f" and not past {transaction.last_valid_height:,}"
+            )
+        failed = OrderFailed("operator", REASON, head.order.attempts, detail=reason, actor=actor)
+        unit, after = log.unit(head, head.order, [failed])
+        answer = (await log.append([unit], timeout_s=5.0))[0]
+        if answer.result in (Result.CREATED, Result.EXISTS):
+            return after
+    raise NotAllowed("the order keeps changing; try again")
+
+
+def _transaction(order: Order) -> Transaction:
+    """The transaction in doubt. Raises NotAllowed."""
+    if order.status is not Status.SUBMITTED or not order.in_doubt or order.transaction is None:
+        raise NotAllowed(f"the order is {order.status} and not in doubt")
+    if was_executed(order):
+        raise NotAllowed(f"{order.parked}: `engine parked settle` ends it")
+    return order.transaction
