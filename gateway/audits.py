@@ -144,8 +144,15 @@ class Audits:
             try:
                 assert auditor.stdin is not None
                 assert auditor.stdout is not None
-                task = {"what": what, "position": position, "time_us": time_us}
-                task |= {name: url.reveal() for name, url in self._where._asdict().items()}
+                where = self._where
+                task = {
+                    "what": what,
+                    "redis_url": where.redis_url.reveal(),
+                    "database_url": where.database_url.reveal(),
+                    "window_s": where.window_s,
+                    "position": position,
+                    "time_us": time_us,
+                }
                 # On stdin: command lines can be read by others, and URLs have passwords.
                 auditor.stdin.write(msgspec.json.encode(task) + b"\n")
                 yield _lines(auditor.stdout)
