@@ -115,7 +115,7 @@ def make_app(
     orders = Orders(log, archive, feed, health, tokens=tokens, explorer=explorer)
     acts = Acts(log, archive, health, tokens=tokens, explorer=explorer)
     admin = Admin(log, archive, health)
-    audits = Audits(feed, records, explorer)
+    audits = Audits(feed, presence, records, explorer)
     console = Console(tokens)
     sockets = Sockets(log, feed, health, presence, ownership)
     streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
