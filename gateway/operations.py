@@ -64,6 +64,9 @@ _SWITCHED = (
     "malformed-text", "malformed-parameter", "version-conflict", "log-unavailable",
     "outcome-unknown",
 )  # fmt: skip
+_PARKED = (
+    *_FORM, *_FOUND, *_READ, "malformed-text", "outcome-unknown", "history-lost", "not-parked",
+)  # fmt: skip
 _SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-many-connections")
 
 
@@ -241,6 +244,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: _STATE},
         (*_FORM, *_SWITCHED),
         body="ResumeRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/settle"): Operation(
+        "engine",
+        "Settle a parked order by the chain's record of its transaction",
+        {200: _ORDER_NOW},
+        (*_PARKED, "not-settled"),
+        body="SettleRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/replay"): Operation(
+        "engine",
+        "Put a parked order back to work",
+        {200: _ORDER_NOW},
+        _PARKED,
+        body="ParkedRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/discard"): Operation(
+        "engine",
+        "Fail a parked order of which no transaction can land",
+        {200: _ORDER_NOW},
+        _PARKED,
+        body="ParkedRequest",
     ),
     ("GET", "/api/audit/orders/{id}"): Operation(
         "audit",
