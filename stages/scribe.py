@@ -203,7 +203,7 @@ class Scribe:
         self, order_id: str, head: Head, share: Share, error: Exception
     ) -> None:
         """Parks an order of which only the fixed part of its head can be read, or none of it."""
-        if not await is_intact(self.log, head):
+        if not await is_intact(self.log, order_id, head):
             await self.set_aside([order_id])
             await self.settle([(order_id, share)])
             return
