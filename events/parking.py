@@ -21,6 +21,22 @@ History = Callable[[str], Awaitable[Sequence[Stored]]]
 class NotAllowed(Exception):
     """The order is not parked, or the act could contradict the chain."""
 
+    code = "not-allowed"
+
+    @property
+    def detail(self) -> str:
+        """Why, in words."""
+        return str(self)
+
+
+class NotSettled(Exception):
+    """The chain's record does not settle the order; `code` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
 
 class ParkedOrder(NamedTuple):
     """A parked order."""

@@ -102,7 +102,7 @@ async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> 
             if table != "migrations":
                 await lay_again(connection, table)
         if "events" in tables:  # it went with its type
-            await connection.execute(_order_events())
+            await connection.execute(order_events_statement())
 
 
 async def lay_indexes(connection: asyncpg.Connection) -> None:
@@ -119,8 +119,8 @@ async def lay_indexes(connection: asyncpg.Connection) -> None:
         await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY {on}")
 
 
-def _order_events() -> str:
-    """The statement that makes the function of that name."""
+def order_events_statement() -> str:
+    """What makes the function `order_events`, by which the archive finds one order's events."""
     first = next(iter(available().values()))
     return (
         "CREATE OR REPLACE FUNCTION"
