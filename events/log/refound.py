@@ -234,7 +234,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.log, keys.aside, keys.aliases),
-                *await self._odd(),
+                *await self._odd(entries[-1].last),
                 *(_added(keys.log, entry) for entry in entries),
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
@@ -260,7 +260,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.aside, keys.leases, keys.watchers),
-                *await self._odd(),
+                *await self._odd(int(meta.get("position", 0))),
                 *place,
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
@@ -268,11 +268,11 @@ class Refounding:
             ]
         )
 
-    async def _odd(self) -> list[Command]:
+    async def _odd(self, position: int) -> list[Command]:
         """What takes away how far readers and watchers say they are, where it is no place: they
         begin again, from the first event or the first slot of their orders.
         """
-        keys, position = self._keys, (await self.meta()).position or 0
+        keys = self._keys
         kinds = {
             keys.slots: b"hash", keys.heard: b"hash", keys.leases: b"hash",
             keys.watchers: b"zset", keys.aliases: b"hash",
