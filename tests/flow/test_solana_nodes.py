@@ -81,6 +81,35 @@ async def test_a_method_that_no_node_serves_is_named_and_not_asked_for_again(
     assert RPC_FAULTS.counts["method"] == about + 4
 
 
+async def test_a_refusal_that_another_node_contradicts_rests_what_was_refused_alone(
+    nodes: list[Node],
+) -> None:
+    """Several methods are asked for together; the others are served."""
+
+    def refuse(_: Any) -> Any:
+        raise JsonError(-32602, "Invalid params")
+
+    for node in nodes:
+        node.answers |= {
+            "getFirstAvailableBlock": always(0),
+            "getEpochInfo": always({"absoluteSlot": 9, "blockHeight": 8}),
+            "getSignaturesForAddress": always([]),
+            "getBlockTime": always(1_700_000_000),
+        }
+    nodes[0].answers["getSignaturesForAddress"] = refuse
+    async with client(*nodes) as rpc:
+        for _ in range(3):
+            page = await rpc.get_signatures_for_address(
+                "a", before=None, commitment="finalized", slot=5
+            )
+            assert page.slot_time_s == 1_700_000_000
+        for _ in range(3):
+            assert (await rpc.get_epoch_info("finalized")).absolute_slot == 9
+        unserved = [node.unserved(["getBlockTime"]) for node in rpc._link._nodes]
+        assert unserved == ["", ""]
+        assert rpc._link._nodes[0]._methods.keys() == {"getSignaturesForAddress"}
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 415, 422, 451, 501])
 async def test_a_status_that_refuses_for_good_rests_the_method(
     nodes: list[Node], status: int

@@ -245,6 +245,7 @@ class Rpc:
         """
 
         async def look(node: AtNode) -> tuple[int, At[list[SignatureStatus | None]]]:
+            await node.check_chain()
             first_slot = await first_slot_of(node, oldest_slot)
             most = node.size_max(STATUSES) or SIGNATURES_MAX
             answers = [
