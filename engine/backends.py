@@ -9,10 +9,11 @@ from engine import embedded
 from engine.folder import holds_engine, running
 from engine.programs import StartError
 from engine.settings import Settings
+from events.secret import SecretUrl
 
 
 @contextlib.asynccontextmanager
-async def backends(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+async def backends(settings: Settings) -> AsyncIterator[tuple[SecretUrl, SecretUrl]]:
     """Yield (redis_url, database_url) to reach the engine's data.
 
     What is set wins; else those of the engine that runs in DATA_DIR; else, with the engine down,
@@ -28,8 +29,8 @@ async def backends(settings: Settings) -> AsyncIterator[tuple[str, str]]:
             found = running(settings.data_dir) or stack.enter_context(
                 embedded.started(settings.data_dir, embedded.Options(servers=missing(settings)))
             )
-            redis_url = redis_url or found.redis_url
-            database_url = database_url or found.database_url
+            redis_url = redis_url or SecretUrl(found.redis_url)
+            database_url = database_url or SecretUrl(found.database_url)
         yield redis_url, database_url
 
 

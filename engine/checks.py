@@ -74,6 +74,7 @@ def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
 
 
 def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
+    """The fills of an order that was settled by another transaction are of its own record."""
     landed = Outcome(
         "landed",
         amount_out=fact.amount_out,
@@ -83,7 +84,12 @@ def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
         rent_lamports=fact.rent_lamports,
         legs=tuple(LegOutcome(one.amount_in, one.amount_out, one.leftover) for one in fact.fills),
     )
-    return _facts(order, landed)
+    decided = _facts(order, landed)
+    if order.transaction is not None and not order.transaction.raw:
+        return [
+            replace(one, fills=fact.fills) for one in decided if isinstance(one, OrderConfirmed)
+        ]
+    return decided
 
 
 def _died(order: Order, fact: TransactionExpired) -> Sequence[Fact]:

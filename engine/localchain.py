@@ -16,6 +16,7 @@ from engine.embedded import run_program
 from engine.folder import Folder, Record, running
 from engine.programs import Program, StartError
 from engine.settings import Settings, environment
+from events.secret import SecretText, SecretUrl
 
 WALLET = "wallet.json"
 POOLS = "localnet-pools.json"
@@ -86,7 +87,7 @@ def program(settings: Settings) -> Program:
     from stages.venues.solana.keypair import load_wallet
 
     [url] = settings.solana_rpc_url
-    port = url.rpartition(":")[2]
+    port = url.reveal().rpartition(":")[2]
     wallet = load_wallet(settings.solana_keypair).address
     return Program(
         name="localnet",
@@ -99,8 +100,8 @@ def program(settings: Settings) -> Program:
 def _leading(settings: Settings, folder: Path, url: str) -> Settings:
     return msgspec.structs.replace(
         settings,
-        solana_rpc_url=(url,),
-        solana_keypair=settings.solana_keypair or str(folder / WALLET),
+        solana_rpc_url=(SecretUrl(url),),
+        solana_keypair=settings.solana_keypair or SecretText(str(folder / WALLET)),
         pools=settings.pools or str(folder / POOLS),
     )
 

@@ -83,6 +83,8 @@ def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -
             lines += ["| command | argument | meaning |", "|---|---|---|", *arguments, ""]
         codes = (f"{code} {meaning}" for code, meaning in sorted(one.EXITS.items()))
         lines.append(f"Exit codes: {' · '.join(codes)}.")
+        if notes := getattr(one, "NOTES", ""):  # of few commands
+            lines += ["", notes]
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from events.secret import SecretUrl
 from projections.traces import Span
 
 ANSWER_S = 2.0
@@ -25,10 +26,10 @@ _SCOPE = InstrumentationScope("engine.tracer")
 class Collector:
     """Where OTEL_EXPORTER_OTLP_ENDPOINT says; the exporter reads OTEL_… itself, as is the habit."""
 
-    def __init__(self, endpoint: str, version: str) -> None:
+    def __init__(self, endpoint: SecretUrl, version: str) -> None:
         # It says so at every try; `tracing` says so once in a while.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
-        url = f"{endpoint.rstrip('/')}/v1/traces"
+        url = f"{endpoint.reveal().rstrip('/')}/v1/traces"
         self._exporter = OTLPSpanExporter(endpoint=url, timeout=ANSWER_S)
         self._resource = Resource.create({"service.name": SERVICE, "service.version": version})
 

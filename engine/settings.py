@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from msgspec import Meta
 from msgspec import inspect as shapes
 
 from engine.values import SettingsError, convert
+from events.secret import SecretText, SecretUrl
 
 ENV_FILE = Path(".env")
 # Keys that Compose reads from the same `.env`; any other key we do not know is an error.
@@ -51,7 +52,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Whether nobody comes in without an API key; `auto`: where HOST is no loopback address"
         ),
     ] = "auto"
-    api_key: Annotated[str, _doc("The key that commands of this engine come in with")] = ""
+    api_key: Annotated[SecretText, _doc("The key that commands of this engine come in with")] = (
+        SecretText("")
+    )
     rate_limit_per_s: Annotated[
         int, _doc("Requests a second that a key may make, at each gateway; 0: any number", ge=0)
     ] = 0
@@ -74,8 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     metrics_host: Annotated[str, _doc("Address that METRICS_PORT is opened on")] = "127.0.0.1"
     otel_exporter_otlp_endpoint: Annotated[
-        str, _doc("Collector of OpenTelemetry traces, over OTLP/HTTP; empty: no traces")
-    ] = ""
+        SecretUrl, _doc("Collector of OpenTelemetry traces, over OTLP/HTTP; empty: no traces")
+    ] = SecretUrl("")
     otel_traces_sampler_arg: Annotated[
         Decimal, _doc("Part of all orders that are traced, from 0 to 1")
     ] = Decimal(1)
@@ -83,11 +86,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path, _doc("Folder of the embedded Valkey and Postgres, logs and locks")
     ] = Path(".data")
     redis_url: Annotated[
-        str, _doc("Redis ≥ 7.2 or Valkey ≥ 8 with the log; empty: embedded Valkey")
-    ] = ""
+        SecretUrl, _doc("Redis ≥ 7.2 or Valkey ≥ 8 with the log; empty: embedded Valkey")
+    ] = SecretUrl("")
     database_url: Annotated[
-        str, _doc("Postgres ≥ 16 with projections and archive; empty: embedded")
-    ] = ""
+        SecretUrl, _doc("Postgres ≥ 16 with projections and archive; empty: embedded")
+    ] = SecretUrl("")
     concurrency: Annotated[
         int, _doc("Orders in venue calls at once, over all workers; 0: no limit", "orders", ge=0)
     ] = 10
@@ -117,12 +120,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _doc("DEXes to trade on, `raydium,meteora` or one of them; or `simulated`", min_length=1),
     ] = ("raydium", "meteora")
     solana_rpc_url: Annotated[
-        tuple[str, ...],
+        tuple[SecretUrl, ...],
         _doc("Nodes of one Solana cluster, the best first; empty: the local chain"),
     ] = ()
     solana_keypair: Annotated[
-        str, _doc("The wallet: a solana-keygen file, or the key itself; empty: one of its own")
-    ] = ""
+        SecretText,
+        _doc("The wallet: a solana-keygen file, or the key itself; empty: one of its own"),
+    ] = SecretText("")
     pools: Annotated[
         str, _doc("File of tokens and pool addresses per pair; empty: those of the local chain")
     ] = ""
@@ -256,7 +260,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _doc("Longest wait between two attempts", "ms", ge=1, le=86_400_000)
     ] = 30_000
     idempotency_window_s: Annotated[
-        int, _doc("Time in which the same key gives the same order", "s", ge=60, le=2_592_000)
+        int,
+        _doc(
+            "Time after an order's end in which its keys still give that order",
+            "s",
+            ge=60,
+            le=2_592_000,
+        ),
     ] = 86_400
     log_retain_events: Annotated[
         int, _doc("Events kept in the live log behind the archive", "events", ge=0)
@@ -300,17 +310,18 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
         text = said.get(field.name.upper(), "").strip()
         if text:
             values[field.name] = convert(field.name.upper(), text, field.type)
-    _check_urls(values.get("redis_url", ""), values.get("solana_rpc_url", ()))
-    return Settings(**values)
+    settings = Settings(**values)
+    _check_urls(settings)
+    return settings
 
 
-def _check_urls(redis_url: str, rpc_urls: tuple[str, ...]) -> None:
+def _check_urls(settings: Settings) -> None:
     """Say what is wrong with them, and never what they are: they carry passwords and keys."""
-    if redis_url and not redis_url.startswith(REDIS_SCHEMES):
+    if settings.redis_url and not settings.redis_url.reveal().startswith(REDIS_SCHEMES):
         msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"
         raise SettingsError(msg)
-    for number, url in enumerate(rpc_urls, start=1):
-        if not _is_http(url):
+    for number, url in enumerate(settings.solana_rpc_url, start=1):
+        if not _is_http(url.reveal()):
             msg = f"SOLANA_RPC_URL: expected http://host or https://host; URL {number} is neither"
             raise SettingsError(msg)
 
@@ -324,7 +335,18 @@ def _is_http(url: str) -> bool:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Say the settings as environment variables: `load(environment(s)) == s`."""
+    """Say the settings as environment variables of a child: `load(environment(s)) == s`.
+
+    With their secrets: nobody logs or prints it. What people are shown is `shown`.
+    """
+    return {
+        f.name.upper(): _text(getattr(settings, f.name), str_of=_revealed)
+        for f in msgspec.structs.fields(settings)
+    }
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """The settings by the names of their variables, secrets masked."""
     return {
         f.name.upper(): _text(getattr(settings, f.name)) for f in msgspec.structs.fields(settings)
     }
@@ -357,10 +379,14 @@ def _table() -> Iterator[tuple[str, shapes.Metadata, str]]:
         yield field.name.upper(), shape, _text(field.default)
 
 
-def _text(value: object) -> str:
+def _text(value: object, str_of: Callable[[object], str] = str) -> str:
     if isinstance(value, bool):
         return str(int(value))
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str_of, value)) if isinstance(value, tuple) else str_of(value)
+
+
+def _revealed(value: object) -> str:
+    return value.reveal() if isinstance(value, SecretText) else str(value)
 
 
 def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +20,7 @@ def convert(name: str, text: str, kind: Any) -> Any:
     if isinstance(inner, shapes.VarTupleType):
         raw = [part.strip() for part in text.split(",") if part.strip()]
     try:
-        return msgspec.convert(raw, kind, strict=False, dec_hook=lambda _, value: Path(value))
+        return msgspec.convert(raw, kind, strict=False, dec_hook=lambda of, value: of(value))
     except msgspec.ValidationError as error:
         msg = f"{name}={text!r}: expected {_expected(inner, error)}"
         raise SettingsError(msg) from None

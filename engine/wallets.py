@@ -6,12 +6,23 @@ which the log has forgotten everything.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from engine.markets import check, ledger_path
 from engine.settings import Settings
+from events.order import Transaction
+from stages.venues import Outcome, Refused
+from stages.venues.record import Record
+
+if TYPE_CHECKING:
+    from stages.venues.simulated.ledger import Landed, Ledger
+
+PROOF_TRIES, PROOF_S = 4, 0.5
+"""The height that proves a death is read between two questions."""
 
 
 class ChainError(Exception):
@@ -24,7 +35,7 @@ class ChainError(Exception):
 
 
 class Wallet(Protocol):
-    """Asked by a repair only. All methods raise ChainError."""
+    """Asked by a repair, or by who settles an order. Methods raise ChainError, or say otherwise."""
 
     async def last_height(self) -> int:
         """No transaction that was made before now can land above this height."""
@@ -48,6 +59,17 @@ class Wallet(Protocol):
 
     async def reaches(self, since_us: int) -> None:
         """Raises ChainError where its history cannot be read back to this time."""
+        ...
+
+    async def record(self, order_id: str, signature: str) -> Record:
+        """What the chain's record says of a transaction of an order. Raises Refused with a code."""
+        ...
+
+    async def proved_dead(self, transaction: Transaction) -> int:
+        """The finalized height that proves that it is nowhere and can land no more; 0: no proof.
+
+        Raises Refused.
+        """
         ...
 
     async def close(self) -> None:
@@ -104,21 +126,63 @@ def _simulated(settings: Settings) -> Wallet:
         async def reaches(self, since_us: int) -> None:
             pass
 
+        async def record(self, order_id: str, signature: str) -> Record:
+            landed = _in_ledger(ledger, order_id, signature)
+            if time.time_ns() // 1000 < landed.visible_us:
+                raise Refused("venue-unavailable", "the chain does not answer for it yet")
+            if landed.slot > await self.finalized():
+                detail = f"{signature} is in slot {landed.slot}, which is not final yet"
+                raise Refused("transaction-not-finalized", detail, retryable=True)
+            state: Literal["landed", "failed"] = "landed" if landed.ok else "failed"
+            outcome = Outcome(
+                state, landed.amount_out, landed.slot, landed.reason, amount_in=landed.amount_in
+            )
+            return Record(signature, outcome, (landed.order_id,))
+
+        async def proved_dead(self, transaction: Transaction) -> int:
+            height = await self.finalized()
+            if height <= transaction.last_valid_height:
+                return 0
+            try:
+                with ledger.writing():  # nobody is in the middle of landing it
+                    there = any(row.signature == transaction.signature for row in ledger.rows())
+            except OSError as error:
+                raise Refused("venue-unavailable", str(error), retryable=True) from error
+            return 0 if there else height
+
         async def close(self) -> None:
             ledger.close()
 
     return Simulated()
 
 
+def _in_ledger(ledger: Ledger, order_id: str, signature: str) -> Landed:
+    """What landed under a signature, of this order or of any. Raises Refused."""
+    try:
+        found = ledger.find([order_id]).get(signature)
+        found = found or next((row for row in ledger.rows() if row.signature == signature), None)
+    except OSError as error:
+        raise Refused("venue-unavailable", str(error), retryable=True) from error
+    if found is None:
+        detail = f"the ledger does not have {signature}"
+        raise Refused("transaction-not-found", detail, retryable=True)
+    return found
+
+
 def _solana(settings: Settings) -> Wallet:
     from engine.markets import open_rpc, slot_setting, wallet_of
-    from stages.venues import Refused
+    from stages.venues.families import FAMILIES
+    from stages.venues.solana.commitments import Commitments
     from stages.venues.solana.executed import Executed
+    from stages.venues.solana.options import ChainOptions
+    from stages.venues.solana.outcomes import Outcomes
+    from stages.venues.solana.recorded import Records
     from stages.venues.solana.slot_time import SlotTime
 
     opened = open_rpc(settings)
     address = wallet_of(settings).address
     history = Executed(opened.rpc, address)
+    records = Records(opened.rpc, FAMILIES, address, opened.pools.by_name())
     slot_time = SlotTime(slot_setting(settings, opened.pools), opened.rpc)
 
     class Solana:
@@ -150,6 +214,29 @@ def _solana(settings: Settings) -> Wallet:
             # By a reader of its own: what follows has to see what lands meanwhile.
             with _answered(Refused):
                 await Executed(opened.rpc, address).reaches(since_us / 1e6)
+
+        async def record(self, order_id: str, signature: str) -> Record:  # noqa: ARG002 - it names its order
+            return await records.read(signature)
+
+        async def proved_dead(self, transaction: Transaction) -> int:
+            outcomes = Outcomes(
+                opened.rpc,
+                FAMILIES,
+                ChainOptions(),
+                slot_time,
+                Commitments(opened.rpc, "finalized"),
+            )
+            try:
+                for _ in range(PROOF_TRIES):
+                    outcome = await outcomes.ask([transaction])[0]
+                    if outcome.finalized_height > transaction.last_valid_height:
+                        return outcome.finalized_height
+                    if outcome.state == "unknown":
+                        raise Refused(outcome.reason, outcome.detail, retryable=True)
+                    await asyncio.sleep(PROOF_S)
+            finally:
+                await outcomes.close()
+            return 0
 
         async def close(self) -> None:
             await opened.rpc.close()

@@ -223,19 +223,23 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from aiohttp import web
 
     from engine.markets import chain_of, open_trading
+    from engine.names import keep_names
+    from engine.settle import settler
     from gateway.app import make_app, make_runner
     from gateway.audits import Records
     from gateway.rates import Rates
 
     trading = open_trading(settings, signs=False)
     log = make_log(settings, chain=chain_of(settings), linger_s=GATEWAY_LINGER_S)
+    log.before_joining = lambda: keep_names(log, settings.database_url)
     archive = await Archive.open(settings.database_url)
     app = make_app(
         log=log,
         archive=archive,
         tokens=trading.tokens,
         explorer=trading.explorer,
-        records=Records(settings.redis_url, settings.database_url),
+        settles=settler(settings, log, archive),
+        records=Records(settings.redis_url, settings.database_url, settings.idempotency_window_s),
         account=settings.account,
         quotes=trading.market.ask,
         market_fault=trading.fault,

@@ -6,18 +6,19 @@ and whoever reads long enough to be overtaken by the trimming goes back to the a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
+from events.chain import GENESIS, follows
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
 
 LOG_BATCHES = 50
 
 
 class Gap(Exception):
-    """Neither the archive nor the log holds an event."""
+    """Neither the archive nor the log holds an event, or what they hold does not continue."""
 
     def __init__(self, position: int) -> None:
         super().__init__(f"nothing holds the event at position {position}")
@@ -39,18 +40,19 @@ class Histories(Protocol):
 async def order_history(archive: Histories, log: EventLog, order_id: str) -> list[Stored]:
     """All events of an order, in order; empty for an unknown one.
 
-    Raises Gap, LogError or ArchiveUnavailable: that too where the archive does not have the older
-    events of a long history yet.
+    Only what continues the order's hash chain is given: where log and archive differ, the one that
+    does. Raises Gap, LogError or ArchiveUnavailable: that too where the archive does not have the
+    older events of a long history yet.
     """
     head = (await log.load([order_id]))[0]
     if head is None:
-        return list(await archive.history(order_id))
+        return _chained([], await archive.history(order_id))
     logged = await log.history(head.positions)
-    if len(logged) == head.version:
+    if len(logged) == head.version and _first_unchained(logged) is None:
         return logged
     checkpoint = await archive.checkpoint()  # first: what it covers is there afterwards
     archived = [s for s in await archive.history(order_id) if s.position <= head.positions[-1]]
-    found = {stored.position: stored for stored in (*archived, *logged)}
+    found = {stored.position for stored in (*archived, *logged)}
     for position in head.positions:
         if position not in found:
             raise Gap(position)
@@ -59,7 +61,35 @@ async def order_history(archive: Histories, log: EventLog, order_id: str) -> lis
         if checkpoint is not None and checkpoint.position >= before:
             raise Gap(before)
         raise ArchiveUnavailable("the archive is behind: it lacks the older events of this order")
-    return [found[position] for position in sorted(found)]
+    return _chained(logged, archived)
+
+
+def _first_unchained(history: Sequence[Stored]) -> int | None:
+    """The position of the first event that does not continue the one before it."""
+    digest = GENESIS
+    for stored in history:
+        if not follows(digest, bytes(stored.record.body), stored.record.hash):
+            return stored.position
+        digest = stored.record.hash
+    return None
+
+
+def _chained(logged: Sequence[Stored], archived: Sequence[Stored]) -> list[Stored]:
+    """At each position the copy that continues the chain. Raises Gap where neither does."""
+    copies: dict[int, list[Stored]] = {}
+    for stored in (*logged, *archived):
+        copies.setdefault(stored.position, []).append(stored)
+    history: list[Stored] = []
+    digest = GENESIS
+    for position in sorted(copies):
+        for stored in copies[position]:
+            if follows(digest, bytes(stored.record.body), stored.record.hash):
+                history.append(stored)
+                digest = stored.record.hash
+                break
+        else:
+            raise Gap(position)
+    return history
 
 
 async def everything(
@@ -78,16 +108,17 @@ async def everything(
     reader = log.reader("history")
     try:
         while after < end:
-            async for page in _logged(archive, reader, after):
-                yield page
-                after = page.positions[-1]
-                if after >= end:
-                    break
+            async with aclosing(_logged(archive, reader, after)) as pages:
+                async for page in pages:
+                    yield page
+                    after = page.positions[-1]
+                    if after >= end:
+                        break
     finally:
         await reader.close()
 
 
-async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncIterator[Page]:
+async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncGenerator[Page]:
     """The next pages of the log, or of the archive where the log was trimmed meanwhile."""
     try:
         batches = await reader.read(after, batches=LOG_BATCHES)

@@ -23,6 +23,8 @@ SCOPES = ("read", "trade", "cancel", "admin")
 """What a key may be good for. `admin` is everything, for every account."""
 
 PREFIX = "oee"
+ACCOUNT_LENGTH = 64
+"""As the setting ACCOUNT."""
 TRIES = 20
 ACT_S = 5.0
 KEYS_MAX = 1000
@@ -79,6 +81,10 @@ async def create(
     log: EventLog, account: str, scopes: Sequence[str], label: str, expires_at_us: int, actor: str
 ) -> Minted:
     """Makes a key. Raises KeyRefused or LogError."""
+    if not 1 <= len(account) <= ACCOUNT_LENGTH:
+        raise KeyRefused(f"an account has 1 to {ACCOUNT_LENGTH} characters")
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise KeyRefused(f"the scopes are some of {', '.join(SCOPES)}")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     made = KeyCreated(key_id, account, tuple(scopes), _digest(secret), label, expires_at_us, actor)
 

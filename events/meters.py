@@ -73,6 +73,8 @@ class Histogram:
         return spread
 
 
+REASONS = ("foreign-id", "damaged", "overlap", "duplicate", "not-chained", "beyond-head")
+"""Those of `events.log.Reason`."""
 RESULTS = ("created", "conflict", "late", "unverified", "suspended", "halted",
            "duplicate", "ambiguous", "fenced")  # fmt: skip
 
@@ -150,6 +152,12 @@ CUT_OFFS = Counter(
 )
 PROJECTED = Counter("oee_projected_events_total", "Events written to Postgres")
 PROJECTION = Histogram("oee_projection_write_seconds", "Time of a transaction of the projector")
+REFUSALS = Counter(
+    "oee_log_refused_total",
+    "Entries and events in the log that do not continue it, by reason: none of them is archived",
+    "reason",
+    REASONS,
+)
 SPANS = Counter("oee_spans_total", "Spans that the collector of traces took")
 UNTRACED = Counter(
     "oee_untraced_events_total", "Events left out of traces: too far behind, or not readable"
@@ -158,6 +166,6 @@ UNTRACED = Counter(
 METERS: Sequence[Counter | Histogram] = (
     ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, RPC,
     RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED, VERSION_REFUSALS, REQUESTS, RESPONSES, CUT_OFFS,
-    PROJECTED, PROJECTION, SPANS, UNTRACED,
+    PROJECTED, PROJECTION, REFUSALS, SPANS, UNTRACED,
 )  # fmt: skip
 """All there are; the table of the documentation."""

@@ -9,7 +9,7 @@ import msgspec
 
 from events.log import PARKED, EventLog, Head, Result, Stored
 from events.order import Order, fold, may_still_land, was_executed
-from events.types import Fact, OrderFailed, OrderReplayed
+from events.types import Fact, OrderFailed, OrderReplayed, TransactionRecovered
 
 TRIES = 5
 
@@ -19,6 +19,22 @@ History = Callable[[str], Awaitable[Sequence[Stored]]]
 
 class NotAllowed(Exception):
     """The order is not parked, or the act could contradict the chain."""
+
+    code = "not-allowed"
+
+    @property
+    def detail(self) -> str:
+        """Why, in words."""
+        return str(self)
+
+
+class NotSettled(Exception):
+    """The chain's record does not settle the order; `code` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
 
 
 class ParkedOrder(NamedTuple):
@@ -64,7 +80,8 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
         _check_not_executed(order)
         if may_still_land(order):
             raise NotAllowed(
-                "its transaction is sent and may still land: only the chain can end it; replay it"
+                "its transaction is sent and may still land: only the chain can end it;"
+                " replay it, or `engine parked settle`"
             )
         return OrderFailed("operator", reason, order.attempts, actor=actor)
 
@@ -73,18 +90,70 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
 
 def _check_not_executed(order: Order) -> None:
     if was_executed(order):
-        raise NotAllowed(f"{order.parked}: it stays as it is, or it would be executed twice")
+        raise NotAllowed(
+            f"{order.parked}: again, it would be executed twice; `engine parked settle` closes it"
+        )
+
+
+class Settled(NamedTuple):
+    """A parked order that was closed."""
+
+    order: Order
+    already: bool
+    """It had been settled before; nothing was written."""
+
+
+async def settle(
+    log: EventLog,
+    history: History,
+    order_id: str,
+    decide: Callable[[Order], Awaitable[Sequence[Fact]]],
+    *,
+    signature: str = "",
+) -> Settled:
+    """Closes a parked order with what `decide` finds, at the version that it was shown.
+
+    Raises as `replay` does, and what `decide` raises.
+    """
+    head = (await log.load([order_id]))[0]
+    if (head is None or head.owes != PARKED) and (
+        before := await _settled(history, order_id, signature)
+    ):
+        return Settled(before, already=True)
+    return Settled(await _say_all(log, history, order_id, decide), already=False)
+
+
+async def _settled(history: History, order_id: str, signature: str) -> Order | None:
+    """The order, if an operator settled it before: by this transaction, where one is named."""
+    events = [stored.record.event() for stored in await history(order_id)]
+    for event in events:
+        fact = event.fact
+        if isinstance(fact, TransactionRecovered) and signature in ("", fact.signature):
+            return fold(events)
+    return None
 
 
 async def _say(
     log: EventLog, history: History, order_id: str, fact: Callable[[Order], Fact]
+) -> Order:
+    async def decide(order: Order) -> Sequence[Fact]:
+        return [fact(order)]
+
+    return await _say_all(log, history, order_id, decide)
+
+
+async def _say_all(
+    log: EventLog,
+    history: History,
+    order_id: str,
+    decide: Callable[[Order], Awaitable[Sequence[Fact]]],
 ) -> Order:
     for _ in range(TRIES):
         head = (await log.load([order_id]))[0]
         if head is None or head.owes != PARKED:
             raise NotAllowed("the order is not parked")
         order = await _order(history, order_id, head)
-        unit, after = log.unit(head, order, [fact(order)])
+        unit, after = log.unit(head, order, await decide(order))
         answer = (await log.append([unit], timeout_s=5.0))[0]
         if answer.result in (Result.CREATED, Result.EXISTS):
             return after

@@ -6,7 +6,7 @@ chain says of it; one that only the leftovers of the log know is taken over as i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.refound import Known
-from events.order import EXECUTED, Order, evolve, may_still_land, was_executed
+from events.order import Order, evolve, executed_reason, may_still_land, was_executed
 from events.types import Event, Fact, OrderParked, OrderSubmitted, TransactionSubmitted
 
 NEVER_MS = 2**53 - 1
@@ -80,9 +80,7 @@ def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
         return []
     transaction = order.transaction
     if transaction is None or [transaction.signature] != list(executed):
-        signatures = ", ".join(executed)
-        reason = f"{EXECUTED}{signatures}, whose events are lost"
-        return [OrderParked("repair", reason, "engine")]
+        return [OrderParked("repair", executed_reason(executed), "engine")]
     if may_still_land(order):
         return []
     return [TransactionSubmitted(transaction.attempt, transaction.signature)]
@@ -109,8 +107,8 @@ class Leftovers(NamedTuple):
     """Events that cannot be given to an order, or lack those before them."""
 
 
-def sift(found: Sequence[Stored], archived: Mapping[str, int]) -> Leftovers:
-    """Sorts what is left by what is archived: order id -> version."""
+def sift(found: Sequence[Stored], archived: Mapping[str, Container[bytes]]) -> Leftovers:
+    """Sorts what is left by what is archived: order id -> hashes of its events."""
     histories: dict[str, list[Stored]] = {}
     torn: dict[str, None] = {}
     unreadable = 0
@@ -119,7 +117,7 @@ def sift(found: Sequence[Stored], archived: Mapping[str, int]) -> Leftovers:
         if event is None:
             unreadable += 1
         elif event.order_id in archived:
-            if event.version > archived[event.order_id]:
+            if stored.record.hash not in archived[event.order_id]:
                 torn[event.order_id] = None
         elif event.order_id not in NO_ORDERS:
             histories.setdefault(event.order_id, []).append(stored)

@@ -16,6 +16,8 @@ from typing import Annotated
 
 import msgspec
 
+from events.secret import SecretBytes, restored, stored
+
 U64_MAX = 2**64 - 1
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=U64_MAX)]
@@ -183,7 +185,7 @@ class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
     attempt: int
     signature: str
     last_valid_height: int
-    raw: bytes
+    raw: SecretBytes
     least_slot: int = 0
     """It can only land in a later slot: that of the node's answer with the blockhash. 0: not known,
     as in logs from before it was written down."""
@@ -278,6 +280,21 @@ class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
 
     reason: str
     actor: str
+
+
+class TransactionRecovered(Fact, frozen=True, array_like=True, tag=True):
+    """An operator closes a parked order by the chain's record: this transaction is the order's, and
+    its end follows in the same breath.
+    """
+
+    signature: str
+    reason: str
+    actor: str
+    dex: str = ""
+    """Where it was executed; empty where the record does not tell, or where that is the route."""
+    pool: str = ""
+    others: tuple[str, ...] = ()
+    """Further transactions that executed the order, if it was executed more than once."""
 
 
 class OrderRested(Fact, frozen=True, array_like=True, tag=True):
@@ -400,6 +417,7 @@ AnyFact = (
     | AttemptFailed
     | OrderParked
     | OrderReplayed
+    | TransactionRecovered
     | OrderRested
     | OrderTriggered
     | OrderRetreated
@@ -435,8 +453,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
 
 FACTS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Event)
+_encoder = msgspec.msgpack.Encoder(enc_hook=stored)
+_decoder = msgspec.msgpack.Decoder(Event, dec_hook=restored)
 
 
 encode: Callable[[Event], bytes] = _encoder.encode

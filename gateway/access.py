@@ -1,9 +1,9 @@
-"""Who asks, and whether they may: API keys, as the log has them now.
+"""Authentication: the principal of a request, by API keys as the log has them now.
 
-Without keys required, whoever comes without one is everybody: the default account, all scopes. Who
-sends a key is held to it either way. The keys are looked at twice a second, in every gateway: so
-long a revoked one may still be good. For a key that is not known they are looked at at once: it may
-be as young as that. Until they were read once, nobody comes in with a key.
+Without keys required, a request without one is of the default account, with all scopes, and sees
+all orders. A request with a key is held to it either way. The keys are read twice a second, in
+every gateway: so long a revoked one may still be good. For a key that is not known they are read at
+once: it may be as young as that. Until they were read once, no key is good.
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ OFFERED = "bearer."
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="oee"'}
 
 
-class Who(NamedTuple):
-    """Somebody who came in."""
+class Principal(NamedTuple):
+    """On whose behalf a request is."""
 
     key_id: str
     """Empty without a key."""
     account: str
-    sees: str | None
-    """The account whose orders they see; None is all."""
+    """Of the orders that it makes."""
+    visible: str | None
+    """The account whose orders it sees; None is all."""
     scopes: frozenset[str]
     shown: Shown | None = None
-    """The key with which they came in, by its secret of then."""
+    """The key of the request, by its secret of then."""
 
 
-WHO = web.RequestKey("who", Who)
+PRINCIPAL = web.RequestKey("principal", Principal)
+BOUND = web.RequestKey("bound", bool)
+"""Set once the handler has asked whose orders it may make, list or name."""
 
 
 class Access:
@@ -59,28 +62,28 @@ class Access:
         self, log: EventLog, *, account: str, required: bool = False, rates: Rates | None = None
     ) -> None:
         self.rates = rates
-        self.gone: Callable[[Callable[[Who], bool]], None] = lambda _: None
+        self.gone: Callable[[Callable[[Principal], bool]], None] = lambda _: None
         """Told, after each look, how to tell whose key is good no more."""
         self._log = log
         self._required = required
-        self._anybody = Who("", account, None, frozenset(SCOPES))
+        self._anybody = Principal("", account, None, frozenset(SCOPES))
         self._keys: Sequence[ApiKey] | None = None
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
 
-    async def admit(self, request: web.Request, scope: str) -> Who:
-        """Who asks for something of this scope. Raises Problem."""
+    async def admit(self, request: web.Request, scope: str) -> Principal:
+        """The principal of a request that needs this scope. Raises Problem."""
         text = _presented(request)
         if text is None and not self._required:
-            who = self._anybody
+            principal = self._anybody
         else:
-            who = self._known(text) or await self._perhaps_young(text)
+            principal = self._known(text) or await self._perhaps_young(text)
         if self.rates is not None:
-            self._count(self.rates, who, request)
-        if scope not in who.scopes:
+            self._count(self.rates, principal, request)
+        if scope not in principal.scopes:
             raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
-        request[WHO] = who
-        return who
+        request[PRINCIPAL] = principal
+        return principal
 
     async def watch(self) -> None:
         """Runs for as long as the gateway."""
@@ -103,7 +106,7 @@ class Access:
             except (LogError, TimeoutError):
                 pass  # what was good stays good: nothing can be written meanwhile
 
-    async def _perhaps_young(self, text: str | None) -> Who:
+    async def _perhaps_young(self, text: str | None) -> Principal:
         if text is None:
             raise Problem(
                 "unauthenticated", "send `Authorization: Bearer <key>`", headers=_CHALLENGE
@@ -111,12 +114,12 @@ class Access:
         await self._look()
         if self._keys is None:
             raise Problem("log-unavailable", "the keys were not read yet")
-        who = self._known(text)
-        if who is None:
+        principal = self._known(text)
+        if principal is None:
             raise Problem("unauthenticated", "this key is not good (any more)", headers=_CHALLENGE)
-        return who
+        return principal
 
-    def _known(self, text: str | None) -> Who | None:
+    def _known(self, text: str | None) -> Principal | None:
         if text is None or self._keys is None:
             return None
         shown = keys.shown(text)
@@ -124,38 +127,45 @@ class Access:
         if key is None:
             return None
         scopes = SCOPES if ADMIN in key.scopes else key.scopes
-        sees = None if ADMIN in key.scopes else key.account
-        return Who(key.id, key.account, sees, frozenset(scopes), shown)
+        visible = None if ADMIN in key.scopes else key.account
+        return Principal(key.id, key.account, visible, frozenset(scopes), shown)
 
-    def _is_gone(self, who: Who) -> bool:
-        if self._keys is None or who.shown is None:
+    def _is_gone(self, principal: Principal) -> bool:
+        if self._keys is None or principal.shown is None:
             return False
-        return keys.good(who.shown, self._keys, _now_us()) is None
+        return keys.good(principal.shown, self._keys, _now_us()) is None
 
     @staticmethod
-    def _count(rates: Rates, who: Who, request: web.Request) -> None:
-        taken = rates.take(who.key_id or request.remote or "", time.monotonic())
+    def _count(rates: Rates, principal: Principal, request: web.Request) -> None:
+        taken = rates.take(principal.key_id or request.remote or "", time.monotonic())
         extras.add(request, rates.headers(taken))
         if not taken.allowed:
             retry = {"Retry-After": str(taken.reset_s)}
             raise Problem("rate-limited", "too many requests", headers=retry)
 
 
-def who_asks(request: web.Request) -> Who:
-    """Whoever `admit` let in."""
-    return request[WHO]
+def principal_of(request: web.Request) -> Principal:
+    """The one that `admit` let in."""
+    return request[PRINCIPAL]
 
 
-def sees(request: web.Request, account: str) -> bool:
-    """Whether they see the orders of an account; those of others do not exist for them."""
-    return request[WHO].sees in (None, account)
+def own_account(request: web.Request) -> str:
+    """The account of the orders that the request makes."""
+    request[BOUND] = True
+    return request[PRINCIPAL].account
+
+
+def visible_account(request: web.Request) -> str | None:
+    """The account of the orders that the request may list or name; None is all accounts."""
+    request[BOUND] = True
+    return request[PRINCIPAL].visible
 
 
 def acts_as(request: web.Request, actor: str | None) -> str:
-    """Who an act is written down for: as they say, and by which key."""
-    who = request[WHO]
-    name = actor or who.account
-    return f"{name} (key {who.key_id})" if who.key_id else name
+    """The actor of an act as it is written down: by name, and by key."""
+    principal = request[PRINCIPAL]
+    name = actor or principal.account
+    return f"{name} (key {principal.key_id})" if principal.key_id else name
 
 
 def _presented(request: web.Request) -> str | None:

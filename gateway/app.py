@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -20,15 +20,18 @@ from events.log import EventLog
 from events.meters import REQUESTS, RESPONSES
 from events.money import Token
 from gateway import documents, extras
-from gateway.access import ADMIN, Access
+from gateway.access import Access
 from gateway.acts import Acts
 from gateway.admin import Admin
 from gateway.audits import Audits, Records
+from gateway.authorization import check_routes
 from gateway.console import Console
 from gateway.doors import Doors
+from gateway.guard import Guard, Handler, check_bound
 from gateway.health import Health
-from gateway.operations import OPERATIONS
 from gateway.orders import Orders
+from gateway.ownership import Ownership
+from gateway.parked import ParkedOrders, Settles, no_record
 from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
@@ -56,8 +59,6 @@ SHUTDOWN_S = 0.5
 """For requests under way, after the sockets are closed; its supervisor waits for 2 s in all."""
 
 _CODES = {int(status): str(int(status)) for status in HTTPStatus}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Route(NamedTuple):
@@ -88,6 +89,7 @@ def make_app(
     sockets_max_each: int = 0,
     explorer: str = "",
     records: Records = NOWHERE,
+    settles: Settles = no_record,
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
@@ -98,7 +100,8 @@ def make_app(
     long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
     API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
     sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
-    see `projections.explorer`; `records`: where log and archive are, for audits.
+    see `projections.explorer`; `records`: where log and archive are, for audits; `settles`: asks
+    the chain's record about a parked order.
     """
     health = Health(
         log,
@@ -108,15 +111,17 @@ def make_app(
         chain_facts=chain_facts,
     )
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s, explorer=explorer)
+    ownership = Ownership(feed.past)
     access = Access(log, account=account, required=keys_required, rates=rates)
     presence = Presence(sockets_max, sockets_max_each)
     access.gone = presence.cut
     orders = Orders(log, archive, feed, health, tokens=tokens, explorer=explorer)
     acts = Acts(log, archive, health, tokens=tokens, explorer=explorer)
     admin = Admin(log, archive, health)
+    parked = ParkedOrders(log, archive, feed.past, health, settles, explorer=explorer)
     audits = Audits(feed, records, explorer)
     console = Console(tokens)
-    sockets = Sockets(log, feed, health, presence)
+    sockets = Sockets(log, feed, health, presence, ownership)
     streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
     routes = [
         Route("POST", "/api/orders/execute", orders.submit),
@@ -132,6 +137,9 @@ def make_app(
         Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
+        Route("POST", "/api/admin/parked/{id}/settle", parked.settle),
+        Route("POST", "/api/admin/parked/{id}/replay", parked.replay),
+        Route("POST", "/api/admin/parked/{id}/discard", parked.discard),
         Route("GET", "/api/audit/orders/{id}", audits.order),
         Route("GET", "/api/audit/orders/{id}/proof", audits.proof),
         Route("GET", "/api/audit/state", audits.state),
@@ -162,7 +170,8 @@ def make_app(
     app.cleanup_ctx.append(life)
     app.on_shutdown.append(sockets.shutdown)
     app.on_shutdown.append(streams.shutdown)
-    _add_routes(app, routes, Doors(hosts, origins), access)
+    app.on_response_prepare.append(check_bound)
+    _add_routes(app, routes, Doors(hosts, origins), Guard(access, ownership))
     return app
 
 
@@ -183,10 +192,11 @@ def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
     )
 
 
-def _add_routes(app: web.Application, routes: list[Route], doors: Doors, access: Access) -> None:
+def _add_routes(app: web.Application, routes: list[Route], doors: Doors, guard: Guard) -> None:
+    check_routes((route.method, route.path) for route in routes)
     allowed: dict[str, list[str]] = {}
     for route in routes:
-        app.router.add_route(route.method, route.path, _metered(route, doors, access))
+        app.router.add_route(route.method, route.path, _metered(route, doors, guard))
         allowed.setdefault(route.path, []).append(route.method)
 
     def refuse(path: str) -> Handler:
@@ -204,11 +214,9 @@ def _add_routes(app: web.Application, routes: list[Route], doors: Doors, access:
     app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, doors))
 
 
-def _metered(route: Route, doors: Doors, access: Access) -> Handler:
+def _metered(route: Route, doors: Doors, guard: Guard) -> Handler:
     """Counts the answers of a route, and how long they took; sockets apart."""
-    operation = OPERATIONS.get((route.method, route.path))
-    scope = ADMIN if operation is None else operation.scope  # what nobody described is nobody's
-    handle = _guarded(_admitted(route.handler, access, scope) if scope else route.handler, doors)
+    handle = _guarded(guard.of(route.method, route.path, route.handler), doors)
     spread = REQUESTS.of(f"{route.method} {route.path}")
 
     async def measured(request: web.Request) -> web.StreamResponse:
@@ -220,16 +228,6 @@ def _metered(route: Route, doors: Doors, access: Access) -> Handler:
         return answer
 
     return measured
-
-
-def _admitted(handler: Handler, access: Access, scope: str) -> Handler:
-    """Lets in who may do what needs this scope."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        await access.admit(request, scope)
-        return await handler(request)
-
-    return handle
 
 
 def _guarded(handler: Handler, doors: Doors) -> Handler:

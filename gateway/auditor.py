@@ -20,7 +20,8 @@ from events.archive import Archive, ArchiveUnavailable
 from events.census import Census
 from events.history import Gap, everything
 from events.log import EventLog, LogError, Missing
-from events.verify import verify
+from events.secret import SecretUrl
+from events.verify import shown, verify
 from projections.formats import timestamp
 from projections.orders import columns
 
@@ -33,8 +34,10 @@ class Task(msgspec.Struct, frozen=True):
     """What is to be found out."""
 
     what: Literal["verify", "state"]
-    redis_url: str
-    database_url: str
+    redis_url: SecretUrl
+    database_url: SecretUrl
+    window_s: int
+    """How long clients' names are kept after their orders' ends."""
     position: int = 0
     """State at this one; 0: at the newest, or at `time_us`."""
     time_us: int = 0
@@ -43,12 +46,16 @@ class Task(msgspec.Struct, frozen=True):
 def main() -> None:
     """Be the auditor."""
     os.nice(NICE)
-    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task, dec_hook=_secret)
     threading.Thread(target=_leave_with_stdin, daemon=True).start()
     try:
         asyncio.run(_audit(task))
     except (LogError, ArchiveUnavailable, Gap, msgspec.DecodeError) as error:
         _say({"fault": str(error)})
+
+
+def _secret(kind: type, value: object) -> object:
+    return kind(value)
 
 
 def _leave_with_stdin() -> None:
@@ -63,12 +70,15 @@ def _say(content: dict[str, Any]) -> None:
 
 
 async def _audit(task: Task) -> None:
-    log = EventLog(task.redis_url, build="audit")
+    log = EventLog(task.redis_url, build="audit", idempotency_window_s=task.window_s)
     archive = await Archive.open(task.database_url, connections=2)
     try:
-        with contextlib.suppress(Missing):
-            await log.open(found=False)
-        await (_verify(log, archive) if task.what == "verify" else _state(log, archive, task))
+        if task.what == "verify":  # which takes nothing for granted, the log's own word neither
+            await _verify(log, archive)
+        else:
+            with contextlib.suppress(Missing):
+                await log.open(found=False)
+            await _state(log, archive, task)
     finally:
         await archive.close()
         await log.close()
@@ -89,10 +99,7 @@ class _Progress:
 
 async def _verify(log: EventLog, archive: Archive) -> None:
     verdict = await verify(archive, log, columns, _Progress())
-    problems = [
-        {"position": p.position, "orderId": p.order_id or None, "code": p.code, "detail": p.detail}
-        for p in verdict.problems[:PROBLEMS_MAX]
-    ]
+    problems = [shown(problem) for problem in verdict.problems[:PROBLEMS_MAX]]
     _say(
         {
             "sound": not verdict.problems,

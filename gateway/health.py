@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from events.archive import ArchiveUnavailable
-from events.log import EVICTING, EventLog, Fenced, LogError
+from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
 from gateway.answers import json_response
 from gateway.halts import engine_view
 from gateway.problems import Problem
@@ -56,6 +56,8 @@ class Health:
         self._writable = True
         self._unvouched_s: float | None = None
         """Since when nobody has vouched for the server as it runs now."""
+        self._foreign = Foreign([], 0)
+        """Entries that the log did not write."""
         self._looks = 0
         self._log = log
         self._archive = archive
@@ -90,6 +92,7 @@ class Health:
                         raise Fenced("the log is not there, or is of another epoch")
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
+                    self._foreign = await self._log.foreign()
                     self._stalls.take(await self._log.workers(), time.monotonic())
             except (LogError, TimeoutError) as error:
                 self._fault = str(error) or "no answer"
@@ -173,6 +176,8 @@ class Health:
         since = self._unvouched_s
         if since is not None and time.monotonic() - since >= UNVOUCHED_S:
             reasons.setdefault("projector", UNVOUCHED)
+        if self._foreign and log["status"] != "unavailable":
+            reasons["entries"] = str(self._foreign)
         if fault := self._market_fault():
             reasons["market"] = fault
         return reasons | self._stalls.reasons
@@ -203,6 +208,7 @@ class Health:
             "durability": self._log.durability,
             "epoch": self._log.epoch,
             "position": position,
+            "foreignEntries": len(self._foreign.behind) + self._foreign.aside,
             "stages": stages,
             "resting": resting,
             "parked": parked,

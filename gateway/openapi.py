@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from events.types import FACTS
+from gateway.authorization import PERMISSIONS, Permission
 from gateway.bodies import body_schemas
 from gateway.operations import (
     ANYWHERE,
@@ -114,15 +115,16 @@ def _schemas() -> Json:
 
 
 def _operation(method: str, path: str, operation: Operation) -> Json:
+    permission = PERMISSIONS[method, path]
     document: Json = {
         "operationId": _id_of(method, path),
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": _parameters(path, operation),
-        "responses": _responses(operation),
+        "responses": _responses(operation, permission),
     }
-    if operation.scope:
-        document["security"] = [{"key": [operation.scope]}, {}]
+    if not permission.public:
+        document["security"] = [{"key": [permission.scope]}, {}]
     if operation.body:
         content = {JSON: {"schema": ref(operation.body)}}
         document["requestBody"] = {"required": True, "content": content}
@@ -152,9 +154,9 @@ def _parameter(name: str, place: str, schema: Json, required: bool) -> Json:
     return document | {"description": said} if said else document
 
 
-def _responses(operation: Operation) -> Json:
+def _responses(operation: Operation, permission: Permission) -> Json:
     responses = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    for status, codes in operation.problems().items():
+    for status, codes in operation.problems(permission).items():
         response = responses.setdefault(str(status), {"description": _titles(codes), "content": {}})
         response["content"][PROBLEM] = {"schema": problem_of(codes)}
     return dict(sorted(responses.items()))

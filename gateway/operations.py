@@ -1,8 +1,8 @@
 """What each route of `app` promises: one table, from which the documents are made.
 
-Rule of this file: pure. Parameters are the tables that `parameters` checks them by, bodies are made
-from those of `requests`, codes are of `problems`. The test suite holds every request and answer
-that passes a gateway against it.
+What each asks of a key is the table of `authorization`. Rule of this file: pure. Parameters are
+the tables that `parameters` checks them by, bodies are made from those of `requests`, codes are of
+`problems`. The test suite holds every request and answer that passes a gateway against it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gateway import parameters, shapes
+from gateway.authorization import Permission
 from gateway.orders import IDEMPOTENCY_KEY
 from gateway.problems import CODES
 from gateway.quotes import PARAMETERS as QUOTES
@@ -62,6 +63,9 @@ _SWITCHED = (
     "malformed-text", "malformed-parameter", "version-conflict", "log-unavailable",
     "outcome-unknown",
 )  # fmt: skip
+_PARKED = (
+    *_FORM, *_FOUND, *_READ, "malformed-text", "outcome-unknown", "history-lost", "not-parked",
+)  # fmt: skip
 _SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-many-connections")
 
 
@@ -101,13 +105,11 @@ class Operation(NamedTuple):
     """Name of one of `bodies.body_schemas`."""
     channel: str = ""
     """Of a WebSocket: its name in the other document."""
-    scope: str = ""
-    """What a key must be good for, of `events.keys.SCOPES`; empty: everybody may."""
 
-    def problems(self) -> dict[int, list[str]]:
+    def problems(self, permission: Permission) -> dict[int, list[str]]:
         """The codes that it may answer, by status."""
         found: dict[int, list[str]] = {}
-        guarded = GUARDED if self.scope else ()
+        guarded = () if permission.public else GUARDED
         for code in (*self.codes, *guarded, *ANYWHERE[2:]):
             found.setdefault(CODES[code][0], []).append(code)
         return dict(sorted(found.items()))
@@ -135,7 +137,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=None,
         headers=(_KEY, _TRACE),
         body="OrderRequest",
-        scope="trade",
     ),
     ("GET", "/api/orders/execute"): Operation(
         "sockets",
@@ -144,7 +145,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (*_SOCKET, "malformed-order-id", "unknown-order"),
         query=parameters.FOLLOW,
         channel="orders",
-        scope="read",
     ),
     ("POST", "/api/orders/batch"): Operation(
         "orders",
@@ -154,7 +154,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=None,
         headers=(_KEY, _TRACE),
         body="BatchRequest",
-        scope="trade",
     ),
     ("GET", "/api/orders"): Operation(
         "orders",
@@ -162,7 +161,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("A page", shapes.Orders)},
         ("malformed-parameter", "malformed-cursor", "archive-unavailable"),
         query=parameters.LIST,
-        scope="read",
     ),
     ("DELETE", "/api/orders"): Operation(
         "orders",
@@ -176,14 +174,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "suspended",
         ),
         query=parameters.CANCEL_MANY,
-        scope="cancel",
     ),
     ("GET", "/api/orders/{id}"): Operation(
         "orders",
         "Read an order",
         {200: _ORDER_NOW},
         (*_FOUND, *_READ),
-        scope="read",
     ),
     ("PATCH", "/api/orders/{id}"): Operation(
         "orders",
@@ -192,7 +188,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (*_FORM, *_FOUND, *_ACT, *_AMEND),
         headers=(Header("If-Match", "The order's version, instead of the field `version`"),),
         body="AmendRequest",
-        scope="trade",
     ),
     ("DELETE", "/api/orders/{id}"): Operation(
         "orders",
@@ -200,7 +195,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("It is cancelled, now or before", shapes.Cancelled)},
         (*_FOUND, *_ACT, "too-late", "version-conflict"),
         query=parameters.WORDS,
-        scope="cancel",
     ),
     ("GET", "/api/orders/{id}/events"): Operation(
         "orders",
@@ -215,7 +209,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         (*_FOUND[:3], *_READ, "history-lost", "malformed-cursor"),
         headers=(_LAST_ID,),
-        scope="read",
     ),
     ("GET", "/api/events"): Operation(
         "sockets",
@@ -228,7 +221,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         headers=(_LAST_ID,),
         query=parameters.FEED,
         channel="events",
-        scope="read",
     ),
     ("GET", "/api/quotes"): Operation(
         "orders",
@@ -237,7 +229,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ("missing-parameter", "malformed-parameter", "venues-unavailable"),
         query=QUOTES,
         required=REQUIRED,
-        scope="read",
     ),
     ("POST", "/api/admin/halt"): Operation(
         "engine",
@@ -245,7 +236,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: _STATE},
         (*_FORM, *_SWITCHED),
         body="HaltRequest",
-        scope="admin",
     ),
     ("POST", "/api/admin/resume"): Operation(
         "engine",
@@ -253,7 +243,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: _STATE},
         (*_FORM, *_SWITCHED),
         body="ResumeRequest",
-        scope="admin",
+    ),
+    ("POST", "/api/admin/parked/{id}/settle"): Operation(
+        "engine",
+        "Settle a parked order by the chain's record of its transaction",
+        {200: _ORDER_NOW},
+        (*_PARKED, "not-settled"),
+        body="SettleRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/replay"): Operation(
+        "engine",
+        "Put a parked order back to work",
+        {200: _ORDER_NOW},
+        _PARKED,
+        body="ParkedRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/discard"): Operation(
+        "engine",
+        "Fail a parked order of which no transaction can land",
+        {200: _ORDER_NOW},
+        _PARKED,
+        body="ParkedRequest",
     ),
     ("GET", "/api/audit/orders/{id}"): Operation(
         "audit",
@@ -261,14 +271,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("As of that moment", shapes.OrderAt)},
         (*_FOUND, *_READ, "history-lost"),
         query=parameters.AT,
-        scope="read",
     ),
     ("GET", "/api/audit/orders/{id}/proof"): Operation(
         "audit",
         "Take the proof of an order's chain away",
         {200: Answer("A document that can be checked without us", shapes.Proof, (_FILE,))},
         (*_FOUND, *_READ, "history-lost"),
-        scope="read",
     ),
     ("GET", "/api/audit/state"): Operation(
         "audit",
@@ -276,7 +284,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("As of that moment", shapes.StateAt)},
         ("malformed-parameter", "archive-unavailable", "audit-busy"),
         query=parameters.AT,
-        scope="admin",
     ),
     ("GET", "/api/audit/verify"): Operation(
         "audit",
@@ -288,7 +295,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             )
         },
         ("malformed-parameter", "archive-unavailable", "audit-busy"),
-        scope="admin",
     ),
     ("GET", "/healthz"): Operation(
         "engine", "Whether the process lives", {200: Answer("It does", shapes.Alive)}, query=None
@@ -307,14 +313,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "What the engine counts and measures, for Prometheus",
         {200: Answer("Its text format", media=METRICS, kind="string")},
         query=None,
-        scope="read",
     ),
     ("GET", "/api/tokens"): Operation(
         "orders",
         "What can be traded",
         {200: Answer("Tokens", shapes.Tokens)},
         query=None,
-        scope="read",
     ),
     ("GET", "/"): Operation(
         "documents",

@@ -91,7 +91,7 @@ class Wanted(NamedTuple):
     status: str | None
     token: str | None
     client_order_id: str | None
-    account: str | None = None
+    account: str | None
 
 
 def order_id_of(text: str) -> str:
@@ -118,30 +118,38 @@ def only(query: Query, names: Iterable[str], several: Collection[str] = ()) -> N
             raise _bad(name, "it stands there more than once: which is meant?")
 
 
-def list_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Filters, int, str | None]:
-    """Filters, limit and cursor of a list of orders."""
+def list_filters(
+    query: Query, tokens: Mapping[str, Token], account: str | None
+) -> tuple[Filters, int, str | None]:
+    """Filters, limit and cursor of a list of an account's orders; None is all accounts."""
     only(query, LIST)
     since_us, until_us = _time_us(query, "from"), _time_us(query, "to")
     filters = Filters(
         status=_status(query, _STATUSES - _ENGINES),
         token=_token(query, tokens),
         client_order_id=_name(query, "clientOrderId"),
+        account=account,
         from_ms=None if since_us is None else since_us // 1000,
         to_ms=None if until_us is None else -(-until_us // 1000),
     )
     return filters, _limit(query), query.get("cursor")
 
 
-def cancel_filters(query: Query, tokens: Mapping[str, Token]) -> tuple[Wanted, int]:
-    """Which orders are to be cancelled, and where to go on looking. Nobody means all by silence."""
+def cancel_filters(
+    query: Query, tokens: Mapping[str, Token], account: str | None
+) -> tuple[Wanted, int]:
+    """Which orders of an account are to be cancelled (None: of all), and where to go on looking.
+
+    Without a filter `all=true` has to be there.
+    """
     only(query, CANCEL_MANY)
     symbol = _token(query, tokens)
     open_ones = _STATUSES - _ENGINES - _ENDED
-    wanted = Wanted(_status(query, open_ones), symbol, _name(query, "clientOrderId"))
+    wanted = Wanted(_status(query, open_ones), symbol, _name(query, "clientOrderId"), account)
     everything = query.get("all")
     if everything not in (None, "true"):
         raise _bad("all", "true, or nothing")
-    if everything is None and wanted == Wanted(None, None, None):
+    if everything is None and wanted[:-1] == (None, None, None):
         raise Problem("filter-required", "status, token, clientOrderId or all=true")
     return wanted, _scan_cursor(query)
 
@@ -201,20 +209,28 @@ def _status(query: Query, known: Collection[str]) -> str | None:
     return status
 
 
-def feed_filter(query: Query) -> tuple[Filter, Cursor | None]:
-    """What a subscriber to all events wants, and from where on."""
+def feed_filter(query: Query, account: str | None) -> tuple[Filter, Cursor | None]:
+    """What a subscriber to an account's events wants (None: to all), and from where on."""
     only(query, FEED, SEVERAL)
     order_ids = frozenset(_uuid(text) for text in _names(query, "orderId"))
     if len(order_ids) > FILTER_ORDERS:
         raise _bad("orderId", f"at most {FILTER_ORDERS} orders")
     wanted = Filter(
-        _known(query, "events", FACTS.keys()), _known(query, "status", _STATUSES), order_ids
+        account,
+        _known(query, "events", FACTS.keys()),
+        _known(query, "status", _STATUSES),
+        order_ids,
     )
+    return wanted, resumes_after(query)
+
+
+def resumes_after(query: Query) -> Cursor | None:
+    """The place behind which a subscriber begins; None is now."""
     after = query.get("after")
     if after is None:
-        return wanted, None
+        return None
     try:
-        return wanted, parse_cursor(after)
+        return parse_cursor(after)
     except CursorError as error:
         raise Problem("malformed-cursor", str(error), parameter="after") from None
 

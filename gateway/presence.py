@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
-from gateway.access import Who, who_asks
+from gateway.access import Principal, principal_of
 from gateway.problems import Problem
 from gateway.wire import Socket
 
@@ -26,7 +26,7 @@ class Presence:
         """`most`: in all; `most_each`: of one key, or of one address without a key. 0: no limit."""
         self._most = most
         self._most_each = most_each
-        self._open: dict[Socket, Who] = {}
+        self._open: dict[Socket, Principal] = {}
         self._of: Counter[str] = Counter()
 
     def check(self, request: web.Request) -> None:
@@ -42,7 +42,7 @@ class Presence:
     def held(self, request: web.Request, socket: Socket) -> Iterator[None]:
         """Counts a connection for the length of a block."""
         holder = _holder(request)
-        self._open[socket] = who_asks(request)
+        self._open[socket] = principal_of(request)
         self._of[holder] += 1
         try:
             yield
@@ -52,12 +52,12 @@ class Presence:
             if not self._of[holder]:
                 del self._of[holder]
 
-    def cut(self, is_gone: Callable[[Who], bool]) -> None:
+    def cut(self, is_gone: Callable[[Principal], bool]) -> None:
         """Closes those whose key is good no more."""
-        for socket, who in tuple(self._open.items()):
-            if is_gone(who):
+        for socket, principal in tuple(self._open.items()):
+            if is_gone(principal):
                 socket.close(REVOKED, "the key is good no more")
 
 
 def _holder(request: web.Request) -> str:
-    return who_asks(request).key_id or request.remote or ""
+    return principal_of(request).key_id or request.remote or ""

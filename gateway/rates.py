@@ -12,6 +12,9 @@ from typing import NamedTuple
 CALLERS_MAX = 10_000
 """Buckets kept; beyond that those that are full again are let go of."""
 
+ROUNDING = 1e-6
+"""Of a token: far above what floats lose, far below what anybody could use."""
+
 
 class Taken(NamedTuple):
     """What a request left in its bucket."""
@@ -37,6 +40,8 @@ class Rates:
         """Takes one token, if there is one."""
         tokens, then_s = self._buckets.get(caller, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
+        # A client that waited exactly as long as it was told is not refused for a rounding.
+        tokens = max(tokens, math.floor(tokens + ROUNDING))
         allowed = tokens >= 1
         tokens -= allowed
         if len(self._buckets) >= CALLERS_MAX and caller not in self._buckets:

@@ -52,6 +52,10 @@ class Problem(Shape):
     order_ids: list[OrderId] | UnsetType = UNSET
     order_status: OrderStatus | UnsetType = UNSET
     version: Count | UnsetType = UNSET
+    reason: (
+        Annotated[str, Meta(description="Of `not-settled`: a code, see docs/commands.md.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Accepted(Shape):
@@ -141,6 +145,12 @@ class LogState(Shape):
     durability: str | UnsetType = UNSET
     epoch: Count | UnsetType = UNSET
     position: Position | UnsetType = UNSET
+    foreign_entries: (
+        Annotated[
+            int, Meta(ge=0, description="Entries that the log did not write: nobody takes them.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ArchiveState(Shape):

@@ -27,6 +27,10 @@ SUSPENDED = Fact("oee_log_suspended", "1 while the log takes neither new orders 
 HALTED = Fact("oee_halted", "1 while an operator has stopped sends and triggers")
 HEAD = Fact("oee_log_head_position", "Position of the newest event")
 EPOCH = Fact("oee_log_epoch", "Epoch of the log; raised when it is founded again")
+FOREIGN = Fact(
+    "oee_log_foreign_entries",
+    "Entries in the log that it did not write: nobody takes them; `engine repair` removes them",
+)
 MEMORY = Fact("oee_log_memory_bytes", "Memory that the log's server uses")
 MEMORY_MAX = Fact("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
 STAGE_ORDERS = Fact("oee_stage_orders", "Orders that wait for a stage's word", "stage")
@@ -57,8 +61,8 @@ PROJECTOR_HALTED = Fact(
 SOCKETS = Fact("oee_ws_subscribers", "Open WebSockets")
 
 FACTS = (
-    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, MEMORY, MEMORY_MAX,
-    STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
+    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
+    MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
     PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S, PROJECTOR_HALTED, SOCKETS,
 )  # fmt: skip
 """All there are; the table of the documentation."""
@@ -132,6 +136,7 @@ def _told(state: dict[str, Any]) -> Known:
         HALTED: state["halted"] is not None,
         HEAD: log["position"],
         EPOCH: log["epoch"],
+        FOREIGN: log["foreignEntries"],
         RESTING: state["resting"],
         STAGE_ORDERS: {name: lag["orders"] for name, lag in stages.items()},
         STAGE_WAITING: {name: lag["waiting"] for name, lag in stages.items()},

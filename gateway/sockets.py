@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -18,9 +18,10 @@ from aiohttp import WSMsgType, hdrs, web
 from events.archive import ArchiveUnavailable
 from events.ids import NO_ORDERS, parse_order_id
 from events.log import EventLog, LogError
-from gateway.access import SUBPROTOCOL, who_asks
+from gateway.access import SUBPROTOCOL, visible_account
 from gateway.health import Health
 from gateway.outages import ANSWER_S
+from gateway.ownership import Ownership
 from gateway.parameters import FOLLOW, feed_filter, only, order_id_of
 from gateway.presence import Presence
 from gateway.problems import Problem
@@ -53,11 +54,19 @@ _wish = msgspec.json.Decoder(_Wish)
 class Sockets:
     """The WebSocket handlers and all open sockets."""
 
-    def __init__(self, log: EventLog, feed: Feed, health: Health, presence: Presence) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        feed: Feed,
+        health: Health,
+        presence: Presence,
+        ownership: Ownership,
+    ) -> None:
         self._log = log
         self._feed = feed
         self._health = health
         self._presence = presence
+        self._ownership = ownership
         self._open: set[Socket] = set()
         self._stopping = False
 
@@ -74,10 +83,10 @@ class Sockets:
         only(request.query, FOLLOW)
         text = request.query.get("orderId")
         order_id = None if text is None else order_id_of(text)
+        account = visible_account(request)
         async with self._socket(request) as (ws, socket):
-            following = Following(
-                self._feed, socket, who_asks(request).sees or "", single=order_id is not None
-            )
+            known = partial(self._ownership.check, account)
+            following = Following(self._feed, socket, known, single=order_id is not None)
             try:
                 if order_id is not None:
                     await following.add(order_id)
@@ -93,8 +102,7 @@ class Sockets:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/events."""
         _check_upgrade(request)
-        wanted, after = feed_filter(request.query)
-        wanted = wanted._replace(account=who_asks(request).sees or "")
+        wanted, after = feed_filter(request.query, visible_account(request))
         if after is not None and after.partition != self._log.partition:
             raise Problem("malformed-cursor", "no such partition", parameter="after")
         async with self._socket(request) as (ws, socket):
@@ -166,13 +174,16 @@ class Sockets:
                 socket.abort()
 
 
+Known = Callable[[str], Awaitable[None]]
+
+
 class Following:
     """The orders that one socket follows."""
 
-    def __init__(self, feed: Feed, socket: Socket, account: str, *, single: bool) -> None:
-        """`account`: only orders of this one; empty: all."""
+    def __init__(self, feed: Feed, socket: Socket, known: Known, *, single: bool) -> None:
+        """`known`: raises Problem for an order that its client may not see."""
         self._feed = feed
-        self._account = account
+        self._known = known
         self._socket = socket
         self._single = single
         self._followers: dict[str, Follower] = {}
@@ -198,11 +209,14 @@ class Following:
 
     async def add(self, order_id: str) -> None:
         """Follows an order, its history first."""
-        follower = Follower(self._feed, self._socket, order_id, self._ended, account=self._account)
+        follower = Follower(self._feed, self._socket, order_id, self._ended)
         self._followers[order_id] = follower
         code = ""
         try:
+            await self._known(order_id)
             known = await follower.start()
+        except Problem as problem:
+            code = problem.code
         except LogError:
             code = "log-unavailable"
         except ArchiveUnavailable:

@@ -18,10 +18,10 @@ from multidict import MultiDict
 
 from events.log import EventLog, LogError
 from gateway import extras
-from gateway.access import sees, who_asks
+from gateway.access import visible_account
 from gateway.health import Health
 from gateway.outages import ANSWER_S, reading_archive, reading_log
-from gateway.parameters import Query, feed_filter, only, order_id_of
+from gateway.parameters import Query, feed_filter, only, order_id_of, resumes_after
 from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.sockets import BUG, LATER, RESTART, check_end
@@ -76,8 +76,7 @@ class Streams:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/events: everything, or what the filters leave of it."""
-        wanted, after = feed_filter(_resumed(request))
-        wanted = wanted._replace(account=who_asks(request).sees or "")
+        wanted, after = feed_filter(_resumed(request), visible_account(request))
         self._check(after)
         async with self._stream(request) as (response, stream):
             subscription = Subscription(self._feed, stream, wanted, after)
@@ -95,8 +94,8 @@ class Streams:
         order_id = order_id_of(request.match_info["id"])
         query = _resumed(request)
         only(query, ("after",))
-        after = self._check(feed_filter(query)[1])
-        if await self._is_over(request, order_id, after):
+        after = self._check(resumes_after(query))
+        if await self._is_over(order_id, after):
             return web.Response(status=204)  # browsers stop to come back
         async with self._stream(request) as (response, stream):
             follower = Follower(
@@ -105,7 +104,6 @@ class Streams:
                 order_id,
                 lambda _: stream.close(1000, "it has ended"),
                 after,
-                who_asks(request).sees or "",
             )
             async with reading_archive(), reading_log():
                 await follower.start()
@@ -125,7 +123,7 @@ class Streams:
             return after.position
         return min(after.position, self._feed.common)
 
-    async def _is_over(self, request: web.Request, order_id: str, after: int) -> bool:
+    async def _is_over(self, order_id: str, after: int) -> bool:
         """Whether nothing will come any more. Raises Problem for an order that nobody knows."""
         self._health.check_open()
         async with reading_archive(), reading_log():
@@ -134,7 +132,7 @@ class Streams:
             except Lost as error:
                 raise Problem("history-lost", str(error)) from error
         frames = self._feed.frames(stored)
-        if not frames or not sees(request, frames[0].envelope.account):
+        if not frames:
             raise Problem("unknown-order", order_id)
         return after >= stored[-1].position and ends(frames[-1])
 

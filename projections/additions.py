@@ -217,6 +217,17 @@ def _replayed(f: t.OrderReplayed) -> Json:
     return {"reason": f.reason, "actor": f.actor}
 
 
+def _recovered(f: t.TransactionRecovered) -> Json:
+    return {
+        "signature": f.signature,
+        "reason": f.reason,
+        "actor": f.actor,
+        "dex": f.dex or None,
+        "pool": f.pool or None,
+        "others": list(f.others),
+    }
+
+
 def _rested(f: t.OrderRested) -> Json:
     return {"slot": f.slot}
 
@@ -291,6 +302,7 @@ ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
     t.OrderReplayed: _replayed,
+    t.TransactionRecovered: _recovered,
     t.OrderRested: _rested,
     t.OrderTriggered: _triggered,
     t.OrderRetreated: _retreated,

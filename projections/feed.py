@@ -17,7 +17,6 @@ import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Missing, Regressed, Stored
-from events.log.link import Damaged
 from projections.cursors import cursor_prefix
 from projections.follower import Follower, ends
 from projections.formats import timestamp
@@ -221,9 +220,6 @@ class Feed:
                             break
             except Regressed:
                 await self._bridge()
-            except Damaged as error:
-                structlog.get_logger().error("the feed cannot go on", error=str(error))
-                await asyncio.sleep(1.0)
             except LogError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 1.0)
@@ -259,10 +255,10 @@ class Feed:
             if batch is not None:
                 found = batch.records[self.position - batch.first].hash
                 if found != self._last_hash:
-                    await self._lose(head, "log-regressed")
+                    await self._lose(head, "log-regressed", replaced=True)
 
     async def _bridge(self) -> None:
-        """The log was trimmed past us: the archive has what we missed."""
+        """The log was trimmed past us, or is damaged here: the archive has what we missed."""
         try:
             await self._hand_out(await self.past.page(self.position))
         except Lost as gap:
@@ -270,13 +266,18 @@ class Feed:
         except (LogError, ArchiveUnavailable):
             await asyncio.sleep(0.5)
 
-    async def _lose(self, resume_after: int, code: str) -> None:
+    async def _lose(self, resume_after: int, code: str, *, replaced: bool = False) -> None:
+        """Tells all whom it concerns; `replaced`: also who stands before `resume_after`, since what
+        was read up to there may be of another log.
+        """
         async with self._turn:
             self.position = resume_after
             self._recent, self._last_hash = [], b""
             for subscription in tuple(self._subscriptions):
                 if subscription.live or subscription.cursor > resume_after:
                     subscription.lose(resume_after, code)
+                elif replaced and subscription.cursor:
+                    subscription.lose(subscription.cursor, code)
             notice: dict[str, Any] = {"event": "notice", "code": code, "recovered": False}
             notice |= self.place(resume_after)
             for sink in {f.sink for found in self._followers.values() for f in found}:

@@ -27,8 +27,8 @@ TRY_LATER = 1013
 class Follower:
     """One order on one socket. `ended` is called once its last frame was written.
 
-    `after`: the position up to which the client has the history already. `account`: orders of
-    others are not known; empty: all are.
+    `after`: the position up to which the client has the history already. Whether the client may
+    see the order is asked before a follower is made.
     """
 
     def __init__(
@@ -38,7 +38,6 @@ class Follower:
         order_id: str,
         ended: Callable[[Follower], None],
         after: int = 0,
-        account: str = "",
     ) -> None:
         self.feed = feed
         self.sink = sink
@@ -47,7 +46,6 @@ class Follower:
         self.version = 0
         """Of the last frame written."""
         self._after = after
-        self._account = account
         self._waiting: list[Frame] | None = None
         self._refill: asyncio.Task[None] | None = None
 
@@ -71,8 +69,6 @@ class Follower:
     async def _history(self) -> bool:
         stored = await self.feed.past.order(self.order_id)
         frames = self.feed.frames(stored)
-        if self._account and frames and frames[0].envelope.account != self._account:
-            return False
         waiting, self._waiting = self._waiting or [], None
         fresh = [frame for frame in (*frames, *waiting) if self.wants(frame)]
         if fresh:

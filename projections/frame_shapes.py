@@ -161,6 +161,17 @@ class OrderParkedAdded(Shape):
     actor: str
 
 
+class TransactionRecoveredAdded(Shape):
+    """Adds by which transaction an operator closes a parked order, why and who."""
+
+    signature: str
+    reason: str
+    actor: str
+    dex: str | None
+    pool: str | None
+    others: Annotated[list[str], Meta(description="Further transactions that executed the order.")]
+
+
 class ActAdded(Shape):
     """Adds why and by whom."""
 
@@ -271,6 +282,7 @@ ADDS: dict[type[Fact], type[Shape]] = {
     t.AttemptFailed: AttemptFailedAdded,
     t.OrderParked: OrderParkedAdded,
     t.OrderReplayed: ActAdded,
+    t.TransactionRecovered: TransactionRecoveredAdded,
     t.OrderRested: OrderRestedAdded,
     t.OrderTriggered: OrderTriggeredAdded,
     t.OrderRetreated: OrderRetreatedAdded,

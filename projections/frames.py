@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events import types
+from events.chain import Record
 from events.log import Stored
 from events.types import Event
 from projections.formats import timestamp
@@ -70,6 +71,14 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 _envelope = msgspec.msgpack.Decoder(Envelope)
 
 
+def envelope_of(record: Record) -> Envelope:
+    """Read without decoding the whole event; empty for bytes that are no event at all."""
+    try:
+        return _envelope.decode(record.body)
+    except msgspec.DecodeError:
+        return Envelope()
+
+
 class Frame:
     """One event where it stands; decoded and encoded when somebody wants it, and only once."""
 
@@ -86,11 +95,8 @@ class Frame:
 
     @property
     def envelope(self) -> Envelope:
-        """Read without decoding the whole event; empty for bytes that are no event at all."""
-        try:
-            return _envelope.decode(self.record.body)
-        except msgspec.DecodeError:
-            return Envelope()
+        """See `envelope_of`."""
+        return envelope_of(self.record)
 
     @property
     def event(self) -> Event | None:

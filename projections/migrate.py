@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 
 import asyncpg
 import structlog
+
+from events.secret import SecretUrl
 
 CONNECT_S = 2.0
 RETRY_S = 0.5
@@ -84,11 +87,38 @@ async def lay_again(connection: asyncpg.Connection, table: str) -> None:
     await connection.execute(f"DROP SCHEMA {_ASIDE} CASCADE")
 
 
-async def migrated(url: str, stop: asyncio.Event) -> None:
+async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> None:
+    """Makes tables that were lost, empty; those that are there stay."""
+    async with connection.transaction():
+        if "migrations" in tables:
+            await connection.execute(_TABLE)
+            await connection.executemany(
+                "INSERT INTO migrations (name, sha256) VALUES ($1, $2)",
+                [(name, hashlib.sha256(sql.encode()).hexdigest())
+                 for name, sql in available().items()],
+            )  # fmt: skip
+        for table in tables:
+            if table != "migrations":
+                await lay_again(connection, table)
+        if "events" in tables:  # it went with its type
+            await connection.execute(_order_events())
+
+
+def _order_events() -> str:
+    """The statement that makes the function of that name."""
+    first = next(iter(available().values()))
+    return (
+        "CREATE OR REPLACE FUNCTION"
+        + first.partition("CREATE FUNCTION")[2].partition("$$;")[0]
+        + "$$"
+    )
+
+
+async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
     """Migrates, waiting for Postgres as long as it takes or until `stop`. Raises MigrationError."""
     while not stop.is_set():
         try:
-            connection = await asyncpg.connect(url, timeout=CONNECT_S)
+            connection = await asyncpg.connect(SecretUrl.of(url).reveal(), timeout=CONNECT_S)
             try:
                 await migrate(connection)
             finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 from events import order as orders
 from events.archive import Page
+from events.chain import GENESIS
 from events.order import Order, advance, evolve
 from events.types import TERMINAL, Event
 from projections.binary import pack_row
@@ -89,6 +90,11 @@ class OrderFold:
         held = self._held
         begun = {e.order_id for e in events if e.version == 1}
         return {e.order_id for e in events if e.order_id not in held and e.order_id not in begun}
+
+    def known(self, order_id: str) -> tuple[int, bytes]:
+        """Version and hash of an order as held here; of none, those before the first event."""
+        folded = self._held.get(order_id)
+        return (folded.order.version, folded.hash) if folded else (0, GENESIS)
 
     def hold(self, folded: Folded) -> None:
         """Takes an order as it stands in the table."""

@@ -9,6 +9,7 @@ from events.archive import Filters
 from events.history import Gap, Histories, order_history
 from events.log import Batch, EventLog, Regressed, Stored
 from events.order import Order
+from projections.ownership import owns
 
 ARCHIVE_PAGE = 1000
 """Events read from the archive at once."""
@@ -59,23 +60,27 @@ class Past:
         """
         try:
             batches = await self._reader.read(after, batches=LOG_PAGE)
-        except Regressed:  # trimmed past `after`
-            return await self._archived(after)
+        except Regressed as error:  # trimmed past `after`, or damaged there
+            return await self._archived(after, error.resume_after)
         if batches:
             return flatten(batches, after)
         if after >= await self._log.position():
             return []
         return await self._archived(after)
 
-    async def _archived(self, after: int) -> list[Stored]:
+    async def _archived(self, after: int, resume_after: int = 0) -> list[Stored]:
+        """What the archive has; `resume_after`: where the log goes on, where that is known."""
         found = list(await self._archive.read(after, ARCHIVE_PAGE))
         for offset, stored in enumerate(found):
             if stored.position != after + 1 + offset:
                 del found[offset:]
                 break
         if not found:
-            first, last = await self._log.bounds()
-            raise Lost(after, first - 1 if last else await self._log.position())
+            if resume_after <= after:
+                first, last = await self._log.bounds()
+                behind = first - 1 if last else 0
+                resume_after = behind if behind > after else await self._log.position()
+            raise Lost(after, resume_after)
         return found
 
     async def order(self, order_id: str) -> list[Stored]:
@@ -87,6 +92,10 @@ class Past:
             return await order_history(self._archive, self._log, order_id)
         except Gap as gap:
             raise Lost(gap.position - 1, gap.position) from gap
+
+    async def owns(self, account: str, order_id: str) -> bool:
+        """Whether an order is of an account. Raises LogError or ArchiveUnavailable."""
+        return await owns(self._log, self._archive, account, order_id)
 
     async def close(self) -> None:
         """Closes the connection."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import asyncpg
 import structlog
 
 from events.log import EventLog, LogError
+from events.log import Refused as RefusedEntry
+from events.meters import REFUSALS
+from events.secret import SecretUrl
 from projections import tables
 from projections.migrate import migrate
-from projections.session import STOP_S, Foreign, Halted, Session
+from projections.session import STOP_S, Foreign, Halted, Refused, Session
 from projections.tables import Moved
 
 BACKOFF_S = (0.05, 1.0)
@@ -25,6 +28,8 @@ BACKOFF_S = (0.05, 1.0)
 
 CONNECT_S = 2.0
 ANSWER_S = 30.0
+
+REPORTED_KEPT = 1000
 
 EXPIRE_S = 1.0
 EXPIRE_ORDERS = 1000
@@ -45,7 +50,7 @@ SUSPENDED_BY = "projector: "
 
 
 async def run_projector(
-    log: EventLog, database_url: str, *, retain_events: int, stop: asyncio.Event
+    log: EventLog, database_url: SecretUrl | str, *, retain_events: int, stop: asyncio.Event
 ) -> None:
     """Migrates Postgres, then projects until `stop` is set.
 
@@ -70,15 +75,22 @@ class Projector:
     """One projector; `run` is its whole life."""
 
     def __init__(
-        self, log: EventLog, database_url: str, *, retain_events: int, stop: asyncio.Event
+        self,
+        log: EventLog,
+        database_url: SecretUrl | str,
+        *,
+        retain_events: int,
+        stop: asyncio.Event,
     ) -> None:
         self._eventlog = log
-        self._url = database_url
+        self._url = SecretUrl.of(database_url)
         self._retain = retain_events
         self._stop = stop
         self._migrated = False
         self._trimmed = 0
         self._halted = ""
+        self._refused: set[str] = set()
+        """Ids of the log entries that were reported."""
         self._ended: list[str] = []
         self._expire_at = 0.0
 
@@ -87,19 +99,26 @@ class Projector:
         first, longest = BACKOFF_S
         delay = first
         while not self._stop.is_set():
+            session: Session | None = None
             try:
                 async with self._connected() as connection:
-                    session = Session(self._eventlog, connection, self._stop, self._written)
+                    session = Session(
+                        self._eventlog, connection, self._stop, self._written, self._refuse
+                    )
                     await session.begin()
-                    delay, self._halted = first, ""
+                    delay = first
                     await self._let_go()
                     await session.follow()
                     continue
             except Moved:
                 _log.info("the checkpoint was moved by somebody else")
             except Halted as error:
+                if session is not None and session.went_on:
+                    self._halted = ""
                 if str(error) != self._halted:  # once, not every second
                     _log.error("projecting stopped", reason=str(error))
+                    if isinstance(error, Refused):
+                        REFUSALS.add(error.reason)
                 self._halted = str(error)
                 await self._say_halted(str(error))
                 if isinstance(error, Foreign):
@@ -110,10 +129,23 @@ class Projector:
             await self._pause(delay)
             delay = min(delay * 2, longest)
 
+    def _refuse(self, entries: Collection[RefusedEntry]) -> None:
+        """Reports log entries that are not taken; each once."""
+        for entry in entries:
+            if entry.id in self._refused:
+                continue
+            if len(self._refused) >= REPORTED_KEPT:
+                self._refused.clear()
+            self._refused.add(entry.id)
+            _log.error(
+                "log entry refused", entry=entry.id, reason=entry.reason, detail=entry.detail
+            )
+            REFUSALS.add(entry.reason)
+
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(
-            self._url,
+            self._url.reveal(),
             timeout=CONNECT_S,
             command_timeout=ANSWER_S,
             server_settings={"application_name": "engine-projector", "synchronous_commit": "on"},

@@ -8,6 +8,7 @@ holds the checkpoint's row: the projector waits for it, finds another generation
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
 from events.ids import NO_ORDERS
+from events.indexes import EXPECTED, index_faults
+from events.secret import SecretUrl
 from projections import tables
 from projections.likeness import beyond_copying, copy_options, copy_rights
 from projections.migrate import lay_again
@@ -23,6 +26,7 @@ from projections.mortal import mortal
 from projections.orders import Absent, Changes, OrderFold, Poison
 
 TABLE = "orders_rebuild"
+PRIMARY = "orders_pkey"
 NEAR_EVENTS = 2000
 """This close to the projector, the switch holds it up for milliseconds only."""
 
@@ -50,16 +54,17 @@ class Rebuilt(NamedTuple):
 
 
 async def rebuild(
-    url: str, progress: Callable[[int, int], None] = lambda _done, _of: None
+    url: SecretUrl | str, progress: Callable[[int, int], None] = lambda _done, _of: None
 ) -> Rebuilt:
     """Rebuilds and switches. `progress` is told how many events are folded, of how many.
 
     Raises RebuildError, or asyncpg's errors.
     """
     # Two connections: pages are read on one while rows are written on the other.
-    reading = await asyncpg.connect(url, server_settings={"jit": "off"})
+    dsn = SecretUrl.of(url).reveal()
+    reading = await asyncpg.connect(dsn, server_settings={"jit": "off"})
     try:
-        writing = await asyncpg.connect(url)
+        writing = await asyncpg.connect(dsn)
         try:
             return await _Rebuild(reading, writing, progress).run()
         finally:
@@ -87,18 +92,22 @@ class _Rebuild:
     async def run(self) -> Rebuilt:
         # One transaction: whatever goes wrong, nothing is left behind. Where wal_level is minimal
         # the rows of a table made in it are not logged twice either.
-        try:
-            async with mortal(self._writing), self._writing.transaction():
+        async with mortal(self._writing), self._writing.transaction():
+            try:
                 await self._fill()
                 await self._take_place()
-        finally:
-            if self._saving is not None:
-                self._saving.cancel()
-                await asyncio.gather(self._saving, return_exceptions=True)
+            finally:  # before the transaction ends: on a busy connection it could not, and its
+                # complaint would hide what went wrong
+                await self._stop_saving()
         count = await self._writing.fetchval(
             "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(NO_ORDERS)
         )
         return Rebuilt(self._position, count)
+
+    async def _stop_saving(self) -> None:
+        if self._saving is not None:
+            self._saving.cancel()
+            await asyncio.gather(self._saving, return_exceptions=True)
 
     async def _fill(self) -> None:
         if not await self._writing.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
@@ -134,6 +143,20 @@ class _Rebuild:
             how = definition.partition(" USING ")[2]
             await self._writing.execute(f"CREATE {kind} {new} ON {TABLE} USING {how}")
             if primary:
+                await self._writing.execute(
+                    f"ALTER TABLE {TABLE} ADD CONSTRAINT {new} PRIMARY KEY USING INDEX {new}"
+                )
+        # … and those that were lost.
+        there = await self._writing.fetch(
+            "SELECT 'orders', replace(pg_get_indexdef(indexrelid), $1, 'orders'), true"
+            " FROM pg_index WHERE indrelid = $1::text::regclass",
+            TABLE,
+        )
+        for _, name, _ in index_faults([tuple(row) for row in there], ["orders"]):
+            _, unique, on = EXPECTED[name]
+            new = name.replace("orders", TABLE, 1)
+            await self._writing.execute(f"CREATE {unique} INDEX {new} ON {TABLE} USING btree {on}")
+            if name == PRIMARY:
                 await self._writing.execute(
                     f"ALTER TABLE {TABLE} ADD CONSTRAINT {new} PRIMARY KEY USING INDEX {new}"
                 )
@@ -179,14 +202,16 @@ class _Rebuild:
         return checkpoint.position if checkpoint else 0
 
     async def _fold_until(self, target: int) -> None:
-        async for page in read_pages(self._reading, self._position, target, events=PAGE_EVENTS):
-            if page.positions[0] != self._position + 1:
-                raise RebuildError(f"the archive has no event at position {self._position + 1}")
-            if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
-                raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
-            await self._fold_page(page)
-            self._position = page.positions[-1]
-            self._progress(self._position, target)
+        pages = read_pages(self._reading, self._position, target, events=PAGE_EVENTS)
+        async with contextlib.aclosing(pages):  # its next page is on the way on our connection
+            async for page in pages:
+                if page.positions[0] != self._position + 1:
+                    raise RebuildError(f"the archive has no event at position {self._position + 1}")
+                if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
+                    raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
+                await self._fold_page(page)
+                self._position = page.positions[-1]
+                self._progress(self._position, target)
         if self._position != target:
             raise RebuildError(f"the archive ends at {self._position}, its checkpoint at {target}")
         await self._save(self._fold.take())

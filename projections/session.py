@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import struct
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import asyncpg
@@ -18,8 +18,19 @@ import msgspec
 import structlog
 
 from events.archive import Checkpoint, load_checkpoint
-from events.log import EventLog, LogReader, Missing, Regressed, Unavailable, other_chain
-from events.log.link import Damaged
+from events.chain import follows
+from events.ids import parse_order_id
+from events.log import (
+    EventLog,
+    LogReader,
+    Missing,
+    Reason,
+    Regressed,
+    Stored,
+    Unavailable,
+    other_chain,
+)
+from events.log import Refused as RefusedEntry
 from events.meters import PROJECTED, PROJECTION
 from events.types import Event
 from projections import tables
@@ -70,6 +81,15 @@ class Foreign(Halted):
     """The log and the archive do not belong together; only a person can tell which is right."""
 
 
+class Refused(Halted):
+    """An event of the log does not continue its order: it is not archived, nor what follows it."""
+
+    def __init__(self, position: int, reason: str, detail: str) -> None:
+        super().__init__(f"position {position} of the log is refused ({reason}): {detail}")
+        self.position = position
+        self.reason = reason
+
+
 class Session:
     """From one loaded checkpoint to the next fault."""
 
@@ -79,11 +99,13 @@ class Session:
         connection: asyncpg.Connection,
         stop: asyncio.Event,
         written: Callable[[int, list[str]], Awaitable[None]],
+        refuse: Callable[[Collection[RefusedEntry]], None],
     ) -> None:
         self._log = log
         self._connection = connection
         self._stop = stop
         self._written = written
+        self._refuse = refuse
         self._fold = OrderFold()
         self._parked: set[str] = set()
         self._at = Checkpoint(0, 0, b"", 0, 0, None)
@@ -92,6 +114,10 @@ class Session:
         """Whom the log was read from when the session began."""
         self._verified_at = 0.0
         self._writing: asyncio.Task[None] | None = None
+        self._refusal: Refused | None = None
+        """What comes next, once what precedes it is written."""
+        self.went_on = False
+        """Whether it wrote something, or had nothing to write: what stopped it before is over."""
 
     async def begin(self) -> None:
         """Loads the checkpoint and checks it against the log. Raises Halted."""
@@ -115,7 +141,6 @@ class Session:
             if suspended or (await self._log.promoted() and await self._log.position()):
                 raise Foreign(PROMOTED)
             await self._log.vouch(self._server)
-        await tables.halt(self._connection, None)
         recent = self._at.position - RECHECK_EVENTS
         await self._written(self._at.position, await tables.ended_since(self._connection, recent))
 
@@ -127,7 +152,8 @@ class Session:
 
     async def follow(self) -> None:
         """Projects until the stop or the first fault."""
-        reader, checker = self._log.reader("projector"), self._log.reader("projector-check")
+        reader = self._log.reader("projector", epoch=self._at.epoch)
+        checker = self._log.reader("projector-check")
         try:
             async with Intake(reader, self._at.position, self._stop) as intake:
                 while not self._stop.is_set():
@@ -136,14 +162,17 @@ class Session:
                     if chunk is None or self._verification_is_due():
                         await self._settled()
                         await self._verify(checker)
+                        behind = (await self._log.foreign()).behind
+                        self._refuse([*behind, *reader.refused.values()])
                     if chunk is not None:
                         await self._project(chunk)
                     else:
+                        await self._goes_on()
                         await self._written(self._at.position, [])
                     if intake.idle:
                         await self._settled()
                 await self._settled()
-        except (Regressed, Damaged) as error:
+        except Regressed as error:
             raise Halted(str(error)) from error
         except msgspec.DecodeError as error:
             raise Halted(f"the log cannot be read after {self._at.position}: {error}") from error
@@ -154,6 +183,12 @@ class Session:
                 await asyncio.gather(self._writing, return_exceptions=True)
             await reader.close()
             await checker.close()
+
+    async def _goes_on(self) -> None:
+        """Withdraws what was reported by the session before."""
+        if not self.went_on:
+            await tables.halt(self._connection, None)
+            self.went_on = True
 
     # -- is it the same log? -------------------------------------------------------------------
 
@@ -185,6 +220,9 @@ class Session:
             raise Moved from error
         await self._settled()
         self._writing = asyncio.create_task(self._write(chunk, step))
+        if self._refusal is not None:
+            await self._settled()
+            raise self._refusal
 
     async def _settled(self) -> None:
         """Waits for the transaction under way. Raises what it raised."""
@@ -204,10 +242,11 @@ class Session:
             await tables.write(self._connection, step)
         except REFUSED as error:
             raise _Refused(chunk, step.before, str(error)) from error
+        self.went_on = True  # the report was withdrawn in that transaction
         PROJECTION.of().observe(time.perf_counter() - began)
-        PROJECTED.add(number=len(chunk.events))
+        PROJECTED.add(number=len(step.events))
         self._fold.drop(step.changes.ended)
-        await self._written(chunk.last, step.changes.ended)
+        await self._written(step.after.position, step.changes.ended)
 
     async def _isolate(self, chunk: Chunk, before: Checkpoint) -> None:
         """Writes a refused chunk in ever smaller parts, until the one event to park is alone."""
@@ -216,10 +255,14 @@ class Session:
         self._parked = await tables.load_parked(self._connection)
         try:
             await tables.write(self._connection, await self._folded(chunk))
+            if self._refusal is not None:
+                raise self._refusal
             return
         except REFUSED as error:
             reason = str(error)
-        if len(chunk.events) > 1:
+        if len(chunk.events) == 1:
+            await self._check_new(chunk.events[0])
+        else:
             for part in chunk.halves():
                 await self._isolate(part, self._at if part.first > chunk.first else before)
             return
@@ -230,8 +273,21 @@ class Session:
         except REFUSED as error:
             raise Halted(f"Postgres refuses position {chunk.first}: {error}") from error
 
+    async def _check_new(self, stored: Stored) -> None:
+        """Raises Refused for the first event of an order that is there already."""
+        event = read_event(stored.record.body, "")
+        order_id = parse_order_id(event.order_id)
+        if not order_id or event.version != 1:
+            return
+        if await tables.load_orders(self._connection, [order_id]):
+            detail = f"version 1 of order {order_id}, which is there already"
+            raise Refused(stored.position, Reason.DUPLICATE, detail)
+
     async def _folded(self, chunk: Chunk, *, refused: str = "") -> Step:
-        """The chunk as rows. `refused` says why its one event is not to be folded."""
+        """The chunk as rows, up to the first event that does not continue the log.
+
+        `refused` says why its one event is not to be folded. Raises Refused where it is the first.
+        """
         read = [read_event(stored.record.body, refused) for stored in chunk.events]
         await self._load([event for event in read if isinstance(event, Event)])
         rows: list[tuple[Any, ...]] = []
@@ -240,6 +296,12 @@ class Session:
             if number % YIELD_EVENTS == 0:
                 await asyncio.sleep(0)
             position, time_us, record = stored
+            if (refusal := self._judged(stored, event)) is not None:
+                if not rows:
+                    raise refusal
+                self._refusal = refusal
+                chunk = Chunk(chunk.events[:number], chunk.entries)
+                break
             rows.append(
                 (position, time_us, event.order_id, event.version, event.name, record.hash,
                  record.body)
@@ -259,6 +321,23 @@ class Session:
         await self._settled()  # else the table may be older than what was dropped
         for folded in await tables.load_orders(self._connection, sorted(absent)):
             self._fold.hold(folded)
+
+    def _judged(self, stored: Stored, event: Event | Unreadable) -> Refused | None:
+        """Whether the log can have written an event: it continues its order's chain, as far as the
+        order is known here. A row that is behind is no fault of the log's.
+        """
+        if event.order_id in self._parked or (isinstance(event, Unreadable) and not event.version):
+            return None
+        version, digest = self._fold.known(event.order_id)
+        if event.version <= version:
+            detail = f"version {event.version} of order {event.order_id}, which has {version}"
+            return Refused(stored.position, Reason.DUPLICATE, detail)
+        if event.version == version + 1 and not follows(
+            digest, bytes(stored.record.body), stored.record.hash
+        ):
+            detail = f"version {event.version} of order {event.order_id} is not what was hashed"
+            return Refused(stored.position, Reason.NOT_CHAINED, detail)
+        return None
 
     def _fault(self, position: int, digest: bytes, event: Event | Unreadable) -> str:
         """Folds an event; says why it, or its order, cannot be folded."""

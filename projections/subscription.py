@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from events.archive import ArchiveUnavailable
-from events.ids import ENGINE_ID
+from events.ids import ENGINE_ID, NO_ORDERS
 from events.log import LogError, Stored
 from projections.cursors import Cursor
 from projections.frames import Frame, Medium
@@ -62,16 +62,16 @@ class Sink(Protocol):
 class Filter(NamedTuple):
     """What a subscriber wants to see; an empty set is everything."""
 
+    account: str | None
+    """Only orders of this one, and halts, which concern everybody; None is all accounts."""
     events: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
     order_ids: frozenset[str] = frozenset()
-    account: str = ""
-    """Only orders of this one, and halts, which concern everybody; empty is all accounts."""
 
     def passes(self, frame: Frame) -> bool:
         """Whether the frame is wanted."""
         return (
-            (not self.account or _concerns(frame, self.account))
+            (self.account is None or _concerns(frame, self.account))
             and (not self.order_ids or frame.envelope.order_id in self.order_ids)
             and (not self.events or frame.name in self.events)
             and (not self.statuses or frame.status in self.statuses)
@@ -79,14 +79,19 @@ class Filter(NamedTuple):
 
     def join(self, frames: Sequence[Frame], medium: Medium) -> bytes:
         """The wanted frames as one write."""
-        if any(self):
-            return b"".join([medium.event(frame) for frame in frames if self.passes(frame)])
-        return b"".join([medium.event(frame) for frame in frames])
+        if self == EVERYTHING:
+            return b"".join([medium.event(frame) for frame in frames])
+        return b"".join([medium.event(frame) for frame in frames if self.passes(frame)])
+
+
+EVERYTHING = Filter(None)
 
 
 def _concerns(frame: Frame, account: str) -> bool:
     envelope = frame.envelope
-    return envelope.account == account or envelope.order_id == ENGINE_ID
+    if envelope.order_id in NO_ORDERS:
+        return envelope.order_id == ENGINE_ID
+    return envelope.account == account
 
 
 class Subscription:
@@ -205,7 +210,14 @@ class Subscription:
             return await past.page(after), 0
         # A head loaded now has every event of its order up to where the feed stands now.
         through = self.feed.position
-        found = [s for order_id in self.wanted.order_ids for s in await past.order(order_id)]
+        account = self.wanted.account
+        found = [
+            stored
+            for order_id in self.wanted.order_ids
+            # Of an order of another account not even a damage may show.
+            if account is None or await past.owns(account, order_id)
+            for stored in await past.order(order_id)
+        ]
         wanted = [stored for stored in found if after < stored.position <= through]
         return sorted(wanted, key=lambda stored: stored.position), through
 

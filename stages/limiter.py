@@ -16,6 +16,7 @@ from itertools import count
 from events.log import LogError
 from events.log.library import Library
 from events.log.link import Link
+from events.secret import SecretUrl
 
 PERMITS = "oee:{limits}:permits"
 STARTS = "oee:{limits}:starts"
@@ -30,7 +31,7 @@ class Limits:
 
     def __init__(
         self,
-        url: str,
+        url: SecretUrl | str,
         consumer: str,
         *,
         concurrency: int = 0,

@@ -32,7 +32,9 @@ three round trips and an fsync are shared by more orders. Alone, an order waits 
 BLOCK_MS = 1000
 DUE_POLL_S = 0.5
 STOP_S = 1.0
-"""How long a stop waits for the orders in hand, and then for putting the rest back."""
+"""How long a stop waits for the orders in hand."""
+LEAVE_S = 1.0
+"""How long it waits then for putting the rest back."""
 
 _log = structlog.get_logger()
 
@@ -110,7 +112,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await asyncio.wait_for(self._inbox.leave(), STOP_S)
+            await asyncio.wait_for(self._inbox.leave(), LEAVE_S)
         except (LogError, TimeoutError) as error:
             _log.warning("left without putting back", error=str(error))
         await self._inbox.close()

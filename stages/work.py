@@ -160,15 +160,17 @@ class Worker:
     async def _paced(self, group: list[Work]) -> list[Work]:
         """Those whose turn has come under ORDERS_PER_MINUTE; the others wait in the due-set."""
         fresh = [work for work in group if self.stage.begin(work.order) is not None]
-        waits = dict.fromkeys((work.order_id for work in group), 0)
+        # The same order may be there twice, once as it was before: that one waits alone.
+        begun = [work for work in group if self.stage.begin(work.order) is None]
+        waits = dict.fromkeys((work.order_id for work in fresh), 0)
 
         async def admit() -> None:
-            waits.update(await self.limits.admit([work.order_id for work in fresh]))
+            waits.update(await self.limits.admit(list(waits)))
 
         if fresh and self.limits.orders_per_minute:
             await self.scribe.persist(admit)
         await self.scribe.wait([(w, waits[w.order_id]) for w in fresh if waits[w.order_id]])
-        return [work for work in group if not waits[work.order_id]]
+        return [*begun, *(work for work in fresh if not waits[work.order_id])]
 
     async def _ask(self, group: list[Work]) -> None:
         try:

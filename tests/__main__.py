@@ -1,53 +1,34 @@
-"""All tests, in groups with servers of their own: two side by side, then kills and faults alone.
+"""All tests, file by file in TEST_LANES processes side by side (2), each with servers of its own.
 
-`make test ARGS=...` hands its arguments to one pytest instead. TEST_LANES=1: one group at a time.
+`make test ARGS=...` hands its arguments to one pytest instead.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent
-BESIDE = ("tests/whole",)
-"""Engines with all their processes, and browsers: most of them wait."""
-SHOWN = ("tests", "--ignore=tests/faults", "--ignore=tests/whole")
-ALONE = ("tests/faults",)
-"""Processes that are killed and started again: their bounds are of a machine that has time."""
-
-ALL = (SHOWN, BESIDE, ALONE)
+ROOT = Path(__file__).parents[1]
+LONG = ("faults", "whole")
+"""Folders of whole engines. Their files come first, so that the lanes end together."""
 
 
 def main(arguments: list[str]) -> int:
     """Run pytest; 0 when everything passed."""
-    pytest = [sys.executable, "-m", "pytest", "-q", "--color=auto"]
-    if arguments:
-        return subprocess.call([*pytest, *arguments], cwd=ROOT.parent)
-    if os.environ.get("TEST_LANES") == "1":  # a machine that others use too
-        codes = [subprocess.call([*pytest, *group], cwd=ROOT.parent) for group in ALL]
-        return next(filter(None, codes), 0)
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(tempfile.TemporaryFile())
-        process = subprocess.Popen(
-            [*pytest, *BESIDE], cwd=ROOT.parent, stdout=output, stderr=subprocess.STDOUT
-        )
-        stack.callback(_end, process)
-        codes = [subprocess.call([*pytest, *SHOWN], cwd=ROOT.parent), process.wait()]
-        output.seek(0)
-        sys.stdout.write(output.read().decode(errors="replace"))
-        sys.stdout.flush()
-    codes.append(subprocess.call([*pytest, *ALONE], cwd=ROOT.parent))
-    return next(filter(None, codes), 0)
+    return subprocess.call([sys.executable, "-m", "pytest", "-q", *(arguments or _all())], cwd=ROOT)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        process.wait()
+def _all() -> list[str]:
+    # Servers that the tests did not start are one for all lanes, and each test empties them.
+    alone = os.environ.get("TEST_BACKEND") == "external"
+    lanes = "1" if alone else os.environ.get("TEST_LANES", "2")
+    side_by_side = ["-n", lanes, "--dist", "loadfile", "--no-loadscope-reorder"]
+    folders = [path for path in ROOT.glob("tests/*") if any(path.rglob("test_*.py"))]
+    folders.sort(key=lambda path: (path.name not in LONG, path.name))
+    paths = [str(path.relative_to(ROOT)) for path in folders]
+    return [*paths, "--color=auto", *(side_by_side if lanes != "1" else [])]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, CDPSession, ConsoleMessage, async_play
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -24,7 +24,6 @@ FLAGS = (
 )  # fmt: skip
 LIVE = "document.getElementById('connection').dataset.state === 'live'"
 """The console gets events."""
-WITHIN_S = 20.0
 
 
 def found() -> str:
@@ -54,7 +53,7 @@ class Page:
         """The value of an expression in the page."""
         return await self.tab.evaluate(f"async () => ({expression})")
 
-    async def until(self, expression: str, within_s: float = WITHIN_S) -> None:
+    async def until(self, expression: str) -> None:
         """Waits until it is true in the page."""
 
         async def true() -> bool:
@@ -66,8 +65,8 @@ class Page:
                 return False
 
         try:
-            await turns_true(true, within_s)
-        except TimeoutError:
+            await until(true)
+        except AssertionError:
             text = await self.eval("document.body.innerText")
             raise AssertionError(f"never true: {expression}\n{self.errors}\n{text}") from None
 
@@ -76,11 +75,11 @@ class Page:
 
     async def click(self, selector: str) -> None:
         """With the mouse, in the middle of what is there."""
-        await self.tab.click(selector, timeout=WITHIN_S * 1000)
+        await self.tab.click(selector, timeout=HANG_S * 1000)
 
     async def type(self, selector: str, text: str) -> None:
         """Replaces what stands in a field, with the keyboard."""
-        await self.tab.fill(selector, text, timeout=WITHIN_S * 1000)
+        await self.tab.fill(selector, text, timeout=HANG_S * 1000)
 
     async def press(self, key: str) -> None:
         await self.tab.keyboard.press(key)

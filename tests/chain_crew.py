@@ -23,6 +23,7 @@ from events.archive import Archive
 from events.history import everything
 from events.log import EventLog
 from events.replay import Replay
+from events.secret import SecretText, SecretUrl
 from events.types import Event, OrderConfirmed, OrderFailed, OrderRetreated, OrderSubmitted
 from events.verify import verify
 from projections.orders import columns
@@ -150,10 +151,11 @@ def settings_of(folder: Path, chain: LocalChain, **changes: Any) -> Settings:
     given: dict[str, Any] = {
         "venues": ("raydium", "meteora"),
         "data_dir": folder,
-        "solana_rpc_url": (chain.url,),
-        "solana_keypair": str(key),
+        "solana_rpc_url": (SecretUrl(chain.url),),
+        "solana_keypair": SecretText(str(key)),
         "pools": str(file),
         "slot_ms": 0,
+        "quotes_stale_ms": 600_000,  # no stall of the machine makes them so old
     }
     return Settings(**(given | changes))
 

@@ -18,12 +18,12 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
-import structlog
 from hypothesis import settings
 
 from engine import embedded, lean
 
-# As the processes do; what they log of an exception is a few lines then, not every variable of it.
+# As the processes do, and before structlog is imported: what is logged of an exception is a few
+# lines then. To draw every variable of every frame takes a second, in which no test goes on.
 lean.load()
 
 # Most tests are about the log and the stages; those of the chain say so.
@@ -45,6 +45,8 @@ class Servers(NamedTuple):
 def _logging_as_before() -> Iterator[None]:
     """A command that a test runs in its own process sets up how that process logs."""
     yield
+    import structlog
+
     structlog.reset_defaults()
 
 

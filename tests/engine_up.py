@@ -35,26 +35,21 @@ from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.localnet.ledger import LocalLedger
 from stages.venues.simulated.ledger import Landed, Ledger
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
 ENGINE = (sys.executable, "-P", "-m", "engine")
 PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "watcher", "projector")
 TOKENS = ("USDC", "USDT", "RAY", "JUP", "BONK")
 """What can be bought without any fault."""
 
-START_S = 50.0
-STOP_S = 25.0
-WITHIN_S = 30.0
-ASK_S = 5.0
 RETRY_S = 0.05
 
 QUICK: dict[str, object] = {
     "venues": "simulated",
     "run_ahead": 0,  # most tests are about the stages, one after the other
     "venue_latency_ms": 5,
-    "venue_timeout_ms": 300,
     "slot_ms": 20,
-    "blockhash_slots": 200,
+    "blockhash_slots": 3000,  # no transaction dies of a busy machine
     "rebroadcast_ms": 200,
     "lease_ms": 1000,
     "retry_base_ms": 50,
@@ -63,6 +58,18 @@ QUICK: dict[str, object] = {
     "concurrency": 0,
     "orders_per_minute": 0,
 }
+
+LOCAL_CHAIN: dict[str, object] = {
+    "venues": "raydium,meteora",
+    "slot_ms": 50,
+    "blockhash_slots": 80,
+    "pools_read_ms": 100,
+    "max_attempts": 20,
+}
+"""A local chain that leaves the processor to what is tested: with slots of 20 ms, each of which
+
+five processes read, the chain alone kept a core busy.
+"""
 
 
 class Answer(NamedTuple):
@@ -80,7 +87,7 @@ class Engine:
         self.settings = settings
         self.url = f"http://127.0.0.1:{settings.port}"
         self.process = process
-        self.http = ClientSession(timeout=ClientTimeout(total=ASK_S))
+        self.http = ClientSession(timeout=ClientTimeout(total=HANG_S))
         self.accepted: set[str] = set()
         """Ids of all orders that a 2xx named."""
         self.frames: list[dict[str, Any]] = []
@@ -144,10 +151,14 @@ class Engine:
             os.kill(pid, what)
         return pid
 
-    async def restarted(self, name: str, than: int, within_s: float = 10) -> int:
+    async def restarted(self, name: str, than: int) -> int:
         """Waits until another process of that name runs."""
-        await turns_true(lambda: self.pid(name) not in (0, than), within_s)
+        await until(lambda: self.pid(name) not in (0, than), f"another {name}")
         return self.pid(name)
+
+    async def complete(self) -> None:
+        """Waits until all processes run: one that a test kills has to be there."""
+        await until(lambda: all(map(self.pid, PROCESSES)), "all processes to run")
 
     @contextlib.asynccontextmanager
     async def without(self, name: str) -> AsyncIterator[None]:
@@ -197,15 +208,13 @@ class Engine:
             found = await answer.json(content_type=None)
             return Answer(answer.status, found, time.monotonic() - began)
 
-    async def submit(
-        self, *, key: str, hang_up_s: float | None = None, within_s: float = WITHIN_S, **fields: Any
-    ) -> str:
+    async def submit(self, *, key: str, hang_up_s: float | None = None, **fields: Any) -> str:
         """The order's id. Like a careful bot it asks again under the same key until it knows;
 
         `hang_up_s`: at the first try it is gone by then, and has learned nothing.
         """
         body = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5} | fields
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(HANG_S):
             if hang_up_s is not None:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                     async with asyncio.timeout(hang_up_s):
@@ -262,12 +271,12 @@ class Engine:
         self._watches.append((event, reached))
         return reached
 
-    async def until(self, true: Callable[[], object], within_s: float = WITHIN_S) -> None:
+    async def until(self, true: Callable[[], object]) -> None:
         """Looks again at every event."""
-        async with asyncio.timeout(within_s), self._news:
+        async with asyncio.timeout(HANG_S), self._news:
             await self._news.wait_for(true)
 
-    async def ended(self, ids: Iterable[str], within_s: float = WITHIN_S) -> dict[str, str]:
+    async def ended(self, ids: Iterable[str]) -> dict[str, str]:
         """Waits until all have ended; their statuses."""
         wanted = set(ids)
 
@@ -276,11 +285,9 @@ class Engine:
             return {i: status for i, status in now.items() if status not in TERMINAL}
 
         try:
-            await self.until(lambda: not left(), within_s)
+            await self.until(lambda: not left())
         except TimeoutError:
-            raise AssertionError(
-                f"after {within_s} s not ended: {await self._why(left())}"
-            ) from None
+            raise AssertionError(f"after {HANG_S} s not ended: {await self._why(left())}") from None
         return {order_id: self._statuses[order_id] for order_id in wanted}
 
     async def _why(self, left: dict[str, str]) -> dict[str, Any]:
@@ -364,18 +371,20 @@ class Engine:
     async def assert_witnessed(self) -> None:
         """The subscriber got every event once, in order, however often it had to come back."""
         found = await self.read_log()
-        await self.until(lambda: len(self.frames) >= len(found), 10)
+        await self.until(lambda: len(self.frames) >= len(found))
         assert [f["position"] for f in self.frames] == list(range(1, len(self.frames) + 1))
         hashes = [frame["hash"] for frame in self.frames[: len(found)]]
         assert hashes == [stored.record.hash.hex() for stored, _ in found]
         assert self.notices == [n for n in self.notices if n.get("code") == "shutdown"]
 
-    async def assert_archived(self, within_s: float = WITHIN_S) -> None:
+    async def assert_archived(self) -> None:
         """Postgres has the same events, byte for byte, and the same orders."""
         found = await self.read_log()
         archive = await Archive.open(self.record().database_url, connections=1)
         try:
-            await turns_true(functools.partial(_has, archive, len(found)), within_s)
+            await until(
+                functools.partial(_has, archive, len(found)), "the archive to have all of the log"
+            )
             stored: list[Stored] = []
             while page := await archive.read(len(stored), 1000):
                 stored += page
@@ -452,7 +461,7 @@ async def engine_up(folder: Path, **changes: Any) -> AsyncIterator[Engine]:
 
 async def _ready(process: asyncio.subprocess.Process, folder: Path) -> None:
     assert process.stdout is not None
-    async with asyncio.timeout(START_S):
+    async with asyncio.timeout(HANG_S):
         line = await process.stdout.readline()
     assert line.startswith(b"ready "), (folder / "up.log").read_text()
 
@@ -462,9 +471,9 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
     try:
-        async with asyncio.timeout(STOP_S):
+        async with asyncio.timeout(HANG_S):
             await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise AssertionError(f"the engine did not stop within {STOP_S} s") from None
+        raise AssertionError(f"the engine did not stop within {HANG_S} s") from None

@@ -16,8 +16,8 @@ import aiohttp
 from stages.venues.localnet.ledger import LocalLedger
 from stages.venues.pool import Instruction, Pool, RawAccount, SwapAccounts, SwapTerms
 from tests.localchain import OWNER, account_of, family_of, mint_of, signed
+from tests.waits import HANG_S
 
-START_S = 20.0
 LOOK_S = 0.005
 
 
@@ -48,7 +48,7 @@ class Localnet:
             env=self._environ, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), START_S)
+        line = await asyncio.wait_for(self._process.stdout.readline(), HANG_S)
         word, self.url = line.decode().split()
         assert word == "ready"
         self._session = aiohttp.ClientSession()
@@ -99,7 +99,7 @@ class Localnet:
 
     async def reaches(self, signature: str, *statuses: str) -> Any:
         """Wait until a transaction has come so far."""
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(HANG_S):
             while True:
                 found = await self.status(signature)
                 if found and found["confirmationStatus"] in statuses:

@@ -10,6 +10,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Head, Result
 from events.log.head import head_of
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import (
     Fact,
     OrderConfirmed,
@@ -53,7 +54,7 @@ def after_submission(signature: str = "5" * 88) -> list[Fact]:
     return [
         RoutingStarted(),
         routed(),
-        TransactionBuilt(1, signature, 12_495, os.urandom(180)),
+        TransactionBuilt(1, signature, 12_495, SecretBytes(os.urandom(180))),
         TransactionSubmitted(1, signature),
         OrderConfirmed(signature, 148_990_000, "99.3266666666", 6, 12_350),
     ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from events.archive import Archive, ArchiveUnavailable
 from events.log import EventLog
 from projections.projector import run_projector
+from tests.waits import until
 
 BUILD = "0.1.0+test"
+NOT_YET = (ArchiveUnavailable,)
+"""What a condition on the archive raises before the projector has migrated it, or in an outage."""
 
 
 @contextlib.asynccontextmanager
@@ -49,25 +51,12 @@ async def projecting(
         await log.close()
 
 
-async def until(
-    reached: Callable[[], Awaitable[bool]], *, within_s: float = 60, what: str = "it"
-) -> None:
-    """Waits for something to become true."""
-    deadline = time.monotonic() + within_s
-    while True:
-        with contextlib.suppress(ArchiveUnavailable):
-            if await reached():
-                return
-        assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
-        await asyncio.sleep(0.02)
-
-
-async def projected(log: EventLog, archive: Archive, *, within_s: float = 60) -> int:
+async def projected(log: EventLog, archive: Archive) -> int:
     """Waits until everything in the log is projected; the position."""
     end = await log.position()
 
     async def reached() -> bool:
         return await archive.position() >= end
 
-    await until(reached, within_s=within_s, what=f"projecting to {end}")
+    await until(reached, f"projecting to {end}", ignoring=NOT_YET)
     return end

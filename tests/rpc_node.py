@@ -17,6 +17,14 @@ from aiohttp import web
 
 GENESIS = "11111111111111111111111111111112"
 
+PATIENT: dict[str, Any] = {
+    "timeout_s": 25.0, "deadline_s": 25.0, "backoff_s": 0.01, "backoff_max_s": 0.05,
+}  # fmt: skip
+"""RpcOptions of a client whose calls end by answers, or by `tries_max`, however slow the machine:
+below the 30 s that nodes here ask for by Retry-After, which is then too long to be waited for."""
+HANG_UP_S = 0.3
+"""The `timeout_s` of a client whose node hangs on purpose: its good answers may be late too."""
+
 
 class JsonError(Exception):
     """An answer that is an error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -22,6 +23,7 @@ from stages.market import Market
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
 from tests.documented import CheckedSocket, Checker
+from tests.waits import HANG_S, MARGINS_S, until
 
 TOKENS = by_name(TRADED[symbol] for symbol in ("SOL", "USDC", "USDT", "BONK"))
 ACCOUNT = "main"
@@ -124,6 +126,17 @@ class Served(NamedTuple):
         assert status == 202, body
         return str(body["orderId"])
 
+    async def expired(self, **fields: Any) -> tuple[str, int]:
+        """The id of a new order, and its expiry in ms, which has passed now."""
+        for margin_s in MARGINS_S:
+            expires_ms = int((time.time() + margin_s) * 1000)
+            status, body, _ = await self.post(GOOD | fields | {"expiresAt": expires_ms})
+            await asyncio.sleep(max(0.0, expires_ms / 1000 - time.time()) + 0.01)
+            if status == 202:
+                return str(body["orderId"]), expires_ms
+            assert body["code"] == "expires-at-past"
+        raise AssertionError(f"no order was accepted within {margin_s} s")
+
     async def say(self, order_id: str, *facts: Fact) -> int:
         """What the stages would say of an order; the last position."""
         head = (await self.log.load([order_id]))[0]
@@ -150,8 +163,9 @@ async def served(
     own = EventLog(gateway_redis_url or redis_url, build="gateway")
     archive = archive or MemoryArchive()
     quiet = Simulation(volatility_bps=0)
-    market = Market([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=1)
+    market = Market([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=HANG_S)
     options.setdefault("quotes", market.ask)
+    options.setdefault("slow_s", HANG_S)
     app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
     checker = Checker()
     app.middlewares.append(checker.middleware)
@@ -177,7 +191,8 @@ async def served(
 
 async def until_ready(gateway: Served) -> None:
     """Waits until orders are accepted."""
-    async with asyncio.timeout(5):
-        status = 0
-        while status != 200:
-            status, _ = await gateway.get("/readyz")
+
+    async def ready() -> bool:
+        return (await gateway.get("/readyz"))[0] == 200
+
+    await until(ready)

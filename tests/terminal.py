@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import pyte
 
-from tests.workers import turns_true
+from tests.waits import until
 
 
 class Terminal:
@@ -34,12 +34,12 @@ class Terminal:
         with contextlib.suppress(OSError):
             self._stream.feed(os.read(fd, 1 << 16))
 
-    async def until(self, said: str | Callable[[str], bool], within_s: float = 60.0) -> None:
+    async def until(self, said: str | Callable[[str], bool]) -> None:
         """Waits until it stands there."""
         true = said if callable(said) else (lambda text: said in text)
         try:
-            await turns_true(lambda: true(self.text), within_s)
-        except TimeoutError:
+            await until(lambda: true(self.text))
+        except AssertionError:
             raise AssertionError(f"never on the screen: {said}\n{self.text}") from None
 
     async def interrupt(self) -> int:

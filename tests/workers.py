@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,7 +19,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Head, LogError, Result, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
-from stages import builder, confirmer, router, runner, submitter, watcher
+from stages import builder, confirmer, router, submitter, watcher
 from stages.limiter import Limits
 from stages.market import Market
 from stages.retry import RetryPolicy
@@ -31,11 +30,10 @@ from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.watching import Watching
+from tests.waits import HANG_S, until
 
 ACCOUNT = "main"
 LEASE_MS = 200
-WITHIN_S = 40.0
-"""For what comes at once where the machine is idle."""
 QUICK = Simulation(slot_ms=5, blockhash_slots=100)
 """Transactions live half a second, and 0.16 s more pass until they are proved dead."""
 PATIENT = Simulation(slot_ms=5, blockhash_slots=4000)
@@ -44,26 +42,17 @@ PATIENT = Simulation(slot_ms=5, blockhash_slots=4000)
 _numbers = count(1)
 
 
-async def turns_true(look: Callable[[], Any], within_s: float = 5.0) -> None:
-    """For what has no event that tells of it. `look` may be a coroutine function."""
-    async with asyncio.timeout(within_s):
-        while True:
-            found = look()
-            if await found if inspect.isawaitable(found) else found:
-                return
-            await asyncio.sleep(0.005)
-
-
 class Worker(Runner):
     """A runner that can also die: then it neither finishes nor puts back anything."""
 
     dead = False
-    _patience_s = 1.0
+    _patience_s = HANG_S
 
     async def _stop(self, loops: Sequence[asyncio.Task[Any]]) -> None:
         if not self.dead:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("stages.runner.STOP_S", self._patience_s)
+                patch.setattr("stages.runner.LEAVE_S", HANG_S)
                 await super()._stop(loops)
             return
         for task in loops:
@@ -81,6 +70,17 @@ class Worker(Runner):
 
     def start(self) -> None:
         self._asked = asyncio.Event()
+        self._looks = 0
+        take = self._inbox.take
+
+        async def counted(*args: Any, **options: Any) -> Any:
+            self._looks += 1
+            try:
+                return await take(*args, **options)
+            finally:
+                self._looks -= 1
+
+        self._inbox.take = counted  # type: ignore[method-assign]  # only looked at from outside
         self.task = asyncio.create_task(self.run(self._asked), name=self.consumer)
 
     async def stop(self) -> None:
@@ -96,7 +96,7 @@ class Worker(Runner):
             return []
 
         self._inbox.take = never  # type: ignore[method-assign]  # that is the point
-        await asyncio.sleep(runner.BLOCK_MS / 1000)  # a look under way may still bring something
+        await until(lambda: not self._looks)  # one under way may still bring something
 
     def patience(self, stop_s: float) -> None:
         """How long a stop waits for what is in hand."""
@@ -120,7 +120,9 @@ class Watcher(Watching):
 
     async def _leave(self) -> None:
         if not self.dead:
-            await super()._leave()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("stages.watching.LEAVE_S", HANG_S)
+                await super()._leave()
 
     async def stop(self) -> None:
         """As SIGTERM does."""
@@ -213,13 +215,13 @@ class Crew:
         chain = chain or self.chain()
         match name:
             case "router":
-                return router.stage(Market(venues or self.venues(), timeout_s=0.5))
+                return router.stage(Market(venues or self.venues(), timeout_s=HANG_S))
             case "builder":
                 return builder.stage(chain)
             case "submitter":
                 return submitter.stage(chain)
             case "watcher":
-                return watcher.stage(Market(venues or self.venues(), timeout_s=0.5))
+                return watcher.stage(Market(venues or self.venues(), timeout_s=HANG_S))
         return confirmer.stage(chain, attempts_max=attempts_max, rebroadcast_ms=rebroadcast_ms)
 
     async def worker(
@@ -228,6 +230,7 @@ class Crew:
         *,
         lease_ms: int = LEASE_MS,
         attempts_max: int = 3,
+        backoff_ms: tuple[int, int] = (20, 100),
         url: str = "",
         log: EventLog | None = None,
         ahead: Sequence[str] = (),
@@ -246,7 +249,7 @@ class Crew:
         limiter = Limits(self.url, consumer, **limits)
         self._closing.append(limiter)
         further = {name: self.stage(name) for name in ahead}
-        retry = RetryPolicy(attempts_max, 20, 100)
+        retry = RetryPolicy(attempts_max, *backoff_ms)
         worker = Worker(stage, log, consumer, retry, lease_ms, limiter, further)
         worker.start()
         self._workers.append(worker)
@@ -259,19 +262,20 @@ class Crew:
     async def watching(
         self,
         *,
+        name: str = "",
         lease_ms: int = LEASE_MS,
         venues: Sequence[Venue] | None = None,
         ahead: Sequence[str] = (),
     ) -> Watcher:
-        """Starts what drives the books."""
+        """Starts what drives the books. By its name follows which pairs it prefers."""
         log = EventLog(self.url, build="worker")
         await log.open()
         self._closing.append(log)
-        market = Market(venues or self.venues(), timeout_s=0.5)
+        market = Market(venues or self.venues(), timeout_s=HANG_S)
         made = Watcher(
             log,
             market,
-            f"watching-{next(_numbers)}",
+            name or f"watching-{next(_numbers)}",
             lease_ms=lease_ms,
             ahead={name: self.stage(name, venues=venues) for name in ahead},
         )
@@ -328,34 +332,34 @@ class Crew:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    async def until(self, true: Callable[[], object], within_s: float = WITHIN_S) -> None:
+    async def until(self, true: Callable[[], object]) -> None:
         """Looks again at every batch of the log."""
         try:
-            async with asyncio.timeout(within_s), self._news:
+            async with asyncio.timeout(HANG_S), self._news:
                 await self._news.wait_for(true)
         except TimeoutError:
             tail = [(e.order_id[-6:], e.version, e.fact) for _, e in self.seen[-12:]]
-            raise AssertionError(f"not within {within_s} s; the log ends with {tail}") from None
+            raise AssertionError(f"not within {HANG_S} s; the log ends with {tail}") from None
 
-    async def ended(self, ids: Sequence[str], within_s: float = WITHIN_S) -> list[str]:
+    async def ended(self, ids: Sequence[str]) -> list[str]:
         """Waits until all have ended; their statuses."""
         wanted = set(ids)
 
         def over() -> bool:
             return wanted <= {i for i, status in self.statuses().items() if status in TERMINAL}
 
-        await self.until(over, within_s)
+        await self.until(over)
         statuses = self.statuses()
         return [statuses[order_id] for order_id in ids]
 
-    async def settled(self, stage: str, within_s: float = WITHIN_S) -> None:
+    async def settled(self, stage: str) -> None:
         """Waits until nothing is delivered or pending in an inbox: that leaves no event."""
         key, link = self.log.keys.inbox(stage), self.log._link
 
         async def empty() -> bool:
             return not await link.call("XLEN", key)
 
-        await turns_true(empty, within_s)
+        await until(empty, f"an empty inbox of the {stage}")
 
     def executions(self) -> dict[str, int]:
         """How often each order was carried out, by the venue's own ledger."""

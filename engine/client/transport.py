@@ -14,6 +14,7 @@ from typing import Any, Self
 import aiohttp
 
 from engine.client.refusals import RefusedError, UnreachableError
+from events.secret import SecretText
 
 REQUEST_TIMEOUT_S = 10.0
 TRIES = 3
@@ -26,16 +27,18 @@ Json = dict[str, Any]
 class Transport:
     """Use as an async context manager."""
 
-    def __init__(self, url: str, api_key: str = "") -> None:
+    def __init__(self, url: str, api_key: SecretText | str = "") -> None:
         """`url`: such as http://127.0.0.1:3000; `api_key`: where the gateway asks for one."""
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._api_key = SecretText.of(api_key)
         self._reached = False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        self._session = aiohttp.ClientSession(self._url, timeout=timeout, headers=self._headers)
+        self._session = aiohttp.ClientSession(
+            self._url, timeout=timeout, headers=authorization(self._api_key)
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -114,6 +117,11 @@ class Transport:
 
     def _stranger(self) -> UnreachableError:
         return UnreachableError(f"what answers at {self._url} is no gateway of ours: {REMEDY}")
+
+
+def authorization(api_key: SecretText) -> dict[str, str]:
+    """The headers that a key goes in."""
+    return {"Authorization": f"Bearer {api_key.reveal()}"} if api_key else {}
 
 
 async def frames_of(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Json]:

@@ -5,11 +5,12 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
-from engine.records import UNREADABLE, reading, records, uncollected
+from engine.records import reading, records, uncollected
 from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
@@ -18,7 +19,7 @@ from events.history import everything, order_history
 from events.log import EventLog
 from events.proof import faults_of
 from events.replay import Checks, Replay, Unreadable
-from events.verify import Verdict, verify
+from events.verify import Verdict, shown, verify
 from projections.cursors import cursor_prefix
 from projections.formats import timestamp
 from projections.frames import Frame
@@ -36,9 +37,9 @@ EXAMPLES = (
 EXITS = {
     0: "shown; sound; all decisions agree; the proof holds",
     1: "unknown order; broken, with the first bad position; some differ; it does not hold",
-    2: "the records cannot be read",
+    2: "a server does not answer",
 }
-SHOWN = 20  # problems listed for a person; --json lists all
+SHOWN = 50  # problems listed for a person; --json lists all
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +113,7 @@ async def _show(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _verify(settings: Settings, args: argparse.Namespace) -> int:
     began = time.monotonic()
-    async with records(settings) as (log, archive):
+    async with records(settings, opened=False) as (log, archive):
         with uncollected(), Progress("verify") as progress:
             verdict = await verify(archive, log, columns, progress)
     seconds = time.monotonic() - began
@@ -134,12 +135,9 @@ def _verdict(verdict: Verdict, seconds: float) -> dict[str, object]:
         "lag": max(0, verdict.head - verdict.archived),
         "comparedInBoth": verdict.compared,
         "seconds": round(seconds, 3),
-        "problems": [
-            {"position": p.position, "orderId": p.order_id or None, "code": p.code,
-             "detail": p.detail}
-            for p in verdict.problems
-        ],
-    }  # fmt: skip
+        "problemCount": len(verdict.problems),
+        "problems": [shown(problem) for problem in verdict.problems],
+    }
 
 
 def _tell(verdict: Verdict, seconds: float) -> None:
@@ -149,13 +147,19 @@ def _tell(verdict: Verdict, seconds: float) -> None:
     print(f"{verdict.compared:,} events compared in log and archive")
     for problem in verdict.problems[:SHOWN]:
         order = f" order {problem.order_id}" if problem.order_id else ""
-        print(f"position {problem.position}{order}: {problem.code}: {problem.detail}")
+        key = f" {problem.key}" if problem.key not in ("", problem.order_id) else ""
+        where = f"position {problem.position}{order}: {problem.store}{key}"
+        print(f"{where}: {problem.code}: {problem.detail}")
     if not verdict.problems:
         print("sound")
         return
     if len(verdict.problems) > SHOWN:
-        print(f"… and {len(verdict.problems) - SHOWN} more (--json lists all)")
-    print(f"BROKEN, first at position {verdict.problems[0].position}")
+        print(f"… and {len(verdict.problems) - SHOWN:,} more (--json lists all)")
+    counts = Counter((problem.store, problem.mend) for problem in verdict.problems)
+    for (store, mend), count in sorted(counts.items()):
+        print(f"{count:,} in {store}: mend with `{mend}`")
+    first, count = verdict.problems[0].position, len(verdict.problems)
+    print(f"BROKEN, first at position {first}; problems: {count:,}")
 
 
 # -- replay ------------------------------------------------------------------------------------
@@ -169,7 +173,7 @@ async def _replay(settings: Settings, args: argparse.Namespace) -> int:
             await _fold(replay, log, archive, args)
         except Unreadable as error:
             print(f"engine: {error}", file=sys.stderr)
-            return UNREADABLE
+            return 1
         seconds = time.perf_counter() - began
     result = {
         "events": replay.events,
@@ -243,11 +247,12 @@ async def _export(settings: Settings, args: argparse.Namespace) -> int:
         prefix = cursor_prefix(log.epoch or 1, log.partition)
         with Progress("export") as progress:
             end = await log.position()
-            async for page in everything(archive, log, after=args.after):
-                for stored in page.stored():
-                    view = Frame(stored, prefix).view
-                    view["serverTime"] = timestamp(stored.time_us)
-                    sys.stdout.write(json.dumps(view, separators=(",", ":")) + "\n")
-                progress(page.positions[-1], end)
-                await asyncio.sleep(0)
+            async with aclosing(everything(archive, log, after=args.after)) as pages:
+                async for page in pages:
+                    for stored in page.stored():
+                        view = Frame(stored, prefix).view
+                        view["serverTime"] = timestamp(stored.time_us)
+                        sys.stdout.write(json.dumps(view, separators=(",", ":")) + "\n")
+                    progress(page.positions[-1], end)
+                    await asyncio.sleep(0)
     return 0

@@ -8,7 +8,7 @@ import msgspec
 
 from engine import localchain
 from engine.commands.up import reachable
-from engine.doctor import archive, chain, log_server, machine, running
+from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding
 from engine.folder import Record
 from engine.folder import running as recorded
@@ -18,6 +18,7 @@ from engine.programs import StartError
 from engine.settings import Settings
 from engine.terminal.shown import colourful
 from engine.values import SettingsError
+from events.secret import SecretUrl
 
 HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
 EXAMPLES = (
@@ -60,12 +61,15 @@ async def examine(settings: Settings) -> list[Finding]:
     apart = record is None and bool(settings.redis_url and settings.database_url)
     found += machine.look(settings, runs=record is not None, apart=apart)
     settings = localchain.found(settings, record)
-    redis_url = settings.redis_url or (record.redis_url if record else "")
-    database_url = settings.database_url or (record.database_url if record else "")
+    redis_url = settings.redis_url or SecretUrl(record.redis_url if record else "")
+    database_url = settings.database_url or SecretUrl(record.database_url if record else "")
     if redis_url:
         found += [one async for one in log_server.look(redis_url, chain=_chain(settings))]
     if database_url:
         found += [one async for one in archive.look(database_url)]
+    if redis_url and database_url:
+        looked = records.look(settings, redis_url, database_url, chain=_chain(settings))
+        found += [one async for one in looked]
     found += [one async for one in chain.look(settings, apart=apart)]
     if record is not None and record.gateway_url:
         found += await running.look(record.gateway_url)

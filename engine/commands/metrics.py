@@ -3,8 +3,10 @@
 import argparse
 import json
 
+from engine.client.transport import authorization
 from engine.gateways import gateway_url, talk
 from engine.settings import Settings
+from events.secret import SecretText
 
 HELP = "show the metrics of the running engine, or all of them as documentation"
 EXAMPLES = (
@@ -42,11 +44,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     return talk(_show(gateway_url(settings), settings.api_key, as_json=args.json))
 
 
-async def _show(url: str, api_key: str, *, as_json: bool) -> int:
+async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=10)
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    headers = authorization(api_key)
     async with (
         aiohttp.ClientSession(timeout=timeout, headers=headers) as client,
         client.get(f"{url}/metrics") as answer,

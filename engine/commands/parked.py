@@ -5,10 +5,16 @@ import json
 import sys
 from collections.abc import Sequence
 
+from engine import localchain
+from engine.folder import running
+from engine.markets import chain_of
 from engine.records import reading, records
 from engine.settings import Settings
+from engine.settle import settle
 from engine.terminal import asked, timeline
 from engine.terminal.operators import whoami
+from engine.wallets import open_wallet
+from engine.ways_out import notes
 from events import parking
 from events.archive import Archive
 from events.history import order_history
@@ -16,13 +22,26 @@ from events.log import EventLog, Stored
 from projections.cursors import cursor_prefix
 from projections.formats import timestamp
 
-HELP = "list, inspect, replay or discard parked orders"
+HELP = "list, inspect, replay, discard or settle parked orders"
 EXAMPLES = (
     "engine parked list",
     "engine parked show 01a21e50-41f2-7000-9b84-c17e942321be",
     'engine parked replay 01a21e50-41f2-7000-9b84-c17e942321be --reason "fixed in 1.4"',
+    "engine parked settle 01a21e50-41f2-7000-9b84-c17e942321be",
 )
-EXITS = {0: "done", 1: "not allowed in its state", 2: "the records cannot be read"}
+EXITS = {
+    0: "done",
+    1: "not allowed in its state, or refused with a code",
+    2: "the records cannot be read",
+}
+
+NOTES = notes()
+
+REASONS = {
+    "replay": "replayed by an operator",
+    "discard": "discarded by an operator",
+    "settle": "settled by the chain's record",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,17 +55,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, explained in (
         ("replay", "put an order back to work"),
         ("discard", "fail an order of which no transaction can land"),
+        ("settle", "close an order by what the chain's record says of its transaction"),
     ):
         act = what.add_parser(name, help=explained)
         act.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
         act.add_argument("--json", action="store_true", help="print one JSON object")
-        act.add_argument("--reason", default=f"{name}ed by an operator", help="why")
+        act.add_argument("--reason", default=REASONS[name], help="why")
         act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
+        if name == "settle":
+            act.add_argument(
+                "--signature",
+                default="",
+                help="the transaction, where the order does not name it, or names several",
+            )
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Do it."""
-    work = _list if args.what == "list" else _one
+    work = WORK.get(args.what, _one)
     return reading(lambda: work(settings, args))
 
 
@@ -87,8 +113,40 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+async def _settle(settings: Settings, args: argparse.Namespace) -> int:
+    settings = localchain.found(settings, running(settings.data_dir))
+    async with records(settings, chain=chain_of(settings)) as (log, archive):
+        with localchain.reached(settings) as reached:
+            wallet = open_wallet(reached)
+            try:
+                done = await settle(
+                    log, archive, _history(log, archive), wallet, args.order,
+                    signature=args.signature, reason=args.reason, actor=args.actor,
+                )  # fmt: skip
+            except (parking.NotSettled, parking.NotAllowed) as error:
+                said = {"orderId": args.order, "code": error.code, "detail": error.detail}
+                if args.json:
+                    print(json.dumps(said))
+                else:
+                    print(f"engine: {error.code}: {error.detail}", file=sys.stderr)
+                return 1
+            finally:
+                await wallet.close()
+    order = done.order
+    if args.json:
+        closed = {"orderId": order.id, "status": order.status, "txHash": order.signature}
+        print(json.dumps(closed | {"already": done.already}))
+    else:
+        print(f"{order.id}  {order.status}  {order.signature}{'  (before)' * done.already}")
+    return 0
+
+
 def _history(log: EventLog, archive: Archive) -> parking.History:
     async def read(order_id: str) -> Sequence[Stored]:
         return await order_history(archive, log, order_id)
 
     return read
+
+
+WORK = {"list": _list, "settle": _settle}
+"""What is done otherwise than by `_one`."""

@@ -1,29 +1,33 @@
-"""`engine repair`: a log that was lost, or lost its end, founded again from the archive."""
+"""`engine repair`: heals log and archive by each other; founds a log again that was lost."""
 
 import argparse
 import json
 import sys
+
+import asyncpg
 
 from engine import localchain, repair
 from engine.folder import running
 from engine.logging import quiet
 from engine.markets import chain_of
 from engine.records import reading, records
+from engine.repair import Done, Plan, RepairError, Words
 from engine.settings import Settings
 from engine.terminal.progress import Progress
 from engine.wallets import ChainError, open_wallet
-from events.archive import Archive
-from events.log import EventLog
+from projections.migrate import MigrationError
+from projections.rebuild import RebuildError
 
-HELP = "say what is wrong with the log; with --yes found it again from the archive"
+HELP = "say what is wrong with log, archive and tables, and what would mend it; with --yes do it"
 EXAMPLES = (
     "engine repair",
     "engine repair --yes",
     "engine repair --restored --yes",
+    "engine repair --drop-after 11315 --yes",
 )
 EXITS = {
     0: "sound, or repaired",
-    1: "not repaired",
+    1: "not repaired, or not all of it",
     2: "the records cannot be read",
     3: "needed, and not done without --yes",
 }
@@ -40,6 +44,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="log and archive are copies of before: ask the chain what was executed since,"
         " though the two agree",
     )
+    parser.add_argument(
+        "--drop-after",
+        type=int,
+        metavar="POSITION",
+        help="delete the rows of the archive behind it, which the log never vouched for",
+    )
+    parser.add_argument(
+        "--accept-loss",
+        action="store_true",
+        help="go on without events of which no intact copy is left; their orders are parked",
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -51,62 +66,108 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
     settings = localchain.found(settings, running(settings.data_dir))
+    words = Words(args.restored, args.drop_after, args.accept_loss)
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
-            why = await repair.diagnose(log, archive)
-            why = why or ("what happened after the copies were taken is unknown" * args.restored)
-            if not why or not args.yes:
-                return _diagnosed(why, as_json=args.json)
+            todo = repair.plan(await repair.diagnose(log, archive), log.chain, words)
+            if not args.yes or not todo.steps:
+                return _diagnosed(todo, as_json=args.json)
             if not args.json:
-                print(f"{why}\nnothing is taken or sent until the log is there again")
-            with localchain.reached(settings) as reached:
-                done = await _refound(reached, log, archive)
-        except (repair.RepairError, ChainError, OSError) as error:
-            print(f"engine: not repaired: {error}", file=sys.stderr)
-            return 1
-    print(json.dumps(done._asdict()) if args.json else "\n".join(lines(done)))
-    return 0
+                print("\n".join(told(todo)))
+            with localchain.reached(settings) as reached, Progress("repair") as progress:
+                done = await repair.repair(
+                    log, archive, words, lambda: open_wallet(reached), progress
+                )
+        except (RepairError, RebuildError, MigrationError, ChainError, OSError) as error:
+            return _not_repaired(str(error))
+        except asyncpg.InterfaceError as error:
+            return _not_repaired(f"Postgres: {error}")
+    print(json.dumps(as_json(done)) if args.json else "\n".join(lines(done)))
+    return 1 if done.left else 0
 
 
-async def _refound(settings: Settings, log: EventLog, archive: Archive) -> repair.Repaired:
-    wallet = open_wallet(settings)
-    try:
-        with Progress("no transaction of before can land after") as progress:
-            return await repair.refound(log, archive, wallet, progress)
-    finally:
-        await wallet.close()
+def _not_repaired(why: str) -> int:
+    print(f"engine: not repaired: {why}", file=sys.stderr)
+    return 1
 
 
-def _diagnosed(why: str, *, as_json: bool) -> int:
+def _diagnosed(todo: Plan, *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"sound": not why, "detail": why or None}))
+        said = {
+            "sound": not todo.faults,
+            "detail": todo.why or None,
+            "wrong": [fault.text for fault in todo.faults],
+            "steps": todo.does,
+            "lost": todo.lost,
+            "command": todo.command or None,
+        }
+        print(json.dumps(said))
     else:
-        print(f"{why}: `engine repair --yes` founds it again" if why else "sound: nothing to do")
-    return NEEDED if why else 0
+        print("\n".join(told(todo)))
+    if not todo.faults:
+        return 0
+    return NEEDED if todo.steps else 1
 
 
-def lines(done: repair.Repaired) -> list[str]:
+def told(todo: Plan) -> list[str]:
+    """What is wrong, what would be done, what is lost, and the command that does it."""
+    if not todo.faults:
+        return ["sound: nothing to do"]
+    wrong = [fault.text for fault in todo.faults]
+    return [
+        *_listed("wrong", wrong),
+        *_listed("mend", todo.does),
+        *_listed("lost", todo.lost),
+        f"do it: `{todo.command}`" if todo.command else "nothing mends that: see docs/repair.md",
+    ]
+
+
+def _listed(what: str, said: list[str]) -> list[str]:
+    more = [f"{what}: … and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
+    return [f"{what}: {one}" for one in dict.fromkeys(said[:SHOWN])] + more
+
+
+def as_json(done: Done) -> dict[str, object]:
+    """What was done, for machines: with the figures of a founding beside the rest."""
+    founded = done.founded._asdict() if done.founded else {}
+    return founded | {"steps": done.steps, "lost": done.lost, "left": done.left}
+
+
+def lines(done: Done) -> list[str]:
     """What a person has to know, the bad news included."""
-    told = [
+    return [
+        *_listed("done", done.steps),
+        *_listed("lost", done.lost),
+        *(_founded(done.founded) if done.founded else []),
+        *_listed("wrong still", done.left),
+        "all else is sound" if done.left else "sound",
+    ]
+
+
+def _founded(done: repair.Repaired) -> list[str]:
+    said = [
         f"the log is epoch {done.epoch} now, and goes on behind position {done.position:,}",
         f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",
     ]
     for ids, what in (
         (done.adopted, "orders that only the lost log had were taken over"),
         (done.sent, "orders were sent before: the chain has their transactions"),
-        (done.parked, "orders were executed by transactions that nobody knows: parked, look"),
+        (
+            done.parked,
+            "orders were executed by transactions that the log lost: `engine parked settle` each",
+        ),
         (done.strangers, "executed orders are known to nobody: their clients must not repeat them"),
         (done.torn, "orders had said more than the archive knows: what they said is void"),
     ):
         if ids:
             more = " …" if len(ids) > SHOWN else ""
-            told.append(f"{len(ids):,} {what}: {' '.join(ids[:SHOWN])}{more}")
+            said.append(f"{len(ids):,} {what}: {' '.join(ids[:SHOWN])}{more}")
     if done.unreadable:
-        told.append(f"{done.unreadable:,} events of the lost log could not be used")
-    told.append(
+        said.append(f"{done.unreadable:,} events of the lost log could not be used")
+    said.append(
         "Lost for good, and unknown: orders taken after that position that the log no longer held"
         " (their clients had a 202), cancels, changes of a price and halts said after it, and keys"
         " that came with a replay. Clients that post again under their keys are safe for what is"
         " archived, and for nothing else."
     )
-    return told
+    return said

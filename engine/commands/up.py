@@ -22,6 +22,7 @@ from engine.programs import Program, StartError
 from engine.settings import Settings, environment
 from engine.supervisor import Supervisor
 from events.order import STAGES
+from events.secret import SecretUrl
 
 if TYPE_CHECKING:  # every process imports this module, and a fifth of its start would be aiohttp
     import aiohttp
@@ -63,8 +64,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         ready = msgspec.structs.replace(
             settings,
             data_dir=folder.path,
-            redis_url=settings.redis_url or servers.redis_url,
-            database_url=settings.database_url or servers.database_url,
+            redis_url=settings.redis_url or SecretUrl(servers.redis_url),
+            database_url=settings.database_url or SecretUrl(servers.database_url),
         )
         chains = []
         if localchain.wanted(settings):
@@ -85,7 +86,7 @@ async def _supervise(
     def changed(pids: dict[str, int]) -> None:
         # A full disk while running is no reason to end; what is written there only helps others.
         with contextlib.suppress(StartError):
-            told = {"solana_rpc_url": settings.solana_rpc_url[0]} if chains else {}
+            told = {"solana_rpc_url": settings.solana_rpc_url[0].reveal()} if chains else {}
             record = servers.record(pids, url)
             folder.record(msgspec.structs.replace(record, venues=settings.venues, **told))
 
@@ -176,6 +177,6 @@ def with_backends(settings: Settings) -> Settings:
         raise StartError(msg)
     return msgspec.structs.replace(
         settings,
-        redis_url=settings.redis_url or record.redis_url,
-        database_url=settings.database_url or record.database_url,
+        redis_url=settings.redis_url or SecretUrl(record.redis_url),
+        database_url=settings.database_url or SecretUrl(record.database_url),
     )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from engine.doctor.findings import Finding, failed, ok, skew, skipped, warning
+from events.secret import SecretUrl
 
 LEAST = 160_000
 CONNECT_S = 3.0
@@ -30,10 +31,12 @@ _FACTS = """
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
-async def look(url: str) -> AsyncIterator[Finding]:
+async def look(url: SecretUrl) -> AsyncIterator[Finding]:
     """All of it. One that cannot be reached is the only finding then."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=CONNECT_S)
+        connection = await asyncpg.connect(
+            url.reveal(), timeout=CONNECT_S, command_timeout=CONNECT_S
+        )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         why = str(error) or type(error).__name__
         yield failed("Postgres", why, "start it, or mend DATABASE_URL")
@@ -76,10 +79,9 @@ def _judge(row: asyncpg.Record, halted: str | None) -> list[Finding]:
         mend = f"set max_connections to {CONNECTIONS} or more"
         found.append(warning("max_connections", str(row["connections"]), mend))
     if halted:
-        found.append(failed("projector", f"it stopped: {halted}", "engine repair"))
+        found.append(failed("projector", f"it stopped: {halted}", "see `records`"))
     elif row["migrated"] and row["incomplete"]:
-        mend = "engine projections rebuild makes `orders` anew; `events` only a backup can"
-        found.append(failed("tables", "`orders` or `events` is missing", mend))
+        found.append(failed("tables", "`orders` or `events` is missing", "see `records`"))
     elif row["migrated"]:
         found.append(ok("tables", "there"))
     elif row["may_create"]:

@@ -12,6 +12,7 @@ from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.markets import NoWalletError, check, open_rpc, slot_setting, wallet_of
 from engine.settings import Settings
 from engine.values import SettingsError
+from events.secret import SecretUrl
 from stages.stage import Refused
 
 LAMPORTS = 10**9
@@ -58,13 +59,13 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
             yield finding
 
 
-async def _node(settings: Settings, number: int, url: str) -> Finding:
+async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
     from stages.venues.solana.clusters import Admission
     from stages.venues.solana.options import RpcOptions
     from stages.venues.solana.rpc import Rpc
     from stages.venues.solana.rpc_link import RpcLink
 
-    host = urlsplit(url).hostname
+    host = urlsplit(url.reveal()).hostname
     cluster = open_rpc(settings).pools.cluster
     admission = Admission(cluster, allow_mainnet=settings.allow_mainnet)
     rpc = Rpc(RpcLink(RpcOptions((url,), deadline_s=NODE_S, observed=False), admission))

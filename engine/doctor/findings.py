@@ -16,6 +16,8 @@ class Finding(msgspec.Struct, frozen=True):
     status: Status
     detail: str
     mend: str = ""
+    command: str = ""
+    """The command that mends it, where one does."""
 
 
 def ok(name: str, detail: str) -> Finding:
@@ -28,9 +30,9 @@ def warning(name: str, detail: str, mend: str) -> Finding:
     return Finding(name, "warning", detail, mend)
 
 
-def failed(name: str, detail: str, mend: str) -> Finding:
+def failed(name: str, detail: str, mend: str, command: str = "") -> Finding:
     """Orders cannot be executed, or not safely."""
-    return Finding(name, "failed", detail, mend)
+    return Finding(name, "failed", detail, mend, command)
 
 
 def skipped(name: str, detail: str) -> Finding:

@@ -11,6 +11,7 @@ from engine.doctor.findings import Finding, failed, ok, skew, warning
 from events.log import LogError, other_chain
 from events.log.keys import Keys
 from events.log.link import Link
+from events.secret import SecretUrl
 
 LEAST = {"valkey": 8.0, "redis": 7.2}
 MEMORY_SHARE = 0.8
@@ -21,7 +22,7 @@ WANTED = (
 )  # fmt: skip
 
 
-async def look(url: str, *, chain: str = "") -> AsyncIterator[Finding]:
+async def look(url: SecretUrl, *, chain: str = "") -> AsyncIterator[Finding]:
     """All of it. One that cannot be reached is the only finding then."""
     link = Link(url, "doctor")
     try:

@@ -74,8 +74,10 @@ def _disk(path: Path) -> Finding:
 def _secrets(settings: Settings) -> Iterator[Finding]:
     """Keys that others may read."""
     files = [Path(".env"), settings.data_dir / "wallet.json"]
-    if settings.venues != ("simulated",) and not settings.solana_keypair.lstrip().startswith("["):
-        files.append(Path(settings.solana_keypair).expanduser())
+    if settings.venues != (
+        "simulated",
+    ) and not settings.solana_keypair.reveal().lstrip().startswith("["):
+        files.append(Path(settings.solana_keypair.reveal()).expanduser())
     for path in dict.fromkeys(files):
         try:
             mode = path.stat().st_mode

@@ -10,12 +10,18 @@ from engine.client import Client, UnreachableError
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 
 MENDS = {
-    "log": "see what is said of the log server above; a log that is gone or another one:"
-    " engine repair",
     "postgres": "see what is said of Postgres above",
     "market": "see what is said of the nodes above, or name another one in SOLANA_RPC_URL",
-    "projector": "see `projector` above; start it, or look into logs/projector.log of DATA_DIR",
+    "projector": "see `projector` and `records` above; start it, or look into"
+    " logs/projector.log of DATA_DIR",
 }
+LOG_MENDS = {
+    "full": "raise maxmemory of the log server; look at `engine parked list` and the projector",
+    "suspended": "see `records` above",
+    "unsafe": "see what is said of the log server above",
+}
+"""By the status of the log."""
+LOG_MEND = "see what is said of the log server and of `records` above"
 MEND = "look into logs/{part}.log of DATA_DIR; start it, or kill it where it hangs: it starts again"
 
 
@@ -36,9 +42,17 @@ def _said(url: str, ready: dict[str, object]) -> Iterator[Finding]:
     reasons = ready.get("reasons")
     for part, reason in reasons.items() if isinstance(reasons, dict) else ():
         make = failed if part == "log" else warning
-        yield make(part, str(reason), MENDS.get(part, MEND).format(part=part))
+        yield make(part, str(reason), _mend(part, ready))
     if ready.get("parked"):
         detail = f"the engine could not go on with {ready['parked']} orders"
         yield warning("parked", detail, "engine parked list")
     if ready.get("halted"):
         yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")
+
+
+def _mend(part: str, ready: dict[str, object]) -> str:
+    if part != "log":
+        return MENDS.get(part, MEND).format(part=part)
+    log = ready.get("log")
+    status = str(log.get("status")) if isinstance(log, dict) else ""
+    return LOG_MENDS.get(status, LOG_MEND)

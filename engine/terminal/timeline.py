@@ -179,6 +179,11 @@ def _replayed(f: t.OrderReplayed) -> list[str]:
     return [f"{f.reason}, by {f.actor}"]
 
 
+def _recovered(f: t.TransactionRecovered) -> list[str]:
+    others = f"; executed by {', '.join(f.others)} too" if f.others else ""
+    return [f"{f.signature}: {f.reason}, by {f.actor}{others}"]
+
+
 def _rested(f: t.OrderRested) -> list[str]:
     return [f"waits; what happens from slot {f.slot} on counts"]
 
@@ -225,6 +230,7 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
     t.OrderReplayed: _replayed,
+    t.TransactionRecovered: _recovered,
     t.OrderRested: _rested,
     t.OrderTriggered: _triggered,
     t.OrderRetreated: _retreated,

@@ -9,6 +9,7 @@ import msgspec
 
 from events.chain import Record
 from events.log.reading import Stored
+from events.secret import restored
 from events.types import Event
 
 
@@ -58,5 +59,5 @@ def array(size: int) -> bytes:
     return b"\xdd" + size.to_bytes(4)
 
 
-_events = msgspec.msgpack.Decoder(list[Event])
+_events = msgspec.msgpack.Decoder(list[Event], dec_hook=restored)
 _raws = msgspec.msgpack.Decoder(list[msgspec.Raw])

@@ -25,6 +25,7 @@ from events.archive.snapshot import Snapshot
 from events.listing import Filters
 from events.log.reading import Stored
 from events.order import Order
+from events.secret import SecretUrl
 
 ANSWER_S = 1.0
 """Bound of a call on behalf of a client."""
@@ -50,21 +51,22 @@ class ArchiveUnavailable(Exception):
 class Archive:
     """A pool of connections, made when needed: opening it never fails."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, url: SecretUrl) -> None:
         self._pool = pool
+        self.url = url
 
     @classmethod
-    async def open(cls, url: str, *, connections: int = 4) -> Self:
+    async def open(cls, url: SecretUrl | str, *, connections: int = 4) -> Self:
         """An archive that connects at the first call."""
-        return cls(
-            await asyncpg.create_pool(
-                url,
-                min_size=0,
-                max_size=connections,
-                timeout=ANSWER_S,
-                server_settings={"application_name": "engine-archive", "jit": "off"},
-            )
+        where = SecretUrl.of(url)
+        pool = await asyncpg.create_pool(
+            where.reveal(),
+            min_size=0,
+            max_size=connections,
+            timeout=ANSWER_S,
+            server_settings={"application_name": "engine-archive", "jit": "off"},
         )
+        return cls(pool, where)
 
     async def close(self) -> None:
         """Closes all connections, at once where Postgres does not answer."""
@@ -155,6 +157,12 @@ class Archive:
         async with self.connection() as connection:
             rows = await connection.fetch(query, order_ids)
         return {str(row["id"]): orders.decode(row["state"]) for row in rows}
+
+    async def signed(self, signature: str) -> list[str]:
+        """The orders whose newest transaction is this one. Without an index: for rare questions."""
+        query = "SELECT id FROM orders WHERE signature = $1"
+        async with self.connection(None) as connection:
+            return [str(row["id"]) for row in await connection.fetch(query, signature)]
 
     async def find(
         self, filters: Filters, *, limit: int, cursor: str | None = None

@@ -11,6 +11,7 @@ from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
     PAGE_S,
+    PROJECTOR,
     Checkpoint,
     load_checkpoint,
     stored,
@@ -19,6 +20,31 @@ from events.log.reading import Stored
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
+
+
+TABLES = ("events", "orders", "checkpoints", "projection_parked", "migrations")
+LABELLED = "SELECT position, time_us, hash, body, order_id, version, type FROM events "
+
+
+_DAMAGED = (
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.DatatypeMismatchError,
+    asyncpg.WrongObjectTypeError,
+)
+
+
+class SchemaDamaged(Exception):
+    """A table is not as our migrations made it: a column is missing, or of another type."""
+
+
+class LabelledEvent(NamedTuple):
+    """A row of the archive, the columns beside the body included."""
+
+    stored: Stored
+    order_id: str
+    version: int
+    name: str
 
 
 class OrderRow(NamedTuple):
@@ -58,6 +84,52 @@ class Snapshot:
             yield [_order_row(row) for row in rows]
             after = str(rows[-1]["id"])
 
+    async def labelled(self) -> AsyncIterator[LabelledEvent]:
+        """All events in order of position, with the columns beside the body."""
+        after, query = -(2**63), LABELLED + "WHERE position > $1 ORDER BY position LIMIT $2"
+        while rows := await self._fetch(query, after, PAGE_EVENTS):
+            for row in rows:
+                yield LabelledEvent(stored(row), str(row[4]), row[5], row[6])
+            after = rows[-1][0]
+
+    async def last_position(self) -> int:
+        """The last position that has a row; 0 where none has."""
+        return int((await self._fetch("SELECT coalesce(max(position), 0) FROM events"))[0][0])
+
+    async def more_than(self, count: int) -> bool:
+        """Whether there are more events than that."""
+        query = "SELECT count(*) FROM (SELECT FROM events LIMIT $1) AS first_ones"
+        return int((await self._fetch(query, count + 1))[0][0]) > count
+
+    async def newest(self, first: int, last: int, limit: int = 100) -> list[Stored]:
+        """The newest events of a range, newest first."""
+        query = EVENTS + "WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3"
+        return [stored(row) for row in await self._fetch(query, first, last, limit)]
+
+    async def chain(self) -> str:
+        """On which chain the archived orders trade; empty where nobody said so yet."""
+        query = "SELECT to_jsonb(c) ->> 'chain' FROM checkpoints c WHERE name = $1"
+        found = await self._fetch(query, PROJECTOR)  # the column may be younger than the database
+        return (found[0][0] or "") if found else ""
+
+    async def missing_tables(self) -> list[str]:
+        """Those of our tables that are not there."""
+        query = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
+        return [row[0] for row in await self._fetch(query, TABLES)]
+
+    async def indexes(self) -> list[tuple[str, str, bool]]:
+        """(table, definition, valid) of each index of our tables."""
+        query = (
+            "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid),"
+            " indisvalid AND indisready FROM pg_index"
+            " WHERE indrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)"
+        )
+        return [tuple(row) for row in await self._fetch(query, TABLES)]
+
+    async def parked(self) -> list[str]:
+        """Orders with events that could not be folded."""
+        return [str(row[0]) for row in await self._fetch("SELECT order_id FROM projection_parked")]
+
     async def at(self, positions: Sequence[int]) -> list[Stored]:
         """The events at these positions, in order."""
         query = EVENTS + "WHERE position = ANY($1::bigint[]) ORDER BY position"
@@ -74,7 +146,10 @@ class Snapshot:
         return int((await self._fetch("SELECT count(*) FROM projection_parked"))[0][0])
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
-        found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
+        try:
+            found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
+        except _DAMAGED as error:
+            raise SchemaDamaged(str(error)) from error
         return found
 
 

@@ -1,11 +1,13 @@
 """The log: the one door to Redis. It knows keys and commands, and no policy."""
 
 from events.log.asking import StageLag
+from events.log.entries import Reason, Refused
 from events.log.event_log import EVICTING, HEADS_KEPT_MS, INBOX_ORDERS, EventLog
 from events.log.head import EMPTY, PARKED, POSITIONS_KEPT, RESTING, STAGE_NUMBER, Head
 from events.log.inbox import Entry, Inbox
 from events.log.keys import GROUP, LAYOUT
 from events.log.link import (
+    Damaged,
     Fenced,
     Full,
     LogError,
@@ -17,6 +19,7 @@ from events.log.link import (
     other_chain,
 )
 from events.log.reading import Batch, LogReader, Stored
+from events.log.tail import Foreign
 from events.log.units import Appended, Idempotency, Result, Share, Unit, settle_only
 from events.log.watch import Claims, Due, Followed, Watches
 from events.log.workers import Workers
@@ -35,11 +38,13 @@ __all__ = [
     "Appended",
     "Batch",
     "Claims",
+    "Damaged",
     "Due",
     "Entry",
     "EventLog",
     "Fenced",
     "Followed",
+    "Foreign",
     "Full",
     "Head",
     "Idempotency",
@@ -48,6 +53,8 @@ __all__ = [
     "LogReader",
     "Missing",
     "OtherChain",
+    "Reason",
+    "Refused",
     "Regressed",
     "Result",
     "Share",

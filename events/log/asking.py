@@ -8,7 +8,7 @@ from typing import NamedTuple
 from events.log import workers
 from events.log.head import RESTING, Head, decode_head
 from events.log.keys import Keys
-from events.log.link import Link
+from events.log.link import Link, meta_number
 from events.log.reading import LogReader, Stored
 from events.log.workers import Workers
 from events.order import STAGES
@@ -55,14 +55,14 @@ class Asking:
 
     async def position(self) -> int:
         """The newest position."""
-        return int(await self._link.call("HGET", self.keys.meta, "position") or 0)
+        return meta_number(await self._link.call("HGET", self.keys.meta, "position"), "position")
 
     async def look(self) -> tuple[int, int]:
         """Epoch and newest position of the log that is there now; (0, 0) where there is none."""
         epoch, position = await self._link.call("HMGET", self.keys.meta, "epoch", "position")
-        if int(epoch or 0) != self.epoch:
+        if meta_number(epoch, "epoch") != self.epoch:
             self.joined = False
-        return int(epoch or 0), int(position or 0)
+        return meta_number(epoch, "epoch"), meta_number(position, "position")
 
     async def bounds(self) -> tuple[int, int]:
         """First and last position that the log still holds; (1, 0) when it holds none."""

@@ -10,13 +10,13 @@ import asyncio
 import struct
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from events.log.keys import LAYOUT, Keys
 from events.log.library import Library
-from events.log.link import Fenced, Link, LogError, Unanswered, Unavailable
+from events.log.link import Fenced, Link, LogError, TailTaken, Unanswered, Unavailable
 from events.log.tally import tally
 from events.log.units import Appended, Result, Unit
 from events.meters import APPEND, APPEND_FAILURES, WRITES
@@ -60,7 +60,7 @@ class Committer:
         self._keys = keys
         self._fixed_keys = [
             keys.meta, keys.log, keys.open, keys.parked, keys.owed, keys.expiry, keys.book,
-            *keys.stages,
+            keys.aliases, *keys.stages,
         ]  # fmt: skip
         self._inbox_orders = inbox_orders
         self._window_ms = window_ms
@@ -69,6 +69,8 @@ class Committer:
         self._queue: deque[_Pending] = deque()
         self._busy: asyncio.Task[None] | None = None
         self.epoch = b""
+        self.clear_tail: Callable[[], Awaitable[None]] | None = None
+        """Makes room where entries that the log did not write stand in the way of the next."""
         self.after_append: tuple[bytes | str | int, ...] | None = None
         """WAITAOF, where the server does not fsync by itself."""
 
@@ -146,7 +148,7 @@ class Committer:
             try:
                 units = [u for p in batch for u in p.units]
                 began = time.perf_counter()
-                answers = await self._call(units, timeout_s)
+                answers = await self._written(units, timeout_s)
                 _APPEND.observe(time.perf_counter() - began)
                 tally(units, answers)
             except (Unavailable, Unanswered) as error:
@@ -186,6 +188,19 @@ class Committer:
                 lost = Unanswered(str(error)) if unanswered else Unavailable(str(error))
                 pending.done.set_exception(lost)
         return left
+
+    async def _written(self, units: Sequence[Unit], timeout_s: float) -> list[Appended]:
+        try:
+            return await self._call(units, timeout_s)
+        except TailTaken as error:  # nothing was written
+            if self.clear_tail is None:
+                raise
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self.clear_tail()
+            except (LogError, TimeoutError) as fault:
+                raise Unavailable(f"{error}: {fault}") from fault
+        return await self._call(units, timeout_s)
 
     async def _call(self, units: Sequence[Unit], timeout_s: float) -> list[Appended]:
         keys = list(self._fixed_keys)

@@ -5,7 +5,7 @@ Its life and its connections are here; the invariants are kept by `functions.lua
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import ResponseError
 
@@ -14,11 +14,13 @@ from events.log.commit import Committer
 from events.log.inbox import Inbox
 from events.log.keys import LAYOUT, RAISED_FROM, Keys
 from events.log.library import Library
-from events.log.link import Link, LogError
+from events.log.link import Link, LogError, meta_number
 from events.log.reading import LogReader
 from events.log.standing import Standing
+from events.log.tail import Tails
 from events.log.watch import Watches
 from events.log.writing import Writing
+from events.secret import SecretUrl
 
 INBOX_ORDERS = 128
 """Orders one inbox entry names at most: what one worker takes in one bite."""
@@ -31,12 +33,12 @@ HEADS_KEPT_MS = 600_000
 ids half as old, so that none can be carried out twice; keys are kept for the whole window."""
 
 
-class EventLog(Writing, Standing, Asking):
+class EventLog(Writing, Standing, Asking, Tails):
     """The log of one partition."""
 
     def __init__(
         self,
-        url: str,
+        url: SecretUrl | str,
         *,
         build: str,
         chain: str = "",
@@ -45,7 +47,7 @@ class EventLog(Writing, Standing, Asking):
         idempotency_window_s: int = 86_400,
         linger_s: float = 0.0,
     ) -> None:
-        self.url = url
+        self.url = SecretUrl.of(url)
         self.build = build
         self.chain = chain
         """On which chain its orders trade; empty for who only reads, until the log has told."""
@@ -61,6 +63,9 @@ class EventLog(Writing, Standing, Asking):
         """Up to here this epoch has what the one before it had; 0 in the first."""
         self.joined = False
         """Whether the log was, when last looked at, the one that was opened."""
+        self.before_joining: Callable[[], Awaitable[None]] | None = None
+        """What has to be done before this process may append to a log of an older layout: see
+        `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
         self._library = Library("events.log", "functions.lua")
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
@@ -73,6 +78,7 @@ class EventLog(Writing, Standing, Asking):
             window_ms=self.window_ms,
             linger_s=linger_s,
         )
+        self._committer.clear_tail = self.clear_tail
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -91,8 +97,10 @@ class EventLog(Writing, Standing, Asking):
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
-        self.epoch, self.base = int(answer[0]), int(answer[3] or 0)
+        self.epoch, self.base = meta_number(answer[0], "epoch"), meta_number(answer[3], "base")
         self.chain = self.chain or (answer[4] or b"").decode()
+        if answer[5] is None and self.before_joining is not None:
+            await self.before_joining()
         self.joined = True
         self._committer.epoch = answer[0]
 
@@ -146,6 +154,25 @@ class EventLog(Writing, Standing, Asking):
         """Forgets batches wholly before a position. The caller has archived them."""
         return int(await self._link.call("XTRIM", self.keys.log, "MINID", "~", f"{first_kept}-0"))
 
+    # -- names --------------------------------------------------------------------------------
+
+    async def keep_names(self, names: Sequence[tuple[str, str, bytes]]) -> set[str]:
+        """Lets names (key, id of its order, value or nothing) of open orders expire no more, and
+        registers those again whose value is given. Answers the orders of which a name is gone.
+        """
+        gone: set[str] = set()
+        for at in range(0, len(names), 1000):
+            some = names[at : at + 1000]
+            keys = [self.keys.open, *(key for key, _, _ in some)]
+            values = [part for _, order_id, value in some for part in (order_id, value)]
+            found = await self._library.call(self._link, "keep", keys, *values)
+            gone.update(order_id.decode() for order_id in found)
+        return gone
+
+    async def names_kept(self) -> None:
+        """Notes that no name of an open order expires any more."""
+        await self._link.call("HSET", self.keys.meta, "names", "kept")
+
     # -- others --------------------------------------------------------------------------------
 
     async def mark(self, reader: str, position: int) -> None:
@@ -157,9 +184,9 @@ class EventLog(Writing, Standing, Asking):
         kept = await self._link.call("GET", self.keys.mark(reader))
         return None if kept is None else int(kept)
 
-    def reader(self, name: str = "reader") -> LogReader:
-        """A reader with a connection of its own."""
-        return LogReader(self.url, self.keys, name)
+    def reader(self, name: str = "reader", *, epoch: int = 0) -> LogReader:
+        """A reader with a connection of its own; with an `epoch`, of that one only."""
+        return LogReader(self.url, self.keys, name, epoch=epoch)
 
     def watches(self, watcher: str, *, lease_ms: int) -> Watches:
         """A watcher's view of pairs, books and expiry."""

@@ -24,6 +24,9 @@ PARKED = 255
 RESTING = 254
 """It waits in a book for a price or a pool; no stage owes it anything."""
 
+DAMAGED = 253
+"""Of a head that cannot be told apart into its parts: nobody works on it before a repair."""
+
 POSITIONS_KEPT = 128
 """A kilobyte. The same number stands in functions.lua; most orders have less than ten events."""
 
@@ -72,10 +75,16 @@ def owes_number(order: Order) -> int:
 
 
 def decode_head(data: bytes) -> Head:
-    """Inverse of what the append function writes."""
+    """Inverse of what the append function writes. A head that no append wrote is `UNREADABLE`: it
+    concerns one order, and whoever loads many goes on with the others.
+    """
+    if len(data) < _FIXED.size:
+        return UNREADABLE
     version, digest, owes = _FIXED.unpack_from(data)
     kept = min(version, POSITIONS_KEPT)
     first = len(data) - 8 * kept
+    if not version or first < _FIXED.size:
+        return UNREADABLE
     positions = struct.unpack_from(f">{kept}Q", data, first)
     body = data[_FIXED.size : first]
     if version > kept and not _is_one_value(body):  # of layout 2, which kept all positions
@@ -106,3 +115,6 @@ def head_of(new: bytes) -> Head:
 
 
 EMPTY = Head(0, GENESIS, NOBODY, (), b"")
+
+UNREADABLE = Head(0, GENESIS, DAMAGED, (), b"")
+"""Its `order` raises `msgspec.DecodeError`, as that of each head which cannot be read."""

@@ -17,6 +17,7 @@ from events.log.keys import GROUP, Keys
 from events.log.library import Library
 from events.log.link import Link
 from events.log.units import Share
+from events.secret import SecretUrl
 
 ID_LENGTH = 36
 DUE_LIMIT = 500
@@ -55,7 +56,7 @@ class Inbox:
 
     def __init__(
         self,
-        url: str,
+        url: SecretUrl | str,
         library: Library,
         keys: Keys,
         stage: str,

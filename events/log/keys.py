@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from events.order import STAGES
 
-LAYOUT = "3"
+LAYOUT = "4"
 """Changes with any key, field or head format; a process of another layout is refused."""
 
-RAISED_FROM = ("1", "2")
-"""A log of one of these layouts is taken over as it is: all of it means the same in ours."""
+RAISED_FROM = ("1", "2", "3")
+"""A log of one of these layouts is taken over. All of it means the same in ours, except that names
+of open orders could expire before layout 4: see `names` in `meta`."""
 
 GROUP = "workers"
 """The consumer group of every inbox."""
@@ -28,9 +29,17 @@ class Keys:
         epoch began, if it is not the first), suspended (why, if it is), halted (1 while it is),
         verified (run id of the server whose log was compared with the archive), news (number of
         the newest entry of the book stream), chain (on which the orders trade, once somebody who
-        trades has joined)."""
+        trades has joined), aside (how many entries were ever set aside), names (`kept` once no name
+        of an open order expires: before layout 4 they did)."""
+        self.fenced = f"{tag}:fenced"
+        """Meta while a repair keeps everybody out: whoever looks for a log finds none."""
+        self.rewritten = f"{tag}:rewritten"
+        """The stream that a repair makes, until it takes the place of `log`."""
         self.log = f"{tag}:log"
         """Stream of batches: id `<position of the last event>-0`, fields t (µs), b (records)."""
+        self.aside = f"{tag}:aside"
+        """Stream of entries that the log did not write, taken out of its way: field i, the id that
+        each had, then its own fields. At most about ASIDE_KEPT of functions.lua."""
         self.open = f"{tag}:open"
         """Sorted set: ids of orders that are not terminal, by creation (ms)."""
         self.parked = f"{tag}:parked"
@@ -42,6 +51,9 @@ class Keys:
         self.book = f"{tag}:book"
         """Stream of news for books: id `<number>-0`, field o, joined ids of orders that began to
         rest, changed while resting or rest no longer."""
+        self.aliases = f"{tag}:aliases"
+        """Hash: open order -> further names that came with a repeated request, each with its length
+        (u16 BE) before it: whoever ends the order does not know them."""
         self.watchers = f"{tag}:watchers"
         """Sorted set: watchers that are alive, by the time (ms) until which they are."""
         self.leases = f"{tag}:leases"
@@ -71,8 +83,21 @@ class Keys:
         return f"{self._mark}{reader}"
 
     def idempotency(self, account: str, kind: str, key: str) -> str:
-        """String: the order that a client's key made, and the digest of its request."""
-        return f"{self._idempotency}{account}:{kind}:{key}"
+        """String: the order that a client's key made, and the digest of its request. It does not
+        expire while the order is open; the window begins when the order ends.
+        """
+        # A client chooses `key`: without a colon in the account no other account reads the same.
+        of = account.replace("%", "%25").replace(":", "%3A")
+        return f"{self._idempotency}{of}:{kind}:{key}"
+
+    def names(
+        self, account: str, client_order_id: str | None, idempotency_key: str | None
+    ) -> tuple[str, ...]:
+        """The idempotency keys of an order that was posted with these names."""
+        named = (("client", client_order_id), ("key", idempotency_key))
+        return tuple(
+            self.idempotency(account, kind, name) for kind, name in named if name is not None
+        )
 
     def inbox(self, stage: str) -> str:
         """Stream: what the stage has to look at; field o, order ids of 36 characters joined."""

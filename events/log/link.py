@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from events.secret import SecretUrl
+
 CONNECT_TIMEOUT_S = 2.0
 
 # Error codes of a server that is there but does not execute: nothing was written.
@@ -50,13 +52,30 @@ class Fenced(LogError):
 class Regressed(LogError):
     """The log is behind, or differs from, what was already read from it."""
 
+    def __init__(self, detail: str, *, resume_after: int = 0) -> None:
+        super().__init__(detail)
+        self.resume_after = resume_after
+        """The first position behind which it goes on; 0: not known."""
+
 
 class Missing(LogError):
     """There is no log on the server: it is new, or it has lost everything."""
 
 
-class Damaged(LogError):
+class Damaged(Regressed):
     """What stands in the log was not written by any build of ours."""
+
+
+class TailTaken(LogError):
+    """Entries that the log did not write stand where the next one belongs; nothing was written."""
+
+
+def meta_number(value: bytes | None, what: str) -> int:
+    """A field of `meta`; 0 where it is missing. Raises Damaged where it is no number."""
+    try:
+        return int(value or 0)
+    except ValueError:
+        raise Damaged(f"the log's {what} is damaged: {value!r}") from None
 
 
 class OtherChain(LogError):
@@ -73,24 +92,22 @@ def other_chain(what: str, theirs: str) -> str:
     )
 
 
+_BY_CODE: dict[str, type[LogError]] = {
+    "UNBLOCKED": Unanswered,  # demoted while something waited, which may be what follows a write
+    "OOM": Full,
+    "FENCED": Fenced,
+    "REGRESSED": Regressed,
+    "MISSING": Missing,
+    "TAIL": TailTaken,
+} | dict.fromkeys(_NOT_NOW, Unavailable)
+
+
 def _as_log_error(error: ResponseError) -> Exception:
     text = str(error)
     code = text.partition(" ")[0]
-    if code in _NOT_NOW:
-        return Unavailable(text)
-    if code == "UNBLOCKED":  # demoted while something waited, which may be what follows a write
-        return Unanswered(text)
-    if code == "OOM":
-        return Full(text)
-    if code == "FENCED":
-        return Fenced(text)
-    if code == "REGRESSED":
-        return Regressed(text)
-    if code == "MISSING":
-        return Missing(text)
     if code == "CHAIN":
         return OtherChain(other_chain("log", text.partition(" ")[2]))
-    return error
+    return _BY_CODE[code](text) if code in _BY_CODE else error
 
 
 class _Wire(asyncio.Protocol):
@@ -153,12 +170,12 @@ class Server(NamedTuple):
 class Link:
     """A lazily made connection; callers take turns."""
 
-    def __init__(self, url: str, name: str = "engine") -> None:
+    def __init__(self, url: SecretUrl | str, name: str = "engine") -> None:
         # The pool is used for what it knows about URLs only: it makes connections, keeps none.
         # socket_timeout=None: with one set, Python < 3.12 can lose a cancellation
         # (DESIGN trap 1); every call has its own asyncio.timeout instead.
         self._pool = ConnectionPool.from_url(
-            url,
+            SecretUrl.of(url).reveal(),
             protocol=2,
             socket_timeout=None,
             socket_connect_timeout=None,

@@ -1,73 +1,72 @@
-"""Reading the log: batches after a position, a tail that follows, records of one order."""
+"""Reading the log: batches after a position, a tail that follows, records of one order.
+
+Rule of this file: nobody is given an entry that the log did not write. `meta.position` is asked for
+in the write that asks for entries: what stands behind it, or has an id that no append makes, is
+left out. `LogReader.raw` alone shows everything, to those who audit and repair.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
-
-from events.chain import Record, decode_batch
+from events.log.entries import (
+    Batch,
+    RawEntry,
+    Refused,
+    Stored,
+    batch_of,
+    foreign_id,
+    raw_entry,
+)
 from events.log.keys import Keys
-from events.log.link import Damaged, Link, Regressed
+from events.log.link import Damaged, Fenced, Link, Regressed, meta_number
+from events.secret import SecretUrl
+
+__all__ = ["Batch", "LogReader", "Stored"]
 
 BLOCK_MS = 1000
 WATCHDOG_S = 5.0
 BATCHES_PER_READ = 100
-
-
-class Batch(NamedTuple):
-    """One log entry: the events `first` to `last` that one writer said in one breath."""
-
-    first: int
-    last: int
-    time_us: int
-    """The server's clock at the append."""
-    records: list[Record]
-    data: bytes
-    """The stored bytes of all records."""
-
-
-class Stored(NamedTuple):
-    """One event where it stands."""
-
-    position: int
-    time_us: int
-    record: Record
-
-
-def _batch(entry: Any) -> Batch:
-    entry_id, fields = entry
-    try:
-        last = int(entry_id[: entry_id.index(b"-")])
-        values = dict(zip(fields[::2], fields[1::2], strict=True))
-        data = values[b"b"]
-        records = decode_batch(data)
-        return Batch(last - len(records) + 1, last, int(values[b"t"]), records, data)
-    except (KeyError, ValueError, msgspec.DecodeError) as error:
-        raise Damaged(f"entry {entry_id.decode()} of the log is damaged: {error!r}") from error
+REFUSED_KEPT = 100
+PAUSE_S = 0.1
+"""Between two looks of a tail while entries stand behind the head: a blocking read returns at once
+then."""
 
 
 class LogReader:
     """Reads batches. Each follower makes its own: a blocked read occupies its connection."""
 
-    def __init__(self, url: str, keys: Keys, name: str = "reader") -> None:
+    def __init__(
+        self, url: SecretUrl | str, keys: Keys, name: str = "reader", *, epoch: int = 0
+    ) -> None:
+        """With an `epoch`, reading a log of another one raises Fenced."""
         self._link = Link(url, name)
         self._key = keys.log
+        self._mark = ("HMGET", keys.meta, "position", "aside", "epoch")
+        self._epoch = epoch
+        self.refused: dict[str, Refused] = {}
+        """Entries within the log that were left out, by id; the first REFUSED_KEPT."""
 
-    async def read(
-        self, after: int, *, batches: int = BATCHES_PER_READ, holes: bool = False
-    ) -> list[Batch]:
+    async def read(self, after: int, *, batches: int = BATCHES_PER_READ) -> list[Batch]:
         """The next batches, the first of which may begin at or before `after`.
 
-        Raises Regressed when the log was trimmed past `after`: the archive has the rest. With
-        `holes` nothing is said of that: an audit looks for itself.
+        Raises Regressed where the log does not have what follows `after`: it was trimmed, or is
+        Damaged there. The archive may have it.
         """
-        entries = await self._link.call(
-            "XRANGE", self._key, f"{after + 1}-0", "+", "COUNT", batches
-        )
-        found = [_batch(entry) for entry in entries]
-        return found if holes else _continuous(after, found)
+        start = f"{after + 1}-0"
+        while True:
+            before, entries, now = await self._link.pipeline(
+                [self._mark, ("XRANGE", self._key, start, "+", "COUNT", batches), self._mark]
+            )
+            if before[1] != now[1]:  # entries were set aside meanwhile: others may have their ids
+                continue
+            position = self._position(now)
+            written = self._written(entries, position)
+            if written or not entries or raw_entry(entries[-1]).position > position:
+                return _continuous(after, written)
+            start = f"({entries[-1][0].decode()}"  # a page of entries that the log did not write
 
     async def tail(
         self, after: int, *, block_ms: int = BLOCK_MS
@@ -76,63 +75,132 @@ class LogReader:
 
         Raises Unavailable, Unanswered (call again with the last position seen) or Regressed.
         """
+        command = ("XREAD", "COUNT", BATCHES_PER_READ, "BLOCK", block_ms, "STREAMS", self._key)
         while True:
-            answer = await self._link.call(
-                "XREAD", "COUNT", BATCHES_PER_READ, "BLOCK", block_ms,
-                "STREAMS", self._key, f"{after}-0",
+            # The second mark is asked for as soon as the first entries are there.
+            before, answer, now = await self._link.pipeline(
+                [self._mark, (*command, f"{after}-0"), self._mark],
                 timeout_s=block_ms / 1000 + WATCHDOG_S,
-            )  # fmt: skip
+            )
             entries = answer[0][1] if answer else []
-            batches = _continuous(after, [_batch(entry) for entry in entries])
+            if before[1] == now[1]:
+                batches = _continuous(after, self._written(entries, self._position(now)))
+            else:
+                batches = []
+            if entries and not batches and not (batches := await self.read(after)):
+                await asyncio.sleep(min(PAUSE_S, block_ms / 1000))
             if batches:
                 after = batches[-1].last
             yield batches
 
+    def _position(self, mark: Sequence[bytes | None]) -> int:
+        if self._epoch and meta_number(mark[2], "epoch") != self._epoch:
+            raise Fenced(
+                f"the log is of epoch {meta_number(mark[2], 'epoch')}, not of {self._epoch}"
+            )
+        return meta_number(mark[0], "position")
+
+    def _written(self, answers: Sequence[Any], position: int) -> list[RawEntry]:
+        """Those that the log wrote, of entries as they come."""
+        written = []
+        for answer in answers:
+            entry = raw_entry(answer)
+            if entry.position > position:
+                break
+            if entry.own:
+                written.append(entry)
+            elif len(self.refused) < REFUSED_KEPT:
+                self.refused[entry.id] = foreign_id(entry)
+        return written
+
     async def at(self, positions: Sequence[int]) -> list[Stored]:
-        """The events at these positions; those that are trimmed away are left out."""
+        """The events at these positions; those that are trimmed away or damaged are left out."""
         if not positions:
             return []
-        answers = await self._link.pipeline(
-            [("XRANGE", self._key, f"{p}-0", "+", "COUNT", 1) for p in positions]
+        mark, *answers = await self._link.pipeline(
+            [self._mark, *(("XRANGE", self._key, f"{p}-0", "+", "COUNT", 1) for p in positions)]
         )
+        head = self._position(mark)
         found: list[Stored] = []
-        decoded: dict[bytes, Batch] = {}
+        decoded: dict[bytes, Batch | None] = {}
         for position, entries in zip(positions, answers, strict=True):
-            if not entries:
+            if not entries or position > head:
                 continue
             entry_id = entries[0][0]
-            batch = decoded.get(entry_id) or decoded.setdefault(entry_id, _batch(entries[0]))
-            if batch.first <= position <= batch.last:
+            if entry_id not in decoded:
+                decoded[entry_id] = await self._readable(raw_entry(entries[0]), position)
+            batch = decoded[entry_id]
+            if batch is not None and batch.first <= position <= batch.last:
                 record = batch.records[position - batch.first]
                 found.append(Stored(position, batch.time_us, record))
         return found
 
+    async def _readable(self, entry: RawEntry, position: int) -> Batch | None:
+        try:
+            return batch_of(entry) if entry.own else await self.entry_at(position)
+        except Damaged:
+            return None
+
     async def bounds(self) -> tuple[int, int]:
         """First and last position that the log still holds; (1, 0) when it holds none."""
-        first, last = await self._link.pipeline(
-            [
-                ("XRANGE", self._key, "-", "+", "COUNT", 1),
-                ("XREVRANGE", self._key, "+", "-", "COUNT", 1),
-            ]
+        mark, first = await self._link.pipeline(
+            [self._mark, ("XRANGE", self._key, "-", "+", "COUNT", 1)]
         )
-        if not first:
+        last = await self._link.call(
+            "XREVRANGE", self._key, f"{self._position(mark)}-0", "-", "COUNT", 1
+        )
+        if not first or not last:
             return 1, 0
-        return _batch(first[0]).first, _batch(last[0]).last
+        entry = raw_entry(first[0])
+        try:
+            start = batch_of(entry).first
+        except Damaged:  # where it begins nobody can tell
+            start = entry.position
+        return start, raw_entry(last[0]).position
 
     async def entry_at(self, position: int) -> Batch | None:
-        """The batch that holds a position, None where it is trimmed or not yet written."""
-        entries = await self._link.call("XRANGE", self._key, f"{position}-0", "+", "COUNT", 1)
-        batch = _batch(entries[0]) if entries else None
-        return batch if batch is not None and batch.first <= position else None
+        """The batch that holds a position, None where it is trimmed or not yet written.
+
+        Raises Damaged.
+        """
+        start = f"{position}-0"
+        while entries := await self._link.call("XRANGE", self._key, start, "+", "COUNT", 1):
+            entry = raw_entry(entries[0])
+            if entry.own:
+                batch = batch_of(entry)
+                return batch if batch.first <= position else None
+            start = f"({entry.id}"
+        return None
+
+    async def raw(self, after: str = "", *, count: int = BATCHES_PER_READ) -> list[RawEntry]:
+        """The next entries of the stream behind an id, whoever wrote them; "": from its start."""
+        start = f"({after}" if after else "-"
+        entries = await self._link.call("XRANGE", self._key, start, "+", "COUNT", count)
+        return [raw_entry(entry) for entry in entries]
 
     async def close(self) -> None:
         """Closes the connection."""
         await self._link.close()
 
 
-def _continuous(after: int, batches: list[Batch]) -> list[Batch]:
-    for batch in batches:
-        if batch.first > after + 1:
-            raise Regressed(f"the log goes from position {after} to {batch.first}")
+def _continuous(after: int, entries: Sequence[RawEntry]) -> list[Batch]:
+    """Their batches, up to the first entry that does not continue; that is raised where it is the
+    first of all.
+    """
+    batches: list[Batch] = []
+    for entry in entries:
+        try:
+            batch = batch_of(entry)
+            if batch.first > after + 1:
+                detail = f"the log goes from position {after} to {batch.first}"
+                raise Regressed(detail, resume_after=batch.first - 1)
+            if batches and batch.first <= after:
+                detail = f"entry {entry.id} of the log holds position {batch.first} once more"
+                raise Damaged(detail, resume_after=batch.last)
+        except Regressed:
+            if not batches:
+                raise
+            break
+        batches.append(batch)
         after = batch.last
     return batches

@@ -25,11 +25,14 @@ class Share(msgspec.Struct, frozen=True, gc=False):
 
 
 class Idempotency(msgspec.Struct, frozen=True, gc=False):
-    """The client's names for this order; `value` is the order id and the digest of the request."""
+    """The client's names for an order: those that a creation registers, or whose window begins with
+    the end of the order.
+    """
 
     keys: tuple[str, ...]
     """Full Redis keys."""
-    value: bytes
+    value: bytes = b""
+    """Of a creation: the order id and the digest of the request."""
 
 
 class Unit(msgspec.Struct, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from events.log.inbox import WATCHDOG_S
 from events.log.keys import Keys
 from events.log.library import Library
 from events.log.link import Link, Regressed
+from events.secret import SecretUrl
 
 ID_LENGTH = 36
 SCAN = 1000
@@ -48,7 +49,7 @@ class Watches:
     """One watcher's view."""
 
     def __init__(
-        self, url: str, library: Library, keys: Keys, watcher: str, *, lease_ms: int
+        self, url: SecretUrl | str, library: Library, keys: Keys, watcher: str, *, lease_ms: int
     ) -> None:
         self.watcher = watcher
         self._library = library

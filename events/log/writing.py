@@ -11,6 +11,7 @@ from events.chain import Said, say
 from events.ids import created_ms
 from events.log.commit import Committer
 from events.log.head import EMPTY, Head, encode_head, new_order, owes_number
+from events.log.keys import Keys
 from events.log.tally import NOTES
 from events.log.units import Appended, Idempotency, Share, Unit
 from events.order import Order, may_still_land
@@ -29,6 +30,7 @@ class Writing:
     """The part of `EventLog` that appends."""
 
     build: str
+    keys: Keys
     heads_kept_ms: int
     _committer: Committer
 
@@ -89,6 +91,8 @@ class Writing:
                 expires_ms = min(-(-expires_us // 1000), NEVER_MS)
         elif order.expires_at_us is not None:
             expires_ms = 0
+        if after.terminal:
+            idempotency = self._names_of(after)
         owes = owes_number(after)
         return Unit(
             after.id,
@@ -108,6 +112,14 @@ class Writing:
             NOTES.get(type(events[-1].fact)),
             head.owes,
             order.updated_at_us,
+        )
+
+    def _names_of(self, order: Order) -> Idempotency | None:
+        """The names whose window begins with the end of the order."""
+        if order.client_order_id is None and order.idempotency_key is None:
+            return None
+        return Idempotency(
+            self.keys.names(order.account, order.client_order_id, order.idempotency_key)
         )
 
     def creation(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from events import types as t
 from events.order.state import ApiKey, Order, Transaction
+from events.secret import SecretBytes
 from events.types import Event
 
 
@@ -127,6 +128,23 @@ def _replayed(after: Order, e: Event, _: t.OrderReplayed) -> None:
     after.next_attempt_at_us = 0
 
 
+def _recovered(after: Order, e: Event, f: t.TransactionRecovered) -> None:
+    after.parked = ""
+    after.in_doubt = False
+    known = after.transaction
+    if known is not None and known.signature == f.signature:
+        after.transaction = replace(known, submitted_at_us=known.submitted_at_us or e.time_us)
+        return
+    # By another route than the one that is known. There are no bytes to send: it has landed.
+    after.transactions += 1
+    after.transaction = Transaction(after.transactions, f.signature, 0, SecretBytes(b""), e.time_us)
+    after.signature = f.signature
+    after.dex, after.pool, after.price = f.dex, f.pool, ""
+    after.quoted_amount_out = None
+    after.legs = ()
+    after.warnings = ()
+
+
 def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
     after.watch_slot = f.slot
 
@@ -213,6 +231,7 @@ CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
     t.OrderReplayed: _replayed,
+    t.TransactionRecovered: _recovered,
     t.OrderRested: _rested,
     t.OrderTriggered: _triggered,
     t.OrderRetreated: _retreated,

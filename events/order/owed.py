@@ -5,6 +5,8 @@ Pure: (status, state of the transaction) -> stage.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from events.order.state import Order
 from events.order.transitions import NEXT
 from events.types import TERMINAL, OrderCancelled, Status
@@ -45,9 +47,24 @@ EXECUTED = "executed on chain by "
 of which the log knows nothing any more."""
 
 
+_LOST = ", whose events are lost"
+
+
 def was_executed(order: Order) -> bool:
     """Whether a repair found that out: nothing may be said of its end, or done again."""
     return order.parked.startswith(EXECUTED)
+
+
+def executed_by(order: Order) -> tuple[str, ...]:
+    """The transactions by which it was, as the repair named them."""
+    if not was_executed(order):
+        return ()
+    return tuple(order.parked.removeprefix(EXECUTED).removesuffix(_LOST).split(", "))
+
+
+def executed_reason(signatures: Sequence[str]) -> str:
+    """Why a repair parks an order that these transactions executed; see `executed_by`."""
+    return f"{EXECUTED}{', '.join(signatures)}{_LOST}"
 
 
 def may_cancel(order: Order) -> bool:

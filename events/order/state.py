@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from events.secret import SecretBytes, restored, stored
 from events.types import TERMINAL, Fill, Leg, Status, TokenWarning
 
 
@@ -19,7 +20,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     attempt: int
     signature: str
     last_valid_height: int
-    raw: bytes
+    raw: SecretBytes
     submitted_at_us: int = 0
     """0 until `TransactionSubmitted`."""
     least_slot: int = 0
@@ -144,8 +145,8 @@ class Order(msgspec.Struct, array_like=True):
         return self.status in TERMINAL
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Order)
+_encoder = msgspec.msgpack.Encoder(enc_hook=stored)
+_decoder = msgspec.msgpack.Decoder(Order, dec_hook=restored)
 
 
 encode: Callable[[Order], bytes] = _encoder.encode

@@ -13,6 +13,8 @@ _ANYTIME: dict[type[t.Fact], Status | None] = {
     t.AttemptFailed: None,
     t.OrderParked: None,
     t.OrderReplayed: None,
+    # Always in one breath with the end that it tells of.
+    t.TransactionRecovered: Status.SUBMITTED,
 }
 _BEFORE_SEND: dict[type[t.Fact], Status | None] = {
     **_ANYTIME,

@@ -15,6 +15,7 @@ const WORDS = {
   TransactionSubmitted: "Sent", OrderConfirmed: "Confirmed", OrderFailed: "Failed", OrderExpired: "Expired", OrderCancelled: "Cancelled",
   AttemptFailed: "Attempt failed", TransactionInDoubt: "In doubt", TransactionExpired: "Transaction dead", OrderRested: "Waiting for the market",
   OrderTriggered: "Triggered", OrderRetreated: "Back to waiting", OrderAmended: "Amended", OrderParked: "Parked", OrderReplayed: "Replayed",
+  TransactionRecovered: "Settled by the chain's record",
 };
 const DETAILS = {
   OrderRouted: (f, o) => `${f.dex}, ${grouped(f.amountOut)} ${o.tokenOut}, at least ${grouped(f.minAmountOut)}`,

@@ -91,7 +91,7 @@ function moved(order, frame) {
   if (frame.event === "OrderRetreated") next.reason = order.reason;
   if (frame.event === "OrderAmended") next.expiresAt = frame.expiresAt;
   if (frame.event === "OrderParked") next.parked = frame.stage || "parked";
-  if (frame.event === "OrderReplayed") next.parked = null;
+  if (frame.event === "OrderReplayed" || ENDED.has(frame.status)) next.parked = null;
   next.inDoubt = frame.event === "TransactionInDoubt" ? true : ["OrderConfirmed", "OrderFailed", "TransactionExpired", "OrderRetreated"].includes(frame.event) ? false : order.inDoubt;
   return next;
 }

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from events.order import Order, Transaction
+from events.secret import SecretBytes
 from events.types import Quote
 from stages.stage import Refused
 
@@ -20,7 +21,7 @@ class Built(msgspec.Struct, frozen=True, gc=False):
     """A signed transaction. It may land until the chain's height passes `last_valid_height`."""
 
     signature: str
-    raw: bytes
+    raw: SecretBytes
     last_valid_height: int
     least_slot: int = 0
     """It can only land in a later slot; 0: not known."""
@@ -149,7 +150,7 @@ class Chain(Protocol):
         """A signed transaction for the order's route. Raises Refused."""
         ...
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         """Hands transactions over, all at once. An error says nothing about what was accepted."""
         ...
 

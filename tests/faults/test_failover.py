@@ -20,11 +20,10 @@ from events.log.link import Link
 from events.types import TransactionSubmitted
 from tests.engine_up import free_port
 from tests.played import Play, after_submission
-from tests.projected import opened, projected, projecting, until
+from tests.projected import NOT_YET, opened, projected, projecting
 from tests.served import served
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
-STARTS_S = 30
 """Longest wait for a server to start, or for a replica to catch up."""
 
 
@@ -48,7 +47,7 @@ def valkey(folder: Path, *options: str) -> Iterator[redis.Redis]:
 
 def answers(client: redis.Redis) -> None:
     """Wait until the server answers: it has started, and loads no data any more."""
-    ends_s = time.monotonic() + STARTS_S
+    ends_s = time.monotonic() + HANG_S
     while time.monotonic() < ends_s:
         # BusyLoadingError, of a server that still reads its data, is a ConnectionError too.
         with contextlib.suppress(redis.ConnectionError):
@@ -63,7 +62,7 @@ def in_step(primary: redis.Redis, replica: redis.Redis) -> None:
 
     WAIT alone does not tell: an acknowledged offset says nothing of a copy that is being loaded.
     """
-    ends_s = time.monotonic() + STARTS_S
+    ends_s = time.monotonic() + HANG_S
     state: dict[str, object] = {}
     while time.monotonic() < ends_s:
         with contextlib.suppress(redis.ConnectionError):
@@ -122,9 +121,9 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
                     return bool(await log.suspended())
 
                 async with projecting(url(second), database_url):
-                    await until(said, what="the report")
+                    await until(said, "the report", ignoring=NOT_YET)
                     # The report is written first; the log is suspended after it.
-                    await until(suspended, what="the suspension")
+                    await until(suspended, "the suspension")
                 with pytest.raises(AssertionError, match="SUSPENDED"):
                     await sends(log)
                 # Started again it does not know any more that it was a replica; the log does.
@@ -161,7 +160,7 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
         async def anew() -> bool:
             return vouched[-1:] == ["another-run-id"]
 
-        await until(anew, what="the second look")
+        await until(anew, "the second look")
 
 
 async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it_runs(
@@ -179,7 +178,7 @@ async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it
                     seen, body = await gateway.get("/readyz")
                     return seen == status and words in body["reasons"].get(part, "nothing")
 
-                await turns_true(so, 10)
+                await until(so)
 
             server.config_set("maxmemory-policy", "allkeys-lru")
             await said(503, "log", "it must be noeviction")

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from tests.engine_up import Engine, dice, engine_up
+from tests.waits import HANG_S
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ async def test_one_who_follows_an_order_sees_every_step_though_the_gateway_dies(
     [order_id] = await engine.submit_many(1, tokenOut="FLAKY")
     seen: dict[int, str] = {}
     pid = 0
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG_S):
         while not seen or max(seen.values(), key=len) != "OrderConfirmed":
             try:
                 path = f"{engine.url}/api/orders/execute?orderId={order_id}"
@@ -80,7 +81,7 @@ async def test_one_who_follows_an_order_sees_every_step_though_the_gateway_dies(
 async def listen(engine: Engine, path: str, number: int) -> list[dict[str, Any]]:
     """The next events; reconnects as long as there is nobody."""
     found: list[dict[str, Any]] = []
-    async with asyncio.timeout(10), engine.http.ws_connect(engine.url + path) as socket:
+    async with asyncio.timeout(HANG_S), engine.http.ws_connect(engine.url + path) as socket:
         while len(found) < number:
             message = await socket.receive()
             assert message.type is WSMsgType.TEXT, message

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine_up import PROCESSES, TOKENS, Engine, dice, engine_up
+from tests.waits import HANG_S
 
 ORDERS = 250
 KILLS = 12
@@ -57,7 +58,7 @@ async def load(engine: Engine, chance: random.Random, orders: int, over_s: float
 
 async def assert_all_is_well(engine: Engine, ids: list[str]) -> None:
     assert len(set(ids)) == len(ids)
-    ends = await engine.ended(ids, 40)
+    ends = await engine.ended(ids)
     await engine.assert_each_ended_exactly_once()
     assert sum(end == "confirmed" for end in ends.values()) > len(ids) // 2
 
@@ -66,9 +67,10 @@ async def test_each_process_killed_in_turn_loses_and_doubles_no_order(engine: En
     chance = dice()
     ids: list[str] = []
     for name in chance.sample(PROCESSES, len(PROCESSES)):
+        await engine.complete()
         in_hand = engine.watch(IN_HAND[name])
         loading = asyncio.create_task(load(engine, chance, ORDERS // len(PROCESSES), 0.4))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_S):
             await in_hand.wait()
         pid = engine.kill(name)
         assert pid
@@ -87,8 +89,10 @@ async def test_random_kills_lose_and_double_no_order(engine: Engine) -> None:
 
 
 async def test_all_processes_killed_at_once_lose_and_double_no_order(engine: Engine) -> None:
+    await engine.complete()
+    some = engine.watch("OrderConfirmed")
     loading = asyncio.create_task(load(engine, dice(), ORDERS // 2, 1.0))
-    await asyncio.sleep(0.5)
+    await some.wait()
     for name in PROCESSES:
         engine.kill(name)
     await assert_all_is_well(engine, await loading)
@@ -98,13 +102,15 @@ async def test_a_stopped_worker_that_goes_on_later_doubles_no_order(engine: Engi
     """A second process takes over from one that stands still, which then goes on."""
     chance = dice()
     name = chance.choice(("router", "builder", "submitter", "confirmer"))
+    await engine.complete()
+    in_hand = engine.watch(IN_HAND[name])
     loading = asyncio.create_task(load(engine, chance, ORDERS // 2, 1.0))
-    await asyncio.sleep(0.3)
-    engine.kill(name, signal.SIGSTOP)
+    await in_hand.wait()
+    assert engine.kill(name, signal.SIGSTOP)
     async with engine.one_more(name):
         ids = await loading
         await asyncio.sleep(engine.settings.lease_ms / 1000)
-        engine.kill(name, signal.SIGCONT)
+        assert engine.kill(name, signal.SIGCONT)
         await assert_all_is_well(engine, ids)
 
 
@@ -119,8 +125,10 @@ async def test_a_retry_whose_first_answer_was_lost_makes_no_second_order(engine:
         tries = (engine.submit(key=f"{tag}-{number}", **body) for _ in range(3))
         return set(await asyncio.gather(*tries))
 
+    await engine.complete()
+    taken = engine.watch("OrderSubmitted")
     bots = asyncio.gather(*(bot(number) for number in range(40)))
-    await asyncio.sleep(0.1)
+    await taken.wait()
     pid = engine.kill("gateway")
     found = await bots
     assert pid

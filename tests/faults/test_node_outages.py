@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import structlog
 
 from events.types import AttemptFailed, OrderConfirmed, TransactionExpired
+from stages.venues.solana.options import RpcOptions
 from tests.chain_crew import chain_crew
 from tests.faults.test_chain_faults import BY_HAND, FINAL, LIFETIME, SOL, blocks_until, submitted
-from tests.workers import turns_true
+from tests.waits import until
 
 OUTAGES = [(), ("getMultipleAccounts",), ("getLatestBlockhash",), ("simulateTransaction",)]
 """The methods that no node serves; none named: all."""
 REASONS = {"quotes-stale", "pool-data-stale", "venue-unavailable"}
 """On a loaded machine quotes may be stale besides, whatever the outage is of."""
+
+
+@pytest.fixture(autouse=True)
+def _soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that no node serves end after a second, not after eight."""
+    options = partial(RpcOptions, deadline_s=1.0, backoff_max_s=0.5)
+    monkeypatch.setattr("stages.venues.solana.options.RpcOptions", options)
 
 
 @pytest.mark.parametrize("methods", OUTAGES, ids=lambda methods: ",".join(methods) or "all")
@@ -27,15 +36,15 @@ async def test_an_order_waits_out_an_outage_of_all_nodes(
         await crew.engine(attempts_max=1)
         crew.local.faults(methods=methods, reject_rate=1.0)
         if "getMultipleAccounts" in (methods or ("getMultipleAccounts",)):
-            await turns_true(crew.trading.fault, 10)
+            await until(crew.trading.fault)
         ids = [await crew.order("SOL", "USDC", SOL) for _ in range(3)]
 
         def waits() -> bool:
             return all(any(isinstance(f, AttemptFailed) for f in crew.facts(i)) for i in ids)
 
-        await crew.until(waits, 30)
+        await crew.until(waits)
         crew.local.well()
-        assert set(await crew.ended(ids, 30)) == {"confirmed"}
+        assert set(await crew.ended(ids)) == {"confirmed"}
         for order_id in ids:
             waited = [f for f in crew.facts(order_id) if isinstance(f, AttemptFailed)]
             assert {fact.attempt for fact in waited} == {0}
@@ -53,9 +62,9 @@ async def test_a_transaction_that_no_node_takes_spends_no_attempt(
         crew.local.faults(methods=("sendTransaction",), reject_rate=1.0)
         with structlog.testing.capture_logs() as lines:
             [order_id] = await submitted(crew)
-            await turns_true(lambda: "rebroadcast failed" in {line["event"] for line in lines}, 30)
+            await until(lambda: "rebroadcast failed" in {line["event"] for line in lines})
         crew.local.advance(LIFETIME + FINAL + 2)
-        await crew.until(lambda: "TransactionExpired" in crew.names(order_id), 30)
+        await crew.until(lambda: "TransactionExpired" in crew.names(order_id))
         crew.local.well()
         assert await blocks_until(crew, [order_id]) == ["confirmed"]
         facts = crew.facts(order_id)

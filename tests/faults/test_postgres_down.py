@@ -21,6 +21,10 @@ from projections.mortal import mortal
 from projections.orders import columns
 from tests.played import Play
 from tests.projected import opened, projected, projecting
+from tests.waits import HANG_S, until
+
+GROWTH = 60
+"""Orders between two kills."""
 
 
 class Killable:
@@ -35,7 +39,7 @@ class Killable:
     def start(self, name: str) -> None:
         """Blocks until it is ready; a Postgres that was killed may need more than one try."""
         program = self._programs[name]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_S
         while True:
             with (self._logs / f"{name}.log").open("ab") as output:
                 process = self._running[name] = program.spawn(output)
@@ -94,25 +98,31 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
     ):
         play = Play(log)
         stop = asyncio.Event()
+        orders: list[str] = []
 
         async def live() -> None:
             while not stop.is_set():
-                await play.live(20)
+                orders.extend(await play.live(20))
+
+        async def grown() -> None:
+            """Waits until some more orders have come and ended."""
+            enough = len(orders) + GROWTH
+            await until(lambda: work.done() or len(orders) >= enough)
+            assert not work.done(), work
 
         work = asyncio.create_task(live())
         for down_s in (0.0, 1.0):
-            await asyncio.sleep(0.7)
-            assert not work.done(), work
+            await grown()
             killable.kill(victim)
             await asyncio.sleep(down_s)
             killable.start(victim)
-        await asyncio.sleep(0.5)
+        await grown()
         stop.set()
         await work
-        end = await projected(log, archive, within_s=40)
+        end = await projected(log, archive)
         verdict = await verify(archive, log, columns)
         assert verdict.problems == []
-        assert verdict.archived == end > 1000
+        assert verdict.archived == end >= 6 * 3 * GROWTH
         connection = await asyncpg.connect(database_url)
         rows = await connection.fetch("SELECT position FROM events ORDER BY position")
         parked = await connection.fetch("SELECT FROM projection_parked")
@@ -145,6 +155,6 @@ async def test_a_postgres_killed_in_the_middle_of_a_copy_holds_nobody_up(
     await asyncio.sleep(0.2)
     assert not copying.done()
     os.kill(backend, signal.SIGKILL)
-    await asyncio.wait({copying}, timeout=10)
+    await asyncio.wait({copying}, timeout=HANG_S)
     assert copying.done()
     assert isinstance(copying.exception(), (ConnectionError, asyncpg.PostgresError))

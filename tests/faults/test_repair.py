@@ -14,8 +14,8 @@ import redis.asyncio
 
 from engine.settings import environment
 from events.archive import Archive
-from tests.engine_up import ENGINE, Engine, engine_up
-from tests.workers import turns_true
+from tests.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
+from tests.waits import HANG_S, until
 
 
 async def command(engine: Engine, *args: str) -> tuple[int, str]:
@@ -28,7 +28,7 @@ async def command(engine: Engine, *args: str) -> tuple[int, str]:
         cwd=engine.settings.data_dir,
         env=os.environ | environment(engine.settings),
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
     return process.returncode or 0, said.decode()
 
 
@@ -40,7 +40,7 @@ async def archived(engine: Engine) -> int:
         ready: Any = (await engine.get("/readyz")).body
         return bool(await archive.position() == ready["log"]["position"])
 
-    await turns_true(same)
+    await until(same)
     try:
         return await archive.position()
     finally:
@@ -49,10 +49,9 @@ async def archived(engine: Engine) -> int:
 
 async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path: Path) -> None:
     # Of the simulation: tests/flow/test_repair.py, tests/whole/test_backup.py.
-    options = {"blockhash_slots": 200, "venues": "raydium,meteora"}
-    # Never in two hops, whose first bears a percent: at 50 slots a second prices may leave that.
+    # Never in two hops, whose first bears a percent: at 20 slots a second prices may leave that.
     safe: dict[str, Any] = {"tokenOut": "USDC", "slippageBps": 1000}
-    async with engine_up(short_path / "data", **options) as engine:
+    async with engine_up(short_path / "data", **LOCAL_CHAIN) as engine:
         done = await engine.submit_many(10, **safe)
         waiting = await engine.submit(key="waits", type="limit", targetPrice="1000")
         await engine.ended(done)
@@ -71,7 +70,7 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path:
             return (await engine.get("/readyz")).status == 503
 
         os.kill(projector, signal.SIGCONT)
-        await turns_true(refused)
+        await until(refused)
         code, said = await command(engine, "repair")
         assert (code, f"the archive has {position} events" in said) == (3, True), said
         code, said = await command(engine, "repair", "--yes", "--json")

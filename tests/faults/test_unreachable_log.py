@@ -11,6 +11,7 @@ from pathlib import Path
 from engine import leash
 from engine.settings import environment
 from tests.engine_up import ENGINE, free_port, settings_for
+from tests.waits import HANG_S
 
 TRIES_S = 0.8
 """Eight tries of a process that makes ten a second."""
@@ -26,7 +27,7 @@ async def test_an_unreachable_redis_is_logged_on_change_only(tmp_path: Path) -> 
         env=os.environ | environment(settings),
     )
     assert process.stderr is not None
-    first = json.loads(await asyncio.wait_for(process.stderr.readline(), 10))
+    first = json.loads(await asyncio.wait_for(process.stderr.readline(), HANG_S))
     await asyncio.sleep(TRIES_S)
     process.terminate()
     rest = (await process.stderr.read()).splitlines()

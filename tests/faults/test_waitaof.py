@@ -55,3 +55,13 @@ async def test_what_is_never_fsynced_is_never_accepted_however_often_it_is_tried
     )
     assert [type(one) for one in told] == [Unanswered] * 6
     await log.close()
+
+
+async def test_a_wait_for_the_disk_that_ends_in_vain_is_no_acceptance(never_fsynced: str) -> None:
+    log = EventLog(never_fsynced, build="test")
+    await log.open()
+    log._committer.after_append = ("WAITAOF", 1, 0, 50)  # ms: shorter than the caller waits
+    unit, _ = log.creation(new_order_id(), ACCOUNT, submitted())
+    with pytest.raises(Unanswered):
+        await log.append([unit], timeout_s=1.0)
+    await log.close()

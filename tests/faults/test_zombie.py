@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine import leash
 from engine.markets import LEDGER
 from engine.settings import Settings, environment
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import (
     OrderConfirmed,
     OrderRouted,
@@ -36,7 +38,8 @@ from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
 from tests.engine_up import is_running, settings_for
-from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
+from tests.waits import until
+from tests.workers import PATIENT, Crew, Gate, Worker, crew
 
 NEVER_MS = 3_600_000
 ORDERS = 10
@@ -70,10 +73,10 @@ class Counting(SimulatedChain):
         super().__init__(simulation, ledger)
         self.sent: Counter[bytes] = Counter()
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         if self.gate is not None:
             await self.gate.passing()
-        self.sent.update(transactions)
+        self.sent.update(raw.reveal() for raw in transactions)
         await super().send(transactions)
 
 
@@ -89,12 +92,12 @@ class Later(SimulatedChain):
 
 
 async def holding(worker: Worker, orders: int) -> None:
-    await turns_true(lambda: worker.held_orders >= orders)
+    await until(lambda: worker.held_orders >= orders)
 
 
 async def given_up(worker: Worker) -> None:
     """Waits until it knows that nothing of what it holds is its own any more."""
-    await turns_true(lambda: not worker.held_orders)
+    await until(lambda: not worker.held_orders)
 
 
 async def rest_of(team: Crew, *but: str) -> None:
@@ -195,7 +198,7 @@ async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_l
         assert await team.ended(ids) == ["confirmed"] * ORDERS
         before = team.executions()
         chain.gate.open.set()
-        await turns_true(lambda: len(chain.sent) == ORDERS)
+        await until(lambda: len(chain.sent) == ORDERS)
         await asyncio.sleep(0.05)  # the venue takes what it gets at once, or not at all
         assert team.executions() == before
         assert set(before.values()) == {1}
@@ -234,16 +237,16 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
         redis_url=redis_url,
         database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: nobody asks it
         lease_ms=300,
-        venue_latency_ms=400,
-        venue_timeout_ms=2000,
     )
+    # Its quotes take longer than a busy machine takes to stop it.
+    late = replace(settings, venue_latency_ms=2500, venue_timeout_ms=60_000)
     old, new = tmp_path / "old.log", tmp_path / "new.log"
     async with crew(redis_url, tmp_path) as team:
         team.ledger_path = tmp_path / LEDGER
-        async with stages(settings, "router", output=old) as zombie:
+        async with stages(late, "router", output=old) as zombie:
             ids = await team.submit(ORDERS)
             await team.until(lambda: len(team.of(RoutingStarted)) == ORDERS)
-            zombie.send_signal(signal.SIGSTOP)  # its quotes are on the way, and take 400 ms
+            zombie.send_signal(signal.SIGSTOP)  # its quotes are on the way
             async with stages(
                 settings, "router", "builder", "submitter", "confirmer", output=new
             ) as heir:
@@ -251,7 +254,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
                 heir.send_signal(signal.SIGSTOP)  # what is written now, the zombie has written
                 before = await team.log.position()
                 zombie.send_signal(signal.SIGCONT)
-                await turns_true(lambda: old.read_text().count("fenced") >= ORDERS, 10)
+                await until(lambda: old.read_text().count("fenced") >= ORDERS)
                 assert await team.log.position() == before
                 heir.send_signal(signal.SIGCONT)
                 # It is a good worker again.

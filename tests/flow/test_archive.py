@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,8 +21,10 @@ from events.log import POSITIONS_KEPT, EventLog
 from events.order import Order
 from events.types import AttemptFailed
 from projections.migrate import migrate
+from tests.patience import given_up_after
 from tests.played import Play, failed, submitted
-from tests.projected import opened, projected, projecting, until
+from tests.projected import NOT_YET, opened, projected, projecting
+from tests.waits import until
 
 
 @pytest.fixture
@@ -222,16 +223,10 @@ def postgres(short_path: Path) -> Iterator[tuple[str, int]]:
         yield servers.database_url, found.pids["postgres"]
 
 
-async def elapsed(archive: Archive) -> float:
-    began = time.monotonic()
-    with pytest.raises(ArchiveUnavailable):
-        await archive.position()
-    return time.monotonic() - began
-
-
-async def test_a_postgres_that_is_gone_is_told_at_once(short_path: Path) -> None:
+async def test_a_postgres_that_is_gone_is_told_without_a_wait(short_path: Path) -> None:
     archive = await Archive.open(f"postgresql://postgres@/postgres?host={short_path}")
-    assert await elapsed(archive) < 0.5
+    with pytest.raises(ArchiveUnavailable, match="No such file"):  # not that time is over
+        await archive.position()
     await archive.close()
 
 
@@ -245,7 +240,7 @@ def family(pid: int) -> list[int]:
     return found
 
 
-async def test_a_postgres_that_hangs_is_told_within_about_a_second(
+async def test_a_postgres_that_hangs_is_given_up(
     postgres: tuple[str, int],
 ) -> None:
     url, pid = postgres
@@ -259,12 +254,15 @@ async def test_a_postgres_that_hangs_is_told_within_about_a_second(
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     try:
-        assert await elapsed(archive) < 2.5
-        assert await elapsed(archive) < 2.5
+        # On a connection that was made before, and on a new one. Neither would ever answer.
+        with given_up_after(0.5):
+            for _ in range(2):
+                with pytest.raises(ArchiveUnavailable):
+                    await archive.position()
     finally:
         for process in processes:
             os.kill(process, signal.SIGCONT)
-    await until(lambda: _answers(archive), within_s=5, what="the answer")
+    await until(lambda: _answers(archive), "the answer", ignoring=NOT_YET)
     await archive.close()
 
 

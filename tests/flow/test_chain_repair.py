@@ -35,6 +35,7 @@ from engine.repair import refound
 from engine.settings import Settings
 from engine.wallets import open_wallet
 from events.ids import new_order_id
+from events.secret import SecretBytes, SecretUrl
 from events.types import Status, TransactionSubmitted
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
@@ -46,7 +47,7 @@ from stages.venues.solana.rpc_link import RpcLink
 from tests.chain_crew import ChainCrew, LocalChain, chain_crew
 from tests.localchain import OWNER, WALLET, memo, sealed, signed
 from tests.projected import opened, projected, projecting
-from tests.rpc_node import JsonError, Node, rpc_node
+from tests.rpc_node import PATIENT, JsonError, Node, rpc_node
 
 SOL = 10**9
 PUBKEY = WALLET.pubkey()
@@ -74,7 +75,7 @@ async def hurrying(local: LocalChain) -> AsyncIterator[None]:
 async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 2)  # it has pages
     async with (
         chain_crew(redis_url, tmp_path) as crew,
@@ -171,7 +172,7 @@ async def odd_history(url: str, strange: Mapping[str, bytes]) -> AsyncIterator[s
 async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 3)
     async with (
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
@@ -193,7 +194,7 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
                 TransferParams(from_pubkey=STRANGER.pubkey(), to_pubkey=PUBKEY, lamports=lamports)
             )
             raw = sealed(STRANGER, [move], version, recent)
-            await crew.chain().send([raw])
+            await crew.chain().send([SecretBytes(raw)])
             return str(VersionedTransaction.from_bytes(raw).signatures[0])
 
         for version in (None, 0, 1):
@@ -209,9 +210,11 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
                 crew.settings,
                 redis_url=redis_url,
                 database_url=database_url,
-                solana_rpc_url=(url,),
+                solana_rpc_url=(SecretUrl(url),),
             )
-            args = argparse.Namespace(yes=True, restored=False, json=False)
+            args = argparse.Namespace(
+                yes=True, restored=False, json=False, drop_after=None, accept_loss=False
+            )
             assert await asyncio.to_thread(repair.run, settings, args) == 0
         await log.open(found=False)
         [head] = await log.load([order_id])
@@ -222,9 +225,7 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
 
 def history_of(node: Node) -> Executed:
     """The wallet's history by such a node."""
-    link = RpcLink(
-        RpcOptions((node.url,), timeout_s=1.0, deadline_s=2.0, backoff_s=0.01), Admission("local")
-    )
+    link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), Admission("local"))
     return Executed(Rpc(link), OWNER)
 
 
@@ -589,7 +590,7 @@ def test_a_chain_whose_engine_is_down_runs_for_as_long_as_it_is_asked(short_path
     settings = Settings(data_dir=short_path / "d", venues=("raydium", "meteora"), slot_ms=50)
     with localchain.reached(settings) as reached:
         [url] = reached.solana_rpc_url
-        address = urlsplit(url)
+        address = urlsplit(url.reveal())
         assert address.hostname
         assert address.port
         with socket.create_connection((address.hostname, address.port)) as connection:

@@ -36,6 +36,7 @@ from tests.laid_pools import laid, plans
 from tests.localchain import OWNER, account_of
 from tests.served import served
 from tests.toy_family import token_account_bytes
+from tests.waits import HANG_S
 
 CU_PRICE = 20_000
 KEPT = 7 * SOL
@@ -89,7 +90,7 @@ def assert_paid_as_offered(crew: ChainCrew, order_id: str, version: int) -> None
     """The fee is a signature and what the transaction offers: by its own words."""
     [built] = [fact for fact in crew.facts(order_id) if isinstance(fact, TransactionBuilt)]
     [fill] = [fact for fact in crew.facts(order_id) if isinstance(fact, OrderConfirmed)]
-    message = decode(built.raw).message
+    message = decode(built.raw.reveal()).message
     if version == 1:
         assert isinstance(message, MessageV1)
         offered = message.config.priority_fee or 0
@@ -220,7 +221,11 @@ async def test_the_versions_are_taken_from_the_chain_by_itself(
         [built] = [fact for fact in crew.facts(order_id) if isinstance(fact, TransactionBuilt)]
         facts = crew.trading.facts()
         assert facts is not None
-        versions = facts["transactionVersion"], facts["buildsVersion"], decode(built.raw).version
+        versions = (
+            facts["transactionVersion"],
+            facts["buildsVersion"],
+            decode(built.raw.reveal()).version,
+        )
         assert versions == (1, 1, 1)
         # What passes the gateway is held against its documents.
         async with served(redis_url, chain_facts=crew.trading.facts) as gateway:
@@ -241,7 +246,7 @@ async def test_a_node_that_cannot_read_v1_any_more_is_sent_v0(
         market = await crew.order("SOL", "USDC", SOL)
         assert await crew.ended([limit, market]) == ["confirmed"] * 2
         built = [e.fact for e in crew.of(TransactionBuilt) if isinstance(e.fact, TransactionBuilt)]
-        assert [decode(fact.raw).version for fact in built] == [0, 0]
+        assert [decode(fact.raw.reveal()).version for fact in built] == [0, 0]
         assert not crew.of(AttemptFailed)
         crew.assert_executed_as_said()
 
@@ -271,7 +276,7 @@ async def test_a_chain_without_the_version_that_is_asked_for_ends_the_start(
         settings = await founded(settings_of(tmp_path, local, tx_version="1", **servers))
         for stage in ("router", "builder", "watcher"):
             with pytest.raises(SettingsError, match="TX_VERSION=1: the cluster does not take"):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG_S):
                     await wiring.run_stages(settings, [stage], asyncio.Event())
 
 
@@ -289,5 +294,5 @@ async def test_a_start_that_waits_for_a_node_can_be_stopped(
     done, _ = await asyncio.wait([work], timeout=0.5)
     assert not done
     stop.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         await work

@@ -19,7 +19,7 @@ from tests.engine_up import free_port
 from tests.flow.test_gateway_http import UNKNOWN, projected
 from tests.played import after_submission
 from tests.served import Served, served
-from tests.workers import turns_true
+from tests.waits import until
 
 
 class Said(NamedTuple):
@@ -172,12 +172,12 @@ async def test_submit_with_watch_says_that_the_engine_is_halted(
     await engine("halt", "--reason", "odd prices")
     submit = ("submit", "SOL", "USDC", "1", "--watch", "--json")
     watching = asyncio.ensure_future(engine(*submit))
-    await turns_true(lambda: True in looks)
+    await until(lambda: True in looks)
     _, heads = await gateway.log.open_page()
     (order_id,) = (i for i, head in heads.items() if head.order.type == "market")
     # Over HTTP: a second command at once would read the first one's lines.
     await gateway.ask("POST", "/api/admin/resume", json={})
-    await turns_true(lambda: False in looks)
+    await until(lambda: False in looks)
     await gateway.say(order_id, *after_submission())
     said = await watching
     assert (said.code, len(said.out.splitlines())) == (0, 1 + 6)

@@ -12,6 +12,7 @@ from aiohttp import web
 from events.types import RoutingStarted
 from gateway import answers, orders, parameters
 from gateway.asyncapi import asyncapi
+from gateway.authorization import PERMISSIONS, PUBLIC
 from gateway.openapi import openapi
 from gateway.operations import OPERATIONS
 from gateway.problems import CODES
@@ -114,6 +115,10 @@ async def test_a_route_that_no_document_has_fails_the_test(redis_url: str) -> No
         make(app, [source.Route("GET", "/hidden", hidden), *routes], *others)
 
     said = "GET /hidden 200: an undocumented route"
-    with pytest.raises(AssertionError, match=said), patch.object(source, "_add_routes", add):
+    with (
+        pytest.raises(AssertionError, match=said),
+        patch.object(source, "_add_routes", add),
+        patch.dict(PERMISSIONS, {("GET", "/hidden"): PUBLIC}),
+    ):
         async with served(redis_url) as gateway:
             await gateway.get("/hidden")

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientResponse
 
+from events.meters import CUT_OFFS
 from tests.played import after_submission
 from tests.served import Served, served
+from tests.waits import HANG_S, until
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 ACCEPT = {"Accept": "text/event-stream"}
@@ -53,7 +55,7 @@ def parsed(block: str) -> Said:
 async def said(answer: ClientResponse, count: int, *, beats: bool = False) -> list[Said]:
     """The next events, or all until the end where there are fewer; heartbeats if asked for."""
     found: list[Said] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(found) < count:
             block = b""
             while (line := await answer.content.readline()) not in (b"\n", b""):
@@ -147,18 +149,20 @@ async def test_a_slow_reader_is_cut_and_can_resume_without_a_gap(redis_url: str)
     async with served(redis_url, slow_s=0.3) as gateway:
         count = 12_000
         await flood(gateway, count)
-        whole, cut = await read_late(gateway, 1.5)
+        whole, cut = await read_late(gateway)
         assert cut.name == "close"
         assert cut.data["code"] == 4408
         assert positions(whole) == list(range(1, len(whole) + 1))
         assert len(whole) < count
+    async with served(redis_url) as gateway:
         async with stream(gateway, last=whole[-1].id) as answer:
             rest = await said(answer, count - len(whole))
         assert positions(rest) == list(range(len(whole) + 1, count + 1))
 
 
-async def read_late(gateway: Served, wait_s: float) -> tuple[list[Said], Said]:
-    """What one gets who does not read for a while: the events, and the last thing said."""
+async def read_late(gateway: Served) -> tuple[list[Said], Said]:
+    """What one gets who does not read until he is cut: the events, and the last thing said."""
+    before = CUT_OFFS.counts.get("4408", 0)
     host, port = gateway.url.removeprefix("http://").split(":")
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -166,9 +170,9 @@ async def read_late(gateway: Served, wait_s: float) -> tuple[list[Said], Said]:
     # HTTP/1.0: what comes is the stream itself, not in chunks.
     raw.sendall(b"GET /api/events?after=0 HTTP/1.0\r\nHost: localhost\r\n")
     raw.sendall(b"Accept: text/event-stream\r\n\r\n")
-    await asyncio.sleep(wait_s)
+    await until(lambda: CUT_OFFS.counts.get("4408", 0) > before)
     reader, writer = await asyncio.open_connection(sock=raw)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         _, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     every = [parsed(block) for block in body.decode().split("\n\n") if block]
@@ -195,9 +199,7 @@ async def test_clients_that_left_are_forgotten(redis_url: str) -> None:
         for _ in range(5):
             async with stream(gateway, "/api/events?after=0"):
                 pass
-        async with asyncio.timeout(5):
-            while sum(t.get_name() == "subscription" for t in asyncio.all_tasks()):
-                await asyncio.sleep(0.02)
+        await until(lambda: "subscription" not in {t.get_name() for t in asyncio.all_tasks()})
         assert len(asyncio.all_tasks()) <= tasks + 5
 
 

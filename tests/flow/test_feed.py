@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from projections.subscription import Filter, Subscription
 from tests.played import Play, after_submission
 from tests.proxied import proxied
 from tests.served import MemoryArchive
+from tests.waits import HANG_S, until
 
 
 class Page:
@@ -87,14 +88,14 @@ class Desk:
         await self.feed.ready()
         page = Page()
         cursor = Cursor(after) if isinstance(after, int) else after
-        subscription = Subscription(self.feed, page, wanted or Filter(), cursor)
+        subscription = Subscription(self.feed, page, wanted or Filter(None), cursor)
         self.running.append(asyncio.create_task(subscription.run()))
         return page
 
     async def trim(self) -> None:
         """Forgets the whole live log; the archive has it."""
         await self.archive.take(self.log)
-        async with redis.asyncio.from_url(self.log.url) as client:
+        async with redis.asyncio.from_url(self.log.url.reveal()) as client:
             last = await self.log.position()
             await client.xtrim(self.log.keys.log, minid=f"{last + 1}-0", approximate=False)
 
@@ -105,17 +106,11 @@ class Desk:
         await self.feed.close()
 
 
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(8):
-        while not reached():  # many things are waited for here
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 async def desk(redis_url: str) -> AsyncIterator[Desk]:
     log, archive = EventLog(redis_url, build="test"), MemoryArchive()
     await log.open()
-    one = Desk(log, archive, Feed(log, archive, heartbeat_ms=100, slow_s=0.2))
+    one = Desk(log, archive, Feed(log, archive, heartbeat_ms=100, slow_s=HANG_S))
     yield one
     await one.stop()
     await log.close()
@@ -199,7 +194,7 @@ async def test_who_comes_long_after_the_feed_was_made_ready_gets_everything(
     await desk.feed.ready()
     await until(lambda: not desk.feed.running)
     page = Page()
-    subscription = Subscription(desk.feed, page, Filter(), Cursor(0))
+    subscription = Subscription(desk.feed, page, Filter(None), Cursor(0))
     desk.running.append(asyncio.create_task(subscription.run()))
     await desk.play.create(3)
     await until(lambda: page.positions == [1, 2, 3])
@@ -222,6 +217,7 @@ async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(desk: De
 
 
 async def test_one_that_takes_nothing_for_too_long_is_cut_with_4408(desk: Desk) -> None:
+    desk.feed.slow_s = 0.05
     slow = await desk.subscribe(0)
     await until(lambda: bool(desk.feed._live))
     slow.held_back = 10**9
@@ -296,6 +292,35 @@ async def test_a_log_that_lost_its_end_is_noticed_and_said(desk: Desk, redis_url
     await until(lambda: page.notices == ["log-regressed"])
     await Play(desk.log).create(2)
     await until(lambda: page.positions[12:] == [1, 2])
+
+
+async def test_who_still_catches_up_is_told_that_the_log_was_replaced(redis_url: str) -> None:
+    """By one that is longer: nothing is missing, but what was read may be of the other one."""
+    direct = EventLog(redis_url, build="test")
+    await direct.open()
+    async with proxied(redis_url) as proxy:
+        log = EventLog(proxy.url, build="feed")
+        await log.open()
+        desk = Desk(log, MemoryArchive(), Feed(log, MemoryArchive(), heartbeat_ms=50, slow_s=3600))
+        slow, live = await desk.subscribe(0), await desk.subscribe(0)
+        await Play(direct).create(2)
+        await until(lambda: slow.positions == live.positions == [1, 2])
+        slow.held_back = 10**9
+        await Play(direct).create(3)
+        await until(lambda: live.positions == [1, 2, 3, 4, 5])
+        proxy.cut("refuse")
+        async with redis.asyncio.from_url(redis_url) as client:
+            await client.flushdb()
+        await direct.open()
+        await Play(direct).create(9)
+        proxy.cut("pass")
+        await until(lambda: live.notices == slow.notices == ["log-regressed"])
+        slow.held_back = 0
+        await until(lambda: slow.reached(9))
+        assert slow.positions[2:] == [3, 4, 5, 6, 7, 8, 9]
+        await desk.stop()
+        await log.close()
+    await direct.close()
 
 
 async def test_a_cursor_of_another_epoch_is_said_to_be_one(desk: Desk) -> None:

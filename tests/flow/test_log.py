@@ -30,14 +30,17 @@ from events.log import (
     settle_only,
 )
 from events.log.head import decode_head, head_of
+from events.log.inbox import DUE_LIMIT
 from events.log.library import Library
 from events.order import encode
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.played import ACCOUNT, after_submission, routed, submitted
 from tests.proxied import proxied
-from tests.workers import turns_true
+from tests.waits import HANG_S, until
 
 WINDOW_S = 3600
+HOUR_MS = 3_600_000
+NEVER_MS = 24 * HOUR_MS
 
 
 @pytest.fixture
@@ -75,7 +78,7 @@ async def next_unit(log: EventLog, order_id: str, *facts: Fact, **options: Any) 
 
 
 async def opened(
-    log: EventLog, consumer: str, *, stage: str = "router", lease_ms: int = 20
+    log: EventLog, consumer: str, *, stage: str = "router", lease_ms: int = NEVER_MS
 ) -> Inbox:
     inbox = log.inbox(stage, consumer, lease_ms=lease_ms)
     await inbox.open()
@@ -85,7 +88,7 @@ async def opened(
 async def taken(inbox: Inbox, orders: int) -> list[Entry]:
     """Entries that name at least so many orders."""
     found: list[Entry] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while sum(len(entry.order_ids) for entry in found) < orders:
             found += await inbox.take(10, block_ms=50)
     return found
@@ -339,7 +342,7 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         async def written() -> bool:
             return await log.position() == 3
 
-        await turns_true(written)
+        await until(written)
         assert not appending.done()
         proxy.cut("pass")
         answer = (await appending)[0]
@@ -368,7 +371,37 @@ async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_writt
         proxy.mode = "drop-answers"
         with pytest.raises(Unanswered):
             await far.append(creations(far), timeout_s=0.1)
-        assert await log.position() == 3
+
+        async def written() -> bool:
+            return await log.position() == 3
+
+        await until(written)
+        proxy.cut("pass")
+        await far.close()
+
+
+@pytest.mark.parametrize("refusal", ["the connection", "the log"])
+async def test_a_refusal_after_a_lost_answer_never_says_that_nothing_was_written(
+    redis_url: str, log: EventLog, refusal: str
+) -> None:
+    async with proxied(redis_url) as proxy:
+        far = EventLog(proxy.url, build="far")
+        await far.open()
+        await created(far)
+        proxy.mode = "drop-answers"
+        appending = far.append(creations(far), timeout_s=1.0)
+
+        async def written() -> bool:
+            return await log.position() == 2
+
+        await until(written)
+        if refusal == "the connection":
+            proxy.cut("refuse")
+        else:
+            await log._link.call("HSET", log.keys.meta, "epoch", 7)
+            proxy.cut("pass")
+        with pytest.raises(Unanswered):
+            await appending
         proxy.cut("pass")
         await far.close()
 
@@ -419,26 +452,46 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
     ids = await created(log, 3)
     inbox = await opened(log, "c")
     [entry] = await taken(inbox, 3)
-    waits = (60, 20, 40)
+    waits = (3, 1, 2)  # hours, which a test lets pass
     await log.append(
-        [settle_only(ids[n], entry.share(n), wait_ms=wait) for n, wait in enumerate(waits)]
+        [
+            settle_only(ids[n], entry.share(n), wait_ms=wait * HOUR_MS)
+            for n, wait in enumerate(waits)
+        ]
     )
     assert await depth(log) == 0
     moved, next_ms = await inbox.due()
     assert moved == 0
     assert next_ms is not None
-    assert 0 <= next_ms <= 20
+    assert 0 <= next_ms <= HOUR_MS
     assert (await log.lag())["router"].waiting == 3
     back: list[str] = []
-    async with asyncio.timeout(5):
-        while len(back) < 3:
-            moved, next_ms = await inbox.due()
-            if moved:
-                back += ids_of(await taken(inbox, moved))
-            elif next_ms is not None:
-                await asyncio.sleep(next_ms / 1000)
+    for _ in range(3):
+        for member in await log._link.call("ZRANGE", log.keys.due("router"), 0, -1):
+            await log._link.call("ZINCRBY", log.keys.due("router"), -HOUR_MS, member)
+        moved, _ = await inbox.due()
+        back += ids_of(await taken(inbox, moved))
     assert back == [ids[1], ids[2], ids[0]]
     assert await inbox.due() == (0, None)
+    await inbox.close()
+
+
+async def test_of_more_due_orders_than_are_handed_over_at_once_none_is_forgotten(
+    log: EventLog,
+) -> None:
+    ids = await created(log, DUE_LIMIT + 100)
+    inbox = await opened(log, "c")
+    for entry in await taken(inbox, len(ids)):
+        shares = [(i, entry.share(place)) for place, i in enumerate(entry.order_ids)]
+        await log.append([settle_only(i, share, wait_ms=1) for i, share in shares])
+    waiting = len(ids)
+    while waiting:
+        moved, next_ms = await inbox.due()
+        waiting -= moved
+        assert moved <= DUE_LIMIT
+        assert (await log.lag())["router"].waiting == waiting
+        await asyncio.sleep((next_ms or 0) / 1000)
+    assert sorted(ids_of(await taken(inbox, len(ids)))) == sorted(ids)
     await inbox.close()
 
 

@@ -17,13 +17,14 @@ from events.log import EventLog, Result, Unit
 from events.log.head import encode_head
 from events.order import Order
 from events.types import Event, OrderSubmitted, Status, encode
+from projections import intake, tables
 from projections import projector as projectors
-from projections import tables
 from projections.migrate import MigrationError, available, migrate
 from projections.orders import COLUMNS, columns
 from projections.tables import Step
 from tests.played import ACCOUNT, Play, after_submission, failed, submitted
-from tests.projected import opened, projected, projecting, until
+from tests.projected import NOT_YET, opened, projected, projecting
+from tests.waits import until
 
 
 async def rows(url: str, query: str) -> list[Any]:
@@ -83,9 +84,11 @@ async def test_columns_are_what_the_order_says(redis_url: str, database_url: str
             assert tuple(row.columns) == COLUMNS
 
 
-async def test_an_event_shows_within_a_quarter_of_a_second_at_low_load(
-    redis_url: str, database_url: str
+async def test_at_low_load_an_event_waits_for_no_others(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert intake.READ_EVERY_S + intake.LINGER_S < 0.1, "it shows within a quarter of a second"
+    monkeypatch.setattr(intake, "LINGER_LOADED_S", 3600.0)
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
@@ -95,7 +98,7 @@ async def test_an_event_shows_within_a_quarter_of_a_second_at_low_load(
         await projected(log, archive)
         for _ in range(5):
             await play.live()
-            await projected(log, archive, within_s=0.25)
+            await projected(log, archive)
 
 
 async def test_it_goes_on_where_it_stopped_in_the_middle_of_orders(
@@ -129,7 +132,7 @@ async def test_a_checkpoint_may_stand_in_the_middle_of_a_log_entry(
 
         monkeypatch.setattr(tables, "write", stop_after_four)
         async with projecting(redis_url, database_url):
-            await until(lambda: _is(archive, 28), what="four chunks")
+            await until(lambda: _is(archive, 28), "four chunks", ignoring=NOT_YET)
         monkeypatch.setattr(tables, "write", written)
         async with projecting(redis_url, database_url):
             await projected(log, archive)
@@ -260,12 +263,12 @@ async def test_a_log_that_is_behind_the_archive_stops_it_and_takes_no_orders_any
             async def halted() -> bool:
                 return await archive.regression() is not None
 
-            await until(halted, what="the report")
+            await until(halted, "the report", ignoring=NOT_YET)
 
             async def suspended() -> bool:
                 return await log.suspended() != ""
 
-            await until(suspended, what="the suspension")
+            await until(suspended, "the suspension")
             unit, _ = log.creation(new_order_id(), "main", submitted())
             [answer] = await log.append([unit])
             assert answer.result is Result.SUSPENDED
@@ -293,7 +296,7 @@ async def test_a_log_that_was_replaced_by_a_longer_one_is_not_followed(
             async def halted() -> bool:
                 return "differs" in (await archive.regression() or "")
 
-            await until(halted, what="the report")
+            await until(halted, "the report", ignoring=NOT_YET)
         assert await positions(database_url) == list(range(1, 61))
 
 
@@ -310,7 +313,7 @@ async def test_a_log_trimmed_ahead_of_the_archive_stops_it(
             async def halted() -> bool:
                 return await archive.regression() is not None
 
-            await until(halted, what="the report")
+            await until(halted, "the report", ignoring=NOT_YET)
         assert await positions(database_url) == []
 
 
@@ -330,7 +333,7 @@ async def test_the_report_is_withdrawn_once_the_log_is_back(
             async def well() -> bool:
                 return await archive.regression() is None
 
-            await until(well, what="the withdrawal")
+            await until(well, "the withdrawal", ignoring=NOT_YET)
 
 
 async def test_the_log_is_trimmed_behind_the_archive_and_ended_heads_expire(
@@ -351,8 +354,8 @@ async def test_the_log_is_trimmed_behind_the_archive_and_ended_heads_expire(
             async def expiring() -> bool:
                 return int(await client.pttl(log.keys.order(ids[-1]))) > 0
 
-            await until(trimmed, what="trimming")
-            await until(expiring, what="the last head to be told to expire")
+            await until(trimmed, "trimming")
+            await until(expiring, "the last head to be told to expire")
         assert (await log.bounds())[0] <= end - 500
         assert await client.pttl(log.keys.order(ids[0])) > 0
         assert await client.pttl(log.keys.order(waits)) == -1
@@ -380,7 +383,7 @@ async def test_heads_that_a_kill_kept_from_expiring_expire_after_the_restart(
             async def expiring() -> bool:
                 return await client.pttl(log.keys.order(ids[0])) > 0
 
-            await until(expiring, what="the expiry")
+            await until(expiring, "the expiry")
         await client.aclose()
 
 

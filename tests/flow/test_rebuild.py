@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.repair import RepairError, diagnose
+from engine.repair import Words, diagnose, plan
 from events.archive import Archive
 from events.log import EventLog
 from events.verify import verify
@@ -17,7 +17,8 @@ from projections import rebuild as rebuilds
 from projections.orders import OrderFold, Poison, columns
 from projections.rebuild import RebuildError, rebuild
 from tests.played import Play, after_submission, failed
-from tests.projected import opened, projected, projecting, until
+from tests.projected import opened, projected, projecting
+from tests.waits import HANG_S, until
 
 
 async def fetch(url: str, query: str) -> list[Any]:
@@ -64,25 +65,37 @@ async def test_a_rebuild_gives_the_same_table(redis_url: str, database_url: str)
 async def test_the_engine_keeps_running_while_tables_are_rebuilt(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Events are projected until the moment of the switch, and others wait behind it."""
     monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 100)
+    fold, lock = rebuilds._Rebuild._fold_until, rebuilds._Rebuild._lock
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
     ):
-        play = Play(log)
-        stop = asyncio.Event()
+        play, locked, meanwhile = Play(log), asyncio.Event(), list[str]()
 
-        async def live() -> None:
-            while not stop.is_set():
-                await play.live(20)
+        async def fold_while_more_comes(self: Any, target: int) -> None:
+            await fold(self, target)
+            if not locked.is_set():
+                meanwhile.extend(await play.live(5))
+                await projected(log, archive)
 
-        work = asyncio.create_task(live())
-        await asyncio.sleep(0.2)
-        for _ in range(5):
-            await rebuild(database_url)
-        stop.set()
-        await work
+        async def lock_while_more_comes(self: Any) -> None:
+            await lock(self)
+            locked.set()
+            meanwhile.extend(await play.live(5))
+            await until(lambda: fetch(database_url, "SELECT FROM pg_locks WHERE NOT granted"))
+
+        monkeypatch.setattr(rebuilds._Rebuild, "_fold_until", fold_while_more_comes)
+        monkeypatch.setattr(rebuilds._Rebuild, "_lock", lock_while_more_comes)
+        await play.live(20)
         await projected(log, archive)
+        for _ in range(3):
+            locked.clear()
+            await rebuild(database_url)
+        await projected(log, archive)
+        assert len(meanwhile) == 3 * 15
+        assert len(await archive.orders(meanwhile)) == len(meanwhile)
         await sound(log, archive)
         assert await archive.regression() is None
 
@@ -179,6 +192,92 @@ async def test_a_fault_stops_the_rebuild_and_changes_nothing(
         assert "orders_rebuild" not in {row[0] for row in tables}
 
 
+async def test_what_stopped_the_rebuild_is_said_though_rows_are_on_their_way(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is busy when the fault is met: its complaint about that hides nothing."""
+    monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 10)
+    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 10)
+    busy = asyncio.Event()
+
+    async def slow(connection: asyncpg.Connection, *_: object) -> None:
+        busy.set()
+        await connection.execute("SELECT pg_sleep(60)")
+
+    original = rebuilds._Rebuild._save
+
+    async def begun(self: Any, changes: Any) -> None:
+        await original(self, changes)
+        await busy.wait()
+
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(5)
+            await projected(log, archive)
+        before = await table(database_url)
+        await fetch(database_url, "DELETE FROM events WHERE position = 15")
+        monkeypatch.setattr("projections.tables.write_orders", slow)
+        monkeypatch.setattr(rebuilds._Rebuild, "_save", begun)
+        with pytest.raises(RebuildError, match="gap after position 11"):
+            await rebuild(database_url)
+        assert await table(database_url) == before
+
+
+async def test_what_the_projector_writes_just_before_the_switch_is_in_the_new_table(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes between the last look at the checkpoint and the lock that holds it up."""
+    lock, fold_until = rebuilds._Rebuild._lock, rebuilds._Rebuild._fold_until
+    locking, late = asyncio.Event(), list[str]()
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        projecting(redis_url, database_url),
+    ):
+        play = Play(log)
+
+        async def noted(self: Any) -> None:
+            locking.set()
+            await lock(self)
+
+        async def overtaken(self: Any, target: int) -> None:
+            await fold_until(self, target)
+            if locking.is_set() and not late:
+                late.extend(await play.live(3))
+                await projected(log, archive)
+
+        await play.live(3)
+        await projected(log, archive)
+        monkeypatch.setattr(rebuilds._Rebuild, "_lock", noted)
+        monkeypatch.setattr(rebuilds._Rebuild, "_fold_until", overtaken)
+        await rebuild(database_url)
+        assert len(await archive.orders(late)) == 3
+        await projected(log, archive)
+        await sound(log, archive)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DROP INDEX orders_status_id_idx",
+        "DROP INDEX orders_client_order_id_idx",
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+    ],
+)
+async def test_a_rebuild_makes_lost_indexes_again(
+    redis_url: str, database_url: str, harm: str
+) -> None:
+    async with opened(redis_url, database_url) as (log, archive):
+        async with projecting(redis_url, database_url):
+            await Play(log).live(2)
+            await projected(log, archive)
+        indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'orders' ORDER BY 1"
+        before = [tuple(row) for row in await fetch(database_url, indexes)]
+        await fetch(database_url, harm)
+        await rebuild(database_url)
+        assert [tuple(row) for row in await fetch(database_url, indexes)] == before
+        await sound(log, archive)
+
+
 async def test_an_event_after_the_end_is_folded_as_the_projector_did(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,12 +308,12 @@ async def test_a_long_reader_of_the_old_table_holds_up_only_the_rebuild(
         async with archive.snapshot() as snapshot:
             assert [row async for row in snapshot.orders()]
             work = asyncio.create_task(rebuild(database_url))
-            await asyncio.sleep(0.3)
+            await until(lambda: fetch(database_url, "SELECT FROM pg_locks WHERE NOT granted"))
             (order_id,) = await play.live(1)
-            await projected(log, archive, within_s=2)
+            await projected(log, archive)
             assert await archive.order(order_id) is not None
             assert not work.done()
-        await asyncio.wait_for(work, 10)
+        await asyncio.wait_for(work, HANG_S)
 
         async def again() -> bool:
             return len(await fetch(database_url, "SELECT FROM orders")) == 6
@@ -303,5 +402,6 @@ async def test_without_a_checkpoint_nothing_is_emptied(redis_url: str, database_
         with pytest.raises(RebuildError, match="no checkpoint"):
             await rebuild(database_url)
         assert await table(database_url) == before
-        with pytest.raises(RepairError, match="no checkpoint"):
-            await diagnose(log, archive)
+        todo = plan(await diagnose(log, archive), log.chain, Words())
+        assert "checkpoint: there is none" in todo.why
+        assert todo.command == "engine repair --yes"

@@ -9,21 +9,25 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
+import asyncpg
 import pytest
 import redis.asyncio
 from msgspec.structs import replace
 
 from engine.markets import LEDGER
-from engine.repair import Repaired, RepairError, diagnose, refound
+from engine.repair import Done, Repaired, RepairError, Words, diagnose, plan, refound
+from engine.repair import repair as mend
 from engine.settings import Settings
 from engine.wallets import open_wallet
 from events import acts, parking
 from events.archive import Archive
+from events.idempotency import claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain, Stored
 from events.log.refound import Refounding
 from events.order import Order
 from events.types import (
+    Fact,
     OrderCancelled,
     OrderParked,
     OrderRested,
@@ -32,10 +36,9 @@ from events.types import (
     TransactionSubmitted,
 )
 from events.verify import verify
-from gateway.idempotency import claim_of, digest_of, names_of
 from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
-from tests.played import Play, submitted
+from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting
 from tests.workers import Crew
 
@@ -46,6 +49,9 @@ MARKET = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 0, target_price="1000", time_in_force="GTC"
 )
+
+
+NOTHING_MORE = Words()
 
 
 class Scene(NamedTuple):
@@ -74,6 +80,14 @@ class Scene(NamedTuple):
             return await refound(self.log, self.archive, wallet)
         finally:
             await wallet.close()
+
+    async def mended(self, words: Words = NOTHING_MORE) -> Done:
+        """As `engine repair --yes` does it."""
+        return await mend(self.log, self.archive, words, lambda: open_wallet(self.settings))
+
+    async def wrong(self) -> str:
+        """What is wrong, empty where nothing is."""
+        return plan(await diagnose(self.log, self.archive), self.log.chain, Words()).why
 
     @contextlib.asynccontextmanager
     async def afterwards(self) -> AsyncIterator[Crew]:
@@ -106,7 +120,7 @@ async def no_history(_: str) -> list[Stored]:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     settings = Settings(
         data_dir=tmp_path,
         venues=("simulated",),
@@ -122,15 +136,14 @@ async def scene(
 
 async def test_a_sound_log_needs_no_repair_and_a_lost_one_does(scene: Scene) -> None:
     await scene.archived()
-    with pytest.raises(RepairError, match="empty"):
-        await diagnose(scene.log, scene.archive)
+    assert await scene.wrong() == "", "nothing was ever said"
     await Play(scene.log).live(3)
     await scene.archived()
-    assert await diagnose(scene.log, scene.archive) == ""
+    assert await scene.wrong() == ""
     await scene.lose()
-    assert "gone, the archive has 18 events" in await diagnose(scene.log, scene.archive)
+    assert "gone, the archive has 18 events" in await scene.wrong()
     await scene.log.open()  # what a careless restart would do
-    assert "ends at position 0" in await diagnose(scene.log, scene.archive)
+    assert "ends at position 0" in await scene.wrong()
 
 
 async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
@@ -182,7 +195,9 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     assert set(crew.executions().values()) == {1}
 
 
-async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scene: Scene) -> None:
+async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crew = scene.crew
 
     async def built(order_ids: list[str]) -> None:
@@ -205,6 +220,9 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scen
         await crew.chain().send([transaction.raw])
     await scene.lose()
 
+    # A repair waits until none of these transactions can land any more: the chain is there by now.
+    height = Simulation.height
+    monkeypatch.setattr(Simulation, "height", lambda self: height(self) + SLOTS.blockhash_slots)
     done = await scene.repair()
     assert (done.sent, done.parked) == ([known], [unknown])
     async with scene.afterwards() as later:
@@ -220,21 +238,14 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(scen
 
 async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene) -> None:
     crew = scene.crew
-    soon = time.time_ns() // 1000 + 2_000_000
-    order_id = await crew.place(replace(MARKET, expires_at_us=soon))
+    order_id = await crew.place(replace(MARKET, expires_at_us=time.time_ns() // 1000))
     await scene.archived()
-    workers = [await crew.worker(name) for name in ("router", "builder")]
-    await crew.until(lambda: len(crew.names(order_id)) == 4)
-    for worker in workers:
-        await worker.stop()
-    transaction = (await scene.said(order_id)).transaction
-    assert transaction is not None
-    await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
-    await crew.chain().send([transaction.raw])
+    await crew.say(order_id, RoutingStarted(), routed())
+    built = crew.chain().build(await scene.said(order_id))
+    await crew.chain().send([built.raw])
     await scene.lose()
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards() as later:
-        await asyncio.sleep(max(0.0, soon / 1e6 - time.time()) + 0.1)
         await later.watching()
         await asyncio.sleep(0.5)  # two rounds of whoever ends what expired
         assert not (await scene.said(order_id)).terminal
@@ -268,7 +279,7 @@ async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene)
     await scene.log.open()  # a careless restart, which took orders before anybody noticed
     [fresh] = await crew.submit(1)
     await crew.say(fresh, RoutingStarted())
-    assert await diagnose(scene.log, scene.archive)
+    assert await scene.wrong()
 
     done = await scene.repair()
     assert (done.adopted, done.torn, done.open_orders) == ([fresh], [], 2)
@@ -277,18 +288,43 @@ async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene)
         assert await later.ended([old, fresh]) == ["confirmed", "confirmed"]
 
 
-async def test_what_a_log_said_beyond_the_archive_is_reported_as_void(scene: Scene) -> None:
+async def test_what_a_log_said_beyond_the_archive_goes_on_where_only_an_entry_is_missing(
+    scene: Scene,
+) -> None:
     crew = scene.crew
     order_id = await crew.place(MARKET)
     await scene.archived()
     await crew.say(order_id, OrderCancelled("ann", ""))
     async with redis.asyncio.from_url(scene.redis_url) as client:
         await client.xdel(scene.log.keys.log, "1-0")
-    assert "no longer holds position 1" in await diagnose(scene.log, scene.archive)
-    done = await scene.repair()
-    assert (done.torn, done.adopted) == ([order_id], [])
+    assert "no intact entry holds position 1" in await scene.wrong()
+    assert (await scene.mended()).founded is None, "nobody had to be asked"
     await scene.log.open(found=False)
-    assert (await scene.said(order_id)).status == "pending"
+    assert (scene.log.epoch, await scene.wrong()) == (1, "")
+    assert (await scene.said(order_id)).status == "cancelled"
+    async with scene.afterwards():
+        pass
+
+
+async def test_what_a_restored_copy_of_the_log_said_beyond_the_archive_is_reported_as_void(
+    scene: Scene,
+) -> None:
+    crew = scene.crew
+    order_id = await crew.place(MARKET)
+    async with redis.asyncio.from_url(scene.redis_url) as client:
+        copy = {key: await client.dump(key) or b"" for key in await client.keys("oee:*")}
+        await crew.say(order_id, RoutingStarted())
+        await scene.archived()
+        await client.flushdb()
+        for key, dumped in copy.items():
+            await client.restore(key, 0, dumped)
+    await crew.say(order_id, OrderCancelled("ann", ""))
+    fresh = await crew.place(MARKET)
+    assert "the log differs from the archive" in await scene.wrong()
+    done = await scene.repair()
+    assert (done.torn, done.adopted, done.epoch) == ([order_id], [fresh], 2)
+    await scene.log.open(found=False)
+    assert (await scene.said(order_id)).status == "routing"
 
 
 async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
@@ -297,11 +333,19 @@ async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
     order_id = await scene.crew.place(MARKET)
     await scene.archived()
     await scene.lose()
-    monkeypatch.setattr("engine.repair.FENCED_S", 1.0)
+    fence, fenced, refused = Refounding.fence, asyncio.Event(), asyncio.Event()
+
+    async def held_up(self: Refounding) -> None:
+        await fence(self)
+        fenced.set()
+        await refused.wait()
+
+    monkeypatch.setattr(Refounding, "fence", held_up)
     first = asyncio.create_task(scene.repair())
-    await asyncio.sleep(0.3)
+    await fenced.wait()
     with pytest.raises(RepairError, match="another repair is under way"):
         await scene.repair()
+    refused.set()
     assert (await first).open_orders == 1
     async with scene.afterwards() as later:
         assert await later.ended([order_id]) == ["confirmed"]
@@ -343,8 +387,62 @@ async def test_a_repair_that_broke_off_can_be_begun_again(
         await scene.repair()
     with pytest.raises(Fenced):
         await scene.log.append([scene.log.creation(new_order_id(), "x", MARKET)[0]])
-    assert await diagnose(scene.log, scene.archive)
+    assert await scene.wrong()
     assert (await scene.repair()).epoch == 3
     await scene.log.open(found=False)
     assert (await scene.said(order_id)).status == "pending"
-    assert await diagnose(scene.log, scene.archive) == ""
+    assert await scene.wrong() == ""
+
+
+async def test_names_of_open_orders_are_kept_by_a_repair_and_others_for_the_rest_of_their_window(
+    scene: Scene,
+) -> None:
+    log = scene.log
+
+    async def named(name: str, *facts: Fact) -> str:
+        fact = replace(LIMIT, client_order_id=name)
+        order_id = new_order_id()
+        names = names_of(log.keys, "main", order_id, fact)
+        await log.append([log.creation(order_id, "main", fact, names)[0]])
+        for said in facts:
+            await scene.crew.say(order_id, said)
+        return order_id
+
+    keys = {
+        name: log.keys.idempotency("main", "client", name)
+        for name in ("rests", "ended", "over", "left")
+    }
+    rests = await named("rests", OrderRested(7))
+    ended = await named("ended", OrderCancelled("ann"))
+    over = await named("over", OrderCancelled("ann"))
+    async with redis.asyncio.from_url(scene.redis_url) as client:
+        until_ms = await client.pexpiretime(keys["ended"])
+        await scene.archived()
+        left = await named("left")
+        # Both were placed, and one of them ended, longer ago than names are kept.
+        await _aged(scene.database_url, [rests, over], days=30)
+        await client.delete(log.keys.meta)
+        done = await scene.repair()
+        assert (done.adopted, done.keys) == ([left], 3)
+        found = {name: await client.pexpiretime(key) for name, key in keys.items()}
+    assert found == {"rests": -1, "left": -1, "ended": until_ms, "over": -2}
+    await log.open(found=False)
+    assert ended != rests
+
+
+async def _aged(database_url: str, order_ids: list[str], *, days: int) -> None:
+    """As if all that is archived of these orders had happened so much earlier."""
+    connection = await asyncpg.connect(database_url)
+    us = days * 86_400_000_000
+    try:
+        await connection.execute(
+            "UPDATE events SET time_us = time_us - $2 WHERE order_id = ANY($1::uuid[])",
+            order_ids, us,
+        )  # fmt: skip
+        await connection.execute(
+            "UPDATE orders SET updated_us = updated_us - $2, created_us = created_us - $2"
+            " WHERE id = ANY($1::uuid[])",
+            order_ids, us,
+        )  # fmt: skip
+    finally:
+        await connection.close()

@@ -19,6 +19,7 @@ from engine.commands import projections, repair
 from engine.settings import Settings
 from events.archive import Archive
 from events.log import EventLog
+from events.secret import SecretText, SecretUrl
 from stages.venues.localnet.genesis import pools_file
 from tests.localchain import WALLET
 from tests.played import Play
@@ -55,7 +56,7 @@ def well(node: Node) -> None:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
     async with rpc_node() as node, opened(redis_url, database_url) as (log, archive):
         well(node)
@@ -71,18 +72,20 @@ async def scene(
         settings = Settings(
             data_dir=tmp_path,
             venues=("raydium", "meteora"),
-            solana_rpc_url=(node.url,),
-            solana_keypair=str(key),
+            solana_rpc_url=(SecretUrl(node.url),),
+            solana_keypair=SecretText(str(key)),
             pools=str(pools),
-            redis_url=redis_url,
-            database_url=database_url,
+            redis_url=SecretUrl(redis_url),
+            database_url=SecretUrl(database_url),
         )
         yield Scene(settings, node, log, archive)
 
 
 async def repaired(settings: Settings) -> int:
     """`engine repair --yes`."""
-    args = argparse.Namespace(yes=True, restored=False, json=False)
+    args = argparse.Namespace(
+        yes=True, restored=False, json=False, drop_after=None, accept_loss=False
+    )
     return await asyncio.to_thread(repair.run, settings, args)
 
 
@@ -161,7 +164,9 @@ async def test_a_fault_of_the_chain_is_called_one(
 async def test_a_node_that_is_not_there_is_no_fault_of_postgres(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = replace(scene.settings, solana_rpc_url=(f"http://127.0.0.1:{closed_port()}",))
+    settings = replace(
+        scene.settings, solana_rpc_url=(SecretUrl(f"http://127.0.0.1:{closed_port()}"),)
+    )
     assert await repaired(settings) == 1
     said = capsys.readouterr().err
     assert "engine: not repaired: chain: venue-unavailable: " in said
@@ -195,7 +200,7 @@ async def test_a_missing_postgres_is_called_one(
 async def test_what_the_log_server_refuses_is_said_in_one_line(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with redis.asyncio.from_url(scene.settings.redis_url) as client:
+    async with redis.asyncio.from_url(scene.settings.redis_url.reveal()) as client:
         await client.set(scene.log.keys.meta, "no hash")
     assert await repaired(scene.settings) == 2
     assert "engine: cannot read: log server: WRONGTYPE" in capsys.readouterr().err

@@ -13,25 +13,26 @@ import pytest
 
 from events.log import EventLog, Head
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import (
     AttemptFailed,
     Fact,
-    OrderConfirmed,
     OrderExpired,
     OrderParked,
     OrderReplayed,
     OrderRouted,
     RoutingStarted,
     TransactionBuilt,
-    TransactionInDoubt,
     TransactionSubmitted,
 )
 from stages.stage import Refused, Stage
-from stages.venues.simulated.venue import Simulation
 from tests.proxied import proxied
-from tests.workers import PATIENT, Crew, Gate, Worker, crew, turns_true
+from tests.waits import MARGINS_S, until
+from tests.workers import PATIENT, Crew, Gate, Worker, crew
 
 NEVER_MS = 3_600_000
+LEASE_MS = 60_000
+"""Longer than any stall: only a test lets such a lease run out."""
 
 
 def now_us() -> int:
@@ -55,7 +56,7 @@ def gated(stage: Stage, gate: Gate) -> Stage:
 
 
 async def holding(worker: Worker, orders: int) -> None:
-    await turns_true(lambda: worker.held_orders == orders)
+    await until(lambda: worker.held_orders == orders)
 
 
 # -- bugs and poison -------------------------------------------------------------------------------
@@ -159,21 +160,13 @@ async def test_only_the_order_that_kills_its_worker_is_parked(
         for name in ("builder", "submitter", "confirmer"):
             await team.worker(name)
         deaths = 0
-        async with asyncio.timeout(20):
-            while not team.of(OrderParked):
-                died.clear()
-                worker = await team.worker(stage, lease_ms=20)
-                waits = [
-                    asyncio.create_task(died.wait()),
-                    asyncio.create_task(team.until(lambda: team.of(OrderParked), 20)),
-                ]
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                for one in waits:
-                    one.cancel()
-                await asyncio.gather(*waits, return_exceptions=True)
-                if died.is_set():
-                    deaths += 1
-                    await worker.die()
+        while not team.of(OrderParked):
+            died.clear()
+            worker = await team.worker(stage, lease_ms=20)
+            await until(lambda: died.is_set() or team.of(OrderParked))
+            if died.is_set():
+                deaths += 1
+                await worker.die()
         others = [order_id for order_id in ids if order_id != killer]
         assert await team.ended(others) == ["confirmed"] * 9
         assert [event.order_id for event in team.of(OrderParked)] == [killer]
@@ -259,7 +252,7 @@ async def test_what_was_delivered_into_a_lost_answer_is_read_again(
         async def delivered() -> int:
             return int((await link.call("XPENDING", key, "workers"))[0])
 
-        await turns_true(delivered)
+        await until(delivered)
         proxy.cut("pass")
         assert await team.ended(ids) == ["confirmed"] * 3
         await team.close()
@@ -327,14 +320,28 @@ async def test_only_the_owner_of_an_entry_renews_it(redis_url: str, tmp_path: Pa
 async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
-        worker = await team.worker(gated(team.stage("router"), gate), lease_ms=200)
+        worker = await team.worker(gated(team.stage("router"), gate), lease_ms=40)
+        worker._inbox._lease_ms = LEASE_MS  # it renews often, and does not reclaim its own
         ids = await team.submit(3)
         await holding(worker, 3)
-        other = Gate()
-        await team.worker(gated(team.stage("router"), other), lease_ms=200)
-        await asyncio.sleep(0.6)  # three leases
-        assert not other.reached.is_set()
-        assert worker.held_orders == 3
+        link, key = team.log._link, team.log.keys.inbox("router")
+
+        async def idle_ms() -> int:
+            [[_, _, idle_ms, _]] = await link.call("XPENDING", key, "workers", "-", "+", 9)
+            return int(idle_ms)
+
+        [[entry, *_]] = await link.call("XPENDING", key, "workers", "-", "+", 9)
+        aged = ("IDLE", 10 * LEASE_MS, "JUSTID")
+        await link.call("XCLAIM", key, "workers", worker.consumer, 0, entry, *aged)
+
+        async def renewed() -> bool:
+            return await idle_ms() < LEASE_MS
+
+        await until(renewed)
+        stage = gated(team.stage("router"), Gate())
+        other = await team.worker(stage, lease_ms=LEASE_MS)
+        await until(lambda: other._inbox._reader.connects)  # it has found nothing to take over
+        assert (other.held_orders, worker.held_orders) == (0, 3)
         gate.open.set()
         await team.until(lambda: len(team.of(OrderRouted)) == len(ids))
 
@@ -350,7 +357,7 @@ async def test_an_order_that_waits_too_long_expires_and_is_never_sent(
         first = await team.submit()
         assert await team.ended(first) == ["confirmed"]
         waiting = await team.submit(3, expires_at_us=now_us() + 200_000)
-        assert await team.ended(waiting, 5) == ["expired"] * 3
+        assert await team.ended(waiting) == ["expired"] * 3
         for order_id in waiting:
             assert team.names(order_id) == ["OrderSubmitted", "OrderExpired"]
         for event in team.of(OrderExpired):
@@ -370,17 +377,36 @@ async def test_an_order_whose_time_ends_between_two_attempts_expires_at_its_time
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
-        await team.worker(asking(team.stage("router"), refusing), attempts_max=100)
-        expires_at_us = now_us() + 300_000
-        [order_id] = await team.submit(expires_at_us=expires_at_us)
-        assert await team.ended([order_id], 5) == ["expired"]
-        last = team.of(OrderExpired)[0]
-        assert 0 <= last.time_us - expires_at_us < 1_000_000
-        assert team.of(AttemptFailed)
+        backoff_ms = (NEVER_MS, NEVER_MS)  # the next attempt would never come
+        await team.worker(asking(team.stage("router"), refusing), backoff_ms=backoff_ms)
+        for margin_s in MARGINS_S:
+            expires_at_us = now_us() + int(margin_s * 1e6)
+            [order_id] = await team.submit(expires_at_us=expires_at_us)
+            assert await team.ended([order_id]) == ["expired"]
+            if "AttemptFailed" in team.names(order_id):
+                break
+        assert team.names(order_id)[-2:] == ["AttemptFailed", "OrderExpired"]
+        assert team.of(OrderExpired)[-1].time_us >= expires_at_us
 
 
 def refusing(orders: Sequence[Order], _: Any) -> Any:
     return [ConnectionRefusedError("no venue") for _ in orders]
+
+
+async def overdue(team: Crew, reached: Callable[[str], bool]) -> str:
+    """An order that came so far before its expiry, which has passed now."""
+
+    async def submitted(margin_s: float) -> str:
+        expires_at_us = now_us() + int(margin_s * 1e6)
+        [order_id] = await team.submit(expires_at_us=expires_at_us)
+        await until(lambda: reached(order_id) or "OrderExpired" in team.names(order_id))
+        await asyncio.sleep(max(0, (expires_at_us - now_us()) / 1e6) + 0.01)
+        return "" if "OrderExpired" in team.names(order_id) else order_id
+
+    for margin_s in MARGINS_S:
+        if order_id := await submitted(margin_s):
+            return order_id
+    raise AssertionError(f"it did not come so far within {MARGINS_S[-1]} s")
 
 
 async def test_an_order_that_expires_before_it_is_sent_is_refused_by_the_append_itself(
@@ -393,29 +419,31 @@ async def test_an_order_that_expires_before_it_is_sent_is_refused_by_the_append_
         await team.worker("builder")
         await team.worker(gated(team.stage("submitter"), gate), lease_ms=NEVER_MS)
         await team.worker("confirmer")
-        expires_at_us = now_us() + 400_000
-        ids = await team.submit(3, expires_at_us=expires_at_us)
-        await gate.reached.wait()
-        await asyncio.sleep((expires_at_us - now_us()) / 1e6 + 0.01)
+        order_id = await overdue(team, lambda _: gate.reached.is_set())
         gate.open.set()
-        assert await team.ended(ids) == ["expired"] * 3
+        assert await team.ended([order_id]) == ["expired"]
         assert not team.of(TransactionSubmitted)
-        assert len(team.of(TransactionBuilt)) == 3
+        assert "TransactionBuilt" in team.names(order_id)
         assert team.executions() == {}
 
 
 async def test_once_it_is_sent_an_order_does_not_expire(redis_url: str, tmp_path: Path) -> None:
-    doubt = Simulation(slot_ms=200, blockhash_slots=4000)  # nobody knows for 0.8 s
-    async with crew(redis_url, tmp_path, doubt) as team:
-        await team.all_stages()
-        expires_at_us = now_us() + 400_000
-        ids = await team.submit(3, to="DOUBT", expires_at_us=expires_at_us)
-        await team.until(lambda: len(team.of(TransactionInDoubt)) == 3)
-        assert await team.ended(ids) == ["confirmed"] * 3
-        assert {e.order_id for e in team.of(OrderConfirmed) if e.time_us > expires_at_us} == set(
-            ids
-        )
-        assert team.executions() == dict.fromkeys(ids, 1)
+    async with crew(redis_url, tmp_path) as team:
+        for name in ("router", "builder", "submitter"):
+            await team.worker(name)
+        order_id = await overdue(team, lambda each: "TransactionSubmitted" in team.names(each))
+        link, key = team.log._link, team.log.keys.expiry
+        due_ms = float(await link.call("ZSCORE", key, order_id))
+
+        async def looked_at() -> bool:
+            return float(await link.call("ZSCORE", key, order_id)) > due_ms
+
+        await team.watching()  # ends what expires, wherever it waits
+        await until(looked_at)
+        assert team.statuses()[order_id] == "submitted"
+        await team.worker("confirmer")
+        assert await team.ended([order_id]) == ["confirmed"]
+        assert team.executions() == {order_id: 1}
 
 
 async def test_a_venue_that_fails_now_and_then_costs_attempts_and_the_backoff_is_kept(
@@ -461,7 +489,7 @@ async def test_a_number_that_the_log_cannot_hold_parks_its_own_order_and_no_othe
 
         def decide(order: Order, answer: Any) -> Sequence[Fact]:
             if order.id == bad:
-                return [TransactionBuilt(1, "signature", 2**64, b"")]
+                return [TransactionBuilt(1, "signature", 2**64, SecretBytes(b""))]
             decided = sane.decide(order, answer)
             assert isinstance(decided, Sequence)
             return decided

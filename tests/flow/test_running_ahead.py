@@ -11,7 +11,8 @@ from events import acts
 from events.types import OrderExpired, OrderRouted, OrderSubmitted, TransactionSubmitted
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
-from tests.workers import Crew, crew, turns_true
+from tests.waits import until
+from tests.workers import Crew, crew
 
 AHEAD = ("builder", "submitter")
 BREATH = ["RoutingStarted", "OrderRouted", "TransactionBuilt", "TransactionSubmitted"]
@@ -74,7 +75,7 @@ async def test_nothing_runs_ahead_of_a_halt(redis_url: str, tmp_path: Path) -> N
         await team.worker("confirmer")
         ids = await team.submit(5)
         await team.settled("router")
-        await turns_true(lambda: worker.held_orders == 0)
+        await until(lambda: worker.held_orders == 0)
         assert not team.of(TransactionSubmitted)
         assert [(await acts.cancel(team.log, ids[0], "ann")).outcome] == [acts.Outcome.DONE]
         await acts.resume(team.log, "ann")
@@ -127,4 +128,4 @@ async def test_what_runs_ahead_is_sent_by_who_said_it(redis_url: str, tmp_path: 
     async with crew(redis_url, tmp_path) as team:
         await team.worker("router", ahead=AHEAD)
         ids = await team.submit(3)
-        await turns_true(lambda: team.executions() == dict.fromkeys(ids, 1))
+        await until(lambda: team.executions() == dict.fromkeys(ids, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from unittest.mock import patch
 
@@ -12,28 +13,27 @@ from gateway import body, orders
 from gateway.app import make_runner
 from gateway.problems import SAFE
 from tests.served import served
+from tests.waits import HANG_S, until
 
 CUT_S = 1.0
 
 
 async def _dripping(port: int, head: bytes, drip: bytes) -> float:
-    """Sends a head, then bytes for as long as it is let; how long that was."""
+    """Sends a head, then bytes until it is cut off, else for ever; how many seconds that was."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     writer.write(head)
-    try:
-        while time.monotonic() - began < 10:
-            writer.write(drip)
-            try:
-                async with asyncio.timeout(0.1):
-                    if not await reader.read(1000):
-                        break
-            except TimeoutError:
-                continue
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
+
+    async def cut_off() -> bool:
+        writer.write(drip)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                return not await reader.read(1000)
+        return False
+
+    with contextlib.suppress(ConnectionError):
+        await until(cut_off)
+    writer.close()
     return time.monotonic() - began
 
 
@@ -45,7 +45,7 @@ async def test_a_head_that_drips_in_is_cut_off() -> None:
         took = await _dripping(runner.addresses[0][1], b"GET / HTTP/1.1\r\nX: ", b"a")
     finally:
         await runner.cleanup()
-    assert CUT_S / 2 < took < 8
+    assert took > CUT_S / 2
 
 
 async def test_a_body_that_drips_in_is_a_problem_and_the_connection_ends(redis_url: str) -> None:
@@ -61,7 +61,7 @@ async def test_a_body_that_drips_in_is_a_problem_and_the_connection_ends(redis_u
             port = gateway.runner.addresses[0][1]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head + b"{")
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(HANG_S):
                 said = await reader.readuntil(b"\r\n\r\n")
             writer.close()
             assert b" 408 " in said.partition(b"\r\n")[0]

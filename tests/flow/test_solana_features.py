@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +13,7 @@ from solders.message import MessageV0, MessageV1
 from engine.doctor import versions
 from engine.settings import Settings
 from events.meters import VERSION_REFUSALS
+from events.secret import SecretUrl
 from events.types import Status
 from stages.stage import Refused
 from stages.venues.solana import features
@@ -25,7 +25,8 @@ from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
 from stages.venues.solana.versions import VERSIONS
 from tests.flow.test_solana_chain import World, order
-from tests.rpc_node import HttpError, JsonError, Node, at, rpc_node
+from tests.rpc_node import PATIENT, HttpError, JsonError, Node, at, rpc_node
+from tests.waits import until
 
 SLOT = 447_120_000
 
@@ -53,7 +54,7 @@ class Cluster:
         self.slot = SLOT
         node.answers["getMultipleAccounts"] = self._accounts
         takes_v1(node)
-        options = RpcOptions((node.url,), timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
+        options = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.rpc = Rpc(RpcLink(options, Admission("local")))
 
     def _accounts(self, params: Any) -> Any:
@@ -62,9 +63,7 @@ class Cluster:
         return at(self.slot, [self.feature])
 
     async def until_asked(self, times: int) -> None:
-        async with asyncio.timeout(5):
-            while self.node.asked["getMultipleAccounts"] < times:
-                await asyncio.sleep(0.001)
+        await until(lambda: self.node.asked["getMultipleAccounts"] >= times)
 
 
 @pytest.fixture
@@ -144,9 +143,7 @@ async def test_an_activation_to_come_is_seen_when_it_has_come(
     await asked.known()
     assert asked.version == 0
     cluster.slot += 1
-    async with asyncio.timeout(5):
-        while asked.version == 0:
-            await asyncio.sleep(0.001)
+    await until(lambda: asked.version == 1)
     await asked.close()
 
 
@@ -161,9 +158,7 @@ async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
     assert cluster.node.asked["getMultipleAccounts"] == 1
     asked.doubt("no")
     await cluster.until_asked(2)
-    async with asyncio.timeout(5):
-        while asked.version == 0:
-            await asyncio.sleep(0.001)
+    await until(lambda: asked.version == 1)
     await asked.close()
     monkeypatch.setattr(features, "ASKED_EVERY_S", 0.001)
     hourly = Features(cluster.rpc, "auto")
@@ -267,10 +262,10 @@ async def active(world: FeaturedWorld) -> None:
 async def test_the_version_of_the_cluster_is_what_is_simulated_and_built(
     world: FeaturedWorld,
 ) -> None:
-    assert isinstance(decode((await world.built()).raw).message, MessageV0)
+    assert isinstance(decode((await world.built()).raw.reveal()).message, MessageV0)
     await active(world)
     world.simulation |= {"loadedAccountsDataSize": 40_000}
-    raw = (await world.built()).raw
+    raw = (await world.built()).raw.reveal()
     message = decode(raw).message
     assert isinstance(message, MessageV1)
     assert message.config.compute_unit_limit == 60_000
@@ -289,7 +284,7 @@ async def test_the_data_limit_is_the_larger_of_what_is_measured_and_what_is_answ
 ) -> None:
     await active(world)
     world.simulation |= {"loadedAccountsDataSize": answered}
-    message = decode((await world.built()).raw).message
+    message = decode((await world.built()).raw.reveal()).message
     assert isinstance(message, MessageV1)
     named = message.config.loaded_accounts_data_size_limit
     assert named is not None
@@ -301,7 +296,7 @@ async def test_a_later_attempt_has_a_wider_margin(world: FeaturedWorld) -> None:
     world.simulation |= {"loadedAccountsDataSize": 1_000_000}
     limits = []
     for attempts in (0, 1):
-        message = decode((await world.built(order(attempts=attempts))).raw).message
+        message = decode((await world.built(order(attempts=attempts))).raw.reveal()).message
         assert isinstance(message, MessageV1)
         limits.append(message.config.loaded_accounts_data_size_limit or 0)
     assert limits[1] >= 3 * limits[0]
@@ -312,7 +307,7 @@ async def test_accounts_that_cannot_be_measured_leave_the_largest_limit(
 ) -> None:
     await active(world)
     world.heads_fault = True
-    message = decode((await world.built()).raw).message
+    message = decode((await world.built()).raw.reveal()).message
     assert isinstance(message, MessageV1)
     assert message.config.loaded_accounts_data_size_limit == 64 * 2**20
 
@@ -353,7 +348,7 @@ async def test_what_nodes_refuse_for_its_version_is_built_as_v0_at_once(
     counted = VERSION_REFUSALS.counts[""]
     with structlog.testing.capture_logs() as lines:
         for _ in range(2):
-            assert decode((await world.built()).raw).version == 0
+            assert decode((await world.built()).raw.reveal()).version == 0
     assert VERSION_REFUSALS.counts[""] == counted + 1, "it is not tried with each order"
     [line] = [line for line in lines if line["event"] == "transaction version refused"]
     assert (line["log_level"], line["built"]) == ("warning", 0)
@@ -361,7 +356,7 @@ async def test_what_nodes_refuse_for_its_version_is_built_as_v0_at_once(
     assert world.features.facts == ChainFacts(1, 0)
     world.node.answers["simulateTransaction"] = lambda _: at(world.slot, {"err": None})
     await world.features.ask()  # another node, or a newer one
-    assert decode((await world.built()).raw).version == 1
+    assert decode((await world.built()).raw.reveal()).version == 1
 
 
 @pytest.mark.parametrize("method", ["simulateTransaction", "sendTransaction"])
@@ -372,7 +367,7 @@ async def test_nodes_are_tried_with_the_version_before_any_order_is(
     await active(world)
     assert world.features.facts == ChainFacts(1, 0)
     assert UNREAD in world.features.refusal
-    assert decode((await world.built()).raw).version == 0
+    assert decode((await world.built()).raw.reveal()).version == 0
 
 
 async def test_one_node_that_takes_the_version_is_enough(cluster: Cluster) -> None:
@@ -385,8 +380,8 @@ async def test_one_node_that_takes_the_version_is_enough(cluster: Cluster) -> No
 
         for method in ("simulateTransaction", "sendTransaction"):
             cluster.node.answers[method] = refuse
-        urls = (cluster.node.url, other.url)
-        options = RpcOptions(urls, timeout_s=0.3, deadline_s=0.3, backoff_s=0.01)
+        urls = SecretUrl(cluster.node.url), SecretUrl(other.url)
+        options = RpcOptions(urls, **(PATIENT | {"deadline_s": 2.0}))
         rpc = Rpc(RpcLink(options, Admission("local")))
         asked = Features(rpc, "auto")
         await asked.ask()
@@ -430,7 +425,7 @@ async def test_a_route_for_v1_makes_who_knows_less_of_the_cluster_ask(
     small_v0(monkeypatch)
     world.feature_since = 1 if is_active else None
     if is_active:
-        assert decode((await world.built()).raw).version == 1
+        assert decode((await world.built()).raw.reveal()).version == 1
         return
     with pytest.raises(Refused, match="transaction-too-large"):
         await world.chain.build(order())
@@ -442,10 +437,10 @@ async def test_what_replaces_a_dead_transaction_is_v0_where_it_fits(
     """A sender that drops v1 without a word would drop the next one too."""
     await active(world)
     replaced = order(status=Status.SUBMITTED, signature="dead", attempts=1)
-    assert decode((await world.built()).raw).version == 1
-    assert decode((await world.built(replaced)).raw).version == 0
+    assert decode((await world.built()).raw.reveal()).version == 1
+    assert decode((await world.built(replaced)).raw.reveal()).version == 0
     small_v0(monkeypatch)
-    assert decode((await world.built(replaced)).raw).version == 1
+    assert decode((await world.built(replaced)).raw.reveal()).version == 1
 
 
 async def test_a_version_that_was_chosen_is_kept_and_readyz_says_that_nodes_refuse_it(
@@ -472,4 +467,4 @@ async def test_a_send_that_is_refused_for_its_version_is_told(world: FeaturedWor
     assert VERSION_REFUSALS.counts[""] == counted + 1
     assert world.features.version == 0
     await world.chain.send([v0.raw])
-    assert world.sent[-1] == v0.raw
+    assert world.sent[-1] == v0.raw.reveal()

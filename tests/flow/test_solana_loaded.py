@@ -12,6 +12,7 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from events.secret import SecretUrl
 from stages.venues.localnet.accounts import Account
 from stages.venues.localnet.addresses import ATA, BPF_LOADER, COMPUTE_BUDGET, MEMO, SYSTEM, TOKEN
 from stages.venues.localnet.genesis.market import PROGRAMS as POOL_PROGRAMS
@@ -26,7 +27,7 @@ from stages.venues.solana.transaction import Plan, drafted, message
 from stages.venues.solana.versions import DATA_SIZE_MAX, V1, Budget
 from tests.laid_pools import FAMILY_NAMES, MINTS, PROGRAMS, laid, legs, plans
 from tests.localchain import WALLET
-from tests.rpc_node import Node, at, rpc_node
+from tests.rpc_node import PATIENT, Node, at, rpc_node
 
 SEED = 20261129
 PAGE = 32 * 1024
@@ -73,7 +74,7 @@ class Chain:
         self.world: dict[str, tuple[str, bytes | int]] = {}
         self.tells_space = True
         node.answers["getMultipleAccounts"] = self._accounts
-        link = RpcLink(RpcOptions((node.url,), deadline_s=1.0), Admission("local"))
+        link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), Admission("local"))
         self.rpc = Rpc(link)
         self.known: dict[str, int] = {}
         self.sizes = LoadedSizes(self.rpc, self.known.get)

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from events.meters import RPC_FAULTS, RPC_UNSERVED
+from events.secret import SecretBytes
 from stages.venues.solana import slots
 from stages.venues.solana.commitments import Commitments
 from stages.venues.solana.rpc import Rpc
@@ -139,7 +140,7 @@ async def test_what_nodes_say_is_kept_with_the_status(nodes: list[Node]) -> None
         raise HttpError(503, '{"message": "draining, see https://status.example/secret-key"}')
 
     nodes[0].answers["getSlot"] = refuse
-    async with client(nodes[0], deadline_s=0.2) as rpc:
+    async with client(nodes[0], tries_max=2) as rpc:
         with pytest.raises(Unreachable, match=r"HTTP 503 draining, see \(url\)"):
             await rpc.get_slot("confirmed")
 
@@ -172,7 +173,7 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
     nodes[0].handler = broken
     async with client(*nodes) as rpc:
         assert await rpc.get_slot("confirmed") == 1001
-    async with client(nodes[0], deadline_s=0.2) as rpc:
+    async with client(nodes[0], tries_max=2) as rpc:
         with pytest.raises(Unreachable):
             await rpc.get_slot("confirmed")
 
@@ -226,7 +227,7 @@ async def test_a_call_goes_whole_to_the_node_that_takes_it(nodes: list[Node]) ->
 async def test_a_call_is_split_where_every_node_takes_few(nodes: list[Node], most: int) -> None:
     accounts_of(nodes[0], most=most)
     names = [f"a{number}" for number in range(100)]
-    async with client(nodes[0], timeout_s=10.0, deadline_s=30.0) as rpc:
+    async with client(nodes[0]) as rpc:
         answers = await rpc.get_multiple_accounts(names, commitment="processed")
         assert [account.owner for one in answers for account in one.value] == names
         assert max(len(one.value) for one in answers) == most
@@ -247,7 +248,7 @@ async def test_a_limit_without_a_number_is_found_by_halving(nodes: list[Node]) -
         return at(9, [None] * len(params[0]))
 
     nodes[0].answers["getMultipleAccounts"] = nodes[0].answers["getSignatureStatuses"] = answer
-    async with client(nodes[0], timeout_s=10.0, deadline_s=30.0) as rpc:
+    async with client(nodes[0]) as rpc:
         answers = await rpc.get_multiple_accounts(["a"] * 100, commitment="processed")
         assert sum(len(one.value) for one in answers) == 100
         assert rpc.accounts_max == 6
@@ -274,7 +275,7 @@ def blockhash(slot: int, height: int) -> Any:
 async def test_no_blockhash_is_taken_from_a_node_that_is_behind(nodes: list[Node]) -> None:
     nodes[0].answers["getLatestBlockhash"] = blockhash(500, 650)
     nodes[1].answers["getLatestBlockhash"] = blockhash(400, 550)
-    async with client(*nodes, deadline_s=0.3) as rpc:
+    async with client(*nodes, tries_max=4) as rpc:
         assert (await rpc.get_latest_blockhash("confirmed")).slot == 500
         nodes[0].fault = "503"
         with pytest.raises(Unreachable, match="behind: at slot 400, not 500"):
@@ -408,7 +409,7 @@ async def test_a_transaction_that_the_chain_has_taken_was_sent(nodes: list[Node]
 
     nodes[0].answers["sendTransaction"] = taken
     async with client(nodes[0]) as rpc:
-        assert await rpc.send_transaction(b"\x01") == ""
+        assert await rpc.send_transaction(SecretBytes(b"\x01")) == ""
 
 
 async def test_a_bad_signature_is_asked_about_twice(nodes: list[Node]) -> None:
@@ -419,9 +420,9 @@ async def test_a_bad_signature_is_asked_about_twice(nodes: list[Node]) -> None:
         node.answers["sendTransaction"] = bad
     async with client(*nodes) as rpc:
         with pytest.raises(RpcError, match="signature verification"):
-            await rpc.send_transaction(b"\x01")
+            await rpc.send_transaction(SecretBytes(b"\x01"))
         nodes[1].answers["sendTransaction"] = lambda _: "signature"
-        assert await rpc.send_transaction(b"\x01") == "signature"
+        assert await rpc.send_transaction(SecretBytes(b"\x01")) == "signature"
 
 
 async def test_a_proxy_is_used_for_nodes_elsewhere_and_never_for_this_machine(
@@ -447,6 +448,7 @@ async def test_a_proxy_is_used_for_nodes_elsewhere_and_never_for_this_machine(
     async with client(nodes[1]) as rpc:
         assert await rpc.get_slot("confirmed") == 1001
     monkeypatch.setenv("no_proxy", "node.example")
+    # Whether the name is looked up in vain or for long: it is not asked through the proxy.
     async with client(elsewhere, deadline_s=0.2) as rpc:
         with pytest.raises(Unreachable):
             await rpc.get_slot("confirmed")

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from events.meters import RPC, RPC_FAILURES
+from events.secret import SecretBytes, SecretUrl
 from stages.stage import Refused
 from stages.venues.solana.clusters import GENESIS, Admission
 from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcError, RpcLink, Unreachable
 from tests.rpc_node import GENESIS as LOCAL
-from tests.rpc_node import JsonError, Node, at, rpc_node
+from tests.rpc_node import HANG_UP_S, PATIENT, JsonError, Node, at, rpc_node
+from tests.waits import HANG_S, until
 
 MAINNET, DEVNET = GENESIS
 
@@ -34,9 +36,11 @@ async def nodes() -> AsyncIterator[list[Node]]:
 
 @asynccontextmanager
 async def client(*nodes: Node, admission: Admission | None = None, **options: Any) -> Any:
-    given = {"timeout_s": 0.3, "deadline_s": 3.0, "backoff_s": 0.02, "backoff_max_s": 0.1}
-    urls = tuple(node.url for node in nodes)
-    link = RpcLink(RpcOptions(urls, **(given | options)), admission or Admission("local"))
+    """Calls end by answers, or by `tries_max`; only where a node hangs on purpose in time."""
+    if any("hang" in (node.fault, *node.faults) for node in nodes):
+        options = {"timeout_s": HANG_UP_S} | options
+    urls = tuple(SecretUrl(node.url) for node in nodes)
+    link = RpcLink(RpcOptions(urls, **(PATIENT | options)), admission or Admission("local"))
     rpc = Rpc(link)
     try:
         yield rpc
@@ -52,14 +56,17 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_of_a_single_node_is_tried_again(nodes: list[Node], fault: str) -> None:
-    async with client(nodes[0]) as rpc:
+    timeout_s = HANG_UP_S if fault == "hang" else HANG_S
+    async with client(nodes[0], timeout_s=timeout_s) as rpc:
         await rpc.get_slot("confirmed")
-        nodes[0].faults = [fault]
+        asked, nodes[0].faults = nodes[0].asked["getSlot"], [fault]
         answered, failed = sum(RPC.of("getSlot").counts), RPC_FAILURES.counts.get("getSlot", 0)
         assert await rpc.get_slot("confirmed") == 1000
-        assert nodes[0].asked["getSlot"] == 3
+        asked = nodes[0].asked["getSlot"] - asked
+        # Who hangs up on a node that hangs may hang up on a slow answer too.
+        assert asked >= 2 if fault == "hang" else asked == 2
         assert sum(RPC.of("getSlot").counts) == answered + 1
-        assert RPC_FAILURES.counts["getSlot"] == failed + 1
+        assert RPC_FAILURES.counts["getSlot"] == failed + asked - 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -73,9 +80,11 @@ async def test_the_first_node_is_preferred_again_once_it_has_rested(nodes: list[
     async with client(*nodes) as rpc:
         nodes[0].faults = ["500"]
         assert await rpc.get_slot("confirmed") == 1001
-        async with asyncio.timeout(5):
-            while await rpc.get_slot("confirmed") != 1000:
-                await asyncio.sleep(0.005)
+
+        async def preferred() -> bool:
+            return bool(await rpc.get_slot("confirmed") == 1000)
+
+        await until(preferred)
 
 
 async def test_retry_after_is_honoured(nodes: list[Node]) -> None:
@@ -87,32 +96,37 @@ async def test_retry_after_is_honoured(nodes: list[Node]) -> None:
         assert time.monotonic() - began >= 1
 
 
-@pytest.mark.parametrize("after", ["30", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize(
+    "after",
+    ["3600", formatdate(time.time() + 3600, usegmt=True)],
+    ids=["seconds", "date"],  # the same names in each lane
+)
 async def test_a_node_that_asks_for_more_time_than_we_have_is_not_waited_for(
-    nodes: list[Node], after: str
+    nodes: list[Node], after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with client(nodes[0]) as rpc:
+    """Neither until it may be asked again nor until the deadline: both never come here."""
+    monkeypatch.setattr("stages.venues.solana.rpc_node.REST_MAX_S", 3600.0)
+    async with client(nodes[0], deadline_s=1800.0) as rpc:
         nodes[0].faults = [f"429 {after}"]
-        began = time.monotonic()
-        with pytest.raises(Unreachable, match="HTTP 429") as refused:
-            await rpc.get_slot("confirmed")
-        assert refused.value.retryable
-        with pytest.raises(Unreachable):
-            await rpc.get_slot("confirmed")
-        assert time.monotonic() - began < 2
+        async with asyncio.timeout(HANG_S):
+            with pytest.raises(Unreachable, match="HTTP 429") as refused:
+                await rpc.get_slot("confirmed")
+            assert refused.value.retryable
+            with pytest.raises(Unreachable):
+                await rpc.get_slot("confirmed")
         assert nodes[0].asked.total() == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "500", "garbage", "drop"])
 async def test_no_call_takes_longer_than_its_deadline(nodes: list[Node], fault: str) -> None:
+    """Nothing else would end it: neither an answer, nor its tries, nor the bound of a try."""
     nodes[0].fault = nodes[1].fault = fault
-    async with client(*nodes, timeout_s=0.1, deadline_s=0.5, tries_max=1000) as rpc:
-        began = time.monotonic()
-        told = await asyncio.gather(
-            *(rpc.get_slot("confirmed") for _ in range(30)), return_exceptions=True
-        )
+    async with client(*nodes, timeout_s=3600.0, deadline_s=0.5, tries_max=10**9) as rpc:
+        async with asyncio.timeout(HANG_S):
+            told = await asyncio.gather(
+                *(rpc.get_slot("confirmed") for _ in range(30)), return_exceptions=True
+            )
         assert all(isinstance(error, Unreachable) for error in told)
-        assert time.monotonic() - began < 2
 
 
 async def test_nobody_who_listens_is_a_fault_too(nodes: list[Node]) -> None:
@@ -180,7 +194,7 @@ async def test_a_question_that_holds_nothing_of_an_order_is_the_nodes_to_refuse(
 @pytest.mark.parametrize("fault", [*FAULTS, "429 30"])
 async def test_no_error_holds_the_key_in_a_url(nodes: list[Node], fault: str) -> None:
     nodes[0].fault = fault
-    async with client(nodes[0], deadline_s=0.3, timeout_s=0.1) as rpc:
+    async with client(nodes[0], tries_max=2) as rpc:
         with pytest.raises(Unreachable) as refused:
             await rpc.get_slot("confirmed")
     error: BaseException | None = refused.value
@@ -228,7 +242,7 @@ async def test_a_transaction_is_sent_without_preflight_and_without_the_nodes_own
 ) -> None:
     nodes[0].answers["sendTransaction"] = lambda _: "signature"
     async with client(nodes[0]) as rpc:
-        assert await rpc.send_transaction(b"\x01\x02") == "signature"
+        assert await rpc.send_transaction(SecretBytes(b"\x01\x02")) == "signature"
     method, params = nodes[0].params[-1]
     assert method == "sendTransaction"
     assert params == ["AQI=", {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}]
@@ -256,11 +270,11 @@ async def test_a_chain_that_is_not_meant_is_asked_for_nothing(
     nodes[0].answers["sendTransaction"] = lambda _: "signature"
     async with client(nodes[0], admission=admission) as rpc:
         if not code:
-            assert await rpc.send_transaction(b"") == "signature"
+            assert await rpc.send_transaction(SecretBytes(b"")) == "signature"
             return
         for _ in range(2):
             with pytest.raises(Refused) as refused:
-                await rpc.send_transaction(b"")
+                await rpc.send_transaction(SecretBytes(b""))
             assert (refused.value.code, refused.value.retryable) == (code, False)
     assert nodes[0].asked == {"getGenesisHash": 1}
 

@@ -10,7 +10,8 @@ import pytest
 
 from events.order import STAGES
 from tests.served import Served, served
-from tests.workers import Crew, crew, turns_true
+from tests.waits import until
+from tests.workers import Crew, crew
 
 AFTER_S = 1.3
 """More than the second that a worker may wait for its inbox in silence."""
@@ -43,22 +44,21 @@ async def test_stages_without_workers_degrade_the_engine_until_they_have_some(
         await gateway.archive.take(gateway.log)
         return bool(await reasons(gateway) == dict.fromkeys(STAGES, "no worker of it runs"))
 
-    assert await reasons(gateway) == {}
-    await turns_true(absent)
+    await until(absent)
     await gateway.accepted()
 
     async def behind() -> bool:
         said = str((await reasons(gateway)).get("projector"))
         return said.startswith("lists and archive are ")
 
-    await turns_true(behind)
+    await until(behind)
     await workers.all_stages()
 
     async def well() -> bool:
         await gateway.archive.take(gateway.log)
         return bool(await reasons(gateway) == {})
 
-    await turns_true(well)
+    await until(well)
 
 
 async def test_an_order_that_does_not_move_is_said_while_others_go_on(
@@ -81,14 +81,14 @@ async def test_an_order_that_does_not_move_is_said_while_others_go_on(
         assert await workers.ended([moving]) == ["confirmed"]
         return "has not moved" in (await reasons(gateway)).get("router", "")
 
-    await turns_true(said, within_s=8)
+    await until(said)
     await stuck.leave()
 
     async def well() -> bool:
         await gateway.archive.take(gateway.log)
         return bool(await reasons(gateway) == {})
 
-    await turns_true(well)
+    await until(well)
     await stuck.close()
 
 

@@ -21,12 +21,13 @@ from events import acts
 from events.ids import ENGINE_ID, trace_id
 from events.log import EventLog
 from events.meters import UNTRACED
+from events.secret import SecretUrl
 from events.types import EngineHalted
 from projections import tracing
 from projections.past import Past
 from tests.played import Play, after_submission, failed
 from tests.served import MemoryArchive, served
-from tests.workers import turns_true
+from tests.waits import until
 
 CLIENTS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 STEPS = ["OrderConfirmed", "OrderRouted", "RoutingStarted", "TransactionBuilt",
@@ -79,7 +80,11 @@ async def collector() -> AsyncIterator[Received]:
 async def tracer(
     log: EventLog, to: Received, ratio: float = 1, behind_max: int = tracing.BEHIND_MAX
 ) -> AsyncIterator[None]:
-    stop, past, sender = asyncio.Event(), Past(log, MemoryArchive()), Collector(to.url, "test")
+    stop, past, sender = (
+        asyncio.Event(),
+        Past(log, MemoryArchive()),
+        Collector(SecretUrl(to.url), "test"),
+    )
     work = asyncio.create_task(
         tracing.follow(log, past, sender.send, ratio=ratio, stop=stop, behind_max=behind_max)
     )
@@ -106,7 +111,7 @@ async def test_an_order_is_one_trace_with_a_span_for_each_step(
 ) -> None:
     async with tracer(log, collector):
         [order_id] = await Play(log).live()
-        await turns_true(lambda: collector.names(order_id) == STEPS)
+        await until(lambda: collector.names(order_id) == STEPS)
     spans = collector.of(order_id)
     [root] = [span for span in spans if not span.parent_span_id]
     steps = sorted((s for s in spans if s.parent_span_id), key=lambda s: s.end_time_unix_nano)
@@ -129,7 +134,7 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
         await acts.halt(log, "odd prices", "ann")
         [order_id] = await play.create()
         await play.say([order_id], failed("no-route"))
-        await turns_true(lambda: len(collector.of(order_id)) == 2)
+        await until(lambda: len(collector.of(order_id)) == 2)
     assert {s.status.message for s in collector.of(order_id)} == {"no-route"}
     assert not collector.of(ENGINE_ID)
     assert EngineHalted.__name__ not in {span.name for span in collector.spans.values()}
@@ -142,12 +147,12 @@ async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
     async with tracer(log, collector):
         ids = await play.create(20)
         await play.say(ids, started)
-        await turns_true(lambda: all(collector.of(order_id) for order_id in ids))
+        await until(lambda: all(collector.of(order_id) for order_id in ids))
         collector.down = True
         await play.say(ids, *others)
-        await turns_true(lambda: collector.refused >= 2)
+        await until(lambda: collector.refused >= 2)
         collector.down = False
-        await turns_true(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
+        await until(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
     assert all(
         span.start_time_unix_nano <= span.end_time_unix_nano for span in collector.spans.values()
     )
@@ -160,10 +165,10 @@ async def test_a_tracer_that_died_goes_on_with_the_same_spans(
     async with tracer(log, collector):
         ids = await play.create(10)
         await play.say(ids, started)
-        await turns_true(lambda: all(collector.of(order_id) for order_id in ids))
+        await until(lambda: all(collector.of(order_id) for order_id in ids))
     await play.say(ids, *others)
     async with tracer(log, collector):
-        await turns_true(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
+        await until(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
         roots = Counter(len({s.parent_span_id for s in collector.of(i)} - {b""}) for i in ids)
     assert roots == {1: 10}
 
@@ -178,7 +183,7 @@ async def test_only_so_many_orders_are_traced_and_those_wholly(
         async def read() -> bool:
             return await log.marked(tracing.MARK) == head
 
-        await turns_true(read)
+        await until(read)
     traced = [order_id for order_id in ids if collector.of(order_id)]
     assert 50 < len(traced) < 150  # 100 ± 5.8 standard deviations
     assert all(collector.names(order_id) == STEPS for order_id in traced)
@@ -190,9 +195,9 @@ async def test_one_that_is_too_far_behind_says_what_it_left_out(
     play, before = Play(log), UNTRACED.counts[""]
     missed = await play.live(10)
     async with tracer(log, collector, behind_max=30):
-        await turns_true(lambda: UNTRACED.counts[""] > before)
+        await until(lambda: UNTRACED.counts[""] > before)
         [order_id] = await play.live()
-        await turns_true(lambda: collector.names(order_id) == STEPS)
+        await until(lambda: collector.names(order_id) == STEPS)
     assert UNTRACED.counts[""] == before + 60
     assert not any(collector.of(order_id) for order_id in missed)
 
@@ -204,13 +209,13 @@ async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
     [old] = await play.create()
     await play.say([old], started)
     await log.mark(tracing.MARK, await log.position())
-    async with redis.asyncio.from_url(log.url) as client:  # nor does the archive have it
+    async with redis.asyncio.from_url(log.url.reveal()) as client:  # nor does the archive have it
         last = await log.position()
         await client.xtrim(log.keys.log, minid=f"{last + 1}-0", approximate=False)
     async with tracer(log, collector):
         await play.say([old], *others)
         [new] = await play.live()
-        await turns_true(lambda: collector.names(new) == STEPS)
+        await until(lambda: collector.names(new) == STEPS)
     assert collector.of(old) == []
 
 
@@ -225,7 +230,7 @@ async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_
             status, again, _ = await gateway.post(headers=key | {"traceparent": "nonsense"})
             assert (status, again["orderId"]) == (200, first["orderId"])
             await gateway.say(first["orderId"], *after_submission())
-            await turns_true(lambda: collector.names(first["orderId"]) == STEPS)
+            await until(lambda: collector.names(first["orderId"]) == STEPS)
     [link] = [link for span in collector.of(first["orderId"]) for link in span.links]
     assert f"00-{link.trace_id.hex()}-{link.span_id.hex()}-01" == CLIENTS
 

@@ -25,6 +25,7 @@ from stages.venues.simulated.venue import TOKENS
 from tests.chain_crew import local_chain, settings_of
 from tests.localchain import FAMILY_NAMES, mint_of, plan_of
 from tests.unit.venues import token_2022 as t22
+from tests.waits import HANG_S, until
 
 SOL, USDC = 10**9, 10**6
 PAIR = Pair("SOL", "USDC", 9, 6)
@@ -138,9 +139,9 @@ async def test_what_is_too_much_or_too_little_is_an_amount_or_a_code(
 async def test_slots_go_on_and_have_ticks(trading: Trading) -> None:
     market = trading.market
     first = market.slot()
-    last = await asyncio.wait_for(market.next_slot(first), 5)
+    last = await asyncio.wait_for(market.next_slot(first), HANG_S)
     assert last > first
-    last = await asyncio.wait_for(market.next_slot(last), 5)
+    last = await asyncio.wait_for(market.next_slot(last), HANG_S)
     ticks = market.ticks(PAIR, first, last)
     assert ticks
     slots = [tick.slot for tick in ticks]
@@ -167,7 +168,7 @@ async def settled(answer: Any) -> Any:
 
 
 async def reached(trading: Trading, sent: Transaction, done: Callable[[Outcome], bool]) -> Outcome:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         while True:
             [answer] = trading.chain.outcomes([sent])
             outcome = await settled(answer)
@@ -229,13 +230,16 @@ async def with_usdc(
             yield trading, issue
 
 
-async def until_quoted(trading: Trading, error: str) -> Quote:
-    """The quote of the one pool, once it says this; the test's time limit ends the wait."""
-    while True:
-        [quote] = await quoted(trading, order())
-        if quote.error == error:
-            return quote
-        await asyncio.sleep(0.01)
+async def until_quoted(trading: Trading, error: str, *, but: int = -1) -> Quote:
+    """The quote of the one pool, once it says this, and another amount than `but`."""
+    quotes: list[Quote] = []
+
+    async def quoted_so() -> bool:
+        quotes[:] = await quoted(trading, order())
+        return quotes[0].error == error and quotes[0].amount_out != but
+
+    await until(quoted_so)
+    return quotes[0]
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -267,8 +271,7 @@ async def test_a_mint_is_read_with_its_pools(family: str, tmp_path: Path) -> Non
         if family == "raydium-amm-v4":
             assert not (await until_quoted(trading, "transfer-fee-mint")).amount_out
             return
-        while (quote := await until_quoted(trading, "")).amount_out == plain.amount_out:
-            await asyncio.sleep(0.01)
+        quote = await until_quoted(trading, "", but=plain.amount_out)
         assert quote.amount_out == plain.amount_out - 5_000
 
 

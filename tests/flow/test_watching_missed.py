@@ -9,13 +9,15 @@ import asyncio
 import bisect
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from events import acts
+from events.log import Claims, Head
 from events.order import Order
 from events.types import (
     OrderParked,
@@ -25,8 +27,11 @@ from events.types import (
     OrderTriggered,
     Quote,
 )
+from stages.firing import Fired
+from stages.pair_book import Touched
 from stages.venues import Pair, PoolEvent, Refused, Tick
-from tests.workers import Crew, Watcher, crew, turns_true
+from tests.waits import until
+from tests.workers import Crew, Gate, Watcher, crew
 
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="300", time_in_force="GTC"
@@ -123,8 +128,8 @@ class Watch:
         async def noted() -> bool:
             return int(await link.call("HGET", key, PAIR) or 0) >= slot
 
-        await turns_true(lambda: watcher.held == {PAIR: slot})
-        await turns_true(noted)
+        await until(lambda: watcher.held == {PAIR: slot})
+        await until(noted)
 
     async def triggered_at(self, order_id: str) -> int:
         await self.team.until(lambda: self.team.of(OrderTriggered))
@@ -140,6 +145,78 @@ async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
         made = Watch(team)
         await team.worker(team.stage("watcher", venues=[made.venue]))
         yield made
+
+
+async def test_a_tick_that_passes_while_nobody_watches_counts(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        await one.followed(first, 12)
+        await first.die()
+        one.venue.prices = {15: "300"}
+        one.venue.move(20)
+        await one.begun()
+        assert await one.triggered_at(order_id) == 15
+
+
+async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """A watcher that dies in between leaves the trigger to the next one."""
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        await one.followed(first, 12)
+        gate, claims = Gate(), count()
+        claim, claimed = first._watches.claim, 0
+
+        async def held_up(touched: Sequence[Touched]) -> Fired:
+            del touched  # they wait until this watcher is dead
+            await gate.passing()
+            return Fired([], [])
+
+        async def counted(pairs: Mapping[str, int | None], news: int) -> Claims:
+            nonlocal claimed
+            answer = await claim(pairs, news)
+            claimed = next(claims)
+            return answer
+
+        first._firing.fire = held_up  # type: ignore[method-assign]  # that is the point
+        first._watches.claim = counted  # type: ignore[method-assign]  # that is the point
+        one.venue.prices = {15: "300"}
+        one.venue.move(20)
+        await gate.reached.wait()
+        reached_at = claimed
+        await until(lambda: claimed > reached_at + 1)
+        await first.die()
+        one.venue.move(30)
+        await one.begun()
+        assert await one.triggered_at(order_id) == 15
+
+
+async def test_an_order_that_begins_to_rest_while_the_books_are_made_is_in_them(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        watcher = await one.begun()
+        await one.resting("1000")
+        await one.followed(watcher, 12)
+        pages, orders = watcher._watches.resting, list[str]()
+
+        async def overtaken() -> AsyncGenerator[list[Head]]:
+            async for page in pages():
+                yield page
+            if not orders:
+                orders.append(await one.resting())
+
+        watcher._watches.resting = overtaken  # type: ignore[method-assign]  # that is the point
+        watcher._built.clear()
+        await until(lambda: orders and watcher.resting == 2)
+        one.venue.prices = {21: "300"}
+        one.venue.move(21)
+        assert await one.triggered_at(orders[0]) == 21
 
 
 async def test_after_a_takeover_an_amended_order_is_not_triggered_by_a_tick_from_before(
@@ -194,7 +271,7 @@ async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_si
         one.venue.asked.clear()
         one.hears.set()
         assert await one.triggered_at(order_id) == 13
-        await turns_true(lambda: watcher.resting == 1 + len(orders))
+        await until(lambda: watcher.resting == 1 + len(orders))
         assert len(one.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
 
 
@@ -222,7 +299,7 @@ async def test_who_takes_over_does_not_look_again_at_what_the_last_holder_saw(
         first = await one.begun()
         await one.resting()
         await one.followed(first, LONG)
-        await turns_true(lambda: first._news == first._read)
+        await until(lambda: first._news == first._read)
         await one.followed(first, LONG + 1)
         await first.die()
         one.venue.asked.clear()
@@ -258,10 +335,10 @@ async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_p
         order_id = await one.resting()
         await one.resting("1000")
         await one.team.say(order_id, OrderParked("watcher", "bug", "engine"))
-        await turns_true(lambda: watcher.resting == 1)
+        await until(lambda: watcher.resting == 1)
         one.venue.prices = {12: "300", 21: "300"}
         await one.followed(watcher, 20)
         await one.team.say(order_id, OrderReplayed("fixed", "ann"))
-        await turns_true(lambda: watcher.resting == 2)
+        await until(lambda: watcher.resting == 2)
         one.venue.move(21)
         assert await one.triggered_at(order_id) == 21

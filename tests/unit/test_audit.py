@@ -14,6 +14,7 @@ from events.audit import Auditor
 from events.chain import GENESIS, Record, encode_record, link, say
 from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
+from events.log.head import owes_number
 from events.order import Order, fold
 from events.replay import Replay, Unreadable
 from events.types import (
@@ -52,7 +53,8 @@ class Story:
     def head(self, number: int) -> Head:
         said = self.ended[number]
         positions = self.positions(number)[-POSITIONS_KEPT:]
-        return Head(said.order.version, said.hash, 0, positions, orders.encode(said.order))
+        owes = owes_number(said.order)
+        return Head(said.order.version, said.hash, owes, positions, orders.encode(said.order))
 
     def positions(self, number: int) -> tuple[int, ...]:
         return tuple(range(number + 1, len(self.events) + 1, len(self.ids)))
@@ -70,8 +72,8 @@ class Story:
 
 
 def first(auditor: Auditor) -> tuple[int, str]:
-    assert auditor.first is not None
-    return auditor.first.position, auditor.first.code
+    problem = min(auditor.problems)
+    return problem.position, problem.code
 
 
 def test_a_sound_log_has_no_problems() -> None:

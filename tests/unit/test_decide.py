@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from events import types as t
 from events.chain import GENESIS, say
 from events.order import Order
+from events.secret import SecretBytes
 from events.types import Quote
 from stages import builder, confirmer, router, submitter
 from stages.retry import RetryPolicy, after_expiry, after_refusal
@@ -89,8 +90,8 @@ def test_routing_begins_once() -> None:
 
 def test_the_builder_records_the_bytes_under_the_next_attempt_number() -> None:
     order = order_after(*LIFE[1:5], t.TransactionExpired(1, "sig-1", 10, 11))
-    [built] = builder.decide(order, Built("sig-2", b"raw-2", 99))
-    assert built == t.TransactionBuilt(2, "sig-2", 99, b"raw-2")
+    [built] = builder.decide(order, Built("sig-2", SecretBytes(b"raw-2"), 99))
+    assert built == t.TransactionBuilt(2, "sig-2", 99, SecretBytes(b"raw-2"))
 
 
 def test_the_submitter_says_the_signature_that_the_builder_recorded() -> None:

@@ -45,7 +45,13 @@ TRIGGERED = (t.OrderRested(7), t.OrderTriggered("tick", "d", "p", 7, "1"), t.Rou
 
 
 @pytest.mark.parametrize(
-    ("target", "fires"), [("153.333333333", True), ("153.333333334", False), ("1", True)]
+    ("target", "fires"),
+    [
+        ("153.333333333", True),
+        ("153.333333333000000000000001", False),
+        ("153.333333334", False),
+        ("1", True),
+    ],
 )
 def test_a_limit_order_fires_at_its_target_and_not_a_unit_before(target: str, fires: bool) -> None:
     said = watcher.triggers(limit(target), TICK, 7)
@@ -79,6 +85,17 @@ def test_a_sniper_fires_at_the_pool_that_it_waits_for(
     said = watcher.triggers(sniper(**terms), CREATED, 7)
     expected = t.OrderTriggered("pool-created", "raydium", "p", 7, "100", 2_000, 9, 7)
     assert said == ([expected] if fires else [])
+
+
+@pytest.mark.parametrize(
+    ("price", "fires"),
+    [("33.333333333333333333333333", False), ("33.333333333333333333333334", True)],
+)
+def test_a_sniper_does_not_fire_where_its_highest_price_is_missed_by_a_unit(
+    price: str, fires: bool
+) -> None:
+    seen = CREATED._replace(price=price)  # 0.03 token_in a token_out is 33.3… the other way
+    assert bool(watcher.triggers(sniper(max_price="0.03"), seen, 7)) is fires
 
 
 def test_a_limit_order_is_routed_with_its_target_as_the_minimum_rounded_up() -> None:

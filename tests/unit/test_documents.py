@@ -13,6 +13,7 @@ from events.keys import SCOPES
 from events.order import fold
 from events.types import FACTS, Fact
 from gateway.asyncapi import CLOSE_CODES, asyncapi
+from gateway.authorization import PERMISSIONS
 from gateway.bodies import body_schemas
 from gateway.openapi import openapi
 from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
@@ -60,11 +61,11 @@ def test_every_code_is_of_an_operation_or_of_all() -> None:
 
 
 def test_every_operation_needs_a_scope_that_keys_can_have_or_is_open_on_purpose() -> None:
-    open_to_all = {path for (_, path), one in OPERATIONS.items() if not one.scope}
+    open_to_all = {path for (_, path), one in PERMISSIONS.items() if one.public}
     assert open_to_all == {
         "/", "/static/{name}", "/docs", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz",
     }  # fmt: skip
-    assert {one.scope for one in OPERATIONS.values() if one.scope} == set(SCOPES)
+    assert {one.scope for one in PERMISSIONS.values() if not one.public} == set(SCOPES)
 
 
 def test_the_codes_of_the_document_are_all_that_there_are() -> None:

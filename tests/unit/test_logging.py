@@ -53,3 +53,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lines.log("order parked", order_id=str(number))
     assert lines.log("order parked", order_id="0")
     assert len(lines._repeats._said) == 3
+
+
+def test_exceptions_are_logged_in_tests_as_by_the_processes() -> None:
+    """Without rich, which takes a second to draw the variables of every frame."""
+    assert vars(structlog.dev)["rich"] is None

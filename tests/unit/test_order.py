@@ -5,17 +5,19 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from events import types as t
 from events.chain import GENESIS, WITHHELD, link, say
 from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, owed_by
+from events.secret import SecretBytes
 from events.types import TERMINAL, Event, Status
 
 LIFE: list[t.Fact] = [
     t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50),
     t.RoutingStarted(),
     t.OrderRouted("raydium", "p", 200, 190, "1", (), 9, 6),
-    t.TransactionBuilt(1, "sig-1", 10, b"raw"),
+    t.TransactionBuilt(1, "sig-1", 10, SecretBytes(b"raw")),
     t.TransactionSubmitted(1, "sig-1"),
     t.OrderConfirmed("sig-1", 199, "1", 6, 9),
 ]
@@ -37,6 +39,7 @@ OTHERS: list[t.Fact] = [
     t.KeyCreated("k1", "main", ("read",), b"1", "", 0, "ann"),
     t.KeyRotated("k1", b"2", 9, "ann"),
     t.KeyRevoked("k1", "lost", "ann"),
+    t.TransactionRecovered("sig-9", "by the record", "ann"),
 ]
 LIMIT = t.OrderSubmitted("limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150")
 RESTED, TRIGGERED, RETREATED, AMENDED, CANCELLED = OTHERS[7:12]
@@ -112,11 +115,14 @@ def test_a_dead_transaction_is_replaced_without_leaving_submitted() -> None:
     dead = after(*LIFE[:5], OTHERS[0])
     assert (dead.status, owed_by(dead), dead.attempts) == (Status.SUBMITTED, "builder", 1)
     assert not may_still_land(dead)
-    rebuilt = after(*LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "sig-2", 20, b"raw2"))
+    rebuilt = after(*LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "sig-2", 20, SecretBytes(b"raw2")))
     assert (rebuilt.status, owed_by(rebuilt)) == (Status.SUBMITTED, "submitter")
     assert not may_still_land(rebuilt)
     resent = after(
-        *LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "s", 20, b"r"), t.TransactionSubmitted(2, "s")
+        *LIFE[:5],
+        OTHERS[0],
+        t.TransactionBuilt(2, "s", 20, SecretBytes(b"r")),
+        t.TransactionSubmitted(2, "s"),
     )
     assert may_still_land(resent)
 
@@ -146,6 +152,16 @@ def test_a_transaction_that_failed_on_chain_leaves_nothing_behind_when_its_order
 def test_an_amended_order_has_its_new_terms() -> None:
     order = after(LIMIT, RESTED, t.OrderAmended("ann", "151", 99))
     assert (order.target_price, order.expires_at_us, order.watch_slot) == ("151", 99, 7)
+    assert order.time_in_force == "GTT"
+    assert after(LIMIT, RESTED, t.OrderAmended("ann", "151", 99), AMENDED).time_in_force == "GTC"
+
+
+def test_an_amended_order_passes_over_no_price() -> None:
+    led_on = replace(RETREATED, paused_until_slot=50)
+    before = after(LIMIT, RESTED, TRIGGERED, t.RoutingStarted(), led_on)
+    assert (before.retreats, before.paused_until_slot) == (1, 50)
+    amended = after(LIMIT, RESTED, TRIGGERED, t.RoutingStarted(), led_on, AMENDED)
+    assert (amended.retreats, amended.paused_until_slot) == (0, 0)
 
 
 def test_what_happened_before_its_price_was_amended_or_it_was_put_back_does_not_count() -> None:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.acts import NEVER
+from events.idempotency import digest_of
 from events.money import Token
 from events.types import OrderSubmitted
-from gateway.idempotency import digest_of
 from gateway.problems import CODES, Problem
 from gateway.requests import (
     FIELDS,

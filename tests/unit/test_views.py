@@ -11,6 +11,7 @@ from events.chain import GENESIS, Record, say
 from events.log import Stored
 from events.log.head import new_order
 from events.order import Order, fold
+from events.secret import SecretBytes
 from events.types import (
     FACTS,
     AttemptFailed,
@@ -39,6 +40,7 @@ from events.types import (
     TransactionBuilt,
     TransactionExpired,
     TransactionInDoubt,
+    TransactionRecovered,
     TransactionSubmitted,
 )
 from projections.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
@@ -84,7 +86,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         },
     ),
     (
-        TransactionBuilt(1, "sig", 99, RAW),
+        TransactionBuilt(1, "sig", 99, SecretBytes(RAW)),
         {"signature": "sig", "lastValidHeight": 99, "attempt": 1},
     ),
     (TransactionSubmitted(1, "sig"), {"signature": "sig", "attempt": 1}),
@@ -124,6 +126,13 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         {"stage": "router", "reason": "poison", "actor": "engine"},
     ),
     (OrderReplayed("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
+    (
+        TransactionRecovered("sig", "by the record", "ann", "raydium", "r-1", ("sig-2",)),
+        {
+            "signature": "sig", "reason": "by the record", "actor": "ann",
+            "dex": "raydium", "pool": "r-1", "others": ["sig-2"],
+        },
+    ),
     (
         OrderSubmitted(
             "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, None, TIME_US, None, None,
@@ -213,7 +222,7 @@ def test_signed_bytes_appear_nowhere() -> None:
     shown = msgspec.json.encode([event_frame(e, 1, "") for e in said.events])
     shown += msgspec.json.encode(order_view(said.order))
     assert said.order.transaction is not None
-    assert said.order.transaction.raw == RAW
+    assert said.order.transaction.raw == SecretBytes(RAW)
     for form in (RAW, RAW.hex().encode(), msgspec.json.encode(RAW)[1:-1]):
         assert form not in shown
 

@@ -6,6 +6,7 @@ import pytest
 from events import order as orders
 from events import types as t
 from events.chain import GENESIS, decode_batch, encode_record, link
+from events.secret import SecretBytes
 
 QUOTE = t.Quote("raydium", "pool-1", 1_500_000_000, 224_000_000, 3_750_000, 77)
 FACTS: dict[str, t.Fact] = {
@@ -18,7 +19,7 @@ FACTS: dict[str, t.Fact] = {
         t.OrderRouted("raydium", "pool-1", 224_000_000, 222_877_920, "149.3", (QUOTE,), 9, 6)
     ),
     "b05472616e73616374696f6e4275696c7401a3736967cd03e8c40301020300": (
-        t.TransactionBuilt(1, "sig", 1000, b"\1\2\3")
+        t.TransactionBuilt(1, "sig", 1000, SecretBytes(b"\1\2\3"))
     ),
     "b45472616e73616374696f6e5375626d697474656401a3736967": t.TransactionSubmitted(1, "sig"),
     "b25472616e73616374696f6e4578706972656401a3736967cd03e8cd03e9c3": (
@@ -44,6 +45,10 @@ FACTS: dict[str, t.Fact] = {
     ),
     "ad4f726465725265706c61796564a566697865 64a3616e6e".replace(" ", ""): (
         t.OrderReplayed("fixed", "ann")
+    ),
+    "b45472616e73616374696f6e5265636f7665726564a3736967a27765a3616e6ea772617964"
+    "69756da6706f6f6c2d3191a57369672d32": (
+        t.TransactionRecovered("sig", "we", "ann", "raydium", "pool-1", ("sig-2",))
     ),
     "ab4f726465725265737465644d": (t.OrderRested(77)),
     "ae4f72646572547269676765726564a47469636ba77261796469756da6706f6f6c2d314da53134392e3305094d": (
@@ -118,7 +123,7 @@ def test_an_older_event_without_the_fields_that_came_later_is_still_read() -> No
         ),
         (
             "95b05472616e73616374696f6e4275696c7401a3736967cd03e8c403010203",
-            t.TransactionBuilt(1, "sig", 1000, b"\1\2\3"),
+            t.TransactionBuilt(1, "sig", 1000, SecretBytes(b"\1\2\3")),
         ),
     ],
 )
@@ -167,5 +172,5 @@ def test_a_record_carries_the_hash_and_the_exact_bytes() -> None:
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:
-    order = orders.Order("id-1", transaction=orders.Transaction(1, "sig", 5, b"raw"))
+    order = orders.Order("id-1", transaction=orders.Transaction(1, "sig", 5, SecretBytes(b"raw")))
     assert orders.decode(orders.encode(order)) == order

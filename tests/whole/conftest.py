@@ -9,6 +9,14 @@ from playwright.async_api import Browser
 
 from tests.browser import LIVE, Page, browser, opened
 from tests.engine_up import Engine, engine_up
+from tests.patience import set_bounds
+from tests.waits import HANG_S
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways in this process wait for as long as this machine takes."""
+    set_bounds(monkeypatch, HANG_S)
 
 
 @pytest.fixture(scope="session")

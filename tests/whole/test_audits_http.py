@@ -16,13 +16,12 @@ import pytest
 from engine import cli
 from events.chain import link
 from events.proof import faults_of
+from events.secret import SecretUrl
 from gateway.audits import Records
 from projections.migrate import migrated
 from tests.engine_up import Engine
 from tests.served import served
-from tests.workers import turns_true
-
-WITHIN_S = 30.0
+from tests.waits import HANG_S, until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,9 +93,11 @@ async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None
 
 async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, database_url: str) -> None:
     await migrated(database_url, asyncio.Event())
-    async with served(redis_url, records=Records(redis_url, database_url)) as gateway:
+    async with served(
+        redis_url, records=Records(SecretUrl(redis_url), SecretUrl(database_url))
+    ) as gateway:
         verify, state = f"{gateway.url}/api/audit/verify", "/api/audit/state"
-        with patch("gateway.audits.TURN_S", WITHIN_S):
+        with patch("gateway.audits.TURN_S", HANG_S):
             async with gateway.http.get(verify):
                 assert (await gateway.get(state))[0] == 200, "it waits for its turn"
         with patch("gateway.audits.TURN_S", 0.0):
@@ -107,7 +108,7 @@ async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, databas
             async def free() -> bool:
                 return (await gateway.get(state))[0] == 200
 
-            await turns_true(free, WITHIN_S)
+            await until(free)
 
 
 async def test_a_proof_holds_and_never_has_the_signed_bytes(

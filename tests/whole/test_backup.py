@@ -16,8 +16,7 @@ from engine import binaries
 from engine.embedded import Embedded, started
 from engine.settings import Settings, environment
 from tests.engine_up import ENGINE, Engine, engine_up
-
-WITHIN_S = 60
+from tests.waits import HANG_S
 
 
 async def told(*command: str | Path, settings: Settings | None = None) -> tuple[int, str]:
@@ -26,7 +25,7 @@ async def told(*command: str | Path, settings: Settings | None = None) -> tuple[
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=env
     )
-    said, _ = await asyncio.wait_for(process.communicate(), WITHIN_S)
+    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
     return process.returncode or 0, said.decode()
 
 

@@ -22,6 +22,8 @@ from engine.backends import backends
 from engine.folder import LAYOUT, Folder, Layout, Record, running
 from engine.programs import StartError
 from engine.settings import Settings
+from events.secret import SecretUrl
+from tests.waits import HANG_S
 
 HOLD = """
 import sys, time
@@ -50,7 +52,7 @@ def held(folder: Path) -> Iterator[Record]:
 
 def until_free(folder: Path) -> None:
     """Wait until the servers are gone: they hold the lock of the folder, too."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANG_S
     while running(folder, patience_s=1):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -88,8 +90,10 @@ async def test_a_command_finds_the_running_servers_or_starts_them(short_path: Pa
         async with backends(settings) as (again, _):
             assert again == redis_url
     assert running(settings.data_dir) is None
-    async with backends(Settings(redis_url="redis://a", database_url="postgresql://b")) as urls:
-        assert urls == ("redis://a", "postgresql://b")
+    async with backends(
+        Settings(redis_url=SecretUrl("redis://a"), database_url=SecretUrl("postgresql://b"))
+    ) as urls:
+        assert urls == (SecretUrl("redis://a"), SecretUrl("postgresql://b"))
 
 
 def test_a_folder_belongs_to_one_engine(tmp_path: Path) -> None:

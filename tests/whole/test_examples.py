@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine_up import Engine
+from tests.waits import HANG_S
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-RUN_S = 30.0
 SAYS = {
     "submit_and_watch.py": "confirmed  OrderConfirmed",
     "limit_and_cancel.py": "watching at 900\ncancelled\nrefused: not-watching",
@@ -54,7 +54,7 @@ async def test_an_example_does_what_it_says(engine: Engine, name: str) -> None:
         cwd=EXAMPLES.parents[1],
     )
     try:
-        async with asyncio.timeout(RUN_S):
+        async with asyncio.timeout(HANG_S):
             out, errors = await process.communicate()
     finally:
         if process.returncode is None:

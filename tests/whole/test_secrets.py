@@ -12,8 +12,8 @@ from pathlib import Path
 from solders.keypair import Keypair
 
 from engine.settings import environment
-from tests.engine_up import ENGINE, Engine, engine_up
-from tests.workers import turns_true
+from tests.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
+from tests.waits import HANG_S, until
 
 SECRET = Keypair.from_seed(bytes(range(7, 39)))
 """The wallet: nobody else has this one."""
@@ -48,7 +48,7 @@ async def told(engine: Engine, key: str, *args: str) -> bytes:
         env=os.environ | environment(engine.settings) | {"API_KEY": key},
         cwd=engine.settings.data_dir,
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
     return said
 
 
@@ -76,7 +76,7 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
             pass
     for name in ("builder", "router", "postgres"):
         pid = engine.kill(name, signal.SIGKILL)
-        await turns_true(partial(again, engine, name, pid))
+        await until(partial(again, engine, name, pid))
     await engine.ended(await engine.submit_many(5, slippageBps=1000))
     for path in (f"/api/orders/{done[0]}", f"/api/orders/{done[0]}/events", "/metrics", "/readyz",
                  f"/api/audit/orders/{done[0]}/proof", "/api/events?after=0"):  # fmt: skip
@@ -87,8 +87,8 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
 
 async def test_secrets_stand_in_no_log_event_error_export_or_file(short_path: Path) -> None:
     folder = short_path / "d"
-    options = {"venues": "raydium,meteora", "solana_keypair": str(SECRET), "require_keys": "1"}
-    async with engine_up(folder, blockhash_slots=200, log_level="debug", **options) as engine:
+    options = {"solana_keypair": str(SECRET), "require_keys": "1", "log_level": "debug"}
+    async with engine_up(folder, **LOCAL_CHAIN | options) as engine:
         scopes = "read,trade,cancel,admin"
         made = await told(engine, "", "keys", "create", "--account", "default", "--scopes", scopes)
         key = made.split()[-1].decode()

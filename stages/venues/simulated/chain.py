@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from events.order import Order, Transaction, next_attempt
+from events.secret import SecretBytes
 from events.types import U64_MAX
 from stages.stage import Refused
 from stages.venues import Built, Outcome
@@ -84,9 +85,9 @@ class SimulatedChain:
                 0 if order.exact_amount_out is None else order.max_amount_in or 0,
             )
         )
-        return Built(signature_of(raw), raw, last_valid_height)
+        return Built(signature_of(raw), SecretBytes(raw), last_valid_height)
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         """See `Chain.send`."""
         if self._simulation.latency_ms:
             await asyncio.sleep(self._simulation.latency_ms / 1000)
@@ -95,7 +96,7 @@ class SimulatedChain:
             # Inside the lock: a process that is stopped here and goes on after the transaction
             # expired must not land it, as no real chain would.
             height = self._simulation.height()
-            landed, refused, lost = self._accept(transactions, height)
+            landed, refused, lost = self._accept([raw.reveal() for raw in transactions], height)
             ledger.land(landed)
         if refused:
             raise Refused("venue-unavailable", f"{refused} not accepted", retryable=True)
@@ -152,7 +153,7 @@ class SimulatedChain:
         finalized = self._simulation.height() - self._simulation.finality_slots
         now_us = time.time_ns() // 1000
         try:
-            orders = [_decoder.decode(transaction.raw).order_id for transaction in sent]
+            orders = [_decoder.decode(transaction.raw.reveal()).order_id for transaction in sent]
             found = self._ledger.find(orders)
             if any(t.last_valid_height < finalized and t.signature not in found for t in sent):
                 with self._ledger.writing():  # nobody is in the middle of landing one of them

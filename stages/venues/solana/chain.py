@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from events.order import Order, Transaction, next_attempt
+from events.secret import SecretBytes
 from events.types import Status
 from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
@@ -130,7 +131,7 @@ class SolanaChain:
             made = await self._made(order, plan, recent.value.blockhash, V0, crossings)
         signature, raw = signed(made, self._wallet)
         last_valid_height = recent.value.last_valid_block_height
-        return Built(signature, raw, last_valid_height, least_slot=recent.slot)
+        return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
 
     def _first_version(self, order: Order) -> int:
         """The version to try first. What replaces a dead transaction is v0 where that fits: what
@@ -281,7 +282,7 @@ class SolanaChain:
         consumed = simulation.units_consumed * self._options.cu_margin_percent
         return min(CU_MAX, -(-consumed // 100) + spare)
 
-    async def send(self, transactions: Sequence[bytes]) -> None:
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
         """See `Chain.send`. One that fails does not keep the others from being sent."""
         told = await asyncio.gather(
             *(self._send(raw) for raw in transactions), return_exceptions=True
@@ -291,12 +292,12 @@ class SolanaChain:
             _log.info("not all were taken", failed=len(failures), of=len(transactions))
             raise failures[0]
 
-    async def _send(self, raw: bytes) -> None:
+    async def _send(self, raw: SecretBytes) -> None:
         async with self._sends:
             try:
                 await self._rpc.send_transaction(raw)
             except Refused as error:
-                if version_of(raw) == V1 and refuses_version(error):
+                if version_of(raw.reveal()) == V1 and refuses_version(error):
                     self._features.doubt(error.detail)
                 raise
 

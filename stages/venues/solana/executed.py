@@ -221,7 +221,7 @@ class Executed:
         if found is None or found.transaction is None:
             detail = f"{signature} is in the history, but no node shows it"
             raise Refused("details-not-available", detail, retryable=True)
-        raw = _bytes_of(found.transaction[0])
+        raw = bytes_of(found.transaction[0])
         return Shown(raw, version_of(raw))
 
 
@@ -247,7 +247,7 @@ def _order_in(memo: str) -> str | None:
     return parse_order_id(order_id_of(said[1])) if said else None
 
 
-def _bytes_of(text: str) -> bytes:
+def bytes_of(text: str) -> bytes:
     """The bytes of base64; what is no base64, as it stands."""
     try:
         return b64decode(text, validate=True)

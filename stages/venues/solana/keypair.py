@@ -14,6 +14,8 @@ from solders.message import MessageV0, MessageV1, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from events.secret import SecretText
+
 KEY_BYTES = 64
 _BASE58 = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 _BASE58_MOST = 90
@@ -45,11 +47,11 @@ class Wallet:
         raise TypeError("a wallet is never copied out of the process")
 
 
-def load_wallet(said: str) -> Wallet:
+def load_wallet(said: SecretText) -> Wallet:
     """The wallet of SOLANA_KEYPAIR: the path of a solana-keygen file, or its JSON array of 64
     numbers, or base58. Raises KeypairError.
     """
-    text = said.strip()
+    text = said.reveal().strip()
     if not text:
         raise KeypairError("SOLANA_KEYPAIR is not set")
     if text.startswith("["):

@@ -6,14 +6,16 @@ from typing import Literal
 
 import msgspec
 
+from events.secret import SecretUrl
+
 Commitment = Literal["processed", "confirmed", "finalized"]
 
 
 class RpcOptions(msgspec.Struct, frozen=True):
     """How nodes are asked. A call ends within `deadline_s`, whatever they do."""
 
-    urls: tuple[str, ...]
-    """In order of preference. They may carry keys: only their hosts are ever logged."""
+    urls: tuple[SecretUrl, ...]
+    """In order of preference. They may carry keys."""
     timeout_s: float = 3.0
     """Longest wait for one answer of one node."""
     deadline_s: float = 8.0

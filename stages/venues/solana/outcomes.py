@@ -74,7 +74,8 @@ def judge(
     return Judged(Outcome("absent"))  # under way: neither there for good nor dead
 
 
-def _is_signature(text: str) -> bool:
+def is_signature(text: str) -> bool:
+    """Whether it looks like one of Solana."""
     try:
         Signature.from_string(text)
     except ValueError:
@@ -133,7 +134,7 @@ class Outcomes:
         for transaction in sent:
             future: asyncio.Future[Outcome] = loop.create_future()
             futures.append(future)
-            if _is_signature(transaction.signature):
+            if is_signature(transaction.signature):
                 self._waiting.append((transaction, future))
             else:  # of another kind of chain: nodes would refuse the whole request
                 future.set_result(Outcome("unknown", reason="not-a-signature"))
@@ -295,7 +296,7 @@ class Outcomes:
 
     def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
         try:
-            sent = read_sent(transaction.raw, self._families)
+            sent = read_sent(transaction.raw.reveal(), self._families)
             if meta.err is not None:
                 return self._failed(sent, slot, meta)
             fill = fill_of(sent, meta)

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.json import Decoder
 from solders.pubkey import Pubkey
 
+from events.secret import SecretBytes
 from stages.venues.solana.memory import FIRST, LEDGER_MARGIN_SLOTS, LOWEST, first_slot_of
 from stages.venues.solana.messages import NEWEST_VERSION
 from stages.venues.solana.options import Commitment
@@ -184,13 +185,14 @@ class Rpc:
             return known
         return max(known or 0, processed - BEHIND_SLOTS[commitment], 0)
 
-    async def send_transaction(self, raw: bytes) -> str:
+    async def send_transaction(self, raw: SecretBytes) -> str:
         """Hands the bytes over and returns the signature; the node neither checks nor resends.
         Empty where the node says that the chain has taken it already.
         """
         config = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
+        params = base64_of(raw.reveal()), config
         try:
-            return await self._link.call("sendTransaction", (base64_of(raw), config), _text)
+            return await self._link.call("sendTransaction", params, _text)
         except RpcError as error:
             if already_processed(error.detail):
                 return ""

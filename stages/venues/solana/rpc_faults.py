@@ -250,17 +250,21 @@ def _size_max(words: str, size: int) -> int:
 # -- the words of a body ---------------------------------------------------------------------------
 
 _URL = re.compile(r"\b(?:https?|wss?)://\S+")
+_BLOB = re.compile(r"[\w+/=-]{100,}")
+"""Longer than a signature (88): a node that says a transaction's bytes back to us."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 def shown(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Text of a stranger's, as it may be shown: one line, bounded, without URLs and `secrets`."""
+    """Text of a stranger's, as it may be shown: one line, bounded, without URLs, bytes and
+    `secrets`.
+    """
     text = text[: 20 * TEXT_MAX]
     if "<" in text and ">" in text:
         title = _TITLE.search(text)
         text = title[1] if title else _TAG.sub(" ", text)
-    text = _URL.sub("(url)", text)
+    text = _BLOB.sub("(data)", _URL.sub("(url)", text))
     for secret in secrets:
         text = text.replace(secret, "(key)")
     printable = "".join(c if c.isprintable() else " " for c in text)

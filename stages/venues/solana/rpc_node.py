@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from events.secret import SecretUrl
 from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.rpc_faults import SIZED, About, Fault, Reply, meaning, shown, words_of
 
@@ -72,16 +73,16 @@ class _Rest:
 class Node:
     """One URL of SOLANA_RPC_URL. Times are of the monotonic clock."""
 
-    def __init__(self, number: int, url: str, options: RpcOptions) -> None:
+    def __init__(self, number: int, url: SecretUrl, options: RpcOptions) -> None:
         self.number = number
-        self.host = urlsplit(url).hostname or "?"
+        self.host = urlsplit(url.reveal()).hostname or "?"
         self.local = self.host in {"localhost", "::1"} or self.host.startswith("127.")
         """Whether it runs on this machine: no proxy stands before it."""
         self.admitted = False
         self.refusal = ""
         self.asking = asyncio.Lock()
         self._url = url
-        self._secrets = _secrets(url)
+        self._secrets = _secrets(url.reveal())
         self._options = options
         self._rest = _Rest()
         self._methods: dict[str, _Rest] = {}
@@ -206,7 +207,9 @@ class Node:
     async def _post(self, session: aiohttp.ClientSession, body: bytes) -> tuple[int, float, bytes]:
         """Status, Retry-After in seconds, body. Raises NodeFault where there is none."""
         try:
-            async with session.post(self._url, data=body, allow_redirects=False) as response:
+            async with session.post(
+                self._url.reveal(), data=body, allow_redirects=False
+            ) as response:
                 if response.status == 200:
                     return 200, 0.0, await response.read()
                 text = await response.content.read(BODY_MAX)

@@ -20,6 +20,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from events.secret import SecretUrl
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.options import RpcOptions
@@ -143,7 +144,7 @@ class Surveyed(NamedTuple):
         ]
 
 
-async def survey(url: str, admission: Admission, subject: Subject) -> Surveyed:
+async def survey(url: SecretUrl, admission: Admission, subject: Subject) -> Surveyed:
     """Asks one node. Raises Refused where it cannot be used at all."""
     link = RpcLink(RpcOptions((url,), deadline_s=DEADLINE_S, observed=False), admission)
     refusals: dict[str, str] = {}
@@ -162,14 +163,14 @@ async def survey(url: str, admission: Admission, subject: Subject) -> Surveyed:
                     refusals[name] = error.detail
     finally:
         await link.close()
-    return Surveyed(urlsplit(url).hostname or "?", slot, refusals, limits)
+    return Surveyed(urlsplit(url.reveal()).hostname or "?", slot, refusals, limits)
 
 
 class Nodes:
     """All nodes of a process that runs, looked at now and then."""
 
     def __init__(
-        self, urls: Sequence[str], admission: Callable[[], Admission], subject: Subject
+        self, urls: Sequence[SecretUrl], admission: Callable[[], Admission], subject: Subject
     ) -> None:
         self._urls, self._admission, self._subject = urls, admission, subject
         self._seen: list[Surveyed] = []
@@ -194,7 +195,7 @@ class Nodes:
         self._seen = [one for one in told if one is not None]
         return told
 
-    async def _survey(self, url: str) -> Surveyed | None:
+    async def _survey(self, url: SecretUrl) -> Surveyed | None:
         try:
             return await survey(url, self._admission(), self._subject)
         except (Refused, OSError):

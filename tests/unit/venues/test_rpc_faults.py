@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from base64 import b64encode
 
 import pytest
 
@@ -206,13 +207,18 @@ def test_what_the_chain_has_taken_is_recognised(text: str) -> None:
 
 def test_shown_text_is_one_bounded_line_without_urls_and_keys() -> None:
     text = shown(
-        "no\n\x00such key s3cr3t-key at https://node.example/s3cr3t-key?x=1 \u202e" + "x" * 999,
+        "no\n\x00such key s3cr3t-key at https://node.example/s3cr3t-key?x=1 \u202e" + "x " * 999,
         ("s3cr3t-key",),
     )
     assert "s3cr3t" not in text
     assert "example" not in text
     assert text.startswith("no such key (key) at (url)")
-    assert len(text) == rpc_faults.TEXT_MAX
+    assert len(text) in (rpc_faults.TEXT_MAX - 1, rpc_faults.TEXT_MAX)
+    for sent in (b"\x80" * 300, bytes(range(256))):
+        for form in (b64encode(sent).decode(), sent.hex()):
+            assert shown(f"bad transaction {form}.") == "bad transaction (data)."
+    signature = "5" * 88
+    assert shown(signature) == signature
     page = "<html><head><title>502 Bad\nGateway</title><style>a{}</style></head><body>nginx</body>"
     assert shown(page) == "502 Bad Gateway"
     assert shown("<p>Sorry, <b>down</b></p><script>x()</script>") == "Sorry, down"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
+from events.secret import SecretText
 from stages.venues.solana.keypair import KeypairError, Wallet, load_wallet
 
 KEY = Keypair.from_seed(bytes(range(32)))
@@ -26,11 +27,11 @@ def file(tmp_path: Path) -> str:
 
 def test_a_key_is_read_from_a_file_a_json_array_or_base58(file: str) -> None:
     for said in (file, NUMBERS, BASE58, f"  {BASE58}\n"):
-        assert load_wallet(said).pubkey == KEY.pubkey()
+        assert load_wallet(SecretText(said)).pubkey == KEY.pubkey()
 
 
 def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
-    wallet = load_wallet(BASE58)
+    wallet = load_wallet(SecretText(BASE58))
     shown = f"{wallet} {wallet!r} {[wallet]} {wallet.__slots__} {dir(wallet)}"
     assert wallet.address in shown
     for secret in (BASE58, NUMBERS, bytes(KEY).hex(), bytes(KEY)[:32].hex()):
@@ -56,7 +57,7 @@ def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
 )
 def test_no_error_repeats_what_was_said(said: str) -> None:
     with pytest.raises(KeypairError) as caught:
-        load_wallet(said)
+        load_wallet(SecretText(said))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     for part in filter(None, (said[:40], said[-40:])):
@@ -67,12 +68,12 @@ def test_no_error_repeats_what_a_file_says(tmp_path: Path) -> None:
     path = tmp_path / "id.json"
     path.write_text(NUMBERS[:-1])
     with pytest.raises(KeypairError) as caught:
-        load_wallet(str(path))
+        load_wallet(SecretText(str(path)))
     assert NUMBERS[:20] not in "".join(traceback.format_exception(caught.value))
 
 
 def test_two_halves_of_two_keys_are_no_key() -> None:
     other = bytes(Keypair())
     with pytest.raises(KeypairError):
-        load_wallet(json.dumps(list(bytes(KEY)[:32] + other[32:])))
-    assert isinstance(load_wallet(json.dumps(list(other))), Wallet)
+        load_wallet(SecretText(json.dumps(list(bytes(KEY)[:32] + other[32:]))))
+    assert isinstance(load_wallet(SecretText(json.dumps(list(other)))), Wallet)

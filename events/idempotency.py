@@ -49,14 +49,8 @@ def digest_of(fact: OrderSubmitted) -> bytes:
 
 def names_of(keys: Keys, account: str, order_id: str, fact: OrderSubmitted) -> Idempotency | None:
     """The names that the append registers, None for an order without any."""
-    found = [
-        keys.idempotency(account, kind, name)
-        for kind, name in (("client", fact.client_order_id), ("key", fact.idempotency_key))
-        if name is not None
-    ]
-    if not found:
-        return None
-    return Idempotency(tuple(found), order_id.encode() + digest_of(fact))
+    names = keys.names(account, fact.client_order_id, fact.idempotency_key)
+    return Idempotency(names, order_id.encode() + digest_of(fact)) if names else None
 
 
 def claim_of(value: bytes) -> Claim:

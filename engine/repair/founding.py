@@ -19,23 +19,24 @@ from events import repair
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import array
 from events.chain import encode_record
-from events.ids import ENGINE_ID, NO_ORDERS, created_ms, first_id_at
-from events.log import HEADS_KEPT_MS, EventLog, Missing, Regressed, other_chain
+from events.idempotency import names_of
+from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
+from events.log import HEADS_KEPT_MS, EventLog, other_chain
 from events.log.reading import Stored
 from events.log.refound import Name, Refounding, Written
 from events.repair import BrokenChain, Life
 from events.types import TERMINAL, Status
-from gateway.idempotency import names_of
 from projections import tables
-from projections.sameness import difference
 
 FENCED_S = 3.0
 """Every process has noticed by then: gateways look twice a second."""
 POLL_S = 0.2
 ORDERS = 500
-_LOCK = 0x6F656566  # "oeef": one repair at a time
+LOCK = 0x6F656566  # "oeef": one repair at a time
 BEHIND_S = 200.0
 """So far our node may be behind a builder's; what lies further ahead is of another chain."""
+CLOCKS_MS = 600_000
+"""How far the clock of an order's last writer may be from that of the log's server."""
 CREATION_MS = HEADS_KEPT_MS // 2
 """So much older than its first event an order's id may be: the log refuses others."""
 
@@ -65,25 +66,6 @@ class Repaired(NamedTuple):
     keys: int
 
 
-async def diagnose(log: EventLog, archive: Archive) -> str:
-    """Why the log is not the archived one; empty where it is. Raises LogError, RepairError."""
-    checkpoint = await _checkpoint(archive)
-    theirs = await archive.chain()
-    if theirs and theirs != log.chain:  # to ask ours what was executed would be to hear "nothing"
-        raise RepairError(other_chain("archive", theirs))
-    try:
-        await log.open(found=False)
-    except Missing:
-        return f"the log is gone, the archive has {checkpoint.position} events"
-    except Regressed as error:
-        return str(error)
-    reader = log.reader("repair-check")
-    try:
-        return await difference(log, reader, checkpoint)
-    finally:
-        await reader.close()
-
-
 async def _checkpoint(archive: Archive) -> Checkpoint:
     checkpoint = await archive.checkpoint()
     if checkpoint is None and await archive.read(0, 1):
@@ -103,7 +85,10 @@ async def refound(
 
     Raises RepairError, ChainError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
-    async with archive.alone(_LOCK) as alone:
+    theirs = await archive.chain()
+    if theirs and theirs != log.chain:  # to ask ours what was executed would be to hear "nothing"
+        raise RepairError(other_chain("archive", theirs))
+    async with archive.alone(LOCK) as alone:
         if not await alone():  # the slower one would put its old heads under the log of the other
             raise RepairError("another repair is under way")
         return await _refound(log, archive, wallet, progress, alone)
@@ -173,9 +158,10 @@ async def _gather(
     lives: dict[str, Life] = {}
     names: list[Name] = []
     now_ms = await work.now_ms()
+    # Orders that ended since then have their names still.
     since_ms = now_ms - log.window_ms
     left = [stored for entry in await work.leftovers() for stored in entry]
-    named, archived = repair.order_ids(left), dict[str, int]()
+    named, archived = repair.order_ids(left), dict[str, set[bytes]]()
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
         unknown_us = await _unknown_since_us(snapshot, last)
@@ -186,6 +172,7 @@ async def _gather(
     leftovers = repair.sift(left, archived)
     for history in leftovers.orders:
         names += _names(log, repair.life_of(history), since_ms)
+    names.sort(key=lambda name: name.until_ms is None)  # the last one written counts
     return _Gathered(lives, last, names, leftovers, unknown_us)
 
 
@@ -200,17 +187,21 @@ async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
 
 
 async def _lives(
-    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, int]
+    snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, set[bytes]]
 ) -> AsyncIterator[Life]:
-    """Of all orders that are open or young, folded from their events; notes versions of `named`."""
+    """Of all orders that are open or ended lately, folded from their events; notes the hashes of
+    those `named`.
+    """
     async for rows in snapshot.orders():
         for row in rows:
             if row.id in named:
-                archived[row.id] = row.version
+                events = await snapshot.at(row.positions)
+                archived[row.id] = {stored.record.hash for stored in events}
         wanted = [
             row
             for row in rows
-            if row.columns["status"] not in TERMINAL or created_ms(row.id) >= since_ms
+            if row.columns["status"] not in TERMINAL
+            or row.columns["updated_us"] // 1000 >= since_ms - CLOCKS_MS
         ]
         for at in range(0, len(wanted), ORDERS):
             some = wanted[at : at + ORDERS]
@@ -229,12 +220,13 @@ async def _lives(
 
 
 def _names(log: EventLog, life: Life, since_ms: int) -> list[Name]:
-    """The keys that the order was posted with, while their window lasts."""
-    order, left_ms = life.order, life.created_us // 1000 - since_ms
-    if life.submitted is None or left_ms <= 0:
+    """The keys that the order was posted with: while it is open, and then for their window."""
+    order, ended_ms = life.order, life.changed_us // 1000
+    if life.submitted is None or (order.terminal and ended_ms <= since_ms):
         return []
+    until_ms = ended_ms + log.window_ms if order.terminal else None
     said = names_of(log.keys, order.account, order.id, life.submitted)
-    return [Name(key, said.value, left_ms) for key in said.keys] if said else []
+    return [Name(key, said.value, until_ms) for key in said.keys] if said else []
 
 
 async def _found(

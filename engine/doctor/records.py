@@ -1,0 +1,51 @@
+"""Log, archive and tables: whether all of them say the same, and which command heals them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+from msgspec.structs import replace
+from redis.exceptions import ResponseError
+
+from engine.doctor.findings import Finding, failed, ok, skipped
+from engine.repair import Words, diagnose, plan
+from engine.settings import Settings
+from engine.wiring import make_log
+from events.archive import Archive, ArchiveUnavailable
+from events.log import LogError
+from events.secret import SecretUrl
+
+NAME = "records"
+EVENTS_MAX = 300_000
+"""More take longer than somebody waits who wants to know whether the engine is well."""
+
+
+async def look(
+    settings: Settings, redis_url: SecretUrl, database_url: SecretUrl, *, chain: str
+) -> AsyncIterator[Finding]:
+    """One finding, whose mend is one command. A server that is not there is named elsewhere."""
+    log = make_log(replace(settings, redis_url=redis_url, database_url=database_url), chain=chain)
+    archive = await Archive.open(database_url, connections=2)
+    try:
+        async with archive.snapshot() as snapshot:
+            missing = await snapshot.missing_tables()
+            many = "events" not in missing and await snapshot.more_than(EVENTS_MAX)
+        if many:
+            detail = f"over {EVENTS_MAX:,} events: `engine audit verify` looks at all of them"
+            yield skipped(NAME, detail)
+            return
+        found = await diagnose(log, archive)
+        todo = plan(found, chain, Words())
+        if not todo.faults:
+            end = found.proof.proved_end
+            yield ok(NAME, f"log, archive and tables agree, through position {end:,}")
+        elif todo.command:
+            yield failed(NAME, todo.why, todo.command, todo.command)
+        else:
+            yield failed(NAME, todo.why, "`engine repair` tells all of it; see docs/repair.md")
+    except (LogError, ArchiveUnavailable, ResponseError, asyncpg.PostgresError, OSError) as error:
+        yield skipped(NAME, f"not looked at: {error}")
+    finally:
+        await archive.close()
+        await log.close()

@@ -1,0 +1,92 @@
+"""What ends each kind of parking, and the codes of a settlement that is refused: two tables, which
+docs/commands.md shows and the tests hold against the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Way(NamedTuple):
+    """Out of one kind of parking."""
+
+    reason: str
+    """As listed."""
+    happened: str
+    ends: str
+    """Which command."""
+
+
+_MENDED = (
+    "`replay` with a build that is mended; `discard` while nothing is sent; `settle` once it is"
+)
+WAYS = (
+    Way(
+        "`its worker died on it again and again`",
+        "a process ended five times with this order alone in hand",
+        _MENDED,
+    ),
+    Way("`TypeError: …`, any exception", "a stage met a bug with this order", _MENDED),
+    Way(
+        "`unreadable head: …`",
+        "this build cannot read what another one wrote",
+        "`replay` or `discard`, with a build that can read the order's events; `settle` once it is"
+        " sent",
+    ),
+    Way(
+        "`executed on chain by …, whose events are lost`",
+        "`engine repair` found it executed by a transaction that the log had lost",
+        "`settle`; nothing else may touch it",
+    ),
+    Way(
+        "`cannot be read by this build`",
+        "its events are of a newer build, or damaged",
+        "the newer build; `engine repair` for damaged records",
+    ),
+)
+
+CODES: Mapping[str, str] = {
+    "transaction-not-found": "no node has it, and its death is not proved",
+    "transaction-not-finalized": "it is in a block that may still go away: try again",
+    "transaction-unreadable": "the record cannot be read",
+    "amounts-unclear": "the record does not tell what moved",
+    "transaction-of-another-wallet": "somebody else paid for it, or swapped in it",
+    "transaction-of-another-order": "it names another order, or none, or another order has it",
+    "transaction-does-not-fit": "other tokens, or amounts outside the order's terms",
+    "another-transaction-known": "the order was sent, or executed, by another one",
+    "signature-needed": "nothing is known to be sent: name the transaction, or `discard`",
+    "malformed-signature": "it is no signature of this chain",
+    "executed-more-than-once": "several executed it: name the one that counts; others are noted",
+    "wallet-unknown": "the gateway cannot read SOLANA_KEYPAIR: use the command beside the stages",
+    "archive-behind": "whether another order has it cannot be told yet",
+    "another-settlement": "somebody settles an order by a named transaction now: try again",
+    "not-allowed": "the order is not parked, or keeps changing",
+}
+"""Why nothing was settled. Beside these, what the nodes say, such as `venue-unavailable`."""
+
+
+def notes() -> str:
+    """Return both tables and what has to be known to read them, in Markdown."""
+    return "\n\n".join(
+        (
+            "**Why an order is parked, and what ends that.** It is listed until one of these is"
+            " done. Each is an event with an actor.",
+            _table(("reason, as listed", "what happened", "what ends it"), WAYS),
+            "Beside these, `engine cancel` and the order's expiry end what was parked before"
+            " anything was sent.",
+            "`settle` reads the transaction from the chain's record and closes the order in one"
+            " step: confirmed with the amounts, fees and fills of the record, or failed with the"
+            " chain's reason. It takes the transaction that the repair named, or that the log has"
+            " sent. `--signature` names one that nobody knows: our wallet must have paid for it, no"
+            " other order may have it, and it must keep the order's tokens, amounts and price. A"
+            " transaction of the log that is proved dead fails the order. Settled again, it says so"
+            " and writes nothing. What is not certain is refused, with a code:",
+            _table(("code", "meaning"), ((f"`{code}`", why) for code, why in CODES.items())),
+        )
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)

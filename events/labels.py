@@ -1,0 +1,78 @@
+"""The columns that stand beside an archived event's body, held against the body. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from events import types
+from events.archive.snapshot import NO_ORDER, LabelledEvent
+from events.ids import parse_order_id
+
+UNKNOWN = "Unknown"
+"""The type of an event that the build which archived it could not read."""
+CLOCK_US = 10_000_000
+"""A server's clock may be set back by so much: doctor calls more a fault."""
+
+
+class _Envelope(msgspec.Struct, frozen=True, array_like=True):
+    order_id: str
+    version: int
+
+
+_envelope = msgspec.msgpack.Decoder(_Envelope)
+
+
+def label_faults(row: LabelledEvent) -> Iterator[tuple[str, str]]:
+    """Each column that differs from the body, and how."""
+    body = bytes(row.stored.record.body)
+    for name, value, expected in zip(
+        ("order_id", "version", "type"),
+        (row.order_id, row.version, row.name),
+        _expected(body, row.name),
+        strict=True,
+    ):
+        if value != expected:
+            yield name, f"column {name} is {value!r}, its body says {expected!r}"
+
+
+def _expected(body: bytes, named: str) -> tuple[str, int, str]:
+    """What the projector writes beside a body."""
+    try:
+        event = types.decode(body)
+        # Whoever archived it may have been too old to read it.
+        name = UNKNOWN if named == UNKNOWN else event.name
+        return _order(event.order_id), _version(event.version), name
+    except msgspec.DecodeError:
+        pass
+    try:
+        known = _envelope.decode(body)
+        return _order(known.order_id), _version(known.version), UNKNOWN
+    except msgspec.DecodeError:
+        return NO_ORDER, 0, UNKNOWN
+
+
+def _order(order_id: str) -> str:
+    return parse_order_id(order_id) or NO_ORDER
+
+
+def _version(version: int) -> int:
+    return version if 0 <= version < 2**31 else 0
+
+
+class Clock:
+    """Whether the times beside the events are those of one clock, which goes on."""
+
+    def __init__(self, now_us: int) -> None:
+        self._latest_us = 0
+        self._now_us = now_us
+
+    def fault(self, time_us: int) -> str:
+        """What is wrong with the next time; empty: nothing."""
+        if time_us > self._now_us + CLOCK_US:
+            return f"column time_us is {time_us}, which is still to come"
+        if time_us < self._latest_us - CLOCK_US:
+            return f"column time_us is {time_us}, the event before it has {self._latest_us}"
+        self._latest_us = max(self._latest_us, time_us)
+        return ""

@@ -1,0 +1,124 @@
+"""What stands behind the log's head though the log did not write it: looked at, and set aside.
+
+Such an entry takes the id of the next one, so that nothing can be appended. It is copied to a
+stream of its own, and the log's stream is made anew without it; what the log wrote is never lost.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+from events.log.entries import RawEntry, Refused, Tail, order_ids, raw_entry, tail_of
+from events.log.head import Head, decode_head
+from events.log.keys import Keys
+from events.log.library import Library
+from events.log.link import Link, Unavailable, meta_number
+
+COPIED_AT_ONCE = 200
+LOOKED_AT = 100
+"""Entries behind the head that are judged one by one; the rest is of the same kind."""
+ANSWER_S = 30.0
+
+
+class Foreign(NamedTuple):
+    """Entries that the log did not write."""
+
+    behind: list[Refused]
+    """In the stream, behind its head; LOOKED_AT of them at most."""
+    aside: int
+    """How many were set aside and still wait for somebody to look."""
+
+    def __str__(self) -> str:
+        told = str(self.behind[0]) if self.behind else f"{self.aside:,} log entries were set aside"
+        return f"{told}; `engine repair` removes it"
+
+    def __bool__(self) -> bool:
+        return bool(self.behind or self.aside)
+
+
+class Tails:
+    """The part of `EventLog` that judges the end of the stream."""
+
+    keys: Keys
+    _link: Link
+    _library: Library
+
+    async def foreign(self) -> Foreign:
+        """Which entries the log did not write, behind its head or set aside. Raises LogError."""
+        position, _, entries = await self._behind()
+        aside = int(await self._link.call("XLEN", self.keys.aside))
+        if not entries:
+            return Foreign([], aside)
+        return Foreign((await self._judged(entries, position)).refused, aside)
+
+    async def tail(self) -> Tail:
+        """What stands behind the position that the log says it has come to. Raises LogError."""
+        position, _, entries = await self._behind()
+        return await self._judged(entries, position)
+
+    async def _behind(self) -> tuple[int, bytes, list[RawEntry]]:
+        """Position and epoch of the log, and the first entries behind that position."""
+        while True:
+            position, epoch = await self._link.call("HMGET", self.keys.meta, "position", "epoch")
+            at = meta_number(position, "position")
+            found, now = await self._link.pipeline(
+                [
+                    ("XRANGE", self.keys.log, f"({at}-0", "+", "COUNT", LOOKED_AT),
+                    ("HGET", self.keys.meta, "position"),
+                ]
+            )
+            if not found or now == position:
+                return at, epoch or b"", [raw_entry(entry) for entry in found]
+
+    async def _judged(self, entries: list[RawEntry], position: int) -> Tail:
+        ids = sorted(order_ids(entries))
+        found = await self._link.call("MGET", *map(self.keys.order, ids)) if ids else []
+        heads = {
+            order_id: head
+            for order_id, data in zip(ids, found, strict=True)
+            if (head := _head(data)) is not None
+        }
+        return tail_of(entries, position, heads)
+
+    async def clear_tail(self) -> None:
+        """Makes room for the next entry: what stands behind the head is set aside.
+
+        Raises Unavailable where heads name what stands there: the log's position is wrong then.
+        """
+        position, epoch, entries = await self._behind()
+        tail = await self._judged(entries, position)
+        if tail.vouched:
+            raise Unavailable(
+                f"the log says that it ends at position {position}, and its orders know of"
+                f" {tail.vouched}: `engine repair`"
+            )
+        copy = f"{self.keys.log}:copy:{secrets.token_hex(8)}"
+        start = "-"
+        while last := await self._library.call(
+            self._link, "copy", [self.keys.log, copy], start, f"{position}-0", COPIED_AT_ONCE
+        ):
+            start = f"({last.decode()}"
+        keys = [self.keys.meta, self.keys.log, copy, self.keys.aside]
+        # Of more than LOOKED_AT entries the rest goes with the old stream.
+        ids = [entry.id for entry in entries]
+        await self._library.call(
+            self._link, "replace", keys, epoch, position, *ids, timeout_s=ANSWER_S
+        )
+
+    async def aside(self, limit: int = LOOKED_AT) -> list[RawEntry]:
+        """Entries that were set aside, oldest first, each under the id that it had."""
+        found = await self._link.call("XRANGE", self.keys.aside, "-", "+", "COUNT", limit)
+        return [RawEntry(fields[1].decode(), tuple(fields[2:])) for _, fields in found]
+
+    async def forget_aside(self) -> int:
+        """Drops what was set aside; how many entries that were."""
+        count, _ = await self._link.pipeline([("XLEN", self.keys.aside), ("DEL", self.keys.aside)])
+        return int(count)
+
+
+def _head(data: bytes | None) -> Head | None:
+    try:
+        return decode_head(data) if data else None
+    except Exception:  # a damaged head vouches for nothing
+        return None

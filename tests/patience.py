@@ -1,0 +1,59 @@
+"""The product's own bounds of an answer: long in tests of other things, short where one is tested.
+
+A gateway answers within two seconds whatever its log does. A machine that stalls for longer would
+make an answer of any test a 503; so these bounds are HANG_S, but for the block of `given_up_after`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from events.archive import Archive
+from gateway import finding, outages
+
+BOUNDS = {
+    "events.archive.pool": ("ANSWER_S",),
+    "events.listing": ("SEARCH_S",),
+    "gateway.access": ("ASK_S",),
+    "gateway.acts": ("ACT_S", "LOAD_S", "SEARCH_S"),
+    "gateway.admin": ("ACT_S", "VIEW_S"),
+    "gateway.audits": ("TURN_S",),
+    "gateway.halts": ("ARCHIVE_S",),
+    "gateway.health": ("ASK_S",),
+    "gateway.orders": ("ANSWER_S", "APPEND_S"),
+    "gateway.sight": ("ASK_S",),
+    "gateway.sockets": ("ANSWER_S",),
+    "gateway.streams": ("ANSWER_S",),
+    "gateway.wire": ("CLOSE_S",),
+}
+"""By module."""
+DEFAULTS: tuple[Callable[..., Any], ...] = (
+    Archive.connection, finding.logged, outages.reading_log, outages.writing_log,
+)  # fmt: skip
+"""Functions whose only default is such a bound."""
+WRITING = ("ACT_S", "APPEND_S")
+"""Of appends alone: what is read before them is waited for."""
+
+
+def set_bounds(patch: pytest.MonkeyPatch, bound_s: float, only: tuple[str, ...] = ()) -> None:
+    """Makes all bounds this long, or those of these names only."""
+    for module, names in BOUNDS.items():
+        for name in only or names:
+            if name in names:
+                patch.setattr(importlib.import_module(module), name, bound_s)
+    if not only:
+        for function in DEFAULTS:
+            patch.setattr(getattr(function, "__wrapped__", function), "__defaults__", (bound_s,))
+
+
+@contextlib.contextmanager
+def given_up_after(bound_s: float, only: tuple[str, ...] = ()) -> Iterator[None]:
+    """What does not answer within the block is given up after so long; else it never would be."""
+    with pytest.MonkeyPatch.context() as patch:
+        set_bounds(patch, bound_s, only)
+        yield

@@ -1,0 +1,48 @@
+"""Rate limits: what is promised is kept, to the single request."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.rates import Rates
+
+PAUSES = st.lists(st.floats(0, 5, allow_nan=False), min_size=1, max_size=20)
+
+
+@given(st.sampled_from([0.3, 1, 2.5, 7]), st.integers(1, 6), PAUSES)
+def test_as_many_requests_remain_as_are_allowed_at_once(
+    per_s: float, burst: int, pauses: list[float]
+) -> None:
+    rates, now_s = Rates(per_s, burst), 0.0
+    for pause_s in pauses:
+        now_s += pause_s
+        taken = rates.take("key", now_s)
+        probe = Rates(per_s, burst)
+        probe._buckets.update(rates._buckets)
+        allowed = 0
+        while probe.take("key", now_s).allowed:
+            allowed += 1
+        assert taken.remaining == allowed
+        assert f"r={allowed};" in rates.headers(taken)["RateLimit"]
+
+
+@given(st.sampled_from([0.3, 1, 2.5, 7]), st.integers(1, 6), PAUSES)
+def test_after_the_reset_one_more_is_allowed_and_the_bucket_never_holds_more_than_its_burst(
+    per_s: float, burst: int, pauses: list[float]
+) -> None:
+    rates, now_s = Rates(per_s, burst), 0.0
+    for pause_s in pauses:
+        now_s += pause_s
+        taken = rates.take("key", now_s)
+        assert 0 <= taken.remaining < burst
+        if not taken.allowed:
+            assert rates.take("key", now_s + taken.reset_s).allowed
+            now_s += taken.reset_s
+
+
+def test_every_key_has_a_bucket_of_its_own() -> None:
+    rates = Rates(1, 1)
+    assert rates.take("one", 0).allowed
+    assert not rates.take("one", 0).allowed
+    assert rates.take("two", 0).allowed
