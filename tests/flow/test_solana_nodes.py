@@ -178,6 +178,34 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
             await rpc.get_slot("confirmed")
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"message": "Invalid API key of secret-key"}', "Invalid API key of (key)"),
+        (b'{"status": 7, "error": {"detail": "monthly quota used up"}}', "monthly quota used up"),
+        (
+            b"<!DOCTYPE html><html><title>Just a moment...</title><p>x</p></html>",
+            "Just a moment...",
+        ),
+        (b'{"id": 1, "result": {"value": "ZnJlZSBwbGFu upgrade', "unreadable answer"),
+        (b'{"id": "other", "result": "free plan"}', "unreadable answer"),
+    ],
+)
+async def test_what_comes_with_200_and_is_no_answer_gives_its_reason(
+    nodes: list[Node], body: bytes, words: str
+) -> None:
+    """Of providers, and of what stands before them: an operator is to read it."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    nodes[0].handler = answer
+    async with client(nodes[0], deadline_s=0.2) as rpc:
+        with pytest.raises(Unreachable) as refused:
+            await rpc.get_slot("confirmed")
+    assert words in refused.value.detail
+
+
 async def test_gzip_is_read_and_broken_gzip_is_the_nodes_fault(nodes: list[Node]) -> None:
     whole = True
 
