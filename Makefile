@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint types bench check audit recording screenshots compose format clean lock
+.PHONY: help run install test mutants mutation lint types bench check audit recording screenshots compose format clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,12 @@ install: $(STAMP)  ## install the locked dependencies into .venv, and start noth
 
 test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external, TEST_LANES=2)
 	@"$(BIN)/python" -m tests $(ARGS)
+
+mutants: $(STAMP)  ## plant each bug of tests/mutants, one at a time, and show which test catches it
+	@"$(BIN)/python" -m tests.mutants $(ARGS)
+
+mutation: $(STAMP)  ## let mutmut change the pure modules, and show what no unit test notices
+	@"$(BIN)/python" -m tests.mutation $(ARGS)
 
 lint: $(STAMP)  ## ruff
 	@"$(BIN)/ruff" check $(CODE)

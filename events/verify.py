@@ -453,6 +453,7 @@ class _Verification:
             if not number.isdigit():
                 self._report(at, "watch", f"{pair} was followed to slot {number}", INDEXES,
                              keys.slots)  # fmt: skip
+        await self._inventory.scores(keys.watchers)  # tells where it is of another type
         for pair, lease in (await self._inventory.counts(keys.leases)).items():
             if not lease.partition(" ")[0].isdigit() or not lease.partition(" ")[2]:
                 self._report(at, "watch", f"{pair} has the lease {lease!r}", INDEXES, keys.leases)

@@ -234,7 +234,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.log, keys.aside, keys.aliases),
-                *[("DEL", key) for key in await self._odd(entries[-1].last)],
+                *await self._odd(entries[-1].last),
                 *(_added(keys.log, entry) for entry in entries),
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
@@ -260,7 +260,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.aside, keys.leases, keys.watchers),
-                *[("DEL", key) for key in await self._odd(int(meta.get("position", 0)))],
+                *await self._odd(int(meta.get("position", 0))),
                 *place,
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
@@ -268,32 +268,31 @@ class Refounding:
             ]
         )
 
-    async def _odd(self, position: int) -> list[str]:
-        """What watchers keep, where it is of another type or cannot be: each pair is followed from
-        the first slot of its orders then. And how far readers have come, where it is no place of
-        the log, which ends at `position`: they begin anew.
+    async def _odd(self, position: int) -> list[Command]:
+        """What takes away how far readers and watchers say they are, where it is no place: they
+        begin again, from the first event or the first slot of their orders.
         """
         keys = self._keys
-        kinds = {keys.slots: b"hash", keys.heard: b"hash",
-                 keys.leases: b"hash", keys.watchers: b"zset"}  # fmt: skip
+        kinds = {
+            keys.slots: b"hash", keys.heard: b"hash", keys.leases: b"hash",
+            keys.watchers: b"zset", keys.aliases: b"hash",
+        }  # fmt: skip
         found = await self._link.pipeline([("TYPE", key) for key in kinds])
-        odd = [
-            key
-            for (key, kind), is_ in zip(kinds.items(), found, strict=True)
-            if is_ not in (b"none", kind)
+        types = dict(zip(kinds, found, strict=True))
+        gone: list[Command] = [
+            ("DEL", key) for key, kind in kinds.items() if types[key] not in (b"none", kind)
         ]
         for key in (keys.slots, keys.heard):
-            values = await self._link.call("HVALS", key) if key not in odd else ()
-            if not all(value.isdigit() for value in values):
-                odd.append(key)
-        async for marks in self._matching(keys.mark("*")):
-            values = await self._link.call("MGET", *marks)
-            odd += [
-                mark.decode()
-                for mark, value in zip(marks, values, strict=True)
-                if value is None or not value.isdigit() or int(value) > position
-            ]
-        return odd
+            if types[key] == b"hash":
+                pairs = await self._link.call("HGETALL", key)
+                odd = [pair for pair, number in zip(pairs[::2], pairs[1::2], strict=True)
+                       if not number.isdigit()]  # fmt: skip
+                gone += [("HDEL", key, *odd)] if odd else []
+        async for names in self._matching(keys.mark("*")):
+            for name, value in zip(names, await self._link.call("MGET", *names), strict=True):
+                if value is None or not value.isdigit() or int(value) > position:
+                    gone.append(("DEL", name))
+        return gone
 
     def _indexes(self, known: Sequence[Known], now_ms: int, inbox_orders: int) -> list[Command]:
         """All that is made from heads: lists, counters, inboxes, and news for the books."""

@@ -78,7 +78,8 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 2)  # it has pages
     async with (
-        chain_crew(redis_url, tmp_path) as crew,
+        # Half a minute, in which a busy machine sends what it has built.
+        chain_crew(redis_url, tmp_path, chain_lifetime=1500) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
         workers = [await crew.worker(name) for name in ("router", "builder")]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutants.catalogue import ROOT, Mutant, faults, load
+from tests.mutants.servers import Servers, shared
 from tests.mutants.tree import Tree
 
 TEST_S = 90
@@ -67,9 +68,11 @@ def main(arguments: Sequence[str]) -> int:
         tree = Tree(ROOT, Path(folder).resolve())
         tree.check(sys.executable)
         try:
-            if not options.no_baseline:
-                _baseline(tree, mutants)
-            return _all(tree, mutants, whole=options.whole)
+            with shared(Path(folder)) as servers:
+                tree.environment = tree.environment | servers.environment
+                if not options.no_baseline:
+                    _baseline(tree, mutants)
+                return _all(tree, servers, mutants, whole=options.whole)
         except Unusable as error:
             print(f"mutants: {error}", file=sys.stderr)
             return 2
@@ -110,10 +113,11 @@ def _baseline(tree: Tree, mutants: Sequence[Mutant]) -> None:
     print(f"without a bug, the named tests pass: {len(tests)} in {seconds:.0f} s", flush=True)
 
 
-def _all(tree: Tree, mutants: Sequence[Mutant], *, whole: bool) -> int:
+def _all(tree: Tree, servers: Servers, mutants: Sequence[Mutant], *, whole: bool) -> int:
     verdicts = []
     print(f"{'rule':20} {'id':45} {'s':>4} caught by", flush=True)
     for mutant in mutants:
+        servers.reset()
         verdict = _verdict(tree, mutant, whole=whole)
         verdicts.append(verdict)
         caught = verdict.caught_by or "SURVIVED"

@@ -19,6 +19,11 @@ class Tree:
 
     def __init__(self, source: Path, path: Path) -> None:
         self.path = path
+        self.environment: dict[str, str] = os.environ | {
+            "PYTHONPATH": str(path),
+            "TEST_HANG_S": str(HANG_S),
+        }
+        """Of the tests: the copy is found before the project that the interpreter has installed."""
         self._written_s = 0
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, check=True).stdout
@@ -27,11 +32,6 @@ class Tree:
                 target = path / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source / name, target)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of the tests: the copy is found before the project that the interpreter has installed."""
-        return os.environ | {"PYTHONPATH": str(self.path), "TEST_HANG_S": str(HANG_S)}
 
     def check(self, python: str) -> None:
         """Raises RuntimeError where Python would import anything of ours from elsewhere."""
