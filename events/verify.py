@@ -137,7 +137,8 @@ class _Verification:
         self._auditor = auditor = Auditor(now_us - window_us)
         self._meta = await self._read_meta()
         # Without a position of its own the log ends where its entries end.
-        self._end = self._meta.position or NO_END
+        told = self._meta.fields.get("position", b"").isdigit()  # 0, of one that is empty
+        self._end = self._meta.position if told else NO_END
         if self._meta.position:
             await self._tail()
         archived = 0
