@@ -166,7 +166,8 @@ class _Verification:
     async def _look_at_log(self) -> None:
         self._meta = await self._read_meta()
         # Without a position of its own the log ends where its entries end.
-        self._end = self._meta.position or NO_END
+        told = self._meta.fields.get("position", b"").isdigit()  # 0, of one that is empty
+        self._end = self._meta.position if told else NO_END
         if self._meta.position:
             await self._tail()
 
