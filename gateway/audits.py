@@ -19,6 +19,7 @@ from events.order import fold
 from events.proof import proof_of
 from events.secret import SecretUrl
 from gateway import answers
+from gateway.auditor import Task, encoded
 from gateway.finding import readable
 from gateway.outages import reading_archive, reading_log
 from gateway.parameters import AT, NONE, moment, only, order_id_of
@@ -151,10 +152,9 @@ class Audits:
             try:
                 assert auditor.stdin is not None
                 assert auditor.stdout is not None
-                task = {"what": what, "position": position, "time_us": time_us}
-                task |= {name: url.reveal() for name, url in self._where._asdict().items()}
+                task = Task(what, *self._where, position, time_us)
                 # On stdin: command lines can be read by others, and URLs have passwords.
-                auditor.stdin.write(msgspec.json.encode(task) + b"\n")
+                auditor.stdin.write(encoded(task) + b"\n")
                 yield _lines(auditor.stdout)
             finally:
                 if auditor.returncode is None:
