@@ -19,6 +19,7 @@ from events.order import fold
 from events.proof import proof_of
 from events.secret import SecretUrl
 from gateway import answers
+from gateway.auditor import Task, encoded
 from gateway.finding import readable
 from gateway.outages import reading_archive, reading_log
 from gateway.parameters import AT, NONE, moment, only, order_id_of
@@ -151,17 +152,9 @@ class Audits:
             try:
                 assert auditor.stdin is not None
                 assert auditor.stdout is not None
-                where = self._where
-                task = {
-                    "what": what,
-                    "redis_url": where.redis_url.reveal(),
-                    "database_url": where.database_url.reveal(),
-                    "window_s": where.window_s,
-                    "position": position,
-                    "time_us": time_us,
-                }
+                task = Task(what, *self._where, position, time_us)
                 # On stdin: command lines can be read by others, and URLs have passwords.
-                auditor.stdin.write(msgspec.json.encode(task) + b"\n")
+                auditor.stdin.write(encoded(task) + b"\n")
                 yield _lines(auditor.stdout)
             finally:
                 if auditor.returncode is None:

@@ -134,7 +134,7 @@ REVEAL_IN = {
     "events/keys.py": "the digest of a key",
     "events/log/link.py": "to connect",
     "events/secret.py": "the encoder of the log",
-    "gateway/audits.py": "the auditor's standard input",
+    "gateway/auditor.py": "its own standard input",
     "projections/migrate.py": "to connect",
     "projections/projector.py": "to connect",
     "projections/rebuild.py": "to connect",
