@@ -230,7 +230,7 @@ def test_clocks_that_are_apart_are_said() -> None:
 
 @pytest.mark.parametrize("status", ["full", "suspended", "unsafe", "unavailable"])
 def test_what_mends_the_log_follows_from_what_is_wrong_with_it(status: str) -> None:
-    ready = {"status": "unavailable", "reasons": {"log": "why"}, "log": {"status": status}}
+    ready: dict[str, object] = {"reasons": {"log": "why"}, "log": {"status": status}}
     [one] = [finding for finding in running._said("http://here", ready) if finding.name == "log"]
     assert one.status == "failed"
     assert "engine repair" not in one.mend, "the command is named once, under `records`"
