@@ -242,6 +242,8 @@ class _Verification:
             await self._orders(snapshot)
         if "projection_parked" not in missing:
             await self._parked(snapshot)
+        if "events" not in missing and not await snapshot.finds_orders():
+            self._report(1, "function", "the function is missing", ORDERS, "order_events")
         tables = set(TABLES) - missing
         for table, name, detail in index_faults(await snapshot.indexes(), tables):
             self._report(1, "index", detail, TABLE_STORES.get(table, ARCHIVE), name)

@@ -27,8 +27,9 @@ METRICS = "text/plain"
 STREAM = "text/event-stream"
 JSON = "application/json"
 
-GUARDED = ("unauthenticated", "scope-missing", "rate-limited")
-"""Codes that whoever asks for something with a scope may get."""
+GUARDED = ("unauthenticated", "scope-missing", "rate-limited", "log-unavailable")
+"""Codes that whoever asks for something with a scope may get; the last one where the keys were not
+read yet."""
 
 ANYWHERE = (
     "not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "malformed-request",
@@ -110,7 +111,7 @@ class Operation(NamedTuple):
         """The codes that it may answer, by status."""
         found: dict[int, list[str]] = {}
         guarded = () if permission.public else GUARDED
-        for code in (*self.codes, *guarded, *ANYWHERE[2:]):
+        for code in dict.fromkeys((*self.codes, *guarded, *ANYWHERE[2:])):
             found.setdefault(CODES[code][0], []).append(code)
         return dict(sorted(found.items()))
 
@@ -290,7 +291,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Verify all records",
         {
             200: Answer(
-                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …}",
+                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …},"
+                " `fault` or `close`",
                 media=STREAM,
             )
         },

@@ -10,10 +10,12 @@ conflict the head is loaded again, and what this stage does not owe is settled w
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import structlog
@@ -192,7 +194,8 @@ class Worker:
             await self._finish_later(*later[0])
         else:
             for work, awaitable in later:
-                self.desk.spawn(self._finish_later(work, awaitable), [work.share])
+                task = self.desk.spawn(self._finish_later(work, awaitable), [work.share])
+                task.add_done_callback(partial(_drop, awaitable))
         if now:
             await self._finish(now)
 
@@ -325,3 +328,9 @@ class Worker:
         _log.error("order parked", stage=self.stage.name, reason=reason[:500], **work.named)
         parked = OrderParked(self.stage.name, reason[:500], "engine")
         await self._say([self.scribe.saying(work, [parked])])
+
+
+def _drop(answer: Awaitable[Answer], _: object) -> None:
+    """Ends a question that was never asked: its task was cancelled before its first step."""
+    if inspect.iscoroutine(answer) and inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
+        answer.close()

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from engine.repair.diagnosing import Diagnosis
-from events.audit import Problem
+from events.audit import HEADS, INDEXES, ORDERS, Problem
 from events.log import LAYOUT, other_chain
 from events.log.keys import RAISED_FROM
 from events.log.refound import FOUNDING
@@ -29,6 +29,12 @@ class Step(Enum):
     REBUILD = "make `orders` again from the archive"
     REWRITE = "write the log again from the events, in its epoch"
     FOUND = "ask the chain what it executed, and found the log again in a new epoch"
+
+
+STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
+"""Store of an audit's problem -> what mends it."""
+CODES = {"index": Step.ARCHIVE, "aside": Step.REWRITE}
+"""The same by code, of the other stores."""
 
 
 class Words(NamedTuple):
@@ -98,7 +104,7 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
         *_tables(found),
         *_rows(found, until),
         *([Fault(f"checkpoint: {mark}", Step.ARCHIVE, "the checkpoint")] if mark else []),
-        *_orders(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
+        *_audited(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
         *_lost(found),
         *_log(found),
         *_chain(found, chain),
@@ -126,7 +132,8 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
 
 def said(problem: Problem) -> str:
     """A problem of the audit, in one line."""
-    return f"position {problem.position}{_of(problem.order_id)}: {problem.code}: {problem.detail}"
+    where = f"{problem.store} at position {problem.position}{_of(problem.order_id)}"
+    return f"{where}: {problem.code}: {problem.detail}"
 
 
 def _of(order_id: str) -> str:
@@ -207,14 +214,17 @@ def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
             yield Fault(text, Step.FOUND)
 
 
-def _orders(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
+def _audited(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
+    """What an audit finds beside the events: those were looked at here, copy by copy."""
     for problem in found.problems:
-        if problem.code == "orders":
-            yield Fault(said(problem), Step.REBUILD)
-    if found.unfolded:
-        yield Fault(f"{found.unfolded} orders could not be folded", Step.REBUILD)
+        if problem.store in STEPS:
+            yield Fault(said(problem), STEPS[problem.store])
+        elif problem.code in CODES:
+            yield Fault(said(problem), CODES[problem.code])
     if found.archived_end and "orders" in found.missing_tables:
         yield Fault("`orders` is not there", Step.REBUILD)
+    if found.unfolded:
+        yield Fault(f"{found.unfolded} orders could not be folded", Step.REBUILD)
     if moved:
         yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
 
@@ -231,11 +241,10 @@ def _lost(found: Diagnosis) -> Iterator[Fault]:
 def _log(found: Diagnosis) -> Iterator[Fault]:
     """What is made from the events anew, in the same epoch."""
     meta = found.meta
-    for text in (*found.target.faults, *found.derived):
+    for text in found.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)
-    for problem in found.problems:
-        if problem.code in ("head", "halt", "list", "key"):
-            yield Fault(said(problem), Step.REWRITE)
+    if found.fenced:
+        yield Fault("a repair broke off, and keeps everybody out", Step.REWRITE)
     if meta.there and meta.suspended and not found.promoted:
         yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
 

@@ -51,7 +51,7 @@ class Desk(NamedTuple):
 
     async def key(self, account: str, scopes: Sequence[str], ends_us: int = 0) -> str:
         made = await keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
-        return made.text
+        return made.text.reveal()
 
     async def resting(self, account: str = "me") -> str:
         """An order of an account that waits, at version 2."""
@@ -195,7 +195,9 @@ async def test_an_operation_lets_in_the_keys_that_it_is_meant_for_and_no_other(
     assert found == wanted
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}", "Digest {}"]
+)
 async def test_a_key_under_another_scheme_is_none(desk: Desk, header: str) -> None:
     headers = {"Authorization": header.format(desk.tokens["admin"])}
     status, body = await desk.gateway.get("/api/tokens", headers=headers)

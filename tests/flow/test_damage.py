@@ -350,6 +350,7 @@ ARCHIVE = [
     sql("order_row_of_nobody", "orders",
         f"INSERT INTO orders SELECT * FROM orders WHERE false; UPDATE orders SET id = '{NOBODY}'"
         " WHERE id = $3", ("done", 6), "orders"),
+    sql("order_events_dropped", "function", "DROP FUNCTION order_events", 1, "orders"),
     sql("orders_without_index", "index", "DROP INDEX orders_status_id_idx", 1, "orders"),
     sql("orders_without_key", "index", "ALTER TABLE orders DROP CONSTRAINT orders_pkey", 1,
         "orders"),

@@ -56,7 +56,7 @@ async def broken(redis_url: str, damage: str) -> AsyncIterator[Broken]:
         ) as gateway,
     ):
         made = [await keys.create(gateway.log, a, SCOPES[:3], "", 0, "ann") for a in ("me", "them")]
-        mine, theirs = (one.text for one in made)
+        mine, theirs = (one.text.reveal() for one in made)
         headers = {"Authorization": f"Bearer {theirs}"}
         _, body, _ = await gateway.post(LIMIT, headers=headers)
         order_id = body["orderId"]
@@ -88,6 +88,8 @@ async def test_no_damage_and_no_outage_tells_that_another_account_has_an_order(
                 theirs = await ask(at.gateway, key, call, at.mine, at.order_id)
                 never = await ask(at.gateway, key, call, at.mine)
                 assert alike(theirs, at.order_id) == alike(never, UNKNOWN), (key, call.door)
+                # Nobody knows whether there is one while a store does not answer.
+                assert never.status == (503 if damage.endswith("down") else 404)
                 owner = await ask(at.gateway, key, call, at.theirs, at.order_id)
                 told.add(owner.code)
         frames = [await followed(at.gateway, at.mine, one) for one in (at.order_id, UNKNOWN)]

@@ -1,7 +1,5 @@
 """Every store is damaged in every way of a list, and the doctor's advice is followed until all is
 sound: at most four commands, each of them the only one that is advised.
-
-The list is docs/repair.md's "damage and its mend": a test holds the two against each other.
 """
 
 from __future__ import annotations
@@ -9,13 +7,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
-import redis.asyncio
+import redis
 
 from engine.commands import repair
 from engine.doctor import archive as archive_doctor
@@ -25,61 +23,68 @@ from engine.repair import Words, diagnose, plan
 from engine.settings import Settings
 from events import acts
 from events.archive import Archive
-from events.idempotency import names_of
-from events.ids import new_order_id
 from events.log import EventLog
 from events.secret import SecretUrl
-from events.types import OrderParked, OrderRested, OrderSubmitted, RoutingStarted
 from events.verify import verify
 from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
-from tests.played import Play
-from tests.projected import opened, projected, projecting
+from tests.conftest import Servers
+from tests.damaged import CHAIN, Records, Template, copied, made
+from tests.flow.test_damage import ARCHIVE, BESIDE, LOG
+from tests.projected import projected, projecting
 from tests.workers import ACCOUNT, Crew
 
 STEPS = 4
 """So many commands at most, until all is sound."""
 SLOTS = Simulation(slot_ms=5, blockhash_slots=4000)
-LIMIT = OrderSubmitted(
-    "limit", "SOL", "USDC", 9, 6, 10**9, 0, target_price="1000", time_in_force="GTC",
-    client_order_id="resting", idempotency_key="key-of-it",
-)  # fmt: skip
-MARKET = OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50)
-SOON_US = 4_000_000_000_000_000
 
 
 class Scene(NamedTuple):
-    """A small engine at rest: ended orders, and one open order of each kind."""
+    """A copy of a small engine's records: orders of each kind, some of them not archived yet."""
 
+    records: Records
     log: EventLog
     archive: Archive
     client: Any
     sql: asyncpg.Connection
     settings: Settings
-    ended: list[str]
-    resting: str
-    parked: str
-    begun: str
-    end: int
-    """The last position."""
+
+    @property
+    def end(self) -> int:
+        """The last archived position."""
+        return self.records.archived
+
+    @property
+    def resting(self) -> str:
+        return self.records.orders["resting"]
+
+    @property
+    def parked(self) -> str:
+        return self.records.orders["parked"]
+
+    @property
+    def begun(self) -> str:
+        return self.records.orders["pending"]
+
+    @property
+    def ended(self) -> list[str]:
+        return [self.records.orders["done"]]
 
     async def advice(self) -> str:
         """The one command that the doctor names; empty where all is sound."""
         redis_url, url = self.settings.redis_url, self.settings.database_url
         found = [one async for one in archive_doctor.look(url)]
-        found += [
-            one async for one in records.look(self.settings, redis_url, url, chain="simulated")
-        ]
+        found += [one async for one in records.look(self.settings, redis_url, url, chain=CHAIN)]
         named = {one.command for one in found if one.command}
-        [told] = [one for one in found if one.name == "records"]
-        assert len(named) == (told.status == "failed"), told
+        [told] = [one for one in found if one.name == records.NAME]
         assert told.status in ("ok", "failed"), told
+        assert len(named) == (told.status == "failed"), told
         return named.pop() if named else ""
 
-    async def told(self) -> str:
+    async def told(self) -> list[str]:
         """All that is wrong."""
-        todo = plan(await diagnose(self.log, self.archive), "simulated", Words())
-        return "; ".join(fault.text for fault in todo.faults)
+        todo = plan(await diagnose(self.log, self.archive), CHAIN, Words())
+        return [fault.text for fault in todo.faults]
 
     async def follow(self, command: str) -> int:
         """Does what is advised; its exit code."""
@@ -95,44 +100,47 @@ class Scene(NamedTuple):
         return list((await verify(self.archive, self.log, columns)).problems)
 
 
+@pytest.fixture(scope="module")
+def template(servers: Servers) -> Iterator[Template]:
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushdb()
+    name, found = made(servers.redis_url, servers.database_url)
+    yield found
+
+    async def drop() -> None:
+        server = await asyncpg.connect(servers.database_url)
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await server.close()
+
+    asyncio.run(drop())
+
+
 @pytest.fixture
 async def scene(
-    redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template,
+    redis_url: str,
+    servers: Servers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Scene]:
     monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.01)
     monkeypatch.setattr("engine.repair.founding.POLL_S", 0.01)
-    settings = Settings(
-        data_dir=tmp_path, venues=("simulated",), slot_ms=SLOTS.slot_ms, blockhash_slots=4,
-        redis_url=SecretUrl(redis_url), database_url=SecretUrl(database_url),
-    )  # fmt: skip
-    async with opened(redis_url, database_url, chain="simulated") as (log, archive):
-        play = Play(log)
-        async with projecting(redis_url, database_url, chain="simulated"):
-            ended = await play.live(3)
-            resting = new_order_id()
-            names = names_of(log.keys, ACCOUNT, resting, LIMIT)
-            await log.append([log.creation(resting, ACCOUNT, LIMIT, names)[0]])
-            await say(log, resting, OrderRested(7))
-            parked, begun = await play.create(2)
-            await play.say([parked], OrderParked("router", "a bug", "engine"))
-            await play.say([begun], RoutingStarted())
-            await acts.halt(log, "odd", "ann")
-            await acts.resume(log, "ann")
-            end = await projected(log, archive)
-        client = redis.asyncio.from_url(redis_url)
-        sql = await asyncpg.connect(database_url)
-        yield Scene(log, archive, client, sql, settings, ended, resting, parked, begun, end)
-        await sql.close()
-        await client.aclose()
-
-
-async def say(log: EventLog, order_id: str, *facts: Any) -> None:
-    [head] = await log.load([order_id])
-    assert head is not None
-    await log.append([log.unit(head, head.order, facts)[0]])
+    async with copied(template, redis_url, servers.database_url) as found:
+        settings = Settings(
+            data_dir=tmp_path, venues=("simulated",), slot_ms=SLOTS.slot_ms, blockhash_slots=4,
+            redis_url=SecretUrl(redis_url), database_url=SecretUrl(found.database_url),
+        )  # fmt: skip
+        yield Scene(found, found.log, found.archive, found.client, found.database, settings)
 
 
 Harm = Callable[[Scene], Awaitable[Any]]
+
+
+def _of(damage: Any) -> Harm:
+    """A damage of the audit's list."""
+    return lambda scene: damage(scene.records)
+
+
 DAMAGE: dict[str, dict[str, Harm]] = {}
 """Store -> what is done to it -> how."""
 
@@ -266,7 +274,9 @@ async def without(scene: Scene, *numbers: int) -> None:
 async def again(scene: Scene, at: int, entry_id: str) -> None:
     """An entry stands there once more."""
     fields = (await entries(scene))[at][1]
-    await scene.client.xadd(scene.log.keys.log, fields, id=entry_id.format(end=scene.end + 1))
+    await scene.client.xadd(
+        scene.log.keys.log, fields, id=entry_id.format(end=scene.records.position + 1)
+    )
 
 
 async def duplicated(scene: Scene) -> None:
@@ -288,7 +298,7 @@ DAMAGE["log"] = {
     "an old entry stands behind the end": lambda s: again(s, 0, "{end}-0"),
     "an entry stands far behind the end": lambda s: again(s, 0, "999999999999-0"),
     "an entry without fields of ours": lambda s: s.client.xadd(
-        s.log.keys.log, {"x": "y"}, id=f"{s.end + 1}-0"
+        s.log.keys.log, {"x": "y"}, id=f"{s.records.position + 1}-0"
     ),
     "the stream is deleted": lambda s: s.client.delete(s.log.keys.log),
     "the stream is a string": lambda s: s.client.set(s.log.keys.log, "x"),
@@ -321,7 +331,7 @@ DAMAGE["meta"] = {
     "no layout": meta(layout=None),
     "another layout": meta(layout="77"),
     "another chain": meta(chain="local"),
-    "the mark of a halt": meta(halted=1),
+    "the mark of a halt": meta(halted=None),
     "a suspension that nobody lifts": meta(suspended="because"),
     "no number of the news": meta(news=None),
     "another number of the news": meta(news=77),
@@ -399,13 +409,13 @@ DAMAGE["due-set"] = {
 
 
 def key_of_it(scene: Scene) -> str:
-    return scene.log.keys.idempotency(ACCOUNT, "key", "key-of-it")
+    return scene.log.keys.idempotency(ACCOUNT, "key", "b")
 
 
 DAMAGE["idempotency keys"] = {
     "a key is deleted": lambda s: s.client.delete(key_of_it(s)),
     "a client's name is deleted": lambda s: s.client.delete(
-        s.log.keys.idempotency(ACCOUNT, "client", "resting")
+        s.log.keys.idempotency(ACCOUNT, "client", "a")
     ),
     "a key names another order": lambda s: s.client.set(key_of_it(s), s.begun.encode() + bytes(32)),
     "a key is nonsense": lambda s: s.client.set(key_of_it(s), "x"),
@@ -420,26 +430,33 @@ DAMAGE["watching"] = {
     "the slots are a string": lambda s: s.client.set(s.log.keys.slots, "x"),
     "the watchers are a string": lambda s: s.client.set(s.log.keys.watchers, "x"),
 }
-CASES = [(store, what) for store, ways in DAMAGE.items() for what in ways]
+CASES = [
+    *(pytest.param(harm, id=f"{store}: {what}") for store, ways in DAMAGE.items()
+      for what, harm in ways.items()),
+    *(pytest.param(_of(damage), id=damage.__name__) for damage in (*LOG, *ARCHIVE, *BESIDE)),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("store", "what"), CASES, ids=[f"{a}: {b}" for a, b in CASES])
+async def test_records_that_nobody_touched_need_nothing(scene: Scene) -> None:
+    assert await scene.told() == []
+    assert await scene.advice() == ""
+
+
+@pytest.mark.parametrize("harm", CASES)
 async def test_the_doctors_advice_leads_out_of_every_damage(
-    scene: Scene, store: str, what: str
+    scene: Scene, harm: Harm, request: pytest.FixtureRequest
 ) -> None:
-    assert await scene.told() == "", "sound before"
-    await DAMAGE[store][what](scene)
-    advised = []
+    await harm(scene)
+    told, advised = await scene.told(), list[str]()
     while command := await scene.advice():
         advised.append(command)
         assert len(advised) <= STEPS, advised
-        assert await scene.follow(command) == 0, (advised, await scene.problems())
+        assert await scene.follow(command) == 0, (advised, await scene.told())
     assert advised, "the damage was not seen"
     assert await scene.problems() == []
-    assert await scene.follow("engine repair") == 0
-    assert await scene.follow(f"{advised[0]}") == 0, "twice is the same as once"
+    assert await scene.follow(advised[0]) == 0, "twice is the same as once"
     await goes_on(scene)
-    print("advised:", store, what, advised)
+    print(f"| {request.node.callspec.id} | {told[0]} | {' '.join(advised)} |")
 
 
 async def goes_on(scene: Scene) -> None:
@@ -451,8 +468,9 @@ async def goes_on(scene: Scene) -> None:
     try:
         await crew.open()
         async with projecting(
-            settings.redis_url.reveal(), settings.database_url.reveal(), chain="simulated"
+            settings.redis_url.reveal(), settings.database_url.reveal(), chain=CHAIN
         ):
+            await acts.resume(scene.log, "ann")
             await crew.all_stages()
             fresh = await crew.submit(1)
             assert await crew.ended([*fresh, scene.begun]) == ["confirmed", "confirmed"]
@@ -461,6 +479,7 @@ async def goes_on(scene: Scene) -> None:
         await crew.close()
     assert set(crew.executions().values()) == {1}
     [resting, parked] = await scene.log.load([scene.resting, scene.parked])
-    assert resting is not None and parked is not None
+    assert resting is not None
+    assert parked is not None
     assert (resting.order.status, parked.order.parked) == ("watching", "a bug")
     assert await scene.problems() == []
