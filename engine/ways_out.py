@@ -44,6 +44,11 @@ WAYS = (
         "its events are of a newer build, or damaged",
         "the newer build; `engine repair` for damaged records",
     ),
+    Way(
+        "`its head is missing or damaged: …`",
+        "the log server lost or changed what it keeps of the order; no stage works on it",
+        "`engine repair`, which makes it again from the events",
+    ),
 )
 
 CODES: Mapping[str, str] = {

@@ -137,7 +137,8 @@ class _Verification:
         self._auditor = auditor = Auditor(now_us - window_us)
         self._meta = await self._read_meta()
         # Without a position of its own the log ends where its entries end.
-        self._end = self._meta.position or NO_END
+        told = self._meta.fields.get("position", b"").isdigit()  # 0, of one that is empty
+        self._end = self._meta.position if told else NO_END
         if self._meta.position:
             await self._tail()
         archived = 0
@@ -432,22 +433,31 @@ class _Verification:
                 shown = (value or b"").decode(errors="replace")
                 self._report(at, "mark", f"{shown!r} is no place in the log", INDEXES,
                              keys.mark(reader))  # fmt: skip
+        before = await self._news()
         last = await self._inventory.last_id(keys.book)
-        news = (await self._inventory.meta()).get("news", b"0")
-        if last and news.isdigit() and int(last.partition("-")[0]) > int(news):
-            detail = f"the newest news is {last}, the log's number {news.decode()}"
+        news = await self._news()
+        if keys.book not in self._inventory.wrong_types and not (
+            before <= int(last.partition("-")[0] or 0) <= news
+        ):
+            detail = f"the newest news is {last or 'gone'}, the log's number {news}"
             self._report(at, "news", detail, INDEXES, keys.book)
+        await self._inventory.scores(keys.watchers)
         for pair, number in (await self._inventory.counts(keys.heard)).items():
-            if not number.isdigit() or (news.isdigit() and int(number) > int(news)):
+            if not number.isdigit() or int(number) > news:
                 self._report(at, "watch", f"{pair} was followed through news {number}", INDEXES,
                              keys.heard)  # fmt: skip
         for pair, number in (await self._inventory.counts(keys.slots)).items():
             if not number.isdigit():
                 self._report(at, "watch", f"{pair} was followed to slot {number}", INDEXES,
                              keys.slots)  # fmt: skip
+        await self._inventory.scores(keys.watchers)  # tells where it is of another type
         for pair, lease in (await self._inventory.counts(keys.leases)).items():
             if not lease.partition(" ")[0].isdigit() or not lease.partition(" ")[2]:
                 self._report(at, "watch", f"{pair} has the lease {lease!r}", INDEXES, keys.leases)
+
+    async def _news(self) -> int:
+        value = (await self._inventory.meta()).get("news", b"")
+        return int(value) if value.isdigit() else 0
 
 
 class Holes:

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
-from events.log.head import decode_head
+from events.log.head import DAMAGED, decode_head, order_in
 from events.meters import VENUE
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
@@ -102,12 +102,14 @@ class Worker:
     ) -> None:
         ready: list[Work] = []
         settled: list[Named] = []
+        gone: list[str] = []
         for (order_id, share), head in zip(named, heads, strict=True):
             if head is None or head.owes != self._number:
                 settled.append((order_id, share))
+                gone += [order_id] if head is None or head.owes == DAMAGED else []
                 continue
             try:
-                work = Work(share, order_id, head, head.order)
+                work = Work(share, order_id, head, order_in(head, order_id))
             except msgspec.DecodeError as error:
                 await self.scribe.park_unreadable(order_id, head, share, error)
                 continue
@@ -115,6 +117,8 @@ class Worker:
                 await self._park(work, "its worker died on it again and again")
             else:
                 ready.append(work)
+        if gone:
+            await self.scribe.set_aside(gone)
         if settled:
             await self.scribe.settle(settled)
         if self.one_by_one:

@@ -81,7 +81,7 @@ async def _list(settings: Settings, args: argparse.Namespace) -> int:
         found = await parking.parked(log, _history(log, archive))
     for entry in found:
         order = entry.order
-        reason = order.parked if order else "cannot be read by this build"
+        reason = order.parked if order else entry.fault
         status = order.status.value if order else "unknown"
         since = timestamp(entry.parked_ms * 1000)
         if args.json:

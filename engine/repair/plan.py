@@ -12,6 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from engine.repair.diagnosing import Diagnosis
+from engine.repair.reconcile import Lost
 from events.audit import HEADS, INDEXES, ORDERS, Problem
 from events.log import LAYOUT, other_chain
 from events.log.keys import RAISED_FROM
@@ -98,6 +99,7 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
     tail = found.archived_end > proof.proved_end
     all_of_it = bool(founding) and found.same
     until = proof.proved_end if all_of_it else min(proof.proved_end, found.archived_end)
+    until = min([until, *(one.position - 1 for one in _unarchived(found))])
     mark = _checkpoint_fault(found, until)
     faults = [
         *founding,
@@ -114,11 +116,13 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
     steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
     if Step.FOUND in steps and Step.REWRITE in steps:
         steps.remove(Step.REWRITE)
+    if _archived(found):  # a head or a row of an order that lacks events would be an old one
+        steps = [step for step in steps if step not in (Step.REBUILD, Step.REWRITE)]
     drop_after = proof.proved_end if tail else None
     needs = [
         *(["--restored"] if words.restored or found.promoted else []),
         *([f"--drop-after {drop_after}"] if tail else []),
-        *(["--accept-loss"] if proof.lost else []),
+        *(["--accept-loss"] if _unarchived(found) else []),
     ]
     command = " ".join([COMMAND, *needs, "--yes"]) if steps else ""
     return Plan(
@@ -146,7 +150,7 @@ def _refused(found: Diagnosis, words: Words, drop_after: int | None, command: st
         return f"rows that the log never vouched for stand {where}"
     if drop_after is not None and words.drop_after is None:
         return f"rows of the archive would be deleted; if they may be: {command}"
-    if found.proof.lost and not words.accept_loss:
+    if _unarchived(found) and not words.accept_loss:
         return f"events are lost for good; if the engine is to go on without them: {command}"
     if found.promoted and not words.restored:
         return f"the chain has to be asked: {command}"
@@ -229,13 +233,26 @@ def _audited(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
         yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
 
 
+def _unarchived(found: Diagnosis) -> list[Lost]:
+    """What is lost of what only the log had."""
+    return [one for one in found.proof.lost if one.position > found.archived_end]
+
+
 def _lost(found: Diagnosis) -> Iterator[Fault]:
-    if not found.proof.lost:
-        return
-    text = f"{len(found.proof.lost)} events are lost: no store has an intact copy"
-    yield Fault(text, Step.ARCHIVE, "lost positions are marked as such")
-    yield Fault("orders lack events", Step.REBUILD)
-    yield Fault("orders lack events", Step.FOUND, "orders that lack events are parked")
+    unarchived = _unarchived(found)
+    if unarchived:
+        at = spans([one.position for one in unarchived])
+        does = "orders that only the log has are taken over where they are whole, the rest is void"
+        yield Fault(f"log: events at {at} are lost, and no archive has them", Step.FOUND, does)
+    if archived := _archived(found):
+        at = spans([one.position for one in archived])
+        text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
+        yield Fault(text, None)
+
+
+def _archived(found: Diagnosis) -> list[Lost]:
+    """What is lost of what the archive had: nothing is made of the rest of it."""
+    return [one for one in found.proof.lost if one.position <= found.archived_end]
 
 
 def _log(found: Diagnosis) -> Iterator[Fault]:

@@ -253,7 +253,7 @@ class Inbox:
                 owed = [
                     i
                     for i, head in zip(ids, heads, strict=True)
-                    if head and head[36] == number and i not in but
+                    if head and head[36:37] == bytes([number]) and i not in but
                 ]
                 for order_id in owed:
                     await self._caller.call("XADD", self._key, "*", "o", order_id)

@@ -633,6 +633,8 @@ BESIDE = [
         "",
         lambda x: x.client.xadd(x.keys.book, {"o": NOBODY}, id="999-0"),
     ),
+    beside("news_gone", "indexes", "news", "", lambda x: x.client.delete(x.keys.book)),
+    beside("watchers_a_string", "indexes", "type", "", lambda x: put(x.client, x.keys.watchers)),
     beside(
         "heard_ahead", "indexes", "watch", "", lambda x: x.client.hset(x.keys.heard, "a/b", 999)
     ),

@@ -334,7 +334,6 @@ DAMAGE["meta"] = {
     "the mark of a halt": meta(halted=None),
     "a suspension that nobody lifts": meta(suspended="because"),
     "no number of the news": meta(news=None),
-    "another number of the news": meta(news=77),
     "news that are no number": meta(news="x"),
     "a base that is no number": meta(base="x"),
 }
@@ -424,16 +423,18 @@ DAMAGE["idempotency keys"] = {
     ),
 }
 DAMAGE["watching"] = {
-    "the books' stream is deleted": lambda s: s.client.delete(s.log.keys.book),
     "the books' stream is a string": lambda s: s.client.set(s.log.keys.book, "x"),
     "the leases are a string": lambda s: s.client.set(s.log.keys.leases, "x"),
     "the slots are a string": lambda s: s.client.set(s.log.keys.slots, "x"),
     "the watchers are a string": lambda s: s.client.set(s.log.keys.watchers, "x"),
 }
+NO_COMMAND = {"column_dropped"}
+"""What a backup mends, and no command: the doctor says so."""
 CASES = [
     *(pytest.param(harm, id=f"{store}: {what}") for store, ways in DAMAGE.items()
       for what, harm in ways.items()),
-    *(pytest.param(_of(damage), id=damage.__name__) for damage in (*LOG, *ARCHIVE, *BESIDE)),
+    *(pytest.param(_of(damage), id=damage.__name__) for damage in (*LOG, *ARCHIVE, *BESIDE)
+      if damage.__name__ not in NO_COMMAND),
 ]  # fmt: skip
 
 
