@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from engine.scrubbing import Scrubber
 from engine.settings import Settings
 from engine.terminal.shown import colourful
 from events.ids import trace_id
@@ -90,6 +91,7 @@ def configure(settings: Settings, process: str) -> None:
         if person
         else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )
+    render.append(Scrubber(settings))
     structlog.configure(
         # Before the time is added, or nothing would be the same twice.
         processors=[*shared[:-1], Repeats(), *shared[-1:], *render],

@@ -225,7 +225,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
             "slotMs": round(cache.slot_time.ms),
         },
         watch_nodes=nodes.watch,
-        explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0].reveal()),
+        explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
     )
 
 

@@ -74,6 +74,8 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
         print(f"engine: cannot read: Postgres: {error}", file=sys.stderr)
     except ResponseError as error:
         print(f"engine: cannot read: log server: {error}", file=sys.stderr)
+    except RuntimeError as error:  # a server set up wrongly, or a log of another layout
+        print(f"engine: cannot read: {error}", file=sys.stderr)
     except msgspec.DecodeError as error:
         print(f"engine: damaged, or written by a newer build: {error}", file=sys.stderr)
     return UNREADABLE

@@ -317,8 +317,17 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
 
 def _check_urls(settings: Settings) -> None:
     """Say what is wrong with them, and never what they are: they carry passwords and keys."""
+    for name in ("redis_url", "database_url", "otel_exporter_otlp_endpoint"):
+        url = getattr(settings, name)
+        if url and not url.well_formed:
+            msg = f"{name.upper()}: expected a URL; / ? # and @ of a password as %2F %3F %23 %40"
+            raise SettingsError(msg)
     if settings.redis_url and not settings.redis_url.reveal().startswith(REDIS_SCHEMES):
         msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"
+        raise SettingsError(msg)
+    collector = settings.otel_exporter_otlp_endpoint
+    if collector and not _is_http(collector.reveal()):
+        msg = "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host or https://host"
         raise SettingsError(msg)
     for number, url in enumerate(settings.solana_rpc_url, start=1):
         if not _is_http(url.reveal()):

@@ -10,18 +10,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.wallets import Wallet
+from engine.settings import Settings
+from engine.values import SettingsError
+from engine.wallets import Wallet, open_wallet
 from events import parking
 from events.archive import Archive
 from events.log import EventLog, Head
 from events.order import Order, executed_by, may_still_land
-from events.parking import History, Settled
+from events.parking import History, NotSettled, Settled
 from events.types import Fact
+from gateway.parked import Settles
 from stages import settlement
 from stages.stage import Refused
 from stages.venues.record import Record
 
 PAGE = 1000
+_LOCK = 0x6F656573  # "oees": one settlement by a named transaction at a time
 
 
 async def settle(
@@ -37,15 +41,45 @@ async def settle(
 ) -> Settled:
     """Closes a parked order; the order after it, and whether that had been done before.
 
-    Raises Refused with a code, parking.NotAllowed, LogError, ArchiveUnavailable, or
+    Raises NotSettled with a code, NotAllowed, LogError, ArchiveUnavailable, or
     `msgspec.DecodeError` where its events cannot be read.
     """
 
     async def decide(order: Order) -> Sequence[Fact]:
         asked = _Asked(log, archive, wallet, order, signature)
-        return await asked.facts(reason, actor)
+        try:
+            return await asked.facts(reason, actor)
+        except Refused as error:
+            raise NotSettled(error.code, error.detail) from error
 
-    return await parking.settle(log, history, order_id, decide, signature=signature)
+    if not signature:
+        return await parking.settle(log, history, order_id, decide)
+    # Of two orders that are settled by one transaction at once, each would find it unclaimed.
+    async with archive.alone(_LOCK) as alone:
+        if not await alone():
+            raise NotSettled("another-settlement", "somebody settles an order now: try again")
+        return await parking.settle(log, history, order_id, decide, signature=signature)
+
+
+def settler(settings: Settings, log: EventLog, archive: Archive) -> Settles:
+    """Settles orders for who has no wallet in hand: it is opened for the one question."""
+
+    async def settles(
+        history: History, order_id: str, *, signature: str, reason: str, actor: str
+    ) -> Settled:
+        try:
+            wallet = open_wallet(settings)
+        except SettingsError as error:
+            raise NotSettled("wallet-unknown", str(error)) from error
+        try:
+            return await settle(
+                log, archive, history, wallet, order_id,
+                signature=signature, reason=reason, actor=actor,
+            )  # fmt: skip
+        finally:
+            await wallet.close()
+
+    return settles
 
 
 class _Asked:

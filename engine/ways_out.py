@@ -44,6 +44,11 @@ WAYS = (
         "its events are of a newer build, or damaged",
         "the newer build; `engine repair` for damaged records",
     ),
+    Way(
+        "`its head is missing or damaged: …`",
+        "the log server lost or changed what it keeps of the order; no stage works on it",
+        "`engine repair`, which makes it again from the events",
+    ),
 )
 
 CODES: Mapping[str, str] = {
@@ -58,7 +63,9 @@ CODES: Mapping[str, str] = {
     "signature-needed": "nothing is known to be sent: name the transaction, or `discard`",
     "malformed-signature": "it is no signature of this chain",
     "executed-more-than-once": "several executed it: name the one that counts; others are noted",
+    "wallet-unknown": "the gateway cannot read SOLANA_KEYPAIR: use the command beside the stages",
     "archive-behind": "whether another order has it cannot be told yet",
+    "another-settlement": "somebody settles an order by a named transaction now: try again",
     "not-allowed": "the order is not parked, or keeps changing",
 }
 """Why nothing was settled. Beside these, what the nodes say, such as `venue-unavailable`."""

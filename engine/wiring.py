@@ -224,6 +224,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 
     from engine.markets import chain_of, open_trading
     from engine.names import keep_names
+    from engine.settle import settler
     from gateway.app import make_app, make_runner
     from gateway.audits import Records
     from gateway.rates import Rates
@@ -237,6 +238,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         archive=archive,
         tokens=trading.tokens,
         explorer=trading.explorer,
+        settles=settler(settings, log, archive),
         records=Records(settings.redis_url, settings.database_url, settings.idempotency_window_s),
         account=settings.account,
         quotes=trading.market.ask,

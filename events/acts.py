@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from events.ids import ENGINE_ID
 from events.log import EMPTY, EventLog, Head, Result
-from events.log.head import head_of, new_order
+from events.log.head import head_of, new_order, order_in
 from events.order import Order, may_cancel, was_executed
 from events.types import (
     EngineHalted,
@@ -60,7 +60,7 @@ class _Settled(Exception):
 
 
 async def cancel(log: EventLog, order_id: str, actor: str, reason: str = "") -> Answer:
-    """Calls an order off, unless something of it was sent. Raises LogError.
+    """Calls an order off, unless something of it is out. Raises LogError.
 
     Raises `msgspec.DecodeError` for an order that this build cannot read, as all acts do.
     """
@@ -126,7 +126,7 @@ async def _act(log: EventLog, order_id: str, judge: Callable[[Order], Fact]) -> 
         head = (await log.load([order_id]))[0] if order_id != ENGINE_ID else None
         if head is None:
             return Answer(Outcome.NOT_FOUND, None)
-        order = head.order
+        order = order_in(head, order_id)
         # A try whose answer was lost may have been written, and something else have followed.
         if said and any(one.record.hash in said for one in await log.history(head.positions)):
             return Answer(Outcome.DONE, order)

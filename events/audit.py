@@ -28,15 +28,9 @@ LOG, ARCHIVE, ORDERS, HEADS, INDEXES = "log", "archive", "orders", "heads", "ind
 """The stream and its marks, `events` and its checkpoint, `orders`, what is kept of each order, and
 lists, inboxes and names of orders."""
 
-REPAIR = "engine repair"
-MENDS = {
-    LOG: REPAIR,
-    ARCHIVE: REPAIR,
-    ORDERS: "engine projections rebuild",
-    HEADS: REPAIR,
-    INDEXES: REPAIR,
-}
-"""What mends each store."""
+STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
+MEND = "engine repair"
+"""Says of each of them what would mend it, and with which command."""
 
 Columns = Callable[[Order, bytes, Sequence[int]], Mapping[str, Any]]
 """The columns that the projection gives an order."""
@@ -52,14 +46,14 @@ class Problem(NamedTuple):
     code: str
     detail: str
     store: str = LOG
-    """Where it is: one of `MENDS`."""
+    """Where it is: one of `STORES`."""
     key: str = ""
     """The key, row or entry there, where it has a name of its own."""
 
     @property
     def mend(self) -> str:
-        """The command that mends it."""
-        return MENDS[self.store]
+        """The command that tells how to mend it."""
+        return MEND
 
 
 class _Open:

@@ -17,6 +17,7 @@ from events.ids import KEYS_ID
 from events.log import EMPTY, EventLog, Result
 from events.log.head import head_of, new_order
 from events.order import ApiKey, Order
+from events.secret import SecretText
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated
 
 SCOPES = ("read", "trade", "cancel", "admin")
@@ -39,7 +40,7 @@ class Minted(NamedTuple):
     """A key, and its text, which nobody is told a second time."""
 
     key: ApiKey
-    text: str
+    text: SecretText
 
 
 class Shown(NamedTuple):
@@ -49,9 +50,9 @@ class Shown(NamedTuple):
     digest: bytes
 
 
-def shown(text: str) -> Shown:
+def shown(text: SecretText) -> Shown:
     """What a text says; of no key where it is none."""
-    prefix, _, rest = text.partition("_")
+    prefix, _, rest = text.reveal().partition("_")
     key_id, _, secret = rest.partition("_")
     return Shown(key_id if prefix == PREFIX else "", _digest(secret))
 
@@ -94,7 +95,7 @@ async def create(
         return made
 
     after = await _act(log, judge)
-    return Minted(_of(after.keys, key_id), f"{PREFIX}_{key_id}_{secret}")
+    return Minted(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
 
 
 async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> Minted:
@@ -107,7 +108,7 @@ async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> Mint
         return KeyRotated(key_id, _digest(secret), until_us, actor)
 
     after = await _act(log, judge)
-    return Minted(_of(after.keys, key_id), f"{PREFIX}_{key_id}_{secret}")
+    return Minted(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
 
 
 async def revoke(log: EventLog, key_id: str, reason: str, actor: str) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import PARKED, EventLog, Head, Result, Stored
+from events.log.head import order_in
 from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderReplayed, TransactionRecovered
 
@@ -20,6 +21,22 @@ History = Callable[[str], Awaitable[Sequence[Stored]]]
 class NotAllowed(Exception):
     """The order is not parked, or the act could contradict the chain."""
 
+    code = "not-allowed"
+
+    @property
+    def detail(self) -> str:
+        """Why, in words."""
+        return str(self)
+
+
+class NotSettled(Exception):
+    """The chain's record does not settle the order; `code` is stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
 
 class ParkedOrder(NamedTuple):
     """A parked order."""
@@ -28,6 +45,11 @@ class ParkedOrder(NamedTuple):
     parked_ms: int
     order: Order | None
     """None where neither its head nor its events can be read by this build."""
+    fault: str = "cannot be read by this build"
+    """Why there is none."""
+
+
+HEADLESS = "its head is missing or damaged: `engine repair`"
 
 
 async def parked(log: EventLog, history: History, *, limit: int = 1000) -> list[ParkedOrder]:
@@ -36,9 +58,20 @@ async def parked(log: EventLog, history: History, *, limit: int = 1000) -> list[
     heads = await log.load([order_id for order_id, _ in since])
     found = []
     for (order_id, ms), head in zip(since, heads, strict=True):
-        if head is not None and head.owes == PARKED:
+        if head is None or not _is_of(head, order_id):  # see `EventLog.set_aside`
+            found.append(ParkedOrder(order_id, ms, None, HEADLESS))
+        elif head.owes == PARKED:
             found.append(ParkedOrder(order_id, ms, await _readable(history, order_id, head)))
     return found
+
+
+def _is_of(head: Head, order_id: str) -> bool:
+    """Whether it is a head of that order; one that is parked may be of another build."""
+    try:
+        order_in(head, order_id)
+    except msgspec.DecodeError:
+        return head.owes == PARKED
+    return True
 
 
 async def replay(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:

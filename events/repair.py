@@ -18,7 +18,14 @@ from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.refound import Known
 from events.order import Order, evolve, executed_reason, may_still_land, was_executed
-from events.types import Event, Fact, OrderParked, OrderSubmitted, TransactionSubmitted
+from events.types import (
+    Event,
+    Fact,
+    OrderParked,
+    OrderSubmitted,
+    TransactionBuilt,
+    TransactionSubmitted,
+)
 
 NEVER_MS = 2**53 - 1
 
@@ -130,6 +137,12 @@ def sift(found: Sequence[Stored], archived: Mapping[str, Container[bytes]]) -> L
         else:
             whole.append(history)
     return Leftovers(whole, list(torn), unreadable)
+
+
+def heights(found: Sequence[Stored]) -> list[int]:
+    """The last heights at which the transactions that these events made are valid."""
+    facts = [event.fact for stored in found if (event := _event(stored.record)) is not None]
+    return [fact.last_valid_height for fact in facts if isinstance(fact, TransactionBuilt)]
 
 
 def order_ids(found: Sequence[Stored]) -> set[str]:

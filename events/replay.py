@@ -28,10 +28,10 @@ _nobody = Order("")
 
 
 class Unreadable(Exception):
-    """An event that this build cannot read."""
+    """An event that this build cannot read, or that does not continue its order."""
 
     def __init__(self, position: int, reason: str) -> None:
-        super().__init__(f"the event at position {position} cannot be read: {reason}")
+        super().__init__(f"the event at position {position} cannot be folded: {reason}")
         self.position = position
 
 
@@ -74,9 +74,13 @@ class Replay:
                 order_id = event.order_id
                 order = held.get(order_id)
                 if type(order) is Order:
+                    if event.version != order.version + 1:
+                        raise _discontinuous(page, events, event, order)
                     advance(order, event)
                 else:
                     known = orders.decode(order) if type(order) is bytes else None
+                    if event.version != (known.version if known is not None else 0) + 1:
+                        raise _discontinuous(page, events, event, known)
                     held[order_id] = order = evolve(known, event)
                 if type(event.fact) in ends:
                     held[order_id] = encode(order)
@@ -91,6 +95,8 @@ class Replay:
         before = self._orders.get(event.order_id)
         if isinstance(before, bytes):
             before = orders.decode(before)
+        if event.version != (before.version if before is not None else 0) + 1:
+            raise Unreadable(position, _versions(event, before))
         check = (self._checks or {}).get(type(event.fact))
         if check is not None:
             self._compare(position, event, check, before or _nobody)
@@ -122,6 +128,19 @@ class Replay:
         """One of the orders as it is after the last page."""
         order = self._orders.get(order_id)
         return orders.decode(order) if isinstance(order, bytes) else order
+
+
+def _versions(event: Event, order: Order | None) -> str:
+    version = order.version if order is not None else 0
+    return f"version {event.version} of order {event.order_id} follows {version}"
+
+
+def _discontinuous(
+    page: Page, events: Sequence[Event], event: Event, order: Order | None
+) -> Unreadable:
+    """An event that does not continue its order: a copy, or one behind a hole."""
+    at = next(number for number, one in enumerate(events) if one is event)
+    return Unreadable(page.positions[at], _versions(event, order))
 
 
 def _unreadable(page: Page) -> Unreadable:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import hmac
 import re
 from typing import Any, Generic, NoReturn, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 MASK = "***"
+KEY_MIN = 8
+"""Parts of a URL at least so long are taken for keys."""
 
 T = TypeVar("T", str, bytes)
 
@@ -84,6 +86,43 @@ class SecretUrl(SecretText):
 
     def __str__(self) -> str:
         return _address(self._value)
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether it can be read as it is meant: a `/`, `?` or `#` of a password that is not
+        percent-encoded ends the host there, and what reads it says the rest aloud.
+        """
+        try:
+            parts = urlsplit(self._value)
+        except ValueError:
+            return False
+        hosts = parts.netloc.rpartition("@")[2]
+        return (
+            "://" in self._value
+            and bool(parts.scheme)
+            and not parts.fragment
+            and bool(_HOSTS.fullmatch(hosts))
+        )
+
+    def parts(self) -> tuple[str, ...]:
+        """What of it may be a key, the longest first: its login, long parts of its path and of
+        its query; of a database's its password alone. For finding them in the words of others.
+        """
+        if not self.well_formed:
+            return (self._value,) if self._value else ()
+        parts = urlsplit(self._value)
+        if parts.scheme in _DATABASES:
+            pairs = parse_qsl(parts.query)
+            found = [value for name, value in pairs if name not in _OPEN_PARAMETERS]
+        else:
+            values = (value for _, value in parse_qsl(parts.query, keep_blank_values=True))
+            found = [one for one in (*parts.path.split("/"), *values) if len(one) >= KEY_MIN]
+        login = parts.netloc.rpartition("@")[0]
+        user, _, password = login.partition(":")
+        found += [password] if parts.scheme in _DATABASES else [user, password]
+        found = [one for one in found if one]
+        both = {*found, *map(unquote, found)}
+        return tuple(sorted(both, key=len, reverse=True))
 
 
 def stored(value: object) -> object:

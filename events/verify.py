@@ -99,6 +99,11 @@ class _Meta(NamedTuple):
     position: int
     fields: dict[str, bytes]
 
+    @property
+    def placed(self) -> bool:
+        """Whether it says where the log ends."""
+        return not self.there or self.fields.get("position", b"").isdigit()
+
     def text(self, name: str) -> str:
         """A field."""
         return self.fields.get(name, b"").decode(errors="replace")
@@ -135,15 +140,13 @@ class _Verification:
         now_us = await self._inventory.now_us()
         window_us = max(NAMES_US, self._log.window_ms * 1000)
         self._auditor = auditor = Auditor(now_us - window_us)
-        self._meta = await self._read_meta()
-        # Without a position of its own the log ends where its entries end.
-        self._end = self._meta.position or NO_END
-        if self._meta.position:
-            await self._tail()
         archived = 0
         try:
             async with self._archive.snapshot() as snapshot:
-                archived = await self._snapshot(snapshot, now_us)
+                # Its moment is fixed by the first query: whatever it has, the log had before.
+                missing = set(await snapshot.missing_tables())
+                await self._look_at_log()
+                archived = await self._snapshot(snapshot, missing, now_us)
         except SchemaDamaged as error:
             self._report(1, "table", str(error), ARCHIVE)
         await self._rest()
@@ -164,6 +167,13 @@ class _Verification:
         self._auditor.report(position, "", code, detail, store=store, key=key)
 
     # -- what the log says of itself -----------------------------------------------------------
+
+    async def _look_at_log(self) -> None:
+        self._meta = await self._read_meta()
+        # Without a position of its own the log ends where its entries end.
+        self._end = self._meta.position if self._meta.placed else NO_END
+        if self._meta.position:
+            await self._tail()
 
     async def _read_meta(self) -> _Meta:
         key = self._log.keys.meta
@@ -219,9 +229,8 @@ class _Verification:
 
     # -- the archive, and the log beside it -----------------------------------------------------
 
-    async def _snapshot(self, snapshot: Snapshot, now_us: int) -> int:
+    async def _snapshot(self, snapshot: Snapshot, missing: set[str], now_us: int) -> int:
         """Compares what Postgres has, through the position of its checkpoint; returns that."""
-        missing = set(await snapshot.missing_tables())
         if missing == set(TABLES):
             return 0  # no projector has run yet
         for table in sorted(missing):
@@ -242,6 +251,8 @@ class _Verification:
             await self._orders(snapshot)
         if "projection_parked" not in missing:
             await self._parked(snapshot)
+        if "events" not in missing and not await snapshot.finds_orders():
+            self._report(1, "function", "the function is missing", ORDERS, "order_events")
         tables = set(TABLES) - missing
         for table, name, detail in index_faults(await snapshot.indexes(), tables):
             self._report(1, "index", detail, TABLE_STORES.get(table, ARCHIVE), name)
@@ -430,13 +441,17 @@ class _Verification:
                 shown = (value or b"").decode(errors="replace")
                 self._report(at, "mark", f"{shown!r} is no place in the log", INDEXES,
                              keys.mark(reader))  # fmt: skip
+        before = await self._news()
         last = await self._inventory.last_id(keys.book)
-        news = (await self._inventory.meta()).get("news", b"0")
-        if last and news.isdigit() and int(last.partition("-")[0]) > int(news):
-            detail = f"the newest news is {last}, the log's number {news.decode()}"
+        news = await self._news()
+        if keys.book not in self._inventory.wrong_types and not (
+            before <= int(last.partition("-")[0] or 0) <= news
+        ):
+            detail = f"the newest news is {last or 'gone'}, the log's number {news}"
             self._report(at, "news", detail, INDEXES, keys.book)
+        await self._inventory.scores(keys.watchers)
         for pair, number in (await self._inventory.counts(keys.heard)).items():
-            if not number.isdigit() or (news.isdigit() and int(number) > int(news)):
+            if not number.isdigit() or int(number) > news:
                 self._report(at, "watch", f"{pair} was followed through news {number}", INDEXES,
                              keys.heard)  # fmt: skip
         for pair, number in (await self._inventory.counts(keys.slots)).items():
@@ -446,6 +461,10 @@ class _Verification:
         for pair, lease in (await self._inventory.counts(keys.leases)).items():
             if not lease.partition(" ")[0].isdigit() or not lease.partition(" ")[2]:
                 self._report(at, "watch", f"{pair} has the lease {lease!r}", INDEXES, keys.leases)
+
+    async def _news(self) -> int:
+        value = (await self._inventory.meta()).get("news", b"")
+        return int(value) if value.isdigit() else 0
 
 
 class Holes:

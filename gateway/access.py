@@ -19,6 +19,7 @@ from events import keys
 from events.keys import SCOPES, Shown
 from events.log import EventLog, LogError
 from events.order import ApiKey
+from events.secret import SecretText
 from gateway import extras
 from gateway.problems import Problem
 from gateway.rates import Rates
@@ -106,7 +107,7 @@ class Access:
             except (LogError, TimeoutError):
                 pass  # what was good stays good: nothing can be written meanwhile
 
-    async def _perhaps_young(self, text: str | None) -> Principal:
+    async def _perhaps_young(self, text: SecretText | None) -> Principal:
         if text is None:
             raise Problem(
                 "unauthenticated", "send `Authorization: Bearer <key>`", headers=_CHALLENGE
@@ -119,7 +120,7 @@ class Access:
             raise Problem("unauthenticated", "this key is not good (any more)", headers=_CHALLENGE)
         return principal
 
-    def _known(self, text: str | None) -> Principal | None:
+    def _known(self, text: SecretText | None) -> Principal | None:
         if text is None or self._keys is None:
             return None
         shown = keys.shown(text)
@@ -168,13 +169,13 @@ def acts_as(request: web.Request, actor: str | None) -> str:
     return f"{name} (key {principal.key_id})" if principal.key_id else name
 
 
-def _presented(request: web.Request) -> str | None:
+def _presented(request: web.Request) -> SecretText | None:
     """The key that a request brings; None for none. Raises Problem for what is none of ours."""
     said = request.headers.get(hdrs.AUTHORIZATION)
     if said is not None:
         if said[: len(BEARER)].lower() != BEARER.lower():
             raise Problem("unauthenticated", "the scheme is Bearer", headers=_CHALLENGE)
-        return said[len(BEARER) :].strip()
+        return SecretText(said[len(BEARER) :].strip())
     offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
     if offered is None:
         return None
@@ -183,7 +184,7 @@ def _presented(request: web.Request) -> str | None:
     if found is not None and SUBPROTOCOL not in names:
         # The library would log what was offered.
         raise Problem("unauthenticated", "offer the subprotocol `oee` too", headers=_CHALLENGE)
-    return found
+    return None if found is None else SecretText(found)
 
 
 def _now_us() -> int:

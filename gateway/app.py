@@ -31,6 +31,7 @@ from gateway.guard import Guard, Handler, check_bound
 from gateway.health import Health
 from gateway.orders import Orders
 from gateway.ownership import Ownership
+from gateway.parked import ParkedOrders, Settles, no_record
 from gateway.presence import Presence
 from gateway.problems import Problem
 from gateway.quotes import Asks, Quotes
@@ -88,6 +89,7 @@ def make_app(
     sockets_max_each: int = 0,
     explorer: str = "",
     records: Records = NOWHERE,
+    settles: Settles = no_record,
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
 
@@ -98,7 +100,8 @@ def make_app(
     long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
     API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
     sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
-    see `projections.explorer`; `records`: where log and archive are, for audits.
+    see `projections.explorer`; `records`: where log and archive are, for audits; `settles`: asks
+    the chain's record about a parked order.
     """
     health = Health(
         log,
@@ -115,7 +118,8 @@ def make_app(
     orders = Orders(log, archive, feed, health, tokens=tokens, explorer=explorer)
     acts = Acts(log, archive, health, tokens=tokens, explorer=explorer)
     admin = Admin(log, archive, health)
-    audits = Audits(feed, records, explorer)
+    parked = ParkedOrders(log, archive, feed.past, health, settles, explorer=explorer)
+    audits = Audits(feed, presence, records, explorer)
     console = Console(tokens)
     sockets = Sockets(log, feed, health, presence, ownership)
     streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
@@ -133,6 +137,9 @@ def make_app(
         Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
+        Route("POST", "/api/admin/parked/{id}/settle", parked.settle),
+        Route("POST", "/api/admin/parked/{id}/replay", parked.replay),
+        Route("POST", "/api/admin/parked/{id}/discard", parked.discard),
         Route("GET", "/api/audit/orders/{id}", audits.order),
         Route("GET", "/api/audit/orders/{id}/proof", audits.proof),
         Route("GET", "/api/audit/state", audits.state),

@@ -152,6 +152,17 @@ def body_schemas() -> dict[str, Schema]:
         ),
         "HaltRequest": _object({"reason": _text("Why"), "actor": _or_null(_ACTOR)}, ["reason"]),
         "ResumeRequest": _object({"reason": _or_null(_text("Why")), "actor": _or_null(_ACTOR)}, []),
+        "ParkedRequest": _object({"reason": _or_null(_text("Why")), "actor": _or_null(_ACTOR)}, []),
+        "SettleRequest": _object(
+            {
+                "signature": _or_null(
+                    _text("The transaction, where the order does not name it, or names several")
+                ),
+                "reason": _or_null(_text("Why")),
+                "actor": _or_null(_ACTOR),
+            },
+            [],
+        ),
     }
 
 

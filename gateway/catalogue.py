@@ -8,6 +8,7 @@ from typing import Any
 from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.asyncapi import CLOSE_CODES, asyncapi
+from gateway.authorization import PERMISSIONS, Reach
 from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.problems import CODES, RETRY_AFTER_S
 from projections.frame_shapes import ADDS, Frame
@@ -44,6 +45,32 @@ def _where(code: str) -> str:
     if code in GUARDED:
         return "whatever needs a scope"
     return ", ".join(f"`{m} {path}`" for (m, path), one in OPERATIONS.items() if code in one.codes)
+
+
+def authorization() -> str:
+    """Every operation: the scope of its key, and what it is to orders of other accounts."""
+    rows = [
+        [f"`{method} {path}`", f"`{one.scope}`" if one.scope else "no key", OTHERS[one.reach]]
+        for (method, path), one in PERMISSIONS.items()
+    ]
+    return (
+        f"# Authorization\n{_MADE}\n"
+        "What each operation asks of a key, where keys are required (`REQUIRE_KEYS`) or one is"
+        " sent. A scope contains no other; `admin` is every scope, and sees the orders of every"
+        " account. Without a good key the answer is 401 `unauthenticated`, without the scope 403"
+        " `scope-missing`. An order of another account is answered as an id that never was: 404"
+        " `unknown-order`, also where its history is lost. Where a store does not answer, both are"
+        " 503.\n\n" + table(["operation", "scope", "orders of other accounts"], rows)
+    )
+
+
+OTHERS = {
+    Reach.NONE: "",
+    Reach.IN_PATH: "unknown",
+    Reach.NAMED: "unknown",
+    Reach.LISTED: "left out",
+    Reach.CREATED: "none are made; names of clients are each account's own",
+}
 
 
 def events() -> str:

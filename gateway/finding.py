@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from events.log import EventLog
+from events.log.head import order_in
 from events.order import Order
 from gateway.outages import ANSWER_S, reading_archive, reading_log
 from gateway.problems import Problem
@@ -21,7 +22,7 @@ async def logged(log: EventLog, order_id: str, timeout_s: float = ANSWER_S) -> O
     if head is None:
         return None
     with readable(order_id):
-        return head.order
+        return order_in(head, order_id)
 
 
 async def archived(archive: Archive, order_id: str) -> Order | None:

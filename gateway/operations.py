@@ -27,8 +27,9 @@ METRICS = "text/plain"
 STREAM = "text/event-stream"
 JSON = "application/json"
 
-GUARDED = ("unauthenticated", "scope-missing", "rate-limited")
-"""Codes that whoever asks for something with a scope may get."""
+GUARDED = ("unauthenticated", "scope-missing", "rate-limited", "log-unavailable")
+"""Codes that whoever asks for something with a scope may get; the last one where the keys were not
+read yet."""
 
 ANYWHERE = (
     "not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "malformed-request",
@@ -62,6 +63,9 @@ _AMEND = (
 _SWITCHED = (
     "malformed-text", "malformed-parameter", "version-conflict", "log-unavailable",
     "outcome-unknown",
+)  # fmt: skip
+_PARKED = (
+    *_FORM, *_FOUND, *_READ, "malformed-text", "outcome-unknown", "history-lost", "not-parked",
 )  # fmt: skip
 _SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-many-connections")
 
@@ -107,7 +111,7 @@ class Operation(NamedTuple):
         """The codes that it may answer, by status."""
         found: dict[int, list[str]] = {}
         guarded = () if permission.public else GUARDED
-        for code in (*self.codes, *guarded, *ANYWHERE[2:]):
+        for code in dict.fromkeys((*self.codes, *guarded, *ANYWHERE[2:])):
             found.setdefault(CODES[code][0], []).append(code)
         return dict(sorted(found.items()))
 
@@ -241,6 +245,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (*_FORM, *_SWITCHED),
         body="ResumeRequest",
     ),
+    ("POST", "/api/admin/parked/{id}/settle"): Operation(
+        "engine",
+        "Settle a parked order by the chain's record of its transaction",
+        {200: _ORDER_NOW},
+        (*_PARKED, "not-settled"),
+        body="SettleRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/replay"): Operation(
+        "engine",
+        "Put a parked order back to work",
+        {200: _ORDER_NOW},
+        _PARKED,
+        body="ParkedRequest",
+    ),
+    ("POST", "/api/admin/parked/{id}/discard"): Operation(
+        "engine",
+        "Fail a parked order of which no transaction can land",
+        {200: _ORDER_NOW},
+        _PARKED,
+        body="ParkedRequest",
+    ),
     ("GET", "/api/audit/orders/{id}"): Operation(
         "audit",
         "Read an order as it was",
@@ -266,7 +291,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Verify all records",
         {
             200: Answer(
-                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …}",
+                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …},"
+                " `fault` or `close`",
                 media=STREAM,
             )
         },

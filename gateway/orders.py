@@ -7,6 +7,7 @@ with the id under which the order may be found), never guessed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from events.archive import ArchiveUnavailable, BadCursor
 from events.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import Appended, EventLog, LogError, Result, Unit
+from events.log.head import order_in
 from events.money import Token
 from events.order import Order
 from events.types import OrderSubmitted
@@ -205,7 +207,8 @@ class Orders:
 
     async def _status(self, order_id: str, head: Any) -> str:
         if head is not None:
-            return str(head.order.status)
+            with contextlib.suppress(msgspec.DecodeError):  # else as the archive knows it
+                return str(order_in(head, order_id).status)
         try:
             order = await self._archive.order(order_id)
         except ArchiveUnavailable:

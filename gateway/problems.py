@@ -60,6 +60,8 @@ CODES: dict[str, tuple[int, str]] = {
     "request-timeout": (408, "The body took too long to come"),
     "too-late": (409, "The order is past where this can be done"),
     "not-watching": (409, "The order is not waiting for a price or a pool"),
+    "not-parked": (409, "The order is not parked, or this could contradict the chain"),
+    "not-settled": (409, "The chain's record does not settle the order: see `reason`"),
     "version-conflict": (409, "The order changed meanwhile"),
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be application/json"),

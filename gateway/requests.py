@@ -65,6 +65,14 @@ class Switch(NamedTuple):
     actor: str | None
 
 
+class ParkedAct(NamedTuple):
+    """What is to be done about a parked order, and by whom."""
+
+    reason: str
+    actor: str | None
+    signature: str = ""
+
+
 def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, pointer: str) -> T:
     try:
         return decoder.decode(data)
@@ -232,6 +240,16 @@ def parse_switch(body: bytes, *, reason_required: bool) -> Switch:
     form.check_names({"reason", "actor"})
     form.check()
     return Switch(reason or "", actor)
+
+
+def parse_parked(body: bytes, *, signature: bool) -> ParkedAct:
+    """The body of what is done about a parked order. Raises Problem."""
+    form = _Form(parse_object(body))
+    names = ("reason", "actor", *(("signature",) if signature else ()))
+    said = {name: form.take(name, values.as_text) for name in names}
+    form.check_names(set(names))
+    form.check()
+    return ParkedAct(said["reason"] or "", said["actor"], said.get("signature") or "")
 
 
 def parse_key(text: str | None) -> str | None:

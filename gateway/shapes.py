@@ -52,6 +52,10 @@ class Problem(Shape):
     order_ids: list[OrderId] | UnsetType = UNSET
     order_status: OrderStatus | UnsetType = UNSET
     version: Count | UnsetType = UNSET
+    reason: (
+        Annotated[str, Meta(description="Of `not-settled`: a code, see docs/commands.md.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Accepted(Shape):

@@ -250,6 +250,23 @@ HALT = Folder(
     "Nothing is sent and no trigger fires until the engine is resumed.",
 )  # fmt: skip
 
+PARKED = Folder(
+    "9 Parked orders",
+    tuple(
+        Step(
+            f"{name.title()} an order that is not parked",
+            ("POST", f"/api/admin/parked/{{id}}/{name}"), (409,),
+            said, {"actor": "postman"},
+        )
+        for name, said in (
+            ("settle", "Closes one by the chain's record of its transaction."),
+            ("replay", "Puts one back to work."),
+            ("discard", "Fails one of which no transaction can land."),
+        )
+    ),
+    "What ends each kind of parking is in docs/commands.md.",
+)  # fmt: skip
+
 LOOKING = Folder(
     "7 Documents",
     (
@@ -285,7 +302,7 @@ AUDIT = Folder(
     ),
 )  # fmt: skip
 
-FOLDERS = (FLOW, BATCH, REFUSALS, HEALTH, WAITING, HALT, LOOKING, AUDIT)
+FOLDERS = (FLOW, BATCH, REFUSALS, HEALTH, WAITING, HALT, LOOKING, AUDIT, PARKED)
 
 VARIABLES = {
     "baseUrl": "http://127.0.0.1:3000",

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from events.secret import MASK, SecretUrl
+
 EXPLORER = "https://explorer.solana.com/tx/"
 
 
-def explorer_of(cluster: str, rpc_url: str = "") -> str:
-    """What follows a signature in the explorer's URL; `rpc_url`: of a chain of one's own."""
+def explorer_of(cluster: str, rpc_url: SecretUrl | str = "") -> str:
+    """What follows a signature in the explorer's URL; `rpc_url`: of a chain of one's own.
+
+    Empty where that URL holds a key: the link is in every answer.
+    """
     if cluster == "mainnet":
         return EXPLORER + "{}"
     if cluster == "local":
-        return EXPLORER + "{}?cluster=custom&customUrl=" + quote(rpc_url, safe="")
+        address = str(SecretUrl.of(rpc_url))
+        if MASK in address:
+            return ""
+        return EXPLORER + "{}?cluster=custom&customUrl=" + quote(address, safe="")
     return EXPLORER + "{}?cluster=" + cluster
 
 

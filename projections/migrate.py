@@ -14,6 +14,7 @@ from importlib import resources
 import asyncpg
 import structlog
 
+from events.indexes import EXPECTED, index_faults
 from events.secret import SecretUrl
 
 CONNECT_S = 2.0
@@ -101,11 +102,25 @@ async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> 
             if table != "migrations":
                 await lay_again(connection, table)
         if "events" in tables:  # it went with its type
-            await connection.execute(_order_events())
+            await connection.execute(order_events_statement())
 
 
-def _order_events() -> str:
-    """The statement that makes the function of that name."""
+async def lay_indexes(connection: asyncpg.Connection) -> None:
+    """Makes keys and indexes that were lost; those of `orders` a rebuild makes."""
+    there = await connection.fetch(
+        "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
+        " WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace ="
+        " current_schema()::regnamespace)"
+    )
+    tables = {table for table, _, _ in EXPECTED.values()} - {"orders"}
+    for table, name, _ in index_faults([tuple(row) for row in there], tables):
+        await connection.execute(f"DROP INDEX IF EXISTS {name}")
+        on = EXPECTED[name][2]
+        await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY {on}")
+
+
+def order_events_statement() -> str:
+    """What makes the function `order_events`, by which the archive finds one order's events."""
     first = next(iter(available().values()))
     return (
         "CREATE OR REPLACE FUNCTION"

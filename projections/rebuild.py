@@ -21,7 +21,7 @@ from events.indexes import EXPECTED, index_faults
 from events.secret import SecretUrl
 from projections import tables
 from projections.likeness import beyond_copying, copy_options, copy_rights
-from projections.migrate import lay_again
+from projections.migrate import lay_again, order_events_statement
 from projections.mortal import mortal
 from projections.orders import Absent, Changes, OrderFold, Poison
 
@@ -167,6 +167,8 @@ class _Rebuild:
         # The projector waits now: this is what it has written since.
         await self._fold_until(await self._projected())
         await copy_rights(self._writing, "orders", TABLE)
+        if not await self._writing.fetchval("SELECT to_regprocedure('order_events(uuid)')"):
+            await self._writing.execute(order_events_statement())
         await self._writing.execute("DROP TABLE orders")
         await self._writing.execute(f"ALTER TABLE {TABLE} RENAME TO orders")
         for (name,) in await self._writing.fetch(

@@ -16,6 +16,17 @@ from events.log.tally import NOTES
 from events.types import Event, OrderParked, Status, encode
 
 
+async def is_intact(log: EventLog, order_id: str, head: Head) -> bool:
+    """Whether its fixed part is that of the order's newest event: what is said on top of another
+    one would not continue the order. Raises LogError.
+    """
+    stored = await log.history(head.positions[-1:])
+    if not stored or stored[0].record.hash != head.hash:
+        return False
+    fields = msgspec.msgpack.decode(stored[0].record.body)
+    return bool(fields[:2] == [order_id, head.version])
+
+
 async def park_unreadable(
     log: EventLog, stage: str, order_id: str, head: Head, share: Share, error: Exception
 ) -> Unit:

@@ -32,7 +32,7 @@ from events.log import (
 from events.log.head import head_of
 from events.order import AT_ONCE, Order, may_still_land
 from events.types import Fact, OrderFailed, OrderParked
-from stages.parking import park_unreadable
+from stages.parking import is_intact, park_unreadable
 from stages.retry import after_expiry
 
 FAULT_WAIT_S = 0.2
@@ -202,11 +202,29 @@ class Scribe:
     async def park_unreadable(
         self, order_id: str, head: Head, share: Share, error: Exception
     ) -> None:
-        """Parks an order of which only the fixed part of its head can be read."""
+        """Parks an order of which only the fixed part of its head can be read, or none of it."""
+        if not await is_intact(self.log, order_id, head):
+            await self.set_aside([order_id])
+            await self.settle([(order_id, share)])
+            return
         _log.error("order parked", stage=self.stage, error=str(error), **about(order_id, head))
         await self._settle(
             [await park_unreadable(self.log, self.stage, order_id, head, share, error)]
         )
+
+    async def set_aside(self, order_ids: Sequence[str]) -> None:
+        """Lists orders as parked that are open and have no head, or a damaged one: nothing can be
+        said of them before a repair. Others go on.
+        """
+        found: list[str] = []
+
+        async def listed() -> None:
+            found[:] = await self.log.open_among(order_ids)
+            await self.log.set_aside(found)
+
+        await self.persist(listed)
+        for order_id in found:
+            _log.error("head damaged", stage=self.stage, order_id=order_id, mend="engine repair")
 
     async def _settle(self, units: Sequence[Unit]) -> list[Appended]:
         answers = await self.log.append(units)

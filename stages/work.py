@@ -10,16 +10,18 @@ conflict the head is loaded again, and what this stage does not owe is settled w
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import structlog
 
 from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
-from events.log.head import decode_head
+from events.log.head import DAMAGED, decode_head, order_in
 from events.meters import VENUE
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
@@ -100,12 +102,14 @@ class Worker:
     ) -> None:
         ready: list[Work] = []
         settled: list[Named] = []
+        gone: list[str] = []
         for (order_id, share), head in zip(named, heads, strict=True):
             if head is None or head.owes != self._number:
                 settled.append((order_id, share))
+                gone += [order_id] if head is None or head.owes == DAMAGED else []
                 continue
             try:
-                work = Work(share, order_id, head, head.order)
+                work = Work(share, order_id, head, order_in(head, order_id))
             except msgspec.DecodeError as error:
                 await self.scribe.park_unreadable(order_id, head, share, error)
                 continue
@@ -113,6 +117,8 @@ class Worker:
                 await self._park(work, "its worker died on it again and again")
             else:
                 ready.append(work)
+        if gone:
+            await self.scribe.set_aside(gone)
         if settled:
             await self.scribe.settle(settled)
         if self.one_by_one:
@@ -192,7 +198,8 @@ class Worker:
             await self._finish_later(*later[0])
         else:
             for work, awaitable in later:
-                self.desk.spawn(self._finish_later(work, awaitable), [work.share])
+                task = self.desk.spawn(self._finish_later(work, awaitable), [work.share])
+                task.add_done_callback(partial(_drop, awaitable))
         if now:
             await self._finish(now)
 
@@ -325,3 +332,9 @@ class Worker:
         _log.error("order parked", stage=self.stage.name, reason=reason[:500], **work.named)
         parked = OrderParked(self.stage.name, reason[:500], "engine")
         await self._say([self.scribe.saying(work, [parked])])
+
+
+def _drop(answer: Awaitable[Answer], _: object) -> None:
+    """Ends a question that was never asked: its task was cancelled before its first step."""
+    if inspect.iscoroutine(answer) and inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
+        answer.close()

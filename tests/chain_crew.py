@@ -155,6 +155,7 @@ def settings_of(folder: Path, chain: LocalChain, **changes: Any) -> Settings:
         "solana_keypair": SecretText(str(key)),
         "pools": str(file),
         "slot_ms": 0,
+        "quotes_stale_ms": 600_000,  # no stall of the machine makes them so old
     }
     return Settings(**(given | changes))
 

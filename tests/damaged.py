@@ -27,6 +27,7 @@ from tests.projected import BUILD, opened, projected, projecting
 
 LATER_US = 4 * 86_400_000_000
 BUNCH = 3
+CHAIN = "simulated"
 """Orders that are confirmed, and whose events share entries."""
 
 
@@ -83,8 +84,8 @@ async def say(log: EventLog, order_id: str, *facts: Fact, wait_ms: int = 0) -> N
 
 async def make(redis_url: str, database_url: str) -> Template:
     """Plays the orders, projects them, and keeps both stores."""
-    async with opened(redis_url, database_url, chain="test") as (log, archive):
-        async with projecting(redis_url, database_url, chain="test"):
+    async with opened(redis_url, database_url, chain=CHAIN) as (log, archive):
+        async with projecting(redis_url, database_url, chain=CHAIN):
             expires_us = time.time_ns() // 1000 + LATER_US
             limit = asked("limit", target_price="90", time_in_force="GTT",
                           expires_at_us=expires_us, client_order_id="resting")  # fmt: skip

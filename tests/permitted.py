@@ -15,8 +15,6 @@ from tests.served import GOOD, Served
 
 Key = tuple[str, str]
 
-WITHIN_S = 30.0
-"""A bound for what hangs."""
 LIMIT = GOOD | {"type": "limit", "targetPrice": "151"}
 
 EVENT_STREAM = {"Accept": "text/event-stream"}
@@ -83,6 +81,13 @@ EXPECTED: dict[Key, Expected] = {
     ),
     ("POST", "/api/admin/halt"): Expected("admin", "none", (_http(200, body={"reason": "odd"}),)),
     ("POST", "/api/admin/resume"): Expected("admin", "none", (_http(200, body={}),)),
+    # It is not parked: being told so is being let in.
+    **{
+        ("POST", f"/api/admin/parked/{{id}}/{act}"): Expected(
+            "admin", "in-path", (_http(409, body={}, order=_OWN),)
+        )
+        for act in ("settle", "replay", "discard")
+    },
     ("GET", "/api/audit/orders/{id}"): Expected("read", "in-path", (_http(200, order=_OWN),)),
     ("GET", "/api/audit/orders/{id}/proof"): Expected("read", "in-path", (_http(200, order=_OWN),)),
     # The gateway of the tests knows no archive to audit: being told so is being let in.

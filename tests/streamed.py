@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from aiohttp import ClientResponse, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from tests.permitted import EVENT_STREAM, WITHIN_S
+from tests.permitted import EVENT_STREAM
 from tests.served import Served
+from tests.waits import HANG_S
 
 Frame = dict[str, Any]
 
@@ -38,7 +39,7 @@ class Reader(NamedTuple):
     async def frames(self, count: int) -> list[Frame]:
         """The next frames without heartbeats; fewer where the stream ends before."""
         found: list[Frame] = []
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(HANG_S):
             while len(found) < count and (frame := await self.next()) is not None:
                 if frame["event"] != "heartbeat":
                     found.append(frame)
@@ -46,7 +47,7 @@ class Reader(NamedTuple):
 
     async def closed(self) -> int | None:
         """Reads on to the end; the close code."""
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(HANG_S):
             while await self.next() is not None:
                 pass
         return self.code()

@@ -127,6 +127,25 @@ class Client(Transport):
         answer = await self.ask("POST", "/api/admin/resume", json=_words(reason, actor))
         return _as(shapes.EngineState, answer)
 
+    async def settle(
+        self, order_id: str, signature: str = "", reason: str = "", actor: str = ""
+    ) -> Order:
+        """Close a parked order by the chain's record; `signature`, where it knows none."""
+        words = _words(reason, actor) | ({"signature": signature} if signature else {})
+        return await self._parked(order_id, "settle", words)
+
+    async def replay(self, order_id: str, reason: str = "", actor: str = "") -> Order:
+        """Put a parked order back to work."""
+        return await self._parked(order_id, "replay", _words(reason, actor))
+
+    async def discard(self, order_id: str, reason: str = "", actor: str = "") -> Order:
+        """Fail a parked order of which no transaction can land."""
+        return await self._parked(order_id, "discard", _words(reason, actor))
+
+    async def _parked(self, order_id: str, act: str, words: dict[str, str]) -> Order:
+        path = f"/api/admin/parked/{order_id}/{act}"
+        return _as(Order, await self.ask("POST", path, json=words, tries=1))
+
     # -- events --------------------------------------------------------------------------------
 
     async def follow(self, order_id: str) -> AsyncIterator[Event]:

@@ -6,17 +6,18 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from engine.records import reading, records, uncollected
 from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
-from events.history import everything, order_history
-from events.log import EventLog
+from events.history import Gap, everything, order_history
+from events.log import Damaged, EventLog
 from events.proof import faults_of
 from events.replay import Checks, Replay, Unreadable
 from events.verify import Verdict, shown, verify
@@ -76,7 +77,16 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.what == "check-proof":
         return _check_proof(args)
     work = {"show": _show, "verify": _verify, "replay": _replay, "export": _export}[args.what]
-    return reading(lambda: work(settings, args))
+    return reading(lambda: _told(work(settings, args)))
+
+
+async def _told(work: Coroutine[Any, Any, int]) -> int:
+    """Damage that a command meets is what an audit is for: exit 1, with its position."""
+    try:
+        return await work
+    except (Gap, Damaged) as error:
+        print(f"engine: damaged: {error}: see `engine audit verify`", file=sys.stderr)
+        return 1
 
 
 # -- check-proof -------------------------------------------------------------------------------

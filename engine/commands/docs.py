@@ -27,12 +27,14 @@ def _commands() -> str:
 
 
 FILES: dict[str, Callable[[], str]] = {
+    "docs/authorization.md": catalogue.authorization,
     "docs/commands.md": _commands,
     "docs/errors.md": catalogue.errors,
     "docs/events.md": catalogue.events,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
+    "authorization": catalogue.authorization,
     "commands": _commands,
     "errors": catalogue.errors,
     "events": catalogue.events,

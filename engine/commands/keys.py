@@ -89,9 +89,9 @@ async def _lines(log: EventLog, args: argparse.Namespace) -> list[str]:
 def _minted(made: Minted, args: argparse.Namespace) -> list[str]:
     """Its text goes to stdout alone, so that `$(engine keys create …)` is the key."""
     if args.json:
-        return [json.dumps(_view(made.key) | {"key": made.text})]
+        return [json.dumps(_view(made.key) | {"key": made.text.reveal()})]
     print(f"{_row(made.key, args)}\nthis key is shown once:", file=sys.stderr)
-    return [made.text]
+    return [made.text.reveal()]
 
 
 def _row(key: ApiKey, args: argparse.Namespace) -> str:

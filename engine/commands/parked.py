@@ -21,7 +21,6 @@ from events.history import order_history
 from events.log import EventLog, Stored
 from projections.cursors import cursor_prefix
 from projections.formats import timestamp
-from stages.stage import Refused
 
 HELP = "list, inspect, replay, discard or settle parked orders"
 EXAMPLES = (
@@ -82,7 +81,7 @@ async def _list(settings: Settings, args: argparse.Namespace) -> int:
         found = await parking.parked(log, _history(log, archive))
     for entry in found:
         order = entry.order
-        reason = order.parked if order else "cannot be read by this build"
+        reason = order.parked if order else entry.fault
         status = order.status.value if order else "unknown"
         since = timestamp(entry.parked_ms * 1000)
         if args.json:
@@ -124,20 +123,19 @@ async def _settle(settings: Settings, args: argparse.Namespace) -> int:
                     log, archive, _history(log, archive), wallet, args.order,
                     signature=args.signature, reason=args.reason, actor=args.actor,
                 )  # fmt: skip
-            except (Refused, parking.NotAllowed) as error:
-                code = error.code if isinstance(error, Refused) else "not-allowed"
-                detail = error.detail if isinstance(error, Refused) else str(error)
+            except (parking.NotSettled, parking.NotAllowed) as error:
+                said = {"orderId": args.order, "code": error.code, "detail": error.detail}
                 if args.json:
-                    print(json.dumps({"orderId": args.order, "code": code, "detail": detail}))
+                    print(json.dumps(said))
                 else:
-                    print(f"engine: {code}: {detail}", file=sys.stderr)
+                    print(f"engine: {error.code}: {error.detail}", file=sys.stderr)
                 return 1
             finally:
                 await wallet.close()
     order = done.order
     if args.json:
-        said = {"orderId": order.id, "status": order.status, "txHash": order.signature}
-        print(json.dumps(said | {"already": done.already}))
+        closed = {"orderId": order.id, "status": order.status, "txHash": order.signature}
+        print(json.dumps(closed | {"already": done.already}))
     else:
         print(f"{order.id}  {order.status}  {order.signature}{'  (before)' * done.already}")
     return 0

@@ -13,6 +13,7 @@ from engine.repair import Words, diagnose, plan
 from engine.settings import Settings
 from engine.wiring import make_log
 from events.archive import Archive, ArchiveUnavailable
+from events.archive.snapshot import SchemaDamaged
 from events.log import LogError
 from events.secret import SecretUrl
 
@@ -44,6 +45,9 @@ async def look(
             yield failed(NAME, todo.why, todo.command, todo.command)
         else:
             yield failed(NAME, todo.why, "`engine repair` tells all of it; see docs/repair.md")
+    except SchemaDamaged as error:
+        mend = "restore that table from a backup: docs/deployment.md"
+        yield failed(NAME, f"the archive's schema is damaged: {error}", mend)
     except (LogError, ArchiveUnavailable, ResponseError, asyncpg.PostgresError, OSError) as error:
         yield skipped(NAME, f"not looked at: {error}")
     finally:

@@ -37,6 +37,7 @@ async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: st
             )  # fmt: skip
         except Moved:
             raise RepairError(AGAIN) from None
+        await migrate.lay_indexes(connection)
         if chain and found.archive_chain not in ("", chain):
             await name_chain(connection, chain)
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from engine.repair.derived import derived_faults
 from engine.repair.reconcile import Lives, Reconciliation
 from engine.repair.stream import Target, target
 from events.archive import Archive, Checkpoint, Snapshot
@@ -64,8 +63,6 @@ class Diagnosis(NamedTuple):
     """A repair keeps everybody out, or did until it broke off."""
     target: Target
     """The stream as it is to stand."""
-    derived: list[str]
-    """What else the log server keeps that is not what the events add up to."""
 
     @property
     def empty(self) -> bool:
@@ -79,9 +76,7 @@ async def diagnose(log: EventLog, archive: Archive) -> Diagnosis:
     try:
         async with archive.snapshot() as snapshot:
             found = await _read(log, work, snapshot)
-        return found._replace(
-            problems=await _problems(log, archive, found), derived=await _derived(log, work, found)
-        )
+        return found._replace(problems=await _problems(log, archive))
     finally:
         await work.close()
 
@@ -109,7 +104,7 @@ async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosi
         0 if "projection_parked" in missing else await snapshot.unfolded(),
         "--restored" in meta.suspended,
         meta.there and await work.fenced(),
-        target(entries, proved, min(archived_end, end), end), [],
+        target(entries, proved, min(archived_end, end), end),
     )  # fmt: skip
 
 
@@ -135,16 +130,17 @@ async def _prove(
         if following - proof.position > GAP_MAX:
             break
         while proof.position + 1 < following:
-            proof.at(proof.position + 1, None, ())
-        archived = row if row is not None and row.stored.position == following else None
+            proof.at(proof.position + 1, (), ())
+        archived: list[LabelledEvent] = []
+        while row is not None and row.stored.position == following:
+            archived.append(row)
+            row = await rows.following()
         logged: Sequence[Stored] = ()
         if left and left[-1] == following:
             logged = stream[left.pop()]
         stored = proof.at(following, archived, logged)
         if stored is not None and following >= first:
             proved[following] = stored
-        if archived is not None:
-            row = await rows.following()
     await rows.finish()
     proof.end()
     return proved
@@ -224,19 +220,9 @@ async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
     return None
 
 
-async def _problems(log: EventLog, archive: Archive, found: Diagnosis) -> list[Problem]:
+async def _problems(log: EventLog, archive: Archive) -> list[Problem]:
     """What an audit says, where there is something that it can read."""
-    if found.missing_tables:
-        return []
     try:
         return (await verify(archive, log, columns)).problems
     except _UNREADABLE as error:
         return [Problem(0, "", "unreadable", str(error))]
-
-
-async def _derived(log: EventLog, work: Refounding, found: Diagnosis) -> list[str]:
-    """Where the log is as long as what is proved."""
-    sound = found.meta.there and not found.meta.fault and not found.fenced
-    if not sound or found.meta.position != found.proof.proved_end:
-        return []
-    return await derived_faults(log, work.link, found.proof.lives, found.proof.proved_end)

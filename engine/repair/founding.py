@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -114,7 +114,7 @@ async def _refound(
         last = await wallet.last_height()
         checkpoint = await _checkpoint(archive)
         gathered = await _gather(work, log, archive, checkpoint)
-        last = _latest(last, gathered.lives, await wallet.blocks_in(BEHIND_S))
+        last = _latest(last, gathered.heights, await wallet.blocks_in(BEHIND_S))
         while (now := await wallet.finalized()) <= last or time.monotonic() - fenced_at < FENCED_S:
             progress(min(now, last) - began, last - began)
             await asyncio.sleep(POLL_S)
@@ -126,12 +126,10 @@ async def _refound(
         await work.close()
 
 
-def _latest(last: int, lives: dict[str, Life], behind: int) -> int:
+def _latest(last: int, heights: Iterable[int], behind: int) -> int:
     """The height after which nothing lands: a builder's node may have been ahead of ours, by so
     many blocks.
     """
-    made = [life.order.transaction for life in lives.values()]
-    heights = [one.last_valid_height for one in made if one is not None]
     return max([last, *(height for height in heights if height <= last + behind)])
 
 
@@ -150,6 +148,9 @@ class _Gathered(NamedTuple):
     leftovers: repair.Leftovers
     unknown_since_us: int
     """See `_unknown_since_us`."""
+    heights: list[int]
+    """The last heights at which transactions that anybody knows of are valid, those of leftovers
+    among them: what they say is void, and may be out all the same."""
 
 
 async def _gather(
@@ -173,13 +174,15 @@ async def _gather(
     for history in leftovers.orders:
         names += _names(log, repair.life_of(history), since_ms)
     names.sort(key=lambda name: name.until_ms is None)  # the last one written counts
-    return _Gathered(lives, last, names, leftovers, unknown_us)
+    made = [life.order.transaction for life in lives.values()]
+    heights = [one.last_valid_height for one in made if one is not None]
+    return _Gathered(lives, last, names, leftovers, unknown_us, heights + repair.heights(left))
 
 
 async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
     """The last archived event. Raises RepairError for an archive that cannot found a log."""
     if await snapshot.unfolded():
-        raise RepairError("some orders could not be folded: `engine projections rebuild` first")
+        raise RepairError("some orders are not folded: `engine repair` says why")
     last = await snapshot.at([checkpoint.position])
     if not last:
         raise RepairError(f"the archive has no event at its end, {checkpoint.position}")
@@ -214,7 +217,7 @@ async def _lives(
                     msg = f"the archive is broken ({error}): see `engine audit verify`"
                     raise RepairError(msg) from None
                 if life.hash != row.hash:
-                    msg = f"order {row.id} is not what its events say: rebuild the projections"
+                    msg = f"order {row.id} is not what its events say: `engine repair` says why"
                     raise RepairError(msg)
                 yield life
 

@@ -12,7 +12,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from engine.repair.diagnosing import Diagnosis
-from events.audit import Problem
+from engine.repair.reconcile import Lost
+from events.audit import HEADS, INDEXES, ORDERS, Problem
 from events.log import LAYOUT, other_chain
 from events.log.keys import RAISED_FROM
 from events.log.refound import FOUNDING
@@ -29,6 +30,12 @@ class Step(Enum):
     REBUILD = "make `orders` again from the archive"
     REWRITE = "write the log again from the events, in its epoch"
     FOUND = "ask the chain what it executed, and found the log again in a new epoch"
+
+
+STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
+"""Store of an audit's problem -> what mends it."""
+CODES = {"index": Step.ARCHIVE, "aside": Step.REWRITE}
+"""The same by code, of the other stores."""
 
 
 class Words(NamedTuple):
@@ -92,13 +99,14 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
     tail = found.archived_end > proof.proved_end
     all_of_it = bool(founding) and found.same
     until = proof.proved_end if all_of_it else min(proof.proved_end, found.archived_end)
+    until = min([until, *(one.position - 1 for one in _unarchived(found))])
     mark = _checkpoint_fault(found, until)
     faults = [
         *founding,
         *_tables(found),
         *_rows(found, until),
         *([Fault(f"checkpoint: {mark}", Step.ARCHIVE, "the checkpoint")] if mark else []),
-        *_orders(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
+        *_audited(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
         *_lost(found),
         *_log(found),
         *_chain(found, chain),
@@ -108,11 +116,13 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
     steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
     if Step.FOUND in steps and Step.REWRITE in steps:
         steps.remove(Step.REWRITE)
+    if _archived(found):  # a head or a row of an order that lacks events would be an old one
+        steps = [step for step in steps if step not in (Step.REBUILD, Step.REWRITE)]
     drop_after = proof.proved_end if tail else None
     needs = [
         *(["--restored"] if words.restored or found.promoted else []),
         *([f"--drop-after {drop_after}"] if tail else []),
-        *(["--accept-loss"] if proof.lost else []),
+        *(["--accept-loss"] if _unarchived(found) else []),
     ]
     command = " ".join([COMMAND, *needs, "--yes"]) if steps else ""
     return Plan(
@@ -126,7 +136,8 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
 
 def said(problem: Problem) -> str:
     """A problem of the audit, in one line."""
-    return f"position {problem.position}{_of(problem.order_id)}: {problem.code}: {problem.detail}"
+    where = f"{problem.store} at position {problem.position}{_of(problem.order_id)}"
+    return f"{where}: {problem.code}: {problem.detail}"
 
 
 def _of(order_id: str) -> str:
@@ -139,7 +150,7 @@ def _refused(found: Diagnosis, words: Words, drop_after: int | None, command: st
         return f"rows that the log never vouched for stand {where}"
     if drop_after is not None and words.drop_after is None:
         return f"rows of the archive would be deleted; if they may be: {command}"
-    if found.proof.lost and not words.accept_loss:
+    if _unarchived(found) and not words.accept_loss:
         return f"events are lost for good; if the engine is to go on without them: {command}"
     if found.promoted and not words.restored:
         return f"the chain has to be asked: {command}"
@@ -207,35 +218,50 @@ def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
             yield Fault(text, Step.FOUND)
 
 
-def _orders(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
+def _audited(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
+    """What an audit finds beside the events: those were looked at here, copy by copy."""
     for problem in found.problems:
-        if problem.code == "orders":
-            yield Fault(said(problem), Step.REBUILD)
-    if found.unfolded:
-        yield Fault(f"{found.unfolded} orders could not be folded", Step.REBUILD)
+        if problem.store in STEPS:
+            yield Fault(said(problem), STEPS[problem.store])
+        elif problem.code in CODES:
+            yield Fault(said(problem), CODES[problem.code])
     if found.archived_end and "orders" in found.missing_tables:
         yield Fault("`orders` is not there", Step.REBUILD)
+    if found.unfolded:
+        yield Fault(f"{found.unfolded} orders could not be folded", Step.REBUILD)
     if moved:
         yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
 
 
+def _unarchived(found: Diagnosis) -> list[Lost]:
+    """What is lost of what only the log had."""
+    return [one for one in found.proof.lost if one.position > found.archived_end]
+
+
 def _lost(found: Diagnosis) -> Iterator[Fault]:
-    if not found.proof.lost:
-        return
-    text = f"{len(found.proof.lost)} events are lost: no store has an intact copy"
-    yield Fault(text, Step.ARCHIVE, "lost positions are marked as such")
-    yield Fault("orders lack events", Step.REBUILD)
-    yield Fault("orders lack events", Step.FOUND, "orders that lack events are parked")
+    unarchived = _unarchived(found)
+    if unarchived:
+        at = spans([one.position for one in unarchived])
+        does = "orders that only the log has are taken over where they are whole, the rest is void"
+        yield Fault(f"log: events at {at} are lost, and no archive has them", Step.FOUND, does)
+    if archived := _archived(found):
+        at = spans([one.position for one in archived])
+        text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
+        yield Fault(text, None)
+
+
+def _archived(found: Diagnosis) -> list[Lost]:
+    """What is lost of what the archive had: nothing is made of the rest of it."""
+    return [one for one in found.proof.lost if one.position <= found.archived_end]
 
 
 def _log(found: Diagnosis) -> Iterator[Fault]:
     """What is made from the events anew, in the same epoch."""
     meta = found.meta
-    for text in (*found.target.faults, *found.derived):
+    for text in found.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)
-    for problem in found.problems:
-        if problem.code in ("head", "halt", "list", "key"):
-            yield Fault(said(problem), Step.REWRITE)
+    if found.fenced:
+        yield Fault("a repair broke off, and keeps everybody out", Step.REWRITE)
     if meta.there and meta.suspended and not found.promoted:
         yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
 

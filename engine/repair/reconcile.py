@@ -135,9 +135,9 @@ class Reconciliation:
         self._broken: set[str] = set()
 
     def at(
-        self, position: int, archived: LabelledEvent | None, logged: Sequence[Stored]
+        self, position: int, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> Stored | None:
-        """The event at the next position; None where it is lost."""
+        """The event at the next position, given its copies; None where it is lost."""
         assert position == self.position + 1, "every position once, in order"
         self.position = position
         found = self._proved(archived, logged)
@@ -150,12 +150,12 @@ class Reconciliation:
             self.lives.add(stored, order_id)
         self.proved_end, self.last = position, stored
         expected = archived_event(stored)
-        if expected != archived:
+        if list(archived) != [expected]:
             self.rows.append(expected)
         return stored
 
     def _proved(
-        self, archived: LabelledEvent | None, logged: Sequence[Stored]
+        self, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> tuple[Stored, str, int] | None:
         following = [
             found
@@ -167,24 +167,23 @@ class Reconciliation:
         return following[0] if following else None
 
     def _candidates(
-        self, archived: LabelledEvent | None, logged: Sequence[Stored]
+        self, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> Iterator[Stored]:
         if self._trusts_log:
             yield from logged
-        if archived is not None:
-            yield archived.stored
+        yield from (row.stored for row in archived)
         if not self._trusts_log:
             yield from logged
 
     def _follows(
-        self, one: Stored, archived: LabelledEvent | None, logged: Sequence[Stored]
+        self, one: Stored, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> tuple[Stored, str, int] | None:
         body = bytes(one.record.body)
         known = envelope_of(body)
         if known is None:
             # No build of ours can read it. It is archived all the same, where both copies agree.
-            copies = [archived.stored.record] if archived is not None else []
-            agree = copies == [logged[0].record] if logged else False
+            copies = [row.stored.record for row in archived]
+            agree = bool(copies) and copies == [stored.record for stored in logged]
             return (one, "", 0) if agree or (self._trusts_log and one in logged) else None
         order_id, version = known
         before, digest = self._chains.get(order_id, (0, GENESIS))
@@ -193,11 +192,11 @@ class Reconciliation:
         return (one, order_id, version) if follows(digest, body, one.record.hash) else None
 
     def _lose(
-        self, position: int, archived: LabelledEvent | None, logged: Sequence[Stored]
+        self, position: int, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> None:
-        copies = [archived.stored] if archived is not None else []
+        copies = [row.stored for row in archived]
         named = [known[0] for one in (*copies, *logged) if (known := envelope_of(one.record.body))]
-        order_id = archived.order_id if archived is not None and not named else "".join(named[:1])
+        order_id = archived[0].order_id if archived and not named else "".join(named[:1])
         if not copies and not logged:
             detail = "neither archive nor log has it"
         elif order_id in self._broken:

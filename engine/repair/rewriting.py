@@ -53,7 +53,7 @@ async def _proved(work: Refounding, found: Diagnosis) -> tuple[Meta, Target]:
         raise RepairError(AGAIN)
     events = stream_of(entries, max(end, found.log_end))
     for position in range(proof.position + 1, max(events, default=0) + 1):
-        stored = proof.at(position, None, events.get(position, ()))
+        stored = proof.at(position, (), events.get(position, ()))
         if stored is None:
             raise RepairError(AGAIN)
         found.proved[position] = stored

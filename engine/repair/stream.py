@@ -49,9 +49,9 @@ def target(
     while at <= end:
         entry = intact.get(at)
         if entry is None:
-            missing.append(proved[at])
+            missing += [proved[at]] if at in proved else []  # else it is lost
             at += 1
-        if missing and (entry is not None or at > end or not _fits(missing, proved[at])):
+        if missing and (entry is not None or not _fits(missing, proved.get(at))):
             kept.append(entry_of(missing))
             faults.append(f"no intact entry holds {_said(missing)}")
             missing = []
@@ -94,8 +94,10 @@ def entry_of(events: Sequence[Stored]) -> Written:
     return Written(events[-1].position, events[-1].time_us, data, events[0].position)
 
 
-def _fits(events: Sequence[Stored], following: Stored) -> bool:
+def _fits(events: Sequence[Stored], following: Stored | None) -> bool:
     """Whether the next event may stand in the same entry: all of one have its time."""
+    if following is None or following.position != events[-1].position + 1:
+        return False
     return len(events) < EVENTS and events[0].time_us == following.time_us
 
 

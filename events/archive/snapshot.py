@@ -126,6 +126,11 @@ class Snapshot:
         )
         return [tuple(row) for row in await self._fetch(query, TABLES)]
 
+    async def finds_orders(self) -> bool:
+        """Whether the function that finds one order's events is there."""
+        query = "SELECT to_regprocedure('order_events(uuid)') IS NOT NULL"
+        return bool((await self._fetch(query))[0][0])
+
     async def parked(self) -> list[str]:
         """Orders with events that could not be folded."""
         return [str(row[0]) for row in await self._fetch("SELECT order_id FROM projection_parked")]

@@ -118,6 +118,13 @@ class Asking:
         """How many orders wait for a price or a pool."""
         return int(await self._link.call("HGET", self.keys.owed, RESTING) or 0)
 
+    async def open_among(self, order_ids: Sequence[str]) -> list[str]:
+        """Those of the orders that are listed as open."""
+        if not order_ids:
+            return []
+        scores = await self._link.call("ZMSCORE", self.keys.open, *order_ids)
+        return [i for i, score in zip(order_ids, scores, strict=True) if score is not None]
+
     async def open_orders(self) -> int:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))

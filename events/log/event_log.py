@@ -154,6 +154,16 @@ class EventLog(Writing, Standing, Asking, Tails):
         """Forgets batches wholly before a position. The caller has archived them."""
         return int(await self._link.call("XTRIM", self.keys.log, "MINID", "~", f"{first_kept}-0"))
 
+    async def set_aside(self, order_ids: Sequence[str]) -> None:
+        """Lists orders as parked whose heads are missing or damaged: nobody can say so in an event.
+        A repair makes their heads again, and the list.
+        """
+        if order_ids:
+            seconds, us = await self._link.call("TIME")
+            now_ms = int(seconds) * 1000 + int(us) // 1000
+            pairs = [part for order_id in order_ids for part in (now_ms, order_id)]
+            await self._link.call("ZADD", self.keys.parked, "NX", *pairs)
+
     # -- names --------------------------------------------------------------------------------
 
     async def keep_names(self, names: Sequence[tuple[str, str, bytes]]) -> set[str]:

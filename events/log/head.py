@@ -114,6 +114,18 @@ def head_of(new: bytes) -> Head:
     return Head(version, digest, owes, (), new[_FIXED.size :])
 
 
+def order_in(head: Head, order_id: str) -> Order:
+    """The order of a head that was loaded under this id. Raises `msgspec.DecodeError` for a head
+    that no append wrote there: whoever goes by it would say something of another order.
+    """
+    order = head.order
+    if order.id != order_id:
+        raise msgspec.DecodeError(f"the head is of order {order.id}")
+    if order.version != head.version and head.owes != PARKED:  # parked ones may be behind
+        raise msgspec.DecodeError(f"the head is at version {head.version}, its order another")
+    return order
+
+
 EMPTY = Head(0, GENESIS, NOBODY, (), b"")
 
 UNREADABLE = Head(0, GENESIS, DAMAGED, (), b"")

@@ -100,7 +100,9 @@ class Inbox:
         if groups:
             return
         entries = await self._caller.call("XRANGE", self._key, "-", "+")
-        await self.sweep(but={order_id for _, fields in entries for order_id in _ids(fields[1])})
+        named = {order_id for _, fields in entries for order_id in _ids(fields[1])}
+        waiting = await self._caller.call("ZRANGE", self._keys.due(self._stage), 0, -1)
+        await self.sweep(but=named | {order_id.decode() for order_id in waiting})
         try:
             await self._caller.call("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
         except ResponseError as error:
@@ -251,7 +253,7 @@ class Inbox:
                 owed = [
                     i
                     for i, head in zip(ids, heads, strict=True)
-                    if head and head[36] == number and i not in but
+                    if head and head[36:37] == bytes([number]) and i not in but
                 ]
                 for order_id in owed:
                     await self._caller.call("XADD", self._key, "*", "o", order_id)

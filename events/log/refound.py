@@ -234,7 +234,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.log, keys.aside, keys.aliases),
-                *[("DEL", key) for key in await self._odd()],
+                *await self._odd(entries[-1].last),
                 *(_added(keys.log, entry) for entry in entries),
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
@@ -260,7 +260,7 @@ class Refounding:
             [
                 ("MULTI",),
                 ("DEL", keys.meta, keys.fenced, keys.aside, keys.leases, keys.watchers),
-                *[("DEL", key) for key in await self._odd()],
+                *await self._odd(int(meta.get("position", 0))),
                 *place,
                 *self._indexes(known, now_ms, inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
@@ -268,20 +268,31 @@ class Refounding:
             ]
         )
 
-    async def _odd(self) -> list[str]:
-        """What watchers keep, where it is of another type: each pair is followed from the first
-        slot of its orders then.
+    async def _odd(self, position: int) -> list[Command]:
+        """What takes away how far readers and watchers say they are, where it is no place: they
+        begin again, from the first event or the first slot of their orders.
         """
+        keys = self._keys
         kinds = {
-            self._keys.slots: b"hash", self._keys.heard: b"hash",
-            self._keys.leases: b"hash", self._keys.watchers: b"zset",
+            keys.slots: b"hash", keys.heard: b"hash", keys.leases: b"hash",
+            keys.watchers: b"zset", keys.aliases: b"hash",
         }  # fmt: skip
         found = await self._link.pipeline([("TYPE", key) for key in kinds])
-        return [
-            key
-            for (key, kind), is_ in zip(kinds.items(), found, strict=True)
-            if is_ not in (b"none", kind)
+        types = dict(zip(kinds, found, strict=True))
+        gone: list[Command] = [
+            ("DEL", key) for key, kind in kinds.items() if types[key] not in (b"none", kind)
         ]
+        for key in (keys.slots, keys.heard):
+            if types[key] == b"hash":
+                pairs = await self._link.call("HGETALL", key)
+                odd = [pair for pair, number in zip(pairs[::2], pairs[1::2], strict=True)
+                       if not number.isdigit()]  # fmt: skip
+                gone += [("HDEL", key, *odd)] if odd else []
+        async for names in self._matching(keys.mark("*")):
+            for name, value in zip(names, await self._link.call("MGET", *names), strict=True):
+                if value is None or not value.isdigit() or int(value) > position:
+                    gone.append(("DEL", name))
+        return gone
 
     def _indexes(self, known: Sequence[Known], now_ms: int, inbox_orders: int) -> list[Command]:
         """All that is made from heads: lists, counters, inboxes, and news for the books."""

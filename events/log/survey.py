@@ -61,6 +61,9 @@ async def read_meta(link: Link, key: str) -> Meta:
     for name in ("base", "news"):
         if (value := fields.get(name.encode())) is not None and _number(value) is None:
             wrong.append(name)
+    base = _number(fields.get(b"base"))
+    if position is not None and base is not None and base > position:
+        wrong.append("base")
     fault = f"meta has no readable {' and '.join(wrong)}" if wrong else ""
     text = {name: fields.get(name, b"").decode(errors="replace") for name in _TEXTS}
     return Meta(

@@ -124,7 +124,7 @@ class Watches:
             cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", SCAN)
             keys = [self._keys.order(order_id.decode()) for order_id in pairs[::2]]
             found = await self._caller.call("MGET", *keys) if keys else []
-            yield [decode_head(data) for data in found if data and data[36] == RESTING]
+            yield [decode_head(data) for data in found if data and data[36:37] == bytes([RESTING])]
             if cursor == b"0":
                 return
 

@@ -374,7 +374,8 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     ids: list[str] = []
     for name in chance.choices(("submitter", "confirmer"), k=5):
         reached = engine.watch("TransactionSubmitted")
-        loading = asyncio.create_task(engine.submit_many(12))
+        # The slower the machine, the further a price has moved by the time of the swap.
+        loading = asyncio.create_task(engine.submit_many(12, slippageBps=1000))
         async with asyncio.timeout(HANG_S):
             await reached.wait()
         pid = engine.kill(name)
@@ -393,10 +394,11 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     # A chain that stands still: the doubt is seen by everybody, and passes.
     built = engine.watch("TransactionSubmitted")
     doubt = engine.watch("TransactionInDoubt")
-    await rpc(engine, "localnet_setFaults", {"dropNext": 1})
-    order_id = await engine.submit(key="stalls")
+    # All is dropped until then: on a busy machine it would land before the chain stands.
+    await rpc(engine, "localnet_setFaults", {"dropRate": 1.0})
+    order_id = await engine.submit(key="stalls", slippageBps=1000)
     await built.wait()
-    await rpc(engine, "localnet_setFaults", {"stalled": True})
+    await rpc(engine, "localnet_setFaults", {"dropRate": 1.0, "stalled": True})
     async with asyncio.timeout(HANG_S):
         await doubt.wait()
     shown = (await engine.get(f"/api/orders/{order_id}")).body

@@ -155,6 +155,6 @@ async def test_a_postgres_killed_in_the_middle_of_a_copy_holds_nobody_up(
     await asyncio.sleep(0.2)
     assert not copying.done()
     os.kill(backend, signal.SIGKILL)
-    await asyncio.wait({copying}, timeout=10)
+    await asyncio.wait({copying}, timeout=HANG_S)
     assert copying.done()
     assert isinstance(copying.exception(), (ConnectionError, asyncpg.PostgresError))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 
 async def key(gateway: Served, account: str, *scopes: str, ends_us: int = 0) -> dict[str, str]:
     made = await keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
-    return {"Authorization": f"Bearer {made.text}"}
+    return {"Authorization": f"Bearer {made.text.reveal()}"}
 
 
 def key_id(headers: dict[str, str]) -> str:

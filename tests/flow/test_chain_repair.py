@@ -78,7 +78,8 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 2)  # it has pages
     async with (
-        chain_crew(redis_url, tmp_path) as crew,
+        # Half a minute, in which a busy machine sends what it has built.
+        chain_crew(redis_url, tmp_path, chain_lifetime=1500) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
         workers = [await crew.worker(name) for name in ("router", "builder")]
@@ -265,6 +266,33 @@ async def test_a_stranger_who_writes_our_memo_has_executed_nothing() -> None:
         history = history_of(node)
         assert await history.by([ours, theirs, failed], time.time()) == {ours: ["a"]}
         assert await history.since(min(ours, theirs, failed)) == [ours]
+        assert node.asked["getTransaction"] == 2
+        await history._rpc.close()
+
+
+@pytest.mark.parametrize("version", [None, 0, 1])
+async def test_a_stranger_who_pays_and_names_the_wallet_has_executed_nothing(
+    version: int | None,
+) -> None:
+    order_id, spoken = new_order_id(), new_order_id()
+    pays = TransferParams(from_pubkey=STRANGER.pubkey(), to_pubkey=PUBKEY, lamports=1)
+
+    def made(text: str) -> bytes:
+        # The wallet is among the accounts, of the memo too, and signs nothing.
+        words = SoldersInstruction(
+            Pubkey.from_string(MEMO), text.encode(), [AccountMeta(STRANGER.pubkey(), True, True)]
+        )
+        return sealed(STRANGER, [transfer(pays), words], version)
+
+    lines = [line_of("named", f"[36] {order_id}"), line_of("unnamed")]
+    shows = {"named": told(made(order_id)), "unnamed": told(made(spoken))}
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        node.answers["getTransaction"] = lambda p: shows.get(p[0])
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([order_id, spoken], time.time()) == {}
+        assert await history.since(min(order_id, spoken)) == []
         assert node.asked["getTransaction"] == 2
         await history._rpc.close()
 

@@ -28,7 +28,6 @@ from events.types import (
     TransactionRecovered,
     TransactionSubmitted,
 )
-from stages.stage import Refused
 from stages.venues import Built
 from stages.venues.solana.messages import decode
 from stages.venues.solana.programs import MEMO
@@ -64,7 +63,7 @@ class Desk:
 
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code."""
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(parking.NotSettled) as caught:
             await self.settle(order_id, signature)
         return caught.value.code
 

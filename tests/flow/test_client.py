@@ -17,7 +17,7 @@ from gateway.requests import FIELDS
 from projections.frame_shapes import ADDS, Frame, Nothing
 from tests.played import after_submission
 from tests.served import MemoryArchive, served
-from tests.waits import HANG_S
+from tests.waits import HANG_S, until
 
 
 async def test_an_order_is_submitted_read_amended_and_cancelled_with_types(redis_url: str) -> None:
@@ -107,9 +107,7 @@ async def test_events_go_on_without_a_gap_across_a_restart_of_the_gateway(redis_
         task = asyncio.create_task(follow(first.url))
         order_id = await first.accepted()
         await first.say(order_id, *after_submission())
-        async with asyncio.timeout(HANG_S):
-            while len(found) < 6:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(found) == 6)
     async with served(redis_url, archive=archive, port=port) as second:
         order_id = await second.accepted()
         await second.say(order_id, *after_submission())
@@ -133,13 +131,7 @@ async def test_a_key_goes_with_every_request_and_socket(redis_url: str) -> None:
     async with served(redis_url, keys_required=True) as gateway:
         made = await keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
         async with Client(gateway.url, made.text) as client:
-            async with asyncio.timeout(HANG_S):
-                while True:
-                    try:
-                        await client.tokens()
-                        break
-                    except RefusedError:
-                        await asyncio.sleep(0.05)
+            await until(client.tokens, "the key to be known", ignoring=(RefusedError,))
             accepted = await client.submit(NewOrder("SOL", "USDC", "1"))
             async for event in client.events(after=0):
                 assert event.order_id == accepted.order_id

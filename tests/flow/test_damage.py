@@ -350,6 +350,7 @@ ARCHIVE = [
     sql("order_row_of_nobody", "orders",
         f"INSERT INTO orders SELECT * FROM orders WHERE false; UPDATE orders SET id = '{NOBODY}'"
         " WHERE id = $3", ("done", 6), "orders"),
+    sql("order_events_dropped", "function", "DROP FUNCTION order_events", 1, "orders"),
     sql("orders_without_index", "index", "DROP INDEX orders_status_id_idx", 1, "orders"),
     sql("orders_without_key", "index", "ALTER TABLE orders DROP CONSTRAINT orders_pkey", 1,
         "orders"),
@@ -632,6 +633,8 @@ BESIDE = [
         "",
         lambda x: x.client.xadd(x.keys.book, {"o": NOBODY}, id="999-0"),
     ),
+    beside("news_gone", "indexes", "news", "", lambda x: x.client.delete(x.keys.book)),
+    beside("watchers_a_string", "indexes", "type", "", lambda x: put(x.client, x.keys.watchers)),
     beside(
         "heard_ahead", "indexes", "watch", "", lambda x: x.client.hset(x.keys.heard, "a/b", 999)
     ),

@@ -28,6 +28,7 @@ from stages.venues import Outcome
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
 from tests.projected import opened, projected, projecting
+from tests.waits import until
 from tests.workers import Crew
 
 SHORT = Simulation(slot_ms=5, blockhash_slots=20)
@@ -115,8 +116,7 @@ async def test_an_order_in_doubt_is_listed_and_closed_once_nothing_can_land(
             assert code == 0 or "may still land" in err
             return code == 0
 
-        while not await closed():
-            await asyncio.sleep(0.05)
+        await until(closed)
         await team.ended([order_id])
         [event] = team.of(OrderFailed)
         assert isinstance(event.fact, OrderFailed)

@@ -17,6 +17,7 @@ from stages.pair_book import Touched
 from stages.venues import Tick
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from tests.played import Play
+from tests.waits import HANG_S
 
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150", time_in_force="GTC"
@@ -51,7 +52,7 @@ class Overtaken(Firing):
 
 @pytest.fixture
 def market() -> Market:
-    return Market([SimulatedVenue(*DEXES[0], Simulation(slot_ms=60_000))], timeout_s=1)
+    return Market([SimulatedVenue(*DEXES[0], Simulation(slot_ms=60_000))], timeout_s=HANG_S)
 
 
 async def touched(log: EventLog, market: Market) -> Touched:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,12 +13,13 @@ import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
 
-from events.archive import Archive
+from events.archive import Archive, ArchiveUnavailable
 from events.chain import GENESIS, decode_batch, encode_record, link
 from events.history import order_history
 from events.ids import new_order_id
-from events.log import EventLog, Reason
+from events.log import EventLog, Fenced, Reason
 from events.meters import REFUSALS
+from projections.session import Session
 from tests.played import Play, after_submission, submitted
 from tests.projected import opened, projected, projecting
 from tests.served import served
@@ -256,3 +260,117 @@ async def test_the_feed_hands_out_no_entry_that_the_log_did_not_write(redis_url:
         assert [frame["orderId"] for frame in seen] == [second]
         assert seen[0]["position"] == last + 1
         assert first != second
+
+
+# -- within the log --------------------------------------------------------------------------------
+
+
+def edited(fields: Fields) -> Fields:
+    """Another account in the last event, so that it is not what was hashed."""
+    data = fields[b"b"]
+    at = data.rindex(b"main")
+    return {**fields, b"b": data[:at] + b"M" + data[at + 1 :]}
+
+
+def broken(fields: Fields) -> Fields:
+    return {**fields, b"b": b"\xc1" + fields[b"b"][1:]}
+
+
+HARM: dict[str, Any] = {
+    "edited": (edited, "not-chained"),
+    "damaged": (broken, "is damaged"),
+    "missing": (None, "the log goes from position 2 to 4"),
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+async def test_the_projector_stops_before_what_does_not_continue_and_orders_go_on(
+    redis_url: str, database_url: str, name: str
+) -> None:
+    harm, reason = HARM[name]
+    async with (
+        opened(redis_url, database_url) as (log, archive),
+        redis.asyncio.from_url(redis_url) as client,
+    ):
+        play = Play(log)
+        ids = [(await play.create())[0] for _ in range(4)]
+        entries: Any = await client.xrange(log.keys.log)
+        await client.delete(log.keys.log)
+        for number, (entry_id, fields) in enumerate(entries):
+            if number != 2:
+                await client.xadd(log.keys.log, fields, id=entry_id)
+            elif harm is not None:
+                await client.xadd(log.keys.log, harm(fields), id=entry_id)
+        with capture_logs() as lines:
+            async with projecting(redis_url, database_url):
+                await until(lambda: _stopped(archive), what="the stop")
+                await play.create()  # what was taken is safe in the log
+                for _ in range(3):  # sessions come and go: what is said of it stays
+                    async with session_over():
+                        assert reason in (await archive.regression() or "")
+                assert await log.suspended() == ""
+        assert await archived_positions(archive) == [1, 2]
+        assert [i in await archive.orders(ids) for i in ids] == [True, True, False, False]
+        assert len([line for line in lines if line["event"] == "projecting stopped"]) == 1
+
+
+@contextlib.asynccontextmanager
+async def session_over() -> AsyncIterator[None]:
+    """The next session of a projector has begun by the end of the block."""
+    begin, over = Session.begin, asyncio.Event()
+
+    async def noted(self: Session) -> None:
+        await begin(self)
+        over.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "begin", noted)
+        yield
+        async with asyncio.timeout(60):
+            await over.wait()
+
+
+async def _stopped(archive: Archive) -> bool:
+    try:
+        return await archive.regression() is not None
+    except ArchiveUnavailable:  # not migrated yet
+        return False
+
+
+async def test_a_reader_of_one_epoch_reads_no_other(redis_url: str, database_url: str) -> None:
+    async with (
+        opened(redis_url, database_url) as (log, _),
+        redis.asyncio.from_url(redis_url) as client,
+    ):
+        await Play(log).create()
+        reader = log.reader("test", epoch=log.epoch)
+        assert len(await reader.read(0)) == 1
+        await client.hset(log.keys.meta, "epoch", log.epoch + 1)
+        with pytest.raises(Fenced):
+            await reader.read(0)
+        await reader.close()
+
+
+async def test_a_page_of_entries_with_foreign_ids_hides_nothing_behind_it(
+    redis_url: str, database_url: str
+) -> None:
+    async with (
+        opened(redis_url, database_url) as (log, _),
+        redis.asyncio.from_url(redis_url) as client,
+    ):
+        await Play(log).create(3)
+        await Play(log).create(3)
+        entries: Any = await client.xrange(log.keys.log)
+        await client.delete(log.keys.log)
+        await client.xadd(log.keys.log, entries[0][1], id=entries[0][0])
+        for number in range(1, 8):
+            await client.xadd(log.keys.log, entries[0][1], id=f"4-{number}")
+        await client.xadd(log.keys.log, entries[1][1], id=entries[1][0])
+        reader = log.reader("test")
+        assert [batch.last for batch in await reader.read(3, batches=2)] == [6]
+        assert [stored.position for stored in await reader.at([4, 6])] == [4, 6]
+        batch = await reader.entry_at(4)
+        assert batch is not None
+        assert (batch.first, batch.last) == (4, 6)
+        assert set(reader.refused) == {f"4-{number}" for number in range(1, 8)}
+        await reader.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from events.keys import SCOPES, KeyRefused
 from events.log import EventLog
 from events.order import ApiKey, fold
 from events.types import Status
+from gateway.audits import Audits
 from gateway.rates import Rates
 from tests.engine_up import ENGINE
 from tests.served import GOOD, Served, served
@@ -31,8 +33,8 @@ class Doors(NamedTuple):
 
     async def key(self, account: str, *scopes: str, ends_us: int = 0) -> str:
         made = await keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
-        await self.opens(made.text)
-        return made.text
+        await self.opens(made.text.reveal())
+        return made.text.reveal()
 
     async def opens(self, key: str) -> None:
         async def known() -> bool:
@@ -177,9 +179,9 @@ async def test_no_key_that_a_page_offers_is_logged(
 async def test_a_key_is_good_as_soon_as_it_is_made(doors: Doors) -> None:
     for _ in range(5):
         made = await keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
-        assert await doors.status("GET", "/api/tokens", made.text) == 200
+        assert await doors.status("GET", "/api/tokens", made.text.reveal()) == 200
         turned = await keys.rotate(doors.gateway.log, made.key.id, 0, "ann")
-        assert await doors.status("GET", "/api/tokens", turned.text) == 200
+        assert await doors.status("GET", "/api/tokens", turned.text.reveal()) == 200
 
 
 async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doors) -> None:
@@ -199,7 +201,7 @@ async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Door
     old = await doors.key("me", "read")
     key_id, url = old.split("_")[1], f"{doors.gateway.url}/api/events"
     async with doors.gateway.http.ws_connect(url, headers=bearer(old)) as ws:
-        new = (await keys.rotate(doors.gateway.log, key_id, 0, "ann")).text
+        new = (await keys.rotate(doors.gateway.log, key_id, 0, "ann")).text.reveal()
         async with doors.gateway.http.ws_connect(url, headers=bearer(new)) as other:
             async with asyncio.timeout(HANG_S):
                 while not ws.closed:
@@ -208,14 +210,44 @@ async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Door
             assert not other.closed
 
 
+async def test_an_audit_that_tells_its_progress_ends_with_its_key(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def asked(*_: object) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """An auditor that has much to read."""
+
+        async def lines() -> AsyncIterator[dict[str, Any]]:
+            yield {"done": 1, "of": 100}
+            await asyncio.Event().wait()
+
+        try:
+            yield lines()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Audits, "_asked", asked)
+    key = await doors.key("me", "admin")
+    url = f"{doors.gateway.url}/api/audit/verify"
+    async with doors.gateway.http.get(url, headers=bearer(key)) as answer:
+        assert await answer.content.readline() == b"event: progress\n"
+        await keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
+        async with asyncio.timeout(HANG_S):
+            said = await answer.content.read()
+    assert b'event: close\ndata: {"code":4401,' in said
+    assert ended.is_set()
+
+
 async def test_a_rotated_key_has_another_secret_and_the_old_one_lasts_for_its_grace(
     doors: Doors,
 ) -> None:
     old = await doors.key("me", "read")
-    new = (await keys.rotate(doors.gateway.log, old.split("_")[1], 60, "ann")).text
+    new = (await keys.rotate(doors.gateway.log, old.split("_")[1], 60, "ann")).text.reveal()
     await doors.opens(new)
     assert await doors.status("GET", "/api/tokens", old) == 200
-    newest = (await keys.rotate(doors.gateway.log, old.split("_")[1], 0, "ann")).text
+    newest = (await keys.rotate(doors.gateway.log, old.split("_")[1], 0, "ann")).text.reveal()
     await doors.opens(newest)
     assert [await doors.status("GET", "/api/tokens", k) for k in (old, new)] == [401, 401]
 
@@ -224,7 +256,8 @@ async def test_a_key_ends_when_it_was_said_to(doors: Doors) -> None:
     async def opened(margin_s: float) -> str:
         """A key that opened before its end; empty where nobody looked in time."""
         ends_us = time.time_ns() // 1000 + int(margin_s * 1e6)
-        text = (await keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")).text
+        made = await keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")
+        text = made.text.reveal()
         while time.time_ns() // 1000 < ends_us:
             if await doors.status("GET", "/api/tokens", text) == 200:
                 return text

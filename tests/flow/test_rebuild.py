@@ -261,6 +261,7 @@ async def test_what_the_projector_writes_just_before_the_switch_is_in_the_new_ta
         "DROP INDEX orders_status_id_idx",
         "DROP INDEX orders_client_order_id_idx",
         "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+        "DROP FUNCTION order_events",
     ],
 )
 async def test_a_rebuild_makes_lost_indexes_again(

@@ -38,7 +38,7 @@ from events.types import (
 from events.verify import verify
 from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
-from tests.played import Play, submitted
+from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting
 from tests.workers import Crew
 
@@ -238,21 +238,14 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
 
 async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene) -> None:
     crew = scene.crew
-    soon = time.time_ns() // 1000 + 2_000_000
-    order_id = await crew.place(replace(MARKET, expires_at_us=soon))
+    order_id = await crew.place(replace(MARKET, expires_at_us=time.time_ns() // 1000))
     await scene.archived()
-    workers = [await crew.worker(name) for name in ("router", "builder")]
-    await crew.until(lambda: len(crew.names(order_id)) == 4)
-    for worker in workers:
-        await worker.stop()
-    transaction = (await scene.said(order_id)).transaction
-    assert transaction is not None
-    await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
-    await crew.chain().send([transaction.raw])
+    await crew.say(order_id, RoutingStarted(), routed())
+    built = crew.chain().build(await scene.said(order_id))
+    await crew.chain().send([built.raw])
     await scene.lose()
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards() as later:
-        await asyncio.sleep(max(0.0, soon / 1e6 - time.time()) + 0.1)
         await later.watching()
         await asyncio.sleep(0.5)  # two rounds of whoever ends what expired
         assert not (await scene.said(order_id)).terminal
@@ -340,11 +333,19 @@ async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
     order_id = await scene.crew.place(MARKET)
     await scene.archived()
     await scene.lose()
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 1.0)
+    fence, fenced, refused = Refounding.fence, asyncio.Event(), asyncio.Event()
+
+    async def held_up(self: Refounding) -> None:
+        await fence(self)
+        fenced.set()
+        await refused.wait()
+
+    monkeypatch.setattr(Refounding, "fence", held_up)
     first = asyncio.create_task(scene.repair())
-    await asyncio.sleep(0.3)
+    await fenced.wait()
     with pytest.raises(RepairError, match="another repair is under way"):
         await scene.repair()
+    refused.set()
     assert (await first).open_orders == 1
     async with scene.afterwards() as later:
         assert await later.ended([order_id]) == ["confirmed"]

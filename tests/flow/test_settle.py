@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine import settle as settling
 from engine.checks import CHECKS
 from engine.commands import parked as parked_command
 from engine.settle import settle
@@ -42,7 +44,7 @@ from stages.venues.simulated.ledger import Landed, Ledger
 from tests.flow import test_repair
 from tests.flow.test_repair import LIMIT, MARKET, SLOTS, Scene
 from tests.projected import projected, projecting
-from tests.waits import until
+from tests.waits import HANG_S, until
 from tests.workers import Crew
 
 scene = test_repair.scene
@@ -72,7 +74,7 @@ class Desk:
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code. Nothing was written."""
         position = await self.scene.log.position()
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(parking.NotSettled) as caught:
             await self.settle(order_id, signature)
         assert await self.scene.log.position() == position
         return caught.value.code
@@ -185,6 +187,7 @@ async def test_it_is_closed_from_whatever_status_the_archive_knew(desk: Desk, fa
     desk.lands(order_id, "sig-1", amount_out=2_000_000_000_000)
     done = await desk.settle(order_id)
     assert (done.order.status, done.order.amount_out) == ("confirmed", 2_000_000_000_000)
+    assert done.order.parked == ""
     head = (await desk.scene.log.load([order_id]))[0]
     assert head is not None
     assert head.owes == 0
@@ -272,6 +275,30 @@ async def test_a_transaction_that_nobody_knew_is_taken_if_it_is_the_orders(desk:
     desk.lands(order_id, "sig-1")
     assert (await desk.settle(order_id, "sig-1")).order.status == "confirmed"
     await desk.sound()
+
+
+async def test_one_order_at_a_time_is_settled_by_a_named_transaction(
+    scene: Scene, desk: Desk
+) -> None:
+    """Two at once would each find that no other order has it."""
+    order_id = await desk.parked(OrderParked("router", "a bug", "engine"))
+    desk.lands(order_id, "sig-1")
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    facts = settling._Asked.facts
+
+    async def slow(asked: Any, *terms: Any) -> Any:
+        reached.set()
+        await go.wait()
+        return await facts(asked, *terms)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settling._Asked, "facts", slow)
+        first = asyncio.create_task(desk.settle(order_id, "sig-1"))
+        await asyncio.wait_for(reached.wait(), HANG_S)
+        assert await desk.refused(order_id, "sig-1") == "another-settlement"
+        go.set()
+        assert (await first).order.status == "confirmed"
 
 
 def order(**changes: Any) -> Order:

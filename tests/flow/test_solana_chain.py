@@ -927,6 +927,20 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
     assert told[-1] == [Outcome("unknown", reason="chain-stalled"), Outcome("absent")]
 
 
+async def test_a_url_that_leads_to_another_chain_by_now_proves_nothing(world: World) -> None:
+    """It was admitted as one of ours. No chain but ours knows the transaction."""
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    ours = world.node.answers["getGenesisHash"]
+    world.node.answers["getGenesisHash"] = lambda _: str(Pubkey(bytes([7]) * 32))
+    outcome = await world.outcome_with_height(sent)
+    assert (outcome.state, outcome.finalized_height) == ("unknown", 0)
+    world.node.answers["getGenesisHash"] = ours
+    async with asyncio.timeout(60):
+        while not (await world.outcomes(sent))[0].finalized_height:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_node_is_asked_for_blocks_as_old_as_the_oldest_of_a_call_needs(
     world: World,
 ) -> None:

@@ -15,11 +15,22 @@ from events.secret import SecretUrl
 from stages.venues import Refused
 from stages.venues.solana import rpc
 from stages.venues.solana.clusters import Admission
+from stages.venues.solana.options import RpcOptions
 from stages.venues.solana.programs import WSOL
 from stages.venues.solana.survey import METHODS, Nodes, Subject, Surveyed, missing, survey
-from tests.rpc_node import HttpError, JsonError, Node, rpc_node
+from tests.rpc_node import PATIENT, HttpError, JsonError, Node, rpc_node
 
 SUBJECT = Subject(WSOL, [WSOL])
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look ends by answers, however slow the machine, or by its tries."""
+
+    def options(urls: tuple[SecretUrl, ...], **given: Any) -> RpcOptions:
+        return RpcOptions(urls, **(given | PATIENT))
+
+    monkeypatch.setattr("stages.venues.solana.survey.RpcOptions", options)
 
 
 def whole(node: Node) -> Node:
@@ -115,10 +126,7 @@ async def test_a_plan_of_few_accounts_serves_and_is_named(nodes: list[Node]) -> 
     }
 
 
-async def test_nodes_that_do_not_answer_say_nothing_of_their_methods(
-    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stages.venues.solana.survey.DEADLINE_S", 1.0)  # they are given up sooner
+async def test_nodes_that_do_not_answer_say_nothing_of_their_methods(nodes: list[Node]) -> None:
     nodes[0].fault = "503"
     nodes[1].answers["simulateTransaction"] = lacks
     kept = Nodes([SecretUrl(node.url) for node in nodes], lambda: Admission("local"), SUBJECT)

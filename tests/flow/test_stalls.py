@@ -44,7 +44,6 @@ async def test_stages_without_workers_degrade_the_engine_until_they_have_some(
         await gateway.archive.take(gateway.log)
         return bool(await reasons(gateway) == dict.fromkeys(STAGES, "no worker of it runs"))
 
-    assert await reasons(gateway) == {}
     await until(absent)
     await gateway.accepted()
 

@@ -25,7 +25,7 @@ from stages.venues.simulated.venue import TOKENS
 from tests.chain_crew import local_chain, settings_of
 from tests.localchain import FAMILY_NAMES, mint_of, plan_of
 from tests.unit.venues import token_2022 as t22
-from tests.waits import HANG_S
+from tests.waits import HANG_S, until
 
 SOL, USDC = 10**9, 10**6
 PAIR = Pair("SOL", "USDC", 9, 6)
@@ -230,13 +230,16 @@ async def with_usdc(
             yield trading, issue
 
 
-async def until_quoted(trading: Trading, error: str) -> Quote:
-    """The quote of the one pool, once it says this; the test's time limit ends the wait."""
-    while True:
-        [quote] = await quoted(trading, order())
-        if quote.error == error:
-            return quote
-        await asyncio.sleep(0.01)
+async def until_quoted(trading: Trading, error: str, *, but: int = -1) -> Quote:
+    """The quote of the one pool, once it says this, and another amount than `but`."""
+    quotes: list[Quote] = []
+
+    async def quoted_so() -> bool:
+        quotes[:] = await quoted(trading, order())
+        return quotes[0].error == error and quotes[0].amount_out != but
+
+    await until(quoted_so)
+    return quotes[0]
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -268,8 +271,7 @@ async def test_a_mint_is_read_with_its_pools(family: str, tmp_path: Path) -> Non
         if family == "raydium-amm-v4":
             assert not (await until_quoted(trading, "transfer-fee-mint")).amount_out
             return
-        while (quote := await until_quoted(trading, "")).amount_out == plain.amount_out:
-            await asyncio.sleep(0.01)
+        quote = await until_quoted(trading, "", but=plain.amount_out)
         assert quote.amount_out == plain.amount_out - 5_000
 
 

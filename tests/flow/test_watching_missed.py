@@ -173,7 +173,7 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
         claim, claimed = first._watches.claim, 0
 
         async def held_up(touched: Sequence[Touched]) -> Fired:
-            del touched
+            del touched  # they wait until this watcher is dead
             await gate.passing()
             return Fired([], [])
 

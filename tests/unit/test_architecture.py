@@ -1,7 +1,13 @@
 """The folder tree is the architecture: who may import whom, and which door leads outside."""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
+
+from engine.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("engine", "events", "gateway", "projections", "stages")
@@ -108,3 +114,119 @@ def test_nothing_is_named_for_not_knowing_what_it_is() -> None:
         if path.stem in vague or vague & set(path.relative_to(ROOT).parts)
     ]
     assert not wrong
+
+
+# -- secrets ---------------------------------------------------------------------------------------
+
+REVEAL_IN = {
+    "engine/client/transport.py": "the header of a request",
+    "engine/commands/keys.py": "a new key, printed once",
+    "engine/commands/settings.py": "whether the wallet's key is a file",
+    "engine/commands/up.py": "the URL of our own local chain",
+    "engine/doctor/archive.py": "to connect",
+    "engine/doctor/chain.py": "the host of a node",
+    "engine/doctor/machine.py": "whether the wallet's key is a file",
+    "engine/localchain.py": "the port of our own local chain",
+    "engine/otlp.py": "to connect",
+    "engine/scrubbing.py": "what is to be masked",
+    "engine/settings.py": "the environment of a child, and whether a URL is one",
+    "events/archive/pool.py": "to connect",
+    "events/keys.py": "the digest of a key",
+    "events/log/link.py": "to connect",
+    "events/secret.py": "the encoder of the log",
+    "gateway/auditor.py": "its own standard input",
+    "projections/migrate.py": "to connect",
+    "projections/projector.py": "to connect",
+    "projections/rebuild.py": "to connect",
+    "stages/venues/simulated/chain.py": "to execute a transaction",
+    "stages/venues/solana/chain.py": "the version of what was refused",
+    "stages/venues/solana/keypair.py": "the wallet itself",
+    "stages/venues/solana/outcomes.py": "what was sent, to tell what it did",
+    "stages/venues/solana/rpc.py": "to send a transaction",
+    "stages/venues/solana/rpc_node.py": "to connect, and the host of a node",
+    "stages/venues/solana/survey.py": "the host of a node",
+}
+"""The files that take a secret out of its type, and what for."""
+OPENS_DOORS = re.compile(
+    r"(api_?key|password|passwd|secret|keypair|credential|dsn|webhook|authorization"
+    r"|redis_url|database_url|rpc_url|otlp_endpoint)s?$"
+)
+OWN_SERVERS = {"engine/folder.py", "engine/embedded.py"}
+"""They name sockets in DATA_DIR: the embedded servers have no passwords."""
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Every file of the product."""
+    for package in OURS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_secrets_are_revealed_only_where_they_are_used() -> None:
+    found = {
+        file
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "reveal"
+    }
+    assert found == set(REVEAL_IN)
+
+
+def test_nothing_that_logs_or_answers_reveals_a_secret() -> None:
+    """No secret is revealed within a call of a logger, an f-string of an error, or a print."""
+    wrong = []
+    for file, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in LOGGING:
+                wrong += [(file, node.lineno) for one in ast.walk(node) if _reveals(one)]
+            if isinstance(node, ast.Raise):
+                wrong += [(file, node.lineno) for one in ast.walk(node) if _reveals(one)]
+    assert not wrong
+
+
+LOGGING = ("debug", "info", "warning", "error", "exception", "critical")
+
+
+def _reveals(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("reveal", "_value")
+
+
+KEPT = {
+    ("events/types.py", "raw"),
+    ("events/order/state.py", "raw"),
+    ("stages/venues/__init__.py", "raw"),
+    ("events/keys.py", "text"),
+}
+"""Fields of other names: a signed transaction, and the text of a key."""
+
+
+def test_what_opens_a_door_has_the_type_of_secrets() -> None:
+    """Fields and parameters of such names."""
+    wrong = []
+    for file, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                name, kind = node.target.id, ast.unparse(node.annotation)
+                kept = (file, name) in KEPT
+            elif isinstance(node, ast.arg) and node.annotation is not None:
+                name, kind, kept = node.arg, ast.unparse(node.annotation), False
+            else:
+                continue
+            if (kept or OPENS_DOORS.search(name)) and "Secret" not in kind:
+                wrong.append((file, name, kind))
+    assert {one for one in wrong if one[0] not in OWN_SERVERS} == ALLOWED
+
+
+ALLOWED = {
+    ("events/keys.py", "secret", "str"),  # on its way into a digest
+    ("stages/venues/solana/keypair.py", "keypair", "Keypair"),  # a wallet shows its address
+    ("stages/venues/solana/keypair.py", "secret", "bytes"),  # on its way into a wallet
+    ("stages/venues/solana/rpc_faults.py", "secrets", "tuple[str, ...]"),  # to take them out
+}
+
+
+def test_settings_that_open_doors_have_the_type_of_secrets() -> None:
+    for field in msgspec.structs.fields(Settings):
+        words = set(field.name.split("_"))
+        if words & {"url", "endpoint", "key", "keypair", "token", "password", "secret", "headers"}:
+            assert "Secret" in str(field.type), field.name

@@ -340,6 +340,19 @@ def test_a_replay_names_the_event_it_cannot_read() -> None:
     assert caught.value.position == 5
 
 
+@pytest.mark.parametrize("checks", [None, {}], ids=["plain", "checked"])
+@pytest.mark.parametrize("harm", ["repeated", "missing"])
+def test_a_replay_takes_no_event_that_does_not_continue_its_order(harm: str, checks: Any) -> None:
+    story = Story(1)
+    if harm == "repeated":
+        story.events[4] = story.events[4]._replace(record=story.events[3].record)
+    else:
+        story.events[3:5] = [story.events[4]]
+    with pytest.raises(Unreadable, match=r"version . of order .* follows") as caught:
+        Replay(checks).page(page(story))
+    assert caught.value.position == 5
+
+
 def test_decisions_are_made_again_and_compared() -> None:
     story = Story(2)
     good = Replay({OrderConfirmed: lambda _, fact: [fact], RoutingStarted: lambda *_: None})

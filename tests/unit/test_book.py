@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from hypothesis import given, settings
@@ -75,24 +74,50 @@ def test_orders_that_left_do_not_fill_the_book() -> None:
     assert len(book._by_target) + len(book._later) < 2000
 
 
-def fastest(act: Callable[[], object], times: int = 20) -> float:
-    took = []
-    for _ in range(times):
-        began = time.perf_counter()
-        act()
-        took.append(time.perf_counter() - began)
-    return min(took)
+class Target(int):
+    """One that counts how often it is compared."""
+
+    compared = 0
+
+    def _count(self) -> int:
+        Target.compared += 1
+        return int(self)
+
+    def __lt__(self, other: int) -> bool:
+        return self._count() < other
+
+    def __le__(self, other: int) -> bool:
+        return self._count() <= other
+
+    def __gt__(self, other: int) -> bool:
+        return self._count() > other
+
+    def __ge__(self, other: int) -> bool:
+        return self._count() >= other
+
+    def __eq__(self, other: object) -> bool:
+        return self._count() == other
+
+    __hash__ = int.__hash__
+
+
+def compared(act: Callable[[], object]) -> int:
+    Target.compared = 0
+    act()
+    return Target.compared
 
 
 def test_a_tick_that_triggers_none_of_many_costs_no_more_than_of_few() -> None:
-    book = Book()
-    for n in range(100_000):
-        book.add(f"{n:036}", 10**6 + n * 7919 % 100_003, 0)
+    book, orders = Book(), 20_000
+    for n in range(orders):
+        book.add(f"{n:036}", Target(10**6 + n * 7919 % 20_011), 0)
     book.skip(0)
-    slots = iter(range(1, 1000))
-    assert fastest(lambda: book.tick(next(slots), 10**6 - 1)) < 0.001
-    assert len(book) == 100_000
-    assert len(book.tick(1000, 10**6 + 99)) <= 100
+    assert compared(lambda: book.tick(1, 10**6 - 1)) == 1
+    assert len(book) == orders
+    found: list[str] = []
+    log2 = orders.bit_length()
+    assert compared(lambda: found.extend(book.tick(2, 10**6 + 99))) <= 101 * 4 * log2
+    assert 0 < len(found) <= 100
 
 
 def test_a_sniper_waits_for_its_slot_its_liquidity_and_its_price() -> None:

@@ -212,6 +212,20 @@ def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroad
     assert waits == [3, 3, 50, 2000]
 
 
+def test_sends_whose_end_another_process_sees_are_forgotten_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confirmer, "SENDS_KEPT", 10)
+    sends = confirmer.Sends()
+    for number in range(100):
+        sends.judge(f"sig-of-others-{number}", TimeoutError())
+    assert SENT.transaction is not None
+    sends.judge(SENT.transaction.signature, TimeoutError())
+    assert len(sends._taken) == 10
+    dead = Outcome("absent", finalized_height=SENT.transaction.last_valid_height + 1)
+    assert not sends.judged(SENT, dead).handed_over
+
+
 @pytest.mark.parametrize("behind_s", [3, 600])
 async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behind_s: int) -> None:
     """The sender's clock is ahead, or ours was set back: its word of the send lies in the future.

@@ -11,7 +11,7 @@ from tests.mutants.catalogue import LEAST, ROOT, Mutant, faults, load
 from tests.mutants.tree import Tree
 
 RULES = {
-    "amend", "append", "authorisation", "cancel", "chain", "death", "due_set", "expiry", "feed",
+    "amend", "append", "authorization", "cancel", "chain", "death", "due_set", "expiry", "feed",
     "halt", "idempotency", "leases", "outputs", "pacing", "projector", "rates", "rebroadcast",
     "rebuild", "repair", "secrets", "signatures", "slow_readers", "supervisor", "triggers", "trim",
 }  # fmt: skip

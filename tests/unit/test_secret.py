@@ -141,3 +141,31 @@ def test_secrets_are_compared_by_value_and_are_false_where_there_is_none() -> No
     assert not SecretText("")
     assert (str(SecretText("")), str(SecretText("a"))) == ("", MASK)
     assert SecretUrl.of(SecretUrl("a")) == SecretUrl.of("a")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:pw#x@h", "redis://u:pw/x@h", "redis://u:pw?x@h", "redis://u:p@h:port",
+        "postgresql://[u:p@h/db", "u:p@h", "//u:p@h", "pw",
+    ],
+)  # fmt: skip
+def test_a_url_whose_password_is_not_quoted_is_not_well_formed(url: str) -> None:
+    assert not SecretUrl(url).well_formed
+    assert SecretUrl(url).parts() == (url,)
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("redis://user:p%40ss@h/0", {"p%40ss", "p@ss"}),
+        ("postgresql://postgres@h/engine_prod", set()),
+        ("postgresql://h/db?user=a&password=pw&sslmode=require", {"pw"}),
+        ("https://rpc.example/v2/0123456789/", {"0123456789"}),
+        ("https://rpc.example?api-key=0123456789&x=1", {"0123456789"}),
+        ("https://name:word@rpc.example", {"name", "word"}),
+    ],
+)
+def test_the_parts_of_a_url_that_may_be_keys_are_known(url: str, parts: set[str]) -> None:
+    assert SecretUrl(url).well_formed
+    assert {one for one in SecretUrl(url).parts() if one} == parts

@@ -102,6 +102,11 @@ def test_a_key_is_never_shown_however_it_is_written(
     ("name", "value"),
     [
         ("REDIS_URL", "http://:hunter2@host"),
+        ("REDIS_URL", "redis://u:hunter2/x@host"),
+        ("DATABASE_URL", "postgresql://u:hunter2#x@host/db"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:hunter2?x@host"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://hunter2@host"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter2:4318"),
         ("SOLANA_RPC_URL", "hunter2"),
         ("SOLANA_RPC_URL", "https://good.example,ftp://host/hunter2"),
         ("SOLANA_RPC_URL", "https://host:hunter2"),

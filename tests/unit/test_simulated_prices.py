@@ -19,6 +19,7 @@ from stages.venues import Pair
 from stages.venues.simulated.launches import CYCLE_SLOTS, pool_of
 from stages.venues.simulated.path import PPM, factor_ppm
 from stages.venues.simulated.venue import BPS, DEXES, SPREAD_BPS, SimulatedVenue, Simulation
+from tests.waits import HANG_S
 
 SOL_USDC = Pair("SOL", "USDC", 9, 6)
 SOL_NEW = Pair("SOL", "NEW", 9, 6)
@@ -35,7 +36,7 @@ class At(Simulation, frozen=True):
 
 
 def market(simulation: Simulation) -> Market:
-    return Market([SimulatedVenue(name, fee, simulation) for name, fee in DEXES], timeout_s=1)
+    return Market([SimulatedVenue(name, fee, simulation) for name, fee in DEXES], timeout_s=HANG_S)
 
 
 def quotes(slot: int, order_id: str = "o", to: str = "USDC") -> tuple[Quote, ...]:

@@ -267,7 +267,7 @@ def command(what: str, redis_url: str, database_url: str, *args: str, seed: str 
     }  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "engine", "audit", what, *args],
-        env=environ, capture_output=True, text=True, check=False, timeout=30,
+        env=environ, capture_output=True, text=True, check=False, timeout=HANG_S,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ async def test_it_asks_until_a_key_is_good_and_keeps_it_for_the_tab(
             await page.press("Enter")
             await page.until(ASKED)
             assert not await page.eval(LIVE)
-            await page.type("#key", mine.text)
+            await page.type("#key", mine.text.reveal())
             await page.press("Enter")
             await page.until(LIVE)
             assert not await page.eval("document.getElementById('key-dialog').open")
@@ -37,19 +37,19 @@ async def test_it_asks_until_a_key_is_good_and_keeps_it_for_the_tab(
             async with opened(chromium) as other:
                 await other.open(f"{gateway.url}/")
                 await other.until(ASKED)
-                await other.type("#key", trades.text)
+                await other.type("#key", trades.text.reveal())
                 await other.press("Enter")
                 await other.until(f"{ASKED} && {WHY}.includes('the scope `read`')")
-                await other.type("#key", mine.text)
+                await other.type("#key", mine.text.reveal())
                 await other.press("Enter")
                 await other.until(LIVE)
                 other.errors.clear()  # the browser tells of each refusal
             for key in (mine, theirs):
-                headers = {"Authorization": BEARER + key.text}
+                headers = {"Authorization": BEARER + key.text.reveal()}
                 assert (await gateway.post(GOOD, headers=headers))[0] == 202
             await page.until(f"{ROWS} === 1")  # the other one is not of this account
             await page.tab.reload()
             await page.until(f"{LIVE} && {ROWS} === 1")
-            assert mine.text not in await page.eval("document.documentElement.outerHTML")
+            assert mine.text.reveal() not in await page.eval("document.documentElement.outerHTML")
             assert await page.eval("localStorage.length") == 0
             assert [error for error in page.errors if "status of 401" not in error] == []

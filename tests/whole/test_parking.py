@@ -22,6 +22,7 @@ from projections.orders import columns
 from stages.parking import park_unreadable
 from tests.played import Play, after_submission
 from tests.projected import opened, projected, projecting
+from tests.waits import HANG_S
 
 PARK = OrderParked("router", "a bug", "engine")
 
@@ -58,7 +59,8 @@ class Desk:
     def command(self, *args: str) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "engine", "parked", *args],
-            env=os.environ | self._environ, capture_output=True, text=True, check=False, timeout=30,
+            env=os.environ | self._environ, capture_output=True, text=True, check=False,
+            timeout=HANG_S,
         )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from tests.waits import HANG_S, until
 
 SECRET = Keypair.from_seed(bytes(range(7, 39)))
 """The wallet: nobody else has this one."""
+PASSWORD = "hunter2hunter2"
+"""Of a collector of traces that nobody runs."""
 PRINTING = (
     ("settings",), ("doctor", "--json"), ("orders",), ("keys", "list", "--json"),
     ("audit", "verify"), ("audit", "export"), ("parked", "list"), ("repair",),
@@ -29,6 +31,7 @@ def disguises(key: str) -> dict[str, bytes]:
     wallet = bytes(SECRET)
     _, _, said = key.split("_", 2)
     return {
+        "the collector's password": PASSWORD.encode(),
         "the key": key.encode(),
         "the key's secret part": said.encode(),
         "the wallet as text": str(SECRET).encode(),
@@ -87,7 +90,12 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
 
 async def test_secrets_stand_in_no_log_event_error_export_or_file(short_path: Path) -> None:
     folder = short_path / "d"
-    options = {"solana_keypair": str(SECRET), "require_keys": "1", "log_level": "debug"}
+    options = {
+        "solana_keypair": str(SECRET),
+        "require_keys": "1",
+        "log_level": "debug",
+        "otel_exporter_otlp_endpoint": f"http://user:{PASSWORD}@127.0.0.1:1/{PASSWORD}",
+    }
     async with engine_up(folder, **LOCAL_CHAIN | options) as engine:
         scopes = "read,trade,cancel,admin"
         made = await told(engine, "", "keys", "create", "--account", "default", "--scopes", scopes)

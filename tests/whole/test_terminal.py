@@ -19,14 +19,20 @@ def env(engine: Engine) -> dict[str, str]:
 async def test_orders_are_rows_that_say_how_far_they_are(
     engine: Engine, env: dict[str, str]
 ) -> None:
-    async with terminal([*ENGINE, "watch"], env) as seen:
+    def rows(text: str, status: str = "") -> int:
+        lines = [line for line in text.splitlines() if status in line]
+        return sum(any(order_id in line for line in lines) for order_id in ids)
+
+    # Neither what others did before nor what becomes of it takes the place of these orders.
+    ids = await engine.submit_many(1)
+    await engine.ended(ids)
+    after = str(engine.frames[-1]["position"])
+    async with terminal([*ENGINE, "watch", "--after", after], env, rows=200) as seen:
         await seen.until("events")
         ids = await engine.submit_many(5)
-        await seen.until(lambda text: all(order_id in text for order_id in ids))
+        await seen.until(lambda text: rows(text) == len(ids))
         await engine.ended(ids)
-        await seen.until(lambda text: all(
-            "confirmed" in line for line in text.splitlines() if any(i in line for i in ids)
-        ))  # fmt: skip
+        await seen.until(lambda text: rows(text, "confirmed") == len(ids))
         assert any(
             cell.fg == "green" for row in seen.screen.buffer.values() for cell in row.values()
         )

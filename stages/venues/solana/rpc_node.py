@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -29,8 +29,8 @@ SIZE_KEPT_S = 600.0
 """How long a node's limit is believed: plans change."""
 BODY_MAX = 65_536
 """Bytes that are read of an answer that is no result."""
-SECRET_MIN = 8
-"""Parts of a URL at least so long are taken for keys."""
+PAGE_BYTES = 1_000
+"""Within so many a page says that it is one."""
 UNREADABLE = "unreadable answer"
 
 _log = structlog.get_logger()
@@ -82,7 +82,7 @@ class Node:
         self.refusal = ""
         self.asking = asyncio.Lock()
         self._url = url
-        self._secrets = _secrets(url.reveal())
+        self._secrets = url.parts()
         self._options = options
         self._rest = _Rest()
         self._methods: dict[str, _Rest] = {}
@@ -226,7 +226,7 @@ class Node:
     def _reply(self, status: int, envelope: _Envelope, text: bytes) -> Reply:
         error = envelope.error
         if error is None:
-            said = UNREADABLE if status == 200 else _text_of(text)
+            said = (_words_in(text) or UNREADABLE) if status == 200 else _text_of(text)
             return self._shown(status, None, said)
         number, data = None, None
         if isinstance(error, dict):
@@ -260,14 +260,15 @@ def _text_of(body: bytes) -> str:
         return body.decode(errors="replace")
 
 
-def _secrets(url: str) -> tuple[str, ...]:
-    """What of a URL may be a key: long parts of its path, values of its query, its password."""
-    parts = urlsplit(url)
-    found = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
-    found = [one for one in found if len(one) >= SECRET_MIN]
-    found += [one for one in (parts.username, parts.password) if one]
-    both = {*found, *map(unquote, found)}
-    return tuple(sorted(both, key=len, reverse=True))
+def _words_in(body: bytes) -> str:
+    """What a body says that came with 200 and is no answer: of a page, or in a field for a message.
+    Nothing of what may be an answer cut short, whose bytes may look like any words.
+    """
+    try:
+        return words_of(msgspec.json.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        page = b"<html" in body[:PAGE_BYTES].lower()
+        return body[:BODY_MAX].decode(errors="replace") if page else ""
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

@@ -1,0 +1,62 @@
+"""A second net under the type of secrets: what others' words hold of them never reaches a log.
+
+Libraries write what they were given into their errors. The texts of our settings' secrets are known
+when logging is set up, so the rendered line is looked through for them once more.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from engine.settings import Settings
+from events.secret import MASK, SecretText, SecretUrl
+
+LENGTH_MIN = 6
+WORD_MIN = 12
+"""What is shorter, or a word such as the password `postgres`, would mask what is no secret."""
+
+
+class Scrubber:
+    """The last processor: masks what is known to be secret in a rendered line."""
+
+    def __init__(self, settings: Settings) -> None:
+        found = {text for text in texts(settings) if _is_telling(text)}
+        both = found | {json.dumps(text)[1:-1] for text in found}
+        self._texts = sorted(both, key=len, reverse=True)
+
+    def __call__(
+        self, _: object, __: str, rendered: str | structlog.typing.EventDict
+    ) -> str | structlog.typing.EventDict:
+        """Part of structlog."""
+        if isinstance(rendered, str):
+            for text in self._texts:
+                rendered = rendered.replace(text, MASK)
+        return rendered
+
+
+def texts(settings: Settings) -> set[str]:
+    """Every text of the settings that opens a door."""
+    found: set[str] = set()
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, SecretUrl):
+                found.update(one.parts())
+            elif isinstance(one, SecretText) and one and not _is_path(one.reveal()):
+                found.add(one.reveal())
+    return found
+
+
+def _is_telling(text: str) -> bool:
+    return len(text) >= (WORD_MIN if text.isalpha() else LENGTH_MIN)
+
+
+def _is_path(text: str) -> bool:
+    """A wallet is named by its file, mostly: that is no secret, and a log that cannot say which
+    file is missing is of no use.
+    """
+    return "/" in text and not text.lstrip().startswith("[") and Path(text).is_absolute()

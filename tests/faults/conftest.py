@@ -1,0 +1,14 @@
+"""For all tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.patience import set_bounds
+from tests.waits import HANG_S
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests read themselves takes as long as this machine takes."""
+    set_bounds(monkeypatch, HANG_S)
