@@ -99,6 +99,11 @@ class _Meta(NamedTuple):
     position: int
     fields: dict[str, bytes]
 
+    @property
+    def placed(self) -> bool:
+        """Whether it says where the log ends."""
+        return not self.there or self.fields.get("position", b"").isdigit()
+
     def text(self, name: str) -> str:
         """A field."""
         return self.fields.get(name, b"").decode(errors="replace")
@@ -166,8 +171,7 @@ class _Verification:
     async def _look_at_log(self) -> None:
         self._meta = await self._read_meta()
         # Without a position of its own the log ends where its entries end.
-        told = self._meta.fields.get("position", b"").isdigit()  # 0, of one that is empty
-        self._end = self._meta.position if told else NO_END
+        self._end = self._meta.position if self._meta.placed else NO_END
         if self._meta.position:
             await self._tail()
 
@@ -454,7 +458,6 @@ class _Verification:
             if not number.isdigit():
                 self._report(at, "watch", f"{pair} was followed to slot {number}", INDEXES,
                              keys.slots)  # fmt: skip
-        await self._inventory.scores(keys.watchers)  # tells where it is of another type
         for pair, lease in (await self._inventory.counts(keys.leases)).items():
             if not lease.partition(" ")[0].isdigit() or not lease.partition(" ")[2]:
                 self._report(at, "watch", f"{pair} has the lease {lease!r}", INDEXES, keys.leases)

@@ -69,14 +69,15 @@ async def _run(settings: Settings, args: argparse.Namespace) -> int:
     words = Words(args.restored, args.drop_after, args.accept_loss)
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
-            todo = repair.plan(await repair.diagnose(log, archive), log.chain, words)
+            found = await repair.diagnose(log, archive)
+            todo = repair.plan(found, log.chain, words)
             if not args.yes or not todo.steps:
                 return _diagnosed(todo, as_json=args.json)
             if not args.json:
                 print("\n".join(told(todo)))
             with localchain.reached(settings) as reached, Progress("repair") as progress:
                 done = await repair.repair(
-                    log, archive, words, lambda: open_wallet(reached), progress
+                    log, archive, words, lambda: open_wallet(reached), progress, first=found
                 )
         except (RepairError, RebuildError, MigrationError, ChainError, OSError) as error:
             return _not_repaired(str(error))

@@ -36,15 +36,18 @@ async def repair(
     words: Words,
     wallet: Callable[[], Wallet],
     progress: Callable[[int, int], None] = lambda _done, _of: None,
+    *,
+    first: Diagnosis | None = None,
 ) -> Done:
-    """Does it. `wallet` is opened where the chain has to be asked.
+    """Does it. `wallet` is opened where the chain has to be asked; `first` is a diagnosis that was
+    made just now.
 
     Raises RepairError where a word is missing or a step cannot be done; it can be begun again.
     Raises ChainError, RebuildError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
     done = Done([], [], None, [])
     for _ in range(ROUNDS):
-        found = await diagnose(log, archive)
+        found, first = first or await diagnose(log, archive), None
         todo = plan(found, log.chain, words)
         if not todo.steps:
             return done._replace(left=[fault.text for fault in todo.faults])

@@ -182,7 +182,7 @@ async def _gather(
 async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
     """The last archived event. Raises RepairError for an archive that cannot found a log."""
     if await snapshot.unfolded():
-        raise RepairError("some orders could not be folded: `engine projections rebuild` first")
+        raise RepairError("some orders are not folded: `engine repair` says why")
     last = await snapshot.at([checkpoint.position])
     if not last:
         raise RepairError(f"the archive has no event at its end, {checkpoint.position}")
@@ -217,7 +217,7 @@ async def _lives(
                     msg = f"the archive is broken ({error}): see `engine audit verify`"
                     raise RepairError(msg) from None
                 if life.hash != row.hash:
-                    msg = f"order {row.id} is not what its events say: rebuild the projections"
+                    msg = f"order {row.id} is not what its events say: `engine repair` says why"
                     raise RepairError(msg)
                 yield life
 

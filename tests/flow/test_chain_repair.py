@@ -403,6 +403,47 @@ async def test_whatever_strangers_send_to_the_wallet_stops_nothing() -> None:
         await history._rpc.close()
 
 
+async def test_all_transactions_that_executed_an_order_are_told_oldest_first() -> None:
+    order_id, other = new_order_id(), new_order_id()
+    named = {"c": order_id, "b": other, "a": order_id}
+    lines = [line_of(signature, f"[36] {i}") for signature, i in named.items()]
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        answering(node, lambda signature: shown(named[signature]))
+        remembering(node)
+        history = history_of(node)
+        found = await history.by([order_id, other], time.time())
+        assert found == {order_id: ["a", "c"], other: ["b"]}
+        await history._rpc.close()
+
+
+@pytest.mark.parametrize("version", [None, 0, 1])
+async def test_a_stranger_who_names_the_wallet_and_our_order_has_executed_nothing(
+    version: int | None,
+) -> None:
+    """Anybody may list the wallet among the accounts of a transaction, and pay for it."""
+    ours, theirs, unnamed = (new_order_id() for _ in range(3))
+    wallet = AccountMeta(WALLET.pubkey(), False, True)
+
+    def says(order_id: str) -> list[SoldersInstruction]:
+        return [SoldersInstruction(Pubkey.from_string(MEMO), order_id.encode(), [wallet])]
+
+    shows = {
+        "ours": told(sealed(WALLET, says(ours), version)),
+        "theirs": told(sealed(STRANGER, says(theirs), version)),
+        "unnamed": told(sealed(STRANGER, says(unnamed), version)),
+    }
+    lines = [line_of(name, f"[36] {i}") for name, i in (("ours", ours), ("theirs", theirs))]
+    lines.append(line_of("unnamed"))
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        answering(node, shows.__getitem__)
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([ours, theirs, unnamed], time.time()) == {ours: ["ours"]}
+        await history._rpc.close()
+
+
 @pytest.mark.parametrize("version", [None, 0, 1])
 async def test_an_order_is_read_from_a_transaction_of_every_version(version: int | None) -> None:
     order_id = new_order_id()

@@ -21,6 +21,7 @@ from events.archive import Archive
 from events.log import EventLog
 from events.secret import SecretText, SecretUrl
 from stages.venues.localnet.genesis import pools_file
+from tests.flow.test_acl import acl, as_user
 from tests.localchain import WALLET
 from tests.played import Play
 from tests.projected import opened, projected, projecting
@@ -200,10 +201,23 @@ async def test_a_missing_postgres_is_called_one(
 async def test_what_the_log_server_refuses_is_said_in_one_line(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    rules = ("on", ">secret", "~oee:*", "+@all", "-@read")
+    async with redis.asyncio.from_url(scene.settings.redis_url.reveal()) as client:
+        await acl(client, "SETUSER", "limited", *rules)
+        limited = SecretUrl(as_user(scene.settings.redis_url.reveal(), "limited"))
+        assert await repaired(replace(scene.settings, redis_url=limited)) == 2
+        await acl(client, "DELUSER", "limited")
+        await acl(client, "LOG", "RESET")
+    said = capsys.readouterr().err
+    assert "engine: cannot read: " in said
+    assert "NOPERM" in said
+    assert "Traceback" not in said
+
+
+async def test_a_log_whose_meta_is_of_another_type_is_founded_again(scene: Scene) -> None:
     async with redis.asyncio.from_url(scene.settings.redis_url.reveal()) as client:
         await client.set(scene.log.keys.meta, "no hash")
-    assert await repaired(scene.settings) == 2
-    assert "engine: cannot read: log server: WRONGTYPE" in capsys.readouterr().err
+    assert await repaired(scene.settings) == 0
 
 
 async def test_the_simulated_chains_ledger_is_the_chain(

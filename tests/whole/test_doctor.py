@@ -18,7 +18,7 @@ import redis
 from msgspec.structs import replace
 
 from engine.commands.doctor import examine
-from engine.doctor import log_server
+from engine.doctor import log_server, running
 from engine.doctor.findings import Finding, skew
 from engine.settings import Settings, environment, load
 from stages.venues.localnet.genesis import pools_file
@@ -226,3 +226,13 @@ def test_clocks_that_are_apart_are_said() -> None:
     assert [skew("c", 100.0, at).status for at in (100.1, 99.0, 120.0)] == [
         "ok", "warning", "failed",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["full", "suspended", "unsafe", "unavailable"])
+def test_what_mends_the_log_follows_from_what_is_wrong_with_it(status: str) -> None:
+    ready: dict[str, object] = {"reasons": {"log": "why"}, "log": {"status": status}}
+    [one] = [finding for finding in running._said("http://here", ready) if finding.name == "log"]
+    assert one.status == "failed"
+    assert "engine repair" not in one.mend, "the command is named once, under `records`"
+    assert ("maxmemory" in one.mend) is (status == "full")
+    assert ("records" in one.mend) is (status in ("suspended", "unavailable"))
