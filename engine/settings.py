@@ -320,7 +320,7 @@ def _check_urls(settings: Settings) -> None:
     for name in ("redis_url", "database_url", "otel_exporter_otlp_endpoint"):
         url = getattr(settings, name)
         if url and not url.well_formed:
-            msg = f"{name.upper()}: not a URL; in a password, / ? # and @ are percent-encoded"
+            msg = f"{name.upper()}: expected a URL; / ? # and @ of a password as %2F %3F %23 %40"
             raise SettingsError(msg)
     if settings.redis_url and not settings.redis_url.reveal().startswith(REDIS_SCHEMES):
         msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"

@@ -139,6 +139,10 @@ RPC_UNSERVED = Counter(
     "Calls that no node of SOLANA_RPC_URL serves, by method: each refused it or rests for it",
     "method",
 )
+VERSION_REFUSALS = Counter(
+    "oee_tx_version_refusals_total",
+    "Transactions of version 1 that every node which answered refused for their version",
+)
 REQUESTS = Histogram(
     "oee_http_request_seconds", "Time of a request until its answer is made", "route"
 )
@@ -161,7 +165,7 @@ UNTRACED = Counter(
 
 METERS: Sequence[Counter | Histogram] = (
     ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, RPC,
-    RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED, REQUESTS, RESPONSES, CUT_OFFS, PROJECTED, PROJECTION,
-    REFUSALS, SPANS, UNTRACED,
+    RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED, VERSION_REFUSALS, REQUESTS, RESPONSES, CUT_OFFS,
+    PROJECTED, PROJECTION, REFUSALS, SPANS, UNTRACED,
 )  # fmt: skip
 """All there are; the table of the documentation."""

@@ -140,15 +140,13 @@ class _Verification:
         now_us = await self._inventory.now_us()
         window_us = max(NAMES_US, self._log.window_ms * 1000)
         self._auditor = auditor = Auditor(now_us - window_us)
-        self._meta = await self._read_meta()
-        # Without a position of its own the log ends where its entries end.
-        self._end = self._meta.position if self._meta.placed else NO_END
-        if self._meta.position:
-            await self._tail()
         archived = 0
         try:
             async with self._archive.snapshot() as snapshot:
-                archived = await self._snapshot(snapshot, now_us)
+                # Its moment is fixed by the first query: whatever it has, the log had before.
+                missing = set(await snapshot.missing_tables())
+                await self._look_at_log()
+                archived = await self._snapshot(snapshot, missing, now_us)
         except SchemaDamaged as error:
             self._report(1, "table", str(error), ARCHIVE)
         await self._rest()
@@ -169,6 +167,13 @@ class _Verification:
         self._auditor.report(position, "", code, detail, store=store, key=key)
 
     # -- what the log says of itself -----------------------------------------------------------
+
+    async def _look_at_log(self) -> None:
+        self._meta = await self._read_meta()
+        # Without a position of its own the log ends where its entries end.
+        self._end = self._meta.position if self._meta.placed else NO_END
+        if self._meta.position:
+            await self._tail()
 
     async def _read_meta(self) -> _Meta:
         key = self._log.keys.meta
@@ -224,9 +229,8 @@ class _Verification:
 
     # -- the archive, and the log beside it -----------------------------------------------------
 
-    async def _snapshot(self, snapshot: Snapshot, now_us: int) -> int:
+    async def _snapshot(self, snapshot: Snapshot, missing: set[str], now_us: int) -> int:
         """Compares what Postgres has, through the position of its checkpoint; returns that."""
-        missing = set(await snapshot.missing_tables())
         if missing == set(TABLES):
             return 0  # no projector has run yet
         for table in sorted(missing):

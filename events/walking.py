@@ -47,7 +47,7 @@ class LogWalk:
                 self._after = entry.id
                 if entry.position > self._end:
                     self._over = True
-                    if self.last and await self._trimmed():
+                    if await self._trimmed():
                         self.last = self.held_from = self._end
                     break
                 if entry.own:
@@ -81,8 +81,8 @@ class LogWalk:
 
     async def _trimmed(self) -> bool:
         """Whether what is missing may have been trimmed away while we read: it is no hole then."""
-        first = await self._reader.raw(count=1)
-        return bool(first) and first[0].position > self.last
+        first, last = await self._reader.bounds()
+        return self.last + 1 < first <= last
 
 
 class ArchiveWalk:

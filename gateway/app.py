@@ -119,7 +119,7 @@ def make_app(
     acts = Acts(log, archive, health, tokens=tokens, explorer=explorer)
     admin = Admin(log, archive, health)
     parked = ParkedOrders(log, archive, feed.past, health, settles, explorer=explorer)
-    audits = Audits(feed, records, explorer)
+    audits = Audits(feed, presence, records, explorer)
     console = Console(tokens)
     sockets = Sockets(log, feed, health, presence, ownership)
     streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)

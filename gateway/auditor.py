@@ -54,6 +54,11 @@ def main() -> None:
         _say({"fault": str(error)})
 
 
+def encoded(task: Task) -> bytes:
+    """The task as the auditor reads it, with its secrets: for its standard input alone."""
+    return msgspec.json.encode(task, enc_hook=SecretUrl.reveal)
+
+
 def _secret(kind: type, value: object) -> object:
     return kind(value)
 

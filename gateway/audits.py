@@ -19,9 +19,11 @@ from events.order import fold
 from events.proof import proof_of
 from events.secret import SecretUrl
 from gateway import answers
+from gateway.auditor import Task, encoded
 from gateway.finding import readable
 from gateway.outages import reading_archive, reading_log
 from gateway.parameters import AT, NONE, moment, only, order_id_of
+from gateway.presence import Presence
 from gateway.problems import SAFE, Problem
 from projections.feed import Feed
 from projections.past import Lost
@@ -47,8 +49,9 @@ class Records(NamedTuple):
 class Audits:
     """The handlers below /api/audit."""
 
-    def __init__(self, feed: Feed, where: Records, explorer: str) -> None:
+    def __init__(self, feed: Feed, presence: Presence, where: Records, explorer: str) -> None:
         self._feed = feed
+        self._presence = presence
         self._where = where
         self._explorer = explorer
         self._turn = asyncio.Lock()
@@ -101,16 +104,21 @@ class Audits:
         raise Problem("archive-unavailable", "the auditor ended without a word")
 
     async def verify(self, request: web.Request) -> web.StreamResponse:
-        """GET /api/audit/verify: as Server-Sent Events, at last `verdict` or `fault`."""
+        """GET /api/audit/verify: as Server-Sent Events, at last `verdict`, `fault` or `close`."""
         only(request.query, NONE)
-        async with self._asked("verify", 0, 0) as lines:
-            response = web.StreamResponse(headers=EVENT_STREAM)
-            await response.prepare(request)
-            async for said in lines:
-                name = "progress" if "done" in said else "fault" if "fault" in said else "verdict"
-                data = msgspec.json.encode(said).decode()
-                await response.write(f"event: {name}\ndata: {data}\n\n".encode())
-            return response
+        response, telling = web.StreamResponse(headers=EVENT_STREAM), _Telling()
+        with self._presence.held(request, telling):
+            try:
+                async with telling.bound, self._asked("verify", 0, 0) as lines:
+                    await response.prepare(request)
+                    async for said in lines:
+                        name = "fault" if "fault" in said else "verdict"
+                        await _tell(response, "progress" if "done" in said else name, said)
+            except TimeoutError:
+                if not telling.bound.expired():
+                    raise
+                await _tell(response, "close", {"code": telling.code, "reason": telling.reason})
+        return response
 
     async def _history(self, order_id: str) -> Sequence[Stored]:
         async with reading_archive(), reading_log():
@@ -144,10 +152,9 @@ class Audits:
             try:
                 assert auditor.stdin is not None
                 assert auditor.stdout is not None
-                task = {"what": what, "position": position, "time_us": time_us}
-                task |= {name: url.reveal() for name, url in self._where._asdict().items()}
+                task = Task(what, *self._where, position, time_us)
                 # On stdin: command lines can be read by others, and URLs have passwords.
-                auditor.stdin.write(msgspec.json.encode(task) + b"\n")
+                auditor.stdin.write(encoded(task) + b"\n")
                 yield _lines(auditor.stdout)
             finally:
                 if auditor.returncode is None:
@@ -156,6 +163,26 @@ class Audits:
                 await auditor.wait()
         finally:
             self._turn.release()
+
+
+class _Telling:
+    """An audit that tells its progress, as `Presence` sees it."""
+
+    def __init__(self) -> None:
+        self.bound = asyncio.timeout(None)
+        self.code, self.reason = 0, ""
+
+    def close(self, code: int, reason: str) -> None:
+        """Ends it: its auditor with it. Once: what is closed cannot be closed again."""
+        if self.code:
+            return
+        self.code, self.reason = code, reason
+        self.bound.reschedule(0)
+
+
+async def _tell(response: web.StreamResponse, name: str, content: dict[str, Any]) -> None:
+    data = msgspec.json.encode(content).decode()
+    await response.write(f"event: {name}\ndata: {data}\n\n".encode())
 
 
 async def _lines(stdout: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:

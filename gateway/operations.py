@@ -291,7 +291,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Verify all records",
         {
             200: Answer(
-                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …}",
+                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …},"
+                " `fault` or `close`",
                 media=STREAM,
             )
         },

@@ -8,15 +8,23 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from aiohttp import web
 
 from gateway.access import Principal, principal_of
 from gateway.problems import Problem
-from gateway.wire import Socket
 
 REVOKED = 4401
 """Close code: the key is good no more."""
+
+
+class Connection(Protocol):
+    """What stays open for long: a socket, a stream, an audit that tells its progress."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Ends it. Does not wait."""
+        ...
 
 
 class Presence:
@@ -26,7 +34,7 @@ class Presence:
         """`most`: in all; `most_each`: of one key, or of one address without a key. 0: no limit."""
         self._most = most
         self._most_each = most_each
-        self._open: dict[Socket, Principal] = {}
+        self._open: dict[Connection, Principal] = {}
         self._of: Counter[str] = Counter()
 
     def check(self, request: web.Request) -> None:
@@ -39,7 +47,7 @@ class Presence:
             )
 
     @contextlib.contextmanager
-    def held(self, request: web.Request, socket: Socket) -> Iterator[None]:
+    def held(self, request: web.Request, socket: Connection) -> Iterator[None]:
         """Counts a connection for the length of a block."""
         holder = _holder(request)
         self._open[socket] = principal_of(request)

@@ -33,6 +33,10 @@ UNDECIDED = ("absent", "unknown")
 CLOCKS_APART_MS = 2_000
 """Further ahead than that lies a send that another clock told, or ours before it was set back."""
 LONG_AGO_MS = 3_600_000
+SENDS_KEPT = 10_000
+"""Of so many transactions, the newest, it is remembered whether they were taken: of many the end is
+seen by another process.
+"""
 
 _log = structlog.get_logger()
 
@@ -138,6 +142,8 @@ class Sends:
         """One send, and what came of it: a node that refuses the transaction itself was there."""
         away = isinstance(error, OSError) or (error is not None and error.code in OUTAGES)
         self._taken[signature] = self._taken.get(signature, False) or not away
+        if len(self._taken) > SENDS_KEPT:
+            del self._taken[next(iter(self._taken))]
 
     def judged(self, order: Order, outcome: Outcome) -> Outcome:
         """The outcome; of a transaction that is proved dead, also whether a node ever took it."""

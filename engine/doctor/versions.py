@@ -15,7 +15,7 @@ NAME = "transactions"
 
 
 async def look(settings: Settings, rpc: Rpc) -> Finding:
-    """What its feature accounts say."""
+    """What its feature accounts say, and whether nodes take it."""
     from stages.venues.solana.features import Features
 
     features = Features(rpc, settings.tx_version)
@@ -26,8 +26,11 @@ async def look(settings: Settings, rpc: Rpc) -> Finding:
     if fault := features.fault:
         return failed(NAME, fault, "set TX_VERSION=auto")
     facts = features.facts
-    return ok(
-        NAME,
+    told = (
         f"the cluster takes v{facts.transaction_version}, v{facts.builds_version} is built"
-        f" (TX_VERSION={settings.tx_version})",
+        f" (TX_VERSION={settings.tx_version})"
     )
+    if features.refusal:
+        mend = "name a node that takes v1: routes that do not fit into v0 cannot be carried out"
+        return warning(NAME, f"{told}: no node takes v1: {features.refusal}", mend)
+    return ok(NAME, told)

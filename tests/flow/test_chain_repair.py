@@ -78,7 +78,8 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 2)  # it has pages
     async with (
-        chain_crew(redis_url, tmp_path) as crew,
+        # Half a minute, in which a busy machine sends what it has built.
+        chain_crew(redis_url, tmp_path, chain_lifetime=1500) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
         workers = [await crew.worker(name) for name in ("router", "builder")]
@@ -399,6 +400,47 @@ async def test_whatever_strangers_send_to_the_wallet_stops_nothing() -> None:
         history = history_of(node)
         assert await history.by([order_id], time.time()) == {order_id: ["ours"]}
         assert node.asked["getTransaction"] <= 2 * (len(STRANGE) + 2)  # no storm of questions
+        await history._rpc.close()
+
+
+async def test_all_transactions_that_executed_an_order_are_told_oldest_first() -> None:
+    order_id, other = new_order_id(), new_order_id()
+    named = {"c": order_id, "b": other, "a": order_id}
+    lines = [line_of(signature, f"[36] {i}") for signature, i in named.items()]
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        answering(node, lambda signature: shown(named[signature]))
+        remembering(node)
+        history = history_of(node)
+        found = await history.by([order_id, other], time.time())
+        assert found == {order_id: ["a", "c"], other: ["b"]}
+        await history._rpc.close()
+
+
+@pytest.mark.parametrize("version", [None, 0, 1])
+async def test_a_stranger_who_names_the_wallet_and_our_order_has_executed_nothing(
+    version: int | None,
+) -> None:
+    """Anybody may list the wallet among the accounts of a transaction, and pay for it."""
+    ours, theirs, unnamed = (new_order_id() for _ in range(3))
+    wallet = AccountMeta(WALLET.pubkey(), False, True)
+
+    def says(order_id: str) -> list[SoldersInstruction]:
+        return [SoldersInstruction(Pubkey.from_string(MEMO), order_id.encode(), [wallet])]
+
+    shows = {
+        "ours": told(sealed(WALLET, says(ours), version)),
+        "theirs": told(sealed(STRANGER, says(theirs), version)),
+        "unnamed": told(sealed(STRANGER, says(unnamed), version)),
+    }
+    lines = [line_of(name, f"[36] {i}") for name, i in (("ours", ours), ("theirs", theirs))]
+    lines.append(line_of("unnamed"))
+    async with rpc_node() as node:
+        node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
+        answering(node, shows.__getitem__)
+        remembering(node)
+        history = history_of(node)
+        assert await history.by([ours, theirs, unnamed], time.time()) == {ours: ["ours"]}
         await history._rpc.close()
 
 

@@ -13,7 +13,7 @@ from solders.message import MessageV0, MessageV1
 from engine import wiring
 from engine.settings import Settings
 from engine.values import SettingsError
-from events.types import OrderConfirmed, OrderFailed, OrderRouted, TransactionBuilt
+from events.types import AttemptFailed, OrderConfirmed, OrderFailed, OrderRouted, TransactionBuilt
 from stages.venues.localnet.accounts import TOKEN_RENT, Account
 from stages.venues.localnet.addresses import TOKEN, WSOL
 from stages.venues.localnet.genesis.market import BY_SYMBOL
@@ -231,6 +231,24 @@ async def test_the_versions_are_taken_from_the_chain_by_itself(
         async with served(redis_url, chain_facts=crew.trading.facts) as gateway:
             _, ready = await gateway.get("/readyz")
         assert ready["chain"] == facts
+
+
+async def test_a_node_that_cannot_read_v1_any_more_is_sent_v0(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cluster takes v1. An order that waits for its price was built again without end."""
+    async with chain_crew(redis_url, tmp_path, tx_version="auto") as crew:
+        await crew.engine()
+        assert crew.trading.facts() | {"buildsVersion": 1} == crew.trading.facts()  # type: ignore[operator]
+        monkeypatch.setattr(type(crew.local.node.bank), "takes", lambda _, version: version != 1)
+        terms = {"order_type": "limit", "time_in_force": "GTC", "target_price": "100"}
+        limit = await crew.order("SOL", "USDC", SOL, **terms)
+        market = await crew.order("SOL", "USDC", SOL)
+        assert await crew.ended([limit, market]) == ["confirmed"] * 2
+        built = [e.fact for e in crew.of(TransactionBuilt) if isinstance(e.fact, TransactionBuilt)]
+        assert [decode(fact.raw.reveal()).version for fact in built] == [0, 0]
+        assert not crew.of(AttemptFailed)
+        crew.assert_executed_as_said()
 
 
 async def test_without_a_cluster_readyz_says_nothing_of_one(redis_url: str) -> None:

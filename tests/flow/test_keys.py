@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from events.keys import SCOPES, KeyRefused
 from events.log import EventLog
 from events.order import ApiKey, fold
 from events.types import Status
+from gateway.audits import Audits
 from gateway.rates import Rates
 from tests.engine_up import ENGINE
 from tests.served import GOOD, Served, served
@@ -206,6 +208,36 @@ async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Door
                     await ws.receive()
             assert ws.close_code == 4401
             assert not other.closed
+
+
+async def test_an_audit_that_tells_its_progress_ends_with_its_key(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def asked(*_: object) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """An auditor that has much to read."""
+
+        async def lines() -> AsyncIterator[dict[str, Any]]:
+            yield {"done": 1, "of": 100}
+            await asyncio.Event().wait()
+
+        try:
+            yield lines()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Audits, "_asked", asked)
+    key = await doors.key("me", "admin")
+    url = f"{doors.gateway.url}/api/audit/verify"
+    async with doors.gateway.http.get(url, headers=bearer(key)) as answer:
+        assert await answer.content.readline() == b"event: progress\n"
+        await keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
+        async with asyncio.timeout(HANG_S):
+            said = await answer.content.read()
+    assert b'event: close\ndata: {"code":4401,' in said
+    assert ended.is_set()
 
 
 async def test_a_rotated_key_has_another_secret_and_the_old_one_lasts_for_its_grace(

@@ -544,6 +544,25 @@ async def test_orders_built_together_share_a_blockhash_and_nothing_else(
 
 
 @pytest.mark.parametrize(
+    ("before", "fresh"), [({}, False), ({"attempts": 1}, True), ({"signature": "s"}, True)]
+)
+async def test_a_later_transaction_has_a_blockhash_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], fresh: bool
+) -> None:
+    """It lives as long as it can, from when it was built."""
+    asked: list[bool] = []
+    recent = world.chain._blockhashes.recent
+
+    async def counted(*, fresh: bool) -> Any:
+        asked.append(fresh)
+        return await recent(fresh=fresh)
+
+    monkeypatch.setattr(world.chain._blockhashes, "recent", counted)
+    await world.built(order(**before))
+    assert asked == [fresh]
+
+
+@pytest.mark.parametrize(
     ("fields", "code"),
     [
         ({"min_amount_out": None}, "no-minimum"),
@@ -906,6 +925,62 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
         world.slot += 1
         told.append(await world.outcomes(old, young))
     assert told[-1] == [Outcome("unknown", reason="chain-stalled"), Outcome("absent")]
+
+
+async def test_a_url_that_leads_to_another_chain_by_now_proves_nothing(world: World) -> None:
+    """It was admitted as one of ours. No chain but ours knows the transaction."""
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    ours = world.node.answers["getGenesisHash"]
+    world.node.answers["getGenesisHash"] = lambda _: str(Pubkey(bytes([7]) * 32))
+    outcome = await world.outcome_with_height(sent)
+    assert (outcome.state, outcome.finalized_height) == ("unknown", 0)
+    world.node.answers["getGenesisHash"] = ours
+    async with asyncio.timeout(60):
+        while not (await world.outcomes(sent))[0].finalized_height:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_node_is_asked_for_blocks_as_old_as_the_oldest_of_a_call_needs(
+    world: World,
+) -> None:
+    """One that only tells which blocks of a span it has is asked for one span."""
+    built = [await world.built(replace(order(), id=new_order_id())) for _ in range(2)]
+    sent = [replace(built[0], least_slot=500_000), replace(built[1], least_slot=1000)]
+    world.slot, world.finalized = 901_200, (901_150, 1051)
+
+    def lacks(_: Any) -> Any:
+        raise JsonError(-32601, "Method not found")
+
+    world.node.answers["getFirstAvailableBlock"] = lacks
+    world.node.answers["getBlocks"] = lambda p: [*range(p[0], p[1] + 1)]
+    await world.outcomes(*sent)
+    await world.height_known()
+    assert [one.finalized_height for one in await world.outcomes(*sent)] == [1051, 1051]
+
+
+async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: World) -> None:
+    sent = await world.built()
+    world.slot, world.finalized = 1200, (1150, 1051)
+    landed = {"slot": 990, "confirmations": None, "err": None, "confirmationStatus": "finalized"}
+    async with rpc_node() as second, rpc_node() as third:
+        second.answers |= world.node.answers
+        third.answers |= world.node.answers | {
+            "getSignatureStatuses": lambda p: at(1200, [landed] * len(p[0]))
+        }
+        nodes = (world.node, second, third)
+        urls = RpcOptions(tuple(SecretUrl(node.url) for node in nodes), **PATIENT)
+        rpc = Rpc(RpcLink(urls, Admission("local")))
+        outcomes = Outcomes(
+            rpc, [world.family], ChainOptions(stalled_ms=NEVER_MS), SlotTime(10),
+            Commitments(rpc, "confirmed"),
+        )  # fmt: skip
+        await asyncio.gather(*outcomes.ask([sent]))
+        await until(lambda: outcomes._finalized)
+        [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+        assert outcome == Outcome("absent"), "nothing is proved"
+        await outcomes.close()
+        await rpc.close()
 
 
 @pytest.mark.parametrize("young", [0, 1])

@@ -7,21 +7,25 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 from solders.message import MessageV0, MessageV1
 
 from engine.doctor import versions
 from engine.settings import Settings
+from events.meters import VERSION_REFUSALS
 from events.secret import SecretUrl
+from events.types import Status
 from stages.stage import Refused
 from stages.venues.solana import features
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.features import FEATURES, TX_V1, ChainFacts, Features, TxVersion
 from stages.venues.solana.messages import Decoded, decode
-from stages.venues.solana.options import RpcOptions
+from stages.venues.solana.options import ChainOptions, RpcOptions
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_link import RpcLink
+from stages.venues.solana.versions import VERSIONS
 from tests.flow.test_solana_chain import World, order
-from tests.rpc_node import PATIENT, JsonError, Node, at, rpc_node
+from tests.rpc_node import PATIENT, HttpError, JsonError, Node, at, rpc_node
 from tests.waits import until
 
 SLOT = 447_120_000
@@ -33,12 +37,23 @@ def account(since: int | None, owner: str = FEATURES) -> dict[str, Any]:
     return {"owner": owner, "data": [b64encode(data).decode(), "base64"], "lamports": 1}
 
 
+def takes_v1(node: Node) -> None:
+    """It reads what it is given, finds no such payer, and no signature."""
+
+    def unsigned(_: Any) -> Any:
+        raise JsonError(-32003, "Transaction signature verification failure")
+
+    node.answers["simulateTransaction"] = lambda _: at(SLOT, {"err": "AccountNotFound"})
+    node.answers["sendTransaction"] = unsigned
+
+
 class Cluster:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.feature: dict[str, Any] | None = None
         self.slot = SLOT
         node.answers["getMultipleAccounts"] = self._accounts
+        takes_v1(node)
         options = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.rpc = Rpc(RpcLink(options, Admission("local")))
 
@@ -141,7 +156,7 @@ async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
     await asked.known()
     cluster.feature = account(1)
     assert cluster.node.asked["getMultipleAccounts"] == 1
-    asked.doubt()
+    asked.doubt("no")
     await cluster.until_asked(2)
     await until(lambda: asked.version == 1)
     await asked.close()
@@ -169,6 +184,27 @@ async def test_the_doctor_says_what_the_cluster_takes_and_what_is_built(
     finding = await versions.look(Settings(tx_version=setting), cluster.rpc)
     assert finding.status == status
     assert words in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "words"),
+    [
+        ("auto", "warning", "the cluster takes v1, v0 is built (TX_VERSION=auto): no node takes"),
+        ("1", "failed", "TX_VERSION=1: no node takes transaction v1"),
+        ("0", "ok", "the cluster takes v1, v0 is built (TX_VERSION=0)"),
+    ],
+)
+async def test_the_doctor_says_what_nodes_refuse(
+    cluster: Cluster, setting: TxVersion, status: str, words: str
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise JsonError(-32602, UNREAD)
+
+    cluster.feature, cluster.node.answers["sendTransaction"] = account(1), refuse
+    finding = await versions.look(Settings(tx_version=setting), cluster.rpc)
+    assert finding.status == status
+    assert words in finding.detail
+    assert (UNREAD in finding.detail) is (setting != "0")
 
 
 async def test_the_doctor_says_that_no_node_tells(cluster: Cluster) -> None:
@@ -276,24 +312,159 @@ async def test_accounts_that_cannot_be_measured_leave_the_largest_limit(
     assert message.config.loaded_accounts_data_size_limit == 64 * 2**20
 
 
-@pytest.mark.parametrize("by_error", [False, True])
-async def test_a_node_that_cannot_read_the_version_puts_the_cluster_in_doubt(
-    world: FeaturedWorld, by_error: bool
+UNREAD = "failed to deserialize solana_transaction::versioned::VersionedTransaction: io error"
+LONG = "base64 encoded solana_transaction::versioned::VersionedTransaction too large: 1700 bytes"
+REFUSALS: list[Exception] = [
+    JsonError(-32602, UNREAD),
+    JsonError(-32602, LONG),
+    JsonError(-32602, "invalid transaction: Transaction version is unsupported"),
+    JsonError(-32603, UNREAD),
+    JsonError(-32600, "transaction #0 could not be decoded"),
+    HttpError(400, "could not decode transaction"),
+]
+
+
+def refusing(world: World, method: str, refusal: Any) -> None:
+    """A node, or what stands before it, that takes other versions only."""
+    answer = world.node.answers[method]
+
+    def judge(params: Any) -> Any:
+        if decode(b64decode(params[0])).version != 1:
+            return answer(params)
+        if isinstance(refusal, Exception):
+            raise refusal
+        return at(world.slot, {"err": refusal})
+
+    world.node.answers[method] = judge
+
+
+@pytest.mark.parametrize("refusal", [*REFUSALS, "UnsupportedVersion"], ids=str)
+async def test_what_nodes_refuse_for_its_version_is_built_as_v0_at_once(
+    world: FeaturedWorld, refusal: Any
+) -> None:
+    """The cluster takes v1, so that it was built again and again, without end."""
+    await active(world)
+    refusing(world, "simulateTransaction", refusal)
+    counted = VERSION_REFUSALS.counts[""]
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert decode((await world.built()).raw.reveal()).version == 0
+    assert VERSION_REFUSALS.counts[""] == counted + 1, "it is not tried with each order"
+    [line] = [line for line in lines if line["event"] == "transaction version refused"]
+    assert (line["log_level"], line["built"]) == ("warning", 0)
+    assert line["reason"]
+    assert world.features.facts == ChainFacts(1, 0)
+    world.node.answers["simulateTransaction"] = lambda _: at(world.slot, {"err": None})
+    await world.features.ask()  # another node, or a newer one
+    assert decode((await world.built()).raw.reveal()).version == 1
+
+
+@pytest.mark.parametrize("method", ["simulateTransaction", "sendTransaction"])
+async def test_nodes_are_tried_with_the_version_before_any_order_is(
+    world: FeaturedWorld, method: str
+) -> None:
+    refusing(world, method, JsonError(-32602, UNREAD))
+    await active(world)
+    assert world.features.facts == ChainFacts(1, 0)
+    assert UNREAD in world.features.refusal
+    assert decode((await world.built()).raw.reveal()).version == 0
+
+
+async def test_one_node_that_takes_the_version_is_enough(cluster: Cluster) -> None:
+    async with rpc_node() as other:
+        other.answers |= cluster.node.answers
+        cluster.feature = account(1)
+
+        def refuse(_: Any) -> Any:
+            raise JsonError(-32602, UNREAD)
+
+        for method in ("simulateTransaction", "sendTransaction"):
+            cluster.node.answers[method] = refuse
+        urls = SecretUrl(cluster.node.url), SecretUrl(other.url)
+        options = RpcOptions(urls, **(PATIENT | {"deadline_s": 2.0}))
+        rpc = Rpc(RpcLink(options, Admission("local")))
+        asked = Features(rpc, "auto")
+        await asked.ask()
+        assert (asked.version, asked.refusal) == (1, "")
+        other.answers["sendTransaction"] = refuse
+        await asked.ask()
+        assert (asked.version, asked.refusal) == (0, f"sendTransaction: -32602: {UNREAD}")
+        other.fault = cluster.node.fault = "503"  # no answer changes nothing
+        with pytest.raises(Refused):
+            await asked.ask()
+        assert asked.version == 0
+        await rpc.close()
+
+
+def small_v0(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No route fits into v0."""
+    monkeypatch.setitem(VERSIONS, 0, VERSIONS[0]._replace(bytes_max=100))
+
+
+async def test_a_route_that_only_the_refused_version_holds_is_refused_with_that_reason(
+    world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await active(world)
+    small_v0(monkeypatch)
+    refusing(world, "simulateTransaction", JsonError(-32602, UNREAD))
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await world.chain.build(order())
+        assert (refused.value.code, refused.value.retryable) == (
+            "transaction-version-refused", True,
+        )  # fmt: skip
+        assert "does not fit into v0" in refused.value.detail
+        assert UNREAD in refused.value.detail
 
-    def refuse(_: Any) -> Any:
-        raise JsonError(-32602, "failed to deserialize VersionedTransaction")
 
-    world.simulation = {"err": "UnsupportedVersion"}
-    if by_error:
-        world.node.answers["simulateTransaction"] = refuse
-    world.feature_since = None
-    with pytest.raises(Refused) as refused:
+@pytest.mark.parametrize("is_active", [True, False])
+async def test_a_route_for_v1_makes_who_knows_less_of_the_cluster_ask(
+    world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch, is_active: bool
+) -> None:
+    """The feature was activated, and the router has heard of it first."""
+    small_v0(monkeypatch)
+    world.feature_since = 1 if is_active else None
+    if is_active:
+        assert decode((await world.built()).raw.reveal()).version == 1
+        return
+    with pytest.raises(Refused, match="transaction-too-large"):
         await world.chain.build(order())
-    assert (refused.value.code, refused.value.retryable) == ("transaction-version-refused", True)
-    world.features.start()
-    await until(lambda: world.features.version == 0)
-    world.simulation = {"err": None, "unitsConsumed": 50_000}
-    world.node.answers["simulateTransaction"] = lambda _: at(world.slot, world.simulation)
-    assert decode((await world.built()).raw.reveal()).version == 0
+
+
+async def test_what_replaces_a_dead_transaction_is_v0_where_it_fits(
+    world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that drops v1 without a word would drop the next one too."""
+    await active(world)
+    replaced = order(status=Status.SUBMITTED, signature="dead", attempts=1)
+    assert decode((await world.built()).raw.reveal()).version == 1
+    assert decode((await world.built(replaced)).raw.reveal()).version == 0
+    small_v0(monkeypatch)
+    assert decode((await world.built(replaced)).raw.reveal()).version == 1
+
+
+async def test_a_version_that_was_chosen_is_kept_and_readyz_says_that_nodes_refuse_it(
+    world: FeaturedWorld,
+) -> None:
+    world.features = Features(world.rpc, "1")
+    world.chain = world.make_chain(ChainOptions())
+    await active(world)
+    refusing(world, "simulateTransaction", JsonError(-32602, UNREAD))
+    with pytest.raises(Refused, match="transaction-version-refused") as refused:
+        await world.chain.build(order())
+    assert refused.value.retryable
+    assert world.features.fault.startswith("TX_VERSION=1: no node takes transaction v1")
+    assert await world.features.unsuited() == "", "nodes change: a start goes on"
+
+
+async def test_a_send_that_is_refused_for_its_version_is_told(world: FeaturedWorld) -> None:
+    await active(world)
+    v1, v0 = await world.built(), await world.built(order(status=Status.SUBMITTED))
+    refusing(world, "sendTransaction", JsonError(-32602, UNREAD))
+    counted = VERSION_REFUSALS.counts[""]
+    with pytest.raises(Refused, match="VersionedTransaction"):
+        await world.chain.send([v1.raw])
+    assert VERSION_REFUSALS.counts[""] == counted + 1
+    assert world.features.version == 0
+    await world.chain.send([v0.raw])
+    assert world.sent[-1] == v0.raw.reveal()

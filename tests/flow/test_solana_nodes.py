@@ -82,6 +82,35 @@ async def test_a_method_that_no_node_serves_is_named_and_not_asked_for_again(
     assert RPC_FAULTS.counts["method"] == about + 4
 
 
+async def test_a_refusal_that_another_node_contradicts_rests_what_was_refused_alone(
+    nodes: list[Node],
+) -> None:
+    """Several methods are asked for together; the others are served."""
+
+    def refuse(_: Any) -> Any:
+        raise JsonError(-32602, "Invalid params")
+
+    for node in nodes:
+        node.answers |= {
+            "getFirstAvailableBlock": always(0),
+            "getEpochInfo": always({"absoluteSlot": 9, "blockHeight": 8}),
+            "getSignaturesForAddress": always([]),
+            "getBlockTime": always(1_700_000_000),
+        }
+    nodes[0].answers["getSignaturesForAddress"] = refuse
+    async with client(*nodes) as rpc:
+        for _ in range(3):
+            page = await rpc.get_signatures_for_address(
+                "a", before=None, commitment="finalized", slot=5
+            )
+            assert page.slot_time_s == 1_700_000_000
+        for _ in range(3):
+            assert (await rpc.get_epoch_info("finalized")).absolute_slot == 9
+        unserved = [node.unserved(["getBlockTime"]) for node in rpc._link._nodes]
+        assert unserved == ["", ""]
+        assert rpc._link._nodes[0]._methods.keys() == {"getSignaturesForAddress"}
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 415, 422, 451, 501])
 async def test_a_status_that_refuses_for_good_rests_the_method(
     nodes: list[Node], status: int
@@ -147,6 +176,34 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
     async with client(nodes[0], tries_max=2) as rpc:
         with pytest.raises(Unreachable):
             await rpc.get_slot("confirmed")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"message": "Invalid API key of secret-key"}', "Invalid API key of (key)"),
+        (b'{"status": 7, "error": {"detail": "monthly quota used up"}}', "monthly quota used up"),
+        (
+            b"<!DOCTYPE html><html><title>Just a moment...</title><p>x</p></html>",
+            "Just a moment...",
+        ),
+        (b'{"id": 1, "result": {"value": "ZnJlZSBwbGFu upgrade', "unreadable answer"),
+        (b'{"id": "other", "result": "free plan"}', "unreadable answer"),
+    ],
+)
+async def test_what_comes_with_200_and_is_no_answer_gives_its_reason(
+    nodes: list[Node], body: bytes, words: str
+) -> None:
+    """Of providers, and of what stands before them: an operator is to read it."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    nodes[0].handler = answer
+    async with client(nodes[0], deadline_s=0.2) as rpc:
+        with pytest.raises(Unreachable) as refused:
+            await rpc.get_slot("confirmed")
+    assert words in refused.value.detail
 
 
 async def test_gzip_is_read_and_broken_gzip_is_the_nodes_fault(nodes: list[Node]) -> None:

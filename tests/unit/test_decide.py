@@ -61,6 +61,27 @@ def test_a_quote_below_the_minimum_fails_the_order() -> None:
     assert (refused.value.code, refused.value.retryable) == ("quote-below-minimum", False)
 
 
+def test_an_exact_output_never_takes_more_than_was_said_or_fixed_before() -> None:
+    exact = order_after(exact_amount_out=230_000_000, max_amount_in=1_500_000_000)
+    [routed] = router.decide(exact, (METEORA,))
+    assert isinstance(routed, t.OrderRouted)
+    assert (routed.amount_in, routed.max_amount_in) == (1_500_000_000, 1_500_000_000)
+    with pytest.raises(Refused) as refused:
+        router.decide(exact, (replace(METEORA, amount_in=1_500_000_001),))
+    assert (refused.value.code, refused.value.retryable) == ("quote-above-maximum", False)
+
+
+def test_the_most_that_an_exact_output_takes_is_fixed_by_the_first_route() -> None:
+    first = order_after(exact_amount_out=230_000_000)
+    [routed] = router.decide(first, (METEORA,))
+    assert isinstance(routed, t.OrderRouted)
+    assert routed.max_amount_in == 1_507_500_000
+    again = order_after(t.RoutingStarted(), routed, exact_amount_out=230_000_000)
+    [rerouted] = router.decide(again, (replace(METEORA, amount_in=1_507_000_000),))
+    assert isinstance(rerouted, t.OrderRouted)
+    assert (rerouted.amount_in, rerouted.max_amount_in) == (1_507_000_000, 1_507_500_000)
+
+
 def test_one_venue_that_fails_costs_its_own_quote_only() -> None:
     [routed] = router.decide(order_after(), (NO_ROUTE, METEORA))
     assert isinstance(routed, t.OrderRouted)
@@ -189,6 +210,20 @@ def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroad
     sent_us = SENT.transaction.submitted_at_us if SENT.transaction else 0
     waits = [stage.wait_ms(SENT, sent_us + ms * 1000) for ms in (0, 2, 100, 60_000)]
     assert waits == [3, 3, 50, 2000]
+
+
+def test_sends_whose_end_another_process_sees_are_forgotten_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confirmer, "SENDS_KEPT", 10)
+    sends = confirmer.Sends()
+    for number in range(100):
+        sends.judge(f"sig-of-others-{number}", TimeoutError())
+    assert SENT.transaction is not None
+    sends.judge(SENT.transaction.signature, TimeoutError())
+    assert len(sends._taken) == 10
+    dead = Outcome("absent", finalized_height=SENT.transaction.last_valid_height + 1)
+    assert not sends.judged(SENT, dead).handed_over
 
 
 @pytest.mark.parametrize("behind_s", [3, 600])

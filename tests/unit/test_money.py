@@ -11,6 +11,7 @@ from events.money import (
     AmountError,
     amount_at,
     amount_for,
+    max_amount_in,
     min_amount_out,
     price,
     price_units,
@@ -65,6 +66,13 @@ def test_a_price_is_never_above_the_true_ratio(out: int, in_: int, d_out: int, d
     true_times_in = Decimal(out).scaleb(d_in - d_out)
     assert shown * in_ <= true_times_in
     assert shown * in_ > true_times_in * Decimal("0.99999999998")
+
+
+@given(st.integers(1, U64_MAX), st.integers(0, 5000))
+def test_the_most_is_the_least_amount_that_holds_all_of_the_slippage(in_: int, bps: int) -> None:
+    most = max_amount_in(in_, bps)
+    assert most * 10_000 >= in_ * (10_000 + bps)
+    assert (most - 1) * 10_000 < in_ * (10_000 + bps)
 
 
 @given(st.integers(1, U64_MAX), st.integers(0, 5000))

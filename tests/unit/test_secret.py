@@ -121,6 +121,12 @@ def test_what_would_write_a_secret_out_refuses(secret: Secret[Any]) -> None:
         ("http://[::1]:8899/", "http://[::1]:8899"),
         ("https://rpc.example/key", "https://rpc.example/***"),
         ("https://rpc.example?api-key=key", "https://rpc.example?***"),
+        ("https://key@rpc.example", "https://***@rpc.example"),
+        ("https://user:key@rpc.example", "https://***@rpc.example"),
+        ("redis://pw@h:6379/0", "redis://***@h:6379/0"),
+        ("redis://u:p/w@h:6379/0", "***"),  # a password with a character that is not quoted
+        ("postgresql://u:p w@h/db", "postgresql://u:***@h/db"),
+        ("redis://h:6379:secret/0", "***"),
     ],
 )
 def test_a_url_says_where_it_leads(url: str, text: str) -> None:

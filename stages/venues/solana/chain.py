@@ -9,6 +9,7 @@ import structlog
 
 from events.order import Order, Transaction, next_attempt
 from events.secret import SecretBytes
+from events.types import Status
 from stages.venues import Built, Outcome, Refused
 from stages.venues.pool import Family
 from stages.venues.solana.accounts import AccountCache
@@ -27,7 +28,7 @@ from stages.venues.solana.features import Features
 from stages.venues.solana.keypair import Wallet
 from stages.venues.solana.legs import legs_of
 from stages.venues.solana.loaded import RETRY_MARGIN_PERCENT, LoadedSizes, limit
-from stages.venues.solana.messages import instructions_of
+from stages.venues.solana.messages import instructions_of, version_of
 from stages.venues.solana.options import ChainOptions
 from stages.venues.solana.outcomes import Outcomes
 from stages.venues.solana.pools_file import TokenEntry
@@ -35,7 +36,7 @@ from stages.venues.solana.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.rents import Rents
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import Simulation, held
-from stages.venues.solana.rpc_link import NotServed, RpcError
+from stages.venues.solana.rpc_link import NotServed
 from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
 from stages.venues.solana.transaction import (
     Draft,
@@ -50,17 +51,16 @@ from stages.venues.solana.transaction import (
     sol_is_inside,
     unsigned,
 )
-from stages.venues.solana.versions import CU_MAX, DATA_SIZE_MAX, V0, Budget, Message
+from stages.venues.solana.version_trials import UNSUPPORTED_VERSION, refuses_version
+from stages.venues.solana.versions import CU_MAX, DATA_SIZE_MAX, V0, V1, Budget, Message
 from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES
 
-INVALID_PARAMS = -32602
-"""What a node says of bytes that it cannot read as a transaction."""
-UNSUPPORTED_VERSION = "UnsupportedVersion"
 SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code, SLIPPAGE.code})
 """What a transaction fails of where it opens accounts with too little rent. What is missing of it
 is taken from the wrapped SOL, so that a swap may lack some of its input, as after a worse price.
 """
 VERSION_REFUSED = "transaction-version-refused"
+TOO_LARGE = "transaction-too-large"
 
 _log = structlog.get_logger()
 
@@ -120,21 +120,66 @@ class SolanaChain:
         memo = memo_of(order.id, next_attempt(order))
         again = bool(order.signature or order.attempts or order.retreats)
         recent = await self._blockhashes.recent(fresh=again)
-        version = self._features.version
         rent = await self._rents.of(TOKEN_ACCOUNT_BYTES)
         plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)
-        draft, trial = await self._fitting(plan, recent.value.blockhash, version)
+        version = self._first_version(order)
+        try:
+            made = await self._made(order, plan, recent.value.blockhash, version, crossings)
+        except Refused as error:
+            if error.code != VERSION_REFUSED or self._features.version == version:
+                raise
+            made = await self._made(order, plan, recent.value.blockhash, V0, crossings)
+        signature, raw = signed(made, self._wallet)
+        last_valid_height = recent.value.last_valid_block_height
+        return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
+
+    def _first_version(self, order: Order) -> int:
+        """The version to try first. What replaces a dead transaction is v0 where that fits: what
+        stands behind a node may drop v1 without a word.
+        """
+        replaces = order.status is Status.SUBMITTED
+        return V0 if replaces and self._features.auto else self._features.version
+
+    async def _made(
+        self,
+        order: Order,
+        plan: Plan,
+        blockhash: str,
+        version: int,
+        crossings: Sequence[Crossing],
+    ) -> Message:
+        """What is to be signed, as its simulation allows it. Raises Refused."""
+        try:
+            draft, trial = await self._fitting(plan, blockhash, version)
+        except Refused as error:
+            if error.code != TOO_LARGE or version != V0 or not self._features.auto:
+                raise
+            version = await self._larger(error)
+            draft, trial = await self._fitting(plan, blockhash, version)
         try:
             budget = await self._budget(order, draft, trial, version, crossings)
         except Refused as error:
             short = error.code in SHORT_OF_RENT and draft.created
-            if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, rent):
-                raise Refused("rent-changed", f"{rent} is too little", retryable=True) from None
+            if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, plan.rent):
+                raise Refused(
+                    "rent-changed", f"{plan.rent} is too little", retryable=True
+                ) from None
             raise
-        made = message(draft, budget, recent.value.blockhash, version)
-        signature, raw = signed(made, self._wallet)
-        last_valid_height = recent.value.last_valid_block_height
-        return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
+        return message(draft, budget, blockhash, version)
+
+    async def _larger(self, too_large: Refused) -> int:
+        """The version that may hold what v0 does not. Who found the route, in another process, may
+        know more of the cluster. Raises Refused.
+        """
+        features = self._features
+        if features.version == V0 and not features.refusal:
+            await features.ask()
+        if features.refusal:
+            detail = f"the route does not fit into v0 ({too_large.detail}): {features.refusal}"
+            raise Refused(VERSION_REFUSED, detail, retryable=True)
+        if features.version == V0:
+            raise too_large
+        return features.version
 
     async def _fitting(self, plan: Plan, blockhash: str, version: int) -> tuple[Draft, Message]:
         """Its instructions, in a smaller form if only that fits and may be used, and a message to
@@ -171,15 +216,17 @@ class SolanaChain:
         crossings: Sequence[Crossing],
     ) -> Budget:
         """What it may compute and load. Raises Refused for what the simulation says fails."""
-        simulating = self._simulated(trial, version)
         if version == V0:
-            simulation = await simulating
+            simulation = await self._simulated(trial, version)
             return Budget(self._cu_limit(simulation, draft, crossings), self._options.cu_price)
         later = bool(order.attempts or order.retreats)
-        simulation, measured = await asyncio.gather(
-            simulating, self._measured(draft, trial, afresh=later)
-        )
-        loaded = max(measured or 0, simulation.loaded_accounts_data_size or 0) or DATA_SIZE_MAX
+        measuring = asyncio.create_task(self._measured(draft, trial, afresh=later))
+        try:
+            simulation = await self._simulated(trial, version)
+            measured = await measuring or 0
+        finally:
+            measuring.cancel()  # nobody waits for it where the simulation is refused
+        loaded = max(measured, simulation.loaded_accounts_data_size or 0) or DATA_SIZE_MAX
         return Budget(
             self._cu_limit(simulation, draft, crossings),
             self._options.cu_price,
@@ -201,12 +248,12 @@ class SolanaChain:
             # Never signed: a node that simulates must not hold a second valid transaction of the
             # order.
             answer = await self._rpc.simulate_transaction(unsigned(trial), "processed")
-        except RpcError as error:
-            if error.number == INVALID_PARAMS and version != V0:
+        except Refused as error:
+            if version != V0 and refuses_version(error, simulated=True):
                 raise self._doubted(error.detail) from None
+            if isinstance(error, NotServed):  # by no node: what fails on chain costs its fee
+                return Simulation()
             raise
-        except NotServed:  # by no node: what fails on chain costs its fee
-            return Simulation()
         simulation = answer.value
         if simulation.err is not None:
             if simulation.err == UNSUPPORTED_VERSION:
@@ -218,7 +265,7 @@ class SolanaChain:
 
     def _doubted(self, detail: str) -> Refused:
         """The refusal of a version that the cluster should take: it is asked again."""
-        self._features.doubt()
+        self._features.doubt(detail)
         return Refused(VERSION_REFUSED, detail, retryable=True)
 
     def _reason(self, simulation: Simulation, trial: Message) -> Reason:
@@ -247,7 +294,12 @@ class SolanaChain:
 
     async def _send(self, raw: SecretBytes) -> None:
         async with self._sends:
-            await self._rpc.send_transaction(raw)
+            try:
+                await self._rpc.send_transaction(raw)
+            except Refused as error:
+                if version_of(raw.reveal()) == V1 and refuses_version(error):
+                    self._features.doubt(error.detail)
+                raise
 
     def outcomes(self, sent: Sequence[Transaction]) -> list[asyncio.Future[Outcome]]:
         """See `Chain.outcomes`."""

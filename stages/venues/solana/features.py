@@ -1,8 +1,10 @@
 """What the cluster can do, as far as we use it: whether it takes transaction v1 (SIMD-0385).
 
-A feature is an account of the feature program: absent or without a slot, it is not active. Asked at
-the start, every hour, and after a refusal that leaves it in doubt. A node that does not answer
-changes nothing: what was answered last holds, and v0 before any answer.
+A feature is an account of the feature program: absent or without a slot, it is not active. Where it
+is, nodes are tried as well: one that cannot read v1 refuses what the cluster would take. Asked at
+the start, every hour, every minute while nodes refuse v1, and after a refusal that leaves it in
+doubt. A node that does not answer changes nothing: what was answered last holds, and v0 before any
+answer.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from typing import Literal
 import msgspec
 import structlog
 
+from events.meters import VERSION_REFUSALS
 from stages.venues import Refused
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import AccountInfo
+from stages.venues.solana.version_trials import version_refusal
 from stages.venues.solana.versions import V0, V1
 
 TX_V1 = "txv1aq4pp281K9um3tnPgkfX8UqtFT6wcVW3hNezGLL"
@@ -27,7 +31,7 @@ ASKED_EVERY_S = 3_600.0
 UNANSWERED_S = 2.0
 """Before the next question where no node answered, and the least time between two."""
 PENDING_S = 60.0
-"""Before the next question where the feature is active from a later slot on."""
+"""Before the next question where the feature is active from a later slot on, or nodes refuse v1."""
 
 TxVersion = Literal["auto", "0", "1"]
 
@@ -61,6 +65,8 @@ class Features:
         self._setting = setting
         self._active: bool | None = None
         self._pending = False
+        self.refusal = ""
+        """Why nodes take no v1, though the cluster does; empty where they do."""
         self._answered = asyncio.Event()
         self._doubted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -72,32 +78,56 @@ class Features:
         return ChainFacts(cluster, self.version)
 
     @property
+    def auto(self) -> bool:
+        """Whether the version follows the cluster and its nodes."""
+        return self._setting == "auto"
+
+    @property
     def version(self) -> int:
         """The version to build."""
-        if self._setting == "auto":
-            return V1 if self._active else V0
+        if self.auto:
+            return V1 if self._active and not self.refusal else V0
         return int(self._setting)
 
     @property
     def fault(self) -> str:
         """Why TX_VERSION cannot be kept to; empty where it can."""
-        if self._setting == "1" and self._active is False:
+        if self._setting != "1":
+            return ""
+        if self._active is False:
             return "TX_VERSION=1: the cluster does not take transaction v1; `auto` or 0 fits it"
+        if self.refusal:
+            return f"TX_VERSION=1: no node takes transaction v1; `auto` or 0 fits: {self.refusal}"
         return ""
 
     async def unsuited(self) -> str:
-        """As `fault`, once a node has answered: at once where no answer could make one."""
+        """Why TX_VERSION does not fit the cluster, once a node has answered: at once where no
+        answer could make it unfit. Not for what nodes refuse: they change.
+        """
         if self._setting == "1":
             await self._answered.wait()
-        return self.fault
+        return self.fault if self._active is False else ""
 
     async def known(self) -> None:
         """Returns once a node has answered."""
         await self._answered.wait()
 
-    def doubt(self) -> None:
-        """A refusal speaks against what was answered last: ask again."""
+    def doubt(self, refusal: str) -> None:
+        """Nodes have refused a transaction for its version, in these words: until they are asked
+        again, they refuse all of it.
+        """
+        VERSION_REFUSALS.add()
+        self._take_refusal(refusal)
         self._doubted.set()
+
+    def _take_refusal(self, refusal: str) -> None:
+        if refusal and not self.refusal:
+            _log.warning(
+                "transaction version refused", reason=refusal, built=V0 if self.auto else V1
+            )
+        elif self.refusal and not refusal:
+            _log.info("transaction version taken again", setting=self._setting)
+        self.refusal = refusal
 
     def start(self) -> None:
         """Begins to ask, in this loop; nothing if that was done before."""
@@ -118,6 +148,11 @@ class Features:
         since = activation_slot(answer.value[0])
         active = since is not None and since <= answer.slot
         self._pending = since is not None and not active
+        if not active or self._setting == "0":
+            self._take_refusal("")
+        else:
+            with contextlib.suppress(Refused):
+                self._take_refusal(await version_refusal(self._rpc, V1))
         if active is not self._active:
             _log.info("transaction version", cluster=int(active), setting=self._setting)
         self._active = active
@@ -129,7 +164,7 @@ class Features:
             wait_s, asked_s = UNANSWERED_S, time.monotonic()
             try:
                 await self.ask()
-                wait_s = PENDING_S if self._pending else ASKED_EVERY_S
+                wait_s = PENDING_S if self._pending or self.refusal else ASKED_EVERY_S
             except (Refused, ValueError) as error:
                 _log.warning("the cluster's features cannot be read", error=str(error))
             with contextlib.suppress(TimeoutError):

@@ -33,7 +33,7 @@ from stages.venues.solana.rpc_answers import (
     Simulation,
     TokenAccount,
 )
-from stages.venues.solana.rpc_faults import already_processed
+from stages.venues.solana.rpc_faults import About, already_processed
 from stages.venues.solana.rpc_link import (
     Ask,
     AtNode,
@@ -44,6 +44,7 @@ from stages.venues.solana.rpc_link import (
     TooLarge,
     Unreachable,
 )
+from stages.venues.solana.rpc_node import NodeFault
 from stages.venues.solana.slots import Newest
 
 ACCOUNTS = "getMultipleAccounts"
@@ -209,6 +210,19 @@ class Rpc:
         answer: At[Simulation] = (await self._link.together([ask]))[0]
         return answer
 
+    async def ask_each(self, ask: Ask) -> list[Any]:
+        """Of each node that answers: the result, or its RpcError. Raises as `everywhere`."""
+
+        async def look(node: AtNode) -> Any:
+            try:
+                return await node.ask(ask)
+            except NodeFault as fault:
+                if fault.fault.about is not About.REQUEST:
+                    raise
+                return RpcError(fault.fault.number or 0, fault.fault.text)
+
+        return await self._link.everywhere([ask.method], look)
+
     async def get_signature_statuses(
         self, signatures: Sequence[str]
     ) -> At[list[SignatureStatus | None]]:
@@ -233,6 +247,7 @@ class Rpc:
         """
 
         async def look(node: AtNode) -> tuple[int, At[list[SignatureStatus | None]]]:
+            await node.check_chain()
             first_slot = await first_slot_of(node, oldest_slot)
             most = node.size_max(STATUSES) or SIGNATURES_MAX
             answers = [

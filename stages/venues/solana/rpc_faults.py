@@ -65,6 +65,8 @@ class Fault(NamedTuple):
 SIZED = frozenset({"getMultipleAccounts", "getSignatureStatuses"})
 """Methods whose first parameter is a list that may be split."""
 
+TAKES_TRANSACTIONS = frozenset({"sendTransaction", "simulateTransaction"})
+
 PLAIN = frozenset({
     "getAgGenesisCert", "getBlockHeight", "getBlocks", "getBlockTime", "getEpochInfo",
     "getFirstAvailableBlock", "getGenesisHash", "getLatestBlockhash", "getRecentPerformanceSamples",
@@ -156,6 +158,9 @@ _LIMIT = re.compile(
 )
 _ABOUT_ITEMS = re.compile(rf"\b{_ITEMS}\b|\brange\b")
 _SENTENCES = tuple((re.compile(words), about, rest_s) for words, about, rest_s in SENTENCES)
+_UNREADABLE = re.compile(
+    r"transaction.{0,80}(?:deserializ|decod|too large)|(?:deserializ|decod).{0,80}transaction"
+)
 _NO_CONFIRMED = re.compile(r"unknown variant\W{1,3}confirmed\b")
 """A node that does not know this commitment any more serves the method with another."""
 _ALREADY = re.compile(r"already (?:been )?processed|alreadyprocessed|already in (?:a|the) block")
@@ -165,6 +170,9 @@ def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
     """What a reply to this method means; `size` is how many items the call held, of `SIZED`."""
     words = reply.text.lower()
     if method == "sendTransaction" and already_processed(words):
+        return Fault(About.REQUEST, reply.text, reply.number)
+    unread = method in TAKES_TRANSACTIONS and unreadable_transaction(words)
+    if unread and reply.status in SPEAKS_OF_REQUEST:  # by whatever number
         return Fault(About.REQUEST, reply.text, reply.number)
     if method not in SIZED:
         size = 0
@@ -187,6 +195,11 @@ def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
 def already_processed(text: str) -> bool:
     """Whether a node says of a transaction that the chain has taken it."""
     return bool(_ALREADY.search(text.lower()))
+
+
+def unreadable_transaction(text: str) -> bool:
+    """Whether a node says of a transaction that it cannot read its bytes."""
+    return bool(_UNREADABLE.search(text.lower()))
 
 
 def _about(reply: Reply, words: str) -> tuple[About, float]:

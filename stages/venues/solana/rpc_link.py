@@ -110,6 +110,17 @@ class AtNode:
         """The result. Raises NodeFault."""
         return await self._link.ask_node(self._node, ask)
 
+    async def check_chain(self) -> None:
+        """Asks again of which chain it is: a URL may lead elsewhere than it did, and what it does
+        not know then proves nothing. Raises NodeFault.
+        """
+        genesis = await self.ask(Ask("getGenesisHash", (), _genesis_decoder))
+        if refusal := self._link.refusal(genesis):
+            _log.error("node of another chain", host=self._node.host, genesis=genesis)
+            fault = Fault(About.NODE, refusal)
+            self._node.take("getGenesisHash", fault)
+            raise NodeFault(fault, self._node.host, "getGenesisHash")
+
 
 class RpcLink:
     """Calls methods on whichever node answers."""
@@ -133,6 +144,10 @@ class RpcLink:
     def nodes(self) -> int:
         """How many there are that may be used."""
         return sum(not node.refusal for node in self._nodes)
+
+    def refusal(self, genesis: str) -> str:
+        """Why a node with this genesis hash must not be used; empty where it may."""
+        return self._admission.refusal(genesis)
 
     def size_max(self, method: str) -> int:
         """The most items that a node takes in a call; 0: one has no known limit."""
@@ -282,7 +297,8 @@ class RpcLink:
         for node, fault in refused:
             if fault.fault.about is About.REQUEST:
                 _log.info("refusal contradicted", host=node.host, reason=fault.fault.text)
-                node.take(asks[-1].method, fault.fault._replace(about=About.METHOD))
+                method = fault.method or asks[-1].method
+                node.take(method, fault.fault._replace(about=About.METHOD))
 
     def _late(self, node: Node, method: str) -> NodeFault:
         fault = Fault(About.MOMENT, "no answer in time")

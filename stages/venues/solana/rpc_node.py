@@ -29,6 +29,8 @@ SIZE_KEPT_S = 600.0
 """How long a node's limit is believed: plans change."""
 BODY_MAX = 65_536
 """Bytes that are read of an answer that is no result."""
+PAGE_BYTES = 1_000
+"""Within so many a page says that it is one."""
 UNREADABLE = "unreadable answer"
 
 _log = structlog.get_logger()
@@ -224,7 +226,7 @@ class Node:
     def _reply(self, status: int, envelope: _Envelope, text: bytes) -> Reply:
         error = envelope.error
         if error is None:
-            said = UNREADABLE if status == 200 else _text_of(text)
+            said = (_words_in(text) or UNREADABLE) if status == 200 else _text_of(text)
             return self._shown(status, None, said)
         number, data = None, None
         if isinstance(error, dict):
@@ -256,6 +258,17 @@ def _text_of(body: bytes) -> str:
         return words_of(msgspec.json.decode(body)) or body.decode(errors="replace")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return body.decode(errors="replace")
+
+
+def _words_in(body: bytes) -> str:
+    """What a body says that came with 200 and is no answer: of a page, or in a field for a message.
+    Nothing of what may be an answer cut short, whose bytes may look like any words.
+    """
+    try:
+        return words_of(msgspec.json.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        page = b"<html" in body[:PAGE_BYTES].lower()
+        return body[:BODY_MAX].decode(errors="replace") if page else ""
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

@@ -106,6 +106,27 @@ def test_what_providers_answer(status: int, number: int | None, words: str, abou
     assert meaning("getTransaction", Reply(status, number, words)).about is about
 
 
+UNREAD = [
+    # (HTTP status, number, sentence)
+    (200, -32602, "failed to deserialize solana_sdk::transaction::VersionedTransaction: io error"),
+    (200, -32602, "base64 encoded VersionedTransaction too large: 1700 (max: 1644/1232)"),
+    (500, -32603, "Failed to decode transaction"),
+    (400, None, "transaction #0 could not be decoded"),
+]
+
+
+@pytest.mark.parametrize(("status", "number", "words"), UNREAD)
+def test_bytes_that_a_node_cannot_read_are_no_fault_of_the_node(
+    status: int, number: int | None, words: str
+) -> None:
+    """It would rest for each of them, and take nothing else meanwhile."""
+    for method in ("sendTransaction", "simulateTransaction"):
+        assert meaning(method, Reply(status, number, words)).about is REQUEST
+    assert meaning("sendTransaction", Reply(502, number, words)).about is not REQUEST
+    for other in ("error decoding response body", "failed to deserialize the request"):
+        assert meaning("sendTransaction", Reply(200, -32603, other)).about is NODE
+
+
 def test_a_simulation_that_ran_speaks_of_the_request_whatever_its_words() -> None:
     ran = Reply(200, -32002, "please upgrade", failed=True)
     assert meaning("sendTransaction", ran).about is REQUEST
