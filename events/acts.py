@@ -60,7 +60,7 @@ class _Settled(Exception):
 
 
 async def cancel(log: EventLog, order_id: str, actor: str, reason: str = "") -> Answer:
-    """Calls an order off, unless something of it was sent. Raises LogError.
+    """Calls an order off, unless something of it is out. Raises LogError.
 
     Raises `msgspec.DecodeError` for an order that this build cannot read, as all acts do.
     """

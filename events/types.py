@@ -352,7 +352,7 @@ class OrderAmended(Fact, frozen=True, array_like=True, tag=True):
 
 
 class OrderCancelled(Fact, frozen=True, array_like=True, tag=True):
-    """Somebody called the order off before anything was sent."""
+    """The order was called off: nothing of it was sent, or what was is proved dead."""
 
     actor: str
     reason: str = ""

@@ -68,8 +68,11 @@ def executed_reason(signatures: Sequence[str]) -> str:
 
 
 def may_cancel(order: Order) -> bool:
-    """Whether nothing was ever said to be sent, so that a cancel wins."""
-    return order.status in _MAY_CANCEL and not was_executed(order)
+    """Whether no transaction of the order is out, so that a cancel wins: none was ever sent, or the
+    last one was proved dead and its replacement is not sent yet.
+    """
+    may = order.status in _MAY_CANCEL and not was_executed(order)
+    return may and not may_still_land(order)
 
 
 _MAY_CANCEL = frozenset(status for status, row in NEXT.items() if status and OrderCancelled in row)

@@ -64,6 +64,7 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
         t.OrderFailed: Status.FAILED,
         # Only where no transaction can land any more: it failed on chain, or was proved dead.
         t.OrderRetreated: Status.WATCHING,
+        t.OrderCancelled: Status.CANCELLED,
     },
     Status.CONFIRMED: {},
     Status.FAILED: {},

@@ -15,6 +15,7 @@ from events.acts import Outcome
 from events.ids import ENGINE_ID, new_order_id
 from events.log import Appended, EventLog, Result
 from events.order import EXECUTED
+from events.secret import SecretBytes
 from events.types import (
     EngineHalted,
     OrderCancelled,
@@ -24,8 +25,11 @@ from events.types import (
     OrderTriggered,
     RoutingStarted,
     Status,
+    TransactionBuilt,
+    TransactionExpired,
+    TransactionSubmitted,
 )
-from tests.played import Play, after_submission, submitted
+from tests.played import Play, after_submission, routed, submitted
 
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="151", time_in_force="GTC"
@@ -78,6 +82,30 @@ async def test_a_cancel_wins_at_each_step_before_the_send_and_at_none_after_it(
         assert (await log.load([order_id]))[0].order.status == answer.order.status  # type: ignore[union-attr]
     assert await log.open_orders() == 1
     assert [lag.orders for lag in (await log.lag()).values()] == [0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next(
+    log: EventLog, steps: int
+) -> None:
+    """In an outage or a halt that time is long, and the order would be sent again afterwards."""
+    play = Play(log)
+    [order_id] = await play.create(fact=submitted())
+    built = TransactionBuilt(2, "sig-2", 200, SecretBytes(b"raw-2"))
+    replaced = [
+        TransactionExpired(1, "sig-1", 100, 101),
+        routed(148_000_000), built, TransactionSubmitted(2, "sig-2"),
+    ]  # fmt: skip
+    for fact in (*after_submission()[:4], *replaced[:steps]):
+        await play.say([order_id], fact)
+    answer = await acts.cancel(log, order_id, "ann", "changed my mind")
+    assert answer.order is not None
+    if steps in (1, 2, 3):
+        assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
+        assert (await log.lag())["submitter"].orders == 0
+        assert await log.open_orders() == 0
+    else:
+        assert (answer.outcome, answer.order.status) == (Outcome.TOO_LATE, "submitted")
 
 
 async def test_a_repeated_cancel_says_so_and_writes_nothing(log: EventLog) -> None:
