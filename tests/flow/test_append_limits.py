@@ -96,6 +96,20 @@ async def test_a_creation_is_refused_once_it_is_half_as_old_as_heads_are_kept(
     assert [answer.result for answer in await log.append(units)] == [Result.CREATED, Result.LATE]
 
 
+async def test_heads_of_ended_orders_stay_for_ten_minutes_or_the_window_in_ms(
+    log: EventLog, redis_url: str
+) -> None:
+    order_id = new_order_id()
+    await log.append([log.creation(order_id, ACCOUNT, submitted())[0]])
+    for window_s, kept_ms in ((86_400, 600_000), (60, 60_000)):
+        other = EventLog(redis_url, build="test", idempotency_window_s=window_s)
+        await other.open()
+        await other.expire_heads([order_id])
+        left_ms = await log._link.call("PTTL", log.keys.order(order_id))
+        assert kept_ms // 2 < left_ms <= kept_ms
+        await other.close()
+
+
 async def test_without_memory_no_order_is_taken_and_what_is_in_flight_goes_on(
     log: EventLog, request: pytest.FixtureRequest
 ) -> None:

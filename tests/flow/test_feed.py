@@ -14,11 +14,11 @@ import redis.asyncio
 from events.log import EventLog, Stored
 from projections import feed as feeds
 from projections.cursors import Cursor
-from projections.feed import Feed
+from projections.feed import FOLLOWER_BYTES, Feed
 from projections.follower import Follower
 from projections.frames import WEBSOCKET, Frame
-from projections.past import Past
-from projections.subscription import Filter, Subscription
+from projections.past import Lost, Past
+from projections.subscription import HIGH_BYTES, Filter, Subscription
 from tests.played import Play, after_submission
 from tests.proxied import proxied
 from tests.served import MemoryArchive
@@ -323,10 +323,93 @@ async def test_who_still_catches_up_is_told_that_the_log_was_replaced(redis_url:
     await direct.close()
 
 
+async def test_what_is_at_hand_is_all_that_follows_or_nothing(desk: Desk) -> None:
+    await desk.play.live(2)
+    await desk.feed.ready()
+    assert desk.feed.position == 12
+
+    def at_hand(after: int) -> list[int] | None:
+        found = desk.feed.recent(after)
+        return None if found is None else [frame.position for frame in found]
+
+    assert [at_hand(after) for after in range(13)] == [through(12, after) for after in range(13)]
+    del desk.feed._recent[:5]
+    assert [at_hand(after) for after in (3, 4, 5, 6)] == [
+        None, None, through(12, 5), through(12, 6),
+    ]  # fmt: skip
+
+
+async def test_a_page_of_the_archive_ends_before_a_hole(desk: Desk) -> None:
+    await desk.play.live(1)
+    await desk.trim()
+    del desk.archive.stored[2]
+    page = await desk.feed.past.page(0)
+    assert [stored.position for stored in page] == [1, 2]
+    with pytest.raises(Lost):
+        await desk.feed.past.page(2)
+
+
+def overfull(held_back: int) -> Page:
+    """A socket that holds back so many bytes."""
+    page = Page()
+    page.held_back = held_back
+    return page
+
+
+async def test_who_holds_back_too_much_is_live_no_more(desk: Desk) -> None:
+    for held, live in ((HIGH_BYTES, True), (HIGH_BYTES + 1, False)):
+        page = overfull(held)
+        subscription = Subscription(desk.feed, page, Filter(None))
+        desk.feed.attach(subscription)
+        desk.feed.join(subscription)
+        desk.feed.position += 3
+        subscription.take(b"\x81\x02{}", desk.feed.position - 3)
+        assert (subscription.live, bool(page.writes)) == (live, live)
+        if not live:
+            assert subscription.cursor == desk.feed.position - 3
+        desk.feed.detach(subscription)
+
+
+async def test_a_follower_that_holds_back_too_much_is_cut(desk: Desk) -> None:
+    ids = await desk.play.create(2)
+    await desk.feed.ready()
+    pages = [overfull(FOLLOWER_BYTES), overfull(FOLLOWER_BYTES + 1)]
+    for order_id, page in zip(ids, pages, strict=True):
+        assert await Follower(desk.feed, page, order_id, lambda _: None).start()
+    await desk.play.say(ids, *after_submission()[:1])
+    await until(lambda: pages[1].closed)
+    assert not pages[0].closed
+    for page in pages:
+        page.closed = True
+
+
+async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_back(
+    desk: Desk,
+) -> None:
+    beyond, before = Page(), Page()
+    subscriptions = [Subscription(desk.feed, page, Filter(None)) for page in (beyond, before)]
+    for subscription, cursor in zip(subscriptions, (10, 3), strict=True):
+        subscription.cursor = cursor
+        desk.feed.attach(subscription)
+    await desk.feed._lose(4, "log-regressed")
+    assert [subscription.cursor for subscription in subscriptions] == [4, 3]
+    assert (beyond.notices, before.notices) == (["log-regressed"], [])
+
+
 async def test_a_cursor_of_another_epoch_is_said_to_be_one(desk: Desk) -> None:
     await desk.play.live(1)
     page = await desk.subscribe(Cursor(2, 0, 9))
     await until(lambda: page.positions == [3, 4, 5, 6])
+    assert page.notices == ["epoch-changed"]
+
+
+async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(desk: Desk) -> None:
+    await desk.play.live(1)
+    await desk.feed.ready()
+    desk.feed._log.epoch = desk.feed._epoch = 2
+    page = Page()
+    subscription = Subscription(desk.feed, page, Filter(None), Cursor(3, epoch=1))
+    await subscription._check_start()
     assert page.notices == ["epoch-changed"]
 
 

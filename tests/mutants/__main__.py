@@ -28,7 +28,7 @@ WHOLE_S = 3600
 CHECKS_OF_MUTANTS = "tests/unit/test_mutants.py"
 """Fails in every tree with a bug in it, whatever the bug."""
 
-_FAILED = re.compile(r"^(FAILED|ERROR) (\S+)", re.M)
+_FAILED = re.compile(r"^(FAILED|ERROR) (.+?)(?: - .*)?$", re.M)
 
 
 class Verdict(NamedTuple):

@@ -57,9 +57,15 @@ def flip(event: Event) -> None:
     event["body"] = base64.b64encode(base64.b64decode(event["body"])[::-1]).decode()
 
 
+def end_with_the_built_one(events: list[Event]) -> None:
+    del events[BUILT + 1 :]
+    del events[BUILT - 1]
+
+
 FORGERIES: dict[str, Callable[[list[Event]], Any]] = {
     "the first event is missing": lambda events: events.pop(0),
     "an event in the middle is missing": lambda events: events.pop(2),
+    "the event before a withheld last one is missing": end_with_the_built_one,
     "two events changed places": lambda events: events.insert(1, events.pop(2)),
     "an event stands there twice": lambda events: events.insert(1, copy.deepcopy(events[1])),
     "an event is withheld that may not be": lambda events: withhold(events[0]),

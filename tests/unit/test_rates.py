@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,23 @@ def test_every_key_has_a_bucket_of_its_own() -> None:
     assert rates.take("one", 0).allowed
     assert not rates.take("one", 0).allowed
     assert rates.take("two", 0).allowed
+
+
+def test_who_is_refused_stays_so_whoever_comes_meanwhile() -> None:
+    rates = Rates(1, 2)
+    assert [rates.take("one", 0).allowed for _ in range(3)] == [True, True, False]
+    assert rates.take("two", 0).allowed
+    assert not rates.take("one", 0).allowed
+
+
+def test_of_too_many_buckets_none_is_forgotten_that_is_not_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.rates.CALLERS_MAX", 2)
+    rates = Rates(1, 2)
+    assert [rates.take("one", 0).allowed for _ in range(3)] == [True, True, False]
+    assert rates.take("two", 0).allowed
+    assert rates.take("three", 0.5).allowed
+    assert not rates.take("one", 0.5).allowed
+    assert rates.take("four", 60).allowed
+    assert len(rates._buckets) == 1

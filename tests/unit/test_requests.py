@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from events.acts import NEVER
 from events.idempotency import digest_of
@@ -452,3 +453,9 @@ def test_colons_in_values_are_no_fields() -> None:
 def test_every_field_of_an_order_is_part_of_what_was_asked_for() -> None:
     """Whoever appends a field to OrderSubmitted says here and in `digest_of` what it means."""
     assert len(OrderSubmitted.__struct_fields__) == 17 + len(["traceparent"])
+
+
+def test_the_most_that_may_go_in_is_part_of_what_was_asked_for() -> None:
+    exact = OrderSubmitted("market", "SOL", "USDC", 9, 6, 0, 50, exact_amount_out=5)
+    digests = {digest_of(replace(exact, max_amount_in=most)) for most in (None, 1, 2)}
+    assert len(digests) == 3

@@ -1,0 +1,47 @@
+"""How many connections there may be at once: as many as is said, and not one more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.access import PRINCIPAL, Principal
+from gateway.presence import Presence
+from gateway.problems import Problem
+
+
+class Request(dict[Any, Any]):
+    """All that is asked of a request here."""
+
+    remote = "127.0.0.1"
+
+
+def request_of(key_id: str) -> Any:
+    return Request({PRINCIPAL: Principal(key_id, "main", None, frozenset())})
+
+
+@pytest.mark.parametrize(("most", "most_each"), [(2, 0), (0, 2), (2, 2)])
+def test_one_more_than_there_may_be_is_refused_until_one_has_gone(
+    most: int, most_each: int
+) -> None:
+    presence, request = Presence(most, most_each), request_of("k")
+    first: Any = object()
+    second: Any = object()
+    with presence.held(request, first):
+        presence.check(request)
+        with presence.held(request, second), pytest.raises(Problem):
+            presence.check(request)
+        presence.check(request)
+
+
+def test_each_key_has_its_own_and_all_share_the_whole() -> None:
+    presence, one, other = Presence(2, 1), request_of("k"), request_of("l")
+    first: Any = object()
+    second: Any = object()
+    with presence.held(one, first):
+        with pytest.raises(Problem):
+            presence.check(one)
+        presence.check(other)
+        with presence.held(other, second), pytest.raises(Problem):
+            presence.check(request_of("m"))
