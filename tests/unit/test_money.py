@@ -128,3 +128,41 @@ def test_the_least_output_for_a_highest_price_never_costs_more(
     least = amount_for(amount_in, decimals_in, units, decimals_out)
     cost = Fraction(amount_in, 10**decimals_in) / Fraction(least, 10**decimals_out)
     assert cost <= Fraction(units, 10**24)
+
+
+@pytest.mark.parametrize(
+    ("units", "decimals", "text"),
+    [
+        (1_500_000_000, 9, "1.5"), (10**9, 9, "1"), (100 * 10**6, 6, "100"), (5, 9, "0.000000005"),
+        (0, 6, "0"), (1200, 0, "1200"), (1_000_000_010, 9, "1.00000001"),
+    ],
+)  # fmt: skip
+def test_an_amount_is_written_in_its_shortest_form(units: int, decimals: int, text: str) -> None:
+    assert to_tokens(units, decimals) == text
+
+
+@pytest.mark.parametrize(
+    ("amount_out", "amount_in", "text"),
+    [
+        (150 * 10**6, 10**9, "150"), (100_500_000, 10**9, "100.5"), (10**6, 2 * 10**9, "0.5"),
+        (1, 3 * 10**9, "0.000000333333333333"), (7, 0, "0"), (2 * 10**15, 10**9, "2000000000"),
+    ],
+)  # fmt: skip
+def test_a_price_is_written_in_its_shortest_form(
+    amount_out: int, amount_in: int, text: str
+) -> None:
+    assert price(amount_out, 6, amount_in, 9) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("10", "10"), ("100.0", "100"), ("1.50", "1.5"), ("0.10", "0.1"), ("1.50e2", "150")],
+)
+def test_a_price_that_is_asked_for_is_kept_in_its_shortest_form(text: str, plain: str) -> None:
+    assert to_price(text) == plain
+
+
+def test_the_least_output_for_any_price_is_one_unit() -> None:
+    dear = price_units("1000000")
+    assert amount_for(1, 9, dear, 6) == 1
+    assert amount_at(1, 9, 1, 6) == 1

@@ -211,3 +211,17 @@ def test_each_hash_follows_from_the_one_before() -> None:
     for event in said.events:
         digest = link(digest, t.encode(event), withheld=type(event.fact) in WITHHELD)
     assert digest == said.hash
+
+
+def test_a_route_that_could_not_be_built_is_looked_for_again() -> None:
+    failed = t.AttemptFailed("builder", 1, "pool-disabled", "", 5)
+    assert owed_by(after(*LIFE[:3])) == "builder"
+    assert owed_by(after(*LIFE[:3], failed)) == "router"
+    assert owed_by(after(*LIFE[:3], failed, LIFE[2])) == "builder"
+
+
+def test_an_order_has_the_id_and_account_of_its_events() -> None:
+    events = say(Order("id-7", account="ann"), GENESIS, LIFE, time_us=1, build="b").events
+    order = fold(events)
+    assert order is not None
+    assert (order.id, order.account) == ("id-7", "ann")
