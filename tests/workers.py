@@ -243,8 +243,8 @@ class Crew:
         stage = self.stage(stage) if isinstance(stage, str) else stage
         if log is None:
             log = EventLog(url or self.url, build="worker")
-            await log.open()
             self._closing.append(log)
+            await log.open()
         consumer = f"{stage.name}-{next(_numbers)}"
         limiter = Limits(self.url, consumer, **limits)
         self._closing.append(limiter)
@@ -269,8 +269,8 @@ class Crew:
     ) -> Watcher:
         """Starts what drives the books. By its name follows which pairs it prefers."""
         log = EventLog(self.url, build="worker")
-        await log.open()
         self._closing.append(log)
+        await log.open()
         market = Market(venues or self.venues(), timeout_s=HANG_S)
         made = Watcher(
             log,

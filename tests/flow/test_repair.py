@@ -23,9 +23,19 @@ from events import acts, parking
 from events.archive import Archive
 from events.idempotency import claim_of, digest_of, names_of
 from events.ids import new_order_id
-from events.log import PARKED, RESTING, EventLog, Fenced, OtherChain, Stored
+from events.log import (
+    PARKED,
+    RESTING,
+    EventLog,
+    Fenced,
+    Missing,
+    OtherChain,
+    Regressed,
+    Result,
+    Stored,
+)
 from events.log.refound import Refounding
-from events.order import Order
+from events.order import STAGES, Order
 from events.types import (
     Fact,
     OrderCancelled,
@@ -40,6 +50,7 @@ from projections.orders import columns
 from stages.venues.simulated.venue import Simulation
 from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting
+from tests.waits import until
 from tests.workers import Crew
 
 SLOTS = Simulation(slot_ms=5, blockhash_slots=4000)
@@ -446,3 +457,49 @@ async def _aged(database_url: str, order_ids: list[str], *, days: int) -> None:
         )  # fmt: skip
     finally:
         await connection.close()
+
+
+async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Scene) -> None:
+    crew, ids = scene.crew, list[str]()
+    enough, over = asyncio.Event(), asyncio.Event()
+
+    async def submitting() -> None:
+        while not enough.is_set():
+            fresh = new_order_id()
+            with contextlib.suppress(Fenced):  # nothing was written: a gateway answers 503
+                [answer] = await crew.log.append([crew.log.creation(fresh, "main", MARKET)[0]])
+                # Suspended for a moment: the projector saw no log, and looks again.
+                assert answer.result in (Result.CREATED, Result.SUSPENDED)
+                ids.extend([fresh] if answer.result is Result.CREATED else [])
+            await asyncio.sleep(0.01)
+
+    async def kept_up() -> None:
+        """As a supervisor does: whoever is fenced off is started again."""
+        workers = dict(zip(STAGES, await crew.all_stages(), strict=True))
+        while not over.is_set():
+            for name, worker in workers.items():
+                if worker.task.done():
+                    assert isinstance(worker.task.exception(), Fenced)
+                    with contextlib.suppress(Missing, Regressed):
+                        workers[name] = await crew.worker(name)
+            await asyncio.sleep(0.01)
+
+    async with projecting(scene.redis_url, scene.database_url, chain="simulated"):
+        work = [asyncio.create_task(submitting()), asyncio.create_task(kept_up())]
+        async with redis.asyncio.from_url(scene.redis_url) as client:
+            for _ in range(3):
+                before = len(ids)
+                await until(lambda before=before: len(ids) >= before + 20)  # type: ignore[misc]  # mypy cannot type a bound loop variable
+                await client.set(scene.log.keys.idempotency("main", "key", "odd"), b"nonsense")
+                done = await scene.mended()
+                assert (done.founded, len(done.steps), done.left) == (None, 1, [])
+                assert not await client.exists(scene.log.keys.fenced)
+        enough.set()
+        await work[0]
+        assert set(await crew.ended(ids)) == {"confirmed"}
+        over.set()
+        await work[1]
+        await projected(scene.log, scene.archive)
+    assert crew.executions() == dict.fromkeys(ids, 1)
+    await scene.log.open(found=False)
+    assert (scene.log.epoch, await scene.wrong()) == (1, "")

@@ -356,6 +356,20 @@ async def test_the_doctors_advice_leads_out_of_every_damage(
     print("|", " | ".join(one), "|")
 
 
+async def test_what_only_the_log_has_survives_a_mark_that_is_behind(scene: Scene) -> None:
+    """The heads of its orders name the entries behind the mark: the log wrote them."""
+    late = scene.records.orders["late"]
+    before = await scene.log.load([late, scene.records.orders["unnamed"]])
+    await scene.client.hset(scene.log.keys.meta, "position", scene.end)
+    assert await scene.follow((await scene.advice()).command) == 0
+    await scene.log.open(found=False)
+    after = await scene.log.load([late, scene.records.orders["unnamed"]])
+    for one, other in zip(before, after, strict=True):
+        assert one is not None
+        assert other is not None
+        assert (one.version, one.hash) == (other.version, other.hash)
+
+
 async def goes_on(scene: Scene) -> None:
     """A new order is confirmed, what was open goes on, and nothing is executed twice."""
     settings = scene.settings

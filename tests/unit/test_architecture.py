@@ -139,7 +139,7 @@ REVEAL_IN = {
     "projections/projector.py": "to connect",
     "projections/rebuild.py": "to connect",
     "stages/venues/simulated/chain.py": "to execute a transaction",
-    "stages/venues/solana/chain.py": "the version of what was refused",
+    "stages/venues/solana/chain.py": "the version of what a node refused",
     "stages/venues/solana/keypair.py": "the wallet itself",
     "stages/venues/solana/outcomes.py": "what was sent, to tell what it did",
     "stages/venues/solana/rpc.py": "to send a transaction",
