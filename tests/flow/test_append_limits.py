@@ -110,6 +110,16 @@ async def test_heads_of_ended_orders_stay_for_ten_minutes_or_the_window_in_ms(
         await other.close()
 
 
+async def test_the_heads_of_all_orders_expire_that_are_told_to(log: EventLog) -> None:
+    ids = [new_order_id() for _ in range(1100)]
+    await asyncio.gather(
+        *(log.append([log.creation(order_id, ACCOUNT, submitted())[0]]) for order_id in ids)
+    )
+    await log.expire_heads(ids)
+    left = await log._link.pipeline([("PTTL", log.keys.order(order_id)) for order_id in ids])
+    assert min(left) > 0
+
+
 async def test_without_memory_no_order_is_taken_and_what_is_in_flight_goes_on(
     log: EventLog, request: pytest.FixtureRequest
 ) -> None:

@@ -403,6 +403,18 @@ async def test_a_cursor_of_another_epoch_is_said_to_be_one(desk: Desk) -> None:
     assert page.notices == ["epoch-changed"]
 
 
+async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(desk: Desk) -> None:
+    await desk.play.live(2)
+    await desk.feed.ready()
+    page = Page()
+    subscription = Subscription(desk.feed, page, Filter(None))
+    subscription.cursor = 3
+    desk.feed.attach(subscription)
+    desk.feed._beat(12, True)
+    assert b'"position":3,' in page.data
+    assert b'"head":12' in page.data
+
+
 async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(desk: Desk) -> None:
     await desk.play.live(1)
     await desk.feed.ready()

@@ -273,3 +273,20 @@ def test_a_transaction_is_handed_over_unless_nodes_were_away_at_each_send(
     assert sends.judged(SENT, alive) is alive
     dead = Outcome("absent", finalized_height=SENT.transaction.last_valid_height + 1)
     assert sends.judged(SENT, dead).handed_over is handed_over
+
+
+def test_the_wait_is_half_of_the_backoff_at_the_least_and_never_nothing() -> None:
+    waits = [POLICY.backoff_ms(attempt, jitter) for attempt in (1, 2, 3) for jitter in (0, 0.5, 1)]
+    assert waits == [100, 75, 50, 200, 150, 100, 250, 187, 125]
+    assert RetryPolicy(3, base_ms=1, max_ms=1).backoff_ms(1, 1) == 1
+
+
+def test_an_outage_is_written_down_with_its_reason_and_the_time_of_the_next_attempt() -> None:
+    error = Refused("venue-unavailable", "busy", retryable=True)
+    told = after_refusal(order_after(), "router", error, POLICY, now_us=1000, jitter=0)
+    assert told == (t.AttemptFailed("router", 0, "venue-unavailable", "busy", 101_000), 100)
+
+
+def test_an_expiry_is_written_down_with_its_stage() -> None:
+    expired = after_expiry(order_after(expires_at_us=5), "builder")
+    assert expired == t.OrderExpired("builder", "expires-at-passed", 0)

@@ -67,3 +67,13 @@ def test_of_too_many_buckets_none_is_forgotten_that_is_not_full(
     assert not rates.take("one", 0.5).allowed
     assert rates.take("four", 60).allowed
     assert len(rates._buckets) == 1
+
+
+def test_the_headers_say_the_policy_what_remains_and_until_when() -> None:
+    rates = Rates(0.5, 4)
+    said = [rates.headers(rates.take("one", 0)) for _ in range(5)]
+    assert {one["RateLimit-Policy"] for one in said} == {'"default";q=4;w=8'}
+    assert [one["RateLimit"] for one in said] == [
+        f'"default";r={remaining};t={reset_s}'
+        for remaining, reset_s in ((3, 2), (2, 4), (1, 6), (0, 2), (0, 2))
+    ]
