@@ -102,7 +102,7 @@ class _Meta(NamedTuple):
     @property
     def placed(self) -> bool:
         """Whether it says where the log ends."""
-        return not self.there or self.fields.get("position", b"").isdigit()
+        return self.fields.get("position", b"").isdigit()
 
     def text(self, name: str) -> str:
         """A field."""
