@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from engine import supervisor
 from engine.programs import Program, StartError
@@ -24,6 +25,20 @@ STUBBORN = """
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)
+"""
+# Says in a file that it was started, and ends as if all were done, once it may.
+QUITTER = """
+import os, sys, time
+open(sys.argv[1], "a").write("here\\n")
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.01)
+"""
+# Says in a file what it started.
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"])
+open(sys.argv[1], "a").write(f"{child.pid}\\n")
 time.sleep(600)
 """
 # Says in a file when it was asked to stop.
@@ -74,6 +89,53 @@ async def test_what_dies_is_started_again(tmp_path: Path) -> None:
             first = child.pid
             os.kill(first, signal.SIGKILL)
             await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
+
+
+async def test_what_ends_by_itself_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with exit code 0: nothing of an engine is ever done."""
+    monkeypatch.setattr("engine.supervisor.PAUSE_MAX_S", 0.01)
+    told, over = tmp_path / "told", tmp_path / "over"
+    quitter = script("a", QUITTER, str(told), str(over))
+    async with supervised(Supervisor([[quitter]], tmp_path)):
+        over.touch()
+        await until(lambda: told.exists() and len(told.read_text().split()) >= 4)
+
+
+async def test_what_a_dead_process_had_started_goes_with_it(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+
+    def started() -> list[int]:
+        return [int(pid) for pid in told.read_text().split()] if told.exists() else []
+
+    supervisor = Supervisor([[script("a", PARENT, str(told))]], tmp_path)
+    async with supervised(supervisor):
+        await until(lambda: len(started()) == 1)
+        (child,) = supervisor.children
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: len(started()) == 2)
+        await until(lambda: is_gone(started()[0]))
+
+
+async def test_the_pause_before_a_restart_grows_to_a_bound_and_is_small_after_a_steady_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.supervisor.PAUSE_MIN_S", 0.001)
+    monkeypatch.setattr("engine.supervisor.PAUSE_MAX_S", 0.004)
+    monkeypatch.setattr("engine.supervisor.STEADY_S", 2 * HANG_S)
+    supervisor = Supervisor([[script("a", SLEEPER)]], tmp_path)
+    with structlog.testing.capture_logs() as lines:
+        async with supervised(supervisor):
+            (child,) = supervisor.children
+            for deaths in range(1, 7):
+                if deaths > 4:
+                    monkeypatch.setattr("engine.supervisor.STEADY_S", 0.0)
+                first = child.pid
+                os.kill(first, signal.SIGKILL)
+                await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
+    pauses = [line["pause_s"] for line in lines if line["event"] == "process ended, restarting"]
+    assert pauses == [0.001, 0.002, 0.004, 0.004, 0.001, 0.001]
 
 
 async def test_what_hangs_is_killed_and_started_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from events.log.units import WAIT_MAX_MS
 from events.types import AttemptFailed
 from tests.played import ACCOUNT, submitted
 from tests.waits import until
+from tests.workers import crew
 
 HOUR_MS = 3_600_000
 
@@ -82,6 +84,23 @@ async def test_who_was_due_first_is_handed_over_first(log: EventLog, inbox: Inbo
     assert (await inbox.due())[0] == 3
     [entry] = await inbox.take(1, block_ms=30_000)
     assert entry.order_ids == (first, second, third)
+
+
+async def test_an_attempt_is_not_made_before_its_time_whatever_wakes_the_order(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        [order_id] = await team.submit()
+        later_us = time.time_ns() // 1000 + HOUR_MS * 1000
+        await team.say(order_id, AttemptFailed("router", 1, "no-route", "", later_us))
+        await team.worker("router", backoff_ms=(20, 2 * HOUR_MS))
+
+        async def waits() -> bool:
+            return (await team.log.lag())["router"].waiting == 1
+
+        await until(waits)
+        await team.settled("router")
+        assert (await team.head(order_id)).version == 2
 
 
 async def test_no_order_waits_past_its_expiry(log: EventLog, inbox: Inbox) -> None:
