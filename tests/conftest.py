@@ -8,11 +8,13 @@ there is emptied, so never name the engine's).
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -42,12 +44,26 @@ class Servers(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """A command that a test runs in its own process sets up how that process logs."""
-    yield
+def _logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs in its own process sets up how that process logs.
+
+    Loggers keep nothing of it: one that did would go on writing into the closed files of that test.
+    """
     import structlog
 
+    configure = structlog.configure
+    monkeypatch.setattr(structlog, "configure", partial(_configured, configure))
+    yield
     structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)
+
+
+def _configured(configure: Callable[..., None], **options: Any) -> None:
+    configure(**(options | {"cache_logger_on_first_use": False}))
 
 
 @pytest.fixture(scope="session")
