@@ -25,7 +25,7 @@ async def listening(settings: Settings) -> AsyncIterator[None]:
         return
     from aiohttp import web
 
-    from gateway.exposition import answer
+    from gateway.api.exposition import answer
 
     app = web.Application()
     app.router.add_get("/metrics", answer)

@@ -19,7 +19,7 @@ from events.log import EventLog, Head
 from events.order import Order, executed_by, may_still_land
 from events.parking import History, NotSettled, Settled
 from events.types import Fact
-from gateway.parked import Settles
+from gateway.api.parked import Settles
 from stages import settlement
 from stages.stage import Refused
 from stages.venues.record import Record

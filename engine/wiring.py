@@ -225,9 +225,9 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from engine.markets import chain_of, open_trading
     from engine.names import keep_names
     from engine.settle import settler
+    from gateway.api.audits import Records
     from gateway.app import make_app, make_runner
-    from gateway.audits import Records
-    from gateway.rates import Rates
+    from gateway.middleware.rate_limit import Rates
 
     trading = open_trading(settings, signs=False)
     log = make_log(settings, chain=chain_of(settings), linger_s=GATEWAY_LINGER_S)

@@ -1,7 +1,7 @@
 """What a process counts about itself: plain numbers, so light that the path of an order bears them.
 
 One loop a process, so that nothing is locked. What is shown of them, and how, is in
-`gateway/exposition.py`; what stands in the log is counted by nobody and asked for when wanted.
+`gateway/api/exposition.py`; what stands in the log is counted by nobody and asked for when wanted.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from events.log import EventLog, Result, Stored
 from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderRested
-from gateway import sockets
 from gateway.app import make_app, make_runner
+from gateway.streaming import websocket
 from projections.past import Archive
 from stages.market import Market
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
@@ -179,7 +179,7 @@ async def served(
         try:
             if ready:
                 await until_ready(gateway)
-            with patch.object(sockets, "Socket", CheckedSocket):
+            with patch.object(websocket, "Socket", CheckedSocket):
                 yield gateway
         finally:
             await runner.cleanup()

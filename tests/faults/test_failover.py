@@ -166,8 +166,8 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
 async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.health.POLICY_LOOKS", 1)
-    monkeypatch.setattr("gateway.health.UNVOUCHED_S", 0.1)
+    monkeypatch.setattr("gateway.backends.health.POLICY_LOOKS", 1)
+    monkeypatch.setattr("gateway.backends.health.UNVOUCHED_S", 0.1)
     with valkey(tmp_path / "a") as server:
         async with served(url(server)) as gateway:
 

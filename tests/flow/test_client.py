@@ -13,7 +13,7 @@ from engine.client import Client, Event, Filters, LostError, NewOrder, RefusedEr
 from engine.client.events import event_of
 from events import keys
 from events.types import FACTS
-from gateway.requests import FIELDS
+from gateway.parsing.order_request import FIELDS
 from projections.frame_shapes import ADDS, Frame, Nothing
 from tests.played import after_submission
 from tests.served import MemoryArchive, served

@@ -19,8 +19,8 @@ from events.keys import SCOPES, KeyRefused
 from events.log import EventLog
 from events.order import ApiKey, fold
 from events.types import Status
-from gateway.audits import Audits
-from gateway.rates import Rates
+from gateway.api.audits import Audits
+from gateway.middleware.rate_limit import Rates
 from tests.engine_up import ENGINE
 from tests.served import GOOD, Served, served
 from tests.waits import HANG_S, until

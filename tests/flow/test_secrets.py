@@ -38,7 +38,7 @@ from events.log import EventLog, LogError
 from events.order import Order
 from events.secret import Secret, SecretText, SecretUrl
 from events.types import TransactionBuilt
-from gateway.operations import OPERATIONS
+from gateway.spec.operations import OPERATIONS
 from projections.migrate import migrated
 from projections.rebuild import rebuild
 from stages.limiter import Limits
@@ -307,7 +307,7 @@ async def test_a_handler_that_fails_logs_neither_key_nor_header(
     redis_url: str, settings: Settings, capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from gateway.console import Console
+    from gateway.api.console import Console
 
     async def failing(_: Console, request: web.Request) -> web.Response:
         raise ValueError(f"odd request: {request!r}")

@@ -22,7 +22,7 @@ MAY_IMPORT = {
 DOORS = {
     "redis": ("events/log/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
-    "prometheus_client": ("gateway/exposition.py",),
+    "prometheus_client": ("gateway/api/exposition.py",),
     "opentelemetry": ("engine/otlp.py",),
     "asyncpg": ("projections/", "events/archive/", "engine/"),
     "sqlite3": ("stages/venues/",),
@@ -134,7 +134,7 @@ REVEAL_IN = {
     "events/keys.py": "the digest of a key",
     "events/log/link.py": "to connect",
     "events/secret.py": "the encoder of the log",
-    "gateway/auditor.py": "its own standard input",
+    "gateway/api/audit_worker.py": "its own standard input",
     "projections/migrate.py": "to connect",
     "projections/projector.py": "to connect",
     "projections/rebuild.py": "to connect",
