@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from events.audit.replay import Checks
 from events.order import Order
-from events.replay import Checks
 from events.types import (
     Fact,
     OrderConfirmed,

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from events.archive import Archive
-from events.history import order_history
-from events.idempotency import names_of
+from events.archive.history import order_history
+from events.commands.idempotency import names_of
 from events.log import EventLog
 from events.order import Order
 from events.secret import SecretUrl

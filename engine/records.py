@@ -18,7 +18,7 @@ from engine.programs import StartError
 from engine.settings import Settings
 from engine.wiring import make_log
 from events.archive import Archive, ArchiveUnavailable
-from events.history import Gap
+from events.archive.history import Gap
 from events.log import EventLog, LogError, Missing
 
 UNREADABLE = 2

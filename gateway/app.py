@@ -17,7 +17,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from events.log import EventLog
-from events.meters import REQUESTS, RESPONSES
+from events.metrics import REQUESTS, RESPONSES
 from events.money import Token
 from gateway.api import docs
 from gateway.api.admin import Admin

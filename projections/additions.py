@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from events import routes
+from events import best_quote
 from events import types as t
 from events.money import to_tokens
 from events.token_warnings import TEXTS
@@ -132,7 +132,7 @@ def _routed(f: t.OrderRouted) -> Json:
         "amountOut": to_tokens(f.amount_out, f.decimals_out),
     }
     if f.chosen >= 0:
-        view["why"] = routes.why(f.quotes, f.chosen, exact_out=exact_out)
+        view["why"] = best_quote.why(f.quotes, f.chosen, exact_out=exact_out)
         view["priceImpactBps"] = bps(f.quotes[f.chosen].price_impact_ppm)
         view["legs"] = [leg_view(leg) for leg in f.quotes[f.chosen].legs]
         view["warnings"] = warnings_view(f.quotes[f.chosen].warnings)

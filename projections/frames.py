@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events import types
-from events.chain import Record
 from events.log import Stored
+from events.order.hash_chain import Record
 from events.types import Event
 from projections.formats import timestamp
 from projections.views import UNKNOWN, event_frame

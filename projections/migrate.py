@@ -14,7 +14,7 @@ from importlib import resources
 import asyncpg
 import structlog
 
-from events.indexes import EXPECTED, index_faults
+from events.archive.indexes import EXPECTED, index_faults
 from events.secret import SecretUrl
 
 CONNECT_S = 2.0

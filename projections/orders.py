@@ -12,8 +12,8 @@ from typing import Any
 
 from events import order as orders
 from events.archive import Page
-from events.chain import GENESIS
 from events.order import Order, advance, evolve
+from events.order.hash_chain import GENESIS
 from events.types import TERMINAL, Event
 from projections.binary import pack_row
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from events.archive import Filters
-from events.history import Gap, Histories, order_history
+from events.archive.history import Gap, Histories, order_history
 from events.log import Batch, EventLog, Regressed, Stored
 from events.order import Order
 from projections.ownership import owns

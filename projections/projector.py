@@ -16,7 +16,7 @@ import structlog
 
 from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
-from events.meters import REFUSALS
+from events.metrics import REFUSALS
 from events.secret import SecretUrl
 from projections import tables
 from projections.migrate import migrate

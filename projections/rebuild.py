@@ -16,8 +16,8 @@ import asyncpg
 import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
+from events.archive.indexes import EXPECTED, index_faults
 from events.ids import NO_ORDERS
-from events.indexes import EXPECTED, index_faults
 from events.secret import SecretUrl
 from projections import tables
 from projections.likeness import beyond_copying, copy_options, copy_rights

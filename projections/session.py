@@ -18,7 +18,6 @@ import msgspec
 import structlog
 
 from events.archive import Checkpoint, load_checkpoint
-from events.chain import follows
 from events.ids import parse_order_id
 from events.log import (
     EventLog,
@@ -31,7 +30,8 @@ from events.log import (
     other_chain,
 )
 from events.log import Refused as RefusedEntry
-from events.meters import PROJECTED, PROJECTION
+from events.metrics import PROJECTED, PROJECTION
+from events.order.hash_chain import follows
 from events.types import Event
 from projections import tables
 from projections.intake import Chunk, Intake

@@ -16,7 +16,7 @@ import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Stored
-from events.meters import SPANS, UNTRACED
+from events.metrics import SPANS, UNTRACED
 from projections.past import Lost, Past
 from projections.traces import Span, Tracer, sampled
 

@@ -12,8 +12,8 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Mapping
 
-from events.chain import Said
 from events.order import Order, owed_by
+from events.order.hash_chain import Said
 from events.types import Fact
 from stages.stage import Answer, NotYet, Refused, Stage
 

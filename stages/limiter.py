@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 from events.log import LogError
-from events.log.library import Library
-from events.log.link import Link
+from events.log.redis.library import Library
+from events.log.redis.link import Link
 from events.secret import SecretUrl
 
 PERMITS = "oee:{limits}:permits"

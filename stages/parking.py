@@ -9,10 +9,10 @@ import time
 
 import msgspec
 
-from events.chain import encode_record, link
 from events.log import PARKED, EventLog, Head, Share, Unit
 from events.log.head import encode_head
 from events.log.tally import NOTES
+from events.order.hash_chain import encode_record, link
 from events.types import Event, OrderParked, Status, encode
 
 

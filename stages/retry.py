@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from events import routes
+from events import best_quote
 from events.order import AT_ONCE, Order, may_still_land
 from events.types import AttemptFailed, Fact, OrderExpired, OrderFailed
 from stages.stage import Refused
 
-OUTAGES = routes.UNANSWERED - {"venue-timeout"} | {
+OUTAGES = best_quote.UNANSWERED - {"venue-timeout"} | {
     "method-not-served", "call-too-large", "wrong-cluster", "mainnet-not-allowed",
 }  # fmt: skip
 """Codes of refusals that speak of the nodes, never of the order. A venue that answers too late is

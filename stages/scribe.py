@@ -15,7 +15,6 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from events.chain import Said
 from events.log import (
     Appended,
     Entry,
@@ -31,6 +30,7 @@ from events.log import (
 )
 from events.log.head import head_of
 from events.order import AT_ONCE, Order, may_still_land
+from events.order.hash_chain import Said
 from events.types import Fact, OrderFailed, OrderParked
 from stages.parking import is_intact, park_unreadable
 from stages.retry import after_expiry

@@ -22,7 +22,7 @@ import structlog
 
 from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
 from events.log.head import DAMAGED, decode_head, order_in
-from events.meters import VENUE
+from events.metrics import VENUE
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
 from stages.ahead import Ahead, run_ahead_at_once

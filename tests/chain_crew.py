@@ -20,12 +20,12 @@ from engine.checks import CHECKS
 from engine.markets import Trading, open_trading
 from engine.settings import Settings
 from events.archive import Archive
-from events.history import everything
+from events.archive.history import everything
+from events.audit.replay import Replay
+from events.audit.verify import verify
 from events.log import EventLog
-from events.replay import Replay
 from events.secret import SecretText, SecretUrl
 from events.types import Event, OrderConfirmed, OrderFailed, OrderRetreated, OrderSubmitted
-from events.verify import verify
 from projections.orders import columns
 from stages.venues import Venue
 from stages.venues.localnet import traders

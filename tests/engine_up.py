@@ -29,9 +29,9 @@ from engine.folder import Record
 from engine.markets import LEDGER
 from engine.settings import Settings, environment, load
 from events.archive import Archive, ArchiveUnavailable
-from events.chain import GENESIS, follows
 from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
+from events.order.hash_chain import GENESIS, follows
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.localnet.ledger import LocalLedger
 from stages.venues.simulated.ledger import Landed, Ledger

@@ -16,11 +16,11 @@ from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
-from events.history import Gap, everything, order_history
+from events.archive.history import Gap, everything, order_history
+from events.audit.proof import faults_of
+from events.audit.replay import Checks, Replay, Unreadable
+from events.audit.verify import Verdict, shown, verify
 from events.log import Damaged, EventLog
-from events.proof import faults_of
-from events.replay import Checks, Replay, Unreadable
-from events.verify import Verdict, shown, verify
 from projections.cursors import cursor_prefix
 from projections.formats import timestamp
 from projections.frames import Frame

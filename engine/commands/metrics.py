@@ -67,7 +67,7 @@ async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:
 
 def markdown() -> str:
     """Return the document."""
-    from events.meters import METERS, Counter
+    from events.metrics import METERS, Counter
     from gateway.api.metrics import FACTS
 
     rows = ["", "| Metric | Kind | Label | Meaning |", "|---|---|---|---|"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.repair.reconcile import Lives
-from events.idempotency import digest_of, names_of
+from events.commands.idempotency import digest_of, names_of
 from events.log import EventLog
-from events.log.refound import Claim, Known, Name
+from events.recovery.log_rebuild import Claim, Known, Name
 
 
 def names_in(log: EventLog, lives: Lives) -> list[Name]:

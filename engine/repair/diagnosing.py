@@ -12,11 +12,11 @@ from engine.repair.reconcile import Lives, Reconciliation
 from engine.repair.stream import Target, target
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.snapshot import LabelledEvent
-from events.audit import Problem
+from events.audit.invariants import Problem
+from events.audit.verify import verify
 from events.log import EventLog, LogError, Stored
-from events.log.refound import Refounding
-from events.log.survey import Meta, RawEntry, stored_in
-from events.verify import verify
+from events.recovery.log_rebuild import Refounding
+from events.recovery.stream_survey import Meta, RawEntry, stored_in
 from projections.orders import columns
 
 GAP_MAX = 200_000

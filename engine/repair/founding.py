@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 from engine.build import build_id
 from engine.wallets import Wallet
-from events import repair
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import array
-from events.chain import encode_record
-from events.idempotency import names_of
+from events.commands.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
 from events.log import HEADS_KEPT_MS, EventLog, other_chain
 from events.log.reading import Stored
-from events.log.refound import Name, Refounding, Written
-from events.repair import BrokenChain, Life
+from events.order.hash_chain import encode_record
+from events.recovery import order_histories
+from events.recovery.log_rebuild import Name, Refounding, Written
+from events.recovery.order_histories import BrokenChain, Life
 from events.types import TERMINAL, Status
 from projections import tables
 
@@ -145,7 +145,7 @@ class _Gathered(NamedTuple):
     """Orders that are open, and the engine itself."""
     last: Stored
     names: list[Name]
-    leftovers: repair.Leftovers
+    leftovers: order_histories.Leftovers
     unknown_since_us: int
     """See `_unknown_since_us`."""
     heights: list[int]
@@ -162,7 +162,7 @@ async def _gather(
     # Orders that ended since then have their names still.
     since_ms = now_ms - log.window_ms
     left = [stored for entry in await work.leftovers() for stored in entry]
-    named, archived = repair.order_ids(left), dict[str, set[bytes]]()
+    named, archived = order_histories.order_ids(left), dict[str, set[bytes]]()
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
         unknown_us = await _unknown_since_us(snapshot, last)
@@ -170,13 +170,15 @@ async def _gather(
             if not life.order.terminal:
                 lives[life.order.id] = life
             names += _names(log, life, since_ms)
-    leftovers = repair.sift(left, archived)
+    leftovers = order_histories.sift(left, archived)
     for history in leftovers.orders:
-        names += _names(log, repair.life_of(history), since_ms)
+        names += _names(log, order_histories.life_of(history), since_ms)
     names.sort(key=lambda name: name.until_ms is None)  # the last one written counts
     made = [life.order.transaction for life in lives.values()]
     heights = [one.last_valid_height for one in made if one is not None]
-    return _Gathered(lives, last, names, leftovers, unknown_us, heights + repair.heights(left))
+    return _Gathered(
+        lives, last, names, leftovers, unknown_us, heights + order_histories.heights(left)
+    )
 
 
 async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
@@ -212,7 +214,7 @@ async def _lives(
             stored = {one.position: one for one in found}
             for row in some:
                 try:
-                    life = repair.life_of([stored[p] for p in row.positions])
+                    life = order_histories.life_of([stored[p] for p in row.positions])
                 except (BrokenChain, KeyError) as error:
                     msg = f"the archive is broken ({error}): see `engine audit verify`"
                     raise RepairError(msg) from None
@@ -251,7 +253,7 @@ async def _found(
         moved = [one._replace(position=position + n) for n, one in enumerate(history, start=1)]
         position += len(moved)
         tail += [encode_record(one.record.hash, bytes(one.record.body)) for one in moved]
-        life = repair.life_of(moved)
+        life = order_histories.life_of(moved)
         lives[life.order.id] = life
         adopted.append(life.order.id)
     open_ones = [i for i in lives if not lives[i].order.terminal]
@@ -260,9 +262,9 @@ async def _found(
     parked: list[str] = []
     for order_id, signatures in executed.items():
         life = lives[order_id]
-        if not (facts := repair.settle(life.order, signatures)):
+        if not (facts := order_histories.settle(life.order, signatures)):
             continue
-        lives[order_id], records = repair.after(
+        lives[order_id], records = order_histories.after(
             life, facts, position + 1, time_us=now_us, build=build_id()
         )
         position += len(facts)

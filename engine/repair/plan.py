@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from engine.repair.diagnosing import Diagnosis
 from engine.repair.reconcile import Lost
-from events.audit import HEADS, INDEXES, ORDERS, Problem
+from events.audit.invariants import HEADS, INDEXES, ORDERS, Problem
 from events.log import LAYOUT, other_chain
-from events.log.keys import RAISED_FROM
-from events.log.refound import FOUNDING
+from events.log.redis.keys import RAISED_FROM
+from events.recovery.log_rebuild import FOUNDING
 
 SPANS = 5
 COMMAND = "engine repair"

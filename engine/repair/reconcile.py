@@ -14,11 +14,11 @@ import msgspec
 
 from events.archive import NO_ORDER
 from events.archive.snapshot import LabelledEvent
-from events.chain import GENESIS, follows
 from events.ids import NO_ORDERS, parse_order_id
 from events.log.reading import Stored
 from events.order import evolve
-from events.repair import Life
+from events.order.hash_chain import GENESIS, follows
+from events.recovery.order_histories import Life
 from events.types import Event, OrderSubmitted, decode
 from projections.unreadable import read_event
 

@@ -13,8 +13,8 @@ from engine.repair.stream import Target, target
 from events.archive import Archive, Checkpoint
 from events.ids import ENGINE_ID
 from events.log import LAYOUT, EventLog
-from events.log.refound import Refounding
-from events.log.survey import Meta
+from events.recovery.log_rebuild import Refounding
+from events.recovery.stream_survey import Meta
 from events.types import Status
 from projections.mending import mend
 from projections.tables import Moved

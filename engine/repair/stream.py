@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from events.archive.page import array
-from events.chain import encode_record
 from events.log import Stored
-from events.log.refound import Written
-from events.log.survey import RawEntry, stored_in
+from events.order.hash_chain import encode_record
+from events.recovery.log_rebuild import Written
+from events.recovery.stream_survey import RawEntry, stored_in
 
 EVENTS = 500
 """As many as an append writes at most."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from events import routes
+from events import best_quote
 from events import types as t
 from events.log import Stored
 from events.money import to_tokens
@@ -83,7 +83,7 @@ def _routed(f: t.OrderRouted) -> list[str]:
     exact_out = bool(f.max_amount_in)
     said = [_quote(quote, f, exact_out=exact_out) for quote in f.quotes]
     chosen = f.chosen if f.chosen >= 0 else _named(f)
-    why = routes.why(f.quotes, chosen, exact_out=exact_out)
+    why = best_quote.why(f.quotes, chosen, exact_out=exact_out)
     said.append(f"{f.dex} {f.pool} wins: {why}")
     if exact_out:
         most = to_tokens(f.max_amount_in, f.decimals_in)

@@ -17,11 +17,11 @@ from typing import Any, Literal
 import msgspec
 
 from events.archive import Archive, ArchiveUnavailable
-from events.census import Census
-from events.history import Gap, everything
+from events.archive.history import Gap, everything
+from events.audit.status_counts import Census
+from events.audit.verify import shown, verify
 from events.log import EventLog, LogError, Missing
 from events.secret import SecretUrl
-from events.verify import shown, verify
 from projections.formats import timestamp
 from projections.orders import columns
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from events.audit.proof import proof_of
 from events.log import Stored
 from events.order import fold
-from events.proof import proof_of
 from events.secret import SecretUrl
 from gateway.api.audit_worker import Task, encoded
 from gateway.api.order_lookup import readable

@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from events.meters import METERS, Counter, Histogram
+from events.metrics import METERS, Counter, Histogram
 
 _process = ProcessCollector(registry=CollectorRegistry())
 

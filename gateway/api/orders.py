@@ -17,7 +17,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from events.archive import ArchiveUnavailable, BadCursor
-from events.idempotency import Claim, claim_of, digest_of, names_of
+from events.commands.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import Appended, EventLog, LogError, Result, Unit
 from events.log.head import order_in

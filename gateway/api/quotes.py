@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from events import routes
+from events import best_quote
 from events.ids import new_order_id
 from events.money import (
     AmountError,
@@ -51,7 +51,7 @@ class Quotes:
                 quotes = await self._ask(order)
         except TimeoutError:
             raise Problem("venues-unavailable", f"no answer within {QUOTES_S:g} s") from None
-        silent = sorted({quote.error for quote in quotes} & routes.UNANSWERED)
+        silent = sorted({quote.error for quote in quotes} & best_quote.UNANSWERED)
         if silent and all(quote.error for quote in quotes):
             raise Problem("venues-unavailable", ", ".join(silent))
         return responses.json_response(_view(order, quotes))
@@ -110,7 +110,7 @@ def _bad(name: str, detail: str) -> Problem:
 
 def _view(order: Order, quotes: Sequence[Quote]) -> dict[str, Any]:
     exact_out = order.exact_amount_out is not None
-    best = routes.best(quotes, exact_out=exact_out)
+    best = best_quote.best(quotes, exact_out=exact_out)
     view = {
         "tokenIn": order.token_in,
         "tokenOut": order.token_out,
@@ -130,7 +130,7 @@ def _best(order: Order, quotes: Sequence[Quote], best: int) -> dict[str, Any]:
     quote, into, out = quotes[best], order.decimals_in, order.decimals_out
     view = quote_view(quote, into, out, exact_out=exact_out)
     view["price"] = price(quote.amount_out, out, quote.amount_in, into)
-    view["why"] = routes.why(quotes, best, exact_out=exact_out)
+    view["why"] = best_quote.why(quotes, best, exact_out=exact_out)
     if exact_out:
         most = max_amount_in(quote.amount_in, order.slippage_bps)
         return view | {"maxAmountIn": to_tokens(most, into)}

@@ -12,7 +12,7 @@ import asyncio
 import socket as sockets
 import struct
 
-from events.meters import CUT_OFFS
+from events.metrics import CUT_OFFS
 from projections.frames import SSE, WEBSOCKET, Medium, json_frame
 
 KERNEL_BYTES = 256 * 1024

@@ -16,7 +16,7 @@ import redis
 
 from engine import binaries
 from events.log import EventLog, Result, Unanswered, Unavailable
-from events.log.link import Link
+from events.log.redis.link import Link
 from events.types import TransactionSubmitted
 from tests.engine_up import free_port
 from tests.played import Play, after_submission

@@ -16,7 +16,7 @@ import pytest
 from engine import embedded
 from engine.folder import Folder
 from engine.programs import Program
-from events.verify import verify
+from events.audit.verify import verify
 from projections.mortal import mortal
 from projections.orders import columns
 from tests.played import Play

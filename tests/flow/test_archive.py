@@ -15,7 +15,7 @@ import pytest
 from engine import embedded
 from engine.folder import running
 from events.archive import Archive, ArchiveUnavailable, BadCursor, Filters
-from events.history import Gap, everything, order_history
+from events.archive.history import Gap, everything, order_history
 from events.ids import created_ms, first_id_at, new_order_id
 from events.log import POSITIONS_KEPT, EventLog
 from events.order import Order

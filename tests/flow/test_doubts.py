@@ -11,8 +11,9 @@ import pytest
 
 from engine import cli
 from engine.markets import LEDGER
-from events import doubts
-from events.doubts import NotAllowed
+from events.audit.verify import verify
+from events.commands import doubts
+from events.commands.doubts import NotAllowed
 from events.log import EventLog
 from events.order import EXECUTED, Transaction
 from events.types import (
@@ -22,7 +23,6 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from events.verify import verify
 from projections.orders import columns
 from stages.venues import Outcome
 from stages.venues.simulated.chain import SimulatedChain

@@ -11,11 +11,11 @@ import pytest
 import redis.asyncio
 
 from events.archive import NO_ORDER, Archive
-from events.chain import GENESIS, encode_record, link
 from events.ids import new_order_id
 from events.log import EventLog, Result, Unit
 from events.log.head import encode_head
 from events.order import Order
+from events.order.hash_chain import GENESIS, encode_record, link
 from events.types import Event, OrderSubmitted, Status, encode
 from projections import intake, tables
 from projections import projector as projectors

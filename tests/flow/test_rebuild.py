@@ -11,8 +11,8 @@ import pytest
 
 from engine.repair import Words, diagnose, plan
 from events.archive import Archive
+from events.audit.verify import verify
 from events.log import EventLog
-from events.verify import verify
 from projections import rebuild as rebuilds
 from projections.orders import OrderFold, Poison, columns
 from projections.rebuild import RebuildError, rebuild

@@ -16,12 +16,12 @@ import pytest
 from engine.repair import RepairError, founding, refound
 from engine.settings import Settings
 from engine.wallets import ChainError, Wallet, open_wallet
-from events import repair
 from events.archive import Archive
 from events.ids import ENGINE_ID, created_ms, first_id_at, new_order_id
 from events.log import EventLog
 from events.log.head import new_order
 from events.order import EXECUTED, Order, evolve
+from events.recovery import order_histories
 from events.secret import SecretBytes, SecretText, SecretUrl
 from events.types import (
     Event,
@@ -369,7 +369,7 @@ SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
 def test_an_executed_order_is_sent_parked_or_known(case: str) -> None:
     facts, signatures, expected = SETTLED[case]
     order = order_after(*facts)
-    said = repair.settle(order, signatures)
+    said = order_histories.settle(order, signatures)
     assert [type(fact) for fact in said] == ([expected] if expected else [])
     if expected is TransactionSubmitted:
         assert said == [TransactionSubmitted(1, "ours")]

@@ -12,7 +12,7 @@ from solders.message import MessageV0, MessageV1
 
 from engine.doctor import versions
 from engine.settings import Settings
-from events.meters import VERSION_REFUSALS
+from events.metrics import VERSION_REFUSALS
 from events.secret import SecretUrl
 from events.types import Status
 from stages.stage import Refused

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from events.meters import RPC_FAULTS, RPC_UNSERVED
+from events.metrics import RPC_FAULTS, RPC_UNSERVED
 from events.secret import SecretBytes
 from stages.venues.solana import slots
 from stages.venues.solana.commitments import Commitments

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from events.meters import RPC, RPC_FAILURES
+from events.metrics import RPC, RPC_FAILURES
 from events.secret import SecretBytes, SecretUrl
 from stages.stage import Refused
 from stages.venues.solana.clusters import GENESIS, Admission

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from events.meters import RPC_FAILURES, RPC_UNSERVED
+from events.metrics import RPC_FAILURES, RPC_UNSERVED
 from events.secret import SecretUrl
 from stages.venues import Refused
 from stages.venues.solana import rpc

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from events.meters import CUT_OFFS
+from events.metrics import CUT_OFFS
 from gateway.streaming import websocket
 from projections import feed as feeds
 from tests.played import after_submission, failed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from events.meters import METERS, Counter
+from events.metrics import METERS, Counter
 from gateway.api.metrics import FACTS
 
 ROOT = Path(__file__).parents[2]

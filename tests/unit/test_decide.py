@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order
+from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
 from events.types import Quote
 from stages import builder, confirmer, router, submitter

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from engine.checks import CHECKS
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order, next_attempt
+from events.order.hash_chain import GENESIS, say
 from events.types import Quote
 from stages import confirmer, router, watcher
 from stages.retry import OUTAGES, RetryPolicy, after_refusal

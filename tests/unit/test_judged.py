@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from events.chain import GENESIS, Record, decode_batch, say
 from events.log import Stored
 from events.order import Order
+from events.order.hash_chain import GENESIS, Record, decode_batch, say
 from projections.orders import OrderFold
 from projections.session import Session
 from tests.unit.test_order import LIFE

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.commands.metrics import markdown
-from events.meters import METERS, Counter, Histogram, Spread
+from events.metrics import METERS, Counter, Histogram, Spread
 from gateway.api.exposition import Fact, exposed
 from gateway.api.metrics import FACTS
 

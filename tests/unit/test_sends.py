@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order, Transaction
+from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
 from stages import confirmer, submitter
 from stages.stage import Refused

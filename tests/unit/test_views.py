@@ -7,10 +7,10 @@ import os
 import msgspec
 import pytest
 
-from events.chain import GENESIS, Record, say
 from events.log import Stored
 from events.log.head import new_order
 from events.order import Order, fold
+from events.order.hash_chain import GENESIS, Record, say
 from events.secret import SecretBytes
 from events.types import (
     FACTS,

@@ -14,8 +14,8 @@ from unittest.mock import patch
 import pytest
 
 from engine import cli
-from events.chain import link
-from events.proof import faults_of
+from events.audit.proof import faults_of
+from events.order.hash_chain import link
 from events.secret import SecretUrl
 from gateway.api.audits import Records
 from projections.migrate import migrated

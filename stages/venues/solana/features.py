@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 import structlog
 
-from events.meters import VERSION_REFUSALS
+from events.metrics import VERSION_REFUSALS
 from stages.venues import Refused
 from stages.venues.solana.rpc import Rpc
 from stages.venues.solana.rpc_answers import AccountInfo

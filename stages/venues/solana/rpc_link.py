@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from events.meters import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
+from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
 from stages.venues import Refused
 from stages.venues.solana.clusters import Admission
 from stages.venues.solana.options import RpcOptions

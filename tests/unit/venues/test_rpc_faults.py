@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 
-from events.meters import RPC_FAULTS
+from events.metrics import RPC_FAULTS
 from stages.venues.solana import rpc_faults
 from stages.venues.solana.rpc_faults import AGAVE, About, Reply, meaning, shown, words_of
 

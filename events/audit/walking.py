@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from events.archive.snapshot import LabelledEvent
-from events.audit import ARCHIVE, LOG, span
-from events.labels import Clock, label_faults
+from events.audit.invariants import ARCHIVE, LOG, span
+from events.audit.labels import Clock, label_faults
 from events.log import LogReader, Stored
 from events.log.entries import RawEntry, batch_of, foreign_id
-from events.log.link import Damaged
+from events.log.redis.link import Damaged
 
 ENTRIES_AT_ONCE = 20
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from events.log import Idempotency
-from events.log.keys import Keys
+from events.log.redis.keys import Keys
 from events.types import OrderSubmitted
 
 ID_LENGTH = 36

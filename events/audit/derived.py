@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from events.audit import INDEXES, Auditor
-from events.idempotency import ID_LENGTH, digest_of, names_of
+from events.audit.invariants import INDEXES, Auditor
+from events.audit.inventory import Inventory, Name, Waiting
+from events.commands.idempotency import ID_LENGTH, digest_of, names_of
 from events.ids import NO_ORDERS
 from events.log import PARKED, RESTING, Head
 from events.log.head import NOBODY, owes_number
-from events.log.inventory import Inventory, Name, Waiting
 from events.order import STAGES, Order
 
 PAGE = 500

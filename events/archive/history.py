@@ -11,8 +11,8 @@ from contextlib import aclosing
 from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
-from events.chain import GENESIS, follows
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
+from events.order.hash_chain import GENESIS, follows
 
 LOG_BATCHES = 50
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from events.log.link import Link, Server
+from events.log.redis.link import Link, Server
 
 
 class Library:

@@ -1,7 +1,7 @@
 #!lua name=@NAME@
 -- The only code that writes the log. Each function is one atomic step; Lua does not roll back, so
 -- every function first decides, then writes, and the write that can be refused comes first.
--- Key and head formats: events/log/keys.py and events/log/head.py.
+-- Key and head formats: events/log/redis/keys.py and events/log/head.py.
 
 local GROUP = 'workers'
 local ID_LENGTH = 36

@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Any
 
 from events import types
-from events.chain import GENESIS, WITHHELD
 from events.log import Stored
+from events.order.hash_chain import GENESIS, WITHHELD
 
 FORMAT = "oee-proof-2"
 HOW = (

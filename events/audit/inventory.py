@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 
 from events.log.head import Head, decode_head
 from events.log.inbox import ID_LENGTH
-from events.log.keys import Keys
-from events.log.link import Link
+from events.log.redis.keys import Keys
+from events.log.redis.link import Link
 from events.order import STAGES
 from events.secret import SecretUrl
 

@@ -19,20 +19,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events.acts import engine_state
 from events.archive import Archive, Checkpoint, Snapshot
+from events.archive.indexes import index_faults
 from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
-from events.audit import ARCHIVE, INDEXES, LOG, ORDERS, Auditor, Columns, Problem, span
-from events.derived import audit_lists, owed_fault
+from events.audit.derived import audit_lists, owed_fault
+from events.audit.invariants import ARCHIVE, INDEXES, LOG, ORDERS, Auditor, Columns, Problem, span
+from events.audit.inventory import Inventory
+from events.audit.labels import Clock
+from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
+from events.commands.order_commands import engine_state
 from events.ids import ENGINE_ID
-from events.indexes import index_faults
-from events.labels import Clock
 from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
-from events.log.inventory import Inventory
-from events.log.keys import RAISED_FROM
-from events.log.link import Damaged
+from events.log.redis.keys import RAISED_FROM
+from events.log.redis.link import Damaged
 from events.types import Status
-from events.walking import ArchiveWalk, LogWalk, Report, no_rows
 
 HEADS_AT_ONCE = 500
 TRIES = 5
