@@ -18,9 +18,10 @@ from events.types import (
     RoutingStarted,
     TransactionExpired,
 )
-from stages import confirmer, router, watcher
-from stages.retry import pause_slots
-from stages.stage import NotYet
+from stages import confirmer, router
+from stages.runtime.retry import pause_slots
+from stages.runtime.stage import NotYet
+from stages.triggers import watcher
 from stages.venues import LegOutcome, Outcome, PoolEvent, Tick
 
 _NO_LIMIT = 2**31

@@ -84,7 +84,7 @@ def reached(settings: Settings) -> Iterator[Settings]:
 
 def program(settings: Settings) -> Program:
     """The chain's process; `settings` are those that lead to it."""
-    from stages.venues.solana.keypair import load_wallet
+    from stages.venues.solana.transaction.keypair import load_wallet
 
     [url] = settings.solana_rpc_url
     port = url.reveal().rpartition(":")[2]

@@ -13,14 +13,14 @@ import msgspec
 from engine.settings import Settings
 from engine.values import SettingsError
 from events.money import Token, by_name
-from stages.market import Market
 from stages.venues import Chain
+from stages.venues.venue_group import Market
 
 if TYPE_CHECKING:  # the simulation needs none of it
-    from stages.venues.solana.keypair import Wallet
-    from stages.venues.solana.pools_file import PoolsFile
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.survey import Nodes
+    from stages.venues.solana.accounts.pools_file import PoolsFile
+    from stages.venues.solana.rpc.methods import Rpc
+    from stages.venues.solana.rpc.survey import Nodes
+    from stages.venues.solana.transaction.keypair import Wallet
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
@@ -116,10 +116,10 @@ def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
     """Nothing is asked yet; `observed`: see RpcOptions. Raises SettingsError for files that cannot
     be used.
     """
-    from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.options import RpcOptions
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.rpc_link import RpcLink
+    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.link import RpcLink
+    from stages.venues.solana.rpc.methods import Rpc
+    from stages.venues.solana.rpc.options import RpcOptions
 
     if not settings.solana_rpc_url:
         msg = (
@@ -141,9 +141,9 @@ def node_survey(settings: Settings, *, signs: bool) -> Nodes:
     """What the nodes serve of what the engine asks for. Who does not sign asks about no wallet of
     ours. Raises SettingsError.
     """
-    from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.programs import WSOL
-    from stages.venues.solana.survey import Nodes, Subject
+    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.survey import Nodes, Subject
+    from stages.venues.solana.transaction.programs import WSOL
 
     pools = _pools_of(settings)
     subject = Subject(
@@ -159,17 +159,17 @@ def node_survey(settings: Settings, *, signs: bool) -> Nodes:
 
 def _solana(settings: Settings, signs: bool) -> Trading:
     from projections.explorer import explorer_of
+    from stages.pools.families import FAMILIES
     from stages.routing.costs import Costs
-    from stages.venues.families import FAMILIES
-    from stages.venues.solana.accounts import AccountCache
+    from stages.venues.solana.accounts.cache import AccountCache
+    from stages.venues.solana.accounts.holdings import WrappedAccount
     from stages.venues.solana.chain import SolanaChain
-    from stages.venues.solana.commitments import Commitments
-    from stages.venues.solana.features import Features
-    from stages.venues.solana.holdings import WrappedAccount
-    from stages.venues.solana.options import CacheOptions, ChainOptions
-    from stages.venues.solana.programs import WSOL
+    from stages.venues.solana.cluster.commitments import Commitments
+    from stages.venues.solana.cluster.features import Features
+    from stages.venues.solana.rpc.options import CacheOptions, ChainOptions
+    from stages.venues.solana.transaction.programs import WSOL
+    from stages.venues.solana.transaction.versions import V0
     from stages.venues.solana.venue import SolanaVenue
-    from stages.venues.solana.versions import V0
 
     rpc, pools = open_rpc(settings)
     wallet = wallet_of(settings) if signs else None
@@ -286,7 +286,7 @@ class NoWalletError(SettingsError):
 
 def wallet_of(settings: Settings) -> Wallet:
     """The key of SOLANA_KEYPAIR. Raises NoWalletError."""
-    from stages.venues.solana.keypair import KeypairError, load_wallet
+    from stages.venues.solana.transaction.keypair import KeypairError, load_wallet
 
     try:
         return load_wallet(settings.solana_keypair)
@@ -295,7 +295,7 @@ def wallet_of(settings: Settings) -> Wallet:
 
 
 def _pools_of(settings: Settings) -> PoolsFile:
-    from stages.venues.solana.pools_file import PoolsFileError, load_pools
+    from stages.venues.solana.accounts.pools_file import PoolsFileError, load_pools
 
     try:
         pools = load_pools(Path(settings.pools))

@@ -21,7 +21,7 @@ from events.order import Order, executed_by, may_still_land
 from events.types import Fact
 from gateway.api.parked import Settles
 from stages import settlement
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues.record import Record
 
 PAGE = 1000

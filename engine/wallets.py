@@ -171,13 +171,13 @@ def _in_ledger(ledger: Ledger, order_id: str, signature: str) -> Landed:
 
 def _solana(settings: Settings) -> Wallet:
     from engine.markets import open_rpc, slot_setting, wallet_of
-    from stages.venues.families import FAMILIES
-    from stages.venues.solana.commitments import Commitments
-    from stages.venues.solana.executed import Executed
-    from stages.venues.solana.options import ChainOptions
-    from stages.venues.solana.outcomes import Outcomes
-    from stages.venues.solana.recorded import Records
-    from stages.venues.solana.slot_time import SlotTime
+    from stages.pools.families import FAMILIES
+    from stages.venues.solana.cluster.commitments import Commitments
+    from stages.venues.solana.cluster.slot_time import SlotTime
+    from stages.venues.solana.outcomes.executed import Executed
+    from stages.venues.solana.outcomes.outcomes import Outcomes
+    from stages.venues.solana.outcomes.recorded import Records
+    from stages.venues.solana.rpc.options import ChainOptions
 
     opened = open_rpc(settings)
     address = wallet_of(settings).address

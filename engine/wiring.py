@@ -119,11 +119,12 @@ def tune() -> None:
 async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> None:
     """Run one or more stages in this process."""
     from engine.markets import chain_of, open_trading
-    from stages import builder, confirmer, router, submitter, watcher
-    from stages.limiter import Limits
-    from stages.retry import RetryPolicy
-    from stages.runner import Runner
-    from stages.watching import Watching
+    from stages import builder, confirmer, router, submitter
+    from stages.runtime.limiter import Limits
+    from stages.runtime.retry import RetryPolicy
+    from stages.runtime.runner import Runner
+    from stages.triggers import watcher
+    from stages.triggers.runner import Watching
 
     # Limits are counted by the stages: where there are any, nobody runs ahead.
     limited = settings.concurrency or settings.orders_per_minute

@@ -17,9 +17,9 @@ from events.types import (
     RoutingStarted,
     Status,
 )
-from stages.market import Market
-from stages.retry import paused_until_slot
-from stages.stage import Refused, Stage
+from stages.runtime.retry import paused_until_slot
+from stages.runtime.stage import Refused, Stage
+from stages.venues.venue_group import Market
 
 UNSUITED = frozenset(
     {
@@ -133,7 +133,7 @@ def _retreat(
     order: Order, reason: str, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
     """The order waits again. One that was led on more than a few times passes over a price that
-    stays: `stages.paused`.
+    stays: `stages.triggers.paused`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
     return OrderRetreated(

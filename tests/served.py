@@ -19,9 +19,9 @@ from events.types import Fact, OrderRested
 from gateway.app import make_app, make_runner
 from gateway.streaming import websocket
 from projections.past import Archive
-from stages.market import Market
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
+from stages.venues.venue_group import Market
 from tests.documented import CheckedSocket, Checker
 from tests.waits import HANG_S, MARGINS_S, until
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from stages.pools.raydium.clmm.ticks import sqrt_price_at
 from stages.venues.localnet.accounts import Account, with_amount
 from stages.venues.localnet.genesis.market import PoolPlan
-from stages.venues.raydium.clmm.ticks import sqrt_price_at
 
 Laid = dict[str, Account]
 Change = Callable[[PoolPlan, Laid], Laid]

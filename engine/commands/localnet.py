@@ -103,7 +103,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Event) -> None:
     from engine.wiring import tune
-    from stages.venues.families import FAMILIES
+    from stages.pools.families import FAMILIES
     from stages.venues.localnet.open import FILE, Options, open_node
     from stages.venues.localnet.rpc.server import HOST
     from stages.venues.localnet.rpc.server import serve as open_door

@@ -13,7 +13,7 @@ from engine.markets import NoWalletError, check, open_rpc, slot_setting, wallet_
 from engine.settings import Settings
 from engine.values import SettingsError
 from events.secret import SecretUrl
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 
 LAMPORTS = 10**9
 NODE_S = 3.0
@@ -60,10 +60,10 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
 
 
 async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
-    from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.options import RpcOptions
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.rpc_link import RpcLink
+    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.link import RpcLink
+    from stages.venues.solana.rpc.methods import Rpc
+    from stages.venues.solana.rpc.options import RpcOptions
 
     host = urlsplit(url.reveal()).hostname
     cluster = open_rpc(settings).pools.cluster

@@ -14,7 +14,7 @@ import msgspec
 from events.order import Order, Transaction
 from events.secret import SecretBytes
 from events.types import Quote
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 
 
 class Built(msgspec.Struct, frozen=True, gc=False):

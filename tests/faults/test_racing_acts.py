@@ -37,8 +37,9 @@ from events.types import (
     Status,
     TransactionSubmitted,
 )
-from stages import builder, router, submitter, watcher
-from stages.retry import after_expiry
+from stages import builder, router, submitter
+from stages.runtime.retry import after_expiry
+from stages.triggers import watcher
 from stages.venues import Pair, Tick
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import Simulation
@@ -274,7 +275,7 @@ LIVE_S = 3.0
 async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_nothing_doubled(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
     chance = dice()
     async with crew(redis_url, tmp_path, MOVING) as team:
         workers: list[Worker | Watcher] = [*await team.all_stages(), await team.watching()]

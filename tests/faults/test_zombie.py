@@ -33,7 +33,7 @@ from events.types import (
     TransactionExpired,
     TransactionSubmitted,
 )
-from stages.stage import Stage
+from stages.runtime.stage import Stage
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
@@ -48,7 +48,7 @@ ORDERS = 10
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker in this process that has nothing to do soon looks at what others left."""
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 def gated(stage: Stage, gate: Gate) -> Stage:

@@ -29,8 +29,8 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.venues import Built
-from stages.venues.solana.messages import decode
-from stages.venues.solana.programs import MEMO
+from stages.venues.solana.transaction.messages import decode
+from stages.venues.solana.transaction.programs import MEMO
 from tests.chain_crew import SOL, ChainCrew, assert_sound, chain_crew
 from tests.localchain import OWNER, WALLET, plan_of, sealed
 from tests.projected import opened, projected, projecting

@@ -14,13 +14,13 @@ from engine import wiring
 from engine.settings import Settings
 from engine.values import SettingsError
 from events.types import AttemptFailed, OrderConfirmed, OrderFailed, OrderRouted, TransactionBuilt
+from stages.pools.contract import Instruction
 from stages.venues.localnet.accounts import TOKEN_RENT, Account
 from stages.venues.localnet.addresses import TOKEN, WSOL
 from stages.venues.localnet.genesis.market import BY_SYMBOL
-from stages.venues.pool import Instruction
-from stages.venues.solana.features import TX_V1
-from stages.venues.solana.messages import decode, instructions_of
-from stages.venues.solana.programs import COMPUTE_BUDGET
+from stages.venues.solana.cluster.features import TX_V1
+from stages.venues.solana.transaction.messages import decode, instructions_of
+from stages.venues.solana.transaction.programs import COMPUTE_BUDGET
 from tests.chain_crew import (
     DECIMALS,
     SOL,

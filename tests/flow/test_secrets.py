@@ -41,13 +41,13 @@ from events.types import TransactionBuilt
 from gateway.spec.operations import OPERATIONS
 from projections.migrate import migrated
 from projections.rebuild import rebuild
-from stages.limiter import Limits
-from stages.stage import Refused
+from stages.runtime.limiter import Limits
+from stages.runtime.stage import Refused
 from stages.venues.simulated.chain import SimulatedChain
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcLink
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.link import RpcLink
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import RpcOptions
 from tests.permitted import EXPECTED, UNKNOWN, path_of
 from tests.rpc_node import rpc_node
 from tests.served import MemoryArchive, served

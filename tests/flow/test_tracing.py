@@ -238,8 +238,8 @@ async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_
 def test_without_an_endpoint_no_process_imports_opentelemetry() -> None:
     code = (
         "import sys; from engine import lean; lean.load()\n"
-        "import gateway.app, projections.projector, stages.runner, engine.wiring\n"
-        "import engine.commands.up, engine.commands.stage, stages.venues.solana.rpc_link\n"
+        "import gateway.app, projections.projector, stages.runtime.runner, engine.wiring\n"
+        "import engine.commands.up, engine.commands.stage, stages.venues.solana.rpc.link\n"
         "sys.exit(any(name.split('.')[0] in ('opentelemetry', 'rich') for name in sys.modules))"
     )
     assert subprocess.call([sys.executable, "-c", code]) == 0

@@ -18,7 +18,7 @@ from events.ids import new_order_id
 from events.order import Order, Transaction, evolve
 from events.types import U64_MAX, Event, OrderRetreated, OrderRouted, Quote, Status
 from stages import router
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Outcome, Pair
 from stages.venues.localnet.genesis.market import PoolPlan
 from stages.venues.simulated.venue import TOKENS

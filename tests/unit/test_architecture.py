@@ -27,7 +27,7 @@ DOORS = {
     "opentelemetry": ("engine/otlp.py",),
     "asyncpg": ("projections/", "events/archive/", "engine/"),
     "sqlite3": ("stages/venues/",),
-    "solders": ("stages/venues/", "engine/"),
+    "solders": ("stages/pools/", "stages/venues/", "engine/"),
 }
 # The client of a library whose server others may use, by its name.
 CLIENTS = {"ClientSession": ("stages/venues/", "engine/")}
@@ -82,15 +82,17 @@ def test_only_venues_and_the_engine_are_clients_of_http() -> None:
 
 
 def test_stages_know_neither_each_other_nor_a_venue() -> None:
-    names = ("router", "builder", "submitter", "confirmer", "watcher")
+    stages = {
+        *(f"stages.{name}" for name in ("router", "builder", "submitter", "confirmer")),
+        "stages.triggers.watcher",
+    }
     wrong = [
         (file, module)
         for file, module in modules()
-        if file in {f"stages/{name}.py" for name in names}
+        if file.removesuffix(".py").replace("/", ".") in stages
         and (
-            module.removeprefix("stages.").split(".")[0] in names
-            # What is written small lies below the protocol: a concrete venue.
-            or (module.startswith("stages.venues.") and module.split(".")[2].islower())
+            any(module == stage or module.startswith(f"{stage}.") for stage in stages)
+            or module.startswith(("stages.venues.simulated", "stages.venues.solana"))
         )
     ]
     assert not wrong
@@ -141,11 +143,11 @@ REVEAL_IN = {
     "projections/rebuild.py": "to connect",
     "stages/venues/simulated/chain.py": "to execute a transaction",
     "stages/venues/solana/chain.py": "the version of what a node refused",
-    "stages/venues/solana/keypair.py": "the wallet itself",
-    "stages/venues/solana/outcomes.py": "what was sent, to tell what it did",
-    "stages/venues/solana/rpc.py": "to send a transaction",
-    "stages/venues/solana/rpc_node.py": "to connect, and the host of a node",
-    "stages/venues/solana/survey.py": "the host of a node",
+    "stages/venues/solana/transaction/keypair.py": "the wallet itself",
+    "stages/venues/solana/outcomes/outcomes.py": "what was sent, to tell what it did",
+    "stages/venues/solana/rpc/methods.py": "to send a transaction",
+    "stages/venues/solana/rpc/node.py": "to connect, and the host of a node",
+    "stages/venues/solana/rpc/survey.py": "the host of a node",
 }
 """The files that take a secret out of its type, and what for."""
 OPENS_DOORS = re.compile(
@@ -220,9 +222,13 @@ def test_what_opens_a_door_has_the_type_of_secrets() -> None:
 
 ALLOWED = {
     ("events/commands/api_keys.py", "secret", "str"),  # on its way into a digest
-    ("stages/venues/solana/keypair.py", "keypair", "Keypair"),  # a wallet shows its address
-    ("stages/venues/solana/keypair.py", "secret", "bytes"),  # on its way into a wallet
-    ("stages/venues/solana/rpc_faults.py", "secrets", "tuple[str, ...]"),  # to take them out
+    (
+        "stages/venues/solana/transaction/keypair.py",
+        "keypair",
+        "Keypair",
+    ),  # a wallet shows its address
+    ("stages/venues/solana/transaction/keypair.py", "secret", "bytes"),  # on its way into a wallet
+    ("stages/venues/solana/rpc/faults.py", "secrets", "tuple[str, ...]"),  # to take them out
 }
 
 

@@ -14,7 +14,7 @@ from events.order import Order, Transaction
 from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
 from stages import confirmer, submitter
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Built, Outcome
 
 FAULTS = [Refused("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]

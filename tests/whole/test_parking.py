@@ -19,7 +19,7 @@ from events.commands import parked_orders
 from events.log import PARKED, EventLog, Stored
 from events.types import OrderFailed, OrderParked, OrderReplayed
 from projections.orders import columns
-from stages.parking import park_unreadable
+from stages.runtime.quarantine import park_unreadable
 from tests.played import Play, after_submission
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S

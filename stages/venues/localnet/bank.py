@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from solders.hash import Hash
 
+from stages.pools.contract import Clock, Family, Unsupported
 from stages.venues.localnet import pools
 from stages.venues.localnet.accounts import Account
 from stages.venues.localnet.addresses import CLOCK_SYSVAR, SYSVAR_OWNER, TX_V1, rent_exempt
@@ -22,7 +23,6 @@ from stages.venues.localnet.landed import Landed, landed
 from stages.venues.localnet.pools import Families
 from stages.venues.localnet.transaction import Transaction
 from stages.venues.localnet.view import State, View
-from stages.venues.pool import Clock, Family, Unsupported
 
 SLOTS_IN_EPOCH = 432_000
 

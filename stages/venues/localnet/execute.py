@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from stages.pools.contract import Clock
 from stages.venues.localnet.accounts import U64_MAX, Account
 from stages.venues.localnet.addresses import (
     ATA,
@@ -25,7 +26,6 @@ from stages.venues.localnet.programs import ata, budget, memo, swaps, system, to
 from stages.venues.localnet.programs.context import Context, Program, Swapped
 from stages.venues.localnet.transaction import Transaction
 from stages.venues.localnet.view import View
-from stages.venues.pool import Clock
 
 log = structlog.get_logger()
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from solders.hash import Hash
 
+from stages.pools.contract import Family
 from stages.venues.consensus import Consensus
 from stages.venues.localnet import genesis, traders
 from stages.venues.localnet.accounts import Account, token_account
@@ -21,7 +22,6 @@ from stages.venues.localnet.genesis.market import TOKENS
 from stages.venues.localnet.genesis.programs import feature_accounts, program_accounts
 from stages.venues.localnet.node import Node, Pace
 from stages.venues.localnet.store import Store
-from stages.venues.pool import Family
 
 FILE = "localnet.sqlite"
 GRANT_SOL = 1_000_000 * 10**9

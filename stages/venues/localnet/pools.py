@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from stages.pools.contract import Family, Pool, RawAccount
 from stages.venues.localnet.accounts import Account
-from stages.venues.pool import Family, Pool, RawAccount
 
 Get = Callable[[str], Account | None]
 Put = Callable[[str, Account], None]

@@ -12,6 +12,7 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
+from stages.pools.contract import PPB, PPM, Pool, Rejected, Swap, Unsupported
 from stages.venues.localnet.accounts import Account, token_account
 from stages.venues.localnet.addresses import named, token_address
 from stages.venues.localnet.bank import Bank
@@ -22,7 +23,6 @@ from stages.venues.localnet.pools import Pooled
 from stages.venues.localnet.programs import swaps
 from stages.venues.localnet.programs.shapes import SHAPES
 from stages.venues.localnet.view import View
-from stages.venues.pool import PPB, PPM, Pool, Rejected, Swap, Unsupported
 from stages.venues.simulated.path import factor_ppm
 
 TRADER = named("trader")

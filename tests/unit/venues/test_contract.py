@@ -7,10 +7,7 @@ import random
 import pytest
 
 from events.types import U64_MAX
-from stages.venues.families import FAMILIES
-from stages.venues.localnet.genesis import accounts as genesis
-from stages.venues.localnet.genesis.market import POOLS, PoolPlan
-from stages.venues.pool import (
+from stages.pools.contract import (
     Clock,
     Family,
     Pool,
@@ -20,6 +17,9 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
+from stages.pools.families import FAMILIES
+from stages.venues.localnet.genesis import accounts as genesis
+from stages.venues.localnet.genesis.market import POOLS, PoolPlan
 from tests.engine_up import dice
 from tests.localchain import FAMILY_NAMES, OWNER, account_of, family_of, plan_of
 from tests.unit.venues import token_2022

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from stages.venues.families import FAMILIES
+from stages.pools.contract import AccountUse, Instruction, Pool, Swap
+from stages.pools.families import FAMILIES
+from stages.pools.raydium.clmm.pool import ClmmPool
 from stages.venues.localnet import transaction
 from stages.venues.localnet.accounts import amount_of
 from stages.venues.localnet.execute import Outcome
@@ -17,9 +19,7 @@ from stages.venues.localnet.node import Node
 from stages.venues.localnet.pools import Families
 from stages.venues.localnet.programs.shapes import SHAPES
 from stages.venues.localnet.traders import TRADER
-from stages.venues.pool import AccountUse, Instruction, Pool, Swap
-from stages.venues.raydium.clmm.pool import ClmmPool
-from stages.venues.solana.errors import reason_of
+from stages.venues.solana.outcomes.errors import reason_of
 from tests.localchain import (
     FAMILY_NAMES,
     OWNER,

@@ -14,6 +14,7 @@ from solders.message import TransactionConfig
 from solders.pubkey import Pubkey
 from solders.transaction_metadata import FailedTransactionMetadata
 
+from stages.pools.contract import AccountUse, Instruction
 from stages.venues.localnet import addresses, transaction
 from stages.venues.localnet.accounts import Account, token_account
 from stages.venues.localnet.addresses import (
@@ -25,7 +26,6 @@ from stages.venues.localnet.addresses import (
 from stages.venues.localnet.execute import Outcome
 from stages.venues.localnet.failures import NotTaken
 from stages.venues.localnet.node import Node
-from stages.venues.pool import AccountUse, Instruction
 from tests.localchain import (
     AMPLE,
     LOADED_MAX,

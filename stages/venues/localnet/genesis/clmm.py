@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from stages.pools.raydium.clmm.ticks import sqrt_price_at, tick_at
 from stages.venues.localnet.accounts import Account, token_account
 from stages.venues.localnet.addresses import derived, raw
 from stages.venues.localnet.genesis.market import CLMM, PoolPlan
@@ -19,7 +20,6 @@ from stages.venues.localnet.genesis.templates import (
     put_key,
     template,
 )
-from stages.venues.raydium.clmm.ticks import sqrt_price_at, tick_at
 
 TICKS = 60
 # Half widths in ticks (1 tick is a basis point), and each position's share in hundredths.

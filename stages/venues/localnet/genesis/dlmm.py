@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import log
 
+from stages.pools.meteora.dlmm.maths import price_at
 from stages.venues.localnet.accounts import Account, token_account
 from stages.venues.localnet.addresses import derived, raw
 from stages.venues.localnet.genesis.market import DLMM, PoolPlan
 from stages.venues.localnet.genesis.templates import Q64, account, put, put_key, template
-from stages.venues.meteora.dlmm.maths import price_at
 
 BINS = 70
 _EACH_WAY_BPS = 1_500

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from stages.pools.contract import Clock
 from stages.venues.localnet.accounts import Account
 from stages.venues.localnet.failures import InstructionFailed
 from stages.venues.localnet.transaction import Step, Transaction
 from stages.venues.localnet.view import View
-from stages.venues.pool import Clock
 
 
 class Swapped(NamedTuple):

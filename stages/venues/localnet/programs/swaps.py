@@ -8,18 +8,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from stages.venues.localnet.accounts import Account, amount_of
-from stages.venues.localnet.addresses import raw
-from stages.venues.localnet.failures import InstructionFailed
-from stages.venues.localnet.pools import Pooled
-from stages.venues.localnet.programs import token
-from stages.venues.localnet.programs.context import Context, Swapped
-from stages.venues.localnet.programs.shapes import SHAPES, Shape
-from stages.venues.localnet.transaction import Step
-from stages.venues.localnet.view import View
-from stages.venues.meteora.dlmm.pool import DlmmPool
-from stages.venues.mints import PAUSED as TOKEN_PAUSED
-from stages.venues.pool import (
+from stages.pools.contract import (
     AccountUse,
     Clock,
     Family,
@@ -32,7 +21,18 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
-from stages.venues.transfer_fees import without_fees
+from stages.pools.meteora.dlmm.pool import DlmmPool
+from stages.pools.mints import PAUSED as TOKEN_PAUSED
+from stages.pools.transfer_fees import without_fees
+from stages.venues.localnet.accounts import Account, amount_of
+from stages.venues.localnet.addresses import raw
+from stages.venues.localnet.failures import InstructionFailed
+from stages.venues.localnet.pools import Pooled
+from stages.venues.localnet.programs import token
+from stages.venues.localnet.programs.context import Context, Swapped
+from stages.venues.localnet.programs.shapes import SHAPES, Shape
+from stages.venues.localnet.transaction import Step
+from stages.venues.localnet.view import View
 
 # Anchor's own errors.
 NO_SUCH_INSTRUCTION, NOT_MUTABLE, WRONG_ADDRESS = 101, 2000, 2012

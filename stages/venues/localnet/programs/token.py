@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from stages.pools.contract import RawAccount
+from stages.pools.mints import PAUSED as TOKEN_PAUSED
+from stages.pools.mints import read_mint
 from stages.venues.localnet import accounts
 from stages.venues.localnet.accounts import (
     U64_MAX,
@@ -20,9 +23,6 @@ from stages.venues.localnet.programs.context import Context
 from stages.venues.localnet.token_extensions import entries, with_withheld
 from stages.venues.localnet.transaction import Step
 from stages.venues.localnet.view import View
-from stages.venues.mints import PAUSED as TOKEN_PAUSED
-from stages.venues.mints import read_mint
-from stages.venues.pool import RawAccount
 
 INSUFFICIENT_FUNDS, INVALID_MINT, MINT_MISMATCH, OWNER_MISMATCH = 1, 2, 3, 4
 NON_NATIVE_HAS_BALANCE, INVALID_INSTRUCTION = 11, 12
