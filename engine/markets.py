@@ -158,7 +158,7 @@ def node_survey(settings: Settings, *, signs: bool) -> Nodes:
 
 
 def _solana(settings: Settings, signs: bool) -> Trading:
-    from projections.explorer import explorer_of
+    from projections.views.explorer import explorer_of
     from stages.pools.families import FAMILIES
     from stages.routing.costs import Costs
     from stages.venues.solana.accounts.cache import AccountCache

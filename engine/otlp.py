@@ -14,7 +14,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from events.secret import SecretUrl
-from projections.traces import Span
+from projections.traces.spans import Span
 
 ANSWER_S = 2.0
 """For a request and its repetitions: who is asked to stop waits no longer."""

@@ -281,8 +281,8 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
     """Follow the log, and send a trace of each order."""
     from engine.otlp import Collector
-    from projections.past import Past
-    from projections.tracing import follow
+    from projections.feed.history_reader import Past
+    from projections.traces.exporter import follow
 
     log = make_log(settings)
     archive = await Archive.open(settings.database_url, connections=2)
@@ -302,8 +302,8 @@ async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
 
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
     """Migrate Postgres, then fold the log into it."""
-    from projections.migrate import MigrationError, migrated
-    from projections.projector import run_projector as project
+    from projections.postgres.migrate import MigrationError, migrated
+    from projections.postgres.projector import run_projector as project
 
     log = make_log(settings)
     try:

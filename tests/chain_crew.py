@@ -26,7 +26,7 @@ from events.audit.verify import verify
 from events.log import EventLog
 from events.secret import SecretText, SecretUrl
 from events.types import Event, OrderConfirmed, OrderFailed, OrderRetreated, OrderSubmitted
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues import Venue
 from stages.venues.localnet import traders
 from stages.venues.localnet.accounts import Account, is_token_account, read_token

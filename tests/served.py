@@ -18,7 +18,7 @@ from events.order import Order, fold
 from events.types import Fact, OrderRested
 from gateway.app import make_app, make_runner
 from gateway.streaming import websocket
-from projections.past import Archive
+from projections.feed.history_reader import Archive
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
 from stages.venues.venue_group import Market

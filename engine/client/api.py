@@ -18,8 +18,8 @@ from engine.client.refusals import LostError, RefusedError
 from engine.client.transport import RECONNECT_S, Json, Transport, frames_of
 from engine.client.wishes import Filters, NewOrder, Whole
 from gateway.spec import response_schemas
-from projections.frame_shapes import Lost
-from projections.shapes import Order, Shape
+from projections.views.event_schemas import Lost
+from projections.views.schemas import Order, Shape
 
 T = TypeVar("T", bound=Shape)
 PAGE = 500

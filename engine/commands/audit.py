@@ -21,10 +21,10 @@ from events.audit.proof import faults_of
 from events.audit.replay import Checks, Replay, Unreadable
 from events.audit.verify import Verdict, shown, verify
 from events.log import Damaged, EventLog
-from projections.cursors import cursor_prefix
-from projections.formats import timestamp
-from projections.frames import Frame
-from projections.orders import columns
+from projections.feed.cursors import cursor_prefix
+from projections.feed.frames import Frame
+from projections.postgres.order_rows import columns
+from projections.views.formats import timestamp
 
 HELP = "show an order's life, prove the records sound, replay or export them"
 EXAMPLES = (

@@ -15,7 +15,7 @@ from engine.terminal.operators import whoami
 from engine.wallets import ChainError, open_wallet
 from events.commands import doubts
 from events.order import Order
-from projections.formats import timestamp
+from projections.views.formats import timestamp
 
 HELP = "list or close orders whose outcome no node tells"
 EXAMPLES = (

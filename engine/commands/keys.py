@@ -14,7 +14,7 @@ from events.commands import api_keys
 from events.commands.api_keys import SCOPES, KeyRefused, Minted
 from events.log import EventLog
 from events.order import ApiKey
-from projections.formats import timestamp
+from projections.views.formats import timestamp
 
 HELP = "create, list, rotate or revoke API keys"
 EXAMPLES = (

@@ -19,8 +19,8 @@ from events.archive import Archive
 from events.archive.history import order_history
 from events.commands import parked_orders
 from events.log import EventLog, Stored
-from projections.cursors import cursor_prefix
-from projections.formats import timestamp
+from projections.feed.cursors import cursor_prefix
+from projections.views.formats import timestamp
 
 HELP = "list, inspect, replay, discard or settle parked orders"
 EXAMPLES = (

@@ -15,8 +15,8 @@ from engine.repair import Done, Plan, RepairError, Words
 from engine.settings import Settings
 from engine.terminal.progress import Progress
 from engine.wallets import ChainError, open_wallet
-from projections.migrate import MigrationError
-from projections.rebuild import RebuildError
+from projections.postgres.migrate import MigrationError
+from projections.postgres.rebuild import RebuildError
 
 HELP = "say what is wrong with log, archive and tables, and what would mend it; with --yes do it"
 EXAMPLES = (

@@ -14,8 +14,8 @@ from engine.settings import Settings
 from engine.terminal import shown
 from engine.terminal.asked import order_id
 from engine.terminal.obstacles import told
-from projections.cursors import CursorError, parse_cursor
-from projections.frame_shapes import Lost
+from projections.feed.cursors import CursorError, parse_cursor
+from projections.views.event_schemas import Lost
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
 EXAMPLES = (

@@ -10,10 +10,10 @@ from engine.repair.founding import RepairError
 from engine.repair.plan import Plan
 from events.archive import Archive, Checkpoint
 from events.archive.snapshot import LabelledEvent
-from projections import migrate
-from projections.mending import mend, name_chain
-from projections.rebuild import rebuild
-from projections.tables import Moved
+from projections.postgres import migrate
+from projections.postgres.mending import mend, name_chain
+from projections.postgres.rebuild import rebuild
+from projections.postgres.tables import Moved
 
 AGAIN = "the projector moved on meanwhile: begin again"
 

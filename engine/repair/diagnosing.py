@@ -17,7 +17,7 @@ from events.audit.verify import verify
 from events.log import EventLog, LogError, Stored
 from events.recovery.log_rebuild import Refounding
 from events.recovery.stream_survey import Meta, RawEntry, stored_in
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 
 GAP_MAX = 200_000
 """What lies behind a longer gap belongs to nothing that is before it."""

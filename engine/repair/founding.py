@@ -26,7 +26,7 @@ from events.recovery import order_histories
 from events.recovery.log_rebuild import Name, Refounding, Written
 from events.recovery.order_histories import BrokenChain, Life
 from events.types import TERMINAL, Status
-from projections import tables
+from projections.postgres import tables
 
 FENCED_S = 3.0
 """Every process has noticed by then: gateways look twice a second."""

@@ -20,7 +20,7 @@ from events.order import evolve
 from events.order.hash_chain import GENESIS, follows
 from events.recovery.order_histories import Life
 from events.types import Event, OrderSubmitted, decode
-from projections.unreadable import read_event
+from projections.postgres.unreadable import read_event
 
 VERSION_LIMIT = 2**31
 """Of the archive's column."""

@@ -16,8 +16,8 @@ from events.log import LAYOUT, EventLog
 from events.recovery.log_rebuild import Refounding
 from events.recovery.stream_survey import Meta
 from events.types import Status
-from projections.mending import mend
-from projections.tables import Moved
+from projections.postgres.mending import mend
+from projections.postgres.tables import Moved
 
 AGAIN = "the log moved on meanwhile: begin again"
 KEPT = (b"aside", b"base", b"verified")

@@ -11,8 +11,8 @@ from events import types as t
 from events.log import Stored
 from events.money import to_tokens
 from events.types import Event
-from projections.formats import signed_tokens, timestamp
-from projections.frames import Frame
+from projections.feed.frames import Frame
+from projections.views.formats import signed_tokens, timestamp
 
 
 def tell(history: Sequence[Stored], prefix: str, *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from gateway.middleware.origin import Doors
 from gateway.parsing.body import body_of
 from gateway.parsing.order_request import Switch, parse_switch
 from gateway.parsing.parameters import NONE, only
-from projections.past import Archive
+from projections.feed.history_reader import Archive
 
 ACT_S = 1.0
 VIEW_S = 0.8

@@ -22,8 +22,8 @@ from events.audit.status_counts import Census
 from events.audit.verify import shown, verify
 from events.log import EventLog, LogError, Missing
 from events.secret import SecretUrl
-from projections.formats import timestamp
-from projections.orders import columns
+from projections.postgres.order_rows import columns
+from projections.views.formats import timestamp
 
 PROBLEMS_MAX = 100
 NICE = 10

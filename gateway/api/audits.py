@@ -25,9 +25,9 @@ from gateway.http import responses
 from gateway.http.problems import SAFE, Problem
 from gateway.parsing.parameters import AT, NONE, moment, only, order_id_of
 from gateway.streaming.connections import Presence
-from projections.feed import Feed
-from projections.past import Lost
-from projections.views import order_view
+from projections.feed.feed import Feed
+from projections.feed.history_reader import Lost
+from projections.views.orders import order_view
 
 EVENT_STREAM = {**SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 STATE_S = 60.0

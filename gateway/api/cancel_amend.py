@@ -37,7 +37,7 @@ from gateway.parsing.parameters import (
     only,
     order_id_of,
 )
-from projections.past import Archive
+from projections.feed.history_reader import Archive
 
 LOAD_S = 0.8
 ACT_S = 1.0

@@ -17,7 +17,7 @@ from events.log import EventLog, LogError
 from gateway.api.exposition import Fact, exposed
 from gateway.backends.health import ASK_S, Health
 from gateway.streaming.websocket import Sockets
-from projections.past import Archive
+from projections.feed.history_reader import Archive
 
 ACCEPTING = Fact("oee_accepting", "1 while new orders are taken")
 LOG_UP = Fact("oee_log_up", "1 while the log answers and may be written to")

@@ -12,7 +12,7 @@ from events.log.head import order_in
 from events.order import Order
 from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
 from gateway.http.problems import Problem
-from projections.past import Archive
+from projections.feed.history_reader import Archive
 
 
 async def logged(log: EventLog, order_id: str, timeout_s: float = ANSWER_S) -> Order | None:

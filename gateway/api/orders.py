@@ -42,9 +42,9 @@ from gateway.parsing.order_request import (
 )
 from gateway.parsing.parameters import NONE, list_filters, only, order_id_of
 from gateway.parsing.traceparent import traced
-from projections.feed import Feed
-from projections.past import Archive, Lost
-from projections.views import order_view
+from projections.feed.feed import Feed
+from projections.feed.history_reader import Archive, Lost
+from projections.views.orders import order_view
 
 APPEND_S = 1.5
 """How long an append may take until its outcome counts as unknown."""

@@ -21,7 +21,7 @@ from gateway.middleware.origin import Doors
 from gateway.parsing.body import body_of
 from gateway.parsing.order_request import ParkedAct, parse_parked
 from gateway.parsing.parameters import NONE, only, order_id_of
-from projections.past import Archive, Lost, Past
+from projections.feed.history_reader import Archive, Lost, Past
 
 LOAD_S = 0.8
 ACT_S = 5.0

@@ -26,7 +26,7 @@ from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.parsing import values
 from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, only
-from projections.additions import quote_view
+from projections.views.event_payloads import quote_view
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 """Every route that there is for an order, refusals included."""

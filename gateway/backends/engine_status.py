@@ -12,8 +12,8 @@ from events.archive import ArchiveUnavailable
 from events.ids import ENGINE_ID
 from events.log import EventLog, Stored
 from events.types import EngineHalted, EngineResumed
-from projections.formats import timestamp
-from projections.past import Archive
+from projections.feed.history_reader import Archive
+from projections.views.formats import timestamp
 
 ARCHIVE_S = 0.3
 """How long the archive may take to say who it was; nobody's readiness waits for a name."""

@@ -20,7 +20,7 @@ from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls
 from gateway.http.problems import Problem
 from gateway.http.responses import json_response
-from projections.past import Archive
+from projections.feed.history_reader import Archive
 
 WATCH_S = 0.5
 POLICY_LOOKS = 10

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from events.order import Order
 from gateway.http.problems import SAFE
-from projections.views import order_view
+from projections.views.orders import order_view
 
 JSON = {"Content-Type": "application/json", **SAFE}
 

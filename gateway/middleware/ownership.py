@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.backends.backend_errors import reading_archive, reading_log
 from gateway.http.problems import Problem
-from projections.past import Past
+from projections.feed.history_reader import Past
 
 
 class Ownership:

@@ -14,8 +14,8 @@ from events.money import Token
 from events.types import FACTS, TERMINAL, Status
 from gateway.http.problems import Problem
 from gateway.parsing.values import TEXT_LENGTH, is_key, is_text
-from projections.cursors import Cursor, CursorError, parse_cursor
-from projections.subscription import Filter
+from projections.feed.cursors import Cursor, CursorError, parse_cursor
+from projections.feed.subscription import Filter
 
 Query = MultiMapping[str]
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from events.money import Token, to_base_units, to_price
-from projections.formats import LAST_US
+from projections.views.formats import LAST_US
 
 SLIPPAGE_MAX_BPS = 5000
 AMOUNT_LENGTH = 80

@@ -8,9 +8,9 @@ from typing import Any
 from events.types import FACTS
 from gateway.spec.openapi import info, ref
 from gateway.spec.operations import OPERATIONS
-from projections.schemas import event_schemas, said_schemas
-from projections.shapes import UUID
-from projections.views import UNKNOWN
+from projections.views.json_schema import event_schemas, said_schemas
+from projections.views.orders import UNKNOWN
+from projections.views.schemas import UUID
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ from gateway.http.problems import CODES, RETRY_AFTER_S
 from gateway.middleware.authorization import PERMISSIONS, Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
-from projections.frame_shapes import ADDS, Frame
-from projections.schemas import statuses_after
+from projections.views.event_schemas import ADDS, Frame
+from projections.views.json_schema import statuses_after
 
 Json = dict[str, Any]
 

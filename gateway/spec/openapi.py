@@ -24,9 +24,9 @@ from gateway.spec.operations import (
 )
 from gateway.spec.request_schemas import body_schemas
 from gateway.spec.response_schemas import Problem
-from projections.schemas import REF, event_schemas
-from projections.shapes import UUID, Shape
-from projections.views import UNKNOWN
+from projections.views.json_schema import REF, event_schemas
+from projections.views.orders import UNKNOWN
+from projections.views.schemas import UUID, Shape
 
 Json = dict[str, Any]
 

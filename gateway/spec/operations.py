@@ -17,7 +17,7 @@ from gateway.parsing.order_request import IDEMPOTENCY_KEY
 from gateway.parsing.traceparent import TRACEPARENT
 from gateway.spec import response_schemas
 from gateway.spec.request_schemas import QUOTE_PARAMETERS
-from projections.shapes import Order, Shape
+from projections.views.schemas import Order, Shape
 
 HISTORY = "History"
 """The one answer whose shape is made of the frames."""

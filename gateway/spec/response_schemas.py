@@ -1,4 +1,4 @@
-"""The shape of every answer that is no order and no frame; those are `projections.shapes`.
+"""The shape of every answer that is no order and no frame; those are `projections.views.schemas`.
 
 Rule of this file: types only. A field without a default is always there.
 """
@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.http.problems import CODES
-from projections.shapes import (
+from projections.views.schemas import (
     ORDER_STATUSES,
     Amount,
     Count,

@@ -26,11 +26,11 @@ from gateway.parsing.parameters import Query, feed_filter, only, order_id_of, re
 from gateway.streaming.connections import Presence
 from gateway.streaming.transport import EventStream
 from gateway.streaming.websocket import BUG, LATER, RESTART, check_end
-from projections.cursors import Cursor
-from projections.feed import Feed
-from projections.follower import Follower, ends
-from projections.past import Lost
-from projections.subscription import Subscription
+from projections.feed.cursors import Cursor
+from projections.feed.feed import Feed
+from projections.feed.history_reader import Lost
+from projections.feed.order_follower import Follower, ends
+from projections.feed.subscription import Subscription
 
 LAST_EVENT_ID = "Last-Event-ID"
 EVENT_STREAM = "text/event-stream"

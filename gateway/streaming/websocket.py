@@ -26,10 +26,10 @@ from gateway.middleware.ownership import Ownership
 from gateway.parsing.parameters import FOLLOW, feed_filter, only, order_id_of
 from gateway.streaming.connections import Presence
 from gateway.streaming.transport import Socket
-from projections.feed import FOLLOWER_BYTES, Feed
-from projections.follower import Follower
-from projections.past import Lost
-from projections.subscription import SLOW, Subscription
+from projections.feed.feed import FOLLOWER_BYTES, Feed
+from projections.feed.history_reader import Lost
+from projections.feed.order_follower import Follower
+from projections.feed.subscription import SLOW, Subscription
 
 MESSAGE_BYTES = 4096
 """Longest message of a client: an order id in JSON."""

@@ -17,8 +17,8 @@ from engine import embedded
 from engine.folder import Folder
 from engine.programs import Program
 from events.audit.verify import verify
-from projections.mortal import mortal
-from projections.orders import columns
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.order_rows import columns
 from tests.played import Play
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S, until

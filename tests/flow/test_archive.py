@@ -20,7 +20,7 @@ from events.ids import created_ms, first_id_at, new_order_id
 from events.log import POSITIONS_KEPT, EventLog
 from events.order import Order
 from events.types import AttemptFailed
-from projections.migrate import migrate
+from projections.postgres.migrate import migrate
 from tests.patience import given_up_after
 from tests.played import Play, failed, submitted
 from tests.projected import NOT_YET, opened, projected, projecting

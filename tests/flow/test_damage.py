@@ -14,7 +14,7 @@ from events.audit.invariants import Problem
 from events.audit.verify import verify
 from events.order import Order
 from events.order.hash_chain import decode_batch, encode_record
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from tests.conftest import Servers
 from tests.damaged import Records, Template, copied, made
 

@@ -19,8 +19,8 @@ from gateway.parsing.order_request import parse_order
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
 from gateway.spec.operations import OPERATIONS
-from projections import frames
-from projections.views import event_frame, order_view
+from projections.feed import frames
+from projections.views.orders import event_frame, order_view
 from tests.served import Served, served
 
 

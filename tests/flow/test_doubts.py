@@ -23,7 +23,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues import Outcome
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation

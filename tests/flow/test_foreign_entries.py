@@ -19,7 +19,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Fenced, Reason
 from events.metrics import REFUSALS
 from events.order.hash_chain import GENESIS, decode_batch, encode_record, link
-from projections.session import Session
+from projections.postgres.session import Session
 from tests.played import Play, after_submission, submitted
 from tests.projected import opened, projected, projecting
 from tests.served import served

@@ -13,7 +13,7 @@ import pytest
 
 from events.order import STAGES, fold
 from events.types import OrderConfirmed, OrderRetreated, TransactionBuilt
-from projections.views import order_view
+from projections.views.orders import order_view
 from stages.pools.contract import SwapTerms
 from stages.routing.terms import terms
 from stages.venues.localnet.addresses import TOKEN_2022, WSOL, token_address

@@ -46,7 +46,7 @@ from events.types import (
     RoutingStarted,
     TransactionSubmitted,
 )
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting

@@ -26,7 +26,7 @@ from events.audit.verify import verify
 from events.commands import order_commands
 from events.log import EventLog
 from events.secret import SecretUrl
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.conftest import Servers
 from tests.damaged import CHAIN, Records, Template, copied, made

@@ -39,8 +39,8 @@ from events.order import Order
 from events.secret import Secret, SecretText, SecretUrl
 from events.types import TransactionBuilt
 from gateway.spec.operations import OPERATIONS
-from projections.migrate import migrated
-from projections.rebuild import rebuild
+from projections.postgres.migrate import migrated
+from projections.postgres.rebuild import rebuild
 from stages.runtime.limiter import Limits
 from stages.runtime.stage import Refused
 from stages.venues.simulated.chain import SimulatedChain

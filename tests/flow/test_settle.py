@@ -35,7 +35,7 @@ from events.types import (
     TransactionRecovered,
     TransactionSubmitted,
 )
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages import settlement
 from stages.runtime.stage import Refused
 from stages.venues import LegOutcome, Outcome

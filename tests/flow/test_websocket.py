@@ -15,7 +15,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from events.metrics import CUT_OFFS
 from gateway.streaming import websocket
-from projections import feed as feeds
+from projections.feed import feed as feeds
 from tests.played import after_submission, failed
 from tests.served import Served, served
 from tests.waits import HANG_S, until

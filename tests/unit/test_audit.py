@@ -28,7 +28,7 @@ from events.types import (
     Status,
     encode,
 )
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from tests.played import after_submission, life, routed, submitted
 
 

@@ -19,11 +19,11 @@ from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.openapi import openapi
 from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.spec.request_schemas import body_schemas
-from projections.frame_shapes import ADDS
-from projections.frames import text_frame
-from projections.schemas import statuses_after
-from projections.shapes import Order
-from projections.views import event_frame, order_view
+from projections.feed.frames import text_frame
+from projections.views.event_schemas import ADDS
+from projections.views.json_schema import statuses_after
+from projections.views.orders import event_frame, order_view
+from projections.views.schemas import Order
 from tests.documented import closed, faults_of, texts
 from tests.unit.test_views import ADDS as SHOWN
 from tests.unit.test_views import event
@@ -116,7 +116,7 @@ def test_a_body_has_exactly_the_fields_that_requests_are_checked_for() -> None:
 
 def test_close_codes_are_those_that_the_sockets_have() -> None:
     said = (ROOT / "gateway/streaming/websocket.py").read_text() + (
-        ROOT / "projections/subscription.py"
+        ROOT / "projections/feed/subscription.py"
     ).read_text()
     used = {int(code) for code in re.findall(r"\b(10[01]\d|44\d\d)\b", said)}
     assert used - {1000} <= set(CLOSE_CODES)

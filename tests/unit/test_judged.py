@@ -7,8 +7,8 @@ import pytest
 from events.log import Stored
 from events.order import Order
 from events.order.hash_chain import GENESIS, Record, decode_batch, say
-from projections.orders import OrderFold
-from projections.session import Session
+from projections.postgres.order_rows import OrderFold
+from projections.postgres.session import Session
 from tests.unit.test_order import LIFE
 
 ORDER_ID = "id-1"

@@ -43,10 +43,10 @@ from events.types import (
     TransactionRecovered,
     TransactionSubmitted,
 )
-from projections.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
-from projections.formats import timestamp
-from projections.frames import Frame, text_frame
-from projections.views import event_frame, order_view
+from projections.feed.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
+from projections.feed.frames import Frame, text_frame
+from projections.views.formats import timestamp
+from projections.views.orders import event_frame, order_view
 
 ORDER = "01900000-0000-7000-8000-000000000001"
 TIME_US = 1_795_361_281_000_123

@@ -26,7 +26,7 @@ from events.audit.verify import Verdict, verify
 from events.commands import order_commands
 from events.log import EventLog
 from events.types import TransactionBuilt
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from tests.played import Play, failed
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S

@@ -18,7 +18,7 @@ from events.audit.proof import faults_of
 from events.order.hash_chain import link
 from events.secret import SecretUrl
 from gateway.api.audits import Records
-from projections.migrate import migrated
+from projections.postgres.migrate import migrated
 from tests.engine_up import Engine
 from tests.served import served
 from tests.waits import HANG_S, until

@@ -15,7 +15,7 @@ from events.secret import SecretUrl
 from gateway.api.audits import Records
 from gateway.http import responses
 from gateway.spec.operations import OPERATIONS
-from projections.migrate import migrated
+from projections.postgres.migrate import migrated
 from tests.served import Served, served
 
 SEED, EXAMPLES = 7, 4

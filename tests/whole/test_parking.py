@@ -18,7 +18,7 @@ from events.audit.verify import verify
 from events.commands import parked_orders
 from events.log import PARKED, EventLog, Stored
 from events.types import OrderFailed, OrderParked, OrderReplayed
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.runtime.quarantine import park_unreadable
 from tests.played import Play, after_submission
 from tests.projected import opened, projected, projecting

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 
 from events.archive import PROJECTOR, Checkpoint, load_checkpoint
-from projections.mortal import mortal
-from projections.tables import EVENT_COLUMNS, Moved
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.tables import EVENT_COLUMNS, Moved
 
 SLICE = 5000
 

@@ -33,12 +33,12 @@ from events.log import Refused as RefusedEntry
 from events.metrics import PROJECTED, PROJECTION
 from events.order.hash_chain import follows
 from events.types import Event
-from projections import tables
-from projections.intake import Chunk, Intake
-from projections.orders import OrderFold, Poison
-from projections.sameness import difference
-from projections.tables import Moved, Parked, Step
-from projections.unreadable import Unreadable, read_event
+from projections.postgres import tables
+from projections.postgres.batcher import Chunk, Intake
+from projections.postgres.log_identity import difference
+from projections.postgres.order_rows import OrderFold, Poison
+from projections.postgres.tables import Moved, Parked, Step
+from projections.postgres.unreadable import Unreadable, read_event
 
 IDLE_S = 1.0
 VERIFY_S = 0.1

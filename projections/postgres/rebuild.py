@@ -19,11 +19,11 @@ from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_p
 from events.archive.indexes import EXPECTED, index_faults
 from events.ids import NO_ORDERS
 from events.secret import SecretUrl
-from projections import tables
-from projections.likeness import beyond_copying, copy_options, copy_rights
-from projections.migrate import lay_again, order_events_statement
-from projections.mortal import mortal
-from projections.orders import Absent, Changes, OrderFold, Poison
+from projections.postgres import tables
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.migrate import lay_again, order_events_statement
+from projections.postgres.order_rows import Absent, Changes, OrderFold, Poison
+from projections.postgres.table_clone import beyond_copying, copy_options, copy_rights
 
 TABLE = "orders_rebuild"
 PRIMARY = "orders_pkey"

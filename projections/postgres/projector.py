@@ -18,10 +18,10 @@ from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
 from events.metrics import REFUSALS
 from events.secret import SecretUrl
-from projections import tables
-from projections.migrate import migrate
-from projections.session import STOP_S, Foreign, Halted, Refused, Session
-from projections.tables import Moved
+from projections.postgres import tables
+from projections.postgres.migrate import migrate
+from projections.postgres.session import STOP_S, Foreign, Halted, Refused, Session
+from projections.postgres.tables import Moved
 
 BACKOFF_S = (0.05, 1.0)
 """First and longest wait before a new session."""

@@ -8,8 +8,8 @@ import msgspec
 
 from events.order import NEXT
 from events.types import FACTS, Fact
-from projections.frame_shapes import ADDS, SAID, Frame, UnknownFrame
-from projections.views import UNKNOWN
+from projections.views.event_schemas import ADDS, SAID, Frame, UnknownFrame
+from projections.views.orders import UNKNOWN
 
 REF = "#/components/schemas/{name}"
 

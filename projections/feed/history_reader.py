@@ -9,7 +9,7 @@ from events.archive import Filters
 from events.archive.history import Gap, Histories, order_history
 from events.log import Batch, EventLog, Regressed, Stored
 from events.order import Order
-from projections.ownership import owns
+from projections.feed.ownership import owns
 
 ARCHIVE_PAGE = 1000
 """Events read from the archive at once."""

@@ -15,7 +15,7 @@ from events.archive import Page
 from events.order import Order, advance, evolve
 from events.order.hash_chain import GENESIS
 from events.types import TERMINAL, Event
-from projections.binary import pack_row
+from projections.postgres.binary_copy import pack_row
 
 COLUMNS = (
     "id", "created_us", "updated_us", "version", "attempts", "account", "client_order_id", "status",

@@ -18,8 +18,8 @@ from events import types
 from events.log import Stored
 from events.order.hash_chain import Record
 from events.types import Event
-from projections.formats import timestamp
-from projections.views import UNKNOWN, event_frame
+from projections.views.formats import timestamp
+from projections.views.orders import UNKNOWN, event_frame
 
 _TEXT = 0x81
 

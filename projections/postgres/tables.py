@@ -17,9 +17,9 @@ import msgspec
 from events import order as orders
 from events.archive import PROJECTOR, Checkpoint
 from events.types import TERMINAL
-from projections.binary import slices
-from projections.mortal import mortal
-from projections.orders import COLUMNS, Changes, Folded
+from projections.postgres.binary_copy import slices
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.order_rows import COLUMNS, Changes, Folded
 
 EVENT_COLUMNS = ("position", "time_us", "order_id", "version", "type", "hash", "body")
 

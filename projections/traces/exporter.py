@@ -17,8 +17,8 @@ import structlog
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Stored
 from events.metrics import SPANS, UNTRACED
-from projections.past import Lost, Past
-from projections.traces import Span, Tracer, sampled
+from projections.feed.history_reader import Lost, Past
+from projections.traces.spans import Span, Tracer, sampled
 
 MARK = "traces"
 BEHIND_MAX = 200_000

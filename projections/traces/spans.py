@@ -16,7 +16,7 @@ from events import types as t
 from events.ids import NO_ORDERS, trace_id
 from events.log import Stored
 from events.types import TERMINAL, Event
-from projections.views import event_frame
+from projections.views.orders import event_frame
 
 ROOT = "order"
 KEPT = 100_000

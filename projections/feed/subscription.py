@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 from events.archive import ArchiveUnavailable
 from events.ids import ENGINE_ID, NO_ORDERS
 from events.log import LogError, Stored
-from projections.cursors import Cursor
-from projections.frames import Frame, Medium
-from projections.past import Lost, Past
+from projections.feed.cursors import Cursor
+from projections.feed.frames import Frame, Medium
+from projections.feed.history_reader import Lost, Past
 
 PART = 128
 """Events joined into one write: what every socket gets before any gets more."""

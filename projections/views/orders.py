@@ -1,7 +1,7 @@
 """How orders and events look to those outside: the API, the feed, the CLI and the export.
 
-Rule of this file: pure; it and `additions` are the only places that name public fields. Amounts are
-whole-token decimal strings, times ISO 8601 UTC with microseconds.
+Rule of this file: pure; it and `event_payloads` are the only places that name public fields.
+Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ from typing import Any
 from events import types as t
 from events.order import Order
 from events.types import Event
-from projections.additions import ADDS, fill_view, leftovers_view, leg_view, warnings_view
-from projections.explorer import link
-from projections.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+from projections.views.event_payloads import (
+    ADDS,
+    fill_view,
+    leftovers_view,
+    leg_view,
+    warnings_view,
+)
+from projections.views.explorer import link
+from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
 
 Json = dict[str, Any]
 
@@ -35,7 +41,7 @@ def links(order_id: str) -> Json:
 def order_view(order: Order, explorer: str = "") -> Json:
     """An order as it is now. Every field is always there; null is "not yet" or "none".
 
-    `explorer`: see `projections.explorer`.
+    `explorer`: see `projections.views.explorer`.
     """
     confirmed = order.status is t.Status.CONFIRMED
     return {

@@ -13,9 +13,9 @@ from typing import Protocol
 from events.archive import ArchiveUnavailable
 from events.log import LogError, Stored
 from events.types import TERMINAL
-from projections.frames import Frame
-from projections.past import Lost, Past
-from projections.subscription import Sink
+from projections.feed.frames import Frame
+from projections.feed.history_reader import Lost, Past
+from projections.feed.subscription import Sink
 
 TRY_LATER = 1013
 """Close code: nothing is wrong with what was asked, only with when."""

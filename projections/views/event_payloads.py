@@ -14,7 +14,7 @@ from events import types as t
 from events.money import to_tokens
 from events.token_warnings import TEXTS
 from events.types import Quote
-from projections.formats import (
+from projections.views.formats import (
     amount,
     bps,
     signed_tokens,

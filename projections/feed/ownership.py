@@ -14,7 +14,7 @@ import msgspec
 
 from events.log import EventLog, LogError, Stored, Unavailable
 from events.order import Order
-from projections.frames import envelope_of
+from projections.feed.frames import envelope_of
 
 LOAD_S = 0.8
 """How long the log may take: there is time left then to ask the archive."""

@@ -17,12 +17,12 @@ import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Missing, Regressed, Stored
-from projections.cursors import cursor_prefix
-from projections.follower import Follower, ends
-from projections.formats import timestamp
-from projections.frames import Frame, Medium
-from projections.past import Archive, Lost, Past, flatten
-from projections.subscription import HIGH_BYTES, PART, SLOW, Filter, Sink, Subscription
+from projections.feed.cursors import cursor_prefix
+from projections.feed.frames import Frame, Medium
+from projections.feed.history_reader import Archive, Lost, Past, flatten
+from projections.feed.order_follower import Follower, ends
+from projections.feed.subscription import HIGH_BYTES, PART, SLOW, Filter, Sink, Subscription
+from projections.views.formats import timestamp
 
 RECENT = 4096
 """Events kept at hand (at most twice as many): those who were away shortly need no Redis."""
