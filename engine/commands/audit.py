@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from engine.records import reading, records, uncollected
+from engine.embedded.stores import reading, records, uncollected
 from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
@@ -216,7 +216,7 @@ async def _replay(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _checks() -> Checks:
-    from engine.checks import CHECKS
+    from engine.recovery.replay_checks import CHECKS
 
     return CHECKS
 

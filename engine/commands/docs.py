@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import manual
+from engine import commands_manual
 from engine.commands import command, names, parser
 from engine.settings import Settings
 from gateway.spec import markdown
@@ -22,7 +22,7 @@ EXITS = {0: "printed; written"}
 
 
 def _commands() -> str:
-    return manual.markdown({name: command(name) for name in names()}, parser(names()))
+    return commands_manual.markdown({name: command(name) for name in names()}, parser(names()))
 
 
 FILES: dict[str, Callable[[], str]] = {

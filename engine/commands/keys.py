@@ -5,8 +5,8 @@ import json
 import sys
 import time
 
-from engine.programs import StartError
-from engine.records import reading, records
+from engine.embedded.stores import reading, records
+from engine.processes.program import StartError
 from engine.settings import Settings
 from engine.terminal.asked import seconds
 from engine.terminal.operators import whoami

@@ -3,8 +3,8 @@
 import argparse
 import json
 
+from engine.client.session import gateway_url, talk
 from engine.client.transport import authorization
-from engine.gateways import gateway_url, talk
 from engine.settings import Settings
 from events.secret import SecretText
 

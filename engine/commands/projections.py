@@ -7,8 +7,8 @@ import time
 
 import asyncpg
 
-from engine.backends import backends
-from engine.records import reading, uncollected
+from engine.embedded.backends import backends
+from engine.embedded.stores import reading, uncollected
 from engine.settings import Settings
 from engine.terminal.progress import Progress
 from projections.postgres.rebuild import RebuildError, rebuild

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from engine.client import Client
-from engine.gateways import connect, talk
+from engine.client.session import connect, talk
 from engine.settings import Settings
 from engine.terminal import shown
 from engine.terminal.asked import order_id

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from engine import localchain
 from engine.doctor import consensus, nodes, versions
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.markets import NoWalletError, check, open_rpc, slot_setting, wallet_of
+from engine.embedded import localnet
+from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.values import SettingsError
+from engine.venues import NoWalletError, check, open_rpc, slot_setting, wallet_of
 from events.secret import SecretUrl
 from stages.runtime.stage import Refused
 
@@ -44,7 +44,7 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
     if settings.venues == ("simulated",):
         yield skipped("chain", "simulated")
         return
-    if localchain.wanted(settings):
+    if localnet.wanted(settings):
         yield skipped("chain", "the local one, which starts with the engine")
         return
     answers = False

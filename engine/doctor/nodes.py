@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, failed, ok, warning
-from engine.markets import node_survey
 from engine.settings import Settings
+from engine.venues import node_survey
 
 if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.rpc.survey import Surveyed

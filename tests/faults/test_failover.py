@@ -14,7 +14,7 @@ from unittest.mock import AsyncMock
 import pytest
 import redis
 
-from engine import binaries
+from engine.embedded import binaries
 from events.log import EventLog, Result, Unanswered, Unavailable
 from events.log.redis.link import Link
 from events.types import TransactionSubmitted

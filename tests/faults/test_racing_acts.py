@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.checks import CHECKS
+from engine.recovery.replay_checks import CHECKS
 from events.audit.invariants import Auditor
 from events.commands import order_commands
 from events.ids import new_order_id

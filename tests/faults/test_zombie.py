@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine import leash
-from engine.markets import LEDGER
+from engine.processes import parent_death
 from engine.settings import Settings, environment
+from engine.venues import LEDGER
 from events.order import Order
 from events.secret import SecretBytes
 from events.types import (
@@ -216,7 +216,7 @@ async def stages(
     argv = [sys.executable, "-P", "-m", "engine", "stage", *names]
     with output.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *leash.command(argv, signal.SIGKILL),
+            *parent_death.command(argv, signal.SIGKILL),
             stderr=log,
             cwd=output.parent,
             env=os.environ | environment(settings),

@@ -29,11 +29,11 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from engine import localchain
 from engine.commands import repair
-from engine.repair import refound
+from engine.embedded import localnet
+from engine.recovery import refound
+from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
-from engine.wallets import open_wallet
 from events.ids import new_order_id
 from events.secret import SecretBytes, SecretUrl
 from events.types import Status, TransactionSubmitted
@@ -75,7 +75,7 @@ async def hurrying(local: LocalChain) -> AsyncIterator[None]:
 async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 2)  # it has pages
     async with (
         # Half a minute, in which a busy machine sends what it has built.
@@ -173,7 +173,7 @@ async def odd_history(url: str, strange: Mapping[str, bytes]) -> AsyncIterator[s
 async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 3)
     async with (
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
@@ -657,7 +657,7 @@ async def test_a_memo_that_a_node_leaves_out_of_its_index_is_read_from_the_trans
 
 def test_a_chain_whose_engine_is_down_runs_for_as_long_as_it_is_asked(short_path: Path) -> None:
     settings = Settings(data_dir=short_path / "d", venues=("raydium", "meteora"), slot_ms=50)
-    with localchain.reached(settings) as reached:
+    with localnet.reached(settings) as reached:
         [url] = reached.solana_rpc_url
         address = urlsplit(url.reveal())
         assert address.hostname

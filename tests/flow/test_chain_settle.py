@@ -13,8 +13,8 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from engine.settle import settle
-from engine.wallets import open_wallet
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.settle import settle
 from events.archive import Archive
 from events.archive.history import order_history
 from events.commands import parked_orders

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine import cli
-from engine.markets import LEDGER
+from engine.venues import LEDGER
 from events.audit.verify import verify
 from events.commands import doubts
 from events.commands.doubts import NotAllowed

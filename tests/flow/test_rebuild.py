@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.repair import Words, diagnose, plan
+from engine.recovery import Words, diagnose, plan
 from events.archive import Archive
 from events.audit.verify import verify
 from events.log import EventLog

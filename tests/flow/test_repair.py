@@ -14,11 +14,11 @@ import pytest
 import redis.asyncio
 from msgspec.structs import replace
 
-from engine.markets import LEDGER
-from engine.repair import Done, Repaired, RepairError, Words, diagnose, plan, refound
-from engine.repair import repair as mend
+from engine.recovery import Done, Repaired, RepairError, Words, diagnose, plan, refound
+from engine.recovery import repair as mend
+from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
-from engine.wallets import open_wallet
+from engine.venues import LEDGER
 from events.archive import Archive
 from events.audit.verify import verify
 from events.commands import order_commands, parked_orders
@@ -131,7 +131,7 @@ async def no_history(_: str) -> list[Stored]:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
     settings = Settings(
         data_dir=tmp_path,
         venues=("simulated",),

@@ -24,14 +24,14 @@ import pytest
 import structlog
 from aiohttp import web
 
-from engine import logging as our_logging
 from engine.commands import doctor
 from engine.commands import settings as shown_settings
 from engine.doctor import archive as doctor_archive
 from engine.doctor import log_server
-from engine.scrubbing import texts
+from engine.setting_parser import SettingsError
 from engine.settings import Settings, environment, load, shown
-from engine.values import SettingsError
+from engine.telemetry import logging as our_logging
+from engine.telemetry.scrubbing import texts
 from events.archive import Archive, ArchiveUnavailable
 from events.commands import api_keys
 from events.log import EventLog, LogError

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine import settle as settling
-from engine.checks import CHECKS
 from engine.commands import parked as parked_command
-from engine.settle import settle
-from engine.wallets import open_wallet
+from engine.recovery import settle as settling
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.replay_checks import CHECKS
+from engine.recovery.settle import settle
 from events.archive.history import everything, order_history
 from events.audit.replay import Replay
 from events.audit.verify import verify

@@ -12,10 +12,10 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from engine.localnet.genesis.market import PROGRAMS as POOL_PROGRAMS
+from engine.localnet.state.accounts import Account
+from engine.localnet.state.addresses import ATA, BPF_LOADER, COMPUTE_BUDGET, MEMO, SYSTEM, TOKEN
 from events.secret import SecretUrl
-from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import ATA, BPF_LOADER, COMPUTE_BUDGET, MEMO, SYSTEM, TOKEN
-from stages.venues.localnet.genesis.market import PROGRAMS as POOL_PROGRAMS
 from stages.venues.solana.cluster import loaded
 from stages.venues.solana.cluster.loaded import LoadedSizes, limit
 from stages.venues.solana.rpc.answers import AccountInfo

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.markets import Trading, open_trading
+from engine.localnet.genesis.market import PoolPlan
 from engine.settings import Settings
+from engine.venues import Trading, open_trading
 from events import best_quote, money
 from events.ids import new_order_id
 from events.order import Order, Transaction, evolve
@@ -20,7 +21,6 @@ from events.types import U64_MAX, Event, OrderRetreated, OrderRouted, Quote, Sta
 from stages import router
 from stages.runtime.stage import Refused
 from stages.venues import Outcome, Pair
-from stages.venues.localnet.genesis.market import PoolPlan
 from stages.venues.simulated.venue import TOKENS
 from tests.chain_crew import local_chain, settings_of
 from tests.localchain import FAMILY_NAMES, mint_of, plan_of

@@ -24,9 +24,9 @@ DOORS = {
     "redis": ("events/log/", "events/audit/inventory.py", "events/recovery/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
     "prometheus_client": ("gateway/api/exposition.py",),
-    "opentelemetry": ("engine/otlp.py",),
+    "opentelemetry": ("engine/telemetry/otlp.py",),
     "asyncpg": ("projections/postgres/", "events/archive/", "engine/"),
-    "sqlite3": ("stages/venues/",),
+    "sqlite3": ("stages/venues/", "engine/localnet/"),
     "solders": ("stages/pools/", "stages/venues/", "engine/"),
 }
 # The client of a library whose server others may use, by its name.
@@ -129,9 +129,9 @@ REVEAL_IN = {
     "engine/doctor/archive.py": "to connect",
     "engine/doctor/chain.py": "the host of a node",
     "engine/doctor/machine.py": "whether the wallet's key is a file",
-    "engine/localchain.py": "the port of our own local chain",
-    "engine/otlp.py": "to connect",
-    "engine/scrubbing.py": "what is to be masked",
+    "engine/embedded/localnet.py": "the port of our own local chain",
+    "engine/telemetry/otlp.py": "to connect",
+    "engine/telemetry/scrubbing.py": "what is to be masked",
     "engine/settings.py": "the environment of a child, and whether a URL is one",
     "events/archive/pool.py": "to connect",
     "events/commands/api_keys.py": "the digest of a key",
@@ -154,7 +154,7 @@ OPENS_DOORS = re.compile(
     r"(api_?key|password|passwd|secret|keypair|credential|dsn|webhook|authorization"
     r"|redis_url|database_url|rpc_url|otlp_endpoint)s?$"
 )
-OWN_SERVERS = {"engine/folder.py", "engine/embedded.py"}
+OWN_SERVERS = {"engine/embedded/data_dir.py", "engine/embedded/databases.py"}
 """They name sockets in DATA_DIR: the embedded servers have no passwords."""
 
 

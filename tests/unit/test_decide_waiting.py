@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from engine.checks import CHECKS
+from engine.recovery.replay_checks import CHECKS
 from events import types as t
 from events.order import Order, next_attempt
 from events.order.hash_chain import GENESIS, say

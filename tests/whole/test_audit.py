@@ -16,8 +16,8 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from engine.checks import CHECKS
 from engine.commands import audit
+from engine.recovery.replay_checks import CHECKS
 from events.archive import Archive
 from events.archive.history import everything
 from events.archive.listing import Filters

@@ -14,8 +14,8 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from engine.localnet.state.addresses import USDC, WSOL
 from stages.pools.contract import Clock, SwapTerms
-from stages.venues.localnet.addresses import USDC, WSOL
 from tests.localchain import (
     FAMILY_NAMES,
     OWNER,

@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from engine.localnet.genesis import accounts as genesis
+from engine.localnet.genesis.market import POOLS, PoolPlan
 from events.types import U64_MAX
 from stages.pools.contract import (
     Clock,
@@ -18,8 +20,6 @@ from stages.pools.contract import (
     Unsupported,
 )
 from stages.pools.families import FAMILIES
-from stages.venues.localnet.genesis import accounts as genesis
-from stages.venues.localnet.genesis.market import POOLS, PoolPlan
 from tests.engine_up import dice
 from tests.localchain import FAMILY_NAMES, OWNER, account_of, family_of, plan_of
 from tests.unit.venues import token_2022

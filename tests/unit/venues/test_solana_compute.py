@@ -8,11 +8,11 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from engine.localnet.programs.shapes import SHAPES
 from stages.pools.contract import Clock, Family, Pool, Rejected, Swap, SwapTerms
 from stages.pools.meteora.dlmm import FAMILY as DLMM
 from stages.pools.raydium.clmm import FAMILY as CLMM
 from stages.pools.raydium.cpmm import FAMILY as CPMM
-from stages.venues.localnet.programs.shapes import SHAPES
 from stages.venues.solana.transaction.compute import SPARE_MAX, Crossing, crossing
 from stages.venues.solana.transaction.signing import Leg
 from tests.localchain import plan_of

@@ -8,15 +8,15 @@ from typing import Literal
 
 import pytest
 
+from engine.localnet.genesis import LAYOUTS
+from engine.localnet.genesis.market import BY_SYMBOL
+from engine.localnet.state.accounts import Account
+from engine.localnet.state.addresses import raw
 from stages.pools.contract import Clock, RawAccount, impact_ppm
 from stages.pools.families import FAMILIES
 from stages.pools.mints import TOKEN_2022_PROGRAM
 from stages.pools.probe import PROBE_UNITS, ROUNDED_UNITS, first_rate
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import raw
-from stages.venues.localnet.genesis import LAYOUTS
-from stages.venues.localnet.genesis.market import BY_SYMBOL
 from stages.venues.solana.accounts.history import Market, Moment, PoolHistory
 from stages.venues.solana.accounts.pools_file import TokenEntry
 from stages.venues.solana.accounts.watched import WatchedPool
