@@ -23,7 +23,7 @@ from events.archive.reading import (
     stored,
 )
 from events.archive.snapshot import Snapshot
-from events.log.reading import Stored
+from events.log import Stored
 from events.order import Order
 from events.secret import SecretUrl
 

@@ -16,7 +16,7 @@ from events.archive.reading import (
     load_checkpoint,
     stored,
 )
-from events.log.reading import Stored
+from events.log import Stored
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
