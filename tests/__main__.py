@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LONG = ("faults", "whole")
+LONG = ("faults", "e2e")
 """Folders of whole engines. Their files come first, so that the lanes end together."""
 
 

@@ -13,7 +13,7 @@ from engine.embedded import databases
 from engine.embedded.data_dir import Folder
 from events.ids import new_order_id
 from events.log import EventLog, Unanswered
-from tests.played import ACCOUNT, submitted
+from tests.support.log.played import ACCOUNT, submitted
 
 
 @pytest.fixture
