@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientResponse
 
-from events.meters import CUT_OFFS
-from gateway import wire
+from events.metrics import CUT_OFFS
+from gateway.streaming import transport
 from tests.played import after_submission
 from tests.served import Served, served
 from tests.waits import HANG_S, until
@@ -165,7 +165,7 @@ async def test_a_client_that_is_cut_and_reads_nothing_is_hung_up_on(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with served(redis_url, slow_s=0.05) as gateway:
-        monkeypatch.setattr(wire, "CLOSE_S", 0.05)
+        monkeypatch.setattr(transport, "CLOSE_S", 0.05)
         await flood(gateway, 12_000)
         server = gateway.runner.server
         assert server is not None

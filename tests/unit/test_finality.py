@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stages.venues.solana.finality import may_prove, oldest_slot_needed, proved_height
-from stages.venues.solana.rpc_answers import EpochInfo
+from stages.venues.solana.outcomes.finality import may_prove, oldest_slot_needed, proved_height
+from stages.venues.solana.rpc.answers import EpochInfo
 
 FINALIZED = EpochInfo(absolute_slot=10_000, block_height=9_000)
 

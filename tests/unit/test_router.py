@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from events import types as t
 from events.types import Quote, TokenWarning
 from stages import router
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from tests.unit.test_decide import METEORA, NO_ROUTE, RAYDIUM, TIMEOUT, order_after
 from tests.unit.test_decide_waiting import TRIGGERED, limit, sniper
 
