@@ -23,9 +23,11 @@ from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.indexes import index_faults
 from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
 from events.audit.derived import audit_lists, owed_fault
-from events.audit.invariants import ARCHIVE, INDEXES, LOG, ORDERS, Auditor, Columns, Problem, span
+from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
 from events.audit.labels import Clock
+from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS, Problem, span
+from events.audit.rows import Columns, RowCheck
 from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
 from events.commands.order_commands import engine_state
 from events.ids import ENGINE_ID
@@ -333,7 +335,7 @@ class _Verification:
                     self._report(end, "checkpoint", detail, ARCHIVE, key)
 
     async def _orders(self, snapshot: Snapshot) -> None:
-        rows = self._auditor.rows(self._columns)
+        rows = RowCheck(self._auditor, self._columns)
         async for found in snapshot.orders():
             for row in found:
                 rows.row(row.id, row.version, row.hash, row.positions, row.columns)

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from events.archive.snapshot import LabelledEvent
-from events.audit.invariants import ARCHIVE, LOG, span
 from events.audit.labels import Clock, label_faults
+from events.audit.problems import ARCHIVE, LOG, span
 from events.log import Damaged, LogReader, RawEntry, Stored, batch_of, foreign_id
 
 ENTRIES_AT_ONCE = 20
