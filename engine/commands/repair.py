@@ -11,8 +11,9 @@ from engine.folder import running
 from engine.logging import quiet
 from engine.markets import chain_of
 from engine.records import reading, records
-from engine.repair import Done, Plan, RepairError, Words
+from engine.repair import Done, Plan, RepairError, Word, Words
 from engine.settings import Settings
+from engine.terminal.operators import whoami
 from engine.terminal.progress import Progress
 from engine.wallets import ChainError, open_wallet
 from projections.migrate import MigrationError
@@ -24,6 +25,7 @@ EXAMPLES = (
     "engine repair --yes",
     "engine repair --restored --yes",
     "engine repair --drop-after 11315 --yes",
+    'engine repair --accept-loss --reason "no backup has them" --yes',
 )
 EXITS = {
     0: "sound, or repaired",
@@ -53,7 +55,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-loss",
         action="store_true",
-        help="go on without events of which no intact copy is left; their orders are parked",
+        help="go on without events of which no intact copy is left: the loss is recorded",
+    )
+    parser.add_argument(
+        "--reason", default="", metavar="WHY", help="why the loss is accepted; it is recorded"
     )
     parser.add_argument("--json", action="store_true", help="for machines")
 
@@ -66,7 +71,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
     settings = localchain.found(settings, running(settings.data_dir))
-    words = Words(args.restored, args.drop_after, args.accept_loss)
+    words = Words(args.restored, args.drop_after, args.accept_loss, Word(whoami(), args.reason))
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
             found = await repair.diagnose(log, archive)

@@ -9,6 +9,7 @@ from engine.repair.diagnosing import Diagnosis
 from engine.repair.founding import RepairError
 from engine.repair.plan import Plan
 from events.archive import Archive, Checkpoint
+from events.archive.losses import withdraw_losses
 from events.archive.snapshot import LabelledEvent
 from projections import migrate
 from projections.mending import mend, name_chain
@@ -38,6 +39,8 @@ async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: st
         except Moved:
             raise RepairError(AGAIN) from None
         await migrate.lay_indexes(connection)
+        if found.proof.regained:
+            await withdraw_losses(connection, found.proof.regained)
         if chain and found.archive_chain not in ("", chain):
             await name_chain(connection, chain)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from events.archive.losses import load_losses
 from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
@@ -17,6 +18,7 @@ from events.archive.reading import (
     stored,
 )
 from events.log.reading import Stored
+from events.losses import Losses
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
@@ -149,6 +151,13 @@ class Snapshot:
     async def unfolded(self) -> int:
         """How many orders have events that could not be folded."""
         return int((await self._fetch("SELECT count(*) FROM projection_parked"))[0][0])
+
+    async def losses(self) -> Losses:
+        """The losses that were accepted."""
+        try:
+            return await load_losses(self._connection)
+        except _DAMAGED as error:
+            raise SchemaDamaged(str(error)) from error
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
         try:
