@@ -16,6 +16,7 @@ from events.log.link import (
     Regressed,
     Unanswered,
     Unavailable,
+    Unsuitable,
     other_chain,
 )
 from events.log.reading import Batch, LogReader, Stored
@@ -63,6 +64,7 @@ __all__ = [
     "Unanswered",
     "Unavailable",
     "Unit",
+    "Unsuitable",
     "Watches",
     "Workers",
     "other_chain",
