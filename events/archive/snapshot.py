@@ -86,9 +86,14 @@ class Snapshot:
             yield [_order_row(row) for row in rows]
             after = str(rows[-1]["id"])
 
-    async def labelled(self) -> AsyncIterator[LabelledEvent]:
-        """All events in order of position, with the columns beside the body."""
-        after, query = -(2**63), LABELLED + "WHERE position > $1 ORDER BY position LIMIT $2"
+    async def some(self, order_ids: Sequence[str]) -> list[OrderRow]:
+        """These projected orders."""
+        query = "SELECT * FROM orders WHERE id = ANY($1::uuid[])"
+        return [_order_row(row) for row in await self._fetch(query, order_ids)]
+
+    async def labelled(self, after: int = -(2**63)) -> AsyncIterator[LabelledEvent]:
+        """All events behind a position, in order, with the columns beside the body."""
+        query = LABELLED + "WHERE position > $1 ORDER BY position LIMIT $2"
         while rows := await self._fetch(query, after, PAGE_EVENTS):
             for row in rows:
                 yield LabelledEvent(stored(row), str(row[4]), row[5], row[6])
