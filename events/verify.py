@@ -164,6 +164,8 @@ class _Verification:
         self._compared = 0
         self._end = 0
         """The newest position of the log, when it began."""
+        self._archived_readable = True
+        """Whether `events` has its columns."""
         self._told: set[int] = set()
         """Last positions of damaged entries that were reported."""
 
@@ -183,6 +185,7 @@ class _Verification:
                 archived = await self._snapshot(snapshot, missing, now_us)
         except SchemaDamaged as error:
             self._report(1, "table", str(error), ARCHIVE)
+            self._archived_readable = False
         auditor = self._auditor
         await self._rest()
         if self._meta.there:
@@ -269,10 +272,17 @@ class _Verification:
         """Compares what Postgres has, through the position of its checkpoint; returns that."""
         if missing == set(TABLES):
             return 0  # no projector has run yet
+        damaged = await snapshot.damaged_tables()
+        if "events" in damaged:
+            raise SchemaDamaged(f"events: column {', '.join(damaged['events'])} is lost")
+        for table, columns in damaged.items():
+            detail = f"column {', '.join(columns)} is lost, or of another type"
+            self._report(1, "table", detail, TABLE_STORES.get(table, ARCHIVE), table)
         for table in sorted(missing):
             self._report(
                 1, "table", "the table is missing", TABLE_STORES.get(table, ARCHIVE), table
             )
+        missing |= damaged.keys()
         checkpoint = None if "checkpoints" in missing else await snapshot.checkpoint()
         last = 0 if "events" in missing else await snapshot.last_position()
         if checkpoint is None and last:
@@ -437,7 +447,7 @@ class _Verification:
                     found += [Stored(at, batch.time_us, one) for at, one in numbered if at > after]
             except Regressed as error:
                 resume_after = error.resume_after or end
-                archived = await self._archive.read(after, ARCHIVE_PAGE)
+                archived = await self._archived(after)
                 found = [one for one in archived if one.position <= resume_after]
                 if isinstance(error, Damaged) and resume_after not in self._told:
                     self._told.add(resume_after)
@@ -447,6 +457,11 @@ class _Verification:
             if not found:
                 auditor.lost(min(max(resume_after, after + 1), end))
             self._progress(min(auditor.position, end), end)
+
+    async def _archived(self, after: int) -> list[Stored]:
+        if not self._archived_readable:
+            return []
+        return await self._archive.read(after, ARCHIVE_PAGE)
 
     # -- what is kept beside the events -------------------------------------------------------
 

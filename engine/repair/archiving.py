@@ -8,7 +8,7 @@ from typing import Any
 from engine.repair.diagnosing import Diagnosis
 from engine.repair.founding import RepairError
 from engine.repair.plan import Plan
-from events.archive import Archive, Checkpoint
+from events.archive import Archive, Checkpoint, schema
 from events.archive.losses import withdraw_losses
 from events.archive.snapshot import LabelledEvent
 from projections import migrate
@@ -31,6 +31,8 @@ async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: st
     after = checkpoint_at(found, plan.archive_until) if plan.checkpoint else None
     async with archive.connection(None) as connection:
         await migrate.migrate(connection)
+        for statement in schema.additions(found.lacking):
+            await connection.execute(statement)
         try:
             await mend(
                 connection, found.checkpoint, after, rows,

@@ -207,6 +207,10 @@ def _tables(found: Diagnosis) -> Iterator[Fault]:
     if found.missing_tables and not (found.empty and len(found.missing_tables) > 1):
         names = ", ".join(found.missing_tables)
         yield Fault(f"tables are missing: {names}", Step.TABLES, names)
+    if found.lacking:
+        names = ", ".join(found.lacking)
+        text = f"archive: columns of `events` are missing: {names}"
+        yield Fault(text, Step.ARCHIVE, f"columns are made again: {names}")
 
 
 def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:

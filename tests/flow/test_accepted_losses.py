@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from engine.commands import audit
+from engine.doctor import records
 from events.history import GivenUp, everything, order_history
 from events.replay import Replay
 from events.verify import Verdict, verify
 from projections.orders import columns
 from projections.past import Lost, Past
 from projections.rebuild import rebuild
+from tests.damaged import CHAIN
 from tests.flow import test_repair_damage
 from tests.flow.test_repair_damage import Scene, goes_on
 from tests.workers import ACCOUNT
@@ -173,6 +175,26 @@ async def test_what_was_lost_is_told_of_and_the_rest_can_be_read(
     capsys.readouterr()
     assert await command(scene, "show", order_id) == 1
     assert "accepted as lost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", ["hash", "body"])
+async def test_a_column_that_nothing_else_tells_is_given_up_with_all_its_rows(
+    scene: Scene, column: str
+) -> None:
+    await trimmed(scene)
+    await scene.sql.execute(f"ALTER TABLE events DROP COLUMN {column}")
+    await accept(scene)
+    assert len((await verdict(scene)).accepted) >= scene.end - 5
+    await goes_on(scene)
+
+
+async def test_a_column_of_times_is_restored_from_a_backup_alone(scene: Scene) -> None:
+    await scene.sql.execute("ALTER TABLE events DROP COLUMN time_us")
+    redis_url, url = scene.settings.redis_url, scene.settings.database_url
+    [told] = [one async for one in records.look(scene.settings, redis_url, url, chain=CHAIN)]
+    assert (told.status, told.command) == ("failed", "")
+    assert "time_us" in told.detail
+    assert "backup" in told.mend
 
 
 async def test_a_further_loss_is_not_covered(scene: Scene) -> None:
