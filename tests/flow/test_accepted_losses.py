@@ -16,6 +16,7 @@ import pytest
 from engine.commands import audit
 from engine.doctor import records
 from events.history import GivenUp, everything, order_history
+from events.losses import digest_of
 from events.replay import Replay
 from events.verify import Verdict, verify
 from projections.orders import columns
@@ -249,7 +250,14 @@ async def test_an_accepted_loss_of_intact_rows_is_no_loss(scene: Scene) -> None:
     await trimmed(scene)
     at = (await placed(scene, "done"))[1]
     forge = "INSERT INTO accepted_losses VALUES ($1, $2, $3, 'x', 'eve', 1, 'x')"
-    for position, digest in ((at, b""), (at + 1, bytes(32)), (scene.end + 7, b""), (0, b"")):
+    async with scene.archive.snapshot() as snapshot:
+        [row] = [one async for one in snapshot.labelled(at - 1) if one.stored.position == at]
+    for position, digest in (
+        (at, digest_of([row])),
+        (at + 1, bytes(32)),
+        (scene.end + 7, b""),
+        (0, b""),
+    ):
         await scene.sql.execute(forge, position, scene.records.orders["done"], digest)
     assert {(at, "accepted"), (at + 1, "accepted"), (scene.end + 7, "accepted"),
             (0, "accepted")} == await codes(scene)  # fmt: skip
