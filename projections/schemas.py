@@ -9,7 +9,7 @@ import msgspec
 from events.order import NEXT
 from events.types import FACTS, Fact
 from projections.frame_shapes import ADDS, SAID, Frame, UnknownFrame
-from projections.frames import UNKNOWN
+from projections.views import UNKNOWN
 
 REF = "#/components/schemas/{name}"
 
