@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from events.archive import Checkpoint, Snapshot
 from events.archive.snapshot import LabelledEvent, OrderRow
-from events.audit import spans
-from events.chain import GENESIS, follows
-from events.labels import label_faults
+from events.audit.invariants import spans
+from events.audit.labels import label_faults
 from events.log import Damaged, EventLog, Regressed, Stored
 from events.losses import Losses, digest_of
+from events.order.hash_chain import GENESIS, follows
 
 EVENTS = 20_000
 ORDERS = 500

@@ -15,13 +15,13 @@ import pytest
 
 from engine.commands import audit
 from engine.doctor import records
-from events.history import GivenUp, everything, order_history
+from events.archive.history import GivenUp, everything, order_history
+from events.audit.replay import Replay
+from events.audit.verify import Verdict, verify
 from events.losses import digest_of
-from events.replay import Replay
-from events.verify import Verdict, verify
-from projections.orders import columns
-from projections.past import Lost, Past
-from projections.rebuild import rebuild
+from projections.feed.history_reader import Lost, Past
+from projections.postgres.order_rows import columns
+from projections.postgres.rebuild import rebuild
 from tests.damaged import CHAIN
 from tests.flow import test_repair_damage
 from tests.flow.test_repair_damage import Scene, goes_on

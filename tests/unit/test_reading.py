@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.records import UNREADABLE, reading
+from engine.embedded.stores import UNREADABLE, reading
 from events.log import Unavailable, Unsuitable
-from projections.migrate import MigrationError
+from projections.postgres.migrate import MigrationError
 
 
 @pytest.mark.parametrize(
