@@ -17,18 +17,15 @@ from events.log import EventLog, Unanswered, Unavailable
 from tests.played import ACCOUNT, submitted
 
 TIMEOUTS_S = (1.0, 5.0, 30.0)
-"""How long an append waits. Where the machine stood still, nothing was sent by then, and the append
-
-is tried again with more time.
-"""
+"""How long an append waits. A machine that stood still has sent nothing: it is tried again."""
 
 
 @pytest.fixture
 def never_fsynced(short_path: Path) -> Iterator[str]:
     """The URL of a Valkey that writes its file and leaves the fsync to the kernel, some day."""
     with Folder(short_path) as folder:
-        options = embedded.Options(servers=("valkey",), valkey={"appendfsync": "no"})
-        servers = embedded.prepare(folder, options)
+        options = databases.Options(servers=("valkey",), valkey={"appendfsync": "no"})
+        servers = databases.prepare(folder, options)
         [valkey] = servers.programs
         with (folder.logs / "valkey.log").open("ab") as output:
             process = valkey.spawn(output)

@@ -62,9 +62,10 @@ async def test_what_the_limit_admits_starts_without_waiting_for_a_window(
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
         # No window ends within this test: what starts, starts at once.
-        for name in ("router", "router", "builder", "submitter", "confirmer"):
-            pace = {"orders_per_minute": 8, "window_ms": 3_600_000} if name == "router" else {}
-            await team.worker(name, **pace)
+        for _ in range(2):
+            await team.worker("router", orders_per_minute=8, window_ms=3_600_000)
+        for name in ("builder", "submitter", "confirmer"):
+            await team.worker(name)
         await team.submit(10)
         await team.until(lambda: len(team.of(OrderConfirmed)) == 8)
         assert len(team.of(RoutingStarted)) == 8
