@@ -8,6 +8,7 @@ Imports no command or server of ours. Public: what is exported here; `settle`, `
 `replay_checks` have other commands.
 """
 
+from engine.recovery.accepting import Word
 from engine.recovery.carrying_out import Done, repair
 from engine.recovery.diagnosing import Diagnosis, diagnose
 from engine.recovery.founding import Repaired, RepairError, refound
@@ -20,6 +21,7 @@ __all__ = [
     "RepairError",
     "Repaired",
     "Step",
+    "Word",
     "Words",
     "diagnose",
     "plan",

@@ -13,6 +13,15 @@ from events.secret import restored
 from events.types import Event
 
 
+class LabelledEvent(NamedTuple):
+    """A row of the archive, the columns beside the body included."""
+
+    stored: Stored
+    order_id: str
+    version: int
+    name: str
+
+
 class Page(NamedTuple):
     """Events in order, not decoded yet."""
 
@@ -42,6 +51,10 @@ class Page(NamedTuple):
             if written_us > time_us:
                 return Page.of(self.stored()[:number])
         return self
+
+    def cut(self, start: int, stop: int) -> Page:
+        """Some of its events."""
+        return Page.of(self.stored()[start:stop])
 
     @staticmethod
     def of(events: Sequence[Stored]) -> Page:

@@ -31,8 +31,3 @@ class Problem(NamedTuple):
     def mend(self) -> str:
         """The command that tells how to mend it."""
         return MEND
-
-
-def span(first: int, last: int) -> str:
-    """Positions in words."""
-    return f"position {first}" if first == last else f"positions {first} to {last}"

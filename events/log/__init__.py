@@ -39,6 +39,7 @@ from events.log.redis.link import (
     Regressed,
     Unanswered,
     Unavailable,
+    Unsuitable,
     other_chain,
 )
 from events.log.tail import Foreign
@@ -98,6 +99,7 @@ __all__ = [
     "Unanswered",
     "Unavailable",
     "Unit",
+    "Unsuitable",
     "Watches",
     "Workers",
     "batch_of",
