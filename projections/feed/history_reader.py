@@ -61,13 +61,14 @@ class Past:
         """
         try:
             batches = await self._reader.read(after, batches=LOG_PAGE)
+            if not batches:
+                if after >= await self._log.position():
+                    return []
+                # Appended since, or gone: only a read that follows the position can tell.
+                batches = await self._reader.read(after, batches=LOG_PAGE)
         except Regressed as error:  # trimmed past `after`, or damaged there
             return await self._archived(after, error.resume_after)
-        if batches:
-            return flatten(batches, after)
-        if after >= await self._log.position():
-            return []
-        return await self._archived(after)
+        return flatten(batches, after) if batches else await self._archived(after)
 
     async def _archived(self, after: int, resume_after: int = 0) -> list[Stored]:
         """What the archive has; `resume_after`: where the log goes on, where that is known."""

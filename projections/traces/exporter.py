@@ -52,8 +52,8 @@ async def follow(
     while not stop.is_set():
         try:
             head = await log.position()
-            if after is None:
-                after = await log.marked(MARK)
+            if after is None and (after := await log.marked(MARK)) is None:
+                await log.mark(MARK, head)
             # Behind the head, nowhere: a log that was founded again goes on there.
             after = head if after is None else min(after, head)
             if head - after > behind_max:

@@ -563,6 +563,23 @@ async def test_the_past_of_an_order_is_whole_though_half_of_it_is_trimmed(desk: 
     await past.close()
 
 
+async def test_an_event_appended_between_a_read_and_a_look_at_the_position_is_not_called_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, position = Past(desk.log, desk.archive), desk.log.position
+    appended: list[str] = []
+
+    async def position_after_an_append() -> int:
+        if not appended:
+            appended.extend(await desk.play.create())
+        return await position()
+
+    monkeypatch.setattr(desk.log, "position", position_after_an_append)
+    page = await past.page(0)  # the log was empty when it was read first
+    assert [stored.record.event().order_id for stored in page] == appended
+    await past.close()
+
+
 async def test_what_happens_while_the_history_is_read_is_not_lost(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,6 +173,22 @@ async def test_a_tracer_that_died_goes_on_with_the_same_spans(
     assert roots == {1: 10}
 
 
+async def test_a_tracer_that_died_before_it_sent_anything_misses_nothing_since_it_began(
+    log: EventLog, collector: Received
+) -> None:
+    async with redis.asyncio.from_url(log.url.reveal()) as client:  # as on the first day
+        await client.delete(log.keys.mark(exporter.MARK))
+
+    async def begun() -> bool:
+        return await log.marked(exporter.MARK) is not None
+
+    async with tracer(log, collector):
+        await until(begun)
+    [order_id] = await Play(log).live()
+    async with tracer(log, collector):
+        await until(lambda: collector.names(order_id) == STEPS)
+
+
 async def test_only_so_many_orders_are_traced_and_those_wholly(
     log: EventLog, collector: Received
 ) -> None:

@@ -20,6 +20,7 @@ from gateway.backends import backend_errors
 BOUNDS = {
     "events.archive.pool": ("ANSWER_S",),
     "events.archive.listing": ("SEARCH_S",),
+    "events.log.redis.link": ("CONNECT_TIMEOUT_S",),
     "gateway.middleware.auth": ("ASK_S",),
     "gateway.api.cancel_amend": ("ACT_S", "LOAD_S", "SEARCH_S"),
     "gateway.api.admin": ("ACT_S", "VIEW_S"),
