@@ -18,6 +18,7 @@ from engine import commands, manual
 from engine.programs import StartError
 from engine.settings import Settings, load
 from engine.values import SettingsError
+from events.version import VERSION
 
 FIRST = """\
 first steps:
@@ -80,6 +81,7 @@ def parser(of: Sequence[str]) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form
     )
+    made.add_argument("--version", action="version", version=f"engine {VERSION}")
     choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in of:
         one = command(name)

@@ -23,6 +23,7 @@ required, and has `--help`. What prints an answer prints it for machines with `-
 and on (`up` and its processes) logs JSON where stderr is no terminal. What goes wrong is said on
 stderr. Exit code 2 is an argument or a setting that makes no sense, 130 is Ctrl-C; each command
 says what the others mean. Colours and bars appear on a terminal only, and never with `NO_COLOR`.
+`engine --version` prints the version.
 
 Made by `engine docs --write`."""
 

@@ -211,6 +211,7 @@ class Readiness(Shape):
     lag: Lag
     resting: Count | None
     parked: Count | None
+    version: Annotated[str, Meta(description="Of the engine that answers.")]
 
 
 class BestQuote(Quote):
