@@ -28,7 +28,7 @@ first steps:
   engine audit verify                  prove that the records are sound
   engine doctor                        when something is odd
 
-`engine COMMAND --help` has examples and exit codes; docs/commands.md has all of them."""
+`engine COMMAND --help` has examples and exit codes; docs/reference/commands.md lists them all."""
 
 
 class Command(Protocol):

@@ -1,4 +1,4 @@
-"""What the help of a command teaches besides its arguments, and docs/commands.md, which has all."""
+"""The epilog of a command's help, and docs/reference/commands.md."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentPar
 
 
 def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -> str:
-    """Return docs/commands.md."""
+    """Return docs/reference/commands.md."""
     lines = [_HEAD]
     for name, one in commands.items():
         lines += [f"\n## `engine {name}`", f"{one.HELP[0].upper()}{one.HELP[1:]}.", ""]

@@ -1,8 +1,8 @@
 """Every setting of the engine: one frozen struct, one field a setting.
 
 A field's name in upper case is its environment variable; its `Meta` carries bounds, unit and
-meaning. The README table, `.env.example` and the error messages are made from here, so that a
-new setting is one new field and nothing else. Nothing but `engine/` reads the environment.
+meaning. docs/reference/settings.md, `.env.example` and the error messages are made from here, so
+that a new setting is one new field and nothing else. Nothing but `engine/` reads the environment.
 """
 
 from __future__ import annotations
@@ -361,14 +361,30 @@ def shown(settings: Settings) -> dict[str, str]:
     }
 
 
+_HEAD = """\
+# Settings
+
+Settings come from the environment and from `.env`; the environment wins.
+An invalid value is an error at start.
+`engine settings` prints the values in force, with secrets masked.
+
+Made by `engine docs --write`.
+"""
+
+
 def markdown() -> str:
-    """Return the settings as the table of the README."""
+    """Return the table of docs/reference/settings.md."""
     rows = ["| Variable | Default | Unit | Meaning |", "|---|---|---|---|"]
     for name, shape, default in _table():
         extra, schema = shape.extra or {}, shape.extra_json_schema or {}
         shown = f"`{default}`" if default else "(empty)"
         rows.append(f"| `{name}` | {shown} | {extra.get('unit', '')} | {schema['description']} |")
     return "\n".join(rows)
+
+
+def reference() -> str:
+    """Return docs/reference/settings.md."""
+    return f"{_HEAD}\n{markdown()}\n"
 
 
 def dotenv() -> str:

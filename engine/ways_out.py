@@ -1,5 +1,5 @@
 """What ends each kind of parking, and the codes of a settlement that is refused: two tables, which
-docs/commands.md shows and the tests hold against the code.
+docs/reference/commands.md shows and the tests hold against the code.
 """
 
 from __future__ import annotations

@@ -53,7 +53,10 @@ class Problem(Shape):
     order_status: OrderStatus | UnsetType = UNSET
     version: Count | UnsetType = UNSET
     reason: (
-        Annotated[str, Meta(description="Of `not-settled`: a code, see docs/commands.md.")]
+        Annotated[
+            str,
+            Meta(description="Of `not-settled`: a code; docs/reference/commands.md lists them."),
+        ]
         | UnsetType
     ) = UNSET
 

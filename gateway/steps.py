@@ -264,7 +264,7 @@ PARKED = Folder(
             ("discard", "Fails one of which no transaction can land."),
         )
     ),
-    "What ends each kind of parking is in docs/commands.md.",
+    "What ends each kind of parking is in docs/reference/commands.md.",
 )  # fmt: skip
 
 LOOKING = Folder(

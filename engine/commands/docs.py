@@ -1,4 +1,4 @@
-"""`engine docs`: the documents of the interface, made from the code."""
+"""`engine docs`: the reference documents, generated from the code."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from gateway.asyncapi import asyncapi
 from gateway.collection import collection
 from gateway.openapi import openapi
 
-HELP = "print a document of the interface, or write docs/ and the collection anew"
+HELP = "print a reference document, or write all of them and the Postman collection"
 EXAMPLES = (
     "engine docs openapi",
     "engine docs --write",
@@ -26,11 +26,25 @@ def _commands() -> str:
     return manual.markdown({name: cli.command(name) for name in names}, cli.parser(names))
 
 
+def _metrics() -> str:
+    from engine.commands import metrics
+
+    return metrics.markdown()
+
+
+def _settings() -> str:
+    from engine import settings
+
+    return settings.reference()
+
+
 FILES: dict[str, Callable[[], str]] = {
-    "docs/authorization.md": catalogue.authorization,
-    "docs/commands.md": _commands,
-    "docs/errors.md": catalogue.errors,
-    "docs/events.md": catalogue.events,
+    "docs/reference/authorization.md": catalogue.authorization,
+    "docs/reference/commands.md": _commands,
+    "docs/reference/errors.md": catalogue.errors,
+    "docs/reference/events.md": catalogue.events,
+    "docs/reference/metrics.md": _metrics,
+    "docs/reference/settings.md": _settings,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
@@ -38,6 +52,8 @@ PRINTED: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "errors": catalogue.errors,
     "events": catalogue.events,
+    "metrics": _metrics,
+    "settings": _settings,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
     "asyncapi": lambda: json.dumps(asyncapi(), indent=2) + "\n",
 }
@@ -51,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--write",
         action="store_true",
-        help="write docs/ and the Postman collection below this folder",
+        help="write docs/reference/ and the Postman collection below this folder",
     )
 
 

@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_faults,
         default="{}",
         metavar="JSON",
-        help='from the start on, such as {"dropRate":0.2}; see the README',
+        help='faults from the start, such as {"dropRate":0.2}: docs/tutorial/local-chain.md',
     )
     parser.add_argument(
         "--fund",

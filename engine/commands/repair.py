@@ -32,6 +32,7 @@ EXITS = {
     3: "needed, and not done without --yes",
 }
 NEEDED = 3
+GUIDE = "docs/guide/recovery.md"
 SHOWN = 10
 
 
@@ -119,7 +120,7 @@ def told(todo: Plan) -> list[str]:
         *_listed("wrong", wrong),
         *_listed("mend", todo.does),
         *_listed("lost", todo.lost),
-        f"do it: `{todo.command}`" if todo.command else "nothing mends that: see docs/repair.md",
+        f"do it: `{todo.command}`" if todo.command else f"nothing mends that: see {GUIDE}",
     ]
 
 
