@@ -1,4 +1,4 @@
-"""What the README says of the vectors, and which folders a run compares."""
+"""The documented counts of the vectors, and which folders a run compares."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from stages.venues.families import FAMILIES
 from tests.unit.venues import vector_sets
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs/explanation/pricing-and-routing.md"
 FILES = {
     "raydium-cpmm": "cpmm.json",
     "raydium-amm-v4": "ammv4.json",
@@ -24,8 +24,8 @@ def numbers(cell: str) -> list[int]:
 
 
 @pytest.mark.parametrize("family", [each.name for each in FAMILIES])
-def test_the_table_of_the_readme_counts_the_committed_vectors(family: str) -> None:
-    row = re.search(rf"^\| `{family}` \|(.*)\|$", README.read_text(encoding="utf-8"), re.M)
+def test_the_table_of_the_document_counts_the_committed_vectors(family: str) -> None:
+    row = re.search(rf"^\| `{family}` \|(.*)\|$", DOCUMENT.read_text(encoding="utf-8"), re.M)
     assert row is not None
     swaps, refused, steps, _recorded = map(numbers, row[1].split("|"))
     folders = vector_sets.searched([vector_sets.COMMITTED])
