@@ -49,12 +49,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     require_keys: Annotated[
         Literal["auto", "0", "1"],
         _doc(
-            "Whether nobody comes in without an API key; `auto`: where HOST is no loopback address"
+            "Whether every request needs an API key; `auto`: where HOST is not a loopback address"
         ),
     ] = "auto"
-    api_key: Annotated[SecretText, _doc("The key that commands of this engine come in with")] = (
-        SecretText("")
-    )
+    api_key: Annotated[
+        SecretText, _doc("The key with which commands of this engine authenticate")
+    ] = SecretText("")
     rate_limit_per_s: Annotated[
         int, _doc("Requests a second that a key may make, at each gateway; 0: any number", ge=0)
     ] = 0
@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100
     run_ahead: Annotated[
         bool,
-        _doc("Whether, without those two limits, a route is built and sent in one breath"),
+        _doc("Whether, without those two limits, a route is built and sent in one append"),
     ] = True
     max_attempts: Annotated[
         int,

@@ -48,7 +48,7 @@ _KEY = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key, made by `engine keys create`. Needed where REQUIRE_KEYS says so, as"
-    " it does by default as soon as HOST is no loopback address.",
+    " it does by default where HOST is not a loopback address.",
 }
 
 

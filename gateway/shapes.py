@@ -26,7 +26,7 @@ from projections.shapes import (
 )
 
 Code = Annotated[str, Meta(extra_json_schema={"enum": list(CODES)})]
-NextCursor = Annotated[str, Meta(description="Say it as `cursor` to go on; null is the end.")]
+NextCursor = Annotated[str, Meta(description="Pass it as `cursor` to continue; null is the end.")]
 
 
 class Fault(Shape):
@@ -109,7 +109,7 @@ class CancelResult(Shape):
 
 
 class CancelResults(Shape):
-    """One result an order that was found, and where to go on."""
+    """One result an order that was found, and where to continue."""
 
     results: list[CancelResult]
     next_cursor: NextCursor | None
@@ -150,7 +150,8 @@ class LogState(Shape):
     position: Position | UnsetType = UNSET
     foreign_entries: (
         Annotated[
-            int, Meta(ge=0, description="Entries that the log did not write: nobody takes them.")
+            int,
+            Meta(ge=0, description="Entries that the log did not write: no reader accepts them."),
         ]
         | UnsetType
     ) = UNSET
@@ -180,7 +181,7 @@ class ProjectionLag(Shape):
 
 
 class Lag(Shape):
-    """Null where nobody can tell."""
+    """Null where it is unknown."""
 
     stages: dict[str, StageLag] | None
     projection: ProjectionLag | None

@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-loss",
         action="store_true",
-        help="go on without events of which no intact copy is left; their orders are parked",
+        help="continue without events of which no intact copy is left; their orders are parked",
     )
     parser.add_argument("--json", action="store_true", help="for machines")
 
@@ -148,7 +148,7 @@ def lines(done: Done) -> list[str]:
 
 def _founded(done: repair.Repaired) -> list[str]:
     said = [
-        f"the log is epoch {done.epoch} now, and goes on behind position {done.position:,}",
+        f"the log is epoch {done.epoch} now, and continues after position {done.position:,}",
         f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",
     ]
     for ids, what in (
@@ -158,7 +158,7 @@ def _founded(done: repair.Repaired) -> list[str]:
             done.parked,
             "orders were executed by transactions that the log lost: `engine parked settle` each",
         ),
-        (done.strangers, "executed orders are known to nobody: their clients must not repeat them"),
+        (done.strangers, "executed orders are in no store: their clients must not repeat them"),
         (done.torn, "orders had said more than the archive knows: what they said is void"),
     ):
         if ids:

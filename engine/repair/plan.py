@@ -151,7 +151,7 @@ def _refused(found: Diagnosis, words: Words, drop_after: int | None, command: st
     if drop_after is not None and words.drop_after is None:
         return f"rows of the archive would be deleted; if they may be: {command}"
     if _unarchived(found) and not words.accept_loss:
-        return f"events are lost for good; if the engine is to go on without them: {command}"
+        return f"events are lost for good; if the engine is to continue without them: {command}"
     if found.promoted and not words.restored:
         return f"the chain has to be asked: {command}"
     return ""
@@ -261,7 +261,7 @@ def _log(found: Diagnosis) -> Iterator[Fault]:
     for text in found.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)
     if found.fenced:
-        yield Fault("a repair broke off, and keeps everybody out", Step.REWRITE)
+        yield Fault("a repair was interrupted, and keeps every process out", Step.REWRITE)
     if meta.there and meta.suspended and not found.promoted:
         yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
 

@@ -256,7 +256,7 @@ class Link:
         async with self._turn:
             transport = await self._connected(timeout_s)
             if on is not None and on.connects != self.connects:
-                raise Unavailable("log server: the connection was made anew")
+                raise Unavailable("log server: the connection was made again")
             packed = b"".join(hiredis.pack_command(cast(Any, tuple(c))) for c in commands)
             answered = self._wire.expect(len(commands))
             transport.write(packed)

@@ -44,7 +44,7 @@ def test_a_folder_that_does_not_exist_is_an_error(
 ) -> None:
     """Else every test would be skipped, and the run would pass."""
     monkeypatch.setattr(vector_sets, "GIVEN", f"{tmp_path}:{tmp_path / 'missing'}")
-    with pytest.raises(ValueError, match="missing is no folder"):
+    with pytest.raises(ValueError, match="missing is not a folder"):
         vector_sets.folders()
 
 
