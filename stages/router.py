@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from events import money, routes
+from events import best_quote, money
 from events.order import WAITING_TYPES, Order
 from events.types import (
     U64_MAX,
@@ -17,9 +17,9 @@ from events.types import (
     RoutingStarted,
     Status,
 )
-from stages.market import Market
-from stages.retry import paused_until_slot
-from stages.stage import Refused, Stage
+from stages.runtime.retry import paused_until_slot
+from stages.runtime.stage import Refused, Stage
+from stages.venues.venue_group import Market
 
 UNSUITED = frozenset(
     {
@@ -40,8 +40,8 @@ def begin(order: Order) -> Fact | None:
 
 def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     """The best route; of equals the one named first."""
-    exact_out = order.exact_amount_out is not None
-    chosen = routes.best(quotes, exact_out=exact_out)
+    exactly = order.exact_amount_out
+    chosen = best_quote.best(quotes, exact_out=exactly is not None)
     if chosen is None:
         refused = _why_not(quotes)
         if order.type in WAITING_TYPES and not refused.retryable:
@@ -49,8 +49,8 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
             if unsuited in UNSUITED:
                 return [_retreat(order, unsuited, quotes, 0, 0)]
         raise refused
-    if exact_out:
-        return [_routed_exactly(order, quotes, chosen)]
+    if exactly is not None:
+        return [_routed_exactly(order, exactly, quotes, chosen)]
     best = quotes[chosen]
     least, worst = _least(order, best)
     if least > U64_MAX:
@@ -98,7 +98,7 @@ def _recorded(quotes: Sequence[Quote], chosen: int) -> tuple[Quote, ...]:
     )
 
 
-def _routed_exactly(order: Order, quotes: Sequence[Quote], chosen: int) -> Fact:
+def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen: int) -> Fact:
     """The output is given; what may go in at most is fixed from here on and never loosened."""
     best = quotes[chosen]
     most = order.max_amount_in
@@ -106,7 +106,6 @@ def _routed_exactly(order: Order, quotes: Sequence[Quote], chosen: int) -> Fact:
         most = min(U64_MAX, money.max_amount_in(best.amount_in, order.slippage_bps))
     if best.amount_in > most:
         raise Refused("quote-above-maximum", f"best quote {best.amount_in}, maximum {most}")
-    exactly = order.exact_amount_out or 0
     return _routed(order, quotes, chosen, exactly, exactly, best.amount_in, most)
 
 
@@ -133,7 +132,7 @@ def _retreat(
     order: Order, reason: str, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
     """The order waits again. One that was led on more than a few times passes over a price that
-    stays: `stages.paused`.
+    stays: `stages.triggers.paused`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
     return OrderRetreated(
@@ -153,7 +152,7 @@ def _why_not(quotes: Sequence[Quote]) -> Refused:
     """The refusal that stands for all: one worth a retry where there is any."""
     codes = [quote.error for quote in quotes]
     for code in codes:
-        if code in routes.UNANSWERED:
+        if code in best_quote.UNANSWERED:
             return Refused(code, ", ".join(codes), retryable=True)
     return Refused(codes[0] if codes else "no-route", ", ".join(codes))
 

@@ -5,11 +5,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from engine import commands_manual
+from engine.commands import command, names, parser
 from engine.settings import Settings
-from gateway import catalogue
-from gateway.asyncapi import asyncapi
-from gateway.collection import collection
-from gateway.openapi import openapi
+from gateway.spec import markdown
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.openapi import openapi
+from gateway.spec.postman import collection
 
 HELP = "print a reference document, or write all of them and the Postman collection"
 EXAMPLES = (
@@ -20,10 +22,7 @@ EXITS = {0: "printed; written"}
 
 
 def _commands() -> str:
-    from engine import cli, manual
-
-    names = cli.names()
-    return manual.markdown({name: cli.command(name) for name in names}, cli.parser(names))
+    return commands_manual.markdown({name: command(name) for name in names()}, parser(names()))
 
 
 def _metrics() -> str:
@@ -39,19 +38,19 @@ def _settings() -> str:
 
 
 FILES: dict[str, Callable[[], str]] = {
-    "docs/reference/authorization.md": catalogue.authorization,
+    "docs/reference/authorization.md": markdown.authorization,
     "docs/reference/commands.md": _commands,
-    "docs/reference/errors.md": catalogue.errors,
-    "docs/reference/events.md": catalogue.events,
+    "docs/reference/errors.md": markdown.errors,
+    "docs/reference/events.md": markdown.events,
     "docs/reference/metrics.md": _metrics,
     "docs/reference/settings.md": _settings,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
-    "authorization": catalogue.authorization,
+    "authorization": markdown.authorization,
     "commands": _commands,
-    "errors": catalogue.errors,
-    "events": catalogue.events,
+    "errors": markdown.errors,
+    "events": markdown.events,
     "metrics": _metrics,
     "settings": _settings,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",

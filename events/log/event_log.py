@@ -1,6 +1,6 @@
 """`EventLog`: what the gateway, the runner and the operators' commands use.
 
-Its life and its connections are here; the invariants are kept by `functions.lua`.
+Its life and its connections are here; the invariants are kept by `events/log/redis/functions.lua`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from redis.exceptions import ResponseError
 from events.log.asking import Asking
 from events.log.commit import Committer
 from events.log.inbox import Inbox
-from events.log.keys import LAYOUT, RAISED_FROM, Keys
-from events.log.library import Library
-from events.log.link import Link, LogError, meta_number
 from events.log.reading import LogReader
+from events.log.redis.keys import LAYOUT, RAISED_FROM, Keys
+from events.log.redis.library import Library
+from events.log.redis.link import Link, LogError, meta_number
 from events.log.standing import Standing
 from events.log.tail import Tails
 from events.log.watch import Watches
@@ -66,7 +66,7 @@ class EventLog(Writing, Standing, Asking, Tails):
         self.before_joining: Callable[[], Awaitable[None]] | None = None
         """What has to be done before this process may append to a log of an older layout: see
         `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
-        self._library = Library("events.log", "functions.lua")
+        self._library = Library("events.log.redis", "functions.lua")
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
         self._reader = LogReader(url, self.keys, "history")

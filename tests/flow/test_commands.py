@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine import cli
+from engine import cli, commands
 from engine.terminal import obstacles
 from events.archive import Archive
-from projections.projector import run_projector
+from projections.postgres.projector import run_projector
 from tests.engine_up import free_port
 from tests.flow.test_gateway_http import UNKNOWN, projected
 from tests.played import after_submission
@@ -351,7 +351,7 @@ def test_an_argument_that_makes_no_sense_is_exit_code_2(
 def test_engine_alone_lists_all_commands(alone: Callable[..., Said]) -> None:
     said = alone()
     assert said.code == 0
-    assert all(f"\n    {name}" in said.out for name in cli.names())
+    assert all(f"\n    {name}" in said.out for name in commands.names())
 
 
 def test_the_settings_are_shown_without_what_opens_doors(

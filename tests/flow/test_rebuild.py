@@ -9,13 +9,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.repair import Words, diagnose, plan
+from engine.recovery import Words, diagnose, plan
 from events.archive import Archive
+from events.audit.verify import verify
 from events.log import EventLog
-from events.verify import verify
-from projections import rebuild as rebuilds
-from projections.orders import OrderFold, Poison, columns
-from projections.rebuild import RebuildError, rebuild
+from projections.postgres import rebuild as rebuilds
+from projections.postgres.order_rows import OrderFold, Poison, columns
+from projections.postgres.rebuild import RebuildError, rebuild
 from tests.played import Play, after_submission, failed
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S, until
@@ -216,7 +216,7 @@ async def test_what_stopped_the_rebuild_is_said_though_rows_are_on_their_way(
             await projected(log, archive)
         before = await table(database_url)
         await fetch(database_url, "DELETE FROM events WHERE position = 15")
-        monkeypatch.setattr("projections.tables.write_orders", slow)
+        monkeypatch.setattr("projections.postgres.tables.write_orders", slow)
         monkeypatch.setattr(rebuilds._Rebuild, "_save", begun)
         with pytest.raises(RebuildError, match="gap after position 11"):
             await rebuild(database_url)
@@ -279,16 +279,19 @@ async def test_a_rebuild_makes_lost_indexes_again(
         await sound(log, archive)
 
 
+@pytest.mark.parametrize("between", [0, 6], ids=["still held", "loaded again"])
 async def test_an_event_after_the_end_is_folded_as_the_projector_did(
-    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch, between: int
 ) -> None:
     monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 1)
-    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 5)
+    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 6)
     async with opened(redis_url, database_url) as (log, archive):
         play = Play(log)
         async with projecting(redis_url, database_url):
             ids = await play.live(2)
             await projected(log, archive)
+            if between:  # a page in which the rows of what ended are written, and forgotten
+                await play.create(between)
             await play.say(ids, failed())  # a bug: nothing may follow the end
             await projected(log, archive)
         before = await table(database_url)

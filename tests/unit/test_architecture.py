@@ -20,13 +20,14 @@ MAY_IMPORT = {
 }
 # A backend's library -> the files and folders that may import it.
 DOORS = {
-    "redis": ("events/log/", "engine/"),
+    # Who audits or rebuilds what the server holds asks it by commands of its own.
+    "redis": ("events/log/", "events/audit/inventory.py", "events/recovery/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
-    "prometheus_client": ("gateway/exposition.py",),
-    "opentelemetry": ("engine/otlp.py",),
-    "asyncpg": ("projections/", "events/archive/", "engine/"),
-    "sqlite3": ("stages/venues/",),
-    "solders": ("stages/venues/", "engine/"),
+    "prometheus_client": ("gateway/api/exposition.py",),
+    "opentelemetry": ("engine/telemetry/otlp.py",),
+    "asyncpg": ("projections/postgres/", "events/archive/", "engine/"),
+    "sqlite3": ("stages/venues/", "engine/localnet/"),
+    "solders": ("stages/pools/", "stages/venues/", "engine/"),
 }
 # The client of a library whose server others may use, by its name.
 CLIENTS = {"ClientSession": ("stages/venues/", "engine/")}
@@ -81,15 +82,17 @@ def test_only_venues_and_the_engine_are_clients_of_http() -> None:
 
 
 def test_stages_know_neither_each_other_nor_a_venue() -> None:
-    names = ("router", "builder", "submitter", "confirmer", "watcher")
+    stages = {
+        *(f"stages.{name}" for name in ("router", "builder", "submitter", "confirmer")),
+        "stages.triggers.watcher",
+    }
     wrong = [
         (file, module)
         for file, module in modules()
-        if file in {f"stages/{name}.py" for name in names}
+        if file.removesuffix(".py").replace("/", ".") in stages
         and (
-            module.removeprefix("stages.").split(".")[0] in names
-            # What is written small lies below the protocol: a concrete venue.
-            or (module.startswith("stages.venues.") and module.split(".")[2].islower())
+            any(module == stage or module.startswith(f"{stage}.") for stage in stages)
+            or module.startswith(("stages.venues.simulated", "stages.venues.solana"))
         )
     ]
     assert not wrong
@@ -126,32 +129,32 @@ REVEAL_IN = {
     "engine/doctor/archive.py": "to connect",
     "engine/doctor/chain.py": "the host of a node",
     "engine/doctor/machine.py": "whether the wallet's key is a file",
-    "engine/localchain.py": "the port of our own local chain",
-    "engine/otlp.py": "to connect",
-    "engine/scrubbing.py": "what is to be masked",
+    "engine/embedded/localnet.py": "the port of our own local chain",
+    "engine/telemetry/otlp.py": "to connect",
+    "engine/telemetry/scrubbing.py": "what is to be masked",
     "engine/settings.py": "the environment of a child, and whether a URL is one",
     "events/archive/pool.py": "to connect",
-    "events/keys.py": "the digest of a key",
-    "events/log/link.py": "to connect",
+    "events/commands/api_keys.py": "the digest of a key",
+    "events/log/redis/link.py": "to connect",
     "events/secret.py": "the encoder of the log",
-    "gateway/auditor.py": "its own standard input",
-    "projections/migrate.py": "to connect",
-    "projections/projector.py": "to connect",
-    "projections/rebuild.py": "to connect",
+    "gateway/api/audit_worker.py": "its own standard input",
+    "projections/postgres/migrate.py": "to connect",
+    "projections/postgres/projector.py": "to connect",
+    "projections/postgres/rebuild.py": "to connect",
     "stages/venues/simulated/chain.py": "to execute a transaction",
     "stages/venues/solana/chain.py": "the version of what a node refused",
-    "stages/venues/solana/keypair.py": "the wallet itself",
-    "stages/venues/solana/outcomes.py": "what was sent, to tell what it did",
-    "stages/venues/solana/rpc.py": "to send a transaction",
-    "stages/venues/solana/rpc_node.py": "to connect, and the host of a node",
-    "stages/venues/solana/survey.py": "the host of a node",
+    "stages/venues/solana/transaction/keypair.py": "the wallet itself",
+    "stages/venues/solana/outcomes/outcomes.py": "what was sent, to tell what it did",
+    "stages/venues/solana/rpc/methods.py": "to send a transaction",
+    "stages/venues/solana/rpc/node.py": "to connect, and the host of a node",
+    "stages/venues/solana/rpc/survey.py": "the host of a node",
 }
 """The files that take a secret out of its type, and what for."""
 OPENS_DOORS = re.compile(
     r"(api_?key|password|passwd|secret|keypair|credential|dsn|webhook|authorization"
     r"|redis_url|database_url|rpc_url|otlp_endpoint)s?$"
 )
-OWN_SERVERS = {"engine/folder.py", "engine/embedded.py"}
+OWN_SERVERS = {"engine/embedded/data_dir.py", "engine/embedded/databases.py"}
 """They name sockets in DATA_DIR: the embedded servers have no passwords."""
 
 
@@ -195,7 +198,7 @@ KEPT = {
     ("events/types.py", "raw"),
     ("events/order/state.py", "raw"),
     ("stages/venues/__init__.py", "raw"),
-    ("events/keys.py", "text"),
+    ("events/commands/api_keys.py", "text"),
 }
 """Fields of other names: a signed transaction, and the text of a key."""
 
@@ -218,10 +221,14 @@ def test_what_opens_a_door_has_the_type_of_secrets() -> None:
 
 
 ALLOWED = {
-    ("events/keys.py", "secret", "str"),  # on its way into a digest
-    ("stages/venues/solana/keypair.py", "keypair", "Keypair"),  # a wallet shows its address
-    ("stages/venues/solana/keypair.py", "secret", "bytes"),  # on its way into a wallet
-    ("stages/venues/solana/rpc_faults.py", "secrets", "tuple[str, ...]"),  # to take them out
+    ("events/commands/api_keys.py", "secret", "str"),  # on its way into a digest
+    (
+        "stages/venues/solana/transaction/keypair.py",
+        "keypair",
+        "Keypair",
+    ),  # a wallet shows its address
+    ("stages/venues/solana/transaction/keypair.py", "secret", "bytes"),  # on its way into a wallet
+    ("stages/venues/solana/rpc/faults.py", "secrets", "tuple[str, ...]"),  # to take them out
 }
 
 

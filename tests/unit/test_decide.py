@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order
+from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
 from events.types import Quote
 from stages import builder, confirmer, router, submitter
-from stages.retry import RetryPolicy, after_expiry, after_refusal
-from stages.stage import NotYet, Refused
+from stages.runtime.retry import RetryPolicy, after_expiry, after_refusal
+from stages.runtime.stage import NotYet, Refused
 from stages.venues import Built, Outcome
 from tests.unit.test_order import LIFE
 
@@ -192,9 +192,9 @@ def test_backoff_doubles_up_to_its_bound_and_jitter_takes_at_most_half() -> None
 
 
 def test_after_the_send_no_refusal_and_no_expiry_can_end_an_order() -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="order id-1 is sent"):
         refusal(SENT, retryable=False)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="order id-1 is sent"):
         after_expiry(SENT, "confirmer")
 
 

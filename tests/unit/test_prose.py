@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.asyncapi import asyncapi
-from gateway.openapi import openapi
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.openapi import openapi
 from tests.prose import (
     OURS,
     ROOT,

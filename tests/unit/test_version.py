@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine import cli
-from engine.build import build_id
+from engine.telemetry.build import build_id
 from events.version import VERSION
-from gateway.asyncapi import asyncapi
-from gateway.openapi import openapi
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.openapi import openapi
 
 ROOT = Path(__file__).parents[2]
 
