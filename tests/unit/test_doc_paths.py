@@ -20,7 +20,6 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 MADE_ELSEWHERE = {
     "backends.json": "of a running engine, in DATA_DIR",
     "layout.json": "of a running engine, in DATA_DIR",
-    "tests/mutants/equivalent.md": "comes with the tests of surviving mutants",
 }
 """Names of files that are not in the tree, and why they are named."""
 

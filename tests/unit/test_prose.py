@@ -29,14 +29,14 @@ class Rule(NamedTuple):
 
     phrase: re.Pattern[str]
     instead: str
-    docstrings: int
-    """How many docstrings still hold it."""
+    docstrings: int | None
+    """How many docstrings still hold it; None: any number."""
 
 
 def _rules() -> list[Rule]:
     read = tomllib.loads((ROOT / "tests/prose_rules.toml").read_text(encoding="utf-8"))
     return [
-        Rule(re.compile(row["phrase"], re.I), row["instead"], row["docstrings"])
+        Rule(re.compile(row["phrase"], re.I), row["instead"], row.get("docstrings"))
         for row in read["rule"]
     ]
 
@@ -79,7 +79,7 @@ def test_the_console_is_plain() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.phrase.pattern)
 def test_docstrings_get_plainer(rule: Rule) -> None:
     hits = [text.where for text in docstrings(*OURS) if rule.phrase.search(text.text)]
-    assert len(hits) <= rule.docstrings, f"write {rule.instead}: {hits}"
+    assert rule.docstrings is None or len(hits) <= rule.docstrings, f"write {rule.instead}: {hits}"
 
 
 def test_a_phrase_is_found() -> None:
