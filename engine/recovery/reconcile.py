@@ -15,7 +15,7 @@ import msgspec
 from events.archive import NO_ORDER
 from events.archive.snapshot import LabelledEvent
 from events.ids import NO_ORDERS, parse_order_id
-from events.log.reading import Stored
+from events.log import Stored
 from events.losses import NONE, Loss, Losses, Resumed, digest_of
 from events.order import evolve
 from events.order.hash_chain import GENESIS, follows

@@ -24,7 +24,7 @@ from events.archive.reading import (
     stored,
 )
 from events.archive.snapshot import Snapshot
-from events.log.reading import Stored
+from events.log import Stored
 from events.losses import Losses
 from events.order import Order
 from events.secret import SecretUrl

@@ -18,7 +18,7 @@ from events.archive.reading import (
     load_checkpoint,
     stored,
 )
-from events.log.reading import Stored
+from events.log import Stored
 from events.losses import Losses
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"

@@ -17,8 +17,7 @@ import msgspec
 from events import order as orders
 from events import types
 from events.ids import NO_ORDERS
-from events.log import PARKED, POSITIONS_KEPT, Head, Stored
-from events.log.head import NOBODY, owes_number
+from events.log import NOBODY, PARKED, POSITIONS_KEPT, Head, Stored, owes_number
 from events.losses import NONE, Loss, Losses
 from events.order import NEXT, Order, evolve
 from events.order.hash_chain import GENESIS, follows

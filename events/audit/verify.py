@@ -39,9 +39,7 @@ from events.audit.labels import Clock
 from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
 from events.commands.order_commands import engine_state
 from events.ids import ENGINE_ID
-from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
-from events.log.redis.keys import RAISED_FROM
-from events.log.redis.link import Damaged
+from events.log import LAYOUT, RAISED_FROM, Damaged, EventLog, LogReader, Regressed, Stored
 from events.losses import Loss
 from events.types import Status
 

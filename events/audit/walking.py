@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from events.archive.snapshot import LabelledEvent
 from events.audit.invariants import ARCHIVE, LOG, span
 from events.audit.labels import Clock, label_faults
-from events.log import LogReader, Stored
-from events.log.entries import RawEntry, batch_of, foreign_id
-from events.log.redis.link import Damaged
+from events.log import Damaged, LogReader, RawEntry, Stored, batch_of, foreign_id
 from events.losses import NONE, Losses, digest_of
 
 ENTRIES_AT_ONCE = 20
