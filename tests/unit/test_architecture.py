@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "events/archive": LOG,
     "events/commands": STORES,
     "events/audit": (*STORES, "events/commands"),
-    "events/recovery": LOG,
+    "events/recovery": STORES,
     "stages/pools": (),
     "stages/pools/meteora": (),
     "stages/pools/meteora/damm_v2": ("stages/pools",),
@@ -127,7 +127,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "engine/localnet/rpc": ("engine/localnet", "engine/localnet/*"),
     "engine/embedded": (
-        *STORES, "stages/venues/solana/transaction",
+        *STORES, "projections/postgres", "stages/venues/solana/transaction",
         "engine", "engine/composition.py", "engine/processes", "engine/localnet",
         "engine/localnet/*",
     ),
@@ -136,7 +136,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *LOG, "projections/views", "projections/feed", "engine", "engine/client",
     ),
     "engine/doctor": (
-        *STORES, "stages/runtime", "stages/venues/solana/*",
+        *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
         "engine", "engine/venues.py", "engine/composition.py", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client",
     ),

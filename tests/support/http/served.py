@@ -12,8 +12,8 @@ from unittest.mock import patch
 from aiohttp import ClientSession, web
 
 from events.archive import ArchiveUnavailable, Checkpoint, Filters
+from events.archive.accepted import Losses
 from events.log import EventLog, Result, Stored
-from events.losses import Losses
 from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderRested

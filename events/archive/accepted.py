@@ -8,18 +8,14 @@ loss of an order keeps the state from which the order goes on.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from events import order as orders
+from events.archive.page import Page
 from events.order import Order
-
-if TYPE_CHECKING:  # the archive loads losses
-    from events.archive.page import Page
-    from events.archive.snapshot import LabelledEvent
 
 
 class Resumed(NamedTuple):
@@ -106,15 +102,3 @@ class Losses:
 
 
 NONE = Losses()
-
-
-def digest_of(rows: Sequence[LabelledEvent]) -> bytes:
-    """What an accepted loss keeps of the rows at its position; empty: there is none."""
-    if not rows:
-        return b""
-    said = [
-        (one.stored.time_us, one.order_id, one.version, one.name,
-         one.stored.record.hash, bytes(one.stored.record.body))
-        for one in rows
-    ]  # fmt: skip
-    return sha256(msgspec.msgpack.encode(said)).digest()
