@@ -11,9 +11,9 @@ from contextlib import aclosing
 from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
-from events.audit.invariants import spans
+from events.archive.accepted import NONE, Loss, Losses
+from events.archive.spans import spans
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
-from events.losses import NONE, Loss, Losses
 from events.order.hash_chain import GENESIS, follows
 
 LOG_BATCHES = 50

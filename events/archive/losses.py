@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from events.losses import Loss, Losses, Resumed
+from events.archive.accepted import Loss, Losses, Resumed
 
 _COLUMNS = (
     "position, order_id, digest, detail, accepted_by, accepted_us, reason,"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.log.reading import Stored
+from events.log import Stored
 from events.order.hash_chain import Record
 from events.secret import restored
 from events.types import Event

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 
 from events.archive import schema
+from events.archive.accepted import Losses
 from events.archive.losses import load_losses
 from events.archive.reading import (
     EVENTS,
@@ -18,8 +21,7 @@ from events.archive.reading import (
     load_checkpoint,
     stored,
 )
-from events.log.reading import Stored
-from events.losses import Losses
+from events.log import Stored
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
@@ -201,3 +203,15 @@ def _order_row(row: Any) -> OrderRow:
         row["state"],
         columns,
     )
+
+
+def digest_of(rows: Sequence[LabelledEvent]) -> bytes:
+    """What an accepted loss keeps of the rows at its position; empty: there is none."""
+    if not rows:
+        return b""
+    stands = [
+        (row.stored.time_us, row.order_id, row.version, row.name,
+         row.stored.record.hash, bytes(row.stored.record.body))
+        for row in rows
+    ]  # fmt: skip
+    return sha256(msgspec.msgpack.encode(stands)).digest()

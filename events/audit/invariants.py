@@ -16,10 +16,9 @@ import msgspec
 
 from events import order as orders
 from events import types
+from events.archive.accepted import NONE, Loss, Losses
 from events.ids import NO_ORDERS
-from events.log import PARKED, POSITIONS_KEPT, Head, Stored
-from events.log.head import NOBODY, owes_number
-from events.losses import NONE, Loss, Losses
+from events.log import NOBODY, PARKED, POSITIONS_KEPT, Head, Stored, owes_number
 from events.order import NEXT, Order, evolve
 from events.order.hash_chain import GENESIS, follows
 from events.order.stored import NOTHING_ADDED, added, adds, basis
@@ -29,8 +28,6 @@ LOG, ARCHIVE, ORDERS, HEADS, INDEXES = "log", "archive", "orders", "heads", "ind
 """The stream and its marks, `events` and its checkpoint, `orders`, what is kept of each order, and
 lists, inboxes and names of orders."""
 
-SPANS = 5
-"""So many ranges are named."""
 STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
 MEND = "engine repair"
 """Says of each of them what would mend it, and with which command."""
@@ -85,18 +82,6 @@ class _Ended(NamedTuple):
 def span(first: int, last: int) -> str:
     """Positions in words."""
     return f"position {first}" if first == last else f"positions {first} to {last}"
-
-
-def spans(positions: Sequence[int]) -> str:
-    """Positions as ranges, the first few."""
-    found: list[list[int]] = []
-    for position in positions:
-        if found and position == found[-1][1] + 1:
-            found[-1][1] = position
-        else:
-            found.append([position, position])
-    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
-    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")
 
 
 def _difference(logged: Stored, archived: Stored) -> str:

@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events.archive import Archive, Checkpoint, Snapshot
+from events.archive.accepted import Loss
 from events.archive.indexes import index_faults
 from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
+from events.archive.spans import spans
 from events.audit.derived import audit_lists, owed_fault
 from events.audit.invariants import (
     ARCHIVE,
@@ -32,17 +34,13 @@ from events.audit.invariants import (
     Columns,
     Problem,
     span,
-    spans,
 )
 from events.audit.inventory import Inventory
 from events.audit.labels import Clock
 from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
 from events.commands.order_commands import engine_state
 from events.ids import ENGINE_ID
-from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
-from events.log.redis.keys import RAISED_FROM
-from events.log.redis.link import Damaged
-from events.losses import Loss
+from events.log import LAYOUT, RAISED_FROM, Damaged, EventLog, LogReader, Regressed, Stored
 from events.types import Status
 
 HEADS_AT_ONCE = 500

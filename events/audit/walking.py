@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from events.archive.snapshot import LabelledEvent
+from events.archive.accepted import NONE, Losses
+from events.archive.snapshot import LabelledEvent, digest_of
 from events.audit.invariants import ARCHIVE, LOG, span
 from events.audit.labels import Clock, label_faults
-from events.log import LogReader, Stored
-from events.log.entries import RawEntry, batch_of, foreign_id
-from events.log.redis.link import Damaged
-from events.losses import NONE, Losses, digest_of
+from events.log import Damaged, LogReader, RawEntry, Stored, batch_of, foreign_id
 
 ENTRIES_AT_ONCE = 20
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prose import OURS, ROOT, Text, docstrings, documents, paragraphs
+from tests.support.prose import OURS, ROOT, Text, docstrings, documents, paragraphs
 
 FOLDERS = (*OURS, "tests", "docs", "deploy", "pools", ".ci", ".github")
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*[\w/]")
@@ -20,6 +20,7 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 MADE_ELSEWHERE = {
     "backends.json": "of a running engine, in DATA_DIR",
     "layout.json": "of a running engine, in DATA_DIR",
+    "__init__.py": "of any package",
 }
 """Names of files that are not in the tree, and why they are named."""
 

@@ -1,4 +1,4 @@
-"""Texts that people read are plain standard English: `tests/prose_rules.toml` has the rules."""
+"""Texts that people read are plain English: `tests/support/prose_rules.toml` has the rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
-from tests.prose import (
+from tests.support.prose import (
     OURS,
     ROOT,
     Text,
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 def _rules() -> list[Rule]:
-    read = tomllib.loads((ROOT / "tests/prose_rules.toml").read_text(encoding="utf-8"))
+    read = tomllib.loads((ROOT / "tests/support/prose_rules.toml").read_text(encoding="utf-8"))
     return [
         Rule(re.compile(row["phrase"], re.I), row["instead"], row.get("docstrings"))
         for row in read["rule"]
