@@ -16,8 +16,8 @@ from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
-from events.archive.accepted import Losses
 from events.archive.history import Gap, GivenUp, everything, order_history
+from events.archive.losses import Losses
 from events.audit.proof import faults_of
 from events.audit.replay import Checks, Replay, Unreadable
 from events.audit.verify import Verdict, lost, shown, verify

@@ -14,8 +14,8 @@ from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.founding import RepairError
 from engine.recovery.reconcile import Lost, Reconciliation
 from events.archive import Archive
-from events.archive.accepted import Loss, Losses, Resumed
-from events.archive.losses import save_losses
+from events.archive.loss_table import save_losses
+from events.archive.losses import Loss, Losses, Resumed
 from events.audit.inventory import Inventory
 from events.ids import parse_order_id
 from events.log import EventLog, Head

@@ -19,7 +19,7 @@ import msgspec
 from engine.recovery.chain_history import Wallet
 from engine.telemetry.build import build_id
 from events.archive import Archive, Checkpoint, Snapshot
-from events.archive.accepted import Loss
+from events.archive.losses import Loss
 from events.archive.page import array
 from events.commands.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from events.archive import NO_ORDER
-from events.archive.accepted import NONE, Loss, Losses, Resumed
-from events.archive.snapshot import LabelledEvent, digest_of
+from events.archive.losses import NONE, Loss, Losses, Resumed, digest_of
+from events.archive.page import LabelledEvent
 from events.ids import NO_ORDERS, parse_order_id
 from events.log import Stored
 from events.order import evolve

@@ -13,6 +13,15 @@ from events.secret import restored
 from events.types import Event
 
 
+class LabelledEvent(NamedTuple):
+    """A row of the archive, the columns beside the body included."""
+
+    stored: Stored
+    order_id: str
+    version: int
+    name: str
+
+
 class Page(NamedTuple):
     """Events in order, not decoded yet."""
 

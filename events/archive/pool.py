@@ -11,9 +11,9 @@ import asyncpg
 
 from events import order as orders
 from events.archive import listing
-from events.archive.accepted import Losses
 from events.archive.listing import Filters
-from events.archive.losses import load_losses
+from events.archive.loss_table import load_losses
+from events.archive.losses import Losses
 from events.archive.page import Page
 from events.archive.reading import (
     EVENTS,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import asyncpg
-import msgspec
 
 from events.archive import schema
-from events.archive.accepted import Losses
-from events.archive.losses import load_losses
+from events.archive.loss_table import load_losses
+from events.archive.losses import Losses
+from events.archive.page import LabelledEvent
 from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
@@ -41,15 +40,6 @@ _DAMAGED = (
 
 class SchemaDamaged(Exception):
     """A table is not as our migrations made it: a column is missing, or of another type."""
-
-
-class LabelledEvent(NamedTuple):
-    """A row of the archive, the columns beside the body included."""
-
-    stored: Stored
-    order_id: str
-    version: int
-    name: str
 
 
 class OrderRow(NamedTuple):
@@ -203,15 +193,3 @@ def _order_row(row: Any) -> OrderRow:
         row["state"],
         columns,
     )
-
-
-def digest_of(rows: Sequence[LabelledEvent]) -> bytes:
-    """What an accepted loss keeps of the rows at its position; empty: there is none."""
-    if not rows:
-        return b""
-    stands = [
-        (row.stored.time_us, row.order_id, row.version, row.name,
-         row.stored.record.hash, bytes(row.stored.record.body))
-        for row in rows
-    ]  # fmt: skip
-    return sha256(msgspec.msgpack.encode(stands)).digest()

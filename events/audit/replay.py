@@ -13,7 +13,7 @@ import msgspec
 
 from events import order as orders
 from events.archive import Page
-from events.archive.accepted import NONE, Loss, Losses
+from events.archive.losses import NONE, Loss, Losses
 from events.ids import NO_ORDERS
 from events.order import Order, advance, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from events.archive import Page
-from events.archive.accepted import Loss
+from events.archive.losses import Loss
 from events.ids import NO_ORDERS
 
 

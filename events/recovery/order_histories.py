@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from events import order as orders
-from events.archive.accepted import Resumed
+from events.archive.losses import Resumed
 from events.ids import NO_ORDERS
 from events.log import POSITIONS_KEPT, Stored, encode_head, owes_number
 from events.order import Order, evolve, executed_reason, may_still_land, was_executed

@@ -16,7 +16,7 @@ import pytest
 from engine.commands import audit
 from engine.doctor import records
 from events.archive.history import GivenUp, everything, order_history
-from events.archive.snapshot import digest_of
+from events.archive.losses import digest_of
 from events.audit.replay import Replay
 from events.audit.verify import Verdict, verify
 from projections.feed.history_reader import Lost, Past

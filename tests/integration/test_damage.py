@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import redis
 
-from events.audit.invariants import Problem
+from events.audit.problems import Problem
 from events.audit.verify import verify
 from events.order import Order
 from events.order.hash_chain import decode_batch, encode_record

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from aiohttp import ClientSession, web
 
 from events.archive import ArchiveUnavailable, Checkpoint, Filters
-from events.archive.accepted import Losses
+from events.archive.losses import Losses
 from events.log import EventLog, Result, Stored
 from events.money import by_name
 from events.order import Order, fold

@@ -12,6 +12,7 @@ from events import order as orders
 from events.archive import Page
 from events.audit.invariants import Auditor
 from events.audit.replay import Replay, Unreadable
+from events.audit.rows import RowCheck
 from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.log.head import owes_number
@@ -197,7 +198,7 @@ def test_of_a_long_history_the_head_has_the_newest_positions_and_the_row_has_all
     for positions, problems in ((story.positions(0), 0), ((7, *story.positions(0)[1:]), 1)):
         auditor, said = story.audited(), story.ended[0]
         auditor.heads([(story.ids[0], story.head(0))])
-        rows = auditor.rows(columns)
+        rows = RowCheck(auditor, columns)
         for n, other in ((0, positions), (1, story.positions(1))):
             shown = columns(story.ended[n].order, story.ended[n].hash, other)
             version = said.order.version
@@ -231,7 +232,7 @@ def test_rows_are_compared_column_by_column() -> None:
     story = Story()
     for damage in ({}, {"status": "failed"}, {"amount_out": 1}, {"state": b""}):
         auditor = story.audited()
-        rows = auditor.rows(columns)
+        rows = RowCheck(auditor, columns)
         for number, order_id in enumerate(story.ids):
             head = story.head(number)
             shown = columns(head.order, head.hash, head.positions)
@@ -289,14 +290,14 @@ def test_heads_and_rows_of_an_older_build_are_sound_and_forged_ones_are_not(
     assert [p.code for p in auditor.problems] == ([] if sound else ["head"])
     auditor = story.audited()
     shown = columns(head.order, head.hash, head.positions) | {"state": state}
-    auditor.rows(columns).row(story.ids[0], head.version, head.hash, head.positions, shown)
+    RowCheck(auditor, columns).row(story.ids[0], head.version, head.hash, head.positions, shown)
     assert [p.code for p in auditor.problems] == ([] if sound else ["orders"])
 
 
 def test_a_row_too_few_and_a_row_too_many_are_problems() -> None:
     story, stranger = Story(2), Story(1)
     auditor = story.audited()
-    rows = auditor.rows(columns)
+    rows = RowCheck(auditor, columns)
     for source, order_id in ((story, story.ids[0]), (stranger, stranger.ids[0])):
         head = source.head(0)
         shown = columns(head.order, head.hash, head.positions)
