@@ -462,5 +462,11 @@ encode: Callable[[Event], bytes] = _encoder.encode
 """The exact bytes that are hashed, logged and archived."""
 
 
-decode: Callable[[bytes | msgspec.Raw], Event] = _decoder.decode
-"""Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that no known event has."""
+def decode(body: bytes | msgspec.Raw) -> Event:
+    """Inverse of `encode`. Raises msgspec.DecodeError for bytes that no known event has."""
+    try:
+        return _decoder.decode(body)
+    except (
+        UnicodeDecodeError
+    ) as error:  # msgspec lets it pass: a damaged length makes text of bytes
+        raise msgspec.DecodeError(str(error)) from None
