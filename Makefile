@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test mutants mutation lint types bench check audit recording screenshots compose format clean lock
+.PHONY: help run install test mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -34,9 +34,9 @@ types: $(STAMP)  ## mypy, strict
 bench: $(STAMP)  ## measure, on backends of its own (ARGS='--quick')
 	@"$(BIN)/python" -m tests.bench $(ARGS)
 
-check: $(STAMP)  ## format, lint, types, tests: what must pass before a commit
+check: $(STAMP)  ## format, lint, types, documentation, tests: what must pass before a commit
 	@"$(BIN)/ruff" format --check $(CODE)
-	@$(MAKE) --no-print-directory lint types test
+	@$(MAKE) --no-print-directory lint types docs test
 
 audit: $(STAMP)  ## look the locked dependencies up among known vulnerabilities
 	@"$(BIN)/python" .ci/audit.py
@@ -47,6 +47,9 @@ screenshots: $(STAMP)  ## make the pictures of the console in docs/screenshots a
 recording: $(STAMP)  ## draw docs/screenshots/five-orders.svg anew
 	@VENUES=simulated "$(BIN)/python" -m tests.recording
 
+docs: $(STAMP)  ## build the documentation as a site in build/site; dead links are errors
+	@"$(BIN)/zensical" build --strict --clean
+
 compose: $(STAMP)  ## check compose.yaml, without a container engine
 	@"$(BIN)/docker-compose" -f compose.yaml config -q && echo "compose.yaml is valid"
 
@@ -55,7 +58,7 @@ format: $(STAMP)  ## rewrite the code in the house format
 	@"$(BIN)/ruff" check --fix --select I $(CODE)
 
 clean:  ## remove what was installed and cached (not .data: that is the orders)
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: .ci/lock  ## resolve pyproject.toml again into the two lock files

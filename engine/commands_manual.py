@@ -1,4 +1,4 @@
-"""What the help of a command teaches besides its arguments, and docs/commands.md, which has all."""
+"""The epilog of a command's help, and docs/reference/commands.md."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ class Command(Protocol):
 _HEAD = """\
 # Commands
 
-Each finds the engine by `DATA_DIR` (or `HOST` and `PORT`), comes in with `API_KEY` where keys are
-required, and has `--help`. What prints an answer prints it for machines with `--json`; what runs on
-and on (`up` and its processes) logs JSON where stderr is no terminal. What goes wrong is said on
-stderr. Exit code 2 is an argument or a setting that makes no sense, 130 is Ctrl-C; each command
-says what the others mean. Colours and bars appear on a terminal only, and never with `NO_COLOR`.
+Each command locates the engine by `DATA_DIR` (or `HOST` and `PORT`), authenticates with `API_KEY`
+where keys are required, and has `--help`.
+Commands that print a result print JSON with `--json`.
+Commands that run until they are stopped (`up` and its processes) log JSON where stderr is not a
+terminal.
+Errors are printed on stderr.
+Exit code 2 is an invalid argument or setting, 130 is Ctrl-C; each command lists its others.
+Colours and bars appear on a terminal only, and never with `NO_COLOR`.
+`engine --version` prints the version.
 
 Made by `engine docs --write`."""
 
 ALWAYS: Mapping[int, str] = {
-    2: "an argument or a setting that makes no sense",
+    2: "an invalid argument or setting",
     130: "Ctrl-C",
 }
 """What these exit codes say of any command."""
@@ -68,7 +72,7 @@ def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentPar
 
 
 def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -> str:
-    """Return docs/commands.md."""
+    """Return docs/reference/commands.md."""
     lines = [_HEAD]
     for name, one in commands.items():
         lines += [f"\n## `engine {name}`", f"{one.HELP[0].upper()}{one.HELP[1:]}.", ""]

@@ -1,8 +1,8 @@
 """Every setting of the engine: one frozen struct, one field a setting.
 
 A field's name in upper case is its environment variable; its `Meta` carries bounds, unit and
-meaning. The README table, `.env.example` and the error messages are made from here, so that a
-new setting is one new field and nothing else. Nothing but `engine/` reads the environment.
+meaning. docs/reference/settings.md, `.env.example` and the error messages are made from here, so
+that a new setting is one new field and nothing else. Nothing but `engine/` reads the environment.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     require_keys: Annotated[
         Literal["auto", "0", "1"],
         _doc(
-            "Whether nobody comes in without an API key; `auto`: where HOST is no loopback address"
+            "Whether every request needs an API key; `auto`: where HOST is not a loopback address"
         ),
     ] = "auto"
-    api_key: Annotated[SecretText, _doc("The key that commands of this engine come in with")] = (
-        SecretText("")
-    )
+    api_key: Annotated[
+        SecretText, _doc("The key with which commands of this engine authenticate")
+    ] = SecretText("")
     rate_limit_per_s: Annotated[
         int, _doc("Requests a second that a key may make, at each gateway; 0: any number", ge=0)
     ] = 0
@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100
     run_ahead: Annotated[
         bool,
-        _doc("Whether, without those two limits, a route is built and sent in one breath"),
+        _doc("Whether, without those two limits, a route is built and sent in one append"),
     ] = True
     max_attempts: Annotated[
         int,
@@ -361,14 +361,30 @@ def shown(settings: Settings) -> dict[str, str]:
     }
 
 
+_HEAD = """\
+# Settings
+
+Settings come from the environment and from `.env`; the environment wins.
+An invalid value is an error at start.
+`engine settings` prints the values in force, with secrets masked.
+
+Made by `engine docs --write`.
+"""
+
+
 def markdown() -> str:
-    """Return the settings as the table of the README."""
+    """Return the table of docs/reference/settings.md."""
     rows = ["| Variable | Default | Unit | Meaning |", "|---|---|---|---|"]
     for name, shape, default in _table():
         extra, schema = shape.extra or {}, shape.extra_json_schema or {}
         shown = f"`{default}`" if default else "(empty)"
         rows.append(f"| `{name}` | {shown} | {extra.get('unit', '')} | {schema['description']} |")
     return "\n".join(rows)
+
+
+def reference() -> str:
+    """Return docs/reference/settings.md."""
+    return f"{_HEAD}\n{markdown()}\n"
 
 
 def dotenv() -> str:

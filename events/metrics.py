@@ -91,7 +91,7 @@ DOUBTS = Counter(
 PARKED = Counter("oee_orders_parked_total", "Times that an order was parked")
 WRITES = Counter(
     "oee_writes_total",
-    "What the log made of what one order had to say; conflict: somebody else was faster;"
+    "Results of appends, one per order; conflict: another writer was faster;"
     " fenced: the log is of another epoch",
     "result",
     RESULTS,

@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TEXTS: Mapping[str, str] = {
-    "mint-authority": "Somebody may mint more of the token.",
-    "freeze-authority": "Somebody may freeze the wallet's account of the token.",
+    "mint-authority": "The mint authority may mint more of the token.",
+    "freeze-authority": "The freeze authority may freeze the wallet's account of the token.",
     "transfer-fee": (
         "Transfers of the token pay a fee to its issuer. Quotes and amounts include it."
     ),
     "transfer-fee-authority": (
-        "Somebody may change the token's transfer fee; it counts two epochs later."
+        "The issuer may change the token's transfer fee; it counts two epochs later."
     ),
     "transfer-hook-authority": (
-        "Somebody may make transfers of the token run a program. From then on it is not traded."
+        "The issuer may make transfers of the token run a program. From then on it is not traded."
     ),
-    "pausable": "Somebody may pause the token. While it is paused, it is not traded.",
-    "permanent-delegate": "Somebody may take the token out of any account, the wallet's included.",
+    "pausable": "The issuer may pause the token. While it is paused, it is not traded.",
+    "permanent-delegate": (
+        "The issuer may take the token out of any account, the wallet's included."
+    ),
     "default-frozen": (
         "New accounts of the token are frozen until its issuer thaws them. A wallet without a "
         "usable account cannot receive it."

@@ -1,7 +1,8 @@
 """What can happen: one frozen struct a fact, and the envelope that carries it into the log.
 
 Rule of this file: history is for ever. Structs are encoded as arrays, so fields are only ever
-appended, each with a default; tags are never reused. `test_wire_format.py` pins the bytes.
+appended, each with a default; tags are never reused.
+tests/unit/events/test_wire_format.py pins the bytes.
 
 Amounts are integers in base units of their token (lamports for SOL) within u64. Times are µs since
 the Unix epoch, UTC. A fact stands alone: it repeats the decimals and the signature it needs to be
@@ -180,7 +181,7 @@ class OrderRouted(Fact, frozen=True, array_like=True, tag=True):
 
 
 class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
-    """A transaction was signed. `raw` never leaves the engine: whoever has it can broadcast it."""
+    """A transaction was signed. `raw` never leaves the engine: it permits a broadcast."""
 
     attempt: int
     signature: str
@@ -268,7 +269,7 @@ class AttemptFailed(Fact, frozen=True, array_like=True, tag=True):
 
 
 class OrderParked(Fact, frozen=True, array_like=True, tag=True):
-    """The engine itself cannot go on with this order; an operator decides."""
+    """The engine itself cannot continue this order; an operator decides."""
 
     stage: str
     reason: str
@@ -284,7 +285,7 @@ class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
 
 class TransactionRecovered(Fact, frozen=True, array_like=True, tag=True):
     """An operator closes a parked order by the chain's record: this transaction is the order's, and
-    its end follows in the same breath.
+    its end follows in the same append.
     """
 
     signature: str
@@ -359,21 +360,21 @@ class OrderCancelled(Fact, frozen=True, array_like=True, tag=True):
 
 
 class EngineHalted(Fact, frozen=True, array_like=True, tag=True):
-    """From here on nothing is sent and no trigger fires. About `ENGINE_ID`, which is no order."""
+    """From here on nothing is sent and no trigger fires. Of the engine's stream, `ENGINE_ID`."""
 
     reason: str
     actor: str
 
 
 class EngineResumed(Fact, frozen=True, array_like=True, tag=True):
-    """What `EngineHalted` stopped goes on."""
+    """What `EngineHalted` stopped continues."""
 
     reason: str
     actor: str
 
 
 class KeyCreated(Fact, frozen=True, array_like=True, tag=True):
-    """An API key was made. About `KEYS_ID`, which is no order, as are the next two."""
+    """An API key was created. Of `KEYS_ID`, the stream of the keys, as are the next two."""
 
     key_id: str
     account: str
@@ -461,5 +462,11 @@ encode: Callable[[Event], bytes] = _encoder.encode
 """The exact bytes that are hashed, logged and archived."""
 
 
-decode: Callable[[bytes | msgspec.Raw], Event] = _decoder.decode
-"""Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that no known event has."""
+def decode(body: bytes | msgspec.Raw) -> Event:
+    """Inverse of `encode`. Raises msgspec.DecodeError for bytes that no known event has."""
+    try:
+        return _decoder.decode(body)
+    except (
+        UnicodeDecodeError
+    ) as error:  # msgspec lets it pass: a damaged length makes text of bytes
+        raise msgspec.DecodeError(str(error)) from None

@@ -172,6 +172,7 @@ def make_app(
     app.on_shutdown.append(sockets.shutdown)
     app.on_shutdown.append(streams.shutdown)
     app.on_response_prepare.append(check_bound)
+    app.on_response_prepare.append(response_headers.name_server)
     _add_routes(app, routes, Doors(hosts, origins), Guard(access, ownership))
     return app
 

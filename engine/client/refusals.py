@@ -20,7 +20,7 @@ class RefusedError(Exception):
 
     @property
     def code(self) -> str:
-        """The stable code: see docs/errors.md."""
+        """The stable code: see docs/reference/errors.md."""
         return str(self.problem.get("code", ""))
 
     @property

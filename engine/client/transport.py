@@ -116,7 +116,9 @@ class Transport:
         return UnreachableError(f"no gateway answers at {self._url}: {REMEDY}")
 
     def _stranger(self) -> UnreachableError:
-        return UnreachableError(f"what answers at {self._url} is no gateway of ours: {REMEDY}")
+        return UnreachableError(
+            f"what answers at {self._url} is not a gateway of this engine: {REMEDY}"
+        )
 
 
 def authorization(api_key: SecretText) -> dict[str, str]:

@@ -12,7 +12,7 @@ Whole = str | int | Decimal
 
 
 class NewOrder(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """An order to be submitted; README says what each type takes."""
+    """An order to be submitted; docs/reference/http-api.md lists the fields of each type."""
 
     token_in: str
     token_out: str

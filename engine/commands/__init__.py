@@ -16,6 +16,7 @@ from typing import Protocol, cast
 
 from engine import commands_manual
 from engine.settings import Settings
+from events.version import VERSION
 
 FIRST = """\
 first steps:
@@ -25,7 +26,7 @@ first steps:
   engine audit verify                  prove that the records are sound
   engine doctor                        when something is odd
 
-`engine COMMAND --help` has examples and exit codes; docs/commands.md has all of them."""
+`engine COMMAND --help` has examples and exit codes; docs/reference/commands.md lists them all."""
 
 
 class Command(Protocol):
@@ -60,6 +61,7 @@ def parser(of: Sequence[str]) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form
     )
+    made.add_argument("--version", action="version", version=f"engine {VERSION}")
     choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in of:
         one = command(name)

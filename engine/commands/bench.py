@@ -10,7 +10,7 @@ from engine.settings import Settings
 
 HELP = "measure throughput and latency, each beside its yardstick; needs a checkout"
 EXAMPLES = ("engine bench --quick", "engine bench --only b")
-EXITS = {0: "measured", 1: "this is no checkout with the development packages"}
+EXITS = {0: "measured", 1: "this is not a checkout with the development packages"}
 ROOT = Path(__file__).parents[2]
 
 

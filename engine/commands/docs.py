@@ -1,4 +1,4 @@
-"""`engine docs`: the documents of the interface, made from the code."""
+"""`engine docs`: the reference documents, generated from the code."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
 from gateway.spec.postman import collection
 
-HELP = "print a document of the interface, or write docs/ and the collection anew"
+HELP = "print a reference document, or write all of them and the Postman collection"
 EXAMPLES = (
     "engine docs openapi",
     "engine docs --write",
@@ -25,11 +25,25 @@ def _commands() -> str:
     return commands_manual.markdown({name: command(name) for name in names()}, parser(names()))
 
 
+def _metrics() -> str:
+    from engine.commands import metrics
+
+    return metrics.markdown()
+
+
+def _settings() -> str:
+    from engine import settings
+
+    return settings.reference()
+
+
 FILES: dict[str, Callable[[], str]] = {
-    "docs/authorization.md": markdown.authorization,
-    "docs/commands.md": _commands,
-    "docs/errors.md": markdown.errors,
-    "docs/events.md": markdown.events,
+    "docs/reference/authorization.md": markdown.authorization,
+    "docs/reference/commands.md": _commands,
+    "docs/reference/errors.md": markdown.errors,
+    "docs/reference/events.md": markdown.events,
+    "docs/reference/metrics.md": _metrics,
+    "docs/reference/settings.md": _settings,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
@@ -37,6 +51,8 @@ PRINTED: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "errors": markdown.errors,
     "events": markdown.events,
+    "metrics": _metrics,
+    "settings": _settings,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
     "asyncapi": lambda: json.dumps(asyncapi(), indent=2) + "\n",
 }
@@ -50,7 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--write",
         action="store_true",
-        help="write docs/ and the Postman collection below this folder",
+        help="write docs/reference/ and the Postman collection below this folder",
     )
 
 

@@ -9,7 +9,7 @@ from engine.settings import Settings
 
 HELP = "serve HTTP and WebSocket"
 EXAMPLES = ("engine gateway",)
-EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
+EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

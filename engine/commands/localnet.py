@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_faults,
         default="{}",
         metavar="JSON",
-        help='from the start on, such as {"dropRate":0.2}; see the README',
+        help='faults from the start, such as {"dropRate":0.2}: docs/tutorial/local-chain.md',
     )
     parser.add_argument(
         "--fund",
@@ -52,13 +52,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
 
 
 def _port(text: str) -> int:
     if (port := _whole(text)) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return port
 
 
@@ -75,7 +75,7 @@ def _address(text: str) -> str:
     try:
         raw(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address") from None
     return text
 
 

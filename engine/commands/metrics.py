@@ -18,21 +18,25 @@ EXITS = {0: "shown", 1: "no gateway"}
 _HEAD = """\
 # Metrics
 
-In the format of Prometheus. The gateway serves `/metrics` on its own port: what log and archive
-know (the gauges below), and what the gateway itself counted. Each stage and the projector count for
-themselves and serve it on `METRICS_HOST:METRICS_PORT`, if that is set; under `engine up` the port
-is the router's; builder, submitter, confirmer, watcher, projector and tracer have the six after it.
-Counters begin at 0 with each process: sum them over all. A gauge that is not known is absent.
-`process_…` (CPU, memory, files) is there as well, on Linux.
+The format is Prometheus.
+The gateway serves `/metrics` on its own port: gauges of log and archive, and its own counters.
+Each stage and the projector serve their own counters on `METRICS_HOST:METRICS_PORT`, if set.
+Under `engine up` that port is the router's.
+Builder, submitter, confirmer, watcher, projector and tracer use the next six ports.
+Counters start at 0 in each process: sum them over all processes.
+A gauge is absent while its value is unknown.
+On Linux `process_…` (CPU, memory, files) is exported as well.
 
-Made by `engine metrics --markdown > docs/metrics.md`.
+Made by `engine docs --write`.
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="the text of docs/metrics.md")
+    form.add_argument(
+        "--markdown", action="store_true", help="the text of docs/reference/metrics.md"
+    )
     form.add_argument("--json", action="store_true", help="one JSON object a sample and line")
 
 

@@ -10,7 +10,7 @@ from engine.settings import Settings
 
 HELP = "migrate Postgres and keep it up to date with the log"
 EXAMPLES = ("engine projector",)
-EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
+EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

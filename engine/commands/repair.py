@@ -35,6 +35,7 @@ EXITS = {
     3: "needed, and not done without --yes",
 }
 NEEDED = 3
+GUIDE = "docs/guide/recovery.md"
 SHOWN = 10
 
 
@@ -56,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-loss",
         action="store_true",
-        help="go on without events of which no intact copy is left: the loss is recorded",
+        help="continue without events of which no intact copy is left: the loss is recorded",
     )
     parser.add_argument(
         "--reason", default="", metavar="WHY", help="why the loss is accepted; it is recorded"
@@ -125,7 +126,7 @@ def told(todo: Plan) -> list[str]:
         *_listed("wrong", wrong),
         *_listed("mend", todo.does),
         *_listed("lost", todo.lost),
-        f"do it: `{todo.command}`" if todo.command else "nothing mends that: see docs/repair.md",
+        f"do it: `{todo.command}`" if todo.command else f"nothing mends that: see {GUIDE}",
     ]
 
 
@@ -153,7 +154,7 @@ def lines(done: Done) -> list[str]:
 
 def _founded(done: recovery.Repaired) -> list[str]:
     said = [
-        f"the log is epoch {done.epoch} now, and goes on behind position {done.position:,}",
+        f"the log is epoch {done.epoch} now, and continues after position {done.position:,}",
         f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",
     ]
     for ids, what in (
@@ -163,7 +164,7 @@ def _founded(done: recovery.Repaired) -> list[str]:
             done.parked,
             "orders were executed by transactions that the log lost: `engine parked settle` each",
         ),
-        (done.strangers, "executed orders are known to nobody: their clients must not repeat them"),
+        (done.strangers, "executed orders are in no store: their clients must not repeat them"),
         (done.torn, "orders had said more than the archive knows: what they said is void"),
     ):
         if ids:

@@ -15,7 +15,9 @@ EXITS = {0: "shown"}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="the table of the README")
+    form.add_argument(
+        "--markdown", action="store_true", help="the table of docs/reference/settings.md"
+    )
     form.add_argument("--dotenv", action="store_true", help="the text of .env.example")
     form.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -13,7 +13,7 @@ EXAMPLES = (
     "engine stage router",
     "engine stage builder submitter",
 )
-EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
+EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from engine.telemetry import enabled
 
 HELP = "send a trace of each order to OTEL_EXPORTER_OTLP_ENDPOINT"
 EXAMPLES = ("engine tracer",)
-EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
+EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

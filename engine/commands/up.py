@@ -34,7 +34,7 @@ EXAMPLES = (
     "engine up",
     "PORT=3100 DATA_DIR=.data2 engine up",
 )
-EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
+EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 # In the order of stopping: first nobody new comes in, then the work in hand is written down.
 PROCESSES: Sequence[Sequence[Sequence[str]]] = (

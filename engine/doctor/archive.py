@@ -52,7 +52,9 @@ async def look(url: SecretUrl) -> AsyncIterator[Finding]:
             )
     except (OSError, asyncpg.PostgresError) as error:
         why = str(error) or type(error).__name__
-        yield failed("Postgres", why, "mend DATABASE_URL or its grants; or somebody holds a lock")
+        yield failed(
+            "Postgres", why, "correct DATABASE_URL or its grants; or another session holds a lock"
+        )
         return
     finally:
         connection.terminate()

@@ -77,7 +77,7 @@ async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
             await asyncio.sleep(max(STILL_S, slow_s))
             if await rpc.get_slot("processed") == slot:
                 said = f"{host}: {cluster}, stands still at slot {slot:,}"
-                return failed(name, said, "wait until the chain goes on, or name another node")
+                return failed(name, said, "wait until the chain continues, or name another node")
     except (Refused, OSError) as error:
         code = error.code if isinstance(error, Refused) else str(error)
         why = f": {error.detail}" if isinstance(error, Refused) and error.retryable else ""

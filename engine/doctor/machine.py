@@ -52,11 +52,11 @@ def _folder(path: Path) -> Iterator[Finding]:
             yield failed("DATA_DIR", f"{where} cannot be made", f"make {above} writable, or name"
                          " another folder")  # fmt: skip
     elif not path.is_dir():
-        yield failed("DATA_DIR", f"{where} is no folder", "name another one")
+        yield failed("DATA_DIR", f"{where} is not a folder", "name another one")
     elif not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         yield failed("DATA_DIR", f"{where} cannot be written to", f"chown -R $(id -u) {where}")
     elif path.stat().st_mode & stat.S_IWOTH:
-        yield failed("DATA_DIR", f"anybody may write to {where}", f"chmod o-w {where}")
+        yield failed("DATA_DIR", f"any user may write to {where}", f"chmod o-w {where}")
     else:
         yield ok("DATA_DIR", f"{where} can be written to")
 

@@ -46,9 +46,11 @@ async def look(
         elif todo.command:
             yield failed(NAME, todo.why, todo.command, todo.command)
         else:
-            yield failed(NAME, todo.why, "`engine repair` tells all of it; see docs/repair.md")
+            yield failed(
+                NAME, todo.why, "`engine repair` lists it; docs/guide/recovery.md explains it"
+            )
     except SchemaDamaged as error:
-        mend = "restore that table from a backup: docs/deployment.md"
+        mend = "restore that table from a backup: docs/guide/deployment.md"
         yield failed(NAME, f"the archive's schema is damaged: {error}", mend)
     except (LogError, ArchiveUnavailable, ResponseError, asyncpg.PostgresError, OSError) as error:
         yield skipped(NAME, f"not looked at: {error}")

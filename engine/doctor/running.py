@@ -44,7 +44,7 @@ def _said(url: str, ready: dict[str, object]) -> Iterator[Finding]:
         make = failed if part == "log" else warning
         yield make(part, str(reason), _mend(part, ready))
     if ready.get("parked"):
-        detail = f"the engine could not go on with {ready['parked']} orders"
+        detail = f"the engine could not continue {ready['parked']} orders"
         yield warning("parked", detail, "engine parked list")
     if ready.get("halted"):
         yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")

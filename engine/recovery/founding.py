@@ -296,7 +296,7 @@ async def _found(
     if not await still_alone():
         raise RepairError("Postgres let go of the lock meanwhile: begin again")
     if not await work.fenced():
-        raise RepairError("somebody founded the log meanwhile: look with `engine repair`")
+        raise RepairError("the log was rebuilt meanwhile: look with `engine repair`")
     await work.heads(known, gathered.names)
     # Postgres first: were it the other way round, orders could be taken into a log that the
     # projector does not know.

@@ -156,11 +156,11 @@ def _refused(
     if drop_after is not None and words.drop_after is None:
         return f"rows of the archive would be deleted; if they may be: {command}"
     if _unarchived(found) and not words.accept_loss:
-        return f"events are lost for good; if the engine is to go on without them: {command}"
+        return f"events are lost for good; if the engine is to continue without them: {command}"
     if steps[:1] == [Step.ACCEPT] and not words.accept_loss:  # what comes before it may be done
         return (
             "events are lost for good: restore their rows from a backup; or, if the engine is to"
-            f" go on without them: {command}"
+            f" continue without them: {command}"
         )
     if found.promoted and not words.restored:
         return f"the chain has to be asked: {command}"
@@ -265,7 +265,7 @@ def _lost(found: Diagnosis) -> Iterator[Fault]:
     if archived := archived_losses(found):
         at = spans([one.position for one in archived])
         text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
-        does = f"events at {at} stay lost, and their orders go on from the last state known"
+        does = f"events at {at} stay lost, and their orders continue from the last state known"
         yield Fault(f"{text}, or accept the loss", Step.ACCEPT, does)
 
 
@@ -280,7 +280,7 @@ def _log(found: Diagnosis) -> Iterator[Fault]:
     for text in found.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)
     if found.fenced:
-        yield Fault("a repair broke off, and keeps everybody out", Step.REWRITE)
+        yield Fault("a repair was interrupted, and keeps every process out", Step.REWRITE)
     if meta.there and meta.suspended and not found.promoted:
         yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
 

@@ -84,7 +84,7 @@ async def _write(
         await work.prepare_stream(stream.entries)
         await _digest(archive, stream)
     if not await work.fenced():
-        raise RepairError("somebody founded the log meanwhile: look with `engine repair`")
+        raise RepairError("the log was rebuilt meanwhile: look with `engine repair`")
     engine = lives.open.get(ENGINE_ID)
     fields: dict[str, str | int | bytes] = {
         name.decode(): meta.fields[name] for name in KEPT if name in meta.fields

@@ -57,7 +57,9 @@ async def settle(
     # Of two orders that are settled by one transaction at once, each would find it unclaimed.
     async with archive.alone(_LOCK) as alone:
         if not await alone():
-            raise NotSettled("another-settlement", "somebody settles an order now: try again")
+            raise NotSettled(
+                "another-settlement", "another process settles an order now: try again"
+            )
         return await parked_orders.settle(log, history, order_id, decide, signature=signature)
 
 

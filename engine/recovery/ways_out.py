@@ -1,5 +1,5 @@
 """What ends each kind of parking, and the codes of a settlement that is refused: two tables, which
-docs/commands.md shows and the tests hold against the code.
+docs/reference/commands.md shows and the tests hold against the code.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ CODES: Mapping[str, str] = {
     "transaction-not-finalized": "it is in a block that may still go away: try again",
     "transaction-unreadable": "the record cannot be read",
     "amounts-unclear": "the record does not tell what moved",
-    "transaction-of-another-wallet": "somebody else paid for it, or swapped in it",
+    "transaction-of-another-wallet": "another wallet paid for it, or swapped in it",
     "transaction-of-another-order": "it names another order, or none, or another order has it",
     "transaction-does-not-fit": "other tokens, or amounts outside the order's terms",
     "another-transaction-known": "the order was sent, or executed, by another one",
     "signature-needed": "nothing is known to be sent: name the transaction, or `discard`",
-    "malformed-signature": "it is no signature of this chain",
+    "malformed-signature": "it is not a signature of this chain",
     "executed-more-than-once": "several executed it: name the one that counts; others are noted",
     "wallet-unknown": "the gateway cannot read SOLANA_KEYPAIR: use the command beside the stages",
     "archive-behind": "whether another order has it cannot be told yet",
-    "another-settlement": "somebody settles an order by a named transaction now: try again",
+    "another-settlement": "another process settles an order by a named transaction now: try again",
     "not-allowed": "the order is not parked, or keeps changing",
 }
 """Why nothing was settled. Beside these, what the nodes say, such as `venue-unavailable`."""
@@ -75,18 +75,22 @@ def notes() -> str:
     """Return both tables and what has to be known to read them, in Markdown."""
     return "\n\n".join(
         (
-            "**Why an order is parked, and what ends that.** It is listed until one of these is"
-            " done. Each is an event with an actor.",
+            "**Why an order is parked, and what ends that.**\n"
+            "It is listed until one of these is done.\n"
+            "Each is an event with an actor.",
             _table(("reason, as listed", "what happened", "what ends it"), WAYS),
             "Beside these, `engine cancel` and the order's expiry end what was parked before"
             " anything was sent.",
             "`settle` reads the transaction from the chain's record and closes the order in one"
             " step: confirmed with the amounts, fees and fills of the record, or failed with the"
-            " chain's reason. It takes the transaction that the repair named, or that the log has"
-            " sent. `--signature` names one that nobody knows: our wallet must have paid for it, no"
-            " other order may have it, and it must keep the order's tokens, amounts and price. A"
-            " transaction of the log that is proved dead fails the order. Settled again, it says so"
-            " and writes nothing. What is not certain is refused, with a code:",
+            " chain's reason.\n"
+            "It uses the transaction that the repair named, or that the log has sent.\n"
+            "`--signature` names a transaction that is in no store: the engine's wallet must have"
+            " paid for it, no other order may have it, and it must keep the order's tokens, amounts"
+            " and price.\n"
+            "A transaction of the log that is proved dead fails the order.\n"
+            "Settling again reports the result and writes nothing.\n"
+            "What is not certain is refused, with a code:",
             _table(("code", "meaning"), ((f"`{code}`", why) for code, why in CODES.items())),
         )
     )

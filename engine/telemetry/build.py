@@ -6,7 +6,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-VERSION = "0.1.0"
+from events.version import VERSION
+
 PACKAGES = ("engine", "events", "gateway", "projections", "stages")
 
 

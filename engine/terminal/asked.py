@@ -13,14 +13,16 @@ def order_id(text: str) -> str:
     """Return the id of an order."""
     found = parse_order_id(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no order id (a UUID, see `engine orders`)")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an order id (a UUID, see `engine orders`)"
+        )
     return found
 
 
 def count(text: str) -> int:
     """Return a number of things, one or more."""
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of things, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
     return int(text)
 
 

@@ -127,7 +127,7 @@ def _died(f: t.TransactionExpired) -> list[str]:
 
 
 def _in_doubt(f: t.TransactionInDoubt) -> list[str]:
-    return [f"nobody can tell yet: {f.reason}" + (f" ({f.detail})" if f.detail else "")]
+    return [f"unknown yet: {f.reason}" + (f" ({f.detail})" if f.detail else "")]
 
 
 def _confirmed(f: t.OrderConfirmed) -> list[str]:

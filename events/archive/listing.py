@@ -52,7 +52,7 @@ def decode_cursor(cursor: str) -> str:
     try:
         return str(UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True)))
     except ValueError:
-        raise BadCursor(f"{cursor[:40]!r} is no cursor") from None
+        raise BadCursor(f"{cursor[:40]!r} is not a cursor") from None
 
 
 async def find(

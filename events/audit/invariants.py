@@ -338,7 +338,7 @@ class Auditor:
         elif normal(head.body) != basis(order) or not adds(head.body, added(order)):
             self._head(at, order.id, "its head is not what its events add up to")
         elif head.owes != owes_number(order):
-            detail = f"its head says that {head.owes} has the next word, not {owes_number(order)}"
+            detail = f"its head says that stage {head.owes} is next, not {owes_number(order)}"
             self._head(at, order.id, detail)
 
     def _same_ended(self, order_id: str, head: Head) -> None:

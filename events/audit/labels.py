@@ -45,12 +45,12 @@ def _expected(body: bytes, named: str) -> tuple[str, int, str]:
         # Whoever archived it may have been too old to read it.
         name = UNKNOWN if named == UNKNOWN else event.name
         return _order(event.order_id), _version(event.version), name
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
         known = _envelope.decode(body)
         return _order(known.order_id), _version(known.version), UNKNOWN
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return NO_ORDER, 0, UNKNOWN
 
 

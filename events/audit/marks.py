@@ -87,7 +87,7 @@ class Marks:
         for reader, value in (await self._inventory.marks()).items():
             if value is None or not value.isdigit() or int(value) > await self._position():
                 shown = (value or b"").decode(errors="replace")
-                self._report(at, "mark", f"{shown!r} is no place in the log", INDEXES,
+                self._report(at, "mark", f"{shown!r} is not a place in the log", INDEXES,
                              keys.mark(reader))  # fmt: skip
         before = await self._news()
         last = await self._inventory.last_id(keys.book)

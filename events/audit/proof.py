@@ -56,7 +56,7 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
     """What is wrong with a proof; nothing where it holds. Never raises."""
     events = document.get("events")
     if document.get("format") != FORMAT or not isinstance(events, list) or not events:
-        return [f"this is no proof of the format {FORMAT}"]
+        return [f"this is not a proof of the format {FORMAT}"]
     found: list[str] = []
     previous = GENESIS
     for number, shown in enumerate(events, start=1):
@@ -80,13 +80,13 @@ def _fault(
     try:
         body = base64.b64decode(shown["body"], validate=True)
     except binascii.Error:
-        return "its body is no base64"
+        return "its body is not base64"
     if sha256(previous + body).digest() != digest:
         return "its hash is not that of its bytes and the hash before"
     try:
         event = types.decode(body)
     except Exception:  # a newer build's, or nonsense: its hash holds, and that is all we know
-        return "its bytes are no event that this build knows"
+        return "its bytes are not an event that this build knows"
     if (event.order_id, event.version, event.name) != (order_id, number, shown["event"]):
         return "its bytes say something else than what stands beside them"
     return None

@@ -1,6 +1,6 @@
 """`EventLog`: what the gateway, the runner and the operators' commands use.
 
-Its life and its connections are here; the invariants are kept by `functions.lua`.
+Its life and its connections are here; the invariants are kept by `events/log/redis/functions.lua`.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Audits:
                         return responses.json_response(said)
             except TimeoutError:
                 raise Problem("audit-busy", "it took too long to count") from None
-        raise Problem("archive-unavailable", "the auditor ended without a word")
+        raise Problem("archive-unavailable", "the auditor ended silently")
 
     async def verify(self, request: web.Request) -> web.StreamResponse:
         """GET /api/audit/verify: as Server-Sent Events, at last `verdict`, `fault` or `close`."""

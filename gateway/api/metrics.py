@@ -26,10 +26,10 @@ DURABLE = Fact("oee_log_durable", "1 where an order that was accepted is fsynced
 SUSPENDED = Fact("oee_log_suspended", "1 while the log takes neither new orders nor sends")
 HALTED = Fact("oee_halted", "1 while an operator has stopped sends and triggers")
 HEAD = Fact("oee_log_head_position", "Position of the newest event")
-EPOCH = Fact("oee_log_epoch", "Epoch of the log; raised when it is founded again")
+EPOCH = Fact("oee_log_epoch", "Epoch of the log; raised when it is rebuilt")
 FOREIGN = Fact(
     "oee_log_foreign_entries",
-    "Entries in the log that it did not write: nobody takes them; `engine repair` removes them",
+    "Entries that the log did not write: no reader accepts them; `engine repair` removes them",
 )
 MEMORY = Fact("oee_log_memory_bytes", "Memory that the log's server uses")
 MEMORY_MAX = Fact("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
@@ -45,11 +45,11 @@ STAGE_OLDEST = Fact(
 STAGE_STALLED = Fact("oee_stage_stalled", "1 while a stage stands still, as in /readyz", "stage")
 OPEN = Fact("oee_orders_open", "Orders that have not ended")
 RESTING = Fact("oee_orders_resting", "Of these: that wait for a price or a pool")
-PARKED = Fact("oee_orders_parked", "Orders that the engine could not go on with")
+PARKED = Fact("oee_orders_parked", "Orders that the engine could not continue")
 PARKED_OLDEST = Fact("oee_orders_parked_oldest_seconds", "How long the oldest of them is parked")
 IN_DOUBT = Fact(
     "oee_orders_in_doubt",
-    "Submitted orders whose outcome nobody knows; absent without Postgres, or with more than"
+    "Submitted orders whose outcome is unknown; absent without Postgres, or with more than"
     f" {doubts.LOOKED_AT_MAX} submitted",
 )
 PROJECTED = Fact("oee_projection_position", "Position up to which Postgres has the events")

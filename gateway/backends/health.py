@@ -16,6 +16,7 @@ from aiohttp import web
 
 from events.archive import ArchiveUnavailable
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
+from events.version import VERSION
 from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls
 from gateway.http.problems import Problem
@@ -159,6 +160,7 @@ class Health:
             "lag": {"stages": stages, "projection": projection},
             "resting": resting,
             "parked": parked,
+            "version": VERSION,
         }
 
     def _reasons(

@@ -66,7 +66,7 @@ class Stalls:
         if workers.watchers or not workers.resting or self._followed_at is None:
             self._followed_at = now
         elif now - self._followed_at >= self.after_s:
-            reasons.setdefault(WATCHER, "nobody follows prices and pools")
+            reasons.setdefault(WATCHER, "no worker follows prices and pools")
         self.reasons = reasons
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ RETRY_AFTER_S = 1
 """What a client is told to wait: outages of the log are checked for more often than that."""
 
 CODES: dict[str, tuple[int, str]] = {
-    "malformed-request": (400, "This is no HTTP that can be read"),
+    "malformed-request": (400, "The request cannot be read as HTTP"),
     "malformed-json": (400, "The body is not valid JSON"),
     "json-too-deep": (400, "The body is nested too deeply"),
     "wrong-type": (400, "A value is not of the expected type"),
@@ -47,7 +47,7 @@ CODES: dict[str, tuple[int, str]] = {
     "filter-required": (400, "Say which orders, or all=true"),
     "batch-size": (400, "A batch has 1 to 500 orders"),
     "malformed-order-id": (400, "The order id is not a UUID"),
-    "malformed-cursor": (400, "The cursor is not one of ours"),
+    "malformed-cursor": (400, "The cursor is not of this engine"),
     "missing-parameter": (400, "A query parameter is missing"),
     "malformed-parameter": (400, "A query parameter is not acceptable"),
     "unauthenticated": (401, "A key is needed, and none that is good came along"),

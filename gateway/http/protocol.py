@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.http import response_headers
 from gateway.http.problems import Problem
 
 
@@ -45,6 +46,7 @@ class _Protocol(RequestHandler):
         if status >= 500:
             self.log_exception("a request failed", exc_info=exc)
         answer = _problem(status, exc).response()
+        answer.headers[hdrs.SERVER] = response_headers.SERVER
         answer.force_close()
         return answer
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from events.version import VERSION
+
+SERVER = f"order-execution-engine/{VERSION}"
 EXTRAS = web.RequestKey("extras", dict[str, str])
+
+
+async def name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """A signal of aiohttp: the response names the engine, not the libraries below it."""
+    response.headers[hdrs.SERVER] = SERVER
 
 
 def add(request: web.Request, headers: dict[str, str]) -> None:

@@ -70,7 +70,7 @@ LIST: Table = {
 CANCEL_MANY: Table = {
     "status": _said("Only these", enum=sorted(_STATUSES - _ENGINES - _ENDED)),
     **_MINE,
-    "all": _said("Whoever means all says so", enum=["true"]),
+    "all": _said("`true` cancels every open order", enum=["true"]),
     "cursor": _said("`nextCursor` of the answer before"),
     **WORDS,
 }
@@ -185,7 +185,7 @@ def cancel_words(query: Query) -> tuple[str | None, str]:
 def _scan_cursor(query: Query) -> int:
     text = query.get("cursor", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < _ZSCAN_MAX):
-        raise Problem("malformed-cursor", "no cursor of ours", parameter="cursor")
+        raise Problem("malformed-cursor", "not a cursor of this engine", parameter="cursor")
     return int(text)
 
 

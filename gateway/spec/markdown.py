@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,15 +27,16 @@ def errors() -> str:
     ]
     return (
         f"# Errors\n{_MADE}\n"
-        "Every error is an `application/problem+json` (RFC 9457). Switch on `code`: it is stable;"
-        " `detail` is for people. `errors` has every wrong field, with its JSON pointer. A 503 has"
-        f" `Retry-After: {RETRY_AFTER_S}`.\n\n"
+        "Every error is an `application/problem+json` (RFC 9457).\n"
+        "Switch on `code`: it is stable; `detail` is for people.\n"
+        "`errors` has every invalid field, with its JSON pointer.\n"
+        f"A 503 has `Retry-After: {RETRY_AFTER_S}`.\n\n"
         + table(["code", "status", "meaning", "answered by"], rows)
         + "\n## Close codes of WebSockets\n"
         + table(["code", "meaning"], [[str(code), said] for code, said in CLOSE_CODES.items()])
         + "\n## Warnings of tokens\n"
-        "`warnings` of quotes and orders name what a token's own program lets somebody do to it,"
-        " with the token's symbol. They stop nothing.\n\n"
+        "`warnings` of quotes and orders name what a token's own program permits its issuer to do,"
+        " with the token's symbol.\nThey stop nothing.\n\n"
         + table(["code", "meaning"], [[f"`{code}`", text] for code, text in TEXTS.items()])
     )
 
@@ -55,12 +57,16 @@ def authorization() -> str:
     ]
     return (
         f"# Authorization\n{_MADE}\n"
-        "What each operation asks of a key, where keys are required (`REQUIRE_KEYS`) or one is"
-        " sent. A scope contains no other; `admin` is every scope, and sees the orders of every"
-        " account. Without a good key the answer is 401 `unauthenticated`, without the scope 403"
-        " `scope-missing`. An order of another account is answered as an id that never was: 404"
-        " `unknown-order`, also where its history is lost. Where a store does not answer, both are"
-        " 503.\n\n" + table(["operation", "scope", "orders of other accounts"], rows)
+        "The table has what each operation asks of a key, where keys are required (`REQUIRE_KEYS`)"
+        " or one is sent.\n"
+        "No scope contains another, except `admin`, which is every scope and sees the orders of"
+        " every account.\n"
+        "Without a valid key the response is 401 `unauthenticated`, without the scope 403"
+        " `scope-missing`.\n"
+        "An order of another account is answered like an id that does not exist: 404"
+        " `unknown-order`, also where its history is lost.\n"
+        "Where a store does not answer, both are 503.\n\n"
+        + table(["operation", "scope", "orders of other accounts"], rows)
     )
 
 
@@ -86,15 +92,20 @@ def events() -> str:
     for name, fact in FACTS.items():
         schema = schemas[name]
         after = ", ".join(f"`{status}`" for status in statuses_after(fact))
-        parts += [f"## {name}\n{schema['description']}\n", f"Status after it: {after}\n"]
+        parts += [f"## {name}\n{_lines(schema['description'])}\n", f"Status after it: {after}\n"]
         if added := list(ADDS[fact].__struct_encode_fields__):
             parts.append(fields(schema, added))
     parts.append("# What else is said\n")
     for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):
         schema = schemas[name]
-        parts += [f'## `"event":"{schema["title"]}"`\n{schema["description"]}\n']
+        parts += [f'## `"event":"{schema["title"]}"`\n{_lines(schema["description"])}\n']
         parts.append(fields(schema, list(schema["properties"])))
     return "\n".join(parts)
+
+
+def _lines(text: str) -> str:
+    """The text with one sentence a line."""
+    return re.sub(r"(?<=[.]) +(?=[A-Z`])", "\n", text)
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:

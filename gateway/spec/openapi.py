@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from events.types import FACTS
+from events.version import VERSION
 from gateway.http.problems import CODES
 from gateway.middleware.authorization import PERMISSIONS, Permission
 from gateway.spec.operations import (
@@ -40,6 +40,7 @@ _SUMMARY = (
     "Takes market, limit and sniper swap orders, and shows every step of each. Amounts are whole"
     " tokens as decimal strings. Errors are RFC 9457 problems: switch on `code`;"
     " `x-problem-codes` has all of them, `x-problems-anywhere` those that any request may get."
+    " Every response carries `Server: order-execution-engine/VERSION`."
 )
 
 
@@ -47,7 +48,7 @@ _KEY = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key, made by `engine keys create`. Needed where REQUIRE_KEYS says so, as"
-    " it does by default as soon as HOST is no loopback address.",
+    " it does by default where HOST is not a loopback address.",
 }
 
 
@@ -55,7 +56,7 @@ def info(description: str) -> Json:
     """What both documents say of themselves."""
     return {
         "title": "Order execution engine",
-        "version": version("order-execution-engine"),
+        "version": VERSION,
         "description": description,
         "license": {"name": "Apache-2.0"},
     }

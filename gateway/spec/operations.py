@@ -121,7 +121,7 @@ _KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken onc
 _REPLAYED = Header("Idempotent-Replayed", "`true`")
 _FILE = Header("Content-Disposition", "Under which name to keep it")
 _ETAG = Header("ETag", "The order's version, such as If-Match takes")
-_LAST_ID = Header("Last-Event-ID", "Of a stream: the `id` that came last, to go on behind it")
+_LAST_ID = Header("Last-Event-ID", "Of a stream: the `id` that came last, to continue after it")
 _ORDER_NOW = Answer("The order as it is now", Order, (_ETAG,))
 _SWITCH = Answer("Frames follow: see /asyncapi.json", media="")
 _STATE = Answer("The engine's state", response_schemas.EngineState)
@@ -319,7 +319,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Whether orders can be taken, and how far each part is behind",
         {
             200: Answer(
-                "Orders are taken; `reasons` says what is amiss", response_schemas.Readiness
+                "Orders are accepted; `reasons` names what is wrong", response_schemas.Readiness
             ),
             503: Answer("No order can be taken now", response_schemas.Readiness),
         },

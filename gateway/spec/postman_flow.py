@@ -165,7 +165,7 @@ REFUSALS = Folder(
         ),
         Step(
             "Cancel nothing in particular", CANCEL_MANY, (400,),
-            "`filter-required`: nobody cancels everything by accident.",
+            "`filter-required`: an empty filter cancels nothing by accident.",
             checks=_says_why("filter-required"),
         ),
     ),
@@ -223,7 +223,7 @@ WAITING = Folder(
         ),
         Step(
             "Cancel what is open of a token", CANCEL_MANY, (200,),
-            "An answer for each order; go on with `cursor` until `nextCursor` is null.",
+            "A result for each order; continue with `cursor` until `nextCursor` is null.",
             query={"token": "{{tokenOut}}", "status": "watching"},
         ),
     ),
@@ -243,7 +243,7 @@ HALT = Folder(
             checks=(("says so", _is("halted.reason", "a drill")),),
         ),
         Step(
-            "Resume", ("POST", "/api/admin/resume"), (200,), "What was stopped goes on.",
+            "Resume", ("POST", "/api/admin/resume"), (200,), "What was stopped continues.",
             {"actor": "postman"},
         ),
     ),
@@ -264,7 +264,7 @@ PARKED = Folder(
             ("discard", "Fails one of which no transaction can land."),
         )
     ),
-    "What ends each kind of parking is in docs/commands.md.",
+    "What ends each kind of parking is in docs/reference/commands.md.",
 )  # fmt: skip
 
 LOOKING = Folder(

@@ -26,7 +26,7 @@ from projections.views.schemas import (
 )
 
 Code = Annotated[str, Meta(extra_json_schema={"enum": list(CODES)})]
-NextCursor = Annotated[str, Meta(description="Say it as `cursor` to go on; null is the end.")]
+NextCursor = Annotated[str, Meta(description="Pass it as `cursor` to continue; null is the end.")]
 
 
 class Fault(Shape):
@@ -53,7 +53,10 @@ class Problem(Shape):
     order_status: OrderStatus | UnsetType = UNSET
     version: Count | UnsetType = UNSET
     reason: (
-        Annotated[str, Meta(description="Of `not-settled`: a code, see docs/commands.md.")]
+        Annotated[
+            str,
+            Meta(description="Of `not-settled`: a code; docs/reference/commands.md lists them."),
+        ]
         | UnsetType
     ) = UNSET
 
@@ -106,7 +109,7 @@ class CancelResult(Shape):
 
 
 class CancelResults(Shape):
-    """One result an order that was found, and where to go on."""
+    """One result an order that was found, and where to continue."""
 
     results: list[CancelResult]
     next_cursor: NextCursor | None
@@ -147,7 +150,8 @@ class LogState(Shape):
     position: Position | UnsetType = UNSET
     foreign_entries: (
         Annotated[
-            int, Meta(ge=0, description="Entries that the log did not write: nobody takes them.")
+            int,
+            Meta(ge=0, description="Entries that the log did not write: no reader accepts them."),
         ]
         | UnsetType
     ) = UNSET
@@ -177,7 +181,7 @@ class ProjectionLag(Shape):
 
 
 class Lag(Shape):
-    """Null where nobody can tell."""
+    """Null where it is unknown."""
 
     stages: dict[str, StageLag] | None
     projection: ProjectionLag | None
@@ -211,6 +215,7 @@ class Readiness(Shape):
     lag: Lag
     resting: Count | None
     parked: Count | None
+    version: Annotated[str, Meta(description="Of the engine that answers.")]
 
 
 class BestQuote(Quote):

@@ -247,7 +247,7 @@ class Feed:
             await self._lose(min(self.position, self._log.base or head), "epoch-changed")
             # What an order had said may be void: whoever follows it begins anew.
             for sink in {f.sink for found in self._followers.values() for f in found}:
-                sink.close(RESTART, "the log was founded again: follow again")
+                sink.close(RESTART, "the log was rebuilt: follow again")
         elif head < self.position:
             await self._lose(head, "log-regressed")
         elif self._last_hash:

@@ -111,7 +111,7 @@ class Projector:
                     await session.follow()
                     continue
             except Moved:
-                _log.info("the checkpoint was moved by somebody else")
+                _log.info("the checkpoint was moved by another process")
             except Halted as error:
                 if session is not None and session.went_on:
                     self._halted = ""

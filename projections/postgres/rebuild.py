@@ -206,7 +206,7 @@ class _Rebuild:
                 return
             except asyncpg.LockNotAvailableError:
                 await asyncio.sleep(1)
-        raise RebuildError("somebody reads the orders without end (an audit?): try again later")
+        raise RebuildError("another session keeps reading the orders (an audit?): try again later")
 
     async def _projected(self) -> int:
         checkpoint = await load_checkpoint(self._reading)

@@ -126,7 +126,7 @@ class Session:
         await tables.found(self._connection, self._log.epoch)
         await self._bind()
         checkpoint = await load_checkpoint(self._connection)
-        assert checkpoint is not None, "founded above"
+        assert checkpoint is not None, "created above"
         self._at = checkpoint
         self._parked = await tables.load_parked(self._connection)
         reader = self._log.reader("projector-check")
@@ -200,7 +200,7 @@ class Session:
         if why := await difference(self._log, reader, self._at):
             raise Foreign(why)
         if await self._log.server_id() != self._server:
-            raise Unavailable("log server: another one answers now, and nobody vouched for it")
+            raise Unavailable("log server: another one answers now, and it is not verified")
         if not self._log.chain:
             await self._log.open(found=False)
             await self._bind()

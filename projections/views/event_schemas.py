@@ -311,7 +311,7 @@ class Heartbeat(Shape):
 
 
 class Lost(Shape):
-    """What cannot be given any more. It goes on behind `position`; what came after it is void."""
+    """What cannot be given any more. It continues after `position`; what came after it is void."""
 
     event: str
     code: Annotated[str, Meta(extra_json_schema={"enum": [

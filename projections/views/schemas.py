@@ -32,7 +32,7 @@ Time = Annotated[
     str,
     Meta(pattern=TIME, description="UTC, to the µs.", extra_json_schema={"format": "date-time"}),
 ]
-Cursor = Annotated[str, Meta(description="Where to go on; opaque.")]
+Cursor = Annotated[str, Meta(description="Where to continue; opaque.")]
 Position = Annotated[int, Meta(ge=0, description="Place in the log: ascending, without gaps.")]
 Count = Annotated[int, Meta(ge=0)]
 Fees = Annotated[
@@ -58,7 +58,7 @@ class Links(Shape):
 
 
 class TokenWarning(Shape):
-    """What somebody may do to a token of the route."""
+    """What the issuer of a token of the route may do to it."""
 
     code: Annotated[str, Meta(extra_json_schema={"enum": list(TEXTS)})]
     token: str

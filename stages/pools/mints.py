@@ -68,7 +68,7 @@ def read_mint(address: str, account: RawAccount) -> Mint:
 
 
 def check_mint(address: str, account: RawAccount) -> None:
-    """Raise Unsupported by name if the token is not traded. ValueError if it is no mint."""
+    """Raise Unsupported by name if the token is not traded. ValueError if it is not a mint."""
     mint = read_mint(address, account)
     if mint.refusal:
         raise Unsupported(mint.refusal, f"{address} {mint.detail}")
@@ -87,7 +87,7 @@ def _read(account: RawAccount) -> Mint:
     if account.owner == TOKEN_PROGRAM and len(data) == MINT_SIZE:
         return Mint(warnings=_authorities(data))
     if account.owner != TOKEN_2022_PROGRAM or len(data) < MINT_SIZE:
-        raise ValueError("is no mint")
+        raise ValueError("is not a mint")
     refusal, detail, fees = "", "", TransferFees()
     warnings = list(_authorities(data))
     for number, value in _first_of_each(data).items():
@@ -116,7 +116,7 @@ def _extensions(data: bytes) -> Iterator[tuple[int, bytes]]:
     if len(data) == MINT_SIZE:
         return
     if len(data) <= _KIND_AT or data[_KIND_AT] != _MINT_KIND:
-        raise ValueError("is no mint")
+        raise ValueError("is not a mint")
     at = _KIND_AT + 1
     while at + 4 <= len(data):
         number = int.from_bytes(data[at : at + 2], "little")

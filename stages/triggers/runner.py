@@ -122,7 +122,7 @@ class Watching:
                 self._built.clear()
             except Exception:
                 # Whatever it was in the middle of: the heads know better.
-                _log.exception("the books are made anew")
+                _log.exception("the books are rebuilt")
                 self._built.clear()
             await asyncio.sleep(FAULT_WAIT_S)
 

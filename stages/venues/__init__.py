@@ -1,7 +1,7 @@
 """What the stages ask of the outside: venues that quote, a chain that carries transactions.
 
 An answer is given at once or as an awaitable; a refusal is `Refused` with a stable code. A market
-is an option of the setting VENUES: one file here and one line in `engine.composition`.
+is an option of the setting VENUES: one folder here and one row in `engine.venues`.
 
 Imports `runtime.stage`, and no stage or concrete venue. Public: the protocols here, and
 `venue_group`.

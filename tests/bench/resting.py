@@ -145,7 +145,7 @@ async def _rebuild(subject: Subject, orders: int) -> Figure:
     await log.close()
     return Figure(
         letter="h",
-        what=f"books of {orders:,} resting orders made anew",
+        what=f"books of {orders:,} resting orders rebuilt",
         value=took_s,
         unit="s",
         targets=(Target("<= 5 s", took_s <= 5 and found >= orders),),

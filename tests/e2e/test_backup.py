@@ -1,4 +1,4 @@
-"""docs/deployment.md, "Backup and restore", done as it is written there, after the worst day."""
+"""docs/guide/deployment.md, "Backup and restore", done as written, after the worst day."""
 
 from __future__ import annotations
 

@@ -93,6 +93,7 @@ async def test_on_a_phone(page: Page, ended: str, folder: Path) -> None:
     await take(page, folder / "phone.png")
 
 
-def test_the_readme_shows_what_there_is() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [p.name for p in DEFAULT.iterdir() if f"docs/screenshots/{p.name}" not in readme] == []
+def test_the_documents_show_every_picture() -> None:
+    documents = [ROOT / "README.md", ROOT / "docs/guide/console.md"]
+    shown = "".join(path.read_text(encoding="utf-8") for path in documents)
+    assert [p.name for p in DEFAULT.iterdir() if f"screenshots/{p.name}" not in shown] == []

@@ -1,4 +1,4 @@
-"""The user that docs/deployment.md makes in Redis may do all that the engine does, and no more."""
+"""The Redis user of docs/guide/deployment.md may do all that the engine does, and no more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from events.log import EventLog, Unavailable
 from events.recovery.log_rebuild import Refounding
 from tests.support.log.workers import crew
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guide" / "deployment.md"
 
 
 def as_user(url: str, user: str) -> str:

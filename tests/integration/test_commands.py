@@ -294,7 +294,7 @@ async def test_what_is_no_gateway_of_ours_is_said_to_be_none(
     for command in (("orders",), ("submit", "SOL", "USDC", "1")):
         said = await engine(*command)
         assert said.code == 1
-        assert "is no gateway of ours" in said.err
+        assert "is not a gateway of this engine" in said.err
         assert len(said.err.splitlines()) == 1
     server.close()
 
@@ -324,7 +324,7 @@ def test_watch_says_what_is_no_order_id_and_no_position(alone: Callable[..., Sai
     for words in (("watch",), ("amend",), ("cancel",), ("audit", "show"), ("parked", "show")):
         said = alone(*words, "nonsense")
         assert (said.code, said.out) == (2, ""), words
-        assert "'nonsense' is no order id" in said.err, words
+        assert "'nonsense' is not an order id" in said.err, words
     said = alone("watch", "--after", "yesterday")
     assert (said.code, said.err.startswith("engine: --after: 'yesterday'")) == (2, True)
 

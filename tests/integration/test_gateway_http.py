@@ -15,6 +15,7 @@ from events.archive import Archive
 from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderSubmitted
+from events.version import VERSION
 from projections.postgres.projector import run_projector
 from tests.support.http.served import GOOD, Served, served, until_ready
 from tests.support.log.played import after_submission
@@ -601,6 +602,7 @@ async def test_readiness_tells_durability_and_every_lag(gateway: Served) -> None
     await gateway.accepted()
     status, body = await gateway.get("/readyz")
     assert (status, body["status"]) == (200, "ready")
+    assert body["version"] == VERSION
     assert body["log"]["durability"] in ("fsync", "waitaof", "none")
     assert body["log"]["position"] == 2
     assert body["lag"]["stages"]["router"]["orders"] == 2

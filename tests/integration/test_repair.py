@@ -384,7 +384,7 @@ async def test_a_log_that_somebody_founded_meanwhile_is_left_as_it_is(
 
     made: list[str] = []
     monkeypatch.setattr(Refounding, "fence", fenced)
-    with pytest.raises(RepairError, match="somebody founded the log"):
+    with pytest.raises(RepairError, match="the log was rebuilt meanwhile"):
         await scene.repair()
     assert (await scene.said(made[0])).status == "pending", "its head is there"
 

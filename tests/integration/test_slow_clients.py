@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from aiohttp import web
 
+from events.version import VERSION
 from gateway.api import orders
 from gateway.app import make_runner
 from gateway.http.problems import SAFE
@@ -81,3 +82,16 @@ async def test_every_answer_says_how_it_may_be_used(redis_url: str) -> None:
         for path in ("/api/orders", "/api/nothing", "/readyz", "/api/tokens"):
             async with gateway.http.get(gateway.url + path) as answer:
                 assert {name: answer.headers[name] for name in SAFE} == SAFE, path
+
+
+async def test_every_response_names_the_engine_and_no_library(redis_url: str) -> None:
+    expected = f"order-execution-engine/{VERSION}"
+    async with served(redis_url) as gateway:
+        for path in ("/", "/docs", "/readyz", "/nowhere", "/healthz?" + "a" * 9000):
+            async with gateway.http.get(gateway.url + path) as answer:
+                assert answer.headers.getall("Server") == [expected], path
+        stream = gateway.url + "/api/events"
+        async with gateway.http.get(stream, headers={"Accept": "text/event-stream"}) as answer:
+            assert answer.headers.getall("Server") == [expected]
+        async with gateway.http.ws_connect(gateway.url + "/api/events?after=0") as socket:
+            assert socket._response.headers.getall("Server") == [expected]

@@ -84,7 +84,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "projections/feed": (*STORES, "projections/views"),
     "projections/postgres": STORES,
     "projections/traces": (*STORES, "projections/views", "projections/feed"),
-    "gateway/http": ("events/order", "projections/views"),
+    "gateway/http": ("events", "events/order", "projections/views"),
     "gateway/parsing": (
         *STORES, "events/commands", "projections/views", "projections/feed", "gateway/http",
     ),

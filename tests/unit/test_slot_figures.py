@@ -1,4 +1,6 @@
-"""Nothing but `slot_time.py` knows how long a slot is: a search of the tree for such figures.
+"""Only `stages/venues/solana/cluster/slot_time.py` knows how long a slot is.
+
+The tree is searched for such figures.
 
 Looked for: constants named for the length of a slot, defaults of `slot_ms`, and slots that are
 multiplied with or divided by a number that could be a length. Lengths of the local and of the

@@ -177,7 +177,7 @@ class Link:
     def __init__(self, url: SecretUrl | str, name: str = "engine") -> None:
         # The pool is used for what it knows about URLs only: it makes connections, keeps none.
         # socket_timeout=None: with one set, Python < 3.12 can lose a cancellation
-        # (DESIGN trap 1); every call has its own asyncio.timeout instead.
+        # while it waits for a reply; every call has its own asyncio.timeout instead.
         self._pool = ConnectionPool.from_url(
             SecretUrl.of(url).reveal(),
             protocol=2,
@@ -260,7 +260,7 @@ class Link:
         async with self._turn:
             transport = await self._connected(timeout_s)
             if on is not None and on.connects != self.connects:
-                raise Unavailable("log server: the connection was made anew")
+                raise Unavailable("log server: the connection was made again")
             packed = b"".join(hiredis.pack_command(cast(Any, tuple(c))) for c in commands)
             answered = self._wire.expect(len(commands))
             transport.write(packed)

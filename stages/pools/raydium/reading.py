@@ -26,7 +26,7 @@ def vault_amount(accounts: Accounts, address: str) -> int:
     """What a token account holds, in base units; Token-2022 ones are longer than SPL's."""
     account = accounts.get(address)
     if account is None or len(account.data) < _TOKEN_ACCOUNT_SIZE:
-        raise ValueError(f"{address} is no token account")
+        raise ValueError(f"{address} is not a token account")
     return int.from_bytes(account.data[_AMOUNT], "little")
 
 

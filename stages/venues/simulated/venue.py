@@ -1,8 +1,8 @@
 """The simulated market: two venues, deterministic for a seed and an order; the chain is beside it.
 
 Integer arithmetic throughout. Prices follow a seeded path (`path.py`), pools come and gain
-liquidity at seeded slots (`pools.py`); what is executed differs from its quote by at most MOVE_BPS
-either way, and never goes below the order's minimum: then it fails.
+liquidity at seeded slots (`launches.py`); what is executed differs from its quote by at most
+MOVE_BPS either way, and never goes below the order's minimum: then it fails.
 
 Some tokens exist to force a failure each (`FAULTS`). Height and slots follow the wall clock, so
 that all processes agree on them without talking.

@@ -25,7 +25,7 @@ def folders() -> list[Path]:
     given = [Path(each).resolve() for each in re.split("[:,]", GIVEN or "") if each]
     for folder in given:
         if not folder.is_dir():
-            raise ValueError(f"VECTORS: {folder} is no folder")
+            raise ValueError(f"VECTORS: {folder} is not a folder")
     return given or [COMMITTED]
 
 

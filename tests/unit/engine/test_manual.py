@@ -60,7 +60,7 @@ def test_every_argument_says_what_it_means(called: str) -> None:
 
 def test_a_code_with_two_meanings_has_both() -> None:
     said = commands_manual.every({2: "the records cannot be read"})[2]
-    assert said == "the records cannot be read; or an argument or a setting that makes no sense"
+    assert said == "the records cannot be read; or an invalid argument or setting"
 
 
 def test_a_tree_of_commands_is_walked_to_its_leaves() -> None:

@@ -12,7 +12,7 @@ def test_warnings_of_the_best_route_stand_before_it() -> None:
     view = quote_view(quote, 9, 6)
     best = view | {"price": "0.000149", "why": "the only usable quote", "minAmountOut": "0.000148"}
     lines = list(command._lines({"quotes": [view], "best": best}))
-    assert lines[1].startswith("warning: USDC pausable: Somebody may pause the token.")
+    assert lines[1].startswith("warning: USDC pausable: The issuer may pause the token.")
     assert lines[2].startswith("best: raydium-cpmm")
 
 

@@ -73,14 +73,6 @@ def test_an_unknown_key_in_the_file_names_the_nearest_setting(tmp_path: Path) ->
         load({}, file)
 
 
-def test_the_table_of_the_readme_is_that_of_the_code() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme.split("<!-- settings:begin -->")[1].split("<!-- settings:end -->")[0]
-    assert shown.strip() == source.markdown(), (
-        "stale: paste the output of engine settings --markdown"
-    )
-
-
 def test_the_example_file_is_that_of_the_code() -> None:
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == source.dotenv(), (
         "stale: engine settings --dotenv > .env.example"

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_the_document_of_the_metrics_is_that_of_the_code() -> None:
-    assert (ROOT / "docs/metrics.md").read_text(encoding="utf-8") == markdown(), (
-        "stale: engine metrics --markdown > docs/metrics.md"
+    assert (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8") == markdown(), (
+        "stale: engine docs --write"
     )
 
 

@@ -174,3 +174,9 @@ def test_a_record_carries_the_hash_and_the_exact_bytes() -> None:
 def test_an_order_reads_back_as_it_was_written() -> None:
     order = orders.Order("id-1", transaction=orders.Transaction(1, "sig", 5, SecretBytes(b"raw")))
     assert orders.decode(orders.encode(order)) == order
+
+
+def test_bytes_whose_text_is_not_utf_8_are_no_event() -> None:
+    """A damaged length can make text of any bytes; msgspec raises UnicodeDecodeError for that."""
+    with pytest.raises(msgspec.DecodeError):
+        t.decode(b"\x97\xb6a\x18\xa1\xa7routing\xa4main\xaa0.1.0+test\x91\xaeRoutingStarted")

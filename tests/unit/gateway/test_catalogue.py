@@ -32,7 +32,7 @@ def test_writing_makes_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_code_and_every_event_is_in_its_catalogue() -> None:
-    errors, events = FILES["docs/errors.md"](), FILES["docs/events.md"]()
+    errors, events = FILES["docs/reference/errors.md"](), FILES["docs/reference/events.md"]()
     for code, (status, title) in CODES.items():
         assert f"| `{code}` | {status} | {title} |" in errors
     for name in FACTS:

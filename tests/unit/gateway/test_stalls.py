@@ -52,7 +52,7 @@ def test_resting_orders_that_nobody_watches_are_said() -> None:
     looks = Looks()
     assert {looks.look(0, watchers=0) for _ in range(20)} == {""}
     said = [looks.look(0, watchers=0, resting=3) for _ in range(11)]
-    assert (said[0], said[-1]) == ("", "nobody follows prices and pools")
+    assert (said[0], said[-1]) == ("", "no worker follows prices and pools")
     assert looks.look(0, resting=3) == ""
 
 

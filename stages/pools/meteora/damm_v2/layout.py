@@ -61,7 +61,7 @@ def decode(address: str, accounts: Accounts) -> DammPool:
     """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
     account = accounts.get(address)
     if account is None or not is_pool_data(account.data):
-        raise ValueError(f"{address} is no DAMM v2 pool")
+        raise ValueError(f"{address} is not a DAMM v2 pool")
     data = account.data
     terms = _terms(data)
     check_mints(accounts, _key(data, _MINT_A), _key(data, _MINT_B))

@@ -71,7 +71,7 @@ def write(after: DlmmPool, accounts: MutableMapping[str, bytearray]) -> None:
 def _pair(address: str, accounts: Accounts) -> Pair:
     account = accounts.get(address)
     if account is None or not layout.is_pair(account.data):
-        raise ValueError(f"{address} is no DLMM pair")
+        raise ValueError(f"{address} is not a DLMM pair")
     data, extension = account.data, extension_address(account.owner, address)
     bits, found = own_bits(data[layout.BITMAP]), accounts.get(extension)
     if found is not None:

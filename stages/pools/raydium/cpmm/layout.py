@@ -48,7 +48,7 @@ def decode(address: str, accounts: Accounts) -> CpmmPool:
     """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
     data = data_of(accounts, address, SIZE)
     if not is_pool_data(data):
-        raise ValueError(f"{address} is no CPMM pool")
+        raise ValueError(f"{address} is not a CPMM pool")
     keys = _keys(address, accounts[address].owner, data)
     for mint in (keys.mint_a, keys.mint_b):
         check_mint(mint, accounts.get(mint) or RawAccount("", b""))

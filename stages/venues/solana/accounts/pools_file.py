@@ -117,7 +117,7 @@ def _address(text: str, what: str) -> None:
     try:
         key(text)
     except ValueError:
-        raise ValueError(f"{what}: {text!r} is no address") from None
+        raise ValueError(f"{what}: {text!r} is not an address") from None
 
 
 def _unique(names: list[str], what: str) -> None:

@@ -3,7 +3,8 @@
 The length changes with the cluster's features (SIMD-0525: 400, 350, … 200 ms) and with its load, so
 it is measured: from the slots that this process sees pass, and until it has seen enough from the
 node's own samples (`getRecentPerformanceSamples`). Only the local chain has a setting, SLOT_MS.
-Blockhash lifetime and finality are counted in blocks and belong to `finality.py`.
+Blockhash lifetime and finality are counted in blocks and belong to
+`stages/venues/solana/outcomes/finality.py`.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ OF_INSTRUCTION: Mapping[str, Reason] = {
 ACCOUNT_MISSING = "token-account-missing"
 """How the table of a pool program calls it; of the wallet it is `insufficient-funds`."""
 NO_ACCOUNT = frozenset({"IncorrectProgramId", "InvalidAccountData", "UninitializedAccount"})
-"""What a program finds of an address where there is no token account."""
+"""What a program finds of an address where there is not a token account."""
 
 TOKEN_SHORT = 1
 """The token programs: an account holds less than a transfer takes."""

@@ -43,7 +43,7 @@ class Records:
         `transaction-of-another-wallet`, `amounts-unclear`, or what the nodes say.
         """
         if not is_signature(signature):
-            raise Refused("malformed-signature", f"{signature!r} is no signature of this chain")
+            raise Refused("malformed-signature", f"{signature!r} is not a signature of this chain")
         details = await self._rpc.get_transaction(signature, "finalized")
         if details is None or details.meta is None or details.transaction is None:
             raise await self._missing(signature)

@@ -1,6 +1,6 @@
 """Asks nodes once for each method that the engine asks for, in the sizes in which it asks.
 
-`METHODS` is the table of them: a method that `rpc.py` calls has a row here.
+`METHODS` is the table of them: a method that `methods.py` calls has a row here.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ CASES: dict[str, list[Instruction]] = {
     "an account without its rent": [create_account(RENT - 1)],
     "a token account is made": [create_account(RENT), initialize()],
     "a token account is made twice": [create_account(RENT), initialize(), initialize()],
-    "a token account of what is no mint": [create_account(RENT), initialize("SOL")],
+    "a token account of what is not a mint": [create_account(RENT), initialize("SOL")],
     "an associated account is created": [create_ata("RAY", owner=THEM)],
     "an associated account is there": [create_ata("USDC")],
     "an associated account must not be there": [create_ata("USDC", idempotent=False)],

@@ -209,7 +209,7 @@ def test_bytes_that_are_no_pool_are_no_pool() -> None:
     assert not FAMILY.is_pool(RawAccount(PROGRAM, data[:-1]))
     assert not FAMILY.is_pool(RawAccount(PROGRAM, bytes(8) + data[8:]))
     assert FAMILY.needs(ADDRESS, {}) == (ADDRESS,)
-    with pytest.raises(ValueError, match="no DAMM v2 pool"):
+    with pytest.raises(ValueError, match="is not a DAMM v2 pool"):
         FAMILY.decode(ADDRESS, {})
 
 

@@ -190,7 +190,7 @@ def test_bytes_of_another_account_are_no_bin_array() -> None:
     other = array_address(PROGRAM, address, 1)
     with pytest.raises(ValueError, match="no bin array 0"):
         decoded(address, accounts | {key: accounts[other]})
-    with pytest.raises(ValueError, match="is no DLMM pair"):
+    with pytest.raises(ValueError, match="is not a DLMM pair"):
         decoded(key, accounts)
 
 

@@ -1,4 +1,4 @@
-"""What the README says of the vectors, and which folders a run compares."""
+"""The documented counts of the vectors, and which folders a run compares."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from stages.pools.families import FAMILIES
 from tests.support.pools import vector_sets
 
-README = Path(__file__).resolve().parents[4] / "README.md"
+DOCUMENT = Path(__file__).resolve().parents[4] / "docs/explanation/pricing-and-routing.md"
 FILES = {
     "raydium-cpmm": "cpmm.json",
     "raydium-amm-v4": "ammv4.json",
@@ -24,8 +24,8 @@ def numbers(cell: str) -> list[int]:
 
 
 @pytest.mark.parametrize("family", [each.name for each in FAMILIES])
-def test_the_table_of_the_readme_counts_the_committed_vectors(family: str) -> None:
-    row = re.search(rf"^\| `{family}` \|(.*)\|$", README.read_text(encoding="utf-8"), re.M)
+def test_the_table_of_the_document_counts_the_committed_vectors(family: str) -> None:
+    row = re.search(rf"^\| `{family}` \|(.*)\|$", DOCUMENT.read_text(encoding="utf-8"), re.M)
     assert row is not None
     swaps, refused, steps, _recorded = map(numbers, row[1].split("|"))
     folders = vector_sets.searched([vector_sets.COMMITTED])
@@ -44,7 +44,7 @@ def test_a_folder_that_does_not_exist_is_an_error(
 ) -> None:
     """Else every test would be skipped, and the run would pass."""
     monkeypatch.setattr(vector_sets, "GIVEN", f"{tmp_path}:{tmp_path / 'missing'}")
-    with pytest.raises(ValueError, match="missing is no folder"):
+    with pytest.raises(ValueError, match="missing is not a folder"):
         vector_sets.folders()
 
 

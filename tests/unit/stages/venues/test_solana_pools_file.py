@@ -65,7 +65,7 @@ def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
         ('"SOL/USDC"', '"SOL/RAY"', "no token has the symbol 'RAY'"),
         ('"SOL/USDC"', '"SOL-USDC"', "expected two symbols"),
         ('"SOL/USDC"', '"SOL/SOL"', "expected two symbols"),
-        ("58oQ", "58oQ58oQ", "is no address"),
+        ("58oQ", "58oQ58oQ", "is not an address"),
         ("EPjF", "0PjF", "mint of USDC"),
         ("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", WSOL, "stands there twice"),
         ('symbol = "USDC"', 'symbol = "SOL"', "stands there twice"),

@@ -1,0 +1,120 @@
+"""The prose of the project, by kind: documents, docstrings, and texts that users read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("engine", "events", "gateway", "projections", "stages")
+GENERATED = (
+    "docs/reference/authorization.md", "docs/reference/commands.md", "docs/reference/errors.md",
+    "docs/reference/events.md", "docs/reference/metrics.md", "docs/reference/settings.md",
+)  # fmt: skip
+"""Their texts are checked as well; a mend belongs into the code."""
+
+
+class Text(NamedTuple):
+    """A piece of prose and where it stands."""
+
+    where: str
+    text: str
+
+
+def documents() -> list[Path]:
+    """Every Markdown file of the project, but for the notes on recorded data."""
+    roots = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")]
+    return sorted(roots)
+
+
+def paragraphs(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a document outside code blocks, numbered."""
+    code = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.lstrip().startswith("```"):
+            code = not code
+        elif not code:
+            yield number, line
+
+
+def document_texts() -> Iterator[Text]:
+    """The prose of the documents. What stands between backticks is code, and left out."""
+    for path in documents():
+        name = path.relative_to(ROOT).as_posix()
+        for number, line in paragraphs(path):
+            yield Text(f"{name}:{number}", re.sub(r"`[^`]*`", "`", line))
+
+
+@cache
+def strings(folder: str) -> tuple[tuple[Text, bool], ...]:
+    """The strings of the Python files below a folder, and whether each stands alone."""
+    found = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            match node:
+                case ast.Constant(value=str() as text):
+                    found.append((Text(f"{name}:{node.lineno}", text), id(node) in alone))
+    return tuple(found)
+
+
+def docstrings(*folders: str) -> Iterator[Text]:
+    """Docstrings of modules, classes, functions and attributes: strings that stand alone."""
+    for folder in folders:
+        yield from (text for text, alone in strings(folder) if alone)
+
+
+class _Page(HTMLParser):
+    """The words of a page: text, and attributes that are read out or shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append((self.getpos()[0], data))
+
+    def handle_starttag(self, _: str, attrs: list[tuple[str, str | None]]) -> None:
+        shown = ("title", "placeholder", "aria-label", "alt")
+        self.found += [(self.getpos()[0], text) for key, text in attrs if text and key in shown]
+
+
+def console_texts() -> Iterator[Text]:
+    """What the console shows: its page, and the strings of its scripts that hold a space."""
+    static = ROOT / "gateway/static"
+    for path in sorted(static.glob("*.html")):
+        page = _Page()
+        page.feed(path.read_text(encoding="utf-8"))
+        yield from (Text(f"gateway/static/{path.name}:{line}", text) for line, text in page.found)
+    for path in sorted(static.glob("*.js")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            code = line.partition("//")[0] if "://" not in line else line
+            for quoted in re.findall(r'"([^"]* [^"]*)"|`([^`]* [^`]*)`', code):
+                yield Text(f"gateway/static/{path.name}:{number}", "".join(quoted))
+
+
+def described(document: Any, at: str) -> Iterator[Text]:
+    """Titles, summaries and descriptions of an OpenAPI or AsyncAPI document."""
+    if isinstance(document, list):
+        for number, one in enumerate(document):
+            yield from described(one, f"{at}/{number}")
+    elif isinstance(document, dict):
+        for key, value in document.items():
+            if key in ("summary", "description", "title") and isinstance(value, str):
+                yield Text(f"{at}/{key}", value)
+            else:
+                yield from described(value, f"{at}/{key}")
+
+
+def message_strings(*folders: str) -> Iterator[Text]:
+    """Sentences in code: strings with a space that are no docstrings, as errors and help have."""
+    for folder in folders:
+        found = (text for text, alone in strings(folder) if not alone)
+        yield from (text for text in found if " " in text.text.strip())
