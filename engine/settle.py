@@ -13,11 +13,11 @@ import msgspec
 from engine.settings import Settings
 from engine.values import SettingsError
 from engine.wallets import Wallet, open_wallet
-from events import parking
 from events.archive import Archive
+from events.commands import parked
+from events.commands.parked import History, NotSettled, Settled
 from events.log import EventLog, Head
 from events.order import Order, executed_by, may_still_land
-from events.parking import History, NotSettled, Settled
 from events.types import Fact
 from gateway.parked import Settles
 from stages import settlement
@@ -53,12 +53,12 @@ async def settle(
             raise NotSettled(error.code, error.detail) from error
 
     if not signature:
-        return await parking.settle(log, history, order_id, decide)
+        return await parked.settle(log, history, order_id, decide)
     # Of two orders that are settled by one transaction at once, each would find it unclaimed.
     async with archive.alone(_LOCK) as alone:
         if not await alone():
             raise NotSettled("another-settlement", "somebody settles an order now: try again")
-        return await parking.settle(log, history, order_id, decide, signature=signature)
+        return await parked.settle(log, history, order_id, decide, signature=signature)
 
 
 def settler(settings: Settings, log: EventLog, archive: Archive) -> Settles:

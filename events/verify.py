@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events.acts import engine_state
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
 from events.audit import ARCHIVE, INDEXES, LOG, ORDERS, Auditor, Columns, Problem, span
+from events.commands.engine_switch import engine_state
 from events.derived import audit_lists, owed_fault
 from events.ids import ENGINE_ID
 from events.indexes import index_faults

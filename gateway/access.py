@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
-from events import keys
-from events.keys import SCOPES, Shown
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES, Shown
 from events.log import EventLog, LogError
 from events.order import ApiKey
 from events.secret import SecretText
@@ -103,7 +103,7 @@ class Access:
             self._looked_at = time.monotonic()
             try:
                 async with asyncio.timeout(ASK_S):
-                    self._keys = await keys.listed(self._log)
+                    self._keys = await api_keys.listed(self._log)
             except (LogError, TimeoutError):
                 pass  # what was good stays good: nothing can be written meanwhile
 
@@ -123,8 +123,8 @@ class Access:
     def _known(self, text: SecretText | None) -> Principal | None:
         if text is None or self._keys is None:
             return None
-        shown = keys.shown(text)
-        key = keys.good(shown, self._keys, _now_us())
+        shown = api_keys.shown(text)
+        key = api_keys.good(shown, self._keys, _now_us())
         if key is None:
             return None
         scopes = SCOPES if ADMIN in key.scopes else key.scopes
@@ -134,7 +134,7 @@ class Access:
     def _is_gone(self, principal: Principal) -> bool:
         if self._keys is None or principal.shown is None:
             return False
-        return keys.good(principal.shown, self._keys, _now_us()) is None
+        return api_keys.good(principal.shown, self._keys, _now_us()) is None
 
     @staticmethod
     def _count(rates: Rates, principal: Principal, request: web.Request) -> None:

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from aiohttp import web
 
-from events import parking
+from events.commands import parked
+from events.commands.parked import History, NotAllowed, NotSettled, Settled
 from events.log import EventLog
 from events.order import Order
-from events.parking import History, NotAllowed, NotSettled, Settled
 from gateway import answers
 from gateway.access import acts_as
 from gateway.body import body_of
@@ -87,14 +87,14 @@ class ParkedOrders:
         """POST /api/admin/parked/{id}/replay: put it back to work."""
         order_id, wanted = await self._wanted(request)
         reason, actor = wanted.reason or "replayed by an operator", acts_as(request, wanted.actor)
-        act = parking.replay(self._log, self._past.order, order_id, reason, actor)
+        act = parked.replay(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 
     async def discard(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/discard: fail it, where no transaction can land."""
         order_id, wanted = await self._wanted(request)
         reason, actor = wanted.reason or "discarded by an operator", acts_as(request, wanted.actor)
-        act = parking.discard(self._log, self._past.order, order_id, reason, actor)
+        act = parked.discard(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 
     async def _wanted(

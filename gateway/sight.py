@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from events import doubts
 from events.archive import ArchiveUnavailable
+from events.commands import doubts
 from events.log import EventLog, LogError
 from gateway.exposition import Fact, exposed
 from gateway.health import ASK_S, Health

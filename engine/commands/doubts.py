@@ -13,7 +13,7 @@ from engine.settings import Settings
 from engine.terminal import asked
 from engine.terminal.operators import whoami
 from engine.wallets import ChainError, open_wallet
-from events import doubts
+from events.commands import doubts
 from events.order import Order
 from projections.formats import timestamp
 

@@ -18,8 +18,8 @@ import pytest
 from msgspec.structs import replace
 
 from engine.checks import CHECKS
-from events import acts
 from events.audit import Auditor
+from events.commands import engine_switch, orders
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Unit
 from events.money import amount_at, price_units
@@ -127,16 +127,16 @@ async def send(team: Crew, log: EventLog, order_id: str) -> None:
 
 
 async def cancel(team: Crew, log: EventLog, order_id: str) -> None:
-    await acts.cancel(log, order_id, "ann")
+    await orders.cancel(log, order_id, "ann")
 
 
 async def amend(team: Crew, log: EventLog, order_id: str) -> None:
     version = (await team.head(order_id)).version
-    await acts.amend(log, order_id, version, "141", None, "ann")
+    await orders.amend(log, order_id, version, "141", None, "ann")
 
 
 async def halt(team: Crew, log: EventLog, order_id: str) -> None:
-    await acts.halt(log, order_id, "ann")
+    await engine_switch.halt(log, order_id, "ann")
 
 
 Act = Callable[[Crew, EventLog, str], Coroutine[Any, Any, None]]
@@ -250,11 +250,11 @@ async def test_of_any_two_acts_in_any_order_the_log_lets_one_win_and_nothing_is_
         ids = []
         for built, first, second in product((False, True), ACTS, ACTS):
             ids.append(await race(team, first, second, fate, built=built))
-            await acts.resume(team.log, "ann")
+            await engine_switch.resume(team.log, "ann")
         await team.engine()  # whatever is under way goes on from where it is
         await team.until(lambda: settled_or_waiting(team, ids))
         for order_id in ids:
-            await acts.cancel(team.log, order_id, "ann")
+            await orders.cancel(team.log, order_id, "ann")
         statuses = await team.ended(ids)
         judge(team, ids)
         assert {"confirmed", "cancelled", "expired"} <= set(statuses)
@@ -297,19 +297,19 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                     continue
                 order_id = chance.choice(ids)
                 if chance.random() < 0.5:
-                    await acts.cancel(team.log, order_id, "ann")
+                    await orders.cancel(team.log, order_id, "ann")
                 else:
                     [head] = await team.log.load([order_id])
                     assert head is not None
                     target = f"{chance.uniform(148.0, 151.0):.6f}"
-                    await acts.amend(team.log, order_id, head.version, target, None, "ann")
+                    await orders.amend(team.log, order_id, head.version, target, None, "ann")
 
         async def switch() -> None:
             while time.monotonic() < until:
                 await asyncio.sleep(chance.random() * 0.3)
-                await acts.halt(team.log, "odd", "ann")
+                await engine_switch.halt(team.log, "odd", "ann")
                 await asyncio.sleep(chance.random() * 0.1)
-                await acts.resume(team.log, "ann")
+                await engine_switch.resume(team.log, "ann")
 
         async def kill() -> None:
             while time.monotonic() < until:
@@ -318,7 +318,7 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                 workers[at] = await killed(team, workers[at])
 
         await asyncio.gather(submit(), act(), act(), switch(), kill())
-        await acts.resume(team.log, "ann")
+        await engine_switch.resume(team.log, "ann")
         statuses = await team.ended(ids)  # all expire at the latest
         judge(team, ids)
         assert {"confirmed", "cancelled", "expired"} <= set(statuses)

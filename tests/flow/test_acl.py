@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import redis.asyncio
 
-from events import acts
+from events.commands import engine_switch
 from events.log import EventLog, Unavailable
 from events.log.refound import Refounding
 from tests.workers import crew
@@ -48,8 +48,8 @@ async def test_orders_of_all_kinds_live_under_that_user(user: str, tmp_path: Pat
         for name in ("router", "builder", "submitter", "confirmer"):
             await team.worker(name)
         ids = await team.submit(5)
-        await acts.halt(team.log, "odd prices", "ann")
-        await acts.resume(team.log, "ann")
+        await engine_switch.halt(team.log, "odd prices", "ann")
+        await engine_switch.resume(team.log, "ann")
         assert await team.ended(ids) == ["confirmed"] * 5
         await team.log.trim(3)
         await team.log.mark("traces", 3)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from events import keys
-from events.keys import SCOPES
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES
 from events.log import EventLog
 from gateway.access import Access
 from gateway.wire import Socket
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 
 
 async def key(gateway: Served, account: str, *scopes: str, ends_us: int = 0) -> dict[str, str]:
-    made = await keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
+    made = await api_keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
     return {"Authorization": f"Bearer {made.text.reveal()}"}
 
 
@@ -102,11 +102,11 @@ async def test_another_accounts_order_cannot_be_told_from_none(redis_url: str, d
 
 
 async def _revoked(gateway: Served, headers: dict[str, str]) -> None:
-    await keys.revoke(gateway.log, key_id(headers), "left", "ann")
+    await api_keys.revoke(gateway.log, key_id(headers), "left", "ann")
 
 
 async def _rotated(gateway: Served, headers: dict[str, str]) -> None:
-    await keys.rotate(gateway.log, key_id(headers), 0, "ann")
+    await api_keys.rotate(gateway.log, key_id(headers), 0, "ann")
 
 
 async def _expired(gateway: Served, headers: dict[str, str]) -> None:
@@ -158,7 +158,7 @@ async def test_the_old_secret_of_a_rotated_key_is_good_for_its_grace_and_no_long
     monkeypatch.setattr("gateway.access._now_us", lambda: time.time_ns() // 1000 + later_us)
     async with served(redis_url, keys_required=True) as gateway:
         headers = await key(gateway, "me")
-        await keys.rotate(gateway.log, key_id(headers), 600, "ann")
+        await api_keys.rotate(gateway.log, key_id(headers), 600, "ann")
         async with door.feed(gateway, "after=0", headers) as reader:
             await submit(gateway, headers)
             assert await reader.frames(1)
@@ -179,7 +179,7 @@ async def test_while_the_log_is_silent_a_good_key_stays_good(
             nonlocal looks
             looks += 1
             with monkeypatch.context() as patched:
-                patched.setattr(keys, "listed", _silent)
+                patched.setattr(api_keys, "listed", _silent)
                 await look(self)
 
         async with door.feed(gateway, "after=0", headers) as reader:

@@ -15,8 +15,8 @@ from solders.signature import Signature
 
 from engine.settle import settle
 from engine.wallets import open_wallet
-from events import parking
 from events.archive import Archive
+from events.commands import parked
 from events.history import order_history
 from events.log import EventLog, Stored
 from events.order import Transaction, executed_reason
@@ -51,7 +51,7 @@ class Desk:
     async def history(self, order_id: str) -> Sequence[Stored]:
         return await order_history(self.archive, self.log, order_id)
 
-    async def settle(self, order_id: str, signature: str = "") -> parking.Settled:
+    async def settle(self, order_id: str, signature: str = "") -> parked.Settled:
         wallet = open_wallet(self.crew.settings)
         try:
             return await settle(
@@ -63,7 +63,7 @@ class Desk:
 
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code."""
-        with pytest.raises(parking.NotSettled) as caught:
+        with pytest.raises(parked.NotSettled) as caught:
             await self.settle(order_id, signature)
         return caught.value.code
 
@@ -147,7 +147,7 @@ async def test_a_transaction_that_names_no_order_settles_one_that_it_fits_and_no
         for name in ("more", "other", "dear"):
             assert await desk.refused(orders[name], signature) == "transaction-does-not-fit"
         assert await desk.refused(orders["fits"], signature) == "transaction-of-another-order"
-        await parking.discard(log, desk.history, first, "by hand", "ann")
+        await parked.discard(log, desk.history, first, "by hand", "ann")
         assert await desk.refused(orders["fits"], signature) == "archive-behind"
         async with projecting(redis_url, database_url):
             await projected(log, archive)

@@ -11,8 +11,8 @@ import pytest
 
 from engine import cli
 from engine.markets import LEDGER
-from events import doubts
-from events.doubts import NotAllowed
+from events.commands import doubts
+from events.commands.doubts import NotAllowed
 from events.log import EventLog
 from events.order import EXECUTED, Transaction
 from events.types import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events import acts
+from events.commands import engine_switch, orders
 from events.log import EventLog
 from events.types import OrderRested, OrderSubmitted, OrderTriggered
 from stages.firing import Firing
@@ -45,8 +45,8 @@ class Overtaken(Firing):
         for order_id in order_ids if self._amends else ():
             self._amends.clear()
             expires_us = None if self._target else 2 * 10**15
-            answer = await acts.amend(self._log, order_id, 2, self._target, expires_us, "ann")
-            assert answer.outcome is acts.Outcome.DONE
+            answer = await orders.amend(self._log, order_id, 2, self._target, expires_us, "ann")
+            assert answer.outcome is orders.Outcome.DONE
         return heads
 
 
@@ -90,6 +90,6 @@ async def test_an_order_that_a_halt_kept_from_it_is_given_back(
     log: EventLog, market: Market
 ) -> None:
     one = await touched(log, market)
-    await acts.halt(log, "odd prices", "ann")
+    await engine_switch.halt(log, "odd prices", "ann")
     fired = await Firing(log, market, {}).fire([one])
     assert [order.id for order in fired.halted] == [one.order_id]

@@ -21,8 +21,8 @@ from engine.doctor import records
 from engine.doctor.findings import Finding
 from engine.markets import LEDGER
 from engine.settings import Settings
-from events import acts
 from events.archive import Archive
+from events.commands import engine_switch
 from events.log import EventLog
 from events.secret import SecretUrl
 from events.verify import verify
@@ -381,7 +381,7 @@ async def goes_on(scene: Scene) -> None:
         async with projecting(
             settings.redis_url.reveal(), settings.database_url.reveal(), chain=CHAIN
         ):
-            await acts.resume(scene.log, "ann")
+            await engine_switch.resume(scene.log, "ann")
             await crew.all_stages()
             fresh = await crew.submit(1)
             assert await crew.ended([*fresh, scene.begun]) == ["confirmed", "confirmed"]

@@ -32,8 +32,8 @@ from engine.doctor import log_server
 from engine.scrubbing import texts
 from engine.settings import Settings, environment, load, shown
 from engine.values import SettingsError
-from events import keys
 from events.archive import Archive, ArchiveUnavailable
+from events.commands import api_keys
 from events.log import EventLog, LogError
 from events.order import Order
 from events.secret import Secret, SecretText, SecretUrl
@@ -315,7 +315,7 @@ async def test_a_handler_that_fails_logs_neither_key_nor_header(
     monkeypatch.setattr(Console, "tokens", failing)
     with logged(settings, capfd) as lines:
         async with served(redis_url, archive=MemoryArchive()) as gateway:
-            made = await keys.create(gateway.log, "me", ["read"], "", 0, "ann")
+            made = await api_keys.create(gateway.log, "me", ["read"], "", 0, "ann")
             headers = {"Authorization": f"Bearer {made.text.reveal()}"}
             status, body = await gateway.get("/api/tokens", headers=headers)
             assert (status, body["code"]) == (500, "internal")

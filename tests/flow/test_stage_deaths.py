@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from events import acts
+from events.commands import orders
 from events.ids import new_order_id
 from events.log import EventLog, Result, settle_only
 from events.order import STAGES, Order
@@ -164,7 +164,7 @@ async def test_a_cancel_while_a_worker_lies_dead_wins_or_finds_it_sent(
         cancelled = [
             order_id
             for order_id in ids
-            if (await acts.cancel(team.log, order_id, "ann")).outcome is acts.Outcome.DONE
+            if (await orders.cancel(team.log, order_id, "ann")).outcome is orders.Outcome.DONE
         ]
         await dying.die()
         await team.worker(stage, lease_ms=LEASE_MS)

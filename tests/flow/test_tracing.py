@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from engine.otlp import Collector
-from events import acts
+from events.commands import engine_switch
 from events.ids import ENGINE_ID, trace_id
 from events.log import EventLog
 from events.meters import UNTRACED
@@ -131,7 +131,7 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
 ) -> None:
     async with tracer(log, collector):
         play = Play(log)
-        await acts.halt(log, "odd prices", "ann")
+        await engine_switch.halt(log, "odd prices", "ann")
         [order_id] = await play.create()
         await play.say([order_id], failed("no-route"))
         await until(lambda: len(collector.of(order_id)) == 2)

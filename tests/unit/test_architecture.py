@@ -131,7 +131,7 @@ REVEAL_IN = {
     "engine/scrubbing.py": "what is to be masked",
     "engine/settings.py": "the environment of a child, and whether a URL is one",
     "events/archive/pool.py": "to connect",
-    "events/keys.py": "the digest of a key",
+    "events/commands/api_keys.py": "the digest of a key",
     "events/log/link.py": "to connect",
     "events/secret.py": "the encoder of the log",
     "gateway/auditor.py": "its own standard input",
@@ -195,7 +195,7 @@ KEPT = {
     ("events/types.py", "raw"),
     ("events/order/state.py", "raw"),
     ("stages/venues/__init__.py", "raw"),
-    ("events/keys.py", "text"),
+    ("events/commands/api_keys.py", "text"),
 }
 """Fields of other names: a signed transaction, and the text of a key."""
 
@@ -218,7 +218,7 @@ def test_what_opens_a_door_has_the_type_of_secrets() -> None:
 
 
 ALLOWED = {
-    ("events/keys.py", "secret", "str"),  # on its way into a digest
+    ("events/commands/api_keys.py", "secret", "str"),  # on its way into a digest
     ("stages/venues/solana/keypair.py", "keypair", "Keypair"),  # a wallet shows its address
     ("stages/venues/solana/keypair.py", "secret", "bytes"),  # on its way into a wallet
     ("stages/venues/solana/rpc_faults.py", "secrets", "tuple[str, ...]"),  # to take them out

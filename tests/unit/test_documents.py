@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from events.keys import SCOPES
+from events.commands.api_keys import SCOPES
 from events.order import fold
 from events.types import FACTS, Fact
 from gateway.asyncapi import CLOSE_CODES, asyncapi

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from events.acts import NEVER
+from events.commands.orders import NEVER
 from events.idempotency import digest_of
 from events.money import Token
 from events.types import OrderSubmitted

@@ -18,8 +18,8 @@ import redis.asyncio
 
 from engine.checks import CHECKS
 from engine.commands import audit
-from events import acts
 from events.archive import Archive
+from events.commands import engine_switch
 from events.history import everything
 from events.listing import Filters
 from events.log import EventLog
@@ -82,8 +82,8 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
         async with projecting(redis_url, database_url):
             ids = await Play(log).live(3)
             for _ in range(2):
-                await acts.halt(log, "odd", "ann")
-                await acts.resume(log, "ann")
+                await engine_switch.halt(log, "odd", "ann")
+                await engine_switch.resume(log, "ann")
             await projected(log, archive)
         verdict = await proof(log, archive)
         assert (verdict.problems, verdict.orders) == ([], 3), "the engine is no order"
