@@ -14,14 +14,13 @@ from uuid import UUID
 
 import msgspec
 
-from events import order as orders
-from events import types
+from events import streams, types
 from events.chain import GENESIS, follows
 from events.ids import NO_ORDERS
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.log.head import NOBODY, owes_number
-from events.order import NEXT, Order, evolve
-from events.order.stored import NOTHING_ADDED, added, adds, basis
+from events.streams import State, evolve, may_follow
+from events.streams.older_builds import NOTHING_ADDED, added, adds, basis
 from events.types import Event, OrderSubmitted
 
 LOG, ARCHIVE, ORDERS, HEADS, INDEXES = "log", "archive", "orders", "heads", "indexes"
@@ -32,7 +31,7 @@ STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
 MEND = "engine repair"
 """Says of each of them what would mend it, and with which command."""
 
-Columns = Callable[[Order, bytes, Sequence[int]], Mapping[str, Any]]
+Columns = Callable[[State, bytes, Sequence[int]], Mapping[str, Any]]
 """The columns that the projection gives an order."""
 
 
@@ -61,7 +60,7 @@ class _Open:
 
     __slots__ = ("hash", "order", "positions")
 
-    def __init__(self, order: Order, digest: bytes, positions: list[int]) -> None:
+    def __init__(self, order: State, digest: bytes, positions: list[int]) -> None:
         self.order = order
         self.hash = digest
         self.positions = positions
@@ -177,8 +176,8 @@ class Auditor:
         """Whether an order has ended."""
         return order_id in self._ended
 
-    def order(self, order_id: str) -> Order | None:
-        """An order that is open and sound."""
+    def order(self, order_id: str) -> State | None:
+        """An order, or another stream, that is open and sound."""
         seen = self._open.get(order_id)
         return seen.order if seen is not None and order_id not in self._broken else None
 
@@ -230,7 +229,7 @@ class Auditor:
             self._breaks(position, order_id, *fault, store)
             return
         order = evolve(seen.order if seen else None, event)
-        if event.status is not order.status:
+        if event.status != order.status:
             detail = f"the event says {event.status}, its history {order.status}"
             self._breaks(position, order_id, "status", detail, store)
             return
@@ -276,7 +275,7 @@ class Auditor:
             return "version", f"version {event.version} follows {version}"
         if not follows(seen.hash if seen else GENESIS, body, digest):
             return "hash", f"version {event.version} is not what was hashed"
-        if kind not in NEXT[seen.order.status if seen else None]:
+        if not may_follow(seen.order if seen else None, event.order_id, kind):
             before = seen.order.status if seen else "nothing"
             return "transition", f"{kind.__name__} does not follow {before}"
         if seen and event.time_us < seen.order.updated_at_us:
@@ -416,7 +415,7 @@ class RowCheck:
             detail = f"its row (version {version}) is not what its events add up to"
             self._report(at, order_id, detail)
             return
-        shown = self._columns(orders.decode(state), digest, positions)
+        shown = self._columns(streams.decode(state), digest, positions)
         for name, value in shown.items():
             if name != "state" and _plain(columns[name]) != _plain(value):
                 detail = f"column {name} is {columns[name]!r}, its events say {value!r}"
@@ -451,7 +450,7 @@ def _order_id(body: bytes) -> str:
 def _normal(state: bytes) -> bytes | None:
     """An encoded order as this build encodes it, see `basis`: an older one knew fewer fields."""
     try:
-        return basis(orders.decode(state))
+        return basis(streams.decode(state))
     except msgspec.DecodeError:
         return None
 

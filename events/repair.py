@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from events import order as orders
+from events import streams
 from events.chain import GENESIS, Record, follows, say
 from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.refound import Known
-from events.order import Order, evolve, executed_reason, may_still_land, was_executed
+from events.order import Order, executed_reason, may_still_land, was_executed
+from events.streams import State, evolve
 from events.types import (
     Event,
     Fact,
@@ -37,7 +38,7 @@ class BrokenChain(Exception):
 class Life(NamedTuple):
     """An order, and where its events stand."""
 
-    order: Order
+    order: State
     hash: bytes
     positions: tuple[int, ...]
     created_us: int
@@ -48,17 +49,17 @@ class Life(NamedTuple):
     def known(self) -> Known:
         """As its head is to stand."""
         order, version = self.order, self.order.version
-        head = encode_head(version, self.hash, owes_number(order), orders.encode(order))
+        head = encode_head(version, self.hash, owes_number(order), streams.encode(order))
         head += b"".join(position.to_bytes(8) for position in self.positions[-POSITIONS_KEPT:])
         expires_ms = None
-        if order.expires_at_us is not None and not order.terminal:
+        if type(order) is Order and order.expires_at_us is not None and not order.terminal:
             expires_ms = min(-(-order.expires_at_us // 1000), NEVER_MS)
         return Known(order.id, head, self.created_us // 1000, self.changed_us // 1000, expires_ms)
 
 
 def life_of(history: Sequence[Stored]) -> Life:
     """Folds a whole history. Raises BrokenChain or `msgspec.DecodeError`."""
-    order: Order | None = None
+    order: State | None = None
     digest = GENESIS
     submitted = None
     for stored in history:
@@ -77,13 +78,13 @@ def life_of(history: Sequence[Stored]) -> Life:
     return Life(order, digest, positions, first, last, submitted)
 
 
-def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
+def settle(order: State, executed: Sequence[str]) -> list[Fact]:
     """What to say of an open order, given the signatures under which the chain has executed it.
 
     What followed the archive is lost, a send perhaps among it. A transaction that we know is
     confirmed as ever; one that we do not know is for a person.
     """
-    if not executed or was_executed(order) or order.id in NO_ORDERS:
+    if not executed or type(order) is not Order or was_executed(order):
         return []
     transaction = order.transaction
     if transaction is None or [transaction.signature] != list(executed):

@@ -31,7 +31,7 @@ from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
 from events.log.inventory import Inventory
 from events.log.keys import RAISED_FROM
 from events.log.link import Damaged
-from events.types import Status
+from events.types import EngineStatus
 from events.walking import ArchiveWalk, LogWalk, Report, no_rows
 
 HEADS_AT_ONCE = 500
@@ -416,7 +416,7 @@ class _Verification:
             state = await engine_state(self._log)
         except (msgspec.DecodeError, ValueError):
             return None
-        return state is not None and state.status is Status.HALTED
+        return state is not None and state.status is EngineStatus.HALTED
 
     async def _owed(self) -> None:
         """The numbers of orders before each stage; where the log never rests, they are not told."""

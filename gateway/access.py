@@ -18,8 +18,8 @@ from aiohttp import hdrs, web
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES, Shown
 from events.log import EventLog, LogError
-from events.order import ApiKey
 from events.secret import SecretText
+from events.streams import ApiKey
 from gateway import extras
 from gateway.problems import Problem
 from gateway.rates import Rates

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from events.streams import statuses_after
 from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.asyncapi import CLOSE_CODES, asyncapi
@@ -12,7 +13,6 @@ from gateway.authorization import PERMISSIONS, Reach
 from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.problems import CODES, RETRY_AFTER_S
 from projections.frame_shapes import ADDS, Frame
-from projections.schemas import statuses_after
 
 Json = dict[str, Any]
 

@@ -24,7 +24,7 @@ Ahead = Mapping[str, Stage]
 """The stages that may be run ahead through, by name."""
 
 
-async def run_ahead(said: Said, stages: Ahead) -> None:
+async def run_ahead(said: Said[Order], stages: Ahead) -> None:
     """Adds to `said` what `stages` say after it, waiting a moment for answers."""
     while (stage := stages.get(owed_by(said.order) or "")) is not None:
         order = said.order
@@ -41,7 +41,7 @@ async def run_ahead(said: Said, stages: Ahead) -> None:
         said.go_on(following)
 
 
-def run_ahead_at_once(said: Said, stages: Ahead) -> None:
+def run_ahead_at_once(said: Said[Order], stages: Ahead) -> None:
     """As `run_ahead`, as far as nobody has to be waited for. Never raises: what goes wrong is for
     the stage whose turn it is to find, and to judge.
     """

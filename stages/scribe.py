@@ -72,7 +72,7 @@ class Saying(msgspec.Struct, frozen=True, gc=False):
     """What to append about an order, and the ms after which the next stage sees it."""
 
     work: Work
-    said: Said
+    said: Said[Order]
     wait_ms: int = 0
 
 

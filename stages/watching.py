@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import aclosing, suppress
 from hashlib import sha256
 
+import msgspec
 import structlog
 
-from events.ids import ENGINE_ID
+from events.commands.engine_switch import engine_state
 from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed
 from events.order import Order
-from events.types import Status
+from events.streams import EngineState
+from events.types import EngineStatus
 from stages.expiry import expire, order_of
 from stages.firing import UNITS_MAX, Firing, resting
 from stages.market import Market
@@ -173,12 +175,17 @@ class Watching:
 
     async def _look_up_halt(self) -> None:
         """What passed before the last resume is over, whoever followed the pairs then."""
-        head = (await self._log.load([ENGINE_ID]))[0]
-        engine = None if head is None else order_of(head)
-        if engine is not None and engine.status is Status.RUNNING:
+        engine = await self._engine()
+        if engine is not None and engine.status is EngineStatus.RUNNING:
             self._floor = self._market.slot_at(engine.updated_at_us)
         elif engine is not None:
             self._floor = self._market.slot()
+
+    async def _engine(self) -> EngineState | None:
+        try:
+            return await engine_state(self._log)
+        except msgspec.DecodeError:  # another build may read it
+            return None
 
     def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Order]:
         """Those that rest; the others are in no book any more."""

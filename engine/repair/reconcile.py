@@ -17,8 +17,8 @@ from events.archive.snapshot import LabelledEvent
 from events.chain import GENESIS, follows
 from events.ids import NO_ORDERS, parse_order_id
 from events.log.reading import Stored
-from events.order import evolve
 from events.repair import Life
+from events.streams import evolve
 from events.types import Event, OrderSubmitted, decode
 from projections.unreadable import read_event
 

@@ -15,7 +15,7 @@ from events.ids import ENGINE_ID
 from events.log import LAYOUT, EventLog
 from events.log.refound import Refounding
 from events.log.survey import Meta
-from events.types import Status
+from events.types import EngineStatus
 from projections.mending import mend
 from projections.tables import Moved
 
@@ -93,7 +93,7 @@ async def _write(
     fields["names"] = "kept"
     if chain := log.chain or meta.chain:
         fields["chain"] = chain
-    if engine is not None and engine.order.status is Status.HALTED:
+    if engine is not None and engine.order.status is EngineStatus.HALTED:
         fields["halted"] = 1
     if found.promoted:
         fields["suspended"] = meta.suspended

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+import msgspec
+
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
 from events.ids import KEYS_ID
 from events.log import EventLog, Head
-from events.log.head import new_order
-from events.order import ApiKey, Order
 from events.secret import SecretText
+from events.streams import ApiKey, KeyRing
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated
 
 SCOPES = ("read", "trade", "cancel", "admin")
@@ -74,7 +75,14 @@ def good(one: Shown, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
 async def listed(log: EventLog) -> tuple[ApiKey, ...]:
     """The keys that were not revoked. Raises LogError."""
     head = (await log.load([KEYS_ID]))[0]
-    return () if head is None else head.order.keys
+    return () if head is None else _keys_in(head).keys
+
+
+def _keys_in(head: Head) -> KeyRing:
+    state = head.state
+    if not isinstance(state, KeyRing):
+        raise msgspec.DecodeError("the head of the API keys holds another stream")
+    return state
 
 
 async def create(
@@ -130,14 +138,17 @@ def _of(keys: Sequence[ApiKey], key_id: str) -> ApiKey:
     raise KeyRefused(f"there is no key {key_id}")
 
 
-async def _changed(log: EventLog, decide: Callable[[Sequence[ApiKey]], Sequence[Fact]]) -> Order:
+async def _changed(log: EventLog, decide: Callable[[Sequence[ApiKey]], Sequence[Fact]]) -> KeyRing:
     """The keys as this command left them. Raises KeyRefused or LogError."""
 
-    async def read(head: Head | None) -> Order:
-        return new_order(KEYS_ID, "") if head is None else head.order
+    async def read(head: Head | None) -> KeyRing:
+        return KeyRing() if head is None else _keys_in(head)
+
+    def decided(state: KeyRing) -> Sequence[Fact]:
+        return decide(state.keys)
 
     try:
-        executed = await execute(log, KEYS_ID, always(lambda state: decide(state.keys)), read=read)
+        executed = await execute(log, KEYS_ID, always(decided), read=read)
     except NotTaken as error:
         raise KeyRefused(f"the log is {error.result.value}: nothing was written") from error
     except KeepsChanging as error:

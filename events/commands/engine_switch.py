@@ -9,12 +9,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 from events.commands.execute import TRIES, KeepsChanging, NotTaken, execute
 from events.ids import ENGINE_ID
 from events.log import EventLog, Head
-from events.log.head import new_order
-from events.order import Order
-from events.types import EngineHalted, EngineResumed, Fact, Status
+from events.streams import EngineState
+from events.types import EngineHalted, EngineResumed, EngineStatus, Fact
 
 Switch = EngineHalted | EngineResumed
 
@@ -33,7 +34,8 @@ class Answer(NamedTuple):
     """What became of a switch, and the engine's state as it is now."""
 
     outcome: Outcome
-    engine: Order
+    engine: EngineState | None = None
+    """None after a conflict."""
 
 
 async def halt(log: EventLog, reason: str, actor: str) -> Answer:
@@ -46,20 +48,28 @@ async def resume(log: EventLog, actor: str, reason: str = "") -> Answer:
     return await _switch(log, EngineResumed(reason, actor))
 
 
-async def engine_state(log: EventLog) -> Order | None:
-    """The engine's own state (`status` halted or running, `reason`); None: never halted."""
+async def engine_state(log: EventLog) -> EngineState | None:
+    """None: it was never halted. Raises LogError, or `msgspec.DecodeError`."""
     head = (await log.load([ENGINE_ID]))[0]
-    return None if head is None else head.order
+    return None if head is None else engine_in(head)
 
 
-def decide(engine: Order, wanted: Switch, *, marked: bool) -> list[Fact]:
+def engine_in(head: Head) -> EngineState:
+    """The engine's state in its head. Raises `msgspec.DecodeError`."""
+    state = head.state
+    if not isinstance(state, EngineState):
+        raise msgspec.DecodeError("the head of the engine's switch holds another stream")
+    return state
+
+
+def decide(engine: EngineState, wanted: Switch, *, marked: bool) -> list[Fact]:
     """What to write for the state that is wanted. Pure.
 
     `marked`: whether the log refuses sends. Where that is not what the events say, a switch to the
     opposite comes first: a second decision then finds the events there and goes on.
     """
     halts = isinstance(wanted, EngineHalted)
-    if (engine.version > 0 and engine.status is Status.HALTED) is not halts:
+    if (engine.status is EngineStatus.HALTED) is not halts:
         return [wanted]
     return [] if marked is halts else [_opposite(wanted)]
 
@@ -70,10 +80,10 @@ def _opposite(wanted: Switch) -> Switch:
 
 
 async def _switch(log: EventLog, wanted: Switch) -> Answer:
-    async def read(head: Head | None) -> Order:
-        return new_order(ENGINE_ID, "") if head is None else head.order
+    async def read(head: Head | None) -> EngineState:
+        return EngineState() if head is None else engine_in(head)
 
-    async def decided(engine: Order) -> list[Fact]:
+    async def decided(engine: EngineState) -> list[Fact]:
         return decide(engine, wanted, marked=await log.halted())
 
     try:
@@ -83,6 +93,6 @@ async def _switch(log: EventLog, wanted: Switch) -> Answer:
                 return Answer(Outcome.DONE, executed.now)
             if not executed.facts:
                 return Answer(Outcome.ALREADY, executed.now)
-    except (KeepsChanging, NotTaken) as error:
-        return Answer(Outcome.CONFLICT, error.state)
-    return Answer(Outcome.CONFLICT, executed.now)
+    except (KeepsChanging, NotTaken):
+        return Answer(Outcome.CONFLICT)
+    return Answer(Outcome.CONFLICT)

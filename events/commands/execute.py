@@ -9,11 +9,11 @@ conflict cannot be written later: versions only grow.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 from events.log import EMPTY, EventLog, Head, Result, Unit
-from events.log.head import head_of, order_in
-from events.order import Order
+from events.log.head import head_of, state_in
+from events.streams import S, State
 from events.types import Fact
 
 TRIES = 20
@@ -21,17 +21,17 @@ TRIES = 20
 APPEND_S = 5.0
 """How long the log may take to answer an append."""
 
-Read = Callable[[Head | None], Awaitable[Order]]
+Read = Callable[[Head | None], Awaitable[S]]
 """The state that a head holds. Raises what ends the command where there is none."""
 
-Decide = Callable[[Order], Awaitable[Sequence[Fact]]]
+Decide = Callable[[S], Awaitable[Sequence[Fact]]]
 """The events that follow; none: there is nothing to do. Raises what refuses the command."""
 
 
 class KeepsChanging(Exception):
     """Another writer was faster in every attempt; nothing was written."""
 
-    def __init__(self, state: Order) -> None:
+    def __init__(self, state: State) -> None:
         super().__init__("the stream keeps changing")
         self.state = state
 
@@ -39,26 +39,26 @@ class KeepsChanging(Exception):
 class NotTaken(Exception):
     """The log refuses appends of this kind now; nothing was written."""
 
-    def __init__(self, result: Result, state: Order) -> None:
+    def __init__(self, result: Result, state: State) -> None:
         super().__init__(result.value)
         self.result = result
         self.state = state
 
 
-class Executed(NamedTuple):
+class Executed(NamedTuple, Generic[S]):
     """What a command did."""
 
     facts: Sequence[Fact]
     """What was written; empty where there was nothing to do."""
-    after: Order
+    after: S
     """The state as these facts left it."""
-    now: Order
+    now: S
     """The newest state that is known: others may have followed."""
 
 
 async def execute(
-    log: EventLog, stream_id: str, decide: Decide, *, read: Read, tries: int = TRIES
-) -> Executed:
+    log: EventLog, stream_id: str, decide: Decide[S], *, read: Read[S], tries: int = TRIES
+) -> Executed[S]:
     """Raises KeepsChanging, NotTaken, what `read` and `decide` raise, or LogError.
 
     `Unanswered`, a LogError, means that it is not known whether the facts were written.
@@ -80,10 +80,10 @@ async def execute(
     raise KeepsChanging(state)
 
 
-def always(decide: Callable[[Order], Sequence[Fact]]) -> Decide:
+def always(decide: Callable[[S], Sequence[Fact]]) -> Decide[S]:
     """A pure decider, which asks nobody."""
 
-    async def decided(state: Order) -> Sequence[Fact]:
+    async def decided(state: S) -> Sequence[Fact]:
         return decide(state)
 
     return decided
@@ -106,5 +106,6 @@ async def _written(log: EventLog, stream_id: str, unit: Unit, version: int) -> H
     return head if any(stored.record.hash == own for stored in history) else None
 
 
-def _newest(head: Head, after: Order) -> Order:
-    return after if head.version == after.version else order_in(head, after.id)
+def _newest(head: Head, after: S) -> S:
+    now = state_in(head, after.id)
+    return now if isinstance(now, type(after)) else after

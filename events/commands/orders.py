@@ -120,5 +120,5 @@ async def _answered(
     except Declined as declined:
         return Answer(declined.outcome, declined.order)
     except (KeepsChanging, NotTaken) as error:
-        return Answer(Outcome.CONFLICT, error.state)
+        return Answer(Outcome.CONFLICT, error.state if isinstance(error.state, Order) else None)
     return Answer(Outcome.DONE, executed.now)

@@ -136,7 +136,7 @@ async def settle(
     log: EventLog,
     history: History,
     order_id: str,
-    decide: Decide,
+    decide: Decide[Order],
     *,
     signature: str = "",
 ) -> Settled:
@@ -162,7 +162,7 @@ async def _settled(history: History, order_id: str, signature: str) -> Order | N
     return None
 
 
-async def _changed(log: EventLog, history: History, order_id: str, decide: Decide) -> Order:
+async def _changed(log: EventLog, history: History, order_id: str, decide: Decide[Order]) -> Order:
     """The order as this command left it."""
 
     async def read(head: Head | None) -> Order:

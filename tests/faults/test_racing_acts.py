@@ -35,6 +35,7 @@ from events.types import (
     OrderTriggered,
     RoutingStarted,
     Status,
+    StreamStatus,
     TransactionSubmitted,
 )
 from stages import builder, router, submitter, watcher
@@ -150,7 +151,7 @@ FATES = ("late", "dies-before", "dies-after")
 def judge(team: Crew, ids: Sequence[str]) -> None:
     """What must be true, whoever won."""
     done = team.executions()
-    histories: dict[str, list[tuple[Status, Fact]]] = {order_id: [] for order_id in ids}
+    histories: dict[str, list[tuple[StreamStatus, Fact]]] = {order_id: [] for order_id in ids}
     halted = False
     for _, event in team.seen:
         if isinstance(event.fact, EngineHalted | EngineResumed):

@@ -19,6 +19,7 @@ from events.order import EXECUTED
 from events.secret import SecretBytes
 from events.types import (
     EngineHalted,
+    EngineStatus,
     OrderCancelled,
     OrderParked,
     OrderRested,
@@ -235,7 +236,7 @@ async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> N
     assert await names(log) == ["EngineHalted", "EngineResumed"] * 2
     state = await engine_switch.engine_state(log)
     assert state is not None
-    assert (state.id, state.status, state.version) == (ENGINE_ID, Status.RUNNING, 4)
+    assert (state.id, state.status, state.version) == (ENGINE_ID, EngineStatus.RUNNING, 4)
     assert await log.open_orders() == 0
 
 
@@ -260,7 +261,7 @@ async def test_a_halt_and_what_it_stops_may_come_in_one_append(log: EventLog) ->
     assert engine is not None
     assert order is not None
     units = [
-        log.unit(engine, engine.order, [EngineHalted("x", "ann")])[0],
+        log.unit(engine, engine.state, [EngineHalted("x", "ann")])[0],
         log.unit(order, order.order, [TRIGGERED])[0],
     ]
     assert [a.result for a in await log.append(units)] == [Result.CREATED, Result.HALTED]
@@ -329,7 +330,7 @@ async def test_a_switch_mends_a_mark_that_is_not_what_the_events_say(
     assert await log.halted() is not marked
     state = await engine_switch.engine_state(log)
     assert state is not None
-    assert (state.status is Status.HALTED) is not marked
+    assert (state.status is EngineStatus.HALTED) is not marked
 
 
 # -- layouts ---------------------------------------------------------------------------------------

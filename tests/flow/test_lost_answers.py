@@ -172,7 +172,7 @@ async def test_a_command_whose_answer_was_lost_is_done_once_though_another_write
     proxy.mode = "drop-writes"
     running = asyncio.ensure_future(case.command(far, stream_id))
     head = await _written_behind(log, stream_id, before)
-    unit, _ = log.unit(head, head.order, [case.follows])
+    unit, _ = log.unit(head, head.state, [case.follows])
     assert (await log.append([unit]))[0].result is Result.CREATED
     proxy.cut("pass")
     answer = await running

@@ -255,6 +255,7 @@ async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_com
         market = Market(team.venues(), timeout_s=HANG_S)
         await market.next_slot(market.slot() + 3)
         engine = (await engine_switch.resume(team.log, "ann")).engine
+        assert engine is not None
         await team.watching()
         await team.until(lambda: len(team.of(OrderTriggered)) == 3)
         slots = {event.fact.slot for event in team.of(OrderTriggered)}  # type: ignore[union-attr]  # of one kind

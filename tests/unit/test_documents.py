@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from events.commands.api_keys import SCOPES
 from events.order import fold
+from events.streams import statuses_after
 from events.types import FACTS, Fact
 from gateway.asyncapi import CLOSE_CODES, asyncapi
 from gateway.authorization import PERMISSIONS
@@ -21,7 +22,6 @@ from gateway.problems import CODES, Problem
 from gateway.requests import FIELDS, TAKES
 from projections.frame_shapes import ADDS
 from projections.frames import text_frame
-from projections.schemas import statuses_after
 from projections.shapes import Order
 from projections.views import event_frame, order_view
 from tests.documented import closed, faults_of, texts
