@@ -9,7 +9,7 @@ import msgspec
 from events.streams import statuses_after
 from events.types import FACTS, Fact
 from projections.frame_shapes import ADDS, SAID, Frame, UnknownFrame
-from projections.frames import UNKNOWN
+from projections.views import UNKNOWN
 
 REF = "#/components/schemas/{name}"
 

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 ORDERS_PATH = "/api/orders"
 FOLLOW_PATH = f"{ORDERS_PATH}/execute"
+UNKNOWN = "Unknown"
+"""The name under which an event is shown that this build cannot read."""
 
 
 def links(order_id: str) -> Json:
