@@ -18,7 +18,7 @@ import redis.asyncio
 
 from events.archive import Archive
 from events.commands import engine_switch
-from events.idempotency import names_of
+from events.commands.idempotency import names_of
 from events.ids import new_order_id
 from events.log import EventLog, Result
 from events.types import Fact, OrderParked, OrderRested, OrderSubmitted, RoutingStarted

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from events.types import FACTS
-from projections.frame_shapes import ADDS, Frame, Nothing
-from projections.shapes import Shape
+from projections.views.event_schemas import ADDS, Frame, Nothing
+from projections.views.schemas import Shape
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -17,7 +17,7 @@ class Event(msgspec.Struct, frozen=True):
     frame: Frame
     """order_id, status, event, version, position, cursor, timestamp …"""
     adds: Shape
-    """Of `projections.frame_shapes.ADDS`, by the event's name; `Nothing` for one that this build
+    """Of `projections.views.event_schemas.ADDS`, by the event's name; `Nothing` for one that this build
     does not know."""
     raw: dict[str, Any]
     """As it came."""

@@ -5,8 +5,8 @@ import json
 import sys
 import time
 
-from engine.programs import StartError
-from engine.records import reading, records
+from engine.embedded.stores import reading, records
+from engine.processes.program import StartError
 from engine.settings import Settings
 from engine.terminal.asked import seconds
 from engine.terminal.operators import whoami
@@ -14,7 +14,7 @@ from events.commands import api_keys
 from events.commands.api_keys import SCOPES, KeyRefused, Minted
 from events.log import EventLog
 from events.streams import ApiKey
-from projections.formats import timestamp
+from projections.views.formats import timestamp
 
 HELP = "create, list, rotate or revoke API keys"
 EXAMPLES = (

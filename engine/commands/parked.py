@@ -5,22 +5,22 @@ import json
 import sys
 from collections.abc import Sequence
 
-from engine import localchain
-from engine.folder import running
-from engine.markets import chain_of
-from engine.records import reading, records
+from engine.embedded import localnet
+from engine.embedded.data_dir import running
+from engine.embedded.stores import reading, records
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.settle import settle
+from engine.recovery.ways_out import notes
 from engine.settings import Settings
-from engine.settle import settle
 from engine.terminal import asked, timeline
 from engine.terminal.operators import whoami
-from engine.wallets import open_wallet
-from engine.ways_out import notes
+from engine.venues import chain_of
 from events.archive import Archive
+from events.archive.history import order_history
 from events.commands import parked
-from events.history import order_history
 from events.log import EventLog, Stored
-from projections.cursors import cursor_prefix
-from projections.formats import timestamp
+from projections.feed.cursors import cursor_prefix
+from projections.views.formats import timestamp
 
 HELP = "list, inspect, replay, discard or settle parked orders"
 EXAMPLES = (
@@ -114,9 +114,9 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _settle(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localchain.found(settings, running(settings.data_dir))
+    settings = localnet.found(settings, running(settings.data_dir))
     async with records(settings, chain=chain_of(settings)) as (log, archive):
-        with localchain.reached(settings) as reached:
+        with localnet.reached(settings) as reached:
             wallet = open_wallet(reached)
             try:
                 done = await settle(

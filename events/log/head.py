@@ -14,8 +14,8 @@ import msgspec
 
 from events import order as orders
 from events import streams
-from events.chain import GENESIS
 from events.order import STAGES, Order, owed_by
+from events.order.hash_chain import GENESIS
 from events.streams import S, State
 from events.types import Status
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from stages.pools.contract import PPM, Swap, impact_ppm
 from stages.routing.board import Board, Way
 from stages.routing.costs import Costs
-from stages.venues.pool import PPM, Swap, impact_ppm
 
 Kind = Literal["direct", "split", "hop"]
 

@@ -17,10 +17,10 @@ from events.log import EventLog, LogReader, Regressed
 from events.log.commit import UNITS_PER_CALL
 from events.money import price_units
 from events.types import OrderRested, OrderSubmitted, OrderTriggered, TransactionSubmitted
-from stages.book import Book
-from stages.market import Market
+from stages.triggers.runner import Watching
+from stages.triggers.trigger_book import Book
 from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
-from stages.watching import Watching
+from stages.venues.venue_group import Market
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks

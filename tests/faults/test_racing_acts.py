@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.checks import CHECKS
-from events.audit import Auditor
+from engine.recovery.replay_checks import CHECKS
+from events.audit.invariants import Auditor
 from events.commands import engine_switch, orders
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Unit
@@ -38,8 +38,9 @@ from events.types import (
     StreamStatus,
     TransactionSubmitted,
 )
-from stages import builder, router, submitter, watcher
-from stages.retry import after_expiry
+from stages import builder, router, submitter
+from stages.runtime.retry import after_expiry
+from stages.triggers import watcher
 from stages.venues import Pair, Tick
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import Simulation
@@ -275,7 +276,7 @@ LIVE_S = 3.0
 async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_nothing_doubled(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
     chance = dice()
     async with crew(redis_url, tmp_path, MOVING) as team:
         workers: list[Worker | Watcher] = [*await team.all_stages(), await team.watching()]

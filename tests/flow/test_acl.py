@@ -13,7 +13,7 @@ import redis.asyncio
 
 from events.commands import engine_switch
 from events.log import EventLog, Unavailable
-from events.log.refound import Refounding
+from events.recovery.log_rebuild import Refounding
 from tests.workers import crew
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "deployment.md"

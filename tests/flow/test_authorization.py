@@ -25,11 +25,11 @@ from events.commands import api_keys
 from events.commands.api_keys import SCOPES
 from events.log import EventLog
 from events.types import OrderRested
-from gateway import access
 from gateway import app as gateways
 from gateway.app import Route, make_app
-from gateway.authorization import PERMISSIONS, Unauthorized, check_routes
-from gateway.operations import OPERATIONS
+from gateway.middleware import auth
+from gateway.middleware.authorization import PERMISSIONS, Unauthorized, check_routes
+from gateway.spec.operations import OPERATIONS
 from tests.conftest import Servers
 from tests.permitted import EXPECTED, LIMIT, UNKNOWN, Call, Key, alike, ask
 from tests.projected import projected, projecting
@@ -81,7 +81,7 @@ async def desk(servers: Servers) -> AsyncIterator[Desk]:
     async with redis.asyncio.from_url(servers.redis_url) as client:
         await client.flushdb()
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr(access, "LOOK_S", 0.0)  # hundreds of bad keys are tried here
+    monkeypatch.setattr(auth, "LOOK_S", 0.0)  # hundreds of bad keys are tried here
     async with database(servers) as url:
         archive = await Archive.open(url)
         async with (

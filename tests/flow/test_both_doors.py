@@ -12,8 +12,8 @@ import redis.asyncio
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
 from events.log import EventLog
-from gateway.access import Access
-from gateway.wire import Socket
+from gateway.middleware.auth import Access
+from gateway.streaming.transport import Socket
 from tests.permitted import LIMIT, UNKNOWN
 from tests.played import after_submission
 from tests.served import GOOD, Served, served
@@ -124,7 +124,9 @@ async def test_an_open_stream_ends_with_its_key_and_others_go_on(
     redis_url: str, door: Door, end: str, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later_us = 0
-    monkeypatch.setattr("gateway.access._now_us", lambda: time.time_ns() // 1000 + later_us)
+    monkeypatch.setattr(
+        "gateway.middleware.auth._now_us", lambda: time.time_ns() // 1000 + later_us
+    )
     async with served(redis_url, keys_required=True) as gateway:
         ends_us = time.time_ns() // 1000 + 3_600_000_000
         headers = await key(gateway, "me", ends_us=ends_us if end == "expired" else 0)
@@ -155,7 +157,9 @@ async def test_the_old_secret_of_a_rotated_key_is_good_for_its_grace_and_no_long
     redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later_us = 0
-    monkeypatch.setattr("gateway.access._now_us", lambda: time.time_ns() // 1000 + later_us)
+    monkeypatch.setattr(
+        "gateway.middleware.auth._now_us", lambda: time.time_ns() // 1000 + later_us
+    )
     async with served(redis_url, keys_required=True) as gateway:
         headers = await key(gateway, "me")
         await api_keys.rotate(gateway.log, key_id(headers), 600, "ann")

@@ -13,11 +13,11 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from engine.settle import settle
-from engine.wallets import open_wallet
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.settle import settle
 from events.archive import Archive
+from events.archive.history import order_history
 from events.commands import parked
-from events.history import order_history
 from events.log import EventLog, Stored
 from events.order import Transaction, executed_reason
 from events.secret import SecretBytes
@@ -29,8 +29,8 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.venues import Built
-from stages.venues.solana.messages import decode
-from stages.venues.solana.programs import MEMO
+from stages.venues.solana.transaction.messages import decode
+from stages.venues.solana.transaction.programs import MEMO
 from tests.chain_crew import SOL, ChainCrew, assert_sound, chain_crew
 from tests.localchain import OWNER, WALLET, plan_of, sealed
 from tests.projected import opened, projected, projecting

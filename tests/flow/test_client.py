@@ -13,8 +13,8 @@ from engine.client import Client, Event, Filters, LostError, NewOrder, RefusedEr
 from engine.client.events import event_of
 from events.commands import api_keys
 from events.types import FACTS
-from gateway.requests import FIELDS
-from projections.frame_shapes import ADDS, Frame, Nothing
+from gateway.parsing.order_request import FIELDS
+from projections.views.event_schemas import ADDS, Frame, Nothing
 from tests.played import after_submission
 from tests.served import MemoryArchive, served
 from tests.waits import HANG_S, until

@@ -14,8 +14,8 @@ from events.commands import orders, parked
 from events.log import EventLog, Stored
 from events.log.head import order_in
 from events.types import OrderRested, OrderSubmitted
-from gateway.finding import logged
-from gateway.problems import Problem
+from gateway.api.order_lookup import logged
+from gateway.http.problems import Problem
 from tests.waits import until
 from tests.workers import crew
 

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from events.commands import engine_switch, orders
 from events.log import EventLog
 from events.types import OrderRested, OrderSubmitted, OrderTriggered
-from stages.firing import Firing
-from stages.market import Market
-from stages.pair_book import Touched
+from stages.triggers.pair_book import Touched
+from stages.triggers.writer import Firing
 from stages.venues import Tick
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
+from stages.venues.venue_group import Market
 from tests.played import Play
 from tests.waits import HANG_S
 

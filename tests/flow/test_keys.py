@@ -18,8 +18,8 @@ from events.commands.api_keys import SCOPES, KeyRefused
 from events.ids import KEYS_ID
 from events.log import EventLog
 from events.streams import ApiKey, KeyRing, fold
-from gateway.audits import Audits
-from gateway.rates import Rates
+from gateway.api.audits import Audits
+from gateway.middleware.rate_limit import Rates
 from tests.engine_up import ENGINE
 from tests.served import GOOD, Served, served
 from tests.waits import HANG_S, until

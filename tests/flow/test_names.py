@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine.names import keep_names
+from engine.recovery.names import keep_names
 from events.commands import orders
-from events.idempotency import claim_of, names_of
+from events.commands.idempotency import claim_of, names_of
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Result, Unit
 from events.secret import SecretUrl

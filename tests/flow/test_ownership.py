@@ -12,7 +12,7 @@ import redis.asyncio
 
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
-from gateway.authorization import PERMISSIONS, Reach
+from gateway.middleware.authorization import PERMISSIONS, Reach
 from tests.permitted import EXPECTED, LIMIT, UNKNOWN, alike, ask
 from tests.proxied import proxied
 from tests.served import MemoryArchive, Served, served

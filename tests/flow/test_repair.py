@@ -14,14 +14,15 @@ import pytest
 import redis.asyncio
 from msgspec.structs import replace
 
-from engine.markets import LEDGER
-from engine.repair import Done, Repaired, RepairError, Words, diagnose, plan, refound
-from engine.repair import repair as mend
+from engine.recovery import Done, Repaired, RepairError, Words, diagnose, plan, refound
+from engine.recovery import repair as mend
+from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
-from engine.wallets import open_wallet
+from engine.venues import LEDGER
 from events.archive import Archive
+from events.audit.verify import verify
 from events.commands import engine_switch, orders, parked
-from events.idempotency import claim_of, digest_of, names_of
+from events.commands.idempotency import claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import (
     PARKED,
@@ -34,8 +35,8 @@ from events.log import (
     Result,
     Stored,
 )
-from events.log.refound import Refounding
 from events.order import STAGES, Order
+from events.recovery.log_rebuild import Refounding
 from events.types import (
     Fact,
     OrderCancelled,
@@ -45,8 +46,7 @@ from events.types import (
     RoutingStarted,
     TransactionSubmitted,
 )
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting
@@ -131,7 +131,7 @@ async def no_history(_: str) -> list[Stored]:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
     settings = Settings(
         data_dir=tmp_path,
         venues=("simulated",),
@@ -394,7 +394,7 @@ async def test_a_repair_that_broke_off_can_be_begun_again(
         async def fails(*_: object, **__: object) -> None:
             raise OSError("the power")
 
-        patch.setattr("events.log.refound.Refounding.found", fails)
+        patch.setattr("events.recovery.log_rebuild.Refounding.found", fails)
         await scene.repair()
     with pytest.raises(Fenced):
         await scene.log.append([scene.log.creation(new_order_id(), "x", MARKET)[0]])

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine import settle as settling
-from engine.checks import CHECKS
 from engine.commands import parked as parked_command
-from engine.settle import settle
-from engine.wallets import open_wallet
+from engine.recovery import settle as settling
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.replay_checks import CHECKS
+from engine.recovery.settle import settle
+from events.archive.history import everything, order_history
+from events.audit.replay import Replay
+from events.audit.verify import verify
 from events.commands import parked
-from events.history import everything, order_history
 from events.log import Stored
 from events.order import EXECUTED, Order, executed_by, executed_reason
-from events.replay import Replay
 from events.types import (
     Fill,
     OrderConfirmed,
@@ -34,10 +35,9 @@ from events.types import (
     TransactionRecovered,
     TransactionSubmitted,
 )
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages import settlement
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import LegOutcome, Outcome
 from stages.venues.record import Record
 from stages.venues.simulated.ledger import Landed, Ledger
@@ -448,12 +448,12 @@ def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
         if "OrderParked(" in path.read_text(encoding="utf-8")
     ]
     assert places == [
-        "events/repair.py:1",  # executed on chain by …
+        "events/recovery/order_histories.py:1",  # executed on chain by …
         "events/types.py:1",  # the fact itself
-        "stages/firing.py:1",  # an exception, as the next but one
-        "stages/parking.py:1",  # unreadable head: …
-        "stages/scribe.py:1",
-        "stages/work.py:1",  # its worker died on it again and again; and exceptions
+        "stages/triggers/writer.py:1",  # an exception, as the next but one
+        "stages/runtime/quarantine.py:1",  # unreadable head: …
+        "stages/runtime/writer.py:1",
+        "stages/runtime/worker.py:1",  # its worker died on it again and again; and exceptions
     ]
     for reason in ("its worker died", "TypeError: …", "unreadable head: …", EXECUTED):
         assert f"| `{reason}" in parked_command.NOTES

@@ -17,7 +17,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Result, settle_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
-from stages.stage import Stage
+from stages.runtime.stage import Stage
 from tests.mortal import Point, Trap
 from tests.waits import until
 from tests.workers import ACCOUNT, Crew, Worker, crew
@@ -38,7 +38,7 @@ BEHIND = [Point("send", "before"), Point("send", "after")]
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 20)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 20)
 
 
 async def mortal(team: Crew, stage: Stage | str, trap: Trap) -> Worker:

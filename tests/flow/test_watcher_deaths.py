@@ -41,7 +41,7 @@ TRIGGERING = [
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.watching.NEWS_BLOCK_MS", 20)
+    monkeypatch.setattr("stages.triggers.runner.NEWS_BLOCK_MS", 20)
 
 
 class Scene:
@@ -194,7 +194,7 @@ async def test_what_a_slot_triggers_is_in_the_log_before_the_slot_is_noted(
 async def test_of_more_orders_than_one_append_takes_none_is_lost_or_triggered_twice(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
 ) -> None:
-    monkeypatch.setattr("stages.firing.UNITS_MAX", 5)
+    monkeypatch.setattr("stages.triggers.writer.UNITS_MAX", 5)
     async with scene_of(redis_url, tmp_path) as scene:
         ids = [i for pair in PAIRS for i in await scene.rest(7, pair=pair)]
         trap = Trap(point)
@@ -440,7 +440,7 @@ EXPIRING = [
 async def test_more_orders_expire_than_a_round_takes_and_each_does_once(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
 ) -> None:
-    monkeypatch.setattr("stages.expiry.PER_ROUND", 5)
+    monkeypatch.setattr("stages.runtime.expiry.PER_ROUND", 5)
     async with scene_of(redis_url, tmp_path) as scene:
         ids = await scene.rest(12, target="1000", expires_at_us=1, time_in_force="GTT")
         trap = Trap(point)

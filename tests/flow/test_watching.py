@@ -25,10 +25,10 @@ from events.types import (
     OrderTriggered,
     TransactionSubmitted,
 )
-from stages.market import Market
+from stages.triggers.runner import preferred
 from stages.venues import Pair
 from stages.venues.simulated.venue import Simulation
-from stages.watching import preferred
+from stages.venues.venue_group import Market
 from tests.waits import HANG_S, until
 from tests.workers import ACCOUNT, Crew, crew
 
@@ -44,7 +44,7 @@ SNIPER = OrderSubmitted("sniper", "SOL", "NEW", 9, 6, 1_500_000_000, 500, time_i
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 def limit(target: str, **terms: object) -> OrderSubmitted:

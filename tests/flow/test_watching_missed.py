@@ -27,8 +27,8 @@ from events.types import (
     OrderTriggered,
     Quote,
 )
-from stages.firing import Fired
-from stages.pair_book import Touched
+from stages.triggers.pair_book import Touched
+from stages.triggers.writer import Fired
 from stages.venues import Pair, PoolEvent, Refused, Tick
 from tests.waits import until
 from tests.workers import Crew, Gate, Watcher, crew
@@ -41,7 +41,7 @@ PAIR = "SOL>USDC"
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 class Told:

@@ -2,7 +2,7 @@
 
 from engine.commands import quote as command
 from events.types import Leg, Quote, TokenWarning
-from projections.additions import quote_view
+from projections.views.event_payloads import quote_view
 
 
 def test_warnings_of_the_best_route_stand_before_it() -> None:

@@ -10,10 +10,10 @@ import pytest
 from events import order as orders
 from events import streams
 from events import types as t
-from events.chain import GENESIS, say
 from events.ids import ENGINE_ID, KEYS_ID
 from events.log.head import NOBODY, owes_number
 from events.order import Order
+from events.order.hash_chain import GENESIS, say
 from events.streams import ApiKey, EngineState, KeyRing, State, older_builds
 from events.types import EngineStatus, Event, Status
 

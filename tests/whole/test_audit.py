@@ -16,17 +16,17 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from engine.checks import CHECKS
 from engine.commands import audit
+from engine.recovery.replay_checks import CHECKS
 from events.archive import Archive
+from events.archive.history import everything
+from events.archive.listing import Filters
+from events.audit.replay import Replay
+from events.audit.verify import Verdict, verify
 from events.commands import engine_switch
-from events.history import everything
-from events.listing import Filters
 from events.log import EventLog
-from events.replay import Replay
 from events.types import TransactionBuilt
-from events.verify import Verdict, verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from tests.played import Play, failed
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.async_api import Browser
 
 from events.commands import api_keys
-from gateway.access import BEARER
+from gateway.middleware.auth import BEARER
 from tests.browser import LIVE, opened
 from tests.served import ACCOUNT, GOOD, served
 

@@ -13,13 +13,13 @@ import pytest
 from msgspec.structs import replace
 
 from events.archive import Archive
+from events.archive.history import order_history
+from events.audit.verify import verify
 from events.commands import parked
-from events.history import order_history
 from events.log import PARKED, EventLog, Stored
 from events.types import OrderFailed, OrderParked, OrderReplayed
-from events.verify import verify
-from projections.orders import columns
-from stages.parking import park_unreadable
+from projections.postgres.order_rows import columns
+from stages.runtime.quarantine import park_unreadable
 from tests.played import Play, after_submission
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S

@@ -1,0 +1,115 @@
+"""How orders and events look to those outside: the API, the feed, the CLI and the export.
+
+Rule of this file: pure; it and `additions` are the only places that name public fields. Amounts are
+whole-token decimal strings, times ISO 8601 UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events import types as t
+from events.order import Order
+from events.types import Event
+from projections.views.event_payloads import (
+    ADDS,
+    fill_view,
+    leftovers_view,
+    leg_view,
+    warnings_view,
+)
+from projections.views.explorer import link
+from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+
+Json = dict[str, Any]
+
+ORDERS_PATH = "/api/orders"
+FOLLOW_PATH = f"{ORDERS_PATH}/execute"
+UNKNOWN = "Unknown"
+"""The name under which an event is shown that this build cannot read."""
+
+
+def links(order_id: str) -> Json:
+    """Where to read an order, its events, and where to follow it."""
+    return {
+        "self": f"{ORDERS_PATH}/{order_id}",
+        "events": f"{ORDERS_PATH}/{order_id}/events",
+        "stream": f"{FOLLOW_PATH}?orderId={order_id}",
+    }
+
+
+def order_view(order: Order, explorer: str = "") -> Json:
+    """An order as it is now. Every field is always there; null is "not yet" or "none".
+
+    `explorer`: see `projections.views.explorer`.
+    """
+    confirmed = order.status is t.Status.CONFIRMED
+    return {
+        "orderId": order.id,
+        "status": order.status,
+        "type": order.type,
+        "tokenIn": order.token_in,
+        "tokenOut": order.token_out,
+        "amount": amount(order),
+        "swapMode": swap_mode(order),
+        "amountIn": tokens_or_none(
+            order.amount_taken or order.amount_in or None, order.decimals_in
+        ),
+        "maxAmountIn": tokens_or_none(order.max_amount_in, order.decimals_in),
+        "slippageBps": order.slippage_bps,
+        "minAmountOut": tokens_or_none(order.min_amount_out, order.decimals_out),
+        "expiresAt": time_or_none(order.expires_at_us),
+        "clientOrderId": order.client_order_id,
+        "targetPrice": order.target_price or None,
+        "timeInForce": order.time_in_force or None,
+        "minLiquidity": tokens_or_none(order.min_liquidity, order.decimals_in),
+        "maxPrice": order.max_price or None,
+        "dex": order.dex or None,
+        "legs": [leg_view(leg) for leg in order.legs],
+        "warnings": warnings_view(order.warnings),
+        "price": order.price or None,
+        "executedPrice": order.executed_price or None,
+        "amountOut": tokens_or_none(order.amount_out, order.decimals_out),
+        "signature": order.signature or None,
+        "txHash": order.signature if confirmed else None,
+        "explorerUrl": link(explorer, order.signature),
+        "feeLamports": order.fee_lamports or None,
+        "rentLamports": order.rent_lamports or None,
+        "fills": [fill_view(fill) for fill in order.fills],
+        "leftovers": leftovers_view(order.fills),
+        "attempts": order.attempts,
+        "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
+        "inDoubt": order.in_doubt,
+        "parked": order.parked or None,
+        "reason": order.reason or None,
+        "failedStage": order.failed_stage or None,
+        "account": order.account,
+        "createdAt": timestamp(order.created_at_us),
+        "updatedAt": timestamp(order.updated_at_us),
+        "version": order.version,
+        "links": links(order.id),
+    }
+
+
+def event_frame(
+    event: Event, position: int, cursor: str, digest: bytes = b"", explorer: str = ""
+) -> Json:
+    """An event as a subscriber sees it: the common fields, then what the step adds."""
+    fact = event.fact
+    frame = {
+        "orderId": event.order_id,
+        "status": event.status,
+        "event": type(fact).__name__,
+        "version": event.version,
+        "position": position,
+        "cursor": cursor,
+        "timestamp": timestamp(event.time_us),
+        "account": event.account,
+        "build": event.build,
+    }
+    if digest:
+        frame["hash"] = digest.hex()
+    frame.update(ADDS[type(fact)](fact))
+    if explorer and type(fact) is t.OrderConfirmed:
+        frame["explorerUrl"] = link(explorer, fact.signature)
+    return frame
