@@ -17,7 +17,7 @@ class Event(msgspec.Struct, frozen=True):
     frame: Frame
     """order_id, status, event, version, position, cursor, timestamp …"""
     adds: Shape
-    """Of `projections.views.event_schemas.ADDS`, by the event's name; `Nothing` for one that this build
+    """Of `event_schemas.ADDS`, by the event's name; `Nothing` for one that this build
     does not know."""
     raw: dict[str, Any]
     """As it came."""

@@ -1,4 +1,5 @@
-"""What people may do outside the pipeline: one module a subject, all through `execute`.
+"""What people do outside of the pipeline: to orders, parked or in doubt ones, keys and the engine.
 
-Deciders are pure: from the state as it stands to the events that follow, or a refusal.
+Each module has pure deciders, from a state to the events that follow, and runs them by `execute`:
+load, decide, append. Imports log and archive, and no audit. Public: every module.
 """

@@ -1,6 +1,6 @@
 """The shape of frames: what a subscriber gets and a history shows, and their schemas.
 
-Rule of this file: as of `shapes`. Types, and what is read off them.
+Rule of this file: as of `schemas`. Types, and what is read off them.
 """
 
 from __future__ import annotations
@@ -294,7 +294,7 @@ ADDS: dict[type[Fact], type[Shape]] = {
     t.KeyRotated: KeyRotatedAdded,
     t.KeyRevoked: KeyRevokedAdded,
 }
-"""What each fact adds to the common fields, as `views` shows it."""
+"""What each fact adds to the common fields, as `orders` shows it."""
 
 
 class Heartbeat(Shape):

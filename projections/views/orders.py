@@ -1,7 +1,7 @@
 """How orders and events look to those outside: the API, the feed, the CLI and the export.
 
-Rule of this file: pure; it and `additions` are the only places that name public fields. Amounts are
-whole-token decimal strings, times ISO 8601 UTC with microseconds.
+Rule of this file: pure; it and `event_payloads` are the only places that name public fields.
+Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
 """
 
 from __future__ import annotations
