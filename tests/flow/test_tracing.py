@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from engine.telemetry.otlp import Collector
 from events.commands import engine_switch
 from events.ids import ENGINE_ID, trace_id
-from events.log import EventLog
+from events.log import EventLog, Stored
 from events.metrics import UNTRACED
 from events.secret import SecretUrl
 from events.types import EngineHalted
@@ -80,15 +80,23 @@ async def collector() -> AsyncIterator[Received]:
 async def tracer(
     log: EventLog, to: Received, ratio: float = 1, behind_max: int = exporter.BEHIND_MAX
 ) -> AsyncIterator[None]:
+    begun = asyncio.Event()
+
+    class Begins(Past):
+        async def page(self, after: int) -> list[Stored]:
+            begun.set()  # what is written from now on is followed
+            return await super().page(after)
+
     stop, past, sender = (
         asyncio.Event(),
-        Past(log, MemoryArchive()),
+        Begins(log, MemoryArchive()),
         Collector(SecretUrl(to.url), "test"),
     )
     work = asyncio.create_task(
         exporter.follow(log, past, sender.send, ratio=ratio, stop=stop, behind_max=behind_max)
     )
     try:
+        await begun.wait()
         yield
     finally:
         stop.set()

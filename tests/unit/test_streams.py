@@ -115,6 +115,22 @@ def test_keys_are_created_rotated_and_revoked() -> None:
     assert {event.status for event in said([CREATED, REVOKED])} == {"running"}
 
 
+def test_what_happens_to_one_key_leaves_the_others() -> None:
+    made = (
+        ApiKey("k1", "main", ("read", "trade"), b"\1\2", "bot", 5, 5),
+        ApiKey("k2", "main", ("read",), b"\7", "bot", 5),
+    )
+    rotated = ApiKey("k1", "main", ("read", "trade"), b"\3", "bot", 5, 5, b"\1\2", 9)
+    for facts, keys in (
+        ([CREATED, OTHER], made),
+        ([CREATED, OTHER, ROTATED], (rotated, made[1])),
+        ([CREATED, OTHER, REVOKED], made[:1]),
+    ):
+        state = after(*facts)
+        assert isinstance(state, KeyRing)
+        assert (state.keys, state.created_at_us) == (keys, 5)
+
+
 def test_nobody_owes_them_anything_and_they_never_end() -> None:
     for state in (after(HALTED), after(HALTED, RESUMED), after(CREATED)):
         assert owes_number(state) == NOBODY
