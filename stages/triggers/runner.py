@@ -22,8 +22,8 @@ from events.order import Order
 from events.streams import EngineState
 from events.types import EngineStatus
 from stages.runtime.expiry import expire, order_of
+from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Refused, Stage
-from stages.runtime.writer import FAULT_WAIT_S
 from stages.triggers.pair_book import PairBook, Touched
 from stages.triggers.watcher import first_slot
 from stages.triggers.writer import UNITS_MAX, Firing, resting

@@ -58,7 +58,7 @@ async def test_a_router_that_dies_before_the_send_leaves_it_to_the_confirmer(
         sends = team.stage("submitter")
         dead = sends.__class__(name=sends.name, decide=sends.decide, after=None)
         worker = await team.worker("router", ahead=AHEAD)
-        worker._worker.ahead = {"builder": team.stage("builder"), "submitter": dead}
+        worker._context.fused = {"builder": team.stage("builder"), "submitter": dead}
         ids = await team.submit(3)
         await team.until(lambda: len(team.of(TransactionSubmitted)) == 3)
         assert team.executions() == {}
@@ -97,7 +97,7 @@ async def test_an_order_whose_time_is_over_at_the_append_is_not_sent(
     async with crew(redis_url, tmp_path) as team:
         worker = await team.worker("router", ahead=AHEAD)
         slow = Slow(team.simulation, team.ledger_path)
-        worker._worker.ahead = {name: team.stage(name, chain=slow) for name in AHEAD}
+        worker._context.fused = {name: team.stage(name, chain=slow) for name in AHEAD}
         ids = await team.submit(1, expires_at_us=time.time_ns() // 1000 + 300_000)
         assert await team.ended(ids) == ["expired"]
         assert len(team.of(OrderExpired)) == 1
@@ -114,7 +114,7 @@ async def test_what_has_no_answer_at_once_is_left_to_its_own_stage(
     async with crew(redis_url, tmp_path) as team:
         worker = await team.worker("router", ahead=AHEAD)
         later = Later(team.simulation, team.ledger_path)
-        worker._worker.ahead = {name: team.stage(name, chain=later) for name in AHEAD}
+        worker._context.fused = {name: team.stage(name, chain=later) for name in AHEAD}
         order_id = await team.place(OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50))
         await team.until(lambda: team.of(OrderRouted))
         assert team.names(order_id) == ["OrderSubmitted", "RoutingStarted", "OrderRouted"]

@@ -17,7 +17,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Result, settle_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
-from stages.runtime.stage import Stage
+from stages.runtime.stage import Later, Stage
 from tests.mortal import Point, Trap
 from tests.waits import until
 from tests.workers import ACCOUNT, Crew, Worker, crew
@@ -137,13 +137,13 @@ async def test_an_answer_that_comes_to_a_dead_worker_is_asked_for_again(
 def asked_late(stage: Stage, trap: Trap) -> Stage:
     class Venue:
         async def ask(self, answer: Any) -> Any:
-            return await answer if hasattr(answer, "__await__") else answer
+            return await answer.awaitable if isinstance(answer, Later) else answer
 
     venue, ask = Venue(), stage.ask
     trap.at(venue, "ask")
 
     def asks(orders: Sequence[Order]) -> list[Any]:
-        return [venue.ask(answer) for answer in ask(orders)]
+        return [Later(venue.ask(answer)) for answer in ask(orders)]
 
     return dataclasses.replace(stage, ask=asks)
 
