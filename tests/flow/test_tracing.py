@@ -84,8 +84,9 @@ async def tracer(
 
     class Begins(Past):
         async def page(self, after: int) -> list[Stored]:
+            found = await super().page(after)
             begun.set()  # what is written from now on is followed
-            return await super().page(after)
+            return found
 
     stop, past, sender = (
         asyncio.Event(),
