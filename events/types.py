@@ -1,7 +1,7 @@
 """What can happen: one frozen struct a fact, and the envelope that carries it into the log.
 
 Rule of this file: history is for ever. Structs are encoded as arrays, so fields are only ever
-appended, each with a default; tags are never reused. tests/unit/test_wire_format.py pins the bytes.
+appended, each with a default; tags are never reused. `test_wire_format.py` pins the bytes.
 
 Amounts are integers in base units of their token (lamports for SOL) within u64. Times are µs since
 the Unix epoch, UTC. A fact stands alone: it repeats the decimals and the signature it needs to be

@@ -13,8 +13,8 @@ import msgspec
 
 from events import streams
 from events.archive import Page
+from events.archive.losses import NONE, Loss, Losses
 from events.ids import NO_ORDERS
-from events.losses import NONE, Loss, Losses
 from events.order import Order, advance
 from events.streams import State, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed

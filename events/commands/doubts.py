@@ -6,8 +6,7 @@ from typing import NamedTuple, Protocol
 
 from events.archive import Filters
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
-from events.log import EventLog, Head
-from events.log.head import order_in
+from events.log import EventLog, Head, order_in
 from events.order import Order, Transaction, was_executed
 from events.types import Fact, OrderFailed, Status
 

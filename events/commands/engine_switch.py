@@ -9,11 +9,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-import msgspec
-
 from events.commands.execute import TRIES, KeepsChanging, NotTaken, execute
 from events.ids import ENGINE_ID
-from events.log import EventLog, Head
+from events.log import EventLog, Head, engine_in
 from events.streams import EngineState
 from events.types import EngineHalted, EngineResumed, EngineStatus, Fact
 
@@ -52,14 +50,6 @@ async def engine_state(log: EventLog) -> EngineState | None:
     """None: it was never halted. Raises LogError, or `msgspec.DecodeError`."""
     head = (await log.load([ENGINE_ID]))[0]
     return None if head is None else engine_in(head)
-
-
-def engine_in(head: Head) -> EngineState:
-    """The engine's state in its head. Raises `msgspec.DecodeError`."""
-    state = head.state
-    if not isinstance(state, EngineState):
-        raise msgspec.DecodeError("the head of the engine's switch holds another stream")
-    return state
 
 
 def decide(engine: EngineState, wanted: Switch, *, marked: bool) -> list[Fact]:

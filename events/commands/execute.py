@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple
 
-from events.log import EMPTY, EventLog, Head, Result, Unit
-from events.log.head import head_of, state_in
+from events.log import EMPTY, EventLog, Head, Result, Unit, head_of, state_in
 from events.streams import S, State
 from events.types import Fact
 

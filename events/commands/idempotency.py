@@ -13,8 +13,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import astuple, replace
 
-from events.log import Idempotency
-from events.log.redis.keys import Keys
+from events.log import Idempotency, Keys
 from events.types import OrderSubmitted
 
 ID_LENGTH = 36

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
 from events.ids import NO_ORDERS
-from events.log import EventLog, Head
-from events.log.head import order_in
+from events.log import EventLog, Head, order_in
 from events.order import Order, may_cancel, was_executed
 from events.types import Fact, OrderAmended, OrderCancelled, Status
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from events.commands.execute import Decide, KeepsChanging, NotTaken, always, execute
-from events.log import PARKED, EventLog, Head, Stored
-from events.log.head import order_in
+from events.log import PARKED, EventLog, Head, Stored, order_in
 from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderReplayed, TransactionRecovered
 

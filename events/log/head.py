@@ -15,8 +15,8 @@ import msgspec
 from events import order as orders
 from events import streams
 from events.order import STAGES, Order, owed_by
-from events.order.hash_chain import GENESIS
-from events.streams import S, State
+from events.streams import EngineState, S, State
+from events.streams.hash_chain import GENESIS
 from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")
@@ -135,6 +135,14 @@ def state_in(head: Head, stream_id: str) -> State:
     that no append wrote there: who goes by it would write an event of another stream.
     """
     return _checked(head, head.state, stream_id)
+
+
+def engine_in(head: Head) -> EngineState:
+    """The engine's state in its head. Raises `msgspec.DecodeError`."""
+    state = head.state
+    if not isinstance(state, EngineState):
+        raise msgspec.DecodeError("the head of the engine's switch holds another stream")
+    return state
 
 
 def _checked(head: Head, state: S, stream_id: str) -> S:

@@ -14,8 +14,8 @@ from events.log.redis.keys import Keys
 from events.log.tally import NOTES
 from events.log.units import Appended, Idempotency, Share, Unit
 from events.order import Order, may_still_land
-from events.order.hash_chain import Said, say
 from events.streams import S, State
+from events.streams.hash_chain import Said, say
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
 CROSSING = frozenset({TransactionSubmitted, OrderTriggered})

@@ -12,14 +12,13 @@ from typing import NamedTuple
 import msgspec
 
 from events import streams
+from events.archive.losses import Resumed
 from events.ids import NO_ORDERS
-from events.log.head import POSITIONS_KEPT, encode_head, owes_number
-from events.log.reading import Stored
-from events.losses import Resumed
+from events.log import POSITIONS_KEPT, Stored, encode_head, owes_number
 from events.order import Order, executed_reason, may_still_land, was_executed
-from events.order.hash_chain import GENESIS, Record, follows, say
 from events.recovery.log_rebuild import Known
 from events.streams import State, evolve
+from events.streams.hash_chain import GENESIS, Record, follows, say
 from events.types import (
     Event,
     Fact,

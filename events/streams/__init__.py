@@ -1,7 +1,8 @@
 """Streams: what the log keeps events of. All but two are orders; those have states of their own.
 
 Whatever treats all streams alike (the log, the audit, the projector, a repair) folds and stores
-them by the functions here. What is about orders uses `events.order`. Pure, all of it.
+them by the functions here; `hash_chain` makes their records. Pure, all of it. Imports types and
+`events.order`, and no log. Public: what is listed below, `hash_chain`, `older_builds`.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 
 from events.archive import ArchiveUnavailable
-from events.commands.engine_switch import engine_in
 from events.ids import ENGINE_ID
-from events.log import EventLog, Stored
+from events.log import EventLog, Stored, engine_in
 from events.types import EngineHalted, EngineResumed
 from projections.feed.history_reader import Archive
 from projections.views.formats import timestamp

@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from events.log import Result
-from events.log.head import head_of
+from events.log import Result, head_of
 from stages.runtime.effects import started
-from stages.runtime.isolate import isolate
 from stages.runtime.stage import Answer, Later, Stage
 from stages.runtime.work import Answered, Context, Pending, Work
 
 WRITTEN = (Result.CREATED, Result.EXISTS)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Asked(NamedTuple):
@@ -85,3 +86,23 @@ async def _within(answer: asyncio.Future[Answer], deadline_s: float) -> Answer:
 def dropping(later: Later) -> Callable[[object], None]:
     """As the callback of a task that was perhaps cancelled before its first step."""
     return lambda _: later.drop()
+
+
+def isolate(call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | Exception]:
+    """What the call answers for each item. Where it raises, it is called for each item alone, and
+    an item that makes it raise is answered with the error.
+    """
+    try:
+        return list(call(items))
+    except Exception as error:
+        if len(items) == 1:
+            return [error]
+    return [_alone(call, item) for item in items]
+
+
+def _alone(call: Callable[[Sequence[T]], Sequence[R]], item: T) -> R | Exception:
+    try:
+        [answer] = call([item])
+    except Exception as error:
+        return error
+    return answer

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.log import Head
-from events.log.head import DAMAGED, order_in
+from events.log import DAMAGED, Head, order_in
 from stages.runtime.work import Named, Work
 
 

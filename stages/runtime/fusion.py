@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import structlog
 
 from events.order import Order, owed_by
-from events.order.hash_chain import Said
+from events.streams.hash_chain import Said
 from events.types import Fact
 from stages.runtime.stage import Answer, Later, NotYet, Refused, Stage
 

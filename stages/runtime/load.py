@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from events.log import Entry, EventLog, Fenced, Head, LogError, Regressed
-from events.log.head import decode_head
+from events.log import Entry, EventLog, Fenced, Head, LogError, Regressed, decode_head
 from stages.runtime.work import Named
 
 FAULT_WAIT_S = 0.2

@@ -13,8 +13,7 @@ from typing import Any
 
 import structlog
 
-from events.log import Entry, EventLog, Fenced, LogError, Regressed
-from events.log.inbox import SUSPECT_DELIVERIES
+from events.log import SUSPECT_DELIVERIES, Entry, EventLog, Fenced, LogError, Regressed
 from stages.runtime.fusion import Fused
 from stages.runtime.hands import Hands
 from stages.runtime.limiter import Limits

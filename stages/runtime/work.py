@@ -14,7 +14,7 @@ import msgspec
 from events.log import STAGE_NUMBER, Entry, EventLog, Head, Share
 from events.metrics import VENUE
 from events.order import Order
-from events.order.hash_chain import Said
+from events.streams.hash_chain import Said
 from events.types import Fact
 from stages.runtime.limiter import Limits
 from stages.runtime.retry import RetryPolicy

@@ -16,14 +16,14 @@ from hashlib import sha256
 import msgspec
 import structlog
 
-from events.commands.engine_switch import engine_state
-from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed
+from events.ids import ENGINE_ID
+from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed, engine_in
 from events.order import Order
 from events.streams import EngineState
 from events.types import EngineStatus
-from stages.runtime.expiry import expire, order_of
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Refused, Stage
+from stages.triggers.expiry import expire, order_of
 from stages.triggers.pair_book import PairBook, Touched
 from stages.triggers.watcher import first_slot
 from stages.triggers.writer import UNITS_MAX, Firing, resting
@@ -183,7 +183,8 @@ class Watching:
 
     async def _engine(self) -> EngineState | None:
         try:
-            return await engine_state(self._log)
+            head = (await self._log.load([ENGINE_ID]))[0]
+            return None if head is None else engine_in(head)
         except msgspec.DecodeError:  # another build may read it
             return None
 

@@ -11,11 +11,11 @@ import structlog
 from events.log import RESTING, EventLog, Fenced, Head, LogError, Result, Unit
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
-from stages.runtime.expiry import order_of
 from stages.runtime.fusion import fuse_waiting
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage
 from stages.runtime.work import about
+from stages.triggers.expiry import order_of
 from stages.triggers.pair_book import Touched
 from stages.triggers.watcher import first_slot, triggers
 from stages.venues.venue_group import Market

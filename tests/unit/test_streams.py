@@ -13,8 +13,8 @@ from events import types as t
 from events.ids import ENGINE_ID, KEYS_ID
 from events.log.head import NOBODY, owes_number
 from events.order import Order
-from events.order.hash_chain import GENESIS, say
 from events.streams import ApiKey, EngineState, KeyRing, State, older_builds
+from events.streams.hash_chain import GENESIS, say
 from events.types import EngineStatus, Event, Status
 
 HALTED = t.EngineHalted("odd", "ann")

@@ -1,0 +1,103 @@
+"""Sending and sending again: all of it, with the bytes that were recorded, shown to nobody."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import pytest
+import structlog
+
+from events import types as t
+from events.order import Order, Transaction
+from events.secret import SecretBytes
+from events.streams.hash_chain import GENESIS, say
+from stages import confirmer, submitter
+from stages.runtime.stage import Later, Refused
+from stages.venues import Built, Outcome
+
+FAULTS = [Refused("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]
+
+
+def sent(number: int) -> Order:
+    """An order whose transaction is said to be sent, long ago."""
+    facts: list[t.Fact] = [
+        t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50),
+        t.RoutingStarted(),
+        t.OrderRouted("raydium", "p", 200, 190, "1", (), 9, 6),
+        t.TransactionBuilt(1, f"sig-{number}", 10, raw_of(number)),
+        t.TransactionSubmitted(1, f"sig-{number}"),
+    ]
+    return say(Order(f"id-{number}"), GENESIS, facts, time_us=1000, build="b").order
+
+
+def raw_of(number: int) -> SecretBytes:
+    return SecretBytes(b"signed transaction of order %d" % number)
+
+
+def disguises(number: int) -> list[str]:
+    """Every form in which a careless line might have the bytes."""
+    raw = raw_of(number).reveal()
+    return [raw.decode(), raw.hex(), base64.b64encode(raw).decode()]
+
+
+class Node:
+    """A chain that takes, or refuses, what it is sent, and tells one outcome of all."""
+
+    first_wait_ms = rebroadcast_ms = 1
+
+    def __init__(self, outcome: Outcome, fault: Exception | None = None) -> None:
+        self.taken: list[SecretBytes] = []
+        self._outcome = outcome
+        self._fault = fault
+
+    def build(self, order: Order) -> Built:
+        raise NotImplementedError(order.id)
+
+    async def send(self, transactions: Sequence[SecretBytes]) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.taken += transactions
+
+    def outcomes(self, asked: Sequence[Transaction]) -> list[Outcome]:
+        return [self._outcome] * len(asked)
+
+
+async def asked(node: Node, orders: Sequence[Order]) -> list[Outcome]:
+    """What the confirmer learns of orders."""
+    stage = confirmer.stage(node, attempts_max=3, rebroadcast_ms=0)
+    return [await one.awaitable if isinstance(one, Later) else one for one in stage.ask(orders)]
+
+
+async def test_all_that_was_written_in_one_append_is_sent() -> None:
+    node, orders = Node(Outcome("absent")), [sent(n) for n in range(3)]
+    after = submitter.stage(node).after
+    assert after is not None
+    await after(orders)
+    assert node.taken == [raw_of(n) for n in range(3)]
+
+
+async def test_each_that_is_undecided_is_sent_again_with_the_bytes_that_were_recorded() -> None:
+    for state in ("absent", "unknown"):
+        node = Node(Outcome(state))
+        await asked(node, [sent(n) for n in range(3)])
+        assert node.taken == [raw_of(n) for n in range(3)]
+
+
+async def test_what_has_an_outcome_is_not_sent_again() -> None:
+    for state in ("landed", "failed"):
+        node = Node(Outcome(state))
+        assert await asked(node, [sent(1)]) == [Outcome(state)]
+        assert node.taken == []
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+async def test_a_send_that_fails_shows_no_signed_bytes(fault: Exception) -> None:
+    orders = [sent(n) for n in range(2)]
+    after = submitter.stage(Node(Outcome("absent"), fault)).after
+    assert after is not None
+    with structlog.testing.capture_logs() as lines:
+        await after(orders)
+        await asked(Node(Outcome("absent"), fault), orders)
+    assert len(lines) == 3, "one of the send, and one of each that was sent again"
+    assert [text for n in range(2) for text in disguises(n) if text in repr(lines)] == []
