@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -36,9 +36,21 @@ class Status(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+
+
+class EngineStatus(StrEnum):
+    """The status of the engine's switch. The events of API keys carry `running`, too."""
+
     HALTED = "halted"
-    """Of the engine itself, as is `running`: no order ever has one of these two."""
     RUNNING = "running"
+
+
+if TYPE_CHECKING:
+    StreamStatus = Status | EngineStatus
+else:
+    # The decoder takes no union of two enums. The members equal those of the two and are not the
+    # same objects: the status of an event is compared by `==`.
+    StreamStatus = StrEnum("StreamStatus", {**Status.__members__, **EngineStatus.__members__})
 
 
 TERMINAL = frozenset({Status.CONFIRMED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
@@ -440,8 +452,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """1 for the first event of the order, then without gaps."""
     time_us: int
     """The writer's clock; never goes back within an order."""
-    status: Status
-    """The order's status after this event."""
+    status: StreamStatus
+    """The order's status after this event, or that of the stream which is no order."""
     account: str
     build: str
     fact: AnyFact

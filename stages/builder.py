@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
 from events.order import Order, next_attempt
 from events.types import Fact, TransactionBuilt
-from stages.runtime.stage import Refused, Stage
+from stages.runtime.stage import Later, Refused, Stage
 from stages.venues import Built, Chain
 
 
@@ -26,13 +26,14 @@ def decide(order: Order, built: Built) -> list[Fact]:
 def stage(chain: Chain) -> Stage:
     """The stage, building for this chain."""
 
-    def build(order: Order) -> Built | Awaitable[Built] | Refused:
+    def build(order: Order) -> Built | Later | Refused:
         try:
-            return chain.build(order)
+            built = chain.build(order)
+            return built if isinstance(built, Built) else Later(built)
         except Refused as error:
             return error
 
-    def ask(orders: Sequence[Order]) -> Sequence[Built | Awaitable[Built] | Refused]:
+    def ask(orders: Sequence[Order]) -> Sequence[Built | Later | Refused]:
         return [build(order) for order in orders]
 
     return Stage(name="builder", ask=ask, decide=decide)

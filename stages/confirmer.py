@@ -25,7 +25,7 @@ from events.types import (
     TransactionInDoubt,
 )
 from stages.runtime.retry import DETAIL_MAX, OUTAGES, paused_until_slot
-from stages.runtime.stage import NOT_YET, NotYet, Refused, Stage
+from stages.runtime.stage import NOT_YET, Later, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0
@@ -178,16 +178,16 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
 
     sends = Sends()
 
-    def ask(orders: Sequence[Order]) -> list[Outcome | Awaitable[Outcome]]:
+    def ask(orders: Sequence[Order]) -> list[Outcome | Later]:
         now_us = time.time_ns() // 1000
-        answers: list[Outcome | Awaitable[Outcome]] = []
+        answers: list[Outcome | Later] = []
         outcomes = chain.outcomes([o.transaction for o in orders if o.transaction is not None])
         for order, outcome in zip(orders, outcomes, strict=True):
             again = age_ms(order, now_us) >= again_ms()
             if isinstance(outcome, Outcome) and not (again and outcome.state in UNDECIDED):
                 answers.append(sends.judged(order, outcome))
             else:
-                answers.append(_answer(order, outcome, again=again))
+                answers.append(Later(_answer(order, outcome, again=again)))
         return answers
 
     async def _answer(order: Order, asked: Outcome | Awaitable[Outcome], *, again: bool) -> Outcome:

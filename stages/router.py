@@ -18,7 +18,7 @@ from events.types import (
     Status,
 )
 from stages.runtime.retry import paused_until_slot
-from stages.runtime.stage import Refused, Stage
+from stages.runtime.stage import Later, Refused, Stage
 from stages.venues.venue_group import Market
 
 UNSUITED = frozenset(
@@ -159,10 +159,15 @@ def _why_not(quotes: Sequence[Quote]) -> Refused:
 
 def stage(market: Market) -> Stage:
     """The stage, asking this market."""
+
+    def ask(orders: Sequence[Order]) -> list[tuple[Quote, ...] | Later]:
+        answers = [market.quotes(order) for order in orders]
+        return [one if isinstance(one, tuple) else Later(one) for one in answers]
+
     return Stage(
         name="router",
         begin=begin,
-        ask=lambda orders: [market.quotes(order) for order in orders],
+        ask=ask,
         decide=decide,
         needs_permit=True,
         paced=True,

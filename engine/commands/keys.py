@@ -13,7 +13,7 @@ from engine.terminal.operators import whoami
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES, KeyRefused, Minted
 from events.log import EventLog
-from events.order import ApiKey
+from events.streams import ApiKey
 from projections.views.formats import timestamp
 
 HELP = "create, list, rotate or revoke API keys"

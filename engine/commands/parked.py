@@ -17,7 +17,7 @@ from engine.terminal.operators import whoami
 from engine.venues import chain_of
 from events.archive import Archive
 from events.archive.history import order_history
-from events.commands import parked_orders
+from events.commands import parked
 from events.log import EventLog, Stored
 from projections.feed.cursors import cursor_prefix
 from projections.views.formats import timestamp
@@ -78,7 +78,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _list(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
-        found = await parked_orders.parked(log, _history(log, archive))
+        found = await parked.parked(log, _history(log, archive))
     for entry in found:
         order = entry.order
         reason = order.parked if order else entry.fault
@@ -102,10 +102,10 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
             prefix = cursor_prefix(log.epoch or 1, log.partition)
             timeline.tell(await history(order_id), prefix, as_json=args.json)
             return 0
-        act = parked_orders.replay if args.what == "replay" else parked_orders.discard
+        act = parked.replay if args.what == "replay" else parked.discard
         try:
             order = await act(log, history, order_id, args.reason, args.actor)
-        except parked_orders.NotAllowed as error:
+        except parked.NotAllowed as error:
             print(f"engine: {error}", file=sys.stderr)
             return 1
     said = {"orderId": order_id, "status": order.status}
@@ -123,7 +123,7 @@ async def _settle(settings: Settings, args: argparse.Namespace) -> int:
                     log, archive, _history(log, archive), wallet, args.order,
                     signature=args.signature, reason=args.reason, actor=args.actor,
                 )  # fmt: skip
-            except (parked_orders.NotSettled, parked_orders.NotAllowed) as error:
+            except (parked.NotSettled, parked.NotAllowed) as error:
                 said = {"orderId": args.order, "code": error.code, "detail": error.detail}
                 if args.json:
                     print(json.dumps(said))
@@ -141,7 +141,7 @@ async def _settle(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
-def _history(log: EventLog, archive: Archive) -> parked_orders.History:
+def _history(log: EventLog, archive: Archive) -> parked.History:
     async def read(order_id: str) -> Sequence[Stored]:
         return await order_history(archive, log, order_id)
 

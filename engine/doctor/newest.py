@@ -14,8 +14,8 @@ from events.archive.page import LabelledEvent
 from events.archive.snapshot import OrderRow
 from events.audit.labels import label_faults
 from events.log import Damaged, EventLog, Regressed, Stored
-from events.order.hash_chain import GENESIS, follows
 from events.positions import spans
+from events.streams.hash_chain import GENESIS, follows
 
 EVENTS = 20_000
 ORDERS = 500

@@ -24,11 +24,12 @@ from events.archive.page import array
 from events.commands.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
 from events.log import HEADS_KEPT_MS, EventLog, Stored, other_chain
-from events.order.hash_chain import encode_record
+from events.order import Order
 from events.recovery import order_histories
 from events.recovery.log_rebuild import Name, Refounding, Written
 from events.recovery.order_histories import BrokenChain, Life
-from events.types import TERMINAL, Status
+from events.streams.hash_chain import encode_record
+from events.types import TERMINAL, EngineStatus
 from projections.postgres import tables
 
 FENCED_S = 3.0
@@ -177,7 +178,8 @@ async def _gather(
     for history in leftovers.orders:
         names += _names(log, order_histories.life_of(history), since_ms)
     names.sort(key=lambda name: name.until_ms is None)  # the last one written counts
-    made = [life.order.transaction for life in lives.values()]
+    open_orders = [life.order for life in lives.values() if isinstance(life.order, Order)]
+    made = [order.transaction for order in open_orders]
     heights = [one.last_valid_height for one in made if one is not None]
     return _Gathered(
         lives, last, names, leftovers, unknown_us, heights + order_histories.heights(left)
@@ -286,7 +288,8 @@ async def _found(
         )
         position += len(facts)
         tail += records
-        (parked if lives[order_id].order.parked else sent).append(order_id)
+        settled = lives[order_id].order
+        (parked if isinstance(settled, Order) and settled.parked else sent).append(order_id)
     last = gathered.last
     data = array(1) + encode_record(last.record.hash, bytes(last.record.body))
     entries = [Written(last.position, last.time_us, data), *_entries(tail, last.position, now_us)]
@@ -302,7 +305,7 @@ async def _found(
     # projector does not know.
     await _move(archive, checkpoint, epoch, sha256(data).digest())
     engine = lives.get(ENGINE_ID)
-    halted = engine is not None and engine.order.status is Status.HALTED
+    halted = engine is not None and engine.order.status is EngineStatus.HALTED
     await work.found(
         epoch,
         checkpoint.position,

@@ -17,9 +17,9 @@ from events.archive.losses import NONE, Loss, Losses, Resumed, digest_of
 from events.archive.page import LabelledEvent
 from events.ids import NO_ORDERS, parse_order_id
 from events.log import Stored
-from events.order import evolve
-from events.order.hash_chain import GENESIS, follows
 from events.recovery.order_histories import Life, resumed
+from events.streams import evolve
+from events.streams.hash_chain import GENESIS, follows
 from events.types import Event, OrderSubmitted, decode
 from projections.postgres.unreadable import read_event
 

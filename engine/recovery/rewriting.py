@@ -15,7 +15,7 @@ from events.ids import ENGINE_ID
 from events.log import LAYOUT, EventLog
 from events.recovery.log_rebuild import Refounding
 from events.recovery.stream_survey import Meta
-from events.types import Status
+from events.types import EngineStatus
 from projections.postgres.mending import mend
 from projections.postgres.tables import Moved
 
@@ -93,7 +93,7 @@ async def _write(
     fields["names"] = "kept"
     if chain := log.chain or meta.chain:
         fields["chain"] = chain
-    if engine is not None and engine.order.status is Status.HALTED:
+    if engine is not None and engine.order.status is EngineStatus.HALTED:
         fields["halted"] = 1
     if found.promoted:
         fields["suspended"] = meta.suspended

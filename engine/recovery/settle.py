@@ -14,8 +14,8 @@ from engine.recovery.chain_history import Wallet, open_wallet
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from events.archive import Archive
-from events.commands import parked_orders
-from events.commands.parked_orders import History, NotSettled, Settled
+from events.commands import parked
+from events.commands.parked import History, NotSettled, Settled
 from events.log import EventLog, Head
 from events.order import Order, executed_by, may_still_land
 from events.types import Fact
@@ -53,14 +53,14 @@ async def settle(
             raise NotSettled(error.code, error.detail) from error
 
     if not signature:
-        return await parked_orders.settle(log, history, order_id, decide)
+        return await parked.settle(log, history, order_id, decide)
     # Of two orders that are settled by one transaction at once, each would find it unclaimed.
     async with archive.alone(_LOCK) as alone:
         if not await alone():
             raise NotSettled(
                 "another-settlement", "another process settles an order now: try again"
             )
-        return await parked_orders.settle(log, history, order_id, decide, signature=signature)
+        return await parked.settle(log, history, order_id, decide, signature=signature)
 
 
 def settler(settings: Settings, log: EventLog, archive: Archive) -> Settles:

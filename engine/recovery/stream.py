@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from events.archive.page import array
 from events.log import Stored
-from events.order.hash_chain import encode_record
 from events.recovery.log_rebuild import Written
 from events.recovery.stream_survey import RawEntry, stored_in
+from events.streams.hash_chain import encode_record
 
 EVENTS = 500
 """As many as an append writes at most."""

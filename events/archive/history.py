@@ -13,8 +13,8 @@ from typing import Protocol
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
 from events.archive.losses import NONE, Loss, Losses
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
-from events.order.hash_chain import GENESIS, follows
 from events.positions import spans
+from events.streams.hash_chain import GENESIS, follows
 
 LOG_BATCHES = 50
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from events import order as orders
+from events import streams
 from events.archive.page import LabelledEvent, Page
-from events.order import Order
+from events.streams import State
 
 
 class Resumed(NamedTuple):
@@ -28,9 +28,9 @@ class Resumed(NamedTuple):
     state: bytes
 
     @property
-    def order(self) -> Order:
-        """The folded order. Raises `msgspec.DecodeError`."""
-        return orders.decode(self.state)
+    def order(self) -> State:
+        """The folded order, or the state of another stream. Raises `msgspec.DecodeError`."""
+        return streams.decode(self.state)
 
     def fits(self, order_id: str, position: int) -> bool:
         """Whether this is the state of an order after its event at a position."""

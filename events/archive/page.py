@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import Stored
-from events.order.hash_chain import Record
 from events.secret import restored
+from events.streams.hash_chain import Record
 from events.types import Event
 
 

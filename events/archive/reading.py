@@ -12,7 +12,7 @@ import msgspec
 
 from events.archive.page import Page, array
 from events.log import Stored
-from events.order.hash_chain import Record
+from events.streams.hash_chain import Record
 
 PAGE_S = 30.0
 """Bound of one page of a long read; nobody waits for it but an operator."""

@@ -18,10 +18,10 @@ from events.audit.kept import Ended, Open, normal, summary, summary_of
 from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
 from events.ids import NO_ORDERS
 from events.log import NOBODY, PARKED, POSITIONS_KEPT, Head, Stored, owes_number
-from events.order import NEXT, Order, evolve
-from events.order.hash_chain import GENESIS, follows
-from events.order.stored import added, adds, basis
 from events.positions import span
+from events.streams import State, evolve, may_follow
+from events.streams.hash_chain import GENESIS, follows
+from events.streams.older_builds import added, adds, basis
 from events.types import Event, OrderSubmitted
 
 
@@ -123,7 +123,7 @@ class Auditor:
         """Whether an order has ended."""
         return order_id in self._ended
 
-    def order(self, order_id: str) -> Order | None:
+    def order(self, order_id: str) -> State | None:
         """An order that is open and sound."""
         seen = self._open.get(order_id)
         return seen.order if seen is not None and order_id not in self._broken else None
@@ -202,7 +202,7 @@ class Auditor:
             self._breaks(position, order_id, *fault, store)
             return
         order = evolve(seen.order if seen else None, event)
-        if event.status is not order.status:
+        if event.status != order.status:
             detail = f"the event says {event.status}, its history {order.status}"
             self._breaks(position, order_id, "status", detail, store)
             return
@@ -253,7 +253,7 @@ class Auditor:
             return "version", f"version {event.version} follows {version}"
         if not follows(seen.hash if seen else GENESIS, body, digest):
             return "hash", f"version {event.version} is not what was hashed"
-        if kind not in NEXT[seen.order.status if seen else None]:
+        if not may_follow(seen.order if seen else None, event.order_id, kind):
             before = seen.order.status if seen else "nothing"
             return "transition", f"{kind.__name__} does not follow {before}"
         if seen and event.time_us < seen.order.updated_at_us:

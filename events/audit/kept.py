@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events import order as orders
-from events.order import Order
-from events.order.stored import basis
+from events import streams
+from events.streams import State
+from events.streams.older_builds import basis
 
 
 class Open:
@@ -18,7 +18,7 @@ class Open:
 
     __slots__ = ("hash", "order", "positions")
 
-    def __init__(self, order: Order, digest: bytes, positions: list[int]) -> None:
+    def __init__(self, order: State, digest: bytes, positions: list[int]) -> None:
         self.order = order
         self.hash = digest
         self.positions = positions
@@ -39,7 +39,7 @@ class Ended(NamedTuple):
 def normal(state: bytes) -> bytes | None:
     """An encoded order as this build encodes it, see `basis`: an older one knew fewer fields."""
     try:
-        return basis(orders.decode(state))
+        return basis(streams.decode(state))
     except msgspec.DecodeError:
         return None
 

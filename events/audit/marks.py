@@ -14,10 +14,10 @@ from events.audit.derived import owed_fault
 from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
 from events.audit.problems import INDEXES
-from events.commands.order_commands import engine_state
+from events.commands.engine_switch import engine_state
 from events.ids import ENGINE_ID
 from events.log import EventLog
-from events.types import Status
+from events.types import EngineStatus
 
 TRIES = 5
 
@@ -64,7 +64,7 @@ class Marks:
             state = await engine_state(self._log)
         except (msgspec.DecodeError, ValueError):
             return None
-        return state is not None and state.status is Status.HALTED
+        return state is not None and state.status is EngineStatus.HALTED
 
     async def _owed(self) -> None:
         """The numbers of orders before each stage; where the log never rests, they are not told."""

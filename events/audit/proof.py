@@ -15,7 +15,7 @@ from typing import Any
 
 from events import types
 from events.log import Stored
-from events.order.hash_chain import GENESIS, WITHHELD
+from events.streams.hash_chain import GENESIS, WITHHELD
 
 FORMAT = "oee-proof-2"
 HOW = (

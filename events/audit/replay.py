@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events import order as orders
+from events import streams
 from events.archive import Page
 from events.archive.losses import NONE, Loss, Losses
 from events.ids import NO_ORDERS
-from events.order import Order, advance, evolve
+from events.order import Order, advance
+from events.streams import State, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
 
 Check = Callable[[Order, Any], Sequence[Fact] | None]
@@ -25,7 +26,7 @@ None where that cannot be told from the fact. May raise: a refusal is a decision
 Checks = Mapping[type[Fact], Check]
 
 _ENDS = frozenset({OrderConfirmed, OrderFailed, OrderExpired, OrderCancelled})
-_nobody = Order("")
+_no_order = Order("")
 
 
 class Unreadable(Exception):
@@ -57,7 +58,7 @@ class Replay:
         self._checks = checks
         self._losses = losses
         # Orders that ended are kept encoded, in a third of the memory.
-        self._orders: dict[str, Order | bytes] = {}
+        self._orders: dict[str, State | bytes] = {}
 
     @property
     def orders(self) -> int:
@@ -75,7 +76,7 @@ class Replay:
         """An order goes on from the state that was kept where its events are lost."""
         if loss.resumed is not None:
             order = loss.resumed.order
-            self._orders[order.id] = orders.encode(order) if order.terminal else order
+            self._orders[order.id] = streams.encode(order) if order.terminal else order
         elif loss.order_id in self._losses.forgotten:
             self._orders.pop(loss.order_id, None)
 
@@ -85,7 +86,7 @@ class Replay:
         except msgspec.DecodeError:
             raise _unreadable(page) from None
         if self._checks is None:
-            held, ends, encode = self._orders, _ENDS, orders.encode
+            held, ends, encode = self._orders, _ENDS, streams.encode
             for event in events:
                 order_id = event.order_id
                 order = held.get(order_id)
@@ -94,7 +95,7 @@ class Replay:
                         raise _discontinuous(page, events, event, order)
                     advance(order, event)
                 else:
-                    known = orders.decode(order) if type(order) is bytes else None
+                    known = streams.decode(order) if isinstance(order, bytes) else order
                     if event.version != (known.version if known is not None else 0) + 1:
                         raise _discontinuous(page, events, event, known)
                     held[order_id] = order = evolve(known, event)
@@ -110,14 +111,15 @@ class Replay:
     def _checked(self, position: int, event: Event) -> None:
         before = self._orders.get(event.order_id)
         if isinstance(before, bytes):
-            before = orders.decode(before)
+            before = streams.decode(before)
         if event.version != (before.version if before is not None else 0) + 1:
             raise Unreadable(position, _versions(event, before))
         check = (self._checks or {}).get(type(event.fact))
         if check is not None:
-            self._compare(position, event, check, before or _nobody)
+            order = before if isinstance(before, Order) else _no_order
+            self._compare(position, event, check, order)
         after = evolve(before, event)
-        self._orders[event.order_id] = orders.encode(after) if type(event.fact) in _ENDS else after
+        self._orders[event.order_id] = streams.encode(after) if type(event.fact) in _ENDS else after
 
     def _compare(self, position: int, event: Event, check: Check, before: Order) -> None:
         try:
@@ -137,22 +139,22 @@ class Replay:
         total = sha256()
         for order_id in sorted(self._orders):
             order = self._orders[order_id]
-            total.update(order if isinstance(order, bytes) else orders.encode(order))
+            total.update(order if isinstance(order, bytes) else streams.encode(order))
         return total.hexdigest()
 
-    def order(self, order_id: str) -> Order | None:
+    def order(self, order_id: str) -> State | None:
         """One of the orders as it is after the last page."""
         order = self._orders.get(order_id)
-        return orders.decode(order) if isinstance(order, bytes) else order
+        return streams.decode(order) if isinstance(order, bytes) else order
 
 
-def _versions(event: Event, order: Order | None) -> str:
+def _versions(event: Event, order: State | None) -> str:
     version = order.version if order is not None else 0
     return f"version {event.version} of order {event.order_id} follows {version}"
 
 
 def _discontinuous(
-    page: Page, events: Sequence[Event], event: Event, order: Order | None
+    page: Page, events: Sequence[Event], event: Event, order: State | None
 ) -> Unreadable:
     """An event that does not continue its order: a copy, or one behind a hole."""
     at = next(number for number, one in enumerate(events) if one is event)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from events import order as orders
+from events import streams
 from events.audit.invariants import Auditor
 from events.audit.kept import summary, summary_of
 from events.audit.problems import ORDERS
-from events.order import Order
-from events.order.stored import NOTHING_ADDED, added, adds
+from events.streams import State
+from events.streams.older_builds import NOTHING_ADDED, added, adds
 
-Columns = Callable[[Order, bytes, Sequence[int]], Mapping[str, Any]]
+Columns = Callable[[State, bytes, Sequence[int]], Mapping[str, Any]]
 """The columns that the projection gives an order."""
 
 
@@ -52,7 +52,7 @@ class RowCheck:
             detail = f"its row (version {version}) is not what its events add up to"
             self._report(at, order_id, detail)
             return
-        shown = self._columns(orders.decode(state), digest, positions)
+        shown = self._columns(streams.decode(state), digest, positions)
         for name, value in shown.items():
             if name != "state" and _plain(columns[name]) != _plain(value):
                 detail = f"column {name} is {columns[name]!r}, its events say {value!r}"

@@ -1,5 +1,5 @@
-"""What people do outside of the pipeline: to orders, keys, parked orders and orders in doubt.
+"""What people do outside of the pipeline: to orders, parked or in doubt ones, keys and the engine.
 
-Each loads a head, decides and appends at its version. Imports log and archive, and no audit.
-Public: every module.
+Each module has pure deciders, from a state to the events that follow, and runs them by `execute`:
+load, decide, append. Imports log and archive, and no audit. Public: every module.
 """

@@ -13,10 +13,13 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+import msgspec
+
+from events.commands.execute import KeepsChanging, NotTaken, always, execute
 from events.ids import KEYS_ID
-from events.log import EMPTY, EventLog, Result, head_of, new_order
-from events.order import ApiKey, Order
+from events.log import EventLog, Head
 from events.secret import SecretText
+from events.streams import ApiKey, KeyRing
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated
 
 SCOPES = ("read", "trade", "cancel", "admin")
@@ -25,10 +28,8 @@ SCOPES = ("read", "trade", "cancel", "admin")
 PREFIX = "oee"
 ACCOUNT_LENGTH = 64
 """As the setting ACCOUNT."""
-TRIES = 20
-ACT_S = 5.0
 KEYS_MAX = 1000
-"""They stand in one head, which each of these acts writes."""
+"""They stand in one head, which each of these commands writes."""
 
 
 class KeyRefused(Exception):
@@ -74,7 +75,14 @@ def good(one: Shown, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
 async def listed(log: EventLog) -> tuple[ApiKey, ...]:
     """The keys that were not revoked. Raises LogError."""
     head = (await log.load([KEYS_ID]))[0]
-    return () if head is None else head.order.keys
+    return () if head is None else _keys_in(head).keys
+
+
+def _keys_in(head: Head) -> KeyRing:
+    state = head.state
+    if not isinstance(state, KeyRing):
+        raise msgspec.DecodeError("the head of the API keys holds another stream")
+    return state
 
 
 async def create(
@@ -88,12 +96,7 @@ async def create(
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     made = KeyCreated(key_id, account, tuple(scopes), _digest(secret), label, expires_at_us, actor)
 
-    def judge(keys: Sequence[ApiKey]) -> Fact:
-        if len(keys) >= KEYS_MAX:
-            raise KeyRefused(f"there are {KEYS_MAX} keys: revoke some")
-        return made
-
-    after = await _act(log, judge)
+    after = await _changed(log, lambda keys: decide_create(keys, made))
     return Minted(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
 
 
@@ -101,23 +104,27 @@ async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> Mint
     """Gives a key another secret; the old one is good for `grace_s`. Raises as `create`."""
     secret = secrets.token_urlsafe(32)
     until_us = time.time_ns() // 1000 + int(grace_s * 1e6)
-
-    def judge(keys: Sequence[ApiKey]) -> Fact:
-        _of(keys, key_id)
-        return KeyRotated(key_id, _digest(secret), until_us, actor)
-
-    after = await _act(log, judge)
+    rotated = KeyRotated(key_id, _digest(secret), until_us, actor)
+    after = await _changed(log, lambda keys: decide_change(keys, rotated))
     return Minted(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
 
 
 async def revoke(log: EventLog, key_id: str, reason: str, actor: str) -> None:
     """Makes a key good for nothing. Raises KeyRefused or LogError."""
+    await _changed(log, lambda keys: decide_change(keys, KeyRevoked(key_id, reason, actor)))
 
-    def judge(keys: Sequence[ApiKey]) -> Fact:
-        _of(keys, key_id)
-        return KeyRevoked(key_id, reason, actor)
 
-    await _act(log, judge)
+def decide_create(keys: Sequence[ApiKey], created: KeyCreated) -> list[Fact]:
+    """Pure. Raises KeyRefused."""
+    if len(keys) >= KEYS_MAX:
+        raise KeyRefused(f"there are {KEYS_MAX} keys: revoke some")
+    return [created]
+
+
+def decide_change(keys: Sequence[ApiKey], change: KeyRotated | KeyRevoked) -> list[Fact]:
+    """Pure. Raises KeyRefused."""
+    _of(keys, change.key_id)
+    return [change]
 
 
 def _digest(secret: str) -> bytes:
@@ -131,19 +138,19 @@ def _of(keys: Sequence[ApiKey], key_id: str) -> ApiKey:
     raise KeyRefused(f"there is no key {key_id}")
 
 
-async def _act(log: EventLog, judge: Callable[[Sequence[ApiKey]], Fact]) -> Order:
-    """The keys after an act, which is judged anew where somebody else was there first."""
-    for _ in range(TRIES):
-        head = (await log.load([KEYS_ID]))[0]
-        before = new_order(KEYS_ID, "") if head is None else head.order
-        unit, after = log.unit(head or EMPTY, before, [judge(before.keys)])
-        answer = (await log.append([unit], timeout_s=ACT_S))[0]
-        if answer.result is Result.EXISTS:  # ours, or somebody else's first key
-            found = (await log.load([KEYS_ID]))[0]
-            if found is not None and found.hash == head_of(unit.new).hash:
-                return after
-        elif answer.result is Result.CREATED:
-            return after
-        elif answer.result is not Result.CONFLICT:
-            raise KeyRefused(f"the log is {answer.result.value}: nothing was written")
-    raise KeyRefused("the keys keep changing: try again")
+async def _changed(log: EventLog, decide: Callable[[Sequence[ApiKey]], Sequence[Fact]]) -> KeyRing:
+    """The keys as this command left them. Raises KeyRefused or LogError."""
+
+    async def read(head: Head | None) -> KeyRing:
+        return KeyRing() if head is None else _keys_in(head)
+
+    def decided(state: KeyRing) -> Sequence[Fact]:
+        return decide(state.keys)
+
+    try:
+        executed = await execute(log, KEYS_ID, always(decided), read=read)
+    except NotTaken as error:
+        raise KeyRefused(f"the log is {error.result.value}: nothing was written") from error
+    except KeepsChanging as error:
+        raise KeyRefused("the keys keep changing: try again") from error
+    return executed.after

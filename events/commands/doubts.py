@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from events.archive import Filters
-from events.log import EventLog, Result
+from events.commands.execute import KeepsChanging, NotTaken, always, execute
+from events.log import EventLog, Head, order_in
 from events.order import Order, Transaction, was_executed
-from events.types import OrderFailed, Status
+from events.types import Fact, OrderFailed, Status
 
 PAGE = 500
 LOOKED_AT_MAX = 10 * PAGE
 """So many submitted orders are looked at."""
 REASON = "outcome-unknown"
-TRIES = 5
 
 
 class NotAllowed(Exception):
@@ -60,22 +60,31 @@ async def close(
     It is never sent again. `finalized_height` is the chain's: no transaction lands any more whose
     last valid height it is past. Raises NotAllowed, LogError, or `msgspec.DecodeError`.
     """
-    for _ in range(TRIES):
-        head = (await log.load([order_id]))[0]
+
+    async def read(head: Head | None) -> Order:
         if head is None:
             raise NotAllowed("no such open order")
-        transaction = _transaction(head.order)
-        if finalized_height <= transaction.last_valid_height:
-            raise NotAllowed(
-                f"its transaction may still land: the chain is final to height {finalized_height:,}"
-                f" and not past {transaction.last_valid_height:,}"
-            )
-        failed = OrderFailed("operator", REASON, head.order.attempts, detail=reason, actor=actor)
-        unit, after = log.unit(head, head.order, [failed])
-        answer = (await log.append([unit], timeout_s=5.0))[0]
-        if answer.result in (Result.CREATED, Result.EXISTS):
-            return after
-    raise NotAllowed("the order keeps changing; try again")
+        return order_in(head, order_id)
+
+    def decide(order: Order) -> list[Fact]:
+        return decide_close(order, finalized_height, reason, actor)
+
+    try:
+        executed = await execute(log, order_id, always(decide), read=read)
+    except (KeepsChanging, NotTaken) as error:
+        raise NotAllowed("the order keeps changing; try again") from error
+    return executed.after
+
+
+def decide_close(order: Order, finalized_height: int, reason: str, actor: str) -> list[Fact]:
+    """Pure. Raises NotAllowed."""
+    transaction = _transaction(order)
+    if finalized_height <= transaction.last_valid_height:
+        raise NotAllowed(
+            f"its transaction may still land: the chain is final to height {finalized_height:,}"
+            f" and not past {transaction.last_valid_height:,}"
+        )
+    return [OrderFailed("operator", REASON, order.attempts, detail=reason, actor=actor)]
 
 
 def _transaction(order: Order) -> Transaction:

@@ -19,10 +19,12 @@ from events.log.head import (
     Head,
     decode_head,
     encode_head,
+    engine_in,
     head_of,
     new_order,
     order_in,
     owes_number,
+    state_in,
 )
 from events.log.inbox import ID_LENGTH, SUSPECT_DELIVERIES, Entry, Inbox
 from events.log.reading import Batch, LogReader, Stored
@@ -105,6 +107,7 @@ __all__ = [
     "batch_of",
     "decode_head",
     "encode_head",
+    "engine_in",
     "foreign_id",
     "head_of",
     "new_order",
@@ -112,4 +115,5 @@ __all__ = [
     "other_chain",
     "owes_number",
     "settle_only",
+    "state_in",
 ]

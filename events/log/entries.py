@@ -15,7 +15,7 @@ import msgspec
 
 from events.log.head import Head
 from events.log.redis.link import Damaged
-from events.order.hash_chain import Record, decode_batch, follows
+from events.streams.hash_chain import Record, decode_batch, follows
 
 
 class Reason(StrEnum):

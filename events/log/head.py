@@ -13,8 +13,10 @@ import struct
 import msgspec
 
 from events import order as orders
+from events import streams
 from events.order import STAGES, Order, owed_by
-from events.order.hash_chain import GENESIS
+from events.streams import EngineState, S, State
+from events.streams.hash_chain import GENESIS
 from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")
@@ -49,6 +51,11 @@ class Head(msgspec.Struct, frozen=True, gc=False):
         return orders.decode(self.body)
 
     @property
+    def state(self) -> State:
+        """The folded state, of whatever stream it is. Raises `msgspec.DecodeError`."""
+        return streams.decode(self.body)
+
+    @property
     def prefix(self) -> bytes:
         """What an append expects to find."""
         return prefix(self.version, self.hash)
@@ -64,8 +71,10 @@ def prefix(version: int, digest: bytes) -> bytes:
     return version.to_bytes(4) + digest if version else b""
 
 
-def owes_number(order: Order) -> int:
+def owes_number(order: State) -> int:
     """Who owes the next event, as the head stores it."""
+    if type(order) is not Order:
+        return NOBODY
     if order.parked and not order.terminal:
         return PARKED
     if order.status is Status.WATCHING:
@@ -115,15 +124,33 @@ def head_of(new: bytes) -> Head:
 
 
 def order_in(head: Head, order_id: str) -> Order:
-    """The order of a head that was loaded under this id. Raises `msgspec.DecodeError` for a head
-    that no append wrote there: whoever goes by it would say something of another order.
+    """The order of a head that was loaded under this id. Raises as `state_in`, and for what is no
+    order.
     """
-    order = head.order
-    if order.id != order_id:
-        raise msgspec.DecodeError(f"the head is of order {order.id}")
-    if order.version != head.version and head.owes != PARKED:  # parked ones may be behind
+    return _checked(head, head.order, order_id)
+
+
+def state_in(head: Head, stream_id: str) -> State:
+    """The state of a head that was loaded under this id. Raises `msgspec.DecodeError` for a head
+    that no append wrote there: who goes by it would write an event of another stream.
+    """
+    return _checked(head, head.state, stream_id)
+
+
+def engine_in(head: Head) -> EngineState:
+    """The engine's state in its head. Raises `msgspec.DecodeError`."""
+    state = head.state
+    if not isinstance(state, EngineState):
+        raise msgspec.DecodeError("the head of the engine's switch holds another stream")
+    return state
+
+
+def _checked(head: Head, state: S, stream_id: str) -> S:
+    if state.id != stream_id:
+        raise msgspec.DecodeError(f"the head is of order {state.id}")
+    if state.version != head.version and head.owes != PARKED:  # parked ones may be behind
         raise msgspec.DecodeError(f"the head is at version {head.version}, its order another")
-    return order
+    return state
 
 
 EMPTY = Head(0, GENESIS, NOBODY, (), b"")

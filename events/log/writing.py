@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from events import order as orders
+from events import streams
 from events.ids import created_ms
 from events.log.commit import Committer
 from events.log.head import EMPTY, Head, encode_head, new_order, owes_number
@@ -14,7 +14,8 @@ from events.log.redis.keys import Keys
 from events.log.tally import NOTES
 from events.log.units import Appended, Idempotency, Share, Unit
 from events.order import Order, may_still_land
-from events.order.hash_chain import Said, say
+from events.streams import S, State
+from events.streams.hash_chain import Said, say
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
 CROSSING = frozenset({TransactionSubmitted, OrderTriggered})
@@ -40,7 +41,7 @@ class Writing:
         """See `Committer.append`."""
         return self._committer.append(units, timeout_s=timeout_s)
 
-    def say(self, head: Head, order: Order, facts: Sequence[Fact]) -> Said:
+    def say(self, head: Head, order: S, facts: Sequence[Fact]) -> Said[S]:
         """The records of `facts` about a loaded order: what a unit is made of."""
         now_us = time.time_ns() // 1000
         return say(order, head.hash, facts, time_us=now_us, build=self.build)
@@ -48,13 +49,13 @@ class Writing:
     def unit(
         self,
         head: Head,
-        order: Order,
+        order: S,
         facts: Sequence[Fact],
         *,
         share: Share | None = None,
         wake: bool = True,
         wait_ms: int = 0,
-    ) -> tuple[Unit, Order]:
+    ) -> tuple[Unit, S]:
         """The unit that says `facts` of a loaded order, and the order after them."""
         said = self.say(head, order, facts)
         return self.unit_of(head, order, said, share=share, wake=wake, wait_ms=wait_ms), said.order
@@ -62,8 +63,8 @@ class Writing:
     def unit_of(
         self,
         head: Head,
-        order: Order,
-        said: Said,
+        order: S,
+        said: Said[S],
         *,
         share: Share | None = None,
         wake: bool = True,
@@ -77,27 +78,30 @@ class Writing:
         itself when the order has expired on the server's clock, or while the log is suspended or
         halted; and so is OrderTriggered, the first step there. No wait goes past the expiry.
         """
-        after, events, records = said.order, said.events, said.records
+        before: State = order
+        after: State = said.order
+        events, records = said.events, said.records
         kinds = {type(event.fact) for event in events}
         sends = not CROSSING.isdisjoint(kinds)
         expires_ms = None
-        expires_us = after.expires_at_us
-        if expires_us is not None:
-            if sends:
-                not_after_ms = expires_us // 1000
-            if wait_ms and not may_still_land(after):
-                wait_ms = min(wait_ms, max(1, (expires_us - said.time_us) // 1000 + 1))
-            if after.terminal or expires_us != order.expires_at_us:
-                expires_ms = min(-(-expires_us // 1000), NEVER_MS)
-        elif order.expires_at_us is not None:
-            expires_ms = 0
-        if after.terminal:
-            idempotency = self._names_of(after)
+        if type(after) is Order and type(before) is Order:  # what is no order never ends
+            expires_us = after.expires_at_us
+            if expires_us is not None:
+                if sends:
+                    not_after_ms = expires_us // 1000
+                if wait_ms and not may_still_land(after):
+                    wait_ms = min(wait_ms, max(1, (expires_us - said.time_us) // 1000 + 1))
+                if after.terminal or expires_us != before.expires_at_us:
+                    expires_ms = min(-(-expires_us // 1000), NEVER_MS)
+            elif before.expires_at_us is not None:
+                expires_ms = 0
+            if after.terminal:
+                idempotency = self._names_of(after)
         owes = owes_number(after)
         return Unit(
             after.id,
             head.prefix,
-            encode_head(after.version, said.hash, owes, orders.encode(after)),
+            encode_head(after.version, said.hash, owes, streams.encode(after)),
             owes,
             len(events),
             records[0] if len(records) == 1 else b"".join(records),

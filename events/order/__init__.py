@@ -19,7 +19,7 @@ from events.order.owed import (
     owed_by,
     was_executed,
 )
-from events.order.state import ApiKey, Order, Transaction, decode, encode
+from events.order.state import Order, Transaction, decode, encode
 from events.order.transitions import NEXT, status_after
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "NEXT",
     "STAGES",
     "WAITING_TYPES",
-    "ApiKey",
     "Order",
     "Transaction",
     "advance",

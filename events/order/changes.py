@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from events import types as t
-from events.order.state import ApiKey, Order, Transaction
+from events.order.state import Order, Transaction
 from events.secret import SecretBytes
 from events.types import Event
 
@@ -191,32 +191,6 @@ def _cancelled(after: Order, _: Event, f: t.OrderCancelled) -> None:
     after.transaction = None
 
 
-def _engine(after: Order, e: Event, f: t.EngineHalted | t.EngineResumed) -> None:
-    after.type = "engine"
-    after.created_at_us = after.created_at_us or e.time_us
-    after.reason = f.reason
-
-
-def _key_created(after: Order, e: Event, f: t.KeyCreated) -> None:
-    after.type = "keys"
-    after.created_at_us = after.created_at_us or e.time_us
-    made = ApiKey(f.key_id, f.account, f.scopes, f.digest, f.label, e.time_us, f.expires_at_us)
-    after.keys = (*after.keys, made)
-
-
-def _key_rotated(after: Order, _: Event, f: t.KeyRotated) -> None:
-    after.keys = tuple(
-        replace(key, digest=f.digest, old_digest=key.digest, old_until_us=f.old_until_us)
-        if key.id == f.key_id
-        else key
-        for key in after.keys
-    )
-
-
-def _key_revoked(after: Order, _: Event, f: t.KeyRevoked) -> None:
-    after.keys = tuple(key for key in after.keys if key.id != f.key_id)
-
-
 CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderSubmitted: _submitted,
     t.RoutingStarted: _nothing,
@@ -237,9 +211,10 @@ CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderRetreated: _retreated,
     t.OrderAmended: _amended,
     t.OrderCancelled: _cancelled,
-    t.EngineHalted: _engine,
-    t.EngineResumed: _engine,
-    t.KeyCreated: _key_created,
-    t.KeyRotated: _key_rotated,
-    t.KeyRevoked: _key_revoked,
+    # Of streams that are no orders: on an order, which only a damaged log has, they say nothing.
+    t.EngineHalted: _nothing,
+    t.EngineResumed: _nothing,
+    t.KeyCreated: _nothing,
+    t.KeyRotated: _nothing,
+    t.KeyRevoked: _nothing,
 }

@@ -39,7 +39,7 @@ def owed_by(order: Order) -> str | None:
     return "confirmer" if order.transaction.submitted_at_us else "submitter"
 
 
-_OWED_BY_NOBODY = TERMINAL | {Status.WATCHING, Status.HALTED, Status.RUNNING}
+_OWED_BY_NOBODY = TERMINAL | {Status.WATCHING}
 
 
 EXECUTED = "executed on chain by "

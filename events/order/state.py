@@ -7,6 +7,7 @@ default.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import final
 
 import msgspec
 
@@ -27,23 +28,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     """It can only land in a later slot; 0: not known."""
 
 
-class ApiKey(msgspec.Struct, frozen=True, array_like=True):
-    """A key that is good, until it expires. Times in µs; 0 is never."""
-
-    id: str
-    account: str
-    scopes: tuple[str, ...]
-    digest: bytes
-    """SHA-256 of its secret."""
-    label: str
-    created_at_us: int
-    expires_at_us: int = 0
-    old_digest: bytes = b""
-    """Of the secret before the last rotation, …"""
-    old_until_us: int = 0
-    """… which is good until then."""
-
-
+@final
 class Order(msgspec.Struct, array_like=True):
     """An order as its events left it. Amounts in base units, times in µs.
 
@@ -111,8 +96,8 @@ class Order(msgspec.Struct, array_like=True):
     amount_taken: int = 0
     """What left the wallet, once that is known and may differ from amount_in."""
 
-    keys: tuple[ApiKey, ...] = ()
-    """Of `KEYS_ID` only: the API keys that were not revoked."""
+    reserved: tuple[()] = ()
+    """Of the stream of API keys, which is stored in this layout: see `events.streams.layout`."""
 
     paused_until_slot: int = 0
     """Until then a price that neither left nor rose since the last retreat does not count."""

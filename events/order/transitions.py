@@ -26,8 +26,6 @@ _BEFORE_SEND: dict[type[t.Fact], Status | None] = {
 _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
     None: {
         t.OrderSubmitted: Status.PENDING,
-        t.EngineHalted: Status.HALTED,
-        t.KeyCreated: Status.RUNNING,
     },
     Status.PENDING: {
         **_BEFORE_SEND,
@@ -70,13 +68,6 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
     Status.FAILED: {},
     Status.EXPIRED: {},
     Status.CANCELLED: {},
-    Status.HALTED: {t.EngineResumed: Status.RUNNING},
-    Status.RUNNING: {
-        t.EngineHalted: Status.HALTED,
-        t.KeyCreated: None,
-        t.KeyRotated: None,
-        t.KeyRevoked: None,
-    },
 }
 
 NEXT: dict[Status | None, dict[type[t.Fact], Status]] = {

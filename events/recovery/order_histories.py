@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from events import order as orders
+from events import streams
 from events.archive.losses import Resumed
 from events.ids import NO_ORDERS
 from events.log import POSITIONS_KEPT, Stored, encode_head, owes_number
-from events.order import Order, evolve, executed_reason, may_still_land, was_executed
-from events.order.hash_chain import GENESIS, Record, follows, say
+from events.order import Order, executed_reason, may_still_land, was_executed
 from events.recovery.log_rebuild import Known
+from events.streams import State, evolve
+from events.streams.hash_chain import GENESIS, Record, follows, say
 from events.types import (
     Event,
     Fact,
@@ -37,7 +38,7 @@ class BrokenChain(Exception):
 class Life(NamedTuple):
     """An order, and where its events stand."""
 
-    order: Order
+    order: State
     hash: bytes
     positions: tuple[int, ...]
     created_us: int
@@ -48,10 +49,10 @@ class Life(NamedTuple):
     def known(self) -> Known:
         """As its head is to stand."""
         order, version = self.order, self.order.version
-        head = encode_head(version, self.hash, owes_number(order), orders.encode(order))
+        head = encode_head(version, self.hash, owes_number(order), streams.encode(order))
         head += b"".join(position.to_bytes(8) for position in self.positions[-POSITIONS_KEPT:])
         expires_ms = None
-        if order.expires_at_us is not None and not order.terminal:
+        if type(order) is Order and order.expires_at_us is not None and not order.terminal:
             expires_ms = min(-(-order.expires_at_us // 1000), NEVER_MS)
         return Known(order.id, head, self.created_us // 1000, self.changed_us // 1000, expires_ms)
 
@@ -69,7 +70,7 @@ def life_of(history: Sequence[Stored], since: Life | None = None) -> Life:
     """Folds a whole history, or what came `since`. Raises BrokenChain or `msgspec.DecodeError`."""
     if since is not None and not history:
         return since
-    order = since.order if since is not None else None
+    order: State | None = since.order if since is not None else None
     digest = since.hash if since is not None else GENESIS
     submitted = since.submitted if since is not None else None
     for stored in history:
@@ -90,13 +91,13 @@ def life_of(history: Sequence[Stored], since: Life | None = None) -> Life:
     return Life(order, digest, positions, first, last, submitted)
 
 
-def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
+def settle(order: State, executed: Sequence[str]) -> list[Fact]:
     """What to say of an open order, given the signatures under which the chain has executed it.
 
     What followed the archive is lost, a send perhaps among it. A transaction that we know is
     confirmed as ever; one that we do not know is for a person.
     """
-    if not executed or was_executed(order) or order.id in NO_ORDERS:
+    if not executed or type(order) is not Order or was_executed(order):
         return []
     transaction = order.transaction
     if transaction is None or [transaction.signature] != list(executed):

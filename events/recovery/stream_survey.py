@@ -8,7 +8,7 @@ import msgspec
 from redis.exceptions import ResponseError
 
 from events.log import Batch, Link, Stored
-from events.order.hash_chain import decode_batch
+from events.streams.hash_chain import decode_batch
 
 ENTRIES = 500
 NUMBER_MAX = 2**53

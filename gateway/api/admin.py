@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 
 from aiohttp import web
 
-from events.commands import order_commands
-from events.commands.order_commands import Answer, Outcome
+from events.commands import engine_switch
+from events.commands.engine_switch import Answer, Outcome
 from events.log import EventLog
 from gateway.backends.backend_errors import reading_log, writing_log
 from gateway.backends.engine_status import engine_view
@@ -37,13 +37,13 @@ class Admin:
         """POST /api/admin/halt: from the answer on nothing is sent and no trigger fires."""
         wanted = await self._wanted(request, reason_required=True)
         actor = acts_as(request, wanted.actor)
-        return await self._done(order_commands.halt(self._log, wanted.reason, actor))
+        return await self._done(engine_switch.halt(self._log, wanted.reason, actor))
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST /api/admin/resume."""
         wanted = await self._wanted(request, reason_required=False)
         actor = acts_as(request, wanted.actor)
-        return await self._done(order_commands.resume(self._log, actor, wanted.reason))
+        return await self._done(engine_switch.resume(self._log, actor, wanted.reason))
 
     async def _wanted(self, request: web.Request, *, reason_required: bool) -> Switch:
         Doors.check_json(request)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from events.commands import order_commands
-from events.commands.order_commands import Answer, Outcome
+from events.commands import orders
+from events.commands.orders import Answer, Outcome
 from events.log import EventLog, Head
 from events.money import Token
 from events.order import Order
@@ -119,7 +119,7 @@ class Acts:
         """The status after it. Raises Problem."""
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
-                answer = await order_commands.cancel(self._log, order_id, actor, reason)
+                answer = await orders.cancel(self._log, order_id, actor, reason)
         order = await self._answered(order_id, answer)
         if order.status is not Status.CANCELLED:
             code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "too-late"
@@ -151,7 +151,7 @@ class Acts:
         price, expires = wanted.target_price, wanted.expires_at_us
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
-                return await order_commands.amend(
+                return await orders.amend(
                     self._log, order_id, wanted.version, price, expires, actor
                 )
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from events.commands import parked_orders
-from events.commands.parked_orders import History, NotAllowed, NotSettled, Settled
+from events.commands import parked
+from events.commands.parked import History, NotAllowed, NotSettled, Settled
 from events.log import EventLog
 from events.order import Order
 from gateway.api.order_lookup import archived, logged, readable
@@ -87,14 +87,14 @@ class ParkedOrders:
         """POST /api/admin/parked/{id}/replay: put it back to work."""
         order_id, wanted = await self._wanted(request)
         reason, actor = wanted.reason or "replayed by an operator", acts_as(request, wanted.actor)
-        act = parked_orders.replay(self._log, self._past.order, order_id, reason, actor)
+        act = parked.replay(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 
     async def discard(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/discard: fail it, where no transaction can land."""
         order_id, wanted = await self._wanted(request)
         reason, actor = wanted.reason or "discarded by an operator", acts_as(request, wanted.actor)
-        act = parked_orders.discard(self._log, self._past.order, order_id, reason, actor)
+        act = parked.discard(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 
     async def _wanted(

@@ -10,7 +10,7 @@ import msgspec
 
 from events.archive import ArchiveUnavailable
 from events.ids import ENGINE_ID
-from events.log import EventLog, Stored
+from events.log import EventLog, Stored, engine_in
 from events.types import EngineHalted, EngineResumed
 from projections.feed.history_reader import Archive
 from projections.views.formats import timestamp
@@ -29,12 +29,12 @@ async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
     head = (await log.load([ENGINE_ID]))[0]
     if head is None:
         return NEVER_HALTED
-    order = head.order
+    engine = engine_in(head)
     return {
-        "status": order.status,
-        "reason": order.reason or None,
+        "status": engine.status,
+        "reason": engine.reason or None,
         "actor": await _actor(log, archive, head.positions[-1]),
-        "since": timestamp(order.updated_at_us),
+        "since": timestamp(engine.updated_at_us),
     }
 
 

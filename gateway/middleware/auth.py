@@ -18,8 +18,8 @@ from aiohttp import hdrs, web
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES, Shown
 from events.log import EventLog, LogError
-from events.order import ApiKey
 from events.secret import SecretText
+from events.streams import ApiKey
 from gateway.http import response_headers
 from gateway.http.problems import Problem
 from gateway.middleware.rate_limit import Rates

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from events.commands.order_commands import NEVER
+from events.commands.orders import NEVER
 from events.money import AmountError, Token
 from events.types import OrderSubmitted
 from gateway.http.problems import Fault, Problem, invalid

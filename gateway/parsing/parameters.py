@@ -11,7 +11,7 @@ from multidict import MultiMapping
 from events.archive import Filters
 from events.ids import NO_ORDERS, parse_order_id
 from events.money import Token
-from events.types import FACTS, TERMINAL, Status
+from events.types import FACTS, TERMINAL, EngineStatus, Status
 from gateway.http.problems import Problem
 from gateway.parsing.values import TEXT_LENGTH, is_key, is_text
 from projections.feed.cursors import Cursor, CursorError, parse_cursor
@@ -25,7 +25,8 @@ FILTER_ORDERS = 100
 """Orders that one subscriber to all events may name."""
 
 _STATUSES = frozenset(status.value for status in Status)
-_ENGINES = frozenset({Status.HALTED.value, Status.RUNNING.value})
+_ALL_STATUSES = _STATUSES | {status.value for status in EngineStatus}
+"""Those of events, too, that are about no order."""
 _ENDED = frozenset(status.value for status in TERMINAL)
 _ZSCAN_MAX = 2**64
 
@@ -54,7 +55,7 @@ WORDS: Table = {
     "actor": _said("Who does it; default: the account", minLength=1, maxLength=TEXT_LENGTH),
 }
 LIST: Table = {
-    "status": _said("Only these", enum=sorted(_STATUSES - _ENGINES)),
+    "status": _said("Only these", enum=sorted(_STATUSES)),
     **_MINE,
     "from": _said(f"Created at or after: {_MOMENT}"),
     "to": _said(f"Created before: {_MOMENT}"),
@@ -68,7 +69,7 @@ LIST: Table = {
     "cursor": _said("`nextCursor` of the page before"),
 }
 CANCEL_MANY: Table = {
-    "status": _said("Only these", enum=sorted(_STATUSES - _ENGINES - _ENDED)),
+    "status": _said("Only these", enum=sorted(_STATUSES - _ENDED)),
     **_MINE,
     "all": _said("`true` cancels every open order", enum=["true"]),
     "cursor": _said("`nextCursor` of the answer before"),
@@ -80,7 +81,7 @@ FEED: Table = {
     "after": _said("Position or cursor that was seen; 0 is everything; default: from now on"),
     "events": _said(f"Only these{_SOME}: {', '.join(sorted(FACTS))}"),
     "orderId": _said(f"Only of these orders{_SOME}; at most {FILTER_ORDERS}"),
-    "status": _said(f"Only with these statuses{_SOME}: {', '.join(sorted(_STATUSES))}"),
+    "status": _said(f"Only with these statuses{_SOME}: {', '.join(sorted(_ALL_STATUSES))}"),
 }
 
 
@@ -129,7 +130,7 @@ def list_filters(
     only(query, LIST)
     since_us, until_us = _time_us(query, "from"), _time_us(query, "to")
     filters = Filters(
-        status=_status(query, _STATUSES - _ENGINES),
+        status=_status(query, _STATUSES),
         token=_token(query, tokens),
         client_order_id=_name(query, "clientOrderId"),
         account=account,
@@ -148,7 +149,7 @@ def cancel_filters(
     """
     only(query, CANCEL_MANY)
     symbol = _token(query, tokens)
-    open_ones = _STATUSES - _ENGINES - _ENDED
+    open_ones = _STATUSES - _ENDED
     wanted = Wanted(_status(query, open_ones), symbol, _name(query, "clientOrderId"), account)
     everything = query.get("all")
     if everything not in (None, "true"):
@@ -222,7 +223,7 @@ def feed_filter(query: Query, account: str | None) -> tuple[Filter, Cursor | Non
     wanted = Filter(
         account,
         _known(query, "events", FACTS.keys()),
-        _known(query, "status", _STATUSES),
+        _known(query, "status", _ALL_STATUSES),
         order_ids,
     )
     return wanted, resumes_after(query)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from events.streams import statuses_after
 from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.http.problems import CODES, RETRY_AFTER_S
@@ -13,7 +14,6 @@ from gateway.middleware.authorization import PERMISSIONS, Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
 from projections.views.event_schemas import ADDS, Frame
-from projections.views.json_schema import statuses_after
 
 Json = dict[str, Any]
 

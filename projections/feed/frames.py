@@ -16,7 +16,7 @@ import msgspec
 
 from events import types
 from events.log import Stored
-from events.order.hash_chain import Record
+from events.streams.hash_chain import Record
 from events.types import Event
 from projections.views.formats import timestamp
 from projections.views.orders import UNKNOWN, event_frame

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 
 from events import order as orders
-from events.order import Order
+from events.streams import State, as_row
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -26,9 +26,9 @@ _INT8 = 20
 """The type's number, the same in every Postgres."""
 
 
-def pack_row(order: Order, digest: bytes, positions: Sequence[int], columns: int) -> bytes:
+def pack_row(order: State, digest: bytes, positions: Sequence[int], columns: int) -> bytes:
     """One row. Raises struct.error or ValueError for what has no place in its column."""
-    o = order
+    o = as_row(order)
     state = orders.encode(o)
     return b"".join(
         (

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from events import order as orders
+from events import streams
 from events.archive import Page
-from events.order import Order, advance, evolve
-from events.order.hash_chain import GENESIS
+from events.streams import State, advance, evolve
+from events.streams.hash_chain import GENESIS
 from events.types import TERMINAL, Event
 from projections.postgres.binary_copy import pack_row
 
@@ -43,7 +43,7 @@ class Folded:
 
     __slots__ = ("hash", "order", "positions")
 
-    def __init__(self, order: Order, digest: bytes, positions: list[int]) -> None:
+    def __init__(self, order: State, digest: bytes, positions: list[int]) -> None:
         self.order = order
         self.hash = digest
         self.positions = positions
@@ -51,17 +51,17 @@ class Folded:
 
 def row(folded: Folded) -> tuple[Any, ...]:
     """The row of an order."""
-    o = folded.order
+    o = streams.as_row(folded.order)
     return (
         o.id, o.created_at_us, o.updated_at_us, o.version, o.attempts, o.account, o.client_order_id,
         o.status.value, o.type, o.token_in, o.token_out, o.amount_in, o.amount_out,
         o.price or None, o.executed_price or None, o.dex or None, o.signature or None,
         o.parked or None, o.reason or None,
-        folded.hash, folded.positions, orders.encode(o),
+        folded.hash, folded.positions, streams.encode(o),
     )  # fmt: skip
 
 
-def columns(order: Order, digest: bytes, positions: Sequence[int]) -> dict[str, Any]:
+def columns(order: State, digest: bytes, positions: Sequence[int]) -> dict[str, Any]:
     """The row of an order, by name: for audits."""
     return dict(zip(COLUMNS, row(Folded(order, digest, list(positions))), strict=True))
 

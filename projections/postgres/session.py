@@ -31,7 +31,7 @@ from events.log import (
 )
 from events.log import Refused as RefusedEntry
 from events.metrics import PROJECTED, PROJECTION
-from events.order.hash_chain import follows
+from events.streams.hash_chain import follows
 from events.types import Event
 from projections.postgres import tables
 from projections.postgres.batcher import Chunk, Intake

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from events import order as orders
+from events import streams
 from events.archive import PROJECTOR, Checkpoint
 from events.types import TERMINAL
 from projections.postgres.binary_copy import slices
@@ -143,7 +143,7 @@ async def load_orders(
     loaded = []
     for state, digest, positions in rows:
         with contextlib.suppress(msgspec.DecodeError):
-            loaded.append(Folded(orders.decode(state), digest, list(positions)))
+            loaded.append(Folded(streams.decode(state), digest, list(positions)))
     return loaded
 
 

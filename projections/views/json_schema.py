@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from events.order import NEXT
+from events.streams import statuses_after
 from events.types import FACTS, Fact
 from projections.views.event_schemas import ADDS, SAID, Frame, UnknownFrame
 from projections.views.orders import UNKNOWN
@@ -59,11 +59,6 @@ def named_event(schema: dict[str, Any], event: str, meaning: str) -> dict[str, A
         "properties": fields,
         "required": schema["required"],
     }
-
-
-def statuses_after(fact: type[Fact]) -> list[str]:
-    """Every status that an order may have after the fact."""
-    return sorted({str(row[fact]) for row in NEXT.values() if fact in row})
 
 
 def added_fields(fact: type[Fact]) -> list[str]:

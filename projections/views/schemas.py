@@ -14,11 +14,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from events.token_warnings import TEXTS
-from events.types import TERMINAL, Status
+from events.types import TERMINAL, EngineStatus, Status
 
-_ENGINES = (Status.HALTED, Status.RUNNING)
-
-ORDER_STATUSES = [str(status) for status in Status if status not in _ENGINES]
+ORDER_STATUSES = [str(status) for status in Status]
 ENDED_STATUSES = [str(status) for status in Status if status in TERMINAL]
 UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 DECIMAL = r"^\d+(\.\d+)?$"
@@ -42,7 +40,9 @@ Rent = Annotated[
     int, Meta(ge=0, description="Lamports laid down for token accounts that it left open.")
 ]
 OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
-AnyStatus = Annotated[str, Meta(extra_json_schema={"enum": [str(one) for one in Status]})]
+AnyStatus = Annotated[
+    str, Meta(extra_json_schema={"enum": [str(one) for one in (*Status, *EngineStatus)]})
+]
 
 
 class Shape(msgspec.Struct, rename="camel"):

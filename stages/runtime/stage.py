@@ -6,9 +6,13 @@ the stage after it. `ask` is its one effect before the append, `after` its one e
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from events.order import Order
 from events.types import Fact
@@ -34,6 +38,21 @@ Answer = Any
 """What `ask` learned and `decide` judges; each stage has its own type."""
 
 
+class Later(msgspec.Struct, frozen=True, gc=False):
+    """An answer that is not there yet."""
+
+    awaitable: Awaitable[Answer]
+
+    def drop(self) -> None:
+        """Ends a question whose answer nobody waits for."""
+        answer = self.awaitable
+        if inspect.iscoroutine(answer):
+            if inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
+                answer.close()
+        elif isinstance(answer, asyncio.Future):
+            answer.cancel()
+
+
 def _no_questions(orders: Sequence[Order]) -> Sequence[Answer]:
     return [None] * len(orders)
 
@@ -57,8 +76,8 @@ class Stage:
     name: str
     decide: Callable[[Order, Answer], Sequence[Fact] | NotYet]
     """Pure. Raises Refused where the answer is a refusal."""
-    ask: Callable[[Sequence[Order]], Sequence[Answer | Awaitable[Answer]]] = _no_questions
-    """One answer an order: at once, or later as an awaitable of its own. May raise Refused."""
+    ask: Callable[[Sequence[Order]], Sequence[Answer | Later]] = _no_questions
+    """One answer an order: at once, or `Later`. May raise Refused."""
     begin: Callable[[Order], Fact | None] = _nothing_to_begin
     """Said as soon as work on the order starts, once."""
     after: After | None = None

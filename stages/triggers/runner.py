@@ -13,15 +13,17 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import aclosing, suppress
 from hashlib import sha256
 
+import msgspec
 import structlog
 
 from events.ids import ENGINE_ID
-from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed
+from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed, engine_in
 from events.order import Order
-from events.types import Status
-from stages.runtime.expiry import expire, order_of
+from events.streams import EngineState
+from events.types import EngineStatus
+from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Refused, Stage
-from stages.runtime.writer import FAULT_WAIT_S
+from stages.triggers.expiry import expire, order_of
 from stages.triggers.pair_book import PairBook, Touched
 from stages.triggers.watcher import first_slot
 from stages.triggers.writer import UNITS_MAX, Firing, resting
@@ -173,12 +175,18 @@ class Watching:
 
     async def _look_up_halt(self) -> None:
         """What passed before the last resume is over, whoever followed the pairs then."""
-        head = (await self._log.load([ENGINE_ID]))[0]
-        engine = None if head is None else order_of(head)
-        if engine is not None and engine.status is Status.RUNNING:
+        engine = await self._engine()
+        if engine is not None and engine.status is EngineStatus.RUNNING:
             self._floor = self._market.slot_at(engine.updated_at_us)
         elif engine is not None:
             self._floor = self._market.slot()
+
+    async def _engine(self) -> EngineState | None:
+        try:
+            head = (await self._log.load([ENGINE_ID]))[0]
+            return None if head is None else engine_in(head)
+        except msgspec.DecodeError:  # another build may read it
+            return None
 
     def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Order]:
         """Those that rest; the others are in no book any more."""

@@ -11,10 +11,11 @@ import structlog
 from events.log import RESTING, EventLog, Fenced, Head, LogError, Result, Unit
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked
-from stages.runtime.expiry import order_of
-from stages.runtime.fusion import run_ahead
+from stages.runtime.fusion import fuse_waiting
+from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage
-from stages.runtime.writer import FAULT_WAIT_S, about
+from stages.runtime.work import about
+from stages.triggers.expiry import order_of
 from stages.triggers.pair_book import Touched
 from stages.triggers.watcher import first_slot, triggers
 from stages.venues.venue_group import Market
@@ -78,7 +79,7 @@ class Firing:
         try:
             said = self._log.say(head, order, facts)
             if order.type == "sniper" and self._ahead:
-                await run_ahead(said, self._ahead)
+                await fuse_waiting(said, self._ahead)
             unit, after = self._log.unit_of(head, order, said), said.order
         except Exception as error:  # it must not hold up the others, again and again
             _log.exception("order parked", stage="watcher", **about(order.id, head))

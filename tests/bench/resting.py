@@ -11,7 +11,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from engine.settings import Settings
-from events.commands import order_commands
+from events.commands import orders as order_commands
 from events.ids import new_order_id
 from events.log import EventLog, LogReader, Regressed
 from events.log.commit import UNITS_PER_CALL

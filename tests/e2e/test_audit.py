@@ -23,7 +23,7 @@ from events.archive.history import everything
 from events.archive.listing import Filters
 from events.audit.replay import Replay
 from events.audit.verify import Verdict, verify
-from events.commands import order_commands
+from events.commands import engine_switch
 from events.log import EventLog
 from events.types import TransactionBuilt
 from projections.postgres.order_rows import columns
@@ -82,8 +82,8 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
         async with projecting(redis_url, database_url):
             ids = await Play(log).live(3)
             for _ in range(2):
-                await order_commands.halt(log, "odd", "ann")
-                await order_commands.resume(log, "ann")
+                await engine_switch.halt(log, "odd", "ann")
+                await engine_switch.resume(log, "ann")
             await projected(log, archive)
         verdict = await proof(log, archive)
         assert (verdict.problems, verdict.orders) == ([], 3), "the engine is no order"

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from events.archive import Archive
 from events.archive.history import order_history
 from events.audit.verify import verify
-from events.commands import parked_orders
+from events.commands import parked
 from events.log import PARKED, EventLog, Stored
 from events.types import OrderFailed, OrderParked, OrderReplayed
 from projections.postgres.order_rows import columns
-from stages.runtime.quarantine import park_unreadable
+from stages.runtime.settle import park_unreadable
 from tests.support.log.played import Play, after_submission
 from tests.support.log.projected import opened, projected, projecting
 from tests.support.waits import HANG_S
@@ -127,10 +127,10 @@ async def test_a_replay_folds_the_order_again_where_its_head_cannot_be_read(desk
     broken = replace(head, body=b"\xc1")
     unit = await park_unreadable(desk.log, "router", order_id, broken, None, ValueError("odd"))  # type: ignore[arg-type]
     await desk.log.append([unit])
-    (listed,) = await parked_orders.parked(desk.log, desk.history)
+    (listed,) = await parked.parked(desk.log, desk.history)
     assert listed.order is not None
     assert listed.order.parked == "unreadable head: odd"
-    await parked_orders.replay(desk.log, desk.history, order_id, "mended", "ada")
+    await parked.replay(desk.log, desk.history, order_id, "mended", "ada")
     (mended,) = await desk.log.load([order_id])
     assert mended is not None
     assert mended.owes != PARKED

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from engine.recovery.replay_checks import CHECKS
 from events.audit.invariants import Auditor
-from events.commands import order_commands
+from events.commands import engine_switch, orders
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Unit
 from events.money import amount_at, price_units
@@ -35,6 +35,7 @@ from events.types import (
     OrderTriggered,
     RoutingStarted,
     Status,
+    StreamStatus,
     TransactionSubmitted,
 )
 from stages import builder, router, submitter
@@ -128,16 +129,16 @@ async def send(team: Crew, log: EventLog, order_id: str) -> None:
 
 
 async def cancel(team: Crew, log: EventLog, order_id: str) -> None:
-    await order_commands.cancel(log, order_id, "ann")
+    await orders.cancel(log, order_id, "ann")
 
 
 async def amend(team: Crew, log: EventLog, order_id: str) -> None:
     version = (await team.head(order_id)).version
-    await order_commands.amend(log, order_id, version, "141", None, "ann")
+    await orders.amend(log, order_id, version, "141", None, "ann")
 
 
 async def halt(team: Crew, log: EventLog, order_id: str) -> None:
-    await order_commands.halt(log, order_id, "ann")
+    await engine_switch.halt(log, order_id, "ann")
 
 
 Act = Callable[[Crew, EventLog, str], Coroutine[Any, Any, None]]
@@ -151,7 +152,7 @@ FATES = ("late", "dies-before", "dies-after")
 def judge(team: Crew, ids: Sequence[str]) -> None:
     """What must be true, whoever won."""
     done = team.executions()
-    histories: dict[str, list[tuple[Status, Fact]]] = {order_id: [] for order_id in ids}
+    histories: dict[str, list[tuple[StreamStatus, Fact]]] = {order_id: [] for order_id in ids}
     halted = False
     for _, event in team.seen:
         if isinstance(event.fact, EngineHalted | EngineResumed):
@@ -251,11 +252,11 @@ async def test_of_any_two_acts_in_any_order_the_log_lets_one_win_and_nothing_is_
         ids = []
         for built, first, second in product((False, True), ACTS, ACTS):
             ids.append(await race(team, first, second, fate, built=built))
-            await order_commands.resume(team.log, "ann")
+            await engine_switch.resume(team.log, "ann")
         await team.engine()  # whatever is under way goes on from where it is
         await team.until(lambda: settled_or_waiting(team, ids))
         for order_id in ids:
-            await order_commands.cancel(team.log, order_id, "ann")
+            await orders.cancel(team.log, order_id, "ann")
         statuses = await team.ended(ids)
         judge(team, ids)
         assert {"confirmed", "cancelled", "expired"} <= set(statuses)
@@ -298,21 +299,19 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                     continue
                 order_id = chance.choice(ids)
                 if chance.random() < 0.5:
-                    await order_commands.cancel(team.log, order_id, "ann")
+                    await orders.cancel(team.log, order_id, "ann")
                 else:
                     [head] = await team.log.load([order_id])
                     assert head is not None
                     target = f"{chance.uniform(148.0, 151.0):.6f}"
-                    await order_commands.amend(
-                        team.log, order_id, head.version, target, None, "ann"
-                    )
+                    await orders.amend(team.log, order_id, head.version, target, None, "ann")
 
         async def switch() -> None:
             while time.monotonic() < until:
                 await asyncio.sleep(chance.random() * 0.3)
-                await order_commands.halt(team.log, "odd", "ann")
+                await engine_switch.halt(team.log, "odd", "ann")
                 await asyncio.sleep(chance.random() * 0.1)
-                await order_commands.resume(team.log, "ann")
+                await engine_switch.resume(team.log, "ann")
 
         async def kill() -> None:
             while time.monotonic() < until:
@@ -321,7 +320,7 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                 workers[at] = await killed(team, workers[at])
 
         await asyncio.gather(submit(), act(), act(), switch(), kill())
-        await order_commands.resume(team.log, "ann")
+        await engine_switch.resume(team.log, "ann")
         statuses = await team.ended(ids)  # all expire at the latest
         judge(team, ids)
         assert {"confirmed", "cancelled", "expired"} <= set(statuses)

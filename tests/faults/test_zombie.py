@@ -33,7 +33,7 @@ from events.types import (
     TransactionExpired,
     TransactionSubmitted,
 )
-from stages.runtime.stage import Stage
+from stages.runtime.stage import Later, Stage
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
@@ -56,10 +56,10 @@ def gated(stage: Stage, gate: Gate) -> Stage:
 
     async def answer(asked: Any) -> Any:
         await gate.passing()
-        return await asked if asyncio.iscoroutine(asked) else asked
+        return await asked.awaitable if isinstance(asked, Later) else asked
 
     def ask(orders: Sequence[Order]) -> list[Any]:
-        return [answer(asked) for asked in stage.ask(orders)]
+        return [Later(answer(asked)) for asked in stage.ask(orders)]
 
     return dataclasses.replace(stage, ask=ask)
 
@@ -80,14 +80,14 @@ class Counting(SimulatedChain):
         await super().send(transactions)
 
 
-class Later(SimulatedChain):
+class LateChain(SimulatedChain):
     """Signs each transaction anew: two builds of one order are two transactions."""
 
     builds = 0
 
     def build(self, order: Order) -> Built:
-        Later.builds += 1
-        self._simulation = Simulation(slot_ms=5, blockhash_slots=5000 + Later.builds)
+        LateChain.builds += 1
+        self._simulation = Simulation(slot_ms=5, blockhash_slots=5000 + LateChain.builds)
         return super().build(order)
 
 
@@ -130,13 +130,13 @@ async def test_a_builder_that_wakes_up_late_cannot_put_another_transaction_in_pl
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
-        later = Later(team.simulation, team.ledger_path)
+        later = LateChain(team.simulation, team.ledger_path)
         stage = team.stage("builder", chain=later)
         zombie = await team.worker(gated(stage, gate), lease_ms=NEVER_MS)
         await team.worker("router")
         ids = await team.submit(ORDERS)
         await holding(zombie, ORDERS)
-        await team.worker(team.stage("builder", chain=Later(team.simulation, team.ledger_path)))
+        await team.worker(team.stage("builder", chain=LateChain(team.simulation, team.ledger_path)))
         await team.until(lambda: len(team.of(TransactionBuilt)) == ORDERS)
         before = len(team.seen)
         gate.open.set()

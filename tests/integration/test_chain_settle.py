@@ -17,7 +17,7 @@ from engine.recovery.chain_history import open_wallet
 from engine.recovery.settle import settle
 from events.archive import Archive
 from events.archive.history import order_history
-from events.commands import parked_orders
+from events.commands import parked
 from events.log import EventLog, Stored
 from events.order import Transaction, executed_reason
 from events.secret import SecretBytes
@@ -51,7 +51,7 @@ class Desk:
     async def history(self, order_id: str) -> Sequence[Stored]:
         return await order_history(self.archive, self.log, order_id)
 
-    async def settle(self, order_id: str, signature: str = "") -> parked_orders.Settled:
+    async def settle(self, order_id: str, signature: str = "") -> parked.Settled:
         wallet = open_wallet(self.crew.settings)
         try:
             return await settle(
@@ -63,7 +63,7 @@ class Desk:
 
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code."""
-        with pytest.raises(parked_orders.NotSettled) as caught:
+        with pytest.raises(parked.NotSettled) as caught:
             await self.settle(order_id, signature)
         return caught.value.code
 
@@ -147,7 +147,7 @@ async def test_a_transaction_that_names_no_order_settles_one_that_it_fits_and_no
         for name in ("more", "other", "dear"):
             assert await desk.refused(orders[name], signature) == "transaction-does-not-fit"
         assert await desk.refused(orders["fits"], signature) == "transaction-of-another-order"
-        await parked_orders.discard(log, desk.history, first, "by hand", "ann")
+        await parked.discard(log, desk.history, first, "by hand", "ann")
         assert await desk.refused(orders["fits"], signature) == "archive-behind"
         async with projecting(redis_url, database_url):
             await projected(log, archive)

@@ -13,7 +13,7 @@ import redis
 from events.audit.problems import Problem
 from events.audit.verify import verify
 from events.order import Order
-from events.order.hash_chain import decode_batch, encode_record
+from events.streams.hash_chain import decode_batch, encode_record
 from projections.postgres.order_rows import columns
 from tests.conftest import Servers
 from tests.support.log.damaged import Records, Template, copied, made

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events.commands import order_commands
+from events.commands import engine_switch, orders
 from events.log import Appended, EventLog, Result, Unit
 from events.order import Order
 from events.types import (
@@ -59,10 +59,8 @@ class Overtaken(Firing):
         for order_id in order_ids if self._amends else ():
             self._amends.clear()
             expires_us = None if self._target else 2 * 10**15
-            answer = await order_commands.amend(
-                self._log, order_id, 2, self._target, expires_us, "ann"
-            )
-            assert answer.outcome is order_commands.Outcome.DONE
+            answer = await orders.amend(self._log, order_id, 2, self._target, expires_us, "ann")
+            assert answer.outcome is orders.Outcome.DONE
         return heads
 
 
@@ -118,7 +116,7 @@ async def test_an_order_that_a_halt_kept_from_it_is_given_back(
     log: EventLog, market: Market
 ) -> None:
     one = await touched(log, market)
-    await order_commands.halt(log, "odd prices", "ann")
+    await engine_switch.halt(log, "odd prices", "ann")
     fired = await Firing(log, market, {}).fire([one])
     assert [order.id for order in fired.halted] == [one.order_id]
 
@@ -160,7 +158,7 @@ async def test_a_sniper_that_a_halt_stops_is_not_sent(log: EventLog, market: Mar
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
     await play.say([order_id], OrderRested(market.slot()))
-    await order_commands.halt(log, "odd prices", "ann")
+    await engine_switch.halt(log, "odd prices", "ann")
     event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
     firing = Firing(log, market, running_ahead(sent))
     fired = await firing.fire([Touched(order_id, event)])

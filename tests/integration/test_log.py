@@ -32,7 +32,7 @@ from events.log.head import decode_head, head_of
 from events.log.inbox import DUE_LIMIT
 from events.log.redis.library import Library
 from events.order import encode
-from events.order.hash_chain import GENESIS, follows
+from events.streams.hash_chain import GENESIS, follows
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.support.log.played import ACCOUNT, after_submission, routed, submitted
 from tests.support.processes.proxied import proxied

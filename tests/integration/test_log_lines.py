@@ -9,7 +9,11 @@ import structlog
 
 from events.log import Entry, EventLog, Share
 from events.types import OrderCancelled, OrderFailed
-from stages.runtime.writer import Scribe, Work
+from stages.runtime.append import append, encode
+from stages.runtime.limiter import Limits
+from stages.runtime.retry import RetryPolicy
+from stages.runtime.stage import Stage
+from stages.runtime.work import Context, Decided, Work
 from stages.submitter import stage as submitter
 from stages.venues import Refused
 from tests.support.http.served import served
@@ -42,9 +46,13 @@ async def test_a_write_that_came_too_late_names_the_order_and_the_position_it_kn
         order_id = await gateway.accepted()
         work = await in_hand(gateway.log, order_id)
         await gateway.say(order_id, OrderCancelled("ann"))
-        scribe = Scribe("router", gateway.log, Hands())
+        stage = Stage("router", lambda _, __: [])
+        limits = Limits(redis_url, "router-1")
+        ctx = Context(stage, gateway.log, RetryPolicy(), limits, Hands(), {})
+        late = Decided(work, [OrderFailed("router", "no-route", 1)])
         with structlog.testing.capture_logs() as lines:
-            await scribe.append([scribe.saying(work, [OrderFailed("router", "no-route", 1)])])
+            await append([encode(late, ctx)], ctx)
+        await limits.close()
     [line] = [line for line in lines if line["event"] == "fenced"]
     assert (line["stage"], line["order_id"], line["position"]) == ("router", order_id, 2)
 

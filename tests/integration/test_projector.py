@@ -17,7 +17,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Result, Unit
 from events.log.head import encode_head
 from events.order import Order
-from events.order.hash_chain import GENESIS, encode_record, link
+from events.streams.hash_chain import GENESIS, encode_record, link
 from events.types import Event, OrderSubmitted, RoutingStarted, Status, encode
 from projections.postgres import batcher, tables
 from projections.postgres import projector as projectors

@@ -21,7 +21,7 @@ from engine.settings import Settings
 from engine.venues import LEDGER
 from events.archive import Archive
 from events.audit.verify import verify
-from events.commands import order_commands, parked_orders
+from events.commands import engine_switch, orders, parked
 from events.commands.idempotency import claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import (
@@ -170,7 +170,7 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     await crew.say(parked, OrderParked("router", "a bug", "engine"))
     await crew.say(begun, RoutingStarted())
     await Play(scene.log).live(2)
-    await order_commands.halt(scene.log, "odd prices", "ann")
+    await engine_switch.halt(scene.log, "odd prices", "ann")
     end = await scene.archived()
     heads = await scene.log.load([pending, resting, parked, begun])
     await scene.lose()
@@ -200,11 +200,9 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
         assert claim_of(value) == (pending, digest_of(named))
 
     async with scene.afterwards() as later:
-        await order_commands.resume(scene.log, "ann")
+        await engine_switch.resume(scene.log, "ann")
         assert await later.ended([pending, begun]) == ["confirmed"] * 2
-        assert (
-            await order_commands.cancel(scene.log, resting, "ann")
-        ).outcome is order_commands.Outcome.DONE
+        assert (await orders.cancel(scene.log, resting, "ann")).outcome is orders.Outcome.DONE
     assert set(crew.executions().values()) == {1}
 
 
@@ -242,11 +240,9 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
         assert "executed on chain by" in (await scene.said(unknown)).parked
         assert await later.ended([known, late]) == ["confirmed", "confirmed"]
         # Nobody may say another end of it, or carry it out again.
-        assert (
-            await order_commands.cancel(scene.log, unknown, "ann")
-        ).outcome is order_commands.Outcome.TOO_LATE
-        for act in (parked_orders.replay, parked_orders.discard):
-            with pytest.raises(parked_orders.NotAllowed, match="executed on chain by"):
+        assert (await orders.cancel(scene.log, unknown, "ann")).outcome is orders.Outcome.TOO_LATE
+        for act in (parked.replay, parked.discard):
+            with pytest.raises(parked.NotAllowed, match="executed on chain by"):
                 await act(scene.log, no_history, unknown, "why not", "ann")
     assert crew.executions() == {known: 1, unknown: 1, late: 1}
 
@@ -274,16 +270,14 @@ async def test_a_parked_order_that_was_replayed_and_executed_since_is_found_out(
     order_id = await crew.place(MARKET)
     await crew.say(order_id, OrderParked("router", "a bug", "engine"))
     await scene.archived()
-    await parked_orders.replay(
-        scene.log, no_history, order_id, "mended", "ann"
-    )  # lost with the log
+    await parked.replay(scene.log, no_history, order_id, "mended", "ann")  # lost with the log
     await crew.all_stages()
     assert await crew.ended([order_id]) == ["confirmed"]
     await scene.lose()
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards():
-        with pytest.raises(parked_orders.NotAllowed, match="executed on chain by"):
-            await parked_orders.replay(scene.log, no_history, order_id, "mended", "ann")
+        with pytest.raises(parked.NotAllowed, match="executed on chain by"):
+            await parked.replay(scene.log, no_history, order_id, "mended", "ann")
     assert crew.executions() == {order_id: 1}
 
 

@@ -23,7 +23,7 @@ from engine.settings import Settings
 from engine.venues import LEDGER
 from events.archive import Archive
 from events.audit.verify import verify
-from events.commands import order_commands
+from events.commands import engine_switch
 from events.log import EventLog
 from events.secret import SecretUrl
 from projections.postgres.order_rows import columns
@@ -393,7 +393,7 @@ async def goes_on(scene: Scene) -> None:
         async with projecting(
             settings.redis_url.reveal(), settings.database_url.reveal(), chain=CHAIN
         ):
-            await order_commands.resume(scene.log, "ann")
+            await engine_switch.resume(scene.log, "ann")
             await crew.all_stages()
             fresh = await crew.submit(1)
             assert await crew.ended([*fresh, scene.begun]) == ["confirmed", "confirmed"]

@@ -25,7 +25,7 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
-from stages.runtime.stage import Refused, Stage
+from stages.runtime.stage import Later, Refused, Stage
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
 from tests.support.processes.proxied import proxied
 from tests.support.waits import MARGINS_S, until
@@ -52,7 +52,7 @@ def gated(stage: Stage, gate: Gate) -> Stage:
         await gate.passing()
         return asked
 
-    return asking(stage, lambda _, answers: [answer(asked) for asked in answers])
+    return asking(stage, lambda _, answers: [Later(answer(asked)) for asked in answers])
 
 
 async def holding(worker: Worker, orders: int) -> None:
@@ -108,7 +108,7 @@ async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_noth
             raise faults.pop()
 
         def ask(orders: Sequence[Order]) -> Any:
-            return [late() for _ in orders] if faults else confirmer.ask(orders)
+            return [Later(late()) for _ in orders] if faults else confirmer.ask(orders)
 
         for name in ("router", "builder", "submitter"):
             await team.worker(name)
@@ -153,7 +153,7 @@ async def test_only_the_order_that_kills_its_worker_is_parked(
         def look(orders: Sequence[Order], answers: Any) -> Any:
             if killer in [order.id for order in orders]:
                 died.set()
-                return [asyncio.get_running_loop().create_future() for _ in orders]
+                return [Later(asyncio.get_running_loop().create_future()) for _ in orders]
             return answers
 
         stage = asking(team.stage("router"), look)

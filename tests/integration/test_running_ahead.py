@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from events.commands import order_commands
+from events.commands import engine_switch, orders
 from events.types import OrderExpired, OrderRouted, OrderSubmitted, TransactionSubmitted
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
@@ -58,7 +58,7 @@ async def test_a_router_that_dies_before_the_send_leaves_it_to_the_confirmer(
         sends = team.stage("submitter")
         dead = sends.__class__(name=sends.name, decide=sends.decide, after=None)
         worker = await team.worker("router", ahead=AHEAD)
-        worker._worker.ahead = {"builder": team.stage("builder"), "submitter": dead}
+        worker._context.fused = {"builder": team.stage("builder"), "submitter": dead}
         ids = await team.submit(3)
         await team.until(lambda: len(team.of(TransactionSubmitted)) == 3)
         assert team.executions() == {}
@@ -70,17 +70,15 @@ async def test_a_router_that_dies_before_the_send_leaves_it_to_the_confirmer(
 
 async def test_nothing_runs_ahead_of_a_halt(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
-        await order_commands.halt(team.log, "odd prices", "ann")
+        await engine_switch.halt(team.log, "odd prices", "ann")
         worker = await team.worker("router", ahead=AHEAD)
         await team.worker("confirmer")
         ids = await team.submit(5)
         await team.settled("router")
         await until(lambda: worker.held_orders == 0)
         assert not team.of(TransactionSubmitted)
-        assert [(await order_commands.cancel(team.log, ids[0], "ann")).outcome] == [
-            order_commands.Outcome.DONE
-        ]
-        await order_commands.resume(team.log, "ann")
+        assert [(await orders.cancel(team.log, ids[0], "ann")).outcome] == [orders.Outcome.DONE]
+        await engine_switch.resume(team.log, "ann")
         assert await team.ended(ids) == ["cancelled", *["confirmed"] * 4]
         assert team.executions() == dict.fromkeys(ids[1:], 1)
 
@@ -99,7 +97,7 @@ async def test_an_order_whose_time_is_over_at_the_append_is_not_sent(
     async with crew(redis_url, tmp_path) as team:
         worker = await team.worker("router", ahead=AHEAD)
         slow = Slow(team.simulation, team.ledger_path)
-        worker._worker.ahead = {name: team.stage(name, chain=slow) for name in AHEAD}
+        worker._context.fused = {name: team.stage(name, chain=slow) for name in AHEAD}
         ids = await team.submit(1, expires_at_us=time.time_ns() // 1000 + 300_000)
         assert await team.ended(ids) == ["expired"]
         assert len(team.of(OrderExpired)) == 1
@@ -116,7 +114,7 @@ async def test_what_has_no_answer_at_once_is_left_to_its_own_stage(
     async with crew(redis_url, tmp_path) as team:
         worker = await team.worker("router", ahead=AHEAD)
         later = Later(team.simulation, team.ledger_path)
-        worker._worker.ahead = {name: team.stage(name, chain=later) for name in AHEAD}
+        worker._context.fused = {name: team.stage(name, chain=later) for name in AHEAD}
         order_id = await team.place(OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50))
         await team.until(lambda: team.of(OrderRouted))
         assert team.names(order_id) == ["OrderSubmitted", "RoutingStarted", "OrderRouted"]

@@ -22,7 +22,7 @@ from engine.recovery.settle import settle
 from events.archive.history import everything, order_history
 from events.audit.replay import Replay
 from events.audit.verify import verify
-from events.commands import parked_orders
+from events.commands import parked
 from events.log import Stored
 from events.order import EXECUTED, Order, executed_by, executed_reason
 from events.types import (
@@ -61,7 +61,7 @@ class Desk:
     async def history(self, order_id: str) -> Sequence[Stored]:
         return await order_history(self.scene.archive, self.scene.log, order_id)
 
-    async def settle(self, order_id: str, signature: str = "") -> parked_orders.Settled:
+    async def settle(self, order_id: str, signature: str = "") -> parked.Settled:
         wallet = open_wallet(self.scene.settings)
         try:
             return await settle(
@@ -74,7 +74,7 @@ class Desk:
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code. Nothing was written."""
         position = await self.scene.log.position()
-        with pytest.raises(parked_orders.NotSettled) as caught:
+        with pytest.raises(parked.NotSettled) as caught:
             await self.settle(order_id, signature)
         assert await self.scene.log.position() == position
         return caught.value.code
@@ -174,7 +174,7 @@ async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_move
         position = await scene.log.position()
         assert (await desk.settle(order_id)).already
         assert (await desk.settle(order_id, signature)).already
-        with pytest.raises(parked_orders.NotAllowed):
+        with pytest.raises(parked.NotAllowed):
             await desk.settle(order_id, "another")
         assert await scene.log.position() == position
     await desk.sound()
@@ -237,7 +237,7 @@ async def test_of_two_operators_one_settles_and_the_other_finds_it_settled(desk:
         record = Record("sig-1", Outcome("landed", 1, 1, amount_in=1), (order_id,))
         return settlement.recovered(order, record, "late", "bob")
 
-    again = await parked_orders.settle(desk.scene.log, desk.history, order_id, late)
+    again = await parked.settle(desk.scene.log, desk.history, order_id, late)
     assert again.already
     assert again.order.version == first.order.version
 
@@ -256,7 +256,7 @@ async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(desk:
         record = Record("sig-1", Outcome("landed", 5, 9, amount_in=7), (order_id,))
         return settlement.recovered(order, record, "slow", "bob")
 
-    done = await parked_orders.settle(desk.scene.log, desk.history, order_id, slow)
+    done = await parked.settle(desk.scene.log, desk.history, order_id, slow)
     assert versions == [2, 3]
     assert (done.order.version, done.order.amount_out) == (5, 5)
 
@@ -381,8 +381,8 @@ async def test_an_order_that_kills_whoever_asks_is_closed_by_its_own_transaction
     order_id = await scene.crew.place(MARKET)
     signature = await sent(scene.crew, order_id)
     assert await desk.refused(order_id, "another") == "another-transaction-known"
-    with pytest.raises(parked_orders.NotAllowed, match="may still land"):
-        await parked_orders.discard(scene.log, desk.history, order_id, "why", "ann")
+    with pytest.raises(parked.NotAllowed, match="may still land"):
+        await parked.discard(scene.log, desk.history, order_id, "why", "ann")
     sent_at = SLOTS.height()
     await until(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots)
     done = await desk.settle(order_id)
@@ -450,9 +450,9 @@ def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
     assert places == [
         "events/recovery/order_histories.py:1",  # executed on chain by …
         "events/types.py:1",  # the fact itself
-        "stages/runtime/quarantine.py:1",  # unreadable head: …
-        "stages/runtime/worker.py:1",  # its worker died on it again and again; and exceptions
-        "stages/runtime/writer.py:1",
+        "stages/runtime/append.py:1",  # an exception, as the next but one
+        "stages/runtime/pipeline.py:1",  # its worker died on it again and again; and exceptions
+        "stages/runtime/settle.py:1",  # unreadable head: …
         "stages/triggers/writer.py:1",  # an exception
     ]
     for reason in ("its worker died", "TypeError: …", "unreadable head: …", EXECUTED):

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from events.commands import order_commands
+from events.commands import orders
 from events.ids import new_order_id
 from events.log import EventLog, Result, settle_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
-from stages.runtime.stage import Stage
+from stages.runtime.stage import Later, Stage
 from tests.support.log.workers import ACCOUNT, Crew, Worker, crew
 from tests.support.processes.mortal import Point, Trap
 from tests.support.waits import until
@@ -137,13 +137,13 @@ async def test_an_answer_that_comes_to_a_dead_worker_is_asked_for_again(
 def asked_late(stage: Stage, trap: Trap) -> Stage:
     class Venue:
         async def ask(self, answer: Any) -> Any:
-            return await answer if hasattr(answer, "__await__") else answer
+            return await answer.awaitable if isinstance(answer, Later) else answer
 
     venue, ask = Venue(), stage.ask
     trap.at(venue, "ask")
 
     def asks(orders: Sequence[Order]) -> list[Any]:
-        return [venue.ask(answer) for answer in ask(orders)]
+        return [Later(venue.ask(answer)) for answer in ask(orders)]
 
     return dataclasses.replace(stage, ask=asks)
 
@@ -164,8 +164,7 @@ async def test_a_cancel_while_a_worker_lies_dead_wins_or_finds_it_sent(
         cancelled = [
             order_id
             for order_id in ids
-            if (await order_commands.cancel(team.log, order_id, "ann")).outcome
-            is order_commands.Outcome.DONE
+            if (await orders.cancel(team.log, order_id, "ann")).outcome is orders.Outcome.DONE
         ]
         await dying.die()
         await team.worker(stage, lease_ms=LEASE_MS)

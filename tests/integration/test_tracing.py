@@ -17,9 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from engine.telemetry.otlp import Collector
-from events.commands import order_commands
+from events.commands import engine_switch
 from events.ids import ENGINE_ID, trace_id
-from events.log import EventLog
+from events.log import EventLog, Stored
 from events.metrics import UNTRACED
 from events.secret import SecretUrl
 from events.types import EngineHalted
@@ -80,15 +80,24 @@ async def collector() -> AsyncIterator[Received]:
 async def tracer(
     log: EventLog, to: Received, ratio: float = 1, behind_max: int = exporter.BEHIND_MAX
 ) -> AsyncIterator[None]:
+    begun = asyncio.Event()
+
+    class Begins(Past):
+        async def page(self, after: int) -> list[Stored]:
+            found = await super().page(after)
+            begun.set()  # what is written from now on is followed
+            return found
+
     stop, past, sender = (
         asyncio.Event(),
-        Past(log, MemoryArchive()),
+        Begins(log, MemoryArchive()),
         Collector(SecretUrl(to.url), "test"),
     )
     work = asyncio.create_task(
         exporter.follow(log, past, sender.send, ratio=ratio, stop=stop, behind_max=behind_max)
     )
     try:
+        await begun.wait()
         yield
     finally:
         stop.set()
@@ -131,7 +140,7 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
 ) -> None:
     async with tracer(log, collector):
         play = Play(log)
-        await order_commands.halt(log, "odd prices", "ann")
+        await engine_switch.halt(log, "odd prices", "ann")
         [order_id] = await play.create()
         await play.say([order_id], failed("no-route"))
         await until(lambda: len(collector.of(order_id)) == 2)

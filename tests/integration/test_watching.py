@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from events.commands import order_commands
-from events.commands.order_commands import Outcome
+from events.commands import engine_switch, orders
+from events.commands.orders import Outcome
 from events.ids import new_order_id
 from events.log import Result
 from events.money import price_units, to_price
@@ -165,13 +165,13 @@ async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
         await team.worker("confirmer")
-        await order_commands.halt(team.log, "odd", "ann")
+        await engine_switch.halt(team.log, "odd", "ann")
         watcher = await team.watching(ahead=AHEAD)
         order_id = await team.place(replace(SNIPER, token_out="RAY"))
         await until(lambda: watcher._halted)
         assert team.names(order_id) == ["OrderSubmitted", "OrderRested"]
         assert not team.executions()
-        await order_commands.resume(team.log, "ann")
+        await engine_switch.resume(team.log, "ann")
         assert await team.ended([order_id]) == ["confirmed"]
 
 
@@ -206,7 +206,7 @@ async def test_an_order_whose_expiry_was_taken_away_outlives_it(
         kept, expired = [await team.place(limit(NEVER, **terms)) for _ in range(2)]
         for order_id in (kept, expired):
             await team.say(order_id, OrderRested(1))
-        done = await order_commands.amend(team.log, kept, 2, None, order_commands.NEVER, "ann")
+        done = await orders.amend(team.log, kept, 2, None, orders.NEVER, "ann")
         assert done.outcome is Outcome.DONE
         await team.watching()  # from here on orders expire
         assert await team.ended([expired]) == ["expired"]
@@ -221,9 +221,9 @@ async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_
         ids = [await team.place(LIMIT) for _ in range(3)]
         await rested(team, *ids)
         await until(lambda: watcher.resting == 3)
-        assert (await order_commands.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
+        assert (await orders.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
         await until(lambda: watcher.resting == 2)
-        amended = await order_commands.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
+        amended = await orders.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
         assert amended.outcome is Outcome.DONE
         assert await team.ended([ids[1]]) == ["confirmed"]
         assert await team.log.resting() == watcher.resting == 1
@@ -234,13 +234,13 @@ async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         watcher = await team.engine()
-        await order_commands.halt(team.log, "odd prices", "ann")
+        await engine_switch.halt(team.log, "odd prices", "ann")
         ids = [await team.place(limit("1")) for _ in range(5)]
         await rested(team, *ids)
         await until(lambda: watcher._halted)
         await until(lambda: watcher.resting == 5)
         assert not team.of(OrderTriggered)
-        await order_commands.resume(team.log, "ann")
+        await engine_switch.resume(team.log, "ann")
         assert await team.ended(ids) == ["confirmed"] * 5
 
 
@@ -249,12 +249,12 @@ async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_com
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
-        await order_commands.halt(team.log, "odd prices", "ann")
+        await engine_switch.halt(team.log, "odd prices", "ann")
         ids = [await team.place(limit("1")) for _ in range(3)]  # any tick would do
         await rested(team, *ids)
         market = Market(team.venues(), timeout_s=HANG_S)
         await market.next_slot(market.slot() + 3)
-        engine = (await order_commands.resume(team.log, "ann")).order
+        engine = (await engine_switch.resume(team.log, "ann")).engine
         assert engine is not None
         await team.watching()
         await team.until(lambda: len(team.of(OrderTriggered)) == 3)
@@ -268,11 +268,11 @@ async def test_an_order_for_now_or_never_fails_in_a_halt(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.engine()
-        await order_commands.halt(team.log, "odd prices", "ann")
+        await engine_switch.halt(team.log, "odd prices", "ann")
         [order_id] = await team.submit(1, min_amount_out=1, time_in_force=time_in_force)
         assert await team.ended([order_id]) == ["failed"]
         assert [f.reason for f in team.facts(order_id) if isinstance(f, OrderFailed)] == ["halted"]
-        await order_commands.resume(team.log, "ann")
+        await engine_switch.resume(team.log, "ann")
         await team.settled("submitter")
         assert not team.executions()
 
@@ -287,9 +287,8 @@ async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
         await team.say(order_id, OrderTriggered("tick", "raydium", "p", 1, NEVER))
         await team.until(lambda: team.of(OrderRetreated))
         await team.until(lambda: team.statuses()[order_id] == "watching")
-        await order_commands.amend(
-            team.log, order_id, (await team.head(order_id)).version, "1", None, "ann"
-        )
+        version = (await team.head(order_id)).version
+        await orders.amend(team.log, order_id, version, "1", None, "ann")
         assert await team.ended([order_id]) == ["confirmed"]
 
 
@@ -352,7 +351,7 @@ async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
     async with crew(redis_url, tmp_path, MOVING) as team:
         order_id = await team.place(LIMIT)
         head = await team.head(order_id)
-        assert (await order_commands.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
+        assert (await orders.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
         unit, _ = team.log.unit(head, head.order, [OrderRested(1)])
         assert (await team.log.append([unit]))[0].result is Result.CONFLICT
         assert not team.of(TransactionSubmitted)

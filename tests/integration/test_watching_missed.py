@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from events.commands import order_commands
+from events.commands import orders
 from events.log import Claims, Head
 from events.order import Order
 from events.types import (
@@ -117,8 +117,8 @@ class Watch:
 
     async def amended(self, order_id: str, target: str) -> None:
         version = (await self.team.head(order_id)).version
-        answer = await order_commands.amend(self.team.log, order_id, version, target, None, "ann")
-        assert answer.outcome is order_commands.Outcome.DONE
+        answer = await orders.amend(self.team.log, order_id, version, target, None, "ann")
+        assert answer.outcome is orders.Outcome.DONE
 
     async def followed(self, watcher: Watcher, slot: int) -> None:
         """Through this slot, and the log knows."""

@@ -26,13 +26,14 @@ PACKAGES = {
 }
 """Package -> the packages that it may import."""
 
-EVENTS = ("events", "events/order")
+EVENTS = ("events", "events/order", "events/streams")
 LOG = (*EVENTS, "events/metrics.py", "events/log")
 STORES = (*LOG, "events/archive")
 ROOMS: dict[str, tuple[str, ...]] = {
     # Lowest first. The rooms of other packages are in the second line.
     "events": (),
     "events/order": ("events",),
+    "events/streams": ("events", "events/order"),
     "events/metrics.py": EVENTS,
     "events/log/redis": EVENTS,
     "events/log": (*EVENTS, "events/metrics.py", "events/log/redis"),
@@ -98,7 +99,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "gateway/http", "gateway/parsing", "gateway/backends", "gateway/middleware",
     ),
     "gateway/spec": (
-        "events", "projections/views", "projections/feed",
+        "events", "events/streams", "projections/views", "projections/feed",
         "gateway/http", "gateway/parsing", "gateway/middleware",
     ),
     "gateway/api": ("events/*", "projections/*", "gateway/*"),

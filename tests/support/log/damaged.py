@@ -17,7 +17,7 @@ import asyncpg
 import redis.asyncio
 
 from events.archive import Archive
-from events.commands import order_commands
+from events.commands import engine_switch
 from events.commands.idempotency import names_of
 from events.ids import new_order_id
 from events.log import EventLog, Result
@@ -107,7 +107,7 @@ async def make(redis_url: str, database_url: str) -> Template:
             waiting = await submit(log, asked(client_order_id="waiting"))
             await say(log, waiting, RoutingStarted(), routed(), wait_ms=3_600_000)
             orders["waiting"] = waiting
-            await order_commands.halt(log, "odd prices", "ann")
+            await engine_switch.halt(log, "odd prices", "ann")
             archived = await projected(log, archive)
         # … and what nobody has archived yet.
         await say(log, orders["unnamed"], routed())

@@ -60,9 +60,9 @@ class Worker(Runner):
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         await asyncio.sleep(0)  # a task that never began would warn about its coroutine
-        for task in self._tasks:
+        for task in self._hands.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._hands.tasks, return_exceptions=True)
         await self._inbox.close()
 
     @property

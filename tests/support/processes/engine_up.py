@@ -33,7 +33,7 @@ from engine.venues import LEDGER
 from events.archive import Archive, ArchiveUnavailable
 from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
-from events.order.hash_chain import GENESIS, follows
+from events.streams.hash_chain import GENESIS, follows
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
 from tests.support.waits import HANG_S, until

@@ -17,7 +17,7 @@ from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.log.head import owes_number
 from events.order import Order, fold
-from events.order.hash_chain import GENESIS, Record, encode_record, link, say
+from events.streams.hash_chain import GENESIS, Record, encode_record, link, say
 from events.types import (
     AttemptFailed,
     Event,

@@ -8,7 +8,7 @@ import pytest
 
 from events import types as t
 from events.order import Order
-from events.order.hash_chain import GENESIS, decode_batch, follows, link, say
+from events.streams.hash_chain import GENESIS, decode_batch, follows, link, say
 from events.types import TransactionBuilt
 from tests.unit.events.test_order import LIFE
 

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from events import types as t
 from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, owed_by
-from events.order.hash_chain import GENESIS, WITHHELD, link, say
 from events.secret import SecretBytes
+from events.streams.hash_chain import GENESIS, WITHHELD, link, say
+from events.streams.state import ENGINE_NEXT, KEYS_NEXT
 from events.types import TERMINAL, Event, Status
 
 LIFE: list[t.Fact] = [
@@ -83,7 +84,7 @@ def test_what_is_terminal_stays_as_it_ended(facts: list[t.Fact]) -> None:
 
 @given(ANY_FACTS)
 def test_the_public_status_never_goes_back(facts: list[t.Fact]) -> None:
-    rank = {status: at for at, status in enumerate(Status)}
+    rank: dict[str, int] = {status: at for at, status in enumerate(Status)}
     back = (t.OrderTriggered, t.OrderRetreated, t.EngineHalted)  # from and to waiting
     for before, then in pairwise(events_of(facts)):
         assert rank[before.status] <= rank[then.status] or isinstance(then.fact, back)
@@ -103,6 +104,7 @@ def test_every_status_and_event_has_a_row_or_is_refused_by_its_absence() -> None
     assert set(NEXT) == {None, *Status}
     assert all(not NEXT[status] for status in TERMINAL)
     reached = {fact for row in NEXT.values() for fact in row}
+    reached |= {fact for row in ENGINE_NEXT.values() for fact in row} | KEYS_NEXT
     assert reached == set(t.FACTS.values())
 
 
@@ -183,14 +185,6 @@ def test_a_cancel_wins_while_no_transaction_is_out() -> None:
     rebuilt = [*dead, t.TransactionBuilt(2, "sig-2", 20, SecretBytes(b"raw2"))]
     sent = [*rebuilt, t.TransactionSubmitted(2, "sig-2")]
     assert [may_cancel(after(*life)) for life in (dead, rebuilt, sent)] == [True, True, False]
-
-
-def test_the_engine_itself_is_halted_and_runs_and_owes_nothing() -> None:
-    life = [*OTHERS[12:14], OTHERS[12]]
-    assert [event.status for event in events_of(life)] == ["halted", "running", "halted"]
-    assert (after(*life).type, owed_by(after(*life)), after(*life).reason) == (
-        "engine", None, "odd",
-    )  # fmt: skip
 
 
 def test_a_parked_order_is_owed_nothing_until_it_is_replayed() -> None:

@@ -14,7 +14,7 @@ import pytest
 from events.audit.proof import faults_of, proof_of
 from events.log import Stored
 from events.order import Order
-from events.order.hash_chain import GENESIS, decode_batch, say
+from events.streams.hash_chain import GENESIS, decode_batch, say
 from events.types import TransactionBuilt
 from tests.unit.events.test_order import LIFE
 

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from events.commands.api_keys import SCOPES
 from events.order import fold
+from events.streams import statuses_after
 from events.types import FACTS, Fact
 from gateway.http.problems import CODES, Problem
 from gateway.middleware.authorization import PERMISSIONS
@@ -21,7 +22,6 @@ from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.spec.request_schemas import body_schemas
 from projections.feed.frames import text_frame
 from projections.views.event_schemas import ADDS
-from projections.views.json_schema import statuses_after
 from projections.views.orders import event_frame, order_view
 from projections.views.schemas import Order
 from tests.support.http.documented import closed, faults_of, texts

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from events.commands.idempotency import digest_of
-from events.commands.order_commands import NEVER
+from events.commands.orders import NEVER
 from events.money import Token
 from events.types import OrderSubmitted
 from gateway.http.problems import CODES, Problem

@@ -6,7 +6,7 @@ import pytest
 
 from events.log import Stored
 from events.order import Order
-from events.order.hash_chain import GENESIS, Record, decode_batch, say
+from events.streams.hash_chain import GENESIS, Record, decode_batch, say
 from projections.postgres.order_rows import OrderFold
 from projections.postgres.session import Session
 from tests.unit.events.test_order import LIFE

@@ -10,8 +10,8 @@ import pytest
 from events.log import Stored
 from events.log.head import new_order
 from events.order import Order, fold
-from events.order.hash_chain import GENESIS, Record, say
 from events.secret import SecretBytes
+from events.streams.hash_chain import GENESIS, Record, say
 from events.types import (
     FACTS,
     AttemptFailed,

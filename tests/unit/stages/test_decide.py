@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from events import types as t
 from events.order import Order
-from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
+from events.streams.hash_chain import GENESIS, say
 from events.types import Quote
 from stages import builder, confirmer, router, submitter
 from stages.runtime.retry import RetryPolicy, after_expiry, after_refusal
-from stages.runtime.stage import NotYet, Refused
+from stages.runtime.stage import Later, NotYet, Refused
 from stages.venues import Built, Outcome
 from tests.unit.events.test_order import LIFE
 
@@ -244,7 +244,8 @@ async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behin
     order = replace(SENT, transaction=replace(SENT.transaction, submitted_at_us=ahead_us))
     stage = confirmer.stage(chain, attempts_max=3, rebroadcast_ms=2000)
     [answer] = stage.ask([order])
-    assert await answer == Outcome("absent")
+    assert isinstance(answer, Later)
+    assert await answer.awaitable == Outcome("absent")
     assert sent == [SENT.transaction.raw]
     assert stage.wait_ms(order, ahead_us - behind_s * 1_000_000) == 2_000, "and not in a rush"
     # A moment between two machines is none: the fill is looked for at once.

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine.recovery.replay_checks import CHECKS
 from events import types as t
 from events.order import Order, next_attempt
-from events.order.hash_chain import GENESIS, say
+from events.streams.hash_chain import GENESIS, say
 from events.types import Quote
 from stages import confirmer, router
 from stages.runtime.retry import OUTAGES, RetryPolicy, after_refusal

@@ -106,8 +106,8 @@ def refusal(order: Any, *quotes: Quote) -> tuple[str, str]:
 
 
 def test_the_stage_asks_the_market_for_each_order_and_keeps_to_both_limits() -> None:
-    asked: Any = SimpleNamespace(quotes=lambda order: f"quotes of {order}")
+    asked: Any = SimpleNamespace(quotes=lambda order: (f"quotes of {order}",))
     stage = router.stage(asked)
-    assert stage.ask(["a", "b"]) == ["quotes of a", "quotes of b"]  # type: ignore[list-item]
+    assert stage.ask(["a", "b"]) == [("quotes of a",), ("quotes of b",)]  # type: ignore[list-item]
     assert (stage.name, stage.begin, stage.decide) == ("router", router.begin, router.decide)
     assert (stage.needs_permit, stage.paced) == (True, True)

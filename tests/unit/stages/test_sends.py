@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from inspect import isawaitable
 
 import pytest
 import structlog
 
 from events import types as t
 from events.order import Order, Transaction
-from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
+from events.streams.hash_chain import GENESIS, say
 from stages import confirmer, submitter
-from stages.runtime.stage import Refused
+from stages.runtime.stage import Later, Refused
 from stages.venues import Built, Outcome
 
 FAULTS = [Refused("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]
@@ -67,7 +66,7 @@ class Node:
 async def asked(node: Node, orders: Sequence[Order]) -> list[Outcome]:
     """What the confirmer learns of orders."""
     stage = confirmer.stage(node, attempts_max=3, rebroadcast_ms=0)
-    return [await one if isawaitable(one) else one for one in stage.ask(orders)]
+    return [await one.awaitable if isinstance(one, Later) else one for one in stage.ask(orders)]
 
 
 async def test_all_that_was_written_in_one_append_is_sent() -> None:

@@ -1,4 +1,4 @@
-"""What older builds left out of the orders that they stored in heads and rows. Pure."""
+"""What older builds left out of the states that they stored in heads and rows. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields, replace
 
-from events.order.state import Order, decode, encode
+from events.order import Order
+from events.streams import State, decode, encode
 
 ADDED = ("rent_lamports", "trigger_price")
 """Fields that came later than the events which they are taken from: in what an older build stored
@@ -17,16 +18,16 @@ events, or parts of events, that came with them.
 NOTHING_ADDED = tuple(field.default for field in fields(Order) if field.name in ADDED)
 
 
-def added(order: Order) -> tuple[Any, ...]:
-    """Those fields of an order."""
-    return tuple(getattr(order, name) for name in ADDED)
+def added(state: State) -> tuple[Any, ...]:
+    """Those fields of an order; no other state has gained any."""
+    return tuple(getattr(state, name) for name in ADDED) if type(state) is Order else NOTHING_ADDED
 
 
-def basis(order: Order) -> bytes:
-    """An order as this build encodes it, without those fields."""
-    if added(order) != NOTHING_ADDED:
-        order = replace(order, **dict(zip(ADDED, NOTHING_ADDED, strict=True)))
-    return encode(order)
+def basis(state: State) -> bytes:
+    """A state as this build encodes it, without those fields."""
+    if type(state) is Order and added(state) != NOTHING_ADDED:
+        state = replace(state, **dict(zip(ADDED, NOTHING_ADDED, strict=True)))
+    return encode(state)
 
 
 def adds(state: bytes, expected: tuple[Any, ...]) -> bool:

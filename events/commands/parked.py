@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.log import PARKED, EventLog, Head, Result, Stored, order_in
+from events.commands.execute import Decide, KeepsChanging, NotTaken, always, execute
+from events.log import PARKED, EventLog, Head, Stored, order_in
 from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderReplayed, TransactionRecovered
 
 TRIES = 5
+"""Each may ask the chain."""
 
 History = Callable[[str], Awaitable[Sequence[Stored]]]
 """Reads all events of an order, from the log and the archive."""
@@ -79,11 +81,10 @@ async def replay(log: EventLog, history: History, order_id: str, reason: str, ac
     Raises NotAllowed, LogError, or `msgspec.DecodeError` where its events cannot be read.
     """
 
-    def again(order: Order) -> Fact:
-        _check_not_executed(order)
-        return OrderReplayed(reason, actor)
+    def decide(order: Order) -> list[Fact]:
+        return decide_replay(order, reason, actor)
 
-    return await _say(log, history, order_id, again)
+    return await _changed(log, history, order_id, always(decide))
 
 
 async def discard(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:
@@ -92,16 +93,27 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
     Raises as `replay` does.
     """
 
-    def end(order: Order) -> Fact:
-        _check_not_executed(order)
-        if may_still_land(order):
-            raise NotAllowed(
-                "its transaction is sent and may still land: only the chain can end it;"
-                " replay it, or `engine parked settle`"
-            )
-        return OrderFailed("operator", reason, order.attempts, actor=actor)
+    def decide(order: Order) -> list[Fact]:
+        return decide_discard(order, reason, actor)
 
-    return await _say(log, history, order_id, end)
+    return await _changed(log, history, order_id, always(decide))
+
+
+def decide_replay(order: Order, reason: str, actor: str) -> list[Fact]:
+    """Pure. Raises NotAllowed."""
+    _check_not_executed(order)
+    return [OrderReplayed(reason, actor)]
+
+
+def decide_discard(order: Order, reason: str, actor: str) -> list[Fact]:
+    """Pure. Raises NotAllowed."""
+    _check_not_executed(order)
+    if may_still_land(order):
+        raise NotAllowed(
+            "its transaction is sent and may still land: only the chain can end it;"
+            " replay it, or `engine parked settle`"
+        )
+    return [OrderFailed("operator", reason, order.attempts, actor=actor)]
 
 
 def _check_not_executed(order: Order) -> None:
@@ -123,7 +135,7 @@ async def settle(
     log: EventLog,
     history: History,
     order_id: str,
-    decide: Callable[[Order], Awaitable[Sequence[Fact]]],
+    decide: Decide[Order],
     *,
     signature: str = "",
 ) -> Settled:
@@ -136,7 +148,7 @@ async def settle(
         before := await _settled(history, order_id, signature)
     ):
         return Settled(before, already=True)
-    return Settled(await _say_all(log, history, order_id, decide), already=False)
+    return Settled(await _changed(log, history, order_id, decide), already=False)
 
 
 async def _settled(history: History, order_id: str, signature: str) -> Order | None:
@@ -149,31 +161,19 @@ async def _settled(history: History, order_id: str, signature: str) -> Order | N
     return None
 
 
-async def _say(
-    log: EventLog, history: History, order_id: str, fact: Callable[[Order], Fact]
-) -> Order:
-    async def decide(order: Order) -> Sequence[Fact]:
-        return [fact(order)]
+async def _changed(log: EventLog, history: History, order_id: str, decide: Decide[Order]) -> Order:
+    """The order as this command left it."""
 
-    return await _say_all(log, history, order_id, decide)
-
-
-async def _say_all(
-    log: EventLog,
-    history: History,
-    order_id: str,
-    decide: Callable[[Order], Awaitable[Sequence[Fact]]],
-) -> Order:
-    for _ in range(TRIES):
-        head = (await log.load([order_id]))[0]
+    async def read(head: Head | None) -> Order:
         if head is None or head.owes != PARKED:
             raise NotAllowed("the order is not parked")
-        order = await _order(history, order_id, head)
-        unit, after = log.unit(head, order, await decide(order))
-        answer = (await log.append([unit], timeout_s=5.0))[0]
-        if answer.result in (Result.CREATED, Result.EXISTS):
-            return after
-    raise NotAllowed("the order keeps changing; try again")
+        return await _order(history, order_id, head)
+
+    try:
+        executed = await execute(log, order_id, decide, read=read, tries=TRIES)
+    except (KeepsChanging, NotTaken) as error:
+        raise NotAllowed("the order keeps changing; try again") from error
+    return executed.after
 
 
 async def _order(history: History, order_id: str, head: Head) -> Order:

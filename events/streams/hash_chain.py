@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Generic
 
 import msgspec
 
 from events import types
-from events.order import Order, advance, copied, status_after
+from events.streams import S, advance, copied, status_after
 from events.types import Event, Fact, TransactionBuilt
 
 GENESIS = bytes(32)
@@ -57,10 +58,10 @@ def follows(previous: bytes, body: bytes, digest: bytes) -> bool:
     return digest == link(previous, body) or digest == link(previous, body, withheld=True)
 
 
-class Said(msgspec.Struct, gc=False):
-    """What is said of an order in one breath: its records so far, and the order after them."""
+class Said(msgspec.Struct, Generic[S], gc=False):
+    """What is said of a stream in one breath: its records so far, and the state after them."""
 
-    order: Order
+    order: S
     hash: bytes
     time_us: int
     build: str
@@ -95,8 +96,8 @@ class Said(msgspec.Struct, gc=False):
         self.events += events
 
 
-def say(order: Order, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str) -> Said:
-    """Appends `facts` to the order (a new one has version 0) and to its chain.
+def say(order: S, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str) -> Said[S]:
+    """Appends `facts` to the stream (a new one has version 0) and to its chain.
 
     Time never goes back within an order, whatever the writer's clock says.
     """

@@ -1,0 +1,88 @@
+"""The switch of the whole engine: halt and resume.
+
+The log keeps a mark beside the events, which the append function looks at: it refuses sends and
+triggers. The mark follows the events; where a damaged log has another one, a switch mends it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from events.commands.execute import TRIES, KeepsChanging, NotTaken, execute
+from events.ids import ENGINE_ID
+from events.log import EventLog, Head, engine_in
+from events.streams import EngineState
+from events.types import EngineHalted, EngineResumed, EngineStatus, Fact
+
+Switch = EngineHalted | EngineResumed
+
+
+class Outcome(Enum):
+    """What became of a switch."""
+
+    DONE = "done"
+    ALREADY = "already"
+    """The engine was in that state; nothing was written."""
+    CONFLICT = "conflict"
+    """The engine's state kept changing, or the log takes nothing now."""
+
+
+class Answer(NamedTuple):
+    """What became of a switch, and the engine's state as it is now."""
+
+    outcome: Outcome
+    engine: EngineState | None = None
+    """None after a conflict."""
+
+
+async def halt(log: EventLog, reason: str, actor: str) -> Answer:
+    """Lets nothing be sent and no trigger fire from now on. Raises LogError."""
+    return await _switch(log, EngineHalted(reason, actor))
+
+
+async def resume(log: EventLog, actor: str, reason: str = "") -> Answer:
+    """Ends a halt. Raises LogError."""
+    return await _switch(log, EngineResumed(reason, actor))
+
+
+async def engine_state(log: EventLog) -> EngineState | None:
+    """None: it was never halted. Raises LogError, or `msgspec.DecodeError`."""
+    head = (await log.load([ENGINE_ID]))[0]
+    return None if head is None else engine_in(head)
+
+
+def decide(engine: EngineState, wanted: Switch, *, marked: bool) -> list[Fact]:
+    """What to write for the state that is wanted. Pure.
+
+    `marked`: whether the log refuses sends. Where that is not what the events say, a switch to the
+    opposite comes first: a second decision then finds the events there and goes on.
+    """
+    halts = isinstance(wanted, EngineHalted)
+    if (engine.status is EngineStatus.HALTED) is not halts:
+        return [wanted]
+    return [] if marked is halts else [_opposite(wanted)]
+
+
+def _opposite(wanted: Switch) -> Switch:
+    other = EngineResumed if isinstance(wanted, EngineHalted) else EngineHalted
+    return other("the mark in the log was not what its events say", wanted.actor)
+
+
+async def _switch(log: EventLog, wanted: Switch) -> Answer:
+    async def read(head: Head | None) -> EngineState:
+        return EngineState() if head is None else engine_in(head)
+
+    async def decided(engine: EngineState) -> list[Fact]:
+        return decide(engine, wanted, marked=await log.halted())
+
+    try:
+        for _ in range(TRIES):  # the second time where the first only mended the mark
+            executed = await execute(log, ENGINE_ID, decided, read=read)
+            if wanted in executed.facts:
+                return Answer(Outcome.DONE, executed.now)
+            if not executed.facts:
+                return Answer(Outcome.ALREADY, executed.now)
+    except (KeepsChanging, NotTaken):
+        return Answer(Outcome.CONFLICT)
+    return Answer(Outcome.CONFLICT)

@@ -1,0 +1,108 @@
+"""Ask: the stage's one effect before the append. Answers are there now, or come later.
+
+What comes later is waited for in a task of its own, timed and under the stage's deadline; that the
+order has begun is appended meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from events.log import Result, head_of
+from stages.runtime.effects import started
+from stages.runtime.stage import Answer, Later, Stage
+from stages.runtime.work import Answered, Context, Pending, Work
+
+WRITTEN = (Result.CREATED, Result.EXISTS)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Asked(NamedTuple):
+    """The answers of a group."""
+
+    now: list[Answered]
+    later: list[Pending]
+
+
+def ask(group: Sequence[Work], stage: Stage) -> Asked:
+    """Asks for all at once; where that raises, for each alone."""
+    asked = Asked([], [])
+    answers = isolate(stage.ask, [work.order for work in group])
+    for work, answer in zip(group, answers, strict=True):
+        if isinstance(answer, Later):
+            asked.later.append(Pending(work, answer))
+        else:
+            asked.now.append(Answered(work, answer))
+    return asked
+
+
+async def receive(pending: Pending, ctx: Context) -> Answered | None:
+    """The answer that comes later; None where somebody else has the order by now."""
+    work = pending.work
+    answer = asyncio.ensure_future(pending.answer.awaitable)
+    began = time.perf_counter()
+    answer.add_done_callback(lambda _: ctx.venue.observe(time.perf_counter() - began))
+    try:
+        begun = await begin(work, ctx)
+        if begun is None:
+            return None
+        return Answered(begun, await _within(answer, ctx.stage.deadline_s))
+    finally:
+        answer.cancel()
+
+
+async def begin(work: Work, ctx: Context) -> Work | None:
+    """Appends that work has started, so that it shows while the venue takes its time.
+
+    None where somebody was there first.
+    """
+    fact = ctx.stage.begin(work.order)
+    if fact is None:
+        return work
+    unit, order = ctx.log.unit(work.head, work.order, [fact], wake=False)
+    [appended] = await ctx.log.append([unit])
+    if appended.result not in WRITTEN:
+        return None
+    await started([work.order_id], ctx)
+    return replace(work, head=head_of(unit.new), order=order)
+
+
+async def _within(answer: asyncio.Future[Answer], deadline_s: float) -> Answer:
+    """The answer, or the error that stands for it."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await answer
+    except Exception as error:
+        return error
+
+
+def dropping(later: Later) -> Callable[[object], None]:
+    """As the callback of a task that was perhaps cancelled before its first step."""
+    return lambda _: later.drop()
+
+
+def isolate(call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | Exception]:
+    """What the call answers for each item. Where it raises, it is called for each item alone, and
+    an item that makes it raise is answered with the error.
+    """
+    try:
+        return list(call(items))
+    except Exception as error:
+        if len(items) == 1:
+            return [error]
+    return [_alone(call, item) for item in items]
+
+
+def _alone(call: Callable[[Sequence[T]], Sequence[R]], item: T) -> R | Exception:
+    try:
+        [answer] = call([item])
+    except Exception as error:
+        return error
+    return answer

@@ -1,0 +1,53 @@
+"""Effects: what follows an append. The pace counts what began, and the stage does its `after`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from events.order import Order, may_still_land
+from stages.runtime.load import persist
+from stages.runtime.stage import After
+from stages.runtime.work import Context, Saying
+
+
+async def effects(done: Sequence[Saying], ctx: Context) -> None:
+    """Of what is in the log now."""
+    await started(
+        [
+            saying.work.order_id
+            for saying in done
+            if saying.said.events[0].fact == ctx.stage.begin(saying.work.order)
+        ]
+        if ctx.stage.paced
+        else [],
+        ctx,
+    )
+    await send([saying.said.order for saying in done], ctx)
+
+
+async def started(order_ids: Sequence[str], ctx: Context) -> None:
+    """The window counts from the start itself, so that it is never too short."""
+    if order_ids and ctx.stage.paced and ctx.limits.orders_per_minute:
+        await persist(ctx.stage.name, lambda: ctx.limits.started(order_ids))
+
+
+async def send(orders: Sequence[Order], ctx: Context) -> None:
+    """The stage's `after`, under the permit where there is one."""
+    after = ctx.stage.after
+    if after is None and ctx.fused:
+        after = ctx.fused["submitter"].after
+    if after is None:
+        return
+    crossed = [order for order in orders if may_still_land(order)]
+    if crossed and ctx.one_by_one:
+        await _timed(after, crossed, ctx)
+    elif crossed:
+        ctx.hands.spawn(_timed(after, crossed, ctx))
+
+
+async def _timed(after: After, orders: Sequence[Order], ctx: Context) -> None:
+    # Called here and not before: a task that is killed before its first step has begun nothing.
+    began = time.perf_counter()
+    await after(orders)
+    ctx.venue.observe(time.perf_counter() - began)

@@ -1,0 +1,179 @@
+"""The pipeline of every stage, from a delivery of the inbox to its ack. To be read from the top.
+
+    load → claim → admit → ask → decide → fuse → append → effects → settle
+
+Each step is a function in the file of its name; `claim`, `decide` and the choice in `admit` are
+pure. The unit of work is a group of orders: what a read of the inbox brought, or one order where a
+permit is needed or a venue takes its time. Groups are independent; a slow order holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from events.log import Entry, Head
+from events.types import OrderParked
+from stages.runtime.admit import pace, sort_turns
+from stages.runtime.append import append, encode
+from stages.runtime.ask import ask, dropping, receive
+from stages.runtime.claim import claim
+from stages.runtime.decide import Fault, decide
+from stages.runtime.effects import effects
+from stages.runtime.fusion import fuse
+from stages.runtime.load import load, persist, sort_delivery
+from stages.runtime.settle import settle_others, settle_written, wait
+from stages.runtime.work import Answered, Context, Decided, Named, Pending, Saying, Work
+
+GROUP_MAX = 256
+"""Orders that are loaded, asked about and appended together."""
+SHORT_WAIT_MS = 50
+"""Waits up to this long stay in memory, under the lease; longer ones go to the due-set."""
+REASON_MAX = 500
+"""Characters of the reason of a parked order."""
+
+_log = structlog.get_logger()
+
+
+async def process(entries: Sequence[Entry], ctx: Context) -> None:
+    """One delivery: works on it until it is appended or goes on in tasks of its own."""
+    delivery = sort_delivery(entries)
+    for entry in delivery.torn:
+        await _tear(entry, ctx)
+    if delivery.killers:
+        await _park_killers(delivery.killers, ctx)
+    if not delivery.named:
+        return
+    if len(delivery.heads) == len(delivery.named):
+        await _work_on(delivery.named, delivery.heads, ctx)
+    else:
+        await _reload(delivery.named, ctx)
+
+
+async def _reload(named: Sequence[Named], ctx: Context) -> None:
+    """As after a conflict: the heads are loaded, and whatever they say now is done."""
+    await _work_on(named, await load(ctx.log, ctx.stage.name, named), ctx)
+
+
+async def _work_on(named: Sequence[Named], heads: Sequence[Head | None], ctx: Context) -> None:
+    claimed = claim(named, heads, ctx.number)
+    await settle_others(claimed, ctx)
+    if ctx.one_by_one:
+        for work in claimed.owed:
+            ctx.hands.spawn(_attend([work], ctx), [work.share])
+    elif claimed.owed:
+        await _attend(claimed.owed, ctx)
+
+
+async def _attend(group: Sequence[Work], ctx: Context) -> None:
+    """Admit and ask. An answer that comes later is waited for in a task of its own."""
+    turns = sort_turns(group, ctx.stage.name, ctx.retry, time.time_ns() // 1000)
+    await _write([encode(expired, ctx) for expired in turns.expired], ctx)
+    await wait(turns.early, ctx)
+    admitted = await pace(turns.due, ctx)
+    if not admitted:
+        return
+    async with ctx.permit():
+        asked = ask(admitted, ctx.stage)
+        for pending in asked.later:
+            if ctx.one_by_one:
+                await _conclude_later(pending, ctx)
+            else:
+                task = ctx.hands.spawn(_conclude_later(pending, ctx), [pending.work.share])
+                task.add_done_callback(dropping(pending.answer))
+        if asked.now:
+            await _conclude(asked.now, ctx)
+
+
+async def _conclude_later(pending: Pending, ctx: Context) -> None:
+    answered = await receive(pending, ctx)
+    if answered is None:
+        await _reload([(pending.work.order_id, pending.work.share)], ctx)
+    else:
+        await _conclude([answered], ctx)
+
+
+async def _conclude(answered: Sequence[Answered], ctx: Context) -> None:
+    """From the answers to the ack."""
+    decisions = decide(
+        answered, ctx.stage, ctx.retry, now_us=time.time_ns() // 1000, jitter=random.random
+    )
+    said, faults = _encode(decisions.decided, ctx)
+    await _park([*decisions.faults, *faults], ctx)
+    if decisions.again:
+        again = decisions.again
+        ctx.hands.spawn(_ask_again(again, ctx), [work.share for work in again])
+    await _write(said, ctx)
+
+
+def _encode(decided: Sequence[Decided], ctx: Context) -> tuple[list[Saying], list[Fault]]:
+    """The facts as records, with those of the stages that can follow at once."""
+    said: list[Saying] = []
+    faults: list[Fault] = []
+    for one in decided:
+        try:
+            saying = encode(one, ctx)
+        except Exception as error:
+            faults.append(Fault(one.work, error))
+            continue
+        if ctx.fused and not saying.wait_ms:
+            fuse(saying.said, ctx.fused)
+        said.append(saying)
+    return said, faults
+
+
+async def _write(said: Sequence[Saying], ctx: Context) -> None:
+    """Append, then what follows an append. A conflict is looked at again."""
+    if not said:
+        return
+    written = await append(said, ctx)
+    await settle_written(written, ctx)
+    await effects(written.done, ctx)
+    if written.again:
+        await _reload(written.again, ctx)
+
+
+async def _ask_again(group: Sequence[Work], ctx: Context) -> None:
+    now_us = time.time_ns() // 1000
+    waits = [(work, ctx.stage.wait_ms(work.order, now_us)) for work in group]
+    await wait([(work, ms) for work, ms in waits if ms > SHORT_WAIT_MS], ctx)
+    soon = [(work, ms) for work, ms in waits if ms <= SHORT_WAIT_MS]
+    if soon:
+        await asyncio.sleep(min(ms for _, ms in soon) / 1000)
+        await _attend([work for work, _ in soon], ctx)
+
+
+# -- what goes wrong -------------------------------------------------------------------------------
+
+
+async def _park(faults: Sequence[Fault], ctx: Context) -> None:
+    """Bugs: each parks its order, it alone."""
+    for fault in faults:
+        _log.error(
+            "a bug met an order", stage=ctx.stage.name, exc_info=fault.error, **fault.work.named
+        )
+        await _park_one(fault.work, f"{type(fault.error).__name__}: {fault.error}", ctx)
+
+
+async def _park_killers(named: Sequence[Named], ctx: Context) -> None:
+    """Orders whose worker died on them again and again, each alone in its entry."""
+    claimed = claim(named, await load(ctx.log, ctx.stage.name, named), ctx.number)
+    await settle_others(claimed, ctx)
+    for work in claimed.owed:
+        await _park_one(work, "its worker died on it again and again", ctx)
+
+
+async def _park_one(work: Work, reason: str, ctx: Context) -> None:
+    _log.error("order parked", stage=ctx.stage.name, reason=reason[:REASON_MAX], **work.named)
+    parked = OrderParked(ctx.stage.name, reason[:REASON_MAX], "engine")
+    await _write([encode(Decided(work, [parked]), ctx)], ctx)
+
+
+async def _tear(entry: Entry, ctx: Context) -> None:
+    """Puts each order of an entry that keeps losing its worker back on its own."""
+    _log.warning("entry keeps losing its worker", order_ids=entry.order_ids)
+    await persist(ctx.stage.name, lambda: ctx.hands.split(entry))

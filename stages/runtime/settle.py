@@ -1,0 +1,136 @@
+"""Settle: what leaves our hands without an event: settled, waiting, set aside, unreadable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from events.log import NOTES, PARKED, EventLog, Head, Share, Unit, encode_head, settle_only
+from events.order import may_still_land
+from events.streams.hash_chain import encode_record, link
+from events.types import Event, OrderParked, Status, encode
+from stages.runtime.append import Written
+from stages.runtime.claim import Claimed, Unreadable
+from stages.runtime.load import persist
+from stages.runtime.work import Context, Work, about
+
+_log = structlog.get_logger()
+
+
+async def settle_written(written: Written, ctx: Context) -> None:
+    """The shares of what is in the log were settled by the append itself; the rest waits."""
+    ctx.hands.settled([saying.work.share for saying in written.done])
+    if any(saying.wait_ms for saying in written.done):
+        ctx.hands.waiting()
+    await wait(written.suspended, ctx)
+
+
+async def settle_others(claimed: Claimed, ctx: Context) -> None:
+    """What this stage does not owe, and what it cannot read."""
+    for unreadable in claimed.unreadable:
+        await _quarantine(unreadable, ctx)
+    if claimed.gone:
+        await _set_aside(claimed.gone, ctx)
+    if claimed.others:
+        await _settle([settle_only(order_id, share) for order_id, share in claimed.others], ctx)
+
+
+async def wait(waits: Sequence[tuple[Work, int]], ctx: Context) -> None:
+    """Moves orders to the due-set for so many ms, none further than to its expiry."""
+    if not waits:
+        return
+    now_us = time.time_ns() // 1000
+    units = []
+    for work, ms in waits:
+        expires = work.order.expires_at_us
+        bound = ms
+        if expires is not None and not may_still_land(work.order):
+            bound = min(ms, max(1, (expires - now_us) // 1000 + 1))
+        units.append(settle_only(work.order_id, work.share, wait_ms=bound))
+    await _settle(units, ctx)
+    ctx.hands.waiting()
+
+
+async def _quarantine(one: Unreadable, ctx: Context) -> None:
+    """Parks an order of which only the fixed part of its head can be read, or none of it."""
+    order_id, share = one.named
+    stage = ctx.stage.name
+    if not await is_intact(ctx.log, order_id, one.head):
+        await _set_aside([order_id], ctx)
+        await _settle([settle_only(order_id, share)], ctx)
+        return
+    _log.error("order parked", stage=stage, error=str(one.error), **about(order_id, one.head))
+    unit = await park_unreadable(ctx.log, stage, order_id, one.head, share, one.error)
+    await _settle([unit], ctx)
+
+
+async def _set_aside(order_ids: Sequence[str], ctx: Context) -> None:
+    """Lists orders as parked that are open and have no head, or a damaged one: nothing can be
+    written about them before a repair. Others go on.
+    """
+    found: list[str] = []
+
+    async def listed() -> None:
+        found[:] = await ctx.log.open_among(order_ids)
+        await ctx.log.set_aside(found)
+
+    await persist(ctx.stage.name, listed)
+    for order_id in found:
+        _log.error("head damaged", stage=ctx.stage.name, order_id=order_id, mend="engine repair")
+
+
+async def _settle(units: Sequence[Unit], ctx: Context) -> None:
+    await ctx.log.append(units)
+    ctx.hands.settled([unit.share for unit in units if unit.share is not None])
+
+
+# -- heads that this build cannot read -------------------------------------------------------------
+#
+# Parked by what can be read of the last event. The body is kept as it is: a replay folds it again.
+
+
+async def is_intact(log: EventLog, order_id: str, head: Head) -> bool:
+    """Whether its fixed part is that of the order's newest event: what is said on top of another
+    one would not continue the order. Raises LogError.
+    """
+    stored = await log.history(head.positions[-1:])
+    if not stored or stored[0].record.hash != head.hash:
+        return False
+    fields = msgspec.msgpack.decode(stored[0].record.body)
+    return bool(fields[:2] == [order_id, head.version])
+
+
+async def park_unreadable(
+    log: EventLog, stage: str, order_id: str, head: Head, share: Share, error: Exception
+) -> Unit:
+    """The unit that parks the order without touching its body. Raises LogError."""
+    status, account, time_us = Status.PENDING, "", 0
+    stored = await log.history(head.positions[-1:])
+    if stored:
+        fields = msgspec.msgpack.decode(stored[0].record.body)
+        time_us, status, account = fields[2], Status(fields[3]), fields[4]
+    event = Event(
+        order_id,
+        head.version + 1,
+        max(time_us, time.time_ns() // 1000),
+        status,
+        account,
+        log.build,
+        OrderParked(stage, f"unreadable head: {error}"[:500], "engine"),
+    )
+    body = encode(event)
+    digest = link(head.hash, body)
+    return Unit(
+        order_id,
+        head.prefix,
+        encode_head(event.version, digest, PARKED, head.body),
+        PARKED,
+        1,
+        encode_record(digest, body),
+        share,
+        wake=False,
+        note=NOTES[OrderParked],
+    )
