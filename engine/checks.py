@@ -12,7 +12,7 @@ from events.replay import Checks
 from events.types import (
     Fact,
     OrderConfirmed,
-    OrderRetreated,
+    OrderRearmed,
     OrderRouted,
     OrderTriggered,
     RoutingStarted,
@@ -38,7 +38,7 @@ def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
     return decided
 
 
-def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
+def _retreated(order: Order, fact: OrderRearmed) -> Sequence[Fact]:
     if fact.stage == "router":
         decided = router.decide(order, fact.quotes)
     else:
@@ -53,7 +53,7 @@ def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
 
 
 def _as_by_older_builds(fact: Fact) -> Fact:
-    if not isinstance(fact, OrderRetreated) or not fact.paused_until_slot:
+    if not isinstance(fact, OrderRearmed) or not fact.paused_until_slot:
         return fact
     return replace(fact, slot=fact.paused_until_slot, paused_until_slot=0)
 
@@ -104,7 +104,7 @@ def _facts(order: Order, outcome: Outcome) -> Sequence[Fact]:
 CHECKS: Checks = {
     RoutingStarted: _begun,
     OrderRouted: _routed,
-    OrderRetreated: _retreated,
+    OrderRearmed: _retreated,
     OrderTriggered: _triggered,
     OrderConfirmed: _confirmed,
     TransactionExpired: _died,

@@ -127,7 +127,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
 
     # Limits are counted by the stages: where there are any, nobody runs ahead.
     limited = settings.concurrency or settings.orders_per_minute
-    runs_ahead = settings.run_ahead and not limited
+    runs_ahead = settings.fuse_stages and not limited
     signing = {"builder", "router", "watcher"} if runs_ahead else {"builder"}
     trading = open_trading(settings, signs=not signing.isdisjoint(names))
     market, chain = trading.market, trading.chain

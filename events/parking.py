@@ -10,7 +10,7 @@ import msgspec
 from events.log import PARKED, EventLog, Head, Result, Stored
 from events.log.head import order_in
 from events.order import Order, fold, may_still_land, was_executed
-from events.types import Fact, OrderFailed, OrderReplayed, TransactionRecovered
+from events.types import Fact, OrderFailed, OrderRequeued, TransactionRecovered
 
 TRIES = 5
 
@@ -82,7 +82,7 @@ async def replay(log: EventLog, history: History, order_id: str, reason: str, ac
 
     def again(order: Order) -> Fact:
         _check_not_executed(order)
-        return OrderReplayed(reason, actor)
+        return OrderRequeued(reason, actor)
 
     return await _say(log, history, order_id, again)
 

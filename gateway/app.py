@@ -138,7 +138,7 @@ def make_app(
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
         Route("POST", "/api/admin/parked/{id}/settle", parked.settle),
-        Route("POST", "/api/admin/parked/{id}/replay", parked.replay),
+        Route("POST", "/api/admin/parked/{id}/requeue", parked.requeue),
         Route("POST", "/api/admin/parked/{id}/discard", parked.discard),
         Route("GET", "/api/audit/orders/{id}", audits.order),
         Route("GET", "/api/audit/orders/{id}/proof", audits.proof),

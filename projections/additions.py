@@ -213,7 +213,7 @@ def _parked(f: t.OrderParked) -> Json:
     return {"stage": f.stage, "reason": f.reason, "actor": f.actor}
 
 
-def _replayed(f: t.OrderReplayed) -> Json:
+def _replayed(f: t.OrderRequeued) -> Json:
     return {"reason": f.reason, "actor": f.actor}
 
 
@@ -228,7 +228,7 @@ def _recovered(f: t.TransactionRecovered) -> Json:
     }
 
 
-def _rested(f: t.OrderRested) -> Json:
+def _rested(f: t.OrderArmed) -> Json:
     return {"slot": f.slot}
 
 
@@ -243,7 +243,7 @@ def _triggered(f: t.OrderTriggered) -> Json:
     }
 
 
-def _retreated(f: t.OrderRetreated) -> Json:
+def _retreated(f: t.OrderRearmed) -> Json:
     fee: Json = {"feeLamports": f.fee_lamports} if f.fee_lamports else {}
     pause: Json = {"pausedUntilSlot": f.paused_until_slot} if f.paused_until_slot else {}
     return fee | {
@@ -301,11 +301,11 @@ ADDS: dict[type[t.Fact], Callable[[Any], Json]] = {
     t.OrderExpired: _expired,
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
-    t.OrderReplayed: _replayed,
+    t.OrderRequeued: _replayed,
     t.TransactionRecovered: _recovered,
-    t.OrderRested: _rested,
+    t.OrderArmed: _rested,
     t.OrderTriggered: _triggered,
-    t.OrderRetreated: _retreated,
+    t.OrderRearmed: _retreated,
     t.OrderAmended: _amended,
     t.OrderCancelled: _acted,
     t.EngineHalted: _acted,

@@ -179,7 +179,7 @@ class ActAdded(Shape):
     actor: str
 
 
-class OrderRestedAdded(Shape):
+class OrderArmedAdded(Shape):
     """Adds the slot from which on prices and pools count."""
 
     slot: Count
@@ -199,7 +199,7 @@ class OrderTriggeredAdded(Shape):
     liquidity: Amount | None
 
 
-class OrderRetreatedAdded(Shape):
+class OrderRearmedAdded(Shape):
     """Adds why, what was offered, and from which slot on prices count again.
 
     Until `pausedUntilSlot`, where it is there, a price that neither left nor rose since does not.
@@ -281,11 +281,11 @@ ADDS: dict[type[Fact], type[Shape]] = {
     t.OrderExpired: OrderExpiredAdded,
     t.AttemptFailed: AttemptFailedAdded,
     t.OrderParked: OrderParkedAdded,
-    t.OrderReplayed: ActAdded,
+    t.OrderRequeued: ActAdded,
     t.TransactionRecovered: TransactionRecoveredAdded,
-    t.OrderRested: OrderRestedAdded,
+    t.OrderArmed: OrderArmedAdded,
     t.OrderTriggered: OrderTriggeredAdded,
-    t.OrderRetreated: OrderRetreatedAdded,
+    t.OrderRearmed: OrderRearmedAdded,
     t.OrderAmended: OrderAmendedAdded,
     t.OrderCancelled: ActAdded,
     t.EngineHalted: ActAdded,

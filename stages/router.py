@@ -11,7 +11,7 @@ from events.order import WAITING_TYPES, Order
 from events.types import (
     U64_MAX,
     Fact,
-    OrderRetreated,
+    OrderRearmed,
     OrderRouted,
     Quote,
     RoutingStarted,
@@ -136,7 +136,7 @@ def _retreat(
     stays: `stages.paused`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
-    return OrderRetreated(
+    return OrderRearmed(
         stage="router",
         reason=reason,
         slot=slot + 1,

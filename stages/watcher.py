@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from events.money import PRICE_PLACES, price_units
 from events.order import Order
-from events.types import Fact, OrderRested, OrderTriggered, Status
+from events.types import Fact, OrderArmed, OrderTriggered, Status
 from stages.book import Terms
 from stages.market import Market
 from stages.stage import NOT_YET, NotYet, Refused, Stage
@@ -24,7 +24,7 @@ def decide(_: Order, slot: int | None) -> list[Fact] | NotYet:
     """The order rests: what happens at this slot or later counts. It waits for a chain that cannot
     be asked: that is no fault of the order.
     """
-    return NOT_YET if slot is None else [OrderRested(slot)]
+    return NOT_YET if slot is None else [OrderArmed(slot)]
 
 
 def first_slot(order: Order, market: Market) -> int:

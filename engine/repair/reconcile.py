@@ -19,7 +19,7 @@ from events.ids import NO_ORDERS, parse_order_id
 from events.log.reading import Stored
 from events.order import evolve
 from events.repair import Life
-from events.types import Event, OrderSubmitted, decode
+from events.types import Event, OrderSubmitted, current_name, decode
 from projections.unreadable import read_event
 
 VERSION_LIMIT = 2**31
@@ -150,7 +150,8 @@ class Reconciliation:
             self.lives.add(stored, order_id)
         self.proved_end, self.last = position, stored
         expected = archived_event(stored)
-        if list(archived) != [expected]:
+        # A row that names the event as the build before did is sound.
+        if [row._replace(name=current_name(row.name)) for row in archived] != [expected]:
             self.rows.append(expected)
         return stored
 

@@ -175,7 +175,7 @@ def _parked(f: t.OrderParked) -> list[str]:
     return [f"{f.stage}: {f.reason}, by {f.actor}"]
 
 
-def _replayed(f: t.OrderReplayed) -> list[str]:
+def _replayed(f: t.OrderRequeued) -> list[str]:
     return [f"{f.reason}, by {f.actor}"]
 
 
@@ -184,7 +184,7 @@ def _recovered(f: t.TransactionRecovered) -> list[str]:
     return [f"{f.signature}: {f.reason}, by {f.actor}{others}"]
 
 
-def _rested(f: t.OrderRested) -> list[str]:
+def _rested(f: t.OrderArmed) -> list[str]:
     return [f"waits; what happens from slot {f.slot} on counts"]
 
 
@@ -195,7 +195,7 @@ def _triggered(f: t.OrderTriggered) -> list[str]:
     return [said]
 
 
-def _retreated(f: t.OrderRetreated) -> list[str]:
+def _retreated(f: t.OrderRearmed) -> list[str]:
     best = f"{to_tokens(f.amount_out, f.decimals_out)} offered, " if f.amount_out else ""
     least = to_tokens(f.min_amount_out, f.decimals_out)
     cost = _cost(f.fee_lamports)
@@ -229,11 +229,11 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.OrderExpired: _ended,
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
-    t.OrderReplayed: _replayed,
+    t.OrderRequeued: _replayed,
     t.TransactionRecovered: _recovered,
-    t.OrderRested: _rested,
+    t.OrderArmed: _rested,
     t.OrderTriggered: _triggered,
-    t.OrderRetreated: _retreated,
+    t.OrderRearmed: _retreated,
     t.OrderAmended: _amended,
     t.OrderCancelled: _acted,
     t.EngineHalted: _acted,

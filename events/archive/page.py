@@ -9,8 +9,7 @@ import msgspec
 
 from events.chain import Record
 from events.log.reading import Stored
-from events.secret import restored
-from events.types import Event
+from events.types import Event, decode_many
 
 
 class Page(NamedTuple):
@@ -25,7 +24,7 @@ class Page(NamedTuple):
 
     def events(self) -> list[Event]:
         """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
-        return _events.decode(self.bodies)
+        return decode_many(self.bodies)
 
     def hash(self, at: int) -> bytes:
         """The hash of the `at`th event."""
@@ -59,5 +58,4 @@ def array(size: int) -> bytes:
     return b"\xdd" + size.to_bytes(4)
 
 
-_events = msgspec.msgpack.Decoder(list[Event], dec_hook=restored)
 _raws = msgspec.msgpack.Decoder(list[msgspec.Raw])

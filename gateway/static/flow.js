@@ -9,7 +9,7 @@ const ARROWS = [["gateway", "router"], ["router", "builder"], ["builder", "submi
 const [WIDE, HIGH, STEP, DOWN] = [136, 62, 176, 104];
 const WRITES = {
   OrderSubmitted: "gateway", OrderCancelled: "gateway", OrderAmended: "gateway", RoutingStarted: "router", OrderRouted: "router", TransactionBuilt: "builder",
-  TransactionSubmitted: "submitter", OrderConfirmed: "confirmer", TransactionExpired: "confirmer", TransactionInDoubt: "confirmer", OrderRested: "watcher", OrderTriggered: "watcher", OrderExpired: "watcher",
+  TransactionSubmitted: "submitter", OrderConfirmed: "confirmer", TransactionExpired: "confirmer", TransactionInDoubt: "confirmer", OrderArmed: "watcher", OrderTriggered: "watcher", OrderExpired: "watcher",
 };
 
 /** Whose event it is, by its name or the stage that it names. */

@@ -3,7 +3,7 @@
 
 const KEPT = 2000;
 const OPEN = 20000;
-const BY = { OrderRouted: "router", TransactionBuilt: "builder", TransactionSubmitted: "submitter", OrderConfirmed: "confirmer", OrderRested: "watcher" };
+const BY = { OrderRouted: "router", TransactionBuilt: "builder", TransactionSubmitted: "submitter", OrderConfirmed: "confirmer", OrderArmed: "watcher" };
 const BEGINNINGS = new Set(["RoutingStarted"]); // what follows them is measured from before
 export const WHOLE = "POST to confirmed";
 

@@ -13,8 +13,8 @@ const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
 const WORDS = {
   OrderSubmitted: "Taken", RoutingStarted: "Routing", OrderRouted: "Route chosen", TransactionBuilt: "Transaction built",
   TransactionSubmitted: "Sent", OrderConfirmed: "Confirmed", OrderFailed: "Failed", OrderExpired: "Expired", OrderCancelled: "Cancelled",
-  AttemptFailed: "Attempt failed", TransactionInDoubt: "In doubt", TransactionExpired: "Transaction dead", OrderRested: "Waiting for the market",
-  OrderTriggered: "Triggered", OrderRetreated: "Back to waiting", OrderAmended: "Amended", OrderParked: "Parked", OrderReplayed: "Replayed",
+  AttemptFailed: "Attempt failed", TransactionInDoubt: "In doubt", TransactionExpired: "Transaction dead", OrderArmed: "Waiting for the market",
+  OrderTriggered: "Triggered", OrderRearmed: "Back to waiting", OrderAmended: "Amended", OrderParked: "Parked", OrderRequeued: "Requeued",
   TransactionRecovered: "Settled by the chain's record",
 };
 const DETAILS = {
@@ -26,7 +26,7 @@ const DETAILS = {
   AttemptFailed: (f) => `${f.stage}: ${f.error}${f.detail ? `, ${f.detail}` : ""}`,
   TransactionInDoubt: (f) => `${f.reason}${f.detail ? `, ${f.detail}` : ""}`,
   OrderAmended: (f) => (f.targetPrice ? `target ${f.targetPrice}` : ""),
-  OrderRested: (f) => `from slot ${f.slot}`,
+  OrderArmed: (f) => `from slot ${f.slot}`,
 };
 
 export class OrderView {

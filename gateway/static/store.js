@@ -88,10 +88,10 @@ function moved(order, frame) {
   }
   if (frame.feeLamports) next.feeLamports = (order.feeLamports ?? 0) + frame.feeLamports; // of each transaction
   if (frame.event === "AttemptFailed") [next.attempts, next.reason] = [frame.attempt, order.reason];
-  if (frame.event === "OrderRetreated") next.reason = order.reason;
+  if (frame.event === "OrderRearmed") next.reason = order.reason;
   if (frame.event === "OrderAmended") next.expiresAt = frame.expiresAt;
   if (frame.event === "OrderParked") next.parked = frame.stage || "parked";
-  if (frame.event === "OrderReplayed" || ENDED.has(frame.status)) next.parked = null;
-  next.inDoubt = frame.event === "TransactionInDoubt" ? true : ["OrderConfirmed", "OrderFailed", "TransactionExpired", "OrderRetreated"].includes(frame.event) ? false : order.inDoubt;
+  if (frame.event === "OrderRequeued" || ENDED.has(frame.status)) next.parked = null;
+  next.inDoubt = frame.event === "TransactionInDoubt" ? true : ["OrderConfirmed", "OrderFailed", "TransactionExpired", "OrderRearmed"].includes(frame.event) ? false : order.inDoubt;
   return next;
 }

@@ -24,7 +24,7 @@ from events import keys
 from events.archive import Archive
 from events.keys import SCOPES
 from events.log import EventLog
-from events.types import OrderRested
+from events.types import OrderArmed
 from gateway import access
 from gateway import app as gateways
 from gateway.app import Route, make_app
@@ -59,7 +59,7 @@ class Desk(NamedTuple):
         headers = {"Authorization": f"Bearer {token}"}
         status, body, _ = await self.gateway.post(LIMIT, headers=headers)
         assert status == 202, body
-        await self.gateway.say(body["orderId"], OrderRested(7))
+        await self.gateway.say(body["orderId"], OrderArmed(7))
         return str(body["orderId"])
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from events import acts
 from events.log import EventLog
-from events.types import OrderRested, OrderSubmitted, OrderTriggered
+from events.types import OrderArmed, OrderSubmitted, OrderTriggered
 from stages.firing import Firing
 from stages.market import Market
 from stages.pair_book import Touched
@@ -59,7 +59,7 @@ async def touched(log: EventLog, market: Market) -> Touched:
     """An order that rests, and a tick of now that pays it."""
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT))
-    await play.say([order_id], OrderRested(market.slot()))
+    await play.say([order_id], OrderArmed(market.slot()))
     return Touched(order_id, Tick("raydium", "p", market.slot() + 1, "150"))
 
 

@@ -23,14 +23,14 @@ from events.types import (
     KeyRevoked,
     KeyRotated,
     OrderAmended,
+    OrderArmed,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
     OrderFailed,
     OrderParked,
-    OrderReplayed,
-    OrderRested,
-    OrderRetreated,
+    OrderRearmed,
+    OrderRequeued,
     OrderRouted,
     OrderSubmitted,
     OrderTriggered,
@@ -125,7 +125,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         OrderParked("router", "poison", "engine"),
         {"stage": "router", "reason": "poison", "actor": "engine"},
     ),
-    (OrderReplayed("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
+    (OrderRequeued("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
     (
         TransactionRecovered("sig", "by the record", "ann", "raydium", "r-1", ("sig-2",)),
         {
@@ -147,7 +147,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
             "maxPrice": "0.007",
         },
     ),
-    (OrderRested(7), {"slot": 7}),
+    (OrderArmed(7), {"slot": 7}),
     (
         OrderTriggered("tick", "raydium", "r-1", 8, "99.3"),
         {
@@ -163,7 +163,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         },
     ),
     (
-        OrderRetreated("router", "below", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
+        OrderRearmed("router", "below", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
         {
             "stage": "router", "reason": "below", "slot": 9, "amountOut": "149",
             "minAmountOut": "150",
@@ -296,5 +296,5 @@ def test_what_was_asked_for_and_what_left_the_wallet_are_told_apart() -> None:
 
 
 def test_a_retreat_says_what_the_failed_transaction_cost() -> None:
-    fact = OrderRetreated("confirmer", "slippage-exceeded", 7, 0, 1, fee_lamports=5_010)
+    fact = OrderRearmed("confirmer", "slippage-exceeded", 7, 0, 1, fee_lamports=5_010)
     assert event_frame(event(fact), 7, "e1.p0.7")["feeLamports"] == 5_010
