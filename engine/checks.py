@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from events.order import Order
+from events.reason_codes import recorded
 from events.replay import Checks
 from events.types import (
     Fact,
@@ -45,7 +46,9 @@ def _retreated(order: Order, fact: OrderRearmed) -> Sequence[Fact]:
         # A pause of one slot is none; a longer one stands beside the slot, or, by older builds,
         # with it.
         slot = fact.slot - (1 if fact.paused_until_slot else pause_slots(order.retreats))
-        failed = Outcome("failed", slot=slot, reason=fact.reason, fee_lamports=fact.fee_lamports)
+        failed = Outcome(
+            "failed", slot=slot, reason=recorded(fact.reason), fee_lamports=fact.fee_lamports
+        )
         decided = list(_facts(order, failed))
     if not fact.paused_until_slot:
         return [_as_by_older_builds(one) for one in decided]

@@ -7,12 +7,13 @@ from typing import NamedTuple, Protocol
 from events.archive import Filters
 from events.log import EventLog, Result
 from events.order import Order, Transaction, was_executed
+from events.reason_codes import ReasonCode
 from events.types import OrderFailed, Status
 
 PAGE = 500
 LOOKED_AT_MAX = 10 * PAGE
 """So many submitted orders are looked at."""
-REASON = "outcome-unknown"
+REASON: ReasonCode = "outcome-unknown"
 TRIES = 5
 
 

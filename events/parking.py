@@ -100,7 +100,7 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
                 "its transaction is sent and may still land: only the chain can end it;"
                 " replay it, or `engine parked settle`"
             )
-        return OrderFailed("operator", reason, order.attempts, actor=actor)
+        return OrderFailed("operator", "discarded", order.attempts, detail=reason, actor=actor)
 
     return await _say(log, history, order_id, end)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from events.reasons import REASONS
 from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.asyncapi import CLOSE_CODES, asyncapi
@@ -37,6 +38,31 @@ def errors() -> str:
         " with the token's symbol. They stop nothing.\n\n"
         + table(["code", "meaning"], [[f"`{code}`", text] for code, text in TEXTS.items()])
     )
+
+
+def failure_reasons() -> str:
+    """Every reason of a failure: meaning, what to do, and whether to submit again."""
+    rows = [
+        [f"`{code}`", reason.sentence, reason.action, RETRY[reason.retry]]
+        for code, reason in REASONS.items()
+    ]
+    return (
+        f"# Failure reasons\n{_MADE}\n"
+        "Why an order failed, is tried again, waits again or is in doubt: `reason` of"
+        " `OrderFailed`, `OrderExpired`, `OrderRearmed` and `TransactionInDoubt`, `error` of"
+        " `AttemptFailed` and of a quote, `reason` of the problem `not-settled`. Switch on the"
+        " code: it is stable; `detail` is for people. The engine itself tries again what may pass,"
+        " up to `MAX_ATTEMPTS`; the last column is about a new order after the failure.\n\n"
+        + table(["code", "meaning", "what to do", "submit again"], rows)
+    )
+
+
+RETRY = {
+    "now": "yes, at once",
+    "later": "once the cause has passed",
+    "changed": "with other terms",
+    "no": "no",
+}
 
 
 def _where(code: str) -> str:

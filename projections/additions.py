@@ -12,6 +12,7 @@ from typing import Any
 from events import routes
 from events import types as t
 from events.money import to_tokens
+from events.reasons import failure
 from events.token_warnings import TEXTS
 from events.types import Quote
 from projections.formats import (
@@ -189,7 +190,8 @@ def _confirmed(f: t.OrderConfirmed) -> Json:
 
 
 def _failed(f: t.OrderFailed) -> Json:
-    view: Json = {"stage": f.stage, "reason": f.reason, "attempts": f.attempts, "detail": f.detail}
+    reason, detail = failure(f.reason, f.detail)
+    view: Json = {"stage": f.stage, "reason": reason, "attempts": f.attempts, "detail": detail}
     if f.fee_lamports:
         view["feeLamports"] = f.fee_lamports
     return view | {"actor": f.actor} if f.actor else view

@@ -17,6 +17,7 @@ from projections.shapes import (
     Bps,
     Count,
     Cursor,
+    FailureReason,
     Fill,
     Leftover,
     Leg,
@@ -105,7 +106,7 @@ class TransactionInDoubtAdded(Shape):
 
     in_doubt: bool
     signature: str
-    reason: str
+    reason: FailureReason
     detail: Annotated[str, Meta(description="What is missing, in words.")] | UnsetType = UNSET
 
 
@@ -128,7 +129,7 @@ class OrderFailedAdded(Shape):
     """Adds where and why."""
 
     stage: str
-    reason: str
+    reason: FailureReason
     attempts: Count
     detail: str
     fee_lamports: Fee | UnsetType = UNSET
@@ -139,7 +140,7 @@ class OrderExpiredAdded(Shape):
     """Adds where and why."""
 
     stage: str
-    reason: str
+    reason: FailureReason
     attempts: Count
 
 
@@ -148,7 +149,7 @@ class AttemptFailedAdded(Shape):
 
     stage: str
     attempt: Count
-    error: str
+    error: FailureReason
     detail: str
     next_attempt_at: Time | None
 
@@ -206,7 +207,7 @@ class OrderRearmedAdded(Shape):
     """
 
     stage: str
-    reason: str
+    reason: FailureReason
     slot: Count
     quotes: list[Quote]
     amount_out: Amount | None

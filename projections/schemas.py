@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from events.order import NEXT
+from events.reasons import REASONS
 from events.types import FACTS, Fact
 from projections.frame_shapes import ADDS, SAID, Frame, UnknownFrame
 from projections.frames import UNKNOWN
@@ -28,7 +29,16 @@ def event_schemas() -> dict[str, Any]:
     unknown = named_event(parts["UnknownFrame"], UNKNOWN, UnknownFrame.__doc__ or "")
     taken = added | {"Frame", "UnknownFrame"}
     others = {name: part for name, part in parts.items() if name not in taken}
-    return others | named | {UNKNOWN: unknown}
+    return others | named | {UNKNOWN: unknown, "FailureReason": _failure_reason()}
+
+
+def _failure_reason() -> dict[str, Any]:
+    return {
+        "description": "Why an order failed, is tried again, waits again or is in doubt.",
+        "type": "string",
+        "enum": list(REASONS),
+        "x-meanings": {code: reason._asdict() for code, reason in REASONS.items()},
+    }
 
 
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

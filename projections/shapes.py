@@ -41,6 +41,10 @@ Fees = Annotated[
 Rent = Annotated[
     int, Meta(ge=0, description="Lamports laid down for token accounts that it left open.")
 ]
+FailureReason = Annotated[
+    str, Meta(extra_json_schema={"$ref": "#/components/schemas/FailureReason"})
+]
+"""One of `events.reasons`."""
 OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
 AnyStatus = Annotated[str, Meta(extra_json_schema={"enum": [str(one) for one in Status]})]
 
@@ -118,7 +122,7 @@ class Quote(Shape):
 
     dex: str
     pool: str
-    error: Annotated[str, Meta(description="The stable code of a refusal.")] | UnsetType = UNSET
+    error: FailureReason | UnsetType = UNSET
     amount_in: Amount | UnsetType = UNSET
     amount_out: Amount | UnsetType = UNSET
     fee: Amount | UnsetType = UNSET
@@ -188,7 +192,12 @@ class Order(Terms):
     next_attempt_at: Time | None
     in_doubt: Annotated[bool, Meta(description="The chain cannot say what became of it yet.")]
     parked: Annotated[str, Meta(description="Why it waits for an operator.")] | None
-    reason: str | None
+    reason: (
+        Annotated[
+            str, Meta(description="A FailureReason; of a cancelled order, what its canceller said.")
+        ]
+        | None
+    )
     failed_stage: str | None
     account: str
     created_at: Time

@@ -10,6 +10,7 @@ from typing import Any
 
 from events import types as t
 from events.order import Order
+from events.reasons import failure
 from events.types import Event
 from projections.additions import ADDS, fill_view, leftovers_view, leg_view, warnings_view
 from projections.explorer import link
@@ -73,7 +74,7 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,
         "parked": order.parked or None,
-        "reason": order.reason or None,
+        "reason": _reason(order),
         "failedStage": order.failed_stage or None,
         "account": order.account,
         "createdAt": timestamp(order.created_at_us),
@@ -81,6 +82,12 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "version": order.version,
         "links": links(order.id),
     }
+
+
+def _reason(order: Order) -> str | None:
+    if order.status is t.Status.FAILED:
+        return failure(order.reason, "")[0]
+    return order.reason or None
 
 
 def event_frame(

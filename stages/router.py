@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from events import money, routes
 from events.order import WAITING_TYPES, Order
+from events.reason_codes import ReasonCode, recorded
 from events.types import (
     U64_MAX,
     Fact,
@@ -21,7 +22,7 @@ from stages.market import Market
 from stages.retry import paused_until_slot
 from stages.stage import Refused, Stage
 
-UNSUITED = frozenset(
+UNSUITED: frozenset[ReasonCode] = frozenset(
     {
         "no-route", "price-impact-too-high", "insufficient-liquidity", "insufficient-funds",
         "pool-not-found", "pool-not-open", "pool-disabled", "price-limit", "price-out-of-range",
@@ -45,7 +46,8 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     if chosen is None:
         refused = _why_not(quotes)
         if order.type in WAITING_TYPES and not refused.retryable:
-            unsuited = next((q.error for q in quotes if q.error in UNSUITED), refused.code)
+            codes = (recorded(quote.error) for quote in quotes)
+            unsuited = next((code for code in codes if code in UNSUITED), refused.code)
             if unsuited in UNSUITED:
                 return [_retreat(order, unsuited, quotes, 0, 0)]
         raise refused
@@ -130,7 +132,7 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
 
 
 def _retreat(
-    order: Order, reason: str, quotes: Sequence[Quote], amount_out: int, least: int
+    order: Order, reason: ReasonCode, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
     """The order waits again. One that was led on more than a few times passes over a price that
     stays: `stages.paused`.
@@ -151,7 +153,7 @@ def _retreat(
 
 def _why_not(quotes: Sequence[Quote]) -> Refused:
     """The refusal that stands for all: one worth a retry where there is any."""
-    codes = [quote.error for quote in quotes]
+    codes = [recorded(quote.error) for quote in quotes]
     for code in codes:
         if code in routes.UNANSWERED:
             return Refused(code, ", ".join(codes), retryable=True)

@@ -31,6 +31,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/commands.md": _commands,
     "docs/errors.md": catalogue.errors,
     "docs/events.md": catalogue.events,
+    "docs/reference/failure-reasons.md": catalogue.failure_reasons,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
@@ -38,6 +39,7 @@ PRINTED: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "errors": catalogue.errors,
     "events": catalogue.events,
+    "failure-reasons": catalogue.failure_reasons,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
     "asyncapi": lambda: json.dumps(asyncapi(), indent=2) + "\n",
 }

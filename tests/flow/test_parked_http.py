@@ -89,7 +89,7 @@ async def test_parked_orders_are_put_back_or_failed(scene: Scene, desk: Desk) ->
         assert (status, body["status"], body["reason"]) == (
             200,
             "failed",
-            "discarded by an operator",
+            "discarded",
         )
         status, problem = await act(gateway, out, "discard")
         assert (status, problem["code"]) == (409, "not-parked")

@@ -99,7 +99,7 @@ async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_noth
     redis_url: str, tmp_path: Path
 ) -> None:
     """A worker that was stopped for longer than its deadline meets that when it goes on."""
-    refused = Refused("rate-limited", "", retryable=True)
+    refused = Refused("chain-busy", "", retryable=True)
     faults: list[Exception] = [TimeoutError(), OSError("no route"), refused]
     async with crew(redis_url, tmp_path) as team:
         confirmer = team.stage("confirmer")

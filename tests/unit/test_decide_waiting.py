@@ -9,6 +9,7 @@ from engine.checks import CHECKS
 from events import types as t
 from events.chain import GENESIS, say
 from events.order import Order, next_attempt
+from events.reason_codes import ReasonCode
 from events.types import Quote
 from stages import confirmer, router, watcher
 from stages.retry import OUTAGES, RetryPolicy, after_refusal
@@ -204,7 +205,9 @@ def test_no_failure_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None
 
 @pytest.mark.parametrize("stage", ["router", "builder"])
 @pytest.mark.parametrize("code", sorted(OUTAGES))
-def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(stage: str, code: str) -> None:
+def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(
+    stage: str, code: ReasonCode
+) -> None:
     policy = RetryPolicy(attempts_max=1, base_ms=100, max_ms=1_000)
     for make in (market, partial(limit, "150"), sniper):
         facts: list[t.Fact] = []

@@ -95,8 +95,8 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         {"signature": "sig", "attempt": 1, "lastValidHeight": 99, "finalizedHeight": 101},
     ),
     (
-        TransactionInDoubt("sig", "no answer"),
-        {"inDoubt": True, "signature": "sig", "reason": "no answer"},
+        TransactionInDoubt("sig", "no-answer"),
+        {"inDoubt": True, "signature": "sig", "reason": "no-answer"},
     ),
     (
         OrderConfirmed("sig", 148_990_000, "99.326666", 6, 12),
@@ -163,9 +163,9 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         },
     ),
     (
-        OrderRearmed("router", "below", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
+        OrderRearmed("router", "quote-below-target", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
         {
-            "stage": "router", "reason": "below", "slot": 9, "amountOut": "149",
+            "stage": "router", "reason": "quote-below-target", "slot": 9, "amountOut": "149",
             "minAmountOut": "150",
             "quotes": [{"dex": "meteora", "pool": "", "error": "venue-timeout"}],
         },

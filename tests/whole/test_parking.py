@@ -96,7 +96,9 @@ async def test_a_discard_fails_the_order_and_says_who_did(desk: Desk) -> None:
     done = desk.command("discard", order_id, "--reason", "asked by the client", "--actor", "ada")
     assert done.returncode == 0, done.stderr
     last = (await desk.history(order_id))[-1].record.event()
-    assert last.fact == OrderFailed("operator", "asked by the client", 0, actor="ada")
+    assert last.fact == OrderFailed(
+        "operator", "discarded", 0, detail="asked by the client", actor="ada"
+    )
     assert last.status == "failed"
 
 
