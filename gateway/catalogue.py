@@ -12,7 +12,8 @@ from gateway.asyncapi import CLOSE_CODES, asyncapi
 from gateway.authorization import PERMISSIONS, Reach
 from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.problems import CODES, RETRY_AFTER_S
-from projections.frame_shapes import ADDS, Frame
+from projections.frame_shapes import Frame
+from projections.payloads import PAYLOADS
 from projections.schemas import statuses_after
 
 Json = dict[str, Any]
@@ -113,7 +114,7 @@ def events() -> str:
         schema = schemas[name]
         after = ", ".join(f"`{status}`" for status in statuses_after(fact))
         parts += [f"## {name}\n{schema['description']}\n", f"Status after it: {after}\n"]
-        if added := list(ADDS[fact].__struct_encode_fields__):
+        if added := list(PAYLOADS[fact].__struct_encode_fields__):
             parts.append(fields(schema, added))
     parts.append("# What else is said\n")
     for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):

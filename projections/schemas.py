@@ -9,21 +9,26 @@ import msgspec
 from events.order import NEXT
 from events.reasons import REASONS
 from events.types import FACTS, Fact
-from projections.frame_shapes import ADDS, SAID, Frame, UnknownFrame
+from projections.frame_shapes import SAID, Frame, UnknownFrame
 from projections.frames import UNKNOWN
+from projections.payloads import PAYLOADS
+
+for kind in PAYLOADS.values():
+    doubled = set(kind.__struct_encode_fields__) & set(Frame.__struct_encode_fields__)
+    assert not doubled, f"{kind.__name__} has {doubled}, as every frame has"
 
 REF = "#/components/schemas/{name}"
 
 
 def event_schemas() -> dict[str, Any]:
     """The schema of each event's frame, by its name, and of all that they refer to."""
-    added = {shape.__name__ for shape in ADDS.values()}
+    added = {shape.__name__ for shape in PAYLOADS.values()}
     _, parts = msgspec.json.schema_components(
-        [Frame, *ADDS.values(), UnknownFrame], ref_template=REF
+        [Frame, *PAYLOADS.values(), UnknownFrame], ref_template=REF
     )
     named = {}
     for name, fact in FACTS.items():
-        schema = _joined(parts["Frame"], parts[ADDS[fact].__name__])
+        schema = _joined(parts["Frame"], parts[PAYLOADS[fact].__name__])
         schema["properties"]["status"] = {"type": "string", "enum": statuses_after(fact)}
         named[name] = named_event(schema, name, fact.__doc__ or "")
     unknown = named_event(parts["UnknownFrame"], UNKNOWN, UnknownFrame.__doc__ or "")
@@ -78,4 +83,4 @@ def statuses_after(fact: type[Fact]) -> list[str]:
 
 def added_fields(fact: type[Fact]) -> list[str]:
     """What the fact's frame has besides the common fields."""
-    return list(ADDS[fact].__struct_encode_fields__)
+    return list(PAYLOADS[fact].__struct_encode_fields__)

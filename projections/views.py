@@ -1,24 +1,30 @@
 """How orders and events look to those outside: the API, the feed, the CLI and the export.
 
-Rule of this file: pure; it and `additions` are the only places that name public fields. Amounts are
-whole-token decimal strings, times ISO 8601 UTC with microseconds.
+Rule of this file: pure; it, `shapes` and `payloads` are the only places that name public fields.
+Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, to_builtins
+
 from events import types as t
 from events.order import Order
 from events.reasons import failure
 from events.types import Event
-from projections.additions import ADDS, fill_view, leftovers_view, leg_view, warnings_view
 from projections.explorer import link
 from projections.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+from projections.payloads import PAYLOADS, OrderConfirmedPayload, Payload
+from projections.shapes import Fill, Leftover, Leg, TokenWarning
 
 Json = dict[str, Any]
 
 ORDERS_PATH = "/api/orders"
+_to_json = msgspec.json.Encoder().encode
+
 FOLLOW_PATH = f"{ORDERS_PATH}/execute"
 
 
@@ -58,8 +64,8 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "minLiquidity": tokens_or_none(order.min_liquidity, order.decimals_in),
         "maxPrice": order.max_price or None,
         "dex": order.dex or None,
-        "legs": [leg_view(leg) for leg in order.legs],
-        "warnings": warnings_view(order.warnings),
+        "legs": [to_builtins(Leg.of(leg)) for leg in order.legs],
+        "warnings": [to_builtins(TokenWarning.of(one)) for one in order.warnings],
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
         "amountOut": tokens_or_none(order.amount_out, order.decimals_out),
@@ -68,8 +74,8 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "explorerUrl": link(explorer, order.signature),
         "feeLamports": order.fee_lamports or None,
         "rentLamports": order.rent_lamports or None,
-        "fills": [fill_view(fill) for fill in order.fills],
-        "leftovers": leftovers_view(order.fills),
+        "fills": [to_builtins(Fill.of(fill)) for fill in order.fills],
+        "leftovers": to_builtins(Leftover.all_of(order.fills)),
         "attempts": order.attempts,
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,
@@ -94,11 +100,22 @@ def event_frame(
     event: Event, position: int, cursor: str, digest: bytes = b"", explorer: str = ""
 ) -> Json:
     """An event as a subscriber sees it: the common fields, then what the step adds."""
-    fact = event.fact
+    added: Json = to_builtins(_payload(event, explorer))
+    return _common(event, position, cursor, digest) | added
+
+
+def event_json(event: Event, position: int, cursor: str, digest: bytes, explorer: str) -> bytes:
+    """`event_frame` as JSON. The payload is encoded as it is, without a dict in between."""
+    common = _to_json(_common(event, position, cursor, digest))
+    added = _to_json(_payload(event, explorer))
+    return common if added == b"{}" else common[:-1] + b"," + added[1:]
+
+
+def _common(event: Event, position: int, cursor: str, digest: bytes) -> Json:
     frame = {
         "orderId": event.order_id,
         "status": event.status,
-        "event": type(fact).__name__,
+        "event": event.name,
         "version": event.version,
         "position": position,
         "cursor": cursor,
@@ -108,7 +125,12 @@ def event_frame(
     }
     if digest:
         frame["hash"] = digest.hex()
-    frame.update(ADDS[type(fact)](fact))
-    if explorer and type(fact) is t.OrderConfirmed:
-        frame["explorerUrl"] = link(explorer, fact.signature)
     return frame
+
+
+def _payload(event: Event, explorer: str) -> Payload:
+    fact = event.fact
+    added = PAYLOADS[type(fact)].from_event(fact)
+    if isinstance(added, OrderConfirmedPayload) and explorer:
+        added.explorer_url = link(explorer, added.tx_hash) or UNSET
+    return added

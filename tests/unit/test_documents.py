@@ -19,8 +19,8 @@ from gateway.openapi import openapi
 from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.problems import CODES, Problem
 from gateway.requests import FIELDS, TAKES
-from projections.frame_shapes import ADDS
 from projections.frames import text_frame
+from projections.payloads import PAYLOADS
 from projections.schemas import statuses_after
 from projections.shapes import Order
 from projections.views import event_frame, order_view
@@ -79,7 +79,7 @@ def test_every_field_of_a_problem_is_documented() -> None:
 
 
 def test_every_event_has_a_shape_and_a_message_on_both_channels() -> None:
-    assert set(ADDS) == set(FACTS.values())
+    assert set(PAYLOADS) == set(FACTS.values())
     for channel in asyncapi()["channels"].values():
         assert set(FACTS) < set(channel["messages"])
 

@@ -46,7 +46,7 @@ from events.types import (
 from projections.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
 from projections.formats import timestamp
 from projections.frames import Frame, text_frame
-from projections.views import event_frame, order_view
+from projections.views import event_frame, event_json, order_view
 
 ORDER = "01900000-0000-7000-8000-000000000001"
 TIME_US = 1_795_361_281_000_123
@@ -191,6 +191,12 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
 
 def event(fact: Fact) -> Event:
     return Event(ORDER, 3, TIME_US, Status.BUILDING, "main", "b1", fact)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("fact", "_"), ADDS, ids=lambda v: type(v).__name__)
+def test_the_json_of_a_frame_is_the_frame(fact: Fact, _: object) -> None:
+    shown = event(fact), 7, "e1.p0.7", b"\x01\x02", "https://example.org/{}"
+    assert msgspec.json.decode(event_json(*shown)) == event_frame(*shown)
 
 
 @pytest.mark.parametrize(("fact", "adds"), ADDS, ids=lambda v: type(v).__name__)
