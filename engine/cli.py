@@ -1,54 +1,15 @@
-"""The command line. A command is one file of `commands/`; nothing lists them.
-
-Such a file has `HELP` (one line), `EXAMPLES`, `EXITS`, `arguments(parser)` and `run(settings, args)
--> exit code`, and is imported only when its command is called, which keeps `engine` quick.
-"""
+"""The command line: runs one command of `commands/`, and says in a line what went wrong."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
-import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from collections.abc import Sequence
 
-from engine import commands, manual
+from engine.commands import command, names, parser
 from engine.programs import StartError
-from engine.settings import Settings, load
+from engine.settings import load
 from engine.values import SettingsError
-
-FIRST = """\
-first steps:
-  engine up                            the whole engine; prints `ready URL`
-  engine submit SOL USDC 1.5 --watch   an order, and every step of it
-  engine watch                         all orders, live
-  engine audit verify                  prove that the records are sound
-  engine doctor                        when something is odd
-
-`engine COMMAND --help` has examples and exit codes; docs/commands.md has all of them."""
-
-
-class Command(Protocol):
-    """What a file of `commands/` holds."""
-
-    HELP: str
-    EXAMPLES: Sequence[str]
-    """Command lines that work as they stand."""
-    EXITS: Mapping[int, str]
-    """What its exit codes say; those of `manual.ALWAYS` go without saying."""
-
-    def arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare its arguments."""
-
-    def run(self, settings: Settings, args: argparse.Namespace) -> int:
-        """Do it; return the exit code."""
-
-
-def names() -> list[str]:
-    """Return the names of all commands."""
-    return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,29 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parser(of: Sequence[str]) -> argparse.ArgumentParser:
-    """Return what understands these commands."""
-    form = argparse.RawDescriptionHelpFormatter
-    made = argparse.ArgumentParser(
-        prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form
-    )
-    choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in of:
-        one = command(name)
-        said = manual.epilog(one.EXAMPLES, one.EXITS)
-        one.arguments(
-            choices.add_parser(
-                name, help=one.HELP, description=one.HELP, epilog=said, formatter_class=form
-            )
-        )
-    return made
-
-
 def _say(line: str, code: int) -> int:
     print(f"engine: {line}", file=sys.stderr)
     return code
-
-
-def command(name: str) -> Command:
-    """Return the file of `commands/` of that name."""
-    return cast("Command", importlib.import_module(f"{commands.__name__}.{name}"))

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import structlog
 
+from engine.colour import colourful
 from engine.scrubbing import Scrubber
 from engine.settings import Settings
-from engine.terminal.shown import colourful
 from events.ids import trace_id
 
 # Without the values of variables, which are long and may be passwords.

@@ -8,9 +8,9 @@ from typing import Any
 from events.types import FACTS
 from gateway.openapi import info, ref
 from gateway.operations import OPERATIONS
-from projections.frames import UNKNOWN
 from projections.schemas import event_schemas, said_schemas
 from projections.shapes import UUID
+from projections.views import UNKNOWN
 
 Json = dict[str, Any]
 

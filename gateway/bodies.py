@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway import values
+from gateway.parameters import QUOTE_FIELDS
 from gateway.requests import (
     BATCH_ORDERS,
     FIELDS,
@@ -72,6 +73,11 @@ ORDER_FIELDS: dict[str, Schema] = {
     "clientOrderId": _text("Your name for it: the same order under it is taken once", _KEY),
 }
 """`type` and `timeInForce` depend on the type."""
+
+QUOTE_PARAMETERS: dict[str, Schema] = {name: ORDER_FIELDS[name] for name in QUOTE_FIELDS} | {
+    "amount": {"type": "string", "description": ORDER_FIELDS["amount"]["description"]}
+}
+"""As the fields of an order that have these names."""
 
 _IN_FORCE = {
     "market": "With a bound: filled at once or not at all",

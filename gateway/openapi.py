@@ -24,9 +24,9 @@ from gateway.operations import (
 )
 from gateway.problems import CODES
 from gateway.shapes import Problem
-from projections.frames import UNKNOWN
 from projections.schemas import REF, event_schemas
 from projections.shapes import UUID, Shape
+from projections.views import UNKNOWN
 
 Json = dict[str, Any]
 

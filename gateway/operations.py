@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 from gateway import parameters, shapes
 from gateway.authorization import Permission
-from gateway.orders import IDEMPOTENCY_KEY
+from gateway.bodies import QUOTE_PARAMETERS
 from gateway.problems import CODES
-from gateway.quotes import PARAMETERS as QUOTES
-from gateway.quotes import REQUIRED
+from gateway.requests import IDEMPOTENCY_KEY
 from gateway.tracing import TRACEPARENT
 from projections.shapes import Order, Shape
 
@@ -228,8 +227,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "What an order would be routed by, without an order",
         {200: Answer("Every route, the best one and why it is", shapes.QuotesAnswer)},
         ("missing-parameter", "malformed-parameter", "venues-unavailable"),
-        query=QUOTES,
-        required=REQUIRED,
+        query=QUOTE_PARAMETERS,
+        required=parameters.QUOTE_REQUIRED,
     ),
     ("POST", "/api/admin/halt"): Operation(
         "engine",

@@ -33,7 +33,14 @@ from gateway.health import Health
 from gateway.outages import ANSWER_S, not_written, reading_archive, reading_log
 from gateway.parameters import NONE, list_filters, only, order_id_of
 from gateway.problems import Problem
-from gateway.requests import Fields, parse_batch, parse_key, parse_object, parse_order
+from gateway.requests import (
+    IDEMPOTENCY_KEY,
+    Fields,
+    parse_batch,
+    parse_key,
+    parse_object,
+    parse_order,
+)
 from gateway.tracing import traced
 from projections.feed import Feed
 from projections.past import Archive, Lost
@@ -41,8 +48,6 @@ from projections.views import order_view
 
 APPEND_S = 1.5
 """How long an append may take until its outcome counts as unknown."""
-
-IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):

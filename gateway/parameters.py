@@ -44,6 +44,10 @@ _MINE = {
     "clientOrderId": _said("Your name for the order"),
 }
 
+QUOTE_REQUIRED = ("tokenIn", "tokenOut", "amount")
+QUOTE_FIELDS = (*QUOTE_REQUIRED, "swapMode", "slippageBps")
+"""Read as the fields of an order that have these names."""
+
 NONE: Table = {}
 WORDS: Table = {
     "reason": _said("Why", minLength=1, maxLength=TEXT_LENGTH),

@@ -23,8 +23,7 @@ from events.money import (
 from events.order import Order
 from events.types import Quote
 from gateway import answers, values
-from gateway.bodies import ORDER_FIELDS
-from gateway.parameters import Table, only
+from gateway.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, only
 from gateway.problems import Problem
 from projections import shapes
 
@@ -33,12 +32,6 @@ Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 
 QUOTES_S = 5.0
 """How long the venues may take."""
-
-REQUIRED = ("tokenIn", "tokenOut", "amount")
-PARAMETERS: Table = {
-    name: ORDER_FIELDS[name] for name in (*REQUIRED, "swapMode", "slippageBps")
-} | {"amount": {"type": "string", "description": ORDER_FIELDS["amount"]["description"]}}
-"""As the fields of an order that have these names."""
 
 
 class Quotes:
@@ -64,8 +57,8 @@ class Quotes:
 
     def _order(self, request: web.Request) -> Order:
         query = request.query
-        only(query, PARAMETERS)
-        for name in REQUIRED:
+        only(query, QUOTE_FIELDS)
+        for name in QUOTE_REQUIRED:
             if name not in query:
                 raise Problem("missing-parameter", f"{name} is required", parameter=name)
         token_in = self._read(query, "tokenIn", lambda raw: values.as_token(raw, self._tokens))

@@ -20,6 +20,8 @@ from events.types import OrderSubmitted
 from gateway import values
 from gateway.problems import Fault, Problem, invalid
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
 FIELDS_MAX = 100
 """Of an object: several times what any has. Each unknown one is a fault of its own."""
 BATCH_ORDERS = 500

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gateway.orders import IDEMPOTENCY_KEY
+from gateway.requests import IDEMPOTENCY_KEY
 
 Json = dict[str, Any]
 

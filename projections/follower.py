@@ -7,21 +7,43 @@ have no gaps, so that a missing one is noticed and fetched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from events.archive import ArchiveUnavailable
-from events.log import LogError
+from events.log import LogError, Stored
 from events.types import TERMINAL
 from projections.frames import Frame
-from projections.past import Lost
+from projections.past import Lost, Past
 from projections.subscription import Sink
-
-if TYPE_CHECKING:
-    from projections.feed import Feed
 
 TRY_LATER = 1013
 """Close code: nothing is wrong with what was asked, only with when."""
+
+
+class Source(Protocol):
+    """The feed, as a follower needs it."""
+
+    @property
+    def past(self) -> Past:
+        """What happened before."""
+        ...
+
+    def follow(self, follower: Follower) -> None:
+        """Registers a follower."""
+        ...
+
+    def unfollow(self, follower: Follower) -> None:
+        """Forgets a follower."""
+        ...
+
+    async def ready(self) -> None:
+        """Follows the log from now on. Raises LogError."""
+        ...
+
+    def frames(self, stored: Sequence[Stored]) -> list[Frame]:
+        """Events as frames."""
+        ...
 
 
 class Follower:
@@ -33,7 +55,7 @@ class Follower:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: Source,
         sink: Sink,
         order_id: str,
         ended: Callable[[Follower], None],

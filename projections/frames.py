@@ -19,12 +19,9 @@ from events.chain import Record
 from events.log import Stored
 from events.types import Event
 from projections.formats import timestamp
-from projections.views import event_frame, event_json
+from projections.views import UNKNOWN, event_frame, event_json
 
 _TEXT = 0x81
-
-UNKNOWN = "Unknown"
-"""The name under which an event is shown that this build cannot read."""
 
 _to_json = msgspec.json.Encoder().encode
 

@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from events.log import EventLog, LogError, Stored, Unavailable
+from events.order import Order
 from projections.frames import envelope_of
-
-if TYPE_CHECKING:
-    from projections.past import Archive
 
 LOAD_S = 0.8
 """How long the log may take: there is time left then to ask the archive."""
 
 
-async def owns(log: EventLog, archive: Archive, account: str, order_id: str) -> bool:
+class OrderArchive(Protocol):
+    """What is asked of the archive. Each call may raise `events.archive.ArchiveUnavailable`."""
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order as projected."""
+        ...
+
+    async def history(self, order_id: str) -> Sequence[Stored]:
+        """The events of an order."""
+        ...
+
+
+async def owns(log: EventLog, archive: OrderArchive, account: str, order_id: str) -> bool:
     """Whether it is. Raises LogError or ArchiveUnavailable where that cannot be told."""
     fault: LogError | None = None
     try:
@@ -52,7 +62,7 @@ async def _logged(log: EventLog, order_id: str) -> str | None:
         raise Unavailable("no answer") from error
 
 
-async def _archived(archive: Archive, order_id: str) -> str | None:
+async def _archived(archive: OrderArchive, order_id: str) -> str | None:
     try:
         order = await archive.order(order_id)
     except msgspec.DecodeError:

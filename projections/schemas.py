@@ -10,8 +10,8 @@ from events.order import NEXT
 from events.reasons import REASONS
 from events.types import FACTS, Fact
 from projections.frame_shapes import SAID, Frame, UnknownFrame
-from projections.frames import UNKNOWN
 from projections.payloads import PAYLOADS
+from projections.views import UNKNOWN
 
 for kind in PAYLOADS.values():
     doubled = set(kind.__struct_encode_fields__) & set(Frame.__struct_encode_fields__)

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from events.archive import ArchiveUnavailable
 from events.ids import ENGINE_ID, NO_ORDERS
 from events.log import LogError, Stored
 from projections.cursors import Cursor
 from projections.frames import Frame, Medium
-from projections.past import Lost
-
-if TYPE_CHECKING:
-    from projections.feed import Feed
+from projections.past import Lost, Past
 
 PART = 128
 """Events joined into one write: what every socket gets before any gets more."""
@@ -56,6 +53,71 @@ class Sink(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Says goodbye after what was written."""
+        ...
+
+
+class Source(Protocol):
+    """The feed, as a subscriber needs it."""
+
+    @property
+    def past(self) -> Past:
+        """What happened before."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """Everything up to here was handed out."""
+        ...
+
+    @property
+    def common(self) -> int:
+        """Up to here at most, another epoch has what this one has."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Of the log."""
+        ...
+
+    @property
+    def slow_s(self) -> float:
+        """How long a socket may take to take what it holds back."""
+        ...
+
+    async def ready(self) -> None:
+        """Follows the log from now on. Raises LogError."""
+        ...
+
+    async def head(self) -> int:
+        """The newest position of the log. Raises LogError."""
+        ...
+
+    def attach(self, subscription: Subscription) -> None:
+        """Counts a subscriber."""
+        ...
+
+    def join(self, subscription: Subscription) -> None:
+        """Makes a subscriber live. It stands where the feed stands."""
+        ...
+
+    def leave(self, subscription: Subscription) -> None:
+        """Ends being live."""
+        ...
+
+    def detach(self, subscription: Subscription) -> None:
+        """Forgets a subscriber."""
+        ...
+
+    def frames(self, stored: Sequence[Stored]) -> list[Frame]:
+        """Events as frames."""
+        ...
+
+    def recent(self, after: int) -> list[Frame] | None:
+        """What was handed out after a position; None where that reaches too far back."""
+        ...
+
+    def place(self, position: int) -> dict[str, Any]:
+        """The fields that name a place."""
         ...
 
 
@@ -97,7 +159,9 @@ def _concerns(frame: Frame, account: str) -> bool:
 class Subscription:
     """One subscriber. `run` lives as long as its socket; whoever made it cancels it."""
 
-    def __init__(self, feed: Feed, sink: Sink, wanted: Filter, after: Cursor | None = None) -> None:
+    def __init__(
+        self, feed: Source, sink: Sink, wanted: Filter, after: Cursor | None = None
+    ) -> None:
         self.feed = feed
         self.sink = sink
         self.wanted = wanted

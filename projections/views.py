@@ -26,6 +26,8 @@ ORDERS_PATH = "/api/orders"
 _to_json = msgspec.json.Encoder().encode
 
 FOLLOW_PATH = f"{ORDERS_PATH}/execute"
+UNKNOWN = "Unknown"
+"""The name under which an event is shown that this build cannot read."""
 
 
 def links(order_id: str) -> Json:

@@ -1,1 +1,70 @@
-"""The commands of `engine`, one a file; see `engine/cli.py` for what a file holds."""
+"""The commands of `engine`, one a file; nothing lists them.
+
+Such a file has `HELP` (one line), `EXAMPLES`, `EXITS`, `arguments(parser)` and `run(settings, args)
+-> exit code`, and is imported only when its command is called, which keeps `engine` quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+from engine import manual
+from engine.settings import Settings
+
+FIRST = """\
+first steps:
+  engine up                            the whole engine; prints `ready URL`
+  engine submit SOL USDC 1.5 --watch   an order, and every step of it
+  engine watch                         all orders, live
+  engine audit verify                  prove that the records are sound
+  engine doctor                        when something is odd
+
+`engine COMMAND --help` has examples and exit codes; docs/commands.md has all of them."""
+
+
+class Command(Protocol):
+    """What a file of `commands/` holds."""
+
+    HELP: str
+    EXAMPLES: Sequence[str]
+    """Command lines that work as they stand."""
+    EXITS: Mapping[int, str]
+    """What its exit codes say; those of `manual.ALWAYS` go without saying."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare its arguments."""
+
+    def run(self, settings: Settings, args: argparse.Namespace) -> int:
+        """Do it; return the exit code."""
+
+
+def names() -> list[str]:
+    """Return the names of all commands."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def command(name: str) -> Command:
+    """Return the file of `commands/` of that name."""
+    return cast("Command", importlib.import_module(f"{__name__}.{name}"))
+
+
+def parser(of: Sequence[str]) -> argparse.ArgumentParser:
+    """Return what understands these commands."""
+    form = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(
+        prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form
+    )
+    choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in of:
+        one = command(name)
+        said = manual.epilog(one.EXAMPLES, one.EXITS)
+        one.arguments(
+            choices.add_parser(
+                name, help=one.HELP, description=one.HELP, epilog=said, formatter_class=form
+            )
+        )
+    return made

@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from engine import manual
+from engine.commands import command, names, parser
 from engine.settings import Settings
 from gateway import catalogue
 from gateway.asyncapi import asyncapi
@@ -20,10 +22,7 @@ EXITS = {0: "printed; written"}
 
 
 def _commands() -> str:
-    from engine import cli, manual
-
-    names = cli.names()
-    return manual.markdown({name: cli.command(name) for name in names}, cli.parser(names))
+    return manual.markdown({name: command(name) for name in names()}, parser(names()))
 
 
 FILES: dict[str, Callable[[], str]] = {

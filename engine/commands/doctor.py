@@ -7,6 +7,7 @@ import sys
 import msgspec
 
 from engine import localchain
+from engine.colour import colourful
 from engine.commands.up import reachable
 from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding
@@ -16,7 +17,6 @@ from engine.logging import quiet
 from engine.markets import chain_of
 from engine.programs import StartError
 from engine.settings import Settings
-from engine.terminal.shown import colourful
 from engine.values import SettingsError
 from events.secret import SecretUrl
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import datetime
 from itertools import islice
-from typing import Any, TextIO
+from typing import Any
+
+from engine.colour import colourful
 
 _COLOURS = {
     "confirmed": "32", "failed": "31", "expired": "33", "submitted": "36", "watching": "35",
@@ -33,11 +34,6 @@ def route(view: dict[str, Any]) -> str:
 def clock(timestamp: str) -> str:
     """Return the local time of day of an ISO timestamp, to the millisecond."""
     return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S.%f")[:-3]
-
-
-def colourful(stream: TextIO) -> bool:
-    """Whether it is a terminal of somebody who has not said NO_COLOR (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def line(frame: dict[str, Any], *, with_order: bool = True) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine import cli
+from engine import cli, commands
 from engine.terminal import obstacles
 from events.archive import Archive
 from projections.projector import run_projector
@@ -351,7 +351,7 @@ def test_an_argument_that_makes_no_sense_is_exit_code_2(
 def test_engine_alone_lists_all_commands(alone: Callable[..., Said]) -> None:
     said = alone()
     assert said.code == 0
-    assert all(f"\n    {name}" in said.out for name in cli.names())
+    assert all(f"\n    {name}" in said.out for name in commands.names())
 
 
 def test_the_settings_are_shown_without_what_opens_doors(

@@ -7,11 +7,11 @@ import shlex
 
 import pytest
 
-from engine import cli, manual
+from engine import cli, commands, manual
 
 PROCESSES = {"up", "gateway", "stage", "projector", "tracer", "localnet"}
 """They run until they are stopped, and say one line."""
-PARSER = cli.parser(cli.names())
+PARSER = commands.parser(commands.names())
 LEAVES = {leaf.prog: leaf for leaf in manual.leaves(PARSER)}
 
 
@@ -24,15 +24,15 @@ def words(example: str) -> list[str]:
     return said[1:]
 
 
-@pytest.mark.parametrize("name", cli.names())
+@pytest.mark.parametrize("name", commands.names())
 def test_every_example_can_be_typed_and_is_of_its_command(name: str) -> None:
-    examples = cli.command(name).EXAMPLES
+    examples = commands.command(name).EXAMPLES
     assert examples
     for example in examples:
         assert PARSER.parse_args(words(example)).command == name
 
 
-@pytest.mark.parametrize("name", cli.names())
+@pytest.mark.parametrize("name", commands.names())
 def test_the_help_of_a_command_has_its_examples_and_its_exit_codes(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,7 +40,7 @@ def test_the_help_of_a_command_has_its_examples_and_its_exit_codes(
         cli.main([name, "--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    one = cli.command(name)
+    one = commands.command(name)
     assert all(example in said for example in one.EXAMPLES)
     assert all(f"  {code:<3} {meaning}" in said for code, meaning in one.EXITS.items())
     assert 0 in one.EXITS
