@@ -2,13 +2,14 @@
 
 import sys
 
-from engine import cli, lean
+from engine import cli
+from engine.processes import fast_imports
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:2] and sys.argv[1] in lean.PROCESSES:
-        lean.load()
+    if sys.argv[1:2] and sys.argv[1] in fast_imports.PROCESSES:
+        fast_imports.load()
     sys.exit(cli.main())
 
 

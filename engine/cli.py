@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from engine.commands import command, names, parser
-from engine.programs import StartError
+from engine.processes.program import StartError
+from engine.setting_parser import SettingsError
 from engine.settings import load
-from engine.values import SettingsError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

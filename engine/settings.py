@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as shapes
 
-from engine.values import SettingsError, convert
+from engine.setting_parser import SettingsError, convert
 from events.secret import SecretText, SecretUrl
 
 ENV_FILE = Path(".env")

@@ -103,7 +103,7 @@ class Fill(msgspec.Struct, frozen=True, array_like=True):
 class Quote(msgspec.Struct, frozen=True, array_like=True):
     """What one route through a venue would give. `amount_out` is what the wallet would receive,
 
-    pool fees off. Routes are compared by it less `cost`; see `events.routes`.
+    pool fees off. Routes are compared by it less `cost`; see `events.best_quote`.
     """
 
     dex: str

@@ -17,31 +17,32 @@ import structlog
 from aiohttp import hdrs, web
 
 from events.log import EventLog
-from events.meters import REQUESTS, RESPONSES
+from events.metrics import REQUESTS, RESPONSES
 from events.money import Token
-from gateway import documents, extras
-from gateway.access import Access
-from gateway.acts import Acts
-from gateway.admin import Admin
-from gateway.audits import Audits, Records
-from gateway.authorization import check_routes
-from gateway.console import Console
-from gateway.doors import Doors
-from gateway.guard import Guard, Handler, check_bound
-from gateway.health import Health
-from gateway.orders import Orders
-from gateway.ownership import Ownership
-from gateway.parked import ParkedOrders, Settles, no_record
-from gateway.presence import Presence
-from gateway.problems import Problem
-from gateway.quotes import Asks, Quotes
-from gateway.rates import Rates
-from gateway.server import Runner
-from gateway.sight import Sight
-from gateway.sockets import Sockets
-from gateway.streams import Streams, or_else
-from projections.feed import Feed
-from projections.past import Archive
+from gateway.api import docs
+from gateway.api.admin import Admin
+from gateway.api.audits import Audits, Records
+from gateway.api.cancel_amend import Acts
+from gateway.api.console import Console
+from gateway.api.metrics import Sight
+from gateway.api.orders import Orders
+from gateway.api.parked import ParkedOrders, Settles, no_record
+from gateway.api.quotes import Asks, Quotes
+from gateway.backends.health import Health
+from gateway.http import response_headers
+from gateway.http.problems import Problem
+from gateway.http.protocol import Runner
+from gateway.middleware.auth import Access
+from gateway.middleware.authorization import check_routes
+from gateway.middleware.guard import Guard, Handler, check_bound
+from gateway.middleware.origin import Doors
+from gateway.middleware.ownership import Ownership
+from gateway.middleware.rate_limit import Rates
+from gateway.streaming.connections import Presence
+from gateway.streaming.sse import Streams, or_else
+from gateway.streaming.websocket import Sockets
+from projections.feed.feed import Feed
+from projections.feed.history_reader import Archive
 
 NOWHERE = Records()
 BODY_BYTES = 1_000_000
@@ -100,7 +101,7 @@ def make_app(
     long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
     API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
     sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
-    see `projections.explorer`; `records`: where log and archive are, for audits; `settles`: asks
+    see `projections.views.explorer`; `records`: where log and archive are, for audits; `settles`: asks
     the chain's record about a parked order.
     """
     health = Health(
@@ -147,9 +148,9 @@ def make_app(
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
         Route("GET", "/metrics", Sight(log, archive, health, sockets).metrics),
-        Route("GET", "/openapi.json", documents.read_openapi),
-        Route("GET", "/asyncapi.json", documents.read_asyncapi),
-        Route("GET", "/docs", documents.read_page),
+        Route("GET", "/openapi.json", docs.read_openapi),
+        Route("GET", "/asyncapi.json", docs.read_asyncapi),
+        Route("GET", "/docs", docs.read_page),
         Route("GET", "/api/tokens", console.tokens),
         Route("GET", "/static/{name}", console.file),
         Route("GET", "/", console.index),
@@ -249,7 +250,7 @@ def _guarded(handler: Handler, doors: Doors) -> Handler:
                 "a request failed", path=request.path, order_id=request.match_info.get("id")
             )
             answer = Problem("internal").response()
-        if (more := extras.of(request)) and not answer.prepared:
+        if (more := response_headers.of(request)) and not answer.prepared:
             answer.headers.update(more)
         return answer
 

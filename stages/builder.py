@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 
 from events.order import Order, next_attempt
 from events.types import Fact, TransactionBuilt
-from stages.stage import Refused, Stage
+from stages.runtime.stage import Refused, Stage
 from stages.venues import Built, Chain
 
 

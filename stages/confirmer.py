@@ -24,8 +24,8 @@ from events.types import (
     TransactionExpired,
     TransactionInDoubt,
 )
-from stages.retry import DETAIL_MAX, OUTAGES, paused_until_slot
-from stages.stage import NOT_YET, NotYet, Refused, Stage
+from stages.runtime.retry import DETAIL_MAX, OUTAGES, paused_until_slot
+from stages.runtime.stage import NOT_YET, NotYet, Refused, Stage
 from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from events import money, routes
+from events import best_quote, money
 from events.order import WAITING_TYPES, Order
 from events.reason_codes import ReasonCode, recorded
 from events.types import (
@@ -18,9 +18,9 @@ from events.types import (
     RoutingStarted,
     Status,
 )
-from stages.market import Market
-from stages.retry import paused_until_slot
-from stages.stage import Refused, Stage
+from stages.runtime.retry import paused_until_slot
+from stages.runtime.stage import Refused, Stage
+from stages.venues.venue_group import Market
 
 UNSUITED: frozenset[ReasonCode] = frozenset(
     {
@@ -42,7 +42,7 @@ def begin(order: Order) -> Fact | None:
 def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     """The best route; of equals the one named first."""
     exact_out = order.exact_amount_out is not None
-    chosen = routes.best(quotes, exact_out=exact_out)
+    chosen = best_quote.best(quotes, exact_out=exact_out)
     if chosen is None:
         refused = _why_not(quotes)
         if order.type in WAITING_TYPES and not refused.retryable:
@@ -135,7 +135,7 @@ def _retreat(
     order: Order, reason: ReasonCode, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
     """The order waits again. One that was led on more than a few times passes over a price that
-    stays: `stages.paused`.
+    stays: `stages.triggers.paused`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
     return OrderRearmed(
@@ -155,7 +155,7 @@ def _why_not(quotes: Sequence[Quote]) -> Refused:
     """The refusal that stands for all: one worth a retry where there is any."""
     codes = [recorded(quote.error) for quote in quotes]
     for code in codes:
-        if code in routes.UNANSWERED:
+        if code in best_quote.UNANSWERED:
             return Refused(code, ", ".join(codes), retryable=True)
     return Refused(codes[0] if codes else "no-route", ", ".join(codes))
 

@@ -17,7 +17,7 @@ from events.types import (
     TransactionRecovered,
 )
 from stages import confirmer
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues.record import Record
 
 STAGE = "operator"

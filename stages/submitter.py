@@ -13,7 +13,7 @@ import structlog
 
 from events.order import Order
 from events.types import Fact, TransactionSubmitted
-from stages.stage import Refused, Stage
+from stages.runtime.stage import Refused, Stage
 from stages.venues import Chain
 
 DEADLINE_S = 10.0

@@ -16,27 +16,27 @@ from typing import Any
 
 import msgspec
 
-from engine.checks import CHECKS
-from engine.markets import Trading, open_trading
+from engine.localnet import traders
+from engine.localnet.faults import Faults
+from engine.localnet.genesis import pools_file
+from engine.localnet.genesis.market import BY_SYMBOL, PoolPlan
+from engine.localnet.ledger import Entry, LocalLedger
+from engine.localnet.node import Node
+from engine.localnet.rpc.server import serve
+from engine.localnet.state.accounts import Account, is_token_account, read_token
+from engine.localnet.state.addresses import TOKEN_2022, WSOL
+from engine.recovery.replay_checks import CHECKS
 from engine.settings import Settings
+from engine.venues import Trading, open_trading
 from events.archive import Archive
-from events.history import everything
+from events.archive.history import everything
+from events.audit.replay import Replay
+from events.audit.verify import verify
 from events.log import EventLog
-from events.replay import Replay
 from events.secret import SecretText, SecretUrl
 from events.types import Event, OrderConfirmed, OrderFailed, OrderRearmed, OrderSubmitted
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues import Venue
-from stages.venues.localnet import traders
-from stages.venues.localnet.accounts import Account, is_token_account, read_token
-from stages.venues.localnet.addresses import TOKEN_2022, WSOL
-from stages.venues.localnet.faults import Faults
-from stages.venues.localnet.genesis import pools_file
-from stages.venues.localnet.genesis.market import BY_SYMBOL, PoolPlan
-from stages.venues.localnet.ledger import Entry, LocalLedger
-from stages.venues.localnet.node import Node
-from stages.venues.localnet.rpc.server import serve
 from stages.venues.solana.chain import SolanaChain
 from tests.localchain import OWNER, WALLET, mint_of, opened
 from tests.projected import projected, projecting
@@ -161,7 +161,7 @@ def settings_of(folder: Path, chain: LocalChain, **changes: Any) -> Settings:
 
 
 class ChainCrew(Crew):
-    """A crew whose market and chain are what `engine.markets` makes of the settings."""
+    """A crew whose market and chain are what `engine.venues` makes of the settings."""
 
     def __init__(self, url: str, local: LocalChain, settings: Settings) -> None:
         super().__init__(url, local.node.store.path, PATIENT)

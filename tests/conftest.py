@@ -1,6 +1,6 @@
 """Real servers for tests: one Valkey and one Postgres a session, clean for each test.
 
-TEST_BACKEND chooses where they come from: `embedded` (the default: the wheels), `docker`
+TEST_BACKEND chooses where they come from: `databases` (the default: the wheels), `docker`
 (testcontainers) or `external` (TEST_REDIS_URL and TEST_DATABASE_URL; the Redis database named
 there is emptied, so never name the engine's).
 """
@@ -22,11 +22,12 @@ import pytest
 import redis
 from hypothesis import settings
 
-from engine import embedded, lean
+from engine.embedded import databases
+from engine.processes import fast_imports
 
 # As the processes do, and before structlog is imported: what is logged of an exception is a few
 # lines then. To draw every variable of every frame takes a second, in which no test goes on.
-lean.load()
+fast_imports.load()
 
 # Most tests are about the log and the stages; those of the chain say so.
 os.environ["VENUES"] = "simulated"
@@ -74,7 +75,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         match backend:
             case "embedded":
                 folder = tmp_path_factory.mktemp("servers")
-                own = stack.enter_context(embedded.started(folder, embedded.FAST))
+                own = stack.enter_context(databases.started(folder, databases.FAST))
                 yield Servers(own.redis_url, own.database_url)
             case "docker":
                 yield _containers(stack)

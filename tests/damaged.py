@@ -16,9 +16,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import redis.asyncio
 
-from events import acts
 from events.archive import Archive
-from events.idempotency import names_of
+from events.commands import order_commands
+from events.commands.idempotency import names_of
 from events.ids import new_order_id
 from events.log import EventLog, Result
 from events.types import Fact, OrderArmed, OrderParked, OrderSubmitted, RoutingStarted
@@ -107,7 +107,7 @@ async def make(redis_url: str, database_url: str) -> Template:
             waiting = await submit(log, asked(client_order_id="waiting"))
             await say(log, waiting, RoutingStarted(), routed(), wait_ms=3_600_000)
             orders["waiting"] = waiting
-            await acts.halt(log, "odd prices", "ann")
+            await order_commands.halt(log, "odd prices", "ann")
             archived = await projected(log, archive)
         # … and what nobody has archived yet.
         await say(log, orders["unnamed"], routed())

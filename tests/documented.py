@@ -18,9 +18,9 @@ from typing import Any
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
-from gateway.asyncapi import asyncapi
-from gateway.openapi import PROBLEM, openapi
-from gateway.wire import Socket
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.openapi import PROBLEM, openapi
+from gateway.streaming.transport import Socket
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -24,16 +24,17 @@ import aiohttp
 import msgspec
 from aiohttp import ClientSession, ClientTimeout, WSMsgType
 
-from engine import leash, localchain
-from engine.folder import Record
-from engine.markets import LEDGER
+from engine.embedded import localnet
+from engine.embedded.data_dir import Record
+from engine.localnet.ledger import LocalLedger
+from engine.processes import parent_death
 from engine.settings import Settings, environment, load
+from engine.venues import LEDGER
 from events.archive import Archive, ArchiveUnavailable
-from events.chain import GENESIS, follows
 from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
+from events.order.hash_chain import GENESIS, follows
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
-from stages.venues.localnet.ledger import LocalLedger
 from stages.venues.simulated.ledger import Landed, Ledger
 from tests.waits import HANG_S, until
 
@@ -129,7 +130,7 @@ class Engine:
 
     def _landed(self) -> list[Landed]:
         """What the local chain's ledger says, without what a fork has dropped."""
-        ledger = LocalLedger(localchain.file(self.settings))
+        ledger = LocalLedger(localnet.file(self.settings))
         try:
             entries = [entry for entry in ledger.entries() if not entry.forked]
         finally:
@@ -177,7 +178,7 @@ class Engine:
         """Another `engine stage NAME…` beside those that run, killed at the end."""
         with (self.settings.data_dir / "one-more.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *leash.command([*ENGINE, "stage", *names], signal.SIGKILL),
+                *parent_death.command([*ENGINE, "stage", *names], signal.SIGKILL),
                 stderr=log,
                 cwd=self.settings.data_dir,
                 env=os.environ | environment(self.settings),
@@ -441,7 +442,7 @@ async def engine_up(folder: Path, **changes: Any) -> AsyncIterator[Engine]:
     # On a leash: whatever ends the tests ends the engine. Its folder has no .env to read.
     with (folder / "up.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *leash.command([*ENGINE, "up"], signal.SIGTERM),
+            *parent_death.command([*ENGINE, "up"], signal.SIGTERM),
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             cwd=folder,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from stages.venues.families import FAMILIES
-from stages.venues.localnet import genesis
-from stages.venues.localnet.accounts import Account, mint_account
-from stages.venues.localnet.addresses import raw
-from stages.venues.localnet.genesis.market import BY_SYMBOL, TOKENS, PoolPlan
-from stages.venues.localnet.pools import Families
-from stages.venues.pool import Pool, SwapTerms
-from stages.venues.solana.programs import TOKEN
-from stages.venues.solana.transaction import Leg
+from engine.localnet import genesis
+from engine.localnet.genesis.market import BY_SYMBOL, TOKENS, PoolPlan
+from engine.localnet.state.accounts import Account, mint_account
+from engine.localnet.state.addresses import raw
+from engine.localnet.state.pools import Families
+from stages.pools.contract import Pool, SwapTerms
+from stages.pools.families import FAMILIES
+from stages.venues.solana.transaction.programs import TOKEN
+from stages.venues.solana.transaction.signing import Leg
 from tests.localchain import FAMILY_NAMES, family_of
 
 SPACINGS = {"raydium-clmm": 60, "meteora-dlmm": 20}

@@ -13,13 +13,13 @@ from solders.message import Message, MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from stages.venues.families import FAMILIES
-from stages.venues.localnet import addresses
-from stages.venues.localnet.addresses import token_address
-from stages.venues.localnet.genesis.market import BY_SYMBOL, POOLS, PoolPlan
-from stages.venues.localnet.node import Node
-from stages.venues.localnet.open import Options, open_node
-from stages.venues.pool import AccountUse, Family, Instruction, SwapAccounts, SwapTerms
+from engine.localnet.genesis.market import BY_SYMBOL, POOLS, PoolPlan
+from engine.localnet.node import Node
+from engine.localnet.open import Options, open_node
+from engine.localnet.state import addresses
+from engine.localnet.state.addresses import token_address
+from stages.pools.contract import AccountUse, Family, Instruction, SwapAccounts, SwapTerms
+from stages.pools.families import FAMILIES
 
 WALLET = Keypair.from_seed(bytes([7] * 32))
 OWNER = str(WALLET.pubkey())

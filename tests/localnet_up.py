@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from stages.venues.localnet.ledger import LocalLedger
-from stages.venues.pool import Instruction, Pool, RawAccount, SwapAccounts, SwapTerms
+from engine.localnet.ledger import LocalLedger
+from stages.pools.contract import Instruction, Pool, RawAccount, SwapAccounts, SwapTerms
 from tests.localchain import OWNER, account_of, family_of, mint_of, signed
 from tests.waits import HANG_S
 

@@ -14,26 +14,27 @@ from typing import Any
 import pytest
 
 from events.archive import Archive
-from gateway import finding, outages
+from gateway.api import order_lookup
+from gateway.backends import backend_errors
 
 BOUNDS = {
     "events.archive.pool": ("ANSWER_S",),
-    "events.listing": ("SEARCH_S",),
-    "gateway.access": ("ASK_S",),
-    "gateway.acts": ("ACT_S", "LOAD_S", "SEARCH_S"),
-    "gateway.admin": ("ACT_S", "VIEW_S"),
-    "gateway.audits": ("TURN_S",),
-    "gateway.halts": ("ARCHIVE_S",),
-    "gateway.health": ("ASK_S",),
-    "gateway.orders": ("ANSWER_S", "APPEND_S"),
-    "gateway.sight": ("ASK_S",),
-    "gateway.sockets": ("ANSWER_S",),
-    "gateway.streams": ("ANSWER_S",),
-    "gateway.wire": ("CLOSE_S",),
+    "events.archive.listing": ("SEARCH_S",),
+    "gateway.middleware.auth": ("ASK_S",),
+    "gateway.api.cancel_amend": ("ACT_S", "LOAD_S", "SEARCH_S"),
+    "gateway.api.admin": ("ACT_S", "VIEW_S"),
+    "gateway.api.audits": ("TURN_S",),
+    "gateway.backends.engine_status": ("ARCHIVE_S",),
+    "gateway.backends.health": ("ASK_S",),
+    "gateway.api.orders": ("ANSWER_S", "APPEND_S"),
+    "gateway.api.metrics": ("ASK_S",),
+    "gateway.streaming.websocket": ("ANSWER_S",),
+    "gateway.streaming.sse": ("ANSWER_S",),
+    "gateway.streaming.transport": ("CLOSE_S",),
 }
 """By module."""
 DEFAULTS: tuple[Callable[..., Any], ...] = (
-    Archive.connection, finding.logged, outages.reading_log, outages.writing_log,
+    Archive.connection, order_lookup.logged, backend_errors.reading_log, backend_errors.writing_log,
 )  # fmt: skip
 """Functions whose only default is such a bound."""
 WRITING = ("ACT_S", "APPEND_S")

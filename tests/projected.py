@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from events.archive import Archive, ArchiveUnavailable
 from events.log import EventLog
-from projections.projector import run_projector
+from projections.postgres.projector import run_projector
 from tests.waits import until
 
 BUILD = "0.1.0+test"

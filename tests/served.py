@@ -16,12 +16,12 @@ from events.log import EventLog, Result, Stored
 from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderArmed
-from gateway import sockets
 from gateway.app import make_app, make_runner
-from projections.past import Archive
-from stages.market import Market
+from gateway.streaming import websocket
+from projections.feed.history_reader import Archive
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
+from stages.venues.venue_group import Market
 from tests.documented import CheckedSocket, Checker
 from tests.waits import HANG_S, MARGINS_S, until
 
@@ -179,7 +179,7 @@ async def served(
         try:
             if ready:
                 await until_ready(gateway)
-            with patch.object(sockets, "Socket", CheckedSocket):
+            with patch.object(websocket, "Socket", CheckedSocket):
                 yield gateway
         finally:
             await runner.cleanup()

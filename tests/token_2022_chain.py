@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stages.venues.localnet.accounts import Account, is_token_account
-from stages.venues.localnet.addresses import TOKEN_2022, raw, rent_exempt, text, token_address
-from stages.venues.localnet.genesis.market import POOLS, PoolPlan
-from stages.venues.localnet.node import Node
-from stages.venues.localnet.token_extensions import token_account_tail
-from stages.venues.meteora.dlmm.layout import TOKEN_PROGRAMS_AT
+from engine.localnet.genesis.market import POOLS, PoolPlan
+from engine.localnet.node import Node
+from engine.localnet.state.accounts import Account, is_token_account
+from engine.localnet.state.addresses import TOKEN_2022, raw, rent_exempt, text, token_address
+from engine.localnet.state.token_extensions import token_account_tail
+from stages.pools.meteora.dlmm.layout import TOKEN_PROGRAMS_AT
 from tests.localchain import mint_of
 from tests.unit.venues import token_2022 as t22
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from solders.pubkey import Pubkey
 
-from stages.venues.pool import (
+from stages.pools.contract import (
     Accounts,
     AccountUse,
     Clock,
@@ -28,7 +28,7 @@ from stages.venues.pool import (
     SwapAccounts,
     SwapTerms,
 )
-from stages.venues.solana.programs import TOKEN
+from stages.venues.solana.transaction.programs import TOKEN
 
 OWNER = str(Pubkey(bytes([7]) * 32))
 MAGIC = b"TOYPOOL!"

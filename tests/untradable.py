@@ -1,16 +1,16 @@
 """Pools of each family that take no swap: what makes them so, written into their account bytes.
 
 Offsets are those of the programs' public layouts. Each change takes the accounts of a pool of
-`stages.venues.localnet.genesis` and gives them back changed.
+`engine.localnet.genesis` and gives them back changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from stages.venues.localnet.accounts import Account, with_amount
-from stages.venues.localnet.genesis.market import PoolPlan
-from stages.venues.raydium.clmm.ticks import sqrt_price_at
+from engine.localnet.genesis.market import PoolPlan
+from engine.localnet.state.accounts import Account, with_amount
+from stages.pools.raydium.clmm.ticks import sqrt_price_at
 
 Laid = dict[str, Account]
 Change = Callable[[PoolPlan, Laid], Laid]

@@ -19,17 +19,18 @@ from events.ids import new_order_id
 from events.log import EventLog, Head, LogError, Result, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
-from stages import builder, confirmer, router, submitter, watcher
-from stages.limiter import Limits
-from stages.market import Market
-from stages.retry import RetryPolicy
-from stages.runner import Runner
-from stages.stage import Stage
+from stages import builder, confirmer, router, submitter
+from stages.runtime.limiter import Limits
+from stages.runtime.retry import RetryPolicy
+from stages.runtime.runner import Runner
+from stages.runtime.stage import Stage
+from stages.triggers import watcher
+from stages.triggers.runner import Watching
 from stages.venues import Chain, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
-from stages.watching import Watching
+from stages.venues.venue_group import Market
 from tests.waits import HANG_S, until
 
 ACCOUNT = "main"
@@ -51,8 +52,8 @@ class Worker(Runner):
     async def _stop(self, loops: Sequence[asyncio.Task[Any]]) -> None:
         if not self.dead:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("stages.runner.STOP_S", self._patience_s)
-                patch.setattr("stages.runner.LEAVE_S", HANG_S)
+                patch.setattr("stages.runtime.runner.STOP_S", self._patience_s)
+                patch.setattr("stages.runtime.runner.LEAVE_S", HANG_S)
                 await super()._stop(loops)
             return
         for task in loops:
@@ -121,7 +122,7 @@ class Watcher(Watching):
     async def _leave(self) -> None:
         if not self.dead:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("stages.watching.LEAVE_S", HANG_S)
+                patch.setattr("stages.triggers.runner.LEAVE_S", HANG_S)
                 await super()._leave()
 
     async def stop(self) -> None:

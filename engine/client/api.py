@@ -17,9 +17,9 @@ from engine.client.events import Event, event_of
 from engine.client.refusals import LostError, RefusedError
 from engine.client.transport import RECONNECT_S, Json, Transport, frames_of
 from engine.client.wishes import Filters, NewOrder, Whole
-from gateway import shapes
-from projections.frame_shapes import Lost
-from projections.shapes import Order, Shape
+from gateway.spec import response_schemas
+from projections.views.event_schemas import Lost
+from projections.views.schemas import Order, Shape
 
 T = TypeVar("T", bound=Shape)
 PAGE = 500
@@ -32,17 +32,19 @@ class Client(Transport):
 
     # -- orders --------------------------------------------------------------------------------
 
-    async def submit(self, order: NewOrder, *, key: str = "") -> shapes.Accepted:
+    async def submit(self, order: NewOrder, *, key: str = "") -> response_schemas.Accepted:
         """Submit an order: once, however often it takes. `key`: an Idempotency-Key of your own."""
-        return _as(shapes.Accepted, await self._keyed("/api/orders/execute", _json(order), key))
+        return _as(
+            response_schemas.Accepted, await self._keyed("/api/orders/execute", _json(order), key)
+        )
 
     async def submit_batch(
         self, orders: Sequence[NewOrder], *, key: str = ""
-    ) -> list[shapes.BatchResult]:
+    ) -> list[response_schemas.BatchResult]:
         """Submit up to 500 orders; one result each, `problem` where it was refused."""
         wanted = {"orders": [_json(order) for order in orders]}
         answer = await self._keyed("/api/orders/batch", wanted, key)
-        return _as(shapes.BatchResults, answer).results
+        return _as(response_schemas.BatchResults, answer).results
 
     async def order(self, order_id: str) -> Order:
         """Return an order as it is now."""
@@ -62,7 +64,7 @@ class Client(Transport):
         while left is None or left > 0:
             limit = str(PAGE if left is None else min(left, PAGE))
             params = filters.params() | cursor | {"limit": limit}
-            page = _as(shapes.Orders, await self.ask("GET", "/api/orders", params=params))
+            page = _as(response_schemas.Orders, await self.ask("GET", "/api/orders", params=params))
             for order in page.orders:
                 yield order
             if page.next_cursor is None:
@@ -70,15 +72,17 @@ class Client(Transport):
             cursor = {"cursor": page.next_cursor}
             left = None if left is None else left - len(page.orders)
 
-    async def cancel(self, order_id: str, *, reason: str = "", actor: str = "") -> shapes.Cancelled:
+    async def cancel(
+        self, order_id: str, *, reason: str = "", actor: str = ""
+    ) -> response_schemas.Cancelled:
         """Call an order off. Refused with `too-late` once it was sent."""
         params = _words(reason, actor)
         path = f"/api/orders/{order_id}"
-        return _as(shapes.Cancelled, await self.ask("DELETE", path, params=params))
+        return _as(response_schemas.Cancelled, await self.ask("DELETE", path, params=params))
 
     async def cancel_many(
         self, filters: Filters = ALL, *, reason: str = "", actor: str = ""
-    ) -> AsyncIterator[shapes.CancelResult]:
+    ) -> AsyncIterator[response_schemas.CancelResult]:
         """Call all open orders off that are meant (without filters: all), and say of each what
 
         became of it.
@@ -87,7 +91,10 @@ class Client(Transport):
         cursor: str | None = "0"
         while cursor:
             params = wanted | _words(reason, actor) | {"cursor": cursor}
-            page = _as(shapes.CancelResults, await self.ask("DELETE", "/api/orders", params=params))
+            page = _as(
+                response_schemas.CancelResults,
+                await self.ask("DELETE", "/api/orders", params=params),
+            )
             for result in page.results:
                 yield result
             cursor = page.next_cursor
@@ -104,28 +111,30 @@ class Client(Transport):
 
     async def quotes(
         self, token_in: str, token_out: str, amount: Whole, **more: str
-    ) -> shapes.QuotesAnswer:
+    ) -> response_schemas.QuotesAnswer:
         """Return what an order would be routed by. `more`: swapMode, slippageBps."""
         wanted = {"tokenIn": token_in, "tokenOut": token_out, "amount": str(amount)} | more
-        return _as(shapes.QuotesAnswer, await self.ask("GET", "/api/quotes", params=wanted))
+        return _as(
+            response_schemas.QuotesAnswer, await self.ask("GET", "/api/quotes", params=wanted)
+        )
 
-    async def tokens(self) -> list[shapes.Traded]:
+    async def tokens(self) -> list[response_schemas.Traded]:
         """Return what can be traded."""
-        return _as(shapes.Tokens, await self.ask("GET", "/api/tokens")).tokens
+        return _as(response_schemas.Tokens, await self.ask("GET", "/api/tokens")).tokens
 
-    async def ready(self) -> shapes.Readiness:
+    async def ready(self) -> response_schemas.Readiness:
         """Return what /readyz says, ready or not."""
-        return _as(shapes.Readiness, (await self.request("GET", "/readyz"))[1])
+        return _as(response_schemas.Readiness, (await self.request("GET", "/readyz"))[1])
 
-    async def halt(self, reason: str, actor: str = "") -> shapes.EngineState:
+    async def halt(self, reason: str, actor: str = "") -> response_schemas.EngineState:
         """Let nothing be sent and no trigger fire from now on."""
         answer = await self.ask("POST", "/api/admin/halt", json=_words(reason, actor))
-        return _as(shapes.EngineState, answer)
+        return _as(response_schemas.EngineState, answer)
 
-    async def resume(self, reason: str = "", actor: str = "") -> shapes.EngineState:
+    async def resume(self, reason: str = "", actor: str = "") -> response_schemas.EngineState:
         """End a halt."""
         answer = await self.ask("POST", "/api/admin/resume", json=_words(reason, actor))
-        return _as(shapes.EngineState, answer)
+        return _as(response_schemas.EngineState, answer)
 
     async def settle(
         self, order_id: str, signature: str = "", reason: str = "", actor: str = ""

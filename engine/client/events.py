@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from events.types import FACTS
-from projections.frame_shapes import Frame
-from projections.payloads import PAYLOADS, Payload
-from projections.shapes import Shape
+from projections.views.event_schemas import Frame
+from projections.views.payloads import PAYLOADS, Payload
+from projections.views.schemas import Shape
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -18,7 +18,7 @@ class Event(msgspec.Struct, frozen=True):
     frame: Frame
     """order_id, status, event, version, position, cursor, timestamp …"""
     adds: Shape
-    """Of `projections.payloads.PAYLOADS`, by the event's name; without fields for one that this
+    """Of `projections.views.payloads.PAYLOADS`, by the event's name; without fields for one that this
     build does not know."""
     raw: dict[str, Any]
     """As it came."""

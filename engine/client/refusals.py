@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from projections.frame_shapes import Lost
+from projections.views.event_schemas import Lost
 
 
 class UnreachableError(Exception):

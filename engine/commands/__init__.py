@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-from engine import manual
+from engine import commands_manual
 from engine.settings import Settings
 
 FIRST = """\
@@ -33,7 +33,7 @@ class Command(Protocol):
     EXAMPLES: Sequence[str]
     """Command lines that work as they stand."""
     EXITS: Mapping[int, str]
-    """What its exit codes say; those of `manual.ALWAYS` go without saying."""
+    """What its exit codes say; those of `commands_manual.ALWAYS` go without saying."""
 
     def arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare its arguments."""
@@ -61,7 +61,7 @@ def parser(of: Sequence[str]) -> argparse.ArgumentParser:
     choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in of:
         one = command(name)
-        said = manual.epilog(one.EXAMPLES, one.EXITS)
+        said = commands_manual.epilog(one.EXAMPLES, one.EXITS)
         one.arguments(
             choices.add_parser(
                 name, help=one.HELP, description=one.HELP, epilog=said, formatter_class=form

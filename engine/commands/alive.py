@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from engine.lifecycle import is_alive, known
+from engine.processes.lifecycle import is_alive, known
 from engine.settings import Settings
 
 HELP = "exit 0 if a process of this DATA_DIR showed life within three heartbeats"

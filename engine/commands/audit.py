@@ -11,20 +11,20 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from engine.records import reading, records, uncollected
+from engine.embedded.stores import reading, records, uncollected
 from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
-from events.history import Gap, everything, order_history
+from events.archive.history import Gap, everything, order_history
+from events.audit.proof import faults_of
+from events.audit.replay import Checks, Replay, Unreadable
+from events.audit.verify import Verdict, shown, verify
 from events.log import Damaged, EventLog
-from events.proof import faults_of
-from events.replay import Checks, Replay, Unreadable
-from events.verify import Verdict, shown, verify
-from projections.cursors import cursor_prefix
-from projections.formats import timestamp
-from projections.frames import Frame
-from projections.orders import columns
+from projections.feed.cursors import cursor_prefix
+from projections.feed.frames import Frame
+from projections.postgres.order_rows import columns
+from projections.views.formats import timestamp
 
 HELP = "show an order's life, prove the records sound, replay or export them"
 EXAMPLES = (
@@ -216,7 +216,7 @@ async def _replay(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _checks() -> Checks:
-    from engine.checks import CHECKS
+    from engine.recovery.replay_checks import CHECKS
 
     return CHECKS
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.programs import StartError
+from engine.processes.program import StartError
 from engine.settings import Settings
 
 HELP = "measure throughput and latency, each beside its yardstick; needs a checkout"

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client, Filters, RefusedError
-from engine.gateways import connect, talk
+from engine.client.session import connect, talk
 from engine.settings import Settings
 from engine.terminal.asked import order_id
 from engine.terminal.operators import whoami

@@ -5,13 +5,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import manual
+from engine import commands_manual
 from engine.commands import command, names, parser
 from engine.settings import Settings
-from gateway import catalogue
-from gateway.asyncapi import asyncapi
-from gateway.collection import collection
-from gateway.openapi import openapi
+from gateway.spec import markdown
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.openapi import openapi
+from gateway.spec.postman import collection
 
 HELP = "print a document of the interface, or write docs/ and the collection anew"
 EXAMPLES = (
@@ -22,23 +22,23 @@ EXITS = {0: "printed; written"}
 
 
 def _commands() -> str:
-    return manual.markdown({name: command(name) for name in names()}, parser(names()))
+    return commands_manual.markdown({name: command(name) for name in names()}, parser(names()))
 
 
 FILES: dict[str, Callable[[], str]] = {
-    "docs/authorization.md": catalogue.authorization,
+    "docs/authorization.md": markdown.authorization,
     "docs/commands.md": _commands,
-    "docs/errors.md": catalogue.errors,
-    "docs/events.md": catalogue.events,
-    "docs/reference/failure-reasons.md": catalogue.failure_reasons,
+    "docs/errors.md": markdown.errors,
+    "docs/events.md": markdown.events,
+    "docs/reference/failure-reasons.md": markdown.failure_reasons,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
-    "authorization": catalogue.authorization,
+    "authorization": markdown.authorization,
     "commands": _commands,
-    "errors": catalogue.errors,
-    "events": catalogue.events,
-    "failure-reasons": catalogue.failure_reasons,
+    "errors": markdown.errors,
+    "events": markdown.events,
+    "failure-reasons": markdown.failure_reasons,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
     "asyncapi": lambda: json.dumps(asyncapi(), indent=2) + "\n",
 }

@@ -6,18 +6,18 @@ import sys
 
 import msgspec
 
-from engine import localchain
 from engine.colour import colourful
 from engine.commands.up import reachable
 from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding
-from engine.folder import Record
-from engine.folder import running as recorded
-from engine.logging import quiet
-from engine.markets import chain_of
-from engine.programs import StartError
+from engine.embedded import localnet
+from engine.embedded.data_dir import Record
+from engine.embedded.data_dir import running as recorded
+from engine.processes.program import StartError
+from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.values import SettingsError
+from engine.telemetry.logging import quiet
+from engine.venues import chain_of
 from events.secret import SecretUrl
 
 HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
@@ -60,7 +60,7 @@ async def examine(settings: Settings) -> list[Finding]:
         found = []
     apart = record is None and bool(settings.redis_url and settings.database_url)
     found += machine.look(settings, runs=record is not None, apart=apart)
-    settings = localchain.found(settings, record)
+    settings = localnet.found(settings, record)
     redis_url = settings.redis_url or SecretUrl(record.redis_url if record else "")
     database_url = settings.database_url or SecretUrl(record.database_url if record else "")
     if redis_url:

@@ -4,18 +4,18 @@ import argparse
 import json
 import sys
 
-from engine import localchain
-from engine.folder import running
-from engine.logging import quiet
-from engine.markets import chain_of
-from engine.records import reading, records
+from engine.embedded import localnet
+from engine.embedded.data_dir import running
+from engine.embedded.stores import reading, records
+from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
+from engine.telemetry.logging import quiet
 from engine.terminal import asked
 from engine.terminal.operators import whoami
-from engine.wallets import ChainError, open_wallet
-from events import doubts
+from engine.venues import chain_of
+from events.commands import doubts
 from events.order import Order
-from projections.formats import timestamp
+from projections.views.formats import timestamp
 
 HELP = "list or close orders whose outcome no node tells"
 EXAMPLES = (
@@ -74,10 +74,10 @@ def _row(order: Order) -> dict[str, str]:
 
 
 async def _close(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localchain.found(settings, running(settings.data_dir))
+    settings = localnet.found(settings, running(settings.data_dir))
     async with records(settings, chain=chain_of(settings)) as (log, _):
         try:
-            with localchain.reached(settings) as reached:
+            with localnet.reached(settings) as reached:
                 wallet = open_wallet(reached)
                 try:
                     height = await wallet.finalized()

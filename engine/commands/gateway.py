@@ -2,9 +2,9 @@
 
 import argparse
 
-from engine import wiring
+from engine import composition
 from engine.commands.up import with_backends
-from engine.lifecycle import serve
+from engine.processes.lifecycle import serve
 from engine.settings import Settings
 
 HELP = "serve HTTP and WebSocket"
@@ -19,4 +19,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
     ready = with_backends(settings)
-    return serve(ready, "gateway", lambda stop: wiring.run_gateway(ready, stop))
+    return serve(ready, "gateway", lambda stop: composition.run_gateway(ready, stop))

@@ -2,9 +2,9 @@
 
 import argparse
 
-from engine.gateways import connect, talk
+from engine.client.halt_resume import switch
+from engine.client.session import connect, talk
 from engine.settings import Settings
-from engine.switching import switch
 from engine.terminal.operators import whoami
 
 HELP = "let nothing be sent and no trigger fire until `engine resume`; cancels still work"

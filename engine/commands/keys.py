@@ -5,16 +5,16 @@ import json
 import sys
 import time
 
-from engine.programs import StartError
-from engine.records import reading, records
+from engine.embedded.stores import reading, records
+from engine.processes.program import StartError
 from engine.settings import Settings
 from engine.terminal.asked import seconds
 from engine.terminal.operators import whoami
-from events import keys
-from events.keys import SCOPES, KeyRefused, Minted
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES, KeyRefused, Minted
 from events.log import EventLog
 from events.order import ApiKey
-from projections.formats import timestamp
+from projections.views.formats import timestamp
 
 HELP = "create, list, rotate or revoke API keys"
 EXAMPLES = (
@@ -75,15 +75,15 @@ async def _lines(log: EventLog, args: argparse.Namespace) -> list[str]:
         case "create":
             ends = int((time.time() + args.expires_in) * 1e6) if args.expires_in else 0
             return _minted(
-                await keys.create(log, args.account, args.scopes, args.label, ends, args.actor),
+                await api_keys.create(log, args.account, args.scopes, args.label, ends, args.actor),
                 args,
             )
         case "rotate":
-            return _minted(await keys.rotate(log, args.key, args.grace, args.actor), args)
+            return _minted(await api_keys.rotate(log, args.key, args.grace, args.actor), args)
         case "revoke":
-            await keys.revoke(log, args.key, args.reason, args.actor)
+            await api_keys.revoke(log, args.key, args.reason, args.actor)
             return [json.dumps({"keyId": args.key, "revoked": True})] if args.json else ["revoked"]
-    return [_row(key, args) for key in await keys.listed(log)]
+    return [_row(key, args) for key in await api_keys.listed(log)]
 
 
 def _minted(made: Minted, args: argparse.Namespace) -> list[str]:

@@ -5,7 +5,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from engine.lifecycle import serve
+from engine.processes.lifecycle import serve
 from engine.settings import Settings
 
 HELP = "run a local Solana chain with pools of every family"
@@ -70,7 +70,7 @@ def _file(text: str) -> Path:
 
 
 def _address(text: str) -> str:
-    from stages.venues.localnet.addresses import raw
+    from engine.localnet.state.addresses import raw
 
     try:
         raw(text)
@@ -83,7 +83,7 @@ def _faults(text: str) -> object:
     """As `localnet_setFaults` takes them."""
     import msgspec
 
-    from stages.venues.localnet.faults import Faults
+    from engine.localnet.faults import Faults
 
     try:
         return msgspec.json.decode(text, type=Faults)
@@ -94,7 +94,7 @@ def _faults(text: str) -> object:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop; print one line when it answers."""
     if args.pools:
-        from stages.venues.localnet.genesis import pools_file
+        from engine.localnet.genesis import pools_file
 
         print(json.dumps(pools_file(), indent=2))
         return 0
@@ -102,11 +102,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Event) -> None:
-    from engine.wiring import tune
-    from stages.venues.families import FAMILIES
-    from stages.venues.localnet.open import FILE, Options, open_node
-    from stages.venues.localnet.rpc.server import HOST
-    from stages.venues.localnet.rpc.server import serve as open_door
+    from engine.composition import tune
+    from engine.localnet.open import FILE, Options, open_node
+    from engine.localnet.rpc.server import HOST
+    from engine.localnet.rpc.server import serve as open_door
+    from stages.pools.families import FAMILIES
 
     node = open_node(
         Options(

@@ -3,8 +3,8 @@
 import argparse
 import json
 
+from engine.client.session import gateway_url, talk
 from engine.client.transport import authorization
-from engine.gateways import gateway_url, talk
 from engine.settings import Settings
 from events.secret import SecretText
 
@@ -58,7 +58,7 @@ async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:
     if not as_json:
         print(text, end="")
         return 0
-    from gateway.exposition import samples
+    from gateway.api.exposition import samples
 
     for sample in samples(text):
         print(json.dumps(sample))
@@ -67,8 +67,8 @@ async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:
 
 def markdown() -> str:
     """Return the document."""
-    from events.meters import METERS, Counter
-    from gateway.sight import FACTS
+    from events.metrics import METERS, Counter
+    from gateway.api.metrics import FACTS
 
     rows = ["", "| Metric | Kind | Label | Meaning |", "|---|---|---|---|"]
     rows += [f"| `{f.name}` | gauge | {_code(f.label)} | {f.help} |" for f in FACTS]

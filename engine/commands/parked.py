@@ -5,22 +5,22 @@ import json
 import sys
 from collections.abc import Sequence
 
-from engine import localchain
-from engine.folder import running
-from engine.markets import chain_of
-from engine.records import reading, records
+from engine.embedded import localnet
+from engine.embedded.data_dir import running
+from engine.embedded.stores import reading, records
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.settle import settle
+from engine.recovery.ways_out import notes
 from engine.settings import Settings
-from engine.settle import settle
 from engine.terminal import asked, timeline
 from engine.terminal.operators import whoami
-from engine.wallets import open_wallet
-from engine.ways_out import notes
-from events import parking
+from engine.venues import chain_of
 from events.archive import Archive
-from events.history import order_history
+from events.archive.history import order_history
+from events.commands import parked_orders
 from events.log import EventLog, Stored
-from projections.cursors import cursor_prefix
-from projections.formats import timestamp
+from projections.feed.cursors import cursor_prefix
+from projections.views.formats import timestamp
 
 HELP = "list, inspect, requeue, discard or settle parked orders"
 EXAMPLES = (
@@ -78,7 +78,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _list(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
-        found = await parking.parked(log, _history(log, archive))
+        found = await parked_orders.parked(log, _history(log, archive))
     for entry in found:
         order = entry.order
         reason = order.parked if order else entry.fault
@@ -102,10 +102,10 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
             prefix = cursor_prefix(log.epoch or 1, log.partition)
             timeline.tell(await history(order_id), prefix, as_json=args.json)
             return 0
-        act = parking.replay if args.what == "requeue" else parking.discard
+        act = parked_orders.replay if args.what == "requeue" else parked_orders.discard
         try:
             order = await act(log, history, order_id, args.reason, args.actor)
-        except parking.NotAllowed as error:
+        except parked_orders.NotAllowed as error:
             print(f"engine: {error}", file=sys.stderr)
             return 1
     said = {"orderId": order_id, "status": order.status}
@@ -114,16 +114,16 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _settle(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localchain.found(settings, running(settings.data_dir))
+    settings = localnet.found(settings, running(settings.data_dir))
     async with records(settings, chain=chain_of(settings)) as (log, archive):
-        with localchain.reached(settings) as reached:
+        with localnet.reached(settings) as reached:
             wallet = open_wallet(reached)
             try:
                 done = await settle(
                     log, archive, _history(log, archive), wallet, args.order,
                     signature=args.signature, reason=args.reason, actor=args.actor,
                 )  # fmt: skip
-            except (parking.NotSettled, parking.NotAllowed) as error:
+            except (parked_orders.NotSettled, parked_orders.NotAllowed) as error:
                 said = {"orderId": args.order, "code": error.code, "detail": error.detail}
                 if args.json:
                     print(json.dumps(said))
@@ -141,7 +141,7 @@ async def _settle(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
-def _history(log: EventLog, archive: Archive) -> parking.History:
+def _history(log: EventLog, archive: Archive) -> parked_orders.History:
     async def read(order_id: str) -> Sequence[Stored]:
         return await order_history(archive, log, order_id)
 

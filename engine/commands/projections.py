@@ -7,11 +7,11 @@ import time
 
 import asyncpg
 
-from engine.backends import backends
-from engine.records import reading, uncollected
+from engine.embedded.backends import backends
+from engine.embedded.stores import reading, uncollected
 from engine.settings import Settings
 from engine.terminal.progress import Progress
-from projections.rebuild import RebuildError, rebuild
+from projections.postgres.rebuild import RebuildError, rebuild
 
 HELP = "rebuild the tables that show orders from the archive of events"
 EXAMPLES = ("engine projections rebuild",)

@@ -2,10 +2,10 @@
 
 import argparse
 
-from engine import wiring
+from engine import composition
 from engine.commands.up import with_backends
-from engine.exposing import metered
-from engine.lifecycle import serve
+from engine.processes.lifecycle import serve
+from engine.processes.metrics_server import metered
 from engine.settings import Settings
 
 HELP = "migrate Postgres and keep it up to date with the log"
@@ -20,4 +20,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
     ready = with_backends(settings)
-    return serve(ready, "projector", lambda stop: metered(ready, wiring.run_projector(ready, stop)))
+    return serve(
+        ready, "projector", lambda stop: metered(ready, composition.run_projector(ready, stop))
+    )

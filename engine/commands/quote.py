@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client
-from engine.gateways import connect, talk
+from engine.client.session import connect, talk
 from engine.settings import Settings
 from engine.terminal.shown import route
 

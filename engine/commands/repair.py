@@ -6,17 +6,18 @@ import sys
 
 import asyncpg
 
-from engine import localchain, repair
-from engine.folder import running
-from engine.logging import quiet
-from engine.markets import chain_of
-from engine.records import reading, records
-from engine.repair import Done, Plan, RepairError, Words
+from engine import recovery
+from engine.embedded import localnet
+from engine.embedded.data_dir import running
+from engine.embedded.stores import reading, records
+from engine.recovery import Done, Plan, RepairError, Words
+from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
+from engine.telemetry.logging import quiet
 from engine.terminal.progress import Progress
-from engine.wallets import ChainError, open_wallet
-from projections.migrate import MigrationError
-from projections.rebuild import RebuildError
+from engine.venues import chain_of
+from projections.postgres.migrate import MigrationError
+from projections.postgres.rebuild import RebuildError
 
 HELP = "say what is wrong with log, archive and tables, and what would mend it; with --yes do it"
 EXAMPLES = (
@@ -65,18 +66,18 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localchain.found(settings, running(settings.data_dir))
+    settings = localnet.found(settings, running(settings.data_dir))
     words = Words(args.restored, args.drop_after, args.accept_loss)
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
-            found = await repair.diagnose(log, archive)
-            todo = repair.plan(found, log.chain, words)
+            found = await recovery.diagnose(log, archive)
+            todo = recovery.plan(found, log.chain, words)
             if not args.yes or not todo.steps:
                 return _diagnosed(todo, as_json=args.json)
             if not args.json:
                 print("\n".join(told(todo)))
-            with localchain.reached(settings) as reached, Progress("repair") as progress:
-                done = await repair.repair(
+            with localnet.reached(settings) as reached, Progress("repair") as progress:
+                done = await recovery.repair(
                     log, archive, words, lambda: open_wallet(reached), progress, first=found
                 )
         except (RepairError, RebuildError, MigrationError, ChainError, OSError) as error:
@@ -145,7 +146,7 @@ def lines(done: Done) -> list[str]:
     ]
 
 
-def _founded(done: repair.Repaired) -> list[str]:
+def _founded(done: recovery.Repaired) -> list[str]:
     said = [
         f"the log is epoch {done.epoch} now, and goes on behind position {done.position:,}",
         f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",

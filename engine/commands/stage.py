@@ -2,13 +2,13 @@
 
 import argparse
 
-from engine import wiring
+from engine import composition
 from engine.commands.up import with_backends
-from engine.exposing import metered
-from engine.lifecycle import serve
+from engine.processes.lifecycle import serve
+from engine.processes.metrics_server import metered
 from engine.settings import Settings
 
-HELP = "run one or more stages: " + ", ".join(wiring.STAGES)
+HELP = "run one or more stages: " + ", ".join(composition.STAGES)
 EXAMPLES = (
     "engine stage router",
     "engine stage builder submitter",
@@ -18,7 +18,7 @@ EXITS = {0: "stopped as asked", 1: "cannot start or go on"}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("names", nargs="+", choices=wiring.STAGES, metavar="NAME")
+    parser.add_argument("names", nargs="+", choices=composition.STAGES, metavar="NAME")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
@@ -28,5 +28,5 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     return serve(
         ready,
         " ".join(names),
-        lambda stop: metered(ready, wiring.run_stages(ready, names, stop)),
+        lambda stop: metered(ready, composition.run_stages(ready, names, stop)),
     )

@@ -6,7 +6,7 @@ import json
 import msgspec
 
 from engine.client import Client, NewOrder
-from engine.gateways import connect, talk
+from engine.client.session import connect, talk
 from engine.settings import Settings
 from engine.terminal import shown
 from engine.terminal.obstacles import told

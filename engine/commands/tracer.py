@@ -2,12 +2,13 @@
 
 import argparse
 
-from engine import tracing, wiring
+from engine import composition
 from engine.commands.up import with_backends
-from engine.exposing import metered
-from engine.lifecycle import serve
+from engine.processes.lifecycle import serve
+from engine.processes.metrics_server import metered
+from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.values import SettingsError
+from engine.telemetry import enabled
 
 HELP = "send a trace of each order to OTEL_EXPORTER_OTLP_ENDPOINT"
 EXAMPLES = ("engine tracer",)
@@ -20,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
-    if not tracing.wanted(settings):
+    if not enabled.wanted(settings):
         raise SettingsError("engine tracer: OTEL_EXPORTER_OTLP_ENDPOINT is not set")
     ready = with_backends(settings)
-    return serve(ready, "tracer", lambda stop: metered(ready, wiring.run_tracer(ready, stop)))
+    return serve(ready, "tracer", lambda stop: metered(ready, composition.run_tracer(ready, stop)))

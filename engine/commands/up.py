@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine import embedded, localchain, logging, markets, tracing
-from engine.backends import missing
-from engine.folder import Folder, running
-from engine.lifecycle import alive_file, stop_on_signal
-from engine.programs import Program, StartError
+from engine import venues
+from engine.embedded import databases, localnet
+from engine.embedded.backends import missing
+from engine.embedded.data_dir import Folder, running
+from engine.processes.lifecycle import alive_file, stop_on_signal
+from engine.processes.program import Program, StartError
+from engine.processes.supervisor import Supervisor
 from engine.settings import Settings, environment
-from engine.supervisor import Supervisor
+from engine.telemetry import enabled, logging
 from events.order import STAGES
 from events.secret import SecretUrl
 
@@ -55,11 +57,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop; print one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
-    markets.check(settings)  # says at once what is wrong with VENUES
-    tracing.wanted(settings)  # … and with traces
+    venues.check(settings)  # says at once what is wrong with VENUES
+    enabled.wanted(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
-        servers = embedded.prepare(folder, embedded.Options(servers=missing(settings)))
+        servers = databases.prepare(folder, databases.Options(servers=missing(settings)))
         stack.callback(servers.clean)
         ready = msgspec.structs.replace(
             settings,
@@ -68,16 +70,16 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             database_url=settings.database_url or SecretUrl(servers.database_url),
         )
         chains = []
-        if localchain.wanted(settings):
-            ready = localchain.prepare(ready, folder.path)
-            chains = [localchain.program(ready)]
-        markets.check(ready)
+        if localnet.wanted(settings):
+            ready = localnet.prepare(ready, folder.path)
+            chains = [localnet.program(ready)]
+        venues.check(ready)
         asyncio.run(_supervise(ready, folder, servers, chains))
     return 0
 
 
 async def _supervise(
-    settings: Settings, folder: Folder, servers: embedded.Embedded, chains: Sequence[Program]
+    settings: Settings, folder: Folder, servers: databases.Embedded, chains: Sequence[Program]
 ) -> None:
     stop = asyncio.Event()
     await stop_on_signal(stop)
@@ -110,7 +112,7 @@ def _programs(settings: Settings) -> list[list[Program]]:
     """Return our own processes; they read the same settings from their environment."""
     environ = {**os.environ, **environment(settings)}
     *before, last = PROCESSES
-    processes = [*before, (*last, TRACER) if tracing.wanted(settings) else last]
+    processes = [*before, (*last, TRACER) if enabled.wanted(settings) else last]
     # The gateway has a port for its metrics already: its own.
     ports = {
         words[-1]: settings.metrics_port + number
@@ -166,9 +168,9 @@ def reachable(settings: Settings) -> str:
 def with_backends(settings: Settings) -> Settings:
     """Return the settings with all URLs filled in, for a process that starts no backends."""
     record = None
-    if not (settings.redis_url and settings.database_url) or localchain.wanted(settings):
+    if not (settings.redis_url and settings.database_url) or localnet.wanted(settings):
         record = running(settings.data_dir)
-    settings = localchain.found(settings, record)
+    settings = localnet.found(settings, record)
     if settings.redis_url and settings.database_url:
         return settings
     if record is None:

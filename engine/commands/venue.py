@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.backends import check_holds_engine
-from engine.markets import ledger_path
+from engine.embedded.backends import check_holds_engine
 from engine.settings import Settings
+from engine.venues import ledger_path
 from events.ids import parse_order_id
 from events.money import to_tokens
 
 if TYPE_CHECKING:
-    from stages.venues.localnet.ledger import Entry
+    from engine.localnet.ledger import Entry
 
 HELP = "show the chain's own ledger, which knows nothing of our log"
 EXAMPLES = ("engine venue ledger",)
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Print every transaction that landed, oldest first, and count executions per order."""
-    from stages.venues.localnet.open import FILE
+    from engine.localnet.open import FILE
 
     if settings.solana_rpc_url and settings.venues != ("simulated",):
         print("the chain at SOLANA_RPC_URL keeps its own record: look up an order's txHash there")
@@ -67,7 +67,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 def _local(path: Path) -> Iterator[Row]:
     """Of `engine localnet`: a memo is an order's id, and of its replacements `/` and a number."""
-    from stages.venues.localnet.ledger import LocalLedger
+    from engine.localnet.ledger import LocalLedger
 
     ledger = LocalLedger(path)
     entries = list(ledger.entries())
@@ -100,7 +100,7 @@ def _local_end(entry: Entry) -> str:
 
 
 def _named(mint: str, amount: int) -> str:
-    from stages.venues.localnet.genesis.market import BY_MINT
+    from engine.localnet.genesis.market import BY_MINT
 
     token = BY_MINT.get(mint)
     return f"{to_tokens(amount, token.decimals)} {token.symbol}" if token else str(amount)

@@ -9,13 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from engine.client import Client
-from engine.gateways import connect, talk
+from engine.client.session import connect, talk
 from engine.settings import Settings
 from engine.terminal import shown
 from engine.terminal.asked import order_id
 from engine.terminal.obstacles import told
-from projections.cursors import CursorError, parse_cursor
-from projections.frame_shapes import Lost
+from projections.feed.cursors import CursorError, parse_cursor
+from projections.views.event_schemas import Lost
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
 EXAMPLES = (

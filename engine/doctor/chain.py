@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from engine import localchain
 from engine.doctor import consensus, nodes, versions
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.markets import NoWalletError, check, open_rpc, slot_setting, wallet_of
+from engine.embedded import localnet
+from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.values import SettingsError
+from engine.venues import NoWalletError, check, open_rpc, slot_setting, wallet_of
 from events.secret import SecretUrl
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 
 LAMPORTS = 10**9
 NODE_S = 3.0
@@ -44,7 +44,7 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
     if settings.venues == ("simulated",):
         yield skipped("chain", "simulated")
         return
-    if localchain.wanted(settings):
+    if localnet.wanted(settings):
         yield skipped("chain", "the local one, which starts with the engine")
         return
     answers = False
@@ -60,10 +60,10 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
 
 
 async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
-    from stages.venues.solana.clusters import Admission
-    from stages.venues.solana.options import RpcOptions
-    from stages.venues.solana.rpc import Rpc
-    from stages.venues.solana.rpc_link import RpcLink
+    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.link import RpcLink
+    from stages.venues.solana.rpc.methods import Rpc
+    from stages.venues.solana.rpc.options import RpcOptions
 
     host = urlsplit(url.reveal()).hostname
     cluster = open_rpc(settings).pools.cluster

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, ok, warning
 from engine.settings import Settings
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 
 if TYPE_CHECKING:
-    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc.methods import Rpc
 
 NAME = "consensus"
 
 
 async def look(settings: Settings, rpc: Rpc, slot_setting: int | None) -> Finding:
-    """What a node says of both. `slot_setting`: as `engine.markets.slot_setting` has it."""
-    from stages.venues.solana.commitments import Commitments
-    from stages.venues.solana.slot_time import SlotTime
+    """What a node says of both. `slot_setting`: as `engine.venues.slot_setting` has it."""
+    from stages.venues.solana.cluster.commitments import Commitments
+    from stages.venues.solana.cluster.slot_time import SlotTime
 
     commitments = Commitments(rpc, settings.commitment)
     slot_time = SlotTime(slot_setting, rpc)

@@ -10,10 +10,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import binaries
-from engine.backends import missing
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.programs import StartError
+from engine.embedded import binaries
+from engine.embedded.backends import missing
+from engine.processes.program import StartError
 from engine.settings import Settings
 
 GB = 10**9

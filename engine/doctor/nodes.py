@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, failed, ok, warning
-from engine.markets import node_survey
 from engine.settings import Settings
+from engine.venues import node_survey
 
 if TYPE_CHECKING:  # the simulation needs none of it
-    from stages.venues.solana.survey import Surveyed
+    from stages.venues.solana.rpc.survey import Surveyed
 
 MEND = "name another node in SOLANA_RPC_URL beside it, or use a plan that serves this"
 LAG_MEND = "wait until it has caught up, or name another node"
@@ -28,7 +28,7 @@ async def look(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]:
 
 
 def _methods(name: str, one: Surveyed, seen: Sequence[Surveyed]) -> Finding:
-    from stages.venues.solana.survey import METHODS, missing
+    from stages.venues.solana.rpc.survey import METHODS, missing
 
     orders, others = one.lacks("orders"), [*one.lacks("repair"), *one.limits.values()]
     if orders:
@@ -42,7 +42,7 @@ def _methods(name: str, one: Surveyed, seen: Sequence[Surveyed]) -> Finding:
 
 def _lag(seen: Sequence[Surveyed]) -> Finding:
     """Their slots were asked for at the same moment."""
-    from stages.venues.solana.rpc import BEHIND_SLOTS
+    from stages.venues.solana.rpc.methods import BEHIND_SLOTS
 
     newest = max(one.slot for one in seen)
     behind = max(seen, key=lambda one: newest - one.slot)

@@ -8,10 +8,10 @@ import asyncpg
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
+from engine.composition import make_log
 from engine.doctor.findings import Finding, failed, ok, skipped
-from engine.repair import Words, diagnose, plan
+from engine.recovery import Words, diagnose, plan
 from engine.settings import Settings
-from engine.wiring import make_log
 from events.archive import Archive, ArchiveUnavailable
 from events.archive.snapshot import SchemaDamaged
 from events.log import LogError

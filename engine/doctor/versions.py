@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, failed, ok, warning
 from engine.settings import Settings
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 
 if TYPE_CHECKING:
-    from stages.venues.solana.rpc import Rpc
+    from stages.venues.solana.rpc.methods import Rpc
 
 NAME = "transactions"
 
 
 async def look(settings: Settings, rpc: Rpc) -> Finding:
     """What its feature accounts say, and whether nodes take it."""
-    from stages.venues.solana.features import Features
+    from stages.venues.solana.cluster.features import Features
 
     features = Features(rpc, settings.tx_version)
     try:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from events import routes
+from events import best_quote
 from events import types as t
 from events.log import Stored
 from events.money import to_tokens
 from events.types import Event
-from projections.formats import signed_tokens, timestamp
-from projections.frames import Frame
+from projections.feed.frames import Frame
+from projections.views.formats import signed_tokens, timestamp
 
 
 def tell(history: Sequence[Stored], prefix: str, *, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def _routed(f: t.OrderRouted) -> list[str]:
     exact_out = bool(f.max_amount_in)
     said = [_quote(quote, f, exact_out=exact_out) for quote in f.quotes]
     chosen = f.chosen if f.chosen >= 0 else _named(f)
-    why = routes.why(f.quotes, chosen, exact_out=exact_out)
+    why = best_quote.why(f.quotes, chosen, exact_out=exact_out)
     said.append(f"{f.dex} {f.pool} wins: {why}")
     if exact_out:
         most = to_tokens(f.max_amount_in, f.decimals_in)

@@ -4,6 +4,7 @@ Every call may raise `ArchiveUnavailable`, within about a second when Postgres i
 the path of an order waits for it.
 """
 
+from events.archive.listing import BadCursor, Filters
 from events.archive.page import Page
 from events.archive.pool import Archive, ArchiveUnavailable
 from events.archive.reading import (
@@ -14,7 +15,6 @@ from events.archive.reading import (
     read_pages,
 )
 from events.archive.snapshot import NO_ORDER, OrderRow, Snapshot
-from events.listing import BadCursor, Filters
 
 __all__ = [
     "NO_ORDER",

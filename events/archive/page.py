@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.chain import Record
 from events.log.reading import Stored
+from events.order.hash_chain import Record
 from events.types import Event, decode_many
 
 

@@ -9,8 +9,9 @@ from typing import Self
 
 import asyncpg
 
-from events import listing
 from events import order as orders
+from events.archive import listing
+from events.archive.listing import Filters
 from events.archive.page import Page
 from events.archive.reading import (
     EVENTS,
@@ -22,7 +23,6 @@ from events.archive.reading import (
     stored,
 )
 from events.archive.snapshot import Snapshot
-from events.listing import Filters
 from events.log.reading import Stored
 from events.order import Order
 from events.secret import SecretUrl

@@ -11,8 +11,8 @@ import asyncpg
 import msgspec
 
 from events.archive.page import Page, array
-from events.chain import Record
 from events.log.reading import Stored
+from events.order.hash_chain import Record
 
 PAGE_S = 30.0
 """Bound of one page of a long read; nobody waits for it but an operator."""

@@ -5,8 +5,9 @@ from events.log.entries import Reason, Refused
 from events.log.event_log import EVICTING, HEADS_KEPT_MS, INBOX_ORDERS, EventLog
 from events.log.head import EMPTY, PARKED, POSITIONS_KEPT, RESTING, STAGE_NUMBER, Head
 from events.log.inbox import Entry, Inbox
-from events.log.keys import GROUP, LAYOUT
-from events.log.link import (
+from events.log.reading import Batch, LogReader, Stored
+from events.log.redis.keys import GROUP, LAYOUT
+from events.log.redis.link import (
     Damaged,
     Fenced,
     Full,
@@ -18,7 +19,6 @@ from events.log.link import (
     Unavailable,
     other_chain,
 )
-from events.log.reading import Batch, LogReader, Stored
 from events.log.tail import Foreign
 from events.log.units import Appended, Idempotency, Result, Share, Unit, settle_only
 from events.log.watch import Claims, Due, Followed, Watches

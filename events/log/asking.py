@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from events.log import workers
 from events.log.head import RESTING, Head, decode_head
-from events.log.keys import Keys
-from events.log.link import Link, meta_number
 from events.log.reading import LogReader, Stored
+from events.log.redis.keys import Keys
+from events.log.redis.link import Link, meta_number
 from events.log.workers import Workers
 from events.order import STAGES
 

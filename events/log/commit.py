@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from events.log.keys import LAYOUT, Keys
-from events.log.library import Library
-from events.log.link import Fenced, Link, LogError, TailTaken, Unanswered, Unavailable
+from events.log.redis.keys import LAYOUT, Keys
+from events.log.redis.library import Library
+from events.log.redis.link import Fenced, Link, LogError, TailTaken, Unanswered, Unavailable
 from events.log.tally import tally
 from events.log.units import Appended, Result, Unit
-from events.meters import APPEND, APPEND_FAILURES, WRITES
+from events.metrics import APPEND, APPEND_FAILURES, WRITES
 from events.order import STAGES
 
 UNITS_PER_CALL = 500

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events.chain import Record, decode_batch, follows
 from events.log.head import Head
-from events.log.link import Damaged
+from events.log.redis.link import Damaged
+from events.order.hash_chain import Record, decode_batch, follows
 
 
 class Reason(StrEnum):

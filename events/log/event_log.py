@@ -12,10 +12,10 @@ from redis.exceptions import ResponseError
 from events.log.asking import Asking
 from events.log.commit import Committer
 from events.log.inbox import Inbox
-from events.log.keys import LAYOUT, RAISED_FROM, Keys
-from events.log.library import Library
-from events.log.link import Link, LogError, meta_number
 from events.log.reading import LogReader
+from events.log.redis.keys import LAYOUT, RAISED_FROM, Keys
+from events.log.redis.library import Library
+from events.log.redis.link import Link, LogError, meta_number
 from events.log.standing import Standing
 from events.log.tail import Tails
 from events.log.watch import Watches

@@ -13,8 +13,8 @@ import struct
 import msgspec
 
 from events import order as orders
-from events.chain import GENESIS
 from events.order import STAGES, Order, owed_by
+from events.order.hash_chain import GENESIS
 from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from events.log.head import STAGE_NUMBER
-from events.log.keys import GROUP, Keys
-from events.log.library import Library
-from events.log.link import Link
+from events.log.redis.keys import GROUP, Keys
+from events.log.redis.library import Library
+from events.log.redis.link import Link
 from events.log.units import Share
 from events.secret import SecretUrl
 

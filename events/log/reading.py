@@ -20,8 +20,8 @@ from events.log.entries import (
     foreign_id,
     raw_entry,
 )
-from events.log.keys import Keys
-from events.log.link import Damaged, Fenced, Link, Regressed, meta_number
+from events.log.redis.keys import Keys
+from events.log.redis.link import Damaged, Fenced, Link, Regressed, meta_number
 from events.secret import SecretUrl
 
 __all__ = ["Batch", "LogReader", "Stored"]

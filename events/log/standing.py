@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redis.exceptions import ResponseError
 
-from events.log.keys import Keys
-from events.log.link import Link
+from events.log.redis.keys import Keys
+from events.log.redis.link import Link
 
 
 class Standing:

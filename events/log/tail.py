@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from events.log.entries import RawEntry, Refused, Tail, order_ids, raw_entry, tail_of
 from events.log.head import Head, decode_head
-from events.log.keys import Keys
-from events.log.library import Library
-from events.log.link import Link, Unavailable, meta_number
+from events.log.redis.keys import Keys
+from events.log.redis.library import Library
+from events.log.redis.link import Link, Unavailable, meta_number
 
 COPIED_AT_ONCE = 200
 LOOKED_AT = 100

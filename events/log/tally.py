@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from events.log.head import STAGE_NUMBER
 from events.log.units import Appended, Note, Unit
-from events.meters import ACCEPTED, DOUBTS, ORDERS, PARKED, PATIENT_S, STAGE, WRITES
+from events.metrics import ACCEPTED, DOUBTS, ORDERS, PARKED, PATIENT_S, STAGE, WRITES
 from events.types import (
     Fact,
     OrderCancelled,

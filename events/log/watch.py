@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from events.log.head import RESTING, Head, decode_head
 from events.log.inbox import WATCHDOG_S
-from events.log.keys import Keys
-from events.log.library import Library
-from events.log.link import Link, Regressed
+from events.log.redis.keys import Keys
+from events.log.redis.library import Library
+from events.log.redis.link import Link, Regressed
 from events.secret import SecretUrl
 
 ID_LENGTH = 36

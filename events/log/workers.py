@@ -7,8 +7,8 @@ from typing import NamedTuple
 from redis.exceptions import ResponseError
 
 from events.log.head import RESTING
-from events.log.keys import GROUP, Keys
-from events.log.link import Link
+from events.log.redis.keys import GROUP, Keys
+from events.log.redis.link import Link
 from events.order import STAGES
 
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 
 from events import order as orders
-from events.chain import Said, say
 from events.ids import created_ms
 from events.log.commit import Committer
 from events.log.head import EMPTY, Head, encode_head, new_order, owes_number
-from events.log.keys import Keys
+from events.log.redis.keys import Keys
 from events.log.tally import NOTES
 from events.log.units import Appended, Idempotency, Share, Unit
 from events.order import Order, may_still_land
+from events.order.hash_chain import Said, say
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
 CROSSING = frozenset({TransactionSubmitted, OrderTriggered})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stages.venues.pool import PPB, Clock, Family, Pool
+from stages.pools.contract import PPB, Clock, Family, Pool
 
 
 class Listed(NamedTuple):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from events.reason_codes import ReasonCode
+from stages.pools.contract import Rejected, Swap
 from stages.routing.board import Board, Way, above, marginal
 from stages.routing.costs import Costs
 from stages.routing.hops import Hops
 from stages.routing.route import Candidate, Declined, Limits, Maker, Request, stepped
 from stages.routing.split import equalised, widened
-from stages.venues.pool import Rejected, Swap
 
 SPLIT_WITH = 2
 """So many of the next best pools the best one is split with, one at a time."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import chain, islice
 
+from stages.pools.contract import Rejected
 from stages.routing.board import Way, above, marginal
 from stages.routing.route import Candidate, Limits, Maker, Step, stepped
 from stages.routing.split import COARSE_STEPS, equalised
-from stages.venues.pool import Rejected
 
 HOP_POOLS = 3
 """So many pools of either hop are combined: the very best may not fit into one transaction."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from events.money import Token
 from events.types import Leg, Quote, TokenWarning
+from stages.pools.contract import fees_of
 from stages.routing.route import Candidate, Declined, Request, Step
-from stages.venues.pool import fees_of
 
 BESIDE, AFTER = "+", ">"
 """Between the names of a route's pools: side by side, one hop after the other."""

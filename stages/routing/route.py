@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from events.reason_codes import ReasonCode
+from stages.pools.contract import PPM, Swap, impact_ppm
 from stages.routing.board import Board, Way
 from stages.routing.costs import Costs
-from stages.venues.pool import PPM, Swap, impact_ppm
 
 Kind = Literal["direct", "split", "hop"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from events.types import U64_MAX
+from stages.pools.contract import Rejected, Swap
 from stages.routing.board import Board, Way, above, marginal
-from stages.venues.pool import Rejected, Swap
 
 STEPS = 20
 """Shares are found to a millionth of the amount."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from events.types import Leg
-from stages.venues.pool import SwapTerms
+from stages.pools.contract import SwapTerms
 
 
 def terms(legs: Sequence[Leg], *, amount_in: int, min_out: int, max_in: int) -> list[SwapTerms]:

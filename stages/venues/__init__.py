@@ -1,7 +1,7 @@
 """What the stages ask of the outside: venues that quote, a chain that carries transactions.
 
 An answer is given at once or as an awaitable; a refusal is `Refused` with a stable code. A market
-is an option of the setting VENUES: one file here and one line in `engine.wiring`.
+is an option of the setting VENUES: one file here and one line in `engine.composition`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from events.order import Order, Transaction
 from events.reason_codes import MaybeReason
 from events.secret import SecretBytes
 from events.types import Quote
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 
 
 class Built(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from engine import leash
+from engine.processes import parent_death
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def spawn(
     """Start a program; what it prints is ours to read."""
     with contextlib.ExitStack() as stack:
         return subprocess.Popen(
-            leash.command(argv, signal.SIGTERM),
+            parent_death.command(argv, signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stack.enter_context(errors.open("ab")) if errors else None,

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import NamedTuple
 
-from stages.venues.meteora.dlmm.pool import DlmmPool
-from stages.venues.pool import Clock, Pool, Rejected, Swap
-from stages.venues.raydium import amm_v4, cpmm
-from stages.venues.raydium.clmm.pool import ClmmPool
+from stages.pools.contract import Clock, Pool, Rejected, Swap
+from stages.pools.meteora.dlmm.pool import DlmmPool
+from stages.pools.raydium import amm_v4, cpmm
+from stages.pools.raydium.clmm.pool import ClmmPool
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Around, Yardsticks

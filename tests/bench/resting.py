@@ -11,16 +11,16 @@ from itertools import permutations
 from typing import NamedTuple
 
 from engine.settings import Settings
-from events import acts
+from events.commands import order_commands
 from events.ids import new_order_id
 from events.log import EventLog, LogReader, Regressed
 from events.log.commit import UNITS_PER_CALL
 from events.money import price_units
 from events.types import OrderArmed, OrderSubmitted, OrderTriggered, TransactionSubmitted
-from stages.book import Book
-from stages.market import Market
+from stages.triggers.runner import Watching
+from stages.triggers.trigger_book import Book
 from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
-from stages.watching import Watching
+from stages.venues.venue_group import Market
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks
@@ -141,7 +141,7 @@ async def _rebuild(subject: Subject, orders: int) -> Figure:
     await watching._watches.close()
     for at in range(0, orders, UNITS_PER_CALL):
         some = ids[at : at + UNITS_PER_CALL]
-        await asyncio.gather(*(acts.cancel(log, order_id, "bench") for order_id in some))
+        await asyncio.gather(*(order_commands.cancel(log, order_id, "bench") for order_id in some))
     await log.close()
     return Figure(
         letter="h",
@@ -230,5 +230,5 @@ async def _shoot(log: EventLog, reader: LogReader, slot_us: int, seconds: float)
             after = max(after, batch.last)
         await asyncio.sleep(0.02)
     for order_id in ids - shots.keys():
-        await acts.cancel(log, order_id, "bench")
+        await order_commands.cancel(log, order_id, "bench")
     return list(shots.values())

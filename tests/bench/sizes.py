@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import redis
 
-from events.log.keys import Keys
+from events.log.redis.keys import Keys
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from engine.localnet import genesis
+from engine.localnet.genesis.market import BY_SYMBOL, POOLS, TOKENS, PoolPlan
+from engine.localnet.state.accounts import Account, mint_account
+from engine.localnet.state.addresses import raw
+from engine.localnet.state.pools import Families
 from engine.settings import Settings
+from stages.pools.contract import Clock
+from stages.pools.families import FAMILIES
 from stages.routing.board import Board, Listed
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.route import Candidate, Limits, Request
-from stages.venues.families import FAMILIES
-from stages.venues.localnet import genesis
-from stages.venues.localnet.accounts import Account, mint_account
-from stages.venues.localnet.addresses import raw
-from stages.venues.localnet.genesis.market import BY_SYMBOL, POOLS, TOKENS, PoolPlan
-from stages.venues.localnet.pools import Families
-from stages.venues.pool import Clock
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks

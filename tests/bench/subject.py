@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from engine.folder import Record, running
+from engine.embedded.data_dir import Record, running
 from tests.bench import children, cpu
 
 SETTINGS = {

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import embedded
+from engine.embedded import databases
 from tests.bench import children, loads
 from tests.bench.closed_loop import Load
 
@@ -77,7 +77,7 @@ class Yardsticks:
 def started(folder: Path, seconds: float) -> Iterator[Yardsticks]:
     """Run a Valkey and a bare aiohttp application for the length of a block."""
     with (
-        embedded.started(folder, embedded.Options(servers=("valkey",))) as servers,
+        databases.started(folder, databases.Options(servers=("valkey",))) as servers,
         children.running(children.spawn(children.own("bare"))) as bare,
     ):
         yield Yardsticks(servers.run / "valkey.sock", int(children.said(bare)), seconds)

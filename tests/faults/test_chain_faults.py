@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from engine.localnet.ledger import Entry
 from events.order import STAGES
 from events.types import (
     OrderConfirmed,
@@ -24,7 +25,6 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.venues.consensus import DEPTHS, Consensus
-from stages.venues.localnet.ledger import Entry
 from tests.chain_crew import (
     ChainCrew,
     assert_sound,

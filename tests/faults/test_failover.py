@@ -14,9 +14,9 @@ from unittest.mock import AsyncMock
 import pytest
 import redis
 
-from engine import binaries
+from engine.embedded import binaries
 from events.log import EventLog, Result, Unanswered, Unavailable
-from events.log.link import Link
+from events.log.redis.link import Link
 from events.types import TransactionSubmitted
 from tests.engine_up import free_port
 from tests.played import Play, after_submission
@@ -166,8 +166,8 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
 async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.health.POLICY_LOOKS", 1)
-    monkeypatch.setattr("gateway.health.UNVOUCHED_S", 0.1)
+    monkeypatch.setattr("gateway.backends.health.POLICY_LOOKS", 1)
+    monkeypatch.setattr("gateway.backends.health.UNVOUCHED_S", 0.1)
     with valkey(tmp_path / "a") as server:
         async with served(url(server)) as gateway:
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from events.types import AttemptFailed, OrderConfirmed, TransactionExpired
-from stages.venues.solana.options import RpcOptions
+from stages.venues.solana.rpc.options import RpcOptions
 from tests.chain_crew import chain_crew
 from tests.faults.test_chain_faults import BY_HAND, FINAL, LIFETIME, SOL, blocks_until, submitted
 from tests.waits import until
@@ -24,7 +24,7 @@ REASONS = {"quotes-stale", "pool-data-stale", "venue-unavailable"}
 def _soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that no node serves end after a second, not after eight."""
     options = partial(RpcOptions, deadline_s=1.0, backoff_max_s=0.5)
-    monkeypatch.setattr("stages.venues.solana.options.RpcOptions", options)
+    monkeypatch.setattr("stages.venues.solana.rpc.options.RpcOptions", options)
 
 
 @pytest.mark.parametrize("methods", OUTAGES, ids=lambda methods: ",".join(methods) or "all")

@@ -13,12 +13,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from engine import embedded
-from engine.folder import Folder
-from engine.programs import Program
-from events.verify import verify
-from projections.mortal import mortal
-from projections.orders import columns
+from engine.embedded import databases
+from engine.embedded.data_dir import Folder
+from engine.processes.program import Program
+from events.audit.verify import verify
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.order_rows import columns
 from tests.played import Play
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S, until
@@ -30,7 +30,7 @@ GROWTH = 60
 class Killable:
     """Valkey and Postgres of one test, which can be killed and started again."""
 
-    def __init__(self, servers: embedded.Embedded, logs: Path) -> None:
+    def __init__(self, servers: databases.Embedded, logs: Path) -> None:
         self.servers = servers
         self._logs = logs
         self._programs = {program.name: program for program in servers.programs}
@@ -76,7 +76,7 @@ def children(pid: int) -> list[int]:
 @pytest.fixture
 def killable(short_path: Path) -> Iterator[Killable]:
     with Folder(short_path) as folder:
-        servers = embedded.prepare(folder)  # as durable as in production
+        servers = databases.prepare(folder)  # as durable as in production
         machine = Killable(servers, folder.logs)
         try:
             for program in servers.programs:

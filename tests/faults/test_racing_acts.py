@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.checks import CHECKS
-from events import acts
-from events.audit import Auditor
+from engine.recovery.replay_checks import CHECKS
+from events.audit.invariants import Auditor
+from events.commands import order_commands
 from events.ids import new_order_id
 from events.log import Appended, EventLog, Unit
 from events.money import amount_at, price_units
@@ -37,8 +37,9 @@ from events.types import (
     Status,
     TransactionSubmitted,
 )
-from stages import builder, router, submitter, watcher
-from stages.retry import after_expiry
+from stages import builder, router, submitter
+from stages.runtime.retry import after_expiry
+from stages.triggers import watcher
 from stages.venues import Pair, Tick
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import Simulation
@@ -127,16 +128,16 @@ async def send(team: Crew, log: EventLog, order_id: str) -> None:
 
 
 async def cancel(team: Crew, log: EventLog, order_id: str) -> None:
-    await acts.cancel(log, order_id, "ann")
+    await order_commands.cancel(log, order_id, "ann")
 
 
 async def amend(team: Crew, log: EventLog, order_id: str) -> None:
     version = (await team.head(order_id)).version
-    await acts.amend(log, order_id, version, "141", None, "ann")
+    await order_commands.amend(log, order_id, version, "141", None, "ann")
 
 
 async def halt(team: Crew, log: EventLog, order_id: str) -> None:
-    await acts.halt(log, order_id, "ann")
+    await order_commands.halt(log, order_id, "ann")
 
 
 Act = Callable[[Crew, EventLog, str], Coroutine[Any, Any, None]]
@@ -250,11 +251,11 @@ async def test_of_any_two_acts_in_any_order_the_log_lets_one_win_and_nothing_is_
         ids = []
         for built, first, second in product((False, True), ACTS, ACTS):
             ids.append(await race(team, first, second, fate, built=built))
-            await acts.resume(team.log, "ann")
+            await order_commands.resume(team.log, "ann")
         await team.engine()  # whatever is under way goes on from where it is
         await team.until(lambda: settled_or_waiting(team, ids))
         for order_id in ids:
-            await acts.cancel(team.log, order_id, "ann")
+            await order_commands.cancel(team.log, order_id, "ann")
         statuses = await team.ended(ids)
         judge(team, ids)
         assert {"confirmed", "cancelled", "expired"} <= set(statuses)
@@ -274,7 +275,7 @@ LIVE_S = 3.0
 async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_nothing_doubled(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
     chance = dice()
     async with crew(redis_url, tmp_path, MOVING) as team:
         workers: list[Worker | Watcher] = [*await team.all_stages(), await team.watching()]
@@ -297,19 +298,21 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                     continue
                 order_id = chance.choice(ids)
                 if chance.random() < 0.5:
-                    await acts.cancel(team.log, order_id, "ann")
+                    await order_commands.cancel(team.log, order_id, "ann")
                 else:
                     [head] = await team.log.load([order_id])
                     assert head is not None
                     target = f"{chance.uniform(148.0, 151.0):.6f}"
-                    await acts.amend(team.log, order_id, head.version, target, None, "ann")
+                    await order_commands.amend(
+                        team.log, order_id, head.version, target, None, "ann"
+                    )
 
         async def switch() -> None:
             while time.monotonic() < until:
                 await asyncio.sleep(chance.random() * 0.3)
-                await acts.halt(team.log, "odd", "ann")
+                await order_commands.halt(team.log, "odd", "ann")
                 await asyncio.sleep(chance.random() * 0.1)
-                await acts.resume(team.log, "ann")
+                await order_commands.resume(team.log, "ann")
 
         async def kill() -> None:
             while time.monotonic() < until:
@@ -318,7 +321,7 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                 workers[at] = await killed(team, workers[at])
 
         await asyncio.gather(submit(), act(), act(), switch(), kill())
-        await acts.resume(team.log, "ann")
+        await order_commands.resume(team.log, "ann")
         statuses = await team.ended(ids)  # all expire at the latest
         judge(team, ids)
         assert {"confirmed", "cancelled", "expired"} <= set(statuses)

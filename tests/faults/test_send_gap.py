@@ -25,7 +25,7 @@ ORDERS = 20
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker in this process that has nothing to do soon looks at what others left."""
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 class Witnessed(SimulatedChain):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from engine import supervisor
-from engine.programs import Program, StartError
-from engine.supervisor import Supervisor
+from engine.processes import supervisor
+from engine.processes.program import Program, StartError
+from engine.processes.supervisor import Supervisor
 from tests.waits import HANG_S, until
 
 SLEEPER = "import time; time.sleep(600)"
@@ -95,7 +95,7 @@ async def test_what_ends_by_itself_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with exit code 0: nothing of an engine is ever done."""
-    monkeypatch.setattr("engine.supervisor.PAUSE_MAX_S", 0.01)
+    monkeypatch.setattr("engine.processes.supervisor.PAUSE_MAX_S", 0.01)
     told, over = tmp_path / "told", tmp_path / "over"
     quitter = script("a", QUITTER, str(told), str(over))
     async with supervised(Supervisor([[quitter]], tmp_path)):
@@ -121,16 +121,16 @@ async def test_what_a_dead_process_had_started_goes_with_it(tmp_path: Path) -> N
 async def test_the_pause_before_a_restart_grows_to_a_bound_and_is_small_after_a_steady_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.supervisor.PAUSE_MIN_S", 0.001)
-    monkeypatch.setattr("engine.supervisor.PAUSE_MAX_S", 0.004)
-    monkeypatch.setattr("engine.supervisor.STEADY_S", 2 * HANG_S)
+    monkeypatch.setattr("engine.processes.supervisor.PAUSE_MIN_S", 0.001)
+    monkeypatch.setattr("engine.processes.supervisor.PAUSE_MAX_S", 0.004)
+    monkeypatch.setattr("engine.processes.supervisor.STEADY_S", 2 * HANG_S)
     supervisor = Supervisor([[script("a", SLEEPER)]], tmp_path)
     with structlog.testing.capture_logs() as lines:
         async with supervised(supervisor):
             (child,) = supervisor.children
             for deaths in range(1, 7):
                 if deaths > 4:
-                    monkeypatch.setattr("engine.supervisor.STEADY_S", 0.0)
+                    monkeypatch.setattr("engine.processes.supervisor.STEADY_S", 0.0)
                 first = child.pid
                 os.kill(first, signal.SIGKILL)
                 await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
@@ -141,7 +141,7 @@ async def test_the_pause_before_a_restart_grows_to_a_bound_and_is_small_after_a_
 async def test_what_hangs_is_killed_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.supervisor.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.processes.supervisor.LOOK_S", 0.02)
     alive = tmp_path / "alive"
     hanging = replace(script("a", SLEEPER), alive=alive, hung_s=0.2)
     supervisor = Supervisor([[hanging]], tmp_path)
@@ -171,7 +171,7 @@ async def test_those_that_do_not_obey_are_killed_once_patience_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert supervisor.STOP_S < 5, "what is promised, for the whole of it"
-    monkeypatch.setattr("engine.supervisor.STOP_S", 0.4)
+    monkeypatch.setattr("engine.processes.supervisor.STOP_S", 0.4)
     deaf = [tmp_path / f"deaf-{n}" for n in range(4)]
     groups = [[script(path.name, STUBBORN, str(path))] for path in deaf]
     stubborn = Supervisor(groups, tmp_path)
@@ -196,7 +196,7 @@ async def test_what_no_restart_mends_is_told_at_once(tmp_path: Path) -> None:
 async def test_a_program_that_never_starts_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.supervisor.DEATHS_MAX", 2)
+    monkeypatch.setattr("engine.processes.supervisor.DEATHS_MAX", 2)
     broken = script("a", "import sys; sys.exit('error: no such thing')")
     supervisor = Supervisor([[broken]], tmp_path)
     with pytest.raises(StartError, match="a does not start: error: no such thing"):
@@ -206,7 +206,7 @@ async def test_a_program_that_never_starts_is_told_in_one_line(
 async def test_the_log_of_a_child_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.childlog.ROTATE_BYTES", 100_000)
+    monkeypatch.setattr("engine.processes.child_log.ROTATE_BYTES", 100_000)
     chatty = script("a", "for _ in range(50_000): print('x' * 20, flush=True)\n" + SLEEPER)
     async with supervised(Supervisor([[chatty]], tmp_path)):
         await until((tmp_path / "a.log.1").exists)
@@ -218,7 +218,7 @@ async def test_nothing_is_left_after_kill_9_of_the_parent(tmp_path: Path) -> Non
     parent = f"""
 import subprocess, sys, time
 from pathlib import Path
-from engine.programs import Program
+from engine.processes.program import Program
 with open({str(tmp_path / "log")!r}, "wb") as log:
     argv = [sys.executable, "-I", "-S", "-c", {STUBBORN!r}, {str(deaf)!r}]
     print(Program(name="a", argv=argv).spawn(log).pid, flush=True)

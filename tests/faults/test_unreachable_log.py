@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 
-from engine import leash
+from engine.processes import parent_death
 from engine.settings import environment
 from tests.engine_up import ENGINE, free_port, settings_for
 from tests.waits import HANG_S
@@ -21,7 +21,7 @@ async def test_an_unreachable_redis_is_logged_on_change_only(tmp_path: Path) -> 
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     settings = settings_for(tmp_path, redis_url=nowhere, database_url="postgresql://nobody@/none")
     process = await asyncio.create_subprocess_exec(
-        *leash.command([*ENGINE, "stage", "router"], signal.SIGKILL),
+        *parent_death.command([*ENGINE, "stage", "router"], signal.SIGKILL),
         stderr=asyncio.subprocess.PIPE,
         cwd=tmp_path,
         env=os.environ | environment(settings),

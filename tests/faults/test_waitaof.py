@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import embedded
-from engine.folder import Folder
+from engine.embedded import databases
+from engine.embedded.data_dir import Folder
 from events.ids import new_order_id
 from events.log import EventLog, Unanswered
 from tests.played import ACCOUNT, submitted
@@ -20,8 +20,8 @@ from tests.played import ACCOUNT, submitted
 def never_fsynced(short_path: Path) -> Iterator[str]:
     """The URL of a Valkey that writes its file and leaves the fsync to the kernel, some day."""
     with Folder(short_path) as folder:
-        options = embedded.Options(valkey={"appendfsync": "no"})
-        servers = embedded.prepare(folder, options)
+        options = databases.Options(valkey={"appendfsync": "no"})
+        servers = databases.prepare(folder, options)
         [valkey] = [program for program in servers.programs if program.name == "valkey"]
         with (folder.logs / "valkey.log").open("ab") as output:
             process = valkey.spawn(output)

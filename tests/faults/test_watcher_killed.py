@@ -7,8 +7,8 @@ import contextlib
 import time
 from pathlib import Path
 
-from events import acts
-from events.acts import Outcome
+from events.commands import order_commands
+from events.commands.order_commands import Outcome
 from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderSubmitted
@@ -47,7 +47,7 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
         for _ in range(KILLS):
             pid = engine.kill("watcher")
             order_id = chance.choice(ids)
-            answer = await acts.cancel(log, order_id, "ann")
+            answer = await order_commands.cancel(log, order_id, "ann")
             if answer.outcome is Outcome.DONE:
                 cancelled.add(order_id)
             await engine.restarted("watcher", pid)

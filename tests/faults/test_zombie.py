@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine import leash
-from engine.markets import LEDGER
+from engine.processes import parent_death
 from engine.settings import Settings, environment
+from engine.venues import LEDGER
 from events.order import Order
 from events.secret import SecretBytes
 from events.types import (
@@ -33,7 +33,7 @@ from events.types import (
     TransactionExpired,
     TransactionSubmitted,
 )
-from stages.stage import Stage
+from stages.runtime.stage import Stage
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
@@ -48,7 +48,7 @@ ORDERS = 10
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker in this process that has nothing to do soon looks at what others left."""
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 def gated(stage: Stage, gate: Gate) -> Stage:
@@ -216,7 +216,7 @@ async def stages(
     argv = [sys.executable, "-P", "-m", "engine", "stage", *names]
     with output.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *leash.command(argv, signal.SIGKILL),
+            *parent_death.command(argv, signal.SIGKILL),
             stderr=log,
             cwd=output.parent,
             env=os.environ | environment(settings),

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import redis.asyncio
 
-from events import acts
+from events.commands import order_commands
 from events.log import EventLog, Unavailable
-from events.log.refound import Refounding
+from events.recovery.log_rebuild import Refounding
 from tests.workers import crew
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
@@ -48,8 +48,8 @@ async def test_orders_of_all_kinds_live_under_that_user(user: str, tmp_path: Pat
         for name in ("router", "builder", "submitter", "confirmer"):
             await team.worker(name)
         ids = await team.submit(5)
-        await acts.halt(team.log, "odd prices", "ann")
-        await acts.resume(team.log, "ann")
+        await order_commands.halt(team.log, "odd prices", "ann")
+        await order_commands.resume(team.log, "ann")
         assert await team.ended(ids) == ["confirmed"] * 5
         await team.log.trim(3)
         await team.log.mark("traces", 3)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events import acts
-from events.acts import Outcome
+from events.commands import order_commands
+from events.commands.order_commands import Outcome
 from events.ids import ENGINE_ID, new_order_id
 from events.log import Appended, EventLog, Result
 from events.order import EXECUTED
@@ -71,7 +71,7 @@ async def test_a_cancel_wins_at_each_step_before_the_send_and_at_none_after_it(
         [order_id] = await play.create(fact=submitted())
         for fact in after_submission()[:steps]:
             await play.say([order_id], fact)
-        answer = await acts.cancel(log, order_id, "ann", "changed my mind")
+        answer = await order_commands.cancel(log, order_id, "ann", "changed my mind")
         assert answer.order is not None
         if steps < 4:
             assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
@@ -98,7 +98,7 @@ async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next
     ]  # fmt: skip
     for fact in (*after_submission()[:4], *replaced[:steps]):
         await play.say([order_id], fact)
-    answer = await acts.cancel(log, order_id, "ann", "changed my mind")
+    answer = await order_commands.cancel(log, order_id, "ann", "changed my mind")
     assert answer.order is not None
     if steps in (1, 2, 3):
         assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
@@ -110,16 +110,18 @@ async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next
 
 async def test_a_repeated_cancel_says_so_and_writes_nothing(log: EventLog) -> None:
     _, order_id = await resting(log)
-    assert (await acts.cancel(log, order_id, "ann")).outcome is Outcome.DONE
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.DONE
     position = await log.position()
-    assert (await acts.cancel(log, order_id, "ann")).outcome is Outcome.ALREADY
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.ALREADY
     assert await log.position() == position
     assert await log.resting() == 0
 
 
 async def test_many_cancels_at_once_have_one_winner(log: EventLog) -> None:
     _, order_id = await resting(log)
-    answers = await asyncio.gather(*(acts.cancel(log, order_id, f"a{n}") for n in range(8)))
+    answers = await asyncio.gather(
+        *(order_commands.cancel(log, order_id, f"a{n}") for n in range(8))
+    )
     assert sorted(a.outcome.value for a in answers) == ["already"] * 7 + ["done"]
     assert (await names(log)).count("OrderCancelled") == 1
 
@@ -128,14 +130,14 @@ async def test_a_parked_order_can_be_cancelled(log: EventLog) -> None:
     play, order_id = await resting(log)
     await play.say([order_id], OrderParked("watcher", "bug", "engine"))
     assert len(await log.parked()) == 1
-    assert (await acts.cancel(log, order_id, "ann")).outcome is Outcome.DONE
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.DONE
     assert await log.parked() == []
 
 
 async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
-    await acts.halt(log, "odd", "ann")
+    await order_commands.halt(log, "odd", "ann")
     for order_id in (new_order_id(), ENGINE_ID):
-        assert await acts.cancel(log, order_id, "ann") == (Outcome.NOT_FOUND, None)
+        assert await order_commands.cancel(log, order_id, "ann") == (Outcome.NOT_FOUND, None)
 
 
 # -- amend -----------------------------------------------------------------------------------------
@@ -143,39 +145,43 @@ async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
 
 async def test_an_amended_order_rests_with_its_new_terms(log: EventLog) -> None:
     _, order_id = await resting(log)
-    answer = await acts.amend(log, order_id, 2, "149.5", None, "ann")
+    answer = await order_commands.amend(log, order_id, 2, "149.5", None, "ann")
     assert answer.outcome is Outcome.DONE
     assert answer.order is not None
     assert (answer.order.status, answer.order.target_price) == ("watching", "149.5")
-    again = await acts.amend(log, order_id, 3, "149.5", None, "ann")
+    again = await order_commands.amend(log, order_id, 3, "149.5", None, "ann")
     assert again.outcome is Outcome.ALREADY
-    later = await acts.amend(log, order_id, 3, None, 2_000_000_000_000_000, "ann")
+    later = await order_commands.amend(log, order_id, 3, None, 2_000_000_000_000_000, "ann")
     assert later.order is not None
     assert (later.order.target_price, later.order.expires_at_us) == ("149.5", 2 * 10**15)
 
 
 async def test_an_amend_of_another_version_is_a_conflict(log: EventLog) -> None:
     _, order_id = await resting(log)
-    assert (await acts.amend(log, order_id, 1, "149", None, "ann")).outcome is Outcome.CONFLICT
+    assert (
+        await order_commands.amend(log, order_id, 1, "149", None, "ann")
+    ).outcome is Outcome.CONFLICT
 
 
 async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
     log: EventLog,
 ) -> None:
     _, order_id = await resting(log)
-    await acts.amend(log, order_id, 2, "149", None, "ann")
-    stale = await acts.amend(log, order_id, 2, "149", None, "ann")
+    await order_commands.amend(log, order_id, 2, "149", None, "ann")
+    stale = await order_commands.amend(log, order_id, 2, "149", None, "ann")
     assert stale.outcome is Outcome.CONFLICT
 
 
 async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
     _, order_id = await resting(log)
     expires_us = 2 * 10**15
-    await acts.amend(log, order_id, 2, None, expires_us, "ann")
-    priced = (await acts.amend(log, order_id, 3, "149", None, "ann")).order
+    await order_commands.amend(log, order_id, 2, None, expires_us, "ann")
+    priced = (await order_commands.amend(log, order_id, 3, "149", None, "ann")).order
     assert priced is not None
     assert (priced.target_price, priced.expires_at_us) == ("149", expires_us)
-    unlimited = (await acts.amend(log, order_id, 4, None, acts.NEVER, "ann")).order
+    unlimited = (
+        await order_commands.amend(log, order_id, 4, None, order_commands.NEVER, "ann")
+    ).order
     assert unlimited is not None
     assert (unlimited.target_price, unlimited.expires_at_us) == ("149", None)
 
@@ -185,14 +191,18 @@ async def test_an_order_that_a_repair_found_executed_can_neither_be_amended_nor_
 ) -> None:
     play, order_id = await resting(log)
     await play.say([order_id], OrderParked("repair", f"{EXECUTED}sig, whose events are lost", "e"))
-    assert (await acts.amend(log, order_id, 3, "149", None, "ann")).outcome is Outcome.TOO_LATE
-    assert (await acts.cancel(log, order_id, "ann")).outcome is Outcome.TOO_LATE
+    assert (
+        await order_commands.amend(log, order_id, 3, "149", None, "ann")
+    ).outcome is Outcome.TOO_LATE
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.TOO_LATE
 
 
 async def test_a_triggered_order_cannot_be_amended(log: EventLog) -> None:
     play, order_id = await resting(log)
     await play.say([order_id], TRIGGERED)
-    assert (await acts.amend(log, order_id, 2, "149", None, "ann")).outcome is Outcome.TOO_LATE
+    assert (
+        await order_commands.amend(log, order_id, 2, "149", None, "ann")
+    ).outcome is Outcome.TOO_LATE
 
 
 # -- halt ------------------------------------------------------------------------------------------
@@ -212,27 +222,27 @@ async def test_while_halted_no_trigger_fires_and_nothing_is_sent_and_cancels_wor
     [other] = await play.create()
     for fact in after_submission()[:3]:
         await play.say([other], fact)
-    assert (await acts.halt(log, "odd prices", "ann")).outcome is Outcome.DONE
+    assert (await order_commands.halt(log, "odd prices", "ann")).outcome is Outcome.DONE
     assert await log.halted()
     assert await say(log, order_id, TRIGGERED) is Result.HALTED
     assert await say(log, other, after_submission()[3]) is Result.HALTED
     [new] = await play.create()  # accepted all the same
     assert await say(log, new, RoutingStarted()) is Result.CREATED
-    assert (await acts.cancel(log, new, "ann")).outcome is Outcome.DONE
-    assert (await acts.resume(log, "ann")).outcome is Outcome.DONE
+    assert (await order_commands.cancel(log, new, "ann")).outcome is Outcome.DONE
+    assert (await order_commands.resume(log, "ann")).outcome is Outcome.DONE
     assert not await log.halted()
     assert await say(log, order_id, TRIGGERED) is Result.CREATED
     assert await say(log, other, after_submission()[3]) is Result.CREATED
 
 
 async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> None:
-    assert (await acts.resume(log, "ann")).outcome is Outcome.ALREADY
+    assert (await order_commands.resume(log, "ann")).outcome is Outcome.ALREADY
     for _ in range(2):
-        outcomes = [(await acts.halt(log, f"r{n}", "ann")).outcome for n in range(2)]
-        outcomes += [(await acts.resume(log, "ann")).outcome for _ in range(2)]
+        outcomes = [(await order_commands.halt(log, f"r{n}", "ann")).outcome for n in range(2)]
+        outcomes += [(await order_commands.resume(log, "ann")).outcome for _ in range(2)]
         assert outcomes == [Outcome.DONE, Outcome.ALREADY] * 2
     assert await names(log) == ["EngineHalted", "EngineResumed"] * 2
-    state = await acts.engine_state(log)
+    state = await order_commands.engine_state(log)
     assert state is not None
     assert (state.id, state.status, state.version) == (ENGINE_ID, Status.RUNNING, 4)
     assert await log.open_orders() == 0
@@ -242,7 +252,9 @@ async def test_of_two_first_halts_at_once_one_is_written(log: EventLog, redis_ur
     others = [EventLog(redis_url, build="other") for _ in range(4)]
     for other in others:
         await other.open()
-    answers = await asyncio.gather(*(acts.halt(o, f"r{n}", "a") for n, o in enumerate(others)))
+    answers = await asyncio.gather(
+        *(order_commands.halt(o, f"r{n}", "a") for n, o in enumerate(others))
+    )
     assert sorted(a.outcome.value for a in answers) == ["already"] * 3 + ["done"]
     assert await names(log) == ["EngineHalted"]
     for other in others:
@@ -251,8 +263,8 @@ async def test_of_two_first_halts_at_once_one_is_written(log: EventLog, redis_ur
 
 async def test_a_halt_and_what_it_stops_may_come_in_one_append(log: EventLog) -> None:
     _, order_id = await resting(log)
-    await acts.halt(log, "x", "ann")
-    await acts.resume(log, "ann")
+    await order_commands.halt(log, "x", "ann")
+    await order_commands.resume(log, "ann")
     [engine, order] = await log.load([ENGINE_ID, order_id])
     assert engine is not None
     assert order is not None
@@ -279,15 +291,15 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
 
     _, order_id = await resting(log, replace(LIMIT, expires_at_us=3 * 10**15))
     assert await expiries() == [b"3000000000000"]
-    await acts.amend(log, order_id, 2, None, 4 * 10**15, "ann")
+    await order_commands.amend(log, order_id, 2, None, 4 * 10**15, "ann")
     assert await expiries() == [b"4000000000000"]
-    answer = await acts.amend(log, order_id, 3, None, acts.NEVER, "ann")
+    answer = await order_commands.amend(log, order_id, 3, None, order_commands.NEVER, "ann")
     assert answer.order is not None
     assert (answer.order.expires_at_us, answer.order.time_in_force) == (None, "GTC")
     assert await expiries() == []
-    again = await acts.amend(log, order_id, 4, None, acts.NEVER, "ann")
+    again = await order_commands.amend(log, order_id, 4, None, order_commands.NEVER, "ann")
     assert again.outcome is Outcome.ALREADY
-    await acts.amend(log, order_id, 4, None, 4 * 10**15, "ann")
+    await order_commands.amend(log, order_id, 4, None, 4 * 10**15, "ann")
     assert await say(log, order_id, OrderCancelled("ann")) is Result.CREATED
     assert await expiries() == []
 
@@ -306,7 +318,7 @@ async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
         return [Appended(Result.CONFLICT)]
 
     monkeypatch.setattr(log, "append", lost)
-    answer = await acts.amend(log, order_id, 2, "900", None, "ann")
+    answer = await order_commands.amend(log, order_id, 2, "900", None, "ann")
     assert answer.outcome is Outcome.DONE
     assert answer.order is not None
     assert (answer.order.target_price, answer.order.status) == ("900", Status.PENDING)
@@ -318,13 +330,13 @@ async def test_a_switch_mends_a_mark_that_is_not_what_the_events_say(
 ) -> None:
     if marked:
         await log._link.call("HSET", log.keys.meta, "halted", 1)
-        assert (await acts.resume(log, "ann")).outcome is Outcome.DONE
+        assert (await order_commands.resume(log, "ann")).outcome is Outcome.DONE
     else:
-        await acts.halt(log, "odd", "ann")
+        await order_commands.halt(log, "odd", "ann")
         await log._link.call("HDEL", log.keys.meta, "halted")
-        assert (await acts.halt(log, "odd", "ann")).outcome is Outcome.DONE
+        assert (await order_commands.halt(log, "odd", "ann")).outcome is Outcome.DONE
     assert await log.halted() is not marked
-    state = await acts.engine_state(log)
+    state = await order_commands.engine_state(log)
     assert state is not None
     assert (state.status is Status.HALTED) is not marked
 
@@ -340,6 +352,6 @@ async def test_a_log_of_a_layout_before_is_taken_over(
     await log._link.call("HSET", log.keys.meta, "layout", layout)
     after = EventLog(redis_url, build="new")
     await after.open()
-    assert (await acts.cancel(after, order_id, "ann")).outcome is Outcome.DONE
-    assert await acts.engine_state(after) is None
+    assert (await order_commands.cancel(after, order_id, "ann")).outcome is Outcome.DONE
+    assert await order_commands.engine_state(after) is None
     await after.close()

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from events.ids import new_order_id
 from events.log import EventLog, Fenced, Result, Unanswered, Unavailable, Unit
-from events.log.link import Link, Server
+from events.log.redis.link import Link, Server
 from tests.played import ACCOUNT, submitted
 from tests.proxied import Proxy, proxied
 from tests.waits import until

@@ -12,15 +12,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from engine import embedded
-from engine.folder import running
+from engine.embedded import databases
+from engine.embedded.data_dir import running
 from events.archive import Archive, ArchiveUnavailable, BadCursor, Filters
-from events.history import Gap, everything, order_history
+from events.archive.history import Gap, everything, order_history
 from events.ids import created_ms, first_id_at, new_order_id
 from events.log import POSITIONS_KEPT, EventLog
 from events.order import Order
 from events.types import AttemptFailed
-from projections.migrate import migrate
+from projections.postgres.migrate import migrate
 from tests.patience import given_up_after
 from tests.played import Play, failed, submitted
 from tests.projected import NOT_YET, opened, projected, projecting
@@ -216,8 +216,8 @@ async def test_a_database_that_was_never_migrated_is_unavailable(database_url: s
 @pytest.fixture
 def postgres(short_path: Path) -> Iterator[tuple[str, int]]:
     """A Postgres of this test's own: (URL, pid)."""
-    options = embedded.Options(servers=["postgres"], postgres=embedded.FAST.postgres)
-    with embedded.started(short_path, options) as servers:
+    options = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
+    with databases.started(short_path, options) as servers:
         found = running(short_path)
         assert found is not None
         yield servers.database_url, found.pids["postgres"]

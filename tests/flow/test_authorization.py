@@ -20,16 +20,16 @@ import pytest
 import redis.asyncio
 from aiohttp import web
 
-from events import keys
 from events.archive import Archive
-from events.keys import SCOPES
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES
 from events.log import EventLog
 from events.types import OrderArmed
-from gateway import access
 from gateway import app as gateways
 from gateway.app import Route, make_app
-from gateway.authorization import PERMISSIONS, Unauthorized, check_routes
-from gateway.operations import OPERATIONS
+from gateway.middleware import auth
+from gateway.middleware.authorization import PERMISSIONS, Unauthorized, check_routes
+from gateway.spec.operations import OPERATIONS
 from tests.conftest import Servers
 from tests.permitted import EXPECTED, LIMIT, UNKNOWN, Call, Key, alike, ask
 from tests.projected import projected, projecting
@@ -50,7 +50,7 @@ class Desk(NamedTuple):
     tokens: dict[str, str]
 
     async def key(self, account: str, scopes: Sequence[str], ends_us: int = 0) -> str:
-        made = await keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
+        made = await api_keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
         return made.text.reveal()
 
     async def resting(self, account: str = "me") -> str:
@@ -81,7 +81,7 @@ async def desk(servers: Servers) -> AsyncIterator[Desk]:
     async with redis.asyncio.from_url(servers.redis_url) as client:
         await client.flushdb()
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr(access, "LOOK_S", 0.0)  # hundreds of bad keys are tried here
+    monkeypatch.setattr(auth, "LOOK_S", 0.0)  # hundreds of bad keys are tried here
     async with database(servers) as url:
         archive = await Archive.open(url)
         async with (
@@ -106,9 +106,9 @@ async def _tokens(desk: Desk) -> dict[str, str]:
     ended_us = time.time_ns() // 1000 - 1
     found["expired"] = await desk.key("me", SCOPES, ended_us)
     found["revoked"] = await desk.key("me", SCOPES)
-    await keys.revoke(log, found["revoked"].split("_")[1], "left", "ann")
+    await api_keys.revoke(log, found["revoked"].split("_")[1], "left", "ann")
     found["rotated"] = await desk.key("me", SCOPES)
-    await keys.rotate(log, found["rotated"].split("_")[1], 0, "ann")
+    await api_keys.rotate(log, found["rotated"].split("_")[1], 0, "ann")
     whole = found["admin"]
     prefix, key_id, secret = whole.split("_", 2)
     return found | {
@@ -300,8 +300,8 @@ async def test_a_conflict_of_names_never_shows_another_accounts_order(desk: Desk
 
 async def test_a_key_without_an_account_or_with_an_unknown_scope_is_not_made(desk: Desk) -> None:
     for account, scopes in (("", ["read"]), ("a" * 65, ["read"]), ("me", []), ("me", ["root"])):
-        with pytest.raises(keys.KeyRefused):
-            await keys.create(desk.gateway.log, account, scopes, "", 0, "ann")
+        with pytest.raises(api_keys.KeyRefused):
+            await api_keys.create(desk.gateway.log, account, scopes, "", 0, "ann")
 
 
 async def test_a_stale_client_is_told_so_even_where_its_terms_stand_already(desk: Desk) -> None:

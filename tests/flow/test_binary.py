@@ -8,9 +8,9 @@ import pytest
 from events.ids import new_order_id
 from events.order import Order
 from events.types import U64_MAX, Status
-from projections import binary
-from projections.migrate import migrate
-from projections.orders import COLUMNS, Folded, row
+from projections.postgres import binary_copy
+from projections.postgres.migrate import migrate
+from projections.postgres.order_rows import COLUMNS, Folded, row
 
 
 def order(**changes: object) -> Order:
@@ -36,9 +36,9 @@ def order(**changes: object) -> Order:
 async def test_a_row_reads_back_as_what_was_meant(database_url: str, folded: Folded) -> None:
     connection = await asyncpg.connect(database_url)
     await migrate(connection)
-    packed = binary.pack_row(folded.order, folded.hash, folded.positions, len(COLUMNS))
+    packed = binary_copy.pack_row(folded.order, folded.hash, folded.positions, len(COLUMNS))
     await connection.copy_to_table(
-        "orders", source=binary.slices([packed]), columns=COLUMNS, format="binary"
+        "orders", source=binary_copy.slices([packed]), columns=COLUMNS, format="binary"
     )
     found = await connection.fetchrow("SELECT * FROM orders")
     await connection.close()

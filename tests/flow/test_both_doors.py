@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from events import keys
-from events.keys import SCOPES
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES
 from events.log import EventLog
-from gateway.access import Access
-from gateway.wire import Socket
+from gateway.middleware.auth import Access
+from gateway.streaming.transport import Socket
 from tests.permitted import LIMIT, UNKNOWN
 from tests.played import after_submission
 from tests.served import GOOD, Served, served
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 
 
 async def key(gateway: Served, account: str, *scopes: str, ends_us: int = 0) -> dict[str, str]:
-    made = await keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
+    made = await api_keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
     return {"Authorization": f"Bearer {made.text.reveal()}"}
 
 
@@ -102,11 +102,11 @@ async def test_another_accounts_order_cannot_be_told_from_none(redis_url: str, d
 
 
 async def _revoked(gateway: Served, headers: dict[str, str]) -> None:
-    await keys.revoke(gateway.log, key_id(headers), "left", "ann")
+    await api_keys.revoke(gateway.log, key_id(headers), "left", "ann")
 
 
 async def _rotated(gateway: Served, headers: dict[str, str]) -> None:
-    await keys.rotate(gateway.log, key_id(headers), 0, "ann")
+    await api_keys.rotate(gateway.log, key_id(headers), 0, "ann")
 
 
 async def _expired(gateway: Served, headers: dict[str, str]) -> None:
@@ -124,7 +124,9 @@ async def test_an_open_stream_ends_with_its_key_and_others_go_on(
     redis_url: str, door: Door, end: str, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later_us = 0
-    monkeypatch.setattr("gateway.access._now_us", lambda: time.time_ns() // 1000 + later_us)
+    monkeypatch.setattr(
+        "gateway.middleware.auth._now_us", lambda: time.time_ns() // 1000 + later_us
+    )
     async with served(redis_url, keys_required=True) as gateway:
         ends_us = time.time_ns() // 1000 + 3_600_000_000
         headers = await key(gateway, "me", ends_us=ends_us if end == "expired" else 0)
@@ -155,10 +157,12 @@ async def test_the_old_secret_of_a_rotated_key_is_good_for_its_grace_and_no_long
     redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later_us = 0
-    monkeypatch.setattr("gateway.access._now_us", lambda: time.time_ns() // 1000 + later_us)
+    monkeypatch.setattr(
+        "gateway.middleware.auth._now_us", lambda: time.time_ns() // 1000 + later_us
+    )
     async with served(redis_url, keys_required=True) as gateway:
         headers = await key(gateway, "me")
-        await keys.rotate(gateway.log, key_id(headers), 600, "ann")
+        await api_keys.rotate(gateway.log, key_id(headers), 600, "ann")
         async with door.feed(gateway, "after=0", headers) as reader:
             await submit(gateway, headers)
             assert await reader.frames(1)
@@ -179,7 +183,7 @@ async def test_while_the_log_is_silent_a_good_key_stays_good(
             nonlocal looks
             looks += 1
             with monkeypatch.context() as patched:
-                patched.setattr(keys, "listed", _silent)
+                patched.setattr(api_keys, "listed", _silent)
                 await look(self)
 
         async with door.feed(gateway, "after=0", headers) as reader:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.localnet.genesis import LAYOUTS
+from engine.localnet.genesis.market import PoolPlan
+from engine.localnet.state.accounts import Account
+from engine.localnet.state.addresses import rent_exempt
 from events import money
 from events.order import STAGES
 from events.types import (
@@ -19,10 +23,6 @@ from events.types import (
     OrderTriggered,
     TransactionBuilt,
 )
-from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import rent_exempt
-from stages.venues.localnet.genesis import LAYOUTS
-from stages.venues.localnet.genesis.market import PoolPlan
 from tests.chain_crew import (
     DECIMALS,
     SOL,

@@ -29,21 +29,21 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from engine import localchain
 from engine.commands import repair
-from engine.repair import refound
+from engine.embedded import localnet
+from engine.recovery import refound
+from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
-from engine.wallets import open_wallet
 from events.ids import new_order_id
 from events.secret import SecretBytes, SecretUrl
 from events.types import Status, TransactionSubmitted
 from stages.venues import Refused
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.executed import CLOCKS_S, Executed
-from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.programs import MEMO
-from stages.venues.solana.rpc import VERSION_UNSUPPORTED, Rpc
-from stages.venues.solana.rpc_link import RpcLink
+from stages.venues.solana.outcomes.executed import CLOCKS_S, Executed
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.link import RpcLink
+from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
+from stages.venues.solana.rpc.options import RpcOptions
+from stages.venues.solana.transaction.programs import MEMO
 from tests.chain_crew import ChainCrew, LocalChain, chain_crew
 from tests.localchain import OWNER, WALLET, memo, sealed, signed
 from tests.projected import opened, projected, projecting
@@ -75,8 +75,8 @@ async def hurrying(local: LocalChain) -> AsyncIterator[None]:
 async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 2)  # it has pages
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 2)  # it has pages
     async with (
         # Half a minute, in which a busy machine sends what it has built.
         chain_crew(redis_url, tmp_path, chain_lifetime=1500) as crew,
@@ -173,8 +173,8 @@ async def odd_history(url: str, strange: Mapping[str, bytes]) -> AsyncIterator[s
 async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.rpc.HISTORY_MAX", 3)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 3)
     async with (
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
         opened(redis_url, database_url) as (log, archive),
@@ -607,7 +607,7 @@ async def test_the_pages_of_a_history_come_from_nodes_that_are_no_less_far(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that is behind the first does not know the line that the next page begins at."""
-    monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
+    monkeypatch.setattr("stages.venues.solana.outcomes.executed.BEHIND_S", 0.001)
     line = {"signature": "a", "slot": 7, "err": {}, "memo": None, "blockTime": None}
     async with rpc_node() as node:
 
@@ -628,7 +628,7 @@ async def test_the_pages_of_a_history_come_from_nodes_that_are_no_less_far(
 async def test_a_node_that_is_behind_the_height_waited_for_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
+    monkeypatch.setattr("stages.venues.solana.outcomes.executed.BEHIND_S", 0.001)
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda _: []
         remembering(node, height=899)
@@ -657,7 +657,7 @@ async def test_a_memo_that_a_node_leaves_out_of_its_index_is_read_from_the_trans
 
 def test_a_chain_whose_engine_is_down_runs_for_as_long_as_it_is_asked(short_path: Path) -> None:
     settings = Settings(data_dir=short_path / "d", venues=("raydium", "meteora"), slot_ms=50)
-    with localchain.reached(settings) as reached:
+    with localnet.reached(settings) as reached:
         [url] = reached.solana_rpc_url
         address = urlsplit(url.reveal())
         assert address.hostname

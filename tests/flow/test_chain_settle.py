@@ -13,11 +13,11 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from engine.settle import settle
-from engine.wallets import open_wallet
-from events import parking
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.settle import settle
 from events.archive import Archive
-from events.history import order_history
+from events.archive.history import order_history
+from events.commands import parked_orders
 from events.log import EventLog, Stored
 from events.order import Transaction, executed_reason
 from events.secret import SecretBytes
@@ -29,8 +29,8 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.venues import Built
-from stages.venues.solana.messages import decode
-from stages.venues.solana.programs import MEMO
+from stages.venues.solana.transaction.messages import decode
+from stages.venues.solana.transaction.programs import MEMO
 from tests.chain_crew import SOL, ChainCrew, assert_sound, chain_crew
 from tests.localchain import OWNER, WALLET, plan_of, sealed
 from tests.projected import opened, projected, projecting
@@ -51,7 +51,7 @@ class Desk:
     async def history(self, order_id: str) -> Sequence[Stored]:
         return await order_history(self.archive, self.log, order_id)
 
-    async def settle(self, order_id: str, signature: str = "") -> parking.Settled:
+    async def settle(self, order_id: str, signature: str = "") -> parked_orders.Settled:
         wallet = open_wallet(self.crew.settings)
         try:
             return await settle(
@@ -63,7 +63,7 @@ class Desk:
 
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code."""
-        with pytest.raises(parking.NotSettled) as caught:
+        with pytest.raises(parked_orders.NotSettled) as caught:
             await self.settle(order_id, signature)
         return caught.value.code
 
@@ -147,7 +147,7 @@ async def test_a_transaction_that_names_no_order_settles_one_that_it_fits_and_no
         for name in ("more", "other", "dear"):
             assert await desk.refused(orders[name], signature) == "transaction-does-not-fit"
         assert await desk.refused(orders["fits"], signature) == "transaction-of-another-order"
-        await parking.discard(log, desk.history, first, "by hand", "ann")
+        await parked_orders.discard(log, desk.history, first, "by hand", "ann")
         assert await desk.refused(orders["fits"], signature) == "archive-behind"
         async with projecting(redis_url, database_url):
             await projected(log, archive)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.localnet.state.addresses import TOKEN_2022, token_address
 from events.types import OrderFailed, OrderRouted, TransactionBuilt
-from stages.venues.localnet.addresses import TOKEN_2022, token_address
 from tests.chain_crew import SOL, ChainCrew, assert_sound, chain_crew, local_chain
 from tests.flow.test_chain_life import USDC, assert_the_wallet_agrees, only, route
 from tests.localchain import FAMILY_NAMES, OWNER, mint_of, plan_of

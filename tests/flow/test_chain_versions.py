@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from solders.message import MessageV0, MessageV1
 
-from engine import wiring
+from engine import composition
+from engine.localnet.genesis.market import BY_SYMBOL
+from engine.localnet.state.accounts import TOKEN_RENT, Account
+from engine.localnet.state.addresses import TOKEN, WSOL
+from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.values import SettingsError
 from events.types import AttemptFailed, OrderConfirmed, OrderFailed, OrderRouted, TransactionBuilt
-from stages.venues.localnet.accounts import TOKEN_RENT, Account
-from stages.venues.localnet.addresses import TOKEN, WSOL
-from stages.venues.localnet.genesis.market import BY_SYMBOL
-from stages.venues.pool import Instruction
-from stages.venues.solana.features import TX_V1
-from stages.venues.solana.messages import decode, instructions_of
-from stages.venues.solana.programs import COMPUTE_BUDGET
+from stages.pools.contract import Instruction
+from stages.venues.solana.cluster.features import TX_V1
+from stages.venues.solana.transaction.messages import decode, instructions_of
+from stages.venues.solana.transaction.programs import COMPUTE_BUDGET
 from tests.chain_crew import (
     DECIMALS,
     SOL,
@@ -259,7 +259,7 @@ async def test_without_a_cluster_readyz_says_nothing_of_one(redis_url: str) -> N
 
 async def founded(settings: Settings) -> Settings:
     """With a log of the local chain."""
-    log = wiring.make_log(settings, chain="local")
+    log = composition.make_log(settings, chain="local")
     await log.open(found=True)
     await log.close()
     return settings
@@ -268,7 +268,7 @@ async def founded(settings: Settings) -> Settings:
 async def test_a_chain_without_the_version_that_is_asked_for_ends_the_start(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "tune", lambda: None)
+    monkeypatch.setattr(composition, "tune", lambda: None)
     servers = {"redis_url": redis_url}
     async with local_chain(tmp_path / "chain") as local:
         local.remove([TX_V1])
@@ -277,20 +277,20 @@ async def test_a_chain_without_the_version_that_is_asked_for_ends_the_start(
         for stage in ("router", "builder", "watcher"):
             with pytest.raises(SettingsError, match="TX_VERSION=1: the cluster does not take"):
                 async with asyncio.timeout(HANG_S):
-                    await wiring.run_stages(settings, [stage], asyncio.Event())
+                    await composition.run_stages(settings, [stage], asyncio.Event())
 
 
 async def test_a_start_that_waits_for_a_node_can_be_stopped(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "tune", lambda: None)
-    monkeypatch.setattr(wiring, "MARKET_PATIENCE_S", 0.05)
+    monkeypatch.setattr(composition, "tune", lambda: None)
+    monkeypatch.setattr(composition, "MARKET_PATIENCE_S", 0.05)
     servers = {"redis_url": redis_url}
     async with local_chain(tmp_path / "chain") as local:
         said = servers | {"tx_version": "1"}
         settings = await founded(settings_of(tmp_path, local, **said))
     stop = asyncio.Event()  # the node is gone
-    work = asyncio.create_task(wiring.run_stages(settings, ["router"], stop))
+    work = asyncio.create_task(composition.run_stages(settings, ["router"], stop))
     done, _ = await asyncio.wait([work], timeout=0.5)
     assert not done
     stop.set()

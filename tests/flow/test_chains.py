@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from engine.repair import Words, diagnose, plan
+from engine.recovery import Words, diagnose, plan
 from events.log import EventLog, OtherChain
 from tests.engine_up import ENGINE
 from tests.played import Play

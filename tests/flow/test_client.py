@@ -11,11 +11,11 @@ from aiohttp import web
 
 from engine.client import Client, Event, Filters, LostError, NewOrder, RefusedError
 from engine.client.events import event_of
-from events import keys
+from events.commands import api_keys
 from events.types import FACTS
-from gateway.requests import FIELDS
-from projections.frame_shapes import Frame
-from projections.payloads import PAYLOADS, Payload
+from gateway.parsing.order_request import FIELDS
+from projections.views.event_schemas import Frame
+from projections.views.payloads import PAYLOADS, Payload
 from tests.played import after_submission
 from tests.served import MemoryArchive, served
 from tests.waits import HANG_S, until
@@ -130,7 +130,7 @@ async def test_what_the_log_cannot_give_is_said_and_not_passed_over(redis_url: s
 
 async def test_a_key_goes_with_every_request_and_socket(redis_url: str) -> None:
     async with served(redis_url, keys_required=True) as gateway:
-        made = await keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
+        made = await api_keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
         async with Client(gateway.url, made.text) as client:
             await until(client.tokens, "the key to be known", ignoring=(RefusedError,))
             accepted = await client.submit(NewOrder("SOL", "USDC", "1"))

@@ -14,7 +14,7 @@ import pytest
 from engine import cli, commands
 from engine.terminal import obstacles
 from events.archive import Archive
-from projections.projector import run_projector
+from projections.postgres.projector import run_projector
 from tests.engine_up import free_port
 from tests.flow.test_gateway_http import UNKNOWN, projected
 from tests.played import after_submission

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 import redis
 
-from events.audit import Problem
-from events.chain import decode_batch, encode_record
+from events.audit.invariants import Problem
+from events.audit.verify import verify
 from events.order import Order
-from events.verify import verify
-from projections.orders import columns
+from events.order.hash_chain import decode_batch, encode_record
+from projections.postgres.order_rows import columns
 from tests.conftest import Servers
 from tests.damaged import Records, Template, copied, made
 

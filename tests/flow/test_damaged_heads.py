@@ -10,12 +10,12 @@ import msgspec
 import pytest
 import redis.asyncio
 
-from events import acts, parking
+from events.commands import order_commands, parked_orders
 from events.log import EventLog, Stored
 from events.log.head import order_in
 from events.types import OrderArmed, OrderSubmitted
-from gateway.finding import logged
-from gateway.problems import Problem
+from gateway.api.order_lookup import logged
+from gateway.http.problems import Problem
 from tests.waits import until
 from tests.workers import crew
 
@@ -71,8 +71,8 @@ async def test_an_order_with_a_damaged_head_is_set_aside_and_others_go_on(
 
         if what != "owed by nobody that there is":  # who comes by it later says so
             await until(listed)
-            [one] = await parking.parked(team.log, no_history)
-            assert (one.order_id, one.order, one.fault) == (ids[1], None, parking.HEADLESS)
+            [one] = await parked_orders.parked(team.log, no_history)
+            assert (one.order_id, one.order, one.fault) == (ids[1], None, parked_orders.HEADLESS)
         assert not any(worker.task.done() for worker in workers)
         assert team.names(ids[1]) == ["OrderSubmitted"], "nothing was said of it"
         await refused(team.log, ids[1])
@@ -85,7 +85,9 @@ async def refused(log: EventLog, order_id: str) -> None:
     [head] = await log.load([order_id])
     if head is None:
         assert await logged(log, order_id) is None
-        assert (await acts.cancel(log, order_id, "ann")).outcome is acts.Outcome.NOT_FOUND
+        assert (
+            await order_commands.cancel(log, order_id, "ann")
+        ).outcome is order_commands.Outcome.NOT_FOUND
         return
     try:
         order = order_in(head, order_id)
@@ -95,7 +97,7 @@ async def refused(log: EventLog, order_id: str) -> None:
         assert told.value.code == "unreadable-order"
         position = await log.position()
         with pytest.raises(msgspec.DecodeError):
-            await acts.cancel(log, order_id, "ann")
+            await order_commands.cancel(log, order_id, "ann")
         assert await log.position() == position, "nothing was written"
     else:
         assert order.id == order_id

@@ -10,15 +10,17 @@ import pytest
 from aiohttp import web
 
 from events.types import RoutingStarted
-from gateway import answers, orders, parameters
-from gateway.asyncapi import asyncapi
-from gateway.authorization import PERMISSIONS, PUBLIC
-from gateway.openapi import openapi
-from gateway.operations import OPERATIONS
-from gateway.problems import CODES
-from gateway.requests import parse_order
-from projections import frames
-from projections.views import event_frame, order_view
+from gateway.api import orders
+from gateway.http import responses
+from gateway.http.problems import CODES
+from gateway.middleware.authorization import PERMISSIONS, PUBLIC
+from gateway.parsing import parameters
+from gateway.parsing.order_request import parse_order
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.openapi import openapi
+from gateway.spec.operations import OPERATIONS
+from projections.feed import frames
+from projections.views.orders import event_frame, order_view
 from tests.served import Served, served
 
 
@@ -74,7 +76,7 @@ async def _frames(gateway: Served) -> None:
 @pytest.mark.parametrize(
     ("broken", "act", "said"),
     [
-        (lambda: patch.object(answers, "order_view", _more(order_view)), _read_order,
+        (lambda: patch.object(responses, "order_view", _more(order_view)), _read_order,
          "'secret' was unexpected"),
         (lambda: patch.dict(CODES, {"missing-field": (418, "Teapot")}), _odd_code,
          "an undocumented status"),

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine import cli
-from engine.markets import LEDGER
-from events import doubts
-from events.doubts import NotAllowed
+from engine.venues import LEDGER
+from events.audit.verify import verify
+from events.commands import doubts
+from events.commands.doubts import NotAllowed
 from events.log import EventLog
 from events.order import EXECUTED, Transaction
 from events.types import (
@@ -22,8 +23,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues import Outcome
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation

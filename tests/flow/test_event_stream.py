@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientResponse
 
-from events.meters import CUT_OFFS
+from events.metrics import CUT_OFFS
 from tests.played import after_submission
 from tests.served import Served, served
 from tests.waits import HANG_S, until

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from events.log import EventLog, Watches
 from events.types import OrderExpired
-from stages.expiry import LOOK_AGAIN_MS, expire
+from stages.runtime.expiry import LOOK_AGAIN_MS, expire
 from tests.played import Play, after_submission, submitted
 
 HOUR_US = 3_600_000_000

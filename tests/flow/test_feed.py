@@ -12,13 +12,13 @@ import pytest
 import redis.asyncio
 
 from events.log import EventLog, Stored
-from projections import feed as feeds
-from projections.cursors import Cursor
-from projections.feed import FOLLOWER_BYTES, Feed
-from projections.follower import Follower
-from projections.frames import WEBSOCKET, Frame
-from projections.past import Lost, Past
-from projections.subscription import HIGH_BYTES, Filter, Subscription
+from projections.feed import feed as feeds
+from projections.feed.cursors import Cursor
+from projections.feed.feed import FOLLOWER_BYTES, Feed
+from projections.feed.frames import WEBSOCKET, Frame
+from projections.feed.history_reader import Lost, Past
+from projections.feed.order_follower import Follower
+from projections.feed.subscription import HIGH_BYTES, Filter, Subscription
 from tests.played import Play, after_submission
 from tests.proxied import proxied
 from tests.served import MemoryArchive

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events import acts
+from events.commands import order_commands
 from events.log import EventLog
 from events.types import OrderArmed, OrderSubmitted, OrderTriggered
-from stages.firing import Firing
-from stages.market import Market
-from stages.pair_book import Touched
+from stages.triggers.pair_book import Touched
+from stages.triggers.writer import Firing
 from stages.venues import Tick
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
+from stages.venues.venue_group import Market
 from tests.played import Play
 from tests.waits import HANG_S
 
@@ -45,8 +45,10 @@ class Overtaken(Firing):
         for order_id in order_ids if self._amends else ():
             self._amends.clear()
             expires_us = None if self._target else 2 * 10**15
-            answer = await acts.amend(self._log, order_id, 2, self._target, expires_us, "ann")
-            assert answer.outcome is acts.Outcome.DONE
+            answer = await order_commands.amend(
+                self._log, order_id, 2, self._target, expires_us, "ann"
+            )
+            assert answer.outcome is order_commands.Outcome.DONE
         return heads
 
 
@@ -90,6 +92,6 @@ async def test_an_order_that_a_halt_kept_from_it_is_given_back(
     log: EventLog, market: Market
 ) -> None:
     one = await touched(log, market)
-    await acts.halt(log, "odd prices", "ann")
+    await order_commands.halt(log, "odd prices", "ann")
     fired = await Firing(log, market, {}).fire([one])
     assert [order.id for order in fired.halted] == [one.order_id]

@@ -14,12 +14,12 @@ import redis.asyncio
 from structlog.testing import capture_logs
 
 from events.archive import Archive, ArchiveUnavailable
-from events.chain import GENESIS, decode_batch, encode_record, link
-from events.history import order_history
+from events.archive.history import order_history
 from events.ids import new_order_id
 from events.log import EventLog, Fenced, Reason
-from events.meters import REFUSALS
-from projections.session import Session
+from events.metrics import REFUSALS
+from events.order.hash_chain import GENESIS, decode_batch, encode_record, link
+from projections.postgres.session import Session
 from tests.played import Play, after_submission, submitted
 from tests.projected import opened, projected, projecting
 from tests.served import served

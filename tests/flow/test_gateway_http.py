@@ -15,7 +15,7 @@ from events.archive import Archive
 from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderSubmitted
-from projections.projector import run_projector
+from projections.postgres.projector import run_projector
 from tests.patience import given_up_after
 from tests.played import after_submission
 from tests.proxied import proxied

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from events import keys
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES, KeyRefused
 from events.ids import KEYS_ID
-from events.keys import SCOPES, KeyRefused
 from events.log import EventLog
 from events.order import ApiKey, fold
 from events.types import Status
-from gateway.audits import Audits
-from gateway.rates import Rates
+from gateway.api.audits import Audits
+from gateway.middleware.rate_limit import Rates
 from tests.engine_up import ENGINE
 from tests.served import GOOD, Served, served
 from tests.waits import HANG_S, until
@@ -32,7 +32,7 @@ class Doors(NamedTuple):
     gateway: Served
 
     async def key(self, account: str, *scopes: str, ends_us: int = 0) -> str:
-        made = await keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
+        made = await api_keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
         await self.opens(made.text.reveal())
         return made.text.reveal()
 
@@ -178,9 +178,9 @@ async def test_no_key_that_a_page_offers_is_logged(
 
 async def test_a_key_is_good_as_soon_as_it_is_made(doors: Doors) -> None:
     for _ in range(5):
-        made = await keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
+        made = await api_keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
         assert await doors.status("GET", "/api/tokens", made.text.reveal()) == 200
-        turned = await keys.rotate(doors.gateway.log, made.key.id, 0, "ann")
+        turned = await api_keys.rotate(doors.gateway.log, made.key.id, 0, "ann")
         assert await doors.status("GET", "/api/tokens", turned.text.reveal()) == 200
 
 
@@ -189,7 +189,7 @@ async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doo
     async with doors.gateway.http.ws_connect(
         f"{doors.gateway.url}/api/events", headers=bearer(key)
     ) as ws:
-        await keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
+        await api_keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
         async with asyncio.timeout(HANG_S):
             while not ws.closed:
                 await ws.receive()
@@ -201,7 +201,7 @@ async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Door
     old = await doors.key("me", "read")
     key_id, url = old.split("_")[1], f"{doors.gateway.url}/api/events"
     async with doors.gateway.http.ws_connect(url, headers=bearer(old)) as ws:
-        new = (await keys.rotate(doors.gateway.log, key_id, 0, "ann")).text.reveal()
+        new = (await api_keys.rotate(doors.gateway.log, key_id, 0, "ann")).text.reveal()
         async with doors.gateway.http.ws_connect(url, headers=bearer(new)) as other:
             async with asyncio.timeout(HANG_S):
                 while not ws.closed:
@@ -233,7 +233,7 @@ async def test_an_audit_that_tells_its_progress_ends_with_its_key(
     url = f"{doors.gateway.url}/api/audit/verify"
     async with doors.gateway.http.get(url, headers=bearer(key)) as answer:
         assert await answer.content.readline() == b"event: progress\n"
-        await keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
+        await api_keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
         async with asyncio.timeout(HANG_S):
             said = await answer.content.read()
     assert b'event: close\ndata: {"code":4401,' in said
@@ -244,10 +244,10 @@ async def test_a_rotated_key_has_another_secret_and_the_old_one_lasts_for_its_gr
     doors: Doors,
 ) -> None:
     old = await doors.key("me", "read")
-    new = (await keys.rotate(doors.gateway.log, old.split("_")[1], 60, "ann")).text.reveal()
+    new = (await api_keys.rotate(doors.gateway.log, old.split("_")[1], 60, "ann")).text.reveal()
     await doors.opens(new)
     assert await doors.status("GET", "/api/tokens", old) == 200
-    newest = (await keys.rotate(doors.gateway.log, old.split("_")[1], 0, "ann")).text.reveal()
+    newest = (await api_keys.rotate(doors.gateway.log, old.split("_")[1], 0, "ann")).text.reveal()
     await doors.opens(newest)
     assert [await doors.status("GET", "/api/tokens", k) for k in (old, new)] == [401, 401]
 
@@ -256,7 +256,7 @@ async def test_a_key_ends_when_it_was_said_to(doors: Doors) -> None:
     async def opened(margin_s: float) -> str:
         """A key that opened before its end; empty where nobody looked in time."""
         ends_us = time.time_ns() // 1000 + int(margin_s * 1e6)
-        made = await keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")
+        made = await api_keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")
         text = made.text.reveal()
         while time.time_ns() // 1000 < ends_us:
             if await doors.status("GET", "/api/tokens", text) == 200:
@@ -287,8 +287,8 @@ async def test_without_keys_required_a_key_still_counts_and_a_bad_one_is_refused
 async def test_what_happens_to_keys_stands_in_the_log_without_their_secrets(doors: Doors) -> None:
     key = await doors.key("me", "read")
     key_id, secret = key.split("_", 2)[1:]
-    await keys.rotate(doors.gateway.log, key_id, 0, "bob")
-    await keys.revoke(doors.gateway.log, key_id, "lost", "bob")
+    await api_keys.rotate(doors.gateway.log, key_id, 0, "bob")
+    await api_keys.revoke(doors.gateway.log, key_id, "lost", "bob")
     head = (await doors.gateway.log.load([KEYS_ID]))[0]
     assert head is not None
     history = await doors.gateway.log.history(head.positions)
@@ -311,12 +311,12 @@ async def test_two_who_make_the_first_key_at_once_both_get_one(redis_url: str) -
     for log in logs:
         await log.open()
     made = await asyncio.gather(
-        *(keys.create(log, f"a{n}", ["read"], "", 0, "ann") for n, log in enumerate(logs))
+        *(api_keys.create(log, f"a{n}", ["read"], "", 0, "ann") for n, log in enumerate(logs))
     )
-    found: tuple[ApiKey, ...] = await keys.listed(logs[0])
+    found: tuple[ApiKey, ...] = await api_keys.listed(logs[0])
     assert {key.id for key in found} == {one.key.id for one in made}
     with pytest.raises(KeyRefused):
-        await keys.revoke(logs[0], "nobody", "", "ann")
+        await api_keys.revoke(logs[0], "nobody", "", "ann")
     for log in logs:
         await log.close()
 

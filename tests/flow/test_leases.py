@@ -93,7 +93,7 @@ async def test_a_lease_is_renewed_long_before_it_is_over(
     async with crew(redis_url, tmp_path) as team:
         worker = await team.worker("router", lease_ms=LONG_MS)
         with monkeypatch.context() as patch:
-            patch.setattr("stages.runner.asyncio.sleep", sleep)
+            patch.setattr("stages.runtime.runner.asyncio.sleep", sleep)
             with pytest.raises(asyncio.CancelledError):
                 await worker._renew()
     assert waits_s

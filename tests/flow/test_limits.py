@@ -18,7 +18,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from stages.limiter import PERMITS, Limits
+from stages.runtime.limiter import PERMITS, Limits
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation

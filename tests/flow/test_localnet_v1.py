@@ -15,9 +15,9 @@ from solders.system_program import TransferParams
 from solders.system_program import transfer as move_lamports
 from solders.transaction import VersionedTransaction
 
-from stages.venues.localnet import addresses
-from stages.venues.localnet.genesis.programs import FAMILY_BYTES
-from stages.venues.pool import Instruction
+from engine.localnet.genesis.programs import FAMILY_BYTES
+from engine.localnet.state import addresses
+from stages.pools.contract import Instruction
 from tests.localchain import OWNER, WALLET, memo, plan_of, sealed, signed, transfer
 from tests.localnet_up import Localnet, RpcFault, localnet_up
 

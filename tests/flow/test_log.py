@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events.chain import GENESIS, follows
 from events.ids import new_order_id
 from events.log import (
     POSITIONS_KEPT,
@@ -31,8 +30,9 @@ from events.log import (
 )
 from events.log.head import decode_head, head_of
 from events.log.inbox import DUE_LIMIT
-from events.log.library import Library
+from events.log.redis.library import Library
 from events.order import encode
+from events.order.hash_chain import GENESIS, follows
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.played import ACCOUNT, after_submission, routed, submitted
 from tests.proxied import proxied

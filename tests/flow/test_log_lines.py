@@ -9,7 +9,7 @@ import structlog
 
 from events.log import Entry, EventLog, Share
 from events.types import OrderCancelled, OrderFailed
-from stages.scribe import Scribe, Work
+from stages.runtime.writer import Scribe, Work
 from stages.submitter import stage as submitter
 from stages.venues import Refused
 from tests.served import served

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine.names import keep_names
-from events import acts
-from events.idempotency import claim_of, names_of
+from engine.recovery.names import keep_names
+from events.commands import order_commands
+from events.commands.idempotency import claim_of, names_of
 from events.ids import new_order_id
 from events.log import LAYOUT, Appended, EventLog, Result, Unit
 from events.secret import SecretUrl
@@ -109,8 +109,8 @@ async def test_a_resting_order_keeps_its_name_through_all_that_happens_to_it(
     for price in ("1001", "1002"):
         head = (await log.load([order_id]))[0]
         assert head is not None
-        answer = await acts.amend(log, order_id, head.version, price, None, "ann")
-        assert answer.outcome is acts.Outcome.DONE
+        answer = await order_commands.amend(log, order_id, head.version, price, None, "ann")
+        assert answer.outcome is order_commands.Outcome.DONE
     assert await expiry_ms(log, "client", "c1") == NEVER
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from engine.localnet.genesis.market import BY_SYMBOL, TOKENS
+from engine.localnet.state.addresses import TOKEN_2022, WSOL, token_address
 from events.order import STAGES, fold
 from events.types import OrderConfirmed, OrderRearmed, TransactionBuilt
-from projections.views import order_view
+from projections.views.orders import order_view
+from stages.pools.contract import SwapTerms
 from stages.routing.terms import terms
-from stages.venues.localnet.addresses import TOKEN_2022, WSOL, token_address
-from stages.venues.localnet.genesis.market import BY_SYMBOL, TOKENS
-from stages.venues.pool import SwapTerms
 from stages.venues.solana import legs as legs_module
 from tests.chain_crew import (
     DECIMALS,

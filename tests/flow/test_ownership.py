@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 import redis.asyncio
 
-from events import keys
-from events.keys import SCOPES
-from gateway.authorization import PERMISSIONS, Reach
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES
+from gateway.middleware.authorization import PERMISSIONS, Reach
 from tests.permitted import EXPECTED, LIMIT, UNKNOWN, alike, ask
 from tests.proxied import proxied
 from tests.served import MemoryArchive, Served, served
@@ -55,7 +55,9 @@ async def broken(redis_url: str, damage: str) -> AsyncIterator[Broken]:
             heartbeat_ms=100,
         ) as gateway,
     ):
-        made = [await keys.create(gateway.log, a, SCOPES[:3], "", 0, "ann") for a in ("me", "them")]
+        made = [
+            await api_keys.create(gateway.log, a, SCOPES[:3], "", 0, "ann") for a in ("me", "them")
+        ]
         mine, theirs = (one.text.reveal() for one in made)
         headers = {"Authorization": f"Bearer {theirs}"}
         _, body, _ = await gateway.post(LIMIT, headers=headers)

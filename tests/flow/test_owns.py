@@ -8,7 +8,7 @@ import pytest
 
 from events.ids import new_order_id
 from events.log import EventLog
-from projections.ownership import owns
+from projections.feed.ownership import owns
 from tests.played import ACCOUNT, Play
 from tests.served import MemoryArchive
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from events.types import AttemptFailed, OrderRouted, RoutingStarted
-from stages.limiter import Limits
+from stages.runtime.limiter import Limits
 from tests.workers import crew
 
 WINDOW_MS = 3_600_000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.client import Client
-from engine.settle import settler
+from engine.recovery.settle import settler
 from events.secret import SecretBytes
 from events.types import OrderParked, RoutingStarted, TransactionBuilt, TransactionSubmitted
 from tests.flow import test_repair, test_settle

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stages.limiter import PERMITS, Limits
+from stages.runtime.limiter import PERMITS, Limits
 from tests.waits import until
 
 LEASE_MS = 3_600_000

@@ -11,17 +11,17 @@ import pytest
 import redis.asyncio
 
 from events.archive import NO_ORDER, Archive
-from events.chain import GENESIS, encode_record, link
 from events.ids import new_order_id
 from events.log import EventLog, Result, Unit
 from events.log.head import encode_head
 from events.order import Order
+from events.order.hash_chain import GENESIS, encode_record, link
 from events.types import Event, OrderSubmitted, Status, encode
-from projections import intake, tables
-from projections import projector as projectors
-from projections.migrate import MigrationError, available, migrate
-from projections.orders import COLUMNS, columns
-from projections.tables import Step
+from projections.postgres import batcher, tables
+from projections.postgres import projector as projectors
+from projections.postgres.migrate import MigrationError, available, migrate
+from projections.postgres.order_rows import COLUMNS, columns
+from projections.postgres.tables import Step
 from tests.played import ACCOUNT, Play, after_submission, failed, submitted
 from tests.projected import NOT_YET, opened, projected, projecting
 from tests.waits import until
@@ -87,8 +87,8 @@ async def test_columns_are_what_the_order_says(redis_url: str, database_url: str
 async def test_at_low_load_an_event_waits_for_no_others(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert intake.READ_EVERY_S + intake.LINGER_S < 0.1, "it shows within a quarter of a second"
-    monkeypatch.setattr(intake, "LINGER_LOADED_S", 3600.0)
+    assert batcher.READ_EVERY_S + batcher.LINGER_S < 0.1, "it shows within a quarter of a second"
+    monkeypatch.setattr(batcher, "LINGER_LOADED_S", 3600.0)
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
@@ -118,7 +118,7 @@ async def test_it_goes_on_where_it_stopped_in_the_middle_of_orders(
 async def test_a_checkpoint_may_stand_in_the_middle_of_a_log_entry(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.intake.CHUNK_EVENTS", 7)
+    monkeypatch.setattr("projections.postgres.batcher.CHUNK_EVENTS", 7)
     async with opened(redis_url, database_url) as (log, archive):
         ids = await Play(log).live(10)  # six entries of ten events
         written = tables.write
@@ -175,7 +175,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_applied_again(
             raise OSError("the connection broke at COMMIT")
 
     monkeypatch.setattr(tables, "write", lose_every_third_answer)
-    monkeypatch.setattr("projections.intake.CHUNK_EVENTS", 50)
+    monkeypatch.setattr("projections.postgres.batcher.CHUNK_EVENTS", 50)
     async with opened(redis_url, database_url) as (log, archive):
         async with projecting(redis_url, database_url):
             await Play(log).live(100)
@@ -397,10 +397,10 @@ async def test_migrations_apply_once_and_a_changed_one_is_refused(
         assert await migrate(first) == []
         changed = dict.fromkeys([*applied[0], *applied[1]], "SELECT 1")
         with monkeypatch.context() as patch:
-            patch.setattr("projections.migrate.available", lambda: changed)
+            patch.setattr("projections.postgres.migrate.available", lambda: changed)
             with pytest.raises(MigrationError, match="changed"):
                 await migrate(first)
-        monkeypatch.setattr("projections.migrate.available", dict)
+        monkeypatch.setattr("projections.postgres.migrate.available", dict)
         with pytest.raises(MigrationError, match="newer build"):
             await migrate(first)
     finally:

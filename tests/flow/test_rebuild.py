@@ -9,13 +9,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.repair import Words, diagnose, plan
+from engine.recovery import Words, diagnose, plan
 from events.archive import Archive
+from events.audit.verify import verify
 from events.log import EventLog
-from events.verify import verify
-from projections import rebuild as rebuilds
-from projections.orders import OrderFold, Poison, columns
-from projections.rebuild import RebuildError, rebuild
+from projections.postgres import rebuild as rebuilds
+from projections.postgres.order_rows import OrderFold, Poison, columns
+from projections.postgres.rebuild import RebuildError, rebuild
 from tests.played import Play, after_submission, failed
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S, until
@@ -216,7 +216,7 @@ async def test_what_stopped_the_rebuild_is_said_though_rows_are_on_their_way(
             await projected(log, archive)
         before = await table(database_url)
         await fetch(database_url, "DELETE FROM events WHERE position = 15")
-        monkeypatch.setattr("projections.tables.write_orders", slow)
+        monkeypatch.setattr("projections.postgres.tables.write_orders", slow)
         monkeypatch.setattr(rebuilds._Rebuild, "_save", begun)
         with pytest.raises(RebuildError, match="gap after position 11"):
             await rebuild(database_url)

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from events.log import EventLog
-from events.log.refound import Refounding, Written
-from events.repair import life_of
+from events.recovery.log_rebuild import Refounding, Written
+from events.recovery.order_histories import life_of
 from events.types import OrderArmed, OrderParked
 from tests.played import Play, after_submission, submitted
 

@@ -14,14 +14,15 @@ import pytest
 import redis.asyncio
 from msgspec.structs import replace
 
-from engine.markets import LEDGER
-from engine.repair import Done, Repaired, RepairError, Words, diagnose, plan, refound
-from engine.repair import repair as mend
+from engine.recovery import Done, Repaired, RepairError, Words, diagnose, plan, refound
+from engine.recovery import repair as mend
+from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
-from engine.wallets import open_wallet
-from events import acts, parking
+from engine.venues import LEDGER
 from events.archive import Archive
-from events.idempotency import claim_of, digest_of, names_of
+from events.audit.verify import verify
+from events.commands import order_commands, parked_orders
+from events.commands.idempotency import claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import (
     PARKED,
@@ -34,8 +35,8 @@ from events.log import (
     Result,
     Stored,
 )
-from events.log.refound import Refounding
 from events.order import STAGES, Order
+from events.recovery.log_rebuild import Refounding
 from events.types import (
     Fact,
     OrderArmed,
@@ -45,8 +46,7 @@ from events.types import (
     RoutingStarted,
     TransactionSubmitted,
 )
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting
@@ -131,7 +131,7 @@ async def no_history(_: str) -> list[Stored]:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
     settings = Settings(
         data_dir=tmp_path,
         venues=("simulated",),
@@ -170,7 +170,7 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     await crew.say(parked, OrderParked("router", "a bug", "engine"))
     await crew.say(begun, RoutingStarted())
     await Play(scene.log).live(2)
-    await acts.halt(scene.log, "odd prices", "ann")
+    await order_commands.halt(scene.log, "odd prices", "ann")
     end = await scene.archived()
     heads = await scene.log.load([pending, resting, parked, begun])
     await scene.lose()
@@ -200,9 +200,11 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
         assert claim_of(value) == (pending, digest_of(named))
 
     async with scene.afterwards() as later:
-        await acts.resume(scene.log, "ann")
+        await order_commands.resume(scene.log, "ann")
         assert await later.ended([pending, begun]) == ["confirmed"] * 2
-        assert (await acts.cancel(scene.log, resting, "ann")).outcome is acts.Outcome.DONE
+        assert (
+            await order_commands.cancel(scene.log, resting, "ann")
+        ).outcome is order_commands.Outcome.DONE
     assert set(crew.executions().values()) == {1}
 
 
@@ -240,9 +242,11 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
         assert "executed on chain by" in (await scene.said(unknown)).parked
         assert await later.ended([known, late]) == ["confirmed", "confirmed"]
         # Nobody may say another end of it, or carry it out again.
-        assert (await acts.cancel(scene.log, unknown, "ann")).outcome is acts.Outcome.TOO_LATE
-        for act in (parking.replay, parking.discard):
-            with pytest.raises(parking.NotAllowed, match="executed on chain by"):
+        assert (
+            await order_commands.cancel(scene.log, unknown, "ann")
+        ).outcome is order_commands.Outcome.TOO_LATE
+        for act in (parked_orders.replay, parked_orders.discard):
+            with pytest.raises(parked_orders.NotAllowed, match="executed on chain by"):
                 await act(scene.log, no_history, unknown, "why not", "ann")
     assert crew.executions() == {known: 1, unknown: 1, late: 1}
 
@@ -270,14 +274,16 @@ async def test_a_parked_order_that_was_replayed_and_executed_since_is_found_out(
     order_id = await crew.place(MARKET)
     await crew.say(order_id, OrderParked("router", "a bug", "engine"))
     await scene.archived()
-    await parking.replay(scene.log, no_history, order_id, "mended", "ann")  # lost with the log
+    await parked_orders.replay(
+        scene.log, no_history, order_id, "mended", "ann"
+    )  # lost with the log
     await crew.all_stages()
     assert await crew.ended([order_id]) == ["confirmed"]
     await scene.lose()
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards():
-        with pytest.raises(parking.NotAllowed, match="executed on chain by"):
-            await parking.replay(scene.log, no_history, order_id, "mended", "ann")
+        with pytest.raises(parked_orders.NotAllowed, match="executed on chain by"):
+            await parked_orders.replay(scene.log, no_history, order_id, "mended", "ann")
     assert crew.executions() == {order_id: 1}
 
 
@@ -394,7 +400,7 @@ async def test_a_repair_that_broke_off_can_be_begun_again(
         async def fails(*_: object, **__: object) -> None:
             raise OSError("the power")
 
-        patch.setattr("events.log.refound.Refounding.found", fails)
+        patch.setattr("events.recovery.log_rebuild.Refounding.found", fails)
         await scene.repair()
     with pytest.raises(Fenced):
         await scene.log.append([scene.log.creation(new_order_id(), "x", MARKET)[0]])

@@ -13,15 +13,16 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from engine.repair import RepairError, founding, refound
+from engine.localnet.genesis import pools_file
+from engine.recovery import RepairError, founding, refound
+from engine.recovery.chain_history import ChainError, Wallet, open_wallet
 from engine.settings import Settings
-from engine.wallets import ChainError, Wallet, open_wallet
-from events import repair
 from events.archive import Archive
 from events.ids import ENGINE_ID, created_ms, first_id_at, new_order_id
 from events.log import EventLog
 from events.log.head import new_order
 from events.order import EXECUTED, Order, evolve
+from events.recovery import order_histories
 from events.secret import SecretBytes, SecretText, SecretUrl
 from events.types import (
     Event,
@@ -35,7 +36,6 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
-from stages.venues.localnet.genesis import pools_file
 from tests.played import Play, routed, submitted
 from tests.projected import opened, projected, projecting
 from tests.rpc_node import Node, at, rpc_node
@@ -315,7 +315,7 @@ async def test_nothing_is_founded_once_the_lock_is_lost(scene: Scene) -> None:
 
 async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scene) -> None:
     """Else a log that has forgotten sends would go on though the chain was not asked."""
-    from engine.repair import Step, Words, diagnose, plan
+    from engine.recovery import Step, Words, diagnose, plan
 
     await scene.play.create()
     await scene.archived()
@@ -369,7 +369,7 @@ SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
 def test_an_executed_order_is_sent_parked_or_known(case: str) -> None:
     facts, signatures, expected = SETTLED[case]
     order = order_after(*facts)
-    said = repair.settle(order, signatures)
+    said = order_histories.settle(order, signatures)
     assert [type(fact) for fact in said] == ([expected] if expected else [])
     if expected is TransactionSubmitted:
         assert said == [TransactionSubmitted(1, "ours")]

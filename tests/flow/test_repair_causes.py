@@ -16,11 +16,11 @@ import redis.asyncio
 from msgspec.structs import replace
 
 from engine.commands import projections, repair
+from engine.localnet.genesis import pools_file
 from engine.settings import Settings
 from events.archive import Archive
 from events.log import EventLog
 from events.secret import SecretText, SecretUrl
-from stages.venues.localnet.genesis import pools_file
 from tests.flow.test_acl import acl, as_user
 from tests.localchain import WALLET
 from tests.played import Play
@@ -57,8 +57,8 @@ def well(node: Node) -> None:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.executed.BEHIND_S", 0.001)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("stages.venues.solana.outcomes.executed.BEHIND_S", 0.001)
     async with rpc_node() as node, opened(redis_url, database_url) as (log, archive):
         well(node)
         await Play(log).live(3)
@@ -225,7 +225,7 @@ async def test_the_simulated_chains_ledger_is_the_chain(
 ) -> None:
     folder = tmp_path / "simulated"
     settings = replace(scene.settings, venues=("simulated",), data_dir=folder, blockhash_slots=1)
-    from engine.markets import ledger_path
+    from engine.venues import ledger_path
 
     ledger_path(settings).parent.mkdir(parents=True)
     ledger_path(settings).write_bytes(b"this is no database, whatever else it may be" * 40)

@@ -19,14 +19,14 @@ from engine.commands import repair
 from engine.doctor import archive as archive_doctor
 from engine.doctor import records
 from engine.doctor.findings import Finding
-from engine.markets import LEDGER
 from engine.settings import Settings
-from events import acts
+from engine.venues import LEDGER
 from events.archive import Archive
+from events.audit.verify import verify
+from events.commands import order_commands
 from events.log import EventLog
 from events.secret import SecretUrl
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.conftest import Servers
 from tests.damaged import CHAIN, Records, Template, copied, made
@@ -119,8 +119,8 @@ async def scene(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.repair.founding.FENCED_S", 0.01)
-    monkeypatch.setattr("engine.repair.founding.POLL_S", 0.01)
+    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.01)
+    monkeypatch.setattr("engine.recovery.founding.POLL_S", 0.01)
     async with copied(template, redis_url, servers.database_url) as found:
         settings = Settings(
             data_dir=tmp_path, venues=("simulated",), slot_ms=SLOTS.slot_ms, blockhash_slots=4,
@@ -381,7 +381,7 @@ async def goes_on(scene: Scene) -> None:
         async with projecting(
             settings.redis_url.reveal(), settings.database_url.reveal(), chain=CHAIN
         ):
-            await acts.resume(scene.log, "ann")
+            await order_commands.resume(scene.log, "ann")
             await crew.all_stages()
             fresh = await crew.submit(1)
             assert await crew.ended([*fresh, scene.begun]) == ["confirmed", "confirmed"]

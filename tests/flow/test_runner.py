@@ -25,7 +25,7 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
-from stages.stage import Refused, Stage
+from stages.runtime.stage import Refused, Stage
 from tests.proxied import proxied
 from tests.waits import MARGINS_S, until
 from tests.workers import PATIENT, Crew, Gate, Worker, crew
@@ -144,7 +144,7 @@ async def test_only_the_order_that_kills_its_worker_is_parked(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten orders share an inbox entry, one of them ends every process that looks at it."""
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 10)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 10)
     async with crew(redis_url, tmp_path) as team:
         ids = await team.submit(10)
         killer = ids[4]

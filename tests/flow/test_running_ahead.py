@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from events import acts
+from events.commands import order_commands
 from events.types import OrderExpired, OrderRouted, OrderSubmitted, TransactionSubmitted
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
@@ -70,15 +70,17 @@ async def test_a_router_that_dies_before_the_send_leaves_it_to_the_confirmer(
 
 async def test_nothing_runs_ahead_of_a_halt(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
-        await acts.halt(team.log, "odd prices", "ann")
+        await order_commands.halt(team.log, "odd prices", "ann")
         worker = await team.worker("router", ahead=AHEAD)
         await team.worker("confirmer")
         ids = await team.submit(5)
         await team.settled("router")
         await until(lambda: worker.held_orders == 0)
         assert not team.of(TransactionSubmitted)
-        assert [(await acts.cancel(team.log, ids[0], "ann")).outcome] == [acts.Outcome.DONE]
-        await acts.resume(team.log, "ann")
+        assert [(await order_commands.cancel(team.log, ids[0], "ann")).outcome] == [
+            order_commands.Outcome.DONE
+        ]
+        await order_commands.resume(team.log, "ann")
         assert await team.ended(ids) == ["cancelled", *["confirmed"] * 4]
         assert team.executions() == dict.fromkeys(ids[1:], 1)
 

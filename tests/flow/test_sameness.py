@@ -9,7 +9,7 @@ import pytest
 
 from events.archive import Checkpoint
 from events.log import EventLog, LogReader
-from projections.sameness import difference
+from projections.postgres.log_identity import difference
 from tests.played import Play
 
 

@@ -24,30 +24,30 @@ import pytest
 import structlog
 from aiohttp import web
 
-from engine import logging as our_logging
 from engine.commands import doctor
 from engine.commands import settings as shown_settings
 from engine.doctor import archive as doctor_archive
 from engine.doctor import log_server
-from engine.scrubbing import texts
+from engine.setting_parser import SettingsError
 from engine.settings import Settings, environment, load, shown
-from engine.values import SettingsError
-from events import keys
+from engine.telemetry import logging as our_logging
+from engine.telemetry.scrubbing import texts
 from events.archive import Archive, ArchiveUnavailable
+from events.commands import api_keys
 from events.log import EventLog, LogError
 from events.order import Order
 from events.secret import Secret, SecretText, SecretUrl
 from events.types import TransactionBuilt
-from gateway.operations import OPERATIONS
-from projections.migrate import migrated
-from projections.rebuild import rebuild
-from stages.limiter import Limits
-from stages.stage import Refused
+from gateway.spec.operations import OPERATIONS
+from projections.postgres.migrate import migrated
+from projections.postgres.rebuild import rebuild
+from stages.runtime.limiter import Limits
+from stages.runtime.stage import Refused
 from stages.venues.simulated.chain import SimulatedChain
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcLink
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.link import RpcLink
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import RpcOptions
 from tests.permitted import EXPECTED, UNKNOWN, path_of
 from tests.rpc_node import rpc_node
 from tests.served import MemoryArchive, served
@@ -307,7 +307,7 @@ async def test_a_handler_that_fails_logs_neither_key_nor_header(
     redis_url: str, settings: Settings, capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from gateway.console import Console
+    from gateway.api.console import Console
 
     async def failing(_: Console, request: web.Request) -> web.Response:
         raise ValueError(f"odd request: {request!r}")
@@ -315,7 +315,7 @@ async def test_a_handler_that_fails_logs_neither_key_nor_header(
     monkeypatch.setattr(Console, "tokens", failing)
     with logged(settings, capfd) as lines:
         async with served(redis_url, archive=MemoryArchive()) as gateway:
-            made = await keys.create(gateway.log, "me", ["read"], "", 0, "ann")
+            made = await api_keys.create(gateway.log, "me", ["read"], "", 0, "ann")
             headers = {"Authorization": f"Bearer {made.text.reveal()}"}
             status, body = await gateway.get("/api/tokens", headers=headers)
             assert (status, body["code"]) == (500, "internal")

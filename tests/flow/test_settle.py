@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine import settle as settling
-from engine.checks import CHECKS
 from engine.commands import parked as parked_command
-from engine.settle import settle
-from engine.wallets import open_wallet
-from events import parking
-from events.history import everything, order_history
+from engine.recovery import settle as settling
+from engine.recovery.chain_history import open_wallet
+from engine.recovery.replay_checks import CHECKS
+from engine.recovery.settle import settle
+from events.archive.history import everything, order_history
+from events.audit.replay import Replay
+from events.audit.verify import verify
+from events.commands import parked_orders
 from events.log import Stored
 from events.order import EXECUTED, Order, executed_by, executed_reason
-from events.replay import Replay
 from events.types import (
     Fill,
     OrderArmed,
@@ -34,10 +35,9 @@ from events.types import (
     TransactionRecovered,
     TransactionSubmitted,
 )
-from events.verify import verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from stages import settlement
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import LegOutcome, Outcome
 from stages.venues.record import Record
 from stages.venues.simulated.ledger import Landed, Ledger
@@ -61,7 +61,7 @@ class Desk:
     async def history(self, order_id: str) -> Sequence[Stored]:
         return await order_history(self.scene.archive, self.scene.log, order_id)
 
-    async def settle(self, order_id: str, signature: str = "") -> parking.Settled:
+    async def settle(self, order_id: str, signature: str = "") -> parked_orders.Settled:
         wallet = open_wallet(self.scene.settings)
         try:
             return await settle(
@@ -74,7 +74,7 @@ class Desk:
     async def refused(self, order_id: str, signature: str = "") -> str:
         """The code. Nothing was written."""
         position = await self.scene.log.position()
-        with pytest.raises(parking.NotSettled) as caught:
+        with pytest.raises(parked_orders.NotSettled) as caught:
             await self.settle(order_id, signature)
         assert await self.scene.log.position() == position
         return caught.value.code
@@ -174,7 +174,7 @@ async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_move
         position = await scene.log.position()
         assert (await desk.settle(order_id)).already
         assert (await desk.settle(order_id, signature)).already
-        with pytest.raises(parking.NotAllowed):
+        with pytest.raises(parked_orders.NotAllowed):
             await desk.settle(order_id, "another")
         assert await scene.log.position() == position
     await desk.sound()
@@ -237,7 +237,7 @@ async def test_of_two_operators_one_settles_and_the_other_finds_it_settled(desk:
         record = Record("sig-1", Outcome("landed", 1, 1, amount_in=1), (order_id,))
         return settlement.recovered(order, record, "late", "bob")
 
-    again = await parking.settle(desk.scene.log, desk.history, order_id, late)
+    again = await parked_orders.settle(desk.scene.log, desk.history, order_id, late)
     assert again.already
     assert again.order.version == first.order.version
 
@@ -256,7 +256,7 @@ async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(desk:
         record = Record("sig-1", Outcome("landed", 5, 9, amount_in=7), (order_id,))
         return settlement.recovered(order, record, "slow", "bob")
 
-    done = await parking.settle(desk.scene.log, desk.history, order_id, slow)
+    done = await parked_orders.settle(desk.scene.log, desk.history, order_id, slow)
     assert versions == [2, 3]
     assert (done.order.version, done.order.amount_out) == (5, 5)
 
@@ -381,8 +381,8 @@ async def test_an_order_that_kills_whoever_asks_is_closed_by_its_own_transaction
     order_id = await scene.crew.place(MARKET)
     signature = await sent(scene.crew, order_id)
     assert await desk.refused(order_id, "another") == "another-transaction-known"
-    with pytest.raises(parking.NotAllowed, match="may still land"):
-        await parking.discard(scene.log, desk.history, order_id, "why", "ann")
+    with pytest.raises(parked_orders.NotAllowed, match="may still land"):
+        await parked_orders.discard(scene.log, desk.history, order_id, "why", "ann")
     sent_at = SLOTS.height()
     await until(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots)
     done = await desk.settle(order_id)
@@ -448,12 +448,12 @@ def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
         if "OrderParked(" in path.read_text(encoding="utf-8")
     ]
     assert places == [
-        "events/repair.py:1",  # executed on chain by …
+        "events/recovery/order_histories.py:1",  # executed on chain by …
         "events/types.py:1",  # the fact itself
-        "stages/firing.py:1",  # an exception, as the next but one
-        "stages/parking.py:1",  # unreadable head: …
-        "stages/scribe.py:1",
-        "stages/work.py:1",  # its worker died on it again and again; and exceptions
+        "stages/triggers/writer.py:1",  # an exception, as the next but one
+        "stages/runtime/quarantine.py:1",  # unreadable head: …
+        "stages/runtime/writer.py:1",
+        "stages/runtime/worker.py:1",  # its worker died on it again and again; and exceptions
     ]
     for reason in ("its worker died", "TypeError: …", "unreadable head: …", EXECUTED):
         assert f"| `{reason}" in parked_command.NOTES

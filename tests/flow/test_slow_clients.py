@@ -9,9 +9,10 @@ from unittest.mock import patch
 
 from aiohttp import web
 
-from gateway import body, orders
+from gateway.api import orders
 from gateway.app import make_runner
-from gateway.problems import SAFE
+from gateway.http.problems import SAFE
+from gateway.parsing import body
 from tests.served import served
 from tests.waits import HANG_S, until
 

@@ -24,24 +24,24 @@ from events.money import Token, by_name
 from events.order import Order, Transaction
 from events.secret import SecretBytes, SecretUrl
 from events.types import Leg
+from stages.pools.contract import RawAccount
 from stages.routing.costs import Costs
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Built, LegOutcome, Outcome, Pair
-from stages.venues.pool import RawAccount
-from stages.venues.solana.accounts import AccountCache
+from stages.venues.solana.accounts.cache import AccountCache
+from stages.venues.solana.accounts.pools_file import PoolsFile, TokenEntry
 from stages.venues.solana.chain import SolanaChain
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.commitments import Commitments, Setting
-from stages.venues.solana.features import Features
-from stages.venues.solana.keypair import Wallet
-from stages.venues.solana.messages import instructions_of
-from stages.venues.solana.options import CacheOptions, ChainOptions, RpcOptions
-from stages.venues.solana.outcomes import Outcomes
-from stages.venues.solana.pools_file import PoolsFile, TokenEntry
-from stages.venues.solana.programs import CLOCK, TOKEN, WSOL, associated_account
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcLink
-from stages.venues.solana.slot_time import SlotTime
+from stages.venues.solana.cluster.commitments import Commitments, Setting
+from stages.venues.solana.cluster.features import Features
+from stages.venues.solana.cluster.slot_time import SlotTime
+from stages.venues.solana.outcomes.outcomes import Outcomes
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.link import RpcLink
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import CacheOptions, ChainOptions, RpcOptions
+from stages.venues.solana.transaction.keypair import Wallet
+from stages.venues.solana.transaction.messages import instructions_of
+from stages.venues.solana.transaction.programs import CLOCK, TOKEN, WSOL, associated_account
 from stages.venues.solana.venue import SolanaVenue, hop_slack_bps
 from tests.rpc_node import PATIENT, HttpError, JsonError, Node, at, rpc_node
 from tests.toy_family import OWNER, ToyFamily, mint_bytes, pool_bytes, token_account_bytes
@@ -534,7 +534,9 @@ async def test_the_smaller_form_is_used_where_the_user_keeps_no_wrapped_sol(
 async def test_orders_built_together_share_a_blockhash_and_nothing_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.venues.solana.blockhashes.blockhash_shared_s", lambda _: HANG_S)
+    monkeypatch.setattr(
+        "stages.venues.solana.cluster.blockhashes.blockhash_shared_s", lambda _: HANG_S
+    )
     orders = [order() for _ in range(20)]
     for number, one in enumerate(orders):
         one.id = f"order-{number}"
@@ -919,7 +921,7 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
     young = await world.built()
     old = replace(young, submitted_at_us=1)
     assert await world.outcome_with_height(old) == Outcome("absent"), "it went on a moment ago"
-    monkeypatch.setattr("stages.venues.solana.outcomes.DOUBT_AFTER_S", 0.0)
+    monkeypatch.setattr("stages.venues.solana.outcomes.outcomes.DOUBT_AFTER_S", 0.0)
     told = []
     for _ in range(2):
         world.slot += 1

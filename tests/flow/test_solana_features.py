@@ -12,18 +12,18 @@ from solders.message import MessageV0, MessageV1
 
 from engine.doctor import versions
 from engine.settings import Settings
-from events.meters import VERSION_REFUSALS
+from events.metrics import VERSION_REFUSALS
 from events.secret import SecretUrl
 from events.types import Status
-from stages.stage import Refused
-from stages.venues.solana import features
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.features import FEATURES, TX_V1, ChainFacts, Features, TxVersion
-from stages.venues.solana.messages import Decoded, decode
-from stages.venues.solana.options import ChainOptions, RpcOptions
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcLink
-from stages.venues.solana.versions import VERSIONS
+from stages.runtime.stage import Refused
+from stages.venues.solana.cluster import features
+from stages.venues.solana.cluster.features import FEATURES, TX_V1, ChainFacts, Features, TxVersion
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.link import RpcLink
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import ChainOptions, RpcOptions
+from stages.venues.solana.transaction.messages import Decoded, decode
+from stages.venues.solana.transaction.versions import VERSIONS
 from tests.flow.test_solana_chain import World, order
 from tests.rpc_node import PATIENT, HttpError, JsonError, Node, at, rpc_node
 from tests.waits import until

@@ -12,19 +12,19 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from engine.localnet.genesis.market import PROGRAMS as POOL_PROGRAMS
+from engine.localnet.state.accounts import Account
+from engine.localnet.state.addresses import ATA, BPF_LOADER, COMPUTE_BUDGET, MEMO, SYSTEM, TOKEN
 from events.secret import SecretUrl
-from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import ATA, BPF_LOADER, COMPUTE_BUDGET, MEMO, SYSTEM, TOKEN
-from stages.venues.localnet.genesis.market import PROGRAMS as POOL_PROGRAMS
-from stages.venues.solana import loaded
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.loaded import LoadedSizes, limit
-from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import AccountInfo
-from stages.venues.solana.rpc_link import RpcLink
-from stages.venues.solana.transaction import Plan, drafted, message
-from stages.venues.solana.versions import DATA_SIZE_MAX, V1, Budget
+from stages.venues.solana.cluster import loaded
+from stages.venues.solana.cluster.loaded import LoadedSizes, limit
+from stages.venues.solana.rpc.answers import AccountInfo
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.link import RpcLink
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import RpcOptions
+from stages.venues.solana.transaction.signing import Plan, drafted, message
+from stages.venues.solana.transaction.versions import DATA_SIZE_MAX, V1, Budget
 from tests.laid_pools import FAMILY_NAMES, MINTS, PROGRAMS, laid, legs, plans
 from tests.localchain import WALLET
 from tests.rpc_node import PATIENT, Node, at, rpc_node

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from events.meters import RPC_FAULTS, RPC_UNSERVED
+from events.metrics import RPC_FAULTS, RPC_UNSERVED
 from events.secret import SecretBytes
-from stages.venues.solana import slots
-from stages.venues.solana.commitments import Commitments
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import NotServed, RpcError, TooLarge, Unreachable
+from stages.venues.solana.cluster.commitments import Commitments
+from stages.venues.solana.rpc import slots
+from stages.venues.solana.rpc.link import NotServed, RpcError, TooLarge, Unreachable
+from stages.venues.solana.rpc.methods import Rpc
 from tests.flow.test_solana_rpc import client
 from tests.rpc_node import GENESIS, HttpError, JsonError, Node, at, rpc_node
 

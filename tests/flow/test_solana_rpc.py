@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from events.meters import RPC, RPC_FAILURES
+from events.metrics import RPC, RPC_FAILURES
 from events.secret import SecretBytes, SecretUrl
-from stages.stage import Refused
-from stages.venues.solana.clusters import GENESIS, Admission
-from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_link import RpcError, RpcLink, Unreachable
+from stages.runtime.stage import Refused
+from stages.venues.solana.rpc.clusters import GENESIS, Admission
+from stages.venues.solana.rpc.link import RpcError, RpcLink, Unreachable
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import RpcOptions
 from tests.rpc_node import GENESIS as LOCAL
 from tests.rpc_node import HANG_UP_S, PATIENT, JsonError, Node, at, rpc_node
 from tests.waits import HANG_S, until
@@ -105,7 +105,7 @@ async def test_a_node_that_asks_for_more_time_than_we_have_is_not_waited_for(
     nodes: list[Node], after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither until it may be asked again nor until the deadline: both never come here."""
-    monkeypatch.setattr("stages.venues.solana.rpc_node.REST_MAX_S", 3600.0)
+    monkeypatch.setattr("stages.venues.solana.rpc.node.REST_MAX_S", 3600.0)
     async with client(nodes[0], deadline_s=1800.0) as rpc:
         nodes[0].faults = [f"429 {after}"]
         async with asyncio.timeout(HANG_S):

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from events.meters import RPC_FAILURES, RPC_UNSERVED
+from events.metrics import RPC_FAILURES, RPC_UNSERVED
 from events.secret import SecretUrl
 from stages.venues import Refused
-from stages.venues.solana import rpc
-from stages.venues.solana.clusters import Admission
-from stages.venues.solana.options import RpcOptions
-from stages.venues.solana.programs import WSOL
-from stages.venues.solana.survey import METHODS, Nodes, Subject, Surveyed, missing, survey
+from stages.venues.solana.rpc import methods
+from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.options import RpcOptions
+from stages.venues.solana.rpc.survey import METHODS, Nodes, Subject, Surveyed, missing, survey
+from stages.venues.solana.transaction.programs import WSOL
 from tests.rpc_node import PATIENT, HttpError, JsonError, Node, rpc_node
 
 SUBJECT = Subject(WSOL, [WSOL])
@@ -30,7 +30,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     def options(urls: tuple[SecretUrl, ...], **given: Any) -> RpcOptions:
         return RpcOptions(urls, **(given | PATIENT))
 
-    monkeypatch.setattr("stages.venues.solana.survey.RpcOptions", options)
+    monkeypatch.setattr("stages.venues.solana.rpc.survey.RpcOptions", options)
 
 
 def whole(node: Node) -> Node:
@@ -60,7 +60,7 @@ async def look(node: Node) -> Surveyed:
 
 
 def test_every_method_that_is_called_is_in_the_table() -> None:
-    folder = Path(rpc.__file__).parent
+    folder = Path(methods.__file__).parent
     written = {
         node.value
         for name in ("rpc.py", "rpc_link.py", "memory.py")

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from events import acts
+from events.commands import order_commands
 from events.ids import new_order_id
 from events.log import EventLog, Result, settle_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
-from stages.stage import Stage
+from stages.runtime.stage import Stage
 from tests.mortal import Point, Trap
 from tests.waits import until
 from tests.workers import ACCOUNT, Crew, Worker, crew
@@ -38,7 +38,7 @@ BEHIND = [Point("send", "before"), Point("send", "after")]
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 20)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 20)
 
 
 async def mortal(team: Crew, stage: Stage | str, trap: Trap) -> Worker:
@@ -164,7 +164,8 @@ async def test_a_cancel_while_a_worker_lies_dead_wins_or_finds_it_sent(
         cancelled = [
             order_id
             for order_id in ids
-            if (await acts.cancel(team.log, order_id, "ann")).outcome is acts.Outcome.DONE
+            if (await order_commands.cancel(team.log, order_id, "ann")).outcome
+            is order_commands.Outcome.DONE
         ]
         await dying.die()
         await team.worker(stage, lease_ms=LEASE_MS)

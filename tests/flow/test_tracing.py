@@ -16,15 +16,15 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from engine.otlp import Collector
-from events import acts
+from engine.telemetry.otlp import Collector
+from events.commands import order_commands
 from events.ids import ENGINE_ID, trace_id
 from events.log import EventLog
-from events.meters import UNTRACED
+from events.metrics import UNTRACED
 from events.secret import SecretUrl
 from events.types import EngineHalted
-from projections import tracing
-from projections.past import Past
+from projections.feed.history_reader import Past
+from projections.traces import exporter
 from tests.played import Play, after_submission, failed
 from tests.served import MemoryArchive, served
 from tests.waits import until
@@ -78,7 +78,7 @@ async def collector() -> AsyncIterator[Received]:
 
 @contextlib.asynccontextmanager
 async def tracer(
-    log: EventLog, to: Received, ratio: float = 1, behind_max: int = tracing.BEHIND_MAX
+    log: EventLog, to: Received, ratio: float = 1, behind_max: int = exporter.BEHIND_MAX
 ) -> AsyncIterator[None]:
     stop, past, sender = (
         asyncio.Event(),
@@ -86,7 +86,7 @@ async def tracer(
         Collector(SecretUrl(to.url), "test"),
     )
     work = asyncio.create_task(
-        tracing.follow(log, past, sender.send, ratio=ratio, stop=stop, behind_max=behind_max)
+        exporter.follow(log, past, sender.send, ratio=ratio, stop=stop, behind_max=behind_max)
     )
     try:
         yield
@@ -101,7 +101,7 @@ async def tracer(
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
     one = EventLog(redis_url, build="test")
     await one.open()
-    await one.mark(tracing.MARK, 0)
+    await one.mark(exporter.MARK, 0)
     yield one
     await one.close()
 
@@ -131,7 +131,7 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
 ) -> None:
     async with tracer(log, collector):
         play = Play(log)
-        await acts.halt(log, "odd prices", "ann")
+        await order_commands.halt(log, "odd prices", "ann")
         [order_id] = await play.create()
         await play.say([order_id], failed("no-route"))
         await until(lambda: len(collector.of(order_id)) == 2)
@@ -181,7 +181,7 @@ async def test_only_so_many_orders_are_traced_and_those_wholly(
         head = await log.position()
 
         async def read() -> bool:
-            return await log.marked(tracing.MARK) == head
+            return await log.marked(exporter.MARK) == head
 
         await until(read)
     traced = [order_id for order_id in ids if collector.of(order_id)]
@@ -208,7 +208,7 @@ async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
     play, (started, *others) = Play(log), after_submission()
     [old] = await play.create()
     await play.say([old], started)
-    await log.mark(tracing.MARK, await log.position())
+    await log.mark(exporter.MARK, await log.position())
     async with redis.asyncio.from_url(log.url.reveal()) as client:  # nor does the archive have it
         last = await log.position()
         await client.xtrim(log.keys.log, minid=f"{last + 1}-0", approximate=False)
@@ -223,7 +223,7 @@ async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_
     redis_url: str, collector: Received
 ) -> None:
     async with served(redis_url) as gateway:
-        await gateway.log.mark(tracing.MARK, 0)
+        await gateway.log.mark(exporter.MARK, 0)
         async with tracer(gateway.log, collector):
             key = {"Idempotency-Key": "k"}
             _, first, _ = await gateway.post(headers=key | {"traceparent": CLIENTS})
@@ -238,8 +238,8 @@ async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_
 def test_without_an_endpoint_no_process_imports_opentelemetry() -> None:
     code = (
         "import sys; from engine import lean; lean.load()\n"
-        "import gateway.app, projections.projector, stages.runner, engine.wiring\n"
-        "import engine.commands.up, engine.commands.stage, stages.venues.solana.rpc_link\n"
+        "import gateway.app, projections.postgres.projector, stages.runtime.runner, engine.composition\n"
+        "import engine.commands.up, engine.commands.stage, stages.venues.solana.rpc.link\n"
         "sys.exit(any(name.split('.')[0] in ('opentelemetry', 'rich') for name in sys.modules))"
     )
     assert subprocess.call([sys.executable, "-c", code]) == 0

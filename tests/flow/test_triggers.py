@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from engine.localnet.genesis import LAYOUTS
+from engine.localnet.genesis.market import PoolPlan
 from events.types import Fact, OrderRearmed, OrderTriggered
-from stages.venues.localnet.genesis import LAYOUTS
-from stages.venues.localnet.genesis.market import PoolPlan
 from tests.chain_crew import SOL, ChainCrew, chain_crew
 from tests.localchain import FAMILY_NAMES, plan_of
 from tests.untradable import OPENS_BY_SLOT, Laid, disabled, empty, opening

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from projections.rebuild import _LOCK, RebuildError, rebuild
+from projections.postgres.rebuild import _LOCK, RebuildError, rebuild
 from tests.played import Play
 from tests.projected import opened, projected, projecting
 

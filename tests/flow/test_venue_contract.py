@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.markets import Trading, open_trading
+from engine.localnet.genesis.market import PoolPlan
 from engine.settings import Settings
-from events import money, routes
+from engine.venues import Trading, open_trading
+from events import best_quote, money
 from events.ids import new_order_id
 from events.order import Order, Transaction, evolve
 from events.types import U64_MAX, Event, OrderRearmed, OrderRouted, Quote, Status
 from stages import router
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Outcome, Pair
-from stages.venues.localnet.genesis.market import PoolPlan
 from stages.venues.simulated.venue import TOKENS
 from tests.chain_crew import local_chain, settings_of
 from tests.localchain import FAMILY_NAMES, mint_of, plan_of
@@ -81,7 +81,7 @@ def assert_can_be_recorded(quotes: Sequence[Quote]) -> None:
 
 async def test_an_exact_input_is_quoted_with_all_that_a_decision_needs(trading: Trading) -> None:
     quotes = await quoted(trading, order())
-    chosen = routes.best(quotes, exact_out=False)
+    chosen = best_quote.best(quotes, exact_out=False)
     assert chosen is not None
     best = quotes[chosen]
     assert best.amount_in <= SOL
@@ -95,7 +95,7 @@ async def test_an_exact_input_is_quoted_with_all_that_a_decision_needs(trading: 
 
 async def test_an_exact_output_is_quoted_by_what_goes_in(trading: Trading) -> None:
     quotes = await quoted(trading, order(amount_in=0, exact_amount_out=100 * USDC))
-    chosen = routes.best(quotes, exact_out=True)
+    chosen = best_quote.best(quotes, exact_out=True)
     assert chosen is not None
     assert quotes[chosen].amount_out == 100 * USDC
     assert SOL // 2 < quotes[chosen].amount_in < SOL

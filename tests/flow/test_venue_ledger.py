@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine import cli
-from stages.venues.localnet import transaction
-from stages.venues.localnet.open import FILE
-from stages.venues.localnet.store import Store
+from engine.localnet.open import FILE
+from engine.localnet.state import transaction
+from engine.localnet.store import Store
 from tests.localchain import memo, opened, plan_of, sell_sol, signed, swap
 
 ONCE, TWICE, DROPPED, FAILED = (f"01a20561-5822-7000-b24e-48fe476b58e{n}" for n in range(4))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from events import acts
+from events.commands import order_commands
 from events.ids import ENGINE_ID, new_order_id
 from events.log import Result, Watches
 from events.order import Order
@@ -41,7 +41,7 @@ TRIGGERING = [
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.watching.NEWS_BLOCK_MS", 20)
+    monkeypatch.setattr("stages.triggers.runner.NEWS_BLOCK_MS", 20)
 
 
 class Scene:
@@ -194,7 +194,7 @@ async def test_what_a_slot_triggers_is_in_the_log_before_the_slot_is_noted(
 async def test_of_more_orders_than_one_append_takes_none_is_lost_or_triggered_twice(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
 ) -> None:
-    monkeypatch.setattr("stages.firing.UNITS_MAX", 5)
+    monkeypatch.setattr("stages.triggers.writer.UNITS_MAX", 5)
     async with scene_of(redis_url, tmp_path) as scene:
         ids = [i for pair in PAIRS for i in await scene.rest(7, pair=pair)]
         trap = Trap(point)
@@ -340,8 +340,8 @@ async def test_a_cancel_between_the_tick_and_its_word_wins(
         trap.set()
         scene.venue.move(TOUCH + 1)
         await trap.sprung()
-        answer = await acts.cancel(scene.team.log, gone, "ann")
-        assert answer.outcome is acts.Outcome.DONE
+        answer = await order_commands.cancel(scene.team.log, gone, "ann")
+        assert answer.outcome is order_commands.Outcome.DONE
         if dies:
             await scene.claims(first)
             await first.die()
@@ -371,8 +371,10 @@ async def test_an_amendment_between_the_tick_and_its_word_counts(
         await trap.sprung()
         for order_id, target in ((dearer, "300"), (cheaper, "90")):
             version = (await scene.order(order_id)).version
-            answer = await acts.amend(scene.team.log, order_id, version, target, None, "ann")
-            assert answer.outcome is acts.Outcome.DONE
+            answer = await order_commands.amend(
+                scene.team.log, order_id, version, target, None, "ann"
+            )
+            assert answer.outcome is order_commands.Outcome.DONE
         if dies:
             await scene.claims(first)
             await first.die()
@@ -403,7 +405,7 @@ async def test_a_halt_between_the_tick_and_its_word_wins_and_the_tick_is_over(
         trap.set()
         scene.venue.move(TOUCH + 1)
         await trap.sprung()
-        await acts.halt(scene.team.log, "odd", "ann")
+        await order_commands.halt(scene.team.log, "odd", "ann")
         if dies:
             await first.die()
         else:
@@ -411,7 +413,7 @@ async def test_a_halt_between_the_tick_and_its_word_wins_and_the_tick_is_over(
             await until(lambda: first._halted)
         scene.venue.move(LAST)
         assert not scene.triggered()
-        await acts.resume(scene.team.log, "ann")
+        await order_commands.resume(scene.team.log, "ann")
         watcher = await scene.watcher() if dies else first
         await until(lambda: set(watcher.held.values()) == {LAST})
         await scene.claims(watcher)
@@ -440,7 +442,7 @@ EXPIRING = [
 async def test_more_orders_expire_than_a_round_takes_and_each_does_once(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
 ) -> None:
-    monkeypatch.setattr("stages.expiry.PER_ROUND", 5)
+    monkeypatch.setattr("stages.runtime.expiry.PER_ROUND", 5)
     async with scene_of(redis_url, tmp_path) as scene:
         ids = await scene.rest(12, target="1000", expires_at_us=1, time_in_force="GTT")
         trap = Trap(point)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from events import acts
-from events.acts import Outcome
+from events.commands import order_commands
+from events.commands.order_commands import Outcome
 from events.ids import new_order_id
 from events.log import Result
 from events.money import price_units, to_price
@@ -25,10 +25,10 @@ from events.types import (
     OrderTriggered,
     TransactionSubmitted,
 )
-from stages.market import Market
+from stages.triggers.runner import preferred
 from stages.venues import Pair
 from stages.venues.simulated.venue import Simulation
-from stages.watching import preferred
+from stages.venues.venue_group import Market
 from tests.waits import HANG_S, until
 from tests.workers import ACCOUNT, Crew, crew
 
@@ -44,7 +44,7 @@ SNIPER = OrderSubmitted("sniper", "SOL", "NEW", 9, 6, 1_500_000_000, 500, time_i
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 def limit(target: str, **terms: object) -> OrderSubmitted:
@@ -165,13 +165,13 @@ async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
         await team.worker("confirmer")
-        await acts.halt(team.log, "odd", "ann")
+        await order_commands.halt(team.log, "odd", "ann")
         watcher = await team.watching(ahead=AHEAD)
         order_id = await team.place(replace(SNIPER, token_out="RAY"))
         await until(lambda: watcher._halted)
         assert team.names(order_id) == ["OrderSubmitted", "OrderArmed"]
         assert not team.executions()
-        await acts.resume(team.log, "ann")
+        await order_commands.resume(team.log, "ann")
         assert await team.ended([order_id]) == ["confirmed"]
 
 
@@ -206,7 +206,7 @@ async def test_an_order_whose_expiry_was_taken_away_outlives_it(
         kept, expired = [await team.place(limit(NEVER, **terms)) for _ in range(2)]
         for order_id in (kept, expired):
             await team.say(order_id, OrderArmed(1))
-        done = await acts.amend(team.log, kept, 2, None, acts.NEVER, "ann")
+        done = await order_commands.amend(team.log, kept, 2, None, order_commands.NEVER, "ann")
         assert done.outcome is Outcome.DONE
         await team.watching()  # from here on orders expire
         assert await team.ended([expired]) == ["expired"]
@@ -221,9 +221,9 @@ async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_
         ids = [await team.place(LIMIT) for _ in range(3)]
         await rested(team, *ids)
         await until(lambda: watcher.resting == 3)
-        assert (await acts.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
+        assert (await order_commands.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
         await until(lambda: watcher.resting == 2)
-        amended = await acts.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
+        amended = await order_commands.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
         assert amended.outcome is Outcome.DONE
         assert await team.ended([ids[1]]) == ["confirmed"]
         assert await team.log.resting() == watcher.resting == 1
@@ -234,13 +234,13 @@ async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         watcher = await team.engine()
-        await acts.halt(team.log, "odd prices", "ann")
+        await order_commands.halt(team.log, "odd prices", "ann")
         ids = [await team.place(limit("1")) for _ in range(5)]
         await rested(team, *ids)
         await until(lambda: watcher._halted)
         await until(lambda: watcher.resting == 5)
         assert not team.of(OrderTriggered)
-        await acts.resume(team.log, "ann")
+        await order_commands.resume(team.log, "ann")
         assert await team.ended(ids) == ["confirmed"] * 5
 
 
@@ -249,12 +249,12 @@ async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_com
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
-        await acts.halt(team.log, "odd prices", "ann")
+        await order_commands.halt(team.log, "odd prices", "ann")
         ids = [await team.place(limit("1")) for _ in range(3)]  # any tick would do
         await rested(team, *ids)
         market = Market(team.venues(), timeout_s=HANG_S)
         await market.next_slot(market.slot() + 3)
-        engine = (await acts.resume(team.log, "ann")).order
+        engine = (await order_commands.resume(team.log, "ann")).order
         assert engine is not None
         await team.watching()
         await team.until(lambda: len(team.of(OrderTriggered)) == 3)
@@ -268,11 +268,11 @@ async def test_an_order_for_now_or_never_fails_in_a_halt(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.engine()
-        await acts.halt(team.log, "odd prices", "ann")
+        await order_commands.halt(team.log, "odd prices", "ann")
         [order_id] = await team.submit(1, min_amount_out=1, time_in_force=time_in_force)
         assert await team.ended([order_id]) == ["failed"]
         assert [f.reason for f in team.facts(order_id) if isinstance(f, OrderFailed)] == ["halted"]
-        await acts.resume(team.log, "ann")
+        await order_commands.resume(team.log, "ann")
         await team.settled("submitter")
         assert not team.executions()
 
@@ -287,7 +287,9 @@ async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
         await team.say(order_id, OrderTriggered("tick", "raydium", "p", 1, NEVER))
         await team.until(lambda: team.of(OrderRearmed))
         await team.until(lambda: team.statuses()[order_id] == "watching")
-        await acts.amend(team.log, order_id, (await team.head(order_id)).version, "1", None, "ann")
+        await order_commands.amend(
+            team.log, order_id, (await team.head(order_id)).version, "1", None, "ann"
+        )
         assert await team.ended([order_id]) == ["confirmed"]
 
 
@@ -350,7 +352,7 @@ async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
     async with crew(redis_url, tmp_path, MOVING) as team:
         order_id = await team.place(LIMIT)
         head = await team.head(order_id)
-        assert (await acts.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
+        assert (await order_commands.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
         unit, _ = team.log.unit(head, head.order, [OrderArmed(1)])
         assert (await team.log.append([unit]))[0].result is Result.CONFLICT
         assert not team.of(TransactionSubmitted)

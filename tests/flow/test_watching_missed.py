@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from events import acts
+from events.commands import order_commands
 from events.log import Claims, Head
 from events.order import Order
 from events.types import (
@@ -27,8 +27,8 @@ from events.types import (
     OrderTriggered,
     Quote,
 )
-from stages.firing import Fired
-from stages.pair_book import Touched
+from stages.triggers.pair_book import Touched
+from stages.triggers.writer import Fired
 from stages.venues import Pair, PoolEvent, Refused, Tick
 from tests.waits import until
 from tests.workers import Crew, Gate, Watcher, crew
@@ -41,7 +41,7 @@ PAIR = "SOL>USDC"
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.runner.BLOCK_MS", 50)
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
 
 
 class Told:
@@ -117,8 +117,8 @@ class Watch:
 
     async def amended(self, order_id: str, target: str) -> None:
         version = (await self.team.head(order_id)).version
-        answer = await acts.amend(self.team.log, order_id, version, target, None, "ann")
-        assert answer.outcome is acts.Outcome.DONE
+        answer = await order_commands.amend(self.team.log, order_id, version, target, None, "ann")
+        assert answer.outcome is order_commands.Outcome.DONE
 
     async def followed(self, watcher: Watcher, slot: int) -> None:
         """Through this slot, and the log knows."""

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from events.meters import CUT_OFFS
-from gateway import sockets
-from projections import feed as feeds
+from events.metrics import CUT_OFFS
+from gateway.streaming import websocket
+from projections.feed import feed as feeds
 from tests.played import after_submission, failed
 from tests.served import Served, served
 from tests.waits import HANG_S, until
@@ -170,7 +170,7 @@ async def test_a_wish_that_cannot_be_met_gets_an_error_frame(
 async def test_wishes_of_one_who_does_not_read_do_not_pile_up(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "FOLLOWER_BYTES", 64 * 1024)
+    monkeypatch.setattr(websocket, "FOLLOWER_BYTES", 64 * 1024)
     order_id = await gateway.accepted()
     await finish(gateway, order_id)
     async with raw_socket(gateway, "/api/orders/execute") as client:

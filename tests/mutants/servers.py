@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from engine import embedded
+from engine.embedded import databases
 
 
 class Servers:
@@ -35,5 +35,5 @@ def shared(folder: Path) -> Iterator[Servers]:
     """Runs them for the length of a block, by code without any bug. Call it in the main thread."""
     path = folder / "servers"
     path.mkdir()
-    with embedded.started(path, embedded.FAST) as running:
+    with databases.started(path, databases.FAST) as running:
         yield Servers(running.redis_url, running.database_url)

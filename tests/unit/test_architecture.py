@@ -22,8 +22,8 @@ MAY_IMPORT = {
 DOORS = {
     "redis": ("events/log/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
-    "prometheus_client": ("gateway/exposition.py",),
-    "opentelemetry": ("engine/otlp.py",),
+    "prometheus_client": ("gateway/api/exposition.py",),
+    "opentelemetry": ("engine/telemetry/otlp.py",),
     "asyncpg": ("projections/", "events/archive/", "engine/"),
     "sqlite3": ("stages/venues/",),
     "solders": ("stages/venues/", "engine/"),
@@ -126,32 +126,32 @@ REVEAL_IN = {
     "engine/doctor/archive.py": "to connect",
     "engine/doctor/chain.py": "the host of a node",
     "engine/doctor/machine.py": "whether the wallet's key is a file",
-    "engine/localchain.py": "the port of our own local chain",
-    "engine/otlp.py": "to connect",
-    "engine/scrubbing.py": "what is to be masked",
+    "engine/embedded/localnet.py": "the port of our own local chain",
+    "engine/telemetry/otlp.py": "to connect",
+    "engine/telemetry/scrubbing.py": "what is to be masked",
     "engine/settings.py": "the environment of a child, and whether a URL is one",
     "events/archive/pool.py": "to connect",
-    "events/keys.py": "the digest of a key",
-    "events/log/link.py": "to connect",
+    "events/commands/api_keys.py": "the digest of a key",
+    "events/log/redis/link.py": "to connect",
     "events/secret.py": "the encoder of the log",
-    "gateway/auditor.py": "its own standard input",
-    "projections/migrate.py": "to connect",
-    "projections/projector.py": "to connect",
-    "projections/rebuild.py": "to connect",
+    "gateway/api/audit_worker.py": "its own standard input",
+    "projections/postgres/migrate.py": "to connect",
+    "projections/postgres/projector.py": "to connect",
+    "projections/postgres/rebuild.py": "to connect",
     "stages/venues/simulated/chain.py": "to execute a transaction",
     "stages/venues/solana/chain.py": "the version of what a node refused",
-    "stages/venues/solana/keypair.py": "the wallet itself",
-    "stages/venues/solana/outcomes.py": "what was sent, to tell what it did",
-    "stages/venues/solana/rpc.py": "to send a transaction",
-    "stages/venues/solana/rpc_node.py": "to connect, and the host of a node",
-    "stages/venues/solana/survey.py": "the host of a node",
+    "stages/venues/solana/transaction/keypair.py": "the wallet itself",
+    "stages/venues/solana/outcomes/outcomes.py": "what was sent, to tell what it did",
+    "stages/venues/solana/rpc/methods.py": "to send a transaction",
+    "stages/venues/solana/rpc/node.py": "to connect, and the host of a node",
+    "stages/venues/solana/rpc/survey.py": "the host of a node",
 }
 """The files that take a secret out of its type, and what for."""
 OPENS_DOORS = re.compile(
     r"(api_?key|password|passwd|secret|keypair|credential|dsn|webhook|authorization"
     r"|redis_url|database_url|rpc_url|otlp_endpoint)s?$"
 )
-OWN_SERVERS = {"engine/folder.py", "engine/embedded.py"}
+OWN_SERVERS = {"engine/embedded/data_dir.py", "engine/embedded/databases.py"}
 """They name sockets in DATA_DIR: the embedded servers have no passwords."""
 
 
@@ -195,7 +195,7 @@ KEPT = {
     ("events/types.py", "raw"),
     ("events/order/state.py", "raw"),
     ("stages/venues/__init__.py", "raw"),
-    ("events/keys.py", "text"),
+    ("events/commands/api_keys.py", "text"),
 }
 """Fields of other names: a signed transaction, and the text of a key."""
 
@@ -218,10 +218,14 @@ def test_what_opens_a_door_has_the_type_of_secrets() -> None:
 
 
 ALLOWED = {
-    ("events/keys.py", "secret", "str"),  # on its way into a digest
-    ("stages/venues/solana/keypair.py", "keypair", "Keypair"),  # a wallet shows its address
-    ("stages/venues/solana/keypair.py", "secret", "bytes"),  # on its way into a wallet
-    ("stages/venues/solana/rpc_faults.py", "secrets", "tuple[str, ...]"),  # to take them out
+    ("events/commands/api_keys.py", "secret", "str"),  # on its way into a digest
+    (
+        "stages/venues/solana/transaction/keypair.py",
+        "keypair",
+        "Keypair",
+    ),  # a wallet shows its address
+    ("stages/venues/solana/transaction/keypair.py", "secret", "bytes"),  # on its way into a wallet
+    ("stages/venues/solana/rpc/faults.py", "secrets", "tuple[str, ...]"),  # to take them out
 }
 
 

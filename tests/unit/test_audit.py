@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from events import order as orders
 from events.archive import Page
-from events.audit import Auditor
-from events.chain import GENESIS, Record, encode_record, link, say
+from events.audit.invariants import Auditor
+from events.audit.replay import Replay, Unreadable
 from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.log.head import owes_number
 from events.order import Order, fold
-from events.replay import Replay, Unreadable
+from events.order.hash_chain import GENESIS, Record, encode_record, link, say
 from events.types import (
     AttemptFailed,
     Event,
@@ -28,7 +28,7 @@ from events.types import (
     Status,
     encode,
 )
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from tests.played import after_submission, life, routed, submitted
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.book import Book, Snipers, Terms
-from stages.paused import Pause
+from stages.triggers.paused import Pause
+from stages.triggers.trigger_book import Book, Snipers, Terms
 
 IDS = [f"order-{n}" for n in range(8)]
 PRICES = st.integers(1, 20)

@@ -10,11 +10,11 @@ import pytest
 from engine import cli
 from engine.commands.docs import FILES
 from events.types import FACTS
-from gateway.authorization import PERMISSIONS
-from gateway.openapi import openapi
-from gateway.operations import OPERATIONS
-from gateway.problems import CODES
-from gateway.steps import FOLDERS
+from gateway.http.problems import CODES
+from gateway.middleware.authorization import PERMISSIONS
+from gateway.spec.openapi import openapi
+from gateway.spec.operations import OPERATIONS
+from gateway.spec.postman_flow import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 

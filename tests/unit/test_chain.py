@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 
 from events import types as t
-from events.chain import GENESIS, decode_batch, follows, link, say
 from events.order import Order
+from events.order.hash_chain import GENESIS, decode_batch, follows, link, say
 from events.types import TransactionBuilt
 from tests.unit.test_order import LIFE
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from events.meters import METERS, Counter
-from gateway.sight import FACTS
+from events.metrics import METERS, Counter
+from gateway.api.metrics import FACTS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

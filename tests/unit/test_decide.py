@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order
+from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
 from events.types import Quote
 from stages import builder, confirmer, router, submitter
-from stages.retry import RetryPolicy, after_expiry, after_refusal
-from stages.stage import NotYet, Refused
+from stages.runtime.retry import RetryPolicy, after_expiry, after_refusal
+from stages.runtime.stage import NotYet, Refused
 from stages.venues import Built, Outcome
 from tests.unit.test_order import LIFE
 

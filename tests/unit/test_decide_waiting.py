@@ -5,15 +5,16 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from engine.checks import CHECKS
+from engine.recovery.replay_checks import CHECKS
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order, next_attempt
+from events.order.hash_chain import GENESIS, say
 from events.reason_codes import ReasonCode
 from events.types import Quote
-from stages import confirmer, router, watcher
-from stages.retry import OUTAGES, RetryPolicy, after_refusal
-from stages.stage import NotYet, Refused
+from stages import confirmer, router
+from stages.runtime.retry import OUTAGES, RetryPolicy, after_refusal
+from stages.runtime.stage import NotYet, Refused
+from stages.triggers import watcher
 from stages.venues import Outcome, PoolEvent, Tick
 from tests.unit.test_decide import METEORA, NO_ROUTE, RAYDIUM
 from tests.unit.test_order import LIFE

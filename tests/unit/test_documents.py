@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from events.keys import SCOPES
+from events.commands.api_keys import SCOPES
 from events.order import fold
 from events.types import FACTS, Fact
-from gateway.asyncapi import CLOSE_CODES, asyncapi
-from gateway.authorization import PERMISSIONS
-from gateway.bodies import body_schemas
-from gateway.openapi import openapi
-from gateway.operations import ANYWHERE, GUARDED, OPERATIONS
-from gateway.problems import CODES, Problem
-from gateway.requests import FIELDS, TAKES
-from projections.frames import text_frame
-from projections.payloads import PAYLOADS
-from projections.schemas import statuses_after
-from projections.shapes import Order
-from projections.views import event_frame, order_view
+from gateway.http.problems import CODES, Problem
+from gateway.middleware.authorization import PERMISSIONS
+from gateway.parsing.order_request import FIELDS, TAKES
+from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
+from gateway.spec.openapi import openapi
+from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
+from gateway.spec.request_schemas import body_schemas
+from projections.feed.frames import text_frame
+from projections.views.json_schema import statuses_after
+from projections.views.orders import event_frame, order_view
+from projections.views.payloads import PAYLOADS
+from projections.views.schemas import Order
 from tests.documented import closed, faults_of, texts
 from tests.unit.test_views import ADDS as SHOWN
 from tests.unit.test_views import event
@@ -115,8 +115,8 @@ def test_a_body_has_exactly_the_fields_that_requests_are_checked_for() -> None:
 
 
 def test_close_codes_are_those_that_the_sockets_have() -> None:
-    said = (ROOT / "gateway/sockets.py").read_text() + (
-        ROOT / "projections/subscription.py"
+    said = (ROOT / "gateway/streaming/websocket.py").read_text() + (
+        ROOT / "projections/feed/subscription.py"
     ).read_text()
     used = {int(code) for code in re.findall(r"\b(10[01]\d|44\d\d)\b", said)}
     assert used - {1000} <= set(CLOSE_CODES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projections.explorer import explorer_of, link
+from projections.views.explorer import explorer_of, link
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from events.chain import GENESIS, Record, decode_batch, say
 from events.log import Stored
 from events.order import Order
-from projections.orders import OrderFold
-from projections.session import Session
+from events.order.hash_chain import GENESIS, Record, decode_batch, say
+from projections.postgres.order_rows import OrderFold
+from projections.postgres.session import Session
 from tests.unit.test_order import LIFE
 
 ORDER_ID = "id-1"

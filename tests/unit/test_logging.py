@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from engine.logging import KEPT, Repeats
+from engine.telemetry.logging import KEPT, Repeats
 
 
 class Lines:
@@ -47,7 +47,7 @@ def test_no_traceback_is_dropped() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.logging.KEPT", 3)
+    monkeypatch.setattr("engine.telemetry.logging.KEPT", 3)
     lines = Lines()
     for number in range(KEPT):
         assert lines.log("order parked", order_id=str(number))

@@ -7,12 +7,12 @@ import shlex
 
 import pytest
 
-from engine import cli, commands, manual
+from engine import cli, commands, commands_manual
 
 PROCESSES = {"up", "gateway", "stage", "projector", "tracer", "localnet"}
 """They run until they are stopped, and say one line."""
 PARSER = commands.parser(commands.names())
-LEAVES = {leaf.prog: leaf for leaf in manual.leaves(PARSER)}
+LEAVES = {leaf.prog: leaf for leaf in commands_manual.leaves(PARSER)}
 
 
 def words(example: str) -> list[str]:
@@ -59,7 +59,7 @@ def test_every_argument_says_what_it_means(called: str) -> None:
 
 
 def test_a_code_with_two_meanings_has_both() -> None:
-    said = manual.every({2: "the records cannot be read"})[2]
+    said = commands_manual.every({2: "the records cannot be read"})[2]
     assert said == "the records cannot be read; or an argument or a setting that makes no sense"
 
 
@@ -68,4 +68,4 @@ def test_a_tree_of_commands_is_walked_to_its_leaves() -> None:
     below = top.add_subparsers()
     below.add_parser("b").add_subparsers().add_parser("c")
     below.add_parser("a")
-    assert [leaf.prog for leaf in manual.leaves(top)] == ["x a", "x b c"]
+    assert [leaf.prog for leaf in commands_manual.leaves(top)] == ["x a", "x b c"]

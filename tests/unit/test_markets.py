@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
-from engine import markets
+from engine import venues
+from engine.setting_parser import SettingsError
 from engine.settings import load
-from engine.values import SettingsError
 
 ROOT = Path(__file__).parents[2]
 DEVNET, MAINNET = (str(ROOT / "pools" / f"{name}.toml") for name in ("devnet", "mainnet"))
@@ -25,7 +25,7 @@ def keypair(tmp_path: Path) -> str:
 
 def check(**said: str) -> None:
     given = {"VENUES": "raydium,meteora", "SOLANA_RPC_URL": "http://127.0.0.1:1"}
-    markets.check(load(given | {name.upper(): value for name, value in said.items()}, None))
+    venues.check(load(given | {name.upper(): value for name, value in said.items()}, None))
 
 
 def test_the_examples_of_pools_can_be_used(keypair: str) -> None:
@@ -50,15 +50,15 @@ def test_what_cannot_be_read_is_said_by_its_setting(keypair: str) -> None:
 
 def test_a_process_alone_without_a_chain_says_so() -> None:
     with pytest.raises(SettingsError, match=r"no local chain runs in .*SOLANA_RPC_URL"):
-        markets.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
+        venues.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
 
 
 def test_who_does_not_sign_never_reads_the_key(keypair: str) -> None:
     said = {"VENUES": "raydium", "SOLANA_RPC_URL": "http://127.0.0.1:1", "POOLS": DEVNET}
-    markets.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
+    venues.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
     with pytest.raises(SettingsError, match="SOLANA_KEYPAIR"):
-        markets.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=True)
-    markets.open_trading(load(said | {"SOLANA_KEYPAIR": keypair}, None), signs=True)
+        venues.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=True)
+    venues.open_trading(load(said | {"SOLANA_KEYPAIR": keypair}, None), signs=True)
 
 
 def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
@@ -78,5 +78,5 @@ def test_what_the_local_chain_cannot_be_given_is_said_before_it_starts(
     said: dict[str, str], line: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        markets.check(load({"VENUES": "raydium"} | said, None))
+        venues.check(load({"VENUES": "raydium"} | said, None))
     assert line in str(error.value)

@@ -6,9 +6,9 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.commands.metrics import markdown
-from events.meters import METERS, Counter, Histogram, Spread
-from gateway.exposition import Fact, exposed
-from gateway.sight import FACTS
+from events.metrics import METERS, Counter, Histogram, Spread
+from gateway.api.exposition import Fact, exposed
+from gateway.api.metrics import FACTS
 
 ROOT = Path(__file__).parents[2]
 

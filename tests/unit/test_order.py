@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from events import types as t
-from events.chain import GENESIS, WITHHELD, link, say
 from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, owed_by
+from events.order.hash_chain import GENESIS, WITHHELD, link, say
 from events.secret import SecretBytes
 from events.types import TERMINAL, Event, Status
 

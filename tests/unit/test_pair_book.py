@@ -6,7 +6,7 @@ import pytest
 
 from events.order import Order
 from events.types import Status
-from stages.pair_book import PairBook
+from stages.triggers.pair_book import PairBook
 from stages.venues import Pair
 
 PAIR = Pair("SOL", "USDC", 9, 6)

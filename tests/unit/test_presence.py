@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.access import PRINCIPAL, Principal
-from gateway.presence import Presence
-from gateway.problems import Problem
+from gateway.http.problems import Problem
+from gateway.middleware.auth import PRINCIPAL, Principal
+from gateway.streaming.connections import Presence
 
 
 class Request(dict[Any, Any]):

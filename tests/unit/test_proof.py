@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from events.chain import GENESIS, decode_batch, say
+from events.audit.proof import faults_of, proof_of
 from events.log import Stored
 from events.order import Order
-from events.proof import faults_of, proof_of
+from events.order.hash_chain import GENESIS, decode_batch, say
 from events.types import Event, OrderArmed, Status, TransactionBuilt, encode
 from tests.unit.test_order import LIFE
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.rates import Rates
+from gateway.middleware.rate_limit import Rates
 
 PAUSES = st.lists(st.floats(0, 5, allow_nan=False), min_size=1, max_size=20)
 
@@ -59,7 +59,7 @@ def test_who_is_refused_stays_so_whoever_comes_meanwhile() -> None:
 def test_of_too_many_buckets_none_is_forgotten_that_is_not_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.rates.CALLERS_MAX", 2)
+    monkeypatch.setattr("gateway.middleware.rate_limit.CALLERS_MAX", 2)
     rates = Rates(1, 2)
     assert [rates.take("one", 0).allowed for _ in range(3)] == [True, True, False]
     assert rates.take("two", 0).allowed

@@ -17,8 +17,8 @@ from events.types import (
     OrderRearmed,
     TransactionInDoubt,
 )
-from projections.schemas import event_schemas
-from stages.scribe import STOPPED
+from projections.views.json_schema import event_schemas
+from stages.runtime.writer import STOPPED
 
 ROOT = Path(__file__).parents[2]
 CODE_OF: dict[type[Fact], str] = {

@@ -6,10 +6,10 @@ import re
 from html.parser import HTMLParser
 
 from events.types import FACTS
-from gateway.openapi import openapi
-from gateway.operations import OPERATIONS
-from gateway.problems import CODES
-from gateway.rendering import CSP, page
+from gateway.http.problems import CODES
+from gateway.spec.html import CSP, page
+from gateway.spec.openapi import openapi
+from gateway.spec.operations import OPERATIONS
 
 VOID = {"meta", "br"}
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from events.acts import NEVER
-from events.idempotency import digest_of
+from events.commands.idempotency import digest_of
+from events.commands.order_commands import NEVER
 from events.money import Token
 from events.types import OrderSubmitted
-from gateway.problems import CODES, Problem
-from gateway.requests import (
+from gateway.http.problems import CODES, Problem
+from gateway.parsing.order_request import (
     FIELDS,
     parse_amendment,
     parse_batch,

@@ -1,6 +1,6 @@
 """Which quote is best: what is left once the transaction is paid for, too."""
 
-from events import routes
+from events import best_quote
 from events.types import Quote
 
 
@@ -10,22 +10,22 @@ def quote(amount_in: int, amount_out: int, cost: int, error: str = "") -> Quote:
 
 def test_a_dearer_transaction_loses_though_its_route_pays_more() -> None:
     quotes = [quote(10, 1000, 1), quote(10, 1003, 5)]
-    assert routes.best(quotes, exact_out=False) == 0
+    assert best_quote.best(quotes, exact_out=False) == 0
 
 
 def test_where_the_output_is_exact_the_least_input_and_cost_wins() -> None:
     quotes = [quote(100, 10, 9), quote(105, 10, 1)]
-    assert routes.best(quotes, exact_out=True) == 1
+    assert best_quote.best(quotes, exact_out=True) == 1
 
 
 def test_of_equals_the_first_wins_and_a_refused_quote_never() -> None:
     quotes = [quote(10, 2000, 0, "price-impact-too-high"), quote(10, 9, 0), quote(10, 10, 1)]
-    assert routes.best(quotes, exact_out=False) == 1
-    assert routes.best(quotes[:1], exact_out=False) is None
+    assert best_quote.best(quotes, exact_out=False) == 1
+    assert best_quote.best(quotes[:1], exact_out=False) is None
 
 
 def test_why_says_by_how_much_over_which() -> None:
     quotes = [quote(10, 1_010_000, 0), quote(10, 1_001_000, 1_000)]
-    said = routes.why(quotes, 0, exact_out=False)
+    said = best_quote.why(quotes, 0, exact_out=False)
     assert said == "pays 100.00 bps more than pool-1001000, fees and transaction cost off"
-    assert routes.why(quotes[:1], 0, exact_out=False) == "the only usable quote"
+    assert best_quote.why(quotes[:1], 0, exact_out=False) == "the only usable quote"

@@ -15,6 +15,7 @@ from events.money import Token
 from events.order import Order
 from events.types import Leg, OrderRouted, Quote, Status
 from stages import router
+from stages.pools.contract import PPB, Clock, ErrorCode, Rejected, Swap, impact_ppm
 from stages.routing.board import Board, Listed
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
@@ -22,7 +23,6 @@ from stages.routing.quoting import as_quote
 from stages.routing.route import Candidate, Declined, Limits, Request
 from stages.routing.split import equalised
 from stages.routing.terms import terms
-from stages.venues.pool import PPB, Clock, ErrorCode, Rejected, Swap, impact_ppm
 
 SOL, USDC, RAY = "sol", "usdc", "ray"
 CLOCK = Clock(10, 1_760_000_000)

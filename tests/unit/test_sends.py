@@ -10,11 +10,11 @@ import pytest
 import structlog
 
 from events import types as t
-from events.chain import GENESIS, say
 from events.order import Order, Transaction
+from events.order.hash_chain import GENESIS, say
 from events.secret import SecretBytes
 from stages import confirmer, submitter
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Built, Outcome
 
 FAULTS = [Refused("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]

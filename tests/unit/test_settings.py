@@ -7,8 +7,8 @@ import pytest
 
 from engine import cli
 from engine import settings as source
+from engine.setting_parser import SettingsError
 from engine.settings import Settings, environment, load
-from engine.values import SettingsError
 
 ROOT = Path(__file__).parents[2]
 

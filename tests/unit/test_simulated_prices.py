@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from events.money import amount_at, price_units
 from events.order import Order
 from events.types import Quote
-from stages.market import Market
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Pair
 from stages.venues.simulated.launches import CYCLE_SLOTS, pool_of
 from stages.venues.simulated.path import PPM, factor_ppm
 from stages.venues.simulated.venue import BPS, DEXES, SPREAD_BPS, SimulatedVenue, Simulation
+from stages.venues.venue_group import Market
 from tests.waits import HANG_S
 
 SOL_USDC = Pair("SOL", "USDC", 9, 6)

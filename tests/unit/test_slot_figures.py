@@ -16,15 +16,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("engine", "events", "gateway", "projections", "stages")
-OWNER = "stages/venues/solana/slot_time.py"
+OWNER = "stages/venues/solana/cluster/slot_time.py"
 ALLOWED = {
     ("engine/settings.py", "slot_ms"): "the setting of the local and of the simulated chain",
-    ("stages/venues/localnet/open.py", "slot_ms"): "the local chain itself",
-    ("stages/venues/localnet/node.py", "FAST_SLOT_MS"): "the local chain itself, SLOT_MS=0",
+    ("engine/localnet/open.py", "slot_ms"): "the local chain itself",
+    ("engine/localnet/node.py", "FAST_SLOT_MS"): "the local chain itself, SLOT_MS=0",
     ("stages/venues/simulated/venue.py", "slot_ms"): "the simulated chain itself",
-    ("stages/watcher.py", "NO_SLOT_MS"): "a wait while no slot is known",
-    ("stages/venues/localnet/genesis/dlmm.py", "144 * slot"): "bytes of a place in an array",
-    ("stages/venues/localnet/bank.py", "slot // SLOTS_IN_EPOCH"): "slots, not their length",
+    ("stages/triggers/watcher.py", "NO_SLOT_MS"): "a wait while no slot is known",
+    ("engine/localnet/genesis/dlmm.py", "144 * slot"): "bytes of a place in an array",
+    ("engine/localnet/bank.py", "slot // SLOTS_IN_EPOCH"): "slots, not their length",
 }
 LENGTH = re.compile(r"(^|_)slots?_(\w+_)?(ms|s|us|seconds)$|^(ms|s|seconds)_(a|per)_slot$", re.I)
 A_SLOT = re.compile(r"slot", re.I)

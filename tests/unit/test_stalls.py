@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from events.log.workers import StageState, Workers
-from gateway.stalls import Stalls
+from gateway.backends.stall_detector import Stalls
 
 AFTER_S = 10.0
 

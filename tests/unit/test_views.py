@@ -7,10 +7,10 @@ import os
 import msgspec
 import pytest
 
-from events.chain import GENESIS, Record, say
 from events.log import Stored
 from events.log.head import new_order
 from events.order import Order, fold
+from events.order.hash_chain import GENESIS, Record, say
 from events.secret import SecretBytes
 from events.types import (
     FACTS,
@@ -43,10 +43,10 @@ from events.types import (
     TransactionRecovered,
     TransactionSubmitted,
 )
-from projections.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
-from projections.formats import timestamp
-from projections.frames import Frame, text_frame
-from projections.views import event_frame, event_json, order_view
+from projections.feed.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
+from projections.feed.frames import Frame, text_frame
+from projections.views.formats import timestamp
+from projections.views.orders import event_frame, event_json, order_view
 
 ORDER = "01900000-0000-7000-8000-000000000001"
 TIME_US = 1_795_361_281_000_123

@@ -5,7 +5,7 @@ import pytest
 
 from events import order as orders
 from events import types as t
-from events.chain import GENESIS, decode_batch, encode_record, link
+from events.order.hash_chain import GENESIS, decode_batch, encode_record, link
 from events.secret import SecretBytes
 
 QUOTE = t.Quote("raydium", "pool-1", 1_500_000_000, 224_000_000, 3_750_000, 77)

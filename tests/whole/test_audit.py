@@ -16,17 +16,17 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from engine.checks import CHECKS
 from engine.commands import audit
-from events import acts
+from engine.recovery.replay_checks import CHECKS
 from events.archive import Archive
-from events.history import everything
-from events.listing import Filters
+from events.archive.history import everything
+from events.archive.listing import Filters
+from events.audit.replay import Replay
+from events.audit.verify import Verdict, verify
+from events.commands import order_commands
 from events.log import EventLog
-from events.replay import Replay
 from events.types import TransactionBuilt
-from events.verify import Verdict, verify
-from projections.orders import columns
+from projections.postgres.order_rows import columns
 from tests.played import Play, failed
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S
@@ -82,8 +82,8 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
         async with projecting(redis_url, database_url):
             ids = await Play(log).live(3)
             for _ in range(2):
-                await acts.halt(log, "odd", "ann")
-                await acts.resume(log, "ann")
+                await order_commands.halt(log, "odd", "ann")
+                await order_commands.resume(log, "ann")
             await projected(log, archive)
         verdict = await proof(log, archive)
         assert (verdict.problems, verdict.orders) == ([], 3), "the engine is no order"

@@ -14,11 +14,11 @@ from unittest.mock import patch
 import pytest
 
 from engine import cli
-from events.chain import link
-from events.proof import faults_of
+from events.audit.proof import faults_of
+from events.order.hash_chain import link
 from events.secret import SecretUrl
-from gateway.audits import Records
-from projections.migrate import migrated
+from gateway.api.audits import Records
+from projections.postgres.migrate import migrated
 from tests.engine_up import Engine
 from tests.served import served
 from tests.waits import HANG_S, until
@@ -97,10 +97,10 @@ async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, databas
         redis_url, records=Records(SecretUrl(redis_url), SecretUrl(database_url))
     ) as gateway:
         verify, state = f"{gateway.url}/api/audit/verify", "/api/audit/state"
-        with patch("gateway.audits.TURN_S", HANG_S):
+        with patch("gateway.api.audits.TURN_S", HANG_S):
             async with gateway.http.get(verify):
                 assert (await gateway.get(state))[0] == 200, "it waits for its turn"
-        with patch("gateway.audits.TURN_S", 0.0):
+        with patch("gateway.api.audits.TURN_S", 0.0):
             async with gateway.http.get(verify):
                 status, body = await gateway.get(state)
                 assert (status, body["code"]) == (503, "audit-busy")

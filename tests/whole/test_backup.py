@@ -12,8 +12,8 @@ from pathlib import Path
 import redis.asyncio
 from msgspec.structs import replace
 
-from engine import binaries
-from engine.embedded import Embedded, started
+from engine.embedded import binaries
+from engine.embedded.databases import Embedded, started
 from engine.settings import Settings, environment
 from tests.engine_up import ENGINE, Engine, engine_up
 from tests.waits import HANG_S

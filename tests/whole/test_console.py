@@ -8,7 +8,7 @@ import json
 import pytest
 from playwright.async_api import Route
 
-from events.proof import faults_of
+from events.audit.proof import faults_of
 from tests.browser import LIVE, Page
 from tests.engine_up import Engine
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from events import keys
-from gateway.access import BEARER
+from events.commands import api_keys
+from gateway.middleware.auth import BEARER
 from tests.browser import LIVE, opened
 from tests.served import ACCOUNT, GOOD, served
 
@@ -18,8 +18,8 @@ async def test_it_asks_until_a_key_is_good_and_keeps_it_for_the_tab(
     redis_url: str, chromium: Browser
 ) -> None:
     async with served(redis_url, keys_required=True) as gateway:
-        mine = await keys.create(gateway.log, ACCOUNT, ["read", "trade"], "", 0, "ann")
-        theirs = await keys.create(gateway.log, "other", ["read", "trade"], "", 0, "ann")
+        mine = await api_keys.create(gateway.log, ACCOUNT, ["read", "trade"], "", 0, "ann")
+        theirs = await api_keys.create(gateway.log, "other", ["read", "trade"], "", 0, "ann")
         async with opened(chromium) as page:
             await page.open(f"{gateway.url}/")
             await page.until(ASKED)
@@ -33,7 +33,7 @@ async def test_it_asks_until_a_key_is_good_and_keeps_it_for_the_tab(
             await page.until(LIVE)
             assert not await page.eval("document.getElementById('key-dialog').open")
             # With a key that may not read there is nothing to show: the page says so, and asks.
-            trades = await keys.create(gateway.log, ACCOUNT, ["trade"], "", 0, "ann")
+            trades = await api_keys.create(gateway.log, ACCOUNT, ["trade"], "", 0, "ann")
             async with opened(chromium) as other:
                 await other.open(f"{gateway.url}/")
                 await other.until(ASKED)

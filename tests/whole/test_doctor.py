@@ -20,8 +20,8 @@ from msgspec.structs import replace
 from engine.commands.doctor import examine
 from engine.doctor import log_server, running
 from engine.doctor.findings import Finding, skew
+from engine.localnet.genesis import pools_file
 from engine.settings import Settings, environment, load
-from stages.venues.localnet.genesis import pools_file
 from tests.engine_up import Engine, free_port
 from tests.flow.test_solana_survey import lacks, whole
 from tests.localnet_up import localnet_up

@@ -17,10 +17,10 @@ import msgspec
 import pytest
 import redis
 
-from engine import embedded
-from engine.backends import backends
-from engine.folder import LAYOUT, Folder, Layout, Record, running
-from engine.programs import StartError
+from engine.embedded import databases
+from engine.embedded.backends import backends
+from engine.embedded.data_dir import LAYOUT, Folder, Layout, Record, running
+from engine.processes.program import StartError
 from engine.settings import Settings
 from events.secret import SecretUrl
 from tests.waits import HANG_S
@@ -112,14 +112,14 @@ def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
         pass
     (tmp_path / "layout.json").write_bytes(msgspec.json.encode({"layout": 1, "postgres": "9"}))
     with Folder(tmp_path) as folder, pytest.raises(StartError, match="was made by Postgres 9"):
-        embedded.prepare(folder, embedded.FAST)
+        databases.prepare(folder, databases.FAST)
     (tmp_path / "layout.json").write_text("{")
     with pytest.raises(StartError, match="cannot be read"), Folder(tmp_path):
         pass
 
 
 def test_only_the_missing_server_is_started(short_path: Path) -> None:
-    with embedded.started(short_path, embedded.Options(servers=["valkey"])) as servers:
+    with databases.started(short_path, databases.Options(servers=["valkey"])) as servers:
         assert servers.redis_url
         assert not servers.database_url
         assert not (short_path / "postgres").exists()
@@ -127,8 +127,8 @@ def test_only_the_missing_server_is_started(short_path: Path) -> None:
 
 def test_sockets_have_short_paths_however_long_the_folder_is(short_path: Path) -> None:
     folder = short_path / ("long" * 20) / ("name" * 20)
-    only = embedded.Options(servers=["valkey"])
-    with embedded.started(folder, only) as servers:
+    only = databases.Options(servers=["valkey"])
+    with databases.started(folder, only) as servers:
         sockets = (folder / "run").readlink()
         with redis.Redis.from_url(servers.redis_url) as client:
             assert client.ping()
@@ -136,9 +136,9 @@ def test_sockets_have_short_paths_however_long_the_folder_is(short_path: Path) -
 
 
 def test_a_server_that_cannot_start_is_told_in_one_line(short_path: Path) -> None:
-    broken = embedded.Options(servers=["valkey"], valkey={"appendonly": "perhaps"})
+    broken = databases.Options(servers=["valkey"], valkey={"appendonly": "perhaps"})
     refused = pytest.raises(StartError, match="valkey does not start: ")
-    with refused, embedded.started(short_path, broken):
+    with refused, databases.started(short_path, broken):
         pass
 
 
@@ -146,12 +146,12 @@ def test_a_server_that_cannot_start_is_told_in_one_line(short_path: Path) -> Non
 def test_postgres_runs_as_nobody_where_namespaces_are_forbidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("engine.leash.namespaces_allowed", lambda: False)
+    monkeypatch.setattr("engine.processes.parent_death.namespaces_allowed", lambda: False)
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)  # nobody has to get at the data
         folder = Path(name) / "d"
-        only = embedded.Options(servers=["postgres"], postgres=embedded.FAST.postgres)
-        with embedded.started(folder, only):
+        only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
+        with databases.started(folder, only):
             found = running(folder)
             assert found
             assert Path(f"/proc/{found.pids['postgres']}").stat().st_uid == 65534

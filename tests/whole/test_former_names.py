@@ -13,8 +13,8 @@ from pathlib import Path
 
 import redis.asyncio
 
-from engine import binaries
-from engine.embedded import Embedded, started
+from engine.embedded import binaries
+from engine.embedded.databases import Embedded, started
 from events.log import EventLog
 from events.types import FORMER_NAMES
 from tests.engine_up import ENGINE, Engine, engine_up

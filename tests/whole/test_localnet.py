@@ -14,8 +14,8 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from stages.venues.localnet.addresses import USDC, WSOL
-from stages.venues.pool import Clock, SwapTerms
+from engine.localnet.state.addresses import USDC, WSOL
+from stages.pools.contract import Clock, SwapTerms
 from tests.localchain import (
     FAMILY_NAMES,
     OWNER,

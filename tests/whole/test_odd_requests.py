@@ -12,10 +12,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from events.secret import SecretUrl
-from gateway import answers
-from gateway.audits import Records
-from gateway.operations import OPERATIONS
-from projections.migrate import migrated
+from gateway.api.audits import Records
+from gateway.http import responses
+from gateway.spec.operations import OPERATIONS
+from projections.postgres.migrate import migrated
 from tests.served import Served, served
 
 SEED, EXAMPLES = 7, 4
@@ -55,7 +55,7 @@ async def test_odd_requests_are_answered_as_documented(
 
 
 async def test_a_bug_is_found(redis_url: str, tmp_path: Path) -> None:
-    with patch.object(answers, "accepted", lambda _: 1 / 0):
+    with patch.object(responses, "accepted", lambda _: 1 / 0):
         async with served(redis_url) as gateway:
             code, output = await ask_oddly(gateway, tmp_path, *SUBMIT)
     assert code == 1

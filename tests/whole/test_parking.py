@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events import parking
 from events.archive import Archive
-from events.history import order_history
+from events.archive.history import order_history
+from events.audit.verify import verify
+from events.commands import parked_orders
 from events.log import PARKED, EventLog, Stored
 from events.types import OrderFailed, OrderParked, OrderRequeued
-from events.verify import verify
-from projections.orders import columns
-from stages.parking import park_unreadable
+from projections.postgres.order_rows import columns
+from stages.runtime.quarantine import park_unreadable
 from tests.played import Play, after_submission
 from tests.projected import opened, projected, projecting
 from tests.waits import HANG_S
@@ -129,10 +129,10 @@ async def test_a_replay_folds_the_order_again_where_its_head_cannot_be_read(desk
     broken = replace(head, body=b"\xc1")
     unit = await park_unreadable(desk.log, "router", order_id, broken, None, ValueError("odd"))  # type: ignore[arg-type]
     await desk.log.append([unit])
-    (listed,) = await parking.parked(desk.log, desk.history)
+    (listed,) = await parked_orders.parked(desk.log, desk.history)
     assert listed.order is not None
     assert listed.order.parked == "unreadable head: odd"
-    await parking.replay(desk.log, desk.history, order_id, "mended", "ada")
+    await parked_orders.replay(desk.log, desk.history, order_id, "mended", "ada")
     (mended,) = await desk.log.load([order_id])
     assert mended is not None
     assert mended.owes != PARKED

@@ -14,7 +14,7 @@ from events.order import Order, Transaction, next_attempt
 from events.reason_codes import recorded
 from events.secret import SecretBytes
 from events.types import U64_MAX
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Built, Outcome
 from stages.venues.simulated.ledger import Landed, Ledger
 from stages.venues.simulated.venue import BPS, Simulation

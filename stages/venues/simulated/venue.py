@@ -22,7 +22,7 @@ from events import money
 from events.money import Token
 from events.order import Order
 from events.types import U64_MAX, Quote
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.consensus import DEPTHS, Consensus
 from stages.venues.simulated.launches import LAUNCHED, Pool, pool_of, pools_between

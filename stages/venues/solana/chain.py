@@ -11,35 +11,36 @@ from events.order import Order, Transaction, next_attempt
 from events.reason_codes import ReasonCode
 from events.secret import SecretBytes
 from events.types import Status
+from stages.pools.contract import Family
 from stages.venues import Built, Outcome, Refused
-from stages.venues.pool import Family
-from stages.venues.solana.accounts import AccountCache
-from stages.venues.solana.blockhashes import Blockhashes
-from stages.venues.solana.commitments import Commitments
-from stages.venues.solana.compute import Crossing, crossing
-from stages.venues.solana.error_codes import (
+from stages.venues.solana.accounts.cache import AccountCache
+from stages.venues.solana.accounts.pools_file import TokenEntry
+from stages.venues.solana.cluster.blockhashes import Blockhashes
+from stages.venues.solana.cluster.commitments import Commitments
+from stages.venues.solana.cluster.features import Features
+from stages.venues.solana.cluster.loaded import RETRY_MARGIN_PERCENT, LoadedSizes, limit
+from stages.venues.solana.cluster.rents import Rents
+from stages.venues.solana.cluster.slot_time import first_wait_ms, rebroadcast_ms
+from stages.venues.solana.cluster.version_trials import UNSUPPORTED_VERSION, refuses_version
+from stages.venues.solana.legs import legs_of
+from stages.venues.solana.outcomes.error_codes import (
     INSUFFICIENT_FUNDS,
     NOT_RENT_EXEMPT,
     OF_WALLET,
     SLIPPAGE,
     Reason,
 )
-from stages.venues.solana.errors import reason_of
-from stages.venues.solana.features import Features
-from stages.venues.solana.keypair import Wallet
-from stages.venues.solana.legs import legs_of
-from stages.venues.solana.loaded import RETRY_MARGIN_PERCENT, LoadedSizes, limit
-from stages.venues.solana.messages import instructions_of, version_of
-from stages.venues.solana.options import ChainOptions
-from stages.venues.solana.outcomes import Outcomes
-from stages.venues.solana.pools_file import TokenEntry
-from stages.venues.solana.programs import TOKEN, WSOL, associated_account
-from stages.venues.solana.rents import Rents
-from stages.venues.solana.rpc import Rpc
-from stages.venues.solana.rpc_answers import Simulation, held
-from stages.venues.solana.rpc_link import NotServed
-from stages.venues.solana.slot_time import first_wait_ms, rebroadcast_ms
-from stages.venues.solana.transaction import (
+from stages.venues.solana.outcomes.errors import reason_of
+from stages.venues.solana.outcomes.outcomes import Outcomes
+from stages.venues.solana.rpc.answers import Simulation, held
+from stages.venues.solana.rpc.link import NotServed
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.options import ChainOptions
+from stages.venues.solana.transaction.compute import Crossing, crossing
+from stages.venues.solana.transaction.keypair import Wallet
+from stages.venues.solana.transaction.messages import instructions_of, version_of
+from stages.venues.solana.transaction.programs import TOKEN, WSOL, associated_account
+from stages.venues.solana.transaction.signing import (
     Draft,
     Leg,
     Plan,
@@ -52,9 +53,8 @@ from stages.venues.solana.transaction import (
     sol_is_inside,
     unsigned,
 )
-from stages.venues.solana.version_trials import UNSUPPORTED_VERSION, refuses_version
-from stages.venues.solana.versions import CU_MAX, DATA_SIZE_MAX, V0, V1, Budget, Message
-from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES
+from stages.venues.solana.transaction.versions import CU_MAX, DATA_SIZE_MAX, V0, V1, Budget, Message
+from stages.venues.solana.transaction.wrapping import TOKEN_ACCOUNT_BYTES
 
 SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code, SLIPPAGE.code})
 """What a transaction fails of where it opens accounts with too little rent. What is missing of it

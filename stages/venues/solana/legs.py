@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from events.order import Order
 from events.types import Leg as Quoted
+from stages.pools.contract import SwapTerms
 from stages.routing.terms import terms
 from stages.venues import Refused
-from stages.venues.pool import SwapTerms
-from stages.venues.solana.accounts import AccountCache
-from stages.venues.solana.pools_file import TokenEntry
-from stages.venues.solana.transaction import Leg
+from stages.venues.solana.accounts.cache import AccountCache
+from stages.venues.solana.accounts.pools_file import TokenEntry
+from stages.venues.solana.transaction.signing import Leg
 
 
 def legs_of(order: Order, cache: AccountCache, tokens: Mapping[str, TokenEntry]) -> tuple[Leg, ...]:

@@ -14,17 +14,17 @@ from solders.keypair import Keypair
 from events.money import Token
 from events.order import Order
 from events.types import Quote
+from stages.pools.contract import Clock, SwapTerms
 from stages.routing.board import Board, Listed
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
 from stages.routing.route import Limits, Request, Step
-from stages.stage import Refused
+from stages.runtime.stage import Refused
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.pool import Clock, SwapTerms
-from stages.venues.solana.accounts import STALE, AccountCache
-from stages.venues.solana.history import Market
-from stages.venues.solana.transaction import (
+from stages.venues.solana.accounts.cache import STALE, AccountCache
+from stages.venues.solana.accounts.history import Market
+from stages.venues.solana.transaction.signing import (
     Leg,
     Plan,
     cu_needed,
@@ -32,7 +32,7 @@ from stages.venues.solana.transaction import (
     message,
     wrappings,
 )
-from stages.venues.solana.versions import CU_MAX, V0, Budget
+from stages.venues.solana.transaction.versions import CU_MAX, V0, Budget
 
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from stages.venues.pool import Clock, RawAccount, Rejected, Swap
-from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm.layout import config_rates
-from stages.venues.raydium.clmm.pool import ClmmPool
+from stages.pools.contract import Clock, RawAccount, Rejected, Swap
+from stages.pools.raydium.clmm import FAMILY
+from stages.pools.raydium.clmm.layout import config_rates
+from stages.pools.raydium.clmm.pool import ClmmPool
 from tests.unit.venues import vector_sets
 from tests.unit.venues.vector_sets import COMMITTED
 

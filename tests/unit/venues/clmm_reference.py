@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-from stages.venues.raydium.clmm.ticks import MAX_TICK, MIN_TICK, sqrt_price_at, tick_at
+from stages.pools.raydium.clmm.ticks import MAX_TICK, MIN_TICK, sqrt_price_at, tick_at
 
 U64 = 1 << 64
 U128 = 1 << 128

@@ -1,6 +1,6 @@
 """What must hold of every swap in a constant-product pool, whatever the pool and the amount."""
 
-from stages.venues.pool import Clock, Pool, Rejected, Swap, impact_ppm
+from stages.pools.contract import Clock, Pool, Rejected, Swap, impact_ppm
 
 CLOCK = Clock(0, 0)
 BIG = 2**63

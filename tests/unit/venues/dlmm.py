@@ -7,11 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm.addresses import array_address
-from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin
-from stages.venues.meteora.dlmm.pool import DlmmPool
-from stages.venues.pool import Clock, RawAccount, Rejected, Swap
+from stages.pools.contract import Clock, RawAccount, Rejected, Swap
+from stages.pools.meteora.dlmm import FAMILY
+from stages.pools.meteora.dlmm.addresses import array_address
+from stages.pools.meteora.dlmm.bins import BINS_PER_ARRAY, Bin
+from stages.pools.meteora.dlmm.pool import DlmmPool
 from tests.unit.venues import vector_sets
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"

@@ -9,11 +9,11 @@ from typing import Any
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
-from stages.venues.pool import Instruction, SwapTerms
-from stages.venues.solana import transaction as t
-from stages.venues.solana.messages import instructions_of
-from stages.venues.solana.programs import TOKEN
-from stages.venues.solana.versions import V0, V1, Budget
+from stages.pools.contract import Instruction, SwapTerms
+from stages.venues.solana.transaction import signing as t
+from stages.venues.solana.transaction.messages import instructions_of
+from stages.venues.solana.transaction.programs import TOKEN
+from stages.venues.solana.transaction.versions import V0, V1, Budget
 from tests.localchain import FAMILY_NAMES, OWNER, family_of, mint_of, plan_of
 from tests.unit.venues.test_contract import pool_of
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from stages.venues.pool import RawAccount
+from stages.pools.contract import RawAccount
 
 TOKEN = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_2022 = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"

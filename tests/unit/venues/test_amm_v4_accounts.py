@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.venues.pool import (
+from stages.pools.contract import (
     AccountUse,
     Clock,
     Instruction,
@@ -12,7 +12,7 @@ from stages.venues.pool import (
     SwapAccounts,
     SwapTerms,
 )
-from stages.venues.raydium.amm_v4 import FAMILY
+from stages.pools.raydium.amm_v4 import FAMILY
 from tests.unit.venues import raydium_bytes as raw
 
 NOW = Clock(1, 1_760_000_000)

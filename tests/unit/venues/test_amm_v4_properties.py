@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.venues.pool import Pool
-from stages.venues.raydium.amm_v4 import FAMILY
+from stages.pools.contract import Pool
+from stages.pools.raydium.amm_v4 import FAMILY
 from tests.unit.venues import constant_product as law
 from tests.unit.venues import raydium_bytes as raw
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from stages.venues.pool import Clock, RawAccount, Swap
-from stages.venues.raydium.amm_v4 import FAMILY
-from stages.venues.raydium.amm_v4.pool import AmmV4Pool
+from stages.pools.contract import Clock, RawAccount, Swap
+from stages.pools.raydium.amm_v4 import FAMILY
+from stages.pools.raydium.amm_v4.pool import AmmV4Pool
 from tests.unit.venues import raydium_bytes as raw
 from tests.unit.venues.vectors import NOW_S as NOW
 from tests.unit.venues.vectors import Asked, asked, different, outcome, sequences, vectors_of

@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stages.venues.pool import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
-from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm.addresses import array_address
-from stages.venues.raydium.clmm.bitmap import joint, number_of, place
-from stages.venues.raydium.clmm.pool import ClmmPool
-from stages.venues.raydium.clmm.ticks import sqrt_price_at
+from stages.pools.contract import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
+from stages.pools.raydium.clmm import FAMILY
+from stages.pools.raydium.clmm.addresses import array_address
+from stages.pools.raydium.clmm.bitmap import joint, number_of, place
+from stages.pools.raydium.clmm.pool import ClmmPool
+from stages.pools.raydium.clmm.ticks import sqrt_price_at
 from tests.unit.venues.clmm_chain import (
     BALANCE,
     CLOCK,

@@ -3,14 +3,14 @@
 import msgspec
 import pytest
 
-from stages.venues.pool import PPM, Clock, Rejected
-from stages.venues.raydium.clmm.accounts import ARRAYS_EACH_WAY
-from stages.venues.raydium.clmm.bitmap import TICKS_PER_ARRAY
-from stages.venues.raydium.clmm.dynamic_fee import GROUP_VOLATILITY, DynamicFee, DynamicRate
-from stages.venues.raydium.clmm.general_walk import OUT_OF_COMPUTE, STEPS_MAX
-from stages.venues.raydium.clmm.instruction import _times
-from stages.venues.raydium.clmm.ticks import sqrt_price_at
-from stages.venues.raydium.clmm.walk import Depth
+from stages.pools.contract import PPM, Clock, Rejected
+from stages.pools.raydium.clmm.accounts import ARRAYS_EACH_WAY
+from stages.pools.raydium.clmm.bitmap import TICKS_PER_ARRAY
+from stages.pools.raydium.clmm.dynamic_fee import GROUP_VOLATILITY, DynamicFee, DynamicRate
+from stages.pools.raydium.clmm.general_walk import OUT_OF_COMPUTE, STEPS_MAX
+from stages.pools.raydium.clmm.instruction import _times
+from stages.pools.raydium.clmm.ticks import sqrt_price_at
+from stages.pools.raydium.clmm.walk import Depth
 from tests.unit.venues.clmm_chain import CLOCK, pool_of
 
 FEE = DynamicFee(

@@ -6,13 +6,13 @@ from struct import Struct
 import msgspec
 import pytest
 
-from stages.venues.pool import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
-from stages.venues.raydium.clmm import FAMILY
-from stages.venues.raydium.clmm.bitmap import number_of
-from stages.venues.raydium.clmm.orders import Orders, fill
-from stages.venues.raydium.clmm.pool import ClmmPool
-from stages.venues.raydium.clmm.ticks import sqrt_price_at
-from stages.venues.raydium.clmm.walk import Depth, Rates
+from stages.pools.contract import Clock, RawAccount, Rejected, SwapAccounts, SwapTerms
+from stages.pools.raydium.clmm import FAMILY
+from stages.pools.raydium.clmm.bitmap import number_of
+from stages.pools.raydium.clmm.orders import Orders, fill
+from stages.pools.raydium.clmm.pool import ClmmPool
+from stages.pools.raydium.clmm.ticks import sqrt_price_at
+from stages.pools.raydium.clmm.walk import Depth, Rates
 from tests.unit.venues.clmm_chain import (
     CLOCK,
     MAINNET,

@@ -8,13 +8,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.venues.pool import PPB, Rejected, Swap, impact_ppm
-from stages.venues.raydium.clmm.dynamic_fee import DynamicFee
-from stages.venues.raydium.clmm.general_walk import Conditions, walk_through
-from stages.venues.raydium.clmm.orders import Orders
-from stages.venues.raydium.clmm.pool import ClmmPool
-from stages.venues.raydium.clmm.ticks import sqrt_price_at, tick_at
-from stages.venues.raydium.clmm.walk import U128_MAX, Depth, Position, Rates, Walked, limit_of, walk
+from stages.pools.contract import PPB, Rejected, Swap, impact_ppm
+from stages.pools.raydium.clmm.dynamic_fee import DynamicFee
+from stages.pools.raydium.clmm.general_walk import Conditions, walk_through
+from stages.pools.raydium.clmm.orders import Orders
+from stages.pools.raydium.clmm.pool import ClmmPool
+from stages.pools.raydium.clmm.ticks import sqrt_price_at, tick_at
+from stages.pools.raydium.clmm.walk import U128_MAX, Depth, Position, Rates, Walked, limit_of, walk
 from tests.unit.venues.clmm_chain import CLOCK, pool_of
 
 REPEATED = settings(derandomize=True, database=None, max_examples=250, deadline=None)

@@ -6,12 +6,12 @@ from struct import pack_into
 
 import pytest
 
-from stages.venues.pool import Clock, RawAccount, Rejected
-from stages.venues.raydium.clmm import layout
-from stages.venues.raydium.clmm.addresses import array_address, extension_address
-from stages.venues.raydium.clmm.bitmap import number_of, place
-from stages.venues.raydium.clmm.pool import ClmmPool
-from stages.venues.raydium.clmm.ticks import sqrt_price_at, tick_at
+from stages.pools.contract import Clock, RawAccount, Rejected
+from stages.pools.raydium.clmm import layout
+from stages.pools.raydium.clmm.addresses import array_address, extension_address
+from stages.pools.raydium.clmm.bitmap import number_of, place
+from stages.pools.raydium.clmm.pool import ClmmPool
+from stages.pools.raydium.clmm.ticks import sqrt_price_at, tick_at
 from tests.unit.venues import clmm_reference as reference
 from tests.unit.venues.clmm_chain import MAINNET, chain_of, decoded, described, written
 from tests.unit.venues.clmm_reference import Dynamic, State, Tick

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stages.venues.raydium.clmm import FAMILY
+from stages.pools.raydium.clmm import FAMILY
 from tests.unit.venues import vector_sets
 from tests.unit.venues.clmm_chain import (
     COUNTS,

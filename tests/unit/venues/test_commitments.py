@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from stages.venues import Refused
-from stages.venues.solana.commitments import Commitments, Fill, Setting
-from stages.venues.solana.rpc_link import NotServed, RpcError, Unreachable
+from stages.venues.solana.cluster.commitments import Commitments, Fill, Setting
+from stages.venues.solana.rpc.link import NotServed, RpcError, Unreachable
 
 MIGRATED, NOT_MIGRATED = True, False
 TOO_OLD = RpcError(-32601, "Method not found")

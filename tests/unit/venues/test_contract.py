@@ -6,11 +6,10 @@ import random
 
 import pytest
 
+from engine.localnet.genesis import accounts as genesis
+from engine.localnet.genesis.market import POOLS, PoolPlan
 from events.types import U64_MAX
-from stages.venues.families import FAMILIES
-from stages.venues.localnet.genesis import accounts as genesis
-from stages.venues.localnet.genesis.market import POOLS, PoolPlan
-from stages.venues.pool import (
+from stages.pools.contract import (
     Clock,
     Family,
     Pool,
@@ -20,6 +19,7 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
+from stages.pools.families import FAMILIES
 from tests.engine_up import dice
 from tests.localchain import FAMILY_NAMES, OWNER, account_of, family_of, plan_of
 from tests.unit.venues import token_2022

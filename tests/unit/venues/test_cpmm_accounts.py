@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.venues.pool import (
+from stages.pools.contract import (
     AccountUse,
     Clock,
     Instruction,
@@ -16,7 +16,7 @@ from stages.venues.pool import (
     Unsupported,
     impact_ppm,
 )
-from stages.venues.raydium.cpmm import FAMILY
+from stages.pools.raydium.cpmm import FAMILY
 from tests.unit.venues import raydium_bytes as raw
 
 NOW = Clock(1, 1_760_000_000)

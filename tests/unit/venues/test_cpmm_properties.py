@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.venues.pool import Pool
-from stages.venues.raydium.cpmm import FAMILY
-from stages.venues.raydium.cpmm.pool import CpmmPool
+from stages.pools.contract import Pool
+from stages.pools.raydium.cpmm import FAMILY
+from stages.pools.raydium.cpmm.pool import CpmmPool
 from tests.unit.venues import constant_product as law
 from tests.unit.venues import raydium_bytes as raw
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from stages.venues.pool import Clock, RawAccount, Swap
-from stages.venues.raydium.cpmm import FAMILY
-from stages.venues.raydium.cpmm.pool import CpmmPool
+from stages.pools.contract import Clock, RawAccount, Swap
+from stages.pools.raydium.cpmm import FAMILY
+from stages.pools.raydium.cpmm.pool import CpmmPool
 from tests.unit.venues import raydium_bytes as raw
 from tests.unit.venues.vectors import NOW_S, asked, different, outcome, sequences, vectors_of
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.venues.meteora.damm_v2 import FAMILY
-from stages.venues.meteora.damm_v2.pool import DammPool
-from stages.venues.pool import (
+from stages.pools.contract import (
     AccountUse,
     Clock,
     RawAccount,
@@ -17,6 +15,8 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
+from stages.pools.meteora.damm_v2 import FAMILY
+from stages.pools.meteora.damm_v2.pool import DammPool
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 PROGRAM = FAMILY.programs["mainnet"]

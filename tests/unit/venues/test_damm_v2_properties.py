@@ -5,19 +5,19 @@ from collections.abc import Callable
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stages.venues.meteora.damm_v2.limiter import Limiter
-from stages.venues.meteora.damm_v2.maths import product_price, range_reserves
-from stages.venues.meteora.damm_v2.pool import DammPool
-from stages.venues.meteora.damm_v2.schedule import (
+from stages.pools.contract import PPB, Clock, Rejected, Swap, impact_ppm
+from stages.pools.meteora.damm_v2.limiter import Limiter
+from stages.pools.meteora.damm_v2.maths import product_price, range_reserves
+from stages.pools.meteora.damm_v2.pool import DammPool
+from stages.pools.meteora.damm_v2.schedule import (
     Decay,
     FlatFee,
     MarketCapSchedule,
     Schedule,
     TimeSchedule,
 )
-from stages.venues.meteora.damm_v2.terms import Collected, DammKeys, DammTerms
-from stages.venues.meteora.damm_v2.volatility import Volatility, VolatilityTerms
-from stages.venues.pool import PPB, Clock, Rejected, Swap, impact_ppm
+from stages.pools.meteora.damm_v2.terms import Collected, DammKeys, DammTerms
+from stages.pools.meteora.damm_v2.volatility import Volatility, VolatilityTerms
 
 LOW, HIGH = 4295048016, 79226673521066979257578248091
 NOW = Clock(1_000, 1_000)

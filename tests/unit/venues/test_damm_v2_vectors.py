@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stages.venues.meteora.damm_v2 import FAMILY
-from stages.venues.meteora.damm_v2.pool import DammPool
-from stages.venues.pool import Clock, RawAccount, Rejected, Swap
+from stages.pools.contract import Clock, RawAccount, Rejected, Swap
+from stages.pools.meteora.damm_v2 import FAMILY
+from stages.pools.meteora.damm_v2.pool import DammPool
 from tests.unit.venues import vector_sets
 
 PROGRAM = FAMILY.programs["mainnet"]

@@ -8,12 +8,7 @@ from itertools import product
 import msgspec
 import pytest
 
-from stages.venues.meteora.dlmm import FAMILY, layout
-from stages.venues.meteora.dlmm.addresses import array_address, extension_address
-from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, layers_of, sold_by
-from stages.venues.meteora.dlmm.bitmap import arrays_from, extension_bits, next_array, own_bits
-from stages.venues.meteora.dlmm.maths import price_at
-from stages.venues.pool import (
+from stages.pools.contract import (
     AccountUse,
     Clock,
     Instruction,
@@ -23,6 +18,11 @@ from stages.venues.pool import (
     SwapTerms,
     Unsupported,
 )
+from stages.pools.meteora.dlmm import FAMILY, layout
+from stages.pools.meteora.dlmm.addresses import array_address, extension_address
+from stages.pools.meteora.dlmm.bins import BINS_PER_ARRAY, layers_of, sold_by
+from stages.pools.meteora.dlmm.bitmap import arrays_from, extension_bits, next_array, own_bits
+from stages.pools.meteora.dlmm.maths import price_at
 from tests.unit.venues.dlmm import (
     PROGRAM,
     accounts_of,

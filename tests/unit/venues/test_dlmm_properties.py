@@ -8,12 +8,12 @@ import msgspec
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stages.venues.meteora.dlmm.bins import BINS_PER_ARRAY, Bin
-from stages.venues.meteora.dlmm.fill import Terms, fill
-from stages.venues.meteora.dlmm.maths import FEE_UNIT, MAX_FEE_RATE, price_at, protocol_fee
-from stages.venues.meteora.dlmm.pool import DlmmPool
-from stages.venues.meteora.dlmm.volatility import Volatility
-from stages.venues.pool import Clock, Rejected, Swap
+from stages.pools.contract import Clock, Rejected, Swap
+from stages.pools.meteora.dlmm.bins import BINS_PER_ARRAY, Bin
+from stages.pools.meteora.dlmm.fill import Terms, fill
+from stages.pools.meteora.dlmm.maths import FEE_UNIT, MAX_FEE_RATE, price_at, protocol_fee
+from stages.pools.meteora.dlmm.pool import DlmmPool
+from stages.pools.meteora.dlmm.volatility import Volatility
 from tests.unit.venues.dlmm import after, changed, pool_of
 
 random_cases = partial(settings, derandomize=True, deadline=None)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.venues.meteora.dlmm import FAMILY
-from stages.venues.meteora.dlmm.bins import Bin
-from stages.venues.meteora.dlmm.pool import DlmmPool
-from stages.venues.pool import Clock, RawAccount, Rejected
+from stages.pools.contract import Clock, RawAccount, Rejected
+from stages.pools.meteora.dlmm import FAMILY
+from stages.pools.meteora.dlmm.bins import Bin
+from stages.pools.meteora.dlmm.pool import DlmmPool
 from tests.unit.venues import vector_sets
 from tests.unit.venues.dlmm import (
     Json,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.venues.localnet import transaction
-from stages.venues.localnet.faults import Faults
-from stages.venues.localnet.landed import seen
-from stages.venues.localnet.ledger import Entry, LocalLedger
-from stages.venues.localnet.node import Failed, Node
-from stages.venues.localnet.transaction import Transaction
+from engine.localnet.faults import Faults
+from engine.localnet.landed import seen
+from engine.localnet.ledger import Entry, LocalLedger
+from engine.localnet.node import Failed, Node
+from engine.localnet.state import transaction
+from engine.localnet.state.transaction import Transaction
 from tests.localchain import OWNER, memo, opened, plan_of, sell_sol, signed, transfer
 
 THEM = "BWaEAt9KDStwuPGpVDkKNQ6qgGyAU7ygv1cTDfYQyFYs"

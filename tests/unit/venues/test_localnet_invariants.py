@@ -11,12 +11,12 @@ from solders.instruction import CompiledInstruction
 from solders.message import Message, MessageV0, MessageV1, TransactionConfig
 from solders.transaction import VersionedTransaction
 
-from stages.venues.localnet import transaction
-from stages.venues.localnet.accounts import amount_of, is_token_account
-from stages.venues.localnet.addresses import raw
-from stages.venues.localnet.failures import NotTaken
-from stages.venues.localnet.node import Node
-from stages.venues.pool import Instruction
+from engine.localnet.node import Node
+from engine.localnet.state import transaction
+from engine.localnet.state.accounts import amount_of, is_token_account
+from engine.localnet.state.addresses import raw
+from engine.localnet.state.failures import NotTaken
+from stages.pools.contract import Instruction
 from tests.localchain import (
     FAMILY_NAMES,
     LOADED_MAX,

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from stages.venues.families import FAMILIES
-from stages.venues.localnet import transaction
-from stages.venues.localnet.accounts import amount_of
-from stages.venues.localnet.execute import Outcome
-from stages.venues.localnet.genesis.market import POOLS, PoolPlan
-from stages.venues.localnet.node import Node
-from stages.venues.localnet.pools import Families
-from stages.venues.localnet.programs.shapes import SHAPES
-from stages.venues.localnet.traders import TRADER
-from stages.venues.pool import AccountUse, Instruction, Pool, Swap
-from stages.venues.raydium.clmm.pool import ClmmPool
-from stages.venues.solana.errors import reason_of
+from engine.localnet.execute import Outcome
+from engine.localnet.genesis.market import POOLS, PoolPlan
+from engine.localnet.node import Node
+from engine.localnet.programs.shapes import SHAPES
+from engine.localnet.state import transaction
+from engine.localnet.state.accounts import amount_of
+from engine.localnet.state.pools import Families
+from engine.localnet.traders import TRADER
+from stages.pools.contract import AccountUse, Instruction, Pool, Swap
+from stages.pools.families import FAMILIES
+from stages.pools.raydium.clmm.pool import ClmmPool
+from stages.venues.solana.outcomes.errors import reason_of
 from tests.localchain import (
     FAMILY_NAMES,
     OWNER,

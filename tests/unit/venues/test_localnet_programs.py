@@ -14,18 +14,18 @@ from solders.message import TransactionConfig
 from solders.pubkey import Pubkey
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from stages.venues.localnet import addresses, transaction
-from stages.venues.localnet.accounts import Account, token_account
-from stages.venues.localnet.addresses import (
+from engine.localnet.execute import Outcome
+from engine.localnet.node import Node
+from engine.localnet.state import addresses, transaction
+from engine.localnet.state.accounts import Account, token_account
+from engine.localnet.state.addresses import (
     RENT_PER_BYTE_ONCE,
     TOKEN,
     rent_exempt,
     token_address,
 )
-from stages.venues.localnet.execute import Outcome
-from stages.venues.localnet.failures import NotTaken
-from stages.venues.localnet.node import Node
-from stages.venues.pool import AccountUse, Instruction
+from engine.localnet.state.failures import NotTaken
+from stages.pools.contract import AccountUse, Instruction
 from tests.localchain import (
     AMPLE,
     LOADED_MAX,

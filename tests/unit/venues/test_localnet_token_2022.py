@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from stages.venues.localnet import addresses, transaction
-from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import RENT_PER_BYTE_ONCE, TOKEN, TOKEN_2022, token_address
-from stages.venues.pool import AccountUse, Instruction
+from engine.localnet.state import addresses, transaction
+from engine.localnet.state.accounts import Account
+from engine.localnet.state.addresses import RENT_PER_BYTE_ONCE, TOKEN, TOKEN_2022, token_address
+from stages.pools.contract import AccountUse, Instruction
 from tests.localchain import OWNER, mint_of, opened, signed
 from tests.token_2022_chain import issue
 from tests.unit.venues import token_2022 as t22

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from stages.venues.localnet.genesis.market import LAUNCH_CYCLE, POOLS, PoolPlan, launches
-from stages.venues.localnet.node import Node
-from stages.venues.localnet.programs.shapes import SHAPES
+from engine.localnet.genesis.market import LAUNCH_CYCLE, POOLS, PoolPlan, launches
+from engine.localnet.node import Node
+from engine.localnet.programs.shapes import SHAPES
 from tests.localchain import opened, plan_of
 
 SLOTS = 2 * LAUNCH_CYCLE

@@ -15,13 +15,13 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from stages.venues.localnet import addresses, transaction
-from stages.venues.localnet.execute import Outcome
-from stages.venues.localnet.failures import NotTaken
-from stages.venues.localnet.genesis.programs import FAMILY_BYTES, FIXED
-from stages.venues.localnet.loaded import loaded_bytes, programdata_of
-from stages.venues.localnet.node import Node
-from stages.venues.pool import Instruction
+from engine.localnet.execute import Outcome
+from engine.localnet.genesis.programs import FAMILY_BYTES, FIXED
+from engine.localnet.node import Node
+from engine.localnet.state import addresses, transaction
+from engine.localnet.state.failures import NotTaken
+from engine.localnet.state.loaded import loaded_bytes, programdata_of
+from stages.pools.contract import Instruction
 from tests.localchain import (
     AMPLE,
     FAMILY_NAMES,

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from events.token_warnings import TEXTS
-from stages.venues import mints
-from stages.venues.mints import Mint, check_mint, read_mint
-from stages.venues.pool import RawAccount, Unsupported
-from stages.venues.transfer_fees import TransferFee, TransferFees
+from stages.pools import mints
+from stages.pools.contract import RawAccount, Unsupported
+from stages.pools.mints import Mint, check_mint, read_mint
+from stages.pools.transfer_fees import TransferFee, TransferFees
 from tests.unit.venues import raydium_bytes as raw
 from tests.unit.venues import token_2022 as t22
 from tests.unit.venues.token_2022 import KEY, NONE

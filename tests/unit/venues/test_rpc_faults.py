@@ -8,9 +8,9 @@ from base64 import b64encode
 
 import pytest
 
-from events.meters import RPC_FAULTS
-from stages.venues.solana import rpc_faults
-from stages.venues.solana.rpc_faults import AGAVE, About, Reply, meaning, shown, words_of
+from events.metrics import RPC_FAULTS
+from stages.venues.solana.rpc import faults
+from stages.venues.solana.rpc.faults import AGAVE, About, Reply, meaning, shown, words_of
 
 REQUEST, BLOCK, SIZE = About.REQUEST, About.BLOCK, About.SIZE
 METHOD, NODE, MOMENT = About.METHOD, About.NODE, About.MOMENT
@@ -153,7 +153,7 @@ SIZES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", sorted(rpc_faults.SIZED))
+@pytest.mark.parametrize("method", sorted(faults.SIZED))
 @pytest.mark.parametrize(("status", "number", "words", "asked", "allowed"), SIZES)
 def test_plans_that_allow_few_items_a_call(
     method: str, status: int, number: int | None, words: str, asked: int, allowed: int
@@ -201,8 +201,8 @@ def test_the_metric_has_a_label_for_each_meaning() -> None:
 @pytest.mark.parametrize("text", ["Transaction already processed", "AlreadyProcessed",
                                   "This transaction has already been processed"])  # fmt: skip
 def test_what_the_chain_has_taken_is_recognised(text: str) -> None:
-    assert rpc_faults.already_processed(f"-32002: Transaction simulation failed: {text}")
-    assert not rpc_faults.already_processed("-32002: Blockhash not found")
+    assert faults.already_processed(f"-32002: Transaction simulation failed: {text}")
+    assert not faults.already_processed("-32002: Blockhash not found")
 
 
 def test_shown_text_is_one_bounded_line_without_urls_and_keys() -> None:
@@ -213,7 +213,7 @@ def test_shown_text_is_one_bounded_line_without_urls_and_keys() -> None:
     assert "s3cr3t" not in text
     assert "example" not in text
     assert text.startswith("no such key (key) at (url)")
-    assert len(text) in (rpc_faults.TEXT_MAX - 1, rpc_faults.TEXT_MAX)
+    assert len(text) in (faults.TEXT_MAX - 1, faults.TEXT_MAX)
     for sent in (b"\x80" * 300, bytes(range(256))):
         for form in (b64encode(sent).decode(), sent.hex()):
             assert shown(f"bad transaction {form}.") == "bad transaction (data)."

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from stages.venues import Refused
-from stages.venues.solana import slot_time
-from stages.venues.solana.rpc_answers import EpochInfo, PerformanceSample
-from stages.venues.solana.slot_time import SlotTime
+from stages.venues.solana.cluster import slot_time
+from stages.venues.solana.cluster.slot_time import SlotTime
+from stages.venues.solana.rpc.answers import EpochInfo, PerformanceSample
 
 LENGTHS_MS = (150, 200, 214, 400, 1_000)
 

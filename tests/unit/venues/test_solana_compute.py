@@ -8,13 +8,13 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from stages.venues.localnet.programs.shapes import SHAPES
-from stages.venues.meteora.dlmm import FAMILY as DLMM
-from stages.venues.pool import Clock, Family, Pool, Rejected, Swap, SwapTerms
-from stages.venues.raydium.clmm import FAMILY as CLMM
-from stages.venues.raydium.cpmm import FAMILY as CPMM
-from stages.venues.solana.compute import SPARE_MAX, Crossing, crossing
-from stages.venues.solana.transaction import Leg
+from engine.localnet.programs.shapes import SHAPES
+from stages.pools.contract import Clock, Family, Pool, Rejected, Swap, SwapTerms
+from stages.pools.meteora.dlmm import FAMILY as DLMM
+from stages.pools.raydium.clmm import FAMILY as CLMM
+from stages.pools.raydium.cpmm import FAMILY as CPMM
+from stages.venues.solana.transaction.compute import SPARE_MAX, Crossing, crossing
+from stages.venues.solana.transaction.signing import Leg
 from tests.localchain import plan_of
 from tests.unit.venues import clmm_chain, dlmm, vector_sets
 from tests.unit.venues.test_contract import CLOCK, pool_of

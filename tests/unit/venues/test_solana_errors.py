@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.venues.families import FAMILIES
-from stages.venues.pool import Instruction
-from stages.venues.solana.error_codes import (
+from stages.pools.contract import Instruction
+from stages.pools.families import FAMILIES
+from stages.venues.solana.outcomes.error_codes import (
     OF_INSTRUCTION,
     OF_PROGRAM,
     OF_TRANSACTION,
@@ -19,8 +19,8 @@ from stages.venues.solana.error_codes import (
     TOKEN_CODES,
     Reason,
 )
-from stages.venues.solana.errors import reason_of
-from stages.venues.solana.programs import (
+from stages.venues.solana.outcomes.errors import reason_of
+from stages.venues.solana.transaction.programs import (
     ASSOCIATED_TOKEN,
     COMPUTE_BUDGET,
     MEMO,
@@ -28,7 +28,7 @@ from stages.venues.solana.programs import (
     TOKEN,
     TOKEN_2022,
 )
-from stages.venues.solana.transaction import Wrapping
+from stages.venues.solana.transaction.signing import Wrapping
 from tests.localchain import FAMILY_NAMES, account_of
 from tests.toy_family import ToyFamily
 from tests.unit.venues.failed_swaps import (

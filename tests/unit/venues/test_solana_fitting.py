@@ -9,8 +9,8 @@ import pytest
 from solders.hash import Hash
 from solders.keypair import Keypair
 
-from stages.stage import Refused
-from stages.venues.solana.transaction import (
+from stages.runtime.stage import Refused
+from stages.venues.solana.transaction.signing import (
     Leg,
     Plan,
     Wrapping,
@@ -20,7 +20,7 @@ from stages.venues.solana.transaction import (
     unsigned,
     wrappings,
 )
-from stages.venues.solana.versions import CU_MAX, V0, V1, VERSIONS, Budget
+from stages.venues.solana.transaction.versions import CU_MAX, V0, V1, VERSIONS, Budget
 from tests.laid_pools import FAMILY_NAMES, PROGRAMS, legs
 
 OWNER = Keypair.from_seed(bytes(32)).pubkey()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from stages.pools.contract import Clock
+from stages.pools.probe import first_rate
 from stages.venues import Pair
-from stages.venues.pool import Clock
-from stages.venues.probe import first_rate
-from stages.venues.solana.history import Market, Moment, PoolHistory, Probed, Seen, seen
-from stages.venues.solana.watched import WatchedPool, together
+from stages.venues.solana.accounts.history import Market, Moment, PoolHistory, Probed, Seen, seen
+from stages.venues.solana.accounts.watched import WatchedPool, together
 from tests.toy_family import ToyPool
 
 PAIR = Pair("SOL", "USDC", 9, 6)

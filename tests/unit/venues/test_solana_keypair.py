@@ -11,7 +11,7 @@ import pytest
 from solders.keypair import Keypair
 
 from events.secret import SecretText
-from stages.venues.solana.keypair import KeypairError, Wallet, load_wallet
+from stages.venues.solana.transaction.keypair import KeypairError, Wallet, load_wallet
 
 KEY = Keypair.from_seed(bytes(range(32)))
 NUMBERS = json.dumps(list(bytes(KEY)))

@@ -9,8 +9,8 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from stages.venues.pool import AccountUse
-from stages.venues.solana.messages import (
+from stages.pools.contract import AccountUse
+from stages.venues.solana.transaction.messages import (
     decode,
     instructions_of,
     is_signed_by,
@@ -18,7 +18,7 @@ from stages.venues.solana.messages import (
     payer_of,
     version_of,
 )
-from stages.venues.solana.programs import MEMO
+from stages.venues.solana.transaction.programs import MEMO
 from tests.localchain import WALLET, sealed
 
 VERSIONS = [None, 0, 1]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.venues.pool import RawAccount
-from stages.venues.solana.mints import MINT_BYTES, mint_fault
-from stages.venues.solana.pools_file import PoolsFileError, TokenEntry, load_pools
-from stages.venues.solana.programs import TOKEN, TOKEN_2022, WSOL
+from stages.pools.contract import RawAccount
+from stages.venues.solana.accounts.mints import MINT_BYTES, mint_fault
+from stages.venues.solana.accounts.pools_file import PoolsFileError, TokenEntry, load_pools
+from stages.venues.solana.transaction.programs import TOKEN, TOKEN_2022, WSOL
 from tests.toy_family import mint_bytes
 from tests.unit.venues import token_2022 as t22
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from stages.venues import Refused
-from stages.venues.solana.rents import ASKED_EVERY_S, UNANSWERED_S, Rents
-from stages.venues.solana.wrapping import rent_at_most
+from stages.venues.solana.cluster.rents import ASKED_EVERY_S, UNANSWERED_S, Rents
+from stages.venues.solana.transaction.wrapping import rent_at_most
 
 OLD, NEW = 2_039_280, 203_928
 DOWN = Refused("venue-unavailable", retryable=True)

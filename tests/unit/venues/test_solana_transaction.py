@@ -18,13 +18,14 @@ from solders.system_program import ID as SYSTEM_ID
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import TransactionMetadata
 
-from stages.stage import Refused
-from stages.venues.pool import AccountUse, Instruction, SwapAccounts, SwapTerms
-from stages.venues.solana import transaction as t
-from stages.venues.solana.keypair import Wallet
-from stages.venues.solana.landed import Sent, fill_of, read_sent
-from stages.venues.solana.messages import instructions_of
-from stages.venues.solana.programs import (
+from stages.pools.contract import AccountUse, Instruction, SwapAccounts, SwapTerms
+from stages.runtime.stage import Refused
+from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
+from stages.venues.solana.rpc.answers import Meta, TokenBalance, UiAmount
+from stages.venues.solana.transaction import signing as t
+from stages.venues.solana.transaction.keypair import Wallet
+from stages.venues.solana.transaction.messages import instructions_of
+from stages.venues.solana.transaction.programs import (
     ASSOCIATED_TOKEN,
     COMPUTE_BUDGET,
     MEMO,
@@ -35,9 +36,8 @@ from stages.venues.solana.programs import (
     associated_account,
     key,
 )
-from stages.venues.solana.rpc_answers import Meta, TokenBalance, UiAmount
-from stages.venues.solana.versions import V0, V1, VERSIONS, Budget, Message
-from stages.venues.solana.wrapping import TOKEN_ACCOUNT_BYTES, rent_at_most
+from stages.venues.solana.transaction.versions import V0, V1, VERSIONS, Budget, Message
+from stages.venues.solana.transaction.wrapping import TOKEN_ACCOUNT_BYTES, rent_at_most
 from tests.toy_family import ToyFamily, ToyPool, mint_bytes, token_account_bytes
 
 RENT = rent_at_most(TOKEN_ACCOUNT_BYTES)

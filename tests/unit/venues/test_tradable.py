@@ -8,18 +8,18 @@ from typing import Literal
 
 import pytest
 
+from engine.localnet.genesis import LAYOUTS
+from engine.localnet.genesis.market import BY_SYMBOL
+from engine.localnet.state.accounts import Account
+from engine.localnet.state.addresses import raw
+from stages.pools.contract import Clock, RawAccount, impact_ppm
+from stages.pools.families import FAMILIES
+from stages.pools.mints import TOKEN_2022_PROGRAM
+from stages.pools.probe import PROBE_UNITS, ROUNDED_UNITS, first_rate
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.families import FAMILIES
-from stages.venues.localnet.accounts import Account
-from stages.venues.localnet.addresses import raw
-from stages.venues.localnet.genesis import LAYOUTS
-from stages.venues.localnet.genesis.market import BY_SYMBOL
-from stages.venues.mints import TOKEN_2022_PROGRAM
-from stages.venues.pool import Clock, RawAccount, impact_ppm
-from stages.venues.probe import PROBE_UNITS, ROUNDED_UNITS, first_rate
-from stages.venues.solana.history import Market, Moment, PoolHistory
-from stages.venues.solana.pools_file import TokenEntry
-from stages.venues.solana.watched import WatchedPool
+from stages.venues.solana.accounts.history import Market, Moment, PoolHistory
+from stages.venues.solana.accounts.pools_file import TokenEntry
+from stages.venues.solana.accounts.watched import WatchedPool
 from tests.localchain import FAMILY_NAMES, opened, plan_of
 from tests.unit.venues import token_2022 as t22
 from tests.untradable import OPENS_BY_SLOT, Laid, disabled, empty, opening, without, written

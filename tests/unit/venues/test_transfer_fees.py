@@ -6,9 +6,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from stages.venues.families import FAMILIES
-from stages.venues.meteora.dlmm import FAMILY as DLMM
-from stages.venues.pool import (
+from stages.pools.contract import (
     Clock,
     Pool,
     RawAccount,
@@ -18,7 +16,9 @@ from stages.venues.pool import (
     Unsupported,
     impact_ppm,
 )
-from stages.venues.transfer_fees import (
+from stages.pools.families import FAMILIES
+from stages.pools.meteora.dlmm import FAMILY as DLMM
+from stages.pools.transfer_fees import (
     NO_FEE,
     TOO_MUCH,
     U64_MAX,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.venues.families import FAMILIES
+from stages.pools.families import FAMILIES
 from tests.unit.venues import vector_sets
 
 README = Path(__file__).resolve().parents[3] / "README.md"

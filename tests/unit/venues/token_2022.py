@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from stages.venues.mints import TOKEN_2022_PROGRAM
-from stages.venues.pool import RawAccount
+from stages.pools.contract import RawAccount
+from stages.pools.mints import TOKEN_2022_PROGRAM
 
 KEY = bytes(range(32))
 NONE = bytes(32)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stages.venues.pool import Clock, Family, Pool, Rejected, Swap
+from stages.pools.contract import Clock, Family, Pool, Rejected, Swap
 from tests.unit.venues import vector_sets
 
 NOW_S = 1_760_000_000

@@ -1,0 +1,47 @@
+"""Which gateway a command means, and how it says what that one refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.client import Client, RefusedError, UnreachableError
+from engine.embedded.data_dir import running
+from engine.setting_parser import SettingsError
+from engine.settings import Settings
+
+PORT = Settings().port
+"""Who leaves it at that may mean any engine."""
+
+
+def talk(work: Coroutine[Any, Any, int]) -> int:
+    """Run a command; say in one line what the gateway refuses, or that it does not answer."""
+    try:
+        return asyncio.run(work)
+    except (RefusedError, UnreachableError) as error:
+        hint = ""
+        if isinstance(error, RefusedError) and error.code == "unauthenticated":
+            hint = " (say it in API_KEY; `engine keys create` makes one)"
+        print(f"engine: {error}{hint}", file=sys.stderr)
+        return 1
+
+
+def gateway_url(settings: Settings) -> str:
+    """Return where the gateway of this DATA_DIR listens, else what HOST and PORT say."""
+    found = running(settings.data_dir)
+    if found and settings.port not in (PORT, urlsplit(found.gateway_url).port or settings.port):
+        msg = (
+            f"PORT={settings.port}, but the engine of DATA_DIR={settings.data_dir} is"
+            f" {found.gateway_url}: set the DATA_DIR of the engine that you mean, too"
+        )
+        raise SettingsError(msg)
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared only
+    return (found.gateway_url if found else "") or f"http://{host}:{settings.port}"
+
+
+def connect(settings: Settings) -> Client:
+    """Return a client of the gateway of this DATA_DIR, not entered yet."""
+    return Client(gateway_url(settings), settings.api_key)

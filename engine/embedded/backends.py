@@ -1,0 +1,50 @@
+"""Where a single command finds Redis and Postgres."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from engine.embedded import databases
+from engine.embedded.data_dir import holds_engine, running
+from engine.processes.program import StartError
+from engine.settings import Settings
+from events.secret import SecretUrl
+
+
+@contextlib.asynccontextmanager
+async def backends(settings: Settings) -> AsyncIterator[tuple[SecretUrl, SecretUrl]]:
+    """Yield (redis_url, database_url) to reach the engine's data.
+
+    What is set wins; else those of the engine that runs in DATA_DIR; else, with the engine down,
+    both are started for as long as the block takes. Enter it in the main thread.
+
+    Raises StartError for a folder that holds no engine: it may be a typing error, and must not
+    become a new engine's.
+    """
+    redis_url, database_url = settings.redis_url, settings.database_url
+    with contextlib.ExitStack() as stack:
+        if not (redis_url and database_url):
+            check_holds_engine(settings)
+            found = running(settings.data_dir) or stack.enter_context(
+                databases.started(settings.data_dir, databases.Options(servers=missing(settings)))
+            )
+            redis_url = redis_url or SecretUrl(found.redis_url)
+            database_url = database_url or SecretUrl(found.database_url)
+        yield redis_url, database_url
+
+
+def check_holds_engine(settings: Settings) -> None:
+    """Raise StartError where no engine has ever been in DATA_DIR; nothing is created."""
+    if not holds_engine(settings.data_dir):
+        msg = (
+            f"DATA_DIR={settings.data_dir.absolute()} holds no engine: name the folder of one,"
+            " or start one there (`make run`, `engine up`)"
+        )
+        raise StartError(msg)
+
+
+def missing(settings: Settings) -> list[str]:
+    """Return which servers nobody else provides."""
+    urls = {"valkey": settings.redis_url, "postgres": settings.database_url}
+    return [name for name, url in urls.items() if not url]

@@ -1,0 +1,51 @@
+"""What the chain begins with: mints, pools of every family round one price, and a faucet.
+
+The accounts of CLMM, DLMM and DAMM v2 pools are those of the test vectors (`templates.json`, real
+bytes) with new addresses, prices and liquidity; CPMM and AMM v4 are laid out by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from engine.localnet.genesis import amm_v4, clmm, cpmm, damm, dlmm
+from engine.localnet.genesis.market import POOLS, TOKENS, Launch, PoolPlan, launches
+from engine.localnet.programs.shapes import SHAPES
+from engine.localnet.state import addresses
+from engine.localnet.state.accounts import Account, mint_account
+
+FAUCET = addresses.named("faucet")
+SUPPLY = 10**17
+Layout = Callable[[PoolPlan], dict[str, Account]]
+
+LAYOUTS: Mapping[str, Layout] = {
+    "raydium-cpmm": cpmm.lay,
+    "raydium-amm-v4": amm_v4.lay,
+    "raydium-clmm": clmm.lay,
+    "meteora-dlmm": dlmm.lay,
+    "meteora-damm-v2": damm.lay,
+}
+assert LAYOUTS.keys() == SHAPES.keys()
+
+
+def accounts(families: Iterable[str]) -> dict[str, Account]:
+    """Mints and pools of the first block. Pools of families that are not there are left out."""
+    there = set(families)
+    made = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
+    made[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
+    for plan in POOLS:
+        if plan.family in there:
+            made |= LAYOUTS[plan.family](plan)
+    return made
+
+
+def pools_file() -> dict[str, object]:
+    """What the engine's POOLS setting wants to know of this chain: tokens, and pools by pair."""
+    pools: dict[str, list[str]] = {}
+    for plan in (*POOLS, *(launch.plan for launch in launches())):
+        pools.setdefault(plan.pair, []).append(plan.address)
+    tokens = [{"symbol": t.symbol, "mint": t.mint, "decimals": t.decimals} for t in TOKENS]
+    return {"cluster": "local", "tokens": tokens, "pools": pools}
+
+
+__all__ = ["FAUCET", "LAYOUTS", "Launch", "accounts", "launches", "pools_file"]

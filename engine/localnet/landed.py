@@ -1,0 +1,119 @@
+"""A transaction that a block took, with all that a node tells of it afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.localnet.execute import Outcome
+from engine.localnet.programs.context import Swapped
+from engine.localnet.state.accounts import Account, is_token_account, read_token
+from engine.localnet.state.addresses import SYSTEM
+from engine.localnet.state.blocks import Blocks
+from engine.localnet.state.transaction import Transaction
+from engine.localnet.state.view import State, View
+
+
+class TokenBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a token account of the transaction held; base units."""
+
+    index: int
+    mint: str
+    owner: str
+    amount: int
+
+
+class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What `getTransaction` tells besides. Balances are in lamports, in the order of its keys."""
+
+    raw: bytes
+    before: list[int]
+    after: list[int]
+    tokens_before: list[TokenBalance]
+    tokens_after: list[TokenBalance]
+    logs: list[str]
+    wallets: list[str] = []
+    """Wallets that it names beside the one that paid: it is in their history too."""
+
+
+class Landed(msgspec.Struct, frozen=True, gc=False):
+    """A transaction in a block, failed ones too. Amounts are base units."""
+
+    signature: str
+    slot: int
+    height: int
+    time_s: int
+    err: Any
+    """As in JSON; None where it did what it should."""
+    fee: int
+    units: int
+    memo: str
+    payer: str
+    swaps: list[Swapped]
+    details: Details
+
+
+def landed(
+    tx: Transaction, outcome: Outcome, state: State, view: View, at: tuple[int, int, int]
+) -> Landed:
+    """Write down an executed transaction, before its view is kept; at: slot, height, time."""
+    slot, height, time_s = at
+    before = [state.accounts.get(key) for key in tx.keys]
+    after = [view.get(key) for key in tx.keys]
+    return Landed(
+        tx.signature,
+        slot,
+        height,
+        time_s,
+        outcome.err,
+        outcome.fee,
+        outcome.units,
+        outcome.memo,
+        tx.keys[0],
+        list(outcome.swaps),
+        Details(
+            tx.raw,
+            [account.lamports if account else 0 for account in before],
+            [account.lamports if account else 0 for account in after],
+            _tokens(before),
+            _tokens(after),
+            outcome.logs,
+            _wallets(tx.keys, before, after),
+        ),
+    )
+
+
+def _wallets(
+    keys: list[str], before: list[Account | None], after: list[Account | None]
+) -> list[str]:
+    """Of real nodes every address has a history, here those of wallets alone."""
+    return [
+        key
+        for key, was, now in zip(keys[1:], before[1:], after[1:], strict=True)
+        if (account := now or was) is not None and account.owner == SYSTEM and not account.data
+    ]
+
+
+def _tokens(accounts: list[Account | None]) -> list[TokenBalance]:
+    found = []
+    for index, account in enumerate(accounts):
+        if account is not None and is_token_account(account):
+            token = read_token(account.data)
+            found.append(TokenBalance(index, token.mint, token.owner, token.amount))
+    return found
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """How far a landed transaction has come."""
+
+    status: str
+    confirmations: int | None
+
+
+def seen(blocks: Blocks, landed: Landed) -> Seen:
+    """Its commitment now, and the blocks built on it; None once it is final."""
+    if landed.height <= blocks.finalized_height:
+        return Seen("finalized", None)
+    status = "confirmed" if landed.height <= blocks.confirmed_height else "processed"
+    return Seen(status, blocks.tip.height - landed.height)

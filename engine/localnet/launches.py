@@ -1,0 +1,81 @@
+"""Pools of the token NEW: created, given liquidity, and gone, over and over (`market.launches`)."""
+
+from __future__ import annotations
+
+from engine.localnet.bank import Bank
+from engine.localnet.genesis import LAYOUTS
+from engine.localnet.genesis.damm import SQRT_MAX, SQRT_MIN
+from engine.localnet.genesis.market import LAUNCH_CYCLE, Launch, launches
+from engine.localnet.genesis.templates import amount_a, amount_b, put
+from engine.localnet.programs.shapes import SHAPES
+from engine.localnet.state.accounts import Account, amount_of, with_amount
+from engine.localnet.state.view import View
+
+
+class Launches:
+    """Brings the launched pools to where the slot wants them."""
+
+    def __init__(self) -> None:
+        self._all = launches()
+        self._grown: set[str] = set()
+
+    def follow(self, bank: Bank, slot: int) -> None:
+        """Create, grow or remove what is due."""
+        at = slot % LAUNCH_CYCLE
+        for launch in self._all:
+            if launch.plan.program not in bank.state.families.by_program:
+                continue
+            address = launch.plan.address
+            there = address in bank.state.accounts
+            wanted = launch.created <= at < launch.gone
+            if wanted and not there:
+                self._grown.discard(address)
+                _write(bank, LAYOUTS[launch.plan.family](launch.plan))
+            elif there and not wanted:
+                self._grown.discard(address)
+                made = LAYOUTS[launch.plan.family](launch.plan)
+                _write(bank, dict.fromkeys(made, Account(0)))
+            elif there and at == launch.gains and address not in self._grown:
+                self._grown.add(address)
+                _grow(bank, launch)
+
+
+def _write(bank: Bank, accounts: dict[str, Account]) -> None:
+    view = View(bank.state)
+    for address, account in accounts.items():
+        view.put(address, account)
+    bank.keep(view)
+
+
+def _grow(bank: Bank, launch: Launch) -> None:
+    """Double the liquidity at the price of the moment."""
+    bank.flush()
+    pool = bank.state.pool(launch.plan.address)
+    account = bank.state.accounts[launch.plan.address]
+    if pool is None:
+        return
+    data = bytearray(account.data)
+    if launch.plan.family == "meteora-damm-v2":
+        added = _grow_damm(data)
+    else:
+        added = pool.pool.reserve_a, pool.pool.reserve_b
+        supply = int.from_bytes(data[333:341], "little")
+        put(data, 333, supply * 2, 8)
+    made = {launch.plan.address: account._replace(data=bytes(data))}
+    vaults = SHAPES[launch.plan.family].vaults(account.data, a_to_b=True)
+    for vault, more in zip(vaults, added, strict=True):
+        held = bank.state.accounts[vault]
+        lamports = more if held.data[109] else 0
+        made[vault] = with_amount(held, amount_of(held) + more, lamports)
+    _write(bank, made)
+
+
+def _grow_damm(data: bytearray) -> tuple[int, int]:
+    scaled = int.from_bytes(data[360:376], "little")
+    price = int.from_bytes(data[456:472], "little")
+    liquidity = scaled >> 64
+    more = amount_a(liquidity, price, SQRT_MAX), amount_b(liquidity, SQRT_MIN, price)
+    put(data, 360, scaled * 2, 16)
+    for at, amount in zip((680, 688), more, strict=True):
+        put(data, at, int.from_bytes(data[at : at + 8], "little") + amount, 8)
+    return more

@@ -1,0 +1,88 @@
+"""A program that we start: what to run, how it dies, and how to tell that it is ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from engine.processes import parent_death
+
+
+class StartError(Exception):
+    """Something a person has to settle before the engine can run; the message is one line."""
+
+
+def _at_once(_pid: int) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A row of the table of what runs.
+
+    `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is sent by the kernel
+    when we die: SIGKILL for what must not linger, something softer where files want closing.
+    `keep` are file descriptors that it inherits. `hopeless` is the exit code that no restart mends.
+    `alive` is a file that it touches again and again while its loop turns; `hung_s` after the last
+    time it is taken to hang.
+    """
+
+    name: str
+    argv: Sequence[str | Path]
+    ready: Callable[[int], bool] = _at_once
+    stop: signal.Signals = signal.SIGTERM
+    death: signal.Signals = signal.SIGKILL
+    user: str = parent_death.SELF
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    keep: tuple[int, ...] = ()
+    hopeless: int | None = None
+    alive: Path | None = None
+    hung_s: float = 30.0
+
+    def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start it, from the main thread, in a session of its own: Ctrl-C reaches only us."""
+        return subprocess.Popen(
+            parent_death.command(self.argv, self.death, self.user),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(self.environ),
+            pass_fds=self.keep,
+            start_new_session=True,
+        )
+
+
+def signal_group(pid: int, what: signal.Signals) -> None:
+    """Signal a program and what it started; one that is gone already is no fault."""
+    try:
+        os.killpg(pid, what)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        os.kill(pid, what)
+
+
+def last_words(log: Path) -> str:
+    """Return the line of a log that says best why its program ended."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        text = ""
+    return telling(text)
+
+
+def telling(text: str) -> str:
+    """Return the line of an output that says best why its program ended."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    words = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")
+    for line in reversed(lines):
+        if any(word in line.lower() for word in words):
+            return line
+    return lines[-1] if lines else "no output"

@@ -1,0 +1,231 @@
+"""Runs the processes of an engine: starts them in order, restarts what dies, stops them in order.
+
+The table is a list of groups in the order of stopping; starting goes the other way round. Before
+everything has run once, a program that keeps dying is a fault for a person (`StartError`); after
+that it is restarted for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from engine.processes.child_log import ChildLog
+from engine.processes.program import Program, StartError, signal_group
+
+POLL_S = 0.02
+PAUSE_MIN_S = 0.1
+PAUSE_MAX_S = 2.0
+# After so long a run a death is news, not a loop: the pause starts small again.
+STEADY_S = 10.0
+# Deaths in a row before the engine was ever ready: pauses of 0.1 … 1.6 s, about four seconds.
+DEATHS_MAX = 6
+# Whether a process hangs is looked at so often.
+LOOK_S = 1.0
+# All groups together end within five seconds, so each gets its share of a second less.
+STOP_S = 4.0
+
+log = structlog.get_logger()
+
+
+class Child:
+    """One program, kept running until told to stop."""
+
+    def __init__(self, program: Program, log_path: Path, changed: Callable[[], None]) -> None:
+        self.program = program
+        self.ready = asyncio.Event()
+        self.deaths = 0  # in a row
+        self.fault = ""  # why it ended last
+        self.hopeless = False  # it ended for something that no restart mends
+        self.quiet = True  # until all is ready a death is part of the start, and told at its end
+        self._log = ChildLog(log_path)
+        self._changed = changed
+        self._process: subprocess.Popen[bytes] | None = None
+        self._looked_at = 0.0
+        self._touched = 0  # when it had last shown life, by the file's clock
+        self._still = 0  # looks in a row since
+        self._stopping = asyncio.Event()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, 0 while it does not run."""
+        return self._process.pid if self._process and self._process.poll() is None else 0
+
+    async def keep(self) -> None:
+        """Run it again and again."""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                await self._run_once()
+            except OSError as error:  # too many processes, no memory: as good as a death
+                self.fault = str(error)
+            self.ready.clear()
+            if self._stopping.is_set():
+                return
+            self.deaths = 1 if time.monotonic() - began > STEADY_S else self.deaths + 1
+            pause_s = min(PAUSE_MAX_S, PAUSE_MIN_S * 2 ** min(self.deaths - 1, 10))
+            tell = log.info if self.quiet else log.warning
+            if not (self.quiet and self.hopeless):
+                tell(
+                    "process ended, restarting",
+                    name=self.program.name,
+                    fault=self.fault,
+                    pause_s=pause_s,
+                )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+
+    async def _run_once(self) -> None:
+        self._log.mark()
+        self._still = 0
+        if self.program.alive is not None:  # the sign of life of the one before
+            with contextlib.suppress(OSError):
+                self.program.alive.unlink()
+        read, write = os.pipe()
+        try:
+            process = self._process = self.program.spawn(write)
+        finally:
+            os.close(write)
+        self._changed()
+        pump = asyncio.create_task(self._log.pump(self.program.name, read))
+        while process.poll() is None:
+            if not self.ready.is_set() and self.program.ready(process.pid):
+                self.ready.set()
+            await asyncio.sleep(POLL_S)
+            if self._hangs():
+                log.warning("process hangs, killing it", name=self.program.name)
+                signal_group(process.pid, signal.SIGKILL)
+        # What it left behind in its session goes too; it may hold the pipe open otherwise.
+        signal_group(process.pid, signal.SIGKILL)
+        await asyncio.wait({pump}, timeout=0.5)
+        pump.cancel()
+        code = process.returncode
+        self.fault = self._log.last_words() if code >= 0 else signal.Signals(-code).name
+        self.hopeless = code == self.program.hopeless
+
+    def _hangs(self) -> bool:
+        """Whether it has shown no life for so many looks of ours in a row. No clock is asked: after
+        a pause of the whole machine everybody gets the time to show it again.
+        """
+        now = time.monotonic()
+        if self.program.alive is None or now - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = now
+        try:
+            touched = self.program.alive.stat().st_mtime_ns
+            if touched == self._touched and self._still * LOOK_S >= self.program.hung_s:
+                os.utime(self.program.alive)  # else it could not show any, however well it is
+                return True
+        except OSError:  # it has only begun, or the disk is full or read-only
+            touched = 0
+        self._still = self._still + 1 if touched and touched == self._touched else 0
+        self._touched = touched
+        return False
+
+    async def stop(self, patience_s: float) -> None:
+        """Ask it to end, and make it end once patience is over."""
+        self._stopping.set()
+        if not self.pid:
+            return
+        self._signal(self.program.stop)
+        deadline = time.monotonic() + patience_s
+        while self.pid and time.monotonic() < deadline:  # noqa: ASYNC110 - waitpid has no event
+            await asyncio.sleep(POLL_S)
+        if self.pid:
+            log.warning("process does not stop, killing it", name=self.program.name)
+            signal_group(self.pid, signal.SIGKILL)
+
+    def _signal(self, what: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, what)
+
+
+class Supervisor:
+    """The children of an engine. `changed(pids)` is told whenever one was started."""
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Program]],
+        logs: Path,
+        changed: Callable[[dict[str, int]], None] = lambda _pids: None,
+    ) -> None:
+        self._report = changed
+        self._groups = [[self._child(p, logs) for p in group] for group in groups]
+        self._keepers: list[asyncio.Task[None]] = []
+
+    @property
+    def children(self) -> list[Child]:
+        """All of them, in the order of stopping."""
+        return [child for group in self._groups for child in group]
+
+    async def run(
+        self,
+        stop: asyncio.Event,
+        ready: Callable[[], Awaitable[bool]],
+        announce: Callable[[], None],
+    ) -> None:
+        """Start everything, `announce()` once `ready()` says so, and end at `stop`."""
+        try:
+            for group in reversed(self._groups):
+                self._keepers += [asyncio.create_task(child.keep()) for child in group]
+                await self._until(stop, functools.partial(_all_ready, group))
+            await self._until(stop, ready)
+            for child in self.children:
+                child.quiet = False
+            if not stop.is_set():
+                announce()
+            # A keeper never ends by itself: one that does has met a bug, and we end with it.
+            stopped = asyncio.create_task(stop.wait())
+            done, _ = await asyncio.wait(
+                {stopped, *self._keepers}, return_when=asyncio.FIRST_COMPLETED
+            )
+            stopped.cancel()
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            await self._stop()
+
+    async def _until(self, stop: asyncio.Event, reached: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a step of the start; say what it waits for every ten seconds."""
+        told = time.monotonic()
+        while not stop.is_set() and not await reached():
+            for child in self.children:
+                if child.deaths >= DEATHS_MAX or child.hopeless:
+                    said = child.fault.removeprefix("engine: ")
+                    msg = f"{child.program.name} does not start: {said}"
+                    raise StartError(msg)
+            for keeper in self._keepers:
+                if keeper.done():
+                    keeper.result()
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                late = [c.program.name for c in self.children if c.pid and not c.ready.is_set()]
+                log.warning("still starting", waiting_for=late or "readiness")
+            await asyncio.sleep(POLL_S)
+
+    async def _stop(self) -> None:
+        """Stop group by group; late groups inherit the time that early ones did not need."""
+        deadline = time.monotonic() + STOP_S
+        for number, group in enumerate(self._groups):
+            left = (deadline - time.monotonic()) / (len(self._groups) - number)
+            await asyncio.gather(*(child.stop(max(0.1, left)) for child in group))
+        await asyncio.wait_for(asyncio.gather(*self._keepers, return_exceptions=True), 2)
+
+    def _child(self, program: Program, logs: Path) -> Child:
+        return Child(program, logs / f"{program.name}.log", self._on_change)
+
+    def _on_change(self) -> None:
+        self._report({child.program.name: child.pid for child in self.children if child.pid})
+
+
+async def _all_ready(group: Sequence[Child]) -> bool:
+    return all(child.ready.is_set() for child in group)

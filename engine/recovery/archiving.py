@@ -1,0 +1,66 @@
+"""Gives the archive what it lacks of the proved events, and takes away what nothing vouches for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from engine.recovery.diagnosing import Diagnosis
+from engine.recovery.founding import RepairError
+from engine.recovery.plan import Plan
+from events.archive import Archive, Checkpoint
+from events.archive.snapshot import LabelledEvent
+from projections.postgres import migrate
+from projections.postgres.mending import mend, name_chain
+from projections.postgres.rebuild import rebuild
+from projections.postgres.tables import Moved
+
+AGAIN = "the projector moved on meanwhile: begin again"
+
+
+async def make_tables(archive: Archive, found: Diagnosis) -> None:
+    """Makes what is missing, empty. Raises asyncpg's errors."""
+    async with archive.connection(None) as connection:
+        await migrate.lay_missing(connection, found.missing_tables)
+
+
+async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: str) -> None:
+    """Writes rows, deletes those that nothing vouches for, moves the checkpoint."""
+    rows = [_row(one) for one in found.proof.rows if one.stored.position <= plan.archive_until]
+    after = checkpoint_at(found, plan.archive_until) if plan.checkpoint else None
+    async with archive.connection(None) as connection:
+        await migrate.migrate(connection)
+        try:
+            await mend(
+                connection, found.checkpoint, after, rows,
+                drop_after=plan.drop_after, strays=found.strays,
+            )  # fmt: skip
+        except Moved:
+            raise RepairError(AGAIN) from None
+        await migrate.lay_indexes(connection)
+        if chain and found.archive_chain not in ("", chain):
+            await name_chain(connection, chain)
+
+
+def checkpoint_at(found: Diagnosis, position: int) -> Checkpoint:
+    """The checkpoint of an archive that ends there."""
+    before, last = found.checkpoint, found.proof.last
+    stored = found.proved.get(position) or last
+    # Where nobody knows the epoch, one that is above any there can have been.
+    epoch = before.epoch if before is not None else found.meta.epoch or int(time.time())
+    digest = found.target.digest_at(position)
+    time_us = stored.time_us if stored is not None and position else 0
+    return Checkpoint(epoch, position, digest, time_us, before.generation if before else 1, None)
+
+
+async def make_orders(archive: Archive) -> None:
+    """Makes `orders` again. Raises RebuildError or asyncpg's errors."""
+    await rebuild(archive.url)
+
+
+def _row(one: LabelledEvent) -> tuple[Any, ...]:
+    stored = one.stored
+    return (
+        stored.position, stored.time_us, one.order_id, one.version, one.name,
+        stored.record.hash, stored.record.body,
+    )  # fmt: skip

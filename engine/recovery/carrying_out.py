@@ -1,0 +1,91 @@
+"""Does what a plan says, a step at a time, until nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from engine.recovery import archiving
+from engine.recovery.chain_history import Wallet
+from engine.recovery.diagnosing import Diagnosis, diagnose
+from engine.recovery.founding import Repaired, RepairError, refound
+from engine.recovery.plan import Plan, Step, Words, plan
+from engine.recovery.rewriting import rewrite
+from events.archive import Archive
+from events.log import EventLog
+
+ROUNDS = 8
+"""Each does a step at least; there are five kinds."""
+
+
+class Done(NamedTuple):
+    """What a repair did."""
+
+    steps: list[str]
+    """In words."""
+    lost: list[str]
+    """What was given up."""
+    founded: Repaired | None
+    left: list[str]
+    """What is wrong still."""
+
+
+async def repair(
+    log: EventLog,
+    archive: Archive,
+    words: Words,
+    wallet: Callable[[], Wallet],
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    *,
+    first: Diagnosis | None = None,
+) -> Done:
+    """Does it. `wallet` is opened where the chain has to be asked; `first` is a diagnosis that was
+    made just now.
+
+    Raises RepairError where a word is missing or a step cannot be done; it can be begun again.
+    Raises ChainError, RebuildError, LogError, ArchiveUnavailable or asyncpg's errors.
+    """
+    done = Done([], [], None, [])
+    for _ in range(ROUNDS):
+        found, first = first or await diagnose(log, archive), None
+        todo = plan(found, log.chain, words)
+        if not todo.steps:
+            return done._replace(left=[fault.text for fault in todo.faults])
+        if todo.refused:
+            raise RepairError(todo.refused)
+        step = todo.steps[0]
+        done.steps.extend(said for said in todo.does[:1] if said not in done.steps)
+        done.lost.extend(todo.lost)
+        if step is Step.FOUND:
+            done = done._replace(founded=await _found(log, archive, wallet, progress))
+            words = words._replace(restored=False)
+        else:
+            await _do(step, log, archive, found, todo)
+        if step is Step.ARCHIVE:
+            words = words._replace(drop_after=None)
+    raise RepairError("something damages the records again and again: end what writes to them")
+
+
+async def _do(step: Step, log: EventLog, archive: Archive, found: Diagnosis, todo: Plan) -> None:
+    match step:
+        case Step.TABLES:
+            await archiving.make_tables(archive, found)
+        case Step.ARCHIVE:
+            await archiving.mend_archive(archive, found, todo, log.chain)
+        case Step.REBUILD:
+            await archiving.make_orders(archive)
+        case Step.REWRITE:
+            await rewrite(log, archive, found)
+
+
+async def _found(
+    log: EventLog,
+    archive: Archive,
+    wallet: Callable[[], Wallet],
+    progress: Callable[[int, int], None],
+) -> Repaired:
+    opened = wallet()
+    try:
+        return await refound(log, archive, opened, progress)
+    finally:
+        await opened.close()

@@ -1,0 +1,255 @@
+"""What a chain executed, order by order: the history of the wallet.
+
+A transaction names its order (on Solana in a memo), so that the chain can be asked about orders of
+which the log has forgotten everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from engine.settings import Settings
+from engine.venues import check, ledger_path
+from events.order import Transaction
+from events.reason_codes import recorded
+from stages.venues import Outcome, Refused
+from stages.venues.record import Record
+
+if TYPE_CHECKING:
+    from stages.venues.simulated.ledger import Landed, Ledger
+
+PROOF_TRIES, PROOF_S = 4, 0.5
+"""The height that proves a death is read between two questions."""
+
+
+class ChainError(Exception):
+    """The chain cannot be asked, or does not tell. The message names the cause. It is no OSError,
+    which around a database means that the database cannot be reached.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"chain: {cause}")
+
+
+class Wallet(Protocol):
+    """Asked by a repair, or by who settles an order. Methods raise ChainError, or say otherwise."""
+
+    async def last_height(self) -> int:
+        """No transaction that was made before now can land above this height."""
+        ...
+
+    async def finalized(self) -> int:
+        """The greatest height that cannot be undone."""
+        ...
+
+    async def blocks_in(self, seconds: float) -> int:
+        """How many blocks the chain makes in a time, at most."""
+        ...
+
+    async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
+        """Order id -> signatures under which it was executed since a time, if not more."""
+        ...
+
+    async def orders_since(self, order_id: str) -> list[str]:
+        """The executed orders whose ids are no lower."""
+        ...
+
+    async def reaches(self, since_us: int) -> None:
+        """Raises ChainError where its history cannot be read back to this time."""
+        ...
+
+    async def record(self, order_id: str, signature: str) -> Record:
+        """What the chain's record says of a transaction of an order. Raises Refused with a code."""
+        ...
+
+    async def proved_dead(self, transaction: Transaction) -> int:
+        """The finalized height that proves that it is nowhere and can land no more; 0: no proof.
+
+        Raises Refused.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes what was opened."""
+        ...
+
+
+@contextlib.contextmanager
+def _answered(*causes: type[Exception]) -> Iterator[None]:
+    """What a chain raises, as ChainError."""
+    try:
+        yield
+    except causes as error:
+        raise ChainError(error) from error
+
+
+def _simulated(settings: Settings) -> Wallet:
+    from stages.venues.simulated.ledger import Ledger
+    from stages.venues.simulated.venue import Simulation
+
+    simulation = Simulation(slot_ms=settings.slot_ms, consensus=settings.consensus)
+    ledger = Ledger(ledger_path(settings))
+
+    class Simulated:
+        async def last_height(self) -> int:
+            return simulation.height() + settings.blockhash_slots
+
+        async def finalized(self) -> int:
+            return simulation.height() - simulation.finality_slots
+
+        async def blocks_in(self, seconds: float) -> int:
+            return int(seconds * 1000 / max(1, simulation.slot_ms)) + 1
+
+        async def executed(
+            self,
+            order_ids: Sequence[str],
+            since_us: int,  # noqa: ARG002 - one look at the ledger finds all there is
+        ) -> dict[str, list[str]]:
+            found: dict[str, list[str]] = {}
+            with (
+                _answered(OSError),
+                ledger.writing(),
+            ):  # no other process is landing one of them
+                for signature, landed in sorted(ledger.find(order_ids).items()):
+                    if landed.ok:
+                        found.setdefault(landed.order_id, []).append(signature)
+            return found
+
+        async def orders_since(self, order_id: str) -> list[str]:
+            with _answered(OSError):
+                rows = list(ledger.rows())
+            return sorted({row.order_id for row in rows if row.ok and row.order_id >= order_id})
+
+        async def reaches(self, since_us: int) -> None:
+            pass
+
+        async def record(self, order_id: str, signature: str) -> Record:
+            landed = _in_ledger(ledger, order_id, signature)
+            if time.time_ns() // 1000 < landed.visible_us:
+                raise Refused("venue-unavailable", "the chain does not answer for it yet")
+            if landed.slot > await self.finalized():
+                detail = f"{signature} is in slot {landed.slot}, which is not final yet"
+                raise Refused("transaction-not-finalized", detail, retryable=True)
+            state: Literal["landed", "failed"] = "landed" if landed.ok else "failed"
+            outcome = Outcome(
+                state,
+                landed.amount_out,
+                landed.slot,
+                recorded(landed.reason),
+                amount_in=landed.amount_in,
+            )
+            return Record(signature, outcome, (landed.order_id,))
+
+        async def proved_dead(self, transaction: Transaction) -> int:
+            height = await self.finalized()
+            if height <= transaction.last_valid_height:
+                return 0
+            try:
+                with ledger.writing():  # nobody is in the middle of landing it
+                    there = any(row.signature == transaction.signature for row in ledger.rows())
+            except OSError as error:
+                raise Refused("venue-unavailable", str(error), retryable=True) from error
+            return 0 if there else height
+
+        async def close(self) -> None:
+            ledger.close()
+
+    return Simulated()
+
+
+def _in_ledger(ledger: Ledger, order_id: str, signature: str) -> Landed:
+    """What landed under a signature, of this order or of any. Raises Refused."""
+    try:
+        found = ledger.find([order_id]).get(signature)
+        found = found or next((row for row in ledger.rows() if row.signature == signature), None)
+    except OSError as error:
+        raise Refused("venue-unavailable", str(error), retryable=True) from error
+    if found is None:
+        detail = f"the ledger does not have {signature}"
+        raise Refused("transaction-not-found", detail, retryable=True)
+    return found
+
+
+def _solana(settings: Settings) -> Wallet:
+    from engine.venues import open_rpc, slot_setting, wallet_of
+    from stages.pools.families import FAMILIES
+    from stages.venues.solana.cluster.commitments import Commitments
+    from stages.venues.solana.cluster.slot_time import SlotTime
+    from stages.venues.solana.outcomes.executed import Executed
+    from stages.venues.solana.outcomes.outcomes import Outcomes
+    from stages.venues.solana.outcomes.recorded import Records
+    from stages.venues.solana.rpc.options import ChainOptions
+
+    opened = open_rpc(settings)
+    address = wallet_of(settings).address
+    history = Executed(opened.rpc, address)
+    records = Records(opened.rpc, FAMILIES, address, opened.pools.by_name())
+    slot_time = SlotTime(slot_setting(settings, opened.pools), opened.rpc)
+
+    class Solana:
+        async def last_height(self) -> int:
+            # The builders' blockhashes are `confirmed` ones: none is younger than this.
+            with _answered(Refused):
+                newest = await opened.rpc.get_latest_blockhash("processed")
+            return newest.value.last_valid_block_height
+
+        async def finalized(self) -> int:
+            with _answered(Refused):
+                height = await opened.rpc.get_block_height("finalized")
+            history.least_height = max(history.least_height, height)
+            return height
+
+        async def blocks_in(self, seconds: float) -> int:
+            await slot_time.measure()
+            return slot_time.slots_in(seconds)
+
+        async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
+            with _answered(Refused):
+                return await history.by(order_ids, since_us / 1e6)
+
+        async def orders_since(self, order_id: str) -> list[str]:
+            with _answered(Refused):
+                return await history.since(order_id)
+
+        async def reaches(self, since_us: int) -> None:
+            # By a reader of its own: what follows has to see what lands meanwhile.
+            with _answered(Refused):
+                await Executed(opened.rpc, address).reaches(since_us / 1e6)
+
+        async def record(self, order_id: str, signature: str) -> Record:  # noqa: ARG002 - it names its order
+            return await records.read(signature)
+
+        async def proved_dead(self, transaction: Transaction) -> int:
+            outcomes = Outcomes(
+                opened.rpc,
+                FAMILIES,
+                ChainOptions(),
+                slot_time,
+                Commitments(opened.rpc, "finalized"),
+            )
+            try:
+                for _ in range(PROOF_TRIES):
+                    outcome = await outcomes.ask([transaction])[0]
+                    if outcome.finalized_height > transaction.last_valid_height:
+                        return outcome.finalized_height
+                    if outcome.state == "unknown":
+                        raise Refused(outcome.reason or "no-answer", outcome.detail, retryable=True)
+                    await asyncio.sleep(PROOF_S)
+            finally:
+                await outcomes.close()
+            return 0
+
+        async def close(self) -> None:
+            await opened.rpc.close()
+
+    return Solana()
+
+
+def open_wallet(settings: Settings) -> Wallet:
+    """Of what VENUES names. Raises SettingsError, OSError."""
+    check(settings)
+    return _simulated(settings) if settings.venues == ("simulated",) else _solana(settings)

@@ -1,0 +1,40 @@
+"""What the log server keeps beside the events, made from the orders that these add up to. Pure."""
+
+from __future__ import annotations
+
+from engine.recovery.reconcile import Lives
+from events.commands.idempotency import digest_of, names_of
+from events.log import EventLog
+from events.recovery.log_rebuild import Claim, Known, Name
+
+
+def names_in(log: EventLog, lives: Lives) -> list[Name]:
+    """The keys that orders were posted with: while these are open, and then for a window."""
+    names: dict[str, Name] = {}
+    for asked in lives.submitted.values():  # of two orders that had one name the later has it
+        said = names_of(log.keys, asked.account, asked.order_id, asked.fact)
+        until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
+        names |= {key: Name(key, said.value, until_ms) for key in said.keys} if said else {}
+    return list(names.values())
+
+
+def claims_in(log: EventLog, lives: Lives) -> dict[bytes, Claim]:
+    """By order id: what a key that names the order has to hold."""
+    claims = {}
+    for asked in lives.submitted.values():
+        until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
+        claims[asked.order_id.encode()] = Claim(digest_of(asked.fact), until_ms)
+    return claims
+
+
+def known_in(lives: Lives, *, archived: int, heads_kept_ms: int, now_us: int) -> list[Known]:
+    """The heads that are to stand: of open orders, and of those that ended lately."""
+    known = [life.known() for life in lives.open.values()]
+    for life in lives.ended.values():
+        kept_ms = None
+        if life.positions[-1] <= archived:
+            kept_ms = heads_kept_ms - (now_us - life.changed_us) // 1000
+            if kept_ms <= 0:
+                continue
+        known.append(life.known()._replace(kept_ms=kept_ms))
+    return known

@@ -1,0 +1,228 @@
+"""Reads everything that a repair goes by: both stores, event by event, and what an audit says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from engine.recovery.reconcile import Lives, Reconciliation
+from engine.recovery.stream import Target, target
+from events.archive import Archive, Checkpoint, Snapshot
+from events.archive.snapshot import LabelledEvent
+from events.audit.invariants import Problem
+from events.audit.verify import verify
+from events.log import EventLog, LogError, Stored
+from events.recovery.log_rebuild import Refounding
+from events.recovery.stream_survey import Meta, RawEntry, stored_in
+from projections.postgres.order_rows import columns
+
+GAP_MAX = 200_000
+"""What lies behind a longer gap belongs to nothing that is before it."""
+LATEST = 500
+"""Events that a stream is made of at least."""
+
+
+Events = dict[int, list[Stored]]
+"""Events of the stream by position; more than one where entries overlap."""
+
+
+_UNREADABLE = (
+    LogError, ResponseError, RuntimeError, TypeError, ValueError, msgspec.MsgspecError,
+)  # fmt: skip
+"""What an audit may meet in records that are damaged enough."""
+
+
+class Diagnosis(NamedTuple):
+    """What there is, and what of it is proved."""
+
+    meta: Meta
+    log_end: int
+    """The last position that the log vouches for: its mark, or a head that is beyond it."""
+    checkpoint: Checkpoint | None
+    archive_chain: str
+    missing_tables: list[str]
+    archived_end: int
+    """The last position that has a row."""
+    strays: list[int]
+    """Positions of rows that no log has."""
+    same: bool
+    """Log and archive agree about the newest event that both have."""
+    common: bool
+    """There is an event that both have."""
+    proof: Reconciliation
+    proved: dict[int, Stored]
+    """The events that a stream is made of, where it has to be made again."""
+    problems: list[Problem]
+    unfolded: int
+    promoted: bool
+    """The log is suspended until the chain was asked."""
+    fenced: bool
+    """A repair keeps everybody out, or did until it broke off."""
+    target: Target
+    """The stream as it is to stand."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever said."""
+        return not self.archived_end and not self.log_end and not self.proof.position
+
+
+async def diagnose(log: EventLog, archive: Archive) -> Diagnosis:
+    """Reads both stores whole. Raises LogError, ArchiveUnavailable or asyncpg's errors."""
+    work = Refounding(log.url, log.keys)
+    try:
+        async with archive.snapshot() as snapshot:
+            found = await _read(log, work, snapshot)
+        return found._replace(problems=await _problems(log, archive))
+    finally:
+        await work.close()
+
+
+async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosis:
+    missing = await snapshot.missing_tables()
+    checkpoint = None if "checkpoints" in missing else await snapshot.checkpoint()
+    # The archive's moment is fixed now: whatever it has, the log had before.
+    entries, meta = await _logged(work)
+    now_us = await work.now_ms() * 1000
+    log_end = await _vouched(work, meta, entries)
+    stream = stream_of(entries, log_end if meta.there and not meta.fault else None)
+    archived_end = 0 if "events" in missing else await snapshot.last_position()
+    same = None if "events" in missing else await _same(snapshot, stream)
+    lives = Lives(now_us - log.heads_kept_ms * 1000, now_us - log.window_ms * 1000)
+    proof = Reconciliation(lives, trusts_log=same is not False)
+    rows = _Rows(snapshot.labelled() if "events" not in missing else _none())
+    first = max(1, min([archived_end - LATEST, *stream]))
+    proved = await _prove(proof, rows, stream, first)
+    end = proof.proved_end
+    return Diagnosis(
+        meta, log_end, checkpoint,
+        "" if checkpoint is None else await snapshot.chain(),
+        missing, rows.last, rows.strays, same is not False, same is not None, proof, proved, [],
+        0 if "projection_parked" in missing else await snapshot.unfolded(),
+        "--restored" in meta.suspended,
+        meta.there and await work.fenced(),
+        target(entries, proved, min(archived_end, end), end),
+    )  # fmt: skip
+
+
+async def _logged(work: Refounding) -> tuple[list[RawEntry], Meta]:
+    """The entries, and a mark that is no older than any of them."""
+    entries = await work.entries()
+    meta = await work.meta()
+    later = await work.entries(entries[-1].id if entries else b"-")
+    end = meta.position or 0
+    return entries + [e for e in later if e.batch is not None and e.batch.last <= end], meta
+
+
+async def _prove(
+    proof: Reconciliation, rows: _Rows, stream: Events, first: int
+) -> dict[int, Stored]:
+    """Looks at every position; the proved events from one on."""
+    proved: dict[int, Stored] = {}
+    left = sorted(stream, reverse=True)
+    row = await rows.following()
+    while row is not None or left:
+        ahead = [left[-1]] if left else []
+        following = min([*ahead, *([row.stored.position] if row is not None else [])])
+        if following - proof.position > GAP_MAX:
+            break
+        while proof.position + 1 < following:
+            proof.at(proof.position + 1, (), ())
+        archived: list[LabelledEvent] = []
+        while row is not None and row.stored.position == following:
+            archived.append(row)
+            row = await rows.following()
+        logged: Sequence[Stored] = ()
+        if left and left[-1] == following:
+            logged = stream[left.pop()]
+        stored = proof.at(following, archived, logged)
+        if stored is not None and following >= first:
+            proved[following] = stored
+    await rows.finish()
+    proof.end()
+    return proved
+
+
+class _Rows:
+    """The archive's rows, one by one."""
+
+    def __init__(self, rows: AsyncIterator[LabelledEvent]) -> None:
+        self.last = 0
+        self.strays: list[int] = []
+        self._rows = rows
+
+    async def following(self) -> LabelledEvent | None:
+        """The next row; None at the end."""
+        async for row in self._rows:
+            position = row.stored.position
+            if position < 1:
+                self.strays.append(position)
+                continue
+            self.last = max(self.last, position)
+            return row
+        return None
+
+    async def finish(self) -> None:
+        """Reads what nobody asked for."""
+        while await self.following() is not None:
+            pass
+
+
+async def _none() -> AsyncIterator[LabelledEvent]:
+    nothing: tuple[LabelledEvent, ...] = ()
+    for row in nothing:
+        yield row
+
+
+def stream_of(entries: Sequence[RawEntry], end: int | None) -> Events:
+    """The events of a stream, up to a position where one is named."""
+    events: Events = {}
+    for entry in entries:
+        for stored in stored_in(entry):
+            if stored.position > 0 and (end is None or stored.position <= end):
+                events.setdefault(stored.position, []).append(stored)
+    return events
+
+
+async def _vouched(work: Refounding, meta: Meta, entries: Sequence[RawEntry]) -> int:
+    """The log's end: its mark, unless the head of an order names a place in an entry beyond it."""
+    end = meta.position or 0
+    beyond = [e for e in entries if not e.fault and e.batch is not None and e.batch.last > end]
+    if not meta.there or not beyond:
+        return end
+    placed = await work.placed({_order_of(one) for entry in beyond for one in stored_in(entry)})
+    named = [e.batch.last for e in beyond if e.batch is not None and _named(e, placed)]
+    return max([end, *named])
+
+
+def _order_of(stored: Stored) -> str:
+    try:
+        return stored.record.event().order_id
+    except msgspec.DecodeError:
+        return ""
+
+
+def _named(entry: RawEntry, placed: Mapping[str, Sequence[int]]) -> bool:
+    return any(one.position in placed.get(_order_of(one), ()) for one in stored_in(entry))
+
+
+async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
+    """Whether the newest event that both have is one and the same; None: there is none."""
+    if not stream:
+        return None
+    for archived in await snapshot.newest(min(stream), max(stream)):
+        logged = stream.get(archived.position, [])
+        if logged:
+            return any(one.record == archived.record for one in logged)
+    return None
+
+
+async def _problems(log: EventLog, archive: Archive) -> list[Problem]:
+    """What an audit says, where there is something that it can read."""
+    try:
+        return (await verify(archive, log, columns)).problems
+    except _UNREADABLE as error:
+        return [Problem(0, "", "unreadable", str(error))]

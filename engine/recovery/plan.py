@@ -1,0 +1,316 @@
+"""From a diagnosis to what is to be done about it, and what a person has to agree to.
+
+Rule of this file: pure. The log goes on in its epoch only where every event up to its end is proved
+from one store or the other. Otherwise something may have been said, and sent, of which nothing is
+left: then the chain is asked, and the log is founded again in an epoch of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from engine.recovery.diagnosing import Diagnosis
+from engine.recovery.reconcile import Lost
+from events.audit.invariants import HEADS, INDEXES, ORDERS, Problem
+from events.log import LAYOUT, other_chain
+from events.log.redis.keys import RAISED_FROM
+from events.recovery.log_rebuild import FOUNDING
+
+SPANS = 5
+COMMAND = "engine repair"
+
+
+class Step(Enum):
+    """What a repair does, in this order."""
+
+    TABLES = "make the missing tables"
+    ARCHIVE = "mend the archive"
+    REBUILD = "make `orders` again from the archive"
+    REWRITE = "write the log again from the events, in its epoch"
+    FOUND = "ask the chain what it executed, and found the log again in a new epoch"
+
+
+STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
+"""Store of an audit's problem -> what mends it."""
+CODES = {"index": Step.ARCHIVE, "aside": Step.REWRITE}
+"""The same by code, of the other stores."""
+
+
+class Words(NamedTuple):
+    """What a person has agreed to on the command line."""
+
+    restored: bool = False
+    """Log and archive are copies of before."""
+    drop_after: int | None = None
+    """Rows of the archive behind this position may be deleted."""
+    accept_loss: bool = False
+    """Events of which no copy is left may stay lost."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong, and what is done about it."""
+
+    text: str
+    step: Step | None
+    """None: nothing can be done."""
+    does: str = ""
+    """More about the step."""
+
+
+class Plan(NamedTuple):
+    """What is wrong and what a repair would do."""
+
+    faults: list[Fault]
+    steps: list[Step]
+    lost: list[str]
+    """What no step brings back."""
+    command: str
+    """That does it; empty where there is nothing to do."""
+    refused: str
+    """Why nothing is done without another word; empty where the words are there."""
+    drop_after: int | None
+    archive_until: int
+    """The last position that the archive is to have."""
+    checkpoint: bool
+    """Whether the checkpoint is to be written."""
+
+    @property
+    def why(self) -> str:
+        """What is wrong, in one line; empty where all is sound."""
+        more = f" (and {len(self.faults) - 1} more)" if len(self.faults) > 1 else ""
+        return self.faults[0].text + more if self.faults else ""
+
+    @property
+    def does(self) -> list[str]:
+        """The steps in words."""
+        said = []
+        for step in self.steps:
+            details = dict.fromkeys(f.does for f in self.faults if f.step is step and f.does)
+            said.append(": ".join([step.value, *(["; ".join(details)] if details else [])]))
+        return said
+
+
+def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
+    """What to do. `chain`: on which the settings trade; empty where they do not say."""
+    proof = found.proof
+    founding = list(_founding(found, words))
+    tail = found.archived_end > proof.proved_end
+    all_of_it = bool(founding) and found.same
+    until = proof.proved_end if all_of_it else min(proof.proved_end, found.archived_end)
+    until = min([until, *(one.position - 1 for one in _unarchived(found))])
+    mark = _checkpoint_fault(found, until)
+    faults = [
+        *founding,
+        *_tables(found),
+        *_rows(found, until),
+        *([Fault(f"checkpoint: {mark}", Step.ARCHIVE, "the checkpoint")] if mark else []),
+        *_audited(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
+        *_lost(found),
+        *_log(found),
+        *_chain(found, chain),
+    ]
+    if not faults:  # what no step is for; else it follows from what is mended first
+        faults = [Fault(said(problem), None) for problem in found.problems]
+    steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
+    if Step.FOUND in steps and Step.REWRITE in steps:
+        steps.remove(Step.REWRITE)
+    if _archived(found):  # a head or a row of an order that lacks events would be an old one
+        steps = [step for step in steps if step not in (Step.REBUILD, Step.REWRITE)]
+    drop_after = proof.proved_end if tail else None
+    needs = [
+        *(["--restored"] if words.restored or found.promoted else []),
+        *([f"--drop-after {drop_after}"] if tail else []),
+        *(["--accept-loss"] if _unarchived(found) else []),
+    ]
+    command = " ".join([COMMAND, *needs, "--yes"]) if steps else ""
+    return Plan(
+        faults, steps,
+        [f"position {one.position}{_of(one.order_id)}: {one.detail}" for one in proof.gone],
+        command, _other_chain(found, chain, founding=bool(founding))
+        or _refused(found, words, drop_after, command), drop_after, until,
+        bool(mark) or tail,
+    )  # fmt: skip
+
+
+def said(problem: Problem) -> str:
+    """A problem of the audit, in one line."""
+    where = f"{problem.store} at position {problem.position}{_of(problem.order_id)}"
+    return f"{where}: {problem.code}: {problem.detail}"
+
+
+def _of(order_id: str) -> str:
+    return f", order {order_id}" if order_id else ""
+
+
+def _refused(found: Diagnosis, words: Words, drop_after: int | None, command: str) -> str:
+    if words.drop_after is not None and words.drop_after != drop_after:
+        where = f"after position {drop_after} only" if drop_after is not None else "nowhere"
+        return f"rows that the log never vouched for stand {where}"
+    if drop_after is not None and words.drop_after is None:
+        return f"rows of the archive would be deleted; if they may be: {command}"
+    if _unarchived(found) and not words.accept_loss:
+        return f"events are lost for good; if the engine is to go on without them: {command}"
+    if found.promoted and not words.restored:
+        return f"the chain has to be asked: {command}"
+    return ""
+
+
+def _founding(found: Diagnosis, words: Words) -> Iterator[Fault]:
+    """Why the log cannot go on in its epoch."""
+    meta, checkpoint, end = found.meta, found.checkpoint, found.proof.proved_end
+    if found.empty and not meta.fault and not words.restored:
+        return
+    if not meta.there:
+        yield Fault(f"the log is gone, the archive has {found.archived_end} events", Step.FOUND)
+        return
+    if FOUNDING.encode() in meta.fields:
+        yield Fault("a repair began to found the log again, and broke off", Step.FOUND)
+    if meta.fault:
+        yield Fault(f"the log's {meta.fault}", Step.FOUND)
+    elif checkpoint is not None and meta.epoch != checkpoint.epoch:
+        text = f"the log is of epoch {meta.epoch}, the archive of {checkpoint.epoch}"
+        yield Fault(text, Step.FOUND)
+    if meta.layout not in (LAYOUT, *RAISED_FROM):
+        text = f"the log has layout {meta.layout!r}, this build reads {LAYOUT}"
+        yield Fault(text, Step.FOUND)
+    if found.log_end != end and not meta.fault:
+        theirs = found.archived_end if found.archived_end > found.log_end else end
+        what = "the archive" if found.archived_end > found.log_end else "what is left of it"
+        text = f"the log ends at position {found.log_end}, {what} at {theirs}"
+        if found.archived_end <= end:  # else it may go on: see `_rows`
+            yield Fault(text, Step.FOUND)
+    elif found.log_end != meta.position and not meta.fault:
+        text = f"the log says that it ends at {meta.position}, heads of orders name {end}"
+        yield Fault(text, Step.FOUND)
+    if found.proof.conflicts and not found.same:
+        yield Fault("the log differs from the archive", Step.FOUND)
+    if words.restored:
+        yield Fault("what happened after the copies were taken is unknown", Step.FOUND)
+    elif found.promoted:
+        text = "the log server was a replica: what its primary took last may be missing"
+        yield Fault(text, Step.FOUND)
+
+
+def _tables(found: Diagnosis) -> Iterator[Fault]:
+    if found.missing_tables and not (found.empty and len(found.missing_tables) > 1):
+        names = ", ".join(found.missing_tables)
+        yield Fault(f"tables are missing: {names}", Step.TABLES, names)
+
+
+def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
+    proof = found.proof
+    wrong = [r.stored.position for r in proof.rows if r.stored.position <= until]
+    if wrong:
+        at = spans(wrong)
+        text = f"archive: rows are missing, damaged or wrongly labelled, at {at}"
+        yield Fault(text, Step.ARCHIVE, f"{len(wrong)} rows are written, at {at}")
+    if found.strays:
+        at = spans(found.strays)
+        yield Fault(f"archive: rows at {at}, which no log has", Step.ARCHIVE, "they are deleted")
+    if found.archived_end > proof.proved_end:
+        end = proof.proved_end
+        text = f"archive: rows after position {end}, up to {found.archived_end}, continue nothing"
+        yield Fault(text, Step.ARCHIVE, f"rows after position {end} are DELETED")
+        if found.meta.there and found.log_end > end:
+            text = f"the log ends at position {found.log_end}, what is proved of it at {end}"
+            yield Fault(text, Step.FOUND)
+
+
+def _audited(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
+    """What an audit finds beside the events: those were looked at here, copy by copy."""
+    for problem in found.problems:
+        if problem.store in STEPS:
+            yield Fault(said(problem), STEPS[problem.store])
+        elif problem.code in CODES:
+            yield Fault(said(problem), CODES[problem.code])
+    if found.archived_end and "orders" in found.missing_tables:
+        yield Fault("`orders` is not there", Step.REBUILD)
+    if found.unfolded:
+        yield Fault(f"{found.unfolded} orders could not be folded", Step.REBUILD)
+    if moved:
+        yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
+
+
+def _unarchived(found: Diagnosis) -> list[Lost]:
+    """What is lost of what only the log had."""
+    return [one for one in found.proof.lost if one.position > found.archived_end]
+
+
+def _lost(found: Diagnosis) -> Iterator[Fault]:
+    unarchived = _unarchived(found)
+    if unarchived:
+        at = spans([one.position for one in unarchived])
+        does = "orders that only the log has are taken over where they are whole, the rest is void"
+        yield Fault(f"log: events at {at} are lost, and no archive has them", Step.FOUND, does)
+    if archived := _archived(found):
+        at = spans([one.position for one in archived])
+        text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
+        yield Fault(text, None)
+
+
+def _archived(found: Diagnosis) -> list[Lost]:
+    """What is lost of what the archive had: nothing is made of the rest of it."""
+    return [one for one in found.proof.lost if one.position <= found.archived_end]
+
+
+def _log(found: Diagnosis) -> Iterator[Fault]:
+    """What is made from the events anew, in the same epoch."""
+    meta = found.meta
+    for text in found.target.faults:
+        yield Fault(f"log: {text}", Step.REWRITE)
+    if found.fenced:
+        yield Fault("a repair broke off, and keeps everybody out", Step.REWRITE)
+    if meta.there and meta.suspended and not found.promoted:
+        yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
+
+
+def _chain(found: Diagnosis, chain: str) -> Iterator[Fault]:
+    """Log and archive are of one chain, once they have one history."""
+    theirs = found.meta.chain
+    if not chain or not found.common:
+        return
+    if theirs not in ("", chain) and found.archive_chain == chain:
+        yield Fault(f"the log names another chain, {theirs!r}", Step.REWRITE)
+    if found.archive_chain not in ("", chain) and theirs == chain:
+        yield Fault(f"the archive names another chain, {found.archive_chain!r}", Step.ARCHIVE)
+
+
+def _other_chain(found: Diagnosis, chain: str, *, founding: bool) -> str:
+    """Why nothing is touched: to ask our chain what was executed would be to hear "nothing"."""
+    named = {"log": found.meta.chain, "archive": found.archive_chain}
+    others = [what for what, theirs in named.items() if chain and theirs not in ("", chain)]
+    if not others or (found.common and len(others) == 1 and not founding):
+        return ""
+    return other_chain(others[-1], named[others[-1]])
+
+
+def _checkpoint_fault(found: Diagnosis, until: int) -> str:
+    """What is wrong with the checkpoint, if the archive ends there."""
+    checkpoint = found.checkpoint
+    if checkpoint is None:
+        return "there is none" if until else ""
+    if checkpoint.position != until:
+        return f"it stands at {checkpoint.position}, the archive ends at {until}"
+    if not until:
+        return ""
+    stored = found.proved.get(until)
+    if stored is not None and stored.time_us != checkpoint.time_us:
+        return "it has another time than its event"
+    if found.target.faults:  # the entry may be made again, and the checkpoint is told of it then
+        return ""
+    digest = found.target.digest_at(until)
+    return "" if digest in (b"", checkpoint.digest) else "it does not know the log's entry there"
+
+
+def spans(positions: Sequence[int]) -> str:
+    """Positions as ranges, the first few."""
+    found: list[list[int]] = []
+    for position in positions:
+        if found and position == found[-1][1] + 1:
+            found[-1][1] = position
+        else:
+            found.append([position, position])
+    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
+    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")

@@ -1,0 +1,232 @@
+"""Which events can be proved, of those that the archive and the log hold.
+
+Rule of this file: pure. An event is proved where its hash follows from the hash of the event before
+it in its order. At each position the archive's copy and the log's are tried; the first that follows
+is the event. A position without one is lost, and with it what its order said afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from events.archive import NO_ORDER
+from events.archive.snapshot import LabelledEvent
+from events.ids import NO_ORDERS, parse_order_id
+from events.log.reading import Stored
+from events.order import evolve
+from events.order.hash_chain import GENESIS, follows
+from events.recovery.order_histories import Life
+from events.types import Event, OrderSubmitted, current_name, decode
+from projections.postgres.unreadable import read_event
+
+VERSION_LIMIT = 2**31
+"""Of the archive's column."""
+
+
+class Lost(NamedTuple):
+    """A position of which neither store has the event."""
+
+    position: int
+    order_id: str
+    """Empty where nothing tells it."""
+    detail: str
+
+
+class _Envelope(msgspec.Struct, frozen=True, array_like=True):
+    order_id: str
+    version: int
+
+
+_envelope = msgspec.msgpack.Decoder(_Envelope)
+
+
+def archived_event(stored: Stored) -> LabelledEvent:
+    """The row as the projector writes it."""
+    event = read_event(stored.record.body, "")
+    if not isinstance(event, Event):
+        return LabelledEvent(stored, event.order_id, event.version, event.name)
+    order_id = parse_order_id(event.order_id) or NO_ORDER
+    version = event.version if 0 <= event.version < VERSION_LIMIT else 0
+    return LabelledEvent(stored, order_id, version, event.name)
+
+
+class Submitted(NamedTuple):
+    """What an order was asked for with."""
+
+    order_id: str
+    account: str
+    fact: OrderSubmitted
+    ended_us: int | None = None
+    """None while it is open."""
+
+
+class Lives:
+    """Orders folded as their events come: those that are open, and what may be asked of others."""
+
+    def __init__(self, ended_since_us: int, named_since_us: int) -> None:
+        self.open: dict[str, Life] = {}
+        self.ended: dict[str, Life] = {}
+        """Whose end is no older than `ended_since_us`."""
+        self.submitted: dict[str, Submitted] = {}
+        """Of orders that are open, or ended no earlier than `named_since_us`, in the order of their
+        first events."""
+        self.unfolded: set[str] = set()
+        """Orders with an event that this build cannot fold."""
+        self._ended_since_us = ended_since_us
+        self._named_since_us = named_since_us
+
+    def add(self, stored: Stored, order_id: str) -> None:
+        """The next proved event."""
+        if order_id in self.unfolded:
+            return
+        life = self.open.pop(order_id, None) or self.ended.pop(order_id, None)
+        try:
+            event = decode(bytes(stored.record.body))
+            order = evolve(life.order if life else None, event)
+        except Exception:  # a fold that raises concerns one order
+            self.unfolded.add(order_id)
+            return
+        position, time_us = stored.position, stored.time_us
+        if life is None:
+            life = Life(order, stored.record.hash, (position,), time_us, time_us, None)
+        else:
+            positions = (*life.positions, position)
+            life = Life(
+                order, stored.record.hash, positions, life.created_us, time_us, life.submitted
+            )
+        if isinstance(event.fact, OrderSubmitted):
+            life = life._replace(submitted=event.fact)
+            self.submitted[order_id] = Submitted(order_id, event.account, event.fact)
+        if not order.terminal:
+            self.open[order_id] = life
+            return
+        if time_us < self._named_since_us:
+            self.submitted.pop(order_id, None)
+        elif order_id in self.submitted:
+            self.submitted[order_id] = self.submitted[order_id]._replace(ended_us=time_us)
+        if time_us >= self._ended_since_us:
+            self.ended[order_id] = life
+
+
+class Reconciliation:
+    """Fed with every position from 1 on."""
+
+    def __init__(self, lives: Lives, *, trusts_log: bool) -> None:
+        """`trusts_log`: where both copies are intact and differ, the log's counts."""
+        self.lives = lives
+        self.position = 0
+        """The last one looked at."""
+        self.proved_end = 0
+        """The last one whose event is proved."""
+        self.last: Stored | None = None
+        """The event there."""
+        self.rows: list[LabelledEvent] = []
+        """What the archive has to be given: missing, damaged or wrongly labelled rows."""
+        self.lost: list[Lost] = []
+        self.beyond: list[Lost] = []
+        """Positions behind `proved_end` at which something stands that is not proved."""
+        self.conflicts = 0
+        """Positions at which both copies are intact and differ."""
+        self._trusts_log = trusts_log
+        self._chains: dict[str, tuple[int, bytes]] = {}
+        self._broken: set[str] = set()
+
+    def at(
+        self, position: int, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
+    ) -> Stored | None:
+        """The event at the next position, given its copies; None where it is lost."""
+        assert position == self.position + 1, "every position once, in order"
+        self.position = position
+        found = self._proved(archived, logged)
+        if found is None:
+            self._lose(position, archived, logged)
+            return None
+        stored, order_id, version = found
+        if order_id:
+            self._chains[order_id] = version, stored.record.hash
+            self.lives.add(stored, order_id)
+        self.proved_end, self.last = position, stored
+        expected = archived_event(stored)
+        # A row that names the event as the build before did is sound.
+        if [row._replace(name=current_name(row.name)) for row in archived] != [expected]:
+            self.rows.append(expected)
+        return stored
+
+    def _proved(
+        self, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
+    ) -> tuple[Stored, str, int] | None:
+        following = [
+            found
+            for one in self._candidates(archived, logged)
+            if (found := self._follows(one, archived, logged)) is not None
+        ]
+        if len({bytes(found[0].record.body) for found in following}) > 1:
+            self.conflicts += 1
+        return following[0] if following else None
+
+    def _candidates(
+        self, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
+    ) -> Iterator[Stored]:
+        if self._trusts_log:
+            yield from logged
+        yield from (row.stored for row in archived)
+        if not self._trusts_log:
+            yield from logged
+
+    def _follows(
+        self, one: Stored, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
+    ) -> tuple[Stored, str, int] | None:
+        body = bytes(one.record.body)
+        known = envelope_of(body)
+        if known is None:
+            # No build of ours can read it. It is archived all the same, where both copies agree.
+            copies = [row.stored.record for row in archived]
+            agree = bool(copies) and copies == [stored.record for stored in logged]
+            return (one, "", 0) if agree or (self._trusts_log and one in logged) else None
+        order_id, version = known
+        before, digest = self._chains.get(order_id, (0, GENESIS))
+        if order_id in self._broken or version != before + 1:
+            return None
+        return (one, order_id, version) if follows(digest, body, one.record.hash) else None
+
+    def _lose(
+        self, position: int, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
+    ) -> None:
+        copies = [row.stored for row in archived]
+        named = [known[0] for one in (*copies, *logged) if (known := envelope_of(one.record.body))]
+        order_id = archived[0].order_id if archived and not named else "".join(named[:1])
+        if not copies and not logged:
+            detail = "neither archive nor log has it"
+        elif order_id in self._broken:
+            detail = "it follows an event of its order that is lost"
+        else:
+            detail = "no copy of it follows from the event before"
+        self.lost.append(Lost(position, order_id, detail))
+
+    @property
+    def gone(self) -> list[Lost]:
+        """All that is not proved."""
+        return [*self.lost, *self.beyond]
+
+    def end(self) -> None:
+        """No position follows. What is not proved at the end is no loss: nothing was said there
+        that is known.
+        """
+        self.beyond = [one for one in self.lost if one.position > self.proved_end]
+        self.lost = [one for one in self.lost if one.position <= self.proved_end]
+
+    def breaks(self, order_ids: Sequence[str]) -> None:
+        """Nothing more is proved of these orders: an event of theirs is known to be lost."""
+        self._broken.update(set(order_ids) - NO_ORDERS)
+
+
+def envelope_of(body: bytes | msgspec.Raw) -> tuple[str, int] | None:
+    """Order and version of an event, known or not; None for what is no event."""
+    try:
+        known = _envelope.decode(body)
+    except msgspec.DecodeError:
+        return None
+    return known.order_id, known.version

@@ -1,0 +1,116 @@
+"""Writes the log again from the events, in the epoch that it has: nothing that was said is void.
+
+Everybody is fenced off for as long as that takes. Every event up to the log's end is proved, each
+send among them, so that the chain need not be asked.
+"""
+
+from __future__ import annotations
+
+from engine.recovery.derived import claims_in, known_in, names_in
+from engine.recovery.diagnosing import Diagnosis, stream_of
+from engine.recovery.founding import LOCK, RepairError
+from engine.recovery.stream import Target, target
+from events.archive import Archive, Checkpoint
+from events.ids import ENGINE_ID
+from events.log import LAYOUT, EventLog
+from events.recovery.log_rebuild import Refounding
+from events.recovery.stream_survey import Meta
+from events.types import Status
+from projections.postgres.mending import mend
+from projections.postgres.tables import Moved
+
+AGAIN = "the log moved on meanwhile: begin again"
+KEPT = (b"aside", b"base", b"verified")
+
+
+async def rewrite(log: EventLog, archive: Archive, found: Diagnosis) -> None:
+    """Fences, proves what came since, writes. Can be begun again wherever it broke off.
+
+    Raises RepairError, LogError, ArchiveUnavailable or asyncpg's errors.
+    """
+    work = Refounding(log.url, log.keys)
+    try:
+        async with archive.alone(LOCK) as alone:
+            if not await alone():
+                raise RepairError("another repair is under way")
+            await work.fence(founding=False)
+            try:
+                meta, stream = await _proved(work, found)
+            except BaseException:
+                await work.unfence()
+                raise
+            # From here on heads are replaced: nobody may come in before all of them are there.
+            await _write(log, archive, work, found, meta, stream)
+    finally:
+        await work.close()
+
+
+async def _proved(work: Refounding, found: Diagnosis) -> tuple[Meta, Target]:
+    """Goes on to the log's end. Raises RepairError where that is not the log of the diagnosis."""
+    meta, entries, proof = await work.meta(), await work.entries(), found.proof
+    end = meta.position
+    if end is None or meta.epoch != found.meta.epoch or proof.position != proof.proved_end:
+        raise RepairError(AGAIN)
+    events = stream_of(entries, max(end, found.log_end))
+    for position in range(proof.position + 1, max(events, default=0) + 1):
+        stored = proof.at(position, (), events.get(position, ()))
+        if stored is None:
+            raise RepairError(AGAIN)
+        found.proved[position] = stored
+    if proof.proved_end != max(end, found.log_end):
+        raise RepairError(AGAIN)
+    if proof.lives.unfolded:
+        some = " ".join(sorted(proof.lives.unfolded)[:5])
+        raise RepairError(f"orders have events of a newer build; install it: {some}")
+    archived = min(found.archived_end, proof.proved_end)
+    return meta, target(entries, found.proved, archived, proof.proved_end)
+
+
+async def _write(
+    log: EventLog,
+    archive: Archive,
+    work: Refounding,
+    found: Diagnosis,
+    meta: Meta,
+    stream: Target,
+) -> None:
+    lives, now_us = found.proof.lives, await work.now_ms() * 1000
+    known = known_in(
+        lives, archived=found.archived_end, heads_kept_ms=log.heads_kept_ms, now_us=now_us
+    )
+    await work.replace_heads(known)
+    await work.mend_names(names_in(log, lives), claims_in(log, lives))
+    if stream.faults:
+        await work.prepare_stream(stream.entries)
+        await _digest(archive, stream)
+    if not await work.fenced():
+        raise RepairError("somebody founded the log meanwhile: look with `engine repair`")
+    engine = lives.open.get(ENGINE_ID)
+    fields: dict[str, str | int | bytes] = {
+        name.decode(): meta.fields[name] for name in KEPT if name in meta.fields
+    }
+    fields |= {"epoch": meta.epoch or 0, "layout": LAYOUT, "position": found.proof.proved_end}
+    fields["names"] = "kept"
+    if chain := log.chain or meta.chain:
+        fields["chain"] = chain
+    if engine is not None and engine.order.status is Status.HALTED:
+        fields["halted"] = 1
+    if found.promoted:
+        fields["suspended"] = meta.suspended
+    await work.rewrite(fields, known, stream=bool(stream.faults), inbox_orders=log.inbox_orders)
+
+
+async def _digest(archive: Archive, stream: Target) -> None:
+    """The checkpoint knows its entry as it is to stand."""
+    checkpoint = await archive.checkpoint()
+    if checkpoint is None or not checkpoint.position:
+        return
+    digest = stream.digest_at(checkpoint.position)
+    if digest in (b"", checkpoint.digest):
+        return
+    after: Checkpoint = checkpoint._replace(digest=digest)
+    async with archive.connection(None) as connection:
+        try:
+            await mend(connection, checkpoint, after, [])
+        except Moved:
+            raise RepairError(AGAIN) from None

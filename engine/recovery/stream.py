@@ -1,0 +1,106 @@
+"""The log's stream as it is to stand: entries that are intact stay, what is missing is made.
+
+Rule of this file: pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from events.archive.page import array
+from events.log import Stored
+from events.order.hash_chain import encode_record
+from events.recovery.log_rebuild import Written
+from events.recovery.stream_survey import RawEntry, stored_in
+
+EVENTS = 500
+"""As many as an append writes at most."""
+
+
+class Target(NamedTuple):
+    """The stream as it is to stand."""
+
+    entries: list[Written]
+    faults: list[str]
+    """Where the one that is there differs."""
+
+    def digest_at(self, position: int) -> bytes:
+        """What a checkpoint there keeps of the entry; empty where no entry holds it."""
+        for entry in reversed(self.entries):
+            if entry.first <= position <= entry.last:
+                return sha256(entry.data).digest()
+        return b""
+
+
+def target(
+    entries: Sequence[RawEntry], proved: Mapping[int, Stored], archived: int, end: int
+) -> Target:
+    """`proved`: the events, from where the stream is to begin at the latest; `archived`: how far
+    the archive goes, whose last event the stream has to hold; `end`: the last event.
+    """
+    intact, faults = _intact(entries, proved, end)
+    if not end:
+        return Target([], faults)
+    at = min(min(intact, default=end), max(1, archived))
+    kept: list[Written] = []
+    missing: list[Stored] = []
+    while at <= end:
+        entry = intact.get(at)
+        if entry is None:
+            missing += [proved[at]] if at in proved else []  # else it is lost
+            at += 1
+        if missing and (entry is not None or not _fits(missing, proved.get(at))):
+            kept.append(entry_of(missing))
+            faults.append(f"no intact entry holds {_said(missing)}")
+            missing = []
+        if entry is not None:
+            kept.append(entry)
+            at = entry.last + 1
+    return Target(kept, faults)
+
+
+def _intact(
+    entries: Sequence[RawEntry], proved: Mapping[int, Stored], end: int
+) -> tuple[dict[int, Written], list[str]]:
+    intact: dict[int, Written] = {}
+    faults = []
+    covered = 0
+    for entry in entries:
+        batch, name = entry.batch, entry.id.decode()
+        if entry.fault or batch is None:
+            faults.append(f"entry {name}: {entry.fault}")
+        elif batch.last > end:
+            faults.append(f"entry {name}: it stands behind the log's last event, {end}")
+        elif batch.first <= covered:
+            faults.append(f"entry {name}: it repeats position {batch.first}")
+        elif any(
+            (known := proved.get(stored.position)) is None or known.record != stored.record
+            for stored in stored_in(entry)
+        ):
+            faults.append(f"entry {name}: its events are not those that were proved")
+        else:
+            intact[batch.first] = Written(batch.last, batch.time_us, batch.data, batch.first)
+            covered = batch.last
+    return intact, faults
+
+
+def entry_of(events: Sequence[Stored]) -> Written:
+    """Events that follow each other, as one entry."""
+    data = array(len(events)) + b"".join(
+        encode_record(one.record.hash, bytes(one.record.body)) for one in events
+    )
+    return Written(events[-1].position, events[-1].time_us, data, events[0].position)
+
+
+def _fits(events: Sequence[Stored], following: Stored | None) -> bool:
+    """Whether the next event may stand in the same entry: all of one have its time."""
+    if following is None or following.position != events[-1].position + 1:
+        return False
+    return len(events) < EVENTS and events[0].time_us == following.time_us
+
+
+def _said(events: Sequence[Stored]) -> str:
+    first, last = events[0].position, events[-1].position
+    return f"position {first}" if first == last else f"positions {first} to {last}"

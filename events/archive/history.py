@@ -1,0 +1,141 @@
+"""The whole history: every event from the first, from the archive, then from the log.
+
+The archive lags the log, and the log is trimmed behind the archive: together they have everything,
+and whoever reads long enough to be overtaken by the trimming goes back to the archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
+from events.log import Batch, EventLog, LogReader, Regressed, Stored
+from events.order.hash_chain import GENESIS, follows
+
+LOG_BATCHES = 50
+
+
+class Gap(Exception):
+    """Neither the archive nor the log holds an event, or what they hold does not continue."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"nothing holds the event at position {position}")
+        self.position = position
+
+
+class Histories(Protocol):
+    """What is asked of the archive about one order."""
+
+    async def history(self, order_id: str) -> Sequence[Stored]:
+        """All archived events of an order, in order."""
+        ...
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """How far the projector is, None before it ran for the first time."""
+        ...
+
+
+async def order_history(archive: Histories, log: EventLog, order_id: str) -> list[Stored]:
+    """All events of an order, in order; empty for an unknown one.
+
+    Only what continues the order's hash chain is given: where log and archive differ, the one that
+    does. Raises Gap, LogError or ArchiveUnavailable: that too where the archive does not have the
+    older events of a long history yet.
+    """
+    head = (await log.load([order_id]))[0]
+    if head is None:
+        return _chained([], await archive.history(order_id))
+    logged = await log.history(head.positions)
+    if len(logged) == head.version and _first_unchained(logged) is None:
+        return logged
+    checkpoint = await archive.checkpoint()  # first: what it covers is there afterwards
+    archived = [s for s in await archive.history(order_id) if s.position <= head.positions[-1]]
+    found = {stored.position for stored in (*archived, *logged)}
+    for position in head.positions:
+        if position not in found:
+            raise Gap(position)
+    if len(found) < head.version:
+        before = head.positions[0] - 1
+        if checkpoint is not None and checkpoint.position >= before:
+            raise Gap(before)
+        raise ArchiveUnavailable("the archive is behind: it lacks the older events of this order")
+    return _chained(logged, archived)
+
+
+def _first_unchained(history: Sequence[Stored]) -> int | None:
+    """The position of the first event that does not continue the one before it."""
+    digest = GENESIS
+    for stored in history:
+        if not follows(digest, bytes(stored.record.body), stored.record.hash):
+            return stored.position
+        digest = stored.record.hash
+    return None
+
+
+def _chained(logged: Sequence[Stored], archived: Sequence[Stored]) -> list[Stored]:
+    """At each position the copy that continues the chain. Raises Gap where neither does."""
+    copies: dict[int, list[Stored]] = {}
+    for stored in (*logged, *archived):
+        copies.setdefault(stored.position, []).append(stored)
+    history: list[Stored] = []
+    digest = GENESIS
+    for position in sorted(copies):
+        for stored in copies[position]:
+            if follows(digest, bytes(stored.record.body), stored.record.hash):
+                history.append(stored)
+                digest = stored.record.hash
+                break
+        else:
+            raise Gap(position)
+    return history
+
+
+async def everything(
+    archive: Archive, log: EventLog, after: int = 0, until: int | None = None
+) -> AsyncGenerator[Page]:
+    """All events after a position, up to another or to the newest one now, in pages.
+
+    Raises Gap, LogError or ArchiveUnavailable.
+    """
+    end = await log.position()
+    end = end if until is None else min(until, end)
+    async with aclosing(archive.pages(after, min(end, await archive.position()))) as pages:
+        async for page in pages:
+            yield page
+            after = page.positions[-1]
+    reader = log.reader("history")
+    try:
+        while after < end:
+            async with aclosing(_logged(archive, reader, after)) as pages:
+                async for page in pages:
+                    yield page
+                    after = page.positions[-1]
+                    if after >= end:
+                        break
+    finally:
+        await reader.close()
+
+
+async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncGenerator[Page]:
+    """The next pages of the log, or of the archive where the log was trimmed meanwhile."""
+    try:
+        batches = await reader.read(after, batches=LOG_BATCHES)
+    except Regressed:
+        batches = []
+    for batch in batches:
+        yield page_of(batch, after)
+    if batches:
+        return
+    found = await archive.read(after, 1000)
+    if not found or found[0].position != after + 1:
+        raise Gap(after + 1)
+    yield Page.of(found)
+
+
+def page_of(batch: Batch, after: int) -> Page:
+    """A log entry as a page, without what stands at or before a position."""
+    start = max(after + 1, batch.first)
+    left = batch.records[start - batch.first :]
+    return Page.of([Stored(start + i, batch.time_us, record) for i, record in enumerate(left)])

@@ -1,0 +1,266 @@
+"""What the log's server keeps beside the events, held against what the events add up to.
+
+Lists, counters, inboxes, due-sets, names and marks are written in the call that writes an event,
+so each agrees with its order at any moment. The engine runs on meanwhile: an order is judged only
+if its head, loaded after the lists, is still at the version that its events had before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from events.audit.invariants import INDEXES, Auditor
+from events.audit.inventory import Inventory, Name, Waiting
+from events.commands.idempotency import ID_LENGTH, digest_of, names_of
+from events.ids import NO_ORDERS
+from events.log import PARKED, RESTING, Head
+from events.log.head import NOBODY, owes_number
+from events.order import STAGES, Order
+
+PAGE = 500
+DUE_SLACK_MS = 2 * 86_400_000
+"""Twice the longest wait: what is due later is never handed over."""
+EXPIRING_MS = 5_000
+"""A name that is as near to its end may be gone already."""
+
+
+class Lists:
+    """What was read, at about one moment."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, float] = {}
+        self.parked: dict[str, float] = {}
+        self.expiry: dict[str, float] = {}
+        self.waiting: dict[str, Waiting] = {}
+        self.names: list[Name] = []
+        self.headed: set[str] = set()
+        """Orders that have a head."""
+
+
+async def read(inventory: Inventory) -> Lists:
+    """Everything but the heads of open orders, which are loaded afterwards. Raises LogError."""
+    lists, keys = Lists(), inventory.keys
+    lists.open = await inventory.scores(keys.open)
+    lists.parked = await inventory.scores(keys.parked)
+    lists.expiry = await inventory.scores(keys.expiry)
+    lists.waiting = await inventory.waiting()
+    async for ids in inventory.all_heads():
+        lists.headed.update(ids)
+    async for names in inventory.all_names():
+        lists.names += names
+    return lists
+
+
+async def audit_lists(
+    inventory: Inventory,
+    auditor: Auditor,
+    catch_up: Callable[[], Awaitable[None]],
+    position: Callable[[], Awaitable[int]],
+    *,
+    window_ms: int,
+    names_kept: bool,
+) -> None:
+    """Reports what differs. `catch_up` feeds the auditor the events that were written meanwhile;
+    `position` is that of the log.
+    """
+    await catch_up()
+    versions = {order_id: auditor.known(order_id) for order_id in auditor.sound_ids()}
+    lists = await read(inventory)
+    still = await position() == auditor.position  # nothing was said meanwhile
+    await _orders(inventory, auditor, lists, versions, still=still)
+    now_us = await inventory.now_us()
+    doubtful = await _names(inventory, auditor, lists, now_us // 1000, window_ms, kept=names_kept)
+    # Orders that are new belong to events that were not read yet; only those of none are strange.
+    await catch_up()
+    _strangers(auditor, inventory, lists)
+    for name in doubtful:
+        if why := _stray(auditor, name.value):
+            auditor.report(auditor.position, "", "key", why, store=INDEXES, key=name.key)
+    for stage, waiting in lists.waiting.items():
+        for entry in waiting.damaged:
+            detail = f"entry {entry} of the {stage}'s inbox names no orders"
+            key = inventory.keys.inbox(stage)
+            auditor.report(auditor.position, "", "inbox", detail, store=INDEXES, key=key)
+        for order_id, at_ms in waiting.due.items():
+            if at_ms > now_us // 1000 + DUE_SLACK_MS:
+                detail = f"it waits for the {stage} until a time that never comes"
+                _tell(auditor, order_id, "due", detail, inventory.keys.due(stage))
+
+
+def _tell(auditor: Auditor, order_id: str, code: str, detail: str, key: str) -> None:
+    at = auditor.last_position(order_id)
+    known = order_id if auditor.known(order_id) is not None else ""
+    detail = detail if known else f"order {order_id}: {detail}"
+    auditor.report(at, known, code, detail, store=INDEXES, key=key)
+
+
+# -- orders ----------------------------------------------------------------------------------------
+
+
+async def _orders(
+    inventory: Inventory,
+    auditor: Auditor,
+    lists: Lists,
+    versions: dict[str, int | None],
+    *,
+    still: bool,
+) -> None:
+    """Those that are open by their events: each is in the lists that its order says."""
+    ids = list(versions)
+    for at in range(0, len(ids), PAGE):
+        some = ids[at : at + PAGE]
+        heads = await inventory.heads(some)
+        for order_id, left_ms in zip(some, await inventory.lives(some), strict=True):
+            order, head = auditor.order(order_id), heads[order_id]
+            moved = head is None or head.version != versions[order_id]
+            if order is None or (moved and not still):
+                continue
+            if left_ms >= 0:
+                auditor.head_expires(order_id, left_ms)
+            for code, detail, key in _faults(inventory, lists, order):
+                _tell(auditor, order_id, code, detail, key)
+    _ended(inventory, auditor, lists, versions)
+
+
+def _faults(inventory: Inventory, lists: Lists, order: Order) -> Iterable[tuple[str, str, str]]:
+    """Where an open order is missing, or ought not to be: (code, what, key)."""
+    keys, owes = inventory.keys, owes_number(order)
+    if owes == NOBODY or order.id in NO_ORDERS:
+        return
+    if order.id not in lists.open:
+        yield "list", "it is open, and in no list of open orders", keys.open
+    if (owes == PARKED) is not (order.id in lists.parked):
+        word = "parked, and in no list of those" if owes == PARKED else "not parked, and listed so"
+        yield "list", f"it is {word}", keys.parked
+    expires_ms = None if order.expires_at_us is None else -(-order.expires_at_us // 1000)
+    if expires_ms is None and order.id in lists.expiry:
+        yield "list", "it expires never, and is in the list of those that do", keys.expiry
+    elif expires_ms is not None and order.id not in lists.expiry:
+        yield "list", "it is open, and in no list of those that expire", keys.expiry
+    elif expires_ms is not None and lists.expiry[order.id] > 2**53:
+        yield "list", "it is listed to expire at a time that never comes", keys.expiry
+    for number, stage in enumerate(STAGES, start=1):
+        waiting = lists.waiting[stage]
+        placed = order.id in waiting.inbox or order.id in waiting.due
+        if number == owes and not placed:
+            detail = f"the {stage} owes it an event, and it is in no inbox and in no due-set"
+            yield "inbox", detail, keys.inbox(stage)
+
+
+def _ended(
+    inventory: Inventory, auditor: Auditor, lists: Lists, versions: dict[str, int | None]
+) -> None:
+    """Orders that had ended before the lists were read are in none of them."""
+    keys = inventory.keys
+    places = [(lists.open, keys.open), (lists.parked, keys.parked), (lists.expiry, keys.expiry)]
+    for members, key in places:
+        for order_id in members:
+            if order_id not in versions and auditor.has_ended(order_id):
+                _tell(auditor, order_id, "list", "it has ended, and is listed as open", key)
+    for stage, waiting in lists.waiting.items():
+        for order_id in waiting.due:
+            if order_id not in versions and auditor.has_ended(order_id):
+                detail = f"it has ended, and waits for the {stage}"
+                _tell(auditor, order_id, "due", detail, keys.due(stage))
+
+
+def _strangers(auditor: Auditor, inventory: Inventory, lists: Lists) -> None:
+    """Orders that no event names."""
+    keys = inventory.keys
+    places: list[tuple[str, Iterable[str], str]] = [
+        ("head", lists.headed, ""),
+        ("list", lists.open, keys.open),
+        ("list", lists.parked, keys.parked),
+        ("list", lists.expiry, keys.expiry),
+    ]
+    for stage, waiting in lists.waiting.items():
+        places.append(("inbox", waiting.inbox, keys.inbox(stage)))
+        places.append(("due", waiting.due, keys.due(stage)))
+    for code, ids, key in places:
+        for order_id in ids:
+            if auditor.known(order_id) is None and order_id not in NO_ORDERS:
+                _tell(auditor, order_id, code, "no event names it", key or keys.order(order_id))
+
+
+# -- counters --------------------------------------------------------------------------------------
+
+
+def owed_fault(counts: dict[str, str], heads: Iterable[Head]) -> str:
+    """What is wrong with the numbers of orders that are before each stage; empty: nothing."""
+    expected = {str(number): 0 for number in (*range(1, len(STAGES) + 1), RESTING)}
+    for head in heads:
+        if str(head.owes) in expected:
+            expected[str(head.owes)] += 1
+    for number, count in expected.items():
+        if counts.get(number, "0") != str(count):
+            stage = "books" if number == str(RESTING) else STAGES[int(number) - 1]
+            return (
+                f"the {stage} have {counts.get(number, '0')} orders by its number, {count} by heads"
+            )
+    return ""
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+async def _names(
+    inventory: Inventory, auditor: Auditor, lists: Lists, now_ms: int, window_ms: int, *, kept: bool
+) -> list[Name]:
+    """A name of an open order, and of one that ended within the window, leads to that order.
+
+    Returns the names that no request has, to be looked at once all orders are known.
+    """
+    there = {name.key: name for name in lists.names}
+    expected: dict[str, tuple[str, bytes]] = {}
+    for order_id, asked in auditor.asked.items():  # in the order of events: the newest has the name
+        names = names_of(inventory.keys, asked.account, order_id, asked.fact)
+        expected |= dict.fromkeys(names.keys, (order_id, names.value)) if names else {}
+    window_ms = _window_ms(auditor, lists.names, now_ms, window_ms)
+    missing, doubtful = [], [name for name in lists.names if name.key not in expected]
+    for key, (order_id, value) in expected.items():
+        ended_us = auditor.asked[order_id].ended_us
+        is_open = ended_us is None and kept
+        name = there.get(key)
+        if name is None:
+            if is_open or (ended_us or 0) // 1000 + window_ms > now_ms + EXPIRING_MS:
+                missing.append((key, order_id))
+        elif name.value == value:
+            if is_open and name.left_ms >= 0:
+                detail = f"it is open, and a name of it goes in {name.left_ms} ms"
+                _tell(auditor, order_id, "key", detail, key)
+        elif auditor.known(_order_of(name.value)) is None:
+            doubtful.append(name)
+        else:
+            _tell(auditor, order_id, "key", "a name of it leads elsewhere", key)
+    again = await inventory.values([key for key, _ in missing])
+    for key, order_id in missing:
+        if again[key] is None:
+            _tell(auditor, order_id, "key", "a name of it is missing", key)
+    return doubtful
+
+
+def _window_ms(auditor: Auditor, names: Iterable[Name], now_ms: int, default_ms: int) -> int:
+    """How long names are kept, as those that are there tell: who audits may be set up otherwise."""
+    found = [default_ms]
+    for name in names:
+        asked = auditor.asked.get(_order_of(name.value))
+        if asked is not None and asked.ended_us is not None and name.left_ms >= 0:
+            found.append(now_ms + name.left_ms - asked.ended_us // 1000)
+    return min(found)
+
+
+def _order_of(value: bytes) -> str:
+    return value[:ID_LENGTH].decode(errors="replace")
+
+
+def _stray(auditor: Auditor, value: bytes) -> str:
+    """What is wrong with a name that is in no request of its order: it may have come with a later
+    one. Empty: nothing.
+    """
+    order_id = _order_of(value)
+    if auditor.known(order_id) is None:
+        return f"it leads to order {order_id!r}, which no event names"
+    asked = auditor.asked.get(order_id)
+    if asked is not None and value[ID_LENGTH:] != digest_of(asked.fact):
+        return f"it leads to order {order_id}, by another request"
+    return ""

@@ -1,0 +1,470 @@
+"""What can be proved of a log: the events continue each other, and all copies say the same.
+
+Rule of this file: pure. It is fed events in order of position, rows and heads, and names what is
+wrong with the first position at which it is. An order with a fault is not looked at further: the
+faults that follow from the first would only hide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from events import order as orders
+from events import types
+from events.ids import NO_ORDERS
+from events.log import PARKED, POSITIONS_KEPT, Head, Stored
+from events.log.head import NOBODY, owes_number
+from events.order import NEXT, Order, evolve
+from events.order.hash_chain import GENESIS, follows
+from events.order.stored import NOTHING_ADDED, added, adds, basis
+from events.types import Event, OrderSubmitted
+
+LOG, ARCHIVE, ORDERS, HEADS, INDEXES = "log", "archive", "orders", "heads", "indexes"
+"""The stream and its marks, `events` and its checkpoint, `orders`, what is kept of each order, and
+lists, inboxes and names of orders."""
+
+STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
+MEND = "engine repair"
+"""Says of each of them what would mend it, and with which command."""
+
+Columns = Callable[[Order, bytes, Sequence[int]], Mapping[str, Any]]
+"""The columns that the projection gives an order."""
+
+
+class Problem(NamedTuple):
+    """One thing that is not as it must be."""
+
+    position: int
+    """Of the event, or of the newest event that is compared."""
+    order_id: str
+    """Empty where it is about no order."""
+    code: str
+    detail: str
+    store: str = LOG
+    """Where it is: one of `STORES`."""
+    key: str = ""
+    """The key, row or entry there, where it has a name of its own."""
+
+    @property
+    def mend(self) -> str:
+        """The command that tells how to mend it."""
+        return MEND
+
+
+class _Open:
+    """An order under way."""
+
+    __slots__ = ("hash", "order", "positions")
+
+    def __init__(self, order: Order, digest: bytes, positions: list[int]) -> None:
+        self.order = order
+        self.hash = digest
+        self.positions = positions
+
+
+class _Ended(NamedTuple):
+    """All that is kept of an order that ended: an audit of years has to fit into memory."""
+
+    version: int
+    position: int
+    summary: bytes
+    head: bytes
+    """The same of its head, which has the newest positions only."""
+    added: tuple[Any, ...]
+    """Its fields that older builds did not store; they are no part of the summaries."""
+
+
+def span(first: int, last: int) -> str:
+    """Positions in words."""
+    return f"position {first}" if first == last else f"positions {first} to {last}"
+
+
+def _difference(logged: Stored, archived: Stored) -> str:
+    if logged.record.hash != archived.record.hash:
+        return "hash"
+    if bytes(logged.record.body) != bytes(archived.record.body):
+        return "body"
+    return "" if logged.time_us == archived.time_us else "time"
+
+
+class Asked(NamedTuple):
+    """A request that has a name."""
+
+    account: str
+    fact: OrderSubmitted
+    ended_us: int | None = None
+    """When its order ended, by the log server's clock."""
+
+
+class _Envelope(msgspec.Struct, frozen=True, array_like=True):
+    order_id: str
+
+
+_envelope = msgspec.msgpack.Decoder(_Envelope)
+
+
+class Auditor:
+    """Checks a log from its first event on."""
+
+    def __init__(self, names_since_us: int = 0) -> None:
+        """Names of orders that ended before `names_since_us` are of no interest."""
+        self.position = 0
+        """The last one seen."""
+        self.asked: dict[str, Asked] = {}
+        """What was asked for under names of the client's."""
+        self._names_since_us = names_since_us
+        self.problems: list[Problem] = []
+        self._open: dict[str, _Open] = {}
+        self._ended: dict[str, _Ended] = {}
+        self._broken: set[str] = set()
+        """Orders whose events do not continue each other: what follows is not judged."""
+        self._told: set[tuple[str, str, str]] = set()
+        """Stores, keys and orders of which something was said."""
+        self._awaited: dict[str, Head] = {}
+
+    @property
+    def orders(self) -> int:
+        """How many orders were seen."""
+        seen = len(self._open) + len(self._ended)
+        return seen - sum(one in self._open or one in self._ended for one in NO_ORDERS)
+
+    def report(
+        self,
+        position: int,
+        order_id: str,
+        code: str,
+        detail: str,
+        *,
+        store: str = LOG,
+        key: str = "",
+    ) -> None:
+        """Adds a problem, unless its order has one in the same store already."""
+        if order_id:
+            if (store, key, order_id) in self._told:
+                return
+            self._told.add((store, key, order_id))
+        self.problems.append(Problem(position, order_id, code, detail, store, key))
+
+    def _breaks(self, position: int, order_id: str, code: str, detail: str, store: str) -> None:
+        if order_id:
+            self._broken.add(order_id)
+        self.report(position, order_id, code, detail, store=store)
+
+    def known(self, order_id: str) -> int | None:
+        """The version of an order that is open; 0: it has ended, or broke. None: no event names
+        it.
+        """
+        if (seen := self._open.get(order_id)) is not None:
+            return seen.order.version
+        return 0 if order_id in self._ended or order_id in self._broken else None
+
+    def sound_ids(self) -> list[str]:
+        """The orders that are open, and whose events continue each other."""
+        return [order_id for order_id in self._open if order_id not in self._broken]
+
+    def is_sound(self, order_id: str) -> bool | None:
+        """Whether the events of an order continue each other; None where no event names it."""
+        if self.known(order_id) is None:
+            return None
+        return order_id not in self._broken
+
+    def has_ended(self, order_id: str) -> bool:
+        """Whether an order has ended."""
+        return order_id in self._ended
+
+    def order(self, order_id: str) -> Order | None:
+        """An order that is open and sound."""
+        seen = self._open.get(order_id)
+        return seen.order if seen is not None and order_id not in self._broken else None
+
+    def last_position(self, order_id: str) -> int:
+        """Of the newest event of an order; that of the log, where it is not known."""
+        if (seen := self._open.get(order_id)) is not None:
+            return seen.positions[-1]
+        ended = self._ended.get(order_id)
+        return ended.position if ended is not None else self.position
+
+    # -- events --------------------------------------------------------------------------------
+
+    def event(self, stored: Stored, store: str = LOG) -> None:
+        """The next event of the log, and the store that it was read from."""
+        position, _, record = stored
+        if position != self.position + 1:
+            self.lost(position - 1)
+        self.position = max(position, self.position)
+        body = bytes(record.body)
+        try:
+            event = types.decode(body)
+        except msgspec.DecodeError as error:
+            self._breaks(position, _order_id(body), "unreadable", str(error), store)
+            return
+        if event.order_id not in self._broken:
+            self._continues(stored, body, event, store)
+
+    def lost(self, through: int) -> None:
+        """No store holds the events that follow, through a position."""
+        if through > self.position:
+            where = span(self.position + 1, through)
+            self.report(self.position + 1, "", "gap", f"neither log nor archive holds {where}")
+            self.position = through
+
+    def follows(self, stored: Stored) -> bool:
+        """Whether an event would continue its order."""
+        body = bytes(stored.record.body)
+        try:
+            event = types.decode(body)
+        except msgspec.DecodeError:
+            return False
+        seen = self._open.get(event.order_id)
+        return self._fault(seen, stored.record.hash, body, event) is None
+
+    def _continues(self, stored: Stored, body: bytes, event: Event, store: str) -> None:
+        order_id, position, digest = event.order_id, stored.position, stored.record.hash
+        seen = self._open.get(order_id)
+        if fault := self._fault(seen, digest, body, event):
+            self._breaks(position, order_id, *fault, store)
+            return
+        order = evolve(seen.order if seen else None, event)
+        if event.status is not order.status:
+            detail = f"the event says {event.status}, its history {order.status}"
+            self._breaks(position, order_id, "status", detail, store)
+            return
+        if isinstance(event.fact, OrderSubmitted):
+            self._submitted(order_id, event.account, event.fact)
+        if seen is None:
+            seen = self._open[order_id] = _Open(order, digest, [position])
+        else:
+            seen.order, seen.hash = order, digest
+            seen.positions.append(position)
+        if order_id in self._awaited and self._awaited[order_id].version == order.version:
+            self._same_head(seen, self._awaited.pop(order_id))
+        if order.terminal:
+            del self._open[order_id]
+            summary = _summary_of(seen)
+            short = len(seen.positions) <= POSITIONS_KEPT
+            head = summary if short else _summary_of(seen, POSITIONS_KEPT)
+            self._ended[order_id] = _Ended(order.version, position, summary, head, added(order))
+            if (asked := self.asked.get(order_id)) is not None:
+                self.asked[order_id] = asked._replace(ended_us=stored.time_us)
+                self._forget_old(order_id, stored.time_us)
+
+    def _submitted(self, order_id: str, account: str, fact: OrderSubmitted) -> None:
+        if fact.client_order_id is not None or fact.idempotency_key is not None:
+            self.asked[order_id] = Asked(account, fact)
+
+    def _forget_old(self, order_id: str, ended_us: int) -> None:
+        if ended_us < self._names_since_us:
+            del self.asked[order_id]
+
+    def _fault(
+        self, seen: _Open | None, digest: bytes, body: bytes, event: Event
+    ) -> tuple[str, str] | None:
+        kind = type(event.fact)
+        version = seen.order.version if seen else 0
+        if (ended := self._ended.get(event.order_id)) is not None:
+            if event.version <= ended.version:
+                return "duplicate", f"version {event.version} once more, after the order's end"
+            return "transition", f"{kind.__name__} after the order's end"
+        if 0 < event.version <= version:
+            return "duplicate", f"version {event.version} once more, it follows {version}"
+        if event.version != version + 1:
+            return "version", f"version {event.version} follows {version}"
+        if not follows(seen.hash if seen else GENESIS, body, digest):
+            return "hash", f"version {event.version} is not what was hashed"
+        if kind not in NEXT[seen.order.status if seen else None]:
+            before = seen.order.status if seen else "nothing"
+            return "transition", f"{kind.__name__} does not follow {before}"
+        if seen and event.time_us < seen.order.updated_at_us:
+            return "time", f"{event.time_us} is before {seen.order.updated_at_us}"
+        return None
+
+    # -- copies --------------------------------------------------------------------------------
+
+    def copies(self, logged: Stored, archived: Stored) -> None:
+        """The next event, of which log and archive have a copy: the one that continues counts."""
+        what = _difference(logged, archived)
+        if not what:
+            self.event(archived, ARCHIVE)
+            return
+        position, detail = logged.position, f"log and archive differ in the {what}"
+        log_fits, archive_fits = self.follows(logged), self.follows(archived)
+        if archive_fits and not log_fits:
+            detail = f"its {what} is not the archive's, which continues the order"
+            self.report(position, "", "entry", detail)
+        elif log_fits and not archive_fits:
+            detail = f"its {what} is not the log's, which continues the order"
+            self.report(position, "", "row", detail, store=ARCHIVE)
+            self.event(logged, LOG)
+            return
+        else:
+            self.report(position, "", "row", detail, store=ARCHIVE)
+        self.event(archived, ARCHIVE)
+
+    def rows(self, columns: Columns) -> RowCheck:
+        """A check of the orders table, as it is at the position reached."""
+        return RowCheck(self, columns)
+
+    def heads(self, loaded: Iterable[tuple[str, Head | None]]) -> None:
+        """Heads of orders. Those that are ahead are compared once the events are there."""
+        for order_id, head in loaded:
+            seen = self._open.get(order_id)
+            if order_id in self._broken:
+                continue
+            if head is None:
+                if seen is not None:
+                    at = seen.positions[-1]
+                    self._head(at, order_id, "an open order has no head")
+            elif seen is None:
+                self._same_ended(order_id, head)
+            elif head.version > seen.order.version:
+                self._awaited[order_id] = head
+            else:
+                self._same_head(seen, head)
+
+    def head_expires(self, order_id: str, left_ms: int) -> None:
+        """Reports an open order whose head will go."""
+        at = self.last_position(order_id)
+        self._head(at, order_id, f"it is open, and its head goes in {left_ms} ms")
+
+    def missing_events(self) -> None:
+        """Reports heads that told of events which never came."""
+        for order_id, head in self._awaited.items():
+            at = head.positions[-1] if head.positions else self.position
+            self._head(at, order_id, f"its head has version {head.version}, the log not")
+        self._awaited.clear()
+
+    def open_ids(self, size: int) -> Iterator[list[str]]:
+        """The orders that have not ended, in parts."""
+        ids = list(self._open)
+        return (ids[at : at + size] for at in range(0, len(ids), size))
+
+    def order_ids(self, size: int) -> Iterator[list[str]]:
+        """All orders seen, in parts."""
+        ids = [*self._open, *self._ended]
+        return (ids[at : at + size] for at in range(0, len(ids), size))
+
+    def _head(self, position: int, order_id: str, detail: str) -> None:
+        self.report(position, order_id, "head", detail, store=HEADS)
+
+    def _same_head(self, seen: _Open, head: Head) -> None:
+        at, order = seen.positions[-1], seen.order
+        if head.version != order.version or head.hash != seen.hash:
+            detail = f"its head is at version {head.version}, the log at {order.version}"
+            if head.version == order.version:
+                detail = "its head has another hash"
+            self._head(at, order.id, detail)
+        elif head.positions != tuple(seen.positions[-POSITIONS_KEPT:]):
+            self._head(at, order.id, "its head names other positions")
+        elif head.owes == PARKED and _normal(head.body) is None:
+            return  # parked because its body cannot be read: an operator's replay mends it
+        elif _normal(head.body) != basis(order) or not adds(head.body, added(order)):
+            self._head(at, order.id, "its head is not what its events add up to")
+        elif head.owes != owes_number(order):
+            detail = f"its head says that {head.owes} has the next word, not {owes_number(order)}"
+            self._head(at, order.id, detail)
+
+    def _same_ended(self, order_id: str, head: Head) -> None:
+        ended = self._ended.get(order_id)
+        if ended is None:
+            self._awaited[order_id] = head
+        elif ended.head != _summary(head.version, head.hash, head.positions, head.body) or not adds(
+            head.body, ended.added
+        ):
+            detail = "its head is not what its events add up to"
+            self._head(ended.position, order_id, detail)
+        elif head.owes != NOBODY:
+            self._head(ended.position, order_id, "it has ended, and its head says otherwise")
+
+
+class RowCheck:
+    """Compares the orders table with the fold."""
+
+    def __init__(self, auditor: Auditor, columns: Columns) -> None:
+        self._auditor = auditor
+        self._columns = columns
+        self._left = {*auditor._open, *auditor._ended}
+
+    def row(
+        self,
+        order_id: str,
+        version: int,
+        digest: bytes,
+        positions: Sequence[int],
+        columns: Mapping[str, Any],
+    ) -> None:
+        """One row. `columns` holds all of them, `state` among them."""
+        auditor = self._auditor
+        last = positions[-1] if positions else 0
+        if order_id in auditor._broken:
+            self._left.discard(order_id)
+            return
+        if order_id not in self._left:
+            self._report(last, order_id, "a row without events")
+            return
+        self._left.discard(order_id)
+        seen, ended = auditor._open.get(order_id), auditor._ended.get(order_id)
+        expected = _summary_of(seen) if seen else ended.summary if ended else b""
+        at = seen.positions[-1] if seen else ended.position if ended else last
+        state = columns["state"]
+        more = added(seen.order) if seen else ended.added if ended else NOTHING_ADDED
+        if expected != _summary(version, digest, positions, state) or not adds(state, more):
+            detail = f"its row (version {version}) is not what its events add up to"
+            self._report(at, order_id, detail)
+            return
+        shown = self._columns(orders.decode(state), digest, positions)
+        for name, value in shown.items():
+            if name != "state" and _plain(columns[name]) != _plain(value):
+                detail = f"column {name} is {columns[name]!r}, its events say {value!r}"
+                self._report(at, order_id, detail)
+
+    def _report(self, position: int, order_id: str, detail: str) -> None:
+        self._auditor.report(position, order_id, "orders", detail, store=ORDERS, key=order_id)
+
+    def finish(self) -> None:
+        """Reports orders that have no row."""
+        auditor = self._auditor
+        for order_id in self._left - auditor._broken:
+            seen, ended = auditor._open.get(order_id), auditor._ended.get(order_id)
+            at = seen.positions[-1] if seen else ended.position if ended else 0
+            self._report(at, order_id, "it has no row")
+
+
+def _plain(value: Any) -> Any:
+    """As it compares: asyncpg has its own types for ids and arrays."""
+    if isinstance(value, list):
+        return tuple(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _order_id(body: bytes) -> str:
+    try:
+        return _envelope.decode(body).order_id
+    except msgspec.DecodeError:
+        return ""
+
+
+def _normal(state: bytes) -> bytes | None:
+    """An encoded order as this build encodes it, see `basis`: an older one knew fewer fields."""
+    try:
+        return basis(orders.decode(state))
+    except msgspec.DecodeError:
+        return None
+
+
+def _summary(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:
+    return _digest(version, digest, positions, _normal(state) or b"unreadable")
+
+
+def _summary_of(seen: _Open, newest: int = 0) -> bytes:
+    """With all its positions, or so many of the newest."""
+    positions = seen.positions[-newest:]
+    return _digest(seen.order.version, seen.hash, positions, basis(seen.order))
+
+
+def _digest(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:
+    return sha256(msgspec.msgpack.encode((version, digest, list(positions), state))).digest()

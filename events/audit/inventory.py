@@ -1,0 +1,192 @@
+"""Everything that the log's server keeps beside the events, as it stands: for those who audit.
+
+Rule of this file: nothing is taken for granted. A key of another type, or a value that nobody
+wrote, is an answer too, and raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from events.log.head import Head, decode_head
+from events.log.inbox import ID_LENGTH
+from events.log.redis.keys import Keys
+from events.log.redis.link import Link
+from events.order import STAGES
+from events.secret import SecretUrl
+
+SLICE = 500
+SCAN = 10_000
+ANSWER_S = 30.0
+
+
+class Name(NamedTuple):
+    """A client's name for an order."""
+
+    key: str
+    value: bytes
+    left_ms: int
+    """Until it goes; negative: it does not."""
+
+
+class Waiting(NamedTuple):
+    """What a stage has before it."""
+
+    inbox: frozenset[str]
+    """Orders of entries that are not settled."""
+    due: dict[str, float]
+    """Orders that wait, by the time (ms) at which they are handed over."""
+    damaged: list[str]
+    """Ids of inbox entries that name no orders."""
+
+
+class Inventory:
+    """Looks at one log's keys, over a connection of its own."""
+
+    def __init__(self, url: SecretUrl, keys: Keys) -> None:
+        self.keys = keys
+        self._link = Link(url, "inventory")
+        self.wrong_types: dict[str, str] = {}
+        """Key -> the type that it has, of keys that have to be of another one."""
+
+    async def now_us(self) -> int:
+        """The server's clock."""
+        seconds, us = await self._link.call("TIME")
+        return int(seconds) * 1_000_000 + int(us)
+
+    async def _ask(self, key: str, empty: Any, *command: str | int) -> Any:
+        try:
+            return await self._link.call(*command, timeout_s=ANSWER_S)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            self.wrong_types[key] = (await self._link.call("TYPE", key)).decode()
+            return empty
+
+    async def meta(self) -> dict[str, bytes]:
+        """All fields of the log's meta; empty where there is none."""
+        key = self.keys.meta
+        return {k.decode(errors="replace"): v for k, v in await self._hash(key)}
+
+    async def _hash(self, key: str) -> list[tuple[bytes, bytes]]:
+        pairs = await self._ask(key, [], "HGETALL", key)
+        return list(zip(pairs[::2], pairs[1::2], strict=True))
+
+    async def scores(self, key: str) -> dict[str, float]:
+        """A sorted set."""
+        found: dict[str, float] = {}
+        cursor: Any = b"0"
+        while True:
+            cursor, pairs = await self._ask(key, (b"0", []), "ZSCAN", key, cursor, "COUNT", SCAN)
+            for member, score in zip(pairs[::2], pairs[1::2], strict=True):
+                found[member.decode(errors="replace")] = float(score)
+            if cursor == b"0":
+                return found
+
+    async def counts(self, key: str) -> dict[str, str]:
+        """A hash of numbers, as they are written."""
+        return {k.decode(errors="replace"): v.decode(errors="replace")
+                for k, v in await self._hash(key)}  # fmt: skip
+
+    async def last_id(self, key: str) -> str:
+        """The id of a stream's last entry; empty where it has none."""
+        found = await self._ask(key, [], "XREVRANGE", key, "+", "-", "COUNT", 1)
+        return found[0][0].decode() if found else ""
+
+    async def waiting(self) -> dict[str, Waiting]:
+        """Stage -> what it has before it. Orders move from the one to the other meanwhile."""
+        found = {}
+        for stage in STAGES:
+            due = await self.scores(self.keys.due(stage))
+            inbox, damaged = await self._inbox(stage)
+            due = {**due, **await self.scores(self.keys.due(stage))}
+            found[stage] = Waiting(frozenset(inbox), due, damaged)
+        return found
+
+    async def _inbox(self, stage: str) -> tuple[set[str], list[str]]:
+        key, shares = self.keys.inbox(stage), self.keys.shares(stage)
+        named, damaged, start = set[str](), list[str](), "-"
+        while entries := await self._ask(key, [], "XRANGE", key, start, "+", "COUNT", SLICE):
+            ids = [entry_id for entry_id, _ in entries]
+            empty = [None] * len(ids)
+            marks = await self._ask(shares, empty, "HMGET", shares, *ids)
+            for (entry_id, fields), settled in zip(entries, marks, strict=True):
+                orders = _named(fields)
+                if not orders:
+                    damaged.append(entry_id.decode())
+                for at, order_id in enumerate(orders):
+                    if settled is None or settled[at : at + 1] != b"x":
+                        named.add(order_id)
+            start = f"({ids[-1].decode()}"
+        return named, damaged
+
+    async def heads(self, order_ids: Sequence[str]) -> dict[str, Head | None]:
+        """The heads of these orders; None: there is none."""
+        found: dict[str, Head | None] = {}
+        for at in range(0, len(order_ids), SLICE):
+            some = order_ids[at : at + SLICE]
+            answers = await self._link.call("MGET", *map(self.keys.order, some))
+            for order_id, data in zip(some, answers, strict=True):
+                found[order_id] = None if data is None else decode_head(data)
+        return found
+
+    async def lives(self, order_ids: Sequence[str]) -> list[int]:
+        """How many ms the heads of these orders stay; -1: for ever, -2: there is none."""
+        commands = [("PTTL", self.keys.order(order_id)) for order_id in order_ids]
+        return await self._link.pipeline(commands) if commands else []
+
+    async def all_heads(self) -> AsyncIterator[list[str]]:
+        """The orders of all heads, in pages."""
+        prefix = self.keys.order("")
+        async for keys in self._matching(f"{prefix}*"):
+            yield [key[len(prefix) :] for key in keys]
+
+    async def all_names(self) -> AsyncIterator[list[Name]]:
+        """The clients' names, in pages."""
+        async for keys in self._matching(f"{self.keys.idempotency('*', '*', '*')}"):
+            values = await self._link.call("MGET", *keys)
+            lives = await self._link.pipeline([("PTTL", key) for key in keys])
+            rows = zip(keys, values, lives, strict=True)
+            yield [Name(key, value, left) for key, value, left in rows if value is not None]
+
+    async def values(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """What stands under these keys; None: nothing."""
+        found: dict[str, bytes | None] = {}
+        for at in range(0, len(keys), SLICE):
+            some = keys[at : at + SLICE]
+            found |= zip(some, await self._link.call("MGET", *some), strict=True)
+        return found
+
+    async def marks(self) -> dict[str, bytes | None]:
+        """Reader -> how far it has come."""
+        prefix, found = self.keys.mark(""), dict[str, bytes | None]()
+        async for keys in self._matching(f"{prefix}*"):
+            found |= {k[len(prefix) :]: v for k, v in (await self.values(keys)).items()}
+        return found
+
+    async def _matching(self, pattern: str) -> AsyncIterator[list[str]]:
+        cursor: Any = b"0"
+        while True:
+            cursor, keys = await self._link.call(
+                "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN, timeout_s=ANSWER_S
+            )
+            if keys:
+                yield [key.decode(errors="replace") for key in keys]
+            if cursor == b"0":
+                return
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._link.close()
+
+
+def _named(fields: Sequence[bytes]) -> list[str]:
+    """The orders that an inbox entry names; none where it is damaged."""
+    values = dict(zip(fields[::2], fields[1::2], strict=False))
+    joined = values.get(b"o", b"").decode(errors="replace")
+    if not joined or len(joined) % ID_LENGTH:
+        return []
+    return [joined[at : at + ID_LENGTH] for at in range(0, len(joined), ID_LENGTH)]

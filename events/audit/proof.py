@@ -1,0 +1,101 @@
+"""The proof of one order: its events with their exact bytes, which a stranger can check.
+
+Pure. `hash = SHA-256(previous hash || body)`, the first event follows 32 zero bytes. The bytes of a
+signed transaction never leave the engine: such an event comes with their SHA-256 alone, which is
+what its link is made of. So the last hash stands for every byte before it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from events import types
+from events.log import Stored
+from events.order.hash_chain import GENESIS, WITHHELD
+
+FORMAT = "oee-proof-2"
+HOW = (
+    "hash = SHA-256(previous hash || body); the first event follows 32 zero bytes. body is base64"
+    " of the exact stored bytes (msgpack); where it is withheld, as a signed transaction's is,"
+    " bodyHash, its SHA-256, stands in its place in that formula. Compare the last hash with one"
+    " that you were told before, such as in a frame: it stands for everything above."
+)
+WHY = "it holds a signed transaction"
+NAMES = frozenset(fact.__name__ for fact in WITHHELD)
+
+
+def proof_of(order_id: str, history: Sequence[Stored]) -> dict[str, Any]:
+    """The document. Raises `msgspec.DecodeError` for an event of a newer build."""
+    return {
+        "format": FORMAT,
+        "orderId": order_id,
+        "how": HOW,
+        "events": [_shown(stored) for stored in history],
+    }
+
+
+def _shown(stored: Stored) -> dict[str, Any]:
+    event = stored.record.event()
+    known = {
+        "position": stored.position,
+        "version": event.version,
+        "event": event.name,
+        "hash": stored.record.hash.hex(),
+    }
+    if type(event.fact) in WITHHELD:
+        hashed = sha256(bytes(stored.record.body)).hexdigest()
+        return known | {"body": None, "withheld": WHY, "bodyHash": hashed}
+    return known | {"body": base64.b64encode(bytes(stored.record.body)).decode()}
+
+
+def faults_of(document: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a proof; nothing where it holds. Never raises."""
+    events = document.get("events")
+    if document.get("format") != FORMAT or not isinstance(events, list) or not events:
+        return [f"this is no proof of the format {FORMAT}"]
+    found: list[str] = []
+    previous = GENESIS
+    for number, shown in enumerate(events, start=1):
+        try:
+            digest = bytes.fromhex(shown["hash"])
+            if (fault := _fault(shown, previous, digest, number, document["orderId"])) is not None:
+                found.append(f"position {shown['position']}: {fault}")
+        except (KeyError, TypeError, ValueError) as error:
+            return [*found, f"event {number} cannot be read: {error!r}"]
+        previous = digest
+    return found
+
+
+def _fault(
+    shown: Mapping[str, Any], previous: bytes, digest: bytes, number: int, order_id: object
+) -> str | None:
+    if shown["version"] != number:
+        return f"version {shown['version']} where {number} comes next"
+    if shown["body"] is None:
+        return _withheld_fault(shown, previous, digest)
+    try:
+        body = base64.b64decode(shown["body"], validate=True)
+    except binascii.Error:
+        return "its body is no base64"
+    if sha256(previous + body).digest() != digest:
+        return "its hash is not that of its bytes and the hash before"
+    try:
+        event = types.decode(body)
+    except Exception:  # a newer build's, or nonsense: its hash holds, and that is all we know
+        return "its bytes are no event that this build knows"
+    name = types.current_name(shown["event"])  # the document may be of a build before a renaming
+    if (event.order_id, event.version, event.name) != (order_id, number, name):
+        return "its bytes say something else than what stands beside them"
+    return None
+
+
+def _withheld_fault(shown: Mapping[str, Any], previous: bytes, digest: bytes) -> str | None:
+    if shown["event"] not in NAMES:
+        return "its body is missing, and only those of signed transactions are withheld"
+    if sha256(previous + bytes.fromhex(shown["bodyHash"])).digest() != digest:
+        return "its hash is not that of bodyHash and the hash before: nothing before it is proved"
+    return None

@@ -1,0 +1,491 @@
+"""The proof: reads everything that the engine wrote, and has it checked, while the engine runs.
+
+Postgres is read in one snapshot, so that archive, orders and checkpoint belong together. Beside it
+the log is read, entry by entry: of two copies of an event the one that continues its order counts,
+so that damage to one of them hides nothing behind it. The log moves on: what follows the snapshot
+is read up to the newest event, and what the log's server keeps beside the events is compared after
+that.
+
+Rule of this file: damage is a problem with a position, whatever it is. Only servers that do not
+answer raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from events.archive import Archive, Checkpoint, Snapshot
+from events.archive.indexes import index_faults
+from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
+from events.audit.derived import audit_lists, owed_fault
+from events.audit.invariants import ARCHIVE, INDEXES, LOG, ORDERS, Auditor, Columns, Problem, span
+from events.audit.inventory import Inventory
+from events.audit.labels import Clock
+from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
+from events.commands.order_commands import engine_state
+from events.ids import ENGINE_ID
+from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
+from events.log.redis.keys import RAISED_FROM
+from events.log.redis.link import Damaged
+from events.types import Status
+
+HEADS_AT_ONCE = 500
+TRIES = 5
+ENTRIES_AT_ONCE = 20
+ARCHIVE_PAGE = 1000
+PROGRESS_EVENTS = 1000
+NO_END = 2**63
+NAMES_US = 7 * 86_400_000_000
+"""Names of orders that ended longer ago than this, and than the window, are not compared."""
+
+TABLE_STORES = {"orders": ORDERS, "projection_parked": ORDERS}
+"""What is no part of the archive."""
+
+Progress = Callable[[int, int], None]
+
+
+class Verdict(NamedTuple):
+    """What was found."""
+
+    events: int
+    orders: int
+    archived: int
+    """Through which position Postgres was compared."""
+    head: int
+    """The newest position of the log, at the end."""
+    compared: int
+    """Events that were in the log and in the archive, and were compared."""
+    problems: list[Problem]
+    """By position."""
+
+
+def shown(problem: Problem) -> dict[str, Any]:
+    """A problem as JSON."""
+    return {
+        "store": problem.store,
+        "code": problem.code,
+        "position": problem.position,
+        "key": problem.key or None,
+        "orderId": problem.order_id or None,
+        "detail": problem.detail,
+        "mend": problem.mend,
+    }
+
+
+async def verify(
+    archive: Archive, log: EventLog, columns: Columns, progress: Progress = lambda _done, _of: None
+) -> Verdict:
+    """Reads and checks everything. Raises ArchiveUnavailable, or LogError where the log's server
+    does not answer.
+    """
+    inventory, reader = Inventory(log.url, log.keys), log.reader("verify")
+    try:
+        return await _Verification(archive, log, reader, inventory, columns, progress).run()
+    finally:
+        await inventory.close()
+        await reader.close()
+
+
+class _Meta(NamedTuple):
+    """What the log says of itself; a number is 0 where it is missing or none."""
+
+    there: bool
+    epoch: int
+    position: int
+    fields: dict[str, bytes]
+
+    @property
+    def placed(self) -> bool:
+        """Whether it says where the log ends."""
+        return self.fields.get("position", b"").isdigit()
+
+    def text(self, name: str) -> str:
+        """A field."""
+        return self.fields.get(name, b"").decode(errors="replace")
+
+
+class _Verification:
+    """One run."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        log: EventLog,
+        reader: LogReader,
+        inventory: Inventory,
+        columns: Columns,
+        progress: Progress,
+    ) -> None:
+        self._archive = archive
+        self._log = log
+        self._reader = reader
+        self._inventory = inventory
+        self._columns = columns
+        self._progress = progress
+        self._auditor = Auditor()
+        self._meta = _Meta(False, 0, 0, {})
+        self._compared = 0
+        self._end = 0
+        """The newest position of the log, when it began."""
+        self._told: set[int] = set()
+        """Last positions of damaged entries that were reported."""
+
+    async def run(self) -> Verdict:
+        """All of it."""
+        now_us = await self._inventory.now_us()
+        window_us = max(NAMES_US, self._log.window_ms * 1000)
+        self._auditor = auditor = Auditor(now_us - window_us)
+        archived = 0
+        try:
+            async with self._archive.snapshot() as snapshot:
+                # Its moment is fixed by the first query: whatever it has, the log had before.
+                missing = set(await snapshot.missing_tables())
+                await self._look_at_log()
+                archived = await self._snapshot(snapshot, missing, now_us)
+        except SchemaDamaged as error:
+            self._report(1, "table", str(error), ARCHIVE)
+        await self._rest()
+        if self._meta.there:
+            await self._beside()
+        for key, kind in self._inventory.wrong_types.items():
+            self._report(auditor.position, "type", f"it is a {kind}", INDEXES, key)
+        return Verdict(
+            auditor.position,
+            auditor.orders,
+            archived,
+            max(self._meta.position, await self._position()),
+            self._compared,
+            sorted(auditor.problems),
+        )
+
+    def _report(self, position: int, code: str, detail: str, store: str, key: str = "") -> None:
+        self._auditor.report(position, "", code, detail, store=store, key=key)
+
+    # -- what the log says of itself -----------------------------------------------------------
+
+    async def _look_at_log(self) -> None:
+        self._meta = await self._read_meta()
+        # Without a position of its own the log ends where its entries end.
+        self._end = self._meta.position if self._meta.placed else NO_END
+        if self._meta.position:
+            await self._tail()
+
+    async def _read_meta(self) -> _Meta:
+        key = self._log.keys.meta
+        fields = await self._inventory.meta()
+        if not fields:
+            detail = "there is no log"
+            if kind := self._inventory.wrong_types.pop(key, ""):
+                detail = f"there is no log: its meta is a {kind}"
+            self._report(1, "log", detail, LOG, key)
+            return _Meta(False, 0, 0, {})
+        numbers = dict.fromkeys(("epoch", "position", "base", "news", "aside"), 0)
+        for name in numbers:
+            value = fields.get(name, b"" if name in ("epoch", "position") else b"0")
+            if not value.isdigit():
+                shown = value.decode(errors="replace")
+                self._report(1, "meta", f"its {name} is {shown!r}, no number", LOG, key)
+            else:
+                numbers[name] = int(value)
+        layout = fields.get("layout", b"").decode(errors="replace")
+        if layout not in (LAYOUT, *RAISED_FROM):
+            self._report(1, "meta", f"its layout is {layout!r}, ours is {LAYOUT}", LOG, key)
+        if numbers["base"] > numbers["position"]:
+            detail = f"its base is {numbers['base']}, behind its position"
+            self._report(numbers["position"] + 1, "meta", detail, LOG, key)
+        return _Meta(True, numbers["epoch"], numbers["position"], fields)
+
+    async def _position(self) -> int:
+        if not self._meta.there:
+            return 0
+        try:
+            return await self._log.position()
+        except Damaged:
+            return 0
+
+    async def _tail(self) -> None:
+        """What stands behind the log's position, and what was set aside from there."""
+        tail = await self._log.tail()
+        if tail.vouched:
+            detail = f"its position is {self._end}, its orders know of {tail.vouched}"
+            self._report(self._end + 1, "meta", detail, LOG, self._log.keys.meta)
+            self._end = tail.vouched
+        for one in tail.refused:
+            key, order_id = one.id, one.order_ids[0] if one.order_ids else ""
+            at = self._end + 1
+            self._auditor.report(at, "", one.reason, self._of(one.detail, order_id), key=key)
+        if aside := (await self._log.foreign()).aside:
+            detail = f"{aside:,} entries that the log did not write were set aside"
+            self._report(self._end, "aside", detail, LOG, self._log.keys.aside)
+
+    @staticmethod
+    def _of(detail: str, order_id: str) -> str:
+        return f"order {order_id}: {detail}" if order_id and order_id not in detail else detail
+
+    # -- the archive, and the log beside it -----------------------------------------------------
+
+    async def _snapshot(self, snapshot: Snapshot, missing: set[str], now_us: int) -> int:
+        """Compares what Postgres has, through the position of its checkpoint; returns that."""
+        if missing == set(TABLES):
+            return 0  # no projector has run yet
+        for table in sorted(missing):
+            self._report(
+                1, "table", "the table is missing", TABLE_STORES.get(table, ARCHIVE), table
+            )
+        checkpoint = None if "checkpoints" in missing else await snapshot.checkpoint()
+        last = 0 if "events" in missing else await snapshot.last_position()
+        if checkpoint is None and last:
+            self._report(last, "checkpoint", "there is none", ARCHIVE, "checkpoints")
+        archived = checkpoint.position if checkpoint is not None else last
+        rows = no_rows() if "events" in missing else snapshot.labelled()
+        archive = ArchiveWalk(rows, self._report, Clock(now_us))
+        await self._side_by_side(archive, archived)
+        if checkpoint is not None and "events" not in missing:
+            await self._checkpoint(snapshot, checkpoint)
+        if "orders" not in missing:
+            await self._orders(snapshot)
+        if "projection_parked" not in missing:
+            await self._parked(snapshot)
+        if "events" not in missing and not await snapshot.finds_orders():
+            self._report(1, "function", "the function is missing", ORDERS, "order_events")
+        tables = set(TABLES) - missing
+        for table, name, detail in index_faults(await snapshot.indexes(), tables):
+            self._report(1, "index", detail, TABLE_STORES.get(table, ARCHIVE), name)
+        return archived
+
+    async def _side_by_side(self, archive: ArchiveWalk, end: int) -> None:
+        """Feeds the auditor every event up to a position, from whichever store has it."""
+        auditor, log = self._auditor, LogWalk(self._reader, self._report, self._end)
+        holes = {ARCHIVE: Holes(ARCHIVE, "log"), LOG: Holes(LOG, "archive")}
+        row, entry = await archive.following(), await log.following()
+        while True:
+            positions = [row.stored.position] if row is not None else []
+            positions += [entry.position] if entry is not None else []
+            at = min(positions, default=end + 1)
+            if at > end:
+                break
+            logged = entry if entry is not None and entry.position == at else None
+            archived = row.stored if row is not None and row.stored.position == at else None
+            if logged is not None and archived is not None:
+                auditor.copies(logged, archived)
+                self._compared += 1
+            elif archived is not None:
+                if log.held_from <= at < log.last and at not in log.damaged:
+                    holes[LOG].add(at, self._report)
+                auditor.event(archived, ARCHIVE)
+            elif logged is not None:
+                holes[ARCHIVE].add(at, self._report)
+                auditor.event(logged, LOG)
+            row = await archive.following() if archived is not None else row
+            entry = await log.following() if logged is not None else entry
+            if at % PROGRESS_EVENTS == 0:
+                self._progress(at, max(end, self._end))
+        for found in holes.values():
+            found.close(self._report)
+        auditor.lost(end)
+        self._progress(auditor.position, max(end, self._end))
+        await self._beyond(archive, row, end)
+        while entry is not None:  # the rest is read later; entries out of place are told here
+            entry = await log.following()
+        if self._meta.there and log.last < self._end:
+            detail = f"the log's entries end at {log.last}, its newest position is {self._end}"
+            self._report(log.last + 1, "log", detail, LOG, self._log.keys.log)
+
+    async def _beyond(self, archive: ArchiveWalk, row: LabelledEvent | None, end: int) -> None:
+        """Rows behind the checkpoint: the projector writes both in one transaction."""
+        first, count = row.stored.position if row is not None else 0, 0
+        while row is not None:
+            count += 1
+            row = await archive.following()
+        if count:
+            vouched = "" if first <= self._end else f", and the log ends at {self._end}"
+            detail = f"{count:,} rows stand behind the checkpoint, which is at {end}{vouched}"
+            self._report(first, "beyond", detail, ARCHIVE, "events")
+
+    async def _checkpoint(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
+        """It belongs to this log, and to the archive's last event."""
+        end, key = checkpoint.position, "checkpoints"
+        for newest in await snapshot.at([end]):
+            if newest.time_us != checkpoint.time_us:
+                detail = f"its time is {checkpoint.time_us}, that of its event {newest.time_us}"
+                self._report(end, "checkpoint", detail, ARCHIVE, key)
+        if not self._meta.there:
+            return
+        chain, theirs = await snapshot.chain(), self._meta.text("chain")
+        if chain and theirs and chain != theirs:
+            detail = f"the archive is of chain {chain!r}, the log of {theirs!r}"
+            self._report(end, "chain", detail, ARCHIVE, key)
+        if checkpoint.epoch != self._meta.epoch:
+            detail = f"the log is of epoch {self._meta.epoch}, the archive of {checkpoint.epoch}"
+            self._report(end, "epoch", detail, ARCHIVE, key)
+        elif self._end < end:
+            detail = f"the log ends at {self._end}, the archive at {end}"
+            self._report(self._end + 1, "log", detail, LOG, self._log.keys.log)
+        elif end:
+            with contextlib.suppress(Damaged):  # which was told
+                entry = await self._reader.entry_at(end)
+                # None: a hole, which was told; or trimmed away meanwhile.
+                if entry is not None and sha256(entry.data).digest() != checkpoint.digest:
+                    detail = "the log's entry there is not the one that was projected"
+                    self._report(end, "checkpoint", detail, ARCHIVE, key)
+
+    async def _orders(self, snapshot: Snapshot) -> None:
+        rows = self._auditor.rows(self._columns)
+        async for found in snapshot.orders():
+            for row in found:
+                rows.row(row.id, row.version, row.hash, row.positions, row.columns)
+        rows.finish()
+
+    async def _parked(self, snapshot: Snapshot) -> None:
+        for order_id in await snapshot.parked():
+            at = self._auditor.last_position(order_id)
+            known = self._auditor.is_sound(order_id)
+            if known is not False:
+                detail = "its events are not folded, though they can be"
+                detail = detail if known else f"order {order_id}: no event names it"
+                self._report(at, "unfolded", detail, ORDERS, "projection_parked")
+
+    # -- what follows ----------------------------------------------------------------------------
+
+    async def _rest(self) -> None:
+        """What follows, up to the newest event; from the archive, where the log lacks it by now."""
+        if not self._meta.there:
+            return
+        auditor = self._auditor
+        end = max(self._end, await self._position())
+        while auditor.position < end:
+            after, resume_after = auditor.position, end
+            found: list[Stored] = []
+            try:
+                for batch in await self._reader.read(after, batches=ENTRIES_AT_ONCE):
+                    numbered = enumerate(batch.records, batch.first)
+                    found += [Stored(at, batch.time_us, one) for at, one in numbered if at > after]
+            except Regressed as error:
+                resume_after = error.resume_after or end
+                archived = await self._archive.read(after, ARCHIVE_PAGE)
+                found = [one for one in archived if one.position <= resume_after]
+                if isinstance(error, Damaged) and resume_after not in self._told:
+                    self._told.add(resume_after)
+                    self._report(after + 1, "damaged", str(error), LOG, f"{resume_after}-0")
+            for stored in found:
+                auditor.event(stored)
+            if not found:
+                auditor.lost(min(max(resume_after, after + 1), end))
+            self._progress(min(auditor.position, end), end)
+
+    # -- what is kept beside the events -------------------------------------------------------
+
+    async def _beside(self) -> None:
+        auditor, log = self._auditor, self._log
+        for ids in auditor.order_ids(HEADS_AT_ONCE):
+            auditor.heads((await self._inventory.heads(ids)).items())
+        await self._rest()
+        auditor.missing_events()
+        await audit_lists(
+            self._inventory,
+            auditor,
+            self._rest,
+            self._position,
+            window_ms=log.window_ms,
+            names_kept=self._meta.fields.get("names") == b"kept",
+        )
+        await self._halt()
+        await self._owed()
+        await self._marks()
+
+    async def _halt(self) -> None:
+        for _ in range(TRIES):
+            before, halted, after = (
+                await self._log.halted(), await self._halted(), await self._log.halted()
+            )  # fmt: skip
+            if halted is None or before == after == halted:
+                return
+        word = "halted" if halted else "not halted"
+        detail = f"the engine is {word} by its events, and the mark that holds up sends differs"
+        at, key = self._auditor.position, self._log.keys.meta
+        self._auditor.report(at, ENGINE_ID, "halt", detail, store=INDEXES, key=key)
+
+    async def _halted(self) -> bool | None:
+        """What the events say; None where they cannot be read."""
+        try:
+            state = await engine_state(self._log)
+        except (msgspec.DecodeError, ValueError):
+            return None
+        return state is not None and state.status is Status.HALTED
+
+    async def _owed(self) -> None:
+        """The numbers of orders before each stage; where the log never rests, they are not told."""
+        key, fault = self._log.keys.owed, ""
+        for _ in range(TRIES):
+            before, counts = await self._position(), await self._inventory.counts(key)
+            heads = await self._inventory.heads(
+                list(await self._inventory.scores(self._log.keys.open))
+            )
+            if await self._position() != before:
+                continue
+            fault = owed_fault(counts, [head for head in heads.values() if head is not None])
+            if fault and counts == await self._inventory.counts(key):
+                self._report(self._auditor.position, "owed", fault, INDEXES, key)
+            return
+
+    async def _marks(self) -> None:
+        """How far others have come: nobody is ahead of the log, nor of the news."""
+        keys, at = self._log.keys, self._auditor.position
+        for reader, value in (await self._inventory.marks()).items():
+            if value is None or not value.isdigit() or int(value) > await self._position():
+                shown = (value or b"").decode(errors="replace")
+                self._report(at, "mark", f"{shown!r} is no place in the log", INDEXES,
+                             keys.mark(reader))  # fmt: skip
+        before = await self._news()
+        last = await self._inventory.last_id(keys.book)
+        news = await self._news()
+        if keys.book not in self._inventory.wrong_types and not (
+            before <= int(last.partition("-")[0] or 0) <= news
+        ):
+            detail = f"the newest news is {last or 'gone'}, the log's number {news}"
+            self._report(at, "news", detail, INDEXES, keys.book)
+        await self._inventory.scores(keys.watchers)
+        for pair, number in (await self._inventory.counts(keys.heard)).items():
+            if not number.isdigit() or int(number) > news:
+                self._report(at, "watch", f"{pair} was followed through news {number}", INDEXES,
+                             keys.heard)  # fmt: skip
+        for pair, number in (await self._inventory.counts(keys.slots)).items():
+            if not number.isdigit():
+                self._report(at, "watch", f"{pair} was followed to slot {number}", INDEXES,
+                             keys.slots)  # fmt: skip
+        for pair, lease in (await self._inventory.counts(keys.leases)).items():
+            if not lease.partition(" ")[0].isdigit() or not lease.partition(" ")[2]:
+                self._report(at, "watch", f"{pair} has the lease {lease!r}", INDEXES, keys.leases)
+
+    async def _news(self) -> int:
+        value = (await self._inventory.meta()).get("news", b"")
+        return int(value) if value.isdigit() else 0
+
+
+class Holes:
+    """Positions that one store lacks and the other has, told as ranges."""
+
+    def __init__(self, store: str, other: str) -> None:
+        self._store = store
+        self._other = other
+        self._first, self._last = 0, -1
+
+    def add(self, position: int, report: Report) -> None:
+        """One more."""
+        if self._last != position - 1:
+            self.close(report)
+            self._first = position
+        self._last = position
+
+    def close(self, report: Report) -> None:
+        """Tells of the range so far."""
+        if self._first:
+            where = span(self._first, self._last)
+            detail = f"it lacks {where}, which the {self._other} has"
+            report(self._first, "hole", detail, self._store, "")
+        self._first, self._last = 0, -1

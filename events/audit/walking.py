@@ -1,0 +1,120 @@
+"""The log's entries and the archive's rows, event by event, whatever is wrong with them.
+
+Each walk reports what does not belong and goes on behind it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from events.archive.snapshot import LabelledEvent
+from events.audit.invariants import ARCHIVE, LOG, span
+from events.audit.labels import Clock, label_faults
+from events.log import LogReader, Stored
+from events.log.entries import RawEntry, batch_of, foreign_id
+from events.log.redis.link import Damaged
+
+ENTRIES_AT_ONCE = 20
+
+Report = Callable[[int, str, str, str, str], None]
+"""Position, code, detail, store, key."""
+
+
+class LogWalk:
+    """Up to the position that the log says it has come to."""
+
+    def __init__(self, reader: LogReader, report: Report, end: int) -> None:
+        self.held_from = 0
+        """The first position that the log still has; higher once it is trimmed meanwhile."""
+        self.last = 0
+        """Of the last entry that was looked at."""
+        self.damaged: set[int] = set()
+        """Positions of entries that cannot be read."""
+        self._reader = reader
+        self._report = report
+        self._end = end
+        self._after = ""
+        self._events: deque[Stored] = deque()
+        self._over = False
+
+    async def following(self) -> Stored | None:
+        """The next event; None at the end."""
+        while not self._events and not self._over:
+            entries = await self._reader.raw(self._after, count=ENTRIES_AT_ONCE)
+            self._over = not entries
+            for entry in entries:
+                self._after = entry.id
+                if entry.position > self._end:
+                    self._over = True
+                    if await self._trimmed():
+                        self.last = self.held_from = self._end
+                    break
+                if entry.own:
+                    await self._take(entry)
+                else:
+                    told = foreign_id(entry)
+                    self._report(entry.position, told.reason, told.detail, LOG, entry.id)
+        return self._events.popleft() if self._events else None
+
+    async def _take(self, entry: RawEntry) -> None:
+        first = self.last + 1 if self.held_from else entry.position
+        try:
+            batch = batch_of(entry)
+        except Damaged as error:
+            self._report(first, "damaged", str(error), LOG, entry.id)
+            self.damaged.update(range(first, entry.position + 1))
+            self.held_from = self.held_from or first
+            self.last = entry.position
+            return
+        self.held_from = self.held_from or batch.first
+        if self.last and batch.first <= self.last:
+            where = span(batch.first, min(self.last, batch.last))
+            detail = f"it holds {where} once more"
+            self._report(batch.first, "overlap", detail, LOG, entry.id)
+        elif self.last and batch.first > self.last + 1 and await self._trimmed():
+            self.held_from = batch.first
+        for position, record in enumerate(batch.records, batch.first):
+            if position > self.last:
+                self._events.append(Stored(position, batch.time_us, record))
+        self.last = batch.last
+
+    async def _trimmed(self) -> bool:
+        """Whether what is missing may have been trimmed away while we read: it is no hole then."""
+        first, last = await self._reader.bounds()
+        return self.last + 1 < first <= last
+
+
+class ArchiveWalk:
+    """All rows of `events`, the columns beside the body compared."""
+
+    def __init__(self, rows: AsyncIterator[LabelledEvent], report: Report, clock: Clock) -> None:
+        self._rows = rows
+        self._report = report
+        self._clock = clock
+        self._last = 0
+
+    async def following(self) -> LabelledEvent | None:
+        """The next row that has a place of its own; None at the end."""
+        async for row in self._rows:
+            position = row.stored.position
+            if position < 1:
+                self._report(position, "row", "no log has such a position", ARCHIVE, "events")
+                continue
+            if position == self._last:
+                self._report(position, "duplicate", "it has two rows", ARCHIVE, "events")
+                continue
+            self._last = position
+            for name, detail in label_faults(row):
+                self._report(position, "column", detail, ARCHIVE, f"events.{name}")
+            if detail := self._clock.fault(row.stored.time_us):
+                self._report(position, "time", detail, ARCHIVE, "events.time_us")
+            return row
+        return None
+
+
+async def no_rows() -> AsyncIterator[LabelledEvent]:
+    """Of a table that is not there."""
+    nothing: tuple[LabelledEvent, ...] = ()
+    for row in nothing:
+        yield row

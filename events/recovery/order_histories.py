@@ -1,0 +1,157 @@
+"""What a log is founded again from: the archive, and orders that only the lost log still has.
+
+Rule of this file: pure. An order that the archive knows is what the archive says, plus what the
+chain says of it; one that only the leftovers of the log know is taken over as it stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from events import order as orders
+from events.ids import NO_ORDERS
+from events.log.head import POSITIONS_KEPT, encode_head, owes_number
+from events.log.reading import Stored
+from events.order import Order, evolve, executed_reason, may_still_land, was_executed
+from events.order.hash_chain import GENESIS, Record, follows, say
+from events.recovery.log_rebuild import Known
+from events.types import (
+    Event,
+    Fact,
+    OrderParked,
+    OrderSubmitted,
+    TransactionBuilt,
+    TransactionSubmitted,
+)
+
+NEVER_MS = 2**53 - 1
+
+
+class BrokenChain(Exception):
+    """The archived history of an order does not hold together."""
+
+
+class Life(NamedTuple):
+    """An order, and where its events stand."""
+
+    order: Order
+    hash: bytes
+    positions: tuple[int, ...]
+    created_us: int
+    """By the log server's clock, as the next."""
+    changed_us: int
+    submitted: OrderSubmitted | None
+
+    def known(self) -> Known:
+        """As its head is to stand."""
+        order, version = self.order, self.order.version
+        head = encode_head(version, self.hash, owes_number(order), orders.encode(order))
+        head += b"".join(position.to_bytes(8) for position in self.positions[-POSITIONS_KEPT:])
+        expires_ms = None
+        if order.expires_at_us is not None and not order.terminal:
+            expires_ms = min(-(-order.expires_at_us // 1000), NEVER_MS)
+        return Known(order.id, head, self.created_us // 1000, self.changed_us // 1000, expires_ms)
+
+
+def life_of(history: Sequence[Stored]) -> Life:
+    """Folds a whole history. Raises BrokenChain or `msgspec.DecodeError`."""
+    order: Order | None = None
+    digest = GENESIS
+    submitted = None
+    for stored in history:
+        event, body = stored.record.event(), bytes(stored.record.body)
+        expected = (order.version if order else 0) + 1
+        if event.version != expected or not follows(digest, body, stored.record.hash):
+            raise BrokenChain(f"order {event.order_id}, position {stored.position}")
+        digest = stored.record.hash
+        if isinstance(event.fact, OrderSubmitted):
+            submitted = event.fact
+        order = evolve(order, event)
+    if order is None:
+        raise BrokenChain("an order without events")
+    positions = tuple(stored.position for stored in history)
+    first, last = history[0].time_us, history[-1].time_us
+    return Life(order, digest, positions, first, last, submitted)
+
+
+def settle(order: Order, executed: Sequence[str]) -> list[Fact]:
+    """What to say of an open order, given the signatures under which the chain has executed it.
+
+    What followed the archive is lost, a send perhaps among it. A transaction that we know is
+    confirmed as ever; one that we do not know is for a person.
+    """
+    if not executed or was_executed(order) or order.id in NO_ORDERS:
+        return []
+    transaction = order.transaction
+    if transaction is None or [transaction.signature] != list(executed):
+        return [OrderParked("repair", executed_reason(executed), "engine")]
+    if may_still_land(order):
+        return []
+    return [TransactionSubmitted(transaction.attempt, transaction.signature)]
+
+
+def after(
+    life: Life, facts: Sequence[Fact], position: int, *, time_us: int, build: str
+) -> tuple[Life, list[bytes]]:
+    """The order after more facts, which begin at a position; and their records."""
+    said = say(life.order, life.hash, facts, time_us=time_us, build=build)
+    positions = (*life.positions, *range(position, position + len(facts)))
+    moved = life._replace(order=said.order, hash=said.hash, positions=positions, changed_us=time_us)
+    return moved, said.records
+
+
+class Leftovers(NamedTuple):
+    """What the stream of the lost log holds beyond the archive."""
+
+    orders: list[list[Stored]]
+    """Whole histories of orders that the archive has never heard of."""
+    torn: list[str]
+    """Orders of the archive with events that are void now."""
+    unreadable: int
+    """Events that cannot be given to an order, or lack those before them."""
+
+
+def sift(found: Sequence[Stored], archived: Mapping[str, Container[bytes]]) -> Leftovers:
+    """Sorts what is left by what is archived: order id -> hashes of its events."""
+    histories: dict[str, list[Stored]] = {}
+    torn: dict[str, None] = {}
+    unreadable = 0
+    for stored in found:
+        event = _event(stored.record)
+        if event is None:
+            unreadable += 1
+        elif event.order_id in archived:
+            if stored.record.hash not in archived[event.order_id]:
+                torn[event.order_id] = None
+        elif event.order_id not in NO_ORDERS:
+            histories.setdefault(event.order_id, []).append(stored)
+    whole = []
+    for history in histories.values():
+        try:
+            life_of(history)
+        except BrokenChain:
+            unreadable += len(history)
+        else:
+            whole.append(history)
+    return Leftovers(whole, list(torn), unreadable)
+
+
+def heights(found: Sequence[Stored]) -> list[int]:
+    """The last heights at which the transactions that these events made are valid."""
+    facts = [event.fact for stored in found if (event := _event(stored.record)) is not None]
+    return [fact.last_valid_height for fact in facts if isinstance(fact, TransactionBuilt)]
+
+
+def order_ids(found: Sequence[Stored]) -> set[str]:
+    """The orders that these events name."""
+    return {event.order_id for stored in found if (event := _event(stored.record)) is not None}
+
+
+def _event(record: Record) -> Event | None:
+    try:
+        return record.event()
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,129 @@
+"""Reading a log that may be damaged: entry by entry, nothing taken for granted."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from events.log.reading import Batch, Stored
+from events.log.redis.link import Link
+from events.order.hash_chain import decode_batch
+
+ENTRIES = 500
+NUMBER_MAX = 2**53
+
+
+class RawEntry(NamedTuple):
+    """An entry of the stream as it stands."""
+
+    id: bytes
+    batch: Batch | None
+    """None for an entry that cannot be decoded."""
+    fault: str
+    """Why not; empty for one that can."""
+
+
+class Meta(NamedTuple):
+    """What the log says of itself. A number is None where it is missing or no number."""
+
+    there: bool
+    epoch: int | None
+    position: int | None
+    layout: str
+    chain: str
+    suspended: str
+    fields: dict[bytes, bytes]
+    """Every field as it stands."""
+    fault: str
+    """What is wrong with it; empty for a sound one, and where there is none."""
+
+
+ABSENT = Meta(False, None, None, "", "", "", {}, "")
+
+
+async def read_meta(link: Link, key: str) -> Meta:
+    """The log's meta, under its own key or that of a fenced one. Raises LogError."""
+    try:
+        pairs = await link.call("HGETALL", key)
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return ABSENT._replace(there=True, fault="meta is not a hash")
+    if not pairs:
+        return ABSENT
+    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    epoch, position = _number(fields.get(b"epoch")), _number(fields.get(b"position"))
+    wrong = [
+        name for name, value in (("epoch", epoch or None), ("position", position)) if value is None
+    ]
+    for name in ("base", "news"):
+        if (value := fields.get(name.encode())) is not None and _number(value) is None:
+            wrong.append(name)
+    base = _number(fields.get(b"base"))
+    if position is not None and base is not None and base > position:
+        wrong.append("base")
+    fault = f"meta has no readable {' and '.join(wrong)}" if wrong else ""
+    text = {name: fields.get(name, b"").decode(errors="replace") for name in _TEXTS}
+    return Meta(
+        True, epoch or None, position, text[b"layout"], text[b"chain"], text[b"suspended"],
+        fields, fault,
+    )  # fmt: skip
+
+
+_TEXTS = (b"layout", b"chain", b"suspended")
+
+
+def _number(value: bytes | None) -> int | None:
+    """A whole number as our functions write one; None for anything else."""
+    if value is None or not value.isdigit() or (len(value) > 1 and value.startswith(b"0")):
+        return None
+    number = int(value)
+    return number if number < NUMBER_MAX else None
+
+
+async def read_entries(link: Link, key: str, after: bytes = b"-") -> list[RawEntry]:
+    """Every entry of the stream, damaged ones included; empty for a key that is no stream.
+
+    `after`: an entry id, which is left out. Raises LogError.
+    """
+    found: list[RawEntry] = []
+    start = b"(" + after if after != b"-" else after
+    while True:
+        try:
+            entries: Any = await link.call("XRANGE", key, start, "+", "COUNT", ENTRIES)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            return found
+        if not entries:
+            return found
+        found += [_entry(entry) for entry in entries]
+        start = b"(" + entries[-1][0]
+
+
+def _entry(entry: Any) -> RawEntry:
+    entry_id, fields = entry
+    last = int(entry_id[: entry_id.index(b"-")])
+    try:
+        values = dict(zip(fields[::2], fields[1::2], strict=True))
+        records = decode_batch(values[b"b"])
+        first = last - len(records) + 1
+        batch = Batch(first, last, int(values[b"t"]), records, values[b"b"])
+    except (KeyError, ValueError, msgspec.DecodeError) as error:
+        return RawEntry(entry_id, None, f"it cannot be decoded: {error!r}")
+    if not records or not entry_id.endswith(b"-0") or first < 1:
+        return RawEntry(entry_id, batch, "no append makes such an id")
+    return RawEntry(entry_id, batch, "")
+
+
+def stored_in(entry: RawEntry) -> list[Stored]:
+    """The events of an entry, each where it would stand."""
+    batch = entry.batch
+    if batch is None:
+        return []
+    return [
+        Stored(position, batch.time_us, record)
+        for position, record in enumerate(batch.records, batch.first)
+    ]

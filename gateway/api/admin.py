@@ -1,0 +1,64 @@
+"""What an operator says to the engine as a whole: halt, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from aiohttp import web
+
+from events.commands import order_commands
+from events.commands.order_commands import Answer, Outcome
+from events.log import EventLog
+from gateway.backends.backend_errors import reading_log, writing_log
+from gateway.backends.engine_status import engine_view
+from gateway.backends.health import Health
+from gateway.http import responses
+from gateway.http.problems import Problem
+from gateway.middleware.auth import acts_as
+from gateway.middleware.origin import Doors
+from gateway.parsing.body import body_of
+from gateway.parsing.order_request import Switch, parse_switch
+from gateway.parsing.parameters import NONE, only
+from projections.feed.history_reader import Archive
+
+ACT_S = 1.0
+VIEW_S = 0.8
+
+
+class Admin:
+    """The handlers below /api/admin."""
+
+    def __init__(self, log: EventLog, archive: Archive, health: Health) -> None:
+        self._log = log
+        self._archive = archive
+        self._health = health
+
+    async def halt(self, request: web.Request) -> web.Response:
+        """POST /api/admin/halt: from the answer on nothing is sent and no trigger fires."""
+        wanted = await self._wanted(request, reason_required=True)
+        actor = acts_as(request, wanted.actor)
+        return await self._done(order_commands.halt(self._log, wanted.reason, actor))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """POST /api/admin/resume."""
+        wanted = await self._wanted(request, reason_required=False)
+        actor = acts_as(request, wanted.actor)
+        return await self._done(order_commands.resume(self._log, actor, wanted.reason))
+
+    async def _wanted(self, request: web.Request, *, reason_required: bool) -> Switch:
+        Doors.check_json(request)
+        only(request.query, NONE)
+        wanted = parse_switch(await body_of(request), reason_required=reason_required)
+        self._health.check_open()
+        async with reading_log(VIEW_S):  # while it cannot even be read, nothing is written
+            await self._log.halted()
+        return wanted
+
+    async def _done(self, act: Awaitable[Answer]) -> web.Response:
+        """The state as it is after the act, whoever brought it about."""
+        async with writing_log(self._health, ACT_S):
+            answer = await act
+            if answer.outcome is Outcome.CONFLICT:
+                raise Problem("version-conflict", "the engine's state kept changing")
+            view = await engine_view(self._log, self._archive)
+        return responses.json_response(view)

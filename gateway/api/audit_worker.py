@@ -1,0 +1,139 @@
+"""The auditor's process: `python -m gateway.api.audit_worker`, asked on stdin, answers in lines of JSON.
+
+Folding millions of events takes a processor for seconds: in a process of its own the gateway's loop
+goes on. It ends with its stdin, so that nobody audits for a client who has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from contextlib import aclosing
+from typing import Any, Literal
+
+import msgspec
+
+from events.archive import Archive, ArchiveUnavailable
+from events.archive.history import Gap, everything
+from events.audit.status_counts import Census
+from events.audit.verify import shown, verify
+from events.log import EventLog, LogError, Missing
+from events.secret import SecretUrl
+from projections.postgres.order_rows import columns
+from projections.views.formats import timestamp
+
+PROBLEMS_MAX = 100
+NICE = 10
+"""Orders go first."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What is to be found out."""
+
+    what: Literal["verify", "state"]
+    redis_url: SecretUrl
+    database_url: SecretUrl
+    window_s: int
+    """How long clients' names are kept after their orders' ends."""
+    position: int = 0
+    """State at this one; 0: at the newest, or at `time_us`."""
+    time_us: int = 0
+
+
+def main() -> None:
+    """Be the auditor."""
+    os.nice(NICE)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task, dec_hook=_secret)
+    threading.Thread(target=_leave_with_stdin, daemon=True).start()
+    try:
+        asyncio.run(_audit(task))
+    except (LogError, ArchiveUnavailable, Gap, msgspec.DecodeError) as error:
+        _say({"fault": str(error)})
+
+
+def encoded(task: Task) -> bytes:
+    """The task as the auditor reads it, with its secrets: for its standard input alone."""
+    return msgspec.json.encode(task, enc_hook=SecretUrl.reveal)
+
+
+def _secret(kind: type, value: object) -> object:
+    return kind(value)
+
+
+def _leave_with_stdin() -> None:
+    # Not `sys.stdin`: at its end the interpreter would wait for that object's lock, and abort.
+    while os.read(0, 1 << 12):
+        pass
+    os._exit(1)
+
+
+def _say(content: dict[str, Any]) -> None:
+    print(msgspec.json.encode(content).decode(), flush=True)
+
+
+async def _audit(task: Task) -> None:
+    log = EventLog(task.redis_url, build="audit", idempotency_window_s=task.window_s)
+    archive = await Archive.open(task.database_url, connections=2)
+    try:
+        if task.what == "verify":  # which takes nothing for granted, the log's own word neither
+            await _verify(log, archive)
+        else:
+            with contextlib.suppress(Missing):
+                await log.open(found=False)
+            await _state(log, archive, task)
+    finally:
+        await archive.close()
+        await log.close()
+
+
+class _Progress:
+    """A line each percent."""
+
+    def __init__(self) -> None:
+        self._said = -1
+
+    def __call__(self, done: int, of: int) -> None:
+        percent = 100 * done // max(of, 1)
+        if percent > self._said:
+            self._said = percent
+            _say({"done": done, "of": of})
+
+
+async def _verify(log: EventLog, archive: Archive) -> None:
+    verdict = await verify(archive, log, columns, _Progress())
+    problems = [shown(problem) for problem in verdict.problems[:PROBLEMS_MAX]]
+    _say(
+        {
+            "sound": not verdict.problems,
+            "firstBadPosition": verdict.problems[0].position if verdict.problems else None,
+            "events": verdict.events,
+            "orders": verdict.orders,
+            "archivedThrough": verdict.archived,
+            "head": verdict.head,
+            "problemCount": len(verdict.problems),
+            "problems": problems,
+        }
+    )
+
+
+async def _state(log: EventLog, archive: Archive, task: Task) -> None:
+    census = Census()
+    until = task.position or None
+    async with aclosing(everything(archive, log, until=until)) as pages:
+        async for page in pages:
+            cut = page.until_time(task.time_us) if task.time_us else page
+            if cut.positions:
+                census.page(cut)
+            if cut is not page:
+                break
+    counts = census.counts()
+    when = timestamp(census.time_us) if census.time_us else None
+    _say({"position": census.position, "time": when, "orders": sum(counts.values()),
+          "statuses": counts})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

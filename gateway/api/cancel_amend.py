@@ -1,0 +1,209 @@
+"""What clients may do about orders that are under way: cancel one or many, amend.
+
+The log decides, once: an act that comes too late is told the status that was faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from events.commands import order_commands
+from events.commands.order_commands import Answer, Outcome
+from events.log import EventLog, Head
+from events.money import Token
+from events.order import Order
+from events.types import Status
+from gateway.api.order_lookup import archived, logged, readable
+from gateway.backends.backend_errors import reading_log, writing_log
+from gateway.backends.health import Health
+from gateway.http import responses
+from gateway.http.problems import Fault, Problem, invalid
+from gateway.middleware.auth import acts_as, visible_account
+from gateway.middleware.origin import Doors
+from gateway.parsing.body import body_of
+from gateway.parsing.order_request import Amendment, parse_amendment
+from gateway.parsing.parameters import (
+    NONE,
+    WORDS,
+    Wanted,
+    cancel_filters,
+    cancel_words,
+    only,
+    order_id_of,
+)
+from projections.feed.history_reader import Archive
+
+LOAD_S = 0.8
+ACT_S = 1.0
+"""Together less than 2 s, after which a client has its answer."""
+
+CANCEL_ORDERS = 500
+"""A call looks at no further page of open orders once it has found so many."""
+
+SEARCH_S = 0.5
+"""How long a call looks for orders to cancel."""
+
+
+class Acts:
+    """The handlers of DELETE and PATCH below /api/orders."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        archive: Archive,
+        health: Health,
+        *,
+        tokens: Mapping[str, Token],
+        explorer: str,
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._health = health
+        self._tokens = tokens
+        self._explorer = explorer
+
+    # -- cancel --------------------------------------------------------------------------------
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """DELETE /api/orders/{id}."""
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, WORDS)
+        said, reason = cancel_words(request.query)
+        actor = acts_as(request, said)
+        await self._loaded(order_id)
+        status = await self._cancel(order_id, actor, reason)
+        return responses.json_response({"orderId": order_id, "status": status})
+
+    async def cancel_many(self, request: web.Request) -> web.Response:
+        """DELETE /api/orders.
+
+        Asks the log's own index of open orders: a projection that is behind, or down, would have
+        orders missed that were accepted a moment ago.
+        """
+        account = visible_account(request)
+        wanted, cursor = cancel_filters(request.query, self._tokens, account)
+        said, reason = cancel_words(request.query)
+        actor = acts_as(request, said)
+        await self._check_standing()
+        found = await self._find(wanted, cursor)
+        results = await asyncio.gather(
+            *(self._result(order_id, actor, reason) for order_id in found.order_ids)
+        )
+        following = str(found.cursor) if found.cursor else None
+        return responses.json_response({"results": results, "nextCursor": following})
+
+    async def _find(self, wanted: Wanted, cursor: int) -> Found:
+        until = time.monotonic() + SEARCH_S
+        ids: dict[str, None] = {}
+        async with reading_log(LOAD_S):
+            while True:
+                cursor, heads = await self._log.open_page(cursor)
+                ids.update(dict.fromkeys(i for i, head in heads.items() if _is(head, wanted)))
+                if not cursor or len(ids) >= CANCEL_ORDERS or time.monotonic() > until:
+                    return Found(list(ids), cursor)
+
+    async def _result(self, order_id: str, actor: str, reason: str) -> dict[str, Any]:
+        try:
+            return {"orderId": order_id, "status": await self._cancel(order_id, actor, reason)}
+        except Problem as problem:
+            status = problem.more.get("orderStatus", "unknown")
+            return {"orderId": order_id, "status": status, "problem": problem.document()}
+
+    async def _cancel(self, order_id: str, actor: str, reason: str) -> Status:
+        """The status after it. Raises Problem."""
+        with readable(order_id):
+            async with writing_log(self._health, ACT_S, orderId=order_id):
+                answer = await order_commands.cancel(self._log, order_id, actor, reason)
+        order = await self._answered(order_id, answer)
+        if order.status is not Status.CANCELLED:
+            code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "too-late"
+            raise _refused(code, order)
+        return order.status
+
+    # -- amend ---------------------------------------------------------------------------------
+
+    async def amend(self, request: web.Request) -> web.Response:
+        """PATCH /api/orders/{id}."""
+        Doors.check_json(request)
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, NONE)
+        now_us = time.time_ns() // 1000
+        if_match = request.headers.get("If-Match")
+        wanted = parse_amendment(await body_of(request), if_match, now_us=now_us)
+        order = await self._loaded(order_id)
+        if wanted.target_price is not None and order.type != "limit":
+            detail = f"a {order.type} order has no target price"
+            raise invalid([Fault("field-not-allowed", "/targetPrice", detail)])
+        answer = await self._amend(order_id, wanted, acts_as(request, wanted.actor))
+        order = await self._answered(order_id, answer)
+        if answer.outcome not in (Outcome.DONE, Outcome.ALREADY):
+            code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "not-watching"
+            raise _refused(code, order)
+        return responses.order(order, self._explorer)
+
+    async def _amend(self, order_id: str, wanted: Amendment, actor: str) -> Answer:
+        price, expires = wanted.target_price, wanted.expires_at_us
+        with readable(order_id):
+            async with writing_log(self._health, ACT_S, orderId=order_id):
+                return await order_commands.amend(
+                    self._log, order_id, wanted.version, price, expires, actor
+                )
+
+    # -- finding -------------------------------------------------------------------------------
+
+    async def _loaded(self, order_id: str) -> Order:
+        """The order before the act. While the log cannot even be read, nothing is written."""
+        await self._check_standing()
+        return await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
+
+    async def _check_standing(self) -> None:
+        """What were said now of a log that has to be repaired would be void afterwards."""
+        self._health.check_open()
+        async with reading_log(LOAD_S):
+            reason = await self._log.suspended()
+        if reason:
+            raise Problem("suspended", reason)
+
+    async def _answered(self, order_id: str, answer: Answer) -> Order:
+        return answer.order or await self._ended(order_id)
+
+    async def _ended(self, order_id: str) -> Order:
+        """An order whose head is gone, because it ended long ago."""
+        order = await archived(self._archive, order_id)
+        if order is None:
+            raise Problem("unknown-order", order_id)
+        if not order.terminal:
+            raise Problem("log-unavailable", "the archive has an order that the log has not")
+        return order
+
+
+class Found(NamedTuple):
+    """Orders to cancel, and where to look on; 0 where all were seen."""
+
+    order_ids: list[str]
+    cursor: int
+
+
+def _is(head: Head, wanted: Wanted) -> bool:
+    """An order that cannot be read may be meant: a cancel of all accounts' orders tells of it."""
+    try:
+        order = head.order
+    except msgspec.DecodeError:
+        return wanted.account is None
+    return (
+        wanted.account in (None, order.account)
+        and wanted.status in (None, order.status)
+        and wanted.token in (None, order.token_in, order.token_out)
+        and wanted.client_order_id in (None, order.client_order_id)
+    )
+
+
+def _refused(code: str, order: Order) -> Problem:
+    detail = f"the order is {order.status}, version {order.version}"
+    return Problem(code, detail, orderId=order.id, orderStatus=order.status, version=order.version)

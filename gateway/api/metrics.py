@@ -1,0 +1,145 @@
+"""GET /metrics: the engine at one look. What log and archive know is asked for, all else counted.
+
+A fact that is not known at the moment is absent: 0 would be a lie that no alarm is raised by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from events.archive import ArchiveUnavailable
+from events.commands import doubts
+from events.log import EventLog, LogError
+from gateway.api.exposition import Fact, exposed
+from gateway.backends.health import ASK_S, Health
+from gateway.streaming.websocket import Sockets
+from projections.feed.history_reader import Archive
+
+ACCEPTING = Fact("oee_accepting", "1 while new orders are taken")
+LOG_UP = Fact("oee_log_up", "1 while the log answers and may be written to")
+POSTGRES_UP = Fact("oee_postgres_up", "1 while Postgres answers")
+DURABLE = Fact("oee_log_durable", "1 where an order that was accepted is fsynced")
+SUSPENDED = Fact("oee_log_suspended", "1 while the log takes neither new orders nor sends")
+HALTED = Fact("oee_halted", "1 while an operator has stopped sends and triggers")
+HEAD = Fact("oee_log_head_position", "Position of the newest event")
+EPOCH = Fact("oee_log_epoch", "Epoch of the log; raised when it is founded again")
+FOREIGN = Fact(
+    "oee_log_foreign_entries",
+    "Entries in the log that it did not write: nobody takes them; `engine repair` removes them",
+)
+MEMORY = Fact("oee_log_memory_bytes", "Memory that the log's server uses")
+MEMORY_MAX = Fact("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
+STAGE_ORDERS = Fact("oee_stage_orders", "Orders that wait for a stage's word", "stage")
+STAGE_WAITING = Fact(
+    "oee_stage_waiting_orders", "Of these: that wait for a time (turn, backoff, chain)", "stage"
+)
+STAGE_OLDEST = Fact(
+    "oee_stage_oldest_seconds",
+    "Age of the oldest entry in a stage's inbox; 0: it is empty",
+    "stage",
+)
+STAGE_STALLED = Fact("oee_stage_stalled", "1 while a stage stands still, as in /readyz", "stage")
+OPEN = Fact("oee_orders_open", "Orders that have not ended")
+RESTING = Fact("oee_orders_resting", "Of these: that wait for a price or a pool")
+PARKED = Fact("oee_orders_parked", "Orders that the engine could not go on with")
+PARKED_OLDEST = Fact("oee_orders_parked_oldest_seconds", "How long the oldest of them is parked")
+IN_DOUBT = Fact(
+    "oee_orders_in_doubt",
+    "Submitted orders whose outcome nobody knows; absent without Postgres, or with more than"
+    f" {doubts.LOOKED_AT_MAX} submitted",
+)
+PROJECTED = Fact("oee_projection_position", "Position up to which Postgres has the events")
+LAG_EVENTS = Fact("oee_projection_lag_events", "Events that Postgres does not have yet")
+LAG_S = Fact("oee_projection_lag_seconds", "Age of the oldest of them")
+PROJECTOR_HALTED = Fact(
+    "oee_projection_halted", "1 where the projector stopped: a person must look"
+)
+SOCKETS = Fact("oee_ws_subscribers", "Open WebSockets")
+
+FACTS = (
+    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
+    MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
+    PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S, PROJECTOR_HALTED, SOCKETS,
+)  # fmt: skip
+"""All there are; the table of the documentation."""
+
+Known = dict[Fact, Any]
+
+
+class Sight:
+    """Asks for the facts."""
+
+    def __init__(self, log: EventLog, archive: Archive, health: Health, sockets: Sockets) -> None:
+        self._log = log
+        self._archive = archive
+        self._health = health
+        self._sockets = sockets
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """GET /metrics."""
+        state, more, doubted = await asyncio.gather(
+            self._health.state(), self._ask_log(), self._in_doubt()
+        )
+        known = _told(state) | more | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
+        body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""), known)
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+    async def _ask_log(self) -> Known:
+        if not self._health.open:
+            return {}
+        try:
+            async with asyncio.timeout(ASK_S):
+                used, limit = await self._log.memory()
+                oldest = await self._log.parked(1)
+                return {
+                    MEMORY: used,
+                    MEMORY_MAX: limit or None,
+                    OPEN: await self._log.open_orders(),
+                    PARKED: await self._log.parked_orders(),
+                    PARKED_OLDEST: max(0.0, time.time() - oldest[0][1] / 1000) if oldest else None,
+                }
+        except (LogError, TimeoutError):
+            return {}
+
+    async def _in_doubt(self) -> int | None:
+        try:
+            doubted = await doubts.in_doubt(self._archive)
+        except ArchiveUnavailable:
+            return None
+        return len(doubted.orders) if doubted.all_seen else None
+
+
+def _told(state: dict[str, Any]) -> Known:
+    """What /readyz says, as numbers."""
+    log, postgres = state["log"], state["postgres"]
+    up = log["status"] != "unavailable"
+    known: Known = {
+        ACCEPTING: state["status"] != "unavailable",
+        LOG_UP: up,
+        POSTGRES_UP: postgres["status"] != "unavailable",
+        PROJECTED: postgres.get("position"),
+    }
+    if postgres["status"] != "unavailable":
+        known[PROJECTOR_HALTED] = postgres["status"] == "halted"
+    if projection := state["lag"]["projection"]:
+        known |= {LAG_EVENTS: projection["events"], LAG_S: projection["seconds"]}
+    if not up:
+        return known
+    stages = state["lag"]["stages"]
+    return known | {
+        DURABLE: log["durability"] in ("fsync", "waitaof"),
+        SUSPENDED: log["status"] == "suspended",
+        HALTED: state["halted"] is not None,
+        HEAD: log["position"],
+        EPOCH: log["epoch"],
+        FOREIGN: log["foreignEntries"],
+        RESTING: state["resting"],
+        STAGE_ORDERS: {name: lag["orders"] for name, lag in stages.items()},
+        STAGE_WAITING: {name: lag["waiting"] for name, lag in stages.items()},
+        STAGE_OLDEST: {name: lag["seconds"] for name, lag in stages.items()},
+        STAGE_STALLED: {name: name in state["reasons"] for name in stages},
+    }

@@ -1,0 +1,41 @@
+"""Finding one order: by its head in the log, or, once that is gone, in the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from events.log import EventLog
+from events.log.head import order_in
+from events.order import Order
+from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
+from gateway.http.problems import Problem
+from projections.feed.history_reader import Archive
+
+
+async def logged(log: EventLog, order_id: str, timeout_s: float = ANSWER_S) -> Order | None:
+    """The order as it is now; None where it has no head (any more). Raises Problem."""
+    async with reading_log(timeout_s):
+        head = (await log.load([order_id]))[0]
+    if head is None:
+        return None
+    with readable(order_id):
+        return order_in(head, order_id)
+
+
+async def archived(archive: Archive, order_id: str) -> Order | None:
+    """The order as projected, which may be old, unless it has ended. Raises Problem."""
+    with readable(order_id):
+        async with reading_archive():
+            return await archive.order(order_id)
+
+
+@contextmanager
+def readable(order_id: str) -> Iterator[None]:
+    """An order of a newer build is no bug of this one."""
+    try:
+        yield
+    except msgspec.DecodeError as error:
+        raise Problem("unreadable-order", str(error), orderId=order_id) from error

@@ -1,0 +1,303 @@
+"""Orders over HTTP: submit, submit many, read one, list, history.
+
+A 2xx means that the order is in the log, durably. What is not known is said (`outcome-unknown`,
+with the id under which the order may be found), never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec.structs import replace
+
+from events.archive import ArchiveUnavailable, BadCursor
+from events.commands.idempotency import Claim, claim_of, digest_of, names_of
+from events.ids import new_order_id
+from events.log import Appended, EventLog, LogError, Result, Unit
+from events.log.head import order_in
+from events.money import Token
+from events.order import Order
+from events.types import OrderSubmitted
+from gateway.api.order_lookup import archived, logged
+from gateway.backends.backend_errors import ANSWER_S, not_written, reading_archive, reading_log
+from gateway.backends.health import Health
+from gateway.http import responses
+from gateway.http.problems import Problem
+from gateway.middleware.auth import own_account, visible_account
+from gateway.middleware.origin import Doors
+from gateway.parsing.body import body_of
+from gateway.parsing.order_request import (
+    IDEMPOTENCY_KEY,
+    Fields,
+    parse_batch,
+    parse_key,
+    parse_object,
+    parse_order,
+)
+from gateway.parsing.parameters import NONE, list_filters, only, order_id_of
+from gateway.parsing.traceparent import traced
+from projections.feed.feed import Feed
+from projections.feed.history_reader import Archive, Lost
+from projections.views.orders import order_view
+
+APPEND_S = 1.5
+"""How long an append may take until its outcome counts as unknown."""
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
+    """An order on its way into the log."""
+
+    order_id: str
+    fact: OrderSubmitted
+    unit: Unit
+
+
+class Orders:
+    """The handlers of everything below /api/orders."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        archive: Archive,
+        feed: Feed,
+        health: Health,
+        *,
+        tokens: Mapping[str, Token],
+        explorer: str,
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._feed = feed
+        self._health = health
+        self._tokens = tokens
+        self._explorer = explorer
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """POST /api/orders/execute."""
+        Doors.check_json(request)
+        body = await body_of(request)
+        key = _key_of(request)
+        account = own_account(request)
+        fact = await self._parsed(parse_object(body), key, _now_us(), account)
+        return await self._take(traced(fact, request), account)
+
+    async def _take(self, fact: OrderSubmitted, account: str) -> web.Response:
+        made = self._submission(fact, account)
+        appended = (await self._append([made]))[0]
+        if (earlier := await self._earlier(fact, appended)) is not None:
+            return responses.replayed(earlier, (await self._statuses([earlier]))[0])
+        _check_written(appended)
+        return responses.accepted(made.order_id)
+
+    async def _retried_late(
+        self, fields: Fields, key: str | None, problem: Problem, account: str
+    ) -> OrderSubmitted:
+        """Whoever retries when the order has expired meanwhile still learns that it was taken.
+
+        Raises `problem` where it was not.
+        """
+        if any(fault.code != "expires-at-past" for fault in problem.faults):
+            raise problem
+        fact = parse_order(fields, self._tokens, now_us=-1, key=key)
+        names = names_of(self._log.keys, account, "", fact)
+        async with reading_log():
+            found = await self._log.named(names.keys) if names else []
+        if any(value is not None for value in found):
+            return fact
+        raise problem
+
+    async def submit_batch(self, request: web.Request) -> web.Response:
+        """POST /api/orders/batch. All good orders are written in one append."""
+        Doors.check_json(request)
+        items = parse_batch(await body_of(request))
+        account = own_account(request)
+        key = _key_of(request)
+        now_us = _now_us()
+        made: dict[int, Submission] = {}
+        results: list[dict[str, Any]] = []
+        for index, item in enumerate(items):
+            try:
+                fields = parse_object(item)
+                own_key = None if key is None else f"{key}#{index}"
+                fact = await self._parsed(fields, own_key, now_us, account)
+            except Problem as problem:
+                if problem.status >= 500:  # of the log, not of the order: nothing is written
+                    raise
+                results.append(_rejected(index, problem))
+            else:
+                made[index] = self._submission(traced(fact, request), account)
+                results.append({"index": index, "status": "pending"})
+        appended = await self._append(list(made.values()))
+        for (index, submission), answer in zip(made.items(), appended, strict=True):
+            results[index] = await self._batch_result(index, submission, answer)
+        await self._fill_in_statuses(results)
+        return responses.json_response({"results": results}, status=202)
+
+    async def _parsed(
+        self, fields: Fields, key: str | None, now_us: int, account: str
+    ) -> OrderSubmitted:
+        try:
+            return parse_order(fields, self._tokens, now_us=now_us, key=key)
+        except Problem as problem:
+            return await self._retried_late(fields, key, problem, account)
+
+    def _submission(self, fact: OrderSubmitted, account: str) -> Submission:
+        order_id = new_order_id(self._log.partition)
+        names = names_of(self._log.keys, account, order_id, fact)
+        unit, _ = self._log.creation(order_id, account, fact, names)
+        return Submission(order_id, fact, unit)
+
+    async def _append(self, made: Sequence[Submission]) -> list[Appended]:
+        self._health.check_accepting()
+        # Without `writing_log`: its timeout would cost a tenth of a POST, and the log has its own.
+        try:
+            return await self._log.append([one.unit for one in made], timeout_s=APPEND_S)
+        except LogError as error:
+            raise not_written(error, self._health, **_named(made)) from error
+
+    async def _batch_result(
+        self, index: int, made: Submission, appended: Appended
+    ) -> dict[str, Any]:
+        try:
+            earlier = await self._earlier(made.fact, appended)
+        except Problem as conflict:
+            return _rejected(index, conflict)
+        if earlier is not None:
+            return {"index": index, "status": "pending", "orderId": earlier, "replayed": True}
+        _check_written(appended)
+        return {"index": index, "status": "pending", "orderId": made.order_id}
+
+    async def _earlier(self, fact: OrderSubmitted, appended: Appended) -> str | None:
+        """The order that these names had made before, if any. Raises Problem for another one."""
+        if appended.result not in (Result.DUPLICATE, Result.AMBIGUOUS):
+            return None
+        claim = claim_of(appended.duplicate_of)
+        detail = "the key names an order that was asked for differently"
+        if appended.result is Result.AMBIGUOUS:
+            detail = "clientOrderId and Idempotency-Key name two orders"
+        elif claim.digest == digest_of(fact) or await self._asked_unnamed(fact, claim):
+            return claim.order_id
+        raise Problem("idempotency-conflict", detail, orderId=claim.order_id)
+
+    async def _asked_unnamed(self, fact: OrderSubmitted, claim: Claim) -> bool:
+        """Whether it is the same request, but for the clientOrderId that it leaves out."""
+        if fact.client_order_id is not None:
+            return False
+        order = await self._find_order(claim.order_id)
+        name = order.client_order_id if order is not None else None
+        return claim.digest == digest_of(replace(fact, client_order_id=name))
+
+    async def _fill_in_statuses(self, results: list[dict[str, Any]]) -> None:
+        again = [result for result in results if result.get("replayed")]
+        statuses = await self._statuses([result["orderId"] for result in again])
+        for result, status in zip(again, statuses, strict=True):
+            result["status"] = status
+
+    async def _statuses(self, order_ids: Sequence[str]) -> list[str]:
+        """Of orders that exist. Where nobody can tell now, what was true at the beginning."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                heads = await self._log.load(order_ids)
+        except (LogError, TimeoutError):
+            heads = [None] * len(order_ids)
+        return [await self._status(i, h) for i, h in zip(order_ids, heads, strict=True)]
+
+    async def _status(self, order_id: str, head: Any) -> str:
+        if head is not None:
+            with contextlib.suppress(msgspec.DecodeError):  # else as the archive knows it
+                return str(order_in(head, order_id).status)
+        try:
+            order = await self._archive.order(order_id)
+        except ArchiveUnavailable:
+            order = None
+        return str(order.status) if order else "pending"
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def read(self, request: web.Request) -> web.Response:
+        """GET /api/orders/{id}: from the log's head, or, once that is gone, from the archive."""
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, NONE)
+        order = await self._find_order(order_id)
+        if order is None:
+            raise Problem("unknown-order", order_id)
+        return responses.order(order, self._explorer)
+
+    async def _find_order(self, order_id: str) -> Order | None:
+        try:
+            order = await logged(self._log, order_id)
+        except Problem:
+            # What the archive has may be old, unless nothing could follow it.
+            order = await archived(self._archive, order_id)
+            if order is not None and order.terminal:
+                return order
+            raise
+        return order or await archived(self._archive, order_id)
+
+    async def history(self, request: web.Request) -> web.Response:
+        """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, NONE)
+        async with reading_archive(), reading_log():
+            try:
+                stored = await self._feed.past.order(order_id)
+            except Lost as error:
+                raise Problem("history-lost", str(error)) from error
+        frames = self._feed.frames(stored)
+        if not frames:
+            raise Problem("unknown-order", order_id)
+        events = [frame.view for frame in frames]
+        return responses.json_response({"orderId": order_id, "events": events})
+
+    async def list(self, request: web.Request) -> web.Response:
+        """GET /api/orders: newest first, from the archive."""
+        account = visible_account(request)
+        filters, limit, cursor = list_filters(request.query, self._tokens, account)
+        async with reading_archive():
+            try:
+                orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)
+            except BadCursor as error:
+                raise Problem("malformed-cursor", str(error), parameter="cursor") from None
+        content = {
+            "orders": [order_view(order, self._explorer) for order in orders],
+            "nextCursor": following,
+        }
+        return responses.json_response(content)
+
+
+def _key_of(request: web.Request) -> str | None:
+    """The Idempotency-Key. Of two, nobody can tell which was meant. Raises Problem."""
+    said = request.headers.getall(IDEMPOTENCY_KEY, ())
+    if len(said) > 1:
+        raise Problem("malformed-idempotency-key", "the header stands there more than once")
+    return parse_key(said[0] if said else None)
+
+
+def _rejected(index: int, problem: Problem) -> dict[str, Any]:
+    return {"index": index, "status": "rejected", "problem": problem.document()}
+
+
+def _check_written(appended: Appended) -> None:
+    """Raises Problem for a creation that was refused."""
+    if appended.result is Result.SUSPENDED:
+        raise Problem("suspended")
+    if appended.result not in (Result.CREATED, Result.EXISTS):
+        raise Problem("log-unavailable", f"the log refused the order: {appended.result.value}")
+
+
+def _named(made: Sequence[Submission]) -> dict[str, Any]:
+    """Under which ids orders are found whose outcome is not known."""
+    ids = [one.order_id for one in made]
+    return {"orderId": ids[0]} if len(ids) == 1 else {"orderIds": ids}
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

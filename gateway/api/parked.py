@@ -1,0 +1,138 @@
+"""What an operator does about parked orders: put them back to work, fail them, settle them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from aiohttp import web
+
+from events.commands import parked_orders
+from events.commands.parked_orders import History, NotAllowed, NotSettled, Settled
+from events.log import EventLog
+from events.order import Order
+from gateway.api.order_lookup import archived, logged, readable
+from gateway.backends.backend_errors import reading_archive, writing_log
+from gateway.backends.health import Health
+from gateway.http import responses
+from gateway.http.problems import Problem
+from gateway.middleware.auth import acts_as
+from gateway.middleware.origin import Doors
+from gateway.parsing.body import body_of
+from gateway.parsing.order_request import ParkedAct, parse_parked
+from gateway.parsing.parameters import NONE, only, order_id_of
+from projections.feed.history_reader import Archive, Lost, Past
+
+LOAD_S = 0.8
+ACT_S = 5.0
+RECORD_S = 30.0
+"""How long the nodes may take to show a transaction, and what is known of it."""
+
+
+class Settles(Protocol):
+    """Settles an order by the chain's record. Raises NotSettled, NotAllowed, LogError."""
+
+    def __call__(
+        self, history: History, order_id: str, *, signature: str, reason: str, actor: str
+    ) -> Awaitable[Settled]:
+        """The order after it."""
+        ...
+
+
+async def no_record(
+    history: History, order_id: str, *, signature: str, reason: str, actor: str
+) -> Settled:
+    """For a gateway beside which there is no chain."""
+    del history, signature, reason, actor
+    raise NotSettled("wallet-unknown", f"no chain can be asked about {order_id} here")
+
+
+class ParkedOrders:
+    """The handlers below /api/admin/parked."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        archive: Archive,
+        past: Past,
+        health: Health,
+        settles: Settles,
+        *,
+        explorer: str,
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._past = past
+        self._health = health
+        self._settles = settles
+        self._explorer = explorer
+
+    async def settle(self, request: web.Request) -> web.Response:
+        """POST /api/admin/parked/{id}/settle: close it by the chain's record."""
+        order_id, wanted = await self._wanted(request, signature=True)
+        act = self._settles(
+            self._past.order,
+            order_id,
+            signature=wanted.signature,
+            reason=wanted.reason or "settled by the chain's record",
+            actor=acts_as(request, wanted.actor),
+        )
+
+        async def settled() -> Order:
+            return (await act).order
+
+        return await self._done(order_id, settled(), RECORD_S)
+
+    async def requeue(self, request: web.Request) -> web.Response:
+        """POST /api/admin/parked/{id}/requeue: put it back to work."""
+        order_id, wanted = await self._wanted(request)
+        reason, actor = wanted.reason or "requeued by an operator", acts_as(request, wanted.actor)
+        act = parked_orders.replay(self._log, self._past.order, order_id, reason, actor)
+        return await self._done(order_id, act, ACT_S)
+
+    async def discard(self, request: web.Request) -> web.Response:
+        """POST /api/admin/parked/{id}/discard: fail it, where no transaction can land."""
+        order_id, wanted = await self._wanted(request)
+        reason, actor = wanted.reason or "discarded by an operator", acts_as(request, wanted.actor)
+        act = parked_orders.discard(self._log, self._past.order, order_id, reason, actor)
+        return await self._done(order_id, act, ACT_S)
+
+    async def _wanted(
+        self, request: web.Request, *, signature: bool = False
+    ) -> tuple[str, ParkedAct]:
+        Doors.check_json(request)
+        order_id = order_id_of(request.match_info["id"])
+        only(request.query, NONE)
+        wanted = parse_parked(await body_of(request), signature=signature)
+        self._health.check_open()
+        if not await self._is_there(order_id):
+            raise Problem("unknown-order", order_id)
+        return order_id, wanted
+
+    async def _is_there(self, order_id: str) -> bool:
+        """A head that cannot be read is one: it may be what the order is parked for."""
+        try:
+            order = await logged(self._log, order_id, LOAD_S)
+        except Problem as problem:
+            if problem.code != "unreadable-order":
+                raise
+            return True
+        return bool(order or await archived(self._archive, order_id))
+
+    async def _done(self, order_id: str, act: Awaitable[Order], timeout_s: float) -> web.Response:
+        try:
+            with readable(order_id):
+                async with (
+                    reading_archive(),
+                    writing_log(self._health, timeout_s, orderId=order_id),
+                ):
+                    order = await act
+        except NotAllowed as error:
+            raise Problem("not-parked", str(error), orderId=order_id) from None
+        except NotSettled as error:
+            raise Problem(
+                "not-settled", error.detail, orderId=order_id, reason=error.code
+            ) from None
+        except Lost as error:
+            raise Problem("history-lost", str(error)) from None
+        return responses.order(order, self._explorer)

@@ -1,0 +1,144 @@
+"""GET /api/quotes: what an order would be routed by, without an order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from events import best_quote
+from events.ids import new_order_id
+from events.money import (
+    AmountError,
+    Token,
+    max_amount_in,
+    min_amount_out,
+    price,
+    to_base_units,
+    to_tokens,
+)
+from events.order import Order
+from events.types import Quote
+from gateway.http import responses
+from gateway.http.problems import Problem
+from gateway.parsing import values
+from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, only
+from projections.views import schemas
+
+Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
+"""Every route that there is for an order, refusals included."""
+
+QUOTES_S = 5.0
+"""How long the venues may take."""
+
+
+class Quotes:
+    """The handler."""
+
+    def __init__(self, ask: Asks, tokens: Mapping[str, Token], partition: int) -> None:
+        self._ask = ask
+        self._tokens = tokens
+        self._partition = partition
+
+    async def read(self, request: web.Request) -> web.Response:
+        """All routes, the best one and why it is, and what slippage would leave of it."""
+        order = self._order(request)
+        try:
+            async with asyncio.timeout(QUOTES_S):
+                quotes = await self._ask(order)
+        except TimeoutError:
+            raise Problem("venues-unavailable", f"no answer within {QUOTES_S:g} s") from None
+        silent = sorted({quote.error for quote in quotes} & best_quote.UNANSWERED)
+        if silent and all(quote.error for quote in quotes):
+            raise Problem("venues-unavailable", ", ".join(silent))
+        return responses.json_response(_view(order, quotes))
+
+    def _order(self, request: web.Request) -> Order:
+        query = request.query
+        only(query, QUOTE_FIELDS)
+        for name in QUOTE_REQUIRED:
+            if name not in query:
+                raise Problem("missing-parameter", f"{name} is required", parameter=name)
+        token_in = self._read(query, "tokenIn", lambda raw: values.as_token(raw, self._tokens))
+        token_out = self._read(query, "tokenOut", lambda raw: values.as_token(raw, self._tokens))
+        if token_in.symbol == token_out.symbol:
+            raise _bad("tokenOut", f"{token_in.symbol} cannot be swapped for itself")
+        mode = query.get("swapMode", "exactIn")
+        if mode not in ("exactIn", "exactOut"):
+            raise _bad("swapMode", "exactIn or exactOut")
+        slippage = 50
+        if "slippageBps" in query:
+            slippage = self._read(query, "slippageBps", _slippage)
+        exact_out = mode == "exactOut"
+        of = token_out if exact_out else token_in
+        try:
+            amount = to_base_units(query["amount"], of.decimals)
+        except AmountError as error:
+            raise _bad("amount", str(error)) from None
+        return Order(
+            new_order_id(self._partition),
+            token_in=token_in.symbol,
+            token_out=token_out.symbol,
+            decimals_in=token_in.decimals,
+            decimals_out=token_out.decimals,
+            amount_in=0 if exact_out else amount,
+            exact_amount_out=amount if exact_out else None,
+            slippage_bps=slippage,
+        )
+
+    def _read(self, query: Mapping[str, str], name: str, read: Callable[[msgspec.Raw], Any]) -> Any:
+        """As the field of that name of an order is read."""
+        try:
+            return read(msgspec.Raw(msgspec.json.encode(query[name])))
+        except values.Bad as bad:
+            raise _bad(name, bad.detail) from None
+
+
+def _slippage(raw: msgspec.Raw) -> int:
+    text = bytes(raw)[1:-1]
+    if not text.isdigit() or len(text) > 5:
+        raise values.Bad("slippage-out-of-range", "basis points, a whole number")
+    return values.as_slippage(msgspec.Raw(text))
+
+
+def _bad(name: str, detail: str) -> Problem:
+    return Problem("malformed-parameter", detail, parameter=name)
+
+
+def _view(order: Order, quotes: Sequence[Quote]) -> dict[str, Any]:
+    exact_out = order.exact_amount_out is not None
+    best = best_quote.best(quotes, exact_out=exact_out)
+    view = {
+        "tokenIn": order.token_in,
+        "tokenOut": order.token_out,
+        "swapMode": "exactOut" if exact_out else "exactIn",
+        "slippageBps": order.slippage_bps,
+        "quotes": [
+            _quote(q, order.decimals_in, order.decimals_out, exact_out=exact_out) for q in quotes
+        ],
+        "best": None,
+    }
+    return view if best is None else view | {"best": _best(order, quotes, best)}
+
+
+def _best(order: Order, quotes: Sequence[Quote], best: int) -> dict[str, Any]:
+    exact_out = order.exact_amount_out is not None
+    quote, into, out = quotes[best], order.decimals_in, order.decimals_out
+    view = _quote(quote, into, out, exact_out=exact_out)
+    view["price"] = price(quote.amount_out, out, quote.amount_in, into)
+    view["why"] = best_quote.why(quotes, best, exact_out=exact_out)
+    if exact_out:
+        most = max_amount_in(quote.amount_in, order.slippage_bps)
+        return view | {"maxAmountIn": to_tokens(most, into)}
+    least = min_amount_out(quote.amount_out, order.slippage_bps)
+    return view | {"minAmountOut": to_tokens(least, out)}
+
+
+def _quote(quote: Quote, decimals_in: int, decimals_out: int, *, exact_out: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(
+        schemas.Quote.of(quote, decimals_in, decimals_out, exact_out=exact_out)
+    )
+    return shown

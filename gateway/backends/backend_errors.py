@@ -1,0 +1,58 @@
+"""What a client is told while the log or the archive does not answer, and how soon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from events.archive import ArchiveUnavailable
+from events.log import Fenced, Full, LogError, Unanswered
+from gateway.backends.health import Health
+from gateway.http.problems import Problem
+
+ANSWER_S = 1.9
+"""Nobody waits longer than this for the log, whatever happens to it."""
+
+
+@asynccontextmanager
+async def reading_log(timeout_s: float = ANSWER_S) -> AsyncIterator[None]:
+    """Nothing is written within."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except (LogError, TimeoutError) as error:
+        raise Problem("log-unavailable", str(error) or "no answer") from error
+
+
+@asynccontextmanager
+async def writing_log(
+    health: Health, timeout_s: float = ANSWER_S, **about: Any
+) -> AsyncIterator[None]:
+    """An append within may have been carried out though no answer came; `about` names what."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except (LogError, TimeoutError) as error:
+        raise not_written(error, health, **about) from error
+
+
+def not_written(error: LogError | TimeoutError, health: Health, **about: Any) -> Problem:
+    """What to say of an append that failed so."""
+    if isinstance(error, Full):
+        return Problem("log-full")
+    if isinstance(error, (Unanswered, TimeoutError)):
+        return Problem("outcome-unknown", **about)
+    if isinstance(error, Fenced):
+        health.fenced(error)
+    return Problem("log-unavailable", str(error))
+
+
+@asynccontextmanager
+async def reading_archive() -> AsyncIterator[None]:
+    """The archive has a deadline of its own."""
+    try:
+        yield
+    except ArchiveUnavailable as error:
+        raise Problem("archive-unavailable", str(error)) from error

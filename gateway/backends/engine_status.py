@@ -1,0 +1,54 @@
+"""Whether the engine is halted, why, since when and by whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from events.archive import ArchiveUnavailable
+from events.ids import ENGINE_ID
+from events.log import EventLog, Stored
+from events.types import EngineHalted, EngineResumed
+from projections.feed.history_reader import Archive
+from projections.views.formats import timestamp
+
+ARCHIVE_S = 0.3
+"""How long the archive may take to say who it was; nobody's readiness waits for a name."""
+
+NEVER_HALTED = {"status": "running", "reason": None, "actor": None, "since": None}
+
+
+async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
+    """The engine's own state, by its newest event; an actor that cannot be read now is null.
+
+    Raises LogError.
+    """
+    head = (await log.load([ENGINE_ID]))[0]
+    if head is None:
+        return NEVER_HALTED
+    order = head.order
+    return {
+        "status": order.status,
+        "reason": order.reason or None,
+        "actor": await _actor(log, archive, head.positions[-1]),
+        "since": timestamp(order.updated_at_us),
+    }
+
+
+async def _actor(log: EventLog, archive: Archive, position: int) -> str | None:
+    """Who made the event at a position, which the log may hold no longer."""
+    try:
+        found: Sequence[Stored] = await log.history([position])
+        if not found:
+            async with asyncio.timeout(ARCHIVE_S):
+                found = await archive.read(position - 1, 1)
+        for stored in found:
+            fact = stored.record.event().fact
+            if stored.position == position and isinstance(fact, EngineHalted | EngineResumed):
+                return fact.actor
+    except (ArchiveUnavailable, TimeoutError, msgspec.DecodeError):
+        pass
+    return None

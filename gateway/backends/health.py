@@ -1,0 +1,252 @@
+"""Whether the engine is alive and ready, and how far each part of it is behind.
+
+A watch in the background opens the log, notices when its memory runs short, and opens it again
+when it came back as another one: no request waits to find that out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from events.archive import ArchiveUnavailable
+from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
+from gateway.backends.engine_status import engine_view
+from gateway.backends.stall_detector import Stalls
+from gateway.http.problems import Problem
+from gateway.http.responses import json_response
+from projections.feed.history_reader import Archive
+
+WATCH_S = 0.5
+POLICY_LOOKS = 10
+"""Every so many looks, five seconds, the server is asked whether it may drop what it holds."""
+UNVOUCHED_S = 2.0
+"""After a restart of the log's server the projector takes a moment to compare; longer is news."""
+UNVOUCHED = "nothing is sent: the log was not compared with the archive since its server started"
+ASK_S = 1.5
+"""How long /readyz waits for a backend."""
+
+
+class Health:
+    """Knows the state of the backends."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        archive: Archive,
+        *,
+        stuck_after_s: float,
+        market_fault: Callable[[], str] = lambda: "",
+        chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    ) -> None:
+        """`market_fault` says why no venue can be asked now; empty where one can. `chain_facts`:
+        what is known of the cluster; None without one.
+        """
+        self.open = False
+        """Whether the log may be written to."""
+        self.full = False
+        """Whether new orders are refused for lack of memory."""
+        self._policy = ""
+        """By which the server may drop what it holds; empty where it may not."""
+        self._writable = True
+        self._unvouched_s: float | None = None
+        """Since when nobody has vouched for the server as it runs now."""
+        self._foreign = Foreign([], 0)
+        """Entries that the log did not write."""
+        self._looks = 0
+        self._log = log
+        self._archive = archive
+        self._fault = "not opened yet"
+        self._stalls = Stalls(stuck_after_s)
+        self._market_fault = market_fault
+        self._chain_facts = chain_facts
+
+    def check_open(self) -> None:
+        """Raises Problem while the log cannot be used."""
+        if not self.open:
+            raise Problem("log-unavailable", self._fault)
+
+    def check_accepting(self) -> None:
+        """Raises Problem while no new order can be taken."""
+        self.check_open()
+        if unsafe := self._unsafe():
+            raise Problem("log-unavailable", unsafe)
+        if self.full:
+            raise Problem("log-full")
+
+    async def watch(self) -> None:
+        """Runs for as long as the gateway."""
+        while True:
+            try:
+                async with asyncio.timeout(ASK_S):
+                    if not self.open:
+                        # Joins, never founds: an empty server may be one that lost everything.
+                        await self._log.open(found=False)
+                        self.open = True
+                    if (await self._log.look())[0] != self._log.epoch:
+                        raise Fenced("the log is not there, or is of another epoch")
+                    self.full = await self._log.memory_short()
+                    await self._look_at_server()
+                    self._foreign = await self._log.foreign()
+                    self._stalls.take(await self._log.workers(), time.monotonic())
+            except (LogError, TimeoutError) as error:
+                self._fault = str(error) or "no answer"
+                self._stalls.forget()
+                self.open = self.open and not isinstance(error, Fenced)
+            except Exception as error:  # a server set up wrongly: said in /readyz until it is not
+                if str(error) != self._fault:
+                    structlog.get_logger().error("the log cannot be used", error=str(error))
+                self._fault = str(error)
+            await asyncio.sleep(WATCH_S)
+
+    def _unsafe(self) -> str:
+        """Why nothing may be written though the log answers; empty where all is well."""
+        if not self._writable:
+            return "the log server is a replica now: it takes no writes"
+        return f"maxmemory-policy is {self._policy}{EVICTING}" if self._policy else ""
+
+    async def _look_at_server(self) -> None:
+        """Its role and policy may change while it runs; and once it has started anew, nothing is
+        sent until somebody has compared its log.
+        """
+        if self._looks % POLICY_LOOKS == 0:
+            self._policy = await self._log.evicts()
+        self._looks += 1
+        self._writable = await self._log.writable()
+        vouched = await self._log.vouched(await self._log.server_id())
+        now = time.monotonic()
+        self._unvouched_s = None if vouched else self._unvouched_s or now
+
+    def fenced(self, error: Fenced) -> None:
+        """The log is of another epoch: it is opened again before anything is written."""
+        self.open = False
+        self._fault = str(error)
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """The process runs."""
+        return json_response({"status": "ok"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Each backend and each lag; 503 while no order can be taken.
+
+        A halt takes orders, and so does an engine of which a part stands still: they are safe in
+        the log and go on with it, and 503 would have a balancer cut off reads and cancels too.
+        """
+        state = await self.state()
+        return json_response(state, status=503 if state["status"] == "unavailable" else 200)
+
+    async def state(self) -> dict[str, Any]:
+        """What /readyz says."""
+        log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
+        stages, halted = log.pop("stages", None), log.pop("halted", None)
+        resting, parked = log.pop("resting", None), log.pop("parked", None)
+        position = log.get("position")
+        projection = await self._projection(position, archive)
+        reasons = self._reasons(log, archive, projection)
+        status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
+        return {
+            "status": status,
+            "reasons": reasons,
+            "halted": halted,
+            "chain": self._chain_facts(),
+            "log": log,
+            "postgres": archive,
+            "lag": {"stages": stages, "projection": projection},
+            "resting": resting,
+            "parked": parked,
+        }
+
+    def _reasons(
+        self, log: dict[str, Any], archive: dict[str, Any], projection: dict[str, Any] | None
+    ) -> dict[str, str]:
+        """What is not as it should be, by part. Only without the log can no order be taken."""
+        reasons = {
+            part: str(asked.get("detail") or asked["status"])
+            for part, asked in (("log", log), ("postgres", archive))
+            if asked["status"] != "ok"
+        }
+        late_s = projection and projection["seconds"]
+        if late_s and late_s >= self._stalls.after_s and "postgres" not in reasons:
+            reasons["projector"] = f"lists and archive are {late_s:.0f} s behind"
+        since = self._unvouched_s
+        if since is not None and time.monotonic() - since >= UNVOUCHED_S:
+            reasons.setdefault("projector", UNVOUCHED)
+        if self._foreign and log["status"] != "unavailable":
+            reasons["entries"] = str(self._foreign)
+        if fault := self._market_fault():
+            reasons["market"] = fault
+        return reasons | self._stalls.reasons
+
+    async def _ask_log(self) -> dict[str, Any]:
+        if not self.open:
+            return {"status": "unavailable", "detail": self._fault}
+        try:
+            async with asyncio.timeout(ASK_S):
+                position = await self._log.position()
+                lags = await self._log.lag()
+                suspended = await self._log.suspended()
+                resting = await self._log.resting()
+                parked = await self._log.parked_orders()
+                halted = await self._halted()
+        except (LogError, TimeoutError) as error:
+            return {"status": "unavailable", "detail": str(error) or "no answer"}
+        stages = {
+            name: {"orders": lag.orders, "waiting": lag.waiting, "seconds": lag.oldest_ms / 1000}
+            for name, lag in lags.items()
+        }
+        status = "suspended" if suspended else "full" if self.full else "ok"
+        if unsafe := self._unsafe():
+            suspended, status = unsafe, "unsafe"
+        reason = {"detail": suspended} if suspended else {}
+        return reason | {
+            "status": status,
+            "durability": self._log.durability,
+            "epoch": self._log.epoch,
+            "position": position,
+            "foreignEntries": len(self._foreign.behind) + self._foreign.aside,
+            "stages": stages,
+            "resting": resting,
+            "parked": parked,
+            "halted": halted,
+        }
+
+    async def _halted(self) -> dict[str, Any] | None:
+        if not await self._log.halted():
+            return None
+        view = await engine_view(self._log, self._archive)
+        return {name: view[name] for name in ("reason", "actor", "since")}
+
+    async def _ask_archive(self) -> dict[str, Any]:
+        try:
+            checkpoint = await self._archive.checkpoint()
+        except ArchiveUnavailable as error:
+            return {"status": "unavailable", "detail": str(error)}
+        if checkpoint is None:
+            return {"status": "ok", "position": 0}
+        if checkpoint.halted:
+            return {"status": "halted", "detail": checkpoint.halted} | _at(checkpoint.position)
+        return {"status": "ok"} | _at(checkpoint.position)
+
+    async def _projection(self, head: int | None, archive: dict[str, Any]) -> dict[str, Any] | None:
+        """How far the projector is behind, null where that is not known."""
+        projected = archive.get("position")
+        if head is None or projected is None:
+            return None
+        if head <= projected:
+            return {"events": 0, "seconds": 0.0}
+        try:
+            async with asyncio.timeout(ASK_S):
+                oldest = await self._log.history([projected + 1])
+        except (LogError, TimeoutError):
+            oldest = []
+        seconds = max(0.0, time.time() - oldest[0].time_us / 1e6) if oldest else None
+        return {"events": head - projected, "seconds": seconds and round(seconds, 3)}
+
+
+def _at(position: int) -> dict[str, Any]:
+    return {"position": position}

@@ -1,0 +1,64 @@
+"""The server below the application: what is no HTTP at all is answered with a problem, too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.http.problems import Problem
+
+
+class Runner(web.AppRunner):
+    """Serves an application by our own protocol."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(
+            made.request_handler,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            **made._kwargs,
+        )
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Protocol(RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - the library's words show its insides
+    ) -> web.StreamResponse:
+        """What the library answers by itself: requests that it cannot read, above all."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        if status >= 500:
+            self.log_exception("a request failed", exc_info=exc)
+        answer = _problem(status, exc).response()
+        answer.force_close()
+        return answer
+
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """A body that cannot be read was answered already, and is the client's affair."""
+        if isinstance(more.get("exc_info"), web.RequestPayloadError):
+            self.log_debug(*args, **more)
+        else:
+            super().log_exception(*args, **more)
+
+
+def _problem(status: int, error: Any) -> Problem:
+    if status >= 500:
+        return Problem("internal")
+    if isinstance(error, LineTooLong):
+        return Problem("headers-too-large")
+    return Problem("malformed-request")

@@ -1,0 +1,191 @@
+"""Authentication: the principal of a request, by API keys as the log has them now.
+
+Without keys required, a request without one is of the default account, with all scopes, and sees
+all orders. A request with a key is held to it either way. The keys are read twice a second, in
+every gateway: so long a revoked one may still be good. For a key that is not known they are read at
+once: it may be as young as that. Until they were read once, no key is good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES, Shown
+from events.log import EventLog, LogError
+from events.order import ApiKey
+from events.secret import SecretText
+from gateway.http import response_headers
+from gateway.http.problems import Problem
+from gateway.middleware.rate_limit import Rates
+
+WATCH_S = 0.5
+ASK_S = 1.5
+LOOK_S = 0.05
+"""Between two looks: who tries keys that there never were waits so long, and the log does not."""
+ADMIN = "admin"
+BEARER = "Bearer "
+SUBPROTOCOL = "oee"
+OFFERED = "bearer."
+"""How a browser's WebSocket, which can set no header, offers its key beside `oee`."""
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="oee"'}
+
+
+class Principal(NamedTuple):
+    """On whose behalf a request is."""
+
+    key_id: str
+    """Empty without a key."""
+    account: str
+    """Of the orders that it makes."""
+    visible: str | None
+    """The account whose orders it sees; None is all."""
+    scopes: frozenset[str]
+    shown: Shown | None = None
+    """The key of the request, by its secret of then."""
+
+
+PRINCIPAL = web.RequestKey("principal", Principal)
+BOUND = web.RequestKey("bound", bool)
+"""Set once the handler has asked whose orders it may make, list or name."""
+
+
+class Access:
+    """Lets requests in, or raises Problem."""
+
+    def __init__(
+        self, log: EventLog, *, account: str, required: bool = False, rates: Rates | None = None
+    ) -> None:
+        self.rates = rates
+        self.gone: Callable[[Callable[[Principal], bool]], None] = lambda _: None
+        """Told, after each look, how to tell whose key is good no more."""
+        self._log = log
+        self._required = required
+        self._anybody = Principal("", account, None, frozenset(SCOPES))
+        self._keys: Sequence[ApiKey] | None = None
+        self._looking = asyncio.Lock()
+        self._looked_at = 0.0
+
+    async def admit(self, request: web.Request, scope: str) -> Principal:
+        """The principal of a request that needs this scope. Raises Problem."""
+        text = _presented(request)
+        if text is None and not self._required:
+            principal = self._anybody
+        else:
+            principal = self._known(text) or await self._perhaps_young(text)
+        if self.rates is not None:
+            self._count(self.rates, principal, request)
+        if scope not in principal.scopes:
+            raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
+        request[PRINCIPAL] = principal
+        return principal
+
+    async def watch(self) -> None:
+        """Runs for as long as the gateway."""
+        while True:
+            await self._look()
+            self.gone(self._is_gone)
+            await asyncio.sleep(WATCH_S)
+
+    async def _look(self) -> None:
+        """Reads the keys as they are after this call; however many ask, once every LOOK_S."""
+        asked_at = time.monotonic()
+        async with self._looking:
+            if self._looked_at >= asked_at:
+                return  # somebody's look began after we had asked
+            await asyncio.sleep(self._looked_at + LOOK_S - time.monotonic())
+            self._looked_at = time.monotonic()
+            try:
+                async with asyncio.timeout(ASK_S):
+                    self._keys = await api_keys.listed(self._log)
+            except (LogError, TimeoutError):
+                pass  # what was good stays good: nothing can be written meanwhile
+
+    async def _perhaps_young(self, text: SecretText | None) -> Principal:
+        if text is None:
+            raise Problem(
+                "unauthenticated", "send `Authorization: Bearer <key>`", headers=_CHALLENGE
+            )
+        await self._look()
+        if self._keys is None:
+            raise Problem("log-unavailable", "the keys were not read yet")
+        principal = self._known(text)
+        if principal is None:
+            raise Problem("unauthenticated", "this key is not good (any more)", headers=_CHALLENGE)
+        return principal
+
+    def _known(self, text: SecretText | None) -> Principal | None:
+        if text is None or self._keys is None:
+            return None
+        shown = api_keys.shown(text)
+        key = api_keys.good(shown, self._keys, _now_us())
+        if key is None:
+            return None
+        scopes = SCOPES if ADMIN in key.scopes else key.scopes
+        visible = None if ADMIN in key.scopes else key.account
+        return Principal(key.id, key.account, visible, frozenset(scopes), shown)
+
+    def _is_gone(self, principal: Principal) -> bool:
+        if self._keys is None or principal.shown is None:
+            return False
+        return api_keys.good(principal.shown, self._keys, _now_us()) is None
+
+    @staticmethod
+    def _count(rates: Rates, principal: Principal, request: web.Request) -> None:
+        taken = rates.take(principal.key_id or request.remote or "", time.monotonic())
+        response_headers.add(request, rates.headers(taken))
+        if not taken.allowed:
+            retry = {"Retry-After": str(taken.reset_s)}
+            raise Problem("rate-limited", "too many requests", headers=retry)
+
+
+def principal_of(request: web.Request) -> Principal:
+    """The one that `admit` let in."""
+    return request[PRINCIPAL]
+
+
+def own_account(request: web.Request) -> str:
+    """The account of the orders that the request makes."""
+    request[BOUND] = True
+    return request[PRINCIPAL].account
+
+
+def visible_account(request: web.Request) -> str | None:
+    """The account of the orders that the request may list or name; None is all accounts."""
+    request[BOUND] = True
+    return request[PRINCIPAL].visible
+
+
+def acts_as(request: web.Request, actor: str | None) -> str:
+    """The actor of an act as it is written down: by name, and by key."""
+    principal = request[PRINCIPAL]
+    name = actor or principal.account
+    return f"{name} (key {principal.key_id})" if principal.key_id else name
+
+
+def _presented(request: web.Request) -> SecretText | None:
+    """The key that a request brings; None for none. Raises Problem for what is none of ours."""
+    said = request.headers.get(hdrs.AUTHORIZATION)
+    if said is not None:
+        if said[: len(BEARER)].lower() != BEARER.lower():
+            raise Problem("unauthenticated", "the scheme is Bearer", headers=_CHALLENGE)
+        return SecretText(said[len(BEARER) :].strip())
+    offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
+    if offered is None:
+        return None
+    names = [name.strip() for name in offered.split(",")]
+    found = next((name[len(OFFERED) :] for name in names if name.startswith(OFFERED)), None)
+    if found is not None and SUBPROTOCOL not in names:
+        # The library would log what was offered.
+        raise Problem("unauthenticated", "offer the subprotocol `oee` too", headers=_CHALLENGE)
+    return None if found is None else SecretText(found)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

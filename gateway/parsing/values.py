@@ -1,0 +1,144 @@
+"""From one raw JSON value to what it means, exactly; what cannot be taken raises `Bad` with a code.
+
+Rule of this file: pure; the clock is an argument. Values are taken from the raw text of the body,
+so that 1.5 and 0.1 are what the client wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from events.money import Token, to_base_units, to_price
+from projections.views.formats import LAST_US
+
+SLIPPAGE_MAX_BPS = 5000
+AMOUNT_LENGTH = 80
+TEXT_LENGTH = 200
+"""Of a reason or an actor, in characters."""
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_text = msgspec.json.Decoder(str)
+_integer = msgspec.json.Decoder(int)
+
+
+class Bad(Exception):
+    """A value that cannot be taken. `code` is one of `gateway.http.problems.CODES`."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+def as_choice(raw: msgspec.Raw, code: str, choices: Collection[str]) -> str:
+    """One of a few words."""
+    word = _text.decode(raw)
+    if word not in choices:
+        raise Bad(code, f"expected one of {', '.join(choices)}")
+    return word
+
+
+def as_token(raw: msgspec.Raw, tokens: Mapping[str, Token]) -> Token:
+    """A token that is traded, by its symbol or the address of its mint."""
+    token = tokens.get(_text.decode(raw))
+    if token is None:
+        known = dict.fromkeys(token.symbol for token in tokens.values())
+        raise Bad("unknown-token", f"the tokens are {', '.join(known)}")
+    return token
+
+
+def as_units(raw: msgspec.Raw, token: Token | None) -> int | None:
+    """A JSON number or a string, in whole tokens; None where the token itself is at fault."""
+    text = _decimal_text(bytes(raw))
+    return None if token is None else to_base_units(text, token.decimals)
+
+
+def as_price(raw: msgspec.Raw) -> str:
+    """A JSON number or a string; in the one plain form that prices have."""
+    return to_price(_decimal_text(bytes(raw), "price-malformed"))
+
+
+def _decimal_text(raw: bytes, malformed: str = "amount-malformed") -> str:
+    if raw[:1] in b'{[tf"' and raw[:1] != b'"':
+        raise Bad("wrong-type", "expected a number or a decimal string")
+    if len(raw) > AMOUNT_LENGTH:
+        raise Bad(malformed, f"more than {AMOUNT_LENGTH} characters")
+    text = _text.decode(raw) if raw[:1] == b'"' else raw.decode()
+    if not _NUMBER.fullmatch(text):
+        raise Bad(malformed, f"{text!r} is not a decimal number")
+    return text
+
+
+def as_slippage(raw: msgspec.Raw) -> int:
+    """Basis points."""
+    bps = _integer.decode(raw)
+    if not 0 <= bps <= SLIPPAGE_MAX_BPS:
+        raise Bad("slippage-out-of-range", f"0 to {SLIPPAGE_MAX_BPS} basis points")
+    return bps
+
+
+def as_time(raw: msgspec.Raw, now_us: int) -> int:
+    """ISO 8601 with a zone, or Unix milliseconds."""
+    value: Any = msgspec.json.decode(raw)
+    if isinstance(value, str):
+        time_us = _iso_us(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        time_us = value * 1000
+    else:
+        raise Bad("wrong-type", "expected ISO 8601 with a zone, or Unix milliseconds")
+    if time_us <= now_us:
+        raise Bad("expires-at-past", "the time must be in the future")
+    return min(time_us, LAST_US)
+
+
+def _iso_us(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Bad("malformed-time", f"{text[:40]!r} is not ISO 8601") from None
+    if time.tzinfo is None:
+        raise Bad("malformed-time", "the time needs a zone, such as Z or +02:00")
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def as_client_order_id(raw: msgspec.Raw) -> str:
+    """A client's own name for an order."""
+    text = _text.decode(raw)
+    if not is_key(text):
+        detail = "1 to 128 printable ASCII characters, no spaces"
+        raise Bad("malformed-client-order-id", detail)
+    return text
+
+
+def as_version(raw: msgspec.Raw) -> int:
+    """The version of an order."""
+    version = _integer.decode(raw)
+    if version < 1:
+        raise Bad("malformed-version", "versions begin at 1")
+    return version
+
+
+def as_text(raw: msgspec.Raw) -> str:
+    """A few words for people, such as a reason."""
+    text = _text.decode(raw)
+    if not is_text(text):
+        raise Bad("malformed-text", f"1 to {TEXT_LENGTH} printable characters")
+    return text
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be shown in one line."""
+    return 0 < len(text) <= TEXT_LENGTH and text.isprintable() and not text.isspace()
+
+
+def is_key(text: str) -> bool:
+    """Whether it can be the name of a request or an order."""
+    return _KEY.fullmatch(text) is not None

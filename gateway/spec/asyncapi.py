@@ -1,0 +1,101 @@
+"""The AsyncAPI 3 document of the WebSockets, made from the same shapes. Pure."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from events.types import FACTS
+from gateway.spec.openapi import info, ref
+from gateway.spec.operations import OPERATIONS
+from projections.views.json_schema import event_schemas, said_schemas
+from projections.views.orders import UNKNOWN
+from projections.views.schemas import UUID
+
+Json = dict[str, Any]
+
+CLOSE_CODES = {
+    1000: "the order ended",
+    1011: "a bug of the engine",
+    1012: "the gateway restarts: resume from the last cursor",
+    1013: "try again later",
+    4401: "the key is good no more",
+    4404: "unknown order",
+    4408: "too slow: resume from the last cursor",
+}
+_EVENTS = (*FACTS, UNKNOWN)
+RECEIVED = {
+    "orders": (*_EVENTS, "Lost", "Shutdown", "FollowFault"),
+    "events": (*_EVENTS, "Heartbeat", "Lost", "Shutdown"),
+}
+"""What a client of each channel may be told."""
+
+SENT = {"orders": ("Follow",)}
+_MEANING = {
+    "orders": "The history of each order that is followed, then live. With `orderId` it closes when"
+    " that order ended; without, say Follow for each order.",
+    "events": "Every event of every order after a place, in order, without gaps, once.",
+}
+
+
+@cache
+def asyncapi() -> Json:
+    """The document. Nobody may change it."""
+    schemas = _schemas()
+    messages = {name for names in (*RECEIVED.values(), *SENT.values()) for name in names}
+    return {
+        "asyncapi": "3.0.0",
+        "info": info("What the WebSockets say: each message is one JSON object."),
+        "defaultContentType": "application/json",
+        "channels": dict(_channels()),
+        "operations": dict(_operations()),
+        "components": {
+            "schemas": schemas,
+            "messages": {name: _message(name, schemas[name]) for name in sorted(messages)},
+        },
+        "x-close-codes": {str(code): said for code, said in CLOSE_CODES.items()},
+    }
+
+
+def _schemas() -> Json:
+    follow = {
+        "description": "Follow this order, too.",
+        "type": "object",
+        "properties": {"orderId": {"type": "string", "pattern": UUID}},
+        "required": ["orderId"],
+        "additionalProperties": False,
+    }
+    found = event_schemas() | said_schemas() | {"Follow": follow}
+    return {name: found[name] for name in sorted(found)}
+
+
+def _message(name: str, schema: Json) -> Json:
+    return {"name": name, "summary": schema["description"], "payload": ref(name)}
+
+
+def _channels() -> list[tuple[str, Json]]:
+    found = []
+    for (_, path), operation in OPERATIONS.items():
+        if name := operation.channel:
+            names = (*RECEIVED[name], *SENT.get(name, ()))
+            query = {"type": "object", "properties": dict(operation.query or {})}
+            channel = {
+                "address": path,
+                "description": _MEANING[name],
+                "messages": {one: {"$ref": f"#/components/messages/{one}"} for one in names},
+                "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
+            }
+            found.append((name, channel))
+    return found
+
+
+def _operations() -> list[tuple[str, Json]]:
+    """Seen from the gateway: it sends what clients receive."""
+    found = []
+    for action, table in (("send", RECEIVED), ("receive", SENT)):
+        for channel, names in table.items():
+            at = f"#/channels/{channel}"
+            messages = [{"$ref": f"{at}/messages/{name}"} for name in names]
+            operation = {"action": action, "channel": {"$ref": at}, "messages": messages}
+            found.append((f"{action}-{channel}", operation))
+    return found

@@ -1,0 +1,169 @@
+"""The catalogues of errors and events for people, as Markdown, made from the documents. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from events.reasons import REASONS
+from events.token_warnings import TEXTS
+from events.types import FACTS
+from gateway.http.problems import CODES, RETRY_AFTER_S
+from gateway.middleware.authorization import PERMISSIONS, Reach
+from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
+from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
+from projections.views.event_schemas import Frame
+from projections.views.json_schema import statuses_after
+from projections.views.payloads import PAYLOADS
+
+Json = dict[str, Any]
+
+_MADE = "<!-- Made by `engine docs --write` from the code; a test fails when it is stale. -->\n"
+
+
+def errors() -> str:
+    """Every problem code: status, meaning, and who may answer it."""
+    rows = [
+        [f"`{code}`", str(status), title, _where(code)] for code, (status, title) in CODES.items()
+    ]
+    return (
+        f"# Errors\n{_MADE}\n"
+        "Every error is an `application/problem+json` (RFC 9457). Switch on `code`: it is stable;"
+        " `detail` is for people. `errors` has every wrong field, with its JSON pointer. A 503 has"
+        f" `Retry-After: {RETRY_AFTER_S}`.\n\n"
+        + table(["code", "status", "meaning", "answered by"], rows)
+        + "\n## Close codes of WebSockets\n"
+        + table(["code", "meaning"], [[str(code), said] for code, said in CLOSE_CODES.items()])
+        + "\n## Warnings of tokens\n"
+        "`warnings` of quotes and orders name what a token's own program lets somebody do to it,"
+        " with the token's symbol. They stop nothing.\n\n"
+        + table(["code", "meaning"], [[f"`{code}`", text] for code, text in TEXTS.items()])
+    )
+
+
+def failure_reasons() -> str:
+    """Every reason of a failure: meaning, what to do, and whether to submit again."""
+    rows = [
+        [f"`{code}`", reason.sentence, reason.action, RETRY[reason.retry]]
+        for code, reason in REASONS.items()
+    ]
+    return (
+        f"# Failure reasons\n{_MADE}\n"
+        "Why an order failed, is tried again, waits again or is in doubt: `reason` of"
+        " `OrderFailed`, `OrderExpired`, `OrderRearmed` and `TransactionInDoubt`, `error` of"
+        " `AttemptFailed` and of a quote, `reason` of the problem `not-settled`. Switch on the"
+        " code: it is stable; `detail` is for people. The engine itself tries again what may pass,"
+        " up to `MAX_ATTEMPTS`; the last column is about a new order after the failure.\n\n"
+        + table(["code", "meaning", "what to do", "submit again"], rows)
+    )
+
+
+RETRY = {
+    "now": "yes, at once",
+    "later": "once the cause has passed",
+    "changed": "with other terms",
+    "no": "no",
+}
+
+
+def _where(code: str) -> str:
+    if code in ANYWHERE:
+        return "anything"
+    if code in GUARDED:
+        return "whatever needs a scope"
+    return ", ".join(f"`{m} {path}`" for (m, path), one in OPERATIONS.items() if code in one.codes)
+
+
+def authorization() -> str:
+    """Every operation: the scope of its key, and what it is to orders of other accounts."""
+    rows = [
+        [f"`{method} {path}`", f"`{one.scope}`" if one.scope else "no key", OTHERS[one.reach]]
+        for (method, path), one in PERMISSIONS.items()
+    ]
+    return (
+        f"# Authorization\n{_MADE}\n"
+        "What each operation asks of a key, where keys are required (`REQUIRE_KEYS`) or one is"
+        " sent. A scope contains no other; `admin` is every scope, and sees the orders of every"
+        " account. Without a good key the answer is 401 `unauthenticated`, without the scope 403"
+        " `scope-missing`. An order of another account is answered as an id that never was: 404"
+        " `unknown-order`, also where its history is lost. Where a store does not answer, both are"
+        " 503.\n\n" + table(["operation", "scope", "orders of other accounts"], rows)
+    )
+
+
+OTHERS = {
+    Reach.NONE: "",
+    Reach.IN_PATH: "unknown",
+    Reach.NAMED: "unknown",
+    Reach.LISTED: "left out",
+    Reach.CREATED: "none are made; names of clients are each account's own",
+}
+
+
+def events() -> str:
+    """Every event: meaning, statuses, and what its frame adds."""
+    schemas = asyncapi()["components"]["schemas"]
+    common = list(Frame.__struct_encode_fields__)
+    parts = [
+        f"# Events\n{_MADE}",
+        "A frame of `/api/events` and `/api/orders/execute`, and an entry of an order's history,"
+        " is an object with these fields and what its event adds.\n",
+        fields(schemas["RoutingStarted"] | {"title": "every event"}, common),
+    ]
+    for name, fact in FACTS.items():
+        schema = schemas[name]
+        after = ", ".join(f"`{status}`" for status in statuses_after(fact))
+        parts += [f"## {name}\n{schema['description']}\n", f"Status after it: {after}\n"]
+        if added := list(PAYLOADS[fact].__struct_encode_fields__):
+            parts.append(fields(schema, added))
+    parts.append("# What else is said\n")
+    for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):
+        schema = schemas[name]
+        parts += [f'## `"event":"{schema["title"]}"`\n{schema["description"]}\n']
+        parts.append(fields(schema, list(schema["properties"])))
+    return "\n".join(parts)
+
+
+def fields(schema: Json, names: Iterable[str]) -> str:
+    """The table of these fields of an object."""
+    rows = []
+    for name in names:
+        field = schema["properties"][name]
+        there = "" if name in schema["required"] else "where it says something"
+        if name in ("event", "status") and schema["title"] == "every event":
+            field = {"type": "string"}
+        rows.append([f"`{name}`", kind_of(field), "; ".join(filter(None, [said_of(field), there]))])
+    return table(["field", "type", ""], rows)
+
+
+def kind_of(schema: Json) -> str:
+    """The type of a value, in a few words."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    for one_of in ("anyOf", "oneOf"):
+        if one_of in schema:
+            return " or ".join(dict.fromkeys(kind_of(one) for one in schema[one_of]))
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " ".join("null" if one is None else f"`{one}`" for one in schema["enum"])
+    if schema.get("type") == "array":
+        return f"{kind_of(schema['items'])}[]" if schema.get("items") else "array"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {kind_of(schema['additionalProperties'])}"
+    kind = str(schema.get("type", "any"))
+    form = schema.get("format") or ("decimal" if "\\d+(" in schema.get("pattern", "") else "")
+    return form if kind == "string" and form else kind
+
+
+def said_of(schema: Json) -> str:
+    """What is said about a value, or about what it may be."""
+    own = schema.get("description", "")
+    within = [said_of(one) for one in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
+    return str(own or next(filter(None, within), ""))
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |\n" for r in lines)

@@ -1,0 +1,105 @@
+"""The Postman collection: a flow through the operations, each request made from its table. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from gateway.spec.operations import OPERATIONS
+from gateway.spec.postman_flow import BASE, FLOW, FOLDERS, SUBMIT, VARIABLES, Folder, Step
+
+Json = dict[str, Any]
+
+
+@cache
+def collection() -> str:
+    """The collection, as the text of its file."""
+    new_key = [
+        "// A key for each run of the flow: the second submission must be the first order.",
+        f"if (pm.info.requestName === '{FLOW.steps[0].name}') {{",
+        "  pm.collectionVariables.set('idempotencyKey', pm.variables.replaceIn('{{$guid}}'));",
+        "}",
+    ]
+    document = {
+        "info": {
+            "_postman_id": "6b0f7c1e-3f0a-4d3e-9a56-0d2b6a1c7e11",
+            "name": "Order execution engine",
+            "description": "Submit, read, list. To follow an order, connect a WebSocket to "
+            f"{BASE}{SUBMIT[1]}?orderId={{{{orderId}}}}.",
+            "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
+        },
+        "item": [_folder(folder) for folder in FOLDERS],
+        "event": [_script("prerequest", new_key)],
+        "variable": [{"key": k, "value": v, "type": "string"} for k, v in VARIABLES.items()],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _folder(folder: Folder) -> Json:
+    said = {"description": folder.said} if folder.said else {}
+    return {"name": folder.name, **said, "item": [_item(step) for step in folder.steps]}
+
+
+def _item(step: Step) -> Json:
+    answers = f"answers {' or '.join(str(status) for status in step.statuses)}"
+    checks = [(answers, f"pm.expect(pm.response.code).to.be.oneOf({list(step.statuses)})")]
+    lines = [f"pm.test('{name}', () => {check});" for name, check in (*checks, *step.checks)]
+    if step.keep:
+        lines.append(f"pm.collectionVariables.set('{step.keep}', pm.response.json().orderId);")
+    return {
+        "name": step.name,
+        "event": [_script("test", lines)],
+        "request": _request(step),
+        "response": [],
+    }
+
+
+def _script(listen: str, lines: list[str]) -> Json:
+    return {"listen": listen, "script": {"type": "text/javascript", "exec": lines}}
+
+
+def _request(step: Step) -> Json:
+    method, path = step.operation
+    headers = {"Content-Type": "application/json"} if step.body is not None else {}
+    request: Json = {
+        "method": method,
+        "header": [{"key": k, "value": v} for k, v in (headers | dict(step.headers)).items()],
+        "url": _url(path.replace("{id}", step.of).replace("{name}", "console.css"), step),
+        "description": step.said,
+    }
+    if step.body is not None:
+        raw = json.dumps(step.body, indent=2)
+        request["body"] = {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
+    return request
+
+
+def _url(path: str, step: Step) -> Json:
+    raw = "&".join(f"{name}={_escaped(value)}" for name, value in step.query.items())
+    url: Json = {
+        "raw": f"{BASE}{path}" + (f"?{raw}" if raw else ""),
+        "host": [BASE],
+        "path": path[1:].split("/"),
+    }
+    if step.query:
+        table = OPERATIONS[step.operation].query or {}
+        url["query"] = [
+            {"key": name, "value": _escaped(value), "description": _about(table[name])}
+            for name, value in step.query.items()
+        ]
+    return url
+
+
+def _about(parameter: Mapping[str, Any]) -> str:
+    words = ", ".join(str(word) for word in parameter.get("enum", ()))
+    return f"{parameter['description']}: {words}" if words else str(parameter["description"])
+
+
+def _escaped(value: str) -> str:
+    """As in a URL, but for variables."""
+    return "".join(
+        part if part.startswith("{{") else quote(part) for part in re.split(r"({{\w+}})", value)
+    )

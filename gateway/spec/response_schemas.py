@@ -1,0 +1,296 @@
+"""The shape of every answer that is no order and no frame; those are `projections.views.schemas`.
+
+Rule of this file: types only. A field without a default is always there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from gateway.http.problems import CODES
+from projections.views.schemas import (
+    ORDER_STATUSES,
+    Amount,
+    Count,
+    Links,
+    Order,
+    OrderId,
+    OrderStatus,
+    Position,
+    Price,
+    Quote,
+    Shape,
+    Time,
+)
+
+Code = Annotated[str, Meta(extra_json_schema={"enum": list(CODES)})]
+NextCursor = Annotated[str, Meta(description="Say it as `cursor` to go on; null is the end.")]
+
+
+class Fault(Shape):
+    """One thing wrong with one field."""
+
+    code: Code
+    pointer: Annotated[str, Meta(description="JSON pointer (RFC 6901) of the field.")]
+    detail: str
+
+
+class Problem(Shape):
+    """RFC 9457. Switch on `code`; `detail` is for people and may change."""
+
+    type: str
+    title: str
+    status: int
+    code: Code
+    detail: str
+    pointer: Annotated[str, Meta(description="Of the first fault.")] | UnsetType = UNSET
+    errors: list[Fault] | UnsetType = UNSET
+    parameter: str | UnsetType = UNSET
+    order_id: OrderId | UnsetType = UNSET
+    order_ids: list[OrderId] | UnsetType = UNSET
+    order_status: OrderStatus | UnsetType = UNSET
+    version: Count | UnsetType = UNSET
+    reason: (
+        Annotated[str, Meta(description="Of `not-settled`: a code, see docs/commands.md.")]
+        | UnsetType
+    ) = UNSET
+
+
+class Accepted(Shape):
+    """The order is in the log, durably."""
+
+    order_id: OrderId
+    status: OrderStatus
+    message: str
+    links: Links
+
+
+class BatchResult(Shape):
+    """What became of one order of a batch."""
+
+    index: Count
+    status: Annotated[str, Meta(extra_json_schema={"enum": [*ORDER_STATUSES, "rejected"]})]
+    order_id: OrderId | UnsetType = UNSET
+    replayed: bool | UnsetType = UNSET
+    problem: Problem | UnsetType = UNSET
+
+
+class BatchResults(Shape):
+    """One result an order, in their order."""
+
+    results: list[BatchResult]
+
+
+class Orders(Shape):
+    """A page of orders, the newest first."""
+
+    orders: list[Order]
+    next_cursor: NextCursor | None
+
+
+class Cancelled(Shape):
+    """The order is cancelled, now or before."""
+
+    order_id: OrderId
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["cancelled"]})]
+
+
+class CancelResult(Shape):
+    """What became of one order; `problem` where it was not cancelled."""
+
+    order_id: OrderId
+    status: Annotated[str, Meta(extra_json_schema={"enum": [*ORDER_STATUSES, "unknown"]})]
+    problem: Problem | UnsetType = UNSET
+
+
+class CancelResults(Shape):
+    """One result an order that was found, and where to go on."""
+
+    results: list[CancelResult]
+    next_cursor: NextCursor | None
+
+
+class EngineState(Shape):
+    """Whether the engine is halted, why, by whom and since when."""
+
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["halted", "running"]})]
+    reason: str | None
+    actor: str | None
+    since: Time | None
+
+
+class Alive(Shape):
+    """The process runs."""
+
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["ok"]})]
+
+
+class Halt(Shape):
+    """A halt that lasts."""
+
+    reason: str | None
+    actor: str | None
+    since: Time | None
+
+
+class LogState(Shape):
+    """The log, as far as it answers."""
+
+    status: Annotated[
+        str, Meta(extra_json_schema={"enum": ["ok", "full", "suspended", "unsafe", "unavailable"]})
+    ]
+    detail: str | UnsetType = UNSET
+    durability: str | UnsetType = UNSET
+    epoch: Count | UnsetType = UNSET
+    position: Position | UnsetType = UNSET
+    foreign_entries: (
+        Annotated[
+            int, Meta(ge=0, description="Entries that the log did not write: nobody takes them.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class ArchiveState(Shape):
+    """Postgres, as far as it answers."""
+
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["ok", "halted", "unavailable"]})]
+    detail: str | UnsetType = UNSET
+    position: Position | UnsetType = UNSET
+
+
+class StageLag(Shape):
+    """What a stage has not done yet."""
+
+    orders: Count
+    waiting: Count
+    seconds: Annotated[float, Meta(ge=0, description="Age of the oldest.")]
+
+
+class ProjectionLag(Shape):
+    """What the projector has not archived yet."""
+
+    events: Count
+    seconds: Annotated[float, Meta(ge=0)] | None
+
+
+class Lag(Shape):
+    """Null where nobody can tell."""
+
+    stages: dict[str, StageLag] | None
+    projection: ProjectionLag | None
+
+
+class ChainState(Shape):
+    """What is known of the cluster: the newest version of transactions that it takes and its
+    consensus, null before a node has answered, the version that is built, the commitment from which
+    on a transaction counts as a fill, and the length of a slot: set for the local chain, measured
+    on others.
+    """
+
+    transaction_version: (
+        Annotated[int, Meta(ge=0, description="The newest that the cluster takes.")] | None
+    )
+    builds_version: Annotated[int, Meta(ge=0, description="Of the transactions that are built.")]
+    consensus: Annotated[str, Meta(extra_json_schema={"enum": ["alpenglow", "tower"]})] | None
+    commitment: Annotated[str, Meta(extra_json_schema={"enum": ["confirmed", "finalized"]})]
+    slot_ms: Annotated[int, Meta(ge=0, description="Length of a slot in milliseconds.")]
+
+
+class Readiness(Shape):
+    """Each backend and each lag; `reasons` says by part what is not as it should be."""
+
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["ready", "degraded", "unavailable"]})]
+    reasons: dict[str, str]
+    halted: Halt | None
+    chain: ChainState | None
+    log: LogState
+    postgres: ArchiveState
+    lag: Lag
+    resting: Count | None
+    parked: Count | None
+
+
+class BestQuote(Quote):
+    """The best route, why it is, and what slippage would leave of it."""
+
+    price: Price | UnsetType = UNSET
+    why: str | UnsetType = UNSET
+    min_amount_out: Amount | UnsetType = UNSET
+    max_amount_in: Amount | UnsetType = UNSET
+
+
+class OrderAt(Shape):
+    """An order as it was: null before its first event."""
+
+    order_id: OrderId
+    position: Annotated[int, Meta(description="Of the event that made it so.")] | None
+    following: Annotated[int, Meta(description="Of the next event of the order.")] | None
+    order: Order | None
+
+
+class StateAt(Shape):
+    """How many orders stood in each status, after the event at a position."""
+
+    position: Position
+    time: Time | None
+    orders: Count
+    statuses: dict[str, Count]
+
+
+class ProofEvent(Shape):
+    """An event of a proof."""
+
+    position: Position
+    version: Count
+    event: str
+    hash: str
+    body: Annotated[str, Meta(description="base64 of the exact bytes")] | None
+    withheld: Annotated[str, Meta(description="Why there is no body.")] | UnsetType = UNSET
+    body_hash: (
+        Annotated[str, Meta(description="SHA-256 of the bytes, where they are withheld.")]
+        | UnsetType
+    ) = UNSET
+
+
+class Proof(Shape):
+    """The chain of an order; `how` says how to check it."""
+
+    format: str
+    order_id: OrderId
+    how: str
+    events: list[ProofEvent]
+
+
+class QuotesAnswer(Shape):
+    """Every route that there is, refusals included."""
+
+    token_in: str
+    token_out: str
+    swap_mode: Annotated[str, Meta(extra_json_schema={"enum": ["exactIn", "exactOut"]})]
+    slippage_bps: Count
+    quotes: list[Quote]
+    best: BestQuote | None
+
+
+class Traded(Shape):
+    """A token that orders may name, by its symbol or its mint."""
+
+    symbol: str
+    decimals: Count
+    mint: str | None
+
+
+class Tokens(Shape):
+    """What can be traded."""
+
+    tokens: list[Traded]
+
+
+class Index(Shape):
+    """Where things are."""
+
+    name: str
+    links: dict[str, str]

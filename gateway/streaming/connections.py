@@ -1,0 +1,71 @@
+"""Who holds a connection open: how many there may be, and whose are cut.
+
+Counted in this process alone; sockets and event streams alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from aiohttp import web
+
+from gateway.http.problems import Problem
+from gateway.middleware.auth import Principal, principal_of
+
+REVOKED = 4401
+"""Close code: the key is good no more."""
+
+
+class Connection(Protocol):
+    """What stays open for long: a socket, a stream, an audit that tells its progress."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Ends it. Does not wait."""
+        ...
+
+
+class Presence:
+    """All open sockets and streams."""
+
+    def __init__(self, most: int, most_each: int) -> None:
+        """`most`: in all; `most_each`: of one key, or of one address without a key. 0: no limit."""
+        self._most = most
+        self._most_each = most_each
+        self._open: dict[Connection, Principal] = {}
+        self._of: Counter[str] = Counter()
+
+    def check(self, request: web.Request) -> None:
+        """Raises Problem where one more would be too many."""
+        if self._most and len(self._open) >= self._most:
+            raise Problem("too-many-connections", f"at most {self._most} at once")
+        if self._most_each and self._of[_holder(request)] >= self._most_each:
+            raise Problem(
+                "too-many-connections", f"at most {self._most_each} of one key or address"
+            )
+
+    @contextlib.contextmanager
+    def held(self, request: web.Request, socket: Connection) -> Iterator[None]:
+        """Counts a connection for the length of a block."""
+        holder = _holder(request)
+        self._open[socket] = principal_of(request)
+        self._of[holder] += 1
+        try:
+            yield
+        finally:
+            del self._open[socket]
+            self._of[holder] -= 1
+            if not self._of[holder]:
+                del self._of[holder]
+
+    def cut(self, is_gone: Callable[[Principal], bool]) -> None:
+        """Closes those whose key is good no more."""
+        for socket, principal in tuple(self._open.items()):
+            if is_gone(principal):
+                socket.close(REVOKED, "the key is good no more")
+
+
+def _holder(request: web.Request) -> str:
+    return principal_of(request).key_id or request.remote or ""

@@ -1,0 +1,204 @@
+"""Server-Sent Events: the feed and single orders for whoever has no WebSocket, such as curl.
+
+The same events as there. `id:` is the cursor; who comes back with `Last-Event-ID`, as browsers do
+by themselves, goes on behind it. The last event of a stream is named `close` and says why: 1000 the
+order ended, 1012 the gateway restarts, 1013 try again later, 4408 too slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import structlog
+from aiohttp import HttpVersion11, hdrs, web
+from multidict import MultiDict
+
+from events.log import EventLog, LogError
+from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
+from gateway.backends.health import Health
+from gateway.http import response_headers
+from gateway.http.problems import Problem
+from gateway.middleware.auth import visible_account
+from gateway.parsing.parameters import Query, feed_filter, only, order_id_of, resumes_after
+from gateway.streaming.connections import Presence
+from gateway.streaming.transport import EventStream
+from gateway.streaming.websocket import BUG, LATER, RESTART, check_end
+from projections.feed.cursors import Cursor
+from projections.feed.feed import Feed
+from projections.feed.history_reader import Lost
+from projections.feed.order_follower import Follower, ends
+from projections.feed.subscription import Subscription
+
+LAST_EVENT_ID = "Last-Event-ID"
+EVENT_STREAM = "text/event-stream"
+RETRY_MS = 1000
+"""How long browsers are told to wait until they come back."""
+
+SHUTDOWN_S = 0.3
+"""How long clients get to take the rest when the gateway stops."""
+
+HEADERS = {
+    "Content-Type": EVENT_STREAM,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Accel-Buffering": "no",  # nginx would hold events back
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def or_else(stream: Handler, other: Handler) -> Handler:
+    """`stream` for those who accept event streams, `other` for everybody else."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        wants = EVENT_STREAM in request.headers.get(hdrs.ACCEPT, "")
+        return await (stream if wants else other)(request)
+
+    return handle
+
+
+class Streams:
+    """The handlers, and all open streams."""
+
+    def __init__(
+        self, log: EventLog, feed: Feed, health: Health, presence: Presence, *, heartbeat_ms: int
+    ) -> None:
+        self._log = log
+        self._feed = feed
+        self._health = health
+        self._presence = presence
+        self._heartbeat_s = heartbeat_ms / 1000
+        self._open: set[EventStream] = set()
+        self._stopping = False
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/events: everything, or what the filters leave of it."""
+        wanted, after = feed_filter(_resumed(request), visible_account(request))
+        self._check(after)
+        async with self._stream(request) as (response, stream):
+            subscription = Subscription(self._feed, stream, wanted, after)
+            running = asyncio.create_task(subscription.run(), name="subscription")
+            running.add_done_callback(partial(check_end, stream))
+            try:
+                await self._until_over(stream)
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+        return response
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/orders/{id}/events: its history, then what happens to it, until it ends."""
+        order_id = order_id_of(request.match_info["id"])
+        query = _resumed(request)
+        only(query, ("after",))
+        after = self._check(resumes_after(query))
+        if await self._is_over(order_id, after):
+            return web.Response(status=204)  # browsers stop to come back
+        async with self._stream(request) as (response, stream):
+            follower = Follower(
+                self._feed,
+                stream,
+                order_id,
+                lambda _: stream.close(1000, "it has ended"),
+                after,
+            )
+            async with reading_archive(), reading_log():
+                await follower.start()
+            try:
+                await self._until_over(stream)
+            finally:
+                follower.leave()
+        return response
+
+    def _check(self, after: Cursor | None) -> int:
+        """The position that a cursor names in this log, or in what it has of another one."""
+        if after is None:
+            return 0
+        if after.partition != self._log.partition:
+            raise Problem("malformed-cursor", "no such partition", parameter="after")
+        if after.epoch in (None, self._feed.epoch):
+            return after.position
+        return min(after.position, self._feed.common)
+
+    async def _is_over(self, order_id: str, after: int) -> bool:
+        """Whether nothing will come any more. Raises Problem for an order that nobody knows."""
+        self._health.check_open()
+        async with reading_archive(), reading_log():
+            try:
+                stored = await self._feed.past.order(order_id)
+            except Lost as error:
+                raise Problem("history-lost", str(error)) from error
+        frames = self._feed.frames(stored)
+        if not frames:
+            raise Problem("unknown-order", order_id)
+        return after >= stored[-1].position and ends(frames[-1])
+
+    # -- life ----------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _stream(
+        self, request: web.Request
+    ) -> AsyncIterator[tuple[web.StreamResponse, EventStream]]:
+        self._health.check_open()
+        self._presence.check(request)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._feed.ready()
+        except (LogError, TimeoutError) as error:
+            raise Problem("log-unavailable", str(error) or "no answer") from error
+        response = web.StreamResponse(headers=HEADERS | response_headers.of(request))
+        response.force_close()
+        await response.prepare(request)
+        await response.write(f"retry: {RETRY_MS}\n\n".encode())
+        if request.transport is None:
+            raise ConnectionResetError
+        stream = EventStream(request.transport, chunked=request.version >= HttpVersion11)
+        self._open.add(stream)
+        if self._stopping:  # it was connecting while the others were told
+            stream.close(RESTART, "the gateway restarts")
+        try:
+            with self._presence.held(request, stream):
+                yield response, stream
+        except (Problem, Lost):  # too late for a status: the client comes back and is told then
+            stream.close(LATER, "try again later")
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            structlog.get_logger().exception("a stream failed", path=request.path)
+            stream.close(BUG, "internal: resume from the last cursor")
+        finally:
+            self._open.discard(stream)
+            stream.closed = True
+            stream.gone.set()
+
+    async def _until_over(self, stream: EventStream) -> None:
+        """Ends with the stream or its client; proxies cut connections on which nothing comes."""
+        while not stream.hung_up():
+            try:
+                async with asyncio.timeout(self._heartbeat_s):
+                    await stream.over.wait()
+                return
+            except TimeoutError:
+                stream.write(b":\n\n")
+
+    async def shutdown(self, _: web.Application) -> None:
+        """Says goodbye to everybody: resume from the last cursor, at once."""
+        self._stopping = True
+        leaving = list(self._open)
+        for stream in leaving:
+            stream.close(RESTART, "the gateway restarts: resume from the last cursor")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_S):
+                for stream in leaving:
+                    await stream.gone.wait()
+
+
+def _resumed(request: web.Request) -> Query:
+    """The query, going on where `Last-Event-ID` says, which is newer than any `after`."""
+    query: MultiDict[str] = MultiDict(request.query)
+    if last := request.headers.get(LAST_EVENT_ID):
+        query["after"] = last
+    return query

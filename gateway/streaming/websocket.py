@@ -1,0 +1,267 @@
+"""WebSockets: following single orders, and following everything.
+
+Close codes: 1000 the order ended; 1011 a bug; 1012 the gateway restarts; 1013 try again later;
+4401 the key is good no more; 4404 unknown order; 4408 too slow, resume from the last cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import msgspec
+import structlog
+from aiohttp import WSMsgType, hdrs, web
+
+from events.archive import ArchiveUnavailable
+from events.ids import NO_ORDERS, parse_order_id
+from events.log import EventLog, LogError
+from gateway.backends.backend_errors import ANSWER_S
+from gateway.backends.health import Health
+from gateway.http.problems import Problem
+from gateway.middleware.auth import SUBPROTOCOL, visible_account
+from gateway.middleware.ownership import Ownership
+from gateway.parsing.parameters import FOLLOW, feed_filter, only, order_id_of
+from gateway.streaming.connections import Presence
+from gateway.streaming.transport import Socket
+from projections.feed.feed import FOLLOWER_BYTES, Feed
+from projections.feed.history_reader import Lost
+from projections.feed.order_follower import Follower
+from projections.feed.subscription import SLOW, Subscription
+
+MESSAGE_BYTES = 4096
+"""Longest message of a client: an order id in JSON."""
+
+PING_S = 20.0
+FOLLOWED_ORDERS = 10_000
+"""Orders that one socket may follow at once."""
+
+SHUTDOWN_S = 0.7
+"""How long clients get to say goodbye when the gateway stops; its supervisor waits for 2 s."""
+
+BUG, RESTART, LATER, UNKNOWN = 1011, 1012, 1013, 4404
+
+
+class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    order_id: str
+
+
+_wish = msgspec.json.Decoder(_Wish)
+
+
+class Sockets:
+    """The WebSocket handlers and all open sockets."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        feed: Feed,
+        health: Health,
+        presence: Presence,
+        ownership: Ownership,
+    ) -> None:
+        self._log = log
+        self._feed = feed
+        self._health = health
+        self._presence = presence
+        self._ownership = ownership
+        self._open: set[Socket] = set()
+        self._stopping = False
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    # -- one order, or several -----------------------------------------------------------------
+
+    async def execute(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/orders/execute."""
+        _check_upgrade(request)
+        only(request.query, FOLLOW)
+        text = request.query.get("orderId")
+        order_id = None if text is None else order_id_of(text)
+        account = visible_account(request)
+        async with self._socket(request) as (ws, socket):
+            known = partial(self._ownership.check, account)
+            following = Following(self._feed, socket, known, single=order_id is not None)
+            try:
+                if order_id is not None:
+                    await following.add(order_id)
+                async for message in ws:
+                    if not socket.closed and order_id is None and message.type is WSMsgType.TEXT:
+                        await following.wish(message.data)
+            finally:
+                following.end()
+        return ws
+
+    # -- everything ----------------------------------------------------------------------------
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/events."""
+        _check_upgrade(request)
+        wanted, after = feed_filter(request.query, visible_account(request))
+        if after is not None and after.partition != self._log.partition:
+            raise Problem("malformed-cursor", "no such partition", parameter="after")
+        async with self._socket(request) as (ws, socket):
+            subscription = Subscription(self._feed, socket, wanted, after)
+            running = asyncio.create_task(subscription.run(), name="subscription")
+            running.add_done_callback(partial(check_end, socket))
+            try:
+                async for _ in ws:
+                    pass  # a subscriber has nothing to say
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+        return ws
+
+    # -- life ----------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _socket(
+        self, request: web.Request
+    ) -> AsyncIterator[tuple[web.WebSocketResponse, Socket]]:
+        if not self._health.open:
+            raise Problem("log-unavailable")
+        self._presence.check(request)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._feed.ready()
+        except (LogError, TimeoutError) as error:
+            raise Problem("log-unavailable", str(error) or "no answer") from error
+        ws = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=MESSAGE_BYTES,
+            heartbeat=PING_S,
+            protocols=_protocols(request),
+        )
+        await ws.prepare(request)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        socket = Socket(transport)
+        self._open.add(socket)
+        if self._stopping:  # it was connecting while the others were told
+            socket.close(RESTART, "the gateway restarts")
+            socket.abort()
+        try:
+            with self._presence.held(request, socket):
+                yield ws, socket
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:  # an answer in HTTP would be garbage here
+            structlog.get_logger().exception("a socket failed", path=request.path)
+            socket.close(BUG, "internal: resume from the last cursor")
+        finally:
+            self._open.discard(socket)
+            socket.release()
+
+    async def shutdown(self, _: web.Application) -> None:
+        """Says goodbye to everybody: resume from the last cursor, at once."""
+        self._stopping = True
+        leaving = list(self._open)
+        for socket in leaving:
+            socket.say(event="notice", code="shutdown", message="resume from the last cursor")
+            socket.close(RESTART, "the gateway restarts: resume from the last cursor")
+        if leaving:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SHUTDOWN_S):
+                    for socket in leaving:
+                        await socket.gone.wait()
+            for socket in leaving:
+                socket.abort()
+
+
+Known = Callable[[str], Awaitable[None]]
+
+
+class Following:
+    """The orders that one socket follows."""
+
+    def __init__(self, feed: Feed, socket: Socket, known: Known, *, single: bool) -> None:
+        """`known`: raises Problem for an order that its client may not see."""
+        self._feed = feed
+        self._known = known
+        self._socket = socket
+        self._single = single
+        self._followers: dict[str, Follower] = {}
+
+    async def wish(self, text: str) -> None:
+        """A message of the client: `{"orderId": "…"}`."""
+        try:
+            wish = _wish.decode(text)
+        except msgspec.DecodeError as error:
+            self._socket.say(event="error", code="malformed-message", detail=str(error))
+            return
+        order_id = parse_order_id(wish.order_id)
+        if self._socket.backlog() > FOLLOWER_BYTES:
+            self._socket.close(SLOW, "too slow: follow again")
+        elif order_id is None:
+            self._error("malformed-order-id", wish.order_id[:80])
+        elif order_id in NO_ORDERS:
+            self._error("unknown-order", order_id)
+        elif len(self._followers) >= FOLLOWED_ORDERS:
+            self._error("too-many-orders", order_id)
+        elif order_id not in self._followers:
+            await self.add(order_id)
+
+    async def add(self, order_id: str) -> None:
+        """Follows an order, its history first."""
+        follower = Follower(self._feed, self._socket, order_id, self._ended)
+        self._followers[order_id] = follower
+        code = ""
+        try:
+            await self._known(order_id)
+            known = await follower.start()
+        except Problem as problem:
+            code = problem.code
+        except LogError:
+            code = "log-unavailable"
+        except ArchiveUnavailable:
+            code = "archive-unavailable"
+        except Lost:
+            code = "history-lost"
+        else:
+            code = "" if known else "unknown-order"
+        if code:
+            del self._followers[order_id]
+            self._error(code, order_id)
+            if self._single:
+                self._socket.close(UNKNOWN if code == "unknown-order" else LATER, code)
+
+    def _error(self, code: str, order_id: str) -> None:
+        self._socket.say(event="error", code=code, orderId=order_id)
+
+    def _ended(self, follower: Follower) -> None:
+        self._followers.pop(follower.order_id, None)
+        if self._single:
+            self._socket.close(1000, "the order has ended")
+
+    def end(self) -> None:
+        """The client is gone."""
+        for follower in tuple(self._followers.values()):
+            follower.leave()
+
+
+def check_end(socket: Socket, running: asyncio.Task[None]) -> None:
+    """A bug must not leave a subscriber waiting in silence."""
+    if not running.cancelled() and (error := running.exception()) is not None:
+        structlog.get_logger().error("a subscription failed", exc_info=error)
+        socket.close(BUG, "internal: resume from the last cursor")
+
+
+def _protocols(request: web.Request) -> tuple[str, ...]:
+    """What we speak, where anything is offered: the library would log offers that match nothing,
+    and one of them may be a key.
+    """
+    return (SUBPROTOCOL,) if hdrs.SEC_WEBSOCKET_PROTOCOL in request.headers else ()
+
+
+def _check_upgrade(request: web.Request) -> None:
+    wants = request.headers.get(hdrs.UPGRADE, "").lower()
+    asked = web.WebSocketResponse(protocols=_protocols(request))
+    if wants != "websocket" or not asked.can_prepare(request).ok:
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        raise Problem("upgrade-required", "connect with a WebSocket client", headers=headers)

@@ -1,0 +1,112 @@
+"""The past: what happened, from the live log and, where that is trimmed, from the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from events.archive import Filters
+from events.archive.history import Gap, Histories, order_history
+from events.log import Batch, EventLog, Regressed, Stored
+from events.order import Order
+from projections.feed.ownership import owns
+
+ARCHIVE_PAGE = 1000
+"""Events read from the archive at once."""
+
+LOG_PAGE = 20
+"""Log entries read at once. An entry holds up to 500 events, and a page is in memory."""
+
+
+class Lost(Exception):
+    """Neither log nor archive has what follows a position."""
+
+    def __init__(self, after: int, resume_after: int) -> None:
+        super().__init__(f"nothing holds the events after {after} up to {resume_after}")
+        self.resume_after = resume_after
+        """The first position after which there is something again."""
+
+
+class Archive(Histories, Protocol):
+    """The long-term log. Every call may raise `events.archive.ArchiveUnavailable`."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Stored]:
+        """The events that follow a position, in order."""
+        ...
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order as projected."""
+        ...
+
+    async def find(
+        self, filters: Filters, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Order], str | None]:
+        """Orders, newest first, and the cursor of the next page. Raises BadCursor."""
+        ...
+
+
+class Past:
+    """Reads what happened. Shared by all who look back; each call is one page."""
+
+    def __init__(self, log: EventLog, archive: Archive) -> None:
+        self._log = log
+        self._archive = archive
+        self._reader = log.reader("past")
+
+    async def page(self, after: int) -> list[Stored]:
+        """The next events after a position; none at the end of the log.
+
+        Raises LogError, ArchiveUnavailable or Lost.
+        """
+        try:
+            batches = await self._reader.read(after, batches=LOG_PAGE)
+        except Regressed as error:  # trimmed past `after`, or damaged there
+            return await self._archived(after, error.resume_after)
+        if batches:
+            return flatten(batches, after)
+        if after >= await self._log.position():
+            return []
+        return await self._archived(after)
+
+    async def _archived(self, after: int, resume_after: int = 0) -> list[Stored]:
+        """What the archive has; `resume_after`: where the log goes on, where that is known."""
+        found = list(await self._archive.read(after, ARCHIVE_PAGE))
+        for offset, stored in enumerate(found):
+            if stored.position != after + 1 + offset:
+                del found[offset:]
+                break
+        if not found:
+            if resume_after <= after:
+                first, last = await self._log.bounds()
+                behind = first - 1 if last else 0
+                resume_after = behind if behind > after else await self._log.position()
+            raise Lost(after, resume_after)
+        return found
+
+    async def order(self, order_id: str) -> list[Stored]:
+        """Every event of an order, in order; empty for an order that nobody knows.
+
+        Raises LogError, ArchiveUnavailable or Lost.
+        """
+        try:
+            return await order_history(self._archive, self._log, order_id)
+        except Gap as gap:
+            raise Lost(gap.position - 1, gap.position) from gap
+
+    async def owns(self, account: str, order_id: str) -> bool:
+        """Whether an order is of an account. Raises LogError or ArchiveUnavailable."""
+        return await owns(self._log, self._archive, account, order_id)
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._reader.close()
+
+
+def flatten(batches: Sequence[Batch], after: int) -> list[Stored]:
+    """The events of batches that follow a position, each where it stands."""
+    return [
+        Stored(position, batch.time_us, record)
+        for batch in batches
+        for position, record in enumerate(batch.records, start=batch.first)
+        if position > after
+    ]

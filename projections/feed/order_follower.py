@@ -1,0 +1,138 @@
+"""A follower of one order: its history, then what happens to it, until it ends.
+
+It is registered before its history is read, and what comes meanwhile waits; the order's versions
+have no gaps, so that a missing one is noticed and fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from events.archive import ArchiveUnavailable
+from events.log import LogError, Stored
+from events.types import TERMINAL
+from projections.feed.frames import Frame
+from projections.feed.history_reader import Lost, Past
+from projections.feed.subscription import Sink
+
+TRY_LATER = 1013
+"""Close code: nothing is wrong with what was asked, only with when."""
+
+
+class Source(Protocol):
+    """The feed, as a follower needs it."""
+
+    @property
+    def past(self) -> Past:
+        """What happened before."""
+        ...
+
+    def follow(self, follower: Follower) -> None:
+        """Registers a follower."""
+        ...
+
+    def unfollow(self, follower: Follower) -> None:
+        """Forgets a follower."""
+        ...
+
+    async def ready(self) -> None:
+        """Follows the log from now on. Raises LogError."""
+        ...
+
+    def frames(self, stored: Sequence[Stored]) -> list[Frame]:
+        """Events as frames."""
+        ...
+
+
+class Follower:
+    """One order on one socket. `ended` is called once its last frame was written.
+
+    `after`: the position up to which the client has the history already. Whether the client may
+    see the order is asked before a follower is made.
+    """
+
+    def __init__(
+        self,
+        feed: Source,
+        sink: Sink,
+        order_id: str,
+        ended: Callable[[Follower], None],
+        after: int = 0,
+    ) -> None:
+        self.feed = feed
+        self.sink = sink
+        self.order_id = order_id
+        self.ended = ended
+        self.version = 0
+        """Of the last frame written."""
+        self._after = after
+        self._waiting: list[Frame] | None = None
+        self._refill: asyncio.Task[None] | None = None
+
+    async def start(self) -> bool:
+        """Writes the history and goes live; False for an order that nobody knows.
+
+        Raises LogError, ArchiveUnavailable or Lost; it is not registered then.
+        """
+        self._waiting = []
+        self.feed.follow(self)
+        try:
+            await self.feed.ready()  # it may have stopped, for lack of anybody to follow for
+            known = await self._history()
+        except BaseException:
+            self.feed.unfollow(self)
+            raise
+        if not known:
+            self.feed.unfollow(self)
+        return known
+
+    async def _history(self) -> bool:
+        stored = await self.feed.past.order(self.order_id)
+        frames = self.feed.frames(stored)
+        waiting, self._waiting = self._waiting or [], None
+        fresh = [frame for frame in (*frames, *waiting) if self.wants(frame)]
+        if fresh:
+            event = self.sink.medium.event
+            self.sink.write(b"".join([event(f) for f in fresh if f.position > self._after]))
+            if ends(fresh[-1]):
+                self.end()
+        return bool(frames)
+
+    async def _fetch_missing(self) -> None:
+        try:
+            await self._history()
+        except (LogError, ArchiveUnavailable, Lost):
+            self.sink.close(TRY_LATER, "part of the history cannot be read now")
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether the frame is the next one; what is not is kept, dropped or caught up with."""
+        if self._waiting is not None:
+            self._waiting.append(frame)
+            return False
+        version = frame.envelope.version
+        if version > self.version + 1:
+            self._waiting = [frame]
+            self._refill = asyncio.create_task(self._fetch_missing(), name="refill")
+            return False
+        if version <= self.version:
+            return False
+        self.version = version
+        return True
+
+    def end(self) -> None:
+        """The order is over."""
+        self.leave()
+        self.ended(self)
+
+    def leave(self) -> None:
+        """Its follower is gone."""
+        self.feed.unfollow(self)
+        if self._refill is not None and self._refill is not asyncio.current_task():
+            self._refill.cancel()
+
+
+def ends(frame: Frame) -> bool:
+    """Whether nothing can follow this frame."""
+    return frame.status in TERMINAL

@@ -1,0 +1,305 @@
+"""A subscriber to all events: first the past, then live, in order, without gaps or duplicates.
+
+Nothing is buffered to join the two: a subscriber reads forward until it stands exactly where the
+feed stands, and joins it in the same turn of the loop. One whose socket does not keep up leaves the
+live group, goes on from its own position at its own pace, and is cut once it takes too little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from events.archive import ArchiveUnavailable
+from events.ids import ENGINE_ID, NO_ORDERS
+from events.log import LogError, Stored
+from projections.feed.cursors import Cursor
+from projections.feed.frames import Frame, Medium
+from projections.feed.history_reader import Lost, Past
+
+PART = 128
+"""Events joined into one write: what every socket gets before any gets more."""
+
+HIGH_BYTES = 256 * 1024
+"""A socket that holds back more than this is behind. Above PART frames of the usual 600 B."""
+
+LOW_BYTES = 64 * 1024
+"""A socket that was behind goes on below this."""
+
+SLOW = 4408
+"""Close code: reconnect and resume from the last cursor."""
+
+RETRY_S = 0.1
+
+
+class Sink(Protocol):
+    """The socket of a subscriber. No call waits."""
+
+    closed: bool
+
+    @property
+    def medium(self) -> Medium:
+        """How what is written to it has to look."""
+        ...
+
+    def write(self, frames: bytes) -> None:
+        """Sends whole messages of its medium."""
+        ...
+
+    def backlog(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye after what was written."""
+        ...
+
+
+class Source(Protocol):
+    """The feed, as a subscriber needs it."""
+
+    @property
+    def past(self) -> Past:
+        """What happened before."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """Everything up to here was handed out."""
+        ...
+
+    @property
+    def common(self) -> int:
+        """Up to here at most, another epoch has what this one has."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Of the log."""
+        ...
+
+    @property
+    def slow_s(self) -> float:
+        """How long a socket may take to take what it holds back."""
+        ...
+
+    async def ready(self) -> None:
+        """Follows the log from now on. Raises LogError."""
+        ...
+
+    async def head(self) -> int:
+        """The newest position of the log. Raises LogError."""
+        ...
+
+    def attach(self, subscription: Subscription) -> None:
+        """Counts a subscriber."""
+        ...
+
+    def join(self, subscription: Subscription) -> None:
+        """Makes a subscriber live. It stands where the feed stands."""
+        ...
+
+    def leave(self, subscription: Subscription) -> None:
+        """Ends being live."""
+        ...
+
+    def detach(self, subscription: Subscription) -> None:
+        """Forgets a subscriber."""
+        ...
+
+    def frames(self, stored: Sequence[Stored]) -> list[Frame]:
+        """Events as frames."""
+        ...
+
+    def recent(self, after: int) -> list[Frame] | None:
+        """What was handed out after a position; None where that reaches too far back."""
+        ...
+
+    def place(self, position: int) -> dict[str, Any]:
+        """The fields that name a place."""
+        ...
+
+
+class Filter(NamedTuple):
+    """What a subscriber wants to see; an empty set is everything."""
+
+    account: str | None
+    """Only orders of this one, and halts, which concern everybody; None is all accounts."""
+    events: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset()
+    order_ids: frozenset[str] = frozenset()
+
+    def passes(self, frame: Frame) -> bool:
+        """Whether the frame is wanted."""
+        return (
+            (self.account is None or _concerns(frame, self.account))
+            and (not self.order_ids or frame.envelope.order_id in self.order_ids)
+            and (not self.events or frame.name in self.events)
+            and (not self.statuses or frame.status in self.statuses)
+        )
+
+    def join(self, frames: Sequence[Frame], medium: Medium) -> bytes:
+        """The wanted frames as one write."""
+        if self == EVERYTHING:
+            return b"".join([medium.event(frame) for frame in frames])
+        return b"".join([medium.event(frame) for frame in frames if self.passes(frame)])
+
+
+EVERYTHING = Filter(None)
+
+
+def _concerns(frame: Frame, account: str) -> bool:
+    envelope = frame.envelope
+    if envelope.order_id in NO_ORDERS:
+        return envelope.order_id == ENGINE_ID
+    return envelope.account == account
+
+
+class Subscription:
+    """One subscriber. `run` lives as long as its socket; whoever made it cancels it."""
+
+    def __init__(
+        self, feed: Source, sink: Sink, wanted: Filter, after: Cursor | None = None
+    ) -> None:
+        self.feed = feed
+        self.sink = sink
+        self.wanted = wanted
+        self.live = False
+        self.cursor = feed.position if after is None else after.position
+        """Delivered through here, as long as it is not live."""
+        self._after = after
+        self._behind = asyncio.Event()
+
+    @property
+    def delivered(self) -> int:
+        """Everything wanted up to this position was written."""
+        return self.feed.position if self.live else self.cursor
+
+    async def run(self) -> None:
+        """Delivers until the socket is closed."""
+        self.feed.attach(self)
+        try:
+            await self._awake()
+            await self._check_start()
+            while not self.sink.closed:
+                await self._catch_up()
+                await self._behind.wait()
+                self._behind.clear()
+                await self._drain()
+        finally:
+            self.feed.detach(self)
+
+    async def _awake(self) -> None:
+        """The log is followed from here on, however long ago the feed was made ready."""
+        while not self.sink.closed:
+            try:
+                await self.feed.ready()
+                break
+            except LogError:
+                await asyncio.sleep(RETRY_S)
+
+    def take(self, data: bytes, before: int) -> None:
+        """The next frames while live, or, where the socket is behind, the end of being live."""
+        if self.sink.backlog() > HIGH_BYTES:
+            self.feed.leave(self)
+            self.cursor = before
+            self._behind.set()
+        else:
+            self.sink.write(data)
+
+    def lose(self, resume_after: int, code: str) -> None:
+        """Tells that events are gone for ever, and goes on behind them."""
+        self.cursor = resume_after
+        notice = {"event": "notice", "code": code, "recovered": False}
+        self.sink.write(self.sink.medium.notice(notice | self.feed.place(resume_after)))
+
+    async def _check_start(self) -> None:
+        after = self._after
+        if after is None:
+            return
+        if after.epoch is not None and after.epoch != self.feed.epoch:
+            self.lose(min(after.position, self.feed.common), "epoch-changed")
+        elif after.position > self.feed.position and after.position > await self._head():
+            self.lose(self.feed.position, "ahead-of-log")
+
+    async def _head(self) -> int:
+        while True:
+            try:
+                return await self.feed.head()
+            except LogError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _catch_up(self) -> None:
+        while not self.sink.closed:
+            recent = self.feed.recent(self.cursor)
+            if recent is None:
+                await self._go_back()
+            elif len(recent) <= PART and self.cursor <= self.feed.position:
+                self._emit(recent)
+                self.feed.join(self)
+                return
+            elif recent:
+                self._emit(recent[:PART])
+            else:  # ahead of the feed, which is about to come here
+                await asyncio.sleep(RETRY_S / 10)
+            await self._drain()
+
+    async def _go_back(self) -> None:
+        """One page of the past."""
+        asked = self.cursor
+        try:
+            page, through = await self._page(asked)
+        except Lost as gap:
+            self.lose(gap.resume_after, "events-lost")
+        except (LogError, ArchiveUnavailable):
+            await asyncio.sleep(RETRY_S)
+        else:
+            # The feed may have told us meanwhile that what we asked for is no more.
+            for at in range(0, len(page), PART):
+                if self.cursor != asked or self.sink.closed:
+                    return
+                self._emit(self.feed.frames(page[at : at + PART]))
+                asked = self.cursor
+                await self._drain()
+            if self.cursor == asked:
+                self.cursor = max(asked, through)
+            if not page and through <= asked:
+                await asyncio.sleep(RETRY_S / 10)
+
+    async def _page(self, after: int) -> tuple[list[Stored], int]:
+        """Events that follow, and the position through which these are all that are wanted."""
+        past = self.feed.past
+        if not self.wanted.order_ids:
+            return await past.page(after), 0
+        # A head loaded now has every event of its order up to where the feed stands now.
+        through = self.feed.position
+        account = self.wanted.account
+        found = [
+            stored
+            for order_id in self.wanted.order_ids
+            # Of an order of another account not even a damage may show.
+            if account is None or await past.owns(account, order_id)
+            for stored in await past.order(order_id)
+        ]
+        wanted = [stored for stored in found if after < stored.position <= through]
+        return sorted(wanted, key=lambda stored: stored.position), through
+
+    def _emit(self, frames: Sequence[Frame]) -> None:
+        if frames:
+            if data := self.wanted.join(frames, self.sink.medium):
+                self.sink.write(data)
+            self.cursor = frames[-1].position
+
+    async def _drain(self) -> None:
+        """Waits until the socket has taken most of what it holds back, or cuts it."""
+        await asyncio.sleep(0)
+        if self.sink.backlog() <= HIGH_BYTES:
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.feed.slow_s
+        while self.sink.backlog() > LOW_BYTES and not self.sink.closed:
+            if loop.time() > deadline:
+                self.sink.close(SLOW, "too slow: resume from the last cursor")
+                return
+            await asyncio.sleep(0.005)

@@ -1,0 +1,73 @@
+"""Writing the archive from outside the projector: what a repair found missing, damaged or foreign.
+
+Rule of this file: one transaction that holds the checkpoint's row, as the projector's do. `orders`
+is left alone: a rebuild makes it from the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from events.archive import PROJECTOR, Checkpoint, load_checkpoint
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.tables import EVENT_COLUMNS, Moved
+
+SLICE = 5000
+
+
+async def mend(
+    connection: asyncpg.Connection,
+    before: Checkpoint | None,
+    after: Checkpoint | None,
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    drop_after: int | None = None,
+    strays: Sequence[int] = (),
+) -> None:
+    """Replaces rows of `events`, drops strays and those behind a position, moves the checkpoint.
+
+    `before`: the checkpoint that the caller has seen; `after`: as it is to stand, None to leave it.
+    Raises Moved where the projector went on meanwhile and that matters, or asyncpg's errors.
+    """
+    async with mortal(connection), connection.transaction():
+        await connection.execute("SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR)
+        now = await load_checkpoint(connection)
+        moved = _place(now) != _place(before)
+        if moved and (after is not None or drop_after is not None or before is None):
+            raise Moved
+        for at in range(0, len(rows), SLICE):
+            some = rows[at : at + SLICE]
+            positions = [row[0] for row in some]
+            await connection.execute(
+                "DELETE FROM events WHERE position = ANY($1::bigint[])", positions
+            )
+            await connection.copy_records_to_table("events", records=some, columns=EVENT_COLUMNS)
+        if strays:
+            await connection.execute("DELETE FROM events WHERE position = ANY($1)", strays)
+        if drop_after is not None:
+            await connection.execute("DELETE FROM events WHERE position > $1", drop_after)
+        if after is not None:
+            await _put(connection, after)
+
+
+def _place(checkpoint: Checkpoint | None) -> tuple[int, int] | None:
+    return None if checkpoint is None else (checkpoint.epoch, checkpoint.position)
+
+
+async def _put(connection: asyncpg.Connection, at: Checkpoint) -> None:
+    # Another generation, so that a projector under way begins a new session.
+    await connection.execute(
+        "INSERT INTO checkpoints (name, epoch, position, digest, time_us, generation)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET epoch = $2,"
+        " position = $3, digest = $4, time_us = $5, halted = NULL,"
+        " generation = greatest(checkpoints.generation, 0) + 1",
+        PROJECTOR, at.epoch, at.position, at.digest, at.time_us, max(1, at.generation),
+    )  # fmt: skip
+
+
+async def name_chain(connection: asyncpg.Connection, chain: str) -> None:
+    """On which chain the archived orders trade."""
+    await connection.execute("UPDATE checkpoints SET chain = $1 WHERE name = $2", chain, PROJECTOR)

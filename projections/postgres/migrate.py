@@ -1,0 +1,146 @@
+"""Brings the database to the schema of this build: `migrations/*.sql` in order, each once.
+
+Rule of this file: a migration that was applied anywhere is never edited; its hash is kept, and one
+that changed is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+import asyncpg
+import structlog
+
+from events.archive.indexes import EXPECTED, index_faults
+from events.secret import SecretUrl
+
+CONNECT_S = 2.0
+RETRY_S = 0.5
+_ASIDE = "engine_laid_again"
+_LOCK = 0x6F65656D  # "oeem": any number that no other user of the database takes
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (
+    name       text PRIMARY KEY,
+    sha256     text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+class MigrationError(RuntimeError):
+    """The database was made by another build; the message says what to do."""
+
+
+def available() -> dict[str, str]:
+    """The migrations of this build: name -> SQL, in order."""
+    folder = resources.files("projections").joinpath("migrations")
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
+
+
+async def migrate(connection: asyncpg.Connection) -> list[str]:
+    """Applies what is missing, one transaction each; returns the names. Any number may call it.
+
+    Raises MigrationError, or asyncpg's errors.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        await connection.execute(_TABLE)
+        rows = await connection.fetch("SELECT name, sha256 FROM migrations")
+        return await _apply(connection, {row["name"]: row["sha256"] for row in rows})
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _apply(connection: asyncpg.Connection, applied: dict[str, str]) -> list[str]:
+    ours = available()
+    if unknown := sorted(set(applied) - set(ours)):
+        raise MigrationError(f"the database is of a newer build: it has {unknown[-1]}; upgrade")
+    done = []
+    for name, sql in ours.items():
+        digest = hashlib.sha256(sql.encode()).hexdigest()
+        if name not in applied:
+            async with connection.transaction():
+                await connection.execute(sql)
+                await connection.execute(
+                    "INSERT INTO migrations (name, sha256) VALUES ($1, $2)", name, digest
+                )
+            done.append(name)
+        elif applied[name] != digest:
+            raise MigrationError(f"migration {name} was changed after it had been applied")
+    return done
+
+
+async def lay_again(connection: asyncpg.Connection, table: str) -> None:
+    """Makes a table that was lost as the migrations make it, empty. Within a transaction."""
+    before = await connection.fetchval("SELECT current_schema()")
+    await connection.execute(f"CREATE SCHEMA {_ASIDE}")
+    await connection.execute(f"SET LOCAL search_path TO {_ASIDE}")
+    for sql in available().values():
+        await connection.execute(sql)
+    await connection.execute(f"ALTER TABLE {table} SET SCHEMA {before}")
+    await connection.execute(f"SET LOCAL search_path TO {before}")
+    await connection.execute(f"DROP SCHEMA {_ASIDE} CASCADE")
+
+
+async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> None:
+    """Makes tables that were lost, empty; those that are there stay."""
+    async with connection.transaction():
+        if "migrations" in tables:
+            await connection.execute(_TABLE)
+            await connection.executemany(
+                "INSERT INTO migrations (name, sha256) VALUES ($1, $2)",
+                [(name, hashlib.sha256(sql.encode()).hexdigest())
+                 for name, sql in available().items()],
+            )  # fmt: skip
+        for table in tables:
+            if table != "migrations":
+                await lay_again(connection, table)
+        if "events" in tables:  # it went with its type
+            await connection.execute(order_events_statement())
+
+
+async def lay_indexes(connection: asyncpg.Connection) -> None:
+    """Makes keys and indexes that were lost; those of `orders` a rebuild makes."""
+    there = await connection.fetch(
+        "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
+        " WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace ="
+        " current_schema()::regnamespace)"
+    )
+    tables = {table for table, _, _ in EXPECTED.values()} - {"orders"}
+    for table, name, _ in index_faults([tuple(row) for row in there], tables):
+        await connection.execute(f"DROP INDEX IF EXISTS {name}")
+        on = EXPECTED[name][2]
+        await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY {on}")
+
+
+def order_events_statement() -> str:
+    """What makes the function `order_events`, by which the archive finds one order's events."""
+    first = next(iter(available().values()))
+    return (
+        "CREATE OR REPLACE FUNCTION"
+        + first.partition("CREATE FUNCTION")[2].partition("$$;")[0]
+        + "$$"
+    )
+
+
+async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
+    """Migrates, waiting for Postgres as long as it takes or until `stop`. Raises MigrationError."""
+    while not stop.is_set():
+        try:
+            connection = await asyncpg.connect(SecretUrl.of(url).reveal(), timeout=CONNECT_S)
+            try:
+                await migrate(connection)
+            finally:
+                await connection.close()
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
+                asyncpg.OperatorInterventionError) as error:  # fmt: skip
+            structlog.get_logger().warning("waiting for Postgres", error=repr(error))
+            await asyncio.sleep(RETRY_S)
+        else:
+            return

@@ -1,0 +1,195 @@
+"""The projector: folds the log into Postgres, in order, each event once.
+
+It goes on from its checkpoint, which moves in the transaction that writes what lies behind it. Any
+fault ends the session: memory is forgotten, the checkpoint loaded again, and checked against the
+log. A log that is behind the archive, or another one, stops it: it says so and writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+
+import asyncpg
+import structlog
+
+from events.log import EventLog, LogError
+from events.log import Refused as RefusedEntry
+from events.metrics import REFUSALS
+from events.secret import SecretUrl
+from projections.postgres import tables
+from projections.postgres.migrate import migrate
+from projections.postgres.session import STOP_S, Foreign, Halted, Refused, Session
+from projections.postgres.tables import Moved
+
+BACKOFF_S = (0.05, 1.0)
+"""First and longest wait before a new session."""
+
+CONNECT_S = 2.0
+ANSWER_S = 30.0
+
+REPORTED_KEPT = 1000
+
+EXPIRE_S = 1.0
+EXPIRE_ORDERS = 1000
+"""Heads of orders that ended are told to expire once a second, or once there are so many."""
+
+_log = structlog.get_logger()
+
+_TRANSIENT = (
+    LogError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what an idle connection raises that was told that Postgres died
+)
+
+
+SUSPENDED_BY = "projector: "
+
+
+async def run_projector(
+    log: EventLog, database_url: SecretUrl | str, *, retain_events: int, stop: asyncio.Event
+) -> None:
+    """Migrates Postgres, then projects until `stop` is set.
+
+    Outages of either server are waited out. Raises MigrationError where the database was made by
+    another build.
+    """
+    projector = Projector(log, database_url, retain_events=retain_events, stop=stop)
+    loop = asyncio.get_running_loop()
+    work = loop.create_task(projector.run())
+    stopped = loop.create_task(stop.wait())
+    try:
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work], timeout=STOP_S)
+    finally:
+        stopped.cancel()
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+
+class Projector:
+    """One projector; `run` is its whole life."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        database_url: SecretUrl | str,
+        *,
+        retain_events: int,
+        stop: asyncio.Event,
+    ) -> None:
+        self._eventlog = log
+        self._url = SecretUrl.of(database_url)
+        self._retain = retain_events
+        self._stop = stop
+        self._migrated = False
+        self._trimmed = 0
+        self._halted = ""
+        self._refused: set[str] = set()
+        """Ids of the log entries that were reported."""
+        self._ended: list[str] = []
+        self._expire_at = 0.0
+
+    async def run(self) -> None:
+        """Session after session until the stop."""
+        first, longest = BACKOFF_S
+        delay = first
+        while not self._stop.is_set():
+            session: Session | None = None
+            try:
+                async with self._connected() as connection:
+                    session = Session(
+                        self._eventlog, connection, self._stop, self._written, self._refuse
+                    )
+                    await session.begin()
+                    delay = first
+                    await self._let_go()
+                    await session.follow()
+                    continue
+            except Moved:
+                _log.info("the checkpoint was moved by somebody else")
+            except Halted as error:
+                if session is not None and session.went_on:
+                    self._halted = ""
+                if str(error) != self._halted:  # once, not every second
+                    _log.error("projecting stopped", reason=str(error))
+                    if isinstance(error, Refused):
+                        REFUSALS.add(error.reason)
+                self._halted = str(error)
+                await self._say_halted(str(error))
+                if isinstance(error, Foreign):
+                    await self._hold_up(str(error))
+                delay = longest
+            except _TRANSIENT as error:
+                _log.warning("projecting interrupted", error=repr(error))
+            await self._pause(delay)
+            delay = min(delay * 2, longest)
+
+    def _refuse(self, entries: Collection[RefusedEntry]) -> None:
+        """Reports log entries that are not taken; each once."""
+        for entry in entries:
+            if entry.id in self._refused:
+                continue
+            if len(self._refused) >= REPORTED_KEPT:
+                self._refused.clear()
+            self._refused.add(entry.id)
+            _log.error(
+                "log entry refused", entry=entry.id, reason=entry.reason, detail=entry.detail
+            )
+            REFUSALS.add(entry.reason)
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(
+            self._url.reveal(),
+            timeout=CONNECT_S,
+            command_timeout=ANSWER_S,
+            server_settings={"application_name": "engine-projector", "synchronous_commit": "on"},
+        )
+        try:
+            if not self._migrated:
+                for name in await migrate(connection):
+                    _log.info("migrated", name=name)
+                self._migrated = True
+            yield connection
+        finally:
+            connection.terminate()
+
+    async def _hold_up(self, reason: str) -> None:
+        """A log that is not the one we archived has forgotten orders that may have been sent."""
+        with contextlib.suppress(LogError):
+            await self._eventlog.suspend(SUSPENDED_BY + reason)
+
+    async def _let_go(self) -> None:
+        with contextlib.suppress(LogError):
+            if (await self._eventlog.suspended()).startswith(SUSPENDED_BY):
+                await self._eventlog.resume()
+
+    async def _say_halted(self, reason: str) -> None:
+        try:
+            async with self._connected() as connection:
+                await tables.halt(connection, reason)
+        except _TRANSIENT as error:
+            _log.warning("cannot write down that projecting stopped", error=repr(error))
+
+    async def _pause(self, delay_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), delay_s)
+
+    async def _written(self, position: int, ended: list[str]) -> None:
+        """After a commit: what is archived may go from Redis."""
+        self._ended += ended
+        now = asyncio.get_running_loop().time()
+        if self._ended and (len(self._ended) >= EXPIRE_ORDERS or now >= self._expire_at):
+            # Seldom: each call is an fsync of the log that some order waits for.
+            ended, self._ended = self._ended, []
+            self._expire_at = now + EXPIRE_S
+            await self._eventlog.expire_heads(ended)
+        if position - self._trimmed >= max(1000, self._retain // 10):
+            # Never past the checkpoint's own entry: it is what the next session is checked by.
+            await self._eventlog.trim(max(1, position - self._retain))
+            self._trimmed = position

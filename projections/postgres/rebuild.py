@@ -1,0 +1,267 @@
+"""Makes the `orders` table anew from the archive, while the projector goes on with the old one.
+
+The new table is filled beside the old, catches up, and takes its place in one transaction that
+holds the checkpoint's row: the projector waits for it, finds another generation and starts afresh.
+`events` is only read. An event that cannot be folded stops the rebuild, and leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
+from events.archive.indexes import EXPECTED, index_faults
+from events.ids import NO_ORDERS
+from events.secret import SecretUrl
+from projections.postgres import tables
+from projections.postgres.copy_watchdog import mortal
+from projections.postgres.migrate import lay_again, order_events_statement
+from projections.postgres.order_rows import Absent, Changes, OrderFold, Poison
+from projections.postgres.table_clone import beyond_copying, copy_options, copy_rights
+
+TABLE = "orders_rebuild"
+PRIMARY = "orders_pkey"
+NEAR_EVENTS = 2000
+"""This close to the projector, the switch holds it up for milliseconds only."""
+
+CATCH_UPS = 20
+SAVE_EVENTS = 8_000
+"""Few enough that what is folded is still in the processor's caches when it is packed into rows."""
+YIELD_EVENTS = 250
+"""Events folded before Postgres is fed again: its socket takes a fifth of a megabyte at once."""
+
+LOCK_MS = 1500
+"""Above deadlock_timeout (1 s), at which an autovacuum makes way for us."""
+LOCK_TRIES = 20
+_LOCK = 0x6F656572  # "oeer": one rebuild at a time
+
+
+class RebuildError(Exception):
+    """The rebuild stopped; the tables are as they were."""
+
+
+class Rebuilt(NamedTuple):
+    """What was done."""
+
+    events: int
+    orders: int
+
+
+async def rebuild(
+    url: SecretUrl | str, progress: Callable[[int, int], None] = lambda _done, _of: None
+) -> Rebuilt:
+    """Rebuilds and switches. `progress` is told how many events are folded, of how many.
+
+    Raises RebuildError, or asyncpg's errors.
+    """
+    # Two connections: pages are read on one while rows are written on the other.
+    dsn = SecretUrl.of(url).reveal()
+    reading = await asyncpg.connect(dsn, server_settings={"jit": "off"})
+    try:
+        writing = await asyncpg.connect(dsn)
+        try:
+            return await _Rebuild(reading, writing, progress).run()
+        finally:
+            writing.terminate()
+    finally:
+        reading.terminate()
+
+
+class _Rebuild:
+    def __init__(
+        self,
+        reading: asyncpg.Connection,
+        writing: asyncpg.Connection,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._progress = progress
+        self._fold = OrderFold()
+        self._position = 0
+        self._unsaved = 0
+        self._indexed = False
+        self._saving: asyncio.Task[None] | None = None
+
+    async def run(self) -> Rebuilt:
+        # One transaction: whatever goes wrong, nothing is left behind. Where wal_level is minimal
+        # the rows of a table made in it are not logged twice either.
+        async with mortal(self._writing), self._writing.transaction():
+            try:
+                await self._fill()
+                await self._take_place()
+            finally:  # before the transaction ends: on a busy connection it could not, and its
+                # complaint would hide what went wrong
+                await self._stop_saving()
+        count = await self._writing.fetchval(
+            "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(NO_ORDERS)
+        )
+        return Rebuilt(self._position, count)
+
+    async def _stop_saving(self) -> None:
+        if self._saving is not None:
+            self._saving.cancel()
+            await asyncio.gather(self._saving, return_exceptions=True)
+
+    async def _fill(self) -> None:
+        if not await self._writing.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+            raise RebuildError("another rebuild is under way")
+        if await load_checkpoint(self._reading) is None and await self._reading.fetchval(
+            "SELECT EXISTS (SELECT FROM events)"
+        ):
+            raise RebuildError("the archive has events and no checkpoint: restore it from a backup")
+        if not await self._writing.fetchval("SELECT to_regclass('orders') IS NOT NULL"):
+            await lay_again(self._writing, "orders")
+        if lost := await beyond_copying(self._writing, "orders"):
+            raise RebuildError(f"orders has {' and '.join(lost)}, which the new table would lack")
+        await self._writing.execute(
+            f"CREATE TABLE {TABLE} (LIKE orders INCLUDING ALL EXCLUDING INDEXES)"
+        )
+        await copy_options(self._writing, "orders", TABLE)
+        for _ in range(CATCH_UPS):
+            target = await self._projected()
+            await self._fold_until(target)
+            if not self._indexed:
+                await self._index()
+            if await self._projected() - target < NEAR_EVENTS:
+                break
+
+    async def _index(self) -> None:
+        """Sorting all rows once costs a third of putting each into three trees."""
+        for name, primary, unique, definition in await self._writing.fetch(
+            "SELECT indexrelid::regclass::text, indisprimary, indisunique,"
+            " pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'orders'::regclass"
+        ):
+            new = name.replace("orders", TABLE, 1)
+            kind = "UNIQUE INDEX" if unique else "INDEX"
+            how = definition.partition(" USING ")[2]
+            await self._writing.execute(f"CREATE {kind} {new} ON {TABLE} USING {how}")
+            if primary:
+                await self._writing.execute(
+                    f"ALTER TABLE {TABLE} ADD CONSTRAINT {new} PRIMARY KEY USING INDEX {new}"
+                )
+        # … and those that were lost.
+        there = await self._writing.fetch(
+            "SELECT 'orders', replace(pg_get_indexdef(indexrelid), $1, 'orders'), true"
+            " FROM pg_index WHERE indrelid = $1::text::regclass",
+            TABLE,
+        )
+        for _, name, _ in index_faults([tuple(row) for row in there], ["orders"]):
+            _, unique, on = EXPECTED[name]
+            new = name.replace("orders", TABLE, 1)
+            await self._writing.execute(f"CREATE {unique} INDEX {new} ON {TABLE} USING btree {on}")
+            if name == PRIMARY:
+                await self._writing.execute(
+                    f"ALTER TABLE {TABLE} ADD CONSTRAINT {new} PRIMARY KEY USING INDEX {new}"
+                )
+        self._indexed = True
+
+    async def _take_place(self) -> None:
+        await self._lock()
+        # The projector waits now: this is what it has written since.
+        await self._fold_until(await self._projected())
+        await copy_rights(self._writing, "orders", TABLE)
+        if not await self._writing.fetchval("SELECT to_regprocedure('order_events(uuid)')"):
+            await self._writing.execute(order_events_statement())
+        await self._writing.execute("DROP TABLE orders")
+        await self._writing.execute(f"ALTER TABLE {TABLE} RENAME TO orders")
+        for (name,) in await self._writing.fetch(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'orders'::regclass"
+        ):
+            await self._writing.execute(
+                f"ALTER INDEX {name} RENAME TO {name.replace(TABLE, 'orders')}"
+            )
+        await self._writing.execute("TRUNCATE projection_parked")
+        await self._writing.execute(
+            "UPDATE checkpoints SET generation = generation + 1 WHERE name = $1", PROJECTOR
+        )
+
+    async def _lock(self) -> None:
+        """Holds projector and readers up, who wait for LOCK_MS at most."""
+        for _ in range(LOCK_TRIES):
+            await self._fold_until(await self._projected())
+            try:
+                async with self._writing.transaction():
+                    await self._writing.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+                    # In the projector's order, or both could wait for each other.
+                    await self._writing.execute(
+                        "SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR
+                    )
+                    await self._writing.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+                return
+            except asyncpg.LockNotAvailableError:
+                await asyncio.sleep(1)
+        raise RebuildError("somebody reads the orders without end (an audit?): try again later")
+
+    async def _projected(self) -> int:
+        checkpoint = await load_checkpoint(self._reading)
+        return checkpoint.position if checkpoint else 0
+
+    async def _fold_until(self, target: int) -> None:
+        pages = read_pages(self._reading, self._position, target, events=PAGE_EVENTS)
+        async with contextlib.aclosing(pages):  # its next page is on the way on our connection
+            async for page in pages:
+                if page.positions[0] != self._position + 1:
+                    raise RebuildError(f"the archive has no event at position {self._position + 1}")
+                if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
+                    raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
+                await self._fold_page(page)
+                self._position = page.positions[-1]
+                self._progress(self._position, target)
+        if self._position != target:
+            raise RebuildError(f"the archive ends at {self._position}, its checkpoint at {target}")
+        await self._save(self._fold.take())
+        await self._saved()
+
+    async def _fold_page(self, page: Page) -> None:
+        try:
+            events = page.events()
+        except msgspec.DecodeError as error:
+            raise RebuildError(
+                f"an event after {self._position} cannot be read: {error}"
+            ) from error
+        start = 0
+        while start < len(events):
+            stop = min(start + YIELD_EVENTS, len(events))
+            try:
+                self._fold.extend(page, events, start, stop)
+                start = stop
+                await asyncio.sleep(0)
+            except Absent as absent:
+                await self._restore(absent.order_id)
+                start = absent.at
+            except Poison as error:
+                raise RebuildError(str(error)) from error
+        self._unsaved += len(events)
+        if self._unsaved >= SAVE_EVENTS:
+            await self._save(self._fold.take() if self._indexed else self._fold.take_ended())
+
+    async def _restore(self, order_id: str) -> None:
+        """Takes back an order that had ended: nothing forbids an event after the end."""
+        await self._save(self._fold.take())
+        await self._saved()
+        found = await tables.load_orders(self._writing, [order_id], TABLE)
+        if not found:
+            raise RebuildError(f"order {order_id} does not begin with version 1")
+        self._fold.hold(found[0])
+
+    async def _save(self, changes: Changes) -> None:
+        """Begins to write the rows that changed; folding goes on meanwhile."""
+        self._unsaved = 0
+        await self._saved()
+        self._saving = asyncio.create_task(self._write(changes))
+
+    async def _write(self, changes: Changes) -> None:
+        await tables.write_orders(self._writing, TABLE, changes)
+        self._fold.drop(changes.ended)
+
+    async def _saved(self) -> None:
+        if self._saving is not None:
+            saving, self._saving = self._saving, None
+            await saving

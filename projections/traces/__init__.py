@@ -1,0 +1,4 @@
+"""Events as OpenTelemetry spans.
+
+Imports `feed` to follow the log; knows no exporter's library. Public: `spans`, `exporter`.
+"""

@@ -1,0 +1,97 @@
+"""The shape of frames: what all events have, and the messages that are no events.
+
+Rule of this file: as of `shapes`. Types, and what is read off them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from projections.views.schemas import AnyStatus, Count, Cursor, OrderId, Position, Shape, Time
+
+
+class Frame(Shape):
+    """What every event has."""
+
+    order_id: OrderId
+    status: AnyStatus
+    event: str
+    version: Annotated[int, Meta(ge=1, description="Of the order: 1, 2, … without gaps.")]
+    position: Position
+    cursor: Cursor
+    timestamp: Time
+    account: str
+    build: Annotated[str, Meta(description="Of the engine that wrote it.")]
+    hash: Annotated[
+        str, Meta(pattern="^[0-9a-f]+$", description="The link of the hash chain, hex.")
+    ]
+
+
+class UnknownFrame(Shape):
+    """An event that only a newer build can read: positions have no gaps."""
+
+    order_id: str
+    status: str
+    event: str
+    version: Count
+    position: Position
+    cursor: Cursor
+    timestamp: Time
+    hash: str
+
+
+class Heartbeat(Shape):
+    """The connection lives, and everything up to `position` was sent."""
+
+    event: str
+    head: Annotated[int, Meta(ge=0, description="The newest position of the log.")]
+    position: Position
+    cursor: Cursor
+    timestamp: Time
+    log: Annotated[str, Meta(description="`unavailable` while it does not answer.")] | UnsetType = (
+        UNSET
+    )
+
+
+class Lost(Shape):
+    """What cannot be given any more. It goes on behind `position`; what came after it is void."""
+
+    event: str
+    code: Annotated[str, Meta(extra_json_schema={"enum": [
+        "epoch-changed", "log-regressed", "ahead-of-log", "events-lost",
+    ]})]  # fmt: skip
+    recovered: bool
+    position: Position
+    cursor: Cursor
+    timestamp: Time
+
+
+class Shutdown(Shape):
+    """The gateway restarts: resume from the last cursor."""
+
+    event: str
+    code: Annotated[str, Meta(extra_json_schema={"enum": ["shutdown"]})]
+    message: str
+
+
+class FollowFault(Shape):
+    """A message of the client that could not be heeded."""
+
+    event: str
+    code: Annotated[str, Meta(extra_json_schema={"enum": [
+        "malformed-message", "malformed-order-id", "unknown-order", "too-many-orders",
+        "log-unavailable", "archive-unavailable", "history-lost",
+    ]})]  # fmt: skip
+    order_id: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+
+
+SAID: dict[str, tuple[str, type[Shape]]] = {
+    "Heartbeat": ("heartbeat", Heartbeat),
+    "Lost": ("notice", Lost),
+    "Shutdown": ("notice", Shutdown),
+    "FollowFault": ("error", FollowFault),
+}
+"""What a socket says besides events: the value of `event`, and the shape."""

@@ -1,0 +1,138 @@
+"""How orders and events look to those outside: the API, the feed, the CLI and the export.
+
+Rule of this file: pure; it, `shapes` and `payloads` are the only places that name public fields.
+Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, to_builtins
+
+from events import types as t
+from events.order import Order
+from events.reasons import failure
+from events.types import Event
+from projections.views.explorer import link
+from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+from projections.views.payloads import PAYLOADS, OrderConfirmedPayload, Payload
+from projections.views.schemas import Fill, Leftover, Leg, TokenWarning
+
+Json = dict[str, Any]
+
+ORDERS_PATH = "/api/orders"
+_to_json = msgspec.json.Encoder().encode
+
+FOLLOW_PATH = f"{ORDERS_PATH}/execute"
+UNKNOWN = "Unknown"
+"""The name under which an event is shown that this build cannot read."""
+
+
+def links(order_id: str) -> Json:
+    """Where to read an order, its events, and where to follow it."""
+    return {
+        "self": f"{ORDERS_PATH}/{order_id}",
+        "events": f"{ORDERS_PATH}/{order_id}/events",
+        "stream": f"{FOLLOW_PATH}?orderId={order_id}",
+    }
+
+
+def order_view(order: Order, explorer: str = "") -> Json:
+    """An order as it is now. Every field is always there; null is "not yet" or "none".
+
+    `explorer`: see `projections.views.explorer`.
+    """
+    confirmed = order.status is t.Status.CONFIRMED
+    return {
+        "orderId": order.id,
+        "status": order.status,
+        "type": order.type,
+        "tokenIn": order.token_in,
+        "tokenOut": order.token_out,
+        "amount": amount(order),
+        "swapMode": swap_mode(order),
+        "amountIn": tokens_or_none(
+            order.amount_taken or order.amount_in or None, order.decimals_in
+        ),
+        "maxAmountIn": tokens_or_none(order.max_amount_in, order.decimals_in),
+        "slippageBps": order.slippage_bps,
+        "minAmountOut": tokens_or_none(order.min_amount_out, order.decimals_out),
+        "expiresAt": time_or_none(order.expires_at_us),
+        "clientOrderId": order.client_order_id,
+        "targetPrice": order.target_price or None,
+        "timeInForce": order.time_in_force or None,
+        "minLiquidity": tokens_or_none(order.min_liquidity, order.decimals_in),
+        "maxPrice": order.max_price or None,
+        "dex": order.dex or None,
+        "legs": [to_builtins(Leg.of(leg)) for leg in order.legs],
+        "warnings": [to_builtins(TokenWarning.of(one)) for one in order.warnings],
+        "price": order.price or None,
+        "executedPrice": order.executed_price or None,
+        "amountOut": tokens_or_none(order.amount_out, order.decimals_out),
+        "signature": order.signature or None,
+        "txHash": order.signature if confirmed else None,
+        "explorerUrl": link(explorer, order.signature),
+        "feeLamports": order.fee_lamports or None,
+        "rentLamports": order.rent_lamports or None,
+        "fills": [to_builtins(Fill.of(fill)) for fill in order.fills],
+        "leftovers": to_builtins(Leftover.all_of(order.fills)),
+        "attempts": order.attempts,
+        "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
+        "inDoubt": order.in_doubt,
+        "parked": order.parked or None,
+        "reason": _reason(order),
+        "failedStage": order.failed_stage or None,
+        "account": order.account,
+        "createdAt": timestamp(order.created_at_us),
+        "updatedAt": timestamp(order.updated_at_us),
+        "version": order.version,
+        "links": links(order.id),
+    }
+
+
+def _reason(order: Order) -> str | None:
+    if order.status is t.Status.FAILED:
+        return failure(order.reason, "")[0]
+    return order.reason or None
+
+
+def event_frame(
+    event: Event, position: int, cursor: str, digest: bytes = b"", explorer: str = ""
+) -> Json:
+    """An event as a subscriber sees it: the common fields, then what the step adds."""
+    added: Json = to_builtins(_payload(event, explorer))
+    return _common(event, position, cursor, digest) | added
+
+
+def event_json(event: Event, position: int, cursor: str, digest: bytes, explorer: str) -> bytes:
+    """`event_frame` as JSON. The payload is encoded as it is, without a dict in between."""
+    common = _to_json(_common(event, position, cursor, digest))
+    added = _to_json(_payload(event, explorer))
+    return common if added == b"{}" else common[:-1] + b"," + added[1:]
+
+
+def _common(event: Event, position: int, cursor: str, digest: bytes) -> Json:
+    frame = {
+        "orderId": event.order_id,
+        "status": event.status,
+        "event": event.name,
+        "version": event.version,
+        "position": position,
+        "cursor": cursor,
+        "timestamp": timestamp(event.time_us),
+        "account": event.account,
+        "build": event.build,
+    }
+    if digest:
+        frame["hash"] = digest.hex()
+    return frame
+
+
+def _payload(event: Event, explorer: str) -> Payload:
+    fact = event.fact
+    added = PAYLOADS[type(fact)].from_event(fact)
+    if isinstance(added, OrderConfirmedPayload) and explorer:
+        added.explorer_url = link(explorer, added.tx_hash) or UNSET
+    return added

@@ -1,0 +1,332 @@
+"""Drives the books: follows ticks and pool events of the pairs that are ours, and triggers orders.
+
+Every watcher keeps the book of every pair, from news of the log; the pairs are shared by leases,
+and only the holder of a pair follows its ticks. Whoever takes a pair over begins where the last
+holder said it was, or at the first slot of an order of which that one had not heard yet: what it
+triggers again is refused by the version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from hashlib import sha256
+
+import structlog
+
+from events.ids import ENGINE_ID
+from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed
+from events.order import Order
+from events.types import Status
+from stages.runtime.expiry import expire, order_of
+from stages.runtime.stage import Refused, Stage
+from stages.runtime.writer import FAULT_WAIT_S
+from stages.triggers.pair_book import PairBook, Touched
+from stages.triggers.watcher import first_slot
+from stages.triggers.writer import UNITS_MAX, Firing, resting
+from stages.venues import Pair
+from stages.venues.venue_group import Market
+
+NEWS_BLOCK_MS = 1000
+LEAVE_S = 1.0
+SLOTS_PER_STEP = 200
+"""Ticks of a pair that are looked at before others have their turn."""
+
+_log = structlog.get_logger()
+
+
+def preferred(pair: str, watchers: Iterable[str]) -> str:
+    """Who of those that live follows a pair: all agree, and few pairs move as one comes or goes."""
+    return max(watchers, key=lambda name: sha256(f"{pair} {name}".encode()).digest())
+
+
+class Watching:
+    """One watcher."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        market: Market,
+        watcher: str,
+        *,
+        lease_ms: int,
+        ahead: Mapping[str, Stage] | None = None,
+    ) -> None:
+        self._log = log
+        self._firing = Firing(log, market, ahead or {})
+        self._market = market
+        self._name = watcher
+        self._lease_ms = lease_ms
+        self._watches = log.watches(watcher, lease_ms=lease_ms)
+        self._books: dict[str, PairBook] = {}
+        self._built = asyncio.Event()
+        self._news = 0
+        """What the news through this number named is in the books, and was held against all ticks
+        through `done` of its pair."""
+        self._read = 0
+        """What the news through this number named may be in the books already."""
+        self._slot = 0
+        self._watchers: list[str] = []
+        self._claim_now = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._halted = False
+        self._floor = 0
+        """What happened through this slot counts no more."""
+
+    @property
+    def held(self) -> dict[str, int]:
+        """The pairs that are followed here, and through which slot."""
+        return {key: book.done for key, book in self._books.items() if book.done is not None}
+
+    @property
+    def resting(self) -> int:
+        """How many orders are in the books."""
+        return sum(len(book) for book in self._books.values())
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watches until `stop`, then gives its pairs to the others. Raises Fenced."""
+        steps = (self._hear, self._claim, self._follow, self._expire)
+        tasks = [asyncio.create_task(self._repeat(step), name=step.__name__) for step in steps]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await self._firing.sent()
+            await self._leave()
+            await self._watches.close()
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+        if not stop.is_set():
+            raise RuntimeError("a part of the watcher ended by itself")
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+                continue
+            except Fenced:
+                raise
+            except Regressed:
+                self._built.clear()
+            except LogError as error:
+                _log.warning("log not available", stage="watcher", error=str(error))
+            except Refused as error:
+                _log.warning("chain not available", stage="watcher", error=str(error))
+                self._built.clear()
+            except Exception:
+                # Whatever it was in the middle of: the heads know better.
+                _log.exception("the books are made anew")
+                self._built.clear()
+            await asyncio.sleep(FAULT_WAIT_S)
+
+    async def _leave(self) -> None:
+        with suppress(LogError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                held = self.held
+                await self._watches.claim(held, self._news)
+                await self._watches.release(list(held))
+                await self._watches.release()
+
+    async def _expire(self) -> None:
+        await expire(self._log, self._watches)
+
+    # -- the books -----------------------------------------------------------------------------
+
+    async def _hear(self) -> None:
+        """Takes in what changed."""
+        if not self._built.is_set():
+            await self._build()
+        self._read, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
+        try:
+            for at in range(0, len(ids), UNITS_MAX):
+                some = ids[at : at + UNITS_MAX]
+                await self._rest(self._heard(some, await self._firing.heads(some)))
+        except LogError:
+            self._built.clear()  # some are in the books and were not held against what they missed
+            raise
+        self._news = self._read
+
+    async def _build(self) -> None:
+        """Makes the books from the heads; what follows comes as news."""
+        self._read = await self._watches.newest()
+        await self._look_up_halt()
+        before, books = self.held, dict[str, PairBook]()
+        async with aclosing(self._watches.resting()) as pages:
+            async for heads in pages:
+                for head in heads:
+                    if (order := order_of(head)) is not None:
+                        _add(_book_of(books, order), order, self._market)
+        followed = {key: Followed(done, self._news) for key, done in before.items()}
+        late = await self._late(followed.values())
+        self._books = books
+        self._news = self._read
+        self._begin(followed, late)
+        self._built.set()
+        self._claim_now.set()
+
+    async def _look_up_halt(self) -> None:
+        """What passed before the last resume is over, whoever followed the pairs then."""
+        head = (await self._log.load([ENGINE_ID]))[0]
+        engine = None if head is None else order_of(head)
+        if engine is not None and engine.status is Status.RUNNING:
+            self._floor = self._market.slot_at(engine.updated_at_us)
+        elif engine is not None:
+            self._floor = self._market.slot()
+
+    def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Order]:
+        """Those that rest; the others are in no book any more."""
+        found: list[Order] = []
+        for order_id, head in zip(ids, heads, strict=True):
+            if (order := resting(head)) is not None:
+                found.append(order)
+                continue
+            for book in self._books.values():
+                book.discard(order_id)
+        return found
+
+    async def _rest(self, orders: Sequence[Order]) -> None:
+        """Puts orders into their books. Those that come late, because their slots were looked at
+
+        before, are held against what they missed in books of their own: each slot is looked at
+        once for all of them, however long they went unheard.
+        """
+        late: dict[str, PairBook] = {}
+        for order in orders:
+            first = first_slot(order, self._market)
+            book, is_new = self._put(order)
+            if is_new and book.done is not None and first <= book.seen:
+                _add(_book_of(late, order), order, self._market)
+        for key, book in late.items():
+            last = self._books[key].seen if key in self._books else self._slot
+            book.begin(None, None, last, self._floor)
+            while len(book) and book.seen < last:
+                await self._fire(book.touched(self._market, min(last, book.seen + SLOTS_PER_STEP)))
+                await asyncio.sleep(0)
+            if key in self._books:
+                self._books[key].limits.follow(book.limits)
+
+    def _put(self, order: Order) -> tuple[PairBook, bool]:
+        """Its book, and whether it was not there yet with these terms."""
+        pairs = len(self._books)
+        book = _book_of(self._books, order)
+        if len(self._books) > pairs:
+            self._claim_now.set()
+        return book, _add(book, order, self._market)
+
+    # -- the pairs -----------------------------------------------------------------------------
+
+    async def _claim(self) -> None:
+        """Shares the pairs with the other watchers, and says how far ours were followed."""
+        await self._built.wait()
+        self._claim_now.clear()
+        await self._look_up_halt()
+        held = self.held
+        wanted = [
+            key
+            for key in self._books
+            if self._watchers and preferred(key, self._watchers) == self._name
+        ]
+        claims = await self._watches.claim(dict.fromkeys(wanted) | held, self._news)
+        given = [key for key in held if key not in wanted and self._watchers]
+        if given:
+            await self._watches.release(given)
+        for key, book in self._books.items():
+            if key not in claims.held or key in given:
+                book.done = None
+        begun = {
+            key: followed
+            for key, followed in claims.held.items()
+            if key in self._books and self._books[key].done is None and key not in given
+        }
+        self._begin(begun, await self._late(begun.values()))
+        if claims.watchers != self._watchers:
+            self._watchers = claims.watchers
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._lease_ms / 4000):
+                await self._claim_now.wait()
+
+    async def _late(self, followed: Iterable[Followed | None]) -> set[str] | None:
+        """The orders of which those who followed these pairs may not have heard; None: any."""
+        heard = [one.news for one in followed if one is not None]
+        through, late = min(heard, default=self._read), set[str]()
+        try:
+            while heard:
+                through, named = await self._watches.all_news(through)
+                late |= named
+                if through >= self._read:  # else there are more in the books by now
+                    break
+        except Regressed:  # these news are trimmed away
+            return None
+        return late
+
+    def _begin(self, followed: Mapping[str, Followed | None], late: set[str] | None) -> None:
+        for key, one in followed.items():
+            if key in self._books:
+                slot = None if one is None else one.slot
+                self._books[key].begin(slot, late, self._market.slot(), self._floor)
+                self._begun.set()
+
+    # -- ticks ---------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Follows the pairs that are ours up to the newest slot."""
+        await self._next_slot()
+        if self._halted:
+            self._halted = await self._log.halted() or bool(await self._log.suspended())
+        while looked := [*self._look()]:
+            await self._fire([one for _, _, touched in looked for one in touched])
+            for book, last, _ in looked:
+                if book.done is not None and book.seen >= last:  # not taken over anew meanwhile
+                    book.done = last
+            await asyncio.sleep(0)
+
+    def _look(self) -> Iterator[tuple[PairBook, int, list[Touched]]]:
+        """Looks at what is new in each pair of ours, through some slot."""
+        for book in self._books.values():
+            if book.done is not None and book.seen < self._slot:
+                last = min(self._slot, book.seen + SLOTS_PER_STEP)
+                if self._halted:  # what happens now triggers nothing
+                    book.limits.skip(last)
+                    yield book, last, []
+                else:
+                    yield book, last, book.touched(self._market, last)
+
+    async def _next_slot(self) -> None:
+        """Waits for a new slot, or for a pair to be begun."""
+        waits = [
+            asyncio.ensure_future(self._market.next_slot(self._slot)),
+            asyncio.ensure_future(self._begun.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        self._begun.clear()
+        self._slot = self._market.slot()
+
+    async def _fire(self, touched: Sequence[Touched]) -> None:
+        """Says what triggered; puts back what is not to be triggered now."""
+        fired = await self._firing.fire(touched)
+        for order in fired.halted:
+            self._halted = True
+            self._put(order)
+        await self._rest(fired.other_terms)
+
+
+def _add(book: PairBook, order: Order, market: Market) -> bool:
+    first = first_slot(order, market)
+    return book.add(order, first, book.pause_of(order, first, market))
+
+
+def _book_of(books: dict[str, PairBook], order: Order) -> PairBook:
+    pair = Pair(order.token_in, order.token_out, order.decimals_in, order.decimals_out)
+    return books.get(pair.key) or books.setdefault(pair.key, PairBook(pair))

@@ -1,0 +1,5 @@
+"""What became of transactions: statuses, errors, balances, the chain's record.
+
+Imports `rpc`, `cluster` and `accounts`, and sends nothing. Public: `outcomes`,
+`executed`, `recorded`.
+"""

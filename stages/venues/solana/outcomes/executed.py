@@ -1,0 +1,262 @@
+"""What a wallet executed, order by order, by the chain's history: asked when the log is lost.
+
+A line of an address's history proves little, since strangers can name the address and write any
+memo: a transaction counts as the order's if the wallet itself paid for it and its memo says so.
+
+A stranger's transaction stops nothing, whatever it holds. Where a transaction cannot be decoded:
+
+- If its fee payer is known, by the layout of the versions known here or by the node, it is a
+  stranger's if somebody else paid, and stops the reading if the wallet paid.
+- If nothing tells the fee payer, its version decides. No version newer than `NEWEST_VERSION` is
+  ever built here, so a newer one is no order of this engine. It stops the reading all the same if
+  its line names an order or the wallet's signature is proved, since another program, or a newer
+  build, may use the same key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+
+from events.ids import created_ms, parse_order_id
+from stages.venues import Refused
+from stages.venues.solana.rpc.answers import HistoryPage, SignatureInfo
+from stages.venues.solana.rpc.link import RpcError
+from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
+from stages.venues.solana.transaction.messages import (
+    NEWEST_VERSION,
+    decode,
+    is_signed_by,
+    memos_of,
+    payer_of,
+    version_of,
+)
+from stages.venues.solana.transaction.signing import order_id_of
+
+CLOCKS_S = 3_600
+"""How far the chain's clock may be behind ours."""
+AT_ONCE = 16
+BEHIND_S, BEHIND_TRIES = 0.5, 20
+"""How long a node may take to be as far as another one was."""
+OLDEST_TRIES = 5
+"""How often a node is asked for the time of its oldest block: it may drop that one meanwhile."""
+_MEMO = re.compile(r"\[\d+\] ([^;]+)")
+_VERSION = re.compile(r"version \((\d+)\)")
+"""In the message of a node that refuses a version."""
+
+
+class Shown(NamedTuple):
+    """What a node shows of a transaction."""
+
+    raw: bytes
+    """Empty where the node shows none, because of the version."""
+    version: int | None
+    """The version that it declares; None: legacy, or unknown."""
+
+
+class Executed:
+    """Asks one wallet's history, as far back as it has to. All methods raise Refused."""
+
+    def __init__(self, rpc: Rpc, address: str) -> None:
+        self._rpc = rpc
+        self._address = address
+        self._said: dict[str, str] = {}
+        """Signature -> the order that the memo of the history names; newest first."""
+        self._proved: dict[str, bool] = {}
+        self._unnamed: list[str] = []
+        self._before: str | None = None
+        """The last line that was read, and its slot."""
+        self._oldest_slot = 0
+        self.least_height = 0
+        """How far, finally, a node has to be that is believed."""
+        self._back_to_s: float = float("inf")
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def by(self, order_ids: Sequence[str], since_s: float) -> dict[str, list[str]]:
+        """Order id -> signatures under which it was executed, finally, since a time (Unix)."""
+        await self._read(since_s)
+        wanted = set(order_ids)
+        found: dict[str, list[str]] = {}
+        for signature in await self._prove(s for s, said in self._said.items() if said in wanted):
+            found.setdefault(self._said[signature], []).append(signature)
+        return found
+
+    async def since(self, order_id: str) -> list[str]:
+        """The executed orders whose ids are no lower."""
+        await self._read(created_ms(order_id) / 1000)
+        later = [s for s, said in self._said.items() if said >= order_id]
+        return sorted({self._said[signature] for signature in await self._prove(later)})
+
+    async def reaches(self, since_s: float) -> None:
+        """Whether it can be read so far back."""
+        await self._read(since_s)
+
+    async def _read(self, since_s: float) -> None:
+        """The history back to a time."""
+        wanted_s = since_s - CLOCKS_S
+        oldest: int | None = None
+        """The slot at which the memory of the node begins whose history has ended."""
+        tries = 0
+        while self._back_to_s >= wanted_s:
+            page = await self._page(oldest)
+            self._check_order(page.lines)
+            self._take(page.lines)
+            if page.lines:
+                self._before, self._oldest_slot = page.lines[-1].signature, page.lines[-1].slot
+                oldest = None
+                continue
+            if not page.first_slot:
+                self._back_to_s = float("-inf")
+            elif oldest is not None and page.first_slot <= oldest:
+                _check_memory(oldest, page.slot_time_s, wanted_s)
+                self._back_to_s = float("-inf")
+            elif (tries := tries + 1) > OLDEST_TRIES:
+                detail = f"the node's blocks begin at slot {page.first_slot}, ever a later one"
+                raise Refused("history-too-short", detail, retryable=True)
+            else:  # how old that slot is, the node has to say
+                oldest = page.first_slot
+        await asyncio.gather(*map(self._name, self._unnamed))
+        self._unnamed.clear()
+
+    async def _page(self, oldest: int | None) -> HistoryPage:
+        """The next page, of a node that is no less far than those of the pages before."""
+        for _ in range(BEHIND_TRIES):
+            try:
+                page = await self._rpc.get_signatures_for_address(
+                    self._address, before=self._before, commitment="finalized", slot=oldest
+                )
+            except Refused as error:
+                if oldest is None:
+                    raise
+                detail = f"no node tells the time of its oldest block, slot {oldest}: {error}"
+                raise Refused("history-too-short", detail, retryable=True) from error
+            if page.epoch.block_height >= self.least_height:
+                self.least_height = page.epoch.block_height
+                return page
+            await asyncio.sleep(BEHIND_S)
+        detail = f"the node is at height {page.epoch.block_height}, not {self.least_height}"
+        raise Refused("node-behind", detail, retryable=True)
+
+    def _take(self, lines: Sequence[SignatureInfo]) -> None:
+        for line in lines:
+            if line.err is None and line.memo is None:
+                self._unnamed.append(line.signature)
+            named = _order_in(line.memo or "") if line.err is None else None
+            if named is not None:
+                self._said[line.signature] = named
+            if line.block_time is not None:
+                self._back_to_s = min(self._back_to_s, line.block_time)
+
+    def _check_order(self, page: Sequence[SignatureInfo]) -> None:
+        """Whether a page goes on where the last one ended: a node that ignores `before` would be
+        asked without end.
+        """
+        if self._before is None or not page:
+            return
+        if page[-1].signature == self._before or page[0].slot > self._oldest_slot:
+            detail = f"the node repeats its history after {self._before}"
+            raise Refused("history-repeated", detail, retryable=True)
+
+    async def _prove(self, signatures: Iterable[str]) -> list[str]:
+        """Those of them that the wallet paid for, oldest first."""
+        wanted = list(signatures)
+        await asyncio.gather(*(self._look(one) for one in wanted if one not in self._proved))
+        return [one for one in reversed(wanted) if self._proved[one]]
+
+    async def _look(self, signature: str) -> None:
+        self._proved[signature] = await self._orders_in(signature) == [self._said[signature]]
+
+    async def _name(self, signature: str) -> None:
+        """Of a line without a memo, the transaction itself says what it is: a node may leave the
+        memo out of its index.
+        """
+        match await self._orders_in(signature):
+            case [str(order_id)]:
+                self._said[signature], self._proved[signature] = order_id, True
+
+    async def _orders_in(self, signature: str) -> list[str | None]:
+        """What the memos of a transaction name; nothing for one that the wallet did not pay for.
+        Raises Refused where the wallet may have paid and the memos cannot be read.
+        """
+        shown = await self._shown(signature)
+        try:
+            decoded = decode(shown.raw)
+        except ValueError as error:
+            if await self._may_be_ours(signature, shown):
+                detail = f"{signature} may be paid by the wallet and cannot be decoded: {error}"
+                raise Refused("transaction-unreadable", detail) from None
+            return []
+        if decoded.payer != self._address:
+            return []
+        return [parse_order_id(order_id_of(memo)) for memo in memos_of(decoded.message)]
+
+    async def _may_be_ours(self, signature: str, shown: Shown) -> bool:
+        """Whether the wallet may have paid for what cannot be decoded. See the module."""
+        payer, key = payer_of(shown.raw), Pubkey.from_string(self._address)
+        if payer is None and shown.raw and bytes(key) not in shown.raw:
+            return False  # a fee payer's address stands in the message itself
+        if payer is None:
+            payer = await self._rpc.get_fee_payer(signature, "finalized")
+        if payer is not None:
+            return payer == self._address
+        if shown.version is None or shown.version <= NEWEST_VERSION or signature in self._said:
+            return True
+        return _is_signed_by(shown.raw, signature, key)
+
+    async def _shown(self, signature: str) -> Shown:
+        async with self._at_once:
+            try:
+                found = await self._rpc.get_transaction(signature, "finalized")
+            except RpcError as error:
+                if error.number != VERSION_UNSUPPORTED:
+                    raise
+                named = _VERSION.search(str(error))
+                return Shown(b"", int(named[1]) if named else NEWEST_VERSION + 1)
+        if found is None or found.transaction is None:
+            detail = f"{signature} is in the history, but no node shows it"
+            raise Refused("details-not-available", detail, retryable=True)
+        raw = bytes_of(found.transaction[0])
+        return Shown(raw, version_of(raw))
+
+
+def _check_memory(slot: int, slot_time_s: int | None, wanted_s: float) -> None:
+    """Whether a history that ends here had its beginning here. A node that was restored, or keeps
+    little, knows nothing of what was before its oldest block, and does not say so. The age of that
+    block is what the chain says, never slots times a length: that length changes.
+    """
+    if slot_time_s is None:
+        detail = f"the node does not tell the time of its oldest block, slot {slot}"
+        raise Refused("history-too-short", detail, retryable=True)
+    if slot_time_s > wanted_s:
+        late_s = slot_time_s - wanted_s
+        detail = (
+            f"the node's blocks begin at slot {slot}, {late_s:.0f} s after the time in question"
+        )
+        raise Refused("history-too-short", detail, retryable=True)
+
+
+def _order_in(memo: str) -> str | None:
+    """The order that a line of a history names."""
+    said = _MEMO.match(memo)
+    return parse_order_id(order_id_of(said[1])) if said else None
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes of base64; what is no base64, as it stands."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return text.encode(errors="replace")
+
+
+def _is_signed_by(raw: bytes, signature: str, key: Pubkey) -> bool:
+    try:
+        return is_signed_by(raw, Signature.from_string(signature), key)
+    except ValueError:
+        return False

@@ -1,0 +1,336 @@
+"""What became of transactions: one status request for up to 256 of them, whoever asks.
+
+The order of the two readings is the proof of death. First the *finalized* slot and height (a
+finalized block never goes away, so what is true of it stays true); then, begun after that answer
+was in, the statuses with history search, from a node whose own slot is not before that slot: it has
+seen every block up to it, and still has those before (`finality.py`). A signature that is absent
+then, with a last valid height below that finalized height, is in no block and can come into none.
+The other way round, or from a node that lags or was restored from a snapshot, a transaction could
+land unseen.
+
+A failure on chain counts once it is finalized, whatever the commitment: a fork may drop the block
+it failed in, and the same bytes may succeed on the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+from solders.signature import Signature
+
+from events.order import Transaction
+from stages.pools.contract import Family
+from stages.venues import Outcome, Refused
+from stages.venues.solana.cluster.commitments import Commitments, Fill
+from stages.venues.solana.cluster.slot_time import (
+    SlotTime,
+    details_pause_s,
+    finalized_age_s,
+    stalled_s,
+)
+from stages.venues.solana.outcomes.errors import reason_of
+from stages.venues.solana.outcomes.finality import may_prove, oldest_slot_needed, proved_height
+from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
+from stages.venues.solana.rpc.answers import Details, EpochInfo, Meta, SignatureStatus, held
+from stages.venues.solana.rpc.link import NotServed
+from stages.venues.solana.rpc.methods import SIGNATURES_MAX, Rpc
+from stages.venues.solana.rpc.options import ChainOptions
+
+RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
+DETAILS_AT_ONCE = 16
+DOUBT_AFTER_S = 60.0
+"""A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
+
+_STALLED = Outcome("unknown", reason="chain-stalled")
+
+_log = structlog.get_logger()
+_Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
+
+
+class Judged(NamedTuple):
+    """What a status says by itself; one that `executed` still wants its amounts and fees."""
+
+    outcome: Outcome | None
+    executed: SignatureStatus | None = None
+
+
+def judge(
+    status: SignatureStatus | None,
+    *,
+    commitment: str,
+) -> Judged:
+    """Pure. That it is absent proves nothing yet."""
+    if status is None:
+        return Judged(Outcome("absent"))
+    rank = _rank(status)
+    if status.err is None and rank >= RANK[commitment]:
+        return Judged(None, status)
+    if status.err is not None and rank >= RANK["finalized"]:
+        return Judged(None, status)
+    return Judged(Outcome("absent"))  # under way: neither there for good nor dead
+
+
+def is_signature(text: str) -> bool:
+    """Whether it looks like one of Solana."""
+    try:
+        Signature.from_string(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_old(transaction: Transaction) -> bool:
+    """Whether it was sent so long ago that it should have landed, or be dead. So much in the
+    future, it was sent by another clock.
+    """
+    sent_s = transaction.submitted_at_us / 1_000_000
+    return bool(sent_s) and abs(time.time() - sent_s) > DOUBT_AFTER_S
+
+
+def _rank(status: SignatureStatus) -> int:
+    if status.confirmation_status is None:  # nodes of old say it in the number alone
+        return RANK["finalized"] if status.confirmations is None else RANK["processed"]
+    return RANK.get(status.confirmation_status, RANK["processed"])
+
+
+class Outcomes:
+    """Asks for outcomes, and keeps the finalized height."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        families: Sequence[Family],
+        options: ChainOptions,
+        slot_time: SlotTime,
+        commitments: Commitments,
+    ) -> None:
+        self._rpc = rpc
+        self._commitments = commitments
+        self._slot_time = slot_time
+        self._families = families
+        self._options = options
+        self._finalized: EpochInfo | None = None
+        self._finalized_s = self._rose_s = 0.0
+        """When it was read, and when it was found higher than before; by the monotonic clock."""
+        self._unread: Refused | None = None
+        """Why the finalized height could not be read; None where it was."""
+        self._slot = 0
+        self._advanced_s = 0.0
+        self._reading = asyncio.Lock()
+        self._details_at_once = asyncio.Semaphore(DETAILS_AT_ONCE)
+        self._waiting: list[_Asked] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, sent: Sequence[Transaction]) -> list[asyncio.Future[Outcome]]:
+        """A future each. Whatever is asked for in one turn of the loop goes out together."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._go)
+        futures = []
+        for transaction in sent:
+            future: asyncio.Future[Outcome] = loop.create_future()
+            futures.append(future)
+            if is_signature(transaction.signature):
+                self._waiting.append((transaction, future))
+            else:  # of another kind of chain: nodes would refuse the whole request
+                future.set_result(Outcome("unknown", reason="not-a-signature"))
+        return futures
+
+    async def close(self) -> None:
+        """Ends what is under way; its futures are cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _go(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for at in range(0, len(waiting), SIGNATURES_MAX):
+            self._begin(self._answer(waiting[at : at + SIGNATURES_MAX]))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, asked: Sequence[_Asked]) -> None:
+        try:
+            await self._judge(asked)
+        except Refused as error:
+            for _, future in asked:
+                _settle(future, _unknown(error))
+        except Exception as error:  # a bug is the runner's to judge; nobody may wait for ever
+            for _, future in asked:
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            for _, future in asked:
+                future.cancel()  # nothing, where it is settled
+
+    async def _judge(self, asked: Sequence[_Asked]) -> None:
+        finalized = self._finalized  # before the question, see above
+        self._begin(self._read_finalized())  # for the next question: this one does not wait
+        statuses = await self._rpc.get_signature_statuses([one.signature for one, _ in asked])
+        stalled = self._is_stalled(statuses.slot)
+        executed, doubtful = [], list[_Asked]()
+        for (transaction, future), status in zip(asked, statuses.value, strict=True):
+            if status is None and may_prove(finalized, transaction.last_valid_height):
+                doubtful.append((transaction, future))
+                continue
+            if status is None and _is_old(transaction) and (doubt := self._no_proof()):
+                _settle(future, doubt)
+                continue
+            judged = judge(status, commitment=self._commitments.fill)
+            if judged.executed is not None:
+                executed.append(self._detail(transaction, future, judged.executed))
+            elif judged.outcome is not None:
+                _settle(future, _STALLED if stalled else judged.outcome)
+        if doubtful and finalized is not None:
+            executed.append(self._prove(doubtful, finalized, stalled))
+        await asyncio.gather(*executed)
+
+    async def _prove(self, doubtful: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
+        """Asks again, every node, and how far back it can see: that may prove death.
+
+        One that knows the transaction outweighs all others, and where there are several nodes two
+        have to say that it is nowhere: a node may have a gap that it knows nothing of.
+        """
+        signatures = [transaction.signature for transaction, _ in doubtful]
+        oldest_slots = [
+            oldest_slot_needed(finalized, transaction.last_valid_height, transaction.least_slot)
+            for transaction, _ in doubtful
+        ]
+        answers = await self._rpc.get_statuses_and_memory(signatures, min(oldest_slots))
+        for number, (_, future) in enumerate(doubtful):
+            heights = [
+                proved_height(finalized, statuses.slot, first_slot, oldest_slots[number])
+                for first_slot, statuses in answers
+                if statuses.value[number] is None
+            ]
+            proved = [height for height in heights if height]
+            agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
+            height = min(proved) if agreed else 0
+            outcome = Outcome("absent", finalized_height=height)
+            earliest = min(first_slot for first_slot, _ in answers)
+            # Waiting brings no older blocks.
+            short = [
+                f"blocks begin at slot {first_slot}, slot {oldest_slots[number]} is needed"
+                for first_slot in sorted({first_slot for first_slot, _ in answers})
+                if first_slot > oldest_slots[number]
+            ]
+            if proved and len(heights) == len(answers) and not agreed:
+                missing = "; ".join([*answers.refusals, *short])
+                outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
+            elif earliest > oldest_slots[number]:
+                outcome = Outcome("unknown", reason="history-too-short", detail=short[0])
+            _settle(future, _STALLED if stalled and not height else outcome)
+
+    def _no_proof(self) -> Outcome | None:
+        """Why no death can be proved now; None where it can. Slots may go on although nothing is
+        finalized.
+        """
+        if self._unread is not None:
+            return _unknown(self._unread)
+        stands = self._finalized and time.monotonic() - self._rose_s > DOUBT_AFTER_S
+        return _STALLED if stands else None
+
+    def _is_stalled(self, slot: int) -> bool:
+        """Whether the chain has stood at this slot for too long; a proof of death holds even so."""
+        now_s = time.monotonic()
+        if slot > self._slot:
+            self._slot, self._advanced_s = slot, now_s
+            self._slot_time.see(slot)
+        return now_s - self._advanced_s > stalled_s(self._slot_time, self._options.stalled_ms)
+
+    async def _read_finalized(self) -> None:
+        """Reads the height for the next question; a failure only puts a proof off."""
+        async with self._reading:
+            if time.monotonic() - self._finalized_s < finalized_age_s(self._slot_time):
+                return
+            try:
+                found = await self._rpc.get_epoch_info("finalized")
+            except Refused as error:
+                _log.info("finalized height not read", error=str(error))
+                self._unread = error
+                return
+            before, now_s = self._finalized, time.monotonic()
+            if before is None or found.block_height > before.block_height:
+                self._rose_s = now_s
+            self._finalized, self._finalized_s = found, now_s
+            self._unread = None
+
+    async def _detail(
+        self, transaction: Transaction, future: asyncio.Future[Outcome], status: SignatureStatus
+    ) -> None:
+        async with self._details_at_once:
+            if future.done():  # nobody waits for it any more: they will ask again
+                return
+            try:
+                _settle(future, await self._executed(transaction, status))
+            except Refused as error:
+                _settle(future, _unknown(error))
+
+    async def _executed(self, transaction: Transaction, status: SignatureStatus) -> Outcome:
+        failed = status.err is not None
+        commitment: Fill = "finalized" if failed else self._commitments.fill
+
+        async def ask(commitment: Fill) -> Details | None:
+            return await self._rpc.get_transaction(transaction.signature, commitment)
+
+        for number in range(self._options.details_tries):
+            if number:
+                await asyncio.sleep(details_pause_s(self._slot_time, number))
+            found = await self._commitments.ask(commitment, ask)
+            if found is not None and found.meta is not None:
+                if (found.meta.err is not None) is not failed:
+                    return Outcome("absent")  # a fork came between the two answers: ask again
+                return self._told(transaction, found.slot, found.meta)
+        # Nodes index a little late: only what is missing for long takes an operator.
+        detail = f"{_ended(failed, status.slot)}, and no node shows its balances"
+        return Outcome(
+            "unknown", reason="details-not-available", detail=detail if _is_old(transaction) else ""
+        )
+
+    def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
+        try:
+            sent = read_sent(transaction.raw.reveal(), self._families)
+            if meta.err is not None:
+                return self._failed(sent, slot, meta)
+            fill = fill_of(sent, meta)
+        except ValueError as error:
+            _log.warning("amounts not told", signature=transaction.signature, error=str(error))
+            detail = f"{_ended(meta.err is not None, slot)}: {error}"
+            return Outcome("unknown", reason="details-unclear", detail=detail)
+        return Outcome(
+            "landed",
+            fill.amount_out,
+            slot,
+            amount_in=fill.amount_in,
+            fee_lamports=fill.fee,
+            rent_lamports=fill.rent,
+            legs=fill.legs,
+        )
+
+    def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
+        logs, balances = meta.log_messages or (), held(meta.pre_token_balances, sent.keys)
+        reason = reason_of(meta.err, logs, sent.instructions, self._families, balances)
+        return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
+
+
+def _ended(failed: bool, slot: int) -> str:
+    return f"it {'failed' if failed else 'landed'} in slot {slot}"
+
+
+def _unknown(error: Refused) -> Outcome:
+    if not isinstance(error, NotServed):  # an outage, which the log names
+        _log.info("outcome not known", error=str(error))
+        return Outcome("unknown", reason=error.code)
+    return Outcome("unknown", reason=error.code, detail=error.detail)
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
