@@ -101,7 +101,7 @@ def make_app(
     long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
     API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
     sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
-    see `projections.views.explorer`; `records`: where log and archive are, for audits; `settles`: asks
+    see `views.explorer`; `records`: where log and archive are, for audits; `settles`: asks
     the chain's record about a parked order.
     """
     health = Health(

@@ -41,8 +41,8 @@ def begin(order: Order) -> Fact | None:
 
 def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     """The best route; of equals the one named first."""
-    exact_out = order.exact_amount_out is not None
-    chosen = best_quote.best(quotes, exact_out=exact_out)
+    exactly = order.exact_amount_out
+    chosen = best_quote.best(quotes, exact_out=exactly is not None)
     if chosen is None:
         refused = _why_not(quotes)
         if order.type in WAITING_TYPES and not refused.retryable:
@@ -51,8 +51,8 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
             if unsuited in UNSUITED:
                 return [_retreat(order, unsuited, quotes, 0, 0)]
         raise refused
-    if exact_out:
-        return [_routed_exactly(order, quotes, chosen)]
+    if exactly is not None:
+        return [_routed_exactly(order, exactly, quotes, chosen)]
     best = quotes[chosen]
     least, worst = _least(order, best)
     if least > U64_MAX:
@@ -100,7 +100,7 @@ def _recorded(quotes: Sequence[Quote], chosen: int) -> tuple[Quote, ...]:
     )
 
 
-def _routed_exactly(order: Order, quotes: Sequence[Quote], chosen: int) -> Fact:
+def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen: int) -> Fact:
     """The output is given; what may go in at most is fixed from here on and never loosened."""
     best = quotes[chosen]
     most = order.max_amount_in
@@ -108,7 +108,6 @@ def _routed_exactly(order: Order, quotes: Sequence[Quote], chosen: int) -> Fact:
         most = min(U64_MAX, money.max_amount_in(best.amount_in, order.slippage_bps))
     if best.amount_in > most:
         raise Refused("quote-above-maximum", f"best quote {best.amount_in}, maximum {most}")
-    exactly = order.exact_amount_out or 0
     return _routed(order, quotes, chosen, exactly, exactly, best.amount_in, most)
 
 

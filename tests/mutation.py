@@ -1,7 +1,8 @@
 """`make mutation`: lets mutmut change the pure modules, and shows what no unit test notices.
 
-Which modules and which tests is said in pyproject.toml. What survives is for people to read: a
-change of a message's words is nothing, a change of a number is a missing test.
+Which modules and which tests is said in pyproject.toml. What survives is for people to read, and so
+is what none of these tests reaches. `tests/mutants/equivalent.md` names the changes that were read
+and that no test can notice; any other one is a missing test.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from pathlib import Path
 from tests.mutants.catalogue import ROOT
 from tests.mutants.tree import Tree
 
-SURVIVED = "survived"
+UNNOTICED = ("survived", "no tests")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs mutmut on a copy of the tree, with its arguments, and prints the diffs that survived."""
+    """Runs mutmut on a copy of the tree, with its arguments; prints what no test noticed."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = Tree(ROOT, Path(folder).resolve())
         _mutmut(tree, "run", *arguments, shown=True)
         listed = _mutmut(tree, "results").splitlines()
-        names = [line.split(":")[0].strip() for line in listed if line.endswith(SURVIVED)]
+        names = [line.split(":")[0].strip() for line in listed if line.endswith(UNNOTICED)]
         for name in names:
             print(_mutmut(tree, "show", name))
     print(f"{len(names)} changes were noticed by no test")

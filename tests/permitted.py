@@ -1,7 +1,7 @@
 """What each operation is meant to ask of a key: written down a second time, for the tests alone.
 
-Not made from `gateway.middleware.authorization`, or a wrong row there would be expected here. An operation
-that is new has no entry, and `test_authorization` fails.
+Not made from `gateway.middleware.authorization`, or a wrong row there would be expected here. An
+operation that is new has no entry, and `test_authorization` fails.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ class Event(msgspec.Struct, frozen=True):
     frame: Frame
     """order_id, status, event, version, position, cursor, timestamp …"""
     adds: Shape
-    """Of `projections.views.payloads.PAYLOADS`, by the event's name; without fields for one that this
-    build does not know."""
+    """Of `payloads.PAYLOADS`, by the event's name; without fields for one that this build
+    does not know."""
     raw: dict[str, Any]
     """As it came."""
 

@@ -1,4 +1,4 @@
-"""Whether orders are traced. OpenTelemetry itself is in `engine.telemetry.otlp`, which few import."""
+"""Whether orders are traced. OpenTelemetry itself is in `otlp`, which few import."""
 
 from importlib.util import find_spec
 

@@ -66,7 +66,7 @@ class EventLog(Writing, Standing, Asking, Tails):
         self.before_joining: Callable[[], Awaitable[None]] | None = None
         """What has to be done before this process may append to a log of an older layout: see
         `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
-        self._library = Library("events.log", "functions.lua")
+        self._library = Library("events.log.redis", "functions.lua")
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
         self._reader = LogReader(url, self.keys, "history")

@@ -1,4 +1,4 @@
-"""The auditor's process: `python -m gateway.api.audit_worker`, asked on stdin, answers in lines of JSON.
+"""The auditor's process: `python -m gateway.api.audit_worker`, JSON lines on stdin and stdout.
 
 Folding millions of events takes a processor for seconds: in a process of its own the gateway's loop
 goes on. It ends with its stdin, so that nobody audits for a client who has gone.

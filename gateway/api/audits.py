@@ -1,6 +1,6 @@
 """Audits over HTTP: what was true at a moment, whether all records are sound, and proofs.
 
-What looks at every event is done by a process of its own (`gateway.api.audit_worker`), one at a time.
+What looks at every event is done by a process of its own (`audit_worker`), one at a time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """What every answer is made of: problems, JSON bodies, headers, the HTTP protocol.
 
-Imports `projections.views.orders`, and no other room of the gateway. Public: `problems`, `responses`,
+Imports `projections.views`, and no other room of the gateway. Public: `problems`, `responses`,
 `response_headers`, `protocol`.
 """

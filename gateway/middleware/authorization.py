@@ -33,8 +33,8 @@ class Permission(NamedTuple):
     """What a key must be good for."""
 
     scope: str
-    """Of `events.commands.api_keys.SCOPES`, by membership: no scope contains another, but `admin` is every
-    scope. Empty: everybody may, without a key."""
+    """Of `SCOPES` in `events.commands.api_keys`, by membership: no scope contains another, but
+    `admin` is every scope. Empty: everybody may, without a key."""
     reach: Reach
 
     @property

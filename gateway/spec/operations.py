@@ -1,8 +1,8 @@
 """What each route of `app` promises: one table, from which the documents are made.
 
 What each asks of a key is the table of `authorization`. Rule of this file: pure. Parameters are
-the tables that `parameters` checks them by, bodies are made from those of `requests`, codes are of
-`problems`. The test suite holds every request and answer that passes a gateway against it.
+the tables that `parameters` checks them by, bodies are made from those of `order_request`, codes
+are of `problems`. The test suite holds every request and answer that passes a gateway against it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The JSON Schema of each request's body, made from the tables that `requests` checks it by."""
+"""The JSON Schema of each request's body, made from the tables of `order_request`."""
 
 from __future__ import annotations
 

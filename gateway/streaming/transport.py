@@ -1,7 +1,7 @@
 """The one place that writes to the transport of a WebSocket or an event stream.
 
 aiohttp's `send_str` costs 6 to 10 µs a frame and waits when the socket is full, so that one slow
-reader would hold up all. Frames come here encoded (`projections.feed.frames`), many at once, and go out
+reader would hold up all. Frames come here encoded (`feed.frames`), many at once, and go out
 in one write. That is allowed because messages of a server are not masked, we do not compress, and
 aiohttp writes its own frames (ping, pong, close) whole and without waiting in between.
 """

@@ -1,7 +1,7 @@
 """Rows of the `orders` table in Postgres' binary COPY format.
 
 asyncpg can do this by itself; numbers and arrays make it take 8 µs a row, where this takes 3, and
-each order is written at least once. Rule of this file: a row here is `projections.postgres.order_rows.row`,
+each order is written at least once. Rule of this file: a row here is `order_rows.row`,
 column by column; tests/flow/test_binary.py and every `engine audit verify` compare the two.
 """
 

@@ -37,7 +37,7 @@ class MigrationError(RuntimeError):
 
 def available() -> dict[str, str]:
     """The migrations of this build: name -> SQL, in order."""
-    folder = resources.files("projections").joinpath("migrations")
+    folder = resources.files("projections.postgres").joinpath("migrations")
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     return {file.name: file.read_text(encoding="utf-8") for file in files}
 

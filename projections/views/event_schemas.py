@@ -1,6 +1,6 @@
 """The shape of frames: what all events have, and the messages that are no events.
 
-Rule of this file: as of `shapes`. Types, and what is read off them.
+Rule of this file: as of `schemas`. Types, and what is read off them.
 """
 
 from __future__ import annotations

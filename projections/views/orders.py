@@ -1,6 +1,6 @@
 """How orders and events look to those outside: the API, the feed, the CLI and the export.
 
-Rule of this file: pure; it, `shapes` and `payloads` are the only places that name public fields.
+Rule of this file: pure; it, `schemas` and `payloads` are the only places that name public fields.
 Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
 """
 

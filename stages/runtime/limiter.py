@@ -45,7 +45,7 @@ class Limits:
         self._lease_ms = lease_ms
         self._window_ms = window_ms
         self._link = Link(url, f"limits-{consumer}")
-        self._library = Library("stages", "limiter.lua")
+        self._library = Library("stages.runtime", "limiter.lua")
         self._numbers = count()
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._held: set[str] = set()

@@ -1,6 +1,6 @@
 """Watcher: lets limit and sniper orders rest, and says what triggers them.
 
-The books and what drives them are in `stages/triggers/trigger_book.py` and `stages/triggers/runner.py`; what is decided
+The books and what drives them are in `trigger_book.py` and `runner.py`; what is decided
 about one order is here.
 """
 

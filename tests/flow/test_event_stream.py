@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientResponse
 
 from events.metrics import CUT_OFFS
+from gateway.streaming import transport
 from tests.played import after_submission
 from tests.served import Served, served
 from tests.waits import HANG_S, until
@@ -160,16 +161,24 @@ async def test_a_slow_reader_is_cut_and_can_resume_without_a_gap(redis_url: str)
         assert positions(rest) == list(range(len(whole) + 1, count + 1))
 
 
+async def test_a_client_that_is_cut_and_reads_nothing_is_hung_up_on(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(redis_url, slow_s=0.05) as gateway:
+        monkeypatch.setattr(transport, "CLOSE_S", 0.05)
+        await flood(gateway, 12_000)
+        server = gateway.runner.server
+        assert server is not None
+        others, cuts = set(server.connections), CUT_OFFS.counts.get("4408", 0)
+        with silent_reader(gateway):
+            await until(lambda: CUT_OFFS.counts.get("4408", 0) > cuts)
+            await until(lambda: others.issuperset(server.connections))
+
+
 async def read_late(gateway: Served) -> tuple[list[Said], Said]:
     """What one gets who does not read until he is cut: the events, and the last thing said."""
     before = CUT_OFFS.counts.get("4408", 0)
-    host, port = gateway.url.removeprefix("http://").split(":")
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    raw.connect((host, int(port)))
-    # HTTP/1.0: what comes is the stream itself, not in chunks.
-    raw.sendall(b"GET /api/events?after=0 HTTP/1.0\r\nHost: localhost\r\n")
-    raw.sendall(b"Accept: text/event-stream\r\n\r\n")
+    raw = silent_reader(gateway)
     await until(lambda: CUT_OFFS.counts.get("4408", 0) > before)
     reader, writer = await asyncio.open_connection(sock=raw)
     async with asyncio.timeout(HANG_S):
@@ -178,6 +187,18 @@ async def read_late(gateway: Served) -> tuple[list[Said], Said]:
     every = [parsed(block) for block in body.decode().split("\n\n") if block]
     found = [one for one in every if one.data is not None]
     return found[:-1], found[-1]
+
+
+def silent_reader(gateway: Served) -> socket.socket:
+    """Asks for everything, and reads nothing."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    raw.connect((host, int(port)))
+    # HTTP/1.0: what comes is the stream itself, not in chunks.
+    raw.sendall(b"GET /api/events?after=0 HTTP/1.0\r\nHost: localhost\r\n")
+    raw.sendall(b"Accept: text/event-stream\r\n\r\n")
+    return raw
 
 
 async def flood(gateway: Served, events: int) -> None:

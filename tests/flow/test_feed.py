@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -83,10 +83,13 @@ class Desk:
         self.running: list[asyncio.Task[None]] = []
 
     async def subscribe(
-        self, after: int | Cursor | None = None, wanted: Filter | None = None
+        self,
+        after: int | Cursor | None = None,
+        wanted: Filter | None = None,
+        page: Page | None = None,
     ) -> Page:
         await self.feed.ready()
-        page = Page()
+        page = page or Page()
         cursor = Cursor(after) if isinstance(after, int) else after
         subscription = Subscription(self.feed, page, wanted or Filter(None), cursor)
         self.running.append(asyncio.create_task(subscription.run()))
@@ -131,6 +134,15 @@ async def test_resuming_from_each_position_across_the_seam_of_archive_and_log(de
         assert page.positions == through(44, after), after
 
 
+async def test_resuming_from_each_position_of_what_is_at_hand(desk: Desk) -> None:
+    await desk.play.live(3)
+    pages = {after: await desk.subscribe(after) for after in range(19)}
+    await desk.play.create(2)
+    for after, page in pages.items():
+        await until(partial(page.reached, 20))
+        assert page.positions == through(20, after), after
+
+
 async def test_a_subscriber_that_joins_under_load_gets_everything_once(desk: Desk) -> None:
     async def write() -> None:
         for _ in range(60):
@@ -145,6 +157,81 @@ async def test_a_subscriber_that_joins_under_load_gets_everything_once(desk: Des
     for page in pages:
         await until(partial(page.reached, 1080))
         assert page.positions == through(1080)
+
+
+class Usher(Page):
+    """While it is written to, it lets others in, once."""
+
+    def __init__(self, let_in: Callable[[], None]) -> None:
+        super().__init__()
+        self.let_in: Callable[[], None] | None = let_in
+
+    def write(self, frames: bytes) -> None:
+        super().write(frames)
+        if self.let_in is not None and len(self.positions) == 2:
+            let_in, self.let_in = self.let_in, None
+            let_in()
+
+
+async def test_a_subscriber_that_joins_while_a_part_goes_out_does_not_get_it_again(
+    desk: Desk,
+) -> None:
+    pending = Filter(None, statuses=frozenset({"pending"}))
+    late = Page()
+
+    def join() -> None:
+        newcomer = Subscription(desk.feed, late, pending)
+        desk.feed.attach(newcomer)
+        desk.feed.join(newcomer)
+
+    usher = await desk.subscribe(page=Usher(join))
+    member = await desk.subscribe(wanted=pending)  # of the group that is written to next
+    for number in (1, 2, 3):
+        await desk.play.create()
+        await until(partial(usher.reached, number))
+        await until(partial(member.reached, number))
+    await until(partial(late.reached, 3))
+    assert late.positions == [3]
+
+
+async def test_an_event_that_comes_while_the_feed_begins_is_handed_out_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.play.create(3)
+    position = desk.log.position
+
+    async def overtaken() -> int:
+        found = await position()
+        if not desk.feed.running:
+            await desk.play.create()
+        return found
+
+    monkeypatch.setattr(desk.log, "position", overtaken)
+    first = await desk.subscribe(0)
+    await until(partial(first.reached, 4))
+    again = await desk.subscribe(1)
+    await until(partial(again.reached, 4))
+    assert (first.positions, again.positions) == ([1, 2, 3, 4], [2, 3, 4])
+
+
+async def test_an_event_that_comes_while_the_history_of_a_filter_is_read_is_not_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "RECENT", 1)
+    [order_id] = await desk.play.create()
+    await desk.play.create(3)  # the first event is not at hand any more
+    history = desk.feed.past.order
+
+    async def overtaken(asked: str) -> list[Stored]:
+        found = await history(asked)
+        await desk.play.say([order_id], after_submission()[0])
+        await until(lambda: desk.feed.position == 5)
+        return found
+
+    monkeypatch.setattr(desk.feed.past, "order", overtaken)
+    page = await desk.subscribe(0, Filter(None, order_ids=frozenset({order_id})))
+    await until(partial(page.reached, 5))
+    assert page.positions == [1, 5]
 
 
 async def test_many_events_reach_a_socket_in_few_writes(desk: Desk) -> None:

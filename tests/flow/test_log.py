@@ -291,7 +291,7 @@ async def test_another_library_works_on_the_same_log_side_by_side(
 ) -> None:
     """A process of another build calls its own functions; neither replaces those of the other."""
     other = EventLog(redis_url, build="newer")
-    newer = Library("events.log", "functions.lua")
+    newer = Library("events.log.redis", "functions.lua")
     newer.name = "oee_another"
     newer._source = newer._source.replace(log._library.name, newer.name)
     monkeypatch.setattr(other, "_library", newer)

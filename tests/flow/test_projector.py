@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 import redis.asyncio
+from msgspec.structs import replace
 
 from events.archive import NO_ORDER, Archive
 from events.ids import new_order_id
@@ -16,15 +18,16 @@ from events.log import EventLog, Result, Unit
 from events.log.head import encode_head
 from events.order import Order
 from events.order.hash_chain import GENESIS, encode_record, link
-from events.types import Event, OrderSubmitted, Status, encode
+from events.types import Event, OrderSubmitted, RoutingStarted, Status, encode
 from projections.postgres import batcher, tables
 from projections.postgres import projector as projectors
+from projections.postgres import session as sessions
 from projections.postgres.migrate import MigrationError, available, migrate
 from projections.postgres.order_rows import COLUMNS, columns
 from projections.postgres.tables import Step
-from tests.played import ACCOUNT, Play, after_submission, failed, submitted
+from tests.played import ACCOUNT, Play, after_submission, failed, routed, submitted
 from tests.projected import NOT_YET, opened, projected, projecting
-from tests.waits import until
+from tests.waits import HANG_S, until
 
 
 async def rows(url: str, query: str) -> list[Any]:
@@ -227,6 +230,63 @@ async def test_what_postgres_refuses_is_isolated_and_parked(
         assert await positions(database_url) == list(range(1, end + 1))
         assert await archive.order(bad) is None
         assert len(await archive.history(bad)) == 6
+
+
+async def test_what_was_folded_behind_a_refused_chunk_is_folded_again(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "CHUNK_EVENTS", 1)
+    monkeypatch.setattr(sessions, "VERIFY_S", HANG_S)  # each chunk is folded behind the last
+    async with opened(redis_url, database_url) as (log, archive):
+        play = Play(log)
+        (order_id,) = await play.create()
+        await play.say([order_id], RoutingStarted(), replace(routed(), dex="no \0 in text"))
+        await play.say([order_id], routed())  # of this one alone Postgres would take the row
+        async with projecting(redis_url, database_url):
+            await projected(log, archive)
+        (parked,) = await rows(database_url, "SELECT * FROM projection_parked")
+        assert parked["positions"] == [3, 4]
+        (row,) = await rows(database_url, "SELECT version, positions FROM orders")
+        assert (row["version"], row["positions"]) == (2, [1, 2])
+
+
+async def test_an_order_from_before_is_loaded_when_no_write_is_under_way(
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "VERIFY_S", HANG_S)
+    written, loaded, take = tables.write, tables.load_orders, batcher.Intake.take
+    second_taken, writing, during = asyncio.Event(), list[Step](), list[int]()
+
+    async def taking(self: batcher.Intake, wait_s: float) -> batcher.Chunk | None:
+        chunk = await take(self, wait_s)
+        if chunk is not None and chunk.first == 4:
+            second_taken.set()
+        return chunk
+
+    async def write(connection: asyncpg.Connection, step: Step) -> None:
+        writing.append(step)
+        await second_taken.wait()
+        await written(connection, step)
+        writing.remove(step)
+
+    async def load(connection: asyncpg.Connection, ids: Sequence[str]) -> Any:
+        during.append(len(writing))
+        return await loaded(connection, ids)
+
+    async with opened(redis_url, database_url) as (log, archive):
+        play = Play(log)
+        (before,) = await play.create()
+        async with projecting(redis_url, database_url):
+            await projected(log, archive)
+        await play.create(2)
+        await play.say([before], RoutingStarted())
+        monkeypatch.setattr(batcher, "CHUNK_EVENTS", 2)
+        monkeypatch.setattr(batcher.Intake, "take", taking)
+        monkeypatch.setattr(tables, "write", write)
+        monkeypatch.setattr(tables, "load_orders", load)
+        async with projecting(redis_url, database_url):
+            await projected(log, archive)
+    assert during == [0]
 
 
 async def test_a_version_that_does_not_continue_its_order_parks_it(

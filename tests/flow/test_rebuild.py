@@ -279,16 +279,19 @@ async def test_a_rebuild_makes_lost_indexes_again(
         await sound(log, archive)
 
 
+@pytest.mark.parametrize("between", [0, 6], ids=["still held", "loaded again"])
 async def test_an_event_after_the_end_is_folded_as_the_projector_did(
-    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch, between: int
 ) -> None:
     monkeypatch.setattr(rebuilds, "SAVE_EVENTS", 1)
-    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 5)
+    monkeypatch.setattr(rebuilds, "PAGE_EVENTS", 6)
     async with opened(redis_url, database_url) as (log, archive):
         play = Play(log)
         async with projecting(redis_url, database_url):
             ids = await play.live(2)
             await projected(log, archive)
+            if between:  # a page in which the rows of what ended are written, and forgotten
+                await play.create(between)
             await play.say(ids, failed())  # a bug: nothing may follow the end
             await projected(log, archive)
         before = await table(database_url)

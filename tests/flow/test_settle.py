@@ -450,10 +450,10 @@ def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
     assert places == [
         "events/recovery/order_histories.py:1",  # executed on chain by …
         "events/types.py:1",  # the fact itself
-        "stages/triggers/writer.py:1",  # an exception, as the next but one
         "stages/runtime/quarantine.py:1",  # unreadable head: …
-        "stages/runtime/writer.py:1",
         "stages/runtime/worker.py:1",  # its worker died on it again and again; and exceptions
+        "stages/runtime/writer.py:1",
+        "stages/triggers/writer.py:1",  # an exception
     ]
     for reason in ("its worker died", "TypeError: …", "unreadable head: …", EXECUTED):
         assert f"| `{reason}" in parked_command.NOTES

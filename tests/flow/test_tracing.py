@@ -237,8 +237,9 @@ async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_
 
 def test_without_an_endpoint_no_process_imports_opentelemetry() -> None:
     code = (
-        "import sys; from engine import lean; lean.load()\n"
-        "import gateway.app, projections.postgres.projector, stages.runtime.runner, engine.composition\n"
+        "import sys; from engine.processes import fast_imports; fast_imports.load()\n"
+        "import gateway.app, projections.postgres.projector, stages.runtime.runner\n"
+        "import engine.composition\n"
         "import engine.commands.up, engine.commands.stage, stages.venues.solana.rpc.link\n"
         "sys.exit(any(name.split('.')[0] in ('opentelemetry', 'rich') for name in sys.modules))"
     )

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from events.metrics import CUT_OFFS
-from gateway.streaming import websocket
+from gateway.streaming import transport, websocket
 from projections.feed import feed as feeds
 from tests.played import after_submission, failed
 from tests.served import Served, served
@@ -305,6 +305,17 @@ async def test_a_slow_reader_is_cut_with_4408_and_others_are_not_held_up(redis_u
         assert [f["position"] for f in rest] == list(range(len(positions) + 1, count + 1))
 
 
+async def test_a_client_that_is_cut_and_stays_silent_is_hung_up_on(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "PING_S", 10 * HANG_S)  # which would end it too
+    async with served(redis_url) as gateway:
+        monkeypatch.setattr(transport, "CLOSE_S", 0.05)
+        async with raw_socket(gateway, f"/api/orders/execute?orderId={UNKNOWN}") as silent:
+            assert (await silent.read_all())[1] == 4404
+            await silent.hung_up()
+
+
 async def flood(gateway: Served, events: int) -> None:
     """Many new orders."""
     body = {"orders": [{"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}] * 500}
@@ -317,6 +328,8 @@ class Raw(NamedTuple):
 
     send: Callable[[bytes], Awaitable[None]]
     read_all: Callable[[], Awaitable[tuple[list[int], int]]]
+    hung_up: Callable[[], Awaitable[None]]
+    """Waits until the other side has ended the connection."""
 
 
 @contextlib.asynccontextmanager
@@ -349,7 +362,13 @@ async def raw_socket(gateway: Served, path: str) -> AsyncIterator[Raw]:
                     data += more if not code else b""
             return positions, code
 
-        yield Raw(partial(loop.sock_sendall, sock), read_all)
+        async def hung_up() -> None:
+            async with asyncio.timeout(HANG_S):
+                with contextlib.suppress(ConnectionError):
+                    while await loop.sock_recv(sock, 1 << 20):
+                        pass
+
+        yield Raw(partial(loop.sock_sendall, sock), read_all, hung_up)
 
 
 def decoded(data: bytes) -> tuple[list[int], int, bytes]:

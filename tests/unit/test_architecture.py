@@ -20,13 +20,14 @@ MAY_IMPORT = {
 }
 # A backend's library -> the files and folders that may import it.
 DOORS = {
-    "redis": ("events/log/", "engine/"),
+    # Who audits or rebuilds what the server holds asks it by commands of its own.
+    "redis": ("events/log/", "events/audit/inventory.py", "events/recovery/", "engine/"),
     "hiredis": ("events/log/", "engine/"),
     "prometheus_client": ("gateway/api/exposition.py",),
     "opentelemetry": ("engine/telemetry/otlp.py",),
-    "asyncpg": ("projections/", "events/archive/", "engine/"),
-    "sqlite3": ("stages/venues/",),
-    "solders": ("stages/venues/", "engine/"),
+    "asyncpg": ("projections/postgres/", "events/archive/", "engine/"),
+    "sqlite3": ("stages/venues/", "engine/localnet/"),
+    "solders": ("stages/pools/", "stages/venues/", "engine/"),
 }
 # The client of a library whose server others may use, by its name.
 CLIENTS = {"ClientSession": ("stages/venues/", "engine/")}
@@ -81,15 +82,17 @@ def test_only_venues_and_the_engine_are_clients_of_http() -> None:
 
 
 def test_stages_know_neither_each_other_nor_a_venue() -> None:
-    names = ("router", "builder", "submitter", "confirmer", "watcher")
+    stages = {
+        *(f"stages.{name}" for name in ("router", "builder", "submitter", "confirmer")),
+        "stages.triggers.watcher",
+    }
     wrong = [
         (file, module)
         for file, module in modules()
-        if file in {f"stages/{name}.py" for name in names}
+        if file.removesuffix(".py").replace("/", ".") in stages
         and (
-            module.removeprefix("stages.").split(".")[0] in names
-            # What is written small lies below the protocol: a concrete venue.
-            or (module.startswith("stages.venues.") and module.split(".")[2].islower())
+            any(module == stage or module.startswith(f"{stage}.") for stage in stages)
+            or module.startswith(("stages.venues.simulated", "stages.venues.solana"))
         )
     ]
     assert not wrong

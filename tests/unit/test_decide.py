@@ -192,9 +192,9 @@ def test_backoff_doubles_up_to_its_bound_and_jitter_takes_at_most_half() -> None
 
 
 def test_after_the_send_no_refusal_and_no_expiry_can_end_an_order() -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="order id-1 is sent"):
         refusal(SENT, retryable=False)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="order id-1 is sent"):
         after_expiry(SENT, "confirmer")
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from events.money import (
     AmountError,
+    Token,
     amount_at,
     amount_for,
+    by_name,
     max_amount_in,
     min_amount_out,
     price,
@@ -44,12 +46,14 @@ def test_an_amount_goes_out_and_comes_back_unchanged(units: int, decimals: int) 
         ("1e400", "amount-too-large"),
         ("1e999999999", "amount-too-large"),
         ("18446744073.709551616", "amount-too-large"),
+        ("1.00000000000000000000000000000000000001", "too-many-decimals"),
     ],
 )
 def test_what_cannot_be_taken_has_a_code(text: str, code: str) -> None:
     with pytest.raises(AmountError) as raised:
         to_base_units(text, 9)
     assert raised.value.code == code
+    assert " " in str(raised.value)  # it says why in words
 
 
 def test_the_largest_amount_is_all_of_a_u64() -> None:
@@ -93,12 +97,14 @@ def test_the_minimum_is_at_least_one_and_at_most_the_quote(out: int, bps: int) -
         ("1e24", "price-out-of-range"),
         ("1e999999999", "price-out-of-range"),
         ("1.0000000000000000000000001", "too-many-decimals"),
+        ("1.00000000000000000000000000000000000001", "too-many-decimals"),
     ],
 )
 def test_a_price_that_cannot_be_taken_has_a_code(text: str, code: str) -> None:
     with pytest.raises(AmountError) as raised:
         to_price(text)
     assert raised.value.code == code
+    assert " " in str(raised.value)  # it says why in words
 
 
 @pytest.mark.parametrize(
@@ -154,6 +160,13 @@ def test_a_price_is_written_in_its_shortest_form(
     assert price(amount_out, 6, amount_in, 9) == text
 
 
+@pytest.mark.parametrize(("amount_out", "text"), [(150, "0.15"), (1000, "1"), (1200, "1.2")])
+def test_a_price_of_a_token_with_more_decimals_has_no_zeros_at_its_end(
+    amount_out: int, text: str
+) -> None:
+    assert price(amount_out, 9, 1, 6) == text
+
+
 @pytest.mark.parametrize(
     ("text", "plain"),
     [("10", "10"), ("100.0", "100"), ("1.50", "1.5"), ("0.10", "0.1"), ("1.50e2", "150")],
@@ -166,3 +179,8 @@ def test_the_least_output_for_any_price_is_one_unit() -> None:
     dear = price_units("1000000")
     assert amount_for(1, 9, dear, 6) == 1
     assert amount_at(1, 9, 1, 6) == 1
+
+
+def test_a_token_is_named_by_its_symbol_and_by_its_mint() -> None:
+    sol, test = Token("SOL", 9, "So11"), Token("TEST", 6)
+    assert by_name([sol, test]) == {"SOL": sol, "So11": sol, "TEST": test}

@@ -67,6 +67,26 @@ def test_of_too_many_buckets_none_is_forgotten_that_is_not_full(
     assert not rates.take("one", 0.5).allowed
     assert rates.take("four", 60).allowed
     assert len(rates._buckets) == 1
+    assert rates.take("five", 60).allowed
+    assert rates.take("six", 120).allowed
+    assert len(rates._buckets) == 1  # never more than there may be, where any is full again
+
+
+def test_a_bucket_is_kept_for_as_long_as_it_takes_to_fill_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.middleware.rate_limit.CALLERS_MAX", 1)
+    rates = Rates(0.5, 4)  # full after 8 s
+    assert [rates.take("one", 100).remaining for _ in range(4)] == [3, 2, 1, 0]
+    assert rates.take("two", 105).allowed
+    assert rates.take("one", 105).remaining == 1
+
+
+def test_who_waits_exactly_as_long_as_it_was_told_is_not_refused_for_a_rounding() -> None:
+    rates = Rates(0.5, 1)
+    assert rates.take("one", 0.3).allowed
+    assert rates.take("one", 0.3).reset_s == 2
+    assert rates.take("one", 2.3).allowed  # 2.3 - 0.3 is a little less than 2
 
 
 def test_the_headers_say_the_policy_what_remains_and_until_when() -> None:

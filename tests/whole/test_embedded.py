@@ -28,8 +28,8 @@ from tests.waits import HANG_S
 HOLD = """
 import sys, time
 from pathlib import Path
-from engine import embedded
-with embedded.started(Path(sys.argv[1])):
+from engine.embedded import databases
+with databases.started(Path(sys.argv[1])):
     print("up", flush=True)
     time.sleep(600)
 """
