@@ -13,7 +13,7 @@ from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
 from gateway.spec.postman import collection
 
-HELP = "print a document of the interface, or write docs/ and the collection anew"
+HELP = "print a document of the interface, or write all that is made of the code anew"
 EXAMPLES = (
     "engine docs openapi",
     "engine docs --write",
@@ -31,6 +31,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/errors.md": markdown.errors,
     "docs/events.md": markdown.events,
     "docs/reference/failure-reasons.md": markdown.failure_reasons,
+    "gateway/static/events.js": markdown.event_names,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {

@@ -242,3 +242,5 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.KeyRotated: _key,
     t.KeyRevoked: _key,
 }
+
+assert _EXPLAIN.keys() | {t.RoutingStarted} == set(t.FACTS.values()), "every event is explained"

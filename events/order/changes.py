@@ -243,3 +243,5 @@ CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.KeyRotated: _key_rotated,
     t.KeyRevoked: _key_revoked,
 }
+
+assert CHANGES.keys() == set(t.FACTS.values()), "every event has its change"

@@ -84,6 +84,8 @@ NEXT: dict[Status | None, dict[type[t.Fact], Status]] = {
     for before, row in _TRANSITIONS.items()
 }
 
+assert set().union(*NEXT.values()) == set(t.FACTS.values()), "every event may follow something"
+
 
 def status_after(order: Order | None, fact: t.Fact) -> Status:
     """The status that follows; an event that `NEXT` does not allow leaves it as it was."""

@@ -124,6 +124,12 @@ def events() -> str:
     return "\n".join(parts)
 
 
+def event_names() -> str:
+    """The names of the events as the console imports them: one that is gone fails at the start."""
+    rows = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
+    return f"// The names of the events. Made by `engine docs --write`.\n\n{''.join(rows)}"
+
+
 def fields(schema: Json, names: Iterable[str]) -> str:
     """The table of these fields of an object."""
     rows = []
