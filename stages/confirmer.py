@@ -48,7 +48,7 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
     match outcome.state:
         case "landed":
             return [_confirmed(order, transaction, outcome)]
-        case "failed" if order.type == "limit":
+        case "failed" if order.patient:
             return [_retreated(order, outcome)]
         case "failed":
             return [

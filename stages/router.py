@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from events import best_quote, money
-from events.order import WAITING_TYPES, Order
+from events.order import Order
 from events.reason_codes import ReasonCode, recorded
 from events.types import (
     U64_MAX,
@@ -45,7 +45,7 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     chosen = best_quote.best(quotes, exact_out=exactly is not None)
     if chosen is None:
         refused = _why_not(quotes)
-        if order.type in WAITING_TYPES and not refused.retryable:
+        if order.kind.waits and not refused.retryable:
             codes = (recorded(quote.error) for quote in quotes)
             unsuited = next((code for code in codes if code in UNSUITED), refused.code)
             if unsuited in UNSUITED:
@@ -58,7 +58,7 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     if least > U64_MAX:
         raise Refused("amount-too-large", "the least output exceeds what a u64 holds")
     if best.amount_out < worst:
-        if order.type in WAITING_TYPES:
+        if order.kind.waits:
             return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
         raise Refused("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
     return [_routed(order, quotes, chosen, best.amount_out, least, order.amount_in)]
@@ -113,13 +113,13 @@ def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen:
 
 def _least(order: Order, best: Quote) -> tuple[int, int]:
     """The least amount that may come out, and the least that a quote has to promise."""
-    if order.type == "limit":
+    if order.kind.minimum == "target-price":
         target = money.price_units(order.target_price)
         least = money.amount_at(order.amount_in, order.decimals_in, target, order.decimals_out)
         return least, least
     if order.min_amount_out is not None:  # said by the client, or fixed by the first route
         return order.min_amount_out, order.min_amount_out
-    if order.type == "sniper":
+    if order.kind.minimum == "max-price":
         worst = 0
         if order.max_price:
             dearest = money.price_units(order.max_price)

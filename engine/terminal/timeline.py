@@ -10,6 +10,7 @@ from events import best_quote
 from events import types as t
 from events.log import Stored
 from events.money import to_tokens
+from events.order.order_types import order_type
 from events.types import Event
 from projections.feed.frames import Frame
 from projections.views.formats import signed_tokens, timestamp
@@ -61,7 +62,7 @@ def _submitted(f: t.OrderSubmitted) -> list[str]:
         said = [f"{f.order_type}: {f.token_in} into exactly {exactly} {f.token_out}"]
     if f.max_amount_in is not None:
         said.append(f"for at most {to_tokens(f.max_amount_in, f.decimals_in)} {f.token_in}")
-    if f.order_type != "limit":
+    if "slippageBps" in order_type(f.order_type).fields:
         said.append(f"slippage {f.slippage_bps / 100:g} %")
     if f.min_amount_out is not None:
         said.append(f"at least {to_tokens(f.min_amount_out, f.decimals_out)} {f.token_out}")

@@ -137,7 +137,7 @@ class Acts:
         if_match = request.headers.get("If-Match")
         wanted = parse_amendment(await body_of(request), if_match, now_us=now_us)
         order = await self._loaded(order_id)
-        if wanted.target_price is not None and order.type != "limit":
+        if wanted.target_price is not None and "targetPrice" not in order.kind.fields:
             detail = f"a {order.type} order has no target price"
             raise invalid([Fault("field-not-allowed", "/targetPrice", detail)])
         answer = await self._amend(order_id, wanted, acts_as(request, wanted.actor))

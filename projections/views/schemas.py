@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from events import types as t
 from events.money import to_tokens
+from events.order.order_types import ORDER_TYPES
 from events.token_warnings import TEXTS
 from events.types import TERMINAL, Status
 from projections.views.formats import bps, signed_tokens, tokens_or_none
@@ -223,7 +224,7 @@ class Quote(Shape):
 class Terms(Shape):
     """What was asked for."""
 
-    type: Annotated[str, Meta(extra_json_schema={"enum": ["market", "limit", "sniper"]})]
+    type: Annotated[str, Meta(extra_json_schema={"enum": list(ORDER_TYPES)})]
     token_in: str
     token_out: str
     amount: Annotated[

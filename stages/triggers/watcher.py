@@ -53,7 +53,7 @@ def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
             OrderTriggered("tick", seen.dex, seen.pool, seen.slot, seen.price, first_slot=first)
         ]
     terms = terms_of(order, first)
-    if order.type != "sniper" or seen.liquidity < terms.liquidity or units < terms.price:
+    if order.kind.waits_for != "pool" or seen.liquidity < terms.liquidity or units < terms.price:
         return []
     return [
         OrderTriggered(
@@ -75,7 +75,7 @@ def target_of(order: Order) -> int | None:
     A sniper waits for its pool. Once that came and its price retreated, it waits for its own
     highest price too: no other event may ever come.
     """
-    if order.type == "limit":
+    if order.kind.waits_for == "price":
         return price_units(order.target_price)
     return terms_of(order, 0).price if order.retreats and order.max_price else None
 
