@@ -11,6 +11,9 @@ from uuid import UUID
 
 PARTITION_MAX = 0xFFF
 
+ID_LENGTH = 36
+"""Characters of an id: lists of ids are joined without anything between them."""
+
 ENGINE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """Where the engine's own events (halt, resume) stand, as if it were an order."""
 

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from events.audit.invariants import INDEXES, Auditor
 from events.audit.inventory import Inventory, Name, Waiting
-from events.commands.idempotency import ID_LENGTH, digest_of, names_of
-from events.ids import NO_ORDERS
+from events.commands.idempotency import digest_of, names_of
+from events.ids import ID_LENGTH, NO_ORDERS
 from events.log import PARKED, RESTING, Head
 from events.log.head import NOBODY, owes_number
 from events.order import STAGES, Order

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from events.ids import ID_LENGTH
 from events.log.head import Head, decode_head
-from events.log.inbox import ID_LENGTH
 from events.log.redis.keys import Keys
 from events.log.redis.link import Link
 from events.order import STAGES

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import astuple, fields, replace
 
+from events.ids import ID_LENGTH
 from events.log import Idempotency
 from events.log.redis.keys import Keys
 from events.order.order_types import order_type
 from events.types import OrderSubmitted
 
-ID_LENGTH = 36
 DIGEST_FIELDS = {1: 11, 2: 15, 3: 17}
 """Version of the digest -> how many of the first fields of OrderSubmitted it covers.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from events.ids import ID_LENGTH
 from events.log.head import NOBODY, PARKED, PREFIX_LENGTH, RESTING, decode_head
 from events.log.reading import Stored
 from events.log.redis.keys import GROUP, LAYOUT, Keys
@@ -23,7 +24,6 @@ from events.secret import SecretUrl
 SLICE = 500
 FOUNDING = "founding"
 """Field of a fenced meta: a founding has begun, and only a founding may let anybody in again."""
-ID_LENGTH = 36
 ANSWER_S = 60.0
 
 Command = tuple[bytes | str | int, ...]

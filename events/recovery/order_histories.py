@@ -15,6 +15,7 @@ from events import order as orders
 from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
+from events.log.writing import NEVER_MS
 from events.order import Order, evolve, executed_reason, may_still_land, was_executed
 from events.order.hash_chain import GENESIS, Record, follows, say
 from events.recovery.log_rebuild import Known
@@ -26,8 +27,6 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
-
-NEVER_MS = 2**53 - 1
 
 
 class BrokenChain(Exception):

@@ -41,7 +41,9 @@ from projections.feed.history_reader import Archive
 
 LOAD_S = 0.8
 ACT_S = 1.0
-"""Together less than 2 s, after which a client has its answer."""
+CLIENT_S = 2.0
+"""After that a client has its answer."""
+assert LOAD_S + ACT_S < CLIENT_S, "a cancel loads the order and acts before its client gives up"
 
 CANCEL_ORDERS = 500
 """A call looks at no further page of open orders once it has found so many."""
