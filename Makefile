@@ -15,7 +15,7 @@ run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C 
 
 install: $(STAMP)  ## install the locked dependencies into .venv, and start nothing
 
-test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external, TEST_LANES=2)
+test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external, TEST_LANES=4)
 	@"$(BIN)/python" -m tests $(ARGS)
 
 mutants: $(STAMP)  ## plant each bug of tests/mutants, one at a time, and show which test catches it

@@ -1,6 +1,7 @@
-"""All tests, file by file in TEST_LANES processes side by side (2), each with servers of its own.
+"""All tests, file by file in TEST_LANES processes side by side (4), each with servers of its own.
 
-`make test ARGS=...` hands its arguments to one pytest instead.
+Tests of whole engines mostly wait for processes: twice as many lanes as cores keep a small machine
+busy. `make test ARGS=...` hands its arguments to one pytest instead.
 """
 
 from __future__ import annotations
@@ -11,8 +12,23 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LONG = ("faults", "whole")
-"""Folders of whole engines. Their files come first, so that the lanes end together."""
+LONGEST = (
+    "test_repair_damage.py", "test_secrets.py", "test_repair.py", "test_audit.py",
+    "test_localnet.py", "test_odd_requests.py", "test_chain_faults.py", "test_backup.py",
+    "test_damage.py", "test_chain_life.py", "test_kills.py", "test_parking.py",
+    "test_racing_acts.py", "test_chain_versions.py", "test_audits_http.py", "test_localnet_v1.py",
+    "test_chain_token_2022.py", "test_foreign_entries.py", "test_doctor.py",
+    "test_gateway_http.py", "test_embedded.py", "test_postgres_down.py", "test_chain_repair.py",
+    "test_archive.py", "test_valkey_killed.py", "test_gateway_restart.py", "test_life.py",
+    "test_chain_settle.py", "test_postgres_killed.py", "test_ahead_killed.py",
+    "test_watcher_killed.py", "test_send_gap.py", "test_console.py", "test_decide_waiting.py",
+    "test_manual.py",
+)  # fmt: skip
+"""The files that take the longest, the longest first (`--durations=0` shows how long each takes).
+
+A lane takes the next file when it is done with one. So a long file that comes late is what the
+others wait for at the end, and a short one fills a gap.
+"""
 
 
 def main(arguments: list[str]) -> int:
@@ -23,12 +39,17 @@ def main(arguments: list[str]) -> int:
 def _all() -> list[str]:
     # Servers that the tests did not start are one for all lanes, and each test empties them.
     alone = os.environ.get("TEST_BACKEND") == "external"
-    lanes = "1" if alone else os.environ.get("TEST_LANES", "2")
+    lanes = "1" if alone else os.environ.get("TEST_LANES", "4")
     side_by_side = ["-n", lanes, "--dist", "loadfile", "--no-loadscope-reorder"]
-    folders = [path for path in ROOT.glob("tests/*") if any(path.rglob("test_*.py"))]
-    folders.sort(key=lambda path: (path.name not in LONG, path.name))
-    paths = [str(path.relative_to(ROOT)) for path in folders]
+    files = sorted(ROOT.glob("tests/**/test_*.py"), key=_place)
+    paths = [str(path.relative_to(ROOT)) for path in files]
     return [*paths, "--color=auto", *(side_by_side if lanes != "1" else [])]
+
+
+def _place(path: Path) -> tuple[int, Path]:
+    """The longest files first, then all others by folder."""
+    place = LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST)
+    return place, path
 
 
 if __name__ == "__main__":

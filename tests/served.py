@@ -13,6 +13,7 @@ from aiohttp import ClientSession, web
 
 from events.archive import ArchiveUnavailable, Checkpoint, Filters
 from events.log import EventLog, Result, Stored
+from events.losses import Losses
 from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderArmed
@@ -75,6 +76,10 @@ class MemoryArchive:
     ) -> tuple[list[Order], str | None]:
         self._check()
         return [], None
+
+    async def losses(self) -> Losses:
+        self._check()
+        return Losses()
 
     async def checkpoint(self) -> Checkpoint | None:
         self._check()

@@ -334,13 +334,16 @@ class Crew:
     # -- waiting -------------------------------------------------------------------------------
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Looks again at every batch of the log."""
-        try:
-            async with asyncio.timeout(HANG_S), self._news:
-                await self._news.wait_for(true)
-        except TimeoutError:
-            tail = [(e.order_id[-6:], e.version, e.fact) for _, e in self.seen[-12:]]
-            raise AssertionError(f"not within {HANG_S} s; the log ends with {tail}") from None
+        """Looks again at every batch of the log. Hangs when nothing came for HANG_S."""
+        async with self._news:
+            while not true():
+                try:
+                    async with asyncio.timeout(HANG_S):
+                        await self._news.wait()
+                except TimeoutError:
+                    tail = [(e.order_id[-6:], e.version, e.fact) for _, e in self.seen[-12:]]
+                    message = f"no news for {HANG_S} s; the log ends with {tail}"
+                    raise AssertionError(message) from None
 
     async def ended(self, ids: Sequence[str]) -> list[str]:
         """Waits until all have ended; their statuses."""

@@ -16,11 +16,12 @@ from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
-from events.archive.history import Gap, everything, order_history
+from events.archive.history import Gap, GivenUp, everything, order_history
 from events.audit.proof import faults_of
 from events.audit.replay import Checks, Replay, Unreadable
-from events.audit.verify import Verdict, shown, verify
+from events.audit.verify import Verdict, lost, shown, verify
 from events.log import Damaged, EventLog
+from events.losses import Losses
 from projections.feed.cursors import cursor_prefix
 from projections.feed.frames import Frame
 from projections.postgres.order_rows import columns
@@ -110,12 +111,18 @@ def _check_proof(args: argparse.Namespace) -> int:
 
 async def _show(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
-        history = await order_history(archive, log, args.order)
-    if not history:
+        try:
+            history, gap = await order_history(archive, log, args.order), None
+        except GivenUp as error:
+            history, gap = list(error.left), error
+    if gap is not None:
+        print(f"engine: {gap}; what is left follows", file=sys.stderr)
+    elif not history:
         print(f"engine: no order {args.order}", file=sys.stderr)
         return 1
-    timeline.tell(history, cursor_prefix(log.epoch or 1, log.partition), as_json=args.json)
-    return 0
+    if history:
+        timeline.tell(history, cursor_prefix(log.epoch or 1, log.partition), as_json=args.json)
+    return 0 if gap is None else 1
 
 
 # -- verify ------------------------------------------------------------------------------------
@@ -145,6 +152,7 @@ def _verdict(verdict: Verdict, seconds: float) -> dict[str, object]:
         "lag": max(0, verdict.head - verdict.archived),
         "comparedInBoth": verdict.compared,
         "seconds": round(seconds, 3),
+        "acceptedLosses": [lost(loss) for loss in verdict.accepted],
         "problemCount": len(verdict.problems),
         "problems": [shown(problem) for problem in verdict.problems],
     }
@@ -160,6 +168,15 @@ def _tell(verdict: Verdict, seconds: float) -> None:
         key = f" {problem.key}" if problem.key not in ("", problem.order_id) else ""
         where = f"position {problem.position}{order}: {problem.store}{key}"
         print(f"{where}: {problem.code}: {problem.detail}")
+    for loss in verdict.accepted[:SHOWN]:
+        order = f" order {loss.order_id}" if loss.order_id else ""
+        why = f" ({loss.reason})" if loss.reason else ""
+        when = f"{timestamp(loss.at_us)} by {loss.by or 'an operator'}"
+        print(f"position {loss.position}{order}: lost, accepted {when}{why}: {loss.detail}")
+    if not verdict.problems and verdict.accepted:
+        count = len(verdict.accepted)
+        print(f"sound, {count:,} events accepted as lost at {verdict.accepted_at}")
+        return
     if not verdict.problems:
         print("sound")
         return
@@ -176,11 +193,12 @@ def _tell(verdict: Verdict, seconds: float) -> None:
 
 
 async def _replay(settings: Settings, args: argparse.Namespace) -> int:
-    replay = Replay(_checks() if args.check else None)
     async with records(settings) as (log, archive):
+        losses = await archive.losses()
+        replay = Replay(_checks() if args.check else None, losses)
         began = time.perf_counter()
         try:
-            await _fold(replay, log, archive, args)
+            await _fold(replay, log, archive, args, losses)
         except Unreadable as error:
             print(f"engine: {error}", file=sys.stderr)
             return 1
@@ -221,11 +239,13 @@ def _checks() -> Checks:
     return CHECKS
 
 
-async def _fold(replay: Replay, log: EventLog, archive: Archive, args: argparse.Namespace) -> None:
+async def _fold(
+    replay: Replay, log: EventLog, archive: Archive, args: argparse.Namespace, losses: Losses
+) -> None:
     until, until_us = args.until or (None, None)
     end = min(until or sys.maxsize, await log.position()) or (until or sys.maxsize)
     with uncollected(), Progress("replay") as progress:
-        async with aclosing(_pages(log, archive, args.order, until)) as pages:
+        async with aclosing(_pages(log, archive, args.order, until, losses)) as pages:
             async for page in pages:
                 cut = page.until_time(until_us) if until_us else page
                 if cut.positions:
@@ -236,10 +256,10 @@ async def _fold(replay: Replay, log: EventLog, archive: Archive, args: argparse.
 
 
 async def _pages(
-    log: EventLog, archive: Archive, order_id: str | None, until: int | None
+    log: EventLog, archive: Archive, order_id: str | None, until: int | None, losses: Losses
 ) -> AsyncGenerator[Page]:
     if order_id is None:
-        async with aclosing(everything(archive, log, until=until)) as pages:
+        async with aclosing(everything(archive, log, until=until, losses=losses)) as pages:
             async for page in pages:
                 yield page
         return
@@ -256,8 +276,9 @@ async def _export(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
         prefix = cursor_prefix(log.epoch or 1, log.partition)
         with Progress("export") as progress:
-            end = await log.position()
-            async with aclosing(everything(archive, log, after=args.after)) as pages:
+            end, losses = await log.position(), await archive.losses()
+            pages_of = everything(archive, log, after=args.after, losses=losses)
+            async with aclosing(pages_of) as pages:
                 async for page in pages:
                     for stored in page.stored():
                         view = Frame(stored, prefix).view

@@ -10,10 +10,11 @@ from engine import recovery
 from engine.embedded import localnet
 from engine.embedded.data_dir import running
 from engine.embedded.stores import reading, records
-from engine.recovery import Done, Plan, RepairError, Words
+from engine.recovery import Done, Plan, RepairError, Word, Words
 from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
+from engine.terminal.operators import whoami
 from engine.terminal.progress import Progress
 from engine.venues import chain_of
 from projections.postgres.migrate import MigrationError
@@ -25,6 +26,7 @@ EXAMPLES = (
     "engine repair --yes",
     "engine repair --restored --yes",
     "engine repair --drop-after 11315 --yes",
+    'engine repair --accept-loss --reason "no backup has them" --yes',
 )
 EXITS = {
     0: "sound, or repaired",
@@ -54,7 +56,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-loss",
         action="store_true",
-        help="go on without events of which no intact copy is left; their orders are parked",
+        help="go on without events of which no intact copy is left: the loss is recorded",
+    )
+    parser.add_argument(
+        "--reason", default="", metavar="WHY", help="why the loss is accepted; it is recorded"
     )
     parser.add_argument("--json", action="store_true", help="for machines")
 
@@ -67,7 +72,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
     settings = localnet.found(settings, running(settings.data_dir))
-    words = Words(args.restored, args.drop_after, args.accept_loss)
+    words = Words(args.restored, args.drop_after, args.accept_loss, Word(whoami(), args.reason))
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
             found = await recovery.diagnose(log, archive)

@@ -19,7 +19,8 @@ from engine.processes.program import StartError
 from engine.settings import Settings
 from events.archive import Archive, ArchiveUnavailable
 from events.archive.history import Gap
-from events.log import EventLog, LogError, Missing
+from events.log import EventLog, LogError, Missing, Unsuitable
+from projections.postgres.migrate import MigrationError
 
 UNREADABLE = 2
 """Exit code: the records cannot be read."""
@@ -74,7 +75,7 @@ def reading(work: Callable[[], Awaitable[int]]) -> int:
         print(f"engine: cannot read: Postgres: {error}", file=sys.stderr)
     except ResponseError as error:
         print(f"engine: cannot read: log server: {error}", file=sys.stderr)
-    except RuntimeError as error:  # a server set up wrongly, or a log of another layout
+    except (Unsuitable, MigrationError) as error:
         print(f"engine: cannot read: {error}", file=sys.stderr)
     except msgspec.DecodeError as error:
         print(f"engine: damaged, or written by a newer build: {error}", file=sys.stderr)

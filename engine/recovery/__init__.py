@@ -5,6 +5,7 @@ A diagnosis reads both stores whole (`diagnosing`, `reconcile`), a plan says wha
 of it is looked at again: a repair may break off anywhere, and a second one finds nothing to do.
 """
 
+from engine.recovery.accepting import Word
 from engine.recovery.carrying_out import Done, repair
 from engine.recovery.diagnosing import Diagnosis, diagnose
 from engine.recovery.founding import Repaired, RepairError, refound
@@ -17,6 +18,7 @@ __all__ = [
     "RepairError",
     "Repaired",
     "Step",
+    "Word",
     "Words",
     "diagnose",
     "plan",

@@ -8,7 +8,8 @@ from typing import Any
 from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.founding import RepairError
 from engine.recovery.plan import Plan
-from events.archive import Archive, Checkpoint
+from events.archive import Archive, Checkpoint, schema
+from events.archive.losses import withdraw_losses
 from events.archive.snapshot import LabelledEvent
 from projections.postgres import migrate
 from projections.postgres.mending import mend, name_chain
@@ -30,6 +31,8 @@ async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: st
     after = checkpoint_at(found, plan.archive_until) if plan.checkpoint else None
     async with archive.connection(None) as connection:
         await migrate.migrate(connection)
+        for statement in schema.additions(found.lacking):
+            await connection.execute(statement)
         try:
             await mend(
                 connection, found.checkpoint, after, rows,
@@ -38,6 +41,8 @@ async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: st
         except Moved:
             raise RepairError(AGAIN) from None
         await migrate.lay_indexes(connection)
+        if found.proof.regained:
+            await withdraw_losses(connection, found.proof.regained)
         if chain and found.archive_chain not in ("", chain):
             await name_chain(connection, chain)
 

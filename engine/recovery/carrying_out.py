@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.recovery import archiving
+from engine.recovery import accepting, archiving
 from engine.recovery.chain_history import Wallet
 from engine.recovery.diagnosing import Diagnosis, diagnose
 from engine.recovery.founding import Repaired, RepairError, refound
-from engine.recovery.plan import Plan, Step, Words, plan
+from engine.recovery.plan import Plan, Step, Words, archived_losses, plan
 from engine.recovery.rewriting import rewrite
 from events.archive import Archive
 from events.log import EventLog
 
 ROUNDS = 8
-"""Each does a step at least; there are five kinds."""
+"""Each does a step at least; there are six kinds."""
 
 
 class Done(NamedTuple):
@@ -60,18 +60,22 @@ async def repair(
             done = done._replace(founded=await _found(log, archive, wallet, progress))
             words = words._replace(restored=False)
         else:
-            await _do(step, log, archive, found, todo)
+            await _do(step, log, archive, found, todo, words)
         if step is Step.ARCHIVE:
             words = words._replace(drop_after=None)
     raise RepairError("something damages the records again and again: end what writes to them")
 
 
-async def _do(step: Step, log: EventLog, archive: Archive, found: Diagnosis, todo: Plan) -> None:
+async def _do(
+    step: Step, log: EventLog, archive: Archive, found: Diagnosis, todo: Plan, words: Words
+) -> None:
     match step:
         case Step.TABLES:
             await archiving.make_tables(archive, found)
         case Step.ARCHIVE:
             await archiving.mend_archive(archive, found, todo, log.chain)
+        case Step.ACCEPT:
+            await accepting.accept(log, archive, found, archived_losses(found), words.word)
         case Step.REBUILD:
             await archiving.make_orders(archive)
         case Step.REWRITE:

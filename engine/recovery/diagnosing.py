@@ -63,6 +63,8 @@ class Diagnosis(NamedTuple):
     """A repair keeps everybody out, or did until it broke off."""
     target: Target
     """The stream as it is to stand."""
+    lacking: list[str]
+    """Columns that `events` has lost."""
 
     @property
     def empty(self) -> bool:
@@ -83,6 +85,10 @@ async def diagnose(log: EventLog, archive: Archive) -> Diagnosis:
 
 async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosis:
     missing = await snapshot.missing_tables()
+    damaged = await snapshot.damaged_tables()
+    lacking = damaged.pop("events", [])
+    snapshot.without(lacking)
+    missing += damaged  # all of them are made again from events and log
     checkpoint = None if "checkpoints" in missing else await snapshot.checkpoint()
     # The archive's moment is fixed now: whatever it has, the log had before.
     entries, meta = await _logged(work)
@@ -92,7 +98,8 @@ async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosi
     archived_end = 0 if "events" in missing else await snapshot.last_position()
     same = None if "events" in missing else await _same(snapshot, stream)
     lives = Lives(now_us - log.heads_kept_ms * 1000, now_us - log.window_ms * 1000)
-    proof = Reconciliation(lives, trusts_log=same is not False)
+    losses = await snapshot.losses()
+    proof = Reconciliation(lives, trusts_log=same is not False, losses=losses)
     rows = _Rows(snapshot.labelled() if "events" not in missing else _none())
     first = max(1, min([archived_end - LATEST, *stream]))
     proved = await _prove(proof, rows, stream, first)
@@ -105,6 +112,7 @@ async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosi
         "--restored" in meta.suspended,
         meta.there and await work.fenced(),
         target(entries, proved, min(archived_end, end), end),
+        lacking,
     )  # fmt: skip
 
 

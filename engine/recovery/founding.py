@@ -8,10 +8,13 @@ can land any more, what the chain executed. All of it becomes a log in one step.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
+
+import msgspec
 
 from engine.recovery.chain_history import Wallet
 from engine.telemetry.build import build_id
@@ -21,6 +24,7 @@ from events.commands.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
 from events.log import HEADS_KEPT_MS, EventLog, other_chain
 from events.log.reading import Stored
+from events.losses import Loss
 from events.order.hash_chain import encode_record
 from events.recovery import order_histories
 from events.recovery.log_rebuild import Name, Refounding, Written
@@ -197,6 +201,8 @@ async def _lives(
     """Of all orders that are open or ended lately, folded from their events; notes the hashes of
     those `named`.
     """
+    losses = await snapshot.losses()
+    since = {loss.order_id: loss for loss in losses.all if loss.resumed is not None}
     async for rows in snapshot.orders():
         for row in rows:
             if row.id in named:
@@ -214,7 +220,7 @@ async def _lives(
             stored = {one.position: one for one in found}
             for row in some:
                 try:
-                    life = order_histories.life_of([stored[p] for p in row.positions])
+                    life = _life(row.positions, stored, since.get(row.id))
                 except (BrokenChain, KeyError) as error:
                     msg = f"the archive is broken ({error}): see `engine audit verify`"
                     raise RepairError(msg) from None
@@ -222,6 +228,18 @@ async def _lives(
                     msg = f"order {row.id} is not what its events say: `engine repair` says why"
                     raise RepairError(msg)
                 yield life
+
+
+def _life(positions: Sequence[int], stored: Mapping[int, Stored], lost: Loss | None) -> Life:
+    """From its first event on, or from the state that was kept with its last lost event."""
+    if lost is None or lost.resumed is None:
+        return order_histories.life_of([stored[p] for p in positions])
+    first = stored.get(positions[0])
+    asked = None
+    with contextlib.suppress(BrokenChain, msgspec.DecodeError):
+        asked = order_histories.life_of([first]).submitted if first is not None else None
+    later = [stored[p] for p in positions if p > lost.position]
+    return order_histories.life_of(later, order_histories.resumed(lost.resumed, asked))
 
 
 def _names(log: EventLog, life: Life, since_ms: int) -> list[Name]:

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from engine.recovery.accepting import Word
 from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.reconcile import Lost
-from events.audit.invariants import HEADS, INDEXES, ORDERS, Problem
+from events.audit.invariants import HEADS, INDEXES, ORDERS, Problem, spans
 from events.log import LAYOUT, other_chain
 from events.log.redis.keys import RAISED_FROM
 from events.recovery.log_rebuild import FOUNDING
 
-SPANS = 5
 COMMAND = "engine repair"
 
 
@@ -27,6 +27,7 @@ class Step(Enum):
 
     TABLES = "make the missing tables"
     ARCHIVE = "mend the archive"
+    ACCEPT = "record the accepted loss"
     REBUILD = "make `orders` again from the archive"
     REWRITE = "write the log again from the events, in its epoch"
     FOUND = "ask the chain what it executed, and found the log again in a new epoch"
@@ -47,6 +48,8 @@ class Words(NamedTuple):
     """Rows of the archive behind this position may be deleted."""
     accept_loss: bool = False
     """Events of which no copy is left may stay lost."""
+    word: Word = Word()
+    """Who accepts it, and why."""
 
 
 class Fault(NamedTuple):
@@ -106,8 +109,8 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
         *_tables(found),
         *_rows(found, until),
         *([Fault(f"checkpoint: {mark}", Step.ARCHIVE, "the checkpoint")] if mark else []),
-        *_audited(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
         *_lost(found),
+        *_audited(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
         *_log(found),
         *_chain(found, chain),
     ]
@@ -116,20 +119,20 @@ def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
     steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
     if Step.FOUND in steps and Step.REWRITE in steps:
         steps.remove(Step.REWRITE)
-    if _archived(found):  # a head or a row of an order that lacks events would be an old one
+    if archived_losses(found):  # a head or a row of an order that lacks events would be an old one
         steps = [step for step in steps if step not in (Step.REBUILD, Step.REWRITE)]
     drop_after = proof.proved_end if tail else None
     needs = [
         *(["--restored"] if words.restored or found.promoted else []),
         *([f"--drop-after {drop_after}"] if tail else []),
-        *(["--accept-loss"] if _unarchived(found) else []),
+        *(["--accept-loss"] if _unarchived(found) or archived_losses(found) else []),
     ]
     command = " ".join([COMMAND, *needs, "--yes"]) if steps else ""
     return Plan(
         faults, steps,
         [f"position {one.position}{_of(one.order_id)}: {one.detail}" for one in proof.gone],
         command, _other_chain(found, chain, founding=bool(founding))
-        or _refused(found, words, drop_after, command), drop_after, until,
+        or _refused(found, words, drop_after, command, steps), drop_after, until,
         bool(mark) or tail,
     )  # fmt: skip
 
@@ -144,7 +147,9 @@ def _of(order_id: str) -> str:
     return f", order {order_id}" if order_id else ""
 
 
-def _refused(found: Diagnosis, words: Words, drop_after: int | None, command: str) -> str:
+def _refused(
+    found: Diagnosis, words: Words, drop_after: int | None, command: str, steps: Sequence[Step]
+) -> str:
     if words.drop_after is not None and words.drop_after != drop_after:
         where = f"after position {drop_after} only" if drop_after is not None else "nowhere"
         return f"rows that the log never vouched for stand {where}"
@@ -152,6 +157,11 @@ def _refused(found: Diagnosis, words: Words, drop_after: int | None, command: st
         return f"rows of the archive would be deleted; if they may be: {command}"
     if _unarchived(found) and not words.accept_loss:
         return f"events are lost for good; if the engine is to go on without them: {command}"
+    if steps[:1] == [Step.ACCEPT] and not words.accept_loss:  # what comes before it may be done
+        return (
+            "events are lost for good: restore their rows from a backup; or, if the engine is to"
+            f" go on without them: {command}"
+        )
     if found.promoted and not words.restored:
         return f"the chain has to be asked: {command}"
     return ""
@@ -197,6 +207,10 @@ def _tables(found: Diagnosis) -> Iterator[Fault]:
     if found.missing_tables and not (found.empty and len(found.missing_tables) > 1):
         names = ", ".join(found.missing_tables)
         yield Fault(f"tables are missing: {names}", Step.TABLES, names)
+    if found.lacking:
+        names = ", ".join(found.lacking)
+        text = f"archive: columns of `events` are missing: {names}"
+        yield Fault(text, Step.ARCHIVE, f"columns are made again: {names}")
 
 
 def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
@@ -206,6 +220,10 @@ def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
         at = spans(wrong)
         text = f"archive: rows are missing, damaged or wrongly labelled, at {at}"
         yield Fault(text, Step.ARCHIVE, f"{len(wrong)} rows are written, at {at}")
+    if proof.regained:
+        at = spans(proof.regained)
+        text = f"archive: a loss was accepted at {at}, where nothing is lost"
+        yield Fault(text, Step.ARCHIVE, f"the accepted loss at {at} is withdrawn")
     if found.strays:
         at = spans(found.strays)
         yield Fault(f"archive: rows at {at}, which no log has", Step.ARCHIVE, "they are deleted")
@@ -244,13 +262,14 @@ def _lost(found: Diagnosis) -> Iterator[Fault]:
         at = spans([one.position for one in unarchived])
         does = "orders that only the log has are taken over where they are whole, the rest is void"
         yield Fault(f"log: events at {at} are lost, and no archive has them", Step.FOUND, does)
-    if archived := _archived(found):
+    if archived := archived_losses(found):
         at = spans([one.position for one in archived])
         text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
-        yield Fault(text, None)
+        does = f"events at {at} stay lost, and their orders go on from the last state known"
+        yield Fault(f"{text}, or accept the loss", Step.ACCEPT, does)
 
 
-def _archived(found: Diagnosis) -> list[Lost]:
+def archived_losses(found: Diagnosis) -> list[Lost]:
     """What is lost of what the archive had: nothing is made of the rest of it."""
     return [one for one in found.proof.lost if one.position <= found.archived_end]
 
@@ -302,15 +321,3 @@ def _checkpoint_fault(found: Diagnosis, until: int) -> str:
         return ""
     digest = found.target.digest_at(until)
     return "" if digest in (b"", checkpoint.digest) else "it does not know the log's entry there"
-
-
-def spans(positions: Sequence[int]) -> str:
-    """Positions as ranges, the first few."""
-    found: list[list[int]] = []
-    for position in positions:
-        if found and position == found[-1][1] + 1:
-            found[-1][1] = position
-        else:
-            found.append([position, position])
-    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
-    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")

@@ -16,9 +16,10 @@ from events.archive import NO_ORDER
 from events.archive.snapshot import LabelledEvent
 from events.ids import NO_ORDERS, parse_order_id
 from events.log.reading import Stored
+from events.losses import NONE, Loss, Losses, Resumed, digest_of
 from events.order import evolve
 from events.order.hash_chain import GENESIS, follows
-from events.recovery.order_histories import Life
+from events.recovery.order_histories import Life, resumed
 from events.types import Event, OrderSubmitted, current_name, decode
 from projections.postgres.unreadable import read_event
 
@@ -33,6 +34,8 @@ class Lost(NamedTuple):
     order_id: str
     """Empty where nothing tells it."""
     detail: str
+    digest: bytes = b""
+    """Of the row that stands there; empty: there is none."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -75,6 +78,8 @@ class Lives:
         first events."""
         self.unfolded: set[str] = set()
         """Orders with an event that this build cannot fold."""
+        self.unasked: set[str] = set()
+        """Orders whose first event is lost: under which names they were posted nothing tells."""
         self._ended_since_us = ended_since_us
         self._named_since_us = named_since_us
 
@@ -100,7 +105,28 @@ class Lives:
         if isinstance(event.fact, OrderSubmitted):
             life = life._replace(submitted=event.fact)
             self.submitted[order_id] = Submitted(order_id, event.account, event.fact)
-        if not order.terminal:
+        self._put(life, time_us)
+
+    def resume(self, kept: Resumed) -> None:
+        """An order goes on from a state that was kept: events of it are lost."""
+        order_id = kept.order.id
+        before = self.open.pop(order_id, None) or self.ended.pop(order_id, None)
+        asked = before.submitted if before is not None else None
+        if asked is None:
+            self.unasked.add(order_id)
+        life = resumed(kept, asked)
+        self._put(life, life.changed_us)
+
+    def forget(self, order_id: str) -> None:
+        """Nothing is known of an order any more."""
+        self.open.pop(order_id, None)
+        self.ended.pop(order_id, None)
+        self.submitted.pop(order_id, None)
+        self.unasked.add(order_id)
+
+    def _put(self, life: Life, time_us: int) -> None:
+        order_id = life.order.id
+        if not life.order.terminal:
             self.open[order_id] = life
             return
         if time_us < self._named_since_us:
@@ -114,9 +140,14 @@ class Lives:
 class Reconciliation:
     """Fed with every position from 1 on."""
 
-    def __init__(self, lives: Lives, *, trusts_log: bool) -> None:
-        """`trusts_log`: where both copies are intact and differ, the log's counts."""
+    def __init__(self, lives: Lives, *, trusts_log: bool, losses: Losses = NONE) -> None:
+        """`trusts_log`: where both copies are intact and differ, the log's counts; `losses` are
+        those that were accepted.
+        """
         self.lives = lives
+        self.losses = losses
+        self.regained: list[int] = []
+        """Positions whose loss was accepted, and that are proved, or that no archive has."""
         self.position = 0
         """The last one looked at."""
         self.proved_end = 0
@@ -141,9 +172,15 @@ class Reconciliation:
         assert position == self.position + 1, "every position once, in order"
         self.position = position
         found = self._proved(archived, logged)
+        loss = self.losses.at(position)
         if found is None:
-            self._lose(position, archived, logged)
+            if loss is not None and loss.digest == digest_of(archived) and _kept(loss):
+                self._accept(loss)
+            else:
+                self._lose(position, archived, logged)
             return None
+        if loss is not None:
+            self.regained.append(position)
         stored, order_id, version = found
         if order_id:
             self._chains[order_id] = version, stored.record.hash
@@ -154,6 +191,20 @@ class Reconciliation:
         if [row._replace(name=current_name(row.name)) for row in archived] != [expected]:
             self.rows.append(expected)
         return stored
+
+    def _accept(self, loss: Loss) -> None:
+        self.proved_end = loss.position
+        order_id, kept = loss.order_id, loss.resumed
+        if order_id in self.losses.forgotten:
+            self._chains.pop(order_id, None)
+            self.lives.forget(order_id)
+        elif kept is not None:
+            self._chains[order_id] = kept.version, kept.hash
+            self.lives.resume(kept)
+
+    def chain(self, order_id: str) -> tuple[int, bytes]:
+        """Version and hash of the newest proved event of an order."""
+        return self._chains.get(order_id, (0, GENESIS))
 
     def _proved(
         self, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
@@ -204,7 +255,7 @@ class Reconciliation:
             detail = "it follows an event of its order that is lost"
         else:
             detail = "no copy of it follows from the event before"
-        self.lost.append(Lost(position, order_id, detail))
+        self.lost.append(Lost(position, order_id, detail, digest_of(archived)))
 
     @property
     def gone(self) -> list[Lost]:
@@ -217,10 +268,16 @@ class Reconciliation:
         """
         self.beyond = [one for one in self.lost if one.position > self.proved_end]
         self.lost = [one for one in self.lost if one.position <= self.proved_end]
+        self.regained += [p for p in self.losses.positions if not 1 <= p <= self.position]
 
     def breaks(self, order_ids: Sequence[str]) -> None:
         """Nothing more is proved of these orders: an event of theirs is known to be lost."""
         self._broken.update(set(order_ids) - NO_ORDERS)
+
+
+def _kept(loss: Loss) -> bool:
+    """Whether the state that was kept with a loss is one of it."""
+    return loss.resumed is None or loss.resumed.fits(loss.order_id, loss.position)
 
 
 def envelope_of(body: bytes | msgspec.Raw) -> tuple[str, int] | None:

@@ -79,7 +79,7 @@ async def _write(
         lives, archived=found.archived_end, heads_kept_ms=log.heads_kept_ms, now_us=now_us
     )
     await work.replace_heads(known)
-    await work.mend_names(names_in(log, lives), claims_in(log, lives))
+    await work.mend_names(names_in(log, lives), claims_in(log, lives), lives.unasked)
     if stream.faults:
         await work.prepare_stream(stream.entries)
         await _digest(archive, stream)

@@ -11,7 +11,9 @@ from contextlib import aclosing
 from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
+from events.audit.invariants import spans
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
+from events.losses import NONE, Loss, Losses
 from events.order.hash_chain import GENESIS, follows
 
 LOG_BATCHES = 50
@@ -25,6 +27,19 @@ class Gap(Exception):
         self.position = position
 
 
+class GivenUp(Gap):
+    """Events of an order are lost for good, and a person accepted that."""
+
+    def __init__(self, order_id: str, losses: Sequence[Loss], left: Sequence[Stored]) -> None:
+        super().__init__(losses[0].position)
+        self.losses = losses
+        self.left = left
+        """The events that are intact."""
+        at = spans([loss.position for loss in losses])
+        by = losses[-1].by or "an operator"
+        self.args = (f"events of order {order_id} at {at} are lost, accepted as lost by {by}",)
+
+
 class Histories(Protocol):
     """What is asked of the archive about one order."""
 
@@ -36,20 +51,28 @@ class Histories(Protocol):
         """How far the projector is, None before it ran for the first time."""
         ...
 
+    async def losses(self) -> Losses:
+        """The losses that were accepted."""
+        ...
+
 
 async def order_history(archive: Histories, log: EventLog, order_id: str) -> list[Stored]:
     """All events of an order, in order; empty for an unknown one.
 
     Only what continues the order's hash chain is given: where log and archive differ, the one that
     does. Raises Gap, LogError or ArchiveUnavailable: that too where the archive does not have the
-    older events of a long history yet.
+    older events of a long history yet. Raises GivenUp where the loss of events was accepted.
     """
     head = (await log.load([order_id]))[0]
+    logged = [] if head is None else await log.history(head.positions)
+    if head is not None and len(logged) == head.version and _first_unchained(logged) is None:
+        return logged
+    if losses := (await archive.losses()).of(order_id):
+        given_up = {loss.position for loss in losses}
+        rows = [s for s in await archive.history(order_id) if s.position not in given_up]
+        raise GivenUp(order_id, losses, rows)
     if head is None:
         return _chained([], await archive.history(order_id))
-    logged = await log.history(head.positions)
-    if len(logged) == head.version and _first_unchained(logged) is None:
-        return logged
     checkpoint = await archive.checkpoint()  # first: what it covers is there afterwards
     archived = [s for s in await archive.history(order_id) if s.position <= head.positions[-1]]
     found = {stored.position for stored in (*archived, *logged)}
@@ -93,18 +116,26 @@ def _chained(logged: Sequence[Stored], archived: Sequence[Stored]) -> list[Store
 
 
 async def everything(
-    archive: Archive, log: EventLog, after: int = 0, until: int | None = None
+    archive: Archive,
+    log: EventLog,
+    after: int = 0,
+    until: int | None = None,
+    losses: Losses = NONE,
 ) -> AsyncGenerator[Page]:
-    """All events after a position, up to another or to the newest one now, in pages.
+    """All events after a position, up to another or to the newest one now, in pages; without those
+    whose loss was accepted.
 
     Raises Gap, LogError or ArchiveUnavailable.
     """
     end = await log.position()
     end = end if until is None else min(until, end)
-    async with aclosing(archive.pages(after, min(end, await archive.position()))) as pages:
+    archived, lost = min(end, await archive.position()), losses.positions
+    async with aclosing(archive.pages(after, archived, without=lost)) as pages:
         async for page in pages:
             yield page
             after = page.positions[-1]
+    while after < archived and losses.at(after + 1) is not None:
+        after += 1
     reader = log.reader("history")
     try:
         while after < end:

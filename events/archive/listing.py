@@ -1,8 +1,10 @@
 """Finding orders: filters, pages and cursors.
 
 A page is a key range: ids are UUIDv7, so newest first is id descending, a time is an id, and a
-cursor is the last id seen, which stays true whatever is added meanwhile. What has no index (token,
-account) is filtered out of windows of ids until the page is full or half a second has passed.
+cursor is the last id listed, which stays true whatever is added meanwhile. It never names an order
+that was looked at and not listed, which may be another account's: then it is a time. What has no
+index (token, account) is filtered out of windows of ids until the page is full or half a second has
+passed.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from events.ids import KEYS_ID, first_id_at
+from events.ids import KEYS_ID, created_ms, first_id_at
 from events.types import Status
 
 SEARCH_S = 0.5
 _WINDOW_ROWS = 4000
+MS_MAX = 2**48 - 1
+"""Of an id."""
 
 
 class BadCursor(ValueError):
@@ -55,7 +59,7 @@ async def find(
     fetch: Callable[..., Awaitable[list[Any]]], filters: Filters, limit: int, before: str | None
 ) -> tuple[list[bytes], str | None]:
     """The encoded orders of a page, and the cursor of the next one."""
-    deadline = time.monotonic() + SEARCH_S
+    deadline, began_at = time.monotonic() + SEARCH_S, before or _LAST_ID
     query, values = _query(filters)
     found: list[Any] = []
     while True:
@@ -72,9 +76,16 @@ async def find(
         scanned, last = rows[0]["scanned"], rows[0]["last"]
         if scanned < rows_scanned:
             return [row["state"] for row in found], None
-        if time.monotonic() > deadline:
-            return [row["state"] for row in found], encode_cursor(str(last))
         before = str(last)
+        listed = str(found[-1]["id"]) if found else _LAST_ID
+        following = min(listed, _later_than(before))
+        if time.monotonic() > deadline and following < began_at:
+            return [row["state"] for row in found], encode_cursor(following)
+
+
+def _later_than(order_id: str) -> str:
+    """The lowest id of the next millisecond: what was looked at since is looked at again."""
+    return first_id_at(min(created_ms(order_id) + 1, MS_MAX))
 
 
 _LAST_ID = KEYS_ID

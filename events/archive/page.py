@@ -42,6 +42,10 @@ class Page(NamedTuple):
                 return Page.of(self.stored()[:number])
         return self
 
+    def cut(self, start: int, stop: int) -> Page:
+        """Some of its events."""
+        return Page.of(self.stored()[start:stop])
+
     @staticmethod
     def of(events: Sequence[Stored]) -> Page:
         """A page of these events."""

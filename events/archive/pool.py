@@ -12,6 +12,7 @@ import asyncpg
 from events import order as orders
 from events.archive import listing
 from events.archive.listing import Filters
+from events.archive.losses import load_losses
 from events.archive.page import Page
 from events.archive.reading import (
     EVENTS,
@@ -24,6 +25,7 @@ from events.archive.reading import (
 )
 from events.archive.snapshot import Snapshot
 from events.log.reading import Stored
+from events.losses import Losses
 from events.order import Order
 from events.secret import SecretUrl
 
@@ -95,6 +97,11 @@ class Archive:
         async with self.connection() as connection:
             return [stored(row) for row in await connection.fetch(query, after, limit)]
 
+    async def losses(self) -> Losses:
+        """The losses that were accepted."""
+        async with self.connection() as connection:
+            return await load_losses(connection)
+
     async def history(self, order_id: str) -> list[Stored]:
         """All archived events of an order, in order; empty for an unknown one."""
         query = "SELECT position, time_us, hash, body FROM order_events($1)"
@@ -102,12 +109,21 @@ class Archive:
             return [stored(row) for row in await connection.fetch(query, order_id)]
 
     async def pages(
-        self, after: int, until: int = 2**63 - 1, *, events: int = PAGE_EVENTS
+        self,
+        after: int,
+        until: int = 2**63 - 1,
+        *,
+        events: int = PAGE_EVENTS,
+        without: Sequence[int] = (),
     ) -> AsyncGenerator[Page]:
-        """All events after one position up to another, in big pages, the next being fetched."""
+        """All events after one position up to another, in big pages, the next being fetched;
+        `without` those at some positions.
+        """
         async with (
             self.connection(None) as connection,
-            contextlib.aclosing(read_pages(connection, after, until, events=events)) as pages,
+            contextlib.aclosing(
+                read_pages(connection, after, until, events=events, without=without)
+            ) as pages,
         ):
             async for page in pages:
                 yield page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -32,7 +32,8 @@ _PAGE = """
 SELECT string_agg(int8send(position), ''::bytea), string_agg(int8send(time_us), ''::bytea),
        string_agg(hash, ''::bytea), string_agg(body, ''::bytea)
 FROM (SELECT position, time_us, hash, body FROM events
-      WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) AS page
+      WHERE position > $1 AND position <= $2 AND position <> ALL($4::bigint[])
+      ORDER BY position LIMIT $3) AS page
 """
 
 
@@ -62,16 +63,24 @@ async def load_checkpoint(connection: asyncpg.Connection) -> Checkpoint | None:
 
 
 async def read_pages(
-    connection: asyncpg.Connection, after: int, until: int, *, events: int = PAGE_EVENTS
+    connection: asyncpg.Connection,
+    after: int,
+    until: int,
+    *,
+    events: int = PAGE_EVENTS,
+    without: Sequence[int] = (),
 ) -> AsyncGenerator[Page]:
-    """The events in (after, until] as this connection sees them, the next page being fetched."""
-    following = _fetch(connection, after, until, events)
+    """The events in (after, until] as this connection sees them, the next page being fetched.
+
+    `without`: positions that are left out, whatever stands there.
+    """
+    following = _fetch(connection, after, until, events, without)
     try:
         while row := (await following)[0]:
             if row[0] is None:
                 return
             positions = struct.unpack(f">{len(row[0]) // 8}q", row[0])
-            following = _fetch(connection, positions[-1], until, events)
+            following = _fetch(connection, positions[-1], until, events, without)
             await asyncio.sleep(0)  # sends the query: Postgres works while the caller folds
             times = struct.unpack(f">{len(positions)}q", row[1])
             yield Page(positions, times, row[2], array(len(positions)) + row[3])
@@ -81,9 +90,10 @@ async def read_pages(
 
 
 def _fetch(
-    connection: asyncpg.Connection, after: int, until: int, events: int
+    connection: asyncpg.Connection, after: int, until: int, events: int, without: Sequence[int]
 ) -> asyncio.Task[list[Any]]:
-    query = connection.fetch(_PAGE, after, until, events, timeout=PAGE_S)
+    some = [one for one in without if after < one <= until]
+    query = connection.fetch(_PAGE, after, until, events, some, timeout=PAGE_S)
     return asyncio.get_running_loop().create_task(query)
 
 

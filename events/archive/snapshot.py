@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from events.archive import schema
+from events.archive.losses import load_losses
 from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
@@ -17,13 +19,14 @@ from events.archive.reading import (
     stored,
 )
 from events.log.reading import Stored
+from events.losses import Losses
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
 
 
 TABLES = ("events", "orders", "checkpoints", "projection_parked", "migrations")
-LABELLED = "SELECT position, time_us, hash, body, order_id, version, type FROM events "
+LABELLED = ("position", "time_us", "hash", "body", "order_id", "version", "type")
 
 
 _DAMAGED = (
@@ -64,6 +67,20 @@ class Snapshot:
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
+        self._lacking: tuple[str, ...] = ()
+
+    async def damaged_tables(self) -> dict[str, list[str]]:
+        """Table -> columns that it lacks, or has with another type."""
+        rows = await self._fetch(schema.QUERY, TABLES)
+        return schema.damaged([tuple(row) for row in rows])
+
+    def without(self, lacking: Sequence[str]) -> None:
+        """Reads `events` as if these columns were empty. Raises SchemaDamaged for others than
+        those that can be written again.
+        """
+        if lost := sorted(set(lacking) - set(schema.NEUTRAL)):
+            raise SchemaDamaged(f"events has lost what nothing else tells: {', '.join(lost)}")
+        self._lacking = tuple(lacking)
 
     async def checkpoint(self) -> Checkpoint | None:
         """The projector's checkpoint."""
@@ -84,9 +101,17 @@ class Snapshot:
             yield [_order_row(row) for row in rows]
             after = str(rows[-1]["id"])
 
-    async def labelled(self) -> AsyncIterator[LabelledEvent]:
-        """All events in order of position, with the columns beside the body."""
-        after, query = -(2**63), LABELLED + "WHERE position > $1 ORDER BY position LIMIT $2"
+    async def some(self, order_ids: Sequence[str]) -> list[OrderRow]:
+        """These projected orders."""
+        query = "SELECT * FROM orders WHERE id = ANY($1::uuid[])"
+        return [_order_row(row) for row in await self._fetch(query, order_ids)]
+
+    async def labelled(self, after: int = -(2**63)) -> AsyncIterator[LabelledEvent]:
+        """All events behind a position, in order, with the columns beside the body."""
+        query = (
+            schema.select(LABELLED, self._lacking)
+            + "WHERE position > $1 ORDER BY position LIMIT $2"
+        )
         while rows := await self._fetch(query, after, PAGE_EVENTS):
             for row in rows:
                 yield LabelledEvent(stored(row), str(row[4]), row[5], row[6])
@@ -103,7 +128,8 @@ class Snapshot:
 
     async def newest(self, first: int, last: int, limit: int = 100) -> list[Stored]:
         """The newest events of a range, newest first."""
-        query = EVENTS + "WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3"
+        columns = schema.select(LABELLED[:4], self._lacking)
+        query = columns + "WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT $3"
         return [stored(row) for row in await self._fetch(query, first, last, limit)]
 
     async def chain(self) -> str:
@@ -149,6 +175,13 @@ class Snapshot:
     async def unfolded(self) -> int:
         """How many orders have events that could not be folded."""
         return int((await self._fetch("SELECT count(*) FROM projection_parked"))[0][0])
+
+    async def losses(self) -> Losses:
+        """The losses that were accepted."""
+        try:
+            return await load_losses(self._connection)
+        except _DAMAGED as error:
+            raise SchemaDamaged(str(error)) from error
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
         try:

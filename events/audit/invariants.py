@@ -19,6 +19,7 @@ from events import types
 from events.ids import NO_ORDERS
 from events.log import PARKED, POSITIONS_KEPT, Head, Stored
 from events.log.head import NOBODY, owes_number
+from events.losses import NONE, Loss, Losses
 from events.order import NEXT, Order, evolve
 from events.order.hash_chain import GENESIS, follows
 from events.order.stored import NOTHING_ADDED, added, adds, basis
@@ -28,6 +29,8 @@ LOG, ARCHIVE, ORDERS, HEADS, INDEXES = "log", "archive", "orders", "heads", "ind
 """The stream and its marks, `events` and its checkpoint, `orders`, what is kept of each order, and
 lists, inboxes and names of orders."""
 
+SPANS = 5
+"""So many ranges are named."""
 STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
 MEND = "engine repair"
 """Says of each of them what would mend it, and with which command."""
@@ -84,6 +87,18 @@ def span(first: int, last: int) -> str:
     return f"position {first}" if first == last else f"positions {first} to {last}"
 
 
+def spans(positions: Sequence[int]) -> str:
+    """Positions as ranges, the first few."""
+    found: list[list[int]] = []
+    for position in positions:
+        if found and position == found[-1][1] + 1:
+            found[-1][1] = position
+        else:
+            found.append([position, position])
+    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
+    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")
+
+
 def _difference(logged: Stored, archived: Stored) -> str:
     if logged.record.hash != archived.record.hash:
         return "hash"
@@ -111,8 +126,13 @@ _envelope = msgspec.msgpack.Decoder(_Envelope)
 class Auditor:
     """Checks a log from its first event on."""
 
-    def __init__(self, names_since_us: int = 0) -> None:
-        """Names of orders that ended before `names_since_us` are of no interest."""
+    def __init__(self, names_since_us: int = 0, losses: Losses = NONE) -> None:
+        """Names of orders that ended before `names_since_us` are of no interest; `losses` are
+        those that were accepted.
+        """
+        self.losses = losses
+        self.accepted: list[Loss] = []
+        """Those that hold: nothing else is wrong at their positions."""
         self.position = 0
         """The last one seen."""
         self.asked: dict[str, Asked] = {}
@@ -208,10 +228,36 @@ class Auditor:
 
     def lost(self, through: int) -> None:
         """No store holds the events that follow, through a position."""
+        for loss in self.losses.between(self.position + 1, through):
+            if not loss.digest:
+                self.lost(loss.position - 1)
+                self.accept(loss)
         if through > self.position:
             where = span(self.position + 1, through)
             self.report(self.position + 1, "", "gap", f"neither log nor archive holds {where}")
             self.position = through
+
+    def accept(self, loss: Loss) -> None:
+        """The event at the next position is lost, which was accepted: its order goes on from the
+        state that was kept, or is not judged any further.
+        """
+        self.position = max(loss.position, self.position)
+        self.accepted.append(loss)
+        order_id, kept = loss.order_id, loss.resumed
+        if order_id in self.losses.forgotten:
+            self._broken.add(order_id)
+            self.asked.pop(order_id, None)
+        if not order_id or kept is None or order_id in self._broken:
+            return
+        if not kept.fits(order_id, loss.position):
+            detail = "the state kept with its accepted loss is not one of it"
+            self._breaks(loss.position, order_id, "accepted", detail, ARCHIVE)
+            return
+        order = kept.order
+        self._ended.pop(order_id, None)
+        seen = self._open[order_id] = _Open(order, kept.hash, list(kept.positions))
+        if order.terminal:
+            self._ends(seen, order.updated_at_us)
 
     def follows(self, stored: Stored) -> bool:
         """Whether an event would continue its order."""
@@ -244,14 +290,19 @@ class Auditor:
         if order_id in self._awaited and self._awaited[order_id].version == order.version:
             self._same_head(seen, self._awaited.pop(order_id))
         if order.terminal:
-            del self._open[order_id]
-            summary = _summary_of(seen)
-            short = len(seen.positions) <= POSITIONS_KEPT
-            head = summary if short else _summary_of(seen, POSITIONS_KEPT)
-            self._ended[order_id] = _Ended(order.version, position, summary, head, added(order))
-            if (asked := self.asked.get(order_id)) is not None:
-                self.asked[order_id] = asked._replace(ended_us=stored.time_us)
-                self._forget_old(order_id, stored.time_us)
+            self._ends(seen, stored.time_us)
+
+    def _ends(self, seen: _Open, ended_us: int) -> None:
+        order = seen.order
+        del self._open[order.id]
+        summary = _summary_of(seen)
+        short = len(seen.positions) <= POSITIONS_KEPT
+        head = summary if short else _summary_of(seen, POSITIONS_KEPT)
+        at = seen.positions[-1]
+        self._ended[order.id] = _Ended(order.version, at, summary, head, added(order))
+        if (asked := self.asked.get(order.id)) is not None:
+            self.asked[order.id] = asked._replace(ended_us=ended_us)
+            self._forget_old(order.id, ended_us)
 
     def _submitted(self, order_id: str, account: str, fact: OrderSubmitted) -> None:
         if fact.client_order_id is not None or fact.idempotency_key is not None:

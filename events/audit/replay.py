@@ -14,6 +14,7 @@ import msgspec
 from events import order as orders
 from events.archive import Page
 from events.ids import NO_ORDERS
+from events.losses import NONE, Loss, Losses
 from events.order import Order, advance, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
 
@@ -47,13 +48,14 @@ class Mismatch(NamedTuple):
 class Replay:
     """Folds pages. With `checks`, makes the decisions again as well."""
 
-    def __init__(self, checks: Checks | None = None) -> None:
+    def __init__(self, checks: Checks | None = None, losses: Losses = NONE) -> None:
         self.events = 0
         self.first = 0
         self.last = 0
         self.checked = 0
         self.mismatches: list[Mismatch] = []
         self._checks = checks
+        self._losses = losses
         # Orders that ended are kept encoded, in a third of the memory.
         self._orders: dict[str, Order | bytes] = {}
 
@@ -64,6 +66,20 @@ class Replay:
 
     def page(self, page: Page) -> None:
         """Folds the events of a page. Raises Unreadable."""
+        for part in self._losses.parts(page) if self._losses else (page,):
+            for loss in self._losses.between(self.last + 1, part.positions[0] - 1):
+                self._resume(loss)
+            self._fold(part)
+
+    def _resume(self, loss: Loss) -> None:
+        """An order goes on from the state that was kept where its events are lost."""
+        if loss.resumed is not None:
+            order = loss.resumed.order
+            self._orders[order.id] = orders.encode(order) if order.terminal else order
+        elif loss.order_id in self._losses.forgotten:
+            self._orders.pop(loss.order_id, None)
+
+    def _fold(self, page: Page) -> None:
         try:
             events = page.events()
         except msgspec.DecodeError:

@@ -6,11 +6,13 @@ Pure. The status after an event stands in the event; that the fold agrees is wha
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
 from events.archive import Page
 from events.ids import NO_ORDERS
+from events.losses import Loss
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -37,6 +39,13 @@ class Census:
             self._statuses[envelope.order_id] = envelope.status
         self.position = page.positions[-1]
         self.time_us = page.times[-1]
+
+    def resume(self, losses: Iterable[Loss]) -> None:
+        """Orders go on from the states that were kept where their events are lost."""
+        for loss in losses:
+            if loss.resumed is not None:
+                self._statuses[loss.order_id] = loss.resumed.order.status.value
+            self.position = max(self.position, loss.position)
 
     def counts(self) -> dict[str, int]:
         """Status -> orders."""

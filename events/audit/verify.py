@@ -13,7 +13,7 @@ answer raise.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -23,7 +23,17 @@ from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.indexes import index_faults
 from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
 from events.audit.derived import audit_lists, owed_fault
-from events.audit.invariants import ARCHIVE, INDEXES, LOG, ORDERS, Auditor, Columns, Problem, span
+from events.audit.invariants import (
+    ARCHIVE,
+    INDEXES,
+    LOG,
+    ORDERS,
+    Auditor,
+    Columns,
+    Problem,
+    span,
+    spans,
+)
 from events.audit.inventory import Inventory
 from events.audit.labels import Clock
 from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
@@ -32,6 +42,7 @@ from events.ids import ENGINE_ID
 from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
 from events.log.redis.keys import RAISED_FROM
 from events.log.redis.link import Damaged
+from events.losses import Loss
 from events.types import Status
 
 HEADS_AT_ONCE = 500
@@ -43,6 +54,7 @@ NO_END = 2**63
 NAMES_US = 7 * 86_400_000_000
 """Names of orders that ended longer ago than this, and than the window, are not compared."""
 
+LOSSES = "accepted_losses"
 TABLE_STORES = {"orders": ORDERS, "projection_parked": ORDERS}
 """What is no part of the archive."""
 
@@ -62,6 +74,13 @@ class Verdict(NamedTuple):
     """Events that were in the log and in the archive, and were compared."""
     problems: list[Problem]
     """By position."""
+    accepted: Sequence[Loss] = ()
+    """Losses that a person accepted, and at whose positions nothing else is wrong."""
+
+    @property
+    def accepted_at(self) -> str:
+        """Their positions in words."""
+        return spans([loss.position for loss in self.accepted])
 
 
 def shown(problem: Problem) -> dict[str, Any]:
@@ -74,6 +93,19 @@ def shown(problem: Problem) -> dict[str, Any]:
         "orderId": problem.order_id or None,
         "detail": problem.detail,
         "mend": problem.mend,
+    }
+
+
+def lost(loss: Loss) -> dict[str, Any]:
+    """An accepted loss as JSON."""
+    return {
+        "position": loss.position,
+        "orderId": loss.order_id or None,
+        "detail": loss.detail,
+        "acceptedBy": loss.by,
+        "acceptedUs": loss.at_us,
+        "reason": loss.reason or None,
+        "resumed": loss.resumed is not None,
     }
 
 
@@ -132,6 +164,8 @@ class _Verification:
         self._compared = 0
         self._end = 0
         """The newest position of the log, when it began."""
+        self._archived_readable = True
+        """Whether `events` has its columns."""
         self._told: set[int] = set()
         """Last positions of damaged entries that were reported."""
 
@@ -139,16 +173,20 @@ class _Verification:
         """All of it."""
         now_us = await self._inventory.now_us()
         window_us = max(NAMES_US, self._log.window_ms * 1000)
-        self._auditor = auditor = Auditor(now_us - window_us)
+        self._auditor = Auditor(now_us - window_us)
         archived = 0
         try:
             async with self._archive.snapshot() as snapshot:
                 # Its moment is fixed by the first query: whatever it has, the log had before.
                 missing = set(await snapshot.missing_tables())
+                losses = await snapshot.losses()
+                self._auditor = Auditor(now_us - window_us, losses)
                 await self._look_at_log()
                 archived = await self._snapshot(snapshot, missing, now_us)
         except SchemaDamaged as error:
             self._report(1, "table", str(error), ARCHIVE)
+            self._archived_readable = False
+        auditor = self._auditor
         await self._rest()
         if self._meta.there:
             await self._beside()
@@ -161,6 +199,7 @@ class _Verification:
             max(self._meta.position, await self._position()),
             self._compared,
             sorted(auditor.problems),
+            tuple(auditor.accepted),
         )
 
     def _report(self, position: int, code: str, detail: str, store: str, key: str = "") -> None:
@@ -233,17 +272,24 @@ class _Verification:
         """Compares what Postgres has, through the position of its checkpoint; returns that."""
         if missing == set(TABLES):
             return 0  # no projector has run yet
+        damaged = await snapshot.damaged_tables()
+        if "events" in damaged:
+            raise SchemaDamaged(f"events: column {', '.join(damaged['events'])} is lost")
+        for table, columns in damaged.items():
+            detail = f"column {', '.join(columns)} is lost, or of another type"
+            self._report(1, "table", detail, TABLE_STORES.get(table, ARCHIVE), table)
         for table in sorted(missing):
             self._report(
                 1, "table", "the table is missing", TABLE_STORES.get(table, ARCHIVE), table
             )
+        missing |= damaged.keys()
         checkpoint = None if "checkpoints" in missing else await snapshot.checkpoint()
         last = 0 if "events" in missing else await snapshot.last_position()
         if checkpoint is None and last:
             self._report(last, "checkpoint", "there is none", ARCHIVE, "checkpoints")
         archived = checkpoint.position if checkpoint is not None else last
         rows = no_rows() if "events" in missing else snapshot.labelled()
-        archive = ArchiveWalk(rows, self._report, Clock(now_us))
+        archive = ArchiveWalk(rows, self._report, Clock(now_us), self._auditor.losses)
         await self._side_by_side(archive, archived)
         if checkpoint is not None and "events" not in missing:
             await self._checkpoint(snapshot, checkpoint)
@@ -271,16 +317,12 @@ class _Verification:
                 break
             logged = entry if entry is not None and entry.position == at else None
             archived = row.stored if row is not None and row.stored.position == at else None
-            if logged is not None and archived is not None:
-                auditor.copies(logged, archived)
-                self._compared += 1
-            elif archived is not None:
-                if log.held_from <= at < log.last and at not in log.damaged:
+            if not self._gives_up(at, archive, row if archived is not None else None, logged):
+                if archived is None:
+                    holes[ARCHIVE].add(at, self._report)
+                elif logged is None and log.held_from <= at < log.last and at not in log.damaged:
                     holes[LOG].add(at, self._report)
-                auditor.event(archived, ARCHIVE)
-            elif logged is not None:
-                holes[ARCHIVE].add(at, self._report)
-                auditor.event(logged, LOG)
+                self._event(archived, logged)
             row = await archive.following() if archived is not None else row
             entry = await log.following() if logged is not None else entry
             if at % PROGRESS_EVENTS == 0:
@@ -288,6 +330,10 @@ class _Verification:
         for found in holes.values():
             found.close(self._report)
         auditor.lost(end)
+        for loss in auditor.losses.all:
+            if not 1 <= loss.position <= end:
+                detail = "a loss was accepted where the archive has nothing to lose"
+                self._report(loss.position, "accepted", detail, ARCHIVE, LOSSES)
         self._progress(auditor.position, max(end, self._end))
         await self._beyond(archive, row, end)
         while entry is not None:  # the rest is read later; entries out of place are told here
@@ -295,6 +341,40 @@ class _Verification:
         if self._meta.there and log.last < self._end:
             detail = f"the log's entries end at {log.last}, its newest position is {self._end}"
             self._report(log.last + 1, "log", detail, LOG, self._log.keys.log)
+
+    def _event(self, archived: Stored | None, logged: Stored | None) -> None:
+        if archived is not None and logged is not None:
+            self._auditor.copies(logged, archived)
+            self._compared += 1
+        elif archived is not None:
+            self._auditor.event(archived, ARCHIVE)
+        elif logged is not None:
+            self._auditor.event(logged, LOG)
+
+    def _gives_up(
+        self, at: int, archive: ArchiveWalk, row: LabelledEvent | None, logged: Stored | None
+    ) -> bool:
+        """Whether the event at a position is lost, and its loss was accepted as it stands there."""
+        auditor = self._auditor
+        loss = auditor.losses.at(at)
+        if loss is None:
+            return False
+        auditor.lost(at - 1)
+        copies = [one for one in (logged, row.stored if row is not None else None) if one]
+        if any(auditor.follows(one) for one in copies):
+            detail = "its loss was accepted, and an intact copy of it is there"
+        elif row is not None and not archive.is_accepted(row):
+            detail = "its loss was accepted, and what stands there was changed since"
+        elif row is None and loss.digest:
+            detail = "its loss was accepted, and the row that stood there is gone"
+        else:
+            if logged is not None:
+                detail = "its event does not continue the order, and the archive's is lost"
+                self._report(at, "entry", detail, LOG)
+            auditor.accept(loss)
+            return True
+        self._report(at, "accepted", detail, ARCHIVE, LOSSES)
+        return False
 
     async def _beyond(self, archive: ArchiveWalk, row: LabelledEvent | None, end: int) -> None:
         """Rows behind the checkpoint: the projector writes both in one transaction."""
@@ -367,7 +447,7 @@ class _Verification:
                     found += [Stored(at, batch.time_us, one) for at, one in numbered if at > after]
             except Regressed as error:
                 resume_after = error.resume_after or end
-                archived = await self._archive.read(after, ARCHIVE_PAGE)
+                archived = await self._archived(after)
                 found = [one for one in archived if one.position <= resume_after]
                 if isinstance(error, Damaged) and resume_after not in self._told:
                     self._told.add(resume_after)
@@ -377,6 +457,11 @@ class _Verification:
             if not found:
                 auditor.lost(min(max(resume_after, after + 1), end))
             self._progress(min(auditor.position, end), end)
+
+    async def _archived(self, after: int) -> list[Stored]:
+        if not self._archived_readable:
+            return []
+        return await self._archive.read(after, ARCHIVE_PAGE)
 
     # -- what is kept beside the events -------------------------------------------------------
 

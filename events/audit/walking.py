@@ -14,6 +14,7 @@ from events.audit.labels import Clock, label_faults
 from events.log import LogReader, Stored
 from events.log.entries import RawEntry, batch_of, foreign_id
 from events.log.redis.link import Damaged
+from events.losses import NONE, Losses, digest_of
 
 ENTRIES_AT_ONCE = 20
 
@@ -88,8 +89,15 @@ class LogWalk:
 class ArchiveWalk:
     """All rows of `events`, the columns beside the body compared."""
 
-    def __init__(self, rows: AsyncIterator[LabelledEvent], report: Report, clock: Clock) -> None:
+    def __init__(
+        self,
+        rows: AsyncIterator[LabelledEvent],
+        report: Report,
+        clock: Clock,
+        losses: Losses = NONE,
+    ) -> None:
         self._rows = rows
+        self._losses = losses
         self._report = report
         self._clock = clock
         self._last = 0
@@ -105,12 +113,19 @@ class ArchiveWalk:
                 self._report(position, "duplicate", "it has two rows", ARCHIVE, "events")
                 continue
             self._last = position
+            if self.is_accepted(row):
+                return row
             for name, detail in label_faults(row):
                 self._report(position, "column", detail, ARCHIVE, f"events.{name}")
             if detail := self._clock.fault(row.stored.time_us):
                 self._report(position, "time", detail, ARCHIVE, "events.time_us")
             return row
         return None
+
+    def is_accepted(self, row: LabelledEvent) -> bool:
+        """Whether the row is as it was when its loss was accepted."""
+        loss = self._losses.at(row.stored.position)
+        return loss is not None and loss.digest == digest_of([row])
 
 
 async def no_rows() -> AsyncIterator[LabelledEvent]:

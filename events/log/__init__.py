@@ -17,6 +17,7 @@ from events.log.redis.link import (
     Regressed,
     Unanswered,
     Unavailable,
+    Unsuitable,
     other_chain,
 )
 from events.log.tail import Foreign
@@ -63,6 +64,7 @@ __all__ = [
     "Unanswered",
     "Unavailable",
     "Unit",
+    "Unsuitable",
     "Watches",
     "Workers",
     "other_chain",

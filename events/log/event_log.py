@@ -14,7 +14,7 @@ from events.log.commit import Committer, append_library
 from events.log.inbox import Inbox
 from events.log.reading import LogReader
 from events.log.redis.keys import LAYOUT, RAISED_FROM, Keys
-from events.log.redis.link import Link, LogError, meta_number
+from events.log.redis.link import Link, LogError, Unsuitable, meta_number
 from events.log.standing import Standing
 from events.log.tail import Tails
 from events.log.watch import Watches
@@ -85,7 +85,7 @@ class EventLog(Writing, Standing, Asking, Tails):
         """Checks the server's settings and joins the log, or founds it where there is none.
 
         Raises Missing where there is none and it may not be founded, OtherChain where its orders
-        trade elsewhere, another LogError (Unavailable: try again) or RuntimeError for a server set
+        trade elsewhere, another LogError (Unavailable: try again) or Unsuitable for a server set
         up wrongly.
         """
         await self._check_server()
@@ -95,7 +95,7 @@ class EventLog(Writing, Standing, Asking, Tails):
             server.run_id, self.chain, *RAISED_FROM, on=server,
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
-            raise RuntimeError(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
+            raise Unsuitable(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch, self.base = meta_number(answer[0], "epoch"), meta_number(answer[3], "base")
         self.chain = self.chain or (answer[4] or b"").decode()
         if answer[5] is None and self.before_joining is not None:
@@ -122,7 +122,7 @@ class EventLog(Writing, Standing, Asking, Tails):
             answers = [[], [], []]
         policy, appendonly, fsync = ((a[1].decode() if a else "") for a in answers)
         if policy not in ("noeviction", ""):
-            raise RuntimeError(f"maxmemory-policy is {policy}{EVICTING}")
+            raise Unsuitable(f"maxmemory-policy is {policy}{EVICTING}")
         if appendonly == "yes" and fsync == "always":
             self.durability = "fsync"
             return

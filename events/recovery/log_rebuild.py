@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -158,10 +158,17 @@ class Refounding:
         kept = () if known.kept_ms is None else ("PX", max(1, known.kept_ms))
         return ("SET", self._keys.order(known.order_id), known.head, *kept)
 
-    async def mend_names(self, names: Sequence[Name], claims: Mapping[bytes, Claim]) -> None:
+    async def mend_names(
+        self,
+        names: Sequence[Name],
+        claims: Mapping[bytes, Claim],
+        unasked: Collection[str] = (),
+    ) -> None:
         """Gives every key its order. A key that came with a later request is in no event: it stays
-        where `claims` (by order id) bears it out.
+        where `claims` (by order id) bears it out. Those of `unasked` orders stay: which request
+        they came with is lost.
         """
+        left_alone = {order_id.encode() for order_id in unasked}
         expected = {name.key.encode() for name in names}
         aliases: dict[bytes, bytes] = {}
         async for keys in self._matching(self._keys.idempotency("*", "*", "*")):
@@ -172,7 +179,10 @@ class Refounding:
                     continue
                 order_id = (value or b"")[:ID_LENGTH]
                 claim = claims.get(order_id)
-                if claim is None or value != order_id + claim.digest:
+                if order_id in left_alone:
+                    noted = aliases.get(order_id, b"")
+                    aliases[order_id] = noted + len(key).to_bytes(2) + key
+                elif claim is None or value != order_id + claim.digest:
                     commands.append(("UNLINK", key))
                 elif claim.until_ms is not None:
                     commands.append(("PEXPIREAT", key, claim.until_ms, "LT"))

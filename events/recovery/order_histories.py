@@ -16,6 +16,7 @@ from events.ids import NO_ORDERS
 from events.log.head import POSITIONS_KEPT, encode_head, owes_number
 from events.log.reading import Stored
 from events.log.writing import NEVER_MS
+from events.losses import Resumed
 from events.order import Order, evolve, executed_reason, may_still_land, was_executed
 from events.order.hash_chain import GENESIS, Record, follows, say
 from events.recovery.log_rebuild import Known
@@ -55,11 +56,22 @@ class Life(NamedTuple):
         return Known(order.id, head, self.created_us // 1000, self.changed_us // 1000, expires_ms)
 
 
-def life_of(history: Sequence[Stored]) -> Life:
-    """Folds a whole history. Raises BrokenChain or `msgspec.DecodeError`."""
-    order: Order | None = None
-    digest = GENESIS
-    submitted = None
+def resumed(kept: Resumed, submitted: OrderSubmitted | None) -> Life:
+    """An order of which events are lost, as the state that was kept has it. Raises
+    `msgspec.DecodeError`.
+    """
+    order = kept.order
+    created_us, changed_us = order.created_at_us, order.updated_at_us
+    return Life(order, kept.hash, kept.positions, created_us, changed_us, submitted)
+
+
+def life_of(history: Sequence[Stored], since: Life | None = None) -> Life:
+    """Folds a whole history, or what came `since`. Raises BrokenChain or `msgspec.DecodeError`."""
+    if since is not None and not history:
+        return since
+    order = since.order if since is not None else None
+    digest = since.hash if since is not None else GENESIS
+    submitted = since.submitted if since is not None else None
     for stored in history:
         event, body = stored.record.event(), bytes(stored.record.body)
         expected = (order.version if order else 0) + 1
@@ -73,6 +85,8 @@ def life_of(history: Sequence[Stored]) -> Life:
         raise BrokenChain("an order without events")
     positions = tuple(stored.position for stored in history)
     first, last = history[0].time_us, history[-1].time_us
+    if since is not None:
+        positions, first = (*since.positions, *positions), since.created_us
     return Life(order, digest, positions, first, last, submitted)
 
 

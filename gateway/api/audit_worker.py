@@ -19,7 +19,7 @@ import msgspec
 from events.archive import Archive, ArchiveUnavailable
 from events.archive.history import Gap, everything
 from events.audit.status_counts import Census
-from events.audit.verify import shown, verify
+from events.audit.verify import lost, shown, verify
 from events.log import EventLog, LogError, Missing
 from events.secret import SecretUrl
 from projections.postgres.order_rows import columns
@@ -113,6 +113,7 @@ async def _verify(log: EventLog, archive: Archive) -> None:
             "orders": verdict.orders,
             "archivedThrough": verdict.archived,
             "head": verdict.head,
+            "acceptedLosses": [lost(loss) for loss in verdict.accepted[:PROBLEMS_MAX]],
             "problemCount": len(verdict.problems),
             "problems": problems,
         }
@@ -122,11 +123,14 @@ async def _verify(log: EventLog, archive: Archive) -> None:
 async def _state(log: EventLog, archive: Archive, task: Task) -> None:
     census = Census()
     until = task.position or None
-    async with aclosing(everything(archive, log, until=until)) as pages:
+    losses = await archive.losses()
+    async with aclosing(everything(archive, log, until=until, losses=losses)) as pages:
         async for page in pages:
             cut = page.until_time(task.time_us) if task.time_us else page
             if cut.positions:
-                census.page(cut)
+                for part in losses.parts(cut):
+                    census.resume(losses.between(census.position + 1, part.positions[0] - 1))
+                    census.page(part)
             if cut is not page:
                 break
     counts = census.counts()

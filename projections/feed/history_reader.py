@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from events.archive import Filters
-from events.archive.history import Gap, Histories, order_history
+from events.archive.history import Gap, GivenUp, Histories, order_history
 from events.log import Batch, EventLog, Regressed, Stored
 from events.order import Order
 from projections.feed.ownership import owns
@@ -21,8 +21,9 @@ LOG_PAGE = 20
 class Lost(Exception):
     """Neither log nor archive has what follows a position."""
 
-    def __init__(self, after: int, resume_after: int) -> None:
-        super().__init__(f"nothing holds the events after {after} up to {resume_after}")
+    def __init__(self, after: int, resume_after: int, detail: str = "") -> None:
+        said = detail or f"nothing holds the events after {after} up to {resume_after}"
+        super().__init__(said)
         self.resume_after = resume_after
         """The first position after which there is something again."""
 
@@ -70,7 +71,11 @@ class Past:
 
     async def _archived(self, after: int, resume_after: int = 0) -> list[Stored]:
         """What the archive has; `resume_after`: where the log goes on, where that is known."""
-        found = list(await self._archive.read(after, ARCHIVE_PAGE))
+        rows = await self._archive.read(after, ARCHIVE_PAGE)
+        losses = await self._archive.losses()
+        found = [stored for stored in rows if losses.at(stored.position) is None]
+        if losses and found and found[0].position > after + 1:
+            raise Lost(after, found[0].position - 1)
         for offset, stored in enumerate(found):
             if stored.position != after + 1 + offset:
                 del found[offset:]
@@ -91,7 +96,8 @@ class Past:
         try:
             return await order_history(self._archive, self._log, order_id)
         except Gap as gap:
-            raise Lost(gap.position - 1, gap.position) from gap
+            detail = str(gap) if isinstance(gap, GivenUp) else ""
+            raise Lost(gap.position - 1, gap.position, detail) from gap
 
     async def owns(self, account: str, order_id: str) -> bool:
         """Whether an order is of an account. Raises LogError or ArchiveUnavailable."""

@@ -89,9 +89,10 @@ async def lay_again(connection: asyncpg.Connection, table: str) -> None:
 
 
 async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> None:
-    """Makes tables that were lost, empty; those that are there stay."""
+    """Makes tables that were lost, or that lack columns, empty; the others stay."""
     async with connection.transaction():
         if "migrations" in tables:
+            await connection.execute("DROP TABLE IF EXISTS migrations")
             await connection.execute(_TABLE)
             await connection.executemany(
                 "INSERT INTO migrations (name, sha256) VALUES ($1, $2)",
@@ -100,6 +101,7 @@ async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> 
             )  # fmt: skip
         for table in tables:
             if table != "migrations":
+                await connection.execute(f"DROP TABLE IF EXISTS {table}")  # it may lack columns
                 await lay_again(connection, table)
         if "events" in tables:  # it went with its type
             await connection.execute(order_events_statement())

@@ -100,6 +100,13 @@ class OrderFold:
         """Takes an order as it stands in the table."""
         self._held[folded.order.id] = folded
 
+    def resume(self, folded: Folded) -> None:
+        """Goes on with an order from a state that was kept: events of it are lost."""
+        order_id = folded.order.id
+        self._held[order_id] = self._touched[order_id] = folded
+        if folded.order.status in TERMINAL:
+            self._ended.add(order_id)
+
     def apply(self, position: int, digest: bytes, event: Event) -> None:
         """Folds one event. Raises Poison, and leaves the order as it was."""
         order_id = event.order_id

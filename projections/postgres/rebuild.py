@@ -17,12 +17,14 @@ import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
 from events.archive.indexes import EXPECTED, index_faults
-from events.ids import NO_ORDERS
+from events.archive.losses import load_losses
+from events.ids import NO_ORDERS, parse_order_id
+from events.losses import NONE
 from events.secret import SecretUrl
 from projections.postgres import tables
 from projections.postgres.copy_watchdog import mortal
 from projections.postgres.migrate import lay_again, order_events_statement
-from projections.postgres.order_rows import Absent, Changes, OrderFold, Poison
+from projections.postgres.order_rows import Absent, Changes, Folded, OrderFold, Poison
 from projections.postgres.table_clone import beyond_copying, copy_options, copy_rights
 
 TABLE = "orders_rebuild"
@@ -84,6 +86,7 @@ class _Rebuild:
         self._writing = writing
         self._progress = progress
         self._fold = OrderFold()
+        self._losses = NONE
         self._position = 0
         self._unsaved = 0
         self._indexed = False
@@ -116,6 +119,7 @@ class _Rebuild:
             "SELECT EXISTS (SELECT FROM events)"
         ):
             raise RebuildError("the archive has events and no checkpoint: restore it from a backup")
+        self._losses = await load_losses(self._reading)
         if not await self._writing.fetchval("SELECT to_regclass('orders') IS NOT NULL"):
             await lay_again(self._writing, "orders")
         if lost := await beyond_copying(self._writing, "orders"):
@@ -166,6 +170,11 @@ class _Rebuild:
         await self._lock()
         # The projector waits now: this is what it has written since.
         await self._fold_until(await self._projected())
+        forgotten = [i for i in self._losses.forgotten if parse_order_id(i)]
+        await self._writing.execute(
+            f"DELETE FROM {TABLE} WHERE id = ANY($1::uuid[])",  # noqa: S608 - one name
+            forgotten,
+        )
         await copy_rights(self._writing, "orders", TABLE)
         if not await self._writing.fetchval("SELECT to_regprocedure('order_events(uuid)')"):
             await self._writing.execute(order_events_statement())
@@ -204,20 +213,40 @@ class _Rebuild:
         return checkpoint.position if checkpoint else 0
 
     async def _fold_until(self, target: int) -> None:
-        pages = read_pages(self._reading, self._position, target, events=PAGE_EVENTS)
+        pages = read_pages(
+            self._reading, self._position, target,
+            events=PAGE_EVENTS, without=self._losses.positions,
+        )  # fmt: skip
         async with contextlib.aclosing(pages):  # its next page is on the way on our connection
             async for page in pages:
-                if page.positions[0] != self._position + 1:
-                    raise RebuildError(f"the archive has no event at position {self._position + 1}")
-                if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
-                    raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
-                await self._fold_page(page)
-                self._position = page.positions[-1]
+                for part in self._losses.parts(page):
+                    self._resume(part.positions[0] - 1)
+                    self._check_gapless(part)
+                    await self._fold_page(part)
+                    self._position = part.positions[-1]
                 self._progress(self._position, target)
+        self._resume(target)
         if self._position != target:
             raise RebuildError(f"the archive ends at {self._position}, its checkpoint at {target}")
         await self._save(self._fold.take())
         await self._saved()
+
+    def _check_gapless(self, page: Page) -> None:
+        if page.positions[0] != self._position + 1:
+            raise RebuildError(f"the archive has no event at position {self._position + 1}")
+        if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
+            raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
+
+    def _resume(self, until: int) -> None:
+        """Passes over lost events up to a position, whose loss was accepted: orders go on from the
+        states that were kept.
+        """
+        for loss in self._losses.between(self._position + 1, until):
+            if loss.position != self._position + 1:
+                return  # the archive lacks what is before it
+            self._position = loss.position
+            if (kept := loss.resumed) is not None:
+                self._fold.resume(Folded(kept.order, kept.hash, list(kept.positions)))
 
     async def _fold_page(self, page: Page) -> None:
         try:

@@ -338,7 +338,7 @@ async def killed(team: Crew, worker: Worker | Watcher) -> Worker | Watcher:
 
 # -- many of them ----------------------------------------------------------------------------------
 
-MANY = 20_000
+MANY = 10_000
 
 
 async def test_a_random_walk_through_many_resting_orders_triggers_each_once_while_watchers_die(

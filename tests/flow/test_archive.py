@@ -14,7 +14,7 @@ import pytest
 
 from engine.embedded import databases
 from engine.embedded.data_dir import running
-from events.archive import Archive, ArchiveUnavailable, BadCursor, Filters
+from events.archive import Archive, ArchiveUnavailable, BadCursor, Filters, listing
 from events.archive.history import Gap, everything, order_history
 from events.ids import created_ms, first_id_at, new_order_id
 from events.log import POSITIONS_KEPT, EventLog
@@ -188,6 +188,33 @@ async def test_times_are_ranges_of_ids(played: Played) -> None:
     assert [o.id for o in await all_pages(archive, Filters(from_ms=border))] == [late]
     assert [o.id for o in await all_pages(archive, Filters(to_ms=border))] == [early]
     assert first_id_at(border) <= late
+
+
+async def test_a_cursor_names_no_order_of_another_account(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search ends after each window, on an order of somebody else."""
+    log, archive, play = played
+    ids = await play.create(40)
+    mine = ids[::7]
+    await projected(log, archive)
+    async with archive.connection() as connection:
+        await connection.execute(
+            "UPDATE orders SET account = 'mine' WHERE id = ANY($1::uuid[])", mine
+        )
+    monkeypatch.setattr(listing, "SEARCH_S", -1)
+    monkeypatch.setattr(listing, "_WINDOW_ROWS", 3)
+    found: list[str] = []
+    cursor, cursors = None, []
+    while True:
+        page, cursor = await archive.find(Filters(account="mine"), limit=2, cursor=cursor)
+        found += [order.id for order in page]
+        if cursor is None:
+            break
+        cursors.append(listing.decode_cursor(cursor))
+    assert found == sorted(mine, reverse=True)
+    assert len(cursors) > len(mine) / 2, "some pages ended between the account's orders"
+    assert not set(cursors) & (set(ids) - set(mine))
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "ü" * 22, "A" * 23, "=" * 22])

@@ -40,7 +40,7 @@ FULL = Order(
 """Every field has a value of its own."""
 EXACT = replace(FULL, exact_amount_out=32)
 QUOTES = (
-    Quote("x", "", 0, 0, 0, 0, "no-route"),
+    Quote("x", "p", 1, 2, 3, 4, legs=(OTHER_LEG, LEG), warnings=(WARNING, OTHER_WARNING)),
     Quote("e", "q", 1, 2, 3, 4, legs=(OTHER_LEG,), warnings=(OTHER_WARNING,)),
 )
 ROUTED = t.OrderRouted("e", "q", 40, 41, "42", QUOTES, 1, 2, 1, 43, 44)
@@ -70,7 +70,9 @@ CHANGED: list[tuple[str, Order, Fact, dict[str, Any]]] = [
     }),
     ("routing", FULL, t.RoutingStarted(), {}),
     ("routed", FULL, ROUTED, ROUTE),
-    ("routed by the first quote", FULL, replace(ROUTED, chosen=0), ROUTE | NO_ROUTE),
+    ("routed by the first quote", FULL, replace(ROUTED, chosen=0), ROUTE | {
+        "legs": (OTHER_LEG, LEG), "warnings": (WARNING, OTHER_WARNING),
+    }),
     ("routed by an old build", FULL, replace(ROUTED, chosen=-1), ROUTE | NO_ROUTE),
     ("routed by no quote", FULL, replace(ROUTED, chosen=2), ROUTE | NO_ROUTE),
     ("routed exactly", EXACT, ROUTED, ROUTE | {"amount_in": 43, "max_amount_in": 44}),

@@ -78,6 +78,10 @@ def meta_number(value: bytes | None, what: str) -> int:
         raise Damaged(f"the log's {what} is damaged: {value!r}") from None
 
 
+class Unsuitable(RuntimeError):
+    """The log's server is set up wrongly, or the log has another layout: a person has to act."""
+
+
 class OtherChain(LogError):
     """The orders of the log trade on another chain than ours: there they may be executed already,
     and here again.

@@ -1,0 +1,123 @@
+"""Records that events of the archive are given up, and from what their orders go on.
+
+An order goes on from its row in `orders`, or from its head, where that is the state after the last
+of its lost events. Where neither is left nothing is known of it any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from engine.recovery.diagnosing import Diagnosis
+from engine.recovery.founding import RepairError
+from engine.recovery.reconcile import Lost, Reconciliation
+from events.archive import Archive
+from events.archive.losses import save_losses
+from events.audit.inventory import Inventory
+from events.ids import parse_order_id
+from events.log import EventLog, Head
+from events.losses import Loss, Losses, Resumed
+from projections.postgres import migrate
+
+TABLE = "accepted_losses"
+
+
+class Word(NamedTuple):
+    """Who accepts a loss, and why."""
+
+    by: str = ""
+    reason: str = ""
+
+
+async def accept(
+    log: EventLog, archive: Archive, found: Diagnosis, lost: Sequence[Lost], word: Word
+) -> None:
+    """Records the losses. Raises RepairError, LogError, ArchiveUnavailable or asyncpg's errors."""
+    named = {one.order_id for one in lost if one.order_id}
+    positions = {one.position for one in lost}
+    owners: dict[int, str] = {}
+    kept: dict[str, list[Resumed]] = {}
+    if "orders" not in found.missing_tables:
+        async with archive.snapshot() as snapshot:
+            async for rows in snapshot.orders():
+                for row in rows:
+                    theirs = positions.intersection(row.positions)
+                    owners |= dict.fromkeys(theirs, row.id)
+                    if theirs or row.id in named:
+                        state = Resumed(row.version, row.hash, row.positions, row.state)
+                        kept.setdefault(row.id, []).append(state)
+    async for order_id, head in _heads(log):
+        theirs = positions.intersection(head.positions)
+        owners |= dict.fromkeys(theirs - owners.keys(), order_id)
+        if theirs or order_id in named or order_id in owners.values():
+            state = Resumed(head.version, head.hash, head.positions, head.body)
+            kept.setdefault(order_id, []).append(state)
+    owners = {one.position: _order_of(one, owners, kept, found.proof) for one in lost}
+    losses = list(_losses(lost, owners, kept, word, now_us=time.time_ns() // 1000))
+    _no_later([*found.proof.losses.all, *losses], kept, found.archived_end)
+    async with archive.connection(None) as connection:
+        await migrate.migrate(connection)
+        if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", TABLE):
+            await migrate.lay_missing(connection, [TABLE])
+        await save_losses(connection, losses)
+
+
+async def _heads(log: EventLog) -> AsyncIterator[tuple[str, Head]]:
+    """All heads that can be told apart into their parts."""
+    inventory = Inventory(log.url, log.keys)
+    try:
+        async for ids in inventory.all_heads():
+            for order_id, head in (await inventory.heads(ids)).items():
+                if head is not None and head.version:
+                    yield order_id, head
+    finally:
+        await inventory.close()
+
+
+def _order_of(
+    one: Lost,
+    owners: Mapping[int, str],
+    kept: Mapping[str, Sequence[Resumed]],
+    proof: Reconciliation,
+) -> str:
+    """The order that lacks the event. What a damaged row says counts only where that order is not
+    whole without it.
+    """
+    if one.position in owners:
+        return owners[one.position]
+    order_id = parse_order_id(one.order_id) or ""
+    whole = any((k.version, k.hash) == proof.chain(order_id) for k in kept.get(order_id, ()))
+    return "" if whole else order_id
+
+
+def _losses(
+    lost: Sequence[Lost],
+    owners: Mapping[int, str],
+    kept: Mapping[str, Sequence[Resumed]],
+    word: Word,
+    *,
+    now_us: int,
+) -> Iterable[Loss]:
+    for one in lost:
+        order_id = owners[one.position]
+        fitting = (k for k in kept.get(order_id, ()) if k.fits(order_id, one.position))
+        yield Loss(
+            one.position, order_id, one.digest, one.detail, word.by, now_us, word.reason,
+            next(fitting, None),
+        )  # fmt: skip
+
+
+def _no_later(
+    losses: Iterable[Loss], kept: Mapping[str, Sequence[Resumed]], archived_end: int
+) -> None:
+    """Refuses to forget an order that has events which are not archived yet."""
+    by_position = {loss.position: loss for loss in losses}  # the newer ones count
+    for order_id in Losses(by_position.values()).forgotten:
+        ends = [k.positions[-1] for k in kept.get(order_id, ()) if k.positions]
+        if max(ends, default=0) > archived_end:
+            raise RepairError(
+                f"the newest events of order {order_id} are not archived yet: start the engine,"
+                " and repair once it has archived them"
+            )

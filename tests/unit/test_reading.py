@@ -1,0 +1,31 @@
+"""What commands that read the records say where they cannot be read, and what is left to show."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.embedded.stores import UNREADABLE, reading
+from events.log import Unavailable, Unsuitable
+from projections.postgres.migrate import MigrationError
+
+
+@pytest.mark.parametrize(
+    "error", [Unsuitable("another layout"), MigrationError("newer"), Unavailable("down")]
+)
+def test_what_cannot_be_read_is_one_line(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> int:
+        raise error
+
+    assert reading(work) == UNREADABLE
+    assert capsys.readouterr().err == f"engine: cannot read: {error}\n"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), RecursionError(), NotImplementedError()])
+def test_a_bug_is_not_called_an_unreadable_record(error: Exception) -> None:
+    async def work() -> int:
+        raise error
+
+    with pytest.raises(type(error)):
+        reading(work)
