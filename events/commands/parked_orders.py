@@ -98,7 +98,7 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
         if may_still_land(order):
             raise NotAllowed(
                 "its transaction is sent and may still land: only the chain can end it;"
-                " replay it, or `engine parked settle`"
+                " requeue it, or `engine parked settle`"
             )
         return OrderFailed("operator", "discarded", order.attempts, detail=reason, actor=actor)
 

@@ -72,6 +72,7 @@ ORDER_FIELDS: dict[str, Schema] = {
     "clientOrderId": _text("Your name for it: the same order under it is taken once", _KEY),
 }
 """`type` and `timeInForce` depend on the type."""
+assert ORDER_FIELDS.keys() | {"type", "timeInForce"} == FIELDS, "what is parsed is documented"
 
 QUOTE_PARAMETERS: dict[str, Schema] = {name: ORDER_FIELDS[name] for name in QUOTE_FIELDS} | {
     "amount": {"type": "string", "description": ORDER_FIELDS["amount"]["description"]}
