@@ -42,7 +42,7 @@ audit: $(STAMP)  ## look the locked dependencies up among known vulnerabilities
 	@"$(BIN)/python" .ci/audit.py
 
 screenshots: $(STAMP)  ## make the pictures of the console in docs/screenshots anew
-	@SCREENSHOTS=docs/screenshots "$(BIN)/python" -m pytest -q tests/whole/test_screenshots.py
+	@SCREENSHOTS=docs/screenshots "$(BIN)/python" -m pytest -q tests/e2e/test_screenshots.py
 
 recording: $(STAMP)  ## draw docs/screenshots/five-orders.svg anew
 	@VENUES=simulated "$(BIN)/python" -m tests.recording

@@ -2,7 +2,7 @@
 
 Rule of this file: history is for ever. Structs are encoded as arrays, so fields are only ever
 appended, each with a default; tags are never reused, and a renamed event leaves its old tag in
-`FORMER_NAMES`. tests/unit/test_wire_format.py pins the bytes.
+`FORMER_NAMES`. `test_wire_format.py` pins the bytes.
 
 Amounts are integers in base units of their token (lamports for SOL) within u64. Times are µs since
 the Unix epoch, UTC. A fact stands alone: it repeats the decimals and the signature it needs to be

@@ -1,1 +1,4 @@
-"""What the engine does about it: a stage hears of an order, asks a venue, decides, appends."""
+"""What the engine does about it: a stage hears of an order, asks a venue, decides, appends.
+
+Imports events. Public: the four stages, what settles a parked order, and the rooms.
+"""

@@ -1,6 +1,6 @@
 """Real servers for tests: one Valkey and one Postgres a session, clean for each test.
 
-TEST_BACKEND chooses where they come from: `databases` (the default: the wheels), `docker`
+TEST_BACKEND chooses where they come from: `embedded` (the default: the wheels), `docker`
 (testcontainers) or `external` (TEST_REDIS_URL and TEST_DATABASE_URL; the Redis database named
 there is emptied, so never name the engine's).
 """

@@ -19,8 +19,8 @@ import pyte
 from pyte.screens import Char
 
 from engine.settings import environment
-from tests.engine_up import ENGINE, engine_up
-from tests.terminal import terminal
+from tests.support.processes.engine_up import ENGINE, engine_up
+from tests.support.processes.terminal import terminal
 
 FILE = Path(__file__).parents[1] / "docs" / "screenshots" / "five-orders.svg"
 COLUMNS, ROWS = 124, 9

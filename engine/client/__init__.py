@@ -7,6 +7,8 @@
 
 Answers are the types that the API's documents are made from; amounts are decimal strings, exact.
 Fields that this build does not know are skipped.
+
+Imports no process and no command. Public: what is exported here, and `session` for commands.
 """
 
 from engine.client.api import Client

@@ -2,6 +2,8 @@
 
 Such a file has `HELP` (one line), `EXAMPLES`, `EXITS`, `arguments(parser)` and `run(settings, args)
 -> exit code`, and is imported only when its command is called, which keeps `engine` quick.
+
+Imports every room of the engine. Public: `names`, `command`, `parser`.
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
 from events.archive.history import Gap, GivenUp, everything, order_history
+from events.archive.losses import Losses
 from events.audit.proof import faults_of
 from events.audit.replay import Checks, Replay, Unreadable
 from events.audit.verify import Verdict, lost, shown, verify
 from events.log import Damaged, EventLog
-from events.losses import Losses
 from projections.feed.cursors import cursor_prefix
 from projections.feed.frames import Frame
 from projections.postgres.order_rows import columns

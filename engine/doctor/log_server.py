@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator
 from redis.exceptions import ResponseError
 
 from engine.doctor.findings import Finding, failed, ok, skew, warning
-from events.log import LogError, other_chain
-from events.log.redis.keys import Keys
-from events.log.redis.link import Link
+from events.log import Keys, Link, LogError, other_chain
 from events.secret import SecretUrl
 
 LEAST = {"valkey": 8.0, "redis": 7.2}

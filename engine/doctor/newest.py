@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from events.archive import Checkpoint, Snapshot
-from events.archive.snapshot import LabelledEvent, OrderRow
-from events.audit.invariants import spans
+from events.archive.losses import Losses, digest_of
+from events.archive.page import LabelledEvent
+from events.archive.snapshot import OrderRow
 from events.audit.labels import label_faults
 from events.log import Damaged, EventLog, Regressed, Stored
-from events.losses import Losses, digest_of
 from events.order.hash_chain import GENESIS, follows
+from events.positions import spans
 
 EVENTS = 20_000
 ORDERS = 500

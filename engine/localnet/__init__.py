@@ -2,4 +2,7 @@
 
 `bank` keeps accounts and blocks, `programs` executes instructions, `node` takes transactions and
 makes blocks, `rpc` is its door, `store` its memory and the ledger that tests count by.
+
+Imports the arithmetic of pools, and no stage or venue that trades on it. Public: `open`, `ledger`
+and `rpc.server`.
 """

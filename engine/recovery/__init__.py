@@ -3,6 +3,9 @@
 A diagnosis reads both stores whole (`diagnosing`, `reconcile`), a plan says what is to be done
 (`plan`), and each step does one thing (`archiving`, `rewriting`, `founding`). After each step all
 of it is looked at again: a repair may break off anywhere, and a second one finds nothing to do.
+
+Imports no command or server of ours. Public: what is exported here; `settle`, `chain_history` and
+`replay_checks` have other commands.
 """
 
 from engine.recovery.accepting import Word

@@ -14,11 +14,11 @@ from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.founding import RepairError
 from engine.recovery.reconcile import Lost, Reconciliation
 from events.archive import Archive
-from events.archive.losses import save_losses
+from events.archive.loss_table import save_losses
+from events.archive.losses import Loss, Losses, Resumed
 from events.audit.inventory import Inventory
 from events.ids import parse_order_id
 from events.log import EventLog, Head
-from events.losses import Loss, Losses, Resumed
 from projections.postgres import migrate
 
 TABLE = "accepted_losses"

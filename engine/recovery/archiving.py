@@ -9,8 +9,8 @@ from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.founding import RepairError
 from engine.recovery.plan import Plan
 from events.archive import Archive, Checkpoint, schema
-from events.archive.losses import withdraw_losses
-from events.archive.snapshot import LabelledEvent
+from events.archive.loss_table import withdraw_losses
+from events.archive.page import LabelledEvent
 from projections.postgres import migrate
 from projections.postgres.mending import mend, name_chain
 from projections.postgres.rebuild import rebuild

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 from engine.recovery.reconcile import Lives, Reconciliation
 from engine.recovery.stream import Target, target
 from events.archive import Archive, Checkpoint, Snapshot
-from events.archive.snapshot import LabelledEvent
-from events.audit.invariants import Problem
+from events.archive.page import LabelledEvent
+from events.audit.problems import Problem
 from events.audit.verify import verify
 from events.log import EventLog, LogError, Stored
 from events.recovery.log_rebuild import Refounding

@@ -19,12 +19,11 @@ import msgspec
 from engine.recovery.chain_history import Wallet
 from engine.telemetry.build import build_id
 from events.archive import Archive, Checkpoint, Snapshot
+from events.archive.losses import Loss
 from events.archive.page import array
 from events.commands.idempotency import names_of
 from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
-from events.log import HEADS_KEPT_MS, EventLog, other_chain
-from events.log.reading import Stored
-from events.losses import Loss
+from events.log import HEADS_KEPT_MS, EventLog, Stored, other_chain
 from events.order.hash_chain import encode_record
 from events.recovery import order_histories
 from events.recovery.log_rebuild import Name, Refounding, Written

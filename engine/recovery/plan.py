@@ -14,9 +14,9 @@ from typing import NamedTuple
 from engine.recovery.accepting import Word
 from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.reconcile import Lost
-from events.audit.invariants import HEADS, INDEXES, ORDERS, Problem, spans
-from events.log import LAYOUT, other_chain
-from events.log.redis.keys import RAISED_FROM
+from events.audit.problems import HEADS, INDEXES, ORDERS, Problem
+from events.log import LAYOUT, RAISED_FROM, other_chain
+from events.positions import spans
 from events.recovery.log_rebuild import FOUNDING
 
 COMMAND = "engine repair"

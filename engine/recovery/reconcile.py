@@ -13,10 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from events.archive import NO_ORDER
-from events.archive.snapshot import LabelledEvent
+from events.archive.losses import NONE, Loss, Losses, Resumed, digest_of
+from events.archive.page import LabelledEvent
 from events.ids import NO_ORDERS, parse_order_id
-from events.log.reading import Stored
-from events.losses import NONE, Loss, Losses, Resumed, digest_of
+from events.log import Stored
 from events.order import evolve
 from events.order.hash_chain import GENESIS, follows
 from events.recovery.order_histories import Life, resumed

@@ -2,6 +2,9 @@
 
 Every call may raise `ArchiveUnavailable`, within about a second when Postgres is gone: nothing on
 the path of an order waits for it.
+
+Imports the log for its types, and no audit or command. Public: what is exported here, `history`
+and `indexes`.
 """
 
 from events.archive.listing import BadCursor, Filters

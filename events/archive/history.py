@@ -11,10 +11,10 @@ from contextlib import aclosing
 from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
-from events.audit.invariants import spans
+from events.archive.losses import NONE, Loss, Losses
 from events.log import Batch, EventLog, LogReader, Regressed, Stored
-from events.losses import NONE, Loss, Losses
 from events.order.hash_chain import GENESIS, follows
+from events.positions import spans
 
 LOG_BATCHES = 50
 

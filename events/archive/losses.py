@@ -1,54 +1,117 @@
-"""The accepted losses as Postgres has them."""
+"""Events of the archive that are lost for good, and whose loss a person accepted. Pure.
+
+An accepted loss names one position and the digest of what stands there. It covers nothing else: an
+event that continues its order is never lost, and a row that changed again is a new loss. The last
+loss of an order keeps the state from which the order goes on.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import NamedTuple
 
-import asyncpg
+import msgspec
 
-from events.losses import Loss, Losses, Resumed
-
-_COLUMNS = (
-    "position, order_id, digest, detail, accepted_by, accepted_us, reason,"
-    " version, hash, positions, state"
-)
-_QUERY = f"SELECT {_COLUMNS} FROM accepted_losses ORDER BY position"  # noqa: S608 - no input
-_INSERT = (
-    f"INSERT INTO accepted_losses ({_COLUMNS})"  # noqa: S608 - no input
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-)
-_DELETE = "DELETE FROM accepted_losses WHERE position = ANY($1::bigint[])"
+from events import order as orders
+from events.archive.page import LabelledEvent, Page
+from events.order import Order
 
 
-async def load_losses(connection: asyncpg.Connection) -> Losses:
-    """All accepted losses; none in a database that an older build made."""
-    if not await connection.fetchval("SELECT to_regclass('accepted_losses') IS NOT NULL"):
-        return Losses()
-    return Losses([_loss(row) for row in await connection.fetch(_QUERY)])
+class Resumed(NamedTuple):
+    """What an order goes on from, as its row or its head had it."""
+
+    version: int
+    hash: bytes
+    positions: tuple[int, ...]
+    state: bytes
+
+    @property
+    def order(self) -> Order:
+        """The folded order. Raises `msgspec.DecodeError`."""
+        return orders.decode(self.state)
+
+    def fits(self, order_id: str, position: int) -> bool:
+        """Whether this is the state of an order after its event at a position."""
+        if not self.positions or self.positions[-1] != position or len(self.hash) != 32:
+            return False
+        try:
+            order = self.order
+        except msgspec.DecodeError:
+            return False
+        return (order.id, order.version) == (order_id, self.version)
 
 
-async def save_losses(connection: asyncpg.Connection, losses: list[Loss]) -> None:
-    """Accepts losses; what was accepted at these positions before is replaced."""
-    async with connection.transaction():
-        await withdraw_losses(connection, [loss.position for loss in losses])
-        await connection.executemany(_INSERT, [_values(loss) for loss in losses])
+class Loss(NamedTuple):
+    """One position whose event was given up."""
+
+    position: int
+    order_id: str
+    """Empty where nothing tells it."""
+    digest: bytes
+    """Of the row that stands there; empty where none does."""
+    detail: str
+    by: str
+    at_us: int
+    reason: str
+    resumed: Resumed | None = None
+    """From what the order goes on behind this position."""
 
 
-async def withdraw_losses(connection: asyncpg.Connection, positions: list[int]) -> None:
-    """Takes back what was accepted at these positions."""
-    await connection.execute(_DELETE, positions)
+class Losses:
+    """All accepted losses, by position."""
+
+    def __init__(self, losses: Iterable[Loss] = ()) -> None:
+        self.all = sorted(losses, key=lambda loss: loss.position)
+        self._at = {loss.position: loss for loss in self.all}
+        last = {loss.order_id: loss for loss in self.all if loss.order_id}
+        self.forgotten = frozenset(i for i, loss in last.items() if loss.resumed is None)
+        """Orders of which no state is left: nothing is known of them from the loss on."""
+
+    def __bool__(self) -> bool:
+        return bool(self.all)
+
+    def at(self, position: int) -> Loss | None:
+        """The accepted loss at a position."""
+        return self._at.get(position)
+
+    def between(self, first: int, last: int) -> Iterator[Loss]:
+        """Those of a range of positions, in order."""
+        start = bisect_left(self.all, first, key=lambda loss: loss.position)
+        stop = bisect_right(self.all, last, key=lambda loss: loss.position)
+        return iter(self.all[start:stop])
+
+    def of(self, order_id: str) -> list[Loss]:
+        """Those of one order."""
+        return [loss for loss in self.all if loss.order_id == order_id]
+
+    def parts(self, page: Page) -> Iterator[Page]:
+        """A page, cut wherever a lost event stood between two of its events."""
+        positions, start = page.positions, 0
+        for loss in self.between(positions[0], positions[-1]):
+            at = bisect_left(positions, loss.position)
+            if at > start:
+                yield page.cut(start, at)
+                start = at
+        yield page.cut(start, len(positions)) if start else page
+
+    @property
+    def positions(self) -> list[int]:
+        """All positions, in order."""
+        return list(self._at)
 
 
-def _loss(row: Any) -> Loss:
-    *said, version, digest, positions, state = row
-    resumed = None
-    if state is not None:
-        resumed = Resumed(version or 0, digest or b"", tuple(positions or ()), state)
-    position, order_id, gone, detail, by, at_us, reason = said
-    return Loss(position, order_id, gone, detail, by, at_us, reason, resumed)
+NONE = Losses()
 
 
-def _values(loss: Loss) -> tuple[Any, ...]:
-    kept = loss.resumed
-    more = (None,) * 4 if kept is None else (*kept[:2], list(kept.positions), kept.state)
-    return (*loss[:-1], *more)
+def digest_of(rows: Sequence[LabelledEvent]) -> bytes:
+    """What an accepted loss keeps of the rows at its position; empty: there is none."""
+    if not rows:
+        return b""
+    said = [
+        (one.stored.time_us, one.order_id, one.version, one.name,
+         one.stored.record.hash, bytes(one.stored.record.body))
+        for one in rows
+    ]  # fmt: skip
+    return sha256(msgspec.msgpack.encode(said)).digest()

@@ -7,9 +7,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.log.reading import Stored
+from events.log import Stored
 from events.order.hash_chain import Record
 from events.types import Event, decode_many
+
+
+class LabelledEvent(NamedTuple):
+    """A row of the archive, the columns beside the body included."""
+
+    stored: Stored
+    order_id: str
+    version: int
+    name: str
 
 
 class Page(NamedTuple):

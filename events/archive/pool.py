@@ -12,7 +12,8 @@ import asyncpg
 from events import order as orders
 from events.archive import listing
 from events.archive.listing import Filters
-from events.archive.losses import load_losses
+from events.archive.loss_table import load_losses
+from events.archive.losses import Losses
 from events.archive.page import Page
 from events.archive.reading import (
     EVENTS,
@@ -24,8 +25,7 @@ from events.archive.reading import (
     stored,
 )
 from events.archive.snapshot import Snapshot
-from events.log.reading import Stored
-from events.losses import Losses
+from events.log import Stored
 from events.order import Order
 from events.secret import SecretUrl
 

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from events.archive.page import Page, array
-from events.log.reading import Stored
+from events.log import Stored
 from events.order.hash_chain import Record
 
 PAGE_S = 30.0

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from events.archive import schema
-from events.archive.losses import load_losses
+from events.archive.loss_table import load_losses
+from events.archive.losses import Losses
+from events.archive.page import LabelledEvent
 from events.archive.reading import (
     EVENTS,
     PAGE_EVENTS,
@@ -18,8 +20,7 @@ from events.archive.reading import (
     load_checkpoint,
     stored,
 )
-from events.log.reading import Stored
-from events.losses import Losses
+from events.log import Stored
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 """Stands for the order of an event that cannot be read."""
@@ -39,15 +40,6 @@ _DAMAGED = (
 
 class SchemaDamaged(Exception):
     """A table is not as our migrations made it: a column is missing, or of another type."""
-
-
-class LabelledEvent(NamedTuple):
-    """A row of the archive, the columns beside the body included."""
-
-    stored: Stored
-    order_id: str
-    version: int
-    name: str
 
 
 class OrderRow(NamedTuple):

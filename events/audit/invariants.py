@@ -7,96 +7,22 @@ faults that follow from the first would only hide it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
-from typing import Any, NamedTuple
-from uuid import UUID
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
-from events import order as orders
 from events import types
+from events.archive.losses import NONE, Loss, Losses
+from events.audit.kept import Ended, Open, normal, summary, summary_of
+from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
 from events.ids import NO_ORDERS
-from events.log import PARKED, POSITIONS_KEPT, Head, Stored
-from events.log.head import NOBODY, owes_number
-from events.losses import NONE, Loss, Losses
+from events.log import NOBODY, PARKED, POSITIONS_KEPT, Head, Stored, owes_number
 from events.order import NEXT, Order, evolve
 from events.order.hash_chain import GENESIS, follows
-from events.order.stored import NOTHING_ADDED, added, adds, basis
+from events.order.stored import added, adds, basis
+from events.positions import span
 from events.types import Event, OrderSubmitted
-
-LOG, ARCHIVE, ORDERS, HEADS, INDEXES = "log", "archive", "orders", "heads", "indexes"
-"""The stream and its marks, `events` and its checkpoint, `orders`, what is kept of each order, and
-lists, inboxes and names of orders."""
-
-SPANS = 5
-"""So many ranges are named."""
-STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
-MEND = "engine repair"
-"""Says of each of them what would mend it, and with which command."""
-
-Columns = Callable[[Order, bytes, Sequence[int]], Mapping[str, Any]]
-"""The columns that the projection gives an order."""
-
-
-class Problem(NamedTuple):
-    """One thing that is not as it must be."""
-
-    position: int
-    """Of the event, or of the newest event that is compared."""
-    order_id: str
-    """Empty where it is about no order."""
-    code: str
-    detail: str
-    store: str = LOG
-    """Where it is: one of `STORES`."""
-    key: str = ""
-    """The key, row or entry there, where it has a name of its own."""
-
-    @property
-    def mend(self) -> str:
-        """The command that tells how to mend it."""
-        return MEND
-
-
-class _Open:
-    """An order under way."""
-
-    __slots__ = ("hash", "order", "positions")
-
-    def __init__(self, order: Order, digest: bytes, positions: list[int]) -> None:
-        self.order = order
-        self.hash = digest
-        self.positions = positions
-
-
-class _Ended(NamedTuple):
-    """All that is kept of an order that ended: an audit of years has to fit into memory."""
-
-    version: int
-    position: int
-    summary: bytes
-    head: bytes
-    """The same of its head, which has the newest positions only."""
-    added: tuple[Any, ...]
-    """Its fields that older builds did not store; they are no part of the summaries."""
-
-
-def span(first: int, last: int) -> str:
-    """Positions in words."""
-    return f"position {first}" if first == last else f"positions {first} to {last}"
-
-
-def spans(positions: Sequence[int]) -> str:
-    """Positions as ranges, the first few."""
-    found: list[list[int]] = []
-    for position in positions:
-        if found and position == found[-1][1] + 1:
-            found[-1][1] = position
-        else:
-            found.append([position, position])
-    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
-    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")
 
 
 def _difference(logged: Stored, archived: Stored) -> str:
@@ -139,8 +65,8 @@ class Auditor:
         """What was asked for under names of the client's."""
         self._names_since_us = names_since_us
         self.problems: list[Problem] = []
-        self._open: dict[str, _Open] = {}
-        self._ended: dict[str, _Ended] = {}
+        self._open: dict[str, Open] = {}
+        self._ended: dict[str, Ended] = {}
         self._broken: set[str] = set()
         """Orders whose events do not continue each other: what follows is not judged."""
         self._told: set[tuple[str, str, str]] = set()
@@ -255,7 +181,7 @@ class Auditor:
             return
         order = kept.order
         self._ended.pop(order_id, None)
-        seen = self._open[order_id] = _Open(order, kept.hash, list(kept.positions))
+        seen = self._open[order_id] = Open(order, kept.hash, list(kept.positions))
         if order.terminal:
             self._ends(seen, order.updated_at_us)
 
@@ -283,7 +209,7 @@ class Auditor:
         if isinstance(event.fact, OrderSubmitted):
             self._submitted(order_id, event.account, event.fact)
         if seen is None:
-            seen = self._open[order_id] = _Open(order, digest, [position])
+            seen = self._open[order_id] = Open(order, digest, [position])
         else:
             seen.order, seen.hash = order, digest
             seen.positions.append(position)
@@ -292,14 +218,14 @@ class Auditor:
         if order.terminal:
             self._ends(seen, stored.time_us)
 
-    def _ends(self, seen: _Open, ended_us: int) -> None:
+    def _ends(self, seen: Open, ended_us: int) -> None:
         order = seen.order
         del self._open[order.id]
-        summary = _summary_of(seen)
+        whole = summary_of(seen)
         short = len(seen.positions) <= POSITIONS_KEPT
-        head = summary if short else _summary_of(seen, POSITIONS_KEPT)
+        head = whole if short else summary_of(seen, POSITIONS_KEPT)
         at = seen.positions[-1]
-        self._ended[order.id] = _Ended(order.version, at, summary, head, added(order))
+        self._ended[order.id] = Ended(order.version, at, whole, head, added(order))
         if (asked := self.asked.get(order.id)) is not None:
             self.asked[order.id] = asked._replace(ended_us=ended_us)
             self._forget_old(order.id, ended_us)
@@ -313,7 +239,7 @@ class Auditor:
             del self.asked[order_id]
 
     def _fault(
-        self, seen: _Open | None, digest: bytes, body: bytes, event: Event
+        self, seen: Open | None, digest: bytes, body: bytes, event: Event
     ) -> tuple[str, str] | None:
         kind = type(event.fact)
         version = seen.order.version if seen else 0
@@ -355,10 +281,6 @@ class Auditor:
         else:
             self.report(position, "", "row", detail, store=ARCHIVE)
         self.event(archived, ARCHIVE)
-
-    def rows(self, columns: Columns) -> RowCheck:
-        """A check of the orders table, as it is at the position reached."""
-        return RowCheck(self, columns)
 
     def heads(self, loaded: Iterable[tuple[str, Head | None]]) -> None:
         """Heads of orders. Those that are ahead are compared once the events are there."""
@@ -402,7 +324,7 @@ class Auditor:
     def _head(self, position: int, order_id: str, detail: str) -> None:
         self.report(position, order_id, "head", detail, store=HEADS)
 
-    def _same_head(self, seen: _Open, head: Head) -> None:
+    def _same_head(self, seen: Open, head: Head) -> None:
         at, order = seen.positions[-1], seen.order
         if head.version != order.version or head.hash != seen.hash:
             detail = f"its head is at version {head.version}, the log at {order.version}"
@@ -411,9 +333,9 @@ class Auditor:
             self._head(at, order.id, detail)
         elif head.positions != tuple(seen.positions[-POSITIONS_KEPT:]):
             self._head(at, order.id, "its head names other positions")
-        elif head.owes == PARKED and _normal(head.body) is None:
+        elif head.owes == PARKED and normal(head.body) is None:
             return  # parked because its body cannot be read: an operator's replay mends it
-        elif _normal(head.body) != basis(order) or not adds(head.body, added(order)):
+        elif normal(head.body) != basis(order) or not adds(head.body, added(order)):
             self._head(at, order.id, "its head is not what its events add up to")
         elif head.owes != owes_number(order):
             detail = f"its head says that {head.owes} has the next word, not {owes_number(order)}"
@@ -423,7 +345,7 @@ class Auditor:
         ended = self._ended.get(order_id)
         if ended is None:
             self._awaited[order_id] = head
-        elif ended.head != _summary(head.version, head.hash, head.positions, head.body) or not adds(
+        elif ended.head != summary(head.version, head.hash, head.positions, head.body) or not adds(
             head.body, ended.added
         ):
             detail = "its head is not what its events add up to"
@@ -432,90 +354,8 @@ class Auditor:
             self._head(ended.position, order_id, "it has ended, and its head says otherwise")
 
 
-class RowCheck:
-    """Compares the orders table with the fold."""
-
-    def __init__(self, auditor: Auditor, columns: Columns) -> None:
-        self._auditor = auditor
-        self._columns = columns
-        self._left = {*auditor._open, *auditor._ended}
-
-    def row(
-        self,
-        order_id: str,
-        version: int,
-        digest: bytes,
-        positions: Sequence[int],
-        columns: Mapping[str, Any],
-    ) -> None:
-        """One row. `columns` holds all of them, `state` among them."""
-        auditor = self._auditor
-        last = positions[-1] if positions else 0
-        if order_id in auditor._broken:
-            self._left.discard(order_id)
-            return
-        if order_id not in self._left:
-            self._report(last, order_id, "a row without events")
-            return
-        self._left.discard(order_id)
-        seen, ended = auditor._open.get(order_id), auditor._ended.get(order_id)
-        expected = _summary_of(seen) if seen else ended.summary if ended else b""
-        at = seen.positions[-1] if seen else ended.position if ended else last
-        state = columns["state"]
-        more = added(seen.order) if seen else ended.added if ended else NOTHING_ADDED
-        if expected != _summary(version, digest, positions, state) or not adds(state, more):
-            detail = f"its row (version {version}) is not what its events add up to"
-            self._report(at, order_id, detail)
-            return
-        shown = self._columns(orders.decode(state), digest, positions)
-        for name, value in shown.items():
-            if name != "state" and _plain(columns[name]) != _plain(value):
-                detail = f"column {name} is {columns[name]!r}, its events say {value!r}"
-                self._report(at, order_id, detail)
-
-    def _report(self, position: int, order_id: str, detail: str) -> None:
-        self._auditor.report(position, order_id, "orders", detail, store=ORDERS, key=order_id)
-
-    def finish(self) -> None:
-        """Reports orders that have no row."""
-        auditor = self._auditor
-        for order_id in self._left - auditor._broken:
-            seen, ended = auditor._open.get(order_id), auditor._ended.get(order_id)
-            at = seen.positions[-1] if seen else ended.position if ended else 0
-            self._report(at, order_id, "it has no row")
-
-
-def _plain(value: Any) -> Any:
-    """As it compares: asyncpg has its own types for ids and arrays."""
-    if isinstance(value, list):
-        return tuple(value)
-    return str(value) if isinstance(value, UUID) else value
-
-
 def _order_id(body: bytes) -> str:
     try:
         return _envelope.decode(body).order_id
     except msgspec.DecodeError:
         return ""
-
-
-def _normal(state: bytes) -> bytes | None:
-    """An encoded order as this build encodes it, see `basis`: an older one knew fewer fields."""
-    try:
-        return basis(orders.decode(state))
-    except msgspec.DecodeError:
-        return None
-
-
-def _summary(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:
-    return _digest(version, digest, positions, _normal(state) or b"unreadable")
-
-
-def _summary_of(seen: _Open, newest: int = 0) -> bytes:
-    """With all its positions, or so many of the newest."""
-    positions = seen.positions[-newest:]
-    return _digest(seen.order.version, seen.hash, positions, basis(seen.order))
-
-
-def _digest(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:
-    return sha256(msgspec.msgpack.encode((version, digest, list(positions), state))).digest()

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from events.ids import ID_LENGTH
-from events.log.head import Head, decode_head
-from events.log.redis.keys import Keys
-from events.log.redis.link import Link
+from events.log import Head, Keys, Link, decode_head
 from events.order import STAGES
 from events.secret import SecretUrl
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from events import types
-from events.archive.snapshot import NO_ORDER, LabelledEvent
+from events.archive.page import LabelledEvent
+from events.archive.snapshot import NO_ORDER
 from events.ids import parse_order_id
 
 UNKNOWN = "Unknown"

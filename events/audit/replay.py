@@ -13,8 +13,8 @@ import msgspec
 
 from events import order as orders
 from events.archive import Page
+from events.archive.losses import NONE, Loss, Losses
 from events.ids import NO_ORDERS
-from events.losses import NONE, Loss, Losses
 from events.order import Order, advance, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import msgspec
 
 from events.archive import Page
+from events.archive.losses import Loss
 from events.ids import NO_ORDERS
-from events.losses import Loss
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -17,36 +17,24 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-import msgspec
-
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.indexes import index_faults
-from events.archive.snapshot import TABLES, LabelledEvent, SchemaDamaged
-from events.audit.derived import audit_lists, owed_fault
-from events.audit.invariants import (
-    ARCHIVE,
-    INDEXES,
-    LOG,
-    ORDERS,
-    Auditor,
-    Columns,
-    Problem,
-    span,
-    spans,
-)
+from events.archive.losses import Loss
+from events.archive.page import LabelledEvent
+from events.archive.snapshot import TABLES, SchemaDamaged
+from events.audit.derived import audit_lists
+from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
 from events.audit.labels import Clock
-from events.audit.walking import ArchiveWalk, LogWalk, Report, no_rows
-from events.commands.order_commands import engine_state
-from events.ids import ENGINE_ID
-from events.log import LAYOUT, EventLog, LogReader, Regressed, Stored
-from events.log.redis.keys import RAISED_FROM
-from events.log.redis.link import Damaged
-from events.losses import Loss
-from events.types import Status
+from events.audit.log_meta import Meta, read_meta
+from events.audit.marks import Marks
+from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS, Problem
+from events.audit.rows import Columns, RowCheck
+from events.audit.walking import ArchiveWalk, Holes, LogWalk, no_rows
+from events.log import Damaged, EventLog, LogReader, Regressed, Stored
+from events.positions import spans
 
 HEADS_AT_ONCE = 500
-TRIES = 5
 ENTRIES_AT_ONCE = 20
 ARCHIVE_PAGE = 1000
 PROGRESS_EVENTS = 1000
@@ -123,24 +111,6 @@ async def verify(
         await reader.close()
 
 
-class _Meta(NamedTuple):
-    """What the log says of itself; a number is 0 where it is missing or none."""
-
-    there: bool
-    epoch: int
-    position: int
-    fields: dict[str, bytes]
-
-    @property
-    def placed(self) -> bool:
-        """Whether it says where the log ends."""
-        return self.fields.get("position", b"").isdigit()
-
-    def text(self, name: str) -> str:
-        """A field."""
-        return self.fields.get(name, b"").decode(errors="replace")
-
-
 class _Verification:
     """One run."""
 
@@ -160,7 +130,7 @@ class _Verification:
         self._columns = columns
         self._progress = progress
         self._auditor = Auditor()
-        self._meta = _Meta(False, 0, 0, {})
+        self._meta = Meta(False, 0, 0, {})
         self._compared = 0
         self._end = 0
         """The newest position of the log, when it began."""
@@ -208,36 +178,11 @@ class _Verification:
     # -- what the log says of itself -----------------------------------------------------------
 
     async def _look_at_log(self) -> None:
-        self._meta = await self._read_meta()
+        self._meta = await read_meta(self._inventory, self._log.keys.meta, self._report)
         # Without a position of its own the log ends where its entries end.
         self._end = self._meta.position if self._meta.placed else NO_END
         if self._meta.position:
             await self._tail()
-
-    async def _read_meta(self) -> _Meta:
-        key = self._log.keys.meta
-        fields = await self._inventory.meta()
-        if not fields:
-            detail = "there is no log"
-            if kind := self._inventory.wrong_types.pop(key, ""):
-                detail = f"there is no log: its meta is a {kind}"
-            self._report(1, "log", detail, LOG, key)
-            return _Meta(False, 0, 0, {})
-        numbers = dict.fromkeys(("epoch", "position", "base", "news", "aside"), 0)
-        for name in numbers:
-            value = fields.get(name, b"" if name in ("epoch", "position") else b"0")
-            if not value.isdigit():
-                shown = value.decode(errors="replace")
-                self._report(1, "meta", f"its {name} is {shown!r}, no number", LOG, key)
-            else:
-                numbers[name] = int(value)
-        layout = fields.get("layout", b"").decode(errors="replace")
-        if layout not in (LAYOUT, *RAISED_FROM):
-            self._report(1, "meta", f"its layout is {layout!r}, ours is {LAYOUT}", LOG, key)
-        if numbers["base"] > numbers["position"]:
-            detail = f"its base is {numbers['base']}, behind its position"
-            self._report(numbers["position"] + 1, "meta", detail, LOG, key)
-        return _Meta(True, numbers["epoch"], numbers["position"], fields)
 
     async def _position(self) -> int:
         if not self._meta.there:
@@ -415,7 +360,7 @@ class _Verification:
                     self._report(end, "checkpoint", detail, ARCHIVE, key)
 
     async def _orders(self, snapshot: Snapshot) -> None:
-        rows = self._auditor.rows(self._columns)
+        rows = RowCheck(self._auditor, self._columns)
         async for found in snapshot.orders():
             for row in found:
                 rows.row(row.id, row.version, row.hash, row.positions, row.columns)
@@ -479,98 +424,4 @@ class _Verification:
             window_ms=log.window_ms,
             names_kept=self._meta.fields.get("names") == b"kept",
         )
-        await self._halt()
-        await self._owed()
-        await self._marks()
-
-    async def _halt(self) -> None:
-        for _ in range(TRIES):
-            before, halted, after = (
-                await self._log.halted(), await self._halted(), await self._log.halted()
-            )  # fmt: skip
-            if halted is None or before == after == halted:
-                return
-        word = "halted" if halted else "not halted"
-        detail = f"the engine is {word} by its events, and the mark that holds up sends differs"
-        at, key = self._auditor.position, self._log.keys.meta
-        self._auditor.report(at, ENGINE_ID, "halt", detail, store=INDEXES, key=key)
-
-    async def _halted(self) -> bool | None:
-        """What the events say; None where they cannot be read."""
-        try:
-            state = await engine_state(self._log)
-        except (msgspec.DecodeError, ValueError):
-            return None
-        return state is not None and state.status is Status.HALTED
-
-    async def _owed(self) -> None:
-        """The numbers of orders before each stage; where the log never rests, they are not told."""
-        key, fault = self._log.keys.owed, ""
-        for _ in range(TRIES):
-            before, counts = await self._position(), await self._inventory.counts(key)
-            heads = await self._inventory.heads(
-                list(await self._inventory.scores(self._log.keys.open))
-            )
-            if await self._position() != before:
-                continue
-            fault = owed_fault(counts, [head for head in heads.values() if head is not None])
-            if fault and counts == await self._inventory.counts(key):
-                self._report(self._auditor.position, "owed", fault, INDEXES, key)
-            return
-
-    async def _marks(self) -> None:
-        """How far others have come: nobody is ahead of the log, nor of the news."""
-        keys, at = self._log.keys, self._auditor.position
-        for reader, value in (await self._inventory.marks()).items():
-            if value is None or not value.isdigit() or int(value) > await self._position():
-                shown = (value or b"").decode(errors="replace")
-                self._report(at, "mark", f"{shown!r} is no place in the log", INDEXES,
-                             keys.mark(reader))  # fmt: skip
-        before = await self._news()
-        last = await self._inventory.last_id(keys.book)
-        news = await self._news()
-        if keys.book not in self._inventory.wrong_types and not (
-            before <= int(last.partition("-")[0] or 0) <= news
-        ):
-            detail = f"the newest news is {last or 'gone'}, the log's number {news}"
-            self._report(at, "news", detail, INDEXES, keys.book)
-        await self._inventory.scores(keys.watchers)
-        for pair, number in (await self._inventory.counts(keys.heard)).items():
-            if not number.isdigit() or int(number) > news:
-                self._report(at, "watch", f"{pair} was followed through news {number}", INDEXES,
-                             keys.heard)  # fmt: skip
-        for pair, number in (await self._inventory.counts(keys.slots)).items():
-            if not number.isdigit():
-                self._report(at, "watch", f"{pair} was followed to slot {number}", INDEXES,
-                             keys.slots)  # fmt: skip
-        for pair, lease in (await self._inventory.counts(keys.leases)).items():
-            if not lease.partition(" ")[0].isdigit() or not lease.partition(" ")[2]:
-                self._report(at, "watch", f"{pair} has the lease {lease!r}", INDEXES, keys.leases)
-
-    async def _news(self) -> int:
-        value = (await self._inventory.meta()).get("news", b"")
-        return int(value) if value.isdigit() else 0
-
-
-class Holes:
-    """Positions that one store lacks and the other has, told as ranges."""
-
-    def __init__(self, store: str, other: str) -> None:
-        self._store = store
-        self._other = other
-        self._first, self._last = 0, -1
-
-    def add(self, position: int, report: Report) -> None:
-        """One more."""
-        if self._last != position - 1:
-            self.close(report)
-            self._first = position
-        self._last = position
-
-    def close(self, report: Report) -> None:
-        """Tells of the range so far."""
-        if self._first:
-            where = span(self._first, self._last)
-            detail = f"it lacks {where}, which the {self._other} has"
-            report(self._first, "hole", detail, self._store, "")
-        self._first, self._last = 0, -1
+        await Marks(self._inventory, log, auditor, self._position).check()

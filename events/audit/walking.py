@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from events.archive.snapshot import LabelledEvent
-from events.audit.invariants import ARCHIVE, LOG, span
+from events.archive.losses import NONE, Losses, digest_of
+from events.archive.page import LabelledEvent
 from events.audit.labels import Clock, label_faults
-from events.log import LogReader, Stored
-from events.log.entries import RawEntry, batch_of, foreign_id
-from events.log.redis.link import Damaged
-from events.losses import NONE, Losses, digest_of
+from events.audit.problems import ARCHIVE, LOG
+from events.log import Damaged, LogReader, RawEntry, Stored, batch_of, foreign_id
+from events.positions import span
 
 ENTRIES_AT_ONCE = 20
 
@@ -133,3 +132,27 @@ async def no_rows() -> AsyncIterator[LabelledEvent]:
     nothing: tuple[LabelledEvent, ...] = ()
     for row in nothing:
         yield row
+
+
+class Holes:
+    """Positions that one store lacks and the other has, told as ranges."""
+
+    def __init__(self, store: str, other: str) -> None:
+        self._store = store
+        self._other = other
+        self._first, self._last = 0, -1
+
+    def add(self, position: int, report: Report) -> None:
+        """One more."""
+        if self._last != position - 1:
+            self.close(report)
+            self._first = position
+        self._last = position
+
+    def close(self, report: Report) -> None:
+        """Tells of the range so far."""
+        if self._first:
+            where = span(self._first, self._last)
+            detail = f"it lacks {where}, which the {self._other} has"
+            report(self._first, "hole", detail, self._store, "")
+        self._first, self._last = 0, -1

@@ -14,8 +14,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from events.ids import KEYS_ID
-from events.log import EMPTY, EventLog, Result
-from events.log.head import head_of, new_order
+from events.log import EMPTY, EventLog, Result, head_of, new_order
 from events.order import ApiKey, Order
 from events.secret import SecretText
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated

@@ -14,8 +14,7 @@ import msgspec
 from msgspec.structs import astuple, fields, replace
 
 from events.ids import ID_LENGTH
-from events.log import Idempotency
-from events.log.redis.keys import Keys
+from events.log import Idempotency, Keys
 from events.order.order_types import order_type
 from events.types import OrderSubmitted
 

@@ -11,8 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from events.ids import ENGINE_ID
-from events.log import EMPTY, EventLog, Head, Result
-from events.log.head import head_of, new_order, order_in
+from events.log import EMPTY, EventLog, Head, Result, head_of, new_order, order_in
 from events.order import Order, may_cancel, was_executed
 from events.types import (
     EngineHalted,

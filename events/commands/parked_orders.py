@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.log import PARKED, EventLog, Head, Result, Stored
-from events.log.head import order_in
+from events.log import PARKED, EventLog, Head, Result, Stored, order_in
 from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderRequeued, TransactionRecovered
 

@@ -1,6 +1,8 @@
 """What the events of an order mean: its state, what may follow what, who has the next word.
 
 Pure, all of it: no clock, no network, no randomness.
+
+Imports types, and no log or store. Public: what is exported here, `hash_chain` and `stored`.
 """
 
 from events.order.fold import advance, copied, evolve, fold

@@ -1,4 +1,5 @@
 """What a log is made of again: the pure rules, and the writing under a fence.
 
-Imports the log, and no archive or audit: what these know is an argument. Public: every module.
+Imports the log, and the losses of the archive; no audit: what it knows is an argument. Public:
+every module.
 """

@@ -13,10 +13,18 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from events.ids import ID_LENGTH
-from events.log.head import NOBODY, PARKED, PREFIX_LENGTH, RESTING, decode_head
-from events.log.reading import Stored
-from events.log.redis.keys import GROUP, LAYOUT, Keys
-from events.log.redis.link import Link
+from events.log import (
+    GROUP,
+    LAYOUT,
+    NOBODY,
+    PARKED,
+    PREFIX_LENGTH,
+    RESTING,
+    Keys,
+    Link,
+    Stored,
+    decode_head,
+)
 from events.order import STAGES
 from events.recovery.stream_survey import Meta, RawEntry, read_entries, read_meta, stored_in
 from events.secret import SecretUrl

@@ -12,11 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from events import order as orders
+from events.archive.losses import Resumed
 from events.ids import NO_ORDERS
-from events.log.head import POSITIONS_KEPT, encode_head, owes_number
-from events.log.reading import Stored
-from events.log.writing import NEVER_MS
-from events.losses import Resumed
+from events.log import NEVER_MS, POSITIONS_KEPT, Stored, encode_head, owes_number
 from events.order import Order, evolve, executed_reason, may_still_land, was_executed
 from events.order.hash_chain import GENESIS, Record, follows, say
 from events.recovery.log_rebuild import Known

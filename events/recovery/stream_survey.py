@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from events.log.reading import Batch, Stored
-from events.log.redis.link import Link
+from events.log import Batch, Link, Stored
 from events.order.hash_chain import decode_batch
 
 ENTRIES = 500

@@ -1,4 +1,5 @@
 """The handlers, one file a resource.
 
-Imported by `app` only; the engine also uses `exposition`. Public: what `app` binds.
+Imports every room of the gateway; only `app` imports it, and the engine for `exposition` and
+`parked`. Public: what `app` binds.
 """

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from events.log import EventLog
-from events.log.head import order_in
+from events.log import EventLog, order_in
 from events.order import Order
 from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
 from gateway.http.problems import Problem

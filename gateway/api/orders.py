@@ -19,8 +19,7 @@ from msgspec.structs import replace
 from events.archive import ArchiveUnavailable, BadCursor
 from events.commands.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
-from events.log import Appended, EventLog, LogError, Result, Unit
-from events.log.head import order_in
+from events.log import Appended, EventLog, LogError, Result, Unit, order_in
 from events.money import Token
 from events.order import Order
 from events.types import OrderSubmitted

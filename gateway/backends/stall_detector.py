@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from events.log.workers import StageState, Workers
+from events.log import StageState, Workers
 
 WATCHER = "watcher"
 

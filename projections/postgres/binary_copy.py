@@ -2,7 +2,7 @@
 
 asyncpg can do this by itself; numbers and arrays make it take 8 µs a row, where this takes 3, and
 each order is written at least once. Rule of this file: a row here is `order_rows.row`,
-column by column; tests/flow/test_binary.py and every `engine audit verify` compare the two.
+column by column; tests/integration/test_binary.py and every `engine audit verify` compare the two.
 """
 
 from __future__ import annotations

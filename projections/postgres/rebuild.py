@@ -17,9 +17,9 @@ import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
 from events.archive.indexes import EXPECTED, index_faults
-from events.archive.losses import load_losses
+from events.archive.loss_table import load_losses
+from events.archive.losses import NONE
 from events.ids import NO_ORDERS, parse_order_id
-from events.losses import NONE
 from events.secret import SecretUrl
 from projections.postgres import tables
 from projections.postgres.copy_watchdog import mortal

@@ -13,9 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
-from events.log import LogError
-from events.log.redis.library import Library
-from events.log.redis.link import Link
+from events.log import Library, Link, LogError
 from events.secret import SecretUrl
 
 PERMITS = "oee:{limits}:permits"

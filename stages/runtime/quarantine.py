@@ -9,9 +9,7 @@ import time
 
 import msgspec
 
-from events.log import PARKED, EventLog, Head, Share, Unit
-from events.log.head import encode_head
-from events.log.tally import NOTES
+from events.log import NOTES, PARKED, EventLog, Head, Share, Unit, encode_head
 from events.order.hash_chain import encode_record, link
 from events.types import Event, OrderParked, Status, encode
 

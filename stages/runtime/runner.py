@@ -13,8 +13,7 @@ from typing import Any
 
 import structlog
 
-from events.log import Entry, EventLog, Fenced, LogError, Regressed, Share
-from events.log.inbox import SUSPECT_DELIVERIES
+from events.log import SUSPECT_DELIVERIES, Entry, EventLog, Fenced, LogError, Regressed, Share
 from stages.runtime.fusion import Ahead
 from stages.runtime.limiter import Limits
 from stages.runtime.retry import RetryPolicy

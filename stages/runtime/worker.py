@@ -20,8 +20,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from events.log import STAGE_NUMBER, Entry, EventLog, Head, LogError
-from events.log.head import DAMAGED, decode_head, order_in
+from events.log import DAMAGED, STAGE_NUMBER, Entry, EventLog, Head, LogError, decode_head, order_in
 from events.metrics import VENUE
 from events.order import Order, may_still_land
 from events.types import Fact, OrderParked

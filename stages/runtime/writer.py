@@ -26,9 +26,9 @@ from events.log import (
     Result,
     Share,
     Unit,
+    head_of,
     settle_only,
 )
-from events.log.head import head_of
 from events.order import AT_ONCE, Order, may_still_land
 from events.order.hash_chain import Said
 from events.types import Fact, OrderFailed, OrderParked

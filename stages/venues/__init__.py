@@ -2,6 +2,9 @@
 
 An answer is given at once or as an awaitable; a refusal is `Refused` with a stable code. A market
 is an option of the setting VENUES: one file here and one line in `engine.composition`.
+
+Imports `runtime.stage`, and no stage or concrete venue. Public: the protocols here, and
+`venue_group`.
 """
 
 from __future__ import annotations

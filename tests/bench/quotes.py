@@ -19,8 +19,9 @@ from stages.pools.raydium.clmm.pool import ClmmPool
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Around, Yardsticks
-from tests.unit.venues import clmm_chain, dlmm, raydium_bytes, test_damm_v2_vectors
-from tests.unit.venues.vectors import NOW_S, vectors_of
+from tests.support.pools import clmm_chain, dlmm, raydium_bytes
+from tests.support.pools.vectors import NOW_S, vectors_of
+from tests.unit.stages.pools import test_damm_v2_vectors
 
 SAMPLE = 60
 CROSSED = 10

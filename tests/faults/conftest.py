@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.patience import set_bounds
-from tests.waits import HANG_S
+from tests.support.patience import set_bounds
+from tests.support.waits import HANG_S
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.engine_up import PROCESSES, dice, engine_up
 from tests.faults.test_kills import KILLS, ORDERS, assert_all_is_well, load
+from tests.support.processes.engine_up import PROCESSES, dice, engine_up
 
 
 async def test_random_kills_of_one_that_runs_ahead_lose_and_double_no_order(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.venues.consensus import DEPTHS, Consensus
-from tests.chain_crew import (
+from tests.faults.test_repair import command
+from tests.support.chain.chain_crew import (
     ChainCrew,
     assert_sound,
     booked,
@@ -33,10 +34,9 @@ from tests.chain_crew import (
     difference,
     nonzero,
 )
-from tests.engine_up import LOCAL_CHAIN, Engine, dice, engine_up
-from tests.faults.test_repair import command
-from tests.localchain import mint_of
-from tests.waits import HANG_S
+from tests.support.chain.localchain import mint_of
+from tests.support.processes.engine_up import LOCAL_CHAIN, Engine, dice, engine_up
+from tests.support.waits import HANG_S
 
 SOL = 10**9
 LIFETIME = 100

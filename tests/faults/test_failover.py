@@ -18,11 +18,11 @@ from engine.embedded import binaries
 from events.log import EventLog, Result, Unanswered, Unavailable
 from events.log.redis.link import Link
 from events.types import TransactionSubmitted
-from tests.engine_up import free_port
-from tests.played import Play, after_submission
-from tests.projected import NOT_YET, opened, projected, projecting
-from tests.served import served
-from tests.waits import HANG_S, until
+from tests.support.http.served import served
+from tests.support.log.played import Play, after_submission
+from tests.support.log.projected import NOT_YET, opened, projected, projecting
+from tests.support.processes.engine_up import free_port
+from tests.support.waits import HANG_S, until
 
 """Longest wait for a server to start, or for a replica to catch up."""
 

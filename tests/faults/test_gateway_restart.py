@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from tests.engine_up import Engine, dice, engine_up
-from tests.waits import HANG_S
+from tests.support.processes.engine_up import Engine, dice, engine_up
+from tests.support.waits import HANG_S
 
 
 @pytest.fixture(scope="module")

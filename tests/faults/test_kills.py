@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine_up import PROCESSES, TOKENS, Engine, dice, engine_up
-from tests.waits import HANG_S
+from tests.support.processes.engine_up import PROCESSES, TOKENS, Engine, dice, engine_up
+from tests.support.waits import HANG_S
 
 ORDERS = 250
 KILLS = 12

@@ -10,9 +10,9 @@ import structlog
 
 from events.types import AttemptFailed, OrderConfirmed, TransactionExpired
 from stages.venues.solana.rpc.options import RpcOptions
-from tests.chain_crew import chain_crew
 from tests.faults.test_chain_faults import BY_HAND, FINAL, LIFETIME, SOL, blocks_until, submitted
-from tests.waits import until
+from tests.support.chain.chain_crew import chain_crew
+from tests.support.waits import until
 
 OUTAGES = [(), ("getMultipleAccounts",), ("getLatestBlockhash",), ("simulateTransaction",)]
 """The methods that no node serves; none named: all."""

@@ -19,9 +19,9 @@ from engine.processes.program import Program
 from events.audit.verify import verify
 from projections.postgres.copy_watchdog import mortal
 from projections.postgres.order_rows import columns
-from tests.played import Play
-from tests.projected import opened, projected, projecting
-from tests.waits import HANG_S, until
+from tests.support.log.played import Play
+from tests.support.log.projected import opened, projected, projecting
+from tests.support.waits import HANG_S, until
 
 GROWTH = 60
 """Orders between two kills."""

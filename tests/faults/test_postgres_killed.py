@@ -6,8 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from tests.engine_up import Engine, engine_up
-from tests.waits import until
+from tests.support.processes.engine_up import Engine, engine_up
+from tests.support.waits import until
 
 ORDERS = 80
 ORDERS_PER_S = 20

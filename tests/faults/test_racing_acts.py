@@ -43,8 +43,8 @@ from stages.triggers import watcher
 from stages.venues import Pair, Tick
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import Simulation
-from tests.engine_up import dice
-from tests.workers import Crew, Watcher, Worker, crew
+from tests.support.log.workers import Crew, Watcher, Worker, crew
+from tests.support.processes.engine_up import dice
 
 MOVING = Simulation(seed=5, slot_ms=5, volatility_bps=100, blockhash_slots=4000)
 LIMIT = OrderSubmitted(

@@ -14,8 +14,8 @@ import redis.asyncio
 
 from engine.settings import environment
 from events.archive import Archive
-from tests.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
-from tests.waits import HANG_S, until
+from tests.support.processes.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
+from tests.support.waits import HANG_S, until
 
 
 async def command(engine: Engine, *args: str) -> tuple[int, str]:
@@ -48,7 +48,7 @@ async def archived(engine: Engine) -> int:
 
 
 async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path: Path) -> None:
-    # Of the simulation: tests/flow/test_repair.py, tests/whole/test_backup.py.
+    # Of the simulation: tests/integration/test_repair.py, tests/e2e/test_backup.py.
     # Never in two hops, whose first bears a percent: at 20 slots a second prices may leave that.
     safe: dict[str, Any] = {"tokenOut": "USDC", "slippageBps": 1000}
     async with engine_up(short_path / "data", **LOCAL_CHAIN) as engine:

@@ -15,9 +15,9 @@ from events.types import OrderConfirmed, TransactionBuilt, TransactionSubmitted
 from stages.venues.simulated.chain import SimulatedChain, signature_of
 from stages.venues.simulated.ledger import Landed, Ledger
 from stages.venues.simulated.venue import Simulation
-from tests.engine_up import engine_up
-from tests.waits import until
-from tests.workers import Crew, crew
+from tests.support.log.workers import Crew, crew
+from tests.support.processes.engine_up import engine_up
+from tests.support.waits import until
 
 ORDERS = 20
 

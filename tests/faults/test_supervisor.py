@@ -17,7 +17,7 @@ import structlog
 from engine.processes import supervisor
 from engine.processes.program import Program, StartError
 from engine.processes.supervisor import Supervisor
-from tests.waits import HANG_S, until
+from tests.support.waits import HANG_S, until
 
 SLEEPER = "import time; time.sleep(600)"
 # Says in a file when it can no longer be asked to stop.

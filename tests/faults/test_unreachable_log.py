@@ -10,8 +10,8 @@ from pathlib import Path
 
 from engine.processes import parent_death
 from engine.settings import environment
-from tests.engine_up import ENGINE, free_port, settings_for
-from tests.waits import HANG_S
+from tests.support.processes.engine_up import ENGINE, free_port, settings_for
+from tests.support.waits import HANG_S
 
 TRIES_S = 0.8
 """Eight tries of a process that makes ten a second."""

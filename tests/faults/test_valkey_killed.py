@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.engine_up import Answer, Engine, dice, engine_up
+from tests.support.processes.engine_up import Answer, Engine, dice, engine_up
 
 
 @pytest.fixture(scope="module")

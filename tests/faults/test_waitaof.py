@@ -14,7 +14,7 @@ from engine.embedded import databases
 from engine.embedded.data_dir import Folder
 from events.ids import new_order_id
 from events.log import EventLog, Unanswered, Unavailable
-from tests.played import ACCOUNT, submitted
+from tests.support.log.played import ACCOUNT, submitted
 
 TIMEOUTS_S = (1.0, 5.0, 30.0)
 """How long an append waits. A machine that stood still has sent nothing: it is tried again."""

@@ -12,8 +12,8 @@ from events.commands.order_commands import Outcome
 from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderSubmitted
-from tests.engine_up import dice, engine_up
-from tests.waits import until
+from tests.support.processes.engine_up import dice, engine_up
+from tests.support.waits import until
 
 ORDERS = 300
 KILLS = 4

@@ -37,9 +37,9 @@ from stages.runtime.stage import Stage
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
-from tests.engine_up import is_running, settings_for
-from tests.waits import until
-from tests.workers import PATIENT, Crew, Gate, Worker, crew
+from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
+from tests.support.processes.engine_up import is_running, settings_for
+from tests.support.waits import until
 
 NEVER_MS = 3_600_000
 ORDERS = 10

@@ -1,8 +1,14 @@
-"""The folder tree is the architecture: who may import whom, and which door leads outside."""
+"""The folder tree is the architecture: who may import whom, and which door leads outside.
+
+A folder is a room. A file that binds rooms together is a room of its own.
+"""
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import msgspec
@@ -11,13 +17,141 @@ from engine.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("engine", "events", "gateway", "projections", "stages")
-MAY_IMPORT = {
-    "events": set(),
+PACKAGES = {
+    "events": set[str](),
     "stages": {"events"},
     "projections": {"events"},
     "gateway": {"projections", "events"},
     "engine": {"events", "gateway", "projections", "stages"},
 }
+"""Package -> the packages that it may import."""
+
+EVENTS = ("events", "events/order")
+LOG = (*EVENTS, "events/metrics.py", "events/log")
+STORES = (*LOG, "events/archive")
+ROOMS: dict[str, tuple[str, ...]] = {
+    # Lowest first. The rooms of other packages are in the second line.
+    "events": (),
+    "events/order": ("events",),
+    "events/metrics.py": EVENTS,
+    "events/log/redis": EVENTS,
+    "events/log": (*EVENTS, "events/metrics.py", "events/log/redis"),
+    "events/archive": LOG,
+    "events/commands": STORES,
+    "events/audit": (*STORES, "events/commands"),
+    "events/recovery": STORES,
+    # Pools import the codes of `events.reason_codes`, and nothing else of it.
+    "stages/pools": ("events",),
+    "stages/pools/meteora": (),
+    "stages/pools/meteora/damm_v2": ("events", "stages/pools"),
+    "stages/pools/meteora/dlmm": ("events", "stages/pools"),
+    "stages/pools/raydium": ("stages/pools",),
+    "stages/pools/raydium/amm_v4": ("stages/pools", "stages/pools/raydium"),
+    "stages/pools/raydium/clmm": ("stages/pools", "stages/pools/raydium"),
+    "stages/pools/raydium/cpmm": ("stages/pools", "stages/pools/raydium"),
+    "stages/pools/families.py": ("stages/pools", "stages/pools/*"),
+    "stages/routing": ("events", "stages/pools"),
+    "stages/runtime": LOG,
+    "stages/venues": (*EVENTS, "stages/runtime"),
+    "stages/venues/simulated": (*EVENTS, "stages/runtime", "stages/venues"),
+    "stages/venues/solana/transaction": ("events", "stages/pools", "stages/venues"),
+    "stages/venues/solana/rpc": (
+        "events", "events/metrics.py", "stages/venues", "stages/venues/solana/transaction",
+    ),
+    "stages/venues/solana/cluster": (
+        "events/metrics.py",
+        "stages/venues", "stages/venues/solana/transaction", "stages/venues/solana/rpc",
+    ),
+    "stages/venues/solana/accounts": (
+        "events",
+        "stages/pools", "stages/venues", "stages/venues/solana/transaction",
+        "stages/venues/solana/rpc", "stages/venues/solana/cluster",
+    ),
+    "stages/venues/solana/outcomes": (
+        *EVENTS,
+        "stages/pools", "stages/venues", "stages/venues/solana/transaction",
+        "stages/venues/solana/rpc", "stages/venues/solana/cluster",
+        "stages/venues/solana/accounts",
+    ),
+    "stages/venues/solana": (
+        *EVENTS,
+        "stages/pools", "stages/routing", "stages/runtime", "stages/venues",
+        "stages/venues/solana/*",
+    ),
+    "stages/triggers": (*LOG, "stages/runtime", "stages/venues"),
+    "stages": (*EVENTS, "stages/runtime", "stages/venues"),
+    "projections": (),
+    "projections/views": EVENTS,
+    "projections/feed": (*STORES, "projections/views"),
+    "projections/postgres": STORES,
+    "projections/traces": (*STORES, "projections/views", "projections/feed"),
+    "gateway/http": ("events/order", "projections/views"),
+    "gateway/parsing": (
+        *STORES, "events/commands", "projections/views", "projections/feed", "gateway/http",
+    ),
+    "gateway/backends": (*STORES, "projections/views", "projections/feed", "gateway/http"),
+    "gateway/middleware": (
+        *LOG, "events/commands", "projections/feed",
+        "gateway/http", "gateway/parsing", "gateway/backends",
+    ),
+    "gateway/streaming": (
+        *STORES, "projections/feed",
+        "gateway/http", "gateway/parsing", "gateway/backends", "gateway/middleware",
+    ),
+    "gateway/spec": (
+        "events", "events/order", "projections/views", "projections/feed",
+        "gateway/http", "gateway/parsing", "gateway/middleware",
+    ),
+    "gateway/api": ("events/*", "projections/*", "gateway/*"),
+    "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
+    "gateway": (),
+    "engine": ("events",),
+    "engine/telemetry": ("events", "projections/traces", "engine"),
+    "engine/processes": ("gateway/api", "engine", "engine/telemetry"),
+    "engine/venues.py": ("events", "projections/views", "stages/*", "engine"),
+    "engine/recovery": (
+        "events/*", "projections/postgres", "gateway/api", "stages/*",
+        "engine", "engine/venues.py", "engine/telemetry",
+    ),
+    "engine/composition.py": (
+        "events/*", "projections/*", "gateway/*", "stages/*",
+        "engine", "engine/venues.py", "engine/processes", "engine/recovery", "engine/telemetry",
+    ),
+    "engine/localnet/state": ("stages/pools", "stages/venues"),
+    "engine/localnet/programs": ("stages/pools", "stages/pools/*", "engine/localnet/state"),
+    "engine/localnet/genesis": (
+        "stages/pools/*", "engine/localnet/state", "engine/localnet/programs",
+    ),
+    "engine/localnet": (
+        "stages/pools", "stages/venues", "stages/venues/simulated",
+        "engine/localnet/state", "engine/localnet/programs", "engine/localnet/genesis",
+    ),
+    "engine/localnet/rpc": ("engine/localnet", "engine/localnet/*"),
+    "engine/embedded": (
+        *STORES, "projections/postgres", "stages/venues/solana/transaction",
+        "engine", "engine/composition.py", "engine/processes", "engine/localnet",
+        "engine/localnet/*",
+    ),
+    "engine/client": ("events", "projections/views", "gateway/spec", "engine", "engine/embedded"),
+    "engine/terminal": (
+        *LOG, "projections/views", "projections/feed", "engine", "engine/client",
+    ),
+    "engine/doctor": (
+        *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
+        "engine", "engine/venues.py", "engine/composition.py", "engine/processes",
+        "engine/recovery", "engine/embedded", "engine/client",
+    ),
+    "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
+    "engine/cli.py": ("engine", "engine/commands", "engine/processes"),
+    "engine/__main__.py": ("engine/cli.py", "engine/processes"),
+}  # fmt: skip
+"""Room -> the rooms that it may import, for a type as well; `x/*` is `x` and all within."""
+
+FILES_MAX = 16
+"""Of a room, besides its `__init__.py`."""
+MANY_FILES = {"engine/commands", "projections/views/payloads"}
+"""One command is one file, and nothing lists them; one event is one file."""
+
 # A backend's library -> the files and folders that may import it.
 DOORS = {
     # Who audits or rebuilds what the server holds asks it by commands of its own.
@@ -33,19 +167,77 @@ DOORS = {
 CLIENTS = {"ClientSession": ("stages/venues/", "engine/")}
 
 
+def files() -> list[str]:
+    """Every file of the product."""
+    return [
+        path.relative_to(ROOT).as_posix()
+        for package in OURS
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
+
+
+@cache
+def tree_of(file: str) -> ast.Module:
+    """The file, parsed once for all tests."""
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
+
+
+@cache
 def modules() -> list[tuple[str, str]]:
-    """Every (file, imported module) of the product."""
+    """Every (file, imported module) of the product, wherever in the file, for types as well."""
     found = []
-    for package in OURS:
-        for path in (ROOT / package).rglob("*.py"):
-            file = path.relative_to(ROOT).as_posix()
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import):
-                    found += [(file, alias.name) for alias in node.names]
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found += [(file, node.module)]
-                    found += [(file, f"{node.module}.{alias.name}") for alias in node.names]
+    for file in files():
+        for node in ast.walk(tree_of(file)):
+            if isinstance(node, ast.Import):
+                found += [(file, alias.name) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found += [(file, node.module)]
+                found += [(file, f"{node.module}.{alias.name}") for alias in node.names]
     return found
+
+
+@cache
+def imports() -> set[tuple[str, str]]:
+    """Every (file, file) of ours, the second imported by the first.
+
+    `from a import b` imports `a/b.py` where that is a file, else `a`.
+    """
+    ours = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file
+            for file in files()}  # fmt: skip
+    found = set()
+    for file in files():
+        for node in ast.walk(tree_of(file)):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                below = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [name if name in ours else node.module for name in below]
+            else:
+                continue
+            found |= {(file, ours[name]) for name in names if name in ours}
+    return found
+
+
+PART_OF = {"projections/views/payloads": "projections/views"}
+"""A folder that is no room of its own: it has one file an event, and they share their schemas."""
+
+
+def room_of(file: str) -> str:
+    """Itself, or its folder."""
+    folder = file.rpartition("/")[0]
+    return file if file in ROOMS else PART_OF.get(folder, folder)
+
+
+def circle(arrows: set[tuple[str, str]]) -> list[str]:
+    """A way back to where it began, or nothing."""
+    graph: dict[str, set[str]] = {}
+    for from_, to in arrows:
+        graph.setdefault(from_, set()).add(to)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def test_packages_import_only_what_lies_below_them() -> None:
@@ -53,7 +245,55 @@ def test_packages_import_only_what_lies_below_them() -> None:
         (file, module)
         for file, module in modules()
         for package, target in [(file.split("/")[0], module.split(".")[0])]
-        if target in OURS and target != package and target not in MAY_IMPORT[package]
+        if target in OURS and target != package and target not in PACKAGES[package]
+    ]
+    assert not wrong
+
+
+def test_rooms_import_only_what_the_table_says() -> None:
+    wrong = [
+        (file, target)
+        for file, target in sorted(imports())
+        for room, other in [(room_of(file), room_of(target))]
+        if room != other
+        and other not in ROOMS[room]
+        and not any(
+            one.endswith("/*") and f"{other}/".startswith(one.removesuffix("*"))
+            for one in ROOMS[room]
+        )
+    ]
+    assert not wrong
+    assert {room_of(file) for file in files()} == set(ROOMS)
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    """Neither files nor rooms, for a type or within a function."""
+    assert not circle(imports())
+    rooms = {(room_of(file), room_of(target)) for file, target in imports()}
+    assert not circle({(room, other) for room, other in rooms if room != other})
+
+
+def test_a_room_can_be_looked_over_and_says_what_it_is() -> None:
+    counts = Counter(
+        file.rpartition("/")[0] for file in files() if not file.endswith("/__init__.py")
+    )
+    assert {room for room, count in counts.items() if count > FILES_MAX} == MANY_FILES
+    silent = []
+    for file in files():
+        if file.endswith("/__init__.py"):
+            said = ast.get_docstring(tree_of(file)) or ""
+            if "Imports" not in said or "Public:" not in said:
+                silent.append(file)
+    assert not silent
+
+
+def test_the_log_is_entered_by_its_front() -> None:
+    wrong = [
+        (file, target)
+        for file, target in sorted(imports())
+        if target.startswith("events/log/")
+        and target != "events/log/__init__.py"
+        and not file.startswith("events/log/")
     ]
     assert not wrong
 
@@ -70,12 +310,11 @@ def test_each_backend_has_one_door() -> None:
 
 def test_only_venues_and_the_engine_are_clients_of_http() -> None:
     wrong = [
-        (path.relative_to(ROOT).as_posix(), name)
+        (file, name)
         for name, doors in CLIENTS.items()
-        for package in OURS
-        for path in (ROOT / package).rglob("*.py")
-        if not path.relative_to(ROOT).as_posix().startswith(doors)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for file, tree in trees()
+        if not file.startswith(doors)
+        for node in ast.walk(tree)
         if name in (getattr(node, "attr", None), getattr(node, "name", None))
     ]
     assert not wrong
@@ -99,12 +338,13 @@ def test_stages_know_neither_each_other_nor_a_venue() -> None:
 
 
 def test_only_the_engine_reads_the_environment() -> None:
-    wrong = []
-    for package in OURS[1:]:
-        for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
-                    wrong.append(path.relative_to(ROOT).as_posix())
+    wrong = [
+        file
+        for file, tree in trees()
+        if not file.startswith("engine/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
     assert not wrong
 
 
@@ -160,9 +400,8 @@ OWN_SERVERS = {"engine/embedded/data_dir.py", "engine/embedded/databases.py"}
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
     """Every file of the product."""
-    for package in OURS:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+    for file in files():
+        yield file, tree_of(file)
 
 
 def test_secrets_are_revealed_only_where_they_are_used() -> None:

@@ -2,6 +2,8 @@
 
 The accounts of CLMM, DLMM and DAMM v2 pools are those of the test vectors (`templates.json`, real
 bytes) with new addresses, prices and liquidity; CPMM and AMM v4 are laid out by hand.
+
+Imports programs and state, and no bank. Public: what is exported here, and `market`.
 """
 
 from __future__ import annotations

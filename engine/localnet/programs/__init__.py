@@ -3,6 +3,8 @@
 Not in `solders.litesvm`: it has the four small programs, but none of the swap programs, and a
 transaction has to do both or nothing. State would go back and forth between two owners for each
 instruction, and undo, forks and older commitments would need a copy besides. The rules of the
-small programs are short; `tests/unit/venues/test_localnet_programs.py` runs the same transactions
+small programs are short; `test_localnet_programs.py` runs the same transactions
 through litesvm and compares balances, errors and compute units.
+
+Imports state, and no bank. Public: every module, to `execute`.
 """

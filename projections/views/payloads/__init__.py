@@ -1,7 +1,8 @@
 """What each event adds to its frame: one file an event, one struct for the JSON and its schema.
 
 Rule of this package: pure. A payload is made by `from_event` and by nothing else, so that what is
-sent and what is documented cannot differ.
+sent and what is documented cannot differ. Imports `events` and the schemas beside it. Public:
+`PAYLOADS`, `Payload`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Meteora's pool programs, each a family: DAMM v2 here, DLMM beside it."""
+"""Meteora's pool programs, each a family.
+
+Imports `contract` and what goes with it. Public: the families.
+"""

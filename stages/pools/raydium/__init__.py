@@ -1,1 +1,4 @@
-"""Raydium: constant product (CPMM, AMM v4) and concentrated liquidity (CLMM)."""
+"""Raydium: constant product (CPMM, AMM v4) and concentrated liquidity (CLMM).
+
+Imports `contract` and what goes with it. Public: the families.
+"""

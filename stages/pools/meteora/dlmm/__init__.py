@@ -1,4 +1,7 @@
-"""Meteora DLMM as a pool family."""
+"""Meteora DLMM as a pool family.
+
+Imports `contract` and what goes with it, no other family. Public: `FAMILY`.
+"""
 
 from __future__ import annotations
 

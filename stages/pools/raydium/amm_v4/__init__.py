@@ -1,4 +1,7 @@
-"""Raydium AMM v4 as a pool family."""
+"""Raydium AMM v4 as a pool family.
+
+Imports `contract` and what goes with it, no other family. Public: `FAMILY`.
+"""
 
 from __future__ import annotations
 

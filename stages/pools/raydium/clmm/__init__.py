@@ -1,4 +1,7 @@
-"""Raydium CLMM as a pool family: concentrated liquidity, quoted as the program swaps."""
+"""Raydium CLMM as a pool family: concentrated liquidity, quoted as the program swaps.
+
+Imports `contract` and what goes with it, no other family. Public: `FAMILY`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The way to the nodes: several URLs, time-outs, backoff, failover. Knows no HTTP and no methods.
 
-What an answer means is `rpc_faults`'s to say. A node that fails rests for a while, longer each time
+What an answer means is `faults`'s to say. A node that fails rests for a while, longer each time
 in a row, and the next one is asked; a method that a node does not serve rests there alone. The
 first that does not rest is preferred. Every call ends within `deadline_s`. All calls may be asked
 twice: reads change nothing, and a transaction's bytes are taken once by the chain.

@@ -1,4 +1,4 @@
-"""The methods of Solana's JSON-RPC that we use, typed. How nodes are reached is `rpc_link`'s.
+"""The methods of Solana's JSON-RPC that we use, typed. How nodes are reached is `link`'s.
 
 All raise what `RpcLink.call` raises, and ValueError for more than a call may ask for.
 """
@@ -6,20 +6,17 @@ All raise what `RpcLink.call` raises, and ValueError for more than a call may as
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
 from msgspec.json import Decoder
-from solders.pubkey import Pubkey
 
 from events.secret import SecretBytes
 from stages.venues.solana.rpc.answers import (
     AccountInfo,
     At,
     Blockhash,
-    Context,
     Details,
     EpochInfo,
     HistoryPage,
@@ -29,6 +26,19 @@ from stages.venues.solana.rpc.answers import (
     SignatureStatus,
     Simulation,
     TokenAccount,
+)
+from stages.venues.solana.rpc.asks import (
+    ACCOUNTS,
+    STATUSES,
+    accounts_ask,
+    base64_of,
+    behind,
+    behind_slot,
+    config_of,
+    first_key,
+    joined,
+    statuses_ask,
+    token_account,
 )
 from stages.venues.solana.rpc.faults import About, already_processed
 from stages.venues.solana.rpc.link import (
@@ -47,8 +57,6 @@ from stages.venues.solana.rpc.options import Commitment
 from stages.venues.solana.rpc.slots import Newest
 from stages.venues.solana.transaction.messages import NEWEST_VERSION
 
-ACCOUNTS = "getMultipleAccounts"
-STATUSES = "getSignatureStatuses"
 ACCOUNTS_MAX = 100
 SIGNATURES_MAX = 256
 HISTORY_MAX = 1_000
@@ -64,10 +72,8 @@ question, not about the node: another node answers the same.
 VERSION_MAX = 127
 """The highest version that a question may allow; a version has seven bits."""
 
-_accounts = Decoder(At[list[AccountInfo | None]])
 _blockhash = Decoder(At[Blockhash])
 _simulation = Decoder(At[Simulation])
-_statuses = Decoder(At[list[SignatureStatus | None]])
 _details = Decoder(Details | None)
 _epoch = Decoder(EpochInfo)
 _keyed = Decoder(At[list[KeyedAccount]])
@@ -78,10 +84,6 @@ _time = Decoder(int | None)
 _samples = Decoder(list[PerformanceSample])
 _text = Decoder(str)
 _anything = Decoder()
-
-
-def _config(commitment: Commitment, **more: Any) -> dict[str, Any]:
-    return {"commitment": commitment} | {k: v for k, v in more.items() if v is not None}
 
 
 class Rpc:
@@ -134,15 +136,15 @@ class Rpc:
     ) -> list[AccountInfo | None]:
         """The accounts, in order, with the first bytes of their data alone; `space` is whole."""
         part = {"offset": 0, "length": head_bytes}
-        config = _config(commitment, encoding="base64", dataSlice=part)
+        config = config_of(commitment, encoding="base64", dataSlice=part)
         answers = await self._split(
-            addresses, self.accounts_max, lambda some: _multiple_accounts(some, config)
+            addresses, self.accounts_max, lambda some: accounts_ask(some, config)
         )
         return [account for answer in answers for account in answer.value]
 
     def _accounts_ask(self, some: Sequence[str], commitment: Commitment, least: int | None) -> Ask:
-        config = _config(commitment, encoding="base64", minContextSlot=least)
-        return _multiple_accounts(some, config, least)
+        config = config_of(commitment, encoding="base64", minContextSlot=least)
+        return accounts_ask(some, config, least)
 
     async def _split(
         self, items: Sequence[str], most: int, ask: Callable[[Sequence[str]], Ask]
@@ -169,9 +171,9 @@ class Rpc:
             ends = answer.value.last_valid_block_height
             is_early = ends < height - BEHIND_SLOTS["processed"]
             early = f"its blockhash ends at {ends} of {height}" if is_early else ""
-            return _behind(answer, least) or early
+            return behind(answer, least) or early
 
-        config = _config(commitment, minContextSlot=least)
+        config = config_of(commitment, minContextSlot=least)
         ask = Ask("getLatestBlockhash", (config,), _blockhash, check)
         answer: At[Blockhash] = (await self._link.together([ask]))[0]
         self._newest.take(commitment, answer.slot)
@@ -201,12 +203,12 @@ class Rpc:
     async def simulate_transaction(self, raw: bytes, commitment: Commitment) -> At[Simulation]:
         """What the transaction would do now. It needs no signature and no valid blockhash."""
         least = self._newest.of(commitment)
-        config = _config(
+        config = config_of(
             commitment, encoding="base64", sigVerify=False, replaceRecentBlockhash=True,
             minContextSlot=least,
         )  # fmt: skip
         params = base64_of(raw), config
-        ask = Ask("simulateTransaction", params, _simulation, lambda told: _behind(told, least))
+        ask = Ask("simulateTransaction", params, _simulation, lambda told: behind(told, least))
         answer: At[Simulation] = (await self._link.together([ask]))[0]
         return answer
 
@@ -235,8 +237,8 @@ class Rpc:
         known = self._newest.of("processed")
         least = None if known is None else known - BEHIND_SLOTS["processed"]
         most = self._link.size_max(STATUSES) or SIGNATURES_MAX
-        answers = await self._split(signatures, most, lambda some: _statuses_ask(some, least))
-        return _joined(answers)
+        answers = await self._split(signatures, most, lambda some: statuses_ask(some, least))
+        return joined(answers)
 
     async def get_statuses_and_memory(
         self, signatures: Sequence[str], oldest_slot: int = 0
@@ -251,10 +253,10 @@ class Rpc:
             first_slot = await first_slot_of(node, oldest_slot)
             most = node.size_max(STATUSES) or SIGNATURES_MAX
             answers = [
-                await node.ask(_statuses_ask(signatures[at : at + most], None))
+                await node.ask(statuses_ask(signatures[at : at + most], None))
                 for at in range(0, len(signatures), most)
             ]
-            return first_slot, _joined(answers)
+            return first_slot, joined(answers)
 
         return await self._link.everywhere([STATUSES], look)
 
@@ -267,7 +269,7 @@ class Rpc:
         """A landed transaction with its balances; None where the node has none (yet). Raises
         RpcError with `VERSION_UNSUPPORTED` for a version that cannot be decoded here.
         """
-        config = _config(
+        config = config_of(
             commitment, encoding="base64", maxSupportedTransactionVersion=NEWEST_VERSION
         )
         return await self._link.call("getTransaction", (signature, config), _details)
@@ -276,12 +278,12 @@ class Rpc:
         """Who paid for a transaction of any version, as the node has decoded it; None where the
         node does not tell.
         """
-        config = _config(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
+        config = config_of(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
         try:
             found = await self._link.call("getTransaction", (signature, config), _anything)
         except (RpcError, NotServed):
             return None
-        return _first_key(found)
+        return first_key(found)
 
     async def get_signatures_for_address(
         self, address: str, *, before: str | None, commitment: Commitment, slot: int | None = None
@@ -290,9 +292,9 @@ class Rpc:
         Anybody can make such: they need not be the address's own. With them, of the same node: the
         oldest slot that it still has, how far it is, and the time of a slot's block.
         """
-        config = _config(commitment, limit=HISTORY_MAX, before=before)
+        config = config_of(commitment, limit=HISTORY_MAX, before=before)
         asks = [
-            Ask("getEpochInfo", (_config(commitment),), _epoch),
+            Ask("getEpochInfo", (config_of(commitment),), _epoch),
             Ask("getSignaturesForAddress", (address, config), _history),
         ]
         if slot is not None:
@@ -313,10 +315,10 @@ class Rpc:
         """
         known = self._newest.of(commitment)
         least = None if known is None else max(0, known - BEHIND_SLOTS["processed"])
-        config = _config(commitment, minContextSlot=least)
+        config = config_of(commitment, minContextSlot=least)
 
         def check(found: EpochInfo) -> str:
-            return _behind_slot(found.absolute_slot, least)
+            return behind_slot(found.absolute_slot, least)
 
         try:
             found: EpochInfo = (
@@ -337,11 +339,11 @@ class Rpc:
 
     async def get_block_height(self, commitment: Commitment) -> int:
         """The block height."""
-        return await self._link.call("getBlockHeight", (_config(commitment),), _number)
+        return await self._link.call("getBlockHeight", (config_of(commitment),), _number)
 
     async def get_slot(self, commitment: Commitment) -> int:
         """The slot."""
-        return await self._link.call("getSlot", (_config(commitment),), _number)
+        return await self._link.call("getSlot", (config_of(commitment),), _number)
 
     async def get_recent_performance_samples(self, limit: int) -> list[PerformanceSample]:
         """Slots by the minute, the newest first; few or none where the node is young."""
@@ -361,14 +363,14 @@ class Rpc:
 
     async def get_balance(self, address: str, commitment: Commitment) -> int:
         """Lamports."""
-        answer = await self._link.call("getBalance", (address, _config(commitment)), _balance)
+        answer = await self._link.call("getBalance", (address, config_of(commitment)), _balance)
         return answer.value
 
     async def get_token_accounts(
         self, owner: str, programs: Sequence[str], commitment: Commitment
     ) -> list[TokenAccount]:
         """All token accounts of an owner under these token programs."""
-        config = _config(commitment, encoding="base64")
+        config = config_of(commitment, encoding="base64")
         answers = await asyncio.gather(
             *(
                 self._link.call(
@@ -377,63 +379,4 @@ class Rpc:
                 for program in programs
             )
         )
-        return [_token_account(one) for one in chain.from_iterable(a.value for a in answers)]
-
-
-def _multiple_accounts(
-    some: Sequence[str], config: dict[str, Any], least: int | None = None
-) -> Ask:
-    def check(answer: At[list[AccountInfo | None]]) -> str:
-        if len(answer.value) != len(some):
-            return f"{ACCOUNTS}: an answer for other accounts"
-        return _behind(answer, least)
-
-    return Ask(ACCOUNTS, (some, config), _accounts, check)
-
-
-def _statuses_ask(signatures: Sequence[str], least: int | None) -> Ask:
-    def check(answer: At[list[SignatureStatus | None]]) -> str:
-        if len(answer.value) != len(signatures):
-            return f"{STATUSES}: an answer for other signatures"
-        return _behind(answer, least)
-
-    config = {"searchTransactionHistory": True}
-    return Ask(STATUSES, (list(signatures), config), _statuses, check)
-
-
-def _joined(
-    answers: Sequence[At[list[SignatureStatus | None]]],
-) -> At[list[SignatureStatus | None]]:
-    if len(answers) == 1:
-        return answers[0]
-    slot = min((answer.slot for answer in answers), default=0)
-    return At(Context(slot), [status for answer in answers for status in answer.value])
-
-
-def _behind(answer: At[Any], least: int | None) -> str:
-    """Why an answer is too old; empty for one that is not."""
-    return _behind_slot(answer.slot, least)
-
-
-def _behind_slot(slot: int, least: int | None) -> str:
-    return f"behind: at slot {slot}, not {least}" if least is not None and slot < least else ""
-
-
-def base64_of(raw: bytes) -> str:
-    """As transactions are written in parameters."""
-    return b64encode(raw).decode()
-
-
-def _first_key(found: Any) -> str | None:
-    """The fee payer of a transaction in JSON, where there is one."""
-    try:
-        first = found["transaction"]["message"]["accountKeys"][0]
-    except (TypeError, KeyError, IndexError):
-        return None
-    return first if isinstance(first, str) else None
-
-
-def _token_account(found: KeyedAccount) -> TokenAccount:
-    data = found.account.bytes()
-    amount = int.from_bytes(data[64:72], "little")
-    return TokenAccount(found.pubkey, str(Pubkey.from_bytes(data[:32])), amount)
+        return [token_account(one) for one in chain.from_iterable(a.value for a in answers)]

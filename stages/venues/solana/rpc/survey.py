@@ -22,10 +22,11 @@ from solders.transaction import VersionedTransaction
 
 from events.secret import SecretUrl
 from stages.venues import Refused
+from stages.venues.solana.rpc.asks import base64_of
 from stages.venues.solana.rpc.clusters import Admission
 from stages.venues.solana.rpc.faults import About
 from stages.venues.solana.rpc.link import Ask, RpcError, RpcLink, TooLarge, Unreachable
-from stages.venues.solana.rpc.methods import ACCOUNTS_MAX, SIGNATURES_MAX, base64_of
+from stages.venues.solana.rpc.methods import ACCOUNTS_MAX, SIGNATURES_MAX
 from stages.venues.solana.rpc.options import RpcOptions
 from stages.venues.solana.transaction.programs import MEMO, TOKEN
 

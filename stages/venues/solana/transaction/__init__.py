@@ -1,4 +1,4 @@
 """Transactions: programs, messages, versions, keys, signing. Pure but for reading the key.
 
-Asks no node. Public: every module.
+Imports the contract of pools, and asks no node. Public: every module.
 """

@@ -1,0 +1,25 @@
+"""Positions of the log in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SPANS = 5
+"""So many ranges are named."""
+
+
+def span(first: int, last: int) -> str:
+    """A range."""
+    return f"position {first}" if first == last else f"positions {first} to {last}"
+
+
+def spans(positions: Sequence[int]) -> str:
+    """Positions as ranges, the first few."""
+    found: list[list[int]] = []
+    for position in positions:
+        if found and position == found[-1][1] + 1:
+            found[-1][1] = position
+        else:
+            found.append([position, position])
+    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
+    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")

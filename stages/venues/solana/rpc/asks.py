@@ -1,0 +1,96 @@
+"""What is asked of a node, and which answers are refused: for other items, or too old. Pure."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.json import Decoder
+from solders.pubkey import Pubkey
+
+from stages.venues.solana.rpc.answers import (
+    AccountInfo,
+    At,
+    Context,
+    KeyedAccount,
+    SignatureStatus,
+    TokenAccount,
+)
+from stages.venues.solana.rpc.link import Ask
+from stages.venues.solana.rpc.options import Commitment
+
+ACCOUNTS = "getMultipleAccounts"
+STATUSES = "getSignatureStatuses"
+
+_accounts = Decoder(At[list[AccountInfo | None]])
+_statuses = Decoder(At[list[SignatureStatus | None]])
+
+
+def config_of(commitment: Commitment, **more: Any) -> dict[str, Any]:
+    """The options of a question, without those that are None."""
+    return {"commitment": commitment} | {k: v for k, v in more.items() if v is not None}
+
+
+def accounts_ask(some: Sequence[str], config: dict[str, Any], least: int | None = None) -> Ask:
+    """For accounts, of a node that has reached a slot."""
+
+    def check(answer: At[list[AccountInfo | None]]) -> str:
+        if len(answer.value) != len(some):
+            return f"{ACCOUNTS}: an answer for other accounts"
+        return behind(answer, least)
+
+    return Ask(ACCOUNTS, (some, config), _accounts, check)
+
+
+def statuses_ask(signatures: Sequence[str], least: int | None) -> Ask:
+    """For statuses from all of a node's history, of a node that has reached a slot."""
+
+    def check(answer: At[list[SignatureStatus | None]]) -> str:
+        if len(answer.value) != len(signatures):
+            return f"{STATUSES}: an answer for other signatures"
+        return behind(answer, least)
+
+    config = {"searchTransactionHistory": True}
+    return Ask(STATUSES, (list(signatures), config), _statuses, check)
+
+
+def joined(
+    answers: Sequence[At[list[SignatureStatus | None]]],
+) -> At[list[SignatureStatus | None]]:
+    """Several answers as one, of the earliest slot."""
+    if len(answers) == 1:
+        return answers[0]
+    slot = min((answer.slot for answer in answers), default=0)
+    return At(Context(slot), [status for answer in answers for status in answer.value])
+
+
+def behind(answer: At[Any], least: int | None) -> str:
+    """Why an answer is too old; empty for one that is not."""
+    return behind_slot(answer.slot, least)
+
+
+def behind_slot(slot: int, least: int | None) -> str:
+    """Why a slot is too old; empty for one that is not."""
+    return f"behind: at slot {slot}, not {least}" if least is not None and slot < least else ""
+
+
+def base64_of(raw: bytes) -> str:
+    """As transactions are written in parameters."""
+    return b64encode(raw).decode()
+
+
+def first_key(found: Any) -> str | None:
+    """The fee payer of a transaction in JSON, where there is one."""
+    try:
+        first = found["transaction"]["message"]["accountKeys"][0]
+    except (TypeError, KeyError, IndexError):
+        return None
+    return first if isinstance(first, str) else None
+
+
+def token_account(found: KeyedAccount) -> TokenAccount:
+    """The mint and the amount, read from the account's bytes."""
+    data = found.account.bytes()
+    amount = int.from_bytes(data[64:72], "little")
+    return TokenAccount(found.pubkey, str(Pubkey.from_bytes(data[:32])), amount)

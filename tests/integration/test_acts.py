@@ -1,0 +1,357 @@
+"""What people do about orders under way: the log decides, once, whoever is first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from events.commands import order_commands
+from events.commands.order_commands import Outcome
+from events.ids import ENGINE_ID, new_order_id
+from events.log import Appended, EventLog, Result
+from events.order import EXECUTED
+from events.secret import SecretBytes
+from events.types import (
+    EngineHalted,
+    OrderArmed,
+    OrderCancelled,
+    OrderParked,
+    OrderSubmitted,
+    OrderTriggered,
+    RoutingStarted,
+    Status,
+    TransactionBuilt,
+    TransactionExpired,
+    TransactionSubmitted,
+)
+from tests.support.log.played import Play, after_submission, routed, submitted
+
+LIMIT = OrderSubmitted(
+    "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="151", time_in_force="GTC"
+)
+TRIGGERED = OrderTriggered("tick", "raydium", "r", 8, "151.2")
+RESTED = OrderArmed(7)
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def resting(log: EventLog, fact: OrderSubmitted = LIMIT) -> tuple[Play, str]:
+    play = Play(log)
+    [order_id] = await play.create(fact=fact)
+    await play.say([order_id], RESTED)
+    return play, order_id
+
+
+async def names(log: EventLog) -> list[str]:
+    reader = log.reader()
+    batches = await reader.read(0)
+    await reader.close()
+    return [record.event().name for batch in batches for record in batch.records]
+
+
+# -- cancel ----------------------------------------------------------------------------------------
+
+
+async def test_a_cancel_wins_at_each_step_before_the_send_and_at_none_after_it(
+    log: EventLog,
+) -> None:
+    for steps in range(6):
+        play = Play(log)
+        [order_id] = await play.create(fact=submitted())
+        for fact in after_submission()[:steps]:
+            await play.say([order_id], fact)
+        answer = await order_commands.cancel(log, order_id, "ann", "changed my mind")
+        assert answer.order is not None
+        if steps < 4:
+            assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
+            assert answer.order.reason == "changed my mind"
+        else:
+            status = ["submitted", "confirmed"][steps - 4]
+            assert (answer.outcome, answer.order.status) == (Outcome.TOO_LATE, status)
+        assert (await log.load([order_id]))[0].order.status == answer.order.status  # type: ignore[union-attr]
+    assert await log.open_orders() == 1
+    assert [lag.orders for lag in (await log.lag()).values()] == [0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next(
+    log: EventLog, steps: int
+) -> None:
+    """In an outage or a halt that time is long, and the order would be sent again afterwards."""
+    play = Play(log)
+    [order_id] = await play.create(fact=submitted())
+    built = TransactionBuilt(2, "sig-2", 200, SecretBytes(b"raw-2"))
+    replaced = [
+        TransactionExpired(1, "sig-1", 100, 101),
+        routed(148_000_000), built, TransactionSubmitted(2, "sig-2"),
+    ]  # fmt: skip
+    for fact in (*after_submission()[:4], *replaced[:steps]):
+        await play.say([order_id], fact)
+    answer = await order_commands.cancel(log, order_id, "ann", "changed my mind")
+    assert answer.order is not None
+    if steps in (1, 2, 3):
+        assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
+        assert (await log.lag())["submitter"].orders == 0
+        assert await log.open_orders() == 0
+    else:
+        assert (answer.outcome, answer.order.status) == (Outcome.TOO_LATE, "submitted")
+
+
+async def test_a_repeated_cancel_says_so_and_writes_nothing(log: EventLog) -> None:
+    _, order_id = await resting(log)
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.DONE
+    position = await log.position()
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.ALREADY
+    assert await log.position() == position
+    assert await log.resting() == 0
+
+
+async def test_many_cancels_at_once_have_one_winner(log: EventLog) -> None:
+    _, order_id = await resting(log)
+    answers = await asyncio.gather(
+        *(order_commands.cancel(log, order_id, f"a{n}") for n in range(8))
+    )
+    assert sorted(a.outcome.value for a in answers) == ["already"] * 7 + ["done"]
+    assert (await names(log)).count("OrderCancelled") == 1
+
+
+async def test_a_parked_order_can_be_cancelled(log: EventLog) -> None:
+    play, order_id = await resting(log)
+    await play.say([order_id], OrderParked("watcher", "bug", "engine"))
+    assert len(await log.parked()) == 1
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.DONE
+    assert await log.parked() == []
+
+
+async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
+    await order_commands.halt(log, "odd", "ann")
+    for order_id in (new_order_id(), ENGINE_ID):
+        assert await order_commands.cancel(log, order_id, "ann") == (Outcome.NOT_FOUND, None)
+
+
+# -- amend -----------------------------------------------------------------------------------------
+
+
+async def test_an_amended_order_rests_with_its_new_terms(log: EventLog) -> None:
+    _, order_id = await resting(log)
+    answer = await order_commands.amend(log, order_id, 2, "149.5", None, "ann")
+    assert answer.outcome is Outcome.DONE
+    assert answer.order is not None
+    assert (answer.order.status, answer.order.target_price) == ("watching", "149.5")
+    again = await order_commands.amend(log, order_id, 3, "149.5", None, "ann")
+    assert again.outcome is Outcome.ALREADY
+    later = await order_commands.amend(log, order_id, 3, None, 2_000_000_000_000_000, "ann")
+    assert later.order is not None
+    assert (later.order.target_price, later.order.expires_at_us) == ("149.5", 2 * 10**15)
+
+
+async def test_an_amend_of_another_version_is_a_conflict(log: EventLog) -> None:
+    _, order_id = await resting(log)
+    assert (
+        await order_commands.amend(log, order_id, 1, "149", None, "ann")
+    ).outcome is Outcome.CONFLICT
+
+
+async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
+    log: EventLog,
+) -> None:
+    _, order_id = await resting(log)
+    await order_commands.amend(log, order_id, 2, "149", None, "ann")
+    stale = await order_commands.amend(log, order_id, 2, "149", None, "ann")
+    assert stale.outcome is Outcome.CONFLICT
+
+
+async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
+    _, order_id = await resting(log)
+    expires_us = 2 * 10**15
+    await order_commands.amend(log, order_id, 2, None, expires_us, "ann")
+    priced = (await order_commands.amend(log, order_id, 3, "149", None, "ann")).order
+    assert priced is not None
+    assert (priced.target_price, priced.expires_at_us) == ("149", expires_us)
+    unlimited = (
+        await order_commands.amend(log, order_id, 4, None, order_commands.NEVER, "ann")
+    ).order
+    assert unlimited is not None
+    assert (unlimited.target_price, unlimited.expires_at_us) == ("149", None)
+
+
+async def test_an_order_that_a_repair_found_executed_can_neither_be_amended_nor_cancelled(
+    log: EventLog,
+) -> None:
+    play, order_id = await resting(log)
+    await play.say([order_id], OrderParked("repair", f"{EXECUTED}sig, whose events are lost", "e"))
+    assert (
+        await order_commands.amend(log, order_id, 3, "149", None, "ann")
+    ).outcome is Outcome.TOO_LATE
+    assert (await order_commands.cancel(log, order_id, "ann")).outcome is Outcome.TOO_LATE
+
+
+async def test_a_triggered_order_cannot_be_amended(log: EventLog) -> None:
+    play, order_id = await resting(log)
+    await play.say([order_id], TRIGGERED)
+    assert (
+        await order_commands.amend(log, order_id, 2, "149", None, "ann")
+    ).outcome is Outcome.TOO_LATE
+
+
+# -- halt ------------------------------------------------------------------------------------------
+
+
+async def say(log: EventLog, order_id: str, *facts: object) -> Result:
+    [head] = await log.load([order_id])
+    assert head is not None
+    unit, _ = log.unit(head, head.order, facts)  # type: ignore[arg-type]
+    return (await log.append([unit]))[0].result
+
+
+async def test_while_halted_no_trigger_fires_and_nothing_is_sent_and_cancels_work(
+    log: EventLog,
+) -> None:
+    play, order_id = await resting(log)
+    [other] = await play.create()
+    for fact in after_submission()[:3]:
+        await play.say([other], fact)
+    assert (await order_commands.halt(log, "odd prices", "ann")).outcome is Outcome.DONE
+    assert await log.halted()
+    assert await say(log, order_id, TRIGGERED) is Result.HALTED
+    assert await say(log, other, after_submission()[3]) is Result.HALTED
+    [new] = await play.create()  # accepted all the same
+    assert await say(log, new, RoutingStarted()) is Result.CREATED
+    assert (await order_commands.cancel(log, new, "ann")).outcome is Outcome.DONE
+    assert (await order_commands.resume(log, "ann")).outcome is Outcome.DONE
+    assert not await log.halted()
+    assert await say(log, order_id, TRIGGERED) is Result.CREATED
+    assert await say(log, other, after_submission()[3]) is Result.CREATED
+
+
+async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> None:
+    assert (await order_commands.resume(log, "ann")).outcome is Outcome.ALREADY
+    for _ in range(2):
+        outcomes = [(await order_commands.halt(log, f"r{n}", "ann")).outcome for n in range(2)]
+        outcomes += [(await order_commands.resume(log, "ann")).outcome for _ in range(2)]
+        assert outcomes == [Outcome.DONE, Outcome.ALREADY] * 2
+    assert await names(log) == ["EngineHalted", "EngineResumed"] * 2
+    state = await order_commands.engine_state(log)
+    assert state is not None
+    assert (state.id, state.status, state.version) == (ENGINE_ID, Status.RUNNING, 4)
+    assert await log.open_orders() == 0
+
+
+async def test_of_two_first_halts_at_once_one_is_written(log: EventLog, redis_url: str) -> None:
+    others = [EventLog(redis_url, build="other") for _ in range(4)]
+    for other in others:
+        await other.open()
+    answers = await asyncio.gather(
+        *(order_commands.halt(o, f"r{n}", "a") for n, o in enumerate(others))
+    )
+    assert sorted(a.outcome.value for a in answers) == ["already"] * 3 + ["done"]
+    assert await names(log) == ["EngineHalted"]
+    for other in others:
+        await other.close()
+
+
+async def test_a_halt_and_what_it_stops_may_come_in_one_append(log: EventLog) -> None:
+    _, order_id = await resting(log)
+    await order_commands.halt(log, "x", "ann")
+    await order_commands.resume(log, "ann")
+    [engine, order] = await log.load([ENGINE_ID, order_id])
+    assert engine is not None
+    assert order is not None
+    units = [
+        log.unit(engine, engine.order, [EngineHalted("x", "ann")])[0],
+        log.unit(order, order.order, [TRIGGERED])[0],
+    ]
+    assert [a.result for a in await log.append(units)] == [Result.CREATED, Result.HALTED]
+
+
+# -- expiry ----------------------------------------------------------------------------------------
+
+
+async def test_an_order_that_expired_is_not_triggered(log: EventLog) -> None:
+    past = time.time_ns() // 1000 - 1
+    _, order_id = await resting(log, replace(LIMIT, expires_at_us=past))
+    assert await say(log, order_id, TRIGGERED) is Result.LATE
+
+
+async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) -> None:
+    async def expiries() -> list[bytes]:
+        found: list[bytes] = await log._link.call("ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES")
+        return found[1::2]
+
+    _, order_id = await resting(log, replace(LIMIT, expires_at_us=3 * 10**15))
+    assert await expiries() == [b"3000000000000"]
+    await order_commands.amend(log, order_id, 2, None, 4 * 10**15, "ann")
+    assert await expiries() == [b"4000000000000"]
+    answer = await order_commands.amend(log, order_id, 3, None, order_commands.NEVER, "ann")
+    assert answer.order is not None
+    assert (answer.order.expires_at_us, answer.order.time_in_force) == (None, "GTC")
+    assert await expiries() == []
+    again = await order_commands.amend(log, order_id, 4, None, order_commands.NEVER, "ann")
+    assert again.outcome is Outcome.ALREADY
+    await order_commands.amend(log, order_id, 4, None, 4 * 10**15, "ann")
+    assert await say(log, order_id, OrderCancelled("ann")) is Result.CREATED
+    assert await expiries() == []
+
+
+async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, order_id = await resting(log)
+    append = log.append
+
+    async def lost(units: Any, **options: Any) -> Any:
+        """The first try is written, a trigger follows, and the second try meets that."""
+        monkeypatch.setattr(log, "append", append)
+        await append(units, **options)
+        assert await say(log, order_id, TRIGGERED) is Result.CREATED
+        return [Appended(Result.CONFLICT)]
+
+    monkeypatch.setattr(log, "append", lost)
+    answer = await order_commands.amend(log, order_id, 2, "900", None, "ann")
+    assert answer.outcome is Outcome.DONE
+    assert answer.order is not None
+    assert (answer.order.target_price, answer.order.status) == ("900", Status.PENDING)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+async def test_a_switch_mends_a_mark_that_is_not_what_the_events_say(
+    log: EventLog, marked: bool
+) -> None:
+    if marked:
+        await log._link.call("HSET", log.keys.meta, "halted", 1)
+        assert (await order_commands.resume(log, "ann")).outcome is Outcome.DONE
+    else:
+        await order_commands.halt(log, "odd", "ann")
+        await log._link.call("HDEL", log.keys.meta, "halted")
+        assert (await order_commands.halt(log, "odd", "ann")).outcome is Outcome.DONE
+    assert await log.halted() is not marked
+    state = await order_commands.engine_state(log)
+    assert state is not None
+    assert (state.status is Status.HALTED) is not marked
+
+
+# -- layouts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["1", "2"])
+async def test_a_log_of_a_layout_before_is_taken_over(
+    log: EventLog, redis_url: str, layout: str
+) -> None:
+    [order_id] = await Play(log).create()
+    await log._link.call("HSET", log.keys.meta, "layout", layout)
+    after = EventLog(redis_url, build="new")
+    await after.open()
+    assert (await order_commands.cancel(after, order_id, "ann")).outcome is Outcome.DONE
+    assert await order_commands.engine_state(after) is None
+    await after.close()

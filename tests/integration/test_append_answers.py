@@ -1,0 +1,131 @@
+"""Answers of appends that went wrong: "nothing was written" is said only where that is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis.asyncio
+
+from events.ids import new_order_id
+from events.log import EventLog, Fenced, Result, Unanswered, Unavailable, Unit
+from events.log.redis.link import Link, Server
+from tests.support.log.played import ACCOUNT, submitted
+from tests.support.processes.proxied import Proxy, proxied
+from tests.support.waits import until
+
+GIVE_UP_S = 2.0
+"""After so long a caller wants to know. What it is told does not depend on it."""
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
+    async with proxied(redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def far(proxy: Proxy) -> AsyncIterator[EventLog]:
+    """The same log, behind a network that loses answers."""
+    opened = EventLog(proxy.url, build="far")
+    await opened.open()
+    await opened.append([creation(opened)])
+    yield opened
+    await opened.close()
+
+
+def creation(log: EventLog) -> Unit:
+    return log.creation(new_order_id(), ACCOUNT, submitted())[0]
+
+
+async def written(log: EventLog, position: int) -> None:
+    async def reached() -> bool:
+        return await log.position() >= position
+
+    await until(reached)
+
+
+async def test_a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_written(
+    log: EventLog, far: EventLog, proxy: Proxy
+) -> None:
+    proxy.mode = "drop-answers"
+    appending = far.append([creation(far)], timeout_s=30)
+    await written(log, 2)
+    await log._link.call("HSET", log.keys.meta, "epoch", "2")
+    proxy.cut("pass")
+    with pytest.raises(Unanswered):
+        await appending
+    assert await log.position() == 2
+
+
+async def test_who_wants_the_outcome_whatever_it_takes_is_told_of_the_fence(
+    log: EventLog, far: EventLog, proxy: Proxy
+) -> None:
+    proxy.mode = "drop-answers"
+    appending = far.append([creation(far)])
+    await written(log, 2)
+    await log._link.call("HSET", log.keys.meta, "epoch", "2")
+    proxy.cut("pass")
+    with pytest.raises(Fenced):
+        await appending
+
+
+async def test_a_server_that_is_gone_after_a_lost_answer_may_have_written(
+    log: EventLog, far: EventLog, proxy: Proxy
+) -> None:
+    proxy.mode = "drop-answers"
+    appending = far.append([creation(far)], timeout_s=GIVE_UP_S)
+    await written(log, 2)
+    proxy.cut("refuse")
+    with pytest.raises(Unanswered):
+        await appending
+
+
+async def test_a_later_command_that_is_refused_leaves_the_earlier_one_in_doubt(
+    redis_url: str,
+) -> None:
+    """So an append is carried out whose WAITAOF the server refuses."""
+    parts = urlsplit(redis_url)
+    async with redis.asyncio.from_url(redis_url) as client:
+        rules = ("on", ">secret", "~*", "+@all", "-incrby")
+        await client.execute_command("ACL", "SETUSER", "limited", *rules)  # type: ignore[no-untyped-call]  # its own
+        netloc = f"limited:secret@{parts.netloc.rpartition('@')[2]}"
+        link = Link(urlunsplit(parts._replace(netloc=netloc)))
+        with pytest.raises(Unanswered):
+            await link.pipeline([("INCR", "n"), ("INCRBY", "n", "1")])
+        with pytest.raises(Unavailable):
+            await link.pipeline([("INCRBY", "n", "1")])
+        assert await link.call("GET", "n") == b"1"
+        await link.close()
+        await client.execute_command("ACL", "DELUSER", "limited")  # type: ignore[no-untyped-call]  # its own
+
+
+async def test_what_was_asked_of_one_connection_is_not_believed_on_the_next(
+    far: EventLog, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind an address another server may answer: whose log it is, is asked anew."""
+    asked: list[Server] = []
+    ask = far._writer.server
+
+    async def server(*, timeout_s: float = 5.0) -> Server:
+        asked.append(await ask(timeout_s=timeout_s))
+        if len(asked) == 1:
+            proxy.cut("pass")
+            await asyncio.sleep(0)
+            await until(lambda: far._writer._wire.lost)
+        return asked[-1]
+
+    monkeypatch.setattr(far._writer, "server", server)
+    [answer] = await far.append([creation(far)])
+    assert (answer.result, answer.position) == (Result.CREATED, 2)
+    assert [one.connects for one in asked] == [asked[0].connects, asked[0].connects + 1]

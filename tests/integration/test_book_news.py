@@ -1,0 +1,68 @@
+"""What watchers make their books of: all orders that rest, and news without a gap."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from events.log import EventLog, Regressed, Watches
+from events.types import OrderArmed
+from tests.support.log.played import Play
+
+ORDERS = 300
+"""More than the server keeps so closely packed that it would give them all at once."""
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def watches(log: EventLog) -> AsyncIterator[Watches]:
+    made = log.watches("one", lease_ms=60_000)
+    yield made
+    await made.close()
+
+
+async def resting(log: EventLog, count: int) -> list[str]:
+    play = Play(log)
+    ids = await play.create(count)
+    await play.say(ids, OrderArmed(7))
+    return ids
+
+
+async def test_every_order_that_rests_is_found_however_many_pages_that_takes(
+    log: EventLog, watches: Watches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("events.log.watch.SCAN", 50)
+    ids = await resting(log, ORDERS)
+    await Play(log).create(10)
+    pages = [page async for page in watches.resting()]
+    assert len(pages) > 1
+    assert {head.order.id for page in pages for head in page} == set(ids)
+
+
+async def test_each_order_that_begins_to_rest_or_changes_is_news(
+    log: EventLog, watches: Watches
+) -> None:
+    first = await resting(log, 1)
+    second = await resting(log, 2)
+    assert await watches.newest() == 2
+    assert await watches.news(0, block_ms=1) == (2, [*first, *second])
+    assert await watches.news(1, block_ms=1) == (2, second)
+
+
+async def test_who_missed_news_that_are_gone_is_told(log: EventLog, watches: Watches) -> None:
+    for _ in range(3):
+        await resting(log, 1)
+    await log._link.call("XTRIM", log.keys.book, "MAXLEN", 1)
+    with pytest.raises(Regressed):
+        await watches.news(0, block_ms=1)
+    with pytest.raises(Regressed):
+        await watches.all_news(1)
+    assert (await watches.news(2, block_ms=1))[0] == 3

@@ -1,0 +1,159 @@
+"""The Python client: typed, safe to try again, and resumed without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from engine.client import Client, Event, Filters, LostError, NewOrder, RefusedError
+from engine.client.events import event_of
+from events.commands import api_keys
+from events.types import FACTS
+from gateway.parsing.order_request import FIELDS
+from projections.views.event_schemas import Frame
+from projections.views.payloads import PAYLOADS, Payload
+from tests.support.http.served import MemoryArchive, served
+from tests.support.log.played import after_submission
+from tests.support.waits import HANG_S, until
+
+
+async def test_an_order_is_submitted_read_amended_and_cancelled_with_types(redis_url: str) -> None:
+    async with served(redis_url) as gateway, Client(gateway.url) as client:
+        accepted = await client.submit(NewOrder("SOL", "USDC", "1.5", client_order_id="mine"))
+        order = await client.order(accepted.order_id)
+        assert (order.amount, order.token_in, order.client_order_id) == ("1.5", "SOL", "mine")
+        resting = await gateway.resting()
+        amended = await client.amend(resting, 2, {"targetPrice": "160"})
+        assert (amended.target_price, amended.version) == ("160", 3)
+        assert (await client.cancel(resting, reason="no")).status == "cancelled"
+        assert [event.name for event in await client.history(resting)][-1] == "OrderCancelled"
+        found = [result async for result in client.cancel_many(Filters(token="SOL"))]
+        assert [(one.order_id, one.status) for one in found] == [(order.order_id, "cancelled")]
+
+
+async def test_a_batch_says_of_each_order_what_became_of_it(redis_url: str) -> None:
+    async with served(redis_url) as gateway, Client(gateway.url) as client:
+        results = await client.submit_batch([NewOrder("SOL", "USDC", 1), NewOrder("SOL", "X", 1)])
+        assert [result.status for result in results] == ["pending", "rejected"]
+        problem = results[1].problem
+        assert problem is not msgspec.UNSET
+        assert problem.code == "unknown-token"
+
+
+async def test_a_refusal_has_its_code_status_and_pointer(redis_url: str) -> None:
+    async with served(redis_url) as gateway, Client(gateway.url) as client:
+        with pytest.raises(RefusedError) as refused:
+            await client.submit(NewOrder("SOL", "SOL", "1"))
+        found = refused.value
+        assert (found.code, found.status, found.pointer) == ("same-token", 400, "/tokenOut")
+
+
+async def test_quotes_tokens_readiness_and_halts_are_typed(redis_url: str) -> None:
+    async with served(redis_url) as gateway, Client(gateway.url) as client:
+        quotes = await client.quotes("SOL", "USDC", "1.5")
+        assert quotes.best is not None
+        assert {quote.dex for quote in quotes.quotes} == {"raydium", "meteora"}
+        assert "SOL" in {token.symbol for token in await client.tokens()}
+        assert (await client.halt("odd", "ann")).actor == "ann"
+        assert (await client.ready()).halted is not None
+        assert (await client.resume()).status == "running"
+
+
+async def test_a_submission_whose_answer_is_lost_is_one_order() -> None:
+    seen: list[str] = []
+
+    async def execute(request: web.Request) -> web.Response:
+        seen.append(request.headers["Idempotency-Key"])
+        if len(seen) == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        links = {"self": "s", "events": "e", "stream": "w"}
+        accepted = {"orderId": "1", "status": "pending", "message": "m", "links": links}
+        accepted["orderId"] = "01900000-0000-7000-8000-000000000001"
+        return web.json_response(accepted, status=202)
+
+    app = web.Application()
+    app.router.add_post("/api/orders/execute", execute)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with Client(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+            await client.submit(NewOrder("SOL", "USDC", "1"))
+            await client.submit(NewOrder("SOL", "USDC", "1"))
+    finally:
+        await runner.cleanup()
+    assert len(seen) == 3
+    assert seen[1] == seen[2] != seen[0]
+
+
+async def test_events_go_on_without_a_gap_across_a_restart_of_the_gateway(redis_url: str) -> None:
+    found: list[Event] = []
+    enough = asyncio.Event()
+
+    async def follow(url: str) -> None:
+        async with Client(url) as client:
+            async for event in client.events(after=0):
+                found.append(event)
+                if len(found) == 12:
+                    enough.set()
+
+    archive = MemoryArchive()
+    async with served(redis_url, archive=archive, heartbeat_ms=100) as first:
+        port = first.runner.addresses[0][1]
+        task = asyncio.create_task(follow(first.url))
+        order_id = await first.accepted()
+        await first.say(order_id, *after_submission())
+        await until(lambda: len(found) == 6)
+    async with served(redis_url, archive=archive, port=port) as second:
+        order_id = await second.accepted()
+        await second.say(order_id, *after_submission())
+        async with asyncio.timeout(HANG_S):
+            await enough.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [event.frame.position for event in found] == list(range(1, 13))
+
+
+async def test_what_the_log_cannot_give_is_said_and_not_passed_over(redis_url: str) -> None:
+    async with served(redis_url) as gateway, Client(gateway.url) as client:
+        await gateway.accepted()
+        with pytest.raises(LostError) as lost:
+            async for _ in client.events(after=10**9):
+                pass
+        assert lost.value.lost.code == "ahead-of-log"
+
+
+async def test_a_key_goes_with_every_request_and_socket(redis_url: str) -> None:
+    async with served(redis_url, keys_required=True) as gateway:
+        made = await api_keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
+        async with Client(gateway.url, made.text) as client:
+            await until(client.tokens, "the key to be known", ignoring=(RefusedError,))
+            accepted = await client.submit(NewOrder("SOL", "USDC", "1"))
+            async for event in client.events(after=0):
+                assert event.order_id == accepted.order_id
+                break
+        async with Client(gateway.url) as stranger:
+            with pytest.raises(RefusedError) as refused:
+                await stranger.order(accepted.order_id)
+            assert refused.value.code == "unauthenticated"
+
+
+def test_an_order_can_say_whatever_the_gateway_takes() -> None:
+    assert {field.encode_name for field in msgspec.structs.fields(NewOrder)} == FIELDS
+
+
+def test_every_event_is_typed_and_one_that_is_new_is_not_lost() -> None:
+    assert set(PAYLOADS) == set(FACTS.values())
+    common: dict[str, Any] = {
+        "orderId": "01900000-0000-7000-8000-000000000001", "status": "pending", "version": 1,
+        "position": 7, "cursor": "e1.p0.7", "timestamp": "2026-11-27T15:00:00.000000Z",
+        "account": "a", "build": "b", "hash": "00",
+    }  # fmt: skip
+    event = event_of(common | {"event": "OrderTeleported", "to": "the moon"})
+    assert (type(event.frame), type(event.adds)) == (Frame, Payload)
+    assert event.raw["to"] == "the moon"

@@ -1,0 +1,130 @@
+"""Orders that wait for a time: each comes back when it is over, and none before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from events.ids import new_order_id
+from events.log import EventLog, Inbox, Unit, settle_only
+from events.log.inbox import DUE_LIMIT
+from events.log.units import WAIT_MAX_MS
+from events.types import AttemptFailed
+from tests.support.log.played import ACCOUNT, submitted
+from tests.support.log.workers import crew
+from tests.support.waits import until
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def inbox(log: EventLog) -> AsyncIterator[Inbox]:
+    opened = log.inbox("router", "one", lease_ms=HOUR_MS)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def let_wait(log: EventLog, inbox: Inbox, waits_ms: Sequence[int]) -> list[str]:
+    """New orders that were delivered and wait for so long each; their ids."""
+    ids: list[str] = []
+    for at in range(0, len(waits_ms), 100):
+        some = waits_ms[at : at + 100]
+        units = [log.creation(new_order_id(), ACCOUNT, submitted())[0] for _ in some]
+        await log.append(units)
+        [entry] = await inbox.take(1, block_ms=30_000)
+        waiting = [
+            settle_only(order_id, entry.share(place), wait_ms=some[place])
+            for place, order_id in enumerate(entry.order_ids)
+        ]
+        await log.append(waiting)
+        inbox.settled(unit.share for unit in waiting if unit.share is not None)
+        ids += entry.order_ids
+    return ids
+
+
+async def due_until(log: EventLog, ids: Sequence[str]) -> None:
+    """Waits until the server's clock is past the time of all of these."""
+
+    async def past() -> bool:
+        seconds, us = await log._link.call("TIME")
+        scores = await log._link.call("ZMSCORE", log.keys.due("router"), *ids)
+        now_ms = int(seconds) * 1000 + int(us) // 1000
+        return all(float(score) < now_ms for score in scores)
+
+    await until(past)
+
+
+async def test_however_many_are_due_each_is_handed_over(log: EventLog, inbox: Inbox) -> None:
+    ids = await let_wait(log, inbox, [1] * (DUE_LIMIT + 100))
+    await due_until(log, ids)
+    assert [(await inbox.due())[0] for _ in range(3)] == [DUE_LIMIT, 100, 0]
+    handed_over: set[str] = set()
+    while len(handed_over) < len(ids):
+        for entry in await inbox.take(16, block_ms=30_000):
+            handed_over.update(entry.order_ids)
+    assert handed_over == set(ids)
+
+
+async def test_who_was_due_first_is_handed_over_first(log: EventLog, inbox: Inbox) -> None:
+    third, first, second = await let_wait(log, inbox, [30, 10, 20])
+    await due_until(log, [third, first, second])
+    assert (await inbox.due())[0] == 3
+    [entry] = await inbox.take(1, block_ms=30_000)
+    assert entry.order_ids == (first, second, third)
+
+
+async def test_an_attempt_is_not_made_before_its_time_whatever_wakes_the_order(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        [order_id] = await team.submit()
+        later_us = time.time_ns() // 1000 + HOUR_MS * 1000
+        await team.say(order_id, AttemptFailed("router", 1, "no-route", "", later_us))
+        await team.worker("router", backoff_ms=(20, 2 * HOUR_MS))
+
+        async def waits() -> bool:
+            return (await team.log.lag())["router"].waiting == 1
+
+        await until(waits)
+        await team.settled("router")
+        assert (await team.head(order_id)).version == 2
+
+
+async def test_no_order_waits_past_its_expiry(log: EventLog, inbox: Inbox) -> None:
+    expires_ms = time.time_ns() // 1_000_000 + 60_000
+    fact = replace(submitted(), expires_at_us=expires_ms * 1000)
+    order_id = new_order_id()
+    await log.append([log.creation(order_id, ACCOUNT, fact)[0]])
+    [entry] = await inbox.take(1, block_ms=30_000)
+    [head] = await log.load([order_id])
+    assert head is not None
+    failed = AttemptFailed("router", 1, "no-route", "", 0)
+    share = entry.share(0)
+    unit: Unit
+    unit, _ = log.unit(head, head.order, [failed], share=share, wait_ms=HOUR_MS)
+    await log.append([unit])
+    moved, next_ms = await inbox.due()
+    assert moved == 0
+    assert next_ms is not None
+    assert next_ms <= 60_001
+
+
+async def test_a_wait_of_weeks_is_cut_to_what_the_log_can_hold(log: EventLog, inbox: Inbox) -> None:
+    await let_wait(log, inbox, [50 * 24 * HOUR_MS])
+    moved, next_ms = await inbox.due()
+    assert moved == 0
+    assert next_ms is not None
+    assert next_ms <= WAIT_MAX_MS

@@ -1,0 +1,284 @@
+"""Server-Sent Events: what WebSockets give, for browsers and curl, with `Last-Event-ID`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+from aiohttp import ClientResponse
+
+from events.metrics import CUT_OFFS
+from gateway.streaming import transport
+from tests.support.http.served import Served, served
+from tests.support.log.played import after_submission
+from tests.support.waits import HANG_S, until
+
+UNKNOWN = "01900000-0000-7000-8000-000000000001"
+ACCEPT = {"Accept": "text/event-stream"}
+
+
+class Said(NamedTuple):
+    """One event of a stream."""
+
+    name: str
+    id: str
+    data: Any
+    comment: str
+
+
+@pytest.fixture
+async def gateway(redis_url: str) -> AsyncIterator[Served]:
+    async with served(redis_url) as one:
+        yield one
+
+
+def stream(gateway: Served, path: str = "/api/events", last: str = "") -> Any:
+    headers = ACCEPT | ({"Last-Event-ID": last} if last else {})
+    return gateway.http.get(gateway.url + path, headers=headers, timeout=None)
+
+
+def parsed(block: str) -> Said:
+    """As the standard says: a field is what stands before the first colon."""
+    fields = dict(line.partition(":")[::2] for line in block.splitlines())
+    data = fields.get("data", "").strip()
+    return Said(
+        fields.get("event", "").strip(),
+        fields.get("id", "").strip(),
+        json.loads(data) if data else None,
+        fields.get("", "").strip(),
+    )
+
+
+async def said(answer: ClientResponse, count: int, *, beats: bool = False) -> list[Said]:
+    """The next events, or all until the end where there are fewer; heartbeats if asked for."""
+    found: list[Said] = []
+    async with asyncio.timeout(HANG_S):
+        while len(found) < count:
+            block = b""
+            while (line := await answer.content.readline()) not in (b"\n", b""):
+                block += line
+            if not line and not block:
+                break
+            one = parsed(block.decode())
+            if one.data is not None or (beats and one.comment):
+                found.append(one)
+    return found
+
+
+async def finish(gateway: Served, order_id: str) -> int:
+    position = 0
+    for fact in after_submission():
+        position = await gateway.say(order_id, fact)
+    return position
+
+
+def positions(found: list[Said]) -> list[int]:
+    return [one.data["position"] for one in found]
+
+
+async def test_every_event_comes_once_and_in_order_past_and_live(gateway: Served) -> None:
+    await finish(gateway, await gateway.accepted())
+    async with stream(gateway, "/api/events?after=0") as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        assert answer.headers["Cache-Control"] == "no-store"
+        await finish(gateway, await gateway.accepted())
+        found = await said(answer, 12)
+    assert positions(found) == list(range(1, 13))
+    assert [one.id for one in found] == [one.data["cursor"] for one in found]
+    assert {one.name for one in found} == {""}
+
+
+async def test_an_event_is_the_same_as_on_the_websocket(gateway: Served) -> None:
+    await finish(gateway, await gateway.accepted())
+    async with (
+        gateway.http.ws_connect(f"{gateway.url}/api/events?after=0") as ws,
+        stream(gateway, "/api/events?after=0") as answer,
+    ):
+        for one in await said(answer, 6):
+            assert one.data == await ws.receive_json()
+
+
+async def test_one_can_resume_from_every_id(gateway: Served) -> None:
+    for _ in range(2):
+        await finish(gateway, await gateway.accepted())
+    async with stream(gateway, "/api/events?after=0") as answer:
+        whole = await said(answer, 12)
+    for at, one in enumerate(whole[:-1], 1):
+        # As a browser does: the URL of the first time, and the header.
+        async with stream(gateway, "/api/events?after=0", last=one.id) as answer:
+            assert await said(answer, 12 - at) == whole[at:]
+
+
+async def test_subscribers_get_what_they_filter_for_and_nothing_else(gateway: Served) -> None:
+    first, second = await gateway.accepted(), await gateway.accepted()
+    async with (
+        stream(gateway, f"/api/events?after=0&orderId={first}") as one,
+        stream(gateway, "/api/events?after=0&events=OrderConfirmed") as ended,
+        stream(gateway, f"/api/events?orderId={second}&status=confirmed") as second_end,
+    ):
+        await finish(gateway, first)
+        await finish(gateway, second)
+        assert {s.data["orderId"] for s in await said(one, 6)} == {first}
+        assert [s.data["orderId"] for s in await said(ended, 2)] == [first, second]
+        assert positions(await said(second_end, 1)) == [12]
+
+
+async def test_heartbeats_are_comments_that_move_the_place_to_resume_from(redis_url: str) -> None:
+    async with served(redis_url, heartbeat_ms=50) as gateway:
+        await gateway.accepted()
+        async with stream(gateway, "/api/events?after=0&events=OrderFailed") as answer:
+            beat = (await said(answer, 1, beats=True))[0]
+            while not beat.id.endswith(".1"):
+                beat = (await said(answer, 1, beats=True))[0]
+        assert beat.data is None
+        assert json.loads(beat.comment)["head"] == 1
+
+
+async def test_who_names_a_place_of_another_log_is_told(gateway: Served) -> None:
+    await gateway.accepted()
+    async with stream(gateway, last="e7.p0.1") as answer:
+        notice = (await said(answer, 1))[0]
+    assert (notice.name, notice.data["code"]) == ("notice", "epoch-changed")
+    assert notice.id == notice.data["cursor"]
+
+
+async def test_a_slow_reader_is_cut_and_can_resume_without_a_gap(redis_url: str) -> None:
+    async with served(redis_url, slow_s=0.3) as gateway:
+        count = 12_000
+        await flood(gateway, count)
+        whole, cut = await read_late(gateway)
+        assert cut.name == "close"
+        assert cut.data["code"] == 4408
+        assert positions(whole) == list(range(1, len(whole) + 1))
+        assert len(whole) < count
+    async with served(redis_url) as gateway:
+        async with stream(gateway, last=whole[-1].id) as answer:
+            rest = await said(answer, count - len(whole))
+        assert positions(rest) == list(range(len(whole) + 1, count + 1))
+
+
+async def test_a_client_that_is_cut_and_reads_nothing_is_hung_up_on(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(redis_url, slow_s=0.05) as gateway:
+        monkeypatch.setattr(transport, "CLOSE_S", 0.05)
+        await flood(gateway, 12_000)
+        server = gateway.runner.server
+        assert server is not None
+        others, cuts = set(server.connections), CUT_OFFS.counts.get("4408", 0)
+        with silent_reader(gateway):
+            await until(lambda: CUT_OFFS.counts.get("4408", 0) > cuts)
+            await until(lambda: others.issuperset(server.connections))
+
+
+async def read_late(gateway: Served) -> tuple[list[Said], Said]:
+    """What one gets who does not read until he is cut: the events, and the last thing said."""
+    before = CUT_OFFS.counts.get("4408", 0)
+    raw = silent_reader(gateway)
+    await until(lambda: CUT_OFFS.counts.get("4408", 0) > before)
+    reader, writer = await asyncio.open_connection(sock=raw)
+    async with asyncio.timeout(HANG_S):
+        _, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    every = [parsed(block) for block in body.decode().split("\n\n") if block]
+    found = [one for one in every if one.data is not None]
+    return found[:-1], found[-1]
+
+
+def silent_reader(gateway: Served) -> socket.socket:
+    """Asks for everything, and reads nothing."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    raw.connect((host, int(port)))
+    # HTTP/1.0: what comes is the stream itself, not in chunks.
+    raw.sendall(b"GET /api/events?after=0 HTTP/1.0\r\nHost: localhost\r\n")
+    raw.sendall(b"Accept: text/event-stream\r\n\r\n")
+    return raw
+
+
+async def flood(gateway: Served, events: int) -> None:
+    body = {"orders": [{"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}] * 500}
+    for _ in range(events // 500):
+        assert (await gateway.post(body, path="/api/orders/batch"))[0] == 202
+
+
+async def test_a_gateway_that_stops_says_goodbye(redis_url: str) -> None:
+    async with served(redis_url) as gateway, stream(gateway) as answer:
+        await gateway.stop()
+        last = (await said(answer, 9))[-1]
+    assert (last.name, last.data["code"]) == ("close", 1012)
+
+
+async def test_clients_that_left_are_forgotten(redis_url: str) -> None:
+    async with served(redis_url, heartbeat_ms=50) as gateway:
+        tasks = len(asyncio.all_tasks())
+        for _ in range(5):
+            async with stream(gateway, "/api/events?after=0"):
+                pass
+        await until(lambda: "subscription" not in {t.get_name() for t in asyncio.all_tasks()})
+        assert len(asyncio.all_tasks()) <= tasks + 5
+
+
+# -- one order -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("already", [0, 2, 5])
+async def test_an_order_streams_its_history_then_live_then_ends(
+    gateway: Served, already: int
+) -> None:
+    order_id = await gateway.accepted()
+    steps = after_submission()
+    for fact in steps[:already]:
+        await gateway.say(order_id, fact)
+    async with stream(gateway, f"/api/orders/{order_id}/events") as answer:
+        for fact in steps[already:]:
+            await gateway.say(order_id, fact)
+        found = await said(answer, 99)
+    assert [one.data["version"] for one in found[:-1]] == [1, 2, 3, 4, 5, 6]
+    assert (found[-1].name, found[-1].data["code"]) == ("close", 1000)
+
+
+async def test_an_order_resumes_and_one_that_is_over_is_not_asked_for_again(
+    gateway: Served,
+) -> None:
+    order_id = await gateway.accepted()
+    await finish(gateway, order_id)
+    path = f"/api/orders/{order_id}/events"
+    async with stream(gateway, path) as answer:
+        whole = await said(answer, 6)
+    async with stream(gateway, path, last=whole[2].id) as answer:
+        assert await said(answer, 3) == whole[3:]
+    async with stream(gateway, path, last=whole[-1].id) as answer:
+        assert answer.status == 204
+
+
+@pytest.mark.parametrize(
+    ("path", "last", "status", "code"),
+    [
+        (f"/api/orders/{UNKNOWN}/events", "", 404, "unknown-order"),
+        ("/api/orders/nonsense/events", "", 400, "malformed-order-id"),
+        ("/api/events", "nonsense", 400, "malformed-cursor"),
+        ("/api/events", "e1.p9.3", 400, "malformed-cursor"),
+        ("/api/events?colour=red", "", 400, "malformed-parameter"),
+    ],
+)
+async def test_what_cannot_be_streamed_is_a_problem(
+    gateway: Served, path: str, last: str, status: int, code: str
+) -> None:
+    async with stream(gateway, path, last) as answer:
+        assert answer.status == status
+        assert (await answer.json(content_type=None))["code"] == code
+
+
+async def test_those_who_do_not_ask_for_a_stream_get_what_they_got_before(
+    gateway: Served,
+) -> None:
+    order_id = await gateway.accepted()
+    status, history = await gateway.get(f"/api/orders/{order_id}/events")
+    assert (status, len(history["events"])) == (200, 1)
+    assert (await gateway.get("/api/events"))[0] == 426

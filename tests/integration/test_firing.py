@@ -1,0 +1,189 @@
+"""Orders that change while they are triggered: judged again by what stands then, and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from events.commands import order_commands
+from events.log import Appended, EventLog, Result, Unit
+from events.order import Order
+from events.types import (
+    OrderArmed,
+    OrderSubmitted,
+    OrderTriggered,
+    RoutingStarted,
+    Status,
+)
+from stages.runtime.stage import Stage
+from stages.triggers.pair_book import Touched
+from stages.triggers.writer import Firing
+from stages.venues import PoolEvent, Tick
+from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
+from stages.venues.venue_group import Market
+from tests.support.log.played import Play, after_submission, routed
+from tests.support.waits import HANG_S
+
+LIMIT = OrderSubmitted(
+    "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150", time_in_force="GTC"
+)
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+class Overtaken(Firing):
+    """Somebody amends the order after it was loaded, once."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        market: Market,
+        target: str | None,
+        ahead: Mapping[str, Stage] | None = None,
+    ) -> None:
+        super().__init__(log, market, ahead or {})
+        self._target = target
+        self._amends = [True]
+
+    async def heads(self, order_ids: Sequence[str]) -> Any:
+        heads = await super().heads(order_ids)
+        for order_id in order_ids if self._amends else ():
+            self._amends.clear()
+            expires_us = None if self._target else 2 * 10**15
+            answer = await order_commands.amend(
+                self._log, order_id, 2, self._target, expires_us, "ann"
+            )
+            assert answer.outcome is order_commands.Outcome.DONE
+        return heads
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market([SimulatedVenue(*DEXES[0], Simulation(slot_ms=60_000))], timeout_s=HANG_S)
+
+
+async def touched(log: EventLog, market: Market) -> Touched:
+    """An order that rests, and a tick of now that pays it."""
+    play = Play(log)
+    [order_id] = await play.create(fact=replace(LIMIT))
+    await play.say([order_id], OrderArmed(market.slot()))
+    return Touched(order_id, Tick("raydium", "p", market.slot() + 1, "150"))
+
+
+async def test_an_order_that_was_amended_meanwhile_and_is_still_paid_is_triggered(
+    log: EventLog, market: Market
+) -> None:
+    one = await touched(log, market)
+    fired = await Overtaken(log, market, None).fire([one])
+    assert (fired.other_terms, fired.halted) == ([], [])
+    [head] = await log.load([one.order_id])
+    assert head is not None
+    assert head.version == 4
+    [*_, newest] = await log.history(head.positions)
+    assert isinstance(newest.record.event().fact, OrderTriggered)
+
+
+async def test_an_order_that_was_amended_meanwhile_and_is_not_paid_any_more_is_given_back(
+    log: EventLog, market: Market
+) -> None:
+    one = await touched(log, market)
+    fired = await Overtaken(log, market, "151").fire([one])
+    assert [(order.id, order.target_price) for order in fired.other_terms] == [
+        (one.order_id, "151")
+    ]
+
+
+async def test_an_order_whose_price_was_amended_after_the_tick_is_not_triggered_by_it(
+    log: EventLog, market: Market
+) -> None:
+    play = Play(log)
+    [order_id] = await play.create(fact=LIMIT)
+    await play.say([order_id], OrderArmed(market.slot() - 2))
+    tick = Tick("raydium", "p", market.slot() - 1, "150")
+    fired = await Overtaken(log, market, "149").fire([Touched(order_id, tick)])
+    assert [(order.id, order.target_price) for order in fired.other_terms] == [(order_id, "149")]
+    assert await status(log, order_id) is Status.WATCHING
+
+
+async def test_an_order_that_a_halt_kept_from_it_is_given_back(
+    log: EventLog, market: Market
+) -> None:
+    one = await touched(log, market)
+    await order_commands.halt(log, "odd prices", "ann")
+    fired = await Firing(log, market, {}).fire([one])
+    assert [order.id for order in fired.halted] == [one.order_id]
+
+
+async def test_an_order_that_the_log_does_not_take_for_a_moment_is_triggered_once_it_does(
+    log: EventLog, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await touched(log, market)
+    append, answers = log.append, [Result.UNVERIFIED]
+
+    async def at_first_unverified(units: Sequence[Unit]) -> list[Appended]:
+        if answers:
+            return [Appended(answers.pop(), 0)]
+        return await append(units)
+
+    monkeypatch.setattr(log, "append", at_first_unverified)
+    fired = await Firing(log, market, {}).fire([one])
+    assert (fired.other_terms, fired.halted) == ([], [])
+    assert await status(log, one.order_id) is Status.PENDING
+
+
+async def test_a_sniper_that_was_amended_meanwhile_is_sent_once_and_by_its_new_terms(
+    log: EventLog, market: Market
+) -> None:
+    sent = list[Order]()
+    play = Play(log)
+    [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
+    await play.say([order_id], OrderArmed(market.slot()))
+    event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
+    firing = Overtaken(log, market, None, running_ahead(sent))
+    await firing.fire([Touched(order_id, event)])
+    await firing.sent()
+    [order] = sent
+    assert (order.id, order.status, order.expires_at_us) == (order_id, "submitted", 2 * 10**15)
+
+
+async def test_a_sniper_that_a_halt_stops_is_not_sent(log: EventLog, market: Market) -> None:
+    sent = list[Order]()
+    play = Play(log)
+    [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
+    await play.say([order_id], OrderArmed(market.slot()))
+    await order_commands.halt(log, "odd prices", "ann")
+    event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
+    firing = Firing(log, market, running_ahead(sent))
+    fired = await firing.fire([Touched(order_id, event)])
+    await firing.sent()
+    assert ([order.id for order in fired.halted], sent) == ([order_id], [])
+
+
+def running_ahead(sent: list[Order]) -> dict[str, Stage]:
+    """Stages that answer at once; what the last one sends is in `sent`."""
+
+    async def send(orders: Sequence[Order]) -> None:
+        sent.extend(orders)
+
+    _, _, built, submitted, _ = after_submission()
+    return {
+        "router": Stage("router", lambda _, __: [RoutingStarted(), routed()]),
+        "builder": Stage("builder", lambda _, __: [built]),
+        "submitter": Stage("submitter", lambda _, __: [submitted], after=send),
+    }
+
+
+async def status(log: EventLog, order_id: str) -> Status:
+    [head] = await log.load([order_id])
+    assert head is not None
+    assert head.order is not None
+    return head.order.status

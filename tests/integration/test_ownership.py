@@ -1,0 +1,137 @@
+"""No damage and no outage tells that another account has an order; and nobody forgets to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+import redis.asyncio
+
+from events.commands import api_keys
+from events.commands.api_keys import SCOPES
+from gateway.middleware.authorization import PERMISSIONS, Reach
+from tests.support.http.permitted import EXPECTED, LIMIT, UNKNOWN, alike, ask
+from tests.support.http.served import MemoryArchive, Served, served
+from tests.support.processes.proxied import proxied
+from tests.support.waits import HANG_S
+
+
+@pytest.mark.parametrize("reach", [Reach.CREATED, Reach.LISTED, Reach.NAMED])
+async def test_an_answer_whose_handler_asked_for_no_account_is_not_sent(
+    reach: Reach, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PERMISSIONS, ("GET", "/api/tokens"), PERMISSIONS["GET", "/api/tokens"]
+                        ._replace(reach=reach))  # fmt: skip
+    async with served(redis_url) as gateway:
+        status, body = await gateway.get("/api/tokens")
+        assert (status, body["code"]) == (500, "internal")
+
+
+class Broken(NamedTuple):
+    """A gateway that something befell, and an order of `them`."""
+
+    gateway: Served
+    mine: str
+    theirs: str
+    order_id: str
+
+
+DAMAGES = ("archive down", "log down", "history lost", "head unreadable")
+
+
+@contextlib.asynccontextmanager
+async def broken(redis_url: str, damage: str) -> AsyncIterator[Broken]:
+    archive = MemoryArchive()
+    async with (
+        proxied(redis_url) as proxy,
+        served(
+            redis_url,
+            gateway_redis_url=proxy.url,
+            archive=archive,
+            keys_required=True,
+            heartbeat_ms=100,
+        ) as gateway,
+    ):
+        made = [
+            await api_keys.create(gateway.log, a, SCOPES[:3], "", 0, "ann") for a in ("me", "them")
+        ]
+        mine, theirs = (one.text.reveal() for one in made)
+        headers = {"Authorization": f"Bearer {theirs}"}
+        _, body, _ = await gateway.post(LIMIT, headers=headers)
+        order_id = body["orderId"]
+        assert (await gateway.get("/api/tokens", headers={"Authorization": f"Bearer {mine}"}))[0]
+        async with redis.asyncio.from_url(redis_url) as client:
+            match damage:
+                case "archive down":
+                    archive.down = True
+                case "log down":
+                    await archive.take(gateway.log)
+                    proxy.cut("refuse")
+                case "history lost":
+                    await client.xtrim(gateway.log.keys.log, maxlen=0)
+                case "head unreadable":
+                    name = gateway.log.keys.order(order_id)
+                    head: Any = await client.get(name)
+                    await client.set(name, head.replace(b"\xa7pending", b"\xa7pondering"[:8]))
+        yield Broken(gateway, mine, theirs, order_id)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_no_damage_and_no_outage_tells_that_another_account_has_an_order(
+    redis_url: str, damage: str
+) -> None:
+    async with broken(redis_url, damage) as at:
+        told = set()
+        for key, meant in EXPECTED.items():
+            # What only administrators may do is refused before any order is looked at.
+            open_to = meant.reach == "in-path" and meant.scope in SCOPES[:3]
+            for call in meant.calls if open_to else ():
+                theirs = await ask(at.gateway, key, call, at.mine, at.order_id)
+                never = await ask(at.gateway, key, call, at.mine)
+                assert alike(theirs, at.order_id) == alike(never, UNKNOWN), (key, call.door)
+                # Nobody knows whether there is one while a store does not answer.
+                assert never.status == (503 if damage.endswith("down") else 404)
+                owner = await ask(at.gateway, key, call, at.theirs, at.order_id)
+                told.add(owner.code)
+        frames = [await followed(at.gateway, at.mine, one) for one in (at.order_id, UNKNOWN)]
+        assert frames[0] == frames[1]
+        # It did befall the order: its owner is told.
+        assert (
+            told
+            & {
+                "archive down": {""},
+                "log down": {"log-unavailable", "suspended"},
+                "history lost": {"history-lost", "archive-unavailable"},
+                "head unreadable": {"unreadable-order"},
+            }[damage]
+        ), told
+
+
+async def followed(gateway: Served, token: str, order_id: str) -> str:
+    """What one is told who follows an order by message; empty where no socket is given."""
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"{gateway.url}/api/orders/execute"
+    async with asyncio.timeout(HANG_S):
+        try:
+            async with gateway.http.ws_connect(url, headers=headers) as ws:
+                await ws.send_json({"orderId": order_id})
+                return str((await ws.receive()).data).replace(order_id, "ID")
+        except Exception as error:  # how it is refused is compared
+            return type(error).__name__
+
+
+async def test_a_feed_that_names_another_accounts_order_is_told_nothing_of_its_damages(
+    redis_url: str,
+) -> None:
+    async with broken(redis_url, "history lost") as at:
+        query = f"?after=0&orderId={at.order_id}"
+        headers = {"Authorization": f"Bearer {at.mine}"}
+        async with at.gateway.http.ws_connect(
+            f"{at.gateway.url}/api/events{query}", headers=headers
+        ) as ws:
+            for _ in range(3):
+                frame = await ws.receive_json(timeout=HANG_S)
+                assert frame["event"] == "heartbeat", frame

@@ -1,0 +1,60 @@
+"""Permits: whoever leaves gives his back, however he leaves, and none comes back from the dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stages.runtime.limiter import PERMITS, Limits
+from tests.support.waits import until
+
+LEASE_MS = 3_600_000
+
+
+@pytest.fixture
+async def limits(redis_url: str) -> AsyncIterator[Limits]:
+    made = Limits(redis_url, "one", concurrency=1, lease_ms=LEASE_MS)
+    yield made
+    await made.close()
+
+
+async def given_back(limits: Limits) -> None:
+    async def none_is_out() -> bool:
+        return not await limits._link.call("ZCARD", PERMITS)
+
+    await until(none_is_out)
+
+
+async def test_a_call_that_fails_gives_its_permit_back(limits: Limits) -> None:
+    with pytest.raises(OSError, match="no venue"):
+        async with limits.permit():
+            raise OSError("no venue")
+    await given_back(limits)
+
+
+async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(limits: Limits) -> None:
+    async def hold() -> None:
+        async with limits.permit():
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(hold())
+    async with asyncio.timeout(30):
+        while not limits._held:
+            await asyncio.sleep(0)
+    waiting.cancel()  # it has not noticed yet that it was given one
+    await asyncio.gather(waiting, return_exceptions=True)
+    await given_back(limits)
+
+
+async def test_a_permit_that_ran_out_is_not_extended_over_the_next_ones(limits: Limits) -> None:
+    assert await limits._call("acquire", 1, 1, "late") == 1
+
+    async def taken() -> bool:
+        return await limits._call("acquire", 1, LEASE_MS, "next") == 1
+
+    await until(taken)
+    await limits._call("extend", LEASE_MS, "late")
+    assert await limits._link.call("ZRANGE", PERMITS, 0, -1) == [b"next"]
+    await limits._call("release", "next")

@@ -1,0 +1,76 @@
+"""A log that is founded again owes each order's next event to the stage that owed it before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from events.log import EventLog
+from events.recovery.log_rebuild import Refounding, Written
+from events.recovery.order_histories import life_of
+from events.types import OrderArmed, OrderParked
+from tests.support.log.played import Play, after_submission, submitted
+
+STEPS = {"router": 0, "builder": 2, "submitter": 3, "confirmer": 4}
+"""Stage -> events after the first, when it owes the next one."""
+LIMIT = replace(submitted(), order_type="limit", target_price="150", time_in_force="GTC")
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def founded_again(log: EventLog, ids: list[str]) -> None:
+    """In epoch 2, with the last entry of before and these orders."""
+    reader = log.reader()
+    last = await reader.entry_at(await log.position())
+    await reader.close()
+    assert last is not None
+    heads = await log.load(ids)
+    known = [life_of(await log.history(head.positions)).known() for head in heads if head]
+    work = Refounding(log.url, log.keys)
+    await work.fence()
+    await work.heads(known, [])
+    await work.found(
+        2, last.last, [Written(last.last, last.time_us, last.data)], known,
+        halted=False, chain="", inbox_orders=128,
+    )  # fmt: skip
+    await work.close()
+    await log.open(found=False)
+
+
+async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
+    play, ids = Play(log), dict[str, str]()
+    for stage, steps in STEPS.items():
+        [ids[stage]] = await play.create()
+        if steps:
+            await play.say([ids[stage]], *after_submission()[:steps])
+    [ids["watcher"]] = await play.create(fact=LIMIT)
+    await founded_again(log, list(ids.values()))
+    for stage, order_id in ids.items():
+        inbox = log.inbox(stage, "one", lease_ms=60_000)
+        await inbox.open()
+        [entry] = await inbox.take(10, block_ms=30_000)
+        assert entry.order_ids == (order_id,), stage
+        await inbox.close()
+
+
+async def test_who_waits_for_a_price_or_a_person_is_handed_to_nobody(log: EventLog) -> None:
+    play = Play(log)
+    [resting] = await play.create(fact=LIMIT)
+    await play.say([resting], OrderArmed(7))
+    [parked] = await play.create()
+    await play.say([parked], OrderParked("router", "a bug", "engine"))
+    await founded_again(log, [resting, parked])
+    assert await log.resting() == 1
+    assert [order_id for order_id, _ in await log.parked()] == [parked]
+    assert await log.open_orders() == 2
+    for stage in (*STEPS, "watcher"):
+        assert (await log.lag())[stage].orders == 0
+        assert await log._link.call("XLEN", log.keys.inbox(stage)) == 0

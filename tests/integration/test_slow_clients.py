@@ -1,0 +1,83 @@
+"""Who sends a byte now and then holds up nobody, and is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from unittest.mock import patch
+
+from aiohttp import web
+
+from gateway.api import orders
+from gateway.app import make_runner
+from gateway.http.problems import SAFE
+from gateway.parsing import body
+from tests.support.http.served import served
+from tests.support.waits import HANG_S, until
+
+CUT_S = 1.0
+
+
+async def _dripping(port: int, head: bytes, drip: bytes) -> float:
+    """Sends a head, then bytes until it is cut off, else for ever; how many seconds that was."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
+    writer.write(head)
+
+    async def cut_off() -> bool:
+        writer.write(drip)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                return not await reader.read(1000)
+        return False
+
+    with contextlib.suppress(ConnectionError):
+        await until(cut_off)
+    writer.close()
+    return time.monotonic() - began
+
+
+async def test_a_head_that_drips_in_is_cut_off() -> None:
+    runner = make_runner(web.Application(), idle_s=CUT_S)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        took = await _dripping(runner.addresses[0][1], b"GET / HTTP/1.1\r\nX: ", b"a")
+    finally:
+        await runner.cleanup()
+    assert took > CUT_S / 2
+
+
+async def test_a_body_that_drips_in_is_a_problem_and_the_connection_ends(redis_url: str) -> None:
+    async def hasty(request: web.Request) -> bytes:
+        return await body.body_of(request, CUT_S)
+
+    head = (
+        b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    )
+    with patch.object(orders, "body_of", hasty):
+        async with served(redis_url) as gateway:
+            port = gateway.runner.addresses[0][1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head + b"{")
+            async with asyncio.timeout(HANG_S):
+                said = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            assert b" 408 " in said.partition(b"\r\n")[0]
+
+
+async def test_a_head_that_is_too_long_is_refused(redis_url: str) -> None:
+    async with served(redis_url) as gateway:
+        async with gateway.http.get(gateway.url + "/healthz", headers={"X": "a" * 9000}) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (431, "headers-too-large")
+        async with gateway.http.get(gateway.url + "/healthz?" + "a" * 9000) as answer:
+            assert answer.status == 431
+
+
+async def test_every_answer_says_how_it_may_be_used(redis_url: str) -> None:
+    async with served(redis_url) as gateway:
+        for path in ("/api/orders", "/api/nothing", "/readyz", "/api/tokens"):
+            async with gateway.http.get(gateway.url + path) as answer:
+                assert {name: answer.headers[name] for name in SAFE} == SAFE, path

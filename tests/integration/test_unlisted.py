@@ -1,0 +1,34 @@
+"""Open orders that stand in no list of open ones are named, each with the list that it lacks in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from events.log import EventLog
+from tests.support.log.played import Play, submitted
+
+
+@pytest.fixture
+async def log(redis_url: str) -> AsyncIterator[EventLog]:
+    opened = EventLog(redis_url, build="test")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_what_an_open_order_lacks_in_is_named(log: EventLog) -> None:
+    play = Play(log)
+    [listed, lost, ended] = [*await play.create(2), *await play.live(1)]
+    expiring = replace(submitted(), expires_at_us=2 * 10**15)
+    [unindexed] = await play.create(fact=expiring)
+    ids = [listed, lost, ended, unindexed]
+    assert await log.unlisted(ids) == {}
+    await log._link.call("ZREM", log.keys.open, lost)
+    await log._link.call("ZREM", log.keys.expiry, unindexed)
+    assert await log.unlisted(ids) == {
+        lost: "list of open orders",
+        unindexed: "list of those that expire",
+    }

@@ -1,0 +1,359 @@
+"""Orders that wait: each is triggered by the first tick that pays it, once, by whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from events.commands import order_commands
+from events.commands.order_commands import Outcome
+from events.ids import new_order_id
+from events.log import Result
+from events.money import price_units, to_price
+from events.types import (
+    AttemptFailed,
+    OrderArmed,
+    OrderConfirmed,
+    OrderExpired,
+    OrderFailed,
+    OrderRearmed,
+    OrderSubmitted,
+    OrderTriggered,
+    TransactionSubmitted,
+)
+from stages.triggers.runner import preferred
+from stages.venues import Pair
+from stages.venues.simulated.venue import Simulation
+from stages.venues.venue_group import Market
+from tests.support.log.workers import ACCOUNT, Crew, crew
+from tests.support.waits import HANG_S, until
+
+MOVING = Simulation(seed=3, slot_ms=5, volatility_bps=300, blockhash_slots=4000)
+PAIR = Pair("SOL", "USDC", 9, 6)
+NEVER = "100000"
+NEVER_MS = 3_600_000
+LIMIT = OrderSubmitted(
+    "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price=NEVER, time_in_force="GTC"
+)
+SNIPER = OrderSubmitted("sniper", "SOL", "NEW", 9, 6, 1_500_000_000, 500, time_in_force="GTC")
+
+
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
+
+
+def limit(target: str, **terms: object) -> OrderSubmitted:
+    return replace(LIMIT, target_price=target, **terms)
+
+
+def price_at(team: Crew, slot: int) -> int:
+    [tick] = team.venues()[0].ticks(PAIR, slot, slot)
+    return price_units(tick.price)
+
+
+def as_price(units: int) -> str:
+    digits = str(units).rjust(25, "0")
+    return to_price(f"{digits[:-24]}.{digits[-24:]}")
+
+
+def often(team: Crew, slots: int) -> str:
+    """A target that is paid in a third of so many slots, those from now on."""
+    now = team.venues()[0].slot()
+    return as_price(sorted(price_at(team, now + n) for n in range(slots))[slots * 2 // 3])
+
+
+def assert_filled(team: Crew, order_id: str) -> None:
+    """Triggered by a tick that paid the target, and not filled worse."""
+    facts = team.facts(order_id)
+    submitted = facts[0]
+    assert isinstance(submitted, OrderSubmitted)
+    target = price_units(submitted.target_price)
+    for fact in facts:
+        if isinstance(fact, OrderTriggered):
+            assert price_units(fact.price) >= target
+            assert price_at(team, fact.slot) == price_units(fact.price)
+        if isinstance(fact, OrderConfirmed):
+            assert price_units(fact.executed_price) >= target or (
+                fact.amount_out * 10**27 >= target * 15 * 10**8  # the price is rounded down
+            )
+    assert team.executions()[order_id] == 1
+
+
+async def rested(team: Crew, *ids: str) -> None:
+    await team.until(lambda: {e.order_id for e in team.of(OrderArmed)} >= set(ids))
+
+
+async def test_a_limit_order_waits_for_its_price_and_is_never_filled_worse(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.engine()
+        ids = [await team.place(limit(often(team, slots))) for slots in (100, 200, 300, 400)]
+        assert await team.ended(ids) == ["confirmed"] * 4
+        for order_id in ids:
+            assert team.names(order_id)[:4] == [
+                "OrderSubmitted", "OrderArmed", "OrderTriggered", "RoutingStarted",
+            ]  # fmt: skip
+            assert_filled(team, order_id)
+
+
+async def test_a_limit_order_that_is_payable_at_once_is_triggered_at_once(
+    redis_url: str, tmp_path: Path
+) -> None:
+    slow = replace(MOVING, slot_ms=60_000)
+    async with crew(redis_url, tmp_path, slow) as team:
+        await team.engine()
+        ids = [await team.place(limit("1")) for _ in range(20)]
+        assert await team.ended(ids) == ["confirmed"] * 20
+
+
+async def test_a_sniper_fires_at_the_new_pool_and_pays_no_more_than_it_said(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.engine()
+        fired = await team.place(SNIPER)
+        stays = [
+            await team.place(replace(SNIPER, max_price="0.0000001")),
+            await team.place(replace(SNIPER, min_liquidity=10**15)),
+        ]
+        assert await team.ended([fired]) == ["confirmed"]
+        [triggered] = [f for f in team.facts(fired) if isinstance(f, OrderTriggered)][:1]
+        assert triggered.cause in ("pool-created", "liquidity-added")
+        assert triggered.liquidity > 0
+        await rested(team, *stays)
+        assert {team.statuses()[order_id] for order_id in stays} == {"watching"}
+
+
+AHEAD = ("router", "builder", "submitter")
+
+
+async def test_a_sniper_may_run_ahead_from_its_trigger_to_the_send_in_one_breath(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await team.worker("confirmer")  # nobody else: what runs ahead needs none of them
+        await team.watching(ahead=AHEAD)
+        ids = [await team.place(SNIPER) for _ in range(5)]
+        assert await team.ended(ids) == ["confirmed"] * 5
+        breaths = {stored.time_us for stored, event in team.seen if event.version in range(3, 8)}
+        assert len(breaths) <= 5
+        assert set(team.executions().values()) == {1}
+
+
+async def test_what_a_venue_does_not_answer_at_once_is_left_to_its_stage(
+    redis_url: str, tmp_path: Path
+) -> None:
+    slow = replace(MOVING, latency_ms=60)
+    async with crew(redis_url, tmp_path, slow) as team:
+        await team.all_stages()
+        await team.watching(ahead=AHEAD)
+        order_id = await team.place(replace(SNIPER, token_out="RAY"))
+        assert await team.ended([order_id]) == ["confirmed"]
+        assert team.names(order_id).count("OrderTriggered") == 1
+
+
+async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await team.worker("confirmer")
+        await order_commands.halt(team.log, "odd", "ann")
+        watcher = await team.watching(ahead=AHEAD)
+        order_id = await team.place(replace(SNIPER, token_out="RAY"))
+        await until(lambda: watcher._halted)
+        assert team.names(order_id) == ["OrderSubmitted", "OrderArmed"]
+        assert not team.executions()
+        await order_commands.resume(team.log, "ann")
+        assert await team.ended([order_id]) == ["confirmed"]
+
+
+async def test_a_watching_order_expires_on_time_and_so_does_one_that_waits_for_a_retry(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        for name in ("watcher", "builder", "submitter", "confirmer"):
+            await team.worker(name)
+        await team.watching()
+        expires = time.time_ns() // 1000 + 400_000
+        rests = await team.place(limit(NEVER, expires_at_us=expires, time_in_force="GTT"))
+        waits = new_order_id()
+        market = OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50, expires_at_us=expires)
+        await team.log.append([team.log.creation(waits, ACCOUNT, market)[0]])
+        head = await team.head(waits)
+        again = AttemptFailed("router", 1, "venue-timeout", "", expires + 10**9)
+        unit, _ = team.log.unit(head, head.order, [again], wait_ms=10**6)
+        await team.log.append([unit])
+        assert await team.ended([rests, waits]) == ["expired"] * 2
+        # What waits for a retry would wait for a quarter of an hour more.
+        assert all(event.time_us >= expires for event in team.of(OrderExpired))
+        assert await team.log.resting() == 0
+
+
+async def test_an_order_whose_expiry_was_taken_away_outlives_it(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        expires = time.time_ns() // 1000 + 50_000
+        terms: dict[str, object] = {"expires_at_us": expires, "time_in_force": "GTT"}
+        kept, expired = [await team.place(limit(NEVER, **terms)) for _ in range(2)]
+        for order_id in (kept, expired):
+            await team.say(order_id, OrderArmed(1))
+        done = await order_commands.amend(team.log, kept, 2, None, order_commands.NEVER, "ann")
+        assert done.outcome is Outcome.DONE
+        await team.watching()  # from here on orders expire
+        assert await team.ended([expired]) == ["expired"]
+        assert team.statuses()[kept] == "watching"
+
+
+async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_new_price(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        watcher = await team.engine()
+        ids = [await team.place(LIMIT) for _ in range(3)]
+        await rested(team, *ids)
+        await until(lambda: watcher.resting == 3)
+        assert (await order_commands.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
+        await until(lambda: watcher.resting == 2)
+        amended = await order_commands.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
+        assert amended.outcome is Outcome.DONE
+        assert await team.ended([ids[1]]) == ["confirmed"]
+        assert await team.log.resting() == watcher.resting == 1
+
+
+async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        watcher = await team.engine()
+        await order_commands.halt(team.log, "odd prices", "ann")
+        ids = [await team.place(limit("1")) for _ in range(5)]
+        await rested(team, *ids)
+        await until(lambda: watcher._halted)
+        await until(lambda: watcher.resting == 5)
+        assert not team.of(OrderTriggered)
+        await order_commands.resume(team.log, "ann")
+        assert await team.ended(ids) == ["confirmed"] * 5
+
+
+async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_comes_later(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        await order_commands.halt(team.log, "odd prices", "ann")
+        ids = [await team.place(limit("1")) for _ in range(3)]  # any tick would do
+        await rested(team, *ids)
+        market = Market(team.venues(), timeout_s=HANG_S)
+        await market.next_slot(market.slot() + 3)
+        engine = (await order_commands.resume(team.log, "ann")).order
+        assert engine is not None
+        await team.watching()
+        await team.until(lambda: len(team.of(OrderTriggered)) == 3)
+        slots = {event.fact.slot for event in team.of(OrderTriggered)}  # type: ignore[union-attr]  # of one kind
+        assert min(slots) > market.slot_at(engine.updated_at_us)
+
+
+@pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
+async def test_an_order_for_now_or_never_fails_in_a_halt(
+    redis_url: str, tmp_path: Path, time_in_force: str
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.engine()
+        await order_commands.halt(team.log, "odd prices", "ann")
+        [order_id] = await team.submit(1, min_amount_out=1, time_in_force=time_in_force)
+        assert await team.ended([order_id]) == ["failed"]
+        assert [f.reason for f in team.facts(order_id) if isinstance(f, OrderFailed)] == ["halted"]
+        await order_commands.resume(team.log, "ann")
+        await team.settled("submitter")
+        assert not team.executions()
+
+
+async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.engine()
+        order_id = await team.place(LIMIT)
+        await rested(team, order_id)
+        await team.say(order_id, OrderTriggered("tick", "raydium", "p", 1, NEVER))
+        await team.until(lambda: team.of(OrderRearmed))
+        await team.until(lambda: team.statuses()[order_id] == "watching")
+        await order_commands.amend(
+            team.log, order_id, (await team.head(order_id)).version, "1", None, "ann"
+        )
+        assert await team.ended([order_id]) == ["confirmed"]
+
+
+async def test_a_watcher_that_begins_finds_all_that_rests(redis_url: str, tmp_path: Path) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        for name in ("watcher", "router", "builder", "submitter", "confirmer"):
+            await team.worker(name)
+        ids = [await team.place(limit(often(team, 200))) for _ in range(10)]
+        ids += [await team.place(LIMIT) for _ in range(10)]
+        await rested(team, *ids)
+        watcher = await team.watching()
+        assert await team.ended(ids[:10]) == ["confirmed"] * 10
+        await until(lambda: watcher.resting == 10)
+
+
+TOKENS = ("USDC", "USDT", "RAY", "JUP", "SLIP", "FLAKY", "DOUBT", "NEVER")
+
+
+def preferring(name: str) -> set[str]:
+    """The pairs that one of two watchers, "ann" and "bob", gets: half of them each."""
+    pairs = [f"SOL>{token}" for token in TOKENS]
+    return {pair for pair in pairs if preferred(pair, ["ann", "bob"]) == name}
+
+
+async def test_watchers_share_the_pairs_and_take_over_from_one_that_dies(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        for token in TOKENS:
+            await team.place(replace(LIMIT, token_out=token))
+        first = await team.watching(name="ann", lease_ms=100)
+        await until(lambda: len(first.held) == len(TOKENS))
+        second = await team.watching(name="bob", lease_ms=100)
+        assert len(preferring("ann")) == len(preferring("bob"))
+        await until(
+            lambda: {*first.held} == preferring("ann") and {*second.held} == preferring("bob")
+        )
+        await first.die()
+        await until(lambda: len(second.held) == len(TOKENS))
+
+
+async def test_a_watcher_that_stops_gives_its_pairs_back_at_once(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        for token in TOKENS:
+            await team.place(replace(LIMIT, token_out=token))
+        first = await team.watching(lease_ms=NEVER_MS)
+        await until(lambda: len(first.held) == len(TOKENS))
+        second = await team.watching(lease_ms=100)
+        await first.stop()
+        await until(lambda: len(second.held) == len(TOKENS))
+
+
+async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        order_id = await team.place(LIMIT)
+        head = await team.head(order_id)
+        assert (await order_commands.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
+        unit, _ = team.log.unit(head, head.order, [OrderArmed(1)])
+        assert (await team.log.append([unit]))[0].result is Result.CONFLICT
+        assert not team.of(TransactionSubmitted)
+        await asyncio.sleep(0)

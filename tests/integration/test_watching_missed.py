@@ -1,0 +1,344 @@
+"""Which ticks count for an order that a watcher hears of late, or takes over: those since its own
+
+first slot, or since its price was amended; neither more nor fewer, however long it went unheard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from events.commands import order_commands
+from events.log import Claims, Head
+from events.order import Order
+from events.types import (
+    OrderArmed,
+    OrderParked,
+    OrderRequeued,
+    OrderSubmitted,
+    OrderTriggered,
+    Quote,
+)
+from stages.triggers.pair_book import Touched
+from stages.triggers.writer import Fired
+from stages.venues import Pair, PoolEvent, Refused, Tick
+from tests.support.log.workers import Crew, Gate, Watcher, crew
+from tests.support.waits import until
+
+LIMIT = OrderSubmitted(
+    "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="300", time_in_force="GTC"
+)
+PAIR = "SOL>USDC"
+
+
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)
+
+
+class Told:
+    """A venue that is told its slot and its prices, and remembers which slots it was asked for."""
+
+    name = "told"
+
+    def __init__(self) -> None:
+        self.prices: dict[int, str] = {}
+        """Of slots at which the price is not 100."""
+        self.asked: list[int] = []
+        self._began = [(0, 10)]
+        self._moved = asyncio.Event()
+
+    def move(self, slot: int) -> None:
+        self._began.append((time.time_ns() // 1000, slot))
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def slot(self) -> int:
+        return self._began[-1][1]
+
+    def slot_at(self, time_us: int) -> int:
+        return self._began[bisect.bisect_right(self._began, (time_us, 2**62)) - 1][1]
+
+    async def next_slot(self, after: int) -> int:
+        while self.slot() <= after:
+            await self._moved.wait()
+        return self.slot()
+
+    def ticks(self, pair: Pair, first: int, last: int) -> list[Tick]:
+        del pair
+        slots = range(first, last + 1)
+        self.asked += slots
+        return [Tick("told", "p", slot, self.prices.get(slot, "100")) for slot in slots]
+
+    def pools(self, pair: Pair, first: int, last: int) -> list[PoolEvent]:
+        del pair, first, last
+        return []
+
+    def quotes(self, order: Order) -> tuple[Quote]:
+        raise Refused("no-route", order.id)
+
+
+class Watch:
+    """A crew without those who would act on a trigger, watching one venue that is told."""
+
+    def __init__(self, team: Crew) -> None:
+        self.team = team
+        self.venue = Told()
+        self.hears = asyncio.Event()
+        self.hears.set()
+
+    async def begun(self) -> Watcher:
+        """A watcher, which hears no news while `hears` is not set."""
+        made = await self.team.watching(lease_ms=100, venues=[self.venue])
+        news = made._watches.news
+
+        async def held_up(after: int, *, block_ms: int) -> tuple[int, list[str]]:
+            found = await news(after, block_ms=min(block_ms, 20))
+            await self.hears.wait()
+            return found
+
+        made._watches.news = held_up  # type: ignore[method-assign]  # that is the point
+        return made
+
+    async def resting(self, target: str = "300") -> str:
+        order_id = await self.team.place(replace(LIMIT, target_price=target))
+        await self.team.until(
+            lambda: order_id in {event.order_id for event in self.team.of(OrderArmed)}
+        )
+        return order_id
+
+    async def amended(self, order_id: str, target: str) -> None:
+        version = (await self.team.head(order_id)).version
+        answer = await order_commands.amend(self.team.log, order_id, version, target, None, "ann")
+        assert answer.outcome is order_commands.Outcome.DONE
+
+    async def followed(self, watcher: Watcher, slot: int) -> None:
+        """Through this slot, and the log knows."""
+        self.venue.move(slot)
+        key, link = self.team.log.keys.slots, self.team.log._link
+
+        async def noted() -> bool:
+            return int(await link.call("HGET", key, PAIR) or 0) >= slot
+
+        await until(lambda: watcher.held == {PAIR: slot})
+        await until(noted)
+
+    async def triggered_at(self, order_id: str) -> int:
+        await self.team.until(lambda: self.team.of(OrderTriggered))
+        [event] = self.team.of(OrderTriggered)
+        assert event.order_id == order_id
+        assert isinstance(event.fact, OrderTriggered)
+        return event.fact.slot
+
+
+@contextlib.asynccontextmanager
+async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
+    async with crew(redis_url, folder) as team:
+        made = Watch(team)
+        await team.worker(team.stage("watcher", venues=[made.venue]))
+        yield made
+
+
+async def test_a_tick_that_passes_while_nobody_watches_counts(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        await one.followed(first, 12)
+        await first.die()
+        one.venue.prices = {15: "300"}
+        one.venue.move(20)
+        await one.begun()
+        assert await one.triggered_at(order_id) == 15
+
+
+async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """A watcher that dies in between leaves the trigger to the next one."""
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        await one.followed(first, 12)
+        gate, claims = Gate(), count()
+        claim, claimed = first._watches.claim, 0
+
+        async def held_up(touched: Sequence[Touched]) -> Fired:
+            del touched  # they wait until this watcher is dead
+            await gate.passing()
+            return Fired([], [])
+
+        async def counted(pairs: Mapping[str, int | None], news: int) -> Claims:
+            nonlocal claimed
+            answer = await claim(pairs, news)
+            claimed = next(claims)
+            return answer
+
+        first._firing.fire = held_up  # type: ignore[method-assign]  # that is the point
+        first._watches.claim = counted  # type: ignore[method-assign]  # that is the point
+        one.venue.prices = {15: "300"}
+        one.venue.move(20)
+        await gate.reached.wait()
+        reached_at = claimed
+        await until(lambda: claimed > reached_at + 1)
+        await first.die()
+        one.venue.move(30)
+        await one.begun()
+        assert await one.triggered_at(order_id) == 15
+
+
+async def test_an_order_that_begins_to_rest_while_the_books_are_made_is_in_them(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        watcher = await one.begun()
+        await one.resting("1000")
+        await one.followed(watcher, 12)
+        pages, orders = watcher._watches.resting, list[str]()
+
+        async def overtaken() -> AsyncGenerator[list[Head]]:
+            async for page in pages():
+                yield page
+            if not orders:
+                orders.append(await one.resting())
+
+        watcher._watches.resting = overtaken  # type: ignore[method-assign]  # that is the point
+        watcher._built.clear()
+        await until(lambda: orders and watcher.resting == 2)
+        one.venue.prices = {21: "300"}
+        one.venue.move(21)
+        assert await one.triggered_at(orders[0]) == 21
+
+
+async def test_after_a_takeover_an_amended_order_is_not_triggered_by_a_tick_from_before(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        order_id = await one.resting()
+        one.venue.prices = {12: "200", 22: "160"}
+        await one.followed(first, 20)
+        await first.die()
+        await one.amended(order_id, "150")
+        second = await one.begun()
+        await one.followed(second, 21)
+        assert not one.team.of(OrderTriggered)
+        one.venue.move(22)
+        assert await one.triggered_at(order_id) == 22
+
+
+async def test_a_tick_between_an_amendment_and_its_news_counts(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        watcher = await one.begun()
+        order_id = await one.resting()
+        one.venue.prices = {12: "200", 21: "160"}
+        await one.followed(watcher, 20)
+        one.hears.clear()
+        await one.amended(order_id, "150")
+        await one.followed(watcher, 22)
+        assert not one.team.of(OrderTriggered)
+        one.hears.set()
+        assert await one.triggered_at(order_id) == 21
+
+
+LONG = 5000
+"""Slots: more than half an hour of a chain."""
+
+
+async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_since_its_own_slot(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        watcher = await one.begun()
+        await one.resting("1000")
+        one.venue.prices = {11: "999", 13: "300"}
+        await one.followed(watcher, 12)
+        one.hears.clear()
+        orders = [await one.resting("999") for _ in range(50)]
+        order_id = await one.resting()
+        await one.followed(watcher, LONG)
+        one.venue.asked.clear()
+        one.hears.set()
+        assert await one.triggered_at(order_id) == 13
+        await until(lambda: watcher.resting == 1 + len(orders))
+        assert len(one.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
+
+
+async def test_who_takes_over_looks_as_far_back_as_the_orders_that_the_last_holder_never_heard_of(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        await one.resting("1000")
+        one.venue.prices = {11: "999", 13: "300"}
+        await one.followed(first, 12)
+        one.hears.clear()
+        order_id = await one.resting()
+        await one.followed(first, LONG)
+        await first.die()
+        one.hears.set()
+        await one.begun()
+        assert await one.triggered_at(order_id) == 13
+
+
+async def test_who_takes_over_does_not_look_again_at_what_the_last_holder_saw(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        await one.resting()
+        await one.followed(first, LONG)
+        await until(lambda: first._news == first._read)
+        await one.followed(first, LONG + 1)
+        await first.die()
+        one.venue.asked.clear()
+        second = await one.begun()
+        await one.followed(second, LONG + 2)
+        assert one.venue.asked == [LONG + 2]
+
+
+async def test_where_the_news_are_trimmed_every_order_is_held_against_all_since_its_own_slot(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        first = await one.begun()
+        await one.resting("1000")
+        one.venue.prices = {13: "300"}
+        await one.followed(first, 12)
+        one.hears.clear()
+        order_id = await one.resting()
+        await one.resting("1000")
+        await one.followed(first, LONG)
+        await first.die()
+        await one.team.log._link.call("XTRIM", one.team.log.keys.book, "MAXLEN", 1)
+        one.hears.set()
+        await one.begun()
+        assert await one.triggered_at(order_id) == 13
+
+
+async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_put_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with watch(redis_url, tmp_path) as one:
+        watcher = await one.begun()
+        order_id = await one.resting()
+        await one.resting("1000")
+        await one.team.say(order_id, OrderParked("watcher", "bug", "engine"))
+        await until(lambda: watcher.resting == 1)
+        one.venue.prices = {12: "300", 21: "300"}
+        await one.followed(watcher, 20)
+        await one.team.say(order_id, OrderRequeued("fixed", "ann"))
+        await until(lambda: watcher.resting == 2)
+        one.venue.move(21)
+        assert await one.triggered_at(order_id) == 21

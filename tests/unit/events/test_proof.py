@@ -1,0 +1,131 @@
+"""A proof holds as it was given, and no other document does: however well a forger hashes."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from events.audit.proof import faults_of, proof_of
+from events.log import Stored
+from events.order import Order
+from events.order.hash_chain import GENESIS, decode_batch, say
+from events.types import Event, OrderArmed, Status, TransactionBuilt, encode
+from tests.unit.events.test_order import LIFE
+
+ORDER_ID = "id-1"
+BUILT = next(at for at, fact in enumerate(LIFE) if isinstance(fact, TransactionBuilt))
+Shown = dict[str, Any]
+
+
+def proof(order_id: str = ORDER_ID) -> dict[str, Any]:
+    said = say(Order(order_id), GENESIS, LIFE, time_us=1, build="b")
+    records = decode_batch(b"\x96" + b"".join(said.records))
+    history = [Stored(at, 1, record) for at, record in enumerate(records, start=7)]
+    document: dict[str, Any] = json.loads(json.dumps(proof_of(order_id, history)))
+    return document
+
+
+def hashed_anew(document: dict[str, Any]) -> dict[str, Any]:
+    """With the hashes that belong to what stands there now."""
+    previous = GENESIS
+    for event in document["events"]:
+        if event["body"] is None:
+            content = bytes.fromhex(event["bodyHash"])
+        else:
+            content = base64.b64decode(event["body"])
+        previous = sha256(previous + content).digest()
+        event["hash"] = previous.hex()
+    return document
+
+
+def withhold(event: Shown) -> None:
+    body = base64.b64decode(event["body"])
+    event |= {"body": None, "bodyHash": sha256(body).hexdigest()}
+
+
+def rename(event: Shown) -> None:
+    event["event"] = "OrderFailed"
+
+
+def flip(event: Shown) -> None:
+    event["body"] = base64.b64encode(base64.b64decode(event["body"])[::-1]).decode()
+
+
+def end_with_the_built_one(events: list[Shown]) -> None:
+    del events[BUILT + 1 :]
+    del events[BUILT - 1]
+
+
+FORGERIES: dict[str, Callable[[list[Shown]], Any]] = {
+    "the first event is missing": lambda events: events.pop(0),
+    "an event in the middle is missing": lambda events: events.pop(2),
+    "the event before a withheld last one is missing": end_with_the_built_one,
+    "two events changed places": lambda events: events.insert(1, events.pop(2)),
+    "an event stands there twice": lambda events: events.insert(1, copy.deepcopy(events[1])),
+    "an event is withheld that may not be": lambda events: withhold(events[0]),
+    "an event is shown under another name": lambda events: rename(events[1]),
+    "bytes are no event": lambda events: flip(events[1]),
+}
+
+
+def test_a_proof_holds_as_it_was_given_and_has_no_signed_bytes() -> None:
+    document = proof()
+    assert faults_of(document) == []
+    built = document["events"][BUILT]
+    assert built["body"] is None
+    fact = LIFE[BUILT]
+    assert isinstance(fact, TransactionBuilt)
+    raw = fact.raw.reveal()
+    bodies = b"".join(base64.b64decode(e["body"]) for e in document["events"] if e["body"])
+    assert raw not in bodies
+    assert base64.b64encode(raw).decode() not in json.dumps(document)
+
+
+@pytest.mark.parametrize("forged", FORGERIES)
+def test_a_proof_that_was_changed_and_hashed_anew_is_found_out(forged: str) -> None:
+    document = proof()
+    FORGERIES[forged](document["events"])
+    assert faults_of(hashed_anew(document)) != []
+
+
+@pytest.mark.parametrize("at", range(len(LIFE)))
+def test_a_change_of_any_hash_or_body_is_found_out(at: int) -> None:
+    for field in ("hash", "body", "bodyHash"):
+        document = proof()
+        event = document["events"][at]
+        if event.get(field):
+            text = event[field]
+            event[field] = ("A" if text[0] != "A" else "B") + text[1:]
+            assert faults_of(document) != [], field
+
+
+def test_the_events_of_another_order_prove_nothing_of_this_one() -> None:
+    assert faults_of(proof("id-2") | {"orderId": ORDER_ID}) != []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"format": "x", "events": []}, proof() | {"events": []}, proof() | {"format": ""}],
+)
+def test_what_is_no_proof_is_said_to_be_none(document: dict[str, Any]) -> None:
+    assert len(faults_of(document)) == 1
+
+
+def test_a_proof_from_before_an_event_was_renamed_still_holds() -> None:
+    body = encode(Event(ORDER_ID, 1, 1, Status.PENDING, "main", "b", OrderArmed(7)))
+    body = body.replace(b"\xaaOrderArmed", b"\xabOrderRested")
+    shown = {
+        "position": 7,
+        "version": 1,
+        "event": "OrderRested",
+        "hash": sha256(GENESIS + body).hexdigest(),
+        "body": base64.b64encode(body).decode(),
+    }
+    assert faults_of(proof() | {"events": [shown]}) == []
+    assert faults_of(proof() | {"events": [shown | {"event": "OrderRetreated"}]}) != []

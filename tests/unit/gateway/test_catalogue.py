@@ -1,0 +1,57 @@
+"""The catalogues in docs/ are those of the code: `engine docs --write` makes them anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine import cli
+from engine.commands.docs import FILES
+from events.types import FACTS
+from gateway.http.problems import CODES
+from gateway.middleware.authorization import PERMISSIONS
+from gateway.spec.openapi import openapi
+from gateway.spec.operations import OPERATIONS
+from gateway.spec.postman_flow import FOLDERS
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_committed_document_is_the_one_of_the_code(name: str) -> None:
+    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name](), "run `engine docs --write`"
+
+
+def test_writing_makes_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["docs", "--write"]) == 0
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert made == set(FILES)
+
+
+def test_every_code_and_every_event_is_in_its_catalogue() -> None:
+    errors, events = FILES["docs/errors.md"](), FILES["docs/events.md"]()
+    for code, (status, title) in CODES.items():
+        assert f"| `{code}` | {status} | {title} |" in errors
+    for name in FACTS:
+        assert f"\n## {name}\n" in events
+
+
+def test_a_document_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["docs", "openapi"]) == 0
+    assert json.loads(capsys.readouterr().out) == openapi()
+
+
+def test_the_collection_has_every_operation_and_expects_what_is_documented() -> None:
+    steps = [step for folder in FOLDERS for step in folder.steps]
+    sockets = {of for of, operation in OPERATIONS.items() if operation.channel}
+    assert {step.operation for step in steps} == set(OPERATIONS) - sockets
+    for step in steps:
+        operation = OPERATIONS[step.operation]
+        assert (
+            set(step.statuses)
+            <= operation.answers.keys() | operation.problems(PERMISSIONS[step.operation]).keys()
+        )
+        assert set(step.query) <= set(operation.query or ())
