@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from engine.processes.lifecycle import STOP_PATIENCE_S
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.telemetry.build import build_id
@@ -122,13 +123,14 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     from stages import builder, confirmer, router, submitter
     from stages.runtime.limiter import Limits
     from stages.runtime.retry import RetryPolicy
-    from stages.runtime.runner import Runner
+    from stages.runtime.runner import LEAVE_S, STOP_S, Runner
     from stages.triggers import watcher
     from stages.triggers.runner import Watching
 
+    assert STOP_S + LEAVE_S <= STOP_PATIENCE_S, "a stage puts its orders back before it is ended"
     # Limits are counted by the stages: where there are any, nobody runs ahead.
     limited = settings.concurrency or settings.orders_per_minute
-    runs_ahead = settings.run_ahead and not limited
+    runs_ahead = settings.fuse_stages and not limited
     signing = {"builder", "router", "watcher"} if runs_ahead else {"builder"}
     trading = open_trading(settings, signs=not signing.isdisjoint(names))
     market, chain = trading.market, trading.chain
@@ -227,9 +229,10 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from engine.recovery.settle import settler
     from engine.venues import chain_of, open_trading
     from gateway.api.audits import Records
-    from gateway.app import make_app, make_runner
+    from gateway.app import STOP_S, make_app, make_runner
     from gateway.middleware.rate_limit import Rates
 
+    assert STOP_S < STOP_PATIENCE_S, "the gateway's clients are told before it is ended"
     trading = open_trading(settings, signs=False)
     log = make_log(settings, chain=chain_of(settings), linger_s=GATEWAY_LINGER_S)
     log.before_joining = lambda: keep_names(log, settings.database_url)

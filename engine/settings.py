@@ -26,6 +26,8 @@ ENV_FILE = Path(".env")
 # Keys that Compose reads from the same `.env`; any other key we do not know is an error.
 FOREIGN = ("COMPOSE_", "POSTGRES_")
 
+FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
+"""Names of settings in earlier builds. Each is refused: an ignored one would change behaviour."""
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -102,9 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 100
-    run_ahead: Annotated[
+    fuse_stages: Annotated[
         bool,
-        _doc("Whether, without those two limits, a route is built and sent in one append"),
+        _doc("Whether, without those two limits, an order is routed, built and sent in one append"),
     ] = True
     max_attempts: Annotated[
         int,
@@ -305,6 +307,9 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
     """
     said = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
     said |= os.environ if environ is None else environ
+    for former, name in FORMER_NAMES.items():
+        if said.get(former, "").strip():
+            raise SettingsError(_renamed(former, name))
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
         text = said.get(field.name.upper(), "").strip()
@@ -313,6 +318,10 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
     settings = Settings(**values)
     _check_urls(settings)
     return settings
+
+
+def _renamed(former: str, name: str) -> str:
+    return f"{former} was renamed: set {name} instead"
 
 
 def _check_urls(settings: Settings) -> None:
@@ -432,6 +441,8 @@ def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
             raise SettingsError(msg)
         if key.startswith(FOREIGN):
             continue
+        if key in FORMER_NAMES:
+            raise SettingsError(f"{path}:{number}: {_renamed(key, FORMER_NAMES[key])}")
         if key not in known:
             near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
             msg = f"{path}:{number}: unknown setting {key}; the nearest is {near[0]}"

@@ -229,14 +229,6 @@ def _solana(settings: Settings, signs: bool) -> Trading:
     )
 
 
-MARKETS: dict[frozenset[str], Callable[[Settings, bool], Trading]] = {
-    frozenset({"simulated"}): _simulated,
-    frozenset({"raydium"}): _solana,
-    frozenset({"meteora"}): _solana,
-    frozenset(DEXES): _solana,
-}
-
-
 def ledger_path(settings: Settings) -> Path:
     """Return where the simulated chain keeps its ledger."""
     return settings.data_dir / LEDGER
@@ -306,12 +298,13 @@ def _pools_of(settings: Settings) -> PoolsFile:
 
 
 def _chosen(settings: Settings) -> Callable[[Settings, bool], Trading]:
-    chosen = MARKETS.get(frozenset(settings.venues))
-    if chosen is None:
-        known = ", ".join(dict.fromkeys(",".join(sorted(names, reverse=True)) for names in MARKETS))
-        msg = f"VENUES={','.join(settings.venues)!r}: expected one of {known}"
-        raise SettingsError(msg)
-    return chosen
+    if settings.venues == ("simulated",):
+        return _simulated
+    if set(settings.venues) <= set(DEXES):
+        return _solana
+    named = ",".join(settings.venues)
+    msg = f"VENUES={named!r}: expected simulated, or one or more of {', '.join(DEXES)}"
+    raise SettingsError(msg)
 
 
 def open_trading(settings: Settings, *, signs: bool) -> Trading:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from events.reason_codes import ReasonCode
 from events.types import Quote
 
 _CENTI_BPS = 1_000_000
 """A hundredth of a basis point is a millionth."""
 
 
-UNANSWERED = frozenset(
+UNANSWERED: frozenset[ReasonCode] = frozenset(
     {
         "venue-timeout", "venue-unavailable", "quotes-stale", "pool-data-stale", "pool-not-read",
         "pool-exceeds-node-limit",

@@ -11,6 +11,9 @@ from uuid import UUID
 
 PARTITION_MAX = 0xFFF
 
+ID_LENGTH = 36
+"""Characters of an id: lists of ids are joined without anything between them."""
+
 ENGINE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """Where the engine's own events (halt, resume) stand, as if it were an order."""
 
@@ -68,7 +71,7 @@ def first_id_at(ms: int) -> str:
 
 
 def parse_order_id(text: str) -> str | None:
-    """The canonical form of `text`, or None where it is no UUID."""
+    """The canonical form of `text`, or None where it is not a UUID."""
     try:
         return str(UUID(text))
     except ValueError:

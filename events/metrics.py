@@ -86,7 +86,7 @@ ORDERS = Counter(
 )
 ACCEPTED = Counter("oee_orders_accepted_total", "Orders taken: durable, with a 2xx or without")
 DOUBTS = Counter(
-    "oee_orders_doubted_total", "Times that the outcome of an order's transaction became unclear"
+    "oee_orders_in_doubt_total", "Times that the outcome of an order's transaction became unclear"
 )
 PARKED = Counter("oee_orders_parked_total", "Times that an order was parked")
 WRITES = Counter(
@@ -148,7 +148,7 @@ REQUESTS = Histogram(
 )
 RESPONSES = Counter("oee_http_responses_total", "Answers, by status code", "code")
 CUT_OFFS = Counter(
-    "oee_ws_cut_offs_total", "Sockets that were closed, by close code; 4408: too slow", "code"
+    "oee_ws_closes_total", "Sockets that were closed, by close code; 4408: too slow", "code"
 )
 PROJECTED = Counter("oee_projected_events_total", "Events written to Postgres")
 PROJECTION = Histogram("oee_projection_write_seconds", "Time of a transaction of the projector")
@@ -160,7 +160,7 @@ REFUSALS = Counter(
 )
 SPANS = Counter("oee_spans_total", "Spans that the collector of traces took")
 UNTRACED = Counter(
-    "oee_untraced_events_total", "Events left out of traces: too far behind, or not readable"
+    "oee_events_missing_trace_total", "Events left out of traces: too far behind, or not readable"
 )
 
 METERS: Sequence[Counter | Histogram] = (

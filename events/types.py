@@ -1,8 +1,8 @@
 """What can happen: one frozen struct a fact, and the envelope that carries it into the log.
 
 Rule of this file: history is for ever. Structs are encoded as arrays, so fields are only ever
-appended, each with a default; tags are never reused.
-tests/unit/events/test_wire_format.py pins the bytes.
+appended, each with a default; tags are never reused, and a renamed event leaves its old tag in
+`FORMER_NAMES`. tests/unit/events/test_wire_format.py pins the bytes.
 
 Amounts are integers in base units of their token (lamports for SOL) within u64. Times are µs since
 the Unix epoch, UTC. A fact stands alone: it repeats the decimals and the signature it needs to be
@@ -288,7 +288,7 @@ class OrderParked(Fact, frozen=True, array_like=True, tag=True):
     actor: str
 
 
-class OrderReplayed(Fact, frozen=True, array_like=True, tag=True):
+class OrderRequeued(Fact, frozen=True, array_like=True, tag=True):
     """An operator put a parked order back to work."""
 
     reason: str
@@ -310,7 +310,7 @@ class TransactionRecovered(Fact, frozen=True, array_like=True, tag=True):
     """Further transactions that executed the order, if it was executed more than once."""
 
 
-class OrderRested(Fact, frozen=True, array_like=True, tag=True):
+class OrderArmed(Fact, frozen=True, array_like=True, tag=True):
     """A limit or sniper order waits from here on; what happens at `slot` or later counts."""
 
     slot: int
@@ -334,7 +334,7 @@ class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
     as the venue told it. None: said by a build that did not ask."""
 
 
-class OrderRetreated(Fact, frozen=True, array_like=True, tag=True):
+class OrderRearmed(Fact, frozen=True, array_like=True, tag=True):
     """The price touched and retreated before a swap was made: the order waits again.
 
     Said where no transaction of the order can land any more: before the send, or once it failed on
@@ -429,11 +429,11 @@ AnyFact = (
     | OrderExpired
     | AttemptFailed
     | OrderParked
-    | OrderReplayed
+    | OrderRequeued
     | TransactionRecovered
-    | OrderRested
+    | OrderArmed
     | OrderTriggered
-    | OrderRetreated
+    | OrderRearmed
     | OrderAmended
     | OrderCancelled
     | EngineHalted
@@ -453,7 +453,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     time_us: int
     """The writer's clock; never goes back within an order."""
     status: StreamStatus
-    """The order's status after this event, or that of the stream which is no order."""
+    """The order's status after this event, or that of its stream."""
     account: str
     build: str
     fact: AnyFact
@@ -468,17 +468,72 @@ FACTS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasse
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=stored)
 _decoder = msgspec.msgpack.Decoder(Event, dec_hook=restored)
+_many_decoder = msgspec.msgpack.Decoder(list[Event], dec_hook=restored)
+_raw_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
 encode: Callable[[Event], bytes] = _encoder.encode
 """The exact bytes that are hashed, logged and archived."""
 
+FORMER_NAMES = {
+    "OrderRested": "OrderArmed",
+    "OrderRetreated": "OrderRearmed",
+    "OrderReplayed": "OrderRequeued",
+}
+"""Names that events had in earlier builds: the tag in stored bytes, and the name it has now.
+
+Stored bytes keep their tag, since hashes cover them. Only reading knows of it.
+"""
+
+
+def current_name(name: str) -> str:
+    """The name that an event has now, given that or a former one."""
+    return FORMER_NAMES.get(name, name)
+
 
 def decode(body: bytes | msgspec.Raw) -> Event:
-    """Inverse of `encode`. Raises msgspec.DecodeError for bytes that no known event has."""
+    """Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that no known event has."""
     try:
         return _decoder.decode(body)
-    except (
-        UnicodeDecodeError
-    ) as error:  # msgspec lets it pass: a damaged length makes text of bytes
+    except msgspec.ValidationError:
+        renamed = _under_current_name(body)
+        if renamed is None:
+            raise
+        return _decoder.decode(renamed)
+    except UnicodeDecodeError as error:
+        # msgspec lets it pass: a damaged length makes text of bytes.
         raise msgspec.DecodeError(str(error)) from None
+
+
+def decode_many(bodies: bytes) -> list[Event]:
+    """The events of a msgpack array. Raises `msgspec.DecodeError` where one cannot be read."""
+    try:
+        return _many_decoder.decode(bodies)
+    except msgspec.ValidationError:  # a former name, maybe
+        return [decode(body) for body in _raw_decoder.decode(bodies)]
+
+
+class _Tag(msgspec.Struct, array_like=True):
+    name: str
+
+
+class _Tagged(msgspec.Struct, array_like=True):
+    order_id: msgspec.Raw
+    version: msgspec.Raw
+    time_us: msgspec.Raw
+    status: msgspec.Raw
+    account: msgspec.Raw
+    build: msgspec.Raw
+    fact: _Tag
+
+
+_tag_decoder = msgspec.msgpack.Decoder(_Tagged)
+
+
+def _under_current_name(body: bytes | msgspec.Raw) -> bytes | None:
+    """The event's bytes with the tag of now; None where the tag is not a former one."""
+    name = _tag_decoder.decode(body).fact.name
+    if name not in FORMER_NAMES:
+        return None
+    *envelope, [_, *fields] = msgspec.msgpack.decode(body)
+    return msgspec.msgpack.encode([*envelope, [FORMER_NAMES[name], *fields]])

@@ -38,6 +38,7 @@ from gateway.middleware.guard import Guard, Handler, check_bound
 from gateway.middleware.origin import Doors
 from gateway.middleware.ownership import Ownership
 from gateway.middleware.rate_limit import Rates
+from gateway.streaming import sse, websocket
 from gateway.streaming.connections import Presence
 from gateway.streaming.sse import Streams, or_else
 from gateway.streaming.websocket import Sockets
@@ -57,7 +58,9 @@ IDLE_S = 75.0
 """Above the 60 s after which the usual proxies let go of a connection: they close first."""
 
 SHUTDOWN_S = 0.5
-"""For requests under way, after the sockets are closed; its supervisor waits for 2 s in all."""
+"""For requests under way, after the streams and sockets are closed."""
+STOP_S = sse.SHUTDOWN_S + websocket.SHUTDOWN_S + SHUTDOWN_S
+"""All of a stop."""
 
 _CODES = {int(status): str(int(status)) for status in HTTPStatus}
 
@@ -139,7 +142,7 @@ def make_app(
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
         Route("POST", "/api/admin/parked/{id}/settle", parked.settle),
-        Route("POST", "/api/admin/parked/{id}/replay", parked.replay),
+        Route("POST", "/api/admin/parked/{id}/requeue", parked.requeue),
         Route("POST", "/api/admin/parked/{id}/discard", parked.discard),
         Route("GET", "/api/audit/orders/{id}", audits.order),
         Route("GET", "/api/audit/orders/{id}/proof", audits.proof),

@@ -20,7 +20,7 @@ from events.types import (
     Fill,
     OrderConfirmed,
     OrderFailed,
-    OrderRetreated,
+    OrderRearmed,
     TransactionExpired,
     TransactionInDoubt,
 )
@@ -48,7 +48,7 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
     match outcome.state:
         case "landed":
             return [_confirmed(order, transaction, outcome)]
-        case "failed" if order.type == "limit":
+        case "failed" if order.patient:
             return [_retreated(order, outcome)]
         case "failed":
             return [
@@ -102,7 +102,7 @@ def _fills(order: Order, outcome: Outcome) -> tuple[Fill, ...]:
 
 def _retreated(order: Order, outcome: Outcome) -> Fact:
     """The price moved on before the swap: the chain undid it, and the order waits again."""
-    return OrderRetreated(
+    return OrderRearmed(
         stage="confirmer",
         reason=outcome.reason,
         slot=outcome.slot + 1,

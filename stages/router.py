@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from events import best_quote, money
-from events.order import WAITING_TYPES, Order
+from events.order import Order
+from events.reason_codes import ReasonCode, recorded
 from events.types import (
     U64_MAX,
     Fact,
-    OrderRetreated,
+    OrderRearmed,
     OrderRouted,
     Quote,
     RoutingStarted,
@@ -21,7 +22,7 @@ from stages.runtime.retry import paused_until_slot
 from stages.runtime.stage import Later, Refused, Stage
 from stages.venues.venue_group import Market
 
-UNSUITED = frozenset(
+UNSUITED: frozenset[ReasonCode] = frozenset(
     {
         "no-route", "price-impact-too-high", "insufficient-liquidity", "insufficient-funds",
         "pool-not-found", "pool-not-open", "pool-disabled", "price-limit", "price-out-of-range",
@@ -44,8 +45,9 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     chosen = best_quote.best(quotes, exact_out=exactly is not None)
     if chosen is None:
         refused = _why_not(quotes)
-        if order.type in WAITING_TYPES and not refused.retryable:
-            unsuited = next((q.error for q in quotes if q.error in UNSUITED), refused.code)
+        if order.kind.waits and not refused.retryable:
+            codes = (recorded(quote.error) for quote in quotes)
+            unsuited = next((code for code in codes if code in UNSUITED), refused.code)
             if unsuited in UNSUITED:
                 return [_retreat(order, unsuited, quotes, 0, 0)]
         raise refused
@@ -56,7 +58,7 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     if least > U64_MAX:
         raise Refused("amount-too-large", "the least output exceeds what a u64 holds")
     if best.amount_out < worst:
-        if order.type in WAITING_TYPES:
+        if order.kind.waits:
             return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
         raise Refused("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
     return [_routed(order, quotes, chosen, best.amount_out, least, order.amount_in)]
@@ -111,13 +113,13 @@ def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen:
 
 def _least(order: Order, best: Quote) -> tuple[int, int]:
     """The least amount that may come out, and the least that a quote has to promise."""
-    if order.type == "limit":
+    if order.kind.minimum == "target-price":
         target = money.price_units(order.target_price)
         least = money.amount_at(order.amount_in, order.decimals_in, target, order.decimals_out)
         return least, least
     if order.min_amount_out is not None:  # said by the client, or fixed by the first route
         return order.min_amount_out, order.min_amount_out
-    if order.type == "sniper":
+    if order.kind.minimum == "max-price":
         worst = 0
         if order.max_price:
             dearest = money.price_units(order.max_price)
@@ -129,13 +131,13 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
 
 
 def _retreat(
-    order: Order, reason: str, quotes: Sequence[Quote], amount_out: int, least: int
+    order: Order, reason: ReasonCode, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
     """The order waits again. One that was led on more than a few times passes over a price that
     stays: `stages.triggers.paused`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
-    return OrderRetreated(
+    return OrderRearmed(
         stage="router",
         reason=reason,
         slot=slot + 1,
@@ -150,7 +152,7 @@ def _retreat(
 
 def _why_not(quotes: Sequence[Quote]) -> Refused:
     """The refusal that stands for all: one worth a retry where there is any."""
-    codes = [quote.error for quote in quotes]
+    codes = [recorded(quote.error) for quote in quotes]
     for code in codes:
         if code in best_quote.UNANSWERED:
             return Refused(code, ", ".join(codes), retryable=True)

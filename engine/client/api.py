@@ -143,9 +143,9 @@ class Client(Transport):
         words = _words(reason, actor) | ({"signature": signature} if signature else {})
         return await self._parked(order_id, "settle", words)
 
-    async def replay(self, order_id: str, reason: str = "", actor: str = "") -> Order:
+    async def requeue(self, order_id: str, reason: str = "", actor: str = "") -> Order:
         """Put a parked order back to work."""
-        return await self._parked(order_id, "replay", _words(reason, actor))
+        return await self._parked(order_id, "requeue", _words(reason, actor))
 
     async def discard(self, order_id: str, reason: str = "", actor: str = "") -> Order:
         """Fail a parked order of which no transaction can land."""

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from events.types import FACTS
-from projections.views.event_schemas import ADDS, Frame, Nothing
+from projections.views.event_schemas import Frame
+from projections.views.payloads import PAYLOADS, Payload
 from projections.views.schemas import Shape
 
 
@@ -17,7 +18,7 @@ class Event(msgspec.Struct, frozen=True):
     frame: Frame
     """order_id, status, event, version, position, cursor, timestamp …"""
     adds: Shape
-    """Of `event_schemas.ADDS`, by the event's name; `Nothing` for one that this build
+    """Of `payloads.PAYLOADS`, by the event's name; without fields for one that this build
     does not know."""
     raw: dict[str, Any]
     """As it came."""
@@ -41,7 +42,7 @@ class Event(msgspec.Struct, frozen=True):
 def event_of(raw: dict[str, Any]) -> Event:
     """From a frame's JSON; what is not known in it is skipped. Raises msgspec.ValidationError."""
     kind = FACTS.get(str(raw.get("event")))
-    adds = ADDS[kind] if kind is not None else Nothing
+    adds = PAYLOADS[kind] if kind is not None else Payload
     return Event(
         msgspec.convert(raw, Frame, strict=False), msgspec.convert(raw, adds, strict=False), raw
     )

@@ -44,6 +44,8 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/reference/events.md": markdown.events,
     "docs/reference/metrics.md": _metrics,
     "docs/reference/settings.md": _settings,
+    "docs/reference/failure-reasons.md": markdown.failure_reasons,
+    "gateway/static/events.js": markdown.event_names,
     "postman_collection.json": collection,
 }
 PRINTED: dict[str, Callable[[], str]] = {
@@ -53,6 +55,7 @@ PRINTED: dict[str, Callable[[], str]] = {
     "events": markdown.events,
     "metrics": _metrics,
     "settings": _settings,
+    "failure-reasons": markdown.failure_reasons,
     "openapi": lambda: json.dumps(openapi(), indent=2) + "\n",
     "asyncapi": lambda: json.dumps(asyncapi(), indent=2) + "\n",
 }

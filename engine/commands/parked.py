@@ -22,11 +22,11 @@ from events.log import EventLog, Stored
 from projections.feed.cursors import cursor_prefix
 from projections.views.formats import timestamp
 
-HELP = "list, inspect, replay, discard or settle parked orders"
+HELP = "list, inspect, requeue, discard or settle parked orders"
 EXAMPLES = (
     "engine parked list",
     "engine parked show 01a21e50-41f2-7000-9b84-c17e942321be",
-    'engine parked replay 01a21e50-41f2-7000-9b84-c17e942321be --reason "fixed in 1.4"',
+    'engine parked requeue 01a21e50-41f2-7000-9b84-c17e942321be --reason "fixed in 1.4"',
     "engine parked settle 01a21e50-41f2-7000-9b84-c17e942321be",
 )
 EXITS = {
@@ -38,7 +38,7 @@ EXITS = {
 NOTES = notes()
 
 REASONS = {
-    "replay": "replayed by an operator",
+    "requeue": "requeued by an operator",
     "discard": "discarded by an operator",
     "settle": "settled by the chain's record",
 }
@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
     shown.add_argument("--json", action="store_true", help="one JSON object an event and line")
     for name, explained in (
-        ("replay", "put an order back to work"),
+        ("requeue", "put an order back to work"),
         ("discard", "fail an order of which no transaction can land"),
         ("settle", "close an order by what the chain's record says of its transaction"),
     ):
@@ -102,7 +102,7 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
             prefix = cursor_prefix(log.epoch or 1, log.partition)
             timeline.tell(await history(order_id), prefix, as_json=args.json)
             return 0
-        act = parked.replay if args.what == "replay" else parked.discard
+        act = parked.replay if args.what == "requeue" else parked.discard
         try:
             order = await act(log, history, order_id, args.reason, args.actor)
         except parked.NotAllowed as error:

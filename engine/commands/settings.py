@@ -44,7 +44,7 @@ def _shown(settings: Settings) -> dict[str, str]:
 
 
 def _is_file(text: str) -> bool:
-    """A key is no path, and may be too long for one: an error would show it."""
+    """A key is not a path, and may be too long for one: an error would show it."""
     try:
         return Path(text).expanduser().is_file()
     except (OSError, ValueError, RuntimeError):

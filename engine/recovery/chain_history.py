@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from engine.settings import Settings
 from engine.venues import check, ledger_path
 from events.order import Transaction
+from events.reason_codes import recorded
 from stages.venues import Outcome, Refused
 from stages.venues.record import Record
 
@@ -135,7 +136,11 @@ def _simulated(settings: Settings) -> Wallet:
                 raise Refused("transaction-not-finalized", detail, retryable=True)
             state: Literal["landed", "failed"] = "landed" if landed.ok else "failed"
             outcome = Outcome(
-                state, landed.amount_out, landed.slot, landed.reason, amount_in=landed.amount_in
+                state,
+                landed.amount_out,
+                landed.slot,
+                recorded(landed.reason),
+                amount_in=landed.amount_in,
             )
             return Record(signature, outcome, (landed.order_id,))
 
@@ -232,7 +237,7 @@ def _solana(settings: Settings) -> Wallet:
                     if outcome.finalized_height > transaction.last_valid_height:
                         return outcome.finalized_height
                     if outcome.state == "unknown":
-                        raise Refused(outcome.reason, outcome.detail, retryable=True)
+                        raise Refused(outcome.reason or "no-answer", outcome.detail, retryable=True)
                     await asyncio.sleep(PROOF_S)
             finally:
                 await outcomes.close()

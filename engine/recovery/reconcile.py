@@ -20,7 +20,7 @@ from events.log import Stored
 from events.recovery.order_histories import Life, resumed
 from events.streams import evolve
 from events.streams.hash_chain import GENESIS, follows
-from events.types import Event, OrderSubmitted, decode
+from events.types import Event, OrderSubmitted, current_name, decode
 from projections.postgres.unreadable import read_event
 
 VERSION_LIMIT = 2**31
@@ -187,7 +187,8 @@ class Reconciliation:
             self.lives.add(stored, order_id)
         self.proved_end, self.last = position, stored
         expected = archived_event(stored)
-        if list(archived) != [expected]:
+        # A row that names the event as the build before did is sound.
+        if [row._replace(name=current_name(row.name)) for row in archived] != [expected]:
             self.rows.append(expected)
         return stored
 

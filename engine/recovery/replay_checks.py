@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from events.audit.replay import Checks
 from events.order import Order
+from events.reason_codes import recorded
 from events.types import (
     Fact,
     OrderConfirmed,
-    OrderRetreated,
+    OrderRearmed,
     OrderRouted,
     OrderTriggered,
     RoutingStarted,
@@ -39,14 +40,16 @@ def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
     return decided
 
 
-def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
+def _retreated(order: Order, fact: OrderRearmed) -> Sequence[Fact]:
     if fact.stage == "router":
         decided = router.decide(order, fact.quotes)
     else:
         # A pause of one slot is none; a longer one stands beside the slot, or, by older builds,
         # with it.
         slot = fact.slot - (1 if fact.paused_until_slot else pause_slots(order.retreats))
-        failed = Outcome("failed", slot=slot, reason=fact.reason, fee_lamports=fact.fee_lamports)
+        failed = Outcome(
+            "failed", slot=slot, reason=recorded(fact.reason), fee_lamports=fact.fee_lamports
+        )
         decided = list(_facts(order, failed))
     if not fact.paused_until_slot:
         return [_as_by_older_builds(one) for one in decided]
@@ -54,7 +57,7 @@ def _retreated(order: Order, fact: OrderRetreated) -> Sequence[Fact]:
 
 
 def _as_by_older_builds(fact: Fact) -> Fact:
-    if not isinstance(fact, OrderRetreated) or not fact.paused_until_slot:
+    if not isinstance(fact, OrderRearmed) or not fact.paused_until_slot:
         return fact
     return replace(fact, slot=fact.paused_until_slot, paused_until_slot=0)
 
@@ -105,7 +108,7 @@ def _facts(order: Order, outcome: Outcome) -> Sequence[Fact]:
 CHECKS: Checks = {
     RoutingStarted: _begun,
     OrderRouted: _routed,
-    OrderRetreated: _retreated,
+    OrderRearmed: _retreated,
     OrderTriggered: _triggered,
     OrderConfirmed: _confirmed,
     TransactionExpired: _died,

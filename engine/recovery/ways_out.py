@@ -19,7 +19,7 @@ class Way(NamedTuple):
 
 
 _MENDED = (
-    "`replay` with a build that is mended; `discard` while nothing is sent; `settle` once it is"
+    "`requeue` with a build that is mended; `discard` while nothing is sent; `settle` once it is"
 )
 WAYS = (
     Way(
@@ -31,7 +31,7 @@ WAYS = (
     Way(
         "`unreadable head: …`",
         "this build cannot read what another one wrote",
-        "`replay` or `discard`, with a build that can read the order's events; `settle` once it is"
+        "`requeue` or `discard`, with a build that can read the order's events; `settle` once it is"
         " sent",
     ),
     Way(

@@ -10,6 +10,7 @@ from events import best_quote
 from events import types as t
 from events.log import Stored
 from events.money import to_tokens
+from events.order.order_types import order_type
 from events.types import Event
 from projections.feed.frames import Frame
 from projections.views.formats import signed_tokens, timestamp
@@ -61,7 +62,7 @@ def _submitted(f: t.OrderSubmitted) -> list[str]:
         said = [f"{f.order_type}: {f.token_in} into exactly {exactly} {f.token_out}"]
     if f.max_amount_in is not None:
         said.append(f"for at most {to_tokens(f.max_amount_in, f.decimals_in)} {f.token_in}")
-    if f.order_type != "limit":
+    if "slippageBps" in order_type(f.order_type).fields:
         said.append(f"slippage {f.slippage_bps / 100:g} %")
     if f.min_amount_out is not None:
         said.append(f"at least {to_tokens(f.min_amount_out, f.decimals_out)} {f.token_out}")
@@ -175,7 +176,7 @@ def _parked(f: t.OrderParked) -> list[str]:
     return [f"{f.stage}: {f.reason}, by {f.actor}"]
 
 
-def _replayed(f: t.OrderReplayed) -> list[str]:
+def _replayed(f: t.OrderRequeued) -> list[str]:
     return [f"{f.reason}, by {f.actor}"]
 
 
@@ -184,7 +185,7 @@ def _recovered(f: t.TransactionRecovered) -> list[str]:
     return [f"{f.signature}: {f.reason}, by {f.actor}{others}"]
 
 
-def _rested(f: t.OrderRested) -> list[str]:
+def _rested(f: t.OrderArmed) -> list[str]:
     return [f"waits; what happens from slot {f.slot} on counts"]
 
 
@@ -195,7 +196,7 @@ def _triggered(f: t.OrderTriggered) -> list[str]:
     return [said]
 
 
-def _retreated(f: t.OrderRetreated) -> list[str]:
+def _retreated(f: t.OrderRearmed) -> list[str]:
     best = f"{to_tokens(f.amount_out, f.decimals_out)} offered, " if f.amount_out else ""
     least = to_tokens(f.min_amount_out, f.decimals_out)
     cost = _cost(f.fee_lamports)
@@ -229,11 +230,11 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.OrderExpired: _ended,
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
-    t.OrderReplayed: _replayed,
+    t.OrderRequeued: _replayed,
     t.TransactionRecovered: _recovered,
-    t.OrderRested: _rested,
+    t.OrderArmed: _rested,
     t.OrderTriggered: _triggered,
-    t.OrderRetreated: _retreated,
+    t.OrderRearmed: _retreated,
     t.OrderAmended: _amended,
     t.OrderCancelled: _acted,
     t.EngineHalted: _acted,
@@ -242,3 +243,5 @@ _EXPLAIN: dict[type[t.Fact], Callable[[Any], list[str]]] = {
     t.KeyRotated: _key,
     t.KeyRevoked: _key,
 }
+
+assert _EXPLAIN.keys() | {t.RoutingStarted} == set(t.FACTS.values()), "every event is explained"

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import Stored
-from events.secret import restored
 from events.streams.hash_chain import Record
-from events.types import Event
+from events.types import Event, decode_many
 
 
 class LabelledEvent(NamedTuple):
@@ -34,7 +33,7 @@ class Page(NamedTuple):
 
     def events(self) -> list[Event]:
         """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
-        return _events.decode(self.bodies)
+        return decode_many(self.bodies)
 
     def hash(self, at: int) -> bytes:
         """The hash of the `at`th event."""
@@ -72,5 +71,4 @@ def array(size: int) -> bytes:
     return b"\xdd" + size.to_bytes(4)
 
 
-_events = msgspec.msgpack.Decoder(list[Event], dec_hook=restored)
 _raws = msgspec.msgpack.Decoder(list[msgspec.Raw])

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from events.log import ID_LENGTH, Head, Keys, Link, decode_head
+from events.ids import ID_LENGTH
+from events.log import Head, Keys, Link, decode_head
 from events.order import STAGES
 from events.secret import SecretUrl
 

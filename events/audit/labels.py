@@ -42,8 +42,9 @@ def _expected(body: bytes, named: str) -> tuple[str, int, str]:
     """What the projector writes beside a body."""
     try:
         event = types.decode(body)
-        # Whoever archived it may have been too old to read it.
-        name = UNKNOWN if named == UNKNOWN else event.name
+        # The build that archived it may not have known it, or known it by a former name.
+        same = named == UNKNOWN or types.current_name(named) == event.name
+        name = named if same else event.name
         return _order(event.order_id), _version(event.version), name
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass

@@ -87,7 +87,8 @@ def _fault(
         event = types.decode(body)
     except Exception:  # a newer build's, or nonsense: its hash holds, and that is all we know
         return "its bytes are not an event that this build knows"
-    if (event.order_id, event.version, event.name) != (order_id, number, shown["event"]):
+    name = types.current_name(shown["event"])  # the document may be of a build before a renaming
+    if (event.order_id, event.version, event.name) != (order_id, number, name):
         return "its bytes say something else than what stands beside them"
     return None
 

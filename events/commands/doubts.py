@@ -8,12 +8,13 @@ from events.archive import Filters
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
 from events.log import EventLog, Head, order_in
 from events.order import Order, Transaction, was_executed
+from events.reason_codes import ReasonCode
 from events.types import Fact, OrderFailed, Status
 
 PAGE = 500
 LOOKED_AT_MAX = 10 * PAGE
 """So many submitted orders are looked at."""
-REASON = "outcome-unknown"
+REASON: ReasonCode = "outcome-unknown"
 
 
 class NotAllowed(Exception):

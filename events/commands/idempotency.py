@@ -11,18 +11,22 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple, fields, replace
 
+from events.ids import ID_LENGTH
 from events.log import Idempotency, Keys
+from events.order.order_types import order_type
 from events.types import OrderSubmitted
 
-ID_LENGTH = 36
-_FIRST_FIELDS = 11
-"""Of OrderSubmitted, when there were market orders only,"""
-_SECOND_FIELDS = 15
-"""… when every input was exact,"""
-_THIRD_FIELDS = 17
-"""… and since outputs may be. A field appended later adds a line."""
+DIGEST_FIELDS = {1: 11, 2: 15, 3: 17}
+"""Version of the digest -> how many of the first fields of OrderSubmitted it covers.
+
+1 is of the time of market orders, 2 of limit and sniper orders, 3 of exact outputs. A retry across
+an upgrade has the digest of before, so a version stays as it is.
+"""
+assert len(fields(OrderSubmitted)) == DIGEST_FIELDS[3] + 1, (
+    "a field was appended: it is part of the request, and needs a version; or, as traceparent, not"
+)
 _TAG = OrderSubmitted.__name__
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,12 +42,15 @@ class Claim(NamedTuple):
 def digest_of(fact: OrderSubmitted) -> bytes:
     """The digest of what was asked for, whatever way it was written."""
     asked = replace(fact, idempotency_key=None)
-    # Without what was appended since: a retry across an upgrade is still the same request.
-    fields = _THIRD_FIELDS
-    if fact.exact_amount_out is None:
-        plain = fact.order_type == "market" and not fact.time_in_force
-        fields = _FIRST_FIELDS if plain else _SECOND_FIELDS
-    return sha256(_encode((_TAG, *astuple(asked)[:fields]))).digest()
+    covered = DIGEST_FIELDS[digest_version(fact)]
+    return sha256(_encode((_TAG, *astuple(asked)[:covered]))).digest()
+
+
+def digest_version(fact: OrderSubmitted) -> int:
+    """The least version that covers all that is said."""
+    if fact.exact_amount_out is not None:
+        return 3
+    return max(order_type(fact.order_type).digest_version, 2 if fact.time_in_force else 1)
 
 
 def names_of(keys: Keys, account: str, order_id: str, fact: OrderSubmitted) -> Idempotency | None:

@@ -10,7 +10,7 @@ import msgspec
 from events.commands.execute import Decide, KeepsChanging, NotTaken, always, execute
 from events.log import PARKED, EventLog, Head, Stored, order_in
 from events.order import Order, fold, may_still_land, was_executed
-from events.types import Fact, OrderFailed, OrderReplayed, TransactionRecovered
+from events.types import Fact, OrderFailed, OrderRequeued, TransactionRecovered
 
 TRIES = 5
 """Each may ask the chain."""
@@ -102,7 +102,7 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
 def decide_replay(order: Order, reason: str, actor: str) -> list[Fact]:
     """Pure. Raises NotAllowed."""
     _check_not_executed(order)
-    return [OrderReplayed(reason, actor)]
+    return [OrderRequeued(reason, actor)]
 
 
 def decide_discard(order: Order, reason: str, actor: str) -> list[Fact]:
@@ -111,9 +111,9 @@ def decide_discard(order: Order, reason: str, actor: str) -> list[Fact]:
     if may_still_land(order):
         raise NotAllowed(
             "its transaction is sent and may still land: only the chain can end it;"
-            " replay it, or `engine parked settle`"
+            " requeue it, or `engine parked settle`"
         )
-    return [OrderFailed("operator", reason, order.attempts, actor=actor)]
+    return [OrderFailed("operator", "discarded", order.attempts, detail=reason, actor=actor)]
 
 
 def _check_not_executed(order: Order) -> None:

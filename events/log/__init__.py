@@ -26,7 +26,7 @@ from events.log.head import (
     owes_number,
     state_in,
 )
-from events.log.inbox import ID_LENGTH, SUSPECT_DELIVERIES, Entry, Inbox
+from events.log.inbox import SUSPECT_DELIVERIES, Entry, Inbox
 from events.log.reading import Batch, LogReader, Stored
 from events.log.redis.keys import GROUP, LAYOUT, RAISED_FROM, Keys
 from events.log.redis.library import Library
@@ -49,6 +49,7 @@ from events.log.tally import NOTES
 from events.log.units import Appended, Idempotency, Result, Share, Unit, settle_only
 from events.log.watch import Claims, Due, Followed, Watches
 from events.log.workers import StageState, Workers
+from events.log.writing import NEVER_MS
 
 __all__ = [
     "DAMAGED",
@@ -56,9 +57,9 @@ __all__ = [
     "EVICTING",
     "GROUP",
     "HEADS_KEPT_MS",
-    "ID_LENGTH",
     "INBOX_ORDERS",
     "LAYOUT",
+    "NEVER_MS",
     "NOBODY",
     "NOTES",
     "PARKED",

@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from events.log.redis.keys import LAYOUT, Keys
+from events.ids import ID_LENGTH
+from events.log.head import PARKED, POSITIONS_KEPT, PREFIX_LENGTH, RESTING
+from events.log.redis.keys import GROUP, LAYOUT, Keys
 from events.log.redis.library import Library
 from events.log.redis.link import Fenced, Link, LogError, TailTaken, Unanswered, Unavailable
 from events.log.tally import tally
@@ -33,7 +35,23 @@ BUSY_CALLERS = 4
 
 _CREATE, _WAKE, _SEND, _HALT, _RESUME, _EXPIRES = 1, 2, 4, 8, 16, 32
 _META = struct.Struct("<BBBBHHIQ")
+_LUA_META = _META.format.replace("I", "I4").replace("H", "I2").replace("Q", "I8")
+"""The same, as Lua's struct has it."""
 _APPEND = APPEND.of()
+
+
+def append_library() -> Library:
+    """The functions of the log, with the constants that they share with this package."""
+    constants: dict[str, str | int] = {
+        "GROUP": GROUP,
+        "ID_LENGTH": ID_LENGTH,
+        "PREFIX_LENGTH": PREFIX_LENGTH,
+        "PARKED": PARKED,
+        "RESTING": RESTING,
+        "POSITIONS_KEPT": POSITIONS_KEPT,
+        "UNIT_META": _LUA_META,
+    }
+    return Library("events.log.redis", "functions.lua", constants)
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):

@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from redis.exceptions import ResponseError
 
 from events.log.asking import Asking
-from events.log.commit import Committer
+from events.log.commit import Committer, append_library
 from events.log.inbox import Inbox
 from events.log.reading import LogReader
 from events.log.redis.keys import LAYOUT, RAISED_FROM, Keys
-from events.log.redis.library import Library
 from events.log.redis.link import Link, LogError, Unsuitable, meta_number
 from events.log.standing import Standing
 from events.log.tail import Tails
@@ -66,7 +65,7 @@ class EventLog(Writing, Standing, Asking, Tails):
         self.before_joining: Callable[[], Awaitable[None]] | None = None
         """What has to be done before this process may append to a log of an older layout: see
         `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
-        self._library = Library("events.log.redis", "functions.lua")
+        self._library = append_library()
         self._writer = Link(url, "writer")
         self._link = Link(url, "reader")
         self._reader = LogReader(url, self.keys, "history")

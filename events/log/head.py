@@ -20,7 +20,8 @@ from events.streams.hash_chain import GENESIS
 from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")
-PREFIX_LENGTH = 36
+PREFIX_LENGTH = _FIXED.size - 1
+"""Version and hash: what an append compares. The next byte is who owes the next event."""
 NOBODY = 0
 PARKED = 255
 RESTING = 254
@@ -30,7 +31,7 @@ DAMAGED = 253
 """Of a head that cannot be told apart into its parts: nobody works on it before a repair."""
 
 POSITIONS_KEPT = 128
-"""A kilobyte. The same number stands in functions.lua; most orders have less than ten events."""
+"""A kilobyte; most orders have less than ten events."""
 
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
@@ -81,6 +82,11 @@ def owes_number(order: State) -> int:
         return RESTING
     stage = owed_by(order)
     return STAGE_NUMBER[stage] if stage else NOBODY
+
+
+def owes_of(data: bytes | None) -> int | None:
+    """Who owes the next event, of a head as it is stored; None where there is none."""
+    return data[PREFIX_LENGTH] if data and len(data) > PREFIX_LENGTH else None
 
 
 def decode_head(data: bytes) -> Head:

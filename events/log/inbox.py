@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from events.log.head import STAGE_NUMBER
+from events.ids import ID_LENGTH
+from events.log.head import STAGE_NUMBER, owes_of
 from events.log.redis.keys import GROUP, Keys
 from events.log.redis.library import Library
 from events.log.redis.link import Link
 from events.log.units import Share
 from events.secret import SecretUrl
 
-ID_LENGTH = 36
 DUE_LIMIT = 500
 RECLAIM_LIMIT = 20
 SUSPECT_DELIVERIES = 2
@@ -253,7 +253,7 @@ class Inbox:
                 owed = [
                     i
                     for i, head in zip(ids, heads, strict=True)
-                    if head and head[36:37] == bytes([number]) and i not in but
+                    if owes_of(head) == number and i not in but
                 ]
                 for order_id in owed:
                     await self._caller.call("XADD", self._key, "*", "o", order_id)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from events.log.head import RESTING, Head, decode_head
+from events.ids import ID_LENGTH
+from events.log.head import RESTING, Head, decode_head, owes_of
 from events.log.inbox import WATCHDOG_S
 from events.log.redis.keys import Keys
 from events.log.redis.library import Library
 from events.log.redis.link import Link, Regressed
 from events.secret import SecretUrl
 
-ID_LENGTH = 36
 SCAN = 1000
 NEWS_PER_READ = 100
 
@@ -124,7 +124,7 @@ class Watches:
             cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", SCAN)
             keys = [self._keys.order(order_id.decode()) for order_id in pairs[::2]]
             found = await self._caller.call("MGET", *keys) if keys else []
-            yield [decode_head(data) for data in found if data and data[36:37] == bytes([RESTING])]
+            yield [decode_head(data) for data in found if owes_of(data) == RESTING]
             if cursor == b"0":
                 return
 

@@ -122,7 +122,7 @@ def _parked(after: Order, _: Event, f: t.OrderParked) -> None:
     after.parked = f.reason or "parked"
 
 
-def _replayed(after: Order, e: Event, _: t.OrderReplayed) -> None:
+def _replayed(after: Order, e: Event, _: t.OrderRequeued) -> None:
     after.parked = ""
     after.counts_from_us = e.time_us
     after.next_attempt_at_us = 0
@@ -145,7 +145,7 @@ def _recovered(after: Order, e: Event, f: t.TransactionRecovered) -> None:
     after.warnings = ()
 
 
-def _rested(after: Order, _: Event, f: t.OrderRested) -> None:
+def _rested(after: Order, _: Event, f: t.OrderArmed) -> None:
     after.watch_slot = f.slot
 
 
@@ -158,7 +158,7 @@ def _triggered(after: Order, _: Event, f: t.OrderTriggered) -> None:
     after.next_attempt_at_us = 0
 
 
-def _retreated(after: Order, _: Event, f: t.OrderRetreated) -> None:
+def _retreated(after: Order, _: Event, f: t.OrderRearmed) -> None:
     after.triggered = False
     after.retreats += 1
     after.watch_slot = f.slot
@@ -204,11 +204,11 @@ CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.OrderExpired: _ended,
     t.AttemptFailed: _attempt_failed,
     t.OrderParked: _parked,
-    t.OrderReplayed: _replayed,
+    t.OrderRequeued: _replayed,
     t.TransactionRecovered: _recovered,
-    t.OrderRested: _rested,
+    t.OrderArmed: _rested,
     t.OrderTriggered: _triggered,
-    t.OrderRetreated: _retreated,
+    t.OrderRearmed: _retreated,
     t.OrderAmended: _amended,
     t.OrderCancelled: _cancelled,
     # Of streams that are no orders: on an order, which only a damaged log has, they say nothing.
@@ -218,3 +218,5 @@ CHANGES: dict[type[t.Fact], Callable[[Order, Event, Any], None]] = {
     t.KeyRotated: _nothing,
     t.KeyRevoked: _nothing,
 }
+
+assert CHANGES.keys() == set(t.FACTS.values()), "every event has its change"

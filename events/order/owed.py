@@ -14,10 +14,6 @@ from events.types import TERMINAL, OrderCancelled, Status
 STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
 """Their numbers stand in heads: new ones are appended."""
 
-WAITING_TYPES = frozenset({"limit", "sniper"})
-"""Types of orders that wait for a price or a pool before they are routed."""
-
-
 AT_ONCE = frozenset({"IOC", "FOK"})
 """Times in force of orders that are filled by their first attempt or not at all."""
 
@@ -30,7 +26,7 @@ def owed_by(order: Order) -> str | None:
     status = order.status
     if order.parked or status in _OWED_BY_NOBODY:
         return None
-    if status is Status.PENDING and not order.triggered and order.type in WAITING_TYPES:
+    if status is Status.PENDING and not order.triggered and order.kind.waits:
         return "watcher"
     if status in (Status.PENDING, Status.ROUTING):
         return "router"

@@ -11,6 +11,7 @@ from typing import final
 
 import msgspec
 
+from events.order.order_types import OrderType, order_type
 from events.secret import SecretBytes, restored, stored
 from events.types import TERMINAL, Fill, Leg, Status, TokenWarning
 
@@ -118,11 +119,14 @@ class Order(msgspec.Struct, array_like=True):
     """Of the tick or the pool event that triggered it last."""
 
     @property
+    def kind(self) -> OrderType:
+        """What is special about its type."""
+        return order_type(self.type)
+
+    @property
     def patient(self) -> bool:
-        """Whether it waits for its price however long that takes: no number of failed attempts
-        ends it. A sniper that comes late buys something else.
-        """
-        return self.type == "limit"
+        """Whether no number of failed attempts ends it: see `OrderType.patient`."""
+        return self.kind.patient
 
     @property
     def terminal(self) -> bool:

@@ -12,7 +12,7 @@ from events.types import Status
 _ANYTIME: dict[type[t.Fact], Status | None] = {
     t.AttemptFailed: None,
     t.OrderParked: None,
-    t.OrderReplayed: None,
+    t.OrderRequeued: None,
     # Always in one breath with the end that it tells of.
     t.TransactionRecovered: Status.SUBMITTED,
 }
@@ -30,7 +30,7 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
     Status.PENDING: {
         **_BEFORE_SEND,
         t.RoutingStarted: Status.ROUTING,
-        t.OrderRested: Status.WATCHING,
+        t.OrderArmed: Status.WATCHING,
     },
     Status.WATCHING: {
         **_BEFORE_SEND,
@@ -40,13 +40,13 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
     Status.ROUTING: {
         **_BEFORE_SEND,
         t.OrderRouted: Status.BUILDING,
-        t.OrderRetreated: Status.WATCHING,
+        t.OrderRearmed: Status.WATCHING,
     },
     Status.BUILDING: {
         **_BEFORE_SEND,
         # A route that could not be built is looked for again.
         t.OrderRouted: None,
-        t.OrderRetreated: Status.WATCHING,
+        t.OrderRearmed: Status.WATCHING,
         t.TransactionBuilt: None,
         t.TransactionSubmitted: Status.SUBMITTED,
     },
@@ -61,7 +61,7 @@ _TRANSITIONS: dict[Status | None, dict[type[t.Fact], Status | None]] = {
         t.OrderConfirmed: Status.CONFIRMED,
         t.OrderFailed: Status.FAILED,
         # Only where no transaction can land any more: it failed on chain, or was proved dead.
-        t.OrderRetreated: Status.WATCHING,
+        t.OrderRearmed: Status.WATCHING,
         t.OrderCancelled: Status.CANCELLED,
     },
     Status.CONFIRMED: {},

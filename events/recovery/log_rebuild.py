@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from events.ids import ID_LENGTH
 from events.log import (
     GROUP,
     LAYOUT,
@@ -31,7 +32,6 @@ from events.secret import SecretUrl
 SLICE = 500
 FOUNDING = "founding"
 """Field of a fenced meta: a founding has begun, and only a founding may let anybody in again."""
-ID_LENGTH = 36
 ANSWER_S = 60.0
 
 Command = tuple[bytes | str | int, ...]

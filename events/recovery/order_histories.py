@@ -14,7 +14,7 @@ import msgspec
 from events import streams
 from events.archive.losses import Resumed
 from events.ids import NO_ORDERS
-from events.log import POSITIONS_KEPT, Stored, encode_head, owes_number
+from events.log import NEVER_MS, POSITIONS_KEPT, Stored, encode_head, owes_number
 from events.order import Order, executed_reason, may_still_land, was_executed
 from events.recovery.log_rebuild import Known
 from events.streams import State, evolve
@@ -27,8 +27,6 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
-
-NEVER_MS = 2**53 - 1
 
 
 class BrokenChain(Exception):

@@ -1,4 +1,4 @@
-"""How the states of streams that are no orders stand in heads and rows: in the layout of an order.
+"""How the states of streams other than orders stand in heads and rows: in the layout of an order.
 
 Rule of this file: heads and rows outlive builds. The first builds kept these states as orders with
 a status of their own; what they stored is read, and the bytes are the same today.

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from events import types as t
 from events.ids import ENGINE_ID, KEYS_ID
+from events.order.transitions import NEXT
 from events.types import EngineStatus, Event, Fact
 
 
@@ -34,7 +35,7 @@ class ApiKey(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SystemState(msgspec.Struct):
-    """Base of the states of streams that are no orders. They never end."""
+    """Base of the states of streams other than orders. They never end."""
 
     terminal: ClassVar[bool] = False
 
@@ -115,3 +116,7 @@ ENGINE_NEXT: dict[EngineStatus | None, dict[type[Fact], EngineStatus]] = {
 
 KEYS_FIRST: frozenset[type[Fact]] = frozenset({t.KeyCreated})
 KEYS_NEXT: frozenset[type[Fact]] = frozenset({t.KeyCreated, t.KeyRotated, t.KeyRevoked})
+
+OF_SYSTEM = frozenset[type[Fact]]().union(KEYS_NEXT, *ENGINE_NEXT.values())
+"""The events of these streams."""
+assert OF_SYSTEM | set().union(*NEXT.values()) == set(t.FACTS.values()), "every event follows some"

@@ -41,7 +41,9 @@ from projections.feed.history_reader import Archive
 
 LOAD_S = 0.8
 ACT_S = 1.0
-"""Together less than 2 s, after which a client has its answer."""
+CLIENT_S = 2.0
+"""After that a client has its answer."""
+assert LOAD_S + ACT_S < CLIENT_S, "a cancel loads the order and acts before its client gives up"
 
 CANCEL_ORDERS = 500
 """A call looks at no further page of open orders once it has found so many."""
@@ -137,7 +139,7 @@ class Acts:
         if_match = request.headers.get("If-Match")
         wanted = parse_amendment(await body_of(request), if_match, now_us=now_us)
         order = await self._loaded(order_id)
-        if wanted.target_price is not None and order.type != "limit":
+        if wanted.target_price is not None and "targetPrice" not in order.kind.fields:
             detail = f"a {order.type} order has no target price"
             raise invalid([Fault("field-not-allowed", "/targetPrice", detail)])
         answer = await self._amend(order_id, wanted, acts_as(request, wanted.actor))

@@ -83,10 +83,10 @@ class ParkedOrders:
 
         return await self._done(order_id, settled(), RECORD_S)
 
-    async def replay(self, request: web.Request) -> web.Response:
-        """POST /api/admin/parked/{id}/replay: put it back to work."""
+    async def requeue(self, request: web.Request) -> web.Response:
+        """POST /api/admin/parked/{id}/requeue: put it back to work."""
         order_id, wanted = await self._wanted(request)
-        reason, actor = wanted.reason or "replayed by an operator", acts_as(request, wanted.actor)
+        reason, actor = wanted.reason or "requeued by an operator", acts_as(request, wanted.actor)
         act = parked.replay(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 

@@ -26,7 +26,7 @@ from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.parsing import values
 from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, only
-from projections.views.event_payloads import quote_view
+from projections.views import schemas
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 """Every route that there is for an order, refusals included."""
@@ -117,8 +117,7 @@ def _view(order: Order, quotes: Sequence[Quote]) -> dict[str, Any]:
         "swapMode": "exactOut" if exact_out else "exactIn",
         "slippageBps": order.slippage_bps,
         "quotes": [
-            quote_view(q, order.decimals_in, order.decimals_out, exact_out=exact_out)
-            for q in quotes
+            _quote(q, order.decimals_in, order.decimals_out, exact_out=exact_out) for q in quotes
         ],
         "best": None,
     }
@@ -128,7 +127,7 @@ def _view(order: Order, quotes: Sequence[Quote]) -> dict[str, Any]:
 def _best(order: Order, quotes: Sequence[Quote], best: int) -> dict[str, Any]:
     exact_out = order.exact_amount_out is not None
     quote, into, out = quotes[best], order.decimals_in, order.decimals_out
-    view = quote_view(quote, into, out, exact_out=exact_out)
+    view = _quote(quote, into, out, exact_out=exact_out)
     view["price"] = price(quote.amount_out, out, quote.amount_in, into)
     view["why"] = best_quote.why(quotes, best, exact_out=exact_out)
     if exact_out:
@@ -136,3 +135,10 @@ def _best(order: Order, quotes: Sequence[Quote], best: int) -> dict[str, Any]:
         return view | {"maxAmountIn": to_tokens(most, into)}
     least = min_amount_out(quote.amount_out, order.slippage_bps)
     return view | {"minAmountOut": to_tokens(least, out)}
+
+
+def _quote(quote: Quote, decimals_in: int, decimals_out: int, *, exact_out: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(
+        schemas.Quote.of(quote, decimals_in, decimals_out, exact_out=exact_out)
+    )
+    return shown

@@ -91,7 +91,7 @@ SAFE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-"""Of every answer that is no page: nobody keeps it, shows it in a frame, or takes it for script."""
+"""Of every answer that is not a page: not cached, not framed, not taken for a script."""
 PROBLEM_HEADERS = {"Content-Type": "application/problem+json", **SAFE}
 
 _to_json = msgspec.json.Encoder().encode

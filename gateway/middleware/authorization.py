@@ -60,7 +60,7 @@ PERMISSIONS: dict[tuple[str, str], Permission] = {
     ("POST", "/api/admin/halt"): Permission("admin", Reach.NONE),
     ("POST", "/api/admin/resume"): Permission("admin", Reach.NONE),
     ("POST", "/api/admin/parked/{id}/settle"): Permission("admin", Reach.IN_PATH),
-    ("POST", "/api/admin/parked/{id}/replay"): Permission("admin", Reach.IN_PATH),
+    ("POST", "/api/admin/parked/{id}/requeue"): Permission("admin", Reach.IN_PATH),
     ("POST", "/api/admin/parked/{id}/discard"): Permission("admin", Reach.IN_PATH),
     ("GET", "/api/audit/orders/{id}"): Permission("read", Reach.IN_PATH),
     ("GET", "/api/audit/orders/{id}/proof"): Permission("read", Reach.IN_PATH),

@@ -16,6 +16,7 @@ import msgspec
 
 from events.commands.orders import NEVER
 from events.money import AmountError, Token
+from events.order.order_types import ORDER_TYPES
 from events.types import OrderSubmitted
 from gateway.http.problems import Fault, Problem, invalid
 from gateway.parsing import values
@@ -27,20 +28,12 @@ FIELDS_MAX = 100
 BATCH_ORDERS = 500
 """As many as one append call takes."""
 
-SLIPPAGE_DEFAULTS_BPS = {"market": 50, "limit": 0, "sniper": 50}
-"""A limit is never filled worse than its price."""
-
 _COMMON = ("type", "tokenIn", "tokenOut", "amount", "timeInForce", "expiresAt", "clientOrderId")
-TAKES = {
-    "market": frozenset({*_COMMON, "slippageBps", "minAmountOut", "swapMode", "maxAmountIn"}),
-    "limit": frozenset({*_COMMON, "targetPrice"}),
-    "sniper": frozenset({*_COMMON, "slippageBps", "minLiquidity", "maxPrice"}),
-}
+TAKES = {name: frozenset({*_COMMON, *kind.fields}) for name, kind in ORDER_TYPES.items()}
 """The fields that each type of order takes."""
 
 FIELDS = frozenset[str]().union(*TAKES.values())
 SWAP_MODES = ("exactIn", "exactOut")
-TIMES_IN_FORCE = {"market": ("IOC", "FOK"), "limit": ("GTC", "GTT"), "sniper": ("GTC", "GTT")}
 
 _IF_MATCH = re.compile(r'"?(\d{1,9})"?', re.ASCII)
 
@@ -131,6 +124,7 @@ def parse_order(
     form = _Form(fields)
     said_type = form.take("type", values.as_choice, "unsupported-type", TAKES)
     order_type = said_type or "market"
+    kind = ORDER_TYPES[order_type]
     token_in = form.take("tokenIn", values.as_token, tokens, required=True)
     token_out = form.take("tokenOut", values.as_token, tokens, required=True)
     if token_in is not None and token_in is token_out:
@@ -143,7 +137,7 @@ def parse_order(
     least = form.take("minAmountOut", values.as_units, token_out)
     expires = form.take("expiresAt", values.as_time, now_us)
     client_order_id = form.take("clientOrderId", values.as_client_order_id)
-    target = form.take("targetPrice", values.as_price, required=order_type == "limit")
+    target = form.take("targetPrice", values.as_price, required="targetPrice" in kind.required)
     liquidity = form.take("minLiquidity", values.as_units, token_in)
     highest = form.take("maxPrice", values.as_price)
     in_force = _time_in_force(form, order_type)
@@ -166,7 +160,7 @@ def parse_order(
         token_in.decimals,
         token_out.decimals,
         0 if exact_out else amount,
-        SLIPPAGE_DEFAULTS_BPS[order_type] if slippage is None else slippage,
+        kind.slippage_default_bps if slippage is None else slippage,
         least,
         expires,
         client_order_id,
@@ -192,7 +186,7 @@ def _exact_out(form: _Form) -> bool:
 
 def _time_in_force(form: _Form, order_type: str) -> str:
     """As it stands in the fact: empty for a market order that may be tried again."""
-    choices = TIMES_IN_FORCE[order_type]
+    choices = ORDER_TYPES[order_type].times_in_force
     said = form.take("timeInForce", values.as_choice, "unsupported-time-in-force", choices)
     if order_type == "market":
         if said and not (form.has("minAmountOut") or form.has("maxAmountIn")):

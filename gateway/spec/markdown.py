@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from events.reasons import REASONS
 from events.streams import statuses_after
 from events.token_warnings import TEXTS
 from events.types import FACTS
@@ -13,7 +14,8 @@ from gateway.http.problems import CODES, RETRY_AFTER_S
 from gateway.middleware.authorization import PERMISSIONS, Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
-from projections.views.event_schemas import ADDS, Frame
+from projections.views.event_schemas import Frame
+from projections.views.payloads import PAYLOADS
 
 Json = dict[str, Any]
 
@@ -39,6 +41,32 @@ def errors() -> str:
         " with the token's symbol.\nThey stop nothing.\n\n"
         + table(["code", "meaning"], [[f"`{code}`", text] for code, text in TEXTS.items()])
     )
+
+
+def failure_reasons() -> str:
+    """Every reason of a failure: meaning, what to do, and whether to submit again."""
+    rows = [
+        [f"`{code}`", reason.sentence, reason.action, RETRY[reason.retry]]
+        for code, reason in REASONS.items()
+    ]
+    return (
+        f"# Failure reasons\n{_MADE}\n"
+        "Why an order failed, is tried again, waits again or is in doubt: `reason` of"
+        " `OrderFailed`, `OrderExpired`, `OrderRearmed` and `TransactionInDoubt`, `error` of"
+        " `AttemptFailed` and of a quote, `reason` of the problem `not-settled`.\n"
+        "Switch on the code: it is stable; `detail` is for people.\n"
+        "The engine itself tries again what may pass, up to `MAX_ATTEMPTS`.\n"
+        "The last column is about a new order after the failure.\n\n"
+        + table(["code", "meaning", "what to do", "submit again"], rows)
+    )
+
+
+RETRY = {
+    "now": "yes, at once",
+    "later": "once the cause has passed",
+    "changed": "with other terms",
+    "no": "no",
+}
 
 
 def _where(code: str) -> str:
@@ -93,7 +121,7 @@ def events() -> str:
         schema = schemas[name]
         after = ", ".join(f"`{status}`" for status in statuses_after(fact))
         parts += [f"## {name}\n{_lines(schema['description'])}\n", f"Status after it: {after}\n"]
-        if added := list(ADDS[fact].__struct_encode_fields__):
+        if added := list(PAYLOADS[fact].__struct_encode_fields__):
             parts.append(fields(schema, added))
     parts.append("# What else is said\n")
     for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):
@@ -106,6 +134,12 @@ def events() -> str:
 def _lines(text: str) -> str:
     """The text with one sentence a line."""
     return re.sub(r"(?<=[.]) +(?=[A-Z`])", "\n", text)
+
+
+def event_names() -> str:
+    """The names of the events as the console imports them: one that is gone fails at the start."""
+    rows = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
+    return f"// The names of the events. Made by `engine docs --write`.\n\n{''.join(rows)}"
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:

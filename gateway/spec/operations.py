@@ -258,7 +258,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (*_PARKED, "not-settled"),
         body="SettleRequest",
     ),
-    ("POST", "/api/admin/parked/{id}/replay"): Operation(
+    ("POST", "/api/admin/parked/{id}/requeue"): Operation(
         "engine",
         "Put a parked order back to work",
         {200: _ORDER_NOW},

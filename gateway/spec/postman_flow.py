@@ -260,7 +260,7 @@ PARKED = Folder(
         )
         for name, said in (
             ("settle", "Closes one by the chain's record of its transaction."),
-            ("replay", "Puts one back to work."),
+            ("requeue", "Puts one back to work."),
             ("discard", "Fails one of which no transaction can land."),
         )
     ),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from events.order.order_types import ORDER_TYPES
 from gateway.parsing import values
 from gateway.parsing.order_request import (
     BATCH_ORDERS,
     FIELDS,
-    SLIPPAGE_DEFAULTS_BPS,
     SWAP_MODES,
     TAKES,
-    TIMES_IN_FORCE,
 )
 from gateway.parsing.parameters import QUOTE_FIELDS
 
@@ -61,7 +60,7 @@ ORDER_FIELDS: dict[str, Schema] = {
         "type": "integer",
         "minimum": 0,
         "maximum": values.SLIPPAGE_MAX_BPS,
-        "default": SLIPPAGE_DEFAULTS_BPS["market"],
+        "default": ORDER_TYPES["market"].slippage_default_bps,
         "description": "How far the price may move against the first quote",
     },
     "minAmountOut": _decimal("Least whole tokens of tokenOut; instead of `slippageBps`"),
@@ -73,6 +72,7 @@ ORDER_FIELDS: dict[str, Schema] = {
     "clientOrderId": _text("Your name for it: the same order under it is taken once", _KEY),
 }
 """`type` and `timeInForce` depend on the type."""
+assert ORDER_FIELDS.keys() | {"type", "timeInForce"} == FIELDS, "what is parsed is documented"
 
 QUOTE_PARAMETERS: dict[str, Schema] = {name: ORDER_FIELDS[name] for name in QUOTE_FIELDS} | {
     "amount": {"type": "string", "description": ORDER_FIELDS["amount"]["description"]}
@@ -96,13 +96,11 @@ def _or_null(schema: Schema) -> Schema:
 def _order_of(order_type: str) -> Schema:
     own = ORDER_FIELDS | {
         "timeInForce": {
-            "enum": list(TIMES_IN_FORCE[order_type]),
+            "enum": list(ORDER_TYPES[order_type].times_in_force),
             "description": _IN_FORCE[order_type],
         }
     }
-    required = ["tokenIn", "tokenOut", "amount"]
-    if order_type == "limit":
-        required.append("targetPrice")
+    required = ["tokenIn", "tokenOut", "amount", *ORDER_TYPES[order_type].required]
     kind: Schema = {"const": order_type}
     fields = {
         name: own[name] if name in required else _or_null(own[name])

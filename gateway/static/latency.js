@@ -1,10 +1,15 @@
 // How long each stage takes, and an order in all: from the times that the events carry, of the
 // newest orders. What an order waited for (a price, a permit) is part of it.
 
+import {
+  OrderArmed, OrderConfirmed, OrderRouted, OrderSubmitted, RoutingStarted, TransactionBuilt,
+  TransactionSubmitted,
+} from "./events.js";
+
 const KEPT = 2000;
 const OPEN = 20000;
-const BY = { OrderRouted: "router", TransactionBuilt: "builder", TransactionSubmitted: "submitter", OrderConfirmed: "confirmer", OrderRested: "watcher" };
-const BEGINNINGS = new Set(["RoutingStarted"]); // what follows them is measured from before
+const BY = { [OrderRouted]: "router", [TransactionBuilt]: "builder", [TransactionSubmitted]: "submitter", [OrderConfirmed]: "confirmer", [OrderArmed]: "watcher" };
+const BEGINNINGS = new Set([RoutingStarted]); // what follows them is measured from before
 export const WHOLE = "POST to confirmed";
 
 /** ms since the epoch, with the µs that Date.parse drops. */
@@ -19,10 +24,10 @@ export class Latency {
   take(frame) {
     const now = time(frame.timestamp);
     const seen = this.orders.get(frame.orderId);
-    if (frame.event === "OrderSubmitted") this.orders.set(frame.orderId, [now, now]);
+    if (frame.event === OrderSubmitted) this.orders.set(frame.orderId, [now, now]);
     else if (seen) {
       if (BY[frame.event]) this.add(BY[frame.event], now - seen[1]);
-      if (frame.event === "OrderConfirmed") this.add(WHOLE, now - seen[0]);
+      if (frame.event === OrderConfirmed) this.add(WHOLE, now - seen[0]);
       if (!BEGINNINGS.has(frame.event)) seen[1] = now;
       if (["confirmed", "failed", "expired", "cancelled"].includes(frame.status)) this.orders.delete(frame.orderId);
     }

@@ -4,29 +4,35 @@
 import * as api from "./api.js";
 import * as chain from "./chain.js";
 import { $, announce, badge, clock, el } from "./dom.js";
+import {
+  AttemptFailed, OrderAmended, OrderArmed, OrderCancelled, OrderConfirmed, OrderExpired,
+  OrderFailed, OrderParked, OrderRearmed, OrderRequeued, OrderRouted, OrderSubmitted,
+  OrderTriggered, RoutingStarted, TransactionBuilt, TransactionExpired, TransactionInDoubt,
+  TransactionRecovered, TransactionSubmitted,
+} from "./events.js";
 import { grouped } from "./money.js";
 import { explained, quoteList, warningList } from "./quotes.js";
 import { ENDED } from "./store.js";
 
-const READ_AGAIN = new Set(["TransactionSubmitted", "TransactionInDoubt"]);
+const READ_AGAIN = new Set([TransactionSubmitted, TransactionInDoubt]);
 const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
 const WORDS = {
-  OrderSubmitted: "Taken", RoutingStarted: "Routing", OrderRouted: "Route chosen", TransactionBuilt: "Transaction built",
-  TransactionSubmitted: "Sent", OrderConfirmed: "Confirmed", OrderFailed: "Failed", OrderExpired: "Expired", OrderCancelled: "Cancelled",
-  AttemptFailed: "Attempt failed", TransactionInDoubt: "In doubt", TransactionExpired: "Transaction dead", OrderRested: "Waiting for the market",
-  OrderTriggered: "Triggered", OrderRetreated: "Back to waiting", OrderAmended: "Amended", OrderParked: "Parked", OrderReplayed: "Replayed",
-  TransactionRecovered: "Settled by the chain's record",
+  [OrderSubmitted]: "Taken", [RoutingStarted]: "Routing", [OrderRouted]: "Route chosen", [TransactionBuilt]: "Transaction built",
+  [TransactionSubmitted]: "Sent", [OrderConfirmed]: "Confirmed", [OrderFailed]: "Failed", [OrderExpired]: "Expired", [OrderCancelled]: "Cancelled",
+  [AttemptFailed]: "Attempt failed", [TransactionInDoubt]: "In doubt", [TransactionExpired]: "Transaction dead", [OrderArmed]: "Waiting for the market",
+  [OrderTriggered]: "Triggered", [OrderRearmed]: "Back to waiting", [OrderAmended]: "Amended", [OrderParked]: "Parked", [OrderRequeued]: "Requeued",
+  [TransactionRecovered]: "Settled by the chain's record",
 };
 const DETAILS = {
-  OrderRouted: (f, o) => `${f.dex}, ${grouped(f.amountOut)} ${o.tokenOut}, at least ${grouped(f.minAmountOut)}`,
-  OrderTriggered: (f) => `${f.cause} at ${f.dex}, price ${f.price}, slot ${f.slot}`,
-  OrderConfirmed: (f, o) => `${grouped(f.amountOut)} ${o.tokenOut} at ${f.executedPrice}, slot ${f.slot}`,
-  TransactionBuilt: (f) => `attempt ${f.attempt}, valid until height ${f.lastValidHeight}`,
-  TransactionSubmitted: (f) => `attempt ${f.attempt}`,
-  AttemptFailed: (f) => `${f.stage}: ${f.error}${f.detail ? `, ${f.detail}` : ""}`,
-  TransactionInDoubt: (f) => `${f.reason}${f.detail ? `, ${f.detail}` : ""}`,
-  OrderAmended: (f) => (f.targetPrice ? `target ${f.targetPrice}` : ""),
-  OrderRested: (f) => `from slot ${f.slot}`,
+  [OrderRouted]: (f, o) => `${f.dex}, ${grouped(f.amountOut)} ${o.tokenOut}, at least ${grouped(f.minAmountOut)}`,
+  [OrderTriggered]: (f) => `${f.cause} at ${f.dex}, price ${f.price}, slot ${f.slot}`,
+  [OrderConfirmed]: (f, o) => `${grouped(f.amountOut)} ${o.tokenOut} at ${f.executedPrice}, slot ${f.slot}`,
+  [TransactionBuilt]: (f) => `attempt ${f.attempt}, valid until height ${f.lastValidHeight}`,
+  [TransactionSubmitted]: (f) => `attempt ${f.attempt}`,
+  [AttemptFailed]: (f) => `${f.stage}: ${f.error}${f.detail ? `, ${f.detail}` : ""}`,
+  [TransactionInDoubt]: (f) => `${f.reason}${f.detail ? `, ${f.detail}` : ""}`,
+  [OrderAmended]: (f) => (f.targetPrice ? `target ${f.targetPrice}` : ""),
+  [OrderArmed]: (f) => `from slot ${f.slot}`,
 };
 
 export class OrderView {

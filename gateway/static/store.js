@@ -1,6 +1,11 @@
 // Every order that is known, as the API shows it: pages of the list, then the feed on top. An event
 // counts once: one whose version the order has already changes nothing.
 
+import {
+  AttemptFailed, OrderAmended, OrderConfirmed, OrderFailed, OrderParked, OrderRearmed,
+  OrderRequeued, OrderSubmitted, TransactionExpired, TransactionInDoubt,
+} from "./events.js";
+
 const KEPT = 20000;
 const NO_ORDER = "ffffffff-"; // where events of the engine itself and of keys stand
 export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
@@ -44,7 +49,7 @@ export class Store {
     if (frame.orderId.startsWith(NO_ORDER)) return this.tell({ frame });
     const known = this.orders.get(frame.orderId);
     if (known && known.version >= frame.version) return;
-    if (frame.event === "OrderSubmitted") this.orders.set(frame.orderId, begun(frame));
+    if (frame.event === OrderSubmitted) this.orders.set(frame.orderId, begun(frame));
     else if (known && known.version === frame.version - 1) this.orders.set(frame.orderId, moved(known, frame));
     else this.ask(frame);
     if (this.orders.size > KEPT) this.forget();
@@ -87,11 +92,11 @@ function moved(order, frame) {
     if (name in frame && frame[name] !== null) next[name] = frame[name];
   }
   if (frame.feeLamports) next.feeLamports = (order.feeLamports ?? 0) + frame.feeLamports; // of each transaction
-  if (frame.event === "AttemptFailed") [next.attempts, next.reason] = [frame.attempt, order.reason];
-  if (frame.event === "OrderRetreated") next.reason = order.reason;
-  if (frame.event === "OrderAmended") next.expiresAt = frame.expiresAt;
-  if (frame.event === "OrderParked") next.parked = frame.stage || "parked";
-  if (frame.event === "OrderReplayed" || ENDED.has(frame.status)) next.parked = null;
-  next.inDoubt = frame.event === "TransactionInDoubt" ? true : ["OrderConfirmed", "OrderFailed", "TransactionExpired", "OrderRetreated"].includes(frame.event) ? false : order.inDoubt;
+  if (frame.event === AttemptFailed) [next.attempts, next.reason] = [frame.attempt, order.reason];
+  if (frame.event === OrderRearmed) next.reason = order.reason;
+  if (frame.event === OrderAmended) next.expiresAt = frame.expiresAt;
+  if (frame.event === OrderParked) next.parked = frame.stage || "parked";
+  if (frame.event === OrderRequeued || ENDED.has(frame.status)) next.parked = null;
+  next.inDoubt = frame.event === TransactionInDoubt ? true : [OrderConfirmed, OrderFailed, TransactionExpired, OrderRearmed].includes(frame.event) ? false : order.inDoubt;
   return next;
 }

@@ -19,7 +19,7 @@ from events.log import Stored
 from events.streams.hash_chain import Record
 from events.types import Event
 from projections.views.formats import timestamp
-from projections.views.orders import UNKNOWN, event_frame
+from projections.views.orders import UNKNOWN, event_frame, event_json
 
 _TEXT = 0x81
 
@@ -127,16 +127,23 @@ class Frame:
     def wire(self) -> bytes:
         """The event as a WebSocket message."""
         if not self._wire:
-            self._wire = json_frame(self.view)
+            self._wire = text_frame(self._json)
         return self._wire
 
     @property
     def sse(self) -> bytes:
         """The event as a Server-Sent Event; its id is its cursor."""
         if not self._sse:
-            data = _to_json(self.view)
-            self._sse = f"id: {self.prefix}{self.position}\ndata: ".encode() + data + b"\n\n"
+            head = f"id: {self.prefix}{self.position}\ndata: ".encode()
+            self._sse = head + self._json + b"\n\n"
         return self._sse
+
+    @property
+    def _json(self) -> bytes:
+        cursor = f"{self.prefix}{self.position}"
+        if self.event is None:
+            return _to_json(self._unknown(cursor))
+        return event_json(self.event, self.position, cursor, self.record.hash, self.explorer)
 
     def _unknown(self, cursor: str) -> dict[str, Any]:
         """An event that this build cannot read is still shown: positions have no gaps."""

@@ -6,29 +6,44 @@ from typing import Any
 
 import msgspec
 
+from events.reasons import REASONS
 from events.streams import statuses_after
 from events.types import FACTS, Fact
-from projections.views.event_schemas import ADDS, SAID, Frame, UnknownFrame
+from projections.views.event_schemas import SAID, Frame, UnknownFrame
 from projections.views.orders import UNKNOWN
+from projections.views.payloads import PAYLOADS
+
+for kind in PAYLOADS.values():
+    doubled = set(kind.__struct_encode_fields__) & set(Frame.__struct_encode_fields__)
+    assert not doubled, f"{kind.__name__} has {doubled}, as every frame has"
 
 REF = "#/components/schemas/{name}"
 
 
 def event_schemas() -> dict[str, Any]:
     """The schema of each event's frame, by its name, and of all that they refer to."""
-    added = {shape.__name__ for shape in ADDS.values()}
+    added = {shape.__name__ for shape in PAYLOADS.values()}
     _, parts = msgspec.json.schema_components(
-        [Frame, *ADDS.values(), UnknownFrame], ref_template=REF
+        [Frame, *PAYLOADS.values(), UnknownFrame], ref_template=REF
     )
     named = {}
     for name, fact in FACTS.items():
-        schema = _joined(parts["Frame"], parts[ADDS[fact].__name__])
+        schema = _joined(parts["Frame"], parts[PAYLOADS[fact].__name__])
         schema["properties"]["status"] = {"type": "string", "enum": statuses_after(fact)}
         named[name] = named_event(schema, name, fact.__doc__ or "")
     unknown = named_event(parts["UnknownFrame"], UNKNOWN, UnknownFrame.__doc__ or "")
     taken = added | {"Frame", "UnknownFrame"}
     others = {name: part for name, part in parts.items() if name not in taken}
-    return others | named | {UNKNOWN: unknown}
+    return others | named | {UNKNOWN: unknown, "FailureReason": _failure_reason()}
+
+
+def _failure_reason() -> dict[str, Any]:
+    return {
+        "description": "Why an order failed, is tried again, waits again or is in doubt.",
+        "type": "string",
+        "enum": list(REASONS),
+        "x-meanings": {code: reason._asdict() for code, reason in REASONS.items()},
+    }
 
 
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
@@ -63,4 +78,4 @@ def named_event(schema: dict[str, Any], event: str, meaning: str) -> dict[str, A
 
 def added_fields(fact: type[Fact]) -> list[str]:
     """What the fact's frame has besides the common fields."""
-    return list(ADDS[fact].__struct_encode_fields__)
+    return list(PAYLOADS[fact].__struct_encode_fields__)

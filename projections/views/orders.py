@@ -1,6 +1,6 @@
 """How orders and events look to those outside: the API, the feed, the CLI and the export.
 
-Rule of this file: pure; it and `event_payloads` are the only places that name public fields.
+Rule of this file: pure; it, `schemas` and `payloads` are the only places that name public fields.
 Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
 """
 
@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, to_builtins
+
 from events import types as t
 from events.order import Order
+from events.reasons import failure
 from events.types import Event
-from projections.views.event_payloads import (
-    ADDS,
-    fill_view,
-    leftovers_view,
-    leg_view,
-    warnings_view,
-)
 from projections.views.explorer import link
 from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+from projections.views.payloads import PAYLOADS, OrderConfirmedPayload, Payload
+from projections.views.schemas import Fill, Leftover, Leg, TokenWarning
 
 Json = dict[str, Any]
 
 ORDERS_PATH = "/api/orders"
+_to_json = msgspec.json.Encoder().encode
+
 FOLLOW_PATH = f"{ORDERS_PATH}/execute"
 UNKNOWN = "Unknown"
 """The name under which an event is shown that this build cannot read."""
@@ -65,8 +66,8 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "minLiquidity": tokens_or_none(order.min_liquidity, order.decimals_in),
         "maxPrice": order.max_price or None,
         "dex": order.dex or None,
-        "legs": [leg_view(leg) for leg in order.legs],
-        "warnings": warnings_view(order.warnings),
+        "legs": [to_builtins(Leg.of(leg)) for leg in order.legs],
+        "warnings": [to_builtins(TokenWarning.of(one)) for one in order.warnings],
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
         "amountOut": tokens_or_none(order.amount_out, order.decimals_out),
@@ -75,13 +76,13 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "explorerUrl": link(explorer, order.signature),
         "feeLamports": order.fee_lamports or None,
         "rentLamports": order.rent_lamports or None,
-        "fills": [fill_view(fill) for fill in order.fills],
-        "leftovers": leftovers_view(order.fills),
+        "fills": [to_builtins(Fill.of(fill)) for fill in order.fills],
+        "leftovers": to_builtins(Leftover.all_of(order.fills)),
         "attempts": order.attempts,
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,
         "parked": order.parked or None,
-        "reason": order.reason or None,
+        "reason": _reason(order),
         "failedStage": order.failed_stage or None,
         "account": order.account,
         "createdAt": timestamp(order.created_at_us),
@@ -91,15 +92,32 @@ def order_view(order: Order, explorer: str = "") -> Json:
     }
 
 
+def _reason(order: Order) -> str | None:
+    if order.status is t.Status.FAILED:
+        return failure(order.reason, "")[0]
+    return order.reason or None
+
+
 def event_frame(
     event: Event, position: int, cursor: str, digest: bytes = b"", explorer: str = ""
 ) -> Json:
     """An event as a subscriber sees it: the common fields, then what the step adds."""
-    fact = event.fact
+    added: Json = to_builtins(_payload(event, explorer))
+    return _common(event, position, cursor, digest) | added
+
+
+def event_json(event: Event, position: int, cursor: str, digest: bytes, explorer: str) -> bytes:
+    """`event_frame` as JSON. The payload is encoded as it is, without a dict in between."""
+    common = _to_json(_common(event, position, cursor, digest))
+    added = _to_json(_payload(event, explorer))
+    return common if added == b"{}" else common[:-1] + b"," + added[1:]
+
+
+def _common(event: Event, position: int, cursor: str, digest: bytes) -> Json:
     frame = {
         "orderId": event.order_id,
         "status": event.status,
-        "event": type(fact).__name__,
+        "event": event.name,
         "version": event.version,
         "position": position,
         "cursor": cursor,
@@ -109,7 +127,12 @@ def event_frame(
     }
     if digest:
         frame["hash"] = digest.hex()
-    frame.update(ADDS[type(fact)](fact))
-    if explorer and type(fact) is t.OrderConfirmed:
-        frame["explorerUrl"] = link(explorer, fact.signature)
     return frame
+
+
+def _payload(event: Event, explorer: str) -> Payload:
+    fact = event.fact
+    added = PAYLOADS[type(fact)].from_event(fact)
+    if isinstance(added, OrderConfirmedPayload) and explorer:
+        added.explorer_url = link(explorer, added.tx_hash) or UNSET
+    return added

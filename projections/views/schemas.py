@@ -1,20 +1,25 @@
 """The shape of what `views` and `feed` show: one struct an object; frames are beside it.
 
-Rule of this file: types only, and none of them is on the way of an order: the documents are made
-from them, and the test suite holds everything that leaves a gateway against them. A field without
-a default is always there; one with UNSET is there where it says something. Objects that are
-answered may gain fields: clients skip what they do not know.
+Rule of this file: pure. The documents are made from these types, and the test suite holds
+everything that leaves a gateway against them. A type with `of` also makes the JSON that is sent.
+A field without a default is always there; one with UNSET is there where it says something. Objects
+that are answered may gain fields: clients skip what they do not know.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from events import types as t
+from events.money import to_tokens
+from events.order.order_types import ORDER_TYPES
 from events.token_warnings import TEXTS
 from events.types import TERMINAL, EngineStatus, Status
+from projections.views.formats import bps, signed_tokens, tokens_or_none
 
 ORDER_STATUSES = [str(status) for status in Status]
 ENDED_STATUSES = [str(status) for status in Status if status in TERMINAL]
@@ -39,6 +44,10 @@ Fees = Annotated[
 Rent = Annotated[
     int, Meta(ge=0, description="Lamports laid down for token accounts that it left open.")
 ]
+FailureReason = Annotated[
+    str, Meta(extra_json_schema={"$ref": "#/components/schemas/FailureReason"})
+]
+"""One of `events.reasons`."""
 OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
 AnyStatus = Annotated[
     str, Meta(extra_json_schema={"enum": [str(one) for one in (*Status, *EngineStatus)]})
@@ -63,6 +72,11 @@ class TokenWarning(Shape):
     code: Annotated[str, Meta(extra_json_schema={"enum": list(TEXTS)})]
     token: str
     text: Annotated[str, Meta(description="The same for people.")]
+
+    @classmethod
+    def of(cls, warning: t.TokenWarning) -> Self:
+        """The warning with its text."""
+        return cls(warning.code, warning.token, TEXTS.get(warning.code, ""))
 
 
 class Leg(Shape):
@@ -95,6 +109,27 @@ class Leg(Shape):
         | UnsetType
     ) = UNSET
 
+    @classmethod
+    def of(cls, leg: t.Leg) -> Self:
+        """The recorded leg."""
+        into, out = leg.decimals_in, leg.decimals_out
+        return cls(
+            dex=leg.dex,
+            family=leg.family,
+            pool=leg.pool,
+            token_in=leg.token_in,
+            token_out=leg.token_out,
+            amount_in=to_tokens(leg.amount_in, into),
+            amount_out=to_tokens(leg.amount_out, out),
+            fee=to_tokens(leg.fee, out if leg.fee_on_output else into),
+            fee_token=leg.token_out if leg.fee_on_output else leg.token_in,
+            price_impact_bps=bps(leg.price_impact_ppm),
+            transfer_fee_in=to_tokens(leg.transfer_fee_in, into) if leg.transfer_fee_in else UNSET,
+            transfer_fee_out=(
+                to_tokens(leg.transfer_fee_out, out) if leg.transfer_fee_out else UNSET
+            ),
+        )
+
 
 class Fill(Shape):
     """One swap of a route as it was executed, by the balances of its pool."""
@@ -105,6 +140,17 @@ class Fill(Shape):
     amount_in: Amount | None
     amount_out: Amount | None
 
+    @classmethod
+    def of(cls, fill: t.Fill) -> Self:
+        """The recorded fill."""
+        return cls(
+            pool=fill.pool,
+            token_in=fill.token_in,
+            token_out=fill.token_out,
+            amount_in=tokens_or_none(fill.amount_in or None, fill.decimals_in),
+            amount_out=tokens_or_none(fill.amount_out or None, fill.decimals_out),
+        )
+
 
 class Leftover(Shape):
     """What a wallet keeps of the token between two swaps: the second one took the rest."""
@@ -112,13 +158,22 @@ class Leftover(Shape):
     token: str
     amount: Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$", description="Whole tokens, exact.")]
 
+    @classmethod
+    def all_of(cls, fills: Sequence[t.Fill]) -> list[Self]:
+        """Of each token between two swaps; less than nothing where the wallet gave some."""
+        return [
+            cls(fill.token_out, signed_tokens(fill.leftover, fill.decimals_out))
+            for fill in fills
+            if fill.leftover
+        ]
+
 
 class Quote(Shape):
     """What one route through a venue would give, or why it cannot be used."""
 
     dex: str
     pool: str
-    error: Annotated[str, Meta(description="The stable code of a refusal.")] | UnsetType = UNSET
+    error: FailureReason | UnsetType = UNSET
     amount_in: Amount | UnsetType = UNSET
     amount_out: Amount | UnsetType = UNSET
     fee: Amount | UnsetType = UNSET
@@ -143,11 +198,33 @@ class Quote(Shape):
         | UnsetType
     ) = UNSET
 
+    @classmethod
+    def of(
+        cls, quote: t.Quote, decimals_in: int, decimals_out: int, *, exact_out: bool = False
+    ) -> Self:
+        """The quote, whether it can be used or not."""
+        error = quote.error or UNSET
+        if not quote.amount_out:
+            return cls(quote.dex, quote.pool, error=error)
+        return cls(
+            dex=quote.dex,
+            pool=quote.pool,
+            error=error,
+            amount_in=to_tokens(quote.amount_in, decimals_in),
+            amount_out=to_tokens(quote.amount_out, decimals_out),
+            fee=to_tokens(quote.fee, decimals_in),
+            cost=to_tokens(quote.cost, decimals_in if exact_out else decimals_out),
+            price_impact_bps=bps(quote.price_impact_ppm),
+            slot=quote.slot,
+            legs=[Leg.of(leg) for leg in quote.legs],
+            warnings=[TokenWarning.of(warning) for warning in quote.warnings],
+        )
+
 
 class Terms(Shape):
     """What was asked for."""
 
-    type: Annotated[str, Meta(extra_json_schema={"enum": ["market", "limit", "sniper"]})]
+    type: Annotated[str, Meta(extra_json_schema={"enum": list(ORDER_TYPES)})]
     token_in: str
     token_out: str
     amount: Annotated[
@@ -188,7 +265,12 @@ class Order(Terms):
     next_attempt_at: Time | None
     in_doubt: Annotated[bool, Meta(description="The chain cannot say what became of it yet.")]
     parked: Annotated[str, Meta(description="Why it waits for an operator.")] | None
-    reason: str | None
+    reason: (
+        Annotated[
+            str, Meta(description="A FailureReason; of a cancelled order, what its canceller said.")
+        ]
+        | None
+    )
     failed_stage: str | None
     account: str
     created_at: Time

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from events.reason_codes import ReasonCode
+
 PPM = 1_000_000
 PPB = 1_000_000_000
 
@@ -38,7 +40,7 @@ class Unsupported(Exception):
     `reason` is a stable code such as `rate-limiter`, `token-paused`, `transfer-hook-mint`.
     """
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: ReasonCode, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
 
@@ -251,7 +253,7 @@ class ErrorCode(NamedTuple):
 
     code: int
     """The custom error code in the chain's answer; -1 where the program panics."""
-    reason: str
+    reason: ReasonCode
     """Our stable name, such as `slippage-exceeded`. On chain, `insufficient-funds` and
     `token-account-missing` are the wallet's only where the swap pays from an account of the
     wallet."""

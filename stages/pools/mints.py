@@ -14,6 +14,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
+from events.reason_codes import MaybeReason, ReasonCode
 from stages.pools.contract import Accounts, RawAccount, Unsupported
 from stages.pools.transfer_fees import TransferFee, TransferFees
 
@@ -21,8 +22,8 @@ TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105 - an
 TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105 - an address
 
 MINT_SIZE = 82
-PAUSED = "token-paused"
-UNKNOWN = "unknown-mint-extension"
+PAUSED: ReasonCode = "token-paused"
+UNKNOWN: ReasonCode = "unknown-mint-extension"
 
 _KIND_AT = 165
 _MINT_KIND = 1
@@ -37,7 +38,7 @@ _FROZEN = 2
 class Mint(NamedTuple):
     """What a mint says."""
 
-    refusal: str = ""
+    refusal: MaybeReason = ""
     """Why its token is not traded, as a stable code; empty if it may be."""
     detail: str = ""
     fees: TransferFees = TransferFees()
@@ -48,7 +49,7 @@ class Mint(NamedTuple):
 class _Finding(NamedTuple):
     """What one extension says."""
 
-    refusal: str = ""
+    refusal: MaybeReason = ""
     warnings: tuple[str, ...] = ()
     fees: TransferFees | None = None
 
@@ -88,7 +89,8 @@ def _read(account: RawAccount) -> Mint:
         return Mint(warnings=_authorities(data))
     if account.owner != TOKEN_2022_PROGRAM or len(data) < MINT_SIZE:
         raise ValueError("is not a mint")
-    refusal, detail, fees = "", "", TransferFees()
+    refusal: MaybeReason = ""
+    detail, fees = "", TransferFees()
     warnings = list(_authorities(data))
     for number, value in _first_of_each(data).items():
         finding = _finding(number, value)
@@ -142,7 +144,7 @@ def _harmless(_value: bytes) -> _Finding:
     return _Finding()
 
 
-def _always(refusal: str = "", *warnings: str) -> Callable[[bytes], _Finding]:
+def _always(refusal: MaybeReason = "", *warnings: str) -> Callable[[bytes], _Finding]:
     return lambda _value: _Finding(refusal, warnings)
 
 
@@ -163,12 +165,12 @@ def _transfer_fee(value: bytes) -> _Finding:
 
 
 def _transfer_hook(value: bytes) -> _Finding:
-    refusal = "transfer-hook-mint" if value[32:] != _NO_KEY else ""
+    refusal: MaybeReason = "transfer-hook-mint" if value[32:] != _NO_KEY else ""
     return _if_key("transfer-hook-authority")(value)._replace(refusal=refusal)
 
 
 def _pausable(value: bytes) -> _Finding:
-    refusal = PAUSED if value[32] else ""
+    refusal: MaybeReason = PAUSED if value[32] else ""
     return _if_key("pausable")(value)._replace(refusal=refusal)
 
 

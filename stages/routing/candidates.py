@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from events.reason_codes import ReasonCode
 from stages.pools.contract import Rejected, Swap
 from stages.routing.board import Board, Way, above, marginal
 from stages.routing.costs import Costs
@@ -105,6 +106,6 @@ def _last(board: Board, way: Way, swap: Swap) -> tuple[int, int]:
     return marginal(swap.after, way.a_to_b, board.clock)
 
 
-def _reason(way: Way, error: Rejected) -> str:
+def _reason(way: Way, error: Rejected) -> ReasonCode:
     known = way.listed.family.errors.get(error.error)
     return known.reason if known else "pool-refused"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from events.reason_codes import ReasonCode
 from stages.pools.contract import PPM, Swap, impact_ppm
 from stages.routing.board import Board, Way
 from stages.routing.costs import Costs
@@ -54,7 +55,7 @@ class Declined(NamedTuple):
     """A pool that would not swap this."""
 
     way: Way
-    reason: str
+    reason: ReasonCode
 
 
 class Limits(NamedTuple):

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from events import best_quote
 from events.order import AT_ONCE, Order, may_still_land
+from events.reason_codes import ReasonCode
 from events.types import AttemptFailed, Fact, OrderExpired, OrderFailed
 from stages.runtime.stage import Refused
 
-OUTAGES = best_quote.UNANSWERED - {"venue-timeout"} | {
+OUTAGES: frozenset[ReasonCode] = best_quote.UNANSWERED - {"venue-timeout"} | {
     "method-not-served", "call-too-large", "wrong-cluster", "mainnet-not-allowed",
 }  # fmt: skip
 """Codes of refusals that speak of the nodes, never of the order. A venue that answers too late is

@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 
 from events.order import Order
+from events.reason_codes import ReasonCode
 from events.types import Fact
 
 
 class Refused(Exception):
-    """A venue's answer that is no answer. `code` is stable and goes into the event."""
+    """A venue's answer that says nothing. `code` is stable and goes into the event."""
 
-    def __init__(self, code: str, detail: str = "", *, retryable: bool = False) -> None:
+    def __init__(self, code: ReasonCode, detail: str = "", *, retryable: bool = False) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail

@@ -57,7 +57,7 @@ class PairBook:
         target, is_new = target_of(order), False
         if target is not None:
             is_new = self.limits.add(order.id, target, first, pause)
-        if order.type == "limit":
+        if order.kind.waits_for == "price":
             return is_new
         return self.snipers.add(order.id, terms_of(order, first)) or is_new
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from events.money import PRICE_PLACES, price_units
 from events.order import Order
-from events.types import Fact, OrderRested, OrderTriggered, Status
+from events.types import Fact, OrderArmed, OrderTriggered, Status
 from stages.runtime.stage import NOT_YET, NotYet, Refused, Stage
 from stages.triggers.trigger_book import Terms
 from stages.venues import PoolEvent, Tick
@@ -24,7 +24,7 @@ def decide(_: Order, slot: int | None) -> list[Fact] | NotYet:
     """The order rests: what happens at this slot or later counts. It waits for a chain that cannot
     be asked: that is no fault of the order.
     """
-    return NOT_YET if slot is None else [OrderRested(slot)]
+    return NOT_YET if slot is None else [OrderArmed(slot)]
 
 
 def first_slot(order: Order, market: Market) -> int:
@@ -53,7 +53,7 @@ def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
             OrderTriggered("tick", seen.dex, seen.pool, seen.slot, seen.price, first_slot=first)
         ]
     terms = terms_of(order, first)
-    if order.type != "sniper" or seen.liquidity < terms.liquidity or units < terms.price:
+    if order.kind.waits_for != "pool" or seen.liquidity < terms.liquidity or units < terms.price:
         return []
     return [
         OrderTriggered(
@@ -75,7 +75,7 @@ def target_of(order: Order) -> int | None:
     A sniper waits for its pool. Once that came and its price retreated, it waits for its own
     highest price too: no other event may ever come.
     """
-    if order.type == "limit":
+    if order.kind.waits_for == "price":
         return price_units(order.target_price)
     return terms_of(order, 0).price if order.retreats and order.max_price else None
 

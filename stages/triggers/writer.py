@@ -78,7 +78,7 @@ class Firing:
     async def _said(self, one: Touched, head: Head, order: Order, facts: Sequence[Fact]) -> _Said:
         try:
             said = self._log.say(head, order, facts)
-            if order.type == "sniper" and self._ahead:
+            if order.kind.waits_for == "pool" and self._ahead:
                 await fuse_waiting(said, self._ahead)
             unit, after = self._log.unit_of(head, order, said), said.order
         except Exception as error:  # it must not hold up the others, again and again

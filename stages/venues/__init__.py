@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from events.order import Order, Transaction
+from events.reason_codes import MaybeReason
 from events.secret import SecretBytes
 from events.types import Quote
 from stages.runtime.stage import Refused
@@ -47,7 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     state: Literal["landed", "failed", "absent", "unknown"]
     amount_out: int = 0
     slot: int = 0
-    reason: str = ""
+    reason: MaybeReason = ""
     finalized_height: int = 0
     amount_in: int = 0
     """What left the wallet; 0 where that is the order's amount_in."""

@@ -16,7 +16,7 @@ from events.ids import new_order_id
 from events.log import EventLog, LogReader, Regressed
 from events.log.commit import UNITS_PER_CALL
 from events.money import price_units
-from events.types import OrderRested, OrderSubmitted, OrderTriggered, TransactionSubmitted
+from events.types import OrderArmed, OrderSubmitted, OrderTriggered, TransactionSubmitted
 from stages.triggers.runner import Watching
 from stages.triggers.trigger_book import Book
 from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
@@ -218,7 +218,7 @@ async def _shoot(log: EventLog, reader: LogReader, slot_us: int, seconds: float)
                 event = record.event()
                 if position <= after or event.order_id not in ids:
                     continue
-                if isinstance(event.fact, OrderRested):
+                if isinstance(event.fact, OrderArmed):
                     rested[event.order_id] = event.fact.slot
                 elif isinstance(event.fact, OrderTriggered):
                     if event.fact.slot == rested[event.order_id]:

@@ -221,16 +221,16 @@ async def test_a_limit_order_waits_and_is_filled_at_its_price_or_better(engine: 
     near = await engine.submit(key="limit-2", type="limit", targetPrice="100")
     frames = await follow(engine, near)
     assert [frame["event"] for frame in frames] == [
-        "OrderSubmitted", "OrderRested", "OrderTriggered", *STEPS[1:],
+        "OrderSubmitted", "OrderArmed", "OrderTriggered", *STEPS[1:],
     ]  # fmt: skip
     assert Decimal(frames[-1]["executedPrice"]) >= 100
-    await engine.until(lambda: ("OrderRested", far) in seen(engine))
+    await engine.until(lambda: ("OrderArmed", far) in seen(engine))
     change = {"version": 2, "targetPrice": "100"}
     async with engine.http.patch(f"{engine.url}/api/orders/{far}", json=change) as answer:
         assert answer.status == 200
     frames = await follow(engine, far)
     assert [frame["event"] for frame in frames][1:4] == [
-        "OrderRested", "OrderAmended", "OrderTriggered",
+        "OrderArmed", "OrderAmended", "OrderTriggered",
     ]  # fmt: skip
     assert frames[-1]["status"] == "confirmed"
 
@@ -264,7 +264,7 @@ async def test_a_halted_engine_takes_orders_and_sends_none_until_it_is_resumed(
         order_id = await engine.submit(key="halt-1")
         waiting = await engine.submit(key="halt-2", type="limit", targetPrice="100")
         await engine.until(
-            lambda: {("TransactionBuilt", order_id), ("OrderRested", waiting)} <= {*seen(engine)}
+            lambda: {("TransactionBuilt", order_id), ("OrderArmed", waiting)} <= {*seen(engine)}
         )
         ready = await engine.get("/readyz")
         assert (ready.status, ready.body["halted"]["reason"]) == (200, "a drill")

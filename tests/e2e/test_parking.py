@@ -17,7 +17,7 @@ from events.archive.history import order_history
 from events.audit.verify import verify
 from events.commands import parked
 from events.log import PARKED, EventLog, Stored
-from events.types import OrderFailed, OrderParked, OrderReplayed
+from events.types import OrderFailed, OrderParked, OrderRequeued
 from projections.postgres.order_rows import columns
 from stages.runtime.settle import park_unreadable
 from tests.support.log.played import Play, after_submission
@@ -77,10 +77,10 @@ async def test_a_parked_order_is_listed_with_its_reason(desk: Desk) -> None:
 
 async def test_a_replay_puts_it_back_to_its_stage_and_says_who_did(desk: Desk) -> None:
     order_id = await desk.parked_after(1)
-    done = desk.command("replay", order_id, "--reason", "fixed in 0.1.1", "--actor", "ada")
+    done = desk.command("requeue", order_id, "--reason", "fixed in 0.1.1", "--actor", "ada")
     assert done.returncode == 0, done.stderr
     last = (await desk.history(order_id))[-1].record.event()
-    assert last.fact == OrderReplayed("fixed in 0.1.1", "ada")
+    assert last.fact == OrderRequeued("fixed in 0.1.1", "ada")
     (head,) = await desk.log.load([order_id])
     assert head is not None
     assert head.owes == 1
@@ -96,7 +96,9 @@ async def test_a_discard_fails_the_order_and_says_who_did(desk: Desk) -> None:
     done = desk.command("discard", order_id, "--reason", "asked by the client", "--actor", "ada")
     assert done.returncode == 0, done.stderr
     last = (await desk.history(order_id))[-1].record.event()
-    assert last.fact == OrderFailed("operator", "asked by the client", 0, actor="ada")
+    assert last.fact == OrderFailed(
+        "operator", "discarded", 0, detail="asked by the client", actor="ada"
+    )
     assert last.status == "failed"
 
 
@@ -106,17 +108,17 @@ async def test_an_order_whose_transaction_may_land_cannot_be_discarded(desk: Des
     assert done.returncode == 1
     assert "may still land" in done.stderr
     assert (await desk.history(order_id))[-1].record.event().fact == PARK
-    assert desk.command("replay", order_id).returncode == 0
+    assert desk.command("requeue", order_id).returncode == 0
 
 
 async def test_an_order_that_is_not_parked_is_left_alone(desk: Desk) -> None:
     (order_id,) = await desk.play.create()
-    for act in ("replay", "discard"):
+    for act in ("requeue", "discard"):
         done = desk.command(act, order_id)
         assert done.returncode == 1
         assert "not parked" in done.stderr
     assert len(await desk.history(order_id)) == 1
-    assert desk.command("replay", "no-id").returncode == 2
+    assert desk.command("requeue", "no-id").returncode == 2
 
 
 async def test_a_replay_folds_the_order_again_where_its_head_cannot_be_read(desk: Desk) -> None:

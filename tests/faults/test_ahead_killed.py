@@ -13,7 +13,7 @@ async def test_random_kills_of_one_that_runs_ahead_lose_and_double_no_order(tmp_
     chance = dice()
     # Without latency every answer is there at once: orders go from the door to the send in two
     # appends. The router is killed most often: it is the one with something in hand.
-    options = {"run_ahead": 1, "venue_latency_ms": 0, "venue_failure_rate": "0.05"}
+    options = {"fuse_stages": 1, "venue_latency_ms": 0, "venue_failure_rate": "0.05"}
     async with engine_up(tmp_path / "d", **options) as engine:
         loading = asyncio.create_task(load(engine, chance, ORDERS, 2.5))
         for _ in range(KILLS):

@@ -29,8 +29,8 @@ from events.types import (
     EngineHalted,
     EngineResumed,
     Fact,
-    OrderRested,
-    OrderRetreated,
+    OrderArmed,
+    OrderRearmed,
     OrderSubmitted,
     OrderTriggered,
     RoutingStarted,
@@ -168,7 +168,7 @@ def judge(team: Crew, ids: Sequence[str]) -> None:
         for _, fact in history:
             # A transaction that failed on chain cannot land any more: its order waits again.
             sent = isinstance(fact, TransactionSubmitted) or (
-                sent and not isinstance(fact, OrderRetreated)
+                sent and not isinstance(fact, OrderRearmed)
             )
         if ends[0] in ("OrderCancelled", "OrderExpired"):
             assert not sent
@@ -211,7 +211,7 @@ def never_worse(team: Crew) -> None:
 async def brought_to(team: Crew, built: bool) -> str:
     """A resting order, or one whose transaction is built."""
     order_id = await team.place(replace(LIMIT, expires_at_us=NEVER_US))
-    await team.say(order_id, OrderRested(1))
+    await team.say(order_id, OrderArmed(1))
     if built:
         await team.say(order_id, *paid((await team.head(order_id)).order))
         await team.say(order_id, RoutingStarted())
@@ -364,7 +364,7 @@ async def test_a_random_walk_through_many_resting_orders_triggers_each_once_whil
             ids.append(order_id)
             units.append(team.log.creation(order_id, "main", fact)[0])
         await asyncio.gather(*(team.log.append(units[at : at + 200]) for at in range(0, MANY, 200)))
-        await team.until(lambda: len(team.of(OrderRested)) == MANY)
+        await team.until(lambda: len(team.of(OrderArmed)) == MANY)
         for _ in range(8):
             await asyncio.sleep(chance.random() * 0.25)
             at = chance.randrange(2)
@@ -390,9 +390,7 @@ def triggered(team: Crew) -> dict[str, int]:
 
 def rested_at(team: Crew) -> dict[str, int]:
     """The first slot that counts for each order."""
-    return {
-        e.order_id: e.fact.slot for e in team.of(OrderRested) if isinstance(e.fact, OrderRested)
-    }
+    return {e.order_id: e.fact.slot for e in team.of(OrderArmed) if isinstance(e.fact, OrderArmed)}
 
 
 def paid_until(team: Crew, last: int) -> set[str]:

@@ -20,9 +20,9 @@ from events.secret import SecretBytes
 from events.types import (
     EngineHalted,
     EngineStatus,
+    OrderArmed,
     OrderCancelled,
     OrderParked,
-    OrderRested,
     OrderSubmitted,
     OrderTriggered,
     RoutingStarted,
@@ -37,7 +37,7 @@ LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="151", time_in_force="GTC"
 )
 TRIGGERED = OrderTriggered("tick", "raydium", "r", 8, "151.2")
-RESTED = OrderRested(7)
+RESTED = OrderArmed(7)
 
 
 @pytest.fixture

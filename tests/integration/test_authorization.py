@@ -24,7 +24,7 @@ from events.archive import Archive
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
 from events.log import EventLog
-from events.types import OrderRested
+from events.types import OrderArmed
 from gateway import app as gateways
 from gateway.app import Route, make_app
 from gateway.middleware import auth
@@ -59,7 +59,7 @@ class Desk(NamedTuple):
         headers = {"Authorization": f"Bearer {token}"}
         status, body, _ = await self.gateway.post(LIMIT, headers=headers)
         assert status == 202, body
-        await self.gateway.say(body["orderId"], OrderRested(7))
+        await self.gateway.say(body["orderId"], OrderArmed(7))
         return str(body["orderId"])
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from events.log import EventLog, Regressed, Watches
-from events.types import OrderRested
+from events.types import OrderArmed
 from tests.support.log.played import Play
 
 ORDERS = 300
@@ -32,7 +32,7 @@ async def watches(log: EventLog) -> AsyncIterator[Watches]:
 async def resting(log: EventLog, count: int) -> list[str]:
     play = Play(log)
     ids = await play.create(count)
-    await play.say(ids, OrderRested(7))
+    await play.say(ids, OrderArmed(7))
     return ids
 
 

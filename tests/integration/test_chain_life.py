@@ -18,7 +18,7 @@ from events import money
 from events.order import STAGES
 from events.types import (
     OrderFailed,
-    OrderRetreated,
+    OrderRearmed,
     OrderRouted,
     OrderTriggered,
     TransactionBuilt,
@@ -203,7 +203,7 @@ async def test_rent_and_failures_are_booked_too(
         assert await crew.ended([late]) == ["failed"]
         await crew.until(lambda: crew.statuses()[falls] == "watching")
         [lost] = [fact for fact in crew.facts(late) if isinstance(fact, OrderFailed)]
-        [back] = [fact for fact in crew.facts(falls) if isinstance(fact, OrderRetreated)]
+        [back] = [fact for fact in crew.facts(falls) if isinstance(fact, OrderRearmed)]
         assert (lost.reason, back.reason) == ("slippage-exceeded", "slippage-exceeded")
         assert lost.fee_lamports >= 5_000
         assert back.fee_lamports >= 5_000

@@ -14,7 +14,8 @@ from engine.client.events import event_of
 from events.commands import api_keys
 from events.types import FACTS
 from gateway.parsing.order_request import FIELDS
-from projections.views.event_schemas import ADDS, Frame, Nothing
+from projections.views.event_schemas import Frame
+from projections.views.payloads import PAYLOADS, Payload
 from tests.support.http.served import MemoryArchive, served
 from tests.support.log.played import after_submission
 from tests.support.waits import HANG_S, until
@@ -147,12 +148,12 @@ def test_an_order_can_say_whatever_the_gateway_takes() -> None:
 
 
 def test_every_event_is_typed_and_one_that_is_new_is_not_lost() -> None:
-    assert set(ADDS) == set(FACTS.values())
+    assert set(PAYLOADS) == set(FACTS.values())
     common: dict[str, Any] = {
         "orderId": "01900000-0000-7000-8000-000000000001", "status": "pending", "version": 1,
         "position": 7, "cursor": "e1.p0.7", "timestamp": "2026-11-27T15:00:00.000000Z",
         "account": "a", "build": "b", "hash": "00",
     }  # fmt: skip
     event = event_of(common | {"event": "OrderTeleported", "to": "the moon"})
-    assert (type(event.frame), type(event.adds)) == (Frame, Nothing)
+    assert (type(event.frame), type(event.adds)) == (Frame, Payload)
     assert event.raw["to"] == "the moon"

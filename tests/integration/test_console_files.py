@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from events.types import FACTS
 from tests.support.http.served import Served, served
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -54,6 +55,20 @@ def test_no_file_needs_another_host_or_anything_inline(name: str) -> None:
     assert not re.findall(r"https?://|//[a-z]+\.", text)
     assert not re.findall(r"\sstyle=|<style|\son\w+=[\"']|<script(?![^>]*\ssrc=)", text)
     assert "innerHTML" not in text
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".js")])
+def test_events_are_named_by_what_the_generated_file_exports(name: str) -> None:
+    text = (STATIC / name).read_text(encoding="utf-8")
+    if name == "events.js":
+        assert set(re.findall(r'export const (\w+) = "\1";', text)) == set(FACTS)
+        return
+    found = re.search(r'import \{([^}]*)\} from "./events.js";', text)
+    imported = set(re.findall(r"\w+", found[1])) if found else set()
+    assert imported <= set(FACTS)
+    rest = text.replace(found[0], "") if found else text
+    assert set(re.findall(r"\b\w+\b", rest)) & set(FACTS) == imported
+    assert not [event for event in FACTS if f'"{event}"' in rest]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,7 @@ import redis.asyncio
 from events.commands import orders, parked
 from events.log import EventLog, Stored
 from events.log.head import order_in
-from events.types import OrderRested, OrderSubmitted
+from events.types import OrderArmed, OrderSubmitted
 from gateway.api.order_lookup import logged
 from gateway.http.problems import Problem
 from tests.support.log.workers import crew
@@ -111,7 +111,7 @@ async def test_books_are_made_of_the_heads_that_are_left(
     ):
         resting = [await team.place(LIMIT) for _ in range(3)]
         for order_id in resting:
-            await team.say(order_id, OrderRested(7))
+            await team.say(order_id, OrderArmed(7))
         await harm(team.log, client, resting[1], resting[2], HARM[what])
         watcher = await team.watching()
 

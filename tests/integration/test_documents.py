@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -58,6 +59,10 @@ async def _odd_code(gateway: Served) -> None:
     await gateway.post({"tokenIn": "SOL"})
 
 
+def _encoded(show: Callable[..., Any]) -> Callable[..., bytes]:
+    return lambda *args: msgspec.json.encode(show(*args))
+
+
 async def _odd_parameter(gateway: Served) -> None:
     await gateway.get("/api/orders?colour=red")
 
@@ -84,7 +89,7 @@ async def _frames(gateway: Served) -> None:
          _odd_parameter, "an undocumented parameter: colour"),
         (lambda: patch.object(orders, "parse_order", _any_order), _odd_field,
          "is not valid under any of the given schemas"),
-        (lambda: patch.object(frames, "event_frame", _more(event_frame)), _frames,
+        (lambda: patch.object(frames, "event_json", _encoded(_more(event_frame))), _frames,
          "frame of /api/events"),
     ],
     ids=["field", "status", "parameter", "body", "frame"],

@@ -12,7 +12,7 @@ from events.commands import engine_switch, orders
 from events.log import Appended, EventLog, Result, Unit
 from events.order import Order
 from events.types import (
-    OrderRested,
+    OrderArmed,
     OrderSubmitted,
     OrderTriggered,
     RoutingStarted,
@@ -73,7 +73,7 @@ async def touched(log: EventLog, market: Market) -> Touched:
     """An order that rests, and a tick of now that pays it."""
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT))
-    await play.say([order_id], OrderRested(market.slot()))
+    await play.say([order_id], OrderArmed(market.slot()))
     return Touched(order_id, Tick("raydium", "p", market.slot() + 1, "150"))
 
 
@@ -105,7 +105,7 @@ async def test_an_order_whose_price_was_amended_after_the_tick_is_not_triggered_
 ) -> None:
     play = Play(log)
     [order_id] = await play.create(fact=LIMIT)
-    await play.say([order_id], OrderRested(market.slot() - 2))
+    await play.say([order_id], OrderArmed(market.slot() - 2))
     tick = Tick("raydium", "p", market.slot() - 1, "150")
     fired = await Overtaken(log, market, "149").fire([Touched(order_id, tick)])
     assert [(order.id, order.target_price) for order in fired.other_terms] == [(order_id, "149")]
@@ -144,7 +144,7 @@ async def test_a_sniper_that_was_amended_meanwhile_is_sent_once_and_by_its_new_t
     sent = list[Order]()
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
-    await play.say([order_id], OrderRested(market.slot()))
+    await play.say([order_id], OrderArmed(market.slot()))
     event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
     firing = Overtaken(log, market, None, running_ahead(sent))
     await firing.fire([Touched(order_id, event)])
@@ -157,7 +157,7 @@ async def test_a_sniper_that_a_halt_stops_is_not_sent(log: EventLog, market: Mar
     sent = list[Order]()
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
-    await play.say([order_id], OrderRested(market.slot()))
+    await play.say([order_id], OrderArmed(market.slot()))
     await engine_switch.halt(log, "odd prices", "ann")
     event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
     firing = Firing(log, market, running_ahead(sent))

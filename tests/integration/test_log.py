@@ -28,9 +28,9 @@ from events.log import (
     Unit,
     settle_only,
 )
+from events.log.commit import append_library
 from events.log.head import decode_head, head_of
 from events.log.inbox import DUE_LIMIT
-from events.log.redis.library import Library
 from events.order import encode
 from events.streams.hash_chain import GENESIS, follows
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
@@ -291,7 +291,7 @@ async def test_another_library_works_on_the_same_log_side_by_side(
 ) -> None:
     """A process of another build calls its own functions; neither replaces those of the other."""
     other = EventLog(redis_url, build="newer")
-    newer = Library("events.log.redis", "functions.lua")
+    newer = append_library()
     newer.name = "oee_another"
     newer._source = newer._source.replace(log._library.name, newer.name)
     monkeypatch.setattr(other, "_library", newer)

@@ -22,9 +22,9 @@ from events.types import (
     KeyCreated,
     KeyRotated,
     OrderAmended,
+    OrderArmed,
     OrderParked,
-    OrderReplayed,
-    OrderRested,
+    OrderRequeued,
     OrderSubmitted,
     OrderTriggered,
     RoutingStarted,
@@ -120,7 +120,7 @@ async def _rotate(log: EventLog, _: str) -> api_keys.Minted:
 
 def _settle(log: EventLog, order_id: str) -> Awaitable[parked.Settled]:
     async def decide(_: object) -> list[Fact]:
-        return [OrderReplayed("settled", "ann"), OrderReplayed("in two events", "ann")]
+        return [OrderRequeued("settled", "ann"), OrderRequeued("in two events", "ann")]
 
     return parked.settle(log, _history(log), order_id, decide)
 
@@ -131,7 +131,7 @@ def _replay(log: EventLog, order_id: str) -> Awaitable[Any]:
 
 CASES = {
     "amend": Case(
-        lambda log: _order(log, LIMIT, OrderRested(7)),
+        lambda log: _order(log, LIMIT, OrderArmed(7)),
         lambda log, order_id: orders.amend(log, order_id, 2, "900", None, "ann"),
         OrderTriggered("tick", "raydium", "r", 8, "151.2"),
         OrderAmended,
@@ -155,9 +155,9 @@ CASES = {
         KeyCreated,
     ),
     "rotation": Case(_key_there, _rotate, OTHER_KEY, KeyRotated),
-    "replay": Case(lambda log: _order(log, None, PARKED), _replay, RoutingStarted(), OrderReplayed),
+    "replay": Case(lambda log: _order(log, None, PARKED), _replay, RoutingStarted(), OrderRequeued),
     "settlement of two events": Case(
-        lambda log: _order(log, None, PARKED), _settle, RoutingStarted(), OrderReplayed
+        lambda log: _order(log, None, PARKED), _settle, RoutingStarted(), OrderRequeued
     ),
 }
 
@@ -201,7 +201,7 @@ async def test_of_a_command_that_was_not_written_it_is_not_said_that_it_was(
     log: EventLog, far: EventLog, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other writer is first: its event is no proof of ours."""
-    order_id = await _order(log, LIMIT, OrderRested(7))
+    order_id = await _order(log, LIMIT, OrderArmed(7))
     loaded = far.load
 
     async def overtaken(order_ids: Any) -> Any:

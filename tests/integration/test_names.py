@@ -10,14 +10,14 @@ from engine.recovery.names import keep_names
 from events.commands import orders
 from events.commands.idempotency import claim_of, names_of
 from events.ids import new_order_id
-from events.log import Appended, EventLog, Result, Unit
+from events.log import LAYOUT, Appended, EventLog, Result, Unit
 from events.secret import SecretUrl
 from events.types import (
     Fact,
+    OrderArmed,
     OrderCancelled,
     OrderExpired,
     OrderFailed,
-    OrderRested,
     OrderSubmitted,
 )
 from tests.support.http.served import served
@@ -31,7 +31,7 @@ ENDS: dict[str, list[Fact]] = {
     "confirmed": after_submission(),
     "failed": [OrderFailed("router", "no-route", 3)],
     "expired": [OrderExpired("watcher", "expires-at-passed", 0)],
-    "cancelled": [OrderRested(7), OrderCancelled("ann")],
+    "cancelled": [OrderArmed(7), OrderCancelled("ann")],
 }
 
 
@@ -105,7 +105,7 @@ async def test_a_resting_order_keeps_its_name_through_all_that_happens_to_it(
     log: EventLog,
 ) -> None:
     order_id = await placed(log, "c1")
-    await said(log, order_id, OrderRested(7))
+    await said(log, order_id, OrderArmed(7))
     for price in ("1001", "1002"):
         head = (await log.load([order_id]))[0]
         assert head is not None
@@ -193,7 +193,7 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
     async with opened(redis_url, database_url) as (log, archive):
         expiring, expired, trimmed, ended = [await placed(log, f"c{n}", f"k{n}") for n in range(4)]
         await said(log, ended, OrderCancelled("ann"))
-        await said(log, trimmed, OrderRested(7))
+        await said(log, trimmed, OrderArmed(7))
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         # As the build before has it: names with an expiry, and some that are past it.
@@ -213,7 +213,10 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
         gateway = EventLog(redis_url, build="gateway")
         gateway.before_joining = lambda: keep_names(gateway, SecretUrl(database_url))
         await gateway.open(found=False)
-        assert await log._link.call("HMGET", log.keys.meta, "layout", "names") == [b"4", b"kept"]
+        assert await log._link.call("HMGET", log.keys.meta, "layout", "names") == [
+            LAYOUT.encode(),
+            b"kept",
+        ]
         for n, order_id in enumerate((expiring, expired, trimmed)):
             for kind, name in (("client", f"c{n}"), ("key", f"k{n}")):
                 assert await expiry_ms(log, kind, name) == NEVER

@@ -14,7 +14,7 @@ import pytest
 from engine.localnet.genesis.market import BY_SYMBOL, TOKENS
 from engine.localnet.state.addresses import TOKEN_2022, WSOL, token_address
 from events.order import STAGES, fold
-from events.types import OrderConfirmed, OrderRetreated, TransactionBuilt
+from events.types import OrderConfirmed, OrderRearmed, TransactionBuilt
 from projections.views.orders import order_view
 from stages.pools.contract import SwapTerms
 from stages.routing.terms import terms
@@ -137,7 +137,7 @@ async def test_orders_that_failed_on_chain_show_what_it_cost(
         crew.local.others_swap(plan, "SOL", 30_000 * SOL)  # the price falls before the send
         await crew.worker("submitter")
         assert await crew.ended([late, exact]) == ["failed"] * 2
-        await crew.until(lambda: crew.of(OrderRetreated))
+        await crew.until(lambda: crew.of(OrderRearmed))
         crew.local.others_swap(plan, "USDC", 4_600_000 * 10**6)
         assert await crew.ended([again]) == ["confirmed"]
         [fill] = [event.fact for event in crew.of(OrderConfirmed)]

@@ -42,7 +42,7 @@ async def test_an_executed_order_is_settled_and_the_alert_clears(scene: Scene, d
         status, problem = await act(gateway, order_id, "settle")
         assert (status, problem["code"]) == (409, "not-settled")
         assert problem["reason"] == "transaction-not-found"
-        status, problem = await act(gateway, order_id, "replay")
+        status, problem = await act(gateway, order_id, "requeue")
         assert (status, problem["code"]) == (409, "not-parked")
         assert "engine parked settle" in problem["detail"]
         assert (await gateway.get("/readyz"))[1]["parked"] == 1
@@ -83,19 +83,19 @@ async def test_parked_orders_are_put_back_or_failed(scene: Scene, desk: Desk) ->
     submitted = TransactionSubmitted(1, "sig-1")
     out = await desk.parked(RoutingStarted(), routed(), built, submitted, PARK)
     async with gateway_of(scene) as gateway, Client(gateway.url) as client:
-        assert (await client.replay(again, "fixed")).status == "pending"
+        assert (await client.requeue(again, "fixed")).status == "pending"
         assert (await client.discard(gone, "no", "ann")).status == "failed"
         status, body = await act(gateway, sent, "discard")
         assert (status, body["status"], body["reason"]) == (
             200,
             "failed",
-            "discarded by an operator",
+            "discarded",
         )
         status, problem = await act(gateway, out, "discard")
         assert (status, problem["code"]) == (409, "not-parked")
         assert "may still land" in problem["detail"]
         for order_id, code in ((again, "not-parked"), (str(again)[:-4] + "0000", "unknown-order")):
-            for name in ("settle", "replay", "discard"):
+            for name in ("settle", "requeue", "discard"):
                 status, problem = await act(gateway, order_id, name)
                 assert problem["code"] == code
 
@@ -111,8 +111,8 @@ async def test_parked_orders_are_put_back_or_failed(scene: Scene, desk: Desk) ->
 async def test_what_is_no_act_is_refused(scene: Scene, desk: Desk, body: Any, code: str) -> None:
     order_id = await desk.parked(PARK)
     async with gateway_of(scene) as gateway:
-        for name in ("settle", "replay", "discard"):
+        for name in ("settle", "requeue", "discard"):
             status, problem = await act(gateway, order_id, name, **body)
             assert (status, problem["code"]) == (400, code)
-        status, problem = await act(gateway, order_id, "replay", signature="sig-1")
+        status, problem = await act(gateway, order_id, "requeue", signature="sig-1")
         assert (status, problem["code"]) == (400, "unknown-field")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from events.log import EventLog
 from events.recovery.log_rebuild import Refounding, Written
 from events.recovery.order_histories import life_of
-from events.types import OrderParked, OrderRested
+from events.types import OrderArmed, OrderParked
 from tests.support.log.played import Play, after_submission, submitted
 
 STEPS = {"router": 0, "builder": 2, "submitter": 3, "confirmer": 4}
@@ -64,7 +64,7 @@ async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
 async def test_who_waits_for_a_price_or_a_person_is_handed_to_nobody(log: EventLog) -> None:
     play = Play(log)
     [resting] = await play.create(fact=LIMIT)
-    await play.say([resting], OrderRested(7))
+    await play.say([resting], OrderArmed(7))
     [parked] = await play.create()
     await play.say([parked], OrderParked("router", "a bug", "engine"))
     await founded_again(log, [resting, parked])

@@ -39,9 +39,9 @@ from events.order import STAGES, Order
 from events.recovery.log_rebuild import Refounding
 from events.types import (
     Fact,
+    OrderArmed,
     OrderCancelled,
     OrderParked,
-    OrderRested,
     OrderSubmitted,
     RoutingStarted,
     TransactionSubmitted,
@@ -166,7 +166,7 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     names = names_of(scene.log.keys, "main", pending, named)
     await scene.log.append([scene.log.creation(pending, "main", named, names)[0]])
     resting, parked, begun = [await crew.place(fact) for fact in (LIMIT, MARKET, MARKET)]
-    await crew.say(resting, OrderRested(7))
+    await crew.say(resting, OrderArmed(7))
     await crew.say(parked, OrderParked("router", "a bug", "engine"))
     await crew.say(begun, RoutingStarted())
     await Play(scene.log).live(2)
@@ -423,7 +423,7 @@ async def test_names_of_open_orders_are_kept_by_a_repair_and_others_for_the_rest
         name: log.keys.idempotency("main", "client", name)
         for name in ("rests", "ended", "over", "left")
     }
-    rests = await named("rests", OrderRested(7))
+    rests = await named("rests", OrderArmed(7))
     ended = await named("ended", OrderCancelled("ann"))
     over = await named("over", OrderCancelled("ann"))
     async with redis.asyncio.from_url(scene.redis_url) as client:

@@ -27,9 +27,9 @@ from events.secret import SecretBytes, SecretText, SecretUrl
 from events.types import (
     Event,
     Fact,
+    OrderArmed,
     OrderCancelled,
     OrderParked,
-    OrderRested,
     OrderSubmitted,
     RoutingStarted,
     Status,
@@ -220,7 +220,7 @@ async def test_each_open_order_is_asked_about_and_nothing_else(
     resting, parked, begun, gone = await play.create(4)
     await play.say([begun], RoutingStarted())
     await play.say([parked], OrderParked("router", "a bug", "engine"))
-    await play.say([resting], OrderRested(7))
+    await play.say([resting], OrderArmed(7))
     await play.say([gone], OrderCancelled("ann"))
     await scene.archived()
     adopted = await play.create(4)

@@ -19,7 +19,7 @@ from events.types import (
     Fact,
     OrderExpired,
     OrderParked,
-    OrderReplayed,
+    OrderRequeued,
     OrderRouted,
     RoutingStarted,
     TransactionBuilt,
@@ -90,7 +90,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
         # A parked order owes nothing until somebody replays it.
         await buggy.stop()
         await team.worker("builder")
-        await team.say(bad[0], OrderReplayed("fixed", "me"))
+        await team.say(bad[0], OrderRequeued("fixed", "me"))
         assert await team.ended(bad[:1]) == ["confirmed"]
         assert team.executions() == dict.fromkeys([*good, *more, bad[0]], 1)
 
@@ -99,7 +99,7 @@ async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_noth
     redis_url: str, tmp_path: Path
 ) -> None:
     """A worker that was stopped for longer than its deadline meets that when it goes on."""
-    refused = Refused("rate-limited", "", retryable=True)
+    refused = Refused("chain-busy", "", retryable=True)
     faults: list[Exception] = [TimeoutError(), OSError("no route"), refused]
     async with crew(redis_url, tmp_path) as team:
         confirmer = team.stage("confirmer")
@@ -283,11 +283,11 @@ async def test_who_meets_a_conflict_looks_again_and_goes_on(redis_url: str, tmp_
         [order_id] = await team.submit()
         await gate.reached.wait()
         await team.until(lambda: team.of(RoutingStarted))
-        await team.say(order_id, OrderReplayed("for the sake of it", "me"), wake=False)
+        await team.say(order_id, OrderRequeued("for the sake of it", "me"), wake=False)
         gate.open.set()
         assert await team.ended([order_id]) == ["confirmed"]
         assert team.names(order_id) == [
-            "OrderSubmitted", "RoutingStarted", "OrderReplayed", "OrderRouted", "TransactionBuilt",
+            "OrderSubmitted", "RoutingStarted", "OrderRequeued", "OrderRouted", "TransactionBuilt",
             "TransactionSubmitted", "OrderConfirmed",
         ]  # fmt: skip
 

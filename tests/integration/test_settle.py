@@ -27,10 +27,10 @@ from events.log import Stored
 from events.order import EXECUTED, Order, executed_by, executed_reason
 from events.types import (
     Fill,
+    OrderArmed,
     OrderConfirmed,
     OrderFailed,
     OrderParked,
-    OrderRested,
     TransactionExpired,
     TransactionRecovered,
     TransactionSubmitted,
@@ -102,7 +102,7 @@ class Desk:
     async def executed(self, *signatures: str, fact: Any = MARKET) -> str:
         """An order that a repair found executed."""
         said = OrderParked("repair", executed_reason(signatures), "engine")
-        before = [OrderRested(7)] if fact is LIMIT else []
+        before = [OrderArmed(7)] if fact is LIMIT else []
         return await self.parked(*before, said, fact=fact)
 
     async def sound(self) -> None:

@@ -193,7 +193,7 @@ async def test_an_order_comes_to_rest_once_whoever_dies_over_it(
         await team.until(lambda: len(team.seen) == 2 * ORDERS)
         await team.settled("watcher")
         for order_id in ids:
-            assert team.names(order_id) == ["OrderSubmitted", "OrderRested"]
+            assert team.names(order_id) == ["OrderSubmitted", "OrderArmed"]
 
 
 async def test_more_than_five_hundred_orders_that_wait_come_back_all(

@@ -10,7 +10,7 @@ import pytest
 
 from engine.localnet.genesis import LAYOUTS
 from engine.localnet.genesis.market import PoolPlan
-from events.types import Fact, OrderRetreated, OrderTriggered
+from events.types import Fact, OrderRearmed, OrderTriggered
 from tests.support.chain.chain_crew import SOL, ChainCrew, chain_crew
 from tests.support.chain.localchain import FAMILY_NAMES, plan_of
 from tests.support.chain.untradable import OPENS_BY_SLOT, Laid, disabled, empty, opening
@@ -41,7 +41,7 @@ async def waits(crew: ChainCrew, **fields: object) -> str:
 def trigger(crew: ChainCrew, order_id: str) -> OrderTriggered:
     """The one that there was: nothing led the order on before."""
     facts = crew.facts(order_id)
-    assert not any(isinstance(fact, OrderRetreated) for fact in facts)
+    assert not any(isinstance(fact, OrderRearmed) for fact in facts)
     [fired] = [fact for fact in facts if isinstance(fact, OrderTriggered)]
     return fired
 
@@ -124,7 +124,7 @@ async def test_a_sniper_whose_price_was_gone_fires_when_it_is_back(
         crew.local.others_swap(plan, "SOL", 1_000 * SOL)  # dearer before it was routed
         await crew.up_to_date()
         await crew.worker("router")
-        await crew.until(lambda: crew.of(OrderRetreated))
+        await crew.until(lambda: crew.of(OrderRearmed))
         crew.local.others_swap(plan, "USDC", 160_000 * 10**6)
         assert await crew.ended([snipes]) == ["confirmed"]
         causes = [event.fact.cause for event in crew.of(OrderTriggered)]  # type: ignore[union-attr]  # of that kind
@@ -145,7 +145,7 @@ async def test_a_retreat_never_sleeps_past_a_price_that_comes_back(
 
         def paused_until(slots: int) -> int:
             """The end of a pause of so many slots that has begun."""
-            last = (facts(OrderRetreated) or [None])[-1]
+            last = (facts(OrderRearmed) or [None])[-1]
             if last is None or last.paused_until_slot - last.slot < slots - 1:
                 return 0
             return int(last.paused_until_slot)
@@ -160,7 +160,7 @@ async def test_a_retreat_never_sleeps_past_a_price_that_comes_back(
         await crew.until(lambda: len(facts(OrderTriggered)) > before)
         assert facts(OrderTriggered)[before].slot < end
 
-        await crew.until(lambda: len(facts(OrderRetreated)) > before and paused_until(64))
+        await crew.until(lambda: len(facts(OrderRearmed)) > before and paused_until(64))
         end = paused_until(64)
         crew.local.others_swap(plan, "USDC", 200_000 * 10**6)  # it rises to where all is filled
         assert await crew.ended([order_id]) == ["confirmed"]

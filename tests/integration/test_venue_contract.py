@@ -17,7 +17,7 @@ from engine.venues import Trading, open_trading
 from events import best_quote, money
 from events.ids import new_order_id
 from events.order import Order, Transaction, evolve
-from events.types import U64_MAX, Event, OrderRetreated, OrderRouted, Quote, Status
+from events.types import U64_MAX, Event, OrderRearmed, OrderRouted, Quote, Status
 from stages import router
 from stages.runtime.stage import Refused
 from stages.venues import Outcome, Pair
@@ -286,5 +286,5 @@ async def test_a_market_order_of_a_paused_token_fails_at_once_and_others_wait(
         assert (refused.value.code, refused.value.retryable) == ("token-paused", False)
         for kind in ("limit", "sniper"):
             [fact] = router.decide(order(type=kind, target_price="1"), quotes)
-            assert isinstance(fact, OrderRetreated)
+            assert isinstance(fact, OrderRearmed)
             assert fact.reason == "token-paused"

@@ -18,7 +18,7 @@ from events.commands import engine_switch, orders
 from events.ids import ENGINE_ID, new_order_id
 from events.log import Result, Watches
 from events.order import Order
-from events.types import Fact, OrderExpired, OrderRested, OrderSubmitted, OrderTriggered
+from events.types import Fact, OrderArmed, OrderExpired, OrderSubmitted, OrderTriggered
 from tests.integration.test_watching_missed import Told
 from tests.support.log.workers import ACCOUNT, Crew, Watcher, crew
 from tests.support.processes.mortal import Point, Trap
@@ -69,7 +69,7 @@ class Scene:
                 units.append(unit)
             answers = await self.team.log.append(units)
             assert {answer.result for answer in answers} == {Result.CREATED}
-            await self.say(ids[at : at + 500], OrderRested(10))
+            await self.say(ids[at : at + 500], OrderArmed(10))
             del order
         return ids
 

@@ -16,11 +16,11 @@ from events.log import Result
 from events.money import price_units, to_price
 from events.types import (
     AttemptFailed,
+    OrderArmed,
     OrderConfirmed,
     OrderExpired,
     OrderFailed,
-    OrderRested,
-    OrderRetreated,
+    OrderRearmed,
     OrderSubmitted,
     OrderTriggered,
     TransactionSubmitted,
@@ -85,7 +85,7 @@ def assert_filled(team: Crew, order_id: str) -> None:
 
 
 async def rested(team: Crew, *ids: str) -> None:
-    await team.until(lambda: {e.order_id for e in team.of(OrderRested)} >= set(ids))
+    await team.until(lambda: {e.order_id for e in team.of(OrderArmed)} >= set(ids))
 
 
 async def test_a_limit_order_waits_for_its_price_and_is_never_filled_worse(
@@ -97,7 +97,7 @@ async def test_a_limit_order_waits_for_its_price_and_is_never_filled_worse(
         assert await team.ended(ids) == ["confirmed"] * 4
         for order_id in ids:
             assert team.names(order_id)[:4] == [
-                "OrderSubmitted", "OrderRested", "OrderTriggered", "RoutingStarted",
+                "OrderSubmitted", "OrderArmed", "OrderTriggered", "RoutingStarted",
             ]  # fmt: skip
             assert_filled(team, order_id)
 
@@ -169,7 +169,7 @@ async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
         watcher = await team.watching(ahead=AHEAD)
         order_id = await team.place(replace(SNIPER, token_out="RAY"))
         await until(lambda: watcher._halted)
-        assert team.names(order_id) == ["OrderSubmitted", "OrderRested"]
+        assert team.names(order_id) == ["OrderSubmitted", "OrderArmed"]
         assert not team.executions()
         await engine_switch.resume(team.log, "ann")
         assert await team.ended([order_id]) == ["confirmed"]
@@ -205,7 +205,7 @@ async def test_an_order_whose_expiry_was_taken_away_outlives_it(
         terms: dict[str, object] = {"expires_at_us": expires, "time_in_force": "GTT"}
         kept, expired = [await team.place(limit(NEVER, **terms)) for _ in range(2)]
         for order_id in (kept, expired):
-            await team.say(order_id, OrderRested(1))
+            await team.say(order_id, OrderArmed(1))
         done = await orders.amend(team.log, kept, 2, None, orders.NEVER, "ann")
         assert done.outcome is Outcome.DONE
         await team.watching()  # from here on orders expire
@@ -285,7 +285,7 @@ async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
         order_id = await team.place(LIMIT)
         await rested(team, order_id)
         await team.say(order_id, OrderTriggered("tick", "raydium", "p", 1, NEVER))
-        await team.until(lambda: team.of(OrderRetreated))
+        await team.until(lambda: team.of(OrderRearmed))
         await team.until(lambda: team.statuses()[order_id] == "watching")
         version = (await team.head(order_id)).version
         await orders.amend(team.log, order_id, version, "1", None, "ann")
@@ -352,7 +352,7 @@ async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
         order_id = await team.place(LIMIT)
         head = await team.head(order_id)
         assert (await orders.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
-        unit, _ = team.log.unit(head, head.order, [OrderRested(1)])
+        unit, _ = team.log.unit(head, head.order, [OrderArmed(1)])
         assert (await team.log.append([unit]))[0].result is Result.CONFLICT
         assert not team.of(TransactionSubmitted)
         await asyncio.sleep(0)

@@ -20,9 +20,9 @@ from events.commands import orders
 from events.log import Claims, Head
 from events.order import Order
 from events.types import (
+    OrderArmed,
     OrderParked,
-    OrderReplayed,
-    OrderRested,
+    OrderRequeued,
     OrderSubmitted,
     OrderTriggered,
     Quote,
@@ -111,7 +111,7 @@ class Watch:
     async def resting(self, target: str = "300") -> str:
         order_id = await self.team.place(replace(LIMIT, target_price=target))
         await self.team.until(
-            lambda: order_id in {event.order_id for event in self.team.of(OrderRested)}
+            lambda: order_id in {event.order_id for event in self.team.of(OrderArmed)}
         )
         return order_id
 
@@ -338,7 +338,7 @@ async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_p
         await until(lambda: watcher.resting == 1)
         one.venue.prices = {12: "300", 21: "300"}
         await one.followed(watcher, 20)
-        await one.team.say(order_id, OrderReplayed("fixed", "ann"))
+        await one.team.say(order_id, OrderRequeued("fixed", "ann"))
         await until(lambda: watcher.resting == 2)
         one.venue.move(21)
         assert await one.triggered_at(order_id) == 21

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from engine.localnet.state import addresses
 from engine.localnet.state.addresses import named, raw
+from stages.pools.families import FAMILIES
 
 
 class Token(NamedTuple):
@@ -39,18 +40,13 @@ TOKENS = (
 BY_SYMBOL = {token.symbol: token for token in TOKENS}
 BY_MINT = {token.mint: token for token in TOKENS}
 
-CPMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C"
-AMM_V4 = "675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8"
-CLMM = "CAMMCzo5YL8w4VFF8KVHrK22GGUsp5VTaW7grrKgrWqK"
-DLMM = "LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo"
-DAMM_V2 = "cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG"
-PROGRAMS = {
-    "raydium-cpmm": CPMM,
-    "raydium-amm-v4": AMM_V4,
-    "raydium-clmm": CLMM,
-    "meteora-dlmm": DLMM,
-    "meteora-damm-v2": DAMM_V2,
-}
+PROGRAMS = {family.name: family.programs["mainnet"] for family in FAMILIES}
+"""The programs have their addresses of mainnet here, too."""
+CPMM = PROGRAMS["raydium-cpmm"]
+AMM_V4 = PROGRAMS["raydium-amm-v4"]
+CLMM = PROGRAMS["raydium-clmm"]
+DLMM = PROGRAMS["meteora-dlmm"]
+DAMM_V2 = PROGRAMS["meteora-damm-v2"]
 
 
 class PoolPlan(NamedTuple):

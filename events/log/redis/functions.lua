@@ -3,13 +3,15 @@
 -- every function first decides, then writes, and the write that can be refused comes first.
 -- Key and head formats: events/log/redis/keys.py and events/log/head.py.
 
-local GROUP = 'workers'
-local ID_LENGTH = 36
-local PREFIX_LENGTH = 36
-local PARKED = 255
-local RESTING = 254
+-- @…@ are constants of the Python beside it: see `append_library` of events/log/commit.py.
+local GROUP = '@GROUP@'
+local ID_LENGTH = @ID_LENGTH@
+local PREFIX_LENGTH = @PREFIX_LENGTH@
+local PARKED = @PARKED@
+local RESTING = @RESTING@
 local NEWS_KEPT = 100000
-local POSITIONS_KEPT = 128
+local POSITIONS_KEPT = @POSITIONS_KEPT@
+local UNIT_META = '@UNIT_META@'
 local PACKED_AT_ONCE = 100
 local ASIDE_KEPT = 1000
 local FIELDS_MAX = 4000
@@ -214,7 +216,7 @@ local function append(keys, argv)
 
   for u = 1, units do
     local n, owes, flags, idems, entry, index, wait_ms, not_after_ms =
-      read('<BBBBI2I2I4I8', argv[arg + 1])
+      read(UNIT_META, argv[arg + 1])
     local create, wake, send = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
     local old, new = argv[arg + 2], argv[arg + 3]
     arg = arg + 3

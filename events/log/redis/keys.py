@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from events.order import STAGES
 
-LAYOUT = "4"
-"""Changes with any key, field or head format; a process of another layout is refused."""
+LAYOUT = "5"
+"""Changes with any key, field, head format or event name; a process of another layout is refused.
 
-RAISED_FROM = ("1", "2", "3")
+Layout 5 has the event names of `events.types.FORMER_NAMES`, which earlier builds cannot read.
+"""
+
+RAISED_FROM = ("1", "2", "3", "4")
 """A log of one of these layouts is taken over. All of it means the same in ours, except that names
 of open orders could expire before layout 4: see `names` in `meta`."""
 

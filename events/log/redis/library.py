@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from events.log.redis.link import Link, Server
 
+_PLACE = re.compile(r"@[A-Z_]+@")
+
 
 class Library:
-    """One Lua file as a function library."""
+    """One Lua file as a function library; `constants` are put in the place of their @NAMES@."""
 
-    def __init__(self, package: str, file: str) -> None:
+    def __init__(
+        self, package: str, file: str, constants: Mapping[str, str | int] = MappingProxyType({})
+    ) -> None:
         source = resources.files(package).joinpath(file).read_text(encoding="utf-8")
+        for name, value in constants.items():
+            assert f"@{name}@" in source, f"{file} has no @{name}@"
+            source = source.replace(f"@{name}@", str(value))
+        assert set(_PLACE.findall(source)) == {"@NAME@"}, f"{file} has places without a constant"
         digest = hashlib.sha256(source.encode()).hexdigest()[:12]
         self.name = f"oee_{digest}"
         self._source = source.replace("@NAME@", self.name)

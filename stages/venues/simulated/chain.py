@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from events.order import Order, Transaction, next_attempt
+from events.reason_codes import recorded
 from events.secret import SecretBytes
 from events.types import U64_MAX
 from stages.runtime.stage import Refused
@@ -170,4 +171,4 @@ def _outcome(landed: Landed | None, finalized_height: int, now_us: int) -> Outco
         return Outcome("unknown", reason="node-not-answering")
     if landed.ok:
         return Outcome("landed", landed.amount_out, landed.slot, amount_in=landed.amount_in)
-    return Outcome("failed", slot=landed.slot, reason=landed.reason)
+    return Outcome("failed", slot=landed.slot, reason=recorded(landed.reason))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from events.order import Order, Transaction, next_attempt
+from events.reason_codes import ReasonCode
 from events.secret import SecretBytes
 from events.types import Status
 from stages.pools.contract import Family
@@ -59,8 +60,8 @@ SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code, SLIPPA
 """What a transaction fails of where it opens accounts with too little rent. What is missing of it
 is taken from the wrapped SOL, so that a swap may lack some of its input, as after a worse price.
 """
-VERSION_REFUSED = "transaction-version-refused"
-TOO_LARGE = "transaction-too-large"
+VERSION_REFUSED: ReasonCode = "transaction-version-refused"
+TOO_LARGE: ReasonCode = "transaction-too-large"
 
 _log = structlog.get_logger()
 

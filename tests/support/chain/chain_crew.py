@@ -34,7 +34,7 @@ from events.audit.replay import Replay
 from events.audit.verify import verify
 from events.log import EventLog
 from events.secret import SecretText, SecretUrl
-from events.types import Event, OrderConfirmed, OrderFailed, OrderRetreated, OrderSubmitted
+from events.types import Event, OrderConfirmed, OrderFailed, OrderRearmed, OrderSubmitted
 from projections.postgres.order_rows import columns
 from stages.venues import Venue
 from stages.venues.solana.chain import SolanaChain
@@ -237,7 +237,7 @@ def booked(events: Iterable[Event]) -> Counter[str]:
                 books[BY_SYMBOL[order.token_in].mint] += fill.amount_in or order.amount_in
                 books[BY_SYMBOL[order.token_out].mint] -= fill.amount_out
                 books[WSOL] += fill.fee_lamports + fill.rent_lamports
-            case OrderFailed() | OrderRetreated() as failed:
+            case OrderFailed() | OrderRearmed() as failed:
                 books[WSOL] += failed.fee_lamports
     return books
 

@@ -86,7 +86,7 @@ EXPECTED: dict[Key, Expected] = {
         ("POST", f"/api/admin/parked/{{id}}/{act}"): Expected(
             "admin", "in-path", (_http(409, body={}, order=_OWN),)
         )
-        for act in ("settle", "replay", "discard")
+        for act in ("settle", "requeue", "discard")
     },
     ("GET", "/api/audit/orders/{id}"): Expected("read", "in-path", (_http(200, order=_OWN),)),
     ("GET", "/api/audit/orders/{id}/proof"): Expected("read", "in-path", (_http(200, order=_OWN),)),

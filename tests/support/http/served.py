@@ -16,7 +16,7 @@ from events.archive.losses import Losses
 from events.log import EventLog, Result, Stored
 from events.money import by_name
 from events.order import Order, fold
-from events.types import Fact, OrderRested
+from events.types import Fact, OrderArmed
 from gateway.app import make_app, make_runner
 from gateway.streaming import websocket
 from projections.feed.history_reader import Archive
@@ -122,7 +122,7 @@ class Served(NamedTuple):
     async def resting(self, **fields: Any) -> str:
         """The id of a limit order that waits, at version 2."""
         order_id = await self.accepted(**{"type": "limit", "targetPrice": "151"} | fields)
-        await self.say(order_id, OrderRested(7))
+        await self.say(order_id, OrderArmed(7))
         return order_id
 
     async def accepted(self, **fields: Any) -> str:

@@ -21,7 +21,7 @@ from events.commands import engine_switch
 from events.commands.idempotency import names_of
 from events.ids import new_order_id
 from events.log import EventLog, Result
-from events.types import Fact, OrderParked, OrderRested, OrderSubmitted, RoutingStarted
+from events.types import Fact, OrderArmed, OrderParked, OrderSubmitted, RoutingStarted
 from tests.support.log.played import ACCOUNT, after_submission, failed, routed
 from tests.support.log.projected import BUILD, opened, projected, projecting
 
@@ -89,7 +89,7 @@ async def make(redis_url: str, database_url: str) -> Template:
             expires_us = time.time_ns() // 1000 + LATER_US
             limit = asked("limit", target_price="90", time_in_force="GTT",
                           expires_at_us=expires_us, client_order_id="resting")  # fmt: skip
-            rested = OrderRested(7)
+            rested = OrderArmed(7)
             orders = {
                 "done": await submit(log, asked(client_order_id="done"), *after_submission()),
                 "failed": await submit(log, asked(idempotency_key="failed"), failed()),

@@ -47,7 +47,7 @@ RETRY_S = 0.05
 
 QUICK: dict[str, object] = {
     "venues": "simulated",
-    "run_ahead": 0,  # most tests are about the stages, one after the other
+    "fuse_stages": 0,  # most tests are about the stages, one after the other
     "venue_latency_ms": 5,
     "slot_ms": 20,
     "blockhash_slots": 3000,  # no transaction dies of a busy machine

@@ -62,8 +62,10 @@ def test_who_does_not_sign_never_reads_the_key(keypair: str) -> None:
 
 
 def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
-    with pytest.raises(SettingsError, match="simulated, raydium, meteora"):
+    with pytest.raises(SettingsError, match="simulated, or one or more of raydium, meteora"):
         check(venues="orca")
+    with pytest.raises(SettingsError, match="simulated, or one or more of raydium, meteora"):
+        check(venues="simulated,raydium")
 
 
 @pytest.mark.parametrize(

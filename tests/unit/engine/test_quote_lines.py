@@ -1,15 +1,17 @@
 """`engine quote`: what a person reads."""
 
+from msgspec import to_builtins
+
 from engine.commands import quote as command
 from events.types import Leg, Quote, TokenWarning
-from projections.views.event_payloads import quote_view
+from projections.views import schemas
 
 
 def test_warnings_of_the_best_route_stand_before_it() -> None:
     leg = Leg("raydium", "raydium-cpmm", "A", "SOL", "USDC", 9, 6, 10**9, 149, 3, False, 1, False)
     warned = (TokenWarning("pausable", "USDC"),)
     quote = Quote("raydium", "A", 10**9, 149, 3, 7, legs=(leg,), warnings=warned)
-    view = quote_view(quote, 9, 6)
+    view = to_builtins(schemas.Quote.of(quote, 9, 6))
     best = view | {"price": "0.000149", "why": "the only usable quote", "minAmountOut": "0.000148"}
     lines = list(command._lines({"quotes": [view], "best": best}))
     assert lines[1].startswith("warning: USDC pausable: The issuer may pause the token.")
@@ -21,5 +23,5 @@ def test_a_leg_shows_transfer_fees_where_there_are_any() -> None:
         "raydium", "raydium-cpmm", "A", "SOL", "USDC", 9, 6, 10**9, 149, 3, False, 1, False, 5, 7
     )
     quote = Quote("raydium", "A", 10**9, 149, 3, 7, legs=(leg,))
-    [shown] = quote_view(quote, 9, 6)["legs"]
+    [shown] = to_builtins(schemas.Quote.of(quote, 9, 6))["legs"]
     assert (shown["transferFeeIn"], shown["transferFeeOut"]) == ("0.000000005", "0.000007")

@@ -73,6 +73,15 @@ def test_an_unknown_key_in_the_file_names_the_nearest_setting(tmp_path: Path) ->
         load({}, file)
 
 
+def test_a_former_name_is_refused_with_the_name_of_now(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("RUN_AHEAD=0\n")
+    with pytest.raises(SettingsError, match=":1: RUN_AHEAD was renamed: set FUSE_STAGES instead"):
+        load({}, env_file=tmp_path / "env")
+    with pytest.raises(SettingsError, match=r"^RUN_AHEAD was renamed: set FUSE_STAGES instead"):
+        load({"RUN_AHEAD": "0"}, env_file=None)
+    assert load({"RUN_AHEAD": "", "FUSE_STAGES": "0"}, env_file=None).fuse_stages is False
+
+
 def test_the_example_file_is_that_of_the_code() -> None:
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == source.dotenv(), (
         "stale: engine settings --dotenv > .env.example"

@@ -22,8 +22,8 @@ from events.types import (
     AttemptFailed,
     Event,
     Fact,
+    OrderArmed,
     OrderConfirmed,
-    OrderRested,
     OrderTriggered,
     RoutingStarted,
     Status,
@@ -252,7 +252,7 @@ def triggered_life() -> list[Fact]:
     order = replace(submitted(), order_type="limit", target_price="90", time_in_force="GTC")
     triggered = OrderTriggered("tick", "raydium", "raydium-pool", 12_340, "99.5", first_slot=12_339)
     *between, confirmed = after_submission()
-    return [order, OrderRested(12_338), triggered, *between, replace(confirmed, rent_lamports=9)]
+    return [order, OrderArmed(12_338), triggered, *between, replace(confirmed, rent_lamports=9)]
 
 
 def stored(order: Order, by: str) -> bytes:

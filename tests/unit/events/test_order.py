@@ -29,10 +29,10 @@ OTHERS: list[t.Fact] = [
     t.OrderExpired("router", "expires-at-passed", 0),
     t.AttemptFailed("router", 1, "venue-timeout", "", 5),
     t.OrderParked("router", "bug", "engine"),
-    t.OrderReplayed("fixed", "ann"),
-    t.OrderRested(7),
+    t.OrderRequeued("fixed", "ann"),
+    t.OrderArmed(7),
     t.OrderTriggered("tick", "raydium", "p", 8, "150"),
-    t.OrderRetreated("router", "quote-below-minimum", 9, 190, 200),
+    t.OrderRearmed("router", "quote-below-minimum", 9, 190, 200),
     t.OrderAmended("ann", "151", None),
     t.OrderCancelled("ann"),
     t.EngineHalted("odd", "ann"),
@@ -85,7 +85,7 @@ def test_what_is_terminal_stays_as_it_ended(facts: list[t.Fact]) -> None:
 @given(ANY_FACTS)
 def test_the_public_status_never_goes_back(facts: list[t.Fact]) -> None:
     rank: dict[str, int] = {status: at for at, status in enumerate(Status)}
-    back = (t.OrderTriggered, t.OrderRetreated, t.EngineHalted)  # from and to waiting
+    back = (t.OrderTriggered, t.OrderRearmed, t.EngineHalted)  # from and to waiting
     for before, then in pairwise(events_of(facts)):
         assert rank[before.status] <= rank[then.status] or isinstance(then.fact, back)
 
@@ -170,7 +170,7 @@ def test_what_happened_before_its_price_was_amended_or_it_was_put_back_does_not_
     assert after(LIMIT, RESTED).counts_from_us == 0
     later = t.OrderAmended("ann", LIMIT.target_price, 99)  # the price is what it was
     assert after(LIMIT, RESTED, later).counts_from_us == 0
-    for fact in (t.OrderAmended("ann", "151", None), t.OrderReplayed("fixed", "ann")):
+    for fact in (t.OrderAmended("ann", "151", None), t.OrderRequeued("fixed", "ann")):
         order = after(LIMIT, RESTED, fact)
         assert order.counts_from_us == order.updated_at_us > 0
 
@@ -189,7 +189,7 @@ def test_a_cancel_wins_while_no_transaction_is_out() -> None:
 
 def test_a_parked_order_is_owed_nothing_until_it_is_replayed() -> None:
     assert owed_by(after(*LIFE[:2], t.OrderParked("router", "bug", "engine"))) is None
-    parked = [*LIFE[:2], t.OrderParked("router", "bug", "engine"), t.OrderReplayed("ok", "ann")]
+    parked = [*LIFE[:2], t.OrderParked("router", "bug", "engine"), t.OrderRequeued("ok", "ann")]
     assert owed_by(after(*parked)) == "router"
 
 

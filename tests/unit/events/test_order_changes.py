@@ -116,7 +116,7 @@ CHANGED: list[tuple[str, Order, Fact, dict[str, Any]]] = [
     }),
     ("parked", FULL, t.OrderParked("router", "odd", "ann"), {"parked": "odd"}),
     ("parked without a reason", FULL, t.OrderParked("router", "", "ann"), {"parked": "parked"}),
-    ("replayed", FULL, t.OrderReplayed("fixed", "ann"), {
+    ("replayed", FULL, t.OrderRequeued("fixed", "ann"), {
         "parked": "", "counts_from_us": NOW_US, "next_attempt_at_us": 0,
     }),
     ("recovered", FULL, t.TransactionRecovered("sig-1", "r", "ann"), {
@@ -137,12 +137,12 @@ CHANGED: list[tuple[str, Order, Fact, dict[str, Any]]] = [
         "transaction": Transaction(24, "sig-9", 0, SecretBytes(b""), NOW_US),
         "signature": "sig-9", "dex": "e", "pool": "q", "price": "", "quoted_amount_out": None,
     } | NO_ROUTE),
-    ("rested", FULL, t.OrderRested(40), {"watch_slot": 40}),
+    ("rested", FULL, t.OrderArmed(40), {"watch_slot": 40}),
     ("triggered", replace(FULL, triggered=False), t.OrderTriggered("tick", "d", "p", 40, "41"), {
         "triggered": True, "trigger_price": "41", "watch_slot": 40, "paused_until_slot": 0,
         "attempts": 0, "outages": 0, "next_attempt_at_us": 0,
     }),
-    ("retreated", FULL, t.OrderRetreated("router", "r", 40, 1, 2, (), 1, 2, 41, 42), {
+    ("retreated", FULL, t.OrderRearmed("router", "r", 40, 1, 2, (), 1, 2, 41, 42), {
         "triggered": False, "retreats": 23, "watch_slot": 40, "paused_until_slot": 42,
         "next_attempt_at_us": 0, "in_doubt": False, "transaction": None, "dex": "", "pool": "",
         "price": "", "signature": "", "quoted_amount_out": None, "min_amount_out": None,

@@ -15,12 +15,12 @@ from events.audit.proof import faults_of, proof_of
 from events.log import Stored
 from events.order import Order
 from events.streams.hash_chain import GENESIS, decode_batch, say
-from events.types import TransactionBuilt
+from events.types import Event, OrderArmed, Status, TransactionBuilt, encode
 from tests.unit.events.test_order import LIFE
 
 ORDER_ID = "id-1"
 BUILT = next(at for at, fact in enumerate(LIFE) if isinstance(fact, TransactionBuilt))
-Event = dict[str, Any]
+Shown = dict[str, Any]
 
 
 def proof(order_id: str = ORDER_ID) -> dict[str, Any]:
@@ -44,25 +44,25 @@ def hashed_anew(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def withhold(event: Event) -> None:
+def withhold(event: Shown) -> None:
     body = base64.b64decode(event["body"])
     event |= {"body": None, "bodyHash": sha256(body).hexdigest()}
 
 
-def rename(event: Event) -> None:
+def rename(event: Shown) -> None:
     event["event"] = "OrderFailed"
 
 
-def flip(event: Event) -> None:
+def flip(event: Shown) -> None:
     event["body"] = base64.b64encode(base64.b64decode(event["body"])[::-1]).decode()
 
 
-def end_with_the_built_one(events: list[Event]) -> None:
+def end_with_the_built_one(events: list[Shown]) -> None:
     del events[BUILT + 1 :]
     del events[BUILT - 1]
 
 
-FORGERIES: dict[str, Callable[[list[Event]], Any]] = {
+FORGERIES: dict[str, Callable[[list[Shown]], Any]] = {
     "the first event is missing": lambda events: events.pop(0),
     "an event in the middle is missing": lambda events: events.pop(2),
     "the event before a withheld last one is missing": end_with_the_built_one,
@@ -115,3 +115,17 @@ def test_the_events_of_another_order_prove_nothing_of_this_one() -> None:
 )
 def test_what_is_no_proof_is_said_to_be_none(document: dict[str, Any]) -> None:
     assert len(faults_of(document)) == 1
+
+
+def test_a_proof_from_before_an_event_was_renamed_still_holds() -> None:
+    body = encode(Event(ORDER_ID, 1, 1, Status.PENDING, "main", "b", OrderArmed(7)))
+    body = body.replace(b"\xaaOrderArmed", b"\xabOrderRested")
+    shown = {
+        "position": 7,
+        "version": 1,
+        "event": "OrderRested",
+        "hash": sha256(GENESIS + body).hexdigest(),
+        "body": base64.b64encode(body).decode(),
+    }
+    assert faults_of(proof() | {"events": [shown]}) == []
+    assert faults_of(proof() | {"events": [shown | {"event": "OrderRearmed"}]}) != []

@@ -43,20 +43,18 @@ FACTS: dict[str, t.Fact] = {
     "ab4f726465725061726b6564a6726f75746572a3627567a6656e67696e65": (
         t.OrderParked("router", "bug", "engine")
     ),
-    "ad4f726465725265706c61796564a566697865 64a3616e6e".replace(" ", ""): (
-        t.OrderReplayed("fixed", "ann")
-    ),
+    "ad4f726465725265717565756564a56669786564a3616e6e": (t.OrderRequeued("fixed", "ann")),
     "b45472616e73616374696f6e5265636f7665726564a3736967a27765a3616e6ea772617964"
     "69756da6706f6f6c2d3191a57369672d32": (
         t.TransactionRecovered("sig", "we", "ann", "raydium", "pool-1", ("sig-2",))
     ),
-    "ab4f726465725265737465644d": (t.OrderRested(77)),
+    "aa4f7264657241726d65644d": (t.OrderArmed(77)),
     "ae4f72646572547269676765726564a47469636ba77261796469756da6706f6f6c2d314da53134392e3305094d": (
         t.OrderTriggered("tick", "raydium", "pool-1", 77, "149.3", 5, 9, 77)
     ),
-    "ae4f72646572526574726561746564a6726f75746572b371756f74652d62656c6f772d6d696e696d756d4e05"
+    "ac4f72646572526561726d6564a6726f75746572b371756f74652d62656c6f772d6d696e696d756d4e05"
     "06919ba77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da00000909009060000": (
-        t.OrderRetreated("router", "quote-below-minimum", 78, 5, 6, (QUOTE,), 9, 6)
+        t.OrderRearmed("router", "quote-below-minimum", 78, 5, 6, (QUOTE,), 9, 6)
     ),
     "ac4f72646572416d656e646564a3616e6ea3313531ce000f4240": (
         t.OrderAmended("ann", "151", 1_000_000)
@@ -91,6 +89,29 @@ def test_the_bytes_of_an_event_never_change(pinned: str, fact: t.Fact) -> None:
 def test_every_event_is_pinned() -> None:
     assert {type(fact) for fact in FACTS.values()} == set(t.FACTS.values())
     assert set(t.AnyFact.__args__) == set(t.FACTS.values())
+
+
+@pytest.mark.parametrize(
+    ("former", "fact"),
+    [
+        ("92ab4f726465725265737465644d", t.OrderArmed(77)),
+        (
+            "96ae4f72646572526574726561746564a6726f75746572a178070102",
+            t.OrderRearmed("router", "x", 7, 1, 2),
+        ),
+        ("93ad4f726465725265706c61796564a56669786564a3616e6e", t.OrderRequeued("fixed", "ann")),
+    ],
+)
+def test_an_event_is_still_read_under_its_former_name(former: str, fact: t.Fact) -> None:
+    body = bytes.fromhex(ENVELOPE + former)
+    assert t.decode(body) == event(fact)
+    assert t.decode(body).name == type(fact).__name__
+    assert t.encode(t.decode(body)) != body, "new bytes have the new name"
+
+
+def test_a_former_name_is_never_given_to_another_event() -> None:
+    assert not t.FORMER_NAMES.keys() & t.FACTS.keys()
+    assert set(t.FORMER_NAMES.values()) <= t.FACTS.keys()
 
 
 def test_an_order_from_before_there_were_types_is_a_market_order() -> None:
@@ -135,7 +156,7 @@ def test_facts_from_before_they_had_all_their_fields_are_still_read(
 
 def test_a_retreat_and_a_fill_from_before_there_were_pauses_and_fills_are_still_read() -> None:
     for fact in (
-        t.OrderRetreated("router", "x", 7, 1, 2, (), 9, 6, 5_000),
+        t.OrderRearmed("router", "x", 7, 1, 2, (), 9, 6, 5_000),
         t.OrderConfirmed("sig", 224, "149.3", 6, 9, 2, 9, 5_000, 2_039_280),
     ):
         fields = list(msgspec.structs.astuple(fact))[:9]

@@ -21,8 +21,8 @@ from gateway.spec.openapi import openapi
 from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
 from gateway.spec.request_schemas import body_schemas
 from projections.feed.frames import text_frame
-from projections.views.event_schemas import ADDS
 from projections.views.orders import event_frame, order_view
+from projections.views.payloads import PAYLOADS
 from projections.views.schemas import Order
 from tests.support.http.documented import closed, faults_of, texts
 from tests.unit.projections.test_views import ADDS as SHOWN
@@ -79,7 +79,7 @@ def test_every_field_of_a_problem_is_documented() -> None:
 
 
 def test_every_event_has_a_shape_and_a_message_on_both_channels() -> None:
-    assert set(ADDS) == set(FACTS.values())
+    assert set(PAYLOADS) == set(FACTS.values())
     for channel in asyncapi()["channels"].values():
         assert set(FACTS) < set(channel["messages"])
 

@@ -23,14 +23,14 @@ from events.types import (
     KeyRevoked,
     KeyRotated,
     OrderAmended,
+    OrderArmed,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
     OrderFailed,
     OrderParked,
-    OrderReplayed,
-    OrderRested,
-    OrderRetreated,
+    OrderRearmed,
+    OrderRequeued,
     OrderRouted,
     OrderSubmitted,
     OrderTriggered,
@@ -46,7 +46,7 @@ from events.types import (
 from projections.feed.cursors import Cursor, CursorError, cursor_prefix, parse_cursor
 from projections.feed.frames import Frame, text_frame
 from projections.views.formats import timestamp
-from projections.views.orders import event_frame, order_view
+from projections.views.orders import event_frame, event_json, order_view
 
 ORDER = "01900000-0000-7000-8000-000000000001"
 TIME_US = 1_795_361_281_000_123
@@ -95,8 +95,8 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         {"signature": "sig", "attempt": 1, "lastValidHeight": 99, "finalizedHeight": 101},
     ),
     (
-        TransactionInDoubt("sig", "no answer"),
-        {"inDoubt": True, "signature": "sig", "reason": "no answer"},
+        TransactionInDoubt("sig", "no-answer"),
+        {"inDoubt": True, "signature": "sig", "reason": "no-answer"},
     ),
     (
         OrderConfirmed("sig", 148_990_000, "99.326666", 6, 12),
@@ -125,7 +125,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         OrderParked("router", "poison", "engine"),
         {"stage": "router", "reason": "poison", "actor": "engine"},
     ),
-    (OrderReplayed("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
+    (OrderRequeued("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
     (
         TransactionRecovered("sig", "by the record", "ann", "raydium", "r-1", ("sig-2",)),
         {
@@ -147,7 +147,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
             "maxPrice": "0.007",
         },
     ),
-    (OrderRested(7), {"slot": 7}),
+    (OrderArmed(7), {"slot": 7}),
     (
         OrderTriggered("tick", "raydium", "r-1", 8, "99.3"),
         {
@@ -163,9 +163,9 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         },
     ),
     (
-        OrderRetreated("router", "below", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
+        OrderRearmed("router", "quote-below-target", 9, 149_000_000, 150_000_000, QUOTES[1:], 9, 6),
         {
-            "stage": "router", "reason": "below", "slot": 9, "amountOut": "149",
+            "stage": "router", "reason": "quote-below-target", "slot": 9, "amountOut": "149",
             "minAmountOut": "150",
             "quotes": [{"dex": "meteora", "pool": "", "error": "venue-timeout"}],
         },
@@ -191,6 +191,12 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
 
 def event(fact: Fact) -> Event:
     return Event(ORDER, 3, TIME_US, Status.BUILDING, "main", "b1", fact)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("fact", "_"), ADDS, ids=lambda v: type(v).__name__)
+def test_the_json_of_a_frame_is_the_frame(fact: Fact, _: object) -> None:
+    shown = event(fact), 7, "e1.p0.7", b"\x01\x02", "https://example.org/{}"
+    assert msgspec.json.decode(event_json(*shown)) == event_frame(*shown)
 
 
 @pytest.mark.parametrize(("fact", "adds"), ADDS, ids=lambda v: type(v).__name__)
@@ -296,5 +302,5 @@ def test_what_was_asked_for_and_what_left_the_wallet_are_told_apart() -> None:
 
 
 def test_a_retreat_says_what_the_failed_transaction_cost() -> None:
-    fact = OrderRetreated("confirmer", "slippage-exceeded", 7, 0, 1, fee_lamports=5_010)
+    fact = OrderRearmed("confirmer", "slippage-exceeded", 7, 0, 1, fee_lamports=5_010)
     assert event_frame(event(fact), 7, "e1.p0.7")["feeLamports"] == 5_010

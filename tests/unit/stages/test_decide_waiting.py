@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from engine.recovery.replay_checks import CHECKS
 from events import types as t
 from events.order import Order, next_attempt
+from events.reason_codes import ReasonCode
 from events.streams.hash_chain import GENESIS, say
 from events.types import Quote
 from stages import confirmer, router
@@ -31,18 +32,18 @@ def market(*facts: t.Fact) -> Order:
     return waiting("market", *[fact for fact in facts if not isinstance(fact, _WAITING)])
 
 
-_WAITING = (t.OrderRested, t.OrderTriggered)
+_WAITING = (t.OrderArmed, t.OrderTriggered)
 
 
 def limit(target: str, *facts: t.Fact) -> Order:
-    return waiting("limit", *(facts or [t.OrderRested(7)]), target_price=target)
+    return waiting("limit", *(facts or [t.OrderArmed(7)]), target_price=target)
 
 
 def sniper(*facts: t.Fact, **terms: object) -> Order:
-    return waiting("sniper", *(facts or [t.OrderRested(7)]), **terms)
+    return waiting("sniper", *(facts or [t.OrderArmed(7)]), **terms)
 
 
-TRIGGERED = (t.OrderRested(7), t.OrderTriggered("tick", "d", "p", 7, "1"), t.RoutingStarted())
+TRIGGERED = (t.OrderArmed(7), t.OrderTriggered("tick", "d", "p", 7, "1"), t.RoutingStarted())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_limit_order_fires_at_its_target_and_not_a_unit_before(target: str, fi
 
 
 def test_a_tick_of_a_slot_before_it_rested_or_of_an_order_under_way_fires_nothing() -> None:
-    assert watcher.triggers(limit("1", t.OrderRested(8)), TICK, 7) == []
+    assert watcher.triggers(limit("1", t.OrderArmed(8)), TICK, 7) == []
     assert watcher.triggers(limit("1"), TICK, 8) == []
     assert watcher.triggers(limit("1", *TRIGGERED), TICK, 7) == []
     assert watcher.triggers(sniper(), TICK, 7) == []
@@ -109,10 +110,10 @@ def test_a_limit_order_is_routed_with_its_target_as_the_minimum_rounded_up() -> 
 def test_a_price_that_touched_and_retreated_sends_a_limit_order_back() -> None:
     order = limit("153.3333334", *TRIGGERED)
     [retreated] = router.decide(order, (RAYDIUM, METEORA))
-    assert retreated == t.OrderRetreated(
+    assert retreated == t.OrderRearmed(
         "router", "quote-below-target", 8, 230_000_000, 230_000_001, (RAYDIUM, METEORA), 9, 6
     )
-    check = CHECKS[t.OrderRetreated](order, retreated)
+    check = CHECKS[t.OrderRearmed](order, retreated)
     assert check == [retreated]
 
 
@@ -121,16 +122,16 @@ def test_who_is_led_on_again_and_again_passes_over_a_price_that_stays_ever_longe
     pauses = []
     for _ in range(11):
         [retreated] = router.decide(limit("999", *led_on), (RAYDIUM, METEORA))
-        assert isinstance(retreated, t.OrderRetreated)
+        assert isinstance(retreated, t.OrderRearmed)
         assert retreated.slot == 8  # what changes counts from the next slot on
         pauses.append(max(retreated.paused_until_slot, 8) - 7)
         for fact in (retreated, with_the_pause_in_its_slot(retreated)):
-            assert CHECKS[t.OrderRetreated](limit("999", *led_on), fact) == [fact]
-        led_on = (*led_on, t.OrderRetreated("r", "x", 7, 0, 0), *TRIGGERED[1:])
+            assert CHECKS[t.OrderRearmed](limit("999", *led_on), fact) == [fact]
+        led_on = (*led_on, t.OrderRearmed("r", "x", 7, 0, 0), *TRIGGERED[1:])
     assert pauses == [1, 1, 1, 1, 2, 4, 8, 16, 32, 64, 64]
 
 
-def with_the_pause_in_its_slot(fact: t.OrderRetreated) -> t.OrderRetreated:
+def with_the_pause_in_its_slot(fact: t.OrderRearmed) -> t.OrderRearmed:
     """As builds wrote it that told no pause."""
     return replace(fact, slot=fact.paused_until_slot or fact.slot, paused_until_slot=0)
 
@@ -143,13 +144,13 @@ def test_a_sniper_takes_its_slippage_but_never_pays_more_than_its_highest_price(
     assert loose.min_amount_out == 228_850_000
     assert tight.min_amount_out == 229_709_036  # 1.5 / 0.00653 rounded up
     [back] = router.decide(sniper(*TRIGGERED, max_price="0.0065"), (METEORA,))
-    assert isinstance(back, t.OrderRetreated)
+    assert isinstance(back, t.OrderRearmed)
 
 
 def test_a_sniper_that_retreated_waits_for_its_highest_price_too() -> None:
     fresh = sniper(max_price="0.01")
     assert watcher.triggers(fresh, TICK, 7) == []
-    back = t.OrderRetreated("router", "quote-below-target", 7, 0, 0)
+    back = t.OrderRearmed("router", "quote-below-target", 7, 0, 0)
     again = sniper(*TRIGGERED, back, max_price="0.01")
     [fact] = watcher.triggers(again, TICK, 7)
     assert isinstance(fact, t.OrderTriggered)
@@ -163,7 +164,7 @@ def test_a_sniper_that_retreated_waits_for_its_highest_price_too() -> None:
 
 def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market_order() -> None:
     [back] = router.decide(sniper(*TRIGGERED), (NO_ROUTE, NO_ROUTE))
-    assert isinstance(back, t.OrderRetreated)
+    assert isinstance(back, t.OrderRearmed)
     assert (back.reason, back.slot) == ("no-route", 8)
     with pytest.raises(Refused):
         router.decide(waiting("market"), (NO_ROUTE, NO_ROUTE))
@@ -177,9 +178,9 @@ def test_what_a_market_refuses_as_it_is_now_is_waited_out(codes: tuple[str, ...]
     quotes = tuple(Quote("raydium", "p", 0, 0, 0, 7, code) for code in codes)
     for order in (limit("150", *TRIGGERED), sniper(*TRIGGERED)):
         [back] = router.decide(order, quotes)
-        assert isinstance(back, t.OrderRetreated)
+        assert isinstance(back, t.OrderRearmed)
         assert back.reason == codes[-1]
-        assert CHECKS[t.OrderRetreated](order, back) == [back]
+        assert CHECKS[t.OrderRearmed](order, back) == [back]
     with pytest.raises(Refused):
         router.decide(limit("150", *TRIGGERED), (Quote("raydium", "p", 0, 0, 0, 7, "wrong"),))
 
@@ -205,7 +206,9 @@ def test_no_failure_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None
 
 @pytest.mark.parametrize("stage", ["router", "builder"])
 @pytest.mark.parametrize("code", sorted(OUTAGES))
-def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(stage: str, code: str) -> None:
+def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(
+    stage: str, code: ReasonCode
+) -> None:
     policy = RetryPolicy(attempts_max=1, base_ms=100, max_ms=1_000)
     for make in (market, partial(limit, "150"), sniper):
         facts: list[t.Fact] = []
@@ -273,7 +276,7 @@ def test_a_sniper_that_is_routed_again_never_loosens_its_minimum() -> None:
     again = sniper(*TRIGGERED, routed, t.AttemptFailed("builder", 1, "slippage-exceeded", "", 0))
     worse = replace(METEORA, amount_out=METEORA.amount_out * 99 // 100)
     [back] = router.decide(again, (worse,))
-    assert isinstance(back, t.OrderRetreated)
+    assert isinstance(back, t.OrderRearmed)
     [kept] = router.decide(again, (METEORA,))
     assert isinstance(kept, t.OrderRouted)
     assert isinstance(routed, t.OrderRouted)
@@ -311,8 +314,8 @@ def test_a_limit_order_whose_swap_failed_on_chain_waits_again_with_another_numbe
     sent = limit("150", *TRIGGERED, *LIFE[2:5])
     outcome = Outcome("failed", slot=20, reason="slippage-exceeded")
     said = confirmer.decide(sent, outcome, attempts_max=3)
-    assert said == [t.OrderRetreated("confirmer", "slippage-exceeded", 21, 0, 190, (), 9, 6)]
-    assert CHECKS[t.OrderRetreated](sent, said[0]) == said
+    assert said == [t.OrderRearmed("confirmer", "slippage-exceeded", 21, 0, 190, (), 9, 6)]
+    assert CHECKS[t.OrderRearmed](sent, said[0]) == said
     again = limit("150", *TRIGGERED, *LIFE[2:5], said[0], *TRIGGERED[1:])
     assert next_attempt(again) == 2
 
@@ -335,10 +338,10 @@ AMENDED = t.OrderAmended("ann", "150", None)
         (limit("150"), {"slot": 7, "first_slot": 7}, True),
         (limit("150"), {"slot": 6, "first_slot": 6}, False),  # before it came to rest
         (limit("150"), {"slot": 8, "first_slot": 8}, False),  # its own first slot is 7
-        (limit("160", t.OrderRested(7), AMENDED), {"slot": 9, "first_slot": 9}, True),
-        (limit("160", t.OrderRested(7), AMENDED), {"slot": 8, "first_slot": 9}, False),
-        (limit("160", t.OrderRested(7), AMENDED), {"slot": 6, "first_slot": 6}, False),
-        (limit("160", t.OrderRested(7), AMENDED), {"slot": 8, "first_slot": None}, True),
+        (limit("160", t.OrderArmed(7), AMENDED), {"slot": 9, "first_slot": 9}, True),
+        (limit("160", t.OrderArmed(7), AMENDED), {"slot": 8, "first_slot": 9}, False),
+        (limit("160", t.OrderArmed(7), AMENDED), {"slot": 6, "first_slot": 6}, False),
+        (limit("160", t.OrderArmed(7), AMENDED), {"slot": 8, "first_slot": None}, True),
     ],
 )
 def test_an_audit_finds_a_trigger_by_a_tick_from_before_the_order_rested_or_was_amended(
@@ -351,5 +354,5 @@ def test_an_audit_finds_a_trigger_by_a_tick_from_before_the_order_rested_or_was_
 def test_quotes_name_the_slot_after_which_an_order_waits_again() -> None:
     late = Quote("raydium", "r", 1_500_000_000, 1, 0, 99)
     [back] = router.decide(limit("150", *TRIGGERED), (late,))
-    assert isinstance(back, t.OrderRetreated)
+    assert isinstance(back, t.OrderRearmed)
     assert back.slot == 100

@@ -67,20 +67,18 @@ def test_of_a_route_only_the_chosen_quote_keeps_its_warnings() -> None:
 
 def test_an_order_that_waits_again_keeps_no_warnings_of_any_quote() -> None:
     [retreated] = router.decide(limit("999", *TRIGGERED), WARNED)
-    assert isinstance(retreated, t.OrderRetreated)
+    assert isinstance(retreated, t.OrderRearmed)
     assert retreated.quotes == (RAYDIUM, METEORA)
 
 
 def test_without_any_quote_an_order_that_waits_goes_on_waiting() -> None:
     for order in (limit("150", *TRIGGERED), sniper(*TRIGGERED)):
-        assert router.decide(order, ()) == [
-            t.OrderRetreated("router", "no-route", 8, 0, 0, (), 9, 6)
-        ]
+        assert router.decide(order, ()) == [t.OrderRearmed("router", "no-route", 8, 0, 0, (), 9, 6)]
 
 
 def test_the_least_output_of_a_limit_order_may_be_all_of_a_u64_and_no_more() -> None:
     [back] = router.decide(limit("12297829382473.03441", *TRIGGERED), (RAYDIUM, METEORA))
-    assert isinstance(back, t.OrderRetreated)
+    assert isinstance(back, t.OrderRearmed)
     assert back.min_amount_out == t.U64_MAX
     assert refusal(limit("12297829382473.034411", *TRIGGERED), METEORA) == (
         "amount-too-large", "the least output exceeds what a u64 holds",

@@ -80,7 +80,7 @@ class Plain(NamedTuple):
     name: str = "product"
     dex: str = "dex"
     cu_limit: int = 100_000
-    errors: dict[str, ErrorCode] = {"TooMuch": ErrorCode(1, "no-liquidity")}  # noqa: RUF012  # read only
+    errors: dict[str, ErrorCode] = {"TooMuch": ErrorCode(1, "insufficient-liquidity")}  # noqa: RUF012  # read only
 
 
 def board(*pools: Product) -> Board:
@@ -117,7 +117,9 @@ def test_every_pool_of_a_pair_is_quoted_whichever_way_round_it_lies() -> None:
 
 def test_a_pool_that_refuses_is_named_with_its_reason() -> None:
     quoted = found(board(DEEP), Request(SOL, USDC, 2_000_000 * 10**6, exact_out=True))
-    assert [(one.reason if isinstance(one, Declined) else "") for one in quoted] == ["no-liquidity"]
+    assert [(one.reason if isinstance(one, Declined) else "") for one in quoted] == [
+        "insufficient-liquidity"
+    ]
 
 
 @pytest.mark.parametrize("sol", [10, 100, 1000])

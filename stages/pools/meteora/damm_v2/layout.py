@@ -13,6 +13,7 @@ from collections.abc import MutableMapping, Sequence
 
 from solders.pubkey import Pubkey
 
+from events.reason_codes import ReasonCode
 from stages.pools.contract import Accounts, Unsupported
 from stages.pools.meteora.damm_v2.fees import base_fee, volatility_terms
 from stages.pools.meteora.damm_v2.maths import range_reserves
@@ -111,7 +112,7 @@ def write(after: DammPool, accounts: MutableMapping[str, bytearray]) -> None:
 
 def _terms(data: bytes) -> DammTerms:
     collects, layout = data[_COLLECTS], data[_LAYOUT]
-    known = (
+    known: tuple[tuple[ReasonCode, int, Sequence[int]], ...] = (
         ("collect-fee-mode", collects, (0, _ONLY_B, _COMPOUNDING)),
         ("pool-layout", layout, (0, 1)),
         ("fee-version", data[_FEE_VERSION], tuple(_HIGHEST_FEE)),

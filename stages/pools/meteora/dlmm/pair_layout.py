@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from events.reason_codes import ReasonCode
 from stages.pools.contract import Unsupported
 from stages.pools.meteora.dlmm import layout
 from stages.pools.meteora.dlmm.maths import MAX_FEE_RATE
@@ -14,13 +15,13 @@ _TOKEN_PROGRAMS = (
 _UNDETERMINED, _LIMIT_ORDERS = 0, 2
 _PERMISSION, _CUSTOM = 1, 2
 # What the program knows of each; a number beyond may mean arithmetic that ours is not.
-_KNOWN = {
-    "pair-type": 4,
-    "pair-status": 2,
-    "activation-type": 2,
-    "function-type": 3,
-    "collect-fee-mode": 2,
-    "token-program": 2,
+_KNOWN: dict[ReasonCode, int] = {
+    "unknown-pair-type": 4,
+    "unknown-pair-status": 2,
+    "unknown-activation-type": 2,
+    "unknown-function-type": 3,
+    "unknown-collect-fee-mode": 2,
+    "unknown-token-program": 2,
 }
 
 
@@ -32,12 +33,12 @@ def read_pair(address: str, program: str, data: bytes, extension: str | None, bi
     _, bin_step, status, activation = layout.ACTIVE.unpack_from(data, layout.ACTIVE_AT)
     kind = data[layout.PAIR_TYPE_AT]
     token_x, token_y = (data[at] for at in layout.TOKEN_PROGRAMS_AT)
-    _check("pair-type", kind)
-    _check("pair-status", status)
-    _check("activation-type", activation)
-    _check("function-type", function)
-    _check("collect-fee-mode", fee_mode)
-    _check("token-program", max(token_x, token_y))
+    _check("unknown-pair-type", kind)
+    _check("unknown-pair-status", status)
+    _check("unknown-activation-type", activation)
+    _check("unknown-function-type", function)
+    _check("unknown-collect-fee-mode", fee_mode)
+    _check("unknown-token-program", max(token_x, token_y))
     return Pair(
         address=address,
         program=program,
@@ -69,9 +70,9 @@ def read_pair(address: str, program: str, data: bytes, extension: str | None, bi
     )
 
 
-def _check(field: str, value: int) -> None:
+def _check(field: ReasonCode, value: int) -> None:
     if value >= _KNOWN[field]:
-        raise Unsupported(f"unknown-{field}", str(value))
+        raise Unsupported(field, str(value))
 
 
 def _takes_orders(function: int, data: bytes) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
+from events.reason_codes import ReasonCode
 from stages.pools.contract import Clock, Family, Pool, RawAccount
 from stages.venues import Refused
 from stages.venues.solana.accounts.history import Moment, PoolHistory
@@ -31,7 +32,7 @@ ROUNDS_MAX = 6
 LEAST_PAUSE_S = 0.005
 """Between two readings, however slow the node is."""
 RAW_KEPT = 2_000
-STALE = "pool-data-stale"
+STALE: ReasonCode = "pool-data-stale"
 
 _log = structlog.get_logger()
 

@@ -5,17 +5,18 @@ Wrong decimals would move a thousandfold of what was meant, so the chain has the
 
 from __future__ import annotations
 
+from events.reason_codes import MaybeReason, ReasonCode
 from stages.pools.contract import RawAccount
 from stages.pools.mints import read_mint
 from stages.venues.solana.accounts.pools_file import TokenEntry
 
-NO_MINT = "no-such-mint"
+NO_MINT: ReasonCode = "no-such-mint"
 MINT_BYTES = 82
 _DECIMALS_AT = 44
 _INITIALIZED_AT = 45
 
 
-def mint_fault(account: RawAccount | None, token: TokenEntry) -> str:
+def mint_fault(account: RawAccount | None, token: TokenEntry) -> MaybeReason:
     """Why the token must not be traded, as a stable code; empty if it may."""
     if account is None or len(account.data) < MINT_BYTES or not account.data[_INITIALIZED_AT]:
         return NO_MINT

@@ -7,6 +7,7 @@ from math import inf
 
 import structlog
 
+from events.reason_codes import MaybeReason, ReasonCode
 from stages.pools.contract import Accounts, Clock, Family, Pool, RawAccount, Rejected, Unsupported
 from stages.pools.mints import PAUSED
 from stages.pools.probe import first_rate
@@ -14,14 +15,14 @@ from stages.venues.solana.accounts.history import NOT_KNOWN, NOT_THERE, Probed, 
 from stages.venues.solana.accounts.mints import NO_MINT, mint_fault, mint_warnings
 from stages.venues.solana.accounts.pools_file import TokenEntry
 
-NOT_READ = "pool-not-read"
-NO_ACCOUNT = "pool-not-found"
-NO_FAMILY = "pool-of-no-known-program"
-OTHER_TOKENS = "pool-of-other-tokens"
-UNREADABLE = "pool-unreadable"
+NOT_READ: ReasonCode = "pool-not-read"
+NO_ACCOUNT: ReasonCode = "pool-not-found"
+NO_FAMILY: ReasonCode = "pool-of-no-known-program"
+OTHER_TOKENS: ReasonCode = "pool-of-other-tokens"
+UNREADABLE: ReasonCode = "pool-unreadable"
 NO_SWAPS = frozenset({NO_ACCOUNT, NO_FAMILY, NO_MINT})
 """No program can have taken a swap."""
-EXCEEDS_LIMIT = "pool-exceeds-node-limit"
+EXCEEDS_LIMIT: ReasonCode = "pool-exceeds-node-limit"
 """It wants more accounts than the nodes put into one answer."""
 
 _log = structlog.get_logger()
@@ -43,7 +44,7 @@ class WatchedPool:
         self._tokens = tokens
         self.family: Family | None = None
         self.pool: Pool | None = None
-        self.fault = NOT_READ
+        self.fault: MaybeReason = NOT_READ
         self.clock = Clock(0, 0)
         self.read_s = -inf
         """When its accounts were read last, by the monotonic clock."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from events.reason_codes import ReasonCode
 from stages.venues.solana.transaction.programs import ASSOCIATED_TOKEN, SYSTEM, TOKEN, TOKEN_2022
 
 
 class Reason(NamedTuple):
     """Why a transaction failed."""
 
-    code: str
+    code: ReasonCode
     retryable: bool = False
     """Whether a new quote may well succeed, of the same pool or of another."""
     detail: str = ""
@@ -44,7 +45,7 @@ NOT_RENT_EXEMPT = Reason("account-not-rent-exempt", retryable=True)
 """An account of ours was opened with too little: the cluster's rent has changed."""
 _TAKEN = Reason("temporary-account-taken", retryable=True)
 
-OF_WALLET = frozenset(
+OF_WALLET: frozenset[ReasonCode] = frozenset(
     {
         "insufficient-funds", "wallet-cannot-pay-fees", "token-account-unusable",
         "token-account-frozen", "token-paused",

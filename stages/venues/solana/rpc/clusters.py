@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from events.reason_codes import MaybeReason
+
 Cluster = Literal["mainnet", "devnet", "local"]
 
 GENESIS: dict[str, Cluster] = {
@@ -24,7 +26,7 @@ class Admission:
         self._allow_mainnet = allow_mainnet
         self._genesis = ""
 
-    def refusal(self, genesis: str) -> str:
+    def refusal(self, genesis: str) -> MaybeReason:
         """Why a node with this genesis hash must not be used; empty if it may."""
         found = GENESIS.get(genesis, "local")
         if found == "mainnet" and not self._allow_mainnet:

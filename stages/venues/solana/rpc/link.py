@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
+from events.reason_codes import MaybeReason, ReasonCode
 from stages.venues import Refused
 from stages.venues.solana.rpc.clusters import Admission
 from stages.venues.solana.rpc.faults import SIZED, About, Fault
@@ -50,7 +51,7 @@ class Unreachable(Refused):
     """
 
     def __init__(
-        self, detail: str, fault: Fault = UNKNOWN, *, code: str = "venue-unavailable"
+        self, detail: str, fault: Fault = UNKNOWN, *, code: ReasonCode = "venue-unavailable"
     ) -> None:
         super().__init__(code, detail, retryable=True)
         self.fault = fault
@@ -145,7 +146,7 @@ class RpcLink:
         """How many there are that may be used."""
         return sum(not node.refusal for node in self._nodes)
 
-    def refusal(self, genesis: str) -> str:
+    def refusal(self, genesis: str) -> MaybeReason:
         """Why a node with this genesis hash must not be used; empty where it may."""
         return self._admission.refusal(genesis)
 
@@ -250,7 +251,10 @@ class RpcLink:
         """The one that may be asked first and takes calls so large; None where there is none."""
         usable = [node for node in self._nodes if not node.refusal]
         if not usable:
-            raise Refused(self._nodes[0].refusal, "no node of SOLANA_RPC_URL may be used")
+            raise Refused(
+                self._nodes[0].refusal or "venue-unavailable",
+                "no node of SOLANA_RPC_URL may be used",
+            )
         fitting = [node for node in usable if node not in but and _takes(node, asks)]
         methods = [ask.method for ask in asks]
         now = time.monotonic()

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from events.reason_codes import MaybeReason
 from events.secret import SecretUrl
 from stages.venues.solana.rpc.faults import SIZED, About, Fault, Reply, meaning, shown, words_of
 from stages.venues.solana.rpc.options import RpcOptions
@@ -79,7 +80,7 @@ class Node:
         self.local = self.host in {"localhost", "::1"} or self.host.startswith("127.")
         """Whether it runs on this machine: no proxy stands before it."""
         self.admitted = False
-        self.refusal = ""
+        self.refusal: MaybeReason = ""
         self.asking = asyncio.Lock()
         self._url = url
         self._secrets = url.parts()

@@ -1,0 +1,33 @@
+"""The payload of `KeyCreated`."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from events.types import KeyCreated
+from projections.views.formats import time_or_none
+from projections.views.payloads.base import Payload
+from projections.views.schemas import Time
+
+
+class KeyCreatedPayload(Payload):
+    """Adds what an API key is good for; never its secret. Of no order."""
+
+    key_id: str
+    key_account: str
+    scopes: list[str]
+    label: str
+    expires_at: Time | None
+    actor: str
+
+    @classmethod
+    def from_event(cls, fact: KeyCreated) -> Self:
+        """See Payload."""
+        return cls(
+            key_id=fact.key_id,
+            key_account=fact.account,
+            scopes=list(fact.scopes),
+            label=fact.label,
+            expires_at=time_or_none(fact.expires_at_us),
+            actor=fact.actor,
+        )

@@ -1,0 +1,37 @@
+"""The payload of `OrderTriggered`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from msgspec import Meta
+
+from events.money import to_tokens
+from events.types import OrderTriggered
+from projections.views.payloads.base import Payload
+from projections.views.schemas import Amount, Count, Price
+
+TRIGGER_CAUSES = ["tick", "pool-created", "pool-opened", "liquidity-added"]
+
+
+class OrderTriggeredPayload(Payload):
+    """Adds the tick or the pool event that did it."""
+
+    cause: Annotated[str, Meta(extra_json_schema={"enum": TRIGGER_CAUSES})]
+    dex: str
+    pool: str
+    slot: Count
+    price: Price
+    liquidity: Amount | None
+
+    @classmethod
+    def from_event(cls, fact: OrderTriggered) -> Self:
+        """See Payload."""
+        return cls(
+            cause=fact.cause,
+            dex=fact.dex,
+            pool=fact.pool,
+            slot=fact.slot,
+            price=fact.price,
+            liquidity=to_tokens(fact.liquidity, fact.decimals_in) if fact.liquidity else None,
+        )
