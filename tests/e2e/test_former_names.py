@@ -1,8 +1,8 @@
 """What a build wrote before three events were renamed goes on under this one.
 
 `tests/vectors/former_names` is the data of such a build: one market order and three limit orders,
-of which one was parked and put back to work, and one fell below its price. the file of the log holds each
-Redis key (remaining life in ms, DUMP); that of the archive is made by `pg_dump -Fc`.
+of which one was parked and put back to work, and one fell below its price. The file of the log holds
+each Redis key (remaining life in ms, DUMP); that of the archive is made by `pg_dump -Fc`.
 """
 
 from __future__ import annotations
