@@ -22,19 +22,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(parsed.command).run(load(), parsed)
     except SettingsError as error:
-        return _say(str(error), 2)
+        return _fail(str(error), 2)
     except StartError as error:
-        return _say(str(error), 1)
+        return _fail(str(error), 1)
     except BrokenPipeError:  # `engine … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or error}", 1)
+        return _fail(f"{where}{error.strerror or error}", 1)
     except KeyboardInterrupt:
         return 130
 
 
-def _say(line: str, code: int) -> int:
+def _fail(line: str, code: int) -> int:
     print(f"engine: {line}", file=sys.stderr)
     return code

@@ -66,17 +66,17 @@ def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
 def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
     for action in parser._actions:  # argparse shows its tree nowhere else
         if isinstance(action, argparse._SubParsersAction):
-            found: Mapping[str, argparse.ArgumentParser] = action.choices
-            return found
+            choices: Mapping[str, argparse.ArgumentParser] = action.choices
+            return choices
     return {}
 
 
 def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -> str:
     """Return docs/reference/commands.md."""
     lines = [_HEAD]
-    for name, one in commands.items():
-        lines += [f"\n## `engine {name}`", f"{one.HELP[0].upper()}{one.HELP[1:]}.", ""]
-        lines += ["```sh", *one.EXAMPLES, "```", ""]
+    for name, command in commands.items():
+        lines += [f"\n## `engine {name}`", f"{command.HELP[0].upper()}{command.HELP[1:]}.", ""]
+        lines += ["```sh", *command.EXAMPLES, "```", ""]
         arguments = [
             f"| `{leaf.prog}` | {_called(action)} | {_explained(action)} |"
             for leaf in leaves(_below(parser)[name])
@@ -85,9 +85,9 @@ def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -
         ]
         if arguments:
             lines += ["| command | argument | meaning |", "|---|---|---|", *arguments, ""]
-        codes = (f"{code} {meaning}" for code, meaning in sorted(one.EXITS.items()))
+        codes = (f"{code} {meaning}" for code, meaning in sorted(command.EXITS.items()))
         lines.append(f"Exit codes: {' · '.join(codes)}.")
-        if notes := getattr(one, "NOTES", ""):  # of few commands
+        if notes := getattr(command, "NOTES", ""):  # of few commands
             lines += ["", notes]
     return "\n".join(lines) + "\n"
 
@@ -105,7 +105,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def _explained(action: argparse.Action) -> str:
-    said = (action.help or "").replace(" (default: %(default)s)", "").replace("|", "\\|")
+    text = (action.help or "").replace(" (default: %(default)s)", "").replace("|", "\\|")
     if action.choices:
-        return f"{said}: {', '.join(map(str, action.choices))}".removeprefix(": ")
-    return said.replace("%(default)s", str(action.default))
+        return f"{text}: {', '.join(map(str, action.choices))}".removeprefix(": ")
+    return text.replace("%(default)s", str(action.default))

@@ -25,11 +25,11 @@ from engine.telemetry.build import build_id
 from events.archive import Archive, ArchiveUnavailable
 from events.log import (
     INBOX_ORDERS,
+    ClusterMismatch,
     EventLog,
+    LogTruncated,
     Missing,
-    OtherChain,
-    Regressed,
-    Unanswered,
+    OutcomeUnknown,
     Unavailable,
 )
 from events.order import STAGES
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGES", "make_log", "open_log", "run_gateway", "run_projector", "run_stages"]
 
-AHEAD = ("builder", "submitter")
+FUSED_STAGES = ("builder", "submitter")
 """Whose words the router may say with its own."""
 LOG_RETRY_S = 0.1
 LOG_PATIENCE_S = 3.0
@@ -79,16 +79,16 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
     while not stop.is_set():
         try:
             try:
-                await log.open(found=False)
+                await log.open(create=False)
             except Missing:
                 position = await _archived(settings)
                 if position:
                     msg = f"the log is gone, the archive has {position} events: `engine repair`"
-                    raise Regressed(msg) from None
-                await log.open(found=True)
-        except OtherChain as error:
+                    raise LogTruncated(msg) from None
+                await log.open(create=True)
+        except ClusterMismatch as error:
             raise SettingsError(str(error)) from None
-        except (Unavailable, Unanswered, Regressed, ArchiveUnavailable) as error:
+        except (Unavailable, OutcomeUnknown, LogTruncated, ArchiveUnavailable) as error:
             # At a start all processes wait for one another for a moment: no cause for alarm.
             patient = asyncio.get_running_loop().time() - began < LOG_PATIENCE_S
             log_line = structlog.get_logger().info if patient else structlog.get_logger().warning
@@ -121,11 +121,11 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     """Run one or more stages in this process."""
     from engine.venues import chain_of, open_trading
     from stages import builder, confirmer, router, submitter
-    from stages.runtime.limiter import Limits
+    from stages.runtime.limiter import RateAndConcurrencyLimiter
     from stages.runtime.retry import RetryPolicy
     from stages.runtime.runner import LEAVE_S, STOP_S, Runner
     from stages.triggers import watcher
-    from stages.triggers.runner import Watching
+    from stages.triggers.runner import TriggerRunner
 
     assert STOP_S + LEAVE_S <= STOP_PATIENCE_S, "a stage puts its orders back before it is ended"
     # Limits are counted by the stages: where there are any, nobody runs ahead.
@@ -146,7 +146,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
     retry = RetryPolicy(settings.max_attempts, settings.retry_base_ms, settings.retry_max_ms)
     process = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     log = make_log(settings, chain=chain_of(settings))
-    limits = Limits(
+    limits = RateAndConcurrencyLimiter(
         settings.redis_url,
         process,
         concurrency=settings.concurrency,
@@ -164,7 +164,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
             if stop.is_set():
                 return
             async with asyncio.TaskGroup() as group:
-                ahead = {n: stages[n]() for n in AHEAD} if runs_ahead else {}
+                ahead = {n: stages[n]() for n in FUSED_STAGES} if runs_ahead else {}
                 for name in names:
                     runner = Runner(
                         stages[name](),
@@ -177,7 +177,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
                     )
                     group.create_task(runner.run(stop), name=name)
                 if "watcher" in names:
-                    watching = Watching(
+                    watching = TriggerRunner(
                         log,
                         market,
                         f"watching-{process}",
@@ -194,15 +194,15 @@ async def _start(trading: Trading, stop: asyncio.Event, *, within_s: float) -> N
     """Waits for what the stages trade with: no order is to lose its attempts to a process that has
     only just begun to read, or to settings that do not fit the cluster. Raises SettingsError.
     """
-    await _either(trading.ready(), stop, within_s)
+    await _wait_first(trading.ready(), stop, within_s)
     asking = asyncio.ensure_future(trading.unsuited())
-    await _either(asyncio.shield(asking), stop, None)
+    await _wait_first(asyncio.shield(asking), stop, None)
     if asking.done() and (unsuited := asking.result()):
         raise SettingsError(unsuited)
     asking.cancel()
 
 
-async def _either(work: Awaitable[object], stop: asyncio.Event, within_s: float | None) -> None:
+async def _wait_first(work: Awaitable[object], stop: asyncio.Event, within_s: float | None) -> None:
     """Waits for whichever comes first."""
     tasks = [asyncio.ensure_future(work), asyncio.create_task(stop.wait())]
     await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -228,7 +228,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from engine.recovery.names import keep_names
     from engine.recovery.settle import settler
     from engine.venues import chain_of, open_trading
-    from gateway.api.audits import Records
+    from gateway.api.audits import StoreUrls
     from gateway.app import STOP_S, make_app, make_runner
     from gateway.middleware.rate_limit import Rates
 
@@ -243,7 +243,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         tokens=trading.tokens,
         explorer=trading.explorer,
         settles=settler(settings, log, archive),
-        records=Records(settings.redis_url, settings.database_url, settings.idempotency_window_s),
+        records=StoreUrls(settings.redis_url, settings.database_url, settings.idempotency_window_s),
         account=settings.account,
         quotes=trading.market.ask,
         market_fault=trading.fault,
@@ -284,12 +284,12 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
     """Follow the log, and send a trace of each order."""
     from engine.telemetry.otlp import Collector
-    from projections.feed.history_reader import Past
+    from projections.feed.history_reader import HistoryReader
     from projections.traces.exporter import follow
 
     log = make_log(settings)
     archive = await Archive.open(settings.database_url, connections=2)
-    past = Past(log, archive)
+    past = HistoryReader(log, archive)
     collector = Collector(settings.otel_exporter_otlp_endpoint, build_id())
     try:
         if await open_log(settings, log, stop):

@@ -305,14 +305,14 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
 
     An empty value counts as absent. Raises `SettingsError` with one clear line.
     """
-    said = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
-    said |= os.environ if environ is None else environ
+    results = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
+    results |= os.environ if environ is None else environ
     for former, name in FORMER_NAMES.items():
-        if said.get(former, "").strip():
+        if results.get(former, "").strip():
             raise SettingsError(_renamed(former, name))
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
-        text = said.get(field.name.upper(), "").strip()
+        text = results.get(field.name.upper(), "").strip()
         if text:
             values[field.name] = convert(field.name.upper(), text, field.type)
     settings = Settings(**values)

@@ -14,7 +14,7 @@ from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from events.money import Token, by_name
 from stages.venues import Chain
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 
 if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.accounts.pools_file import PoolsFile
@@ -45,7 +45,7 @@ async def _suited() -> str:
 class Trading(NamedTuple):
     """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
 
-    market: Market
+    market: VenueGroup
     chain: Chain
     tokens: Mapping[str, Token]
     fault: Callable[[], str] = lambda: ""
@@ -79,7 +79,7 @@ def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # n
     )
     venues = [SimulatedVenue(*dex, simulation) for dex in DEXES]
     return Trading(
-        market=Market(venues, timeout_s=settings.venue_timeout_ms / 1000),
+        market=VenueGroup(venues, timeout_s=settings.venue_timeout_ms / 1000),
         chain=SimulatedChain(simulation, ledger_path(settings)),
         tokens=by_name(TOKENS.values()),
     )
@@ -96,8 +96,8 @@ class _Reads(_Closes, Protocol):
 @contextlib.asynccontextmanager
 async def _reading(reads: Iterable[_Reads], ends: Iterable[_Closes]) -> AsyncIterator[None]:
     """Lets some read in the background; closes the others, too, in order."""
-    for one in reads:
-        one.start()
+    for read in reads:
+        read.start()
     try:
         yield
     finally:
@@ -116,7 +116,7 @@ def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
     """Nothing is asked yet; `observed`: see RpcOptions. Raises SettingsError for files that cannot
     be used.
     """
-    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.link import RpcLink
     from stages.venues.solana.rpc.methods import Rpc
     from stages.venues.solana.rpc.options import RpcOptions
@@ -127,7 +127,7 @@ def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
         )
         raise SettingsError(msg)
     pools = _pools_of(settings)
-    admission = Admission(pools.cluster, allow_mainnet=settings.allow_mainnet)
+    admission = ClusterGuard(pools.cluster, allow_mainnet=settings.allow_mainnet)
     options = RpcOptions(settings.solana_rpc_url, observed=observed)
     return Connected(Rpc(RpcLink(options, admission)), pools)
 
@@ -141,7 +141,7 @@ def node_survey(settings: Settings, *, signs: bool) -> Nodes:
     """What the nodes serve of what the engine asks for. Who does not sign asks about no wallet of
     ours. Raises SettingsError.
     """
-    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.survey import Nodes, Subject
     from stages.venues.solana.transaction.programs import WSOL
 
@@ -152,7 +152,7 @@ def node_survey(settings: Settings, *, signs: bool) -> Nodes:
     )
     return Nodes(
         settings.solana_rpc_url,
-        lambda: Admission(pools.cluster, allow_mainnet=settings.allow_mainnet),
+        lambda: ClusterGuard(pools.cluster, allow_mainnet=settings.allow_mainnet),
         subject,
     )
 
@@ -209,7 +209,7 @@ def _solana(settings: Settings, signs: bool) -> Trading:
     async def ready() -> None:
         await asyncio.gather(cache.next_slot(0), features.known(), commitments.known())
 
-    market = Market([venue], timeout_s=settings.venue_timeout_ms / 1000)
+    market = VenueGroup([venue], timeout_s=settings.venue_timeout_ms / 1000)
     nodes = node_survey(settings, signs=False)
     return Trading(
         market,

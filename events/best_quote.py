@@ -35,14 +35,14 @@ def net(quote: Quote, exact_out: bool) -> int:
 
 def best(quotes: Sequence[Quote], *, exact_out: bool) -> int | None:
     """The index of the best usable quote, of equals the first; None where there is none."""
-    found, highest = None, 0
+    best_quote, highest = None, 0
     for index, quote in enumerate(quotes):
         if quote.error:
             continue
         worth = net(quote, exact_out)
-        if found is None or worth > highest:
-            found, highest = index, worth
-    return found
+        if best_quote is None or worth > highest:
+            best_quote, highest = index, worth
+    return best_quote
 
 
 def why(quotes: Sequence[Quote], chosen: int, *, exact_out: bool) -> str:

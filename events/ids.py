@@ -14,13 +14,13 @@ PARTITION_MAX = 0xFFF
 ID_LENGTH = 36
 """Characters of an id: lists of ids are joined without anything between them."""
 
-ENGINE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+ENGINE_STREAM_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """Where the engine's own events (halt, resume) stand, as if it were an order."""
 
 KEYS_ID = "ffffffff-ffff-ffff-ffff-fffffffffffe"
 """The same for what happens to API keys."""
 
-NO_ORDERS = frozenset({ENGINE_ID, KEYS_ID})
+SYSTEM_STREAM_IDS = frozenset({ENGINE_STREAM_ID, KEYS_ID})
 """The highest of all ids, so that no list of orders, which begins below `KEYS_ID`, shows them."""
 
 _RANDOM_DIGITS = 16

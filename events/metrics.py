@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from events.order import STAGES
 from events.types import TERMINAL
 
-QUICK_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+SHORT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of what takes milliseconds."""
-PATIENT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-             60.0, 300.0)  # fmt: skip
+LONG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                  30.0, 60.0, 300.0)  # fmt: skip
 """… and of what may take minutes."""
 
 
-class Spread:
+class HistogramSeries:
     """How long things of one kind took: a histogram."""
 
     __slots__ = ("_bounds", "counts", "total")
@@ -58,19 +58,19 @@ class Histogram:
         label: str = "",
         values: Sequence[str] = (),
         *,
-        bounds: Sequence[float] = QUICK_S,
+        bounds: Sequence[float] = SHORT_BUCKETS_S,
     ) -> None:
         self.name, self.help, self.label, self.bounds = name, help_, label, bounds
-        self.spreads: dict[str, Spread] = {}
+        self.spreads: dict[str, HistogramSeries] = {}
         for value in values or (() if label else ("",)):
             self.of(value)
 
-    def of(self, value: str = "") -> Spread:
+    def of(self, value: str = "") -> HistogramSeries:
         """The spread of a label's value."""
-        spread = self.spreads.get(value)
-        if spread is None:
-            spread = self.spreads[value] = Spread(self.bounds)
-        return spread
+        histogram = self.spreads.get(value)
+        if histogram is None:
+            histogram = self.spreads[value] = HistogramSeries(self.bounds)
+        return histogram
 
 
 REASONS = ("foreign-id", "damaged", "overlap", "duplicate", "not-chained", "beyond-head")
@@ -107,20 +107,20 @@ STAGE = Histogram(
     "Time from an order's event to what the stage said next, all waiting included",
     "stage",
     STAGES,
-    bounds=PATIENT_S,
+    bounds=LONG_BUCKETS_S,
 )
 VENUE = Histogram(
     "oee_venue_call_seconds",
     "Time of what a stage asked of, or sent to, venues and chain",
     "stage",
     STAGES,
-    bounds=PATIENT_S,
+    bounds=LONG_BUCKETS_S,
 )
 RPC = Histogram(
     "oee_rpc_call_seconds",
     "Time of one request to a node of the chain that was answered",
     "method",
-    bounds=QUICK_S,
+    bounds=SHORT_BUCKETS_S,
 )
 RPC_FAILURES = Counter(
     "oee_rpc_failures_total",

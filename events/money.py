@@ -57,14 +57,14 @@ def to_base_units(amount: Decimal | str, decimals: int) -> int:
     return units
 
 
-def _positive(said: Decimal | str, what: str) -> Decimal:
+def _positive(text: Decimal | str, what: str) -> Decimal:
     """The number, exactly. Raises AmountError with a code of `what`."""
     try:
-        value = Decimal(said, _EXACT) if isinstance(said, str) else said
+        value = Decimal(text, _EXACT) if isinstance(text, str) else text
     except InvalidOperation:
-        raise AmountError(f"{what}-malformed", f"{said!r} is not a decimal number") from None
+        raise AmountError(f"{what}-malformed", f"{text!r} is not a decimal number") from None
     if not value.is_finite():
-        raise AmountError(f"{what}-malformed", f"{said} is not a finite number")
+        raise AmountError(f"{what}-malformed", f"{text} is not a finite number")
     if value <= 0:
         raise AmountError(f"{what}-not-positive", f"the {what} must be greater than zero")
     return value

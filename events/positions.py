@@ -15,11 +15,11 @@ def span(first: int, last: int) -> str:
 
 def spans(positions: Sequence[int]) -> str:
     """Positions as ranges, the first few."""
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for position in positions:
-        if found and position == found[-1][1] + 1:
-            found[-1][1] = position
+        if runs and position == runs[-1][1] + 1:
+            runs[-1][1] = position
         else:
-            found.append([position, position])
-    told = [str(a) if a == b else f"{a} to {b}" for a, b in found[:SPANS]]
-    return "position " + ", ".join(told) + (" …" if len(found) > SPANS else "")
+            runs.append([position, position])
+    told = [str(a) if a == b else f"{a} to {b}" for a, b in runs[:SPANS]]
+    return "position " + ", ".join(told) + (" …" if len(runs) > SPANS else "")

@@ -113,15 +113,15 @@ class SecretUrl(SecretText):
         parts = urlsplit(self._value)
         if parts.scheme in _DATABASES:
             pairs = parse_qsl(parts.query)
-            found = [value for name, value in pairs if name not in _OPEN_PARAMETERS]
+            collected = [value for name, value in pairs if name not in _OPEN_PARAMETERS]
         else:
             values = (value for _, value in parse_qsl(parts.query, keep_blank_values=True))
-            found = [one for one in (*parts.path.split("/"), *values) if len(one) >= KEY_MIN]
+            collected = [part for part in (*parts.path.split("/"), *values) if len(part) >= KEY_MIN]
         login = parts.netloc.rpartition("@")[0]
         user, _, password = login.partition(":")
-        found += [password] if parts.scheme in _DATABASES else [user, password]
-        found = [one for one in found if one]
-        both = {*found, *map(unquote, found)}
+        collected += [password] if parts.scheme in _DATABASES else [user, password]
+        collected = [part for part in collected if part]
+        both = {*collected, *map(unquote, collected)}
         return tuple(sorted(both, key=len, reverse=True))
 
 
@@ -167,7 +167,7 @@ def _address(url: str) -> str:
     if parts.path not in ("", "/"):
         shown += parts.path if database else f"/{MASK}"
     if parts.query:
-        shown += "?" + "&".join(_parameter(one, database) for one in parts.query.split("&"))
+        shown += "?" + "&".join(_parameter(part, database) for part in parts.query.split("&"))
     return shown
 
 

@@ -372,7 +372,7 @@ class OrderCancelled(Fact, frozen=True, array_like=True, tag=True):
 
 
 class EngineHalted(Fact, frozen=True, array_like=True, tag=True):
-    """From here on nothing is sent and no trigger fires. Of the engine's stream, `ENGINE_ID`."""
+    """From here on nothing is sent and no trigger fires. Of the stream `ENGINE_STREAM_ID`."""
 
     reason: str
     actor: str

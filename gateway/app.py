@@ -21,10 +21,10 @@ from events.metrics import REQUESTS, RESPONSES
 from events.money import Token
 from gateway.api import docs
 from gateway.api.admin import Admin
-from gateway.api.audits import Audits, Records
-from gateway.api.cancel_amend import Acts
+from gateway.api.audits import Audits, StoreUrls
+from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
-from gateway.api.metrics import Sight
+from gateway.api.metrics import MetricsHandler
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders, Settles, no_record
 from gateway.api.quotes import Asks, Quotes
@@ -32,20 +32,20 @@ from gateway.backends.health import Health
 from gateway.http import response_headers
 from gateway.http.problems import Problem
 from gateway.http.protocol import Runner
-from gateway.middleware.auth import Access
+from gateway.middleware.auth import Authenticator
 from gateway.middleware.authorization import check_routes
 from gateway.middleware.guard import Guard, Handler, check_bound
-from gateway.middleware.origin import Doors
+from gateway.middleware.origin import OriginGuard
 from gateway.middleware.ownership import Ownership
 from gateway.middleware.rate_limit import Rates
 from gateway.streaming import sse, websocket
-from gateway.streaming.connections import Presence
-from gateway.streaming.sse import Streams, or_else
+from gateway.streaming.connections import ConnectionLimiter
+from gateway.streaming.sse import Streams, negotiate_event_stream
 from gateway.streaming.websocket import Sockets
 from projections.feed.feed import Feed
 from projections.feed.history_reader import Archive
 
-NOWHERE = Records()
+NOWHERE = StoreUrls()
 BODY_BYTES = 1_000_000
 """More than 500 orders of the longest kind."""
 
@@ -92,7 +92,7 @@ def make_app(
     sockets_max: int = 0,
     sockets_max_each: int = 0,
     explorer: str = "",
-    records: Records = NOWHERE,
+    records: StoreUrls = NOWHERE,
     settles: Settles = no_record,
 ) -> web.Application:
     """The gateway. It closes neither `log` nor `archive`: whoever made them does.
@@ -116,11 +116,11 @@ def make_app(
     )
     feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s, explorer=explorer)
     ownership = Ownership(feed.past)
-    access = Access(log, account=account, required=keys_required, rates=rates)
-    presence = Presence(sockets_max, sockets_max_each)
+    access = Authenticator(log, account=account, required=keys_required, rates=rates)
+    presence = ConnectionLimiter(sockets_max, sockets_max_each)
     access.gone = presence.cut
     orders = Orders(log, archive, feed, health, tokens=tokens, explorer=explorer)
-    acts = Acts(log, archive, health, tokens=tokens, explorer=explorer)
+    acts = CommandHandlers(log, archive, health, tokens=tokens, explorer=explorer)
     admin = Admin(log, archive, health)
     parked = ParkedOrders(log, archive, feed.past, health, settles, explorer=explorer)
     audits = Audits(feed, presence, records, explorer)
@@ -136,8 +136,10 @@ def make_app(
         Route("GET", "/api/orders/{id}", orders.read),
         Route("PATCH", "/api/orders/{id}", acts.amend),
         Route("DELETE", "/api/orders/{id}", acts.cancel),
-        Route("GET", "/api/orders/{id}/events", or_else(streams.order, orders.history)),
-        Route("GET", "/api/events", or_else(streams.events, sockets.events)),
+        Route(
+            "GET", "/api/orders/{id}/events", negotiate_event_stream(streams.order, orders.history)
+        ),
+        Route("GET", "/api/events", negotiate_event_stream(streams.events, sockets.events)),
         Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
         Route("POST", "/api/admin/halt", admin.halt),
         Route("POST", "/api/admin/resume", admin.resume),
@@ -150,7 +152,7 @@ def make_app(
         Route("GET", "/api/audit/verify", audits.verify),
         Route("GET", "/healthz", health.healthz),
         Route("GET", "/readyz", health.readyz),
-        Route("GET", "/metrics", Sight(log, archive, health, sockets).metrics),
+        Route("GET", "/metrics", MetricsHandler(log, archive, health, sockets).metrics),
         Route("GET", "/openapi.json", docs.read_openapi),
         Route("GET", "/asyncapi.json", docs.read_asyncapi),
         Route("GET", "/docs", docs.read_page),
@@ -176,7 +178,7 @@ def make_app(
     app.on_shutdown.append(streams.shutdown)
     app.on_response_prepare.append(check_bound)
     app.on_response_prepare.append(response_headers.name_server)
-    _add_routes(app, routes, Doors(hosts, origins), Guard(access, ownership))
+    _add_routes(app, routes, OriginGuard(hosts, origins), Guard(access, ownership))
     return app
 
 
@@ -197,51 +199,53 @@ def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
     )
 
 
-def _add_routes(app: web.Application, routes: list[Route], doors: Doors, guard: Guard) -> None:
+def _add_routes(
+    app: web.Application, routes: list[Route], origin_guard: OriginGuard, guard: Guard
+) -> None:
     check_routes((route.method, route.path) for route in routes)
     allowed: dict[str, list[str]] = {}
     for route in routes:
-        app.router.add_route(route.method, route.path, _metered(route, doors, guard))
+        app.router.add_route(route.method, route.path, _metered(route, origin_guard, guard))
         allowed.setdefault(route.path, []).append(route.method)
 
     def refuse(path: str) -> Handler:
         allow = ", ".join(allowed[path])
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            if doors.asked_for(request):
-                return web.Response(status=204, headers=doors.preflight(allow))
+            if origin_guard.asked_for(request):
+                return web.Response(status=204, headers=origin_guard.preflight(allow))
             raise Problem("method-not-allowed", f"allowed: {allow}", headers={hdrs.ALLOW: allow})
 
         return answer
 
     for path in allowed:
-        app.router.add_route("*", path, _guarded(refuse(path), doors))
-    app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, doors))
+        app.router.add_route("*", path, _guarded(refuse(path), origin_guard))
+    app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, origin_guard))
 
 
-def _metered(route: Route, doors: Doors, guard: Guard) -> Handler:
+def _metered(route: Route, origin_guard: OriginGuard, guard: Guard) -> Handler:
     """Counts the answers of a route, and how long they took; sockets apart."""
-    handle = _guarded(guard.of(route.method, route.path, route.handler), doors)
-    spread = REQUESTS.of(f"{route.method} {route.path}")
+    handle = _guarded(guard.of(route.method, route.path, route.handler), origin_guard)
+    histogram = REQUESTS.of(f"{route.method} {route.path}")
 
     async def measured(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
         answer = await handle(request)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            spread.observe(time.perf_counter() - began)
+            histogram.observe(time.perf_counter() - began)
             RESPONSES.add(_CODES[answer.status])
         return answer
 
     return measured
 
 
-def _guarded(handler: Handler, doors: Doors) -> Handler:
+def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
     """Checks who comes in, and turns whatever goes wrong into a problem document."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         answer: web.StreamResponse
         try:
-            doors.check(request)
+            guard.check(request)
             answer = await handler(request)
         except Problem as problem:
             answer = problem.response()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from events.order import Order, next_attempt
 from events.types import Fact, TransactionBuilt
-from stages.runtime.stage import Later, Refused, Stage
+from stages.runtime.stage import Later, Stage, VenueRefusal
 from stages.venues import Built, Chain
 
 
@@ -26,14 +26,14 @@ def decide(order: Order, built: Built) -> list[Fact]:
 def stage(chain: Chain) -> Stage:
     """The stage, building for this chain."""
 
-    def build(order: Order) -> Built | Later | Refused:
+    def build(order: Order) -> Built | Later | VenueRefusal:
         try:
             built = chain.build(order)
             return built if isinstance(built, Built) else Later(built)
-        except Refused as error:
+        except VenueRefusal as error:
             return error
 
-    def ask(orders: Sequence[Order]) -> Sequence[Built | Later | Refused]:
+    def ask(orders: Sequence[Order]) -> Sequence[Built | Later | VenueRefusal]:
         return [build(order) for order in orders]
 
     return Stage(name="builder", ask=ask, decide=decide)

@@ -14,7 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from events import money
-from events.order import AT_ONCE, Order, Transaction
+from events.order import IMMEDIATE_TIFS, Order, Transaction
 from events.types import (
     Fact,
     Fill,
@@ -25,7 +25,7 @@ from events.types import (
     TransactionInDoubt,
 )
 from stages.runtime.retry import DETAIL_MAX, OUTAGES, paused_until_slot
-from stages.runtime.stage import NOT_YET, Later, NotYet, Refused, Stage
+from stages.runtime.stage import NOT_YET, Later, NotYet, Stage, VenueRefusal
 from stages.venues import Chain, Outcome
 
 DEADLINE_S = 10.0
@@ -127,7 +127,7 @@ def _dead(
     )
     attempts = order.attempts + outcome.handed_over
     again = attempts < attempts_max or not outcome.handed_over
-    if order.patient or (again and order.time_in_force not in AT_ONCE):
+    if order.patient or (again and order.time_in_force not in IMMEDIATE_TIFS):
         return [proof]
     return [proof, OrderFailed("confirmer", "transaction-expired", attempts)]
 
@@ -138,7 +138,7 @@ class Sends:
     def __init__(self) -> None:
         self._taken: dict[str, bool] = {}
 
-    def judge(self, signature: str, error: Refused | OSError | None) -> None:
+    def judge(self, signature: str, error: VenueRefusal | OSError | None) -> None:
         """One send, and what came of it: a node that refuses the transaction itself was there."""
         away = isinstance(error, OSError) or (error is not None and error.code in OUTAGES)
         self._taken[signature] = self._taken.get(signature, False) or not away
@@ -194,7 +194,7 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 outcome = asked if isinstance(asked, Outcome) else await asked
-        except (Refused, OSError) as error:  # TimeoutError is an OSError
+        except (VenueRefusal, OSError) as error:  # TimeoutError is an OSError
             outcome = Outcome("unknown", reason="no-answer")
             _log.info("not answered", stage="confirmer", order_id=order.id, error=repr(error))
         if again and outcome.state in UNDECIDED and order.transaction is not None:
@@ -202,7 +202,7 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
                 async with asyncio.timeout(DEADLINE_S):
                     await chain.send([order.transaction.raw])
                 sends.judge(order.transaction.signature, None)
-            except (Refused, OSError) as error:
+            except (VenueRefusal, OSError) as error:
                 sends.judge(order.transaction.signature, error)
                 _log.info(
                     "rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error)

@@ -19,8 +19,8 @@ from events.types import (
     Status,
 )
 from stages.runtime.retry import paused_until_slot
-from stages.runtime.stage import Later, Refused, Stage
-from stages.venues.venue_group import Market
+from stages.runtime.stage import Later, Stage, VenueRefusal
+from stages.venues.venue_group import VenueGroup
 
 UNSUITED: frozenset[ReasonCode] = frozenset(
     {
@@ -56,11 +56,11 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     best = quotes[chosen]
     least, worst = _least(order, best)
     if least > U64_MAX:
-        raise Refused("amount-too-large", "the least output exceeds what a u64 holds")
+        raise VenueRefusal("amount-too-large", "the least output exceeds what a u64 holds")
     if best.amount_out < worst:
         if order.kind.waits:
             return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
-        raise Refused("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
+        raise VenueRefusal("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
     return [_routed(order, quotes, chosen, best.amount_out, least, order.amount_in)]
 
 
@@ -107,7 +107,7 @@ def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen:
     if most is None:
         most = min(U64_MAX, money.max_amount_in(best.amount_in, order.slippage_bps))
     if best.amount_in > most:
-        raise Refused("quote-above-maximum", f"best quote {best.amount_in}, maximum {most}")
+        raise VenueRefusal("quote-above-maximum", f"best quote {best.amount_in}, maximum {most}")
     return _routed(order, quotes, chosen, exactly, exactly, best.amount_in, most)
 
 
@@ -150,21 +150,21 @@ def _retreat(
     )
 
 
-def _why_not(quotes: Sequence[Quote]) -> Refused:
+def _why_not(quotes: Sequence[Quote]) -> VenueRefusal:
     """The refusal that stands for all: one worth a retry where there is any."""
     codes = [recorded(quote.error) for quote in quotes]
     for code in codes:
         if code in best_quote.UNANSWERED:
-            return Refused(code, ", ".join(codes), retryable=True)
-    return Refused(codes[0] if codes else "no-route", ", ".join(codes))
+            return VenueRefusal(code, ", ".join(codes), retryable=True)
+    return VenueRefusal(codes[0] if codes else "no-route", ", ".join(codes))
 
 
-def stage(market: Market) -> Stage:
+def stage(market: VenueGroup) -> Stage:
     """The stage, asking this market."""
 
     def ask(orders: Sequence[Order]) -> list[tuple[Quote, ...] | Later]:
         answers = [market.quotes(order) for order in orders]
-        return [one if isinstance(one, tuple) else Later(one) for one in answers]
+        return [fact if isinstance(fact, tuple) else Later(fact) for fact in answers]
 
     return Stage(
         name="router",

@@ -17,7 +17,7 @@ from events.types import (
     TransactionRecovered,
 )
 from stages import confirmer
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues.record import Record
 
 STAGE = "operator"
@@ -30,15 +30,15 @@ def check(order: Order, record: Record, *, known: bool) -> None:
     other also the amounts have to be within the order's terms, as far as those are known.
     """
     named = f"{record.signature} names"
-    if any(one != order.id for one in record.orders):
-        raise Refused("transaction-of-another-order", f"{named} {', '.join(record.orders)}")
+    if any(order_id != order.id for order_id in record.orders):
+        raise VenueRefusal("transaction-of-another-order", f"{named} {', '.join(record.orders)}")
     if not record.orders and (known or record.outcome.state == "failed"):
-        raise Refused("transaction-of-another-order", f"{named} no order")
+        raise VenueRefusal("transaction-of-another-order", f"{named} no order")
     if record.tokens is not None and record.tokens != (order.token_in, order.token_out):
         detail = f"{record.signature} swaps {' for '.join(record.tokens)}"
-        raise Refused("transaction-does-not-fit", detail)
+        raise VenueRefusal("transaction-does-not-fit", detail)
     if not known and record.outcome.state == "landed" and (why := _outside(order, record)):
-        raise Refused("transaction-does-not-fit", f"{record.signature}: {why}")
+        raise VenueRefusal("transaction-does-not-fit", f"{record.signature}: {why}")
 
 
 def _outside(order: Order, record: Record) -> str:
@@ -65,7 +65,7 @@ def recovered(
     order: Order, record: Record, reason: str, actor: str, others: Sequence[str] = ()
 ) -> list[Fact]:
     """The end of the order by this record."""
-    found = TransactionRecovered(
+    recovered_fact = TransactionRecovered(
         record.signature, reason, actor, record.dex, record.pool, tuple(others)
     )
     outcome = record.outcome
@@ -77,11 +77,11 @@ def recovered(
             actor=actor,
             fee_lamports=outcome.fee_lamports,
         )
-        return [found, failed]
-    sent = _after(order, found)
+        return [recovered_fact, failed]
+    sent = _after(order, recovered_fact)
     decided = confirmer.decide(sent, outcome, attempts_max=1)
     assert isinstance(decided, list), "what landed is decided"
-    return [found, *(_with_fills(sent, fact, record) for fact in decided)]
+    return [recovered_fact, *(_with_fills(sent, fact, record) for fact in decided)]
 
 
 def _with_fills(sent: Order, fact: Fact, record: Record) -> Fact:
@@ -102,8 +102,10 @@ def _after(order: Order, fact: TransactionRecovered) -> Order:
 def dead(order: Order, finalized_height: int, reason: str, actor: str) -> list[Fact]:
     """The end of an order whose transaction was proved dead."""
     assert order.transaction is not None, "only what was sent can be dead"
-    one = order.transaction
-    proof = TransactionExpired(one.attempt, one.signature, one.last_valid_height, finalized_height)
+    transaction = order.transaction
+    proof = TransactionExpired(
+        transaction.attempt, transaction.signature, transaction.last_valid_height, finalized_height
+    )
     failed = OrderFailed(
         STAGE, "transaction-expired", order.attempts + 1, detail=reason, actor=actor
     )

@@ -13,7 +13,7 @@ import structlog
 
 from events.order import Order
 from events.types import Fact, TransactionSubmitted
-from stages.runtime.stage import Refused, Stage
+from stages.runtime.stage import Stage, VenueRefusal
 from stages.venues import Chain
 
 DEADLINE_S = 10.0
@@ -34,7 +34,7 @@ def stage(chain: Chain) -> Stage:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await chain.send([o.transaction.raw for o in orders if o.transaction is not None])
-        except (Refused, OSError) as error:  # TimeoutError is an OSError
+        except (VenueRefusal, OSError) as error:  # TimeoutError is an OSError
             # Unclear or not accepted: either way the confirmer finds out and sends again.
             _log.warning("send failed", error=str(error), order_ids=[order.id for order in orders])
 

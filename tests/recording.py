@@ -44,8 +44,8 @@ def look(screen: pyte.Screen) -> Screen:
 
     return tuple(
         tuple(
-            ("".join(cell.data for cell in run), *found)
-            for found, run in itertools.groupby(
+            ("".join(cell.data for cell in run), *item)
+            for item, run in itertools.groupby(
                 (screen.buffer[row][column] for column in range(screen.columns)), key=style
             )
         )

@@ -42,8 +42,8 @@ class Client(Transport):
         self, orders: Sequence[NewOrder], *, key: str = ""
     ) -> list[response_schemas.BatchResult]:
         """Submit up to 500 orders; one result each, `problem` where it was refused."""
-        wanted = {"orders": [_json(order) for order in orders]}
-        answer = await self._keyed("/api/orders/batch", wanted, key)
+        body = {"orders": [_json(order) for order in orders]}
+        answer = await self._keyed("/api/orders/batch", body, key)
         return _as(response_schemas.BatchResults, answer).results
 
     async def order(self, order_id: str) -> Order:
@@ -87,10 +87,10 @@ class Client(Transport):
 
         became of it.
         """
-        wanted = filters.params() or {"all": "true"}
+        requested = filters.params() or {"all": "true"}
         cursor: str | None = "0"
         while cursor:
-            params = wanted | _words(reason, actor) | {"cursor": cursor}
+            params = requested | _words(reason, actor) | {"cursor": cursor}
             page = _as(
                 response_schemas.CancelResults,
                 await self.ask("DELETE", "/api/orders", params=params),
@@ -104,8 +104,8 @@ class Client(Transport):
 
         Tried once: where the outcome is not known, that version may be another one by now.
         """
-        wanted = terms | {"version": version}
-        return _as(Order, await self.ask("PATCH", f"/api/orders/{order_id}", json=wanted, tries=1))
+        body = terms | {"version": version}
+        return _as(Order, await self.ask("PATCH", f"/api/orders/{order_id}", json=body, tries=1))
 
     # -- the market and the engine -------------------------------------------------------------
 
@@ -113,9 +113,9 @@ class Client(Transport):
         self, token_in: str, token_out: str, amount: Whole, **more: str
     ) -> response_schemas.QuotesAnswer:
         """Return what an order would be routed by. `more`: swapMode, slippageBps."""
-        wanted = {"tokenIn": token_in, "tokenOut": token_out, "amount": str(amount)} | more
+        params = {"tokenIn": token_in, "tokenOut": token_out, "amount": str(amount)} | more
         return _as(
-            response_schemas.QuotesAnswer, await self.ask("GET", "/api/quotes", params=wanted)
+            response_schemas.QuotesAnswer, await self.ask("GET", "/api/quotes", params=params)
         )
 
     async def tokens(self) -> list[response_schemas.Traded]:
@@ -211,18 +211,18 @@ def _check_closed(code: int | None, order_id: str) -> None:
     if code == 4404:
         raise RefusedError(f"unknown-order: {order_id}", {"code": "unknown-order", "status": 404})
     if code == 4401:
-        said = {"code": "unauthenticated", "status": 401}
-        raise RefusedError("unauthenticated: the key is good no more", said)
+        body = {"code": "unauthenticated", "status": 401}
+        raise RefusedError("unauthenticated: the key is good no more", body)
 
 
 def _as(shape: type[T], answer: Json) -> T:
     return msgspec.convert(answer, shape, strict=False)
 
 
-def _json(wanted: msgspec.Struct) -> Json:
-    found: Json = msgspec.to_builtins(wanted)
-    return found
+def _json(struct: msgspec.Struct) -> Json:
+    fields: Json = msgspec.to_builtins(struct)
+    return fields
 
 
 def _words(reason: str, actor: str) -> dict[str, str]:
-    return {name: said for name, said in (("reason", reason), ("actor", actor)) if said}
+    return {name: text for name, text in (("reason", reason), ("actor", actor)) if text}

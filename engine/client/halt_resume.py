@@ -9,10 +9,10 @@ import msgspec
 from engine.client import Client
 
 
-async def switch(gateway: Client, act: str, said: dict[str, str], *, as_json: bool) -> int:
+async def switch(gateway: Client, act: str, body: dict[str, str], *, as_json: bool) -> int:
     """`act` is halt or resume; says what the engine's state is then."""
     async with gateway as client:
-        state = await (client.halt(**said) if act == "halt" else client.resume(**said))
+        state = await (client.halt(**body) if act == "halt" else client.resume(**body))
         view = msgspec.to_builtins(state)
     if as_json:
         print(json.dumps(view))

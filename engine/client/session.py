@@ -17,7 +17,7 @@ PORT = Settings().port
 """Who leaves it at that may mean any engine."""
 
 
-def talk(work: Coroutine[Any, Any, int]) -> int:
+def run_with_gateway(work: Coroutine[Any, Any, int]) -> int:
     """Run a command; say in one line what the gateway refuses, or that it does not answer."""
     try:
         return asyncio.run(work)
@@ -31,15 +31,15 @@ def talk(work: Coroutine[Any, Any, int]) -> int:
 
 def gateway_url(settings: Settings) -> str:
     """Return where the gateway of this DATA_DIR listens, else what HOST and PORT say."""
-    found = running(settings.data_dir)
-    if found and settings.port not in (PORT, urlsplit(found.gateway_url).port or settings.port):
+    state = running(settings.data_dir)
+    if state and settings.port not in (PORT, urlsplit(state.gateway_url).port or settings.port):
         msg = (
             f"PORT={settings.port}, but the engine of DATA_DIR={settings.data_dir} is"
-            f" {found.gateway_url}: set the DATA_DIR of the engine that you mean, too"
+            f" {state.gateway_url}: set the DATA_DIR of the engine that you mean, too"
         )
         raise SettingsError(msg)
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared only
-    return (found.gateway_url if found else "") or f"http://{host}:{settings.port}"
+    return (state.gateway_url if state else "") or f"http://{host}:{settings.port}"
 
 
 def connect(settings: Settings) -> Client:

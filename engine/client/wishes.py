@@ -41,5 +41,5 @@ class Filters(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
 
     def params(self) -> dict[str, str]:
         """As query parameters."""
-        found: dict[str, str] = msgspec.to_builtins(self)
-        return found
+        fields: dict[str, str] = msgspec.to_builtins(self)
+        return fields

@@ -58,17 +58,17 @@ def command(name: str) -> Command:
 def parser(of: Sequence[str]) -> argparse.ArgumentParser:
     """Return what understands these commands."""
     form = argparse.RawDescriptionHelpFormatter
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form
     )
-    made.add_argument("--version", action="version", version=f"engine {VERSION}")
-    choices = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"engine {VERSION}")
+    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in of:
-        one = command(name)
-        said = commands_manual.epilog(one.EXAMPLES, one.EXITS)
-        one.arguments(
+        module = command(name)
+        epilog = commands_manual.epilog(module.EXAMPLES, module.EXITS)
+        module.arguments(
             choices.add_parser(
-                name, help=one.HELP, description=one.HELP, epilog=said, formatter_class=form
+                name, help=module.HELP, description=module.HELP, epilog=epilog, formatter_class=form
             )
         )
-    return made
+    return parser

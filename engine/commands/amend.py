@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.asked import order_id
 from engine.terminal.operators import add_expiry, expiry, whoami
@@ -32,10 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Amend it."""
     terms = {"targetPrice": args.target_price, "expiresAt": expiry(args)}
-    wanted = {name: value for name, value in terms.items() if value is not None}
+    given = {name: value for name, value in terms.items() if value is not None}
     if args.expires_at == NO_EXPIRY:
-        wanted["expiresAt"] = None
-    return talk(_amend(connect(settings), args, wanted))
+        given["expiresAt"] = None
+    return run_with_gateway(_amend(connect(settings), args, given))
 
 
 async def _amend(gateway: Client, args: argparse.Namespace, terms: dict[str, Any]) -> int:

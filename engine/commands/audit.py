@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from engine.embedded.stores import reading, records, uncollected
+from engine.embedded.stores import gc_disabled, reading, records
 from engine.settings import Settings
 from engine.terminal import asked, timeline
 from engine.terminal.progress import Progress
@@ -131,7 +131,7 @@ async def _show(settings: Settings, args: argparse.Namespace) -> int:
 async def _verify(settings: Settings, args: argparse.Namespace) -> int:
     began = time.monotonic()
     async with records(settings, opened=False) as (log, archive):
-        with uncollected(), Progress("verify") as progress:
+        with gc_disabled(), Progress("verify") as progress:
             verdict = await verify(archive, log, columns, progress)
     seconds = time.monotonic() - began
     if args.json:
@@ -244,7 +244,7 @@ async def _fold(
 ) -> None:
     until, until_us = args.until or (None, None)
     end = min(until or sys.maxsize, await log.position()) or (until or sys.maxsize)
-    with uncollected(), Progress("replay") as progress:
+    with gc_disabled(), Progress("replay") as progress:
         async with aclosing(_pages(log, archive, args.order, until, losses)) as pages:
             async for page in pages:
                 cut = page.until_time(until_us) if until_us else page

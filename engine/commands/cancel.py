@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client, Filters, RefusedError
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.asked import order_id
 from engine.terminal.operators import whoami
@@ -43,7 +43,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if bool(args.orders) == args.all or (args.orders and any(filters.values())):
         print("engine: name orders, or say --all [--status S --token T]", file=sys.stderr)
         return 2
-    return talk(_cancel(connect(settings), args))
+    return run_with_gateway(_cancel(connect(settings), args))
 
 
 async def _cancel(gateway: Client, args: argparse.Namespace) -> int:
@@ -71,8 +71,8 @@ async def _each(client: Client, args: argparse.Namespace) -> Results:
 
 
 async def _many(client: Client, args: argparse.Namespace) -> Results:
-    wanted = Filters(args.status or None, args.token or None, args.client_order_id or None)
-    async for result in client.cancel_many(wanted, reason=args.reason, actor=args.actor):
+    filters = Filters(args.status or None, args.token or None, args.client_order_id or None)
+    async for result in client.cancel_many(filters, reason=args.reason, actor=args.actor):
         yield msgspec.to_builtins(result)
 
 

@@ -11,7 +11,7 @@ from engine.commands.up import reachable
 from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding
 from engine.embedded import localnet
-from engine.embedded.data_dir import Record
+from engine.embedded.data_dir import RunState
 from engine.embedded.data_dir import running as recorded
 from engine.processes.program import StartError
 from engine.setting_parser import SettingsError
@@ -39,43 +39,47 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Look at everything; 1 where something is broken."""
     quiet()
-    found = asyncio.run(examine(settings))
-    status = next((s for s in ("failed", "warning") if any(one.status == s for one in found)), "ok")
+    findings = asyncio.run(examine(settings))
+    status = next(
+        (s for s in ("failed", "warning") if any(item.status == s for item in findings)), "ok"
+    )
     if args.json:
-        print(msgspec.json.encode({"status": status, "checks": found}).decode())
+        print(msgspec.json.encode({"status": status, "checks": findings}).decode())
     else:
-        for one in found:
-            _tell(one)
+        for finding in findings:
+            _tell(finding)
     return 1 if status == "failed" else 0
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Everything that can be looked at; starts nothing and changes nothing."""
-    record: Record | None = None
+    record: RunState | None = None
     try:
         record = recorded(settings.data_dir)
     except (StartError, OSError) as error:
-        found = [Finding("engine", "warning", str(error), "wait a moment")]
+        findings = [Finding("engine", "warning", str(error), "wait a moment")]
     else:
-        found = []
+        findings = []
     apart = record is None and bool(settings.redis_url and settings.database_url)
-    found += machine.look(settings, runs=record is not None, apart=apart)
-    settings = localnet.found(settings, record)
+    findings += machine.look(settings, runs=record is not None, apart=apart)
+    settings = localnet.with_chain(settings, record)
     redis_url = settings.redis_url or SecretUrl(record.redis_url if record else "")
     database_url = settings.database_url or SecretUrl(record.database_url if record else "")
     if redis_url:
-        found += [one async for one in log_server.look(redis_url, chain=_chain(settings))]
+        findings += [
+            finding async for finding in log_server.look(redis_url, chain=_chain(settings))
+        ]
     if database_url:
-        found += [one async for one in archive.look(database_url)]
+        findings += [finding async for finding in archive.look(database_url)]
     if redis_url and database_url:
         looked = records.look(settings, redis_url, database_url, chain=_chain(settings))
-        found += [one async for one in looked]
-    found += [one async for one in chain.look(settings, apart=apart)]
+        findings += [finding async for finding in looked]
+    findings += [finding async for finding in chain.look(settings, apart=apart)]
     if record is not None and record.gateway_url:
-        found += await running.look(record.gateway_url)
+        findings += await running.look(record.gateway_url)
     elif apart:
-        found += await running.look(reachable(settings), elsewhere=True)
-    return found
+        findings += await running.look(reachable(settings), elsewhere=True)
+    return findings
 
 
 def _chain(settings: Settings) -> str:
@@ -86,10 +90,10 @@ def _chain(settings: Settings) -> str:
         return ""
 
 
-def _tell(one: Finding) -> None:
-    mark = f"{MARKS[one.status]:<5}"
+def _tell(finding: Finding) -> None:
+    mark = f"{MARKS[finding.status]:<5}"
     if colourful(sys.stdout):
-        mark = f"\x1b[{COLOURS[one.status]}m{mark}\x1b[0m"
-    print(f"{mark} {one.name}: {one.detail}")
-    if one.mend:
-        print(f"      mend: {one.mend}")
+        mark = f"\x1b[{COLOURS[finding.status]}m{mark}\x1b[0m"
+    print(f"{mark} {finding.name}: {finding.detail}")
+    if finding.mend:
+        print(f"      mend: {finding.mend}")

@@ -74,10 +74,10 @@ def _row(order: Order) -> dict[str, str]:
 
 
 async def _close(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localnet.found(settings, running(settings.data_dir))
+    settings = localnet.with_chain(settings, running(settings.data_dir))
     async with records(settings, chain=chain_of(settings)) as (log, _):
         try:
-            with localnet.reached(settings) as reached:
+            with localnet.local_chain_running(settings) as reached:
                 wallet = open_wallet(reached)
                 try:
                     height = await wallet.finalized()

@@ -3,7 +3,7 @@
 import argparse
 
 from engine.client.halt_resume import switch
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.operators import whoami
 
@@ -21,5 +21,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Halt."""
-    said = {"reason": args.reason, "actor": args.actor}
-    return talk(switch(connect(settings), "halt", said, as_json=args.json))
+    body = {"reason": args.reason, "actor": args.actor}
+    return run_with_gateway(switch(connect(settings), "halt", body, as_json=args.json))

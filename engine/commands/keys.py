@@ -11,7 +11,7 @@ from engine.settings import Settings
 from engine.terminal.asked import seconds
 from engine.terminal.operators import whoami
 from events.commands import api_keys
-from events.commands.api_keys import SCOPES, KeyRefused, Minted
+from events.commands.api_keys import SCOPES, IssuedKey, KeyRefused
 from events.log import EventLog
 from events.streams import ApiKey
 from projections.views.formats import timestamp
@@ -30,13 +30,13 @@ GRACE_S = 0.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    made = what.add_parser("create", help="make a key, and print it once")
-    made.add_argument("--account", required=True, help="whose orders it makes and sees")
-    made.add_argument(
+    create = what.add_parser("create", help="make a key, and print it once")
+    create.add_argument("--account", required=True, help="whose orders it makes and sees")
+    create.add_argument(
         "--scopes", default="read,trade,cancel", type=_scopes, help=f"of {','.join(SCOPES)}"
     )
-    made.add_argument("--label", default="", help="what it is for")
-    made.add_argument("--expires-in", type=seconds, metavar="S", help="seconds until it ends")
+    create.add_argument("--label", default="", help="what it is for")
+    create.add_argument("--expires-in", type=seconds, metavar="S", help="seconds until it ends")
     turned = what.add_parser("rotate", help="give a key another secret, and print it once")
     turned.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     turned.add_argument(
@@ -45,9 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ended = what.add_parser("revoke", help="make a key good for nothing")
     ended.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     ended.add_argument("--reason", default="revoked", help="why")
-    for act in (made, turned, ended):
+    for act in (create, turned, ended):
         act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
-    for act in (made, turned, ended, what.add_parser("list", help="all that are not revoked")):
+    for act in (create, turned, ended, what.add_parser("list", help="all that are not revoked")):
         act.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -86,12 +86,12 @@ async def _lines(log: EventLog, args: argparse.Namespace) -> list[str]:
     return [_row(key, args) for key in await api_keys.listed(log)]
 
 
-def _minted(made: Minted, args: argparse.Namespace) -> list[str]:
+def _minted(issued: IssuedKey, args: argparse.Namespace) -> list[str]:
     """Its text goes to stdout alone, so that `$(engine keys create …)` is the key."""
     if args.json:
-        return [json.dumps(_view(made.key) | {"key": made.text.reveal()})]
-    print(f"{_row(made.key, args)}\nthis key is shown once:", file=sys.stderr)
-    return [made.text.reveal()]
+        return [json.dumps(_view(issued.key) | {"key": issued.text.reveal()})]
+    print(f"{_row(issued.key, args)}\nthis key is shown once:", file=sys.stderr)
+    return [issued.text.reveal()]
 
 
 def _row(key: ApiKey, args: argparse.Namespace) -> str:
@@ -113,10 +113,10 @@ def _view(key: ApiKey) -> dict[str, object]:
 
 
 def _scopes(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    if not found or not set(found) <= set(SCOPES):
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not names or not set(names) <= set(SCOPES):
         raise argparse.ArgumentTypeError(f"some of {','.join(SCOPES)}")
-    return found
+    return names
 
 
 def _grace(text: str) -> float:

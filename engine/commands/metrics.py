@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from engine.client.session import gateway_url, talk
+from engine.client.session import gateway_url, run_with_gateway
 from engine.client.transport import authorization
 from engine.settings import Settings
 from events.secret import SecretText
@@ -45,7 +45,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(), end="")
         return 0
-    return talk(_show(gateway_url(settings), settings.api_key, as_json=args.json))
+    return run_with_gateway(_show(gateway_url(settings), settings.api_key, as_json=args.json))
 
 
 async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client, Filters
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.asked import count
 
@@ -30,16 +30,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """List them."""
-    return talk(_list(connect(settings), args))
+    return run_with_gateway(_list(connect(settings), args))
 
 
 async def _list(gateway: Client, args: argparse.Namespace) -> int:
-    wanted = Filters(args.status or None, args.token or None, args.client_order_id or None)
+    filters = Filters(args.status or None, args.token or None, args.client_order_id or None)
     async with gateway as client:
         told = False
-        async for one in client.orders(wanted, most=args.limit):
+        async for item in client.orders(filters, most=args.limit):
             told = told or _headed(args)
-            order = msgspec.to_builtins(one)
+            order = msgspec.to_builtins(item)
             print(json.dumps(order) if args.json else _line(order))
         if not told:
             _headed(args)

@@ -72,14 +72,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Do it."""
-    work = WORK.get(args.what, _one)
+    work = WORK.get(args.what, _handle_one)
     return reading(lambda: work(settings, args))
 
 
 async def _list(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
-        found = await parked.parked(log, _history(log, archive))
-    for entry in found:
+        parked_orders = await parked.parked(log, _history(log, archive))
+    for entry in parked_orders:
         order = entry.order
         reason = order.parked if order else entry.fault
         status = order.status.value if order else "unknown"
@@ -90,11 +90,11 @@ async def _list(settings: Settings, args: argparse.Namespace) -> int:
         else:
             print(f"{since}  {entry.order_id}  {status:<10} {reason}")
     if not args.json:
-        print(f"{len(found)} parked")
+        print(f"{len(parked_orders)} parked")
     return 0
 
 
-async def _one(settings: Settings, args: argparse.Namespace) -> int:
+async def _handle_one(settings: Settings, args: argparse.Namespace) -> int:
     order_id = args.order
     async with records(settings) as (log, archive):
         history = _history(log, archive)
@@ -108,15 +108,15 @@ async def _one(settings: Settings, args: argparse.Namespace) -> int:
         except parked.NotAllowed as error:
             print(f"engine: {error}", file=sys.stderr)
             return 1
-    said = {"orderId": order_id, "status": order.status}
-    print(json.dumps(said) if args.json else f"{order_id}  {order.status}")
+    body = {"orderId": order_id, "status": order.status}
+    print(json.dumps(body) if args.json else f"{order_id}  {order.status}")
     return 0
 
 
 async def _settle(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localnet.found(settings, running(settings.data_dir))
+    settings = localnet.with_chain(settings, running(settings.data_dir))
     async with records(settings, chain=chain_of(settings)) as (log, archive):
-        with localnet.reached(settings) as reached:
+        with localnet.local_chain_running(settings) as reached:
             wallet = open_wallet(reached)
             try:
                 done = await settle(
@@ -124,9 +124,9 @@ async def _settle(settings: Settings, args: argparse.Namespace) -> int:
                     signature=args.signature, reason=args.reason, actor=args.actor,
                 )  # fmt: skip
             except (parked.NotSettled, parked.NotAllowed) as error:
-                said = {"orderId": args.order, "code": error.code, "detail": error.detail}
+                body = {"orderId": args.order, "code": error.code, "detail": error.detail}
                 if args.json:
-                    print(json.dumps(said))
+                    print(json.dumps(body))
                 else:
                     print(f"engine: {error.code}: {error.detail}", file=sys.stderr)
                 return 1
@@ -149,4 +149,4 @@ def _history(log: EventLog, archive: Archive) -> parked.History:
 
 
 WORK = {"list": _list, "settle": _settle}
-"""What is done otherwise than by `_one`."""
+"""What is done otherwise than by `_handle_one`."""

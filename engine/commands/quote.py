@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.shown import route
 
@@ -32,17 +32,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Ask for it."""
-    wanted = {"token_in": args.token_in, "token_out": args.token_out, "amount": args.amount}
+    params = {"token_in": args.token_in, "token_out": args.token_out, "amount": args.amount}
     if args.exact_out:
-        wanted["swapMode"] = "exactOut"
+        params["swapMode"] = "exactOut"
     if args.slippage_bps is not None:
-        wanted["slippageBps"] = str(args.slippage_bps)
-    return talk(_quote(connect(settings), wanted, as_json=args.json))
+        params["slippageBps"] = str(args.slippage_bps)
+    return run_with_gateway(_quote(connect(settings), params, as_json=args.json))
 
 
-async def _quote(gateway: Client, wanted: dict[str, str], *, as_json: bool) -> int:
+async def _quote(gateway: Client, params: dict[str, str], *, as_json: bool) -> int:
     async with gateway as client:
-        answer = msgspec.to_builtins(await client.quotes(**wanted))
+        answer = msgspec.to_builtins(await client.quotes(**params))
     if as_json:
         print(json.dumps(answer))
     else:
@@ -67,10 +67,10 @@ def _line(quote: dict[str, Any]) -> str:
     if "amountOut" not in quote:
         return f"{quote['dex']:<32} {quote['error']}  {quote['pool']}".rstrip()
     amounts = f"{quote['amountIn']:>16} -> {quote['amountOut']:<18}"
-    said = f"{route(quote):<32} {amounts} fee {quote['fee']}, impact {quote['priceImpactBps']} bps"
+    text = f"{route(quote):<32} {amounts} fee {quote['fee']}, impact {quote['priceImpactBps']} bps"
     if "error" in quote:
-        said = f"{said}, {quote['error']}"
-    return said if len(quote["legs"]) > 1 else f"{said}  {quote['pool']}".rstrip()
+        text = f"{text}, {quote['error']}"
+    return text if len(quote["legs"]) > 1 else f"{text}  {quote['pool']}".rstrip()
 
 
 def _leg(leg: dict[str, Any]) -> str:

@@ -72,19 +72,19 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _run(settings: Settings, args: argparse.Namespace) -> int:
-    settings = localnet.found(settings, running(settings.data_dir))
+    settings = localnet.with_chain(settings, running(settings.data_dir))
     words = Words(args.restored, args.drop_after, args.accept_loss, Word(whoami(), args.reason))
     async with records(settings, opened=False, chain=chain_of(settings)) as (log, archive):
         try:
-            found = await recovery.diagnose(log, archive)
-            todo = recovery.plan(found, log.chain, words)
+            diagnosis = await recovery.diagnose(log, archive)
+            todo = recovery.plan(diagnosis, log.chain, words)
             if not args.yes or not todo.steps:
                 return _diagnosed(todo, as_json=args.json)
             if not args.json:
                 print("\n".join(told(todo)))
-            with localnet.reached(settings) as reached, Progress("repair") as progress:
+            with localnet.local_chain_running(settings) as reached, Progress("repair") as progress:
                 done = await recovery.repair(
-                    log, archive, words, lambda: open_wallet(reached), progress, first=found
+                    log, archive, words, lambda: open_wallet(reached), progress, first=diagnosis
                 )
         except (RepairError, RebuildError, MigrationError, ChainError, OSError) as error:
             return _not_repaired(str(error))
@@ -101,7 +101,7 @@ def _not_repaired(why: str) -> int:
 
 def _diagnosed(todo: Plan, *, as_json: bool) -> int:
     if as_json:
-        said = {
+        lines = {
             "sound": not todo.faults,
             "detail": todo.why or None,
             "wrong": [fault.text for fault in todo.faults],
@@ -109,7 +109,7 @@ def _diagnosed(todo: Plan, *, as_json: bool) -> int:
             "lost": todo.lost,
             "command": todo.command or None,
         }
-        print(json.dumps(said))
+        print(json.dumps(lines))
     else:
         print("\n".join(told(todo)))
     if not todo.faults:
@@ -130,9 +130,9 @@ def told(todo: Plan) -> list[str]:
     ]
 
 
-def _listed(what: str, said: list[str]) -> list[str]:
-    more = [f"{what}: … and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
-    return [f"{what}: {one}" for one in dict.fromkeys(said[:SHOWN])] + more
+def _listed(what: str, details: list[str]) -> list[str]:
+    more = [f"{what}: … and {len(details) - SHOWN} more"] if len(details) > SHOWN else []
+    return [f"{what}: {detail}" for detail in dict.fromkeys(details[:SHOWN])] + more
 
 
 def as_json(done: Done) -> dict[str, object]:
@@ -153,7 +153,7 @@ def lines(done: Done) -> list[str]:
 
 
 def _founded(done: recovery.Repaired) -> list[str]:
-    said = [
+    lines = [
         f"the log is epoch {done.epoch} now, and continues after position {done.position:,}",
         f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",
     ]
@@ -169,13 +169,13 @@ def _founded(done: recovery.Repaired) -> list[str]:
     ):
         if ids:
             more = " …" if len(ids) > SHOWN else ""
-            said.append(f"{len(ids):,} {what}: {' '.join(ids[:SHOWN])}{more}")
+            lines.append(f"{len(ids):,} {what}: {' '.join(ids[:SHOWN])}{more}")
     if done.unreadable:
-        said.append(f"{done.unreadable:,} events of the lost log could not be used")
-    said.append(
+        lines.append(f"{done.unreadable:,} events of the lost log could not be used")
+    lines.append(
         "Lost for good, and unknown: orders taken after that position that the log no longer held"
         " (their clients had a 202), cancels, changes of a price and halts said after it, and keys"
         " that came with a replay. Clients that post again under their keys are safe for what is"
         " archived, and for nothing else."
     )
-    return said
+    return lines

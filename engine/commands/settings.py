@@ -37,10 +37,10 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 def _shown(settings: Settings) -> dict[str, str]:
     """Without what opens doors. A path to the wallet's key is none; the key itself is."""
-    found = source.shown(settings)
+    shown = source.shown(settings)
     if (keypair := settings.solana_keypair.reveal()) and _is_file(keypair):
-        found["SOLANA_KEYPAIR"] = keypair
-    return found
+        shown["SOLANA_KEYPAIR"] = keypair
+    return shown
 
 
 def _is_file(text: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import msgspec
 
 from engine.client import Client, NewOrder
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal import shown
 from engine.terminal.obstacles import told
@@ -65,7 +65,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         expires_at=expiry(args),
         client_order_id=args.client_order_id,
     )
-    return talk(_submit(connect(settings), order, args))
+    return run_with_gateway(_submit(connect(settings), order, args))
 
 
 async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:

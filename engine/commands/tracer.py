@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
-    if not enabled.wanted(settings):
+    if not enabled.is_enabled(settings):
         raise SettingsError("engine tracer: OTEL_EXPORTER_OTLP_ENDPOINT is not set")
     ready = with_backends(settings)
     return serve(ready, "tracer", lambda stop: metered(ready, composition.run_tracer(ready, stop)))

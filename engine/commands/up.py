@@ -58,7 +58,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop; print one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
     venues.check(settings)  # says at once what is wrong with VENUES
-    enabled.wanted(settings)  # … and with traces
+    enabled.is_enabled(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
         servers = databases.prepare(folder, databases.Options(servers=missing(settings)))
@@ -70,7 +70,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             database_url=settings.database_url or SecretUrl(servers.database_url),
         )
         chains = []
-        if localnet.wanted(settings):
+        if localnet.runs_here(settings):
             ready = localnet.prepare(ready, folder.path)
             chains = [localnet.program(ready)]
         venues.check(ready)
@@ -112,7 +112,7 @@ def _programs(settings: Settings) -> list[list[Program]]:
     """Return our own processes; they read the same settings from their environment."""
     environ = {**os.environ, **environment(settings)}
     *before, last = PROCESSES
-    processes = [*before, (*last, TRACER) if enabled.wanted(settings) else last]
+    processes = [*before, (*last, TRACER) if enabled.is_enabled(settings) else last]
     # The gateway has a port for its metrics already: its own.
     ports = {
         words[-1]: settings.metrics_port + number
@@ -168,9 +168,9 @@ def reachable(settings: Settings) -> str:
 def with_backends(settings: Settings) -> Settings:
     """Return the settings with all URLs filled in, for a process that starts no backends."""
     record = None
-    if not (settings.redis_url and settings.database_url) or localnet.wanted(settings):
+    if not (settings.redis_url and settings.database_url) or localnet.runs_here(settings):
         record = running(settings.data_dir)
-    settings = localnet.found(settings, record)
+    settings = localnet.with_chain(settings, record)
     if settings.redis_url and settings.database_url:
         return settings
     if record is None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from engine.client import Client
-from engine.client.session import connect, talk
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal import shown
 from engine.terminal.asked import order_id
@@ -50,7 +50,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         print(f"engine: --after: {error}", file=sys.stderr)
         return 2
     live = sys.stdout.isatty() and not (args.order or args.lines or args.json)
-    return talk((_live if live else _watch)(connect(settings), args))
+    return run_with_gateway((_live if live else _watch)(connect(settings), args))
 
 
 async def _live(gateway: Client, args: argparse.Namespace) -> int:
@@ -105,5 +105,5 @@ async def _watch(gateway: Client, args: argparse.Namespace) -> int:
 
 
 def _lost(lost: Lost) -> None:
-    said = f"{lost.code}: what came after position {lost.position} is void"
-    print(f"engine: {said}", file=sys.stderr, flush=True)
+    text = f"{lost.code}: what came after position {lost.position} is void"
+    print(f"engine: {text}", file=sys.stderr, flush=True)

@@ -64,31 +64,31 @@ async def look(url: SecretUrl) -> AsyncIterator[Finding]:
 
 
 def _judge(row: asyncpg.Record, halted: str | None) -> list[Finding]:
-    found = [
+    findings = [
         ok("Postgres", row["version"])
         if row["number"] >= LEAST
         else failed("Postgres", row["version"], "update it to 16 or newer")
     ]
     if row["replica"]:
-        found.append(failed("Postgres' role", "replica", "name the primary in DATABASE_URL"))
+        findings.append(failed("Postgres' role", "replica", "name the primary in DATABASE_URL"))
     for name in DURABLE:
         if row[name] == "off":
             mend = f"ALTER SYSTEM SET {name} = on, then reload it"
-            found.append(failed(name, "off: what was archived may be lost", mend))
+            findings.append(failed(name, "off: what was archived may be lost", mend))
         else:
-            found.append(ok(name, row[name]))
+            findings.append(ok(name, row[name]))
     if row["connections"] < CONNECTIONS:
         mend = f"set max_connections to {CONNECTIONS} or more"
-        found.append(warning("max_connections", str(row["connections"]), mend))
+        findings.append(warning("max_connections", str(row["connections"]), mend))
     if halted:
-        found.append(failed("projector", f"it stopped: {halted}", "see `records`"))
+        findings.append(failed("projector", f"it stopped: {halted}", "see `records`"))
     elif row["migrated"] and row["incomplete"]:
-        found.append(failed("tables", "`orders` or `events` is missing", "see `records`"))
+        findings.append(failed("tables", "`orders` or `events` is missing", "see `records`"))
     elif row["migrated"]:
-        found.append(ok("tables", "there"))
+        findings.append(ok("tables", "there"))
     elif row["may_create"]:
-        found.append(skipped("tables", "the projector makes them when it first runs"))
+        findings.append(skipped("tables", "the projector makes them when it first runs"))
     else:
         mend = "GRANT CREATE ON SCHEMA public TO the user of DATABASE_URL"
-        found.append(failed("tables", "not there, and this user may not make them", mend))
-    return found
+        findings.append(failed("tables", "not there, and this user may not make them", mend))
+    return findings

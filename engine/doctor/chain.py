@@ -13,7 +13,7 @@ from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.venues import NoWalletError, check, open_rpc, slot_setting, wallet_of
 from events.secret import SecretUrl
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 
 LAMPORTS = 10**9
 NODE_S = 3.0
@@ -44,7 +44,7 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
     if settings.venues == ("simulated",):
         yield skipped("chain", "simulated")
         return
-    if localnet.wanted(settings):
+    if localnet.runs_here(settings):
         yield skipped("chain", "the local one, which starts with the engine")
         return
     answers = False
@@ -60,14 +60,14 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
 
 
 async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
-    from stages.venues.solana.rpc.clusters import Admission
+    from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.link import RpcLink
     from stages.venues.solana.rpc.methods import Rpc
     from stages.venues.solana.rpc.options import RpcOptions
 
     host = urlsplit(url.reveal()).hostname
     cluster = open_rpc(settings).pools.cluster
-    admission = Admission(cluster, allow_mainnet=settings.allow_mainnet)
+    admission = ClusterGuard(cluster, allow_mainnet=settings.allow_mainnet)
     rpc = Rpc(RpcLink(RpcOptions((url,), deadline_s=NODE_S, observed=False), admission))
     name = f"node {number}"
     try:
@@ -76,11 +76,11 @@ async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
             slow_s = 3 * settings.slot_ms / 1000 if cluster == "local" else 0.0
             await asyncio.sleep(max(STILL_S, slow_s))
             if await rpc.get_slot("processed") == slot:
-                said = f"{host}: {cluster}, stands still at slot {slot:,}"
-                return failed(name, said, "wait until the chain continues, or name another node")
-    except (Refused, OSError) as error:
-        code = error.code if isinstance(error, Refused) else str(error)
-        why = f": {error.detail}" if isinstance(error, Refused) and error.retryable else ""
+                text = f"{host}: {cluster}, stands still at slot {slot:,}"
+                return failed(name, text, "wait until the chain continues, or name another node")
+    except (VenueRefusal, OSError) as error:
+        code = error.code if isinstance(error, VenueRefusal) else str(error)
+        why = f": {error.detail}" if isinstance(error, VenueRefusal) and error.retryable else ""
         mend = {
             "wrong-cluster": "SOLANA_RPC_URL and POOLS must be of one cluster",
             "mainnet-not-allowed": "real money: ALLOW_MAINNET=1, or a node of another cluster",
@@ -100,15 +100,15 @@ async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]
         lamports = await opened.rpc.get_balance(address, "finalized") if signs else 0
         transactions = await versions.look(settings, opened.rpc)
         agreement = await consensus.look(settings, opened.rpc, slot_setting(settings, opened.pools))
-    except (Refused, OSError) as error:
+    except (VenueRefusal, OSError) as error:
         yield failed("accounts", str(error), "try again; else name another node")
         return
     finally:
         await opened.rpc.close()
     yield transactions
     yield agreement
-    found = [account for answer in answers for account in answer.value]
-    absent = [address for address, a in zip(pools, found, strict=True) if a is None]
+    accounts = [account for answer in answers for account in answer.value]
+    absent = [address for address, a in zip(pools, accounts, strict=True) if a is None]
     some = 0 < len(absent) < len(pools)
     if some and opened.pools.cluster == "local":
         yield ok("POOLS", f"{len(pools) - len(absent)} of {len(pools)} are there; launches come")

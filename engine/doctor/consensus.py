@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, ok, warning
 from engine.settings import Settings
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 
 if TYPE_CHECKING:
     from stages.venues.solana.rpc.methods import Rpc
@@ -23,7 +23,7 @@ async def look(settings: Settings, rpc: Rpc, slot_setting: int | None) -> Findin
     slot_time = SlotTime(slot_setting, rpc)
     try:
         await commitments.look()
-    except Refused as error:
+    except VenueRefusal as error:
         return warning(NAME, f"no node tells which it is: {error}", "try again")
     await slot_time.measure()
     facts = commitments.facts

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from redis.exceptions import ResponseError
 
 from engine.doctor.findings import Finding, failed, ok, skew, warning
-from events.log import Keys, Link, LogError, other_chain
+from events.log import Keys, LogError, RedisConnection, other_chain
 from events.secret import SecretUrl
 
 LEAST = {"valkey": 8.0, "redis": 7.2}
 MEMORY_SHARE = 0.8
-WANTED = (
+REQUIRED_CONFIG = (
     ("appendonly", "yes", "CONFIG SET appendonly yes, and in its configuration file"),
     ("maxmemory-policy", "noeviction", "CONFIG SET maxmemory-policy noeviction: an evicted order"
      " is lost"),
@@ -22,7 +22,7 @@ WANTED = (
 
 async def look(url: SecretUrl, *, chain: str = "") -> AsyncIterator[Finding]:
     """All of it. One that cannot be reached is the only finding then."""
-    link = Link(url, "doctor")
+    link = RedisConnection(url, "doctor")
     try:
         before = time.time()
         clock = await link.call("TIME", timeout_s=3.0)
@@ -52,10 +52,10 @@ def _version(info: dict[str, str]) -> Finding:
     kind = info.get("server_name", "redis")
     version = info.get(f"{kind}_version", "0.0")
     least = LEAST.get(kind, LEAST["redis"])
-    said = f"{kind} {version}"
+    text = f"{kind} {version}"
     if tuple(map(int, version.split(".")[:2])) < tuple(map(int, str(least).split("."))):
-        return failed("log server", said, f"update it to {least} or newer")
-    return ok("log server", said)
+        return failed("log server", text, f"update it to {least} or newer")
+    return ok("log server", text)
 
 
 def _chain(theirs: str, ours: str) -> Finding:
@@ -72,9 +72,9 @@ def _role(info: dict[str, str]) -> Finding:
     return ok("log server's role", "primary")
 
 
-async def _durability(link: Link, info: dict[str, str]) -> AsyncIterator[Finding]:
+async def _durability(link: RedisConnection, info: dict[str, str]) -> AsyncIterator[Finding]:
     try:
-        names = [*(name for name, _, _ in WANTED), "appendfsync"]
+        names = [*(name for name, _, _ in REQUIRED_CONFIG), "appendfsync"]
         answers = await link.pipeline([("CONFIG", "GET", name) for name in names])
     except (ResponseError, LogError):
         yield warning(
@@ -84,18 +84,18 @@ async def _durability(link: Link, info: dict[str, str]) -> AsyncIterator[Finding
             " appendonly yes and noeviction",
         )
         return
-    found = {name: a[1].decode() if a else "" for name, a in zip(names, answers, strict=True)}
-    for name, wanted, mend in WANTED:
-        if found[name] == wanted:
-            yield ok(name, wanted)
+    config = {name: a[1].decode() if a else "" for name, a in zip(names, answers, strict=True)}
+    for name, required, mend in REQUIRED_CONFIG:
+        if config[name] == required:
+            yield ok(name, required)
         else:
-            yield failed(name, f"{found[name] or 'unknown'}, not {wanted}", mend)
-    if found["appendfsync"] == "always":
+            yield failed(name, f"{config[name] or 'unknown'}, not {required}", mend)
+    if config["appendfsync"] == "always":
         yield ok("appendfsync", "always")
     else:
         yield warning(
             "appendfsync",
-            f"{found['appendfsync']}: each append waits for WAITAOF, which is slower",
+            f"{config['appendfsync']}: each append waits for WAITAOF, which is slower",
             "CONFIG SET appendfsync always, and in its configuration file",
         )
     written = info.get("aof_last_write_status", "ok")
@@ -111,8 +111,8 @@ def _memory(info: dict[str, str]) -> Finding:
             f"{used / 1e6:.0f} MB used, no limit: the kernel would end it at the machine's",
             "set maxmemory below the machine's memory",
         )
-    said = f"{used / 1e6:.0f} of {most / 1e6:.0f} MB used"
+    text = f"{used / 1e6:.0f} of {most / 1e6:.0f} MB used"
     if used > MEMORY_SHARE * most:
         mend = "raise maxmemory; look at `engine parked list` and the projector"
-        return failed("log server's memory", f"{said}: new orders are refused", mend)
-    return ok("log server's memory", said)
+        return failed("log server's memory", f"{text}: new orders are refused", mend)
+    return ok("log server's memory", text)

@@ -13,7 +13,7 @@ from events.archive.losses import Losses, digest_of
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import OrderRow
 from events.audit.labels import label_faults
-from events.log import Damaged, EventLog, Regressed, Stored
+from events.log import Damaged, EventLog, LogTruncated, Stored
 from events.positions import spans
 from events.streams.hash_chain import GENESIS, follows
 
@@ -108,14 +108,14 @@ def _order_faults(ids: Sequence[str], rows: Mapping[str, OrderRow], ends: _Ends)
 async def _logged(log: EventLog, first: int, end: int) -> tuple[dict[int, Stored], list[str]]:
     """The log's copies, and where it is damaged."""
     reader, after = log.reader("doctor"), first - 1
-    found: dict[int, Stored] = {}
+    stored: dict[int, Stored] = {}
     faults: list[str] = []
     try:
         while after < end:
             try:
                 batches = await reader.read(after)
-            except Regressed as error:
-                if isinstance(error, Damaged) or found:  # else it is trimmed up to there
+            except LogTruncated as error:
+                if isinstance(error, Damaged) or stored:  # else it is trimmed up to there
                     faults.append(f"log: {error}")
                 after = max(after + 1, error.resume_after or end)
                 continue
@@ -124,8 +124,8 @@ async def _logged(log: EventLog, first: int, end: int) -> tuple[dict[int, Stored
             for batch in batches:
                 for position, record in enumerate(batch.records, batch.first):
                     if first <= position <= end:
-                        found[position] = Stored(position, batch.time_us, record)
+                        stored[position] = Stored(position, batch.time_us, record)
             after = batches[-1].last
     finally:
         await reader.close()
-    return found, faults
+    return stored, faults

@@ -38,10 +38,10 @@ async def look(
         if looked is not None:
             yield _told(looked)
             return
-        found = await diagnose(log, archive)
-        todo = plan(found, chain, Words())
+        diagnosis = await diagnose(log, archive)
+        todo = plan(diagnosis, chain, Words())
         if not todo.faults:
-            end = found.proof.proved_end
+            end = diagnosis.proof.proved_end
             yield ok(NAME, f"log, archive and tables agree, through position {end:,}")
         elif todo.command:
             yield failed(NAME, todo.why, todo.command, todo.command)

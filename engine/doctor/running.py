@@ -34,10 +34,10 @@ async def look(url: str, *, elsewhere: bool = False) -> list[Finding]:
         if elsewhere:
             return [skipped("gateway", f"none here: {error}")]
         return [failed("gateway", str(error), "look into logs/gateway.log of DATA_DIR")]
-    return list(_said(url, ready))
+    return list(_findings(url, ready))
 
 
-def _said(url: str, ready: dict[str, object]) -> Iterator[Finding]:
+def _findings(url: str, ready: dict[str, object]) -> Iterator[Finding]:
     yield ok("gateway", f"{url}: {ready.get('status')}")
     reasons = ready.get("reasons")
     for part, reason in reasons.items() if isinstance(reasons, dict) else ():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, failed, ok, warning
 from engine.settings import Settings
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 
 if TYPE_CHECKING:
     from stages.venues.solana.rpc.methods import Rpc
@@ -21,7 +21,7 @@ async def look(settings: Settings, rpc: Rpc) -> Finding:
     features = Features(rpc, settings.tx_version)
     try:
         await features.ask()
-    except (Refused, ValueError) as error:
+    except (VenueRefusal, ValueError) as error:
         return warning(NAME, f"the cluster's features cannot be read: {error}", "try again")
     if fault := features.fault:
         return failed(NAME, fault, "set TX_VERSION=auto")

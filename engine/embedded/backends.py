@@ -26,11 +26,11 @@ async def backends(settings: Settings) -> AsyncIterator[tuple[SecretUrl, SecretU
     with contextlib.ExitStack() as stack:
         if not (redis_url and database_url):
             check_holds_engine(settings)
-            found = running(settings.data_dir) or stack.enter_context(
+            state = running(settings.data_dir) or stack.enter_context(
                 databases.started(settings.data_dir, databases.Options(servers=missing(settings)))
             )
-            redis_url = redis_url or SecretUrl(found.redis_url)
-            database_url = database_url or SecretUrl(found.database_url)
+            redis_url = redis_url or SecretUrl(state.redis_url)
+            database_url = database_url or SecretUrl(state.database_url)
         yield redis_url, database_url
 
 

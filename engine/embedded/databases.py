@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.embedded import binaries
-from engine.embedded.data_dir import LAYOUT, Folder, Layout, Record
+from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState
 from engine.processes import parent_death
 from engine.processes.program import Program, StartError, last_words, signal_group
 
@@ -72,9 +72,9 @@ class Embedded:
     versions: Mapping[str, str]
     run: Path  # the folder of the sockets, or a link to it
 
-    def record(self, pids: Mapping[str, int], gateway_url: str = "") -> Record:
+    def record(self, pids: Mapping[str, int], gateway_url: str = "") -> RunState:
         """Return what to write down once they run."""
-        return Record(
+        return RunState(
             LAYOUT, self.redis_url, self.database_url, gateway_url, dict(pids), dict(self.versions)
         )
 
@@ -207,14 +207,14 @@ def _postgres(
     folder: Folder, bin_dir: Path, sockets: Path, layout: Layout, other: Mapping[str, str]
 ) -> Program:
     data = folder.path / "postgres"
-    found = binaries.version(bin_dir / "postgres").split(".")[0]
-    if layout.postgres != found:
+    version = binaries.version(bin_dir / "postgres").split(".")[0]
+    if layout.postgres != version:
         remedy = "dump it there and restore it here"
-        msg = f"{data} was made by Postgres {layout.postgres}, this one is {found}: {remedy}"
+        msg = f"{data} was made by Postgres {layout.postgres}, this one is {version}: {remedy}"
         raise StartError(msg)
     bin_dir = _reachable(bin_dir, sockets, layout.postgres_user)
     environ = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
-    config = {**POSTGRES, **({"io_method": "sync"} if int(found) >= 18 else {}), **other}
+    config = {**POSTGRES, **({"io_method": "sync"} if int(version) >= 18 else {}), **other}
     if not data.is_dir():
         _initdb(folder, bin_dir, layout.postgres_user, environ, sync=config["fsync"] == "on")
     # We hold the lock of the folder, so whoever wrote this file is gone, and its pid may by now
@@ -299,7 +299,7 @@ def _remove_sockets(path: Path) -> None:
 
 def _give(path: Path, user: str) -> None:
     if user == parent_death.DROPPED:
-        os.chown(path, parent_death.NOBODY, parent_death.NOBODY)
+        os.chown(path, parent_death.NOBODY_UID, parent_death.NOBODY_UID)
 
 
 def _reachable(bin_dir: Path, sockets: Path, user: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.embedded.data_dir import Folder, Record, running
+from engine.embedded.data_dir import Folder, RunState, running
 from engine.embedded.databases import run_program
 from engine.processes.program import Program, StartError
 from engine.settings import Settings, environment
@@ -29,7 +29,7 @@ def file(settings: Settings) -> Path:
     return settings.data_dir / FILE
 
 
-def wanted(settings: Settings) -> bool:
+def runs_here(settings: Settings) -> bool:
     """Whether the engine trades on a chain, and nobody said on which."""
     return settings.venues != ("simulated",) and not settings.solana_rpc_url
 
@@ -46,24 +46,24 @@ def prepare(settings: Settings, folder: Path) -> Settings:
     return _leading(settings, folder, f"http://127.0.0.1:{port}")
 
 
-def found(settings: Settings, record: Record | None) -> Settings:
+def with_chain(settings: Settings, record: RunState | None) -> Settings:
     """Return the settings that lead to what a running engine trades on: its VENUES, whatever was
     said to us, and its local chain, if it has one.
     """
     if record is not None and record.venues:
         settings = msgspec.structs.replace(settings, venues=record.venues)
-    if not wanted(settings) or record is None or not record.solana_rpc_url:
+    if not runs_here(settings) or record is None or not record.solana_rpc_url:
         return settings
     return _leading(settings, settings.data_dir, record.solana_rpc_url)
 
 
 @contextlib.contextmanager
-def reached(settings: Settings) -> Iterator[Settings]:
+def local_chain_running(settings: Settings) -> Iterator[Settings]:
     """Yield the settings that lead to the chain, and run it for so long where no engine does.
 
     Enter it in the main thread. Raises StartError.
     """
-    if not wanted(settings):
+    if not runs_here(settings):
         yield settings
         return
     with contextlib.ExitStack() as stack:
@@ -72,7 +72,7 @@ def reached(settings: Settings) -> Iterator[Settings]:
             if not record.solana_rpc_url:
                 msg = f"the engine in {settings.data_dir} trades on no local chain"
                 raise StartError(msg)
-            yield found(settings, record)
+            yield with_chain(settings, record)
             return
         if record is None:  # else we hold the folder ourselves
             stack.enter_context(Folder(settings.data_dir))

@@ -40,7 +40,7 @@ async def records(
         try:
             if opened:
                 with contextlib.suppress(Missing):  # an archive alone can be read, too
-                    await log.open(found=False)
+                    await log.open(create=False)
             yield log, archive
         finally:
             await archive.close()
@@ -48,7 +48,7 @@ async def records(
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Folding millions of events makes no garbage that refers to itself; looking for it is slow."""
     gc.collect()
     gc.disable()

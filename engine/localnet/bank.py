@@ -162,12 +162,12 @@ class Bank:
 
     def pool_addresses(self) -> list[str]:
         """Every pool that can be swapped with."""
-        found = []
+        addresses = []
         by_program = self.state.families.by_program
         for address, account in list(self.state.accounts.items()):
             if account.owner in by_program and _decodes(self.state, address):
-                found.append(address)
-        return found
+                addresses.append(address)
+        return addresses
 
     def _write(self, address: str, account: Account) -> None:
         accounts = self.state.accounts

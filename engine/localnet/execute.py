@@ -129,7 +129,7 @@ def _failure(error: Exception) -> InstructionFailed:
     if isinstance(error, InstructionFailed):
         return error
     log.warning("program panicked", error=repr(error))
-    return InstructionFailed("ProgramFailedToComplete", said="SBF program panicked")
+    return InstructionFailed("ProgramFailedToComplete", message="SBF program panicked")
 
 
 _SILENT = (SYSTEM, COMPUTE_BUDGET)

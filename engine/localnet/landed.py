@@ -96,12 +96,12 @@ def _wallets(
 
 
 def _tokens(accounts: list[Account | None]) -> list[TokenBalance]:
-    found = []
+    balances = []
     for index, account in enumerate(accounts):
         if account is not None and is_token_account(account):
             token = read_token(account.data)
-            found.append(TokenBalance(index, token.mint, token.owner, token.amount))
-    return found
+            balances.append(TokenBalance(index, token.mint, token.owner, token.amount))
+    return balances
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):

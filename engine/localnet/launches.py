@@ -27,14 +27,14 @@ class Launches:
                 continue
             address = launch.plan.address
             there = address in bank.state.accounts
-            wanted = launch.created <= at < launch.gone
-            if wanted and not there:
+            exists = launch.created <= at < launch.gone
+            if exists and not there:
                 self._grown.discard(address)
                 _write(bank, LAYOUTS[launch.plan.family](launch.plan))
-            elif there and not wanted:
+            elif there and not exists:
                 self._grown.discard(address)
-                made = LAYOUTS[launch.plan.family](launch.plan)
-                _write(bank, dict.fromkeys(made, Account(0)))
+                account = LAYOUTS[launch.plan.family](launch.plan)
+                _write(bank, dict.fromkeys(account, Account(0)))
             elif there and at == launch.gains and address not in self._grown:
                 self._grown.add(address)
                 _grow(bank, launch)
@@ -61,13 +61,13 @@ def _grow(bank: Bank, launch: Launch) -> None:
         added = pool.pool.reserve_a, pool.pool.reserve_b
         supply = int.from_bytes(data[333:341], "little")
         put(data, 333, supply * 2, 8)
-    made = {launch.plan.address: account._replace(data=bytes(data))}
+    accounts = {launch.plan.address: account._replace(data=bytes(data))}
     vaults = SHAPES[launch.plan.family].vaults(account.data, a_to_b=True)
     for vault, more in zip(vaults, added, strict=True):
         held = bank.state.accounts[vault]
         lamports = more if held.data[109] else 0
-        made[vault] = with_amount(held, amount_of(held) + more, lamports)
-    _write(bank, made)
+        accounts[vault] = with_amount(held, amount_of(held) + more, lamports)
+    _write(bank, accounts)
 
 
 def _grow_damm(data: bytearray) -> tuple[int, int]:

@@ -163,10 +163,10 @@ class Node:
 
     def landed(self, signature: str, *, history: bool) -> Landed | None:
         """What landed under a signature; older than the blocks at hand only with `history`."""
-        found = self.bank.recent.get(signature)
-        if found is None and history:
-            found = self.store.landed(signature)
-        return found
+        landed = self.bank.recent.get(signature)
+        if landed is None and history:
+            landed = self.store.landed(signature)
+        return landed
 
     async def saved(self) -> None:
         """Wait until what is executed is written down; callers of one turn share one write."""

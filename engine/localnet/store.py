@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS named (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS details (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
-_FOUND = (
+_SELECT_LANDED = (
     "SELECT l.signature, l.slot, l.height, l.time_s, l.error, l.fee, l.units, l.memo, l.payer,"
     " l.swaps, d.body FROM landed l LEFT JOIN details d ON d.id = l.id"
 )
@@ -104,8 +104,8 @@ class Store:
 
     def landed(self, signature: str) -> Landed | None:
         """What landed under a signature, on the chain as it is now."""
-        found = self._find("signature = ?", signature)
-        return found[-1] if found else None
+        landed = self._find("signature = ?", signature)
+        return landed[-1] if landed else None
 
     def of_account(
         self, address: str, *, height: int, before: str, until: str, limit: int
@@ -121,7 +121,7 @@ class Store:
         paid = f"SELECT l.id FROM landed l WHERE l.payer = ? {which} {newest}"  # noqa: S608  # constants only
         join = "SELECT l.id FROM named n JOIN landed l ON l.id = n.id WHERE n.address = ?"
         both = f"SELECT * FROM ({paid}) UNION ALL SELECT * FROM ({join} {which} {newest})"  # noqa: S608  # constants only
-        query = f"{_FOUND} WHERE l.id IN ({both}) {newest}"
+        query = f"{_SELECT_LANDED} WHERE l.id IN ({both}) {newest}"
         values = [address, height, *(each for each in (before, until) if each)]
         return [_landed(row) for row in self._db.execute(query, [*values, *values])]
 
@@ -133,8 +133,8 @@ class Store:
     def slot_before(self, time_s: int) -> int | None:
         """The newest slot whose block was made by a time; None where that was before them all."""
         row = self._db.execute("SELECT max(slot) FROM blocks WHERE time_s <= ?", (time_s,))
-        found = row.fetchone()[0]
-        return None if found is None else int(found)
+        fetchone = row.fetchone()[0]
+        return None if fetchone is None else int(fetchone)
 
     def save(
         self,
@@ -194,7 +194,7 @@ class Store:
 
     def _find(self, where: str, value: object) -> list[Landed]:
         rows = self._db.execute(
-            f"{_FOUND} WHERE l.{where} AND l.forked = 0 ORDER BY l.id", (value,)
+            f"{_SELECT_LANDED} WHERE l.{where} AND l.forked = 0 ORDER BY l.id", (value,)
         )
         return [_landed(row) for row in rows]
 

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine.processes.program import telling
+from engine.processes.program import last_error_line
 
 ROTATE_BYTES = 8 * 1024 * 1024
 LINE_BYTES = 1024 * 1024
@@ -35,7 +35,7 @@ class ChildLog:
 
     def last_words(self) -> str:
         """Return the line of this run that says best why it ended."""
-        return telling(self._tail.decode(errors="replace"))
+        return last_error_line(self._tail.decode(errors="replace"))
 
     async def pump(self, name: str, source: int) -> None:
         """Read the pipe `source` until its writers are gone, and close it."""

@@ -75,10 +75,10 @@ def last_words(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         text = ""
-    return telling(text)
+    return last_error_line(text)
 
 
-def telling(text: str) -> str:
+def last_error_line(text: str) -> str:
     """Return the line of an output that says best why its program ended."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     words = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")

@@ -202,8 +202,8 @@ class Supervisor:
         while not stop.is_set() and not await reached():
             for child in self.children:
                 if child.deaths >= DEATHS_MAX or child.hopeless:
-                    said = child.fault.removeprefix("engine: ")
-                    msg = f"{child.program.name} does not start: {said}"
+                    line = child.fault.removeprefix("engine: ")
+                    msg = f"{child.program.name} does not start: {line}"
                     raise StartError(msg)
             for keeper in self._keepers:
                 if keeper.done():

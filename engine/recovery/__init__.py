@@ -11,7 +11,7 @@ Imports no command or server of ours. Public: what is exported here; `settle`, `
 from engine.recovery.accepting import Word
 from engine.recovery.carrying_out import Done, repair
 from engine.recovery.diagnosing import Diagnosis, diagnose
-from engine.recovery.founding import Repaired, RepairError, refound
+from engine.recovery.founding import Repaired, RepairError, rebuild_log
 from engine.recovery.plan import Plan, Step, Words, plan
 
 __all__ = [
@@ -25,6 +25,6 @@ __all__ = [
     "Words",
     "diagnose",
     "plan",
-    "refound",
+    "rebuild_log",
     "repair",
 ]

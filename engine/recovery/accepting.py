@@ -18,7 +18,7 @@ from events.archive.loss_table import save_losses
 from events.archive.losses import Loss, Losses, Resumed
 from events.audit.inventory import Inventory
 from events.ids import parse_order_id
-from events.log import EventLog, Head
+from events.log import EventLog, OrderHead
 from projections.postgres import migrate
 
 TABLE = "accepted_losses"
@@ -32,14 +32,14 @@ class Word(NamedTuple):
 
 
 async def accept(
-    log: EventLog, archive: Archive, found: Diagnosis, lost: Sequence[Lost], word: Word
+    log: EventLog, archive: Archive, diagnosis: Diagnosis, lost: Sequence[Lost], word: Word
 ) -> None:
     """Records the losses. Raises RepairError, LogError, ArchiveUnavailable or asyncpg's errors."""
-    named = {one.order_id for one in lost if one.order_id}
-    positions = {one.position for one in lost}
+    named = {item.order_id for item in lost if item.order_id}
+    positions = {item.position for item in lost}
     owners: dict[int, str] = {}
     kept: dict[str, list[Resumed]] = {}
-    if "orders" not in found.missing_tables:
+    if "orders" not in diagnosis.missing_tables:
         async with archive.snapshot() as snapshot:
             async for rows in snapshot.orders():
                 for row in rows:
@@ -54,9 +54,9 @@ async def accept(
         if theirs or order_id in named or order_id in owners.values():
             state = Resumed(head.version, head.hash, head.positions, head.body)
             kept.setdefault(order_id, []).append(state)
-    owners = {one.position: _order_of(one, owners, kept, found.proof) for one in lost}
+    owners = {item.position: _order_of(item, owners, kept, diagnosis.proof) for item in lost}
     losses = list(_losses(lost, owners, kept, word, now_us=time.time_ns() // 1000))
-    _no_later([*found.proof.losses.all, *losses], kept, found.archived_end)
+    _no_later([*diagnosis.proof.losses.all, *losses], kept, diagnosis.archived_end)
     async with archive.connection(None) as connection:
         await migrate.migrate(connection)
         if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", TABLE):
@@ -64,7 +64,7 @@ async def accept(
         await save_losses(connection, losses)
 
 
-async def _heads(log: EventLog) -> AsyncIterator[tuple[str, Head]]:
+async def _heads(log: EventLog) -> AsyncIterator[tuple[str, OrderHead]]:
     """All heads that can be told apart into their parts."""
     inventory = Inventory(log.url, log.keys)
     try:
@@ -77,7 +77,7 @@ async def _heads(log: EventLog) -> AsyncIterator[tuple[str, Head]]:
 
 
 def _order_of(
-    one: Lost,
+    lost: Lost,
     owners: Mapping[int, str],
     kept: Mapping[str, Sequence[Resumed]],
     proof: Reconciliation,
@@ -85,9 +85,9 @@ def _order_of(
     """The order that lacks the event. What a damaged row says counts only where that order is not
     whole without it.
     """
-    if one.position in owners:
-        return owners[one.position]
-    order_id = parse_order_id(one.order_id) or ""
+    if lost.position in owners:
+        return owners[lost.position]
+    order_id = parse_order_id(lost.order_id) or ""
     whole = any((k.version, k.hash) == proof.chain(order_id) for k in kept.get(order_id, ()))
     return "" if whole else order_id
 
@@ -100,11 +100,11 @@ def _losses(
     *,
     now_us: int,
 ) -> Iterable[Loss]:
-    for one in lost:
-        order_id = owners[one.position]
-        fitting = (k for k in kept.get(order_id, ()) if k.fits(order_id, one.position))
+    for item in lost:
+        order_id = owners[item.position]
+        fitting = (k for k in kept.get(order_id, ()) if k.fits(order_id, item.position))
         yield Loss(
-            one.position, order_id, one.digest, one.detail, word.by, now_us, word.reason,
+            item.position, order_id, item.digest, item.detail, word.by, now_us, word.reason,
             next(fitting, None),
         )  # fmt: skip
 

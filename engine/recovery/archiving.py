@@ -14,46 +14,48 @@ from events.archive.page import LabelledEvent
 from projections.postgres import migrate
 from projections.postgres.mending import mend, name_chain
 from projections.postgres.rebuild import rebuild
-from projections.postgres.tables import Moved
+from projections.postgres.tables import CheckpointConflict
 
 AGAIN = "the projector moved on meanwhile: begin again"
 
 
-async def make_tables(archive: Archive, found: Diagnosis) -> None:
+async def make_tables(archive: Archive, diagnosis: Diagnosis) -> None:
     """Makes what is missing, empty. Raises asyncpg's errors."""
     async with archive.connection(None) as connection:
-        await migrate.lay_missing(connection, found.missing_tables)
+        await migrate.lay_missing(connection, diagnosis.missing_tables)
 
 
-async def mend_archive(archive: Archive, found: Diagnosis, plan: Plan, chain: str) -> None:
+async def mend_archive(archive: Archive, diagnosis: Diagnosis, plan: Plan, chain: str) -> None:
     """Writes rows, deletes those that nothing vouches for, moves the checkpoint."""
-    rows = [_row(one) for one in found.proof.rows if one.stored.position <= plan.archive_until]
-    after = checkpoint_at(found, plan.archive_until) if plan.checkpoint else None
+    rows = [
+        _row(event) for event in diagnosis.proof.rows if event.stored.position <= plan.archive_until
+    ]
+    after = checkpoint_at(diagnosis, plan.archive_until) if plan.checkpoint else None
     async with archive.connection(None) as connection:
         await migrate.migrate(connection)
-        for statement in schema.additions(found.lacking):
+        for statement in schema.additions(diagnosis.lacking):
             await connection.execute(statement)
         try:
             await mend(
-                connection, found.checkpoint, after, rows,
-                drop_after=plan.drop_after, strays=found.strays,
+                connection, diagnosis.checkpoint, after, rows,
+                drop_after=plan.drop_after, strays=diagnosis.strays,
             )  # fmt: skip
-        except Moved:
+        except CheckpointConflict:
             raise RepairError(AGAIN) from None
         await migrate.lay_indexes(connection)
-        if found.proof.regained:
-            await withdraw_losses(connection, found.proof.regained)
-        if chain and found.archive_chain not in ("", chain):
+        if diagnosis.proof.regained:
+            await withdraw_losses(connection, diagnosis.proof.regained)
+        if chain and diagnosis.archive_chain not in ("", chain):
             await name_chain(connection, chain)
 
 
-def checkpoint_at(found: Diagnosis, position: int) -> Checkpoint:
+def checkpoint_at(diagnosis: Diagnosis, position: int) -> Checkpoint:
     """The checkpoint of an archive that ends there."""
-    before, last = found.checkpoint, found.proof.last
-    stored = found.proved.get(position) or last
+    before, last = diagnosis.checkpoint, diagnosis.proof.last
+    stored = diagnosis.proved.get(position) or last
     # Where nobody knows the epoch, one that is above any there can have been.
-    epoch = before.epoch if before is not None else found.meta.epoch or int(time.time())
-    digest = found.target.digest_at(position)
+    epoch = before.epoch if before is not None else diagnosis.meta.epoch or int(time.time())
+    digest = diagnosis.target.digest_at(position)
     time_us = stored.time_us if stored is not None and position else 0
     return Checkpoint(epoch, position, digest, time_us, before.generation if before else 1, None)
 
@@ -63,9 +65,9 @@ async def make_orders(archive: Archive) -> None:
     await rebuild(archive.url)
 
 
-def _row(one: LabelledEvent) -> tuple[Any, ...]:
-    stored = one.stored
+def _row(event: LabelledEvent) -> tuple[Any, ...]:
+    stored = event.stored
     return (
-        stored.position, stored.time_us, one.order_id, one.version, one.name,
+        stored.position, stored.time_us, event.order_id, event.version, event.name,
         stored.record.hash, stored.record.body,
     )  # fmt: skip

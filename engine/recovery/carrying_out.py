@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.recovery import accepting, archiving
-from engine.recovery.chain_history import Wallet
+from engine.recovery.chain_history import ChainHistory
 from engine.recovery.diagnosing import Diagnosis, diagnose
-from engine.recovery.founding import Repaired, RepairError, refound
+from engine.recovery.founding import Repaired, RepairError, rebuild_log
 from engine.recovery.plan import Plan, Step, Words, archived_losses, plan
 from engine.recovery.rewriting import rewrite
 from events.archive import Archive
@@ -34,7 +34,7 @@ async def repair(
     log: EventLog,
     archive: Archive,
     words: Words,
-    wallet: Callable[[], Wallet],
+    wallet: Callable[[], ChainHistory],
     progress: Callable[[int, int], None] = lambda _done, _of: None,
     *,
     first: Diagnosis | None = None,
@@ -47,49 +47,49 @@ async def repair(
     """
     done = Done([], [], None, [])
     for _ in range(ROUNDS):
-        found, first = first or await diagnose(log, archive), None
-        todo = plan(found, log.chain, words)
+        diagnosis, first = first or await diagnose(log, archive), None
+        todo = plan(diagnosis, log.chain, words)
         if not todo.steps:
             return done._replace(left=[fault.text for fault in todo.faults])
         if todo.refused:
             raise RepairError(todo.refused)
         step = todo.steps[0]
-        done.steps.extend(said for said in todo.does[:1] if said not in done.steps)
+        done.steps.extend(item for item in todo.does[:1] if item not in done.steps)
         done.lost.extend(todo.lost)
-        if step is Step.FOUND:
-            done = done._replace(founded=await _found(log, archive, wallet, progress))
+        if step is Step.REBUILD_LOG:
+            done = done._replace(founded=await _rebuild_log(log, archive, wallet, progress))
             words = words._replace(restored=False)
         else:
-            await _do(step, log, archive, found, todo, words)
+            await _do(step, log, archive, diagnosis, todo, words)
         if step is Step.ARCHIVE:
             words = words._replace(drop_after=None)
     raise RepairError("something damages the records again and again: end what writes to them")
 
 
 async def _do(
-    step: Step, log: EventLog, archive: Archive, found: Diagnosis, todo: Plan, words: Words
+    step: Step, log: EventLog, archive: Archive, diagnosis: Diagnosis, todo: Plan, words: Words
 ) -> None:
     match step:
         case Step.TABLES:
-            await archiving.make_tables(archive, found)
+            await archiving.make_tables(archive, diagnosis)
         case Step.ARCHIVE:
-            await archiving.mend_archive(archive, found, todo, log.chain)
+            await archiving.mend_archive(archive, diagnosis, todo, log.chain)
         case Step.ACCEPT:
-            await accepting.accept(log, archive, found, archived_losses(found), words.word)
+            await accepting.accept(log, archive, diagnosis, archived_losses(diagnosis), words.word)
         case Step.REBUILD:
             await archiving.make_orders(archive)
         case Step.REWRITE:
-            await rewrite(log, archive, found)
+            await rewrite(log, archive, diagnosis)
 
 
-async def _found(
+async def _rebuild_log(
     log: EventLog,
     archive: Archive,
-    wallet: Callable[[], Wallet],
+    wallet: Callable[[], ChainHistory],
     progress: Callable[[int, int], None],
 ) -> Repaired:
     opened = wallet()
     try:
-        return await refound(log, archive, opened, progress)
+        return await rebuild_log(log, archive, opened, progress)
     finally:
         await opened.close()

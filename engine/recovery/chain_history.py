@@ -16,7 +16,7 @@ from engine.settings import Settings
 from engine.venues import check, ledger_path
 from events.order import Transaction
 from events.reason_codes import recorded
-from stages.venues import Outcome, Refused
+from stages.venues import Outcome, VenueRefusal
 from stages.venues.record import Record
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class ChainError(Exception):
         super().__init__(f"chain: {cause}")
 
 
-class Wallet(Protocol):
+class ChainHistory(Protocol):
     """Asked by a repair, or by who settles an order. Methods raise ChainError, or say otherwise."""
 
     async def last_height(self) -> int:
@@ -87,7 +87,7 @@ def _answered(*causes: type[Exception]) -> Iterator[None]:
         raise ChainError(error) from error
 
 
-def _simulated(settings: Settings) -> Wallet:
+def _simulated(settings: Settings) -> ChainHistory:
     from stages.venues.simulated.ledger import Ledger
     from stages.venues.simulated.venue import Simulation
 
@@ -109,15 +109,15 @@ def _simulated(settings: Settings) -> Wallet:
             order_ids: Sequence[str],
             since_us: int,  # noqa: ARG002 - one look at the ledger finds all there is
         ) -> dict[str, list[str]]:
-            found: dict[str, list[str]] = {}
+            results: dict[str, list[str]] = {}
             with (
                 _answered(OSError),
                 ledger.writing(),
             ):  # no other process is landing one of them
                 for signature, landed in sorted(ledger.find(order_ids).items()):
                     if landed.ok:
-                        found.setdefault(landed.order_id, []).append(signature)
-            return found
+                        results.setdefault(landed.order_id, []).append(signature)
+            return results
 
         async def orders_since(self, order_id: str) -> list[str]:
             with _answered(OSError):
@@ -130,10 +130,10 @@ def _simulated(settings: Settings) -> Wallet:
         async def record(self, order_id: str, signature: str) -> Record:
             landed = _in_ledger(ledger, order_id, signature)
             if time.time_ns() // 1000 < landed.visible_us:
-                raise Refused("venue-unavailable", "the chain does not answer for it yet")
+                raise VenueRefusal("venue-unavailable", "the chain does not answer for it yet")
             if landed.slot > await self.finalized():
                 detail = f"{signature} is in slot {landed.slot}, which is not final yet"
-                raise Refused("transaction-not-finalized", detail, retryable=True)
+                raise VenueRefusal("transaction-not-finalized", detail, retryable=True)
             state: Literal["landed", "failed"] = "landed" if landed.ok else "failed"
             outcome = Outcome(
                 state,
@@ -152,7 +152,7 @@ def _simulated(settings: Settings) -> Wallet:
                 with ledger.writing():  # nobody is in the middle of landing it
                     there = any(row.signature == transaction.signature for row in ledger.rows())
             except OSError as error:
-                raise Refused("venue-unavailable", str(error), retryable=True) from error
+                raise VenueRefusal("venue-unavailable", str(error), retryable=True) from error
             return 0 if there else height
 
         async def close(self) -> None:
@@ -164,41 +164,41 @@ def _simulated(settings: Settings) -> Wallet:
 def _in_ledger(ledger: Ledger, order_id: str, signature: str) -> Landed:
     """What landed under a signature, of this order or of any. Raises Refused."""
     try:
-        found = ledger.find([order_id]).get(signature)
-        found = found or next((row for row in ledger.rows() if row.signature == signature), None)
+        landed = ledger.find([order_id]).get(signature)
+        landed = landed or next((row for row in ledger.rows() if row.signature == signature), None)
     except OSError as error:
-        raise Refused("venue-unavailable", str(error), retryable=True) from error
-    if found is None:
+        raise VenueRefusal("venue-unavailable", str(error), retryable=True) from error
+    if landed is None:
         detail = f"the ledger does not have {signature}"
-        raise Refused("transaction-not-found", detail, retryable=True)
-    return found
+        raise VenueRefusal("transaction-not-found", detail, retryable=True)
+    return landed
 
 
-def _solana(settings: Settings) -> Wallet:
+def _solana(settings: Settings) -> ChainHistory:
     from engine.venues import open_rpc, slot_setting, wallet_of
     from stages.pools.families import FAMILIES
     from stages.venues.solana.cluster.commitments import Commitments
     from stages.venues.solana.cluster.slot_time import SlotTime
-    from stages.venues.solana.outcomes.executed import Executed
+    from stages.venues.solana.outcomes.executed import WalletHistory
     from stages.venues.solana.outcomes.outcomes import Outcomes
     from stages.venues.solana.outcomes.recorded import Records
     from stages.venues.solana.rpc.options import ChainOptions
 
     opened = open_rpc(settings)
     address = wallet_of(settings).address
-    history = Executed(opened.rpc, address)
+    history = WalletHistory(opened.rpc, address)
     records = Records(opened.rpc, FAMILIES, address, opened.pools.by_name())
     slot_time = SlotTime(slot_setting(settings, opened.pools), opened.rpc)
 
     class Solana:
         async def last_height(self) -> int:
             # The builders' blockhashes are `confirmed` ones: none is younger than this.
-            with _answered(Refused):
+            with _answered(VenueRefusal):
                 newest = await opened.rpc.get_latest_blockhash("processed")
             return newest.value.last_valid_block_height
 
         async def finalized(self) -> int:
-            with _answered(Refused):
+            with _answered(VenueRefusal):
                 height = await opened.rpc.get_block_height("finalized")
             history.least_height = max(history.least_height, height)
             return height
@@ -208,17 +208,17 @@ def _solana(settings: Settings) -> Wallet:
             return slot_time.slots_in(seconds)
 
         async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
-            with _answered(Refused):
+            with _answered(VenueRefusal):
                 return await history.by(order_ids, since_us / 1e6)
 
         async def orders_since(self, order_id: str) -> list[str]:
-            with _answered(Refused):
+            with _answered(VenueRefusal):
                 return await history.since(order_id)
 
         async def reaches(self, since_us: int) -> None:
             # By a reader of its own: what follows has to see what lands meanwhile.
-            with _answered(Refused):
-                await Executed(opened.rpc, address).reaches(since_us / 1e6)
+            with _answered(VenueRefusal):
+                await WalletHistory(opened.rpc, address).reaches(since_us / 1e6)
 
         async def record(self, order_id: str, signature: str) -> Record:  # noqa: ARG002 - it names its order
             return await records.read(signature)
@@ -237,7 +237,9 @@ def _solana(settings: Settings) -> Wallet:
                     if outcome.finalized_height > transaction.last_valid_height:
                         return outcome.finalized_height
                     if outcome.state == "unknown":
-                        raise Refused(outcome.reason or "no-answer", outcome.detail, retryable=True)
+                        raise VenueRefusal(
+                            outcome.reason or "no-answer", outcome.detail, retryable=True
+                        )
                     await asyncio.sleep(PROOF_S)
             finally:
                 await outcomes.close()
@@ -249,7 +251,7 @@ def _solana(settings: Settings) -> Wallet:
     return Solana()
 
 
-def open_wallet(settings: Settings) -> Wallet:
+def open_wallet(settings: Settings) -> ChainHistory:
     """Of what VENUES names. Raises SettingsError, OSError."""
     check(settings)
     return _simulated(settings) if settings.venues == ("simulated",) else _solana(settings)

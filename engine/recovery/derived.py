@@ -5,16 +5,20 @@ from __future__ import annotations
 from engine.recovery.reconcile import Lives
 from events.commands.idempotency import digest_of, names_of
 from events.log import EventLog
-from events.recovery.log_rebuild import Claim, Known, Name
+from events.recovery.log_rebuild import Claim, RestoredHead, RestoredIdempotencyKey
 
 
-def names_in(log: EventLog, lives: Lives) -> list[Name]:
+def names_in(log: EventLog, lives: Lives) -> list[RestoredIdempotencyKey]:
     """The keys that orders were posted with: while these are open, and then for a window."""
-    names: dict[str, Name] = {}
+    names: dict[str, RestoredIdempotencyKey] = {}
     for asked in lives.submitted.values():  # of two orders that had one name the later has it
-        said = names_of(log.keys, asked.account, asked.order_id, asked.fact)
+        keys = names_of(log.keys, asked.account, asked.order_id, asked.fact)
         until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
-        names |= {key: Name(key, said.value, until_ms) for key in said.keys} if said else {}
+        names |= (
+            {key: RestoredIdempotencyKey(key, keys.value, until_ms) for key in keys.keys}
+            if keys
+            else {}
+        )
     return list(names.values())
 
 
@@ -27,14 +31,14 @@ def claims_in(log: EventLog, lives: Lives) -> dict[bytes, Claim]:
     return claims
 
 
-def known_in(lives: Lives, *, archived: int, heads_kept_ms: int, now_us: int) -> list[Known]:
+def known_in(lives: Lives, *, archived: int, heads_kept_ms: int, now_us: int) -> list[RestoredHead]:
     """The heads that are to stand: of open orders, and of those that ended lately."""
-    known = [life.known() for life in lives.open.values()]
-    for life in lives.ended.values():
+    known = [order_history.known() for order_history in lives.open.values()]
+    for history in lives.ended.values():
         kept_ms = None
-        if life.positions[-1] <= archived:
-            kept_ms = heads_kept_ms - (now_us - life.changed_us) // 1000
+        if history.positions[-1] <= archived:
+            kept_ms = heads_kept_ms - (now_us - history.changed_us) // 1000
             if kept_ms <= 0:
                 continue
-        known.append(life.known()._replace(kept_ms=kept_ms))
+        known.append(history.known()._replace(kept_ms=kept_ms))
     return known

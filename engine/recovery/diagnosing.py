@@ -15,7 +15,7 @@ from events.archive.page import LabelledEvent
 from events.audit.problems import Problem
 from events.audit.verify import verify
 from events.log import EventLog, LogError, Stored
-from events.recovery.log_rebuild import Refounding
+from events.recovery.log_rebuild import LogRebuild
 from events.recovery.stream_survey import Meta, RawEntry, stored_in
 from projections.postgres.order_rows import columns
 
@@ -74,16 +74,16 @@ class Diagnosis(NamedTuple):
 
 async def diagnose(log: EventLog, archive: Archive) -> Diagnosis:
     """Reads both stores whole. Raises LogError, ArchiveUnavailable or asyncpg's errors."""
-    work = Refounding(log.url, log.keys)
+    work = LogRebuild(log.url, log.keys)
     try:
         async with archive.snapshot() as snapshot:
-            found = await _read(log, work, snapshot)
-        return found._replace(problems=await _problems(log, archive))
+            diagnosis = await _read(log, work, snapshot)
+        return diagnosis._replace(problems=await _problems(log, archive))
     finally:
         await work.close()
 
 
-async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosis:
+async def _read(log: EventLog, work: LogRebuild, snapshot: Snapshot) -> Diagnosis:
     missing = await snapshot.missing_tables()
     damaged = await snapshot.damaged_tables()
     lacking = damaged.pop("events", [])
@@ -116,7 +116,7 @@ async def _read(log: EventLog, work: Refounding, snapshot: Snapshot) -> Diagnosi
     )  # fmt: skip
 
 
-async def _logged(work: Refounding) -> tuple[list[RawEntry], Meta]:
+async def _logged(work: LogRebuild) -> tuple[list[RawEntry], Meta]:
     """The entries, and a mark that is no older than any of them."""
     entries = await work.entries()
     meta = await work.meta()
@@ -195,13 +195,15 @@ def stream_of(entries: Sequence[RawEntry], end: int | None) -> Events:
     return events
 
 
-async def _vouched(work: Refounding, meta: Meta, entries: Sequence[RawEntry]) -> int:
+async def _vouched(work: LogRebuild, meta: Meta, entries: Sequence[RawEntry]) -> int:
     """The log's end: its mark, unless the head of an order names a place in an entry beyond it."""
     end = meta.position or 0
     beyond = [e for e in entries if not e.fault and e.batch is not None and e.batch.last > end]
     if not meta.there or not beyond:
         return end
-    placed = await work.placed({_order_of(one) for entry in beyond for one in stored_in(entry)})
+    placed = await work.placed(
+        {_order_of(stored) for entry in beyond for stored in stored_in(entry)}
+    )
     named = [e.batch.last for e in beyond if e.batch is not None and _named(e, placed)]
     return max([end, *named])
 
@@ -214,7 +216,7 @@ def _order_of(stored: Stored) -> str:
 
 
 def _named(entry: RawEntry, placed: Mapping[str, Sequence[int]]) -> bool:
-    return any(one.position in placed.get(_order_of(one), ()) for one in stored_in(entry))
+    return any(stored.position in placed.get(_order_of(stored), ()) for stored in stored_in(entry))
 
 
 async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
@@ -224,7 +226,7 @@ async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
     for archived in await snapshot.newest(min(stream), max(stream)):
         logged = stream.get(archived.position, [])
         if logged:
-            return any(one.record == archived.record for one in logged)
+            return any(stored.record == archived.record for stored in logged)
     return None
 
 

@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.recovery.chain_history import Wallet
+from engine.recovery.chain_history import ChainHistory
 from engine.telemetry.build import build_id
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.losses import Loss
 from events.archive.page import array
 from events.commands.idempotency import names_of
-from events.ids import ENGINE_ID, NO_ORDERS, first_id_at
+from events.ids import ENGINE_STREAM_ID, SYSTEM_STREAM_IDS, first_id_at
 from events.log import HEADS_KEPT_MS, EventLog, Stored, other_chain
 from events.order import Order
 from events.recovery import order_histories
-from events.recovery.log_rebuild import Name, Refounding, Written
-from events.recovery.order_histories import BrokenChain, Life
+from events.recovery.log_rebuild import LogEntry, LogRebuild, RestoredIdempotencyKey
+from events.recovery.order_histories import BrokenChain, OrderHistory
 from events.streams.hash_chain import encode_record
 from events.types import TERMINAL, EngineStatus
 from projections.postgres import tables
@@ -79,10 +79,10 @@ async def _checkpoint(archive: Archive) -> Checkpoint:
     return checkpoint
 
 
-async def refound(
+async def rebuild_log(
     log: EventLog,
     archive: Archive,
-    wallet: Wallet,
+    wallet: ChainHistory,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Repaired:
     """Fences, gathers, waits, asks the chain, founds. Can be begun again wherever it broke off.
@@ -95,17 +95,17 @@ async def refound(
     async with archive.alone(LOCK) as alone:
         if not await alone():  # the slower one would put its old heads under the log of the other
             raise RepairError("another repair is under way")
-        return await _refound(log, archive, wallet, progress, alone)
+        return await _rebuild(log, archive, wallet, progress, alone)
 
 
-async def _refound(
+async def _rebuild(
     log: EventLog,
     archive: Archive,
-    wallet: Wallet,
+    wallet: ChainHistory,
     progress: Callable[[int, int], None],
     still_alone: Callable[[], Awaitable[bool]],
 ) -> Repaired:
-    work = Refounding(log.url, log.keys)
+    work = LogRebuild(log.url, log.keys)
     try:
         # Before anybody is fenced off.
         async with archive.snapshot() as snapshot:
@@ -123,7 +123,7 @@ async def _refound(
             progress(min(now, last) - began, last - began)
             await asyncio.sleep(POLL_S)
         epoch = max(before, checkpoint.epoch) + 1
-        return await _found(
+        return await _write_log(
             work, log, archive, wallet, checkpoint, gathered, epoch=epoch, still_alone=still_alone
         )
     finally:
@@ -145,11 +145,11 @@ async def _unknown_since_us(snapshot: Snapshot, end: Stored) -> int:
 
 
 class _Gathered(NamedTuple):
-    lives: dict[str, Life]
+    lives: dict[str, OrderHistory]
     """Orders that are open, and the engine itself."""
     last: Stored
-    names: list[Name]
-    leftovers: order_histories.Leftovers
+    names: list[RestoredIdempotencyKey]
+    leftovers: order_histories.UnarchivedEvents
     unknown_since_us: int
     """See `_unknown_since_us`."""
     heights: list[int]
@@ -158,10 +158,10 @@ class _Gathered(NamedTuple):
 
 
 async def _gather(
-    work: Refounding, log: EventLog, archive: Archive, checkpoint: Checkpoint
+    work: LogRebuild, log: EventLog, archive: Archive, checkpoint: Checkpoint
 ) -> _Gathered:
-    lives: dict[str, Life] = {}
-    names: list[Name] = []
+    histories: dict[str, OrderHistory] = {}
+    names: list[RestoredIdempotencyKey] = []
     now_ms = await work.now_ms()
     # Orders that ended since then have their names still.
     since_ms = now_ms - log.window_ms
@@ -170,19 +170,21 @@ async def _gather(
     async with archive.snapshot() as snapshot:
         last = await _end(snapshot, checkpoint)
         unknown_us = await _unknown_since_us(snapshot, last)
-        async for life in _lives(snapshot, since_ms, named, archived):
-            if not life.order.terminal:
-                lives[life.order.id] = life
-            names += _names(log, life, since_ms)
-    leftovers = order_histories.sift(left, archived)
+        async for order_history in _lives(snapshot, since_ms, named, archived):
+            if not order_history.order.terminal:
+                histories[order_history.order.id] = order_history
+            names += _names(log, order_history, since_ms)
+    leftovers = order_histories.classify_unarchived(left, archived)
     for history in leftovers.orders:
         names += _names(log, order_histories.life_of(history), since_ms)
     names.sort(key=lambda name: name.until_ms is None)  # the last one written counts
-    open_orders = [life.order for life in lives.values() if isinstance(life.order, Order)]
-    made = [order.transaction for order in open_orders]
-    heights = [one.last_valid_height for one in made if one is not None]
+    open_orders = [life.order for life in histories.values() if isinstance(life.order, Order)]
+    transactions = [order.transaction for order in open_orders]
+    heights = [
+        transaction.last_valid_height for transaction in transactions if transaction is not None
+    ]
     return _Gathered(
-        lives, last, names, leftovers, unknown_us, heights + order_histories.heights(left)
+        histories, last, names, leftovers, unknown_us, heights + order_histories.heights(left)
     )
 
 
@@ -198,7 +200,7 @@ async def _end(snapshot: Snapshot, checkpoint: Checkpoint) -> Stored:
 
 async def _lives(
     snapshot: Snapshot, since_ms: int, named: set[str], archived: dict[str, set[bytes]]
-) -> AsyncIterator[Life]:
+) -> AsyncIterator[OrderHistory]:
     """Of all orders that are open or ended lately, folded from their events; notes the hashes of
     those `named`.
     """
@@ -209,29 +211,31 @@ async def _lives(
             if row.id in named:
                 events = await snapshot.at(row.positions)
                 archived[row.id] = {stored.record.hash for stored in events}
-        wanted = [
+        order_rows = [
             row
             for row in rows
             if row.columns["status"] not in TERMINAL
             or row.columns["updated_us"] // 1000 >= since_ms - CLOCKS_MS
         ]
-        for at in range(0, len(wanted), ORDERS):
-            some = wanted[at : at + ORDERS]
-            found = await snapshot.at([p for row in some for p in row.positions])
-            stored = {one.position: one for one in found}
+        for at in range(0, len(order_rows), ORDERS):
+            some = order_rows[at : at + ORDERS]
+            results = await snapshot.at([p for row in some for p in row.positions])
+            stored = {event.position: event for event in results}
             for row in some:
                 try:
-                    life = _life(row.positions, stored, since.get(row.id))
+                    history = _life(row.positions, stored, since.get(row.id))
                 except (BrokenChain, KeyError) as error:
                     msg = f"the archive is broken ({error}): see `engine audit verify`"
                     raise RepairError(msg) from None
-                if life.hash != row.hash:
+                if history.hash != row.hash:
                     msg = f"order {row.id} is not what its events say: `engine repair` says why"
                     raise RepairError(msg)
-                yield life
+                yield history
 
 
-def _life(positions: Sequence[int], stored: Mapping[int, Stored], lost: Loss | None) -> Life:
+def _life(
+    positions: Sequence[int], stored: Mapping[int, Stored], lost: Loss | None
+) -> OrderHistory:
     """From its first event on, or from the state that was kept with its last lost event."""
     if lost is None or lost.resumed is None:
         return order_histories.life_of([stored[p] for p in positions])
@@ -243,21 +247,21 @@ def _life(positions: Sequence[int], stored: Mapping[int, Stored], lost: Loss | N
     return order_histories.life_of(later, order_histories.resumed(lost.resumed, asked))
 
 
-def _names(log: EventLog, life: Life, since_ms: int) -> list[Name]:
+def _names(log: EventLog, history: OrderHistory, since_ms: int) -> list[RestoredIdempotencyKey]:
     """The keys that the order was posted with: while it is open, and then for their window."""
-    order, ended_ms = life.order, life.changed_us // 1000
-    if life.submitted is None or (order.terminal and ended_ms <= since_ms):
+    order, ended_ms = history.order, history.changed_us // 1000
+    if history.submitted is None or (order.terminal and ended_ms <= since_ms):
         return []
     until_ms = ended_ms + log.window_ms if order.terminal else None
-    said = names_of(log.keys, order.account, order.id, life.submitted)
-    return [Name(key, said.value, until_ms) for key in said.keys] if said else []
+    keys = names_of(log.keys, order.account, order.id, history.submitted)
+    return [RestoredIdempotencyKey(key, keys.value, until_ms) for key in keys.keys] if keys else []
 
 
-async def _found(
-    work: Refounding,
+async def _write_log(
+    work: LogRebuild,
     log: EventLog,
     archive: Archive,
-    wallet: Wallet,
+    wallet: ChainHistory,
     checkpoint: Checkpoint,
     gathered: _Gathered,
     *,
@@ -265,37 +269,39 @@ async def _found(
     still_alone: Callable[[], Awaitable[bool]],
 ) -> Repaired:
     now_us = (await work.now_ms()) * 1000
-    lives, position = dict(gathered.lives), checkpoint.position
+    histories, position = dict(gathered.lives), checkpoint.position
     tail: list[bytes] = []
     adopted: list[str] = []
     for history in gathered.leftovers.orders:
-        moved = [one._replace(position=position + n) for n, one in enumerate(history, start=1)]
+        moved = [
+            stored._replace(position=position + n) for n, stored in enumerate(history, start=1)
+        ]
         position += len(moved)
-        tail += [encode_record(one.record.hash, bytes(one.record.body)) for one in moved]
-        life = order_histories.life_of(moved)
-        lives[life.order.id] = life
-        adopted.append(life.order.id)
-    open_ones = [i for i in lives if not lives[i].order.terminal]
+        tail += [encode_record(stored.record.hash, bytes(stored.record.body)) for stored in moved]
+        order_history = order_histories.life_of(moved)
+        histories[order_history.order.id] = order_history
+        adopted.append(order_history.order.id)
+    open_ones = [i for i in histories if not histories[i].order.terminal]
     executed = await _executed(wallet, open_ones, gathered.unknown_since_us)
     sent: list[str] = []
     parked: list[str] = []
     for order_id, signatures in executed.items():
-        life = lives[order_id]
-        if not (facts := order_histories.settle(life.order, signatures)):
+        order_history = histories[order_id]
+        if not (facts := order_histories.reconcile(order_history.order, signatures)):
             continue
-        lives[order_id], records = order_histories.after(
-            life, facts, position + 1, time_us=now_us, build=build_id()
+        histories[order_id], records = order_histories.after(
+            order_history, facts, position + 1, time_us=now_us, build=build_id()
         )
         position += len(facts)
         tail += records
-        settled = lives[order_id].order
+        settled = histories[order_id].order
         (parked if isinstance(settled, Order) and settled.parked else sent).append(order_id)
     last = gathered.last
     data = array(1) + encode_record(last.record.hash, bytes(last.record.body))
-    entries = [Written(last.position, last.time_us, data), *_entries(tail, last.position, now_us)]
-    known = [life.known() for life in lives.values()]
+    entries = [LogEntry(last.position, last.time_us, data), *_entries(tail, last.position, now_us)]
+    known = [life.known() for life in histories.values()]
     # All that may go wrong with the chain goes wrong before anything is written.
-    strangers = await _strangers(wallet, archive, gathered.last, lives)
+    strangers = await _strangers(wallet, archive, gathered.last, histories)
     if not await still_alone():
         raise RepairError("Postgres let go of the lock meanwhile: begin again")
     if not await work.fenced():
@@ -304,9 +310,9 @@ async def _found(
     # Postgres first: were it the other way round, orders could be taken into a log that the
     # projector does not know.
     await _move(archive, checkpoint, epoch, sha256(data).digest())
-    engine = lives.get(ENGINE_ID)
+    engine = histories.get(ENGINE_STREAM_ID)
     halted = engine is not None and engine.order.status is EngineStatus.HALTED
-    await work.found(
+    await work.rebuild(
         epoch,
         checkpoint.position,
         entries,
@@ -317,7 +323,9 @@ async def _found(
     )
     left = gathered.leftovers
     count = sum(
-        not life.order.terminal for order_id, life in lives.items() if order_id not in NO_ORDERS
+        not life.order.terminal
+        for order_id, life in histories.items()
+        if order_id not in SYSTEM_STREAM_IDS
     )
     return Repaired(
         epoch, checkpoint.position, count, adopted, left.torn, sent, parked, strangers,
@@ -326,12 +334,12 @@ async def _found(
 
 
 async def _executed(
-    wallet: Wallet, order_ids: Sequence[str], since_us: int
+    wallet: ChainHistory, order_ids: Sequence[str], since_us: int
 ) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    signatures: dict[str, list[str]] = {}
     for at in range(0, len(order_ids), ORDERS):
-        found |= await wallet.executed(order_ids[at : at + ORDERS], since_us)
-    return found
+        signatures |= await wallet.executed(order_ids[at : at + ORDERS], since_us)
+    return signatures
 
 
 def _since(last: Stored) -> str:
@@ -340,31 +348,31 @@ def _since(last: Stored) -> str:
 
 
 async def _strangers(
-    wallet: Wallet, archive: Archive, last: Stored, lives: dict[str, Life]
+    wallet: ChainHistory, archive: Archive, last: Stored, histories: dict[str, OrderHistory]
 ) -> list[str]:
     """Orders of about the lost time that were executed, and are neither archived nor taken over."""
     executed = await wallet.orders_since(_since(last))
-    found = []
+    strangers = []
     for at in range(0, len(executed), ORDERS):
         some = executed[at : at + ORDERS]
         archived = await archive.orders(some)
-        found += [i for i in some if i not in archived and i not in lives]
-    return found
+        strangers += [i for i in some if i not in archived and i not in histories]
+    return strangers
 
 
-def _entries(records: Sequence[bytes], position: int, time_us: int) -> list[Written]:
+def _entries(records: Sequence[bytes], position: int, time_us: int) -> list[LogEntry]:
     """As many records an entry as an append would write."""
     entries = []
     for at in range(0, len(records), ORDERS):
         some = records[at : at + ORDERS]
         position += len(some)
-        entries.append(Written(position, time_us, array(len(some)) + b"".join(some)))
+        entries.append(LogEntry(position, time_us, array(len(some)) + b"".join(some)))
     return entries
 
 
 async def _move(archive: Archive, checkpoint: Checkpoint, epoch: int, digest: bytes) -> None:
     async with archive.connection() as connection:
         try:
-            await tables.refound(connection, checkpoint, epoch, digest)
-        except tables.Moved:
+            await tables.rebase_checkpoint(connection, checkpoint, epoch, digest)
+        except tables.CheckpointConflict:
             raise RepairError("the archive moved meanwhile: begin again") from None

@@ -41,13 +41,13 @@ async def _open_orders(log: EventLog) -> AsyncIterator[list[Order]]:
     cursor = 0
     while True:
         cursor, heads = await log.open_page(cursor, count=PAGE)
-        found = []
+        order_ids = []
         for order_id, head in heads.items():
             try:
-                found.append(head.order)
+                order_ids.append(head.order)
             except msgspec.DecodeError:  # of a newer build, which keeps its names
                 structlog.get_logger().warning("names not looked at", order_id=order_id)
-        yield found
+        yield order_ids
         if not cursor:
             return
 

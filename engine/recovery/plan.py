@@ -15,7 +15,7 @@ from engine.recovery.accepting import Word
 from engine.recovery.diagnosing import Diagnosis
 from engine.recovery.reconcile import Lost
 from events.audit.problems import HEADS, INDEXES, ORDERS, Problem
-from events.log import LAYOUT, RAISED_FROM, other_chain
+from events.log import LAYOUT, UPGRADABLE_LAYOUTS, other_chain
 from events.positions import spans
 from events.recovery.log_rebuild import FOUNDING
 
@@ -30,7 +30,7 @@ class Step(Enum):
     ACCEPT = "record the accepted loss"
     REBUILD = "make `orders` again from the archive"
     REWRITE = "write the log again from the events, in its epoch"
-    FOUND = "ask the chain what it executed, and found the log again in a new epoch"
+    REBUILD_LOG = "ask the chain what it executed, and found the log again in a new epoch"
 
 
 STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
@@ -88,56 +88,60 @@ class Plan(NamedTuple):
     @property
     def does(self) -> list[str]:
         """The steps in words."""
-        said = []
+        lines = []
         for step in self.steps:
             details = dict.fromkeys(f.does for f in self.faults if f.step is step and f.does)
-            said.append(": ".join([step.value, *(["; ".join(details)] if details else [])]))
-        return said
+            lines.append(": ".join([step.value, *(["; ".join(details)] if details else [])]))
+        return lines
 
 
-def plan(found: Diagnosis, chain: str, words: Words) -> Plan:
+def plan(diagnosis: Diagnosis, chain: str, words: Words) -> Plan:
     """What to do. `chain`: on which the settings trade; empty where they do not say."""
-    proof = found.proof
-    founding = list(_founding(found, words))
-    tail = found.archived_end > proof.proved_end
-    all_of_it = bool(founding) and found.same
-    until = proof.proved_end if all_of_it else min(proof.proved_end, found.archived_end)
-    until = min([until, *(one.position - 1 for one in _unarchived(found))])
-    mark = _checkpoint_fault(found, until)
+    proof = diagnosis.proof
+    founding = list(_founding(diagnosis, words))
+    tail = diagnosis.archived_end > proof.proved_end
+    all_of_it = bool(founding) and diagnosis.same
+    until = proof.proved_end if all_of_it else min(proof.proved_end, diagnosis.archived_end)
+    until = min([until, *(lost.position - 1 for lost in _unarchived(diagnosis))])
+    mark = _checkpoint_fault(diagnosis, until)
     faults = [
         *founding,
-        *_tables(found),
-        *_rows(found, until),
+        *_tables(diagnosis),
+        *_rows(diagnosis, until),
         *([Fault(f"checkpoint: {mark}", Step.ARCHIVE, "the checkpoint")] if mark else []),
-        *_lost(found),
-        *_audited(found, moved=until != (found.checkpoint.position if found.checkpoint else 0)),
-        *_log(found),
-        *_chain(found, chain),
+        *_lost(diagnosis),
+        *_audited(
+            diagnosis, moved=until != (diagnosis.checkpoint.position if diagnosis.checkpoint else 0)
+        ),
+        *_log(diagnosis),
+        *_chain(diagnosis, chain),
     ]
     if not faults:  # what no step is for; else it follows from what is mended first
-        faults = [Fault(said(problem), None) for problem in found.problems]
+        faults = [Fault(describe(problem), None) for problem in diagnosis.problems]
     steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
-    if Step.FOUND in steps and Step.REWRITE in steps:
+    if Step.REBUILD_LOG in steps and Step.REWRITE in steps:
         steps.remove(Step.REWRITE)
-    if archived_losses(found):  # a head or a row of an order that lacks events would be an old one
+    if archived_losses(
+        diagnosis
+    ):  # a head or a row of an order that lacks events would be an old one
         steps = [step for step in steps if step not in (Step.REBUILD, Step.REWRITE)]
     drop_after = proof.proved_end if tail else None
     needs = [
-        *(["--restored"] if words.restored or found.promoted else []),
+        *(["--restored"] if words.restored or diagnosis.promoted else []),
         *([f"--drop-after {drop_after}"] if tail else []),
-        *(["--accept-loss"] if _unarchived(found) or archived_losses(found) else []),
+        *(["--accept-loss"] if _unarchived(diagnosis) or archived_losses(diagnosis) else []),
     ]
     command = " ".join([COMMAND, *needs, "--yes"]) if steps else ""
     return Plan(
         faults, steps,
-        [f"position {one.position}{_of(one.order_id)}: {one.detail}" for one in proof.gone],
-        command, _other_chain(found, chain, founding=bool(founding))
-        or _refused(found, words, drop_after, command, steps), drop_after, until,
+        [f"position {lost.position}{_of(lost.order_id)}: {lost.detail}" for lost in proof.gone],
+        command, _other_chain(diagnosis, chain, founding=bool(founding))
+        or _refused(diagnosis, words, drop_after, command, steps), drop_after, until,
         bool(mark) or tail,
     )  # fmt: skip
 
 
-def said(problem: Problem) -> str:
+def describe(problem: Problem) -> str:
     """A problem of the audit, in one line."""
     where = f"{problem.store} at position {problem.position}{_of(problem.order_id)}"
     return f"{where}: {problem.code}: {problem.detail}"
@@ -148,73 +152,75 @@ def _of(order_id: str) -> str:
 
 
 def _refused(
-    found: Diagnosis, words: Words, drop_after: int | None, command: str, steps: Sequence[Step]
+    diagnosis: Diagnosis, words: Words, drop_after: int | None, command: str, steps: Sequence[Step]
 ) -> str:
     if words.drop_after is not None and words.drop_after != drop_after:
         where = f"after position {drop_after} only" if drop_after is not None else "nowhere"
         return f"rows that the log never vouched for stand {where}"
     if drop_after is not None and words.drop_after is None:
         return f"rows of the archive would be deleted; if they may be: {command}"
-    if _unarchived(found) and not words.accept_loss:
+    if _unarchived(diagnosis) and not words.accept_loss:
         return f"events are lost for good; if the engine is to continue without them: {command}"
     if steps[:1] == [Step.ACCEPT] and not words.accept_loss:  # what comes before it may be done
         return (
             "events are lost for good: restore their rows from a backup; or, if the engine is to"
             f" continue without them: {command}"
         )
-    if found.promoted and not words.restored:
+    if diagnosis.promoted and not words.restored:
         return f"the chain has to be asked: {command}"
     return ""
 
 
-def _founding(found: Diagnosis, words: Words) -> Iterator[Fault]:
+def _founding(diagnosis: Diagnosis, words: Words) -> Iterator[Fault]:
     """Why the log cannot go on in its epoch."""
-    meta, checkpoint, end = found.meta, found.checkpoint, found.proof.proved_end
-    if found.empty and not meta.fault and not words.restored:
+    meta, checkpoint, end = diagnosis.meta, diagnosis.checkpoint, diagnosis.proof.proved_end
+    if diagnosis.empty and not meta.fault and not words.restored:
         return
     if not meta.there:
-        yield Fault(f"the log is gone, the archive has {found.archived_end} events", Step.FOUND)
+        yield Fault(
+            f"the log is gone, the archive has {diagnosis.archived_end} events", Step.REBUILD_LOG
+        )
         return
     if FOUNDING.encode() in meta.fields:
-        yield Fault("a repair began to found the log again, and broke off", Step.FOUND)
+        yield Fault("a repair began to found the log again, and broke off", Step.REBUILD_LOG)
     if meta.fault:
-        yield Fault(f"the log's {meta.fault}", Step.FOUND)
+        yield Fault(f"the log's {meta.fault}", Step.REBUILD_LOG)
     elif checkpoint is not None and meta.epoch != checkpoint.epoch:
         text = f"the log is of epoch {meta.epoch}, the archive of {checkpoint.epoch}"
-        yield Fault(text, Step.FOUND)
-    if meta.layout not in (LAYOUT, *RAISED_FROM):
+        yield Fault(text, Step.REBUILD_LOG)
+    if meta.layout not in (LAYOUT, *UPGRADABLE_LAYOUTS):
         text = f"the log has layout {meta.layout!r}, this build reads {LAYOUT}"
-        yield Fault(text, Step.FOUND)
-    if found.log_end != end and not meta.fault:
-        theirs = found.archived_end if found.archived_end > found.log_end else end
-        what = "the archive" if found.archived_end > found.log_end else "what is left of it"
-        text = f"the log ends at position {found.log_end}, {what} at {theirs}"
-        if found.archived_end <= end:  # else it may go on: see `_rows`
-            yield Fault(text, Step.FOUND)
-    elif found.log_end != meta.position and not meta.fault:
+        yield Fault(text, Step.REBUILD_LOG)
+    if diagnosis.log_end != end and not meta.fault:
+        theirs = diagnosis.archived_end if diagnosis.archived_end > diagnosis.log_end else end
+        what = "the archive" if diagnosis.archived_end > diagnosis.log_end else "what is left of it"
+        text = f"the log ends at position {diagnosis.log_end}, {what} at {theirs}"
+        if diagnosis.archived_end <= end:  # else it may go on: see `_rows`
+            yield Fault(text, Step.REBUILD_LOG)
+    elif diagnosis.log_end != meta.position and not meta.fault:
         text = f"the log says that it ends at {meta.position}, heads of orders name {end}"
-        yield Fault(text, Step.FOUND)
-    if found.proof.conflicts and not found.same:
-        yield Fault("the log differs from the archive", Step.FOUND)
+        yield Fault(text, Step.REBUILD_LOG)
+    if diagnosis.proof.conflicts and not diagnosis.same:
+        yield Fault("the log differs from the archive", Step.REBUILD_LOG)
     if words.restored:
-        yield Fault("what happened after the copies were taken is unknown", Step.FOUND)
-    elif found.promoted:
+        yield Fault("what happened after the copies were taken is unknown", Step.REBUILD_LOG)
+    elif diagnosis.promoted:
         text = "the log server was a replica: what its primary took last may be missing"
-        yield Fault(text, Step.FOUND)
+        yield Fault(text, Step.REBUILD_LOG)
 
 
-def _tables(found: Diagnosis) -> Iterator[Fault]:
-    if found.missing_tables and not (found.empty and len(found.missing_tables) > 1):
-        names = ", ".join(found.missing_tables)
+def _tables(diagnosis: Diagnosis) -> Iterator[Fault]:
+    if diagnosis.missing_tables and not (diagnosis.empty and len(diagnosis.missing_tables) > 1):
+        names = ", ".join(diagnosis.missing_tables)
         yield Fault(f"tables are missing: {names}", Step.TABLES, names)
-    if found.lacking:
-        names = ", ".join(found.lacking)
+    if diagnosis.lacking:
+        names = ", ".join(diagnosis.lacking)
         text = f"archive: columns of `events` are missing: {names}"
         yield Fault(text, Step.ARCHIVE, f"columns are made again: {names}")
 
 
-def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
-    proof = found.proof
+def _rows(diagnosis: Diagnosis, until: int) -> Iterator[Fault]:
+    proof = diagnosis.proof
     wrong = [r.stored.position for r in proof.rows if r.stored.position <= until]
     if wrong:
         at = spans(wrong)
@@ -224,100 +230,106 @@ def _rows(found: Diagnosis, until: int) -> Iterator[Fault]:
         at = spans(proof.regained)
         text = f"archive: a loss was accepted at {at}, where nothing is lost"
         yield Fault(text, Step.ARCHIVE, f"the accepted loss at {at} is withdrawn")
-    if found.strays:
-        at = spans(found.strays)
+    if diagnosis.strays:
+        at = spans(diagnosis.strays)
         yield Fault(f"archive: rows at {at}, which no log has", Step.ARCHIVE, "they are deleted")
-    if found.archived_end > proof.proved_end:
+    if diagnosis.archived_end > proof.proved_end:
         end = proof.proved_end
-        text = f"archive: rows after position {end}, up to {found.archived_end}, continue nothing"
+        text = (
+            f"archive: rows after position {end}, up to {diagnosis.archived_end}, continue nothing"
+        )
         yield Fault(text, Step.ARCHIVE, f"rows after position {end} are DELETED")
-        if found.meta.there and found.log_end > end:
-            text = f"the log ends at position {found.log_end}, what is proved of it at {end}"
-            yield Fault(text, Step.FOUND)
+        if diagnosis.meta.there and diagnosis.log_end > end:
+            text = f"the log ends at position {diagnosis.log_end}, what is proved of it at {end}"
+            yield Fault(text, Step.REBUILD_LOG)
 
 
-def _audited(found: Diagnosis, *, moved: bool) -> Iterator[Fault]:
+def _audited(diagnosis: Diagnosis, *, moved: bool) -> Iterator[Fault]:
     """What an audit finds beside the events: those were looked at here, copy by copy."""
-    for problem in found.problems:
+    for problem in diagnosis.problems:
         if problem.store in STEPS:
-            yield Fault(said(problem), STEPS[problem.store])
+            yield Fault(describe(problem), STEPS[problem.store])
         elif problem.code in CODES:
-            yield Fault(said(problem), CODES[problem.code])
-    if found.archived_end and "orders" in found.missing_tables:
+            yield Fault(describe(problem), CODES[problem.code])
+    if diagnosis.archived_end and "orders" in diagnosis.missing_tables:
         yield Fault("`orders` is not there", Step.REBUILD)
-    if found.unfolded:
-        yield Fault(f"{found.unfolded} orders could not be folded", Step.REBUILD)
+    if diagnosis.unfolded:
+        yield Fault(f"{diagnosis.unfolded} orders could not be folded", Step.REBUILD)
     if moved:
         yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
 
 
-def _unarchived(found: Diagnosis) -> list[Lost]:
+def _unarchived(diagnosis: Diagnosis) -> list[Lost]:
     """What is lost of what only the log had."""
-    return [one for one in found.proof.lost if one.position > found.archived_end]
+    return [lost for lost in diagnosis.proof.lost if lost.position > diagnosis.archived_end]
 
 
-def _lost(found: Diagnosis) -> Iterator[Fault]:
-    unarchived = _unarchived(found)
+def _lost(diagnosis: Diagnosis) -> Iterator[Fault]:
+    unarchived = _unarchived(diagnosis)
     if unarchived:
-        at = spans([one.position for one in unarchived])
+        at = spans([lost.position for lost in unarchived])
         does = "orders that only the log has are taken over where they are whole, the rest is void"
-        yield Fault(f"log: events at {at} are lost, and no archive has them", Step.FOUND, does)
-    if archived := archived_losses(found):
-        at = spans([one.position for one in archived])
+        yield Fault(
+            f"log: events at {at} are lost, and no archive has them", Step.REBUILD_LOG, does
+        )
+    if archived := archived_losses(diagnosis):
+        at = spans([lost.position for lost in archived])
         text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
         does = f"events at {at} stay lost, and their orders continue from the last state known"
         yield Fault(f"{text}, or accept the loss", Step.ACCEPT, does)
 
 
-def archived_losses(found: Diagnosis) -> list[Lost]:
+def archived_losses(diagnosis: Diagnosis) -> list[Lost]:
     """What is lost of what the archive had: nothing is made of the rest of it."""
-    return [one for one in found.proof.lost if one.position <= found.archived_end]
+    return [lost for lost in diagnosis.proof.lost if lost.position <= diagnosis.archived_end]
 
 
-def _log(found: Diagnosis) -> Iterator[Fault]:
+def _log(diagnosis: Diagnosis) -> Iterator[Fault]:
     """What is made from the events anew, in the same epoch."""
-    meta = found.meta
-    for text in found.target.faults:
+    meta = diagnosis.meta
+    for text in diagnosis.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)
-    if found.fenced:
+    if diagnosis.fenced:
         yield Fault("a repair was interrupted, and keeps every process out", Step.REWRITE)
-    if meta.there and meta.suspended and not found.promoted:
+    if meta.there and meta.suspended and not diagnosis.promoted:
         yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
 
 
-def _chain(found: Diagnosis, chain: str) -> Iterator[Fault]:
+def _chain(diagnosis: Diagnosis, chain: str) -> Iterator[Fault]:
     """Log and archive are of one chain, once they have one history."""
-    theirs = found.meta.chain
-    if not chain or not found.common:
+    theirs = diagnosis.meta.chain
+    if not chain or not diagnosis.common:
         return
-    if theirs not in ("", chain) and found.archive_chain == chain:
+    if theirs not in ("", chain) and diagnosis.archive_chain == chain:
         yield Fault(f"the log names another chain, {theirs!r}", Step.REWRITE)
-    if found.archive_chain not in ("", chain) and theirs == chain:
-        yield Fault(f"the archive names another chain, {found.archive_chain!r}", Step.ARCHIVE)
+    if diagnosis.archive_chain not in ("", chain) and theirs == chain:
+        yield Fault(f"the archive names another chain, {diagnosis.archive_chain!r}", Step.ARCHIVE)
 
 
-def _other_chain(found: Diagnosis, chain: str, *, founding: bool) -> str:
+def _other_chain(diagnosis: Diagnosis, chain: str, *, founding: bool) -> str:
     """Why nothing is touched: to ask our chain what was executed would be to hear "nothing"."""
-    named = {"log": found.meta.chain, "archive": found.archive_chain}
+    named = {"log": diagnosis.meta.chain, "archive": diagnosis.archive_chain}
     others = [what for what, theirs in named.items() if chain and theirs not in ("", chain)]
-    if not others or (found.common and len(others) == 1 and not founding):
+    if not others or (diagnosis.common and len(others) == 1 and not founding):
         return ""
     return other_chain(others[-1], named[others[-1]])
 
 
-def _checkpoint_fault(found: Diagnosis, until: int) -> str:
+def _checkpoint_fault(diagnosis: Diagnosis, until: int) -> str:
     """What is wrong with the checkpoint, if the archive ends there."""
-    checkpoint = found.checkpoint
+    checkpoint = diagnosis.checkpoint
     if checkpoint is None:
         return "there is none" if until else ""
     if checkpoint.position != until:
         return f"it stands at {checkpoint.position}, the archive ends at {until}"
     if not until:
         return ""
-    stored = found.proved.get(until)
+    stored = diagnosis.proved.get(until)
     if stored is not None and stored.time_us != checkpoint.time_us:
         return "it has another time than its event"
-    if found.target.faults:  # the entry may be made again, and the checkpoint is told of it then
+    if (
+        diagnosis.target.faults
+    ):  # the entry may be made again, and the checkpoint is told of it then
         return ""
-    digest = found.target.digest_at(until)
+    digest = diagnosis.target.digest_at(until)
     return "" if digest in (b"", checkpoint.digest) else "it does not know the log's entry there"

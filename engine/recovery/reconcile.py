@@ -15,9 +15,9 @@ import msgspec
 from events.archive import NO_ORDER
 from events.archive.losses import NONE, Loss, Losses, Resumed, digest_of
 from events.archive.page import LabelledEvent
-from events.ids import NO_ORDERS, parse_order_id
+from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.log import Stored
-from events.recovery.order_histories import Life, resumed
+from events.recovery.order_histories import OrderHistory, resumed
 from events.streams import evolve
 from events.streams.hash_chain import GENESIS, follows
 from events.types import Event, OrderSubmitted, current_name, decode
@@ -70,8 +70,8 @@ class Lives:
     """Orders folded as their events come: those that are open, and what may be asked of others."""
 
     def __init__(self, ended_since_us: int, named_since_us: int) -> None:
-        self.open: dict[str, Life] = {}
-        self.ended: dict[str, Life] = {}
+        self.open: dict[str, OrderHistory] = {}
+        self.ended: dict[str, OrderHistory] = {}
         """Whose end is no older than `ended_since_us`."""
         self.submitted: dict[str, Submitted] = {}
         """Of orders that are open, or ended no earlier than `named_since_us`, in the order of their
@@ -87,25 +87,25 @@ class Lives:
         """The next proved event."""
         if order_id in self.unfolded:
             return
-        life = self.open.pop(order_id, None) or self.ended.pop(order_id, None)
+        history = self.open.pop(order_id, None) or self.ended.pop(order_id, None)
         try:
             event = decode(bytes(stored.record.body))
-            order = evolve(life.order if life else None, event)
+            order = evolve(history.order if history else None, event)
         except Exception:  # a fold that raises concerns one order
             self.unfolded.add(order_id)
             return
         position, time_us = stored.position, stored.time_us
-        if life is None:
-            life = Life(order, stored.record.hash, (position,), time_us, time_us, None)
+        if history is None:
+            history = OrderHistory(order, stored.record.hash, (position,), time_us, time_us, None)
         else:
-            positions = (*life.positions, position)
-            life = Life(
-                order, stored.record.hash, positions, life.created_us, time_us, life.submitted
+            positions = (*history.positions, position)
+            history = OrderHistory(
+                order, stored.record.hash, positions, history.created_us, time_us, history.submitted
             )
         if isinstance(event.fact, OrderSubmitted):
-            life = life._replace(submitted=event.fact)
+            history = history._replace(submitted=event.fact)
             self.submitted[order_id] = Submitted(order_id, event.account, event.fact)
-        self._put(life, time_us)
+        self._put(history, time_us)
 
     def resume(self, kept: Resumed) -> None:
         """An order goes on from a state that was kept: events of it are lost."""
@@ -114,8 +114,8 @@ class Lives:
         asked = before.submitted if before is not None else None
         if asked is None:
             self.unasked.add(order_id)
-        life = resumed(kept, asked)
-        self._put(life, life.changed_us)
+        history = resumed(kept, asked)
+        self._put(history, history.changed_us)
 
     def forget(self, order_id: str) -> None:
         """Nothing is known of an order any more."""
@@ -124,17 +124,17 @@ class Lives:
         self.submitted.pop(order_id, None)
         self.unasked.add(order_id)
 
-    def _put(self, life: Life, time_us: int) -> None:
-        order_id = life.order.id
-        if not life.order.terminal:
-            self.open[order_id] = life
+    def _put(self, history: OrderHistory, time_us: int) -> None:
+        order_id = history.order.id
+        if not history.order.terminal:
+            self.open[order_id] = history
             return
         if time_us < self._named_since_us:
             self.submitted.pop(order_id, None)
         elif order_id in self.submitted:
             self.submitted[order_id] = self.submitted[order_id]._replace(ended_us=time_us)
         if time_us >= self._ended_since_us:
-            self.ended[order_id] = life
+            self.ended[order_id] = history
 
 
 class Reconciliation:
@@ -171,9 +171,9 @@ class Reconciliation:
         """The event at the next position, given its copies; None where it is lost."""
         assert position == self.position + 1, "every position once, in order"
         self.position = position
-        found = self._proved(archived, logged)
+        event = self._proved(archived, logged)
         loss = self.losses.at(position)
-        if found is None:
+        if event is None:
             if loss is not None and loss.digest == digest_of(archived) and _kept(loss):
                 self._accept(loss)
             else:
@@ -181,7 +181,7 @@ class Reconciliation:
             return None
         if loss is not None:
             self.regained.append(position)
-        stored, order_id, version = found
+        stored, order_id, version = event
         if order_id:
             self._chains[order_id] = version, stored.record.hash
             self.lives.add(stored, order_id)
@@ -210,11 +210,11 @@ class Reconciliation:
         self, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> tuple[Stored, str, int] | None:
         following = [
-            found
-            for one in self._candidates(archived, logged)
-            if (found := self._follows(one, archived, logged)) is not None
+            following_events
+            for stored in self._candidates(archived, logged)
+            if (following_events := self._follows(stored, archived, logged)) is not None
         ]
-        if len({bytes(found[0].record.body) for found in following}) > 1:
+        if len({bytes(match[0].record.body) for match in following}) > 1:
             self.conflicts += 1
         return following[0] if following else None
 
@@ -228,26 +228,32 @@ class Reconciliation:
             yield from logged
 
     def _follows(
-        self, one: Stored, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
+        self, candidate: Stored, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> tuple[Stored, str, int] | None:
-        body = bytes(one.record.body)
+        body = bytes(candidate.record.body)
         known = envelope_of(body)
         if known is None:
             # No build of ours can read it. It is archived all the same, where both copies agree.
             copies = [row.stored.record for row in archived]
             agree = bool(copies) and copies == [stored.record for stored in logged]
-            return (one, "", 0) if agree or (self._trusts_log and one in logged) else None
+            return (
+                (candidate, "", 0) if agree or (self._trusts_log and candidate in logged) else None
+            )
         order_id, version = known
         before, digest = self._chains.get(order_id, (0, GENESIS))
         if order_id in self._broken or version != before + 1:
             return None
-        return (one, order_id, version) if follows(digest, body, one.record.hash) else None
+        return (
+            (candidate, order_id, version) if follows(digest, body, candidate.record.hash) else None
+        )
 
     def _lose(
         self, position: int, archived: Sequence[LabelledEvent], logged: Sequence[Stored]
     ) -> None:
         copies = [row.stored for row in archived]
-        named = [known[0] for one in (*copies, *logged) if (known := envelope_of(one.record.body))]
+        named = [
+            known[0] for stored in (*copies, *logged) if (known := envelope_of(stored.record.body))
+        ]
         order_id = archived[0].order_id if archived and not named else "".join(named[:1])
         if not copies and not logged:
             detail = "neither archive nor log has it"
@@ -266,13 +272,13 @@ class Reconciliation:
         """No position follows. What is not proved at the end is no loss: nothing was said there
         that is known.
         """
-        self.beyond = [one for one in self.lost if one.position > self.proved_end]
-        self.lost = [one for one in self.lost if one.position <= self.proved_end]
+        self.beyond = [lost for lost in self.lost if lost.position > self.proved_end]
+        self.lost = [lost for lost in self.lost if lost.position <= self.proved_end]
         self.regained += [p for p in self.losses.positions if not 1 <= p <= self.position]
 
     def breaks(self, order_ids: Sequence[str]) -> None:
         """Nothing more is proved of these orders: an event of theirs is known to be lost."""
-        self._broken.update(set(order_ids) - NO_ORDERS)
+        self._broken.update(set(order_ids) - SYSTEM_STREAM_IDS)
 
 
 def _kept(loss: Loss) -> bool:

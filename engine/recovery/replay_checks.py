@@ -36,7 +36,9 @@ def _begun(order: Order, _: RoutingStarted) -> Sequence[Fact]:
 def _routed(order: Order, fact: OrderRouted) -> Sequence[Fact]:
     decided = router.decide(order, fact.quotes)
     if fact.chosen < 0:  # written before there were several routes a venue
-        return [replace(one, chosen=-1) if isinstance(one, OrderRouted) else one for one in decided]
+        return [
+            replace(item, chosen=-1) if isinstance(item, OrderRouted) else item for item in decided
+        ]
     return decided
 
 
@@ -52,7 +54,7 @@ def _retreated(order: Order, fact: OrderRearmed) -> Sequence[Fact]:
         )
         decided = list(_facts(order, failed))
     if not fact.paused_until_slot:
-        return [_as_by_older_builds(one) for one in decided]
+        return [_as_by_older_builds(item) for item in decided]
     return decided
 
 
@@ -73,7 +75,7 @@ def _triggered(order: Order, fact: OrderTriggered) -> Sequence[Fact]:
     )
     decided = watcher.triggers(order, seen, first)
     if fact.first_slot is None:  # of a build that did not record it
-        return [replace(one, first_slot=None) for one in decided]
+        return [replace(item, first_slot=None) for item in decided]
     return decided
 
 
@@ -86,12 +88,17 @@ def _confirmed(order: Order, fact: OrderConfirmed) -> Sequence[Fact]:
         amount_in=fact.amount_in,
         fee_lamports=fact.fee_lamports,
         rent_lamports=fact.rent_lamports,
-        legs=tuple(LegOutcome(one.amount_in, one.amount_out, one.leftover) for one in fact.fills),
+        legs=tuple(
+            LegOutcome(confirmed.amount_in, confirmed.amount_out, confirmed.leftover)
+            for confirmed in fact.fills
+        ),
     )
     decided = _facts(order, landed)
     if order.transaction is not None and not order.transaction.raw:
         return [
-            replace(one, fills=fact.fills) for one in decided if isinstance(one, OrderConfirmed)
+            replace(confirmed, fills=fact.fills)
+            for confirmed in decided
+            if isinstance(confirmed, OrderConfirmed)
         ]
     return decided
 

@@ -11,72 +11,72 @@ from engine.recovery.diagnosing import Diagnosis, stream_of
 from engine.recovery.founding import LOCK, RepairError
 from engine.recovery.stream import Target, target
 from events.archive import Archive, Checkpoint
-from events.ids import ENGINE_ID
+from events.ids import ENGINE_STREAM_ID
 from events.log import LAYOUT, EventLog
-from events.recovery.log_rebuild import Refounding
+from events.recovery.log_rebuild import LogRebuild
 from events.recovery.stream_survey import Meta
 from events.types import EngineStatus
 from projections.postgres.mending import mend
-from projections.postgres.tables import Moved
+from projections.postgres.tables import CheckpointConflict
 
 AGAIN = "the log moved on meanwhile: begin again"
 KEPT = (b"aside", b"base", b"verified")
 
 
-async def rewrite(log: EventLog, archive: Archive, found: Diagnosis) -> None:
+async def rewrite(log: EventLog, archive: Archive, diagnosis: Diagnosis) -> None:
     """Fences, proves what came since, writes. Can be begun again wherever it broke off.
 
     Raises RepairError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
-    work = Refounding(log.url, log.keys)
+    work = LogRebuild(log.url, log.keys)
     try:
         async with archive.alone(LOCK) as alone:
             if not await alone():
                 raise RepairError("another repair is under way")
             await work.fence(founding=False)
             try:
-                meta, stream = await _proved(work, found)
+                meta, stream = await _proved(work, diagnosis)
             except BaseException:
                 await work.unfence()
                 raise
             # From here on heads are replaced: nobody may come in before all of them are there.
-            await _write(log, archive, work, found, meta, stream)
+            await _write(log, archive, work, diagnosis, meta, stream)
     finally:
         await work.close()
 
 
-async def _proved(work: Refounding, found: Diagnosis) -> tuple[Meta, Target]:
+async def _proved(work: LogRebuild, diagnosis: Diagnosis) -> tuple[Meta, Target]:
     """Goes on to the log's end. Raises RepairError where that is not the log of the diagnosis."""
-    meta, entries, proof = await work.meta(), await work.entries(), found.proof
+    meta, entries, proof = await work.meta(), await work.entries(), diagnosis.proof
     end = meta.position
-    if end is None or meta.epoch != found.meta.epoch or proof.position != proof.proved_end:
+    if end is None or meta.epoch != diagnosis.meta.epoch or proof.position != proof.proved_end:
         raise RepairError(AGAIN)
-    events = stream_of(entries, max(end, found.log_end))
+    events = stream_of(entries, max(end, diagnosis.log_end))
     for position in range(proof.position + 1, max(events, default=0) + 1):
         stored = proof.at(position, (), events.get(position, ()))
         if stored is None:
             raise RepairError(AGAIN)
-        found.proved[position] = stored
-    if proof.proved_end != max(end, found.log_end):
+        diagnosis.proved[position] = stored
+    if proof.proved_end != max(end, diagnosis.log_end):
         raise RepairError(AGAIN)
     if proof.lives.unfolded:
         some = " ".join(sorted(proof.lives.unfolded)[:5])
         raise RepairError(f"orders have events of a newer build; install it: {some}")
-    archived = min(found.archived_end, proof.proved_end)
-    return meta, target(entries, found.proved, archived, proof.proved_end)
+    archived = min(diagnosis.archived_end, proof.proved_end)
+    return meta, target(entries, diagnosis.proved, archived, proof.proved_end)
 
 
 async def _write(
     log: EventLog,
     archive: Archive,
-    work: Refounding,
-    found: Diagnosis,
+    work: LogRebuild,
+    current: Diagnosis,
     meta: Meta,
     stream: Target,
 ) -> None:
-    lives, now_us = found.proof.lives, await work.now_ms() * 1000
+    lives, now_us = current.proof.lives, await work.now_ms() * 1000
     known = known_in(
-        lives, archived=found.archived_end, heads_kept_ms=log.heads_kept_ms, now_us=now_us
+        lives, archived=current.archived_end, heads_kept_ms=log.heads_kept_ms, now_us=now_us
     )
     await work.replace_heads(known)
     await work.mend_names(names_in(log, lives), claims_in(log, lives), lives.unasked)
@@ -85,17 +85,17 @@ async def _write(
         await _digest(archive, stream)
     if not await work.fenced():
         raise RepairError("the log was rebuilt meanwhile: look with `engine repair`")
-    engine = lives.open.get(ENGINE_ID)
+    engine = lives.open.get(ENGINE_STREAM_ID)
     fields: dict[str, str | int | bytes] = {
         name.decode(): meta.fields[name] for name in KEPT if name in meta.fields
     }
-    fields |= {"epoch": meta.epoch or 0, "layout": LAYOUT, "position": found.proof.proved_end}
+    fields |= {"epoch": meta.epoch or 0, "layout": LAYOUT, "position": current.proof.proved_end}
     fields["names"] = "kept"
     if chain := log.chain or meta.chain:
         fields["chain"] = chain
     if engine is not None and engine.order.status is EngineStatus.HALTED:
         fields["halted"] = 1
-    if found.promoted:
+    if current.promoted:
         fields["suspended"] = meta.suspended
     await work.rewrite(fields, known, stream=bool(stream.faults), inbox_orders=log.inbox_orders)
 
@@ -112,5 +112,5 @@ async def _digest(archive: Archive, stream: Target) -> None:
     async with archive.connection(None) as connection:
         try:
             await mend(connection, checkpoint, after, [])
-        except Moved:
+        except CheckpointConflict:
             raise RepairError(AGAIN) from None

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.recovery.chain_history import Wallet, open_wallet
+from engine.recovery.chain_history import ChainHistory, open_wallet
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from events.archive import Archive
 from events.commands import parked
 from events.commands.parked import History, NotSettled, Settled
-from events.log import EventLog, Head
+from events.log import EventLog, OrderHead
 from events.order import Order, executed_by, may_still_land
 from events.types import Fact
 from gateway.api.parked import Settles
 from stages import settlement
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues.record import Record
 
 PAGE = 1000
@@ -32,7 +32,7 @@ async def settle(
     log: EventLog,
     archive: Archive,
     history: History,
-    wallet: Wallet,
+    wallet: ChainHistory,
     order_id: str,
     *,
     signature: str = "",
@@ -49,7 +49,7 @@ async def settle(
         asked = _Asked(log, archive, wallet, order, signature)
         try:
             return await asked.facts(reason, actor)
-        except Refused as error:
+        except VenueRefusal as error:
             raise NotSettled(error.code, error.detail) from error
 
     if not signature:
@@ -88,7 +88,7 @@ class _Asked:
     """One order, and what was asked of the chain about it."""
 
     def __init__(
-        self, log: EventLog, archive: Archive, wallet: Wallet, order: Order, signature: str
+        self, log: EventLog, archive: Archive, wallet: ChainHistory, order: Order, signature: str
     ) -> None:
         self._log = log
         self._archive = archive
@@ -104,13 +104,16 @@ class _Asked:
             known = (own.signature,)
         if signature and known and signature not in known:
             detail = f"the order was sent, or executed, by {', '.join(known)}"
-            raise Refused("another-transaction-known", detail)
+            raise VenueRefusal("another-transaction-known", detail)
         if not signature and not known:
             detail = "nothing is known to be sent of it: name the transaction, or discard the order"
-            raise Refused("signature-needed", detail)
+            raise VenueRefusal("signature-needed", detail)
         try:
-            records = [await self._wallet.record(order.id, one) for one in known or (signature,)]
-        except Refused as error:
+            records = [
+                await self._wallet.record(order.id, known_signature)
+                for known_signature in known or (signature,)
+            ]
+        except VenueRefusal as error:
             if error.code != "transaction-not-found" or own is None or executed_by(order):
                 raise
             return await self._dead(reason, actor, error)
@@ -119,20 +122,24 @@ class _Asked:
         record = self._chosen(records)
         if not known and not record.orders:
             await self._check_unclaimed(signature)
-        others = [one.signature for one in records if one is not record]
+        others = [
+            known_signature.signature
+            for known_signature in records
+            if known_signature is not record
+        ]
         return settlement.recovered(order, record, reason, actor, others)
 
     def _chosen(self, records: Sequence[Record]) -> Record:
         """The one that closes the order: of several somebody has to say which."""
         if self._signature:
-            return next(one for one in records if one.signature == self._signature)
+            return next(record for record in records if record.signature == self._signature)
         if len(records) > 1:
-            named = ", ".join(one.signature for one in records)
+            named = ", ".join(record.signature for record in records)
             detail = f"by {named}: name the transaction that counts, the others are noted with it"
-            raise Refused("executed-more-than-once", detail)
+            raise VenueRefusal("executed-more-than-once", detail)
         return records[0]
 
-    async def _dead(self, reason: str, actor: str, missing: Refused) -> list[Fact]:
+    async def _dead(self, reason: str, actor: str, missing: VenueRefusal) -> list[Fact]:
         """What was sent is nowhere: the order fails once that is proved."""
         assert self._order.transaction is not None, "the caller has looked"
         height = await self._wallet.proved_dead(self._order.transaction)
@@ -153,13 +160,13 @@ class _Asked:
                 break
         if await self._archive.position() < end:
             detail = "the archive is behind: what ended a moment ago is not in it yet"
-            raise Refused("archive-behind", detail, retryable=True)
+            raise VenueRefusal("archive-behind", detail, retryable=True)
         for order_id in await self._archive.signed(signature):
             if order_id != self._order.id:
                 raise _claimed(signature, order_id)
 
 
-def _has(head: Head, signature: str) -> bool:
+def _has(head: OrderHead, signature: str) -> bool:
     try:
         order = head.order
     except msgspec.DecodeError:  # it cannot be ruled out
@@ -172,5 +179,5 @@ def _has(head: Head, signature: str) -> bool:
     )
 
 
-def _claimed(signature: str, order_id: str) -> Refused:
-    return Refused("transaction-of-another-order", f"{signature} is of {order_id}")
+def _claimed(signature: str, order_id: str) -> VenueRefusal:
+    return VenueRefusal("transaction-of-another-order", f"{signature} is of {order_id}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from events.archive.page import array
 from events.log import Stored
-from events.recovery.log_rebuild import Written
+from events.recovery.log_rebuild import LogEntry
 from events.recovery.stream_survey import RawEntry, stored_in
 from events.streams.hash_chain import encode_record
 
@@ -22,7 +22,7 @@ EVENTS = 500
 class Target(NamedTuple):
     """The stream as it is to stand."""
 
-    entries: list[Written]
+    entries: list[LogEntry]
     faults: list[str]
     """Where the one that is there differs."""
 
@@ -44,7 +44,7 @@ def target(
     if not end:
         return Target([], faults)
     at = min(min(intact, default=end), max(1, archived))
-    kept: list[Written] = []
+    kept: list[LogEntry] = []
     missing: list[Stored] = []
     while at <= end:
         entry = intact.get(at)
@@ -53,7 +53,7 @@ def target(
             at += 1
         if missing and (entry is not None or not _fits(missing, proved.get(at))):
             kept.append(entry_of(missing))
-            faults.append(f"no intact entry holds {_said(missing)}")
+            faults.append(f"no intact entry holds {_ids_of(missing)}")
             missing = []
         if entry is not None:
             kept.append(entry)
@@ -63,8 +63,8 @@ def target(
 
 def _intact(
     entries: Sequence[RawEntry], proved: Mapping[int, Stored], end: int
-) -> tuple[dict[int, Written], list[str]]:
-    intact: dict[int, Written] = {}
+) -> tuple[dict[int, LogEntry], list[str]]:
+    intact: dict[int, LogEntry] = {}
     faults = []
     covered = 0
     for entry in entries:
@@ -81,17 +81,17 @@ def _intact(
         ):
             faults.append(f"entry {name}: its events are not those that were proved")
         else:
-            intact[batch.first] = Written(batch.last, batch.time_us, batch.data, batch.first)
+            intact[batch.first] = LogEntry(batch.last, batch.time_us, batch.data, batch.first)
             covered = batch.last
     return intact, faults
 
 
-def entry_of(events: Sequence[Stored]) -> Written:
+def entry_of(events: Sequence[Stored]) -> LogEntry:
     """Events that follow each other, as one entry."""
     data = array(len(events)) + b"".join(
-        encode_record(one.record.hash, bytes(one.record.body)) for one in events
+        encode_record(stored.record.hash, bytes(stored.record.body)) for stored in events
     )
-    return Written(events[-1].position, events[-1].time_us, data, events[0].position)
+    return LogEntry(events[-1].position, events[-1].time_us, data, events[0].position)
 
 
 def _fits(events: Sequence[Stored], following: Stored | None) -> bool:
@@ -101,6 +101,6 @@ def _fits(events: Sequence[Stored], following: Stored | None) -> bool:
     return len(events) < EVENTS and events[0].time_us == following.time_us
 
 
-def _said(events: Sequence[Stored]) -> str:
+def _ids_of(events: Sequence[Stored]) -> str:
     first, last = events[0].position, events[-1].position
     return f"position {first}" if first == last else f"positions {first} to {last}"

@@ -6,7 +6,7 @@ from engine.setting_parser import SettingsError
 from engine.settings import Settings
 
 
-def wanted(settings: Settings) -> bool:
+def is_enabled(settings: Settings) -> bool:
     """Tell whether there is a collector. Raises SettingsError if nothing could be sent to it."""
     if not settings.otel_exporter_otlp_endpoint:
         return False

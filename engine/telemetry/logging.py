@@ -31,7 +31,7 @@ class Repeats:
     def __init__(self, every_s: float = REPEAT_S, clock: Callable[[], float] = time.monotonic):
         self._every_s = every_s
         self._clock = clock
-        self._said: dict[str, tuple[float, int]] = {}
+        self._counts: dict[str, tuple[float, int]] = {}
         """What was said -> when, and how often it was dropped since."""
 
     def __call__(
@@ -40,14 +40,14 @@ class Repeats:
         """Part of structlog. A bug's traceback is never dropped."""
         if "exc_info" in event:
             return event
-        said, now = repr(sorted(event.items())), self._clock()
-        at, dropped = self._said.pop(said, (now - self._every_s, 0))
+        text, now = repr(sorted(event.items())), self._clock()
+        at, dropped = self._counts.pop(text, (now - self._every_s, 0))
         if now - at < self._every_s:
-            self._said[said] = (at, dropped + 1)
+            self._counts[text] = (at, dropped + 1)
             raise structlog.DropEvent
-        self._said[said] = (now, 0)
-        if len(self._said) > KEPT:
-            del self._said[next(iter(self._said))]
+        self._counts[text] = (now, 0)
+        if len(self._counts) > KEPT:
+            del self._counts[next(iter(self._counts))]
         if dropped:
             event["repeated"] = dropped
         return event

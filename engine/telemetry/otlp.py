@@ -35,8 +35,8 @@ class Collector:
 
     async def send(self, spans: Sequence[Span]) -> bool:
         """Whether the collector took them; it was asked again a few times before it is False."""
-        made = [self._readable(span) for span in spans]
-        result = await asyncio.to_thread(self._exporter.export, made)
+        readable = [self._readable(span) for span in spans]
+        result = await asyncio.to_thread(self._exporter.export, readable)
         return result is SpanExportResult.SUCCESS
 
     def close(self) -> None:

@@ -24,8 +24,8 @@ class Scrubber:
     """The last processor: masks what is known to be secret in a rendered line."""
 
     def __init__(self, settings: Settings) -> None:
-        found = {text for text in texts(settings) if _is_telling(text)}
-        both = found | {json.dumps(text)[1:-1] for text in found}
+        masked = {text for text in texts(settings) if _is_telling(text)}
+        both = masked | {json.dumps(text)[1:-1] for text in masked}
         self._texts = sorted(both, key=len, reverse=True)
 
     def __call__(
@@ -40,15 +40,15 @@ class Scrubber:
 
 def texts(settings: Settings) -> set[str]:
     """Every text of the settings that opens a door."""
-    found: set[str] = set()
+    collected: set[str] = set()
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
-        for one in value if isinstance(value, tuple) else (value,):
-            if isinstance(one, SecretUrl):
-                found.update(one.parts())
-            elif isinstance(one, SecretText) and one and not _is_path(one.reveal()):
-                found.add(one.reveal())
-    return found
+        for url in value if isinstance(value, tuple) else (value,):
+            if isinstance(url, SecretUrl):
+                collected.update(url.parts())
+            elif isinstance(url, SecretText) and url and not _is_path(url.reveal()):
+                collected.add(url.reveal())
+    return collected
 
 
 def _is_telling(text: str) -> bool:

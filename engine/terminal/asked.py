@@ -11,12 +11,12 @@ from events.ids import parse_order_id
 
 def order_id(text: str) -> str:
     """Return the id of an order."""
-    found = parse_order_id(text)
-    if found is None:
+    order_id = parse_order_id(text)
+    if order_id is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an order id (a UUID, see `engine orders`)"
         )
-    return found
+    return order_id
 
 
 def count(text: str) -> int:
@@ -28,10 +28,10 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """Return a time that will have passed some day."""
-    found = float(text)
-    if not (math.isfinite(found) and 0 < found < 10**10):
+    seconds_ = float(text)
+    if not (math.isfinite(seconds_) and 0 < seconds_ < 10**10):
         raise argparse.ArgumentTypeError(f"{text!r}: more than 0 seconds")
-    return found
+    return seconds_
 
 
 def moment(text: str) -> tuple[int | None, int | None]:
@@ -39,9 +39,9 @@ def moment(text: str) -> tuple[int | None, int | None]:
     if text.isascii() and text.isdigit():
         return int(text), None
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        said = f"{text!r} is neither a position nor an ISO time"
-        raise argparse.ArgumentTypeError(said) from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return None, int(found.timestamp() * 1_000_000)
+        error = f"{text!r} is neither a position nor an ISO time"
+        raise argparse.ArgumentTypeError(error) from None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return None, int(time.timestamp() * 1_000_000)

@@ -30,5 +30,5 @@ def expiry(args: argparse.Namespace) -> str | int | None:
     """Return what was said: ISO 8601, Unix milliseconds or nothing."""
     if args.expires_in is not None:
         return int((time.time() + args.expires_in) * 1000)
-    said: str | None = args.expires_at
-    return said
+    expires_at: str | None = args.expires_at
+    return expires_at

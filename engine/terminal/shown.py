@@ -43,7 +43,9 @@ def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
         status = f"\x1b[{_COLOURS[frame['status']]}m{status}\x1b[0m"
     shown = frame | {"dex": route(frame)} if frame.get("legs") else frame
     if frame.get("leftovers"):
-        kept = ",".join(f"{one['amount']}{one['token']}" for one in frame["leftovers"])
+        kept = ",".join(
+            f"{leftover['amount']}{leftover['token']}" for leftover in frame["leftovers"]
+        )
         shown = shown | {"leftover": kept}
     details = " ".join(
         f"{key}={shown[key]}"

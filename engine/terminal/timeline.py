@@ -56,41 +56,41 @@ def _reasons(event: Event) -> list[str]:
 
 def _submitted(f: t.OrderSubmitted) -> list[str]:
     amount = to_tokens(f.amount_in, f.decimals_in)
-    said = [f"{f.order_type}: {amount} {f.token_in} into {f.token_out}"]
+    parts = [f"{f.order_type}: {amount} {f.token_in} into {f.token_out}"]
     if f.exact_amount_out is not None:
         exactly = to_tokens(f.exact_amount_out, f.decimals_out)
-        said = [f"{f.order_type}: {f.token_in} into exactly {exactly} {f.token_out}"]
+        parts = [f"{f.order_type}: {f.token_in} into exactly {exactly} {f.token_out}"]
     if f.max_amount_in is not None:
-        said.append(f"for at most {to_tokens(f.max_amount_in, f.decimals_in)} {f.token_in}")
+        parts.append(f"for at most {to_tokens(f.max_amount_in, f.decimals_in)} {f.token_in}")
     if "slippageBps" in order_type(f.order_type).fields:
-        said.append(f"slippage {f.slippage_bps / 100:g} %")
+        parts.append(f"slippage {f.slippage_bps / 100:g} %")
     if f.min_amount_out is not None:
-        said.append(f"at least {to_tokens(f.min_amount_out, f.decimals_out)} {f.token_out}")
+        parts.append(f"at least {to_tokens(f.min_amount_out, f.decimals_out)} {f.token_out}")
     if f.target_price:
-        said.append(f"at {f.target_price} {f.token_out} or more for one {f.token_in}")
+        parts.append(f"at {f.target_price} {f.token_out} or more for one {f.token_in}")
     if f.min_liquidity is not None:
         least = to_tokens(f.min_liquidity, f.decimals_in)
-        said.append(f"from a liquidity of {least} {f.token_in} on")
+        parts.append(f"from a liquidity of {least} {f.token_in} on")
     if f.max_price:
-        said.append(f"at most {f.max_price} {f.token_in} for one {f.token_out}")
+        parts.append(f"at most {f.max_price} {f.token_in} for one {f.token_out}")
     if f.time_in_force:
-        said.append(f.time_in_force)
+        parts.append(f.time_in_force)
     if f.expires_at_us:
-        said.append(f"until {timestamp(f.expires_at_us)}")
-    return [", ".join(said)]
+        parts.append(f"until {timestamp(f.expires_at_us)}")
+    return [", ".join(parts)]
 
 
 def _routed(f: t.OrderRouted) -> list[str]:
     exact_out = bool(f.max_amount_in)
-    said = [_quote(quote, f, exact_out=exact_out) for quote in f.quotes]
+    quotes = [_quote(quote, f, exact_out=exact_out) for quote in f.quotes]
     chosen = f.chosen if f.chosen >= 0 else _named(f)
     why = best_quote.why(f.quotes, chosen, exact_out=exact_out)
-    said.append(f"{f.dex} {f.pool} wins: {why}")
+    quotes.append(f"{f.dex} {f.pool} wins: {why}")
     if exact_out:
         most = to_tokens(f.max_amount_in, f.decimals_in)
-        return [*said, f"price {f.price}, at most {most} in from here on"]
+        return [*quotes, f"price {f.price}, at most {most} in from here on"]
     least = to_tokens(f.min_amount_out, f.decimals_out)
-    return [*said, f"price {f.price}, min out {least} from here on"]
+    return [*quotes, f"price {f.price}, min out {least} from here on"]
 
 
 def _named(f: t.OrderRouted) -> int:
@@ -134,11 +134,11 @@ def _in_doubt(f: t.TransactionInDoubt) -> list[str]:
 def _confirmed(f: t.OrderConfirmed) -> list[str]:
     out = to_tokens(f.amount_out, f.decimals_out)
     paid = f" for {to_tokens(f.amount_in, f.decimals_in)}" if f.amount_in else ""
-    said = f"received {out}{paid} at price {f.executed_price} in slot {f.slot}"
-    said += _cost(f.fee_lamports)
+    text = f"received {out}{paid} at price {f.executed_price} in slot {f.slot}"
+    text += _cost(f.fee_lamports)
     if f.rent_lamports:
-        said += f", {f.rent_lamports} laid down for token accounts"
-    return [said, *_fills(f.fills)]
+        text += f", {f.rent_lamports} laid down for token accounts"
+    return [text, *_fills(f.fills)]
 
 
 def _fills(fills: Sequence[t.Fill]) -> list[str]:
@@ -159,12 +159,12 @@ def _cost(fee_lamports: int) -> str:
 
 
 def _ended(f: t.OrderFailed | t.OrderExpired) -> list[str]:
-    said = f"{f.stage}: {f.reason} after {f.attempts} attempts"
+    text = f"{f.stage}: {f.reason} after {f.attempts} attempts"
     if isinstance(f, t.OrderFailed):
-        said += f" ({f.detail})" if f.detail else ""
-        said += _cost(f.fee_lamports)
-        said += f", by {f.actor}" if f.actor else ""
-    return [said]
+        text += f" ({f.detail})" if f.detail else ""
+        text += _cost(f.fee_lamports)
+        text += f", by {f.actor}" if f.actor else ""
+    return [text]
 
 
 def _attempt_failed(f: t.AttemptFailed) -> list[str]:
@@ -190,10 +190,10 @@ def _rested(f: t.OrderArmed) -> list[str]:
 
 
 def _triggered(f: t.OrderTriggered) -> list[str]:
-    said = f"{f.cause} in slot {f.slot}: {f.dex} pays {f.price}"
+    text = f"{f.cause} in slot {f.slot}: {f.dex} pays {f.price}"
     if f.liquidity:
-        said += f", liquidity {to_tokens(f.liquidity, f.decimals_in)}"
-    return [said]
+        text += f", liquidity {to_tokens(f.liquidity, f.decimals_in)}"
+    return [text]
 
 
 def _retreated(f: t.OrderRearmed) -> list[str]:

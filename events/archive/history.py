@@ -12,7 +12,7 @@ from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
 from events.archive.losses import NONE, Loss, Losses
-from events.log import Batch, EventLog, LogReader, Regressed, Stored
+from events.log import Batch, EventLog, LogReader, LogTruncated, Stored
 from events.positions import spans
 from events.streams.hash_chain import GENESIS, follows
 
@@ -75,11 +75,11 @@ async def order_history(archive: Histories, log: EventLog, order_id: str) -> lis
         return _chained([], await archive.history(order_id))
     checkpoint = await archive.checkpoint()  # first: what it covers is there afterwards
     archived = [s for s in await archive.history(order_id) if s.position <= head.positions[-1]]
-    found = {stored.position for stored in (*archived, *logged)}
+    positions = {stored.position for stored in (*archived, *logged)}
     for position in head.positions:
-        if position not in found:
+        if position not in positions:
             raise Gap(position)
-    if len(found) < head.version:
+    if len(positions) < head.version:
         before = head.positions[0] - 1
         if checkpoint is not None and checkpoint.position >= before:
             raise Gap(before)
@@ -153,16 +153,16 @@ async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncGener
     """The next pages of the log, or of the archive where the log was trimmed meanwhile."""
     try:
         batches = await reader.read(after, batches=LOG_BATCHES)
-    except Regressed:
+    except LogTruncated:
         batches = []
     for batch in batches:
         yield page_of(batch, after)
     if batches:
         return
-    found = await archive.read(after, 1000)
-    if not found or found[0].position != after + 1:
+    events = await archive.read(after, 1000)
+    if not events or events[0].position != after + 1:
         raise Gap(after + 1)
-    yield Page.of(found)
+    yield Page.of(events)
 
 
 def page_of(batch: Batch, after: int) -> Page:

@@ -27,7 +27,7 @@ def index_faults(
 
     An index under another name does as well.
     """
-    found = [
+    faults = [
         (table, "UNIQUE" if definition.startswith("CREATE UNIQUE") else "",
          definition.partition(" USING btree ")[2])
         for table, definition, valid in there
@@ -35,6 +35,6 @@ def index_faults(
     ]  # fmt: skip
     for name, (table, unique, on) in EXPECTED.items():
         if table in tables and not any(
-            (t, o) == (table, on) and (u or not unique) for t, u, o in found
+            (t, o) == (table, on) and (u or not unique) for t, u, o in faults
         ):
             yield table, name, f"the index on {table} {on} is missing or not valid"

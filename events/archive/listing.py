@@ -61,26 +61,26 @@ async def find(
     """The encoded orders of a page, and the cursor of the next one."""
     deadline, began_at = time.monotonic() + SEARCH_S, before or _LAST_ID
     query, values = _query(filters)
-    found: list[Any] = []
+    results: list[Any] = []
     while True:
-        wanted = (
-            limit + 1 - len(found)
+        conditions = (
+            limit + 1 - len(results)
         )  # one more than asked for tells whether there is a next page
-        rows_scanned = _WINDOW_ROWS if filters.token or filters.account else wanted
-        rows = await fetch(query, before or _LAST_ID, rows_scanned, wanted, *values)
-        found += [row for row in rows if row["id"] is not None]
-        if len(found) > limit:
-            return [row["state"] for row in found[:limit]], encode_cursor(
-                str(found[limit - 1]["id"])
+        rows_scanned = _WINDOW_ROWS if filters.token or filters.account else conditions
+        rows = await fetch(query, before or _LAST_ID, rows_scanned, conditions, *values)
+        results += [row for row in rows if row["id"] is not None]
+        if len(results) > limit:
+            return [row["state"] for row in results[:limit]], encode_cursor(
+                str(results[limit - 1]["id"])
             )
         scanned, last = rows[0]["scanned"], rows[0]["last"]
         if scanned < rows_scanned:
-            return [row["state"] for row in found], None
+            return [row["state"] for row in results], None
         before = str(last)
-        listed = str(found[-1]["id"]) if found else _LAST_ID
+        listed = str(results[-1]["id"]) if results else _LAST_ID
         following = min(listed, _later_than(before))
         if time.monotonic() > deadline and following < began_at:
-            return [row["state"] for row in found], encode_cursor(following)
+            return [row["state"] for row in results], encode_cursor(following)
 
 
 def _later_than(order_id: str) -> str:

@@ -40,11 +40,11 @@ async def withdraw_losses(connection: asyncpg.Connection, positions: list[int]) 
 
 
 def _loss(row: Any) -> Loss:
-    *said, version, digest, positions, state = row
+    *result, version, digest, positions, state = row
     resumed = None
     if state is not None:
         resumed = Resumed(version or 0, digest or b"", tuple(positions or ()), state)
-    position, order_id, gone, detail, by, at_us, reason = said
+    position, order_id, gone, detail, by, at_us, reason = result
     return Loss(position, order_id, gone, detail, by, at_us, reason, resumed)
 
 

@@ -109,9 +109,9 @@ def digest_of(rows: Sequence[LabelledEvent]) -> bytes:
     """What an accepted loss keeps of the rows at its position; empty: there is none."""
     if not rows:
         return b""
-    said = [
-        (one.stored.time_us, one.order_id, one.version, one.name,
-         one.stored.record.hash, bytes(one.stored.record.body))
-        for one in rows
+    results = [
+        (event.stored.time_us, event.order_id, event.version, event.name,
+         event.stored.record.hash, bytes(event.stored.record.body))
+        for event in rows
     ]  # fmt: skip
-    return sha256(msgspec.msgpack.encode(said)).digest()
+    return sha256(msgspec.msgpack.encode(results)).digest()

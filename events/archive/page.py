@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import Stored
-from events.streams.hash_chain import Record
+from events.streams.hash_chain import HashedEvent
 from events.types import Event, decode_many
 
 
@@ -41,7 +41,9 @@ class Page(NamedTuple):
 
     def stored(self) -> list[Stored]:
         """The events with their exact bytes. Raises `msgspec.DecodeError` for what is no array."""
-        records = map(Record, map(self.hash, range(len(self.positions))), _raws.decode(self.bodies))
+        records = map(
+            HashedEvent, map(self.hash, range(len(self.positions))), _raws.decode(self.bodies)
+        )
         return [Stored(*row) for row in zip(self.positions, self.times, records, strict=True)]
 
     def until_time(self, time_us: int) -> Page:

@@ -84,8 +84,11 @@ class Archive:
     ) -> AsyncIterator[asyncpg.Connection]:
         """A connection for the length of a block, which ends after `timeout_s`."""
         try:
-            async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=ANSWER_S) as found:
-                yield found
+            async with (
+                asyncio.timeout(timeout_s),
+                self._pool.acquire(timeout=ANSWER_S) as connection,
+            ):
+                yield connection
         except (*_DOWN, *_NOT_NOW) as error:
             raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
 
@@ -190,8 +193,8 @@ class Archive:
         """
         before = listing.decode_cursor(cursor) if cursor else None
         async with self.connection() as connection:
-            found, following = await listing.find(connection.fetch, filters, limit, before)
-        return [orders.decode(state) for state in found], following
+            rows, following = await listing.find(connection.fetch, filters, limit, before)
+        return [orders.decode(state) for state in rows], following
 
     # -- how far -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import msgspec
 
 from events.archive.page import Page, array
 from events.log import Stored
-from events.streams.hash_chain import Record
+from events.streams.hash_chain import HashedEvent
 
 PAGE_S = 30.0
 """Bound of one page of a long read; nobody waits for it but an operator."""
@@ -92,11 +92,11 @@ async def read_pages(
 def _fetch(
     connection: asyncpg.Connection, after: int, until: int, events: int, without: Sequence[int]
 ) -> asyncio.Task[list[Any]]:
-    some = [one for one in without if after < one <= until]
+    some = [item for item in without if after < item <= until]
     query = connection.fetch(_PAGE, after, until, events, some, timeout=PAGE_S)
     return asyncio.get_running_loop().create_task(query)
 
 
 def stored(row: Any) -> Stored:
     """A row of `EVENTS`."""
-    return Stored(row[0], row[1], Record(row[2], msgspec.Raw(row[3])))
+    return Stored(row[0], row[1], HashedEvent(row[2], msgspec.Raw(row[3])))

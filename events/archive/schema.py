@@ -46,12 +46,12 @@ QUERY = (
 """Table, name and type of each column."""
 
 
-def damaged(found: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
+def damaged(value: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
     """Table -> columns that it lacks or has with another type; tables that are not there are left
     out.
     """
     there: dict[str, dict[str, str]] = {}
-    for table, name, kind in found:
+    for table, name, kind in value:
         there.setdefault(table, {})[name] = kind
     lacking = {
         table: [
@@ -64,28 +64,30 @@ def damaged(found: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
     return {table: names for table, names in lacking.items() if names}
 
 
-def _named(table: str, name: str, kind: str, found: str | None) -> str:
-    if table != "events" or found is None or name in LABELS:
+def _named(table: str, name: str, kind: str, value: str | None) -> str:
+    if table != "events" or value is None or name in LABELS:
         return name
-    return f"{name} (it is {found}, not {kind})"  # which is not thrown away
+    return f"{name} (it is {value}, not {kind})"  # which is not thrown away
 
 
 def select(columns: Iterable[str], lacking: Collection[str]) -> str:
     """The part of a query that names columns of `events`; those that are lost are neutral."""
-    said = (f"{NEUTRAL[one]} AS {one}" if one in lacking else one for one in columns)
-    return f"SELECT {', '.join(said)} FROM events "  # noqa: S608 - names of our columns
+    result = (
+        f"{NEUTRAL[column]} AS {column}" if column in lacking else column for column in columns
+    )
+    return f"SELECT {', '.join(result)} FROM events "  # noqa: S608 - names of our columns
 
 
 def additions(lacking: Iterable[str]) -> list[str]:
     """Statements that make lost columns of `events` again."""
-    made = []
-    for one in lacking:
-        if one in LABELS:  # it may have another type
-            made.append(f"ALTER TABLE events DROP COLUMN IF EXISTS {one}")
-        kind = COLUMNS["events"][one]
-        made.append(
-            f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {one} {kind} NOT NULL"
-            f" DEFAULT {NEUTRAL[one]}"
+    created = []
+    for item in lacking:
+        if item in LABELS:  # it may have another type
+            created.append(f"ALTER TABLE events DROP COLUMN IF EXISTS {item}")
+        kind = COLUMNS["events"][item]
+        created.append(
+            f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {item} {kind} NOT NULL"
+            f" DEFAULT {NEUTRAL[item]}"
         )
-        made.append(f"ALTER TABLE events ALTER COLUMN {one} DROP DEFAULT")
-    return made
+        created.append(f"ALTER TABLE events ALTER COLUMN {item} DROP DEFAULT")
+    return created

@@ -127,8 +127,8 @@ class Snapshot:
     async def chain(self) -> str:
         """On which chain the archived orders trade; empty where nobody said so yet."""
         query = "SELECT to_jsonb(c) ->> 'chain' FROM checkpoints c WHERE name = $1"
-        found = await self._fetch(query, PROJECTOR)  # the column may be younger than the database
-        return (found[0][0] or "") if found else ""
+        rows = await self._fetch(query, PROJECTOR)  # the column may be younger than the database
+        return (rows[0][0] or "") if rows else ""
 
     async def missing_tables(self) -> list[str]:
         """Those of our tables that are not there."""
@@ -161,8 +161,8 @@ class Snapshot:
     async def oldest_sent_us(self) -> int | None:
         """When the oldest order was made of which a transaction is out."""
         query = "SELECT min(created_us) FROM orders WHERE status = 'submitted'"
-        found: int | None = (await self._fetch(query))[0][0]
-        return found
+        sent_us: int | None = (await self._fetch(query))[0][0]
+        return sent_us
 
     async def unfolded(self) -> int:
         """How many orders have events that could not be folded."""
@@ -177,10 +177,10 @@ class Snapshot:
 
     async def _fetch(self, query: str, *values: Any) -> list[Any]:
         try:
-            found: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
+            rows: list[Any] = await self._connection.fetch(query, *values, timeout=PAGE_S)
         except _DAMAGED as error:
             raise SchemaDamaged(str(error)) from error
-        return found
+        return rows
 
 
 def _order_row(row: Any) -> OrderRow:

@@ -13,8 +13,8 @@ from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory, Name, Waiting
 from events.audit.problems import INDEXES
 from events.commands.idempotency import digest_of, names_of
-from events.ids import ID_LENGTH, NO_ORDERS
-from events.log import NOBODY, PARKED, RESTING, Head, owes_number
+from events.ids import ID_LENGTH, SYSTEM_STREAM_IDS
+from events.log import NO_STAGE, PARKED, RESTING, OrderHead, next_stage_code
 from events.order import STAGES, Order
 
 PAGE = 500
@@ -124,8 +124,8 @@ async def _orders(
 
 def _faults(inventory: Inventory, lists: Lists, order: Order) -> Iterable[tuple[str, str, str]]:
     """Where an open order is missing, or ought not to be: (code, what, key)."""
-    keys, owes = inventory.keys, owes_number(order)
-    if owes == NOBODY:
+    keys, owes = inventory.keys, next_stage_code(order)
+    if owes == NO_STAGE:
         return
     if order.id not in lists.open:
         yield "list", "it is open, and in no list of open orders", keys.open
@@ -178,14 +178,14 @@ def _strangers(auditor: Auditor, inventory: Inventory, lists: Lists) -> None:
         places.append(("due", waiting.due, keys.due(stage)))
     for code, ids, key in places:
         for order_id in ids:
-            if auditor.known(order_id) is None and order_id not in NO_ORDERS:
+            if auditor.known(order_id) is None and order_id not in SYSTEM_STREAM_IDS:
                 _tell(auditor, order_id, code, "no event names it", key or keys.order(order_id))
 
 
 # -- counters --------------------------------------------------------------------------------------
 
 
-def owed_fault(counts: dict[str, str], heads: Iterable[Head]) -> str:
+def owed_fault(counts: dict[str, str], heads: Iterable[OrderHead]) -> str:
     """What is wrong with the numbers of orders that are before each stage; empty: nothing."""
     expected = {str(number): 0 for number in (*range(1, len(STAGES) + 1), RESTING)}
     for head in heads:
@@ -241,12 +241,12 @@ async def _names(
 
 def _window_ms(auditor: Auditor, names: Iterable[Name], now_ms: int, default_ms: int) -> int:
     """How long names are kept, as those that are there tell: who audits may be set up otherwise."""
-    found = [default_ms]
+    windows_ms = [default_ms]
     for name in names:
         asked = auditor.asked.get(_order_of(name.value))
         if asked is not None and asked.ended_us is not None and name.left_ms >= 0:
-            found.append(now_ms + name.left_ms - asked.ended_us // 1000)
-    return min(found)
+            windows_ms.append(now_ms + name.left_ms - asked.ended_us // 1000)
+    return min(windows_ms)
 
 
 def _order_of(value: bytes) -> str:

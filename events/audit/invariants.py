@@ -16,8 +16,8 @@ from events import types
 from events.archive.losses import NONE, Loss, Losses
 from events.audit.kept import Ended, Open, normal, summary, summary_of
 from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
-from events.ids import NO_ORDERS
-from events.log import NOBODY, PARKED, POSITIONS_KEPT, Head, Stored, owes_number
+from events.ids import SYSTEM_STREAM_IDS
+from events.log import NO_STAGE, PARKED, POSITIONS_KEPT, OrderHead, Stored, next_stage_code
 from events.positions import span
 from events.streams import State, evolve, may_follow
 from events.streams.hash_chain import GENESIS, follows
@@ -71,13 +71,15 @@ class Auditor:
         """Orders whose events do not continue each other: what follows is not judged."""
         self._told: set[tuple[str, str, str]] = set()
         """Stores, keys and orders of which something was said."""
-        self._awaited: dict[str, Head] = {}
+        self._awaited: dict[str, OrderHead] = {}
 
     @property
     def orders(self) -> int:
         """How many orders were seen."""
         seen = len(self._open) + len(self._ended)
-        return seen - sum(one in self._open or one in self._ended for one in NO_ORDERS)
+        return seen - sum(
+            order_id in self._open or order_id in self._ended for order_id in SYSTEM_STREAM_IDS
+        )
 
     def report(
         self,
@@ -282,7 +284,7 @@ class Auditor:
             self.report(position, "", "row", detail, store=ARCHIVE)
         self.event(archived, ARCHIVE)
 
-    def heads(self, loaded: Iterable[tuple[str, Head | None]]) -> None:
+    def heads(self, loaded: Iterable[tuple[str, OrderHead | None]]) -> None:
         """Heads of orders. Those that are ahead are compared once the events are there."""
         for order_id, head in loaded:
             seen = self._open.get(order_id)
@@ -324,7 +326,7 @@ class Auditor:
     def _head(self, position: int, order_id: str, detail: str) -> None:
         self.report(position, order_id, "head", detail, store=HEADS)
 
-    def _same_head(self, seen: Open, head: Head) -> None:
+    def _same_head(self, seen: Open, head: OrderHead) -> None:
         at, order = seen.positions[-1], seen.order
         if head.version != order.version or head.hash != seen.hash:
             detail = f"its head is at version {head.version}, the log at {order.version}"
@@ -337,11 +339,11 @@ class Auditor:
             return  # parked because its body cannot be read: an operator's replay mends it
         elif normal(head.body) != basis(order) or not adds(head.body, added(order)):
             self._head(at, order.id, "its head is not what its events add up to")
-        elif head.owes != owes_number(order):
-            detail = f"its head says that stage {head.owes} is next, not {owes_number(order)}"
+        elif head.owes != next_stage_code(order):
+            detail = f"its head says that stage {head.owes} is next, not {next_stage_code(order)}"
             self._head(at, order.id, detail)
 
-    def _same_ended(self, order_id: str, head: Head) -> None:
+    def _same_ended(self, order_id: str, head: OrderHead) -> None:
         ended = self._ended.get(order_id)
         if ended is None:
             self._awaited[order_id] = head
@@ -350,7 +352,7 @@ class Auditor:
         ):
             detail = "its head is not what its events add up to"
             self._head(ended.position, order_id, detail)
-        elif head.owes != NOBODY:
+        elif head.owes != NO_STAGE:
             self._head(ended.position, order_id, "it has ended, and its head says otherwise")
 
 

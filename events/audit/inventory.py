@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from events.ids import ID_LENGTH
-from events.log import Head, Keys, Link, decode_head
+from events.log import Keys, OrderHead, RedisConnection, decode_head
 from events.order import STAGES
 from events.secret import SecretUrl
 
@@ -46,7 +46,7 @@ class Inventory:
 
     def __init__(self, url: SecretUrl, keys: Keys) -> None:
         self.keys = keys
-        self._link = Link(url, "inventory")
+        self._link = RedisConnection(url, "inventory")
         self.wrong_types: dict[str, str] = {}
         """Key -> the type that it has, of keys that have to be of another one."""
 
@@ -75,14 +75,14 @@ class Inventory:
 
     async def scores(self, key: str) -> dict[str, float]:
         """A sorted set."""
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
         cursor: Any = b"0"
         while True:
             cursor, pairs = await self._ask(key, (b"0", []), "ZSCAN", key, cursor, "COUNT", SCAN)
             for member, score in zip(pairs[::2], pairs[1::2], strict=True):
-                found[member.decode(errors="replace")] = float(score)
+                scores[member.decode(errors="replace")] = float(score)
             if cursor == b"0":
-                return found
+                return scores
 
     async def counts(self, key: str) -> dict[str, str]:
         """A hash of numbers, as they are written."""
@@ -91,18 +91,18 @@ class Inventory:
 
     async def last_id(self, key: str) -> str:
         """The id of a stream's last entry; empty where it has none."""
-        found = await self._ask(key, [], "XREVRANGE", key, "+", "-", "COUNT", 1)
-        return found[0][0].decode() if found else ""
+        entries = await self._ask(key, [], "XREVRANGE", key, "+", "-", "COUNT", 1)
+        return entries[0][0].decode() if entries else ""
 
     async def waiting(self) -> dict[str, Waiting]:
         """Stage -> what it has before it. Orders move from the one to the other meanwhile."""
-        found = {}
+        waiting = {}
         for stage in STAGES:
             due = await self.scores(self.keys.due(stage))
             inbox, damaged = await self._inbox(stage)
             due = {**due, **await self.scores(self.keys.due(stage))}
-            found[stage] = Waiting(frozenset(inbox), due, damaged)
-        return found
+            waiting[stage] = Waiting(frozenset(inbox), due, damaged)
+        return waiting
 
     async def _inbox(self, stage: str) -> tuple[set[str], list[str]]:
         key, shares = self.keys.inbox(stage), self.keys.shares(stage)
@@ -121,15 +121,15 @@ class Inventory:
             start = f"({ids[-1].decode()}"
         return named, damaged
 
-    async def heads(self, order_ids: Sequence[str]) -> dict[str, Head | None]:
+    async def heads(self, order_ids: Sequence[str]) -> dict[str, OrderHead | None]:
         """The heads of these orders; None: there is none."""
-        found: dict[str, Head | None] = {}
+        heads: dict[str, OrderHead | None] = {}
         for at in range(0, len(order_ids), SLICE):
             some = order_ids[at : at + SLICE]
             answers = await self._link.call("MGET", *map(self.keys.order, some))
             for order_id, data in zip(some, answers, strict=True):
-                found[order_id] = None if data is None else decode_head(data)
-        return found
+                heads[order_id] = None if data is None else decode_head(data)
+        return heads
 
     async def lives(self, order_ids: Sequence[str]) -> list[int]:
         """How many ms the heads of these orders stay; -1: for ever, -2: there is none."""
@@ -152,18 +152,18 @@ class Inventory:
 
     async def values(self, keys: Sequence[str]) -> dict[str, bytes | None]:
         """What stands under these keys; None: nothing."""
-        found: dict[str, bytes | None] = {}
+        values: dict[str, bytes | None] = {}
         for at in range(0, len(keys), SLICE):
             some = keys[at : at + SLICE]
-            found |= zip(some, await self._link.call("MGET", *some), strict=True)
-        return found
+            values |= zip(some, await self._link.call("MGET", *some), strict=True)
+        return values
 
     async def marks(self) -> dict[str, bytes | None]:
         """Reader -> how far it has come."""
-        prefix, found = self.keys.mark(""), dict[str, bytes | None]()
+        prefix, marks = self.keys.mark(""), dict[str, bytes | None]()
         async for keys in self._matching(f"{prefix}*"):
-            found |= {k[len(prefix) :]: v for k, v in (await self.values(keys)).items()}
-        return found
+            marks |= {k[len(prefix) :]: v for k, v in (await self.values(keys)).items()}
+        return marks
 
     async def _matching(self, pattern: str) -> AsyncIterator[list[str]]:
         cursor: Any = b"0"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from events.audit.inventory import Inventory
 from events.audit.problems import LOG
 from events.audit.walking import Report
-from events.log import LAYOUT, RAISED_FROM
+from events.log import LAYOUT, UPGRADABLE_LAYOUTS
 
 
 class Meta(NamedTuple):
@@ -46,7 +46,7 @@ async def read_meta(inventory: Inventory, key: str, report: Report) -> Meta:
         else:
             numbers[name] = int(value)
     layout = fields.get("layout", b"").decode(errors="replace")
-    if layout not in (LAYOUT, *RAISED_FROM):
+    if layout not in (LAYOUT, *UPGRADABLE_LAYOUTS):
         report(1, "meta", f"its layout is {layout!r}, ours is {LAYOUT}", LOG, key)
     if numbers["base"] > numbers["position"]:
         detail = f"its base is {numbers['base']}, behind its position"

@@ -15,7 +15,7 @@ from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
 from events.audit.problems import INDEXES
 from events.commands.engine_switch import engine_state
-from events.ids import ENGINE_ID
+from events.ids import ENGINE_STREAM_ID
 from events.log import EventLog
 from events.types import EngineStatus
 
@@ -56,7 +56,7 @@ class Marks:
         word = "halted" if halted else "not halted"
         detail = f"the engine is {word} by its events, and the mark that holds up sends differs"
         at, key = self._auditor.position, self._log.keys.meta
-        self._auditor.report(at, ENGINE_ID, "halt", detail, store=INDEXES, key=key)
+        self._auditor.report(at, ENGINE_STREAM_ID, "halt", detail, store=INDEXES, key=key)
 
     async def _halted(self) -> bool | None:
         """What the events say; None where they cannot be read."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from events import types
 from events.log import Stored
-from events.streams.hash_chain import GENESIS, WITHHELD
+from events.streams.hash_chain import GENESIS, REDACTED_EVENTS
 
 FORMAT = "oee-proof-2"
 HOW = (
@@ -25,7 +25,7 @@ HOW = (
     " that you were told before, such as in a frame: it stands for everything above."
 )
 WHY = "it holds a signed transaction"
-NAMES = frozenset(fact.__name__ for fact in WITHHELD)
+NAMES = frozenset(fact.__name__ for fact in REDACTED_EVENTS)
 
 
 def proof_of(order_id: str, history: Sequence[Stored]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _shown(stored: Stored) -> dict[str, Any]:
         "event": event.name,
         "hash": stored.record.hash.hex(),
     }
-    if type(event.fact) in WITHHELD:
+    if type(event.fact) in REDACTED_EVENTS:
         hashed = sha256(bytes(stored.record.body)).hexdigest()
         return known | {"body": None, "withheld": WHY, "bodyHash": hashed}
     return known | {"body": base64.b64encode(bytes(stored.record.body)).decode()}
@@ -57,17 +57,17 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
     events = document.get("events")
     if document.get("format") != FORMAT or not isinstance(events, list) or not events:
         return [f"this is not a proof of the format {FORMAT}"]
-    found: list[str] = []
+    faults: list[str] = []
     previous = GENESIS
     for number, shown in enumerate(events, start=1):
         try:
             digest = bytes.fromhex(shown["hash"])
             if (fault := _fault(shown, previous, digest, number, document["orderId"])) is not None:
-                found.append(f"position {shown['position']}: {fault}")
+                faults.append(f"position {shown['position']}: {fault}")
         except (KeyError, TypeError, ValueError) as error:
-            return [*found, f"event {number} cannot be read: {error!r}"]
+            return [*faults, f"event {number} cannot be read: {error!r}"]
         previous = digest
-    return found
+    return faults
 
 
 def _fault(

@@ -14,7 +14,7 @@ import msgspec
 from events import streams
 from events.archive import Page
 from events.archive.losses import NONE, Loss, Losses
-from events.ids import NO_ORDERS
+from events.ids import SYSTEM_STREAM_IDS
 from events.order import Order, advance
 from events.streams import State, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
@@ -63,7 +63,7 @@ class Replay:
     @property
     def orders(self) -> int:
         """How many orders there are."""
-        return len(self._orders) - sum(one in self._orders for one in NO_ORDERS)
+        return len(self._orders) - sum(order_id in self._orders for order_id in SYSTEM_STREAM_IDS)
 
     def page(self, page: Page) -> None:
         """Folds the events of a page. Raises Unreadable."""
@@ -157,7 +157,7 @@ def _discontinuous(
     page: Page, events: Sequence[Event], event: Event, order: State | None
 ) -> Unreadable:
     """An event that does not continue its order: a copy, or one behind a hole."""
-    at = next(number for number, one in enumerate(events) if one is event)
+    at = next(number for number, candidate in enumerate(events) if candidate is event)
     return Unreadable(page.positions[at], _versions(event, order))
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from events.archive import Page
 from events.archive.losses import Loss
-from events.ids import NO_ORDERS
+from events.ids import SYSTEM_STREAM_IDS
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -25,7 +25,7 @@ class _Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _envelopes = msgspec.msgpack.Decoder(list[_Envelope])
 
 
-class Census:
+class StatusCounter:
     """Fed pages of events from the first on."""
 
     def __init__(self) -> None:
@@ -49,5 +49,5 @@ class Census:
 
     def counts(self) -> dict[str, int]:
         """Status -> orders."""
-        counted = Counter(s for i, s in self._statuses.items() if i not in NO_ORDERS)
+        counted = Counter(s for i, s in self._statuses.items() if i not in SYSTEM_STREAM_IDS)
         return dict(sorted(counted.items()))

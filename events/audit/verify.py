@@ -31,7 +31,7 @@ from events.audit.marks import Marks
 from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS, Problem
 from events.audit.rows import Columns, RowCheck
 from events.audit.walking import ArchiveWalk, Holes, LogWalk, no_rows
-from events.log import Damaged, EventLog, LogReader, Regressed, Stored
+from events.log import Damaged, EventLog, LogReader, LogTruncated, Stored
 from events.positions import spans
 
 HEADS_AT_ONCE = 500
@@ -199,10 +199,12 @@ class _Verification:
             detail = f"its position is {self._end}, its orders know of {tail.vouched}"
             self._report(self._end + 1, "meta", detail, LOG, self._log.keys.meta)
             self._end = tail.vouched
-        for one in tail.refused:
-            key, order_id = one.id, one.order_ids[0] if one.order_ids else ""
+        for refused in tail.refused:
+            key, order_id = refused.id, refused.order_ids[0] if refused.order_ids else ""
             at = self._end + 1
-            self._auditor.report(at, "", one.reason, self._of(one.detail, order_id), key=key)
+            self._auditor.report(
+                at, "", refused.reason, self._of(refused.detail, order_id), key=key
+            )
         if aside := (await self._log.foreign()).aside:
             detail = f"{aside:,} entries that the log did not write were set aside"
             self._report(self._end, "aside", detail, LOG, self._log.keys.aside)
@@ -272,8 +274,8 @@ class _Verification:
             entry = await log.following() if logged is not None else entry
             if at % PROGRESS_EVENTS == 0:
                 self._progress(at, max(end, self._end))
-        for found in holes.values():
-            found.close(self._report)
+        for group in holes.values():
+            group.close(self._report)
         auditor.lost(end)
         for loss in auditor.losses.all:
             if not 1 <= loss.position <= end:
@@ -305,8 +307,8 @@ class _Verification:
         if loss is None:
             return False
         auditor.lost(at - 1)
-        copies = [one for one in (logged, row.stored if row is not None else None) if one]
-        if any(auditor.follows(one) for one in copies):
+        copies = [stored for stored in (logged, row.stored if row is not None else None) if stored]
+        if any(auditor.follows(stored) for stored in copies):
             detail = "its loss was accepted, and an intact copy of it is there"
         elif row is not None and not archive.is_accepted(row):
             detail = "its loss was accepted, and what stands there was changed since"
@@ -361,8 +363,8 @@ class _Verification:
 
     async def _orders(self, snapshot: Snapshot) -> None:
         rows = RowCheck(self._auditor, self._columns)
-        async for found in snapshot.orders():
-            for row in found:
+        async for order_rows in snapshot.orders():
+            for row in order_rows:
                 rows.row(row.id, row.version, row.hash, row.positions, row.columns)
         rows.finish()
 
@@ -385,21 +387,23 @@ class _Verification:
         end = max(self._end, await self._position())
         while auditor.position < end:
             after, resume_after = auditor.position, end
-            found: list[Stored] = []
+            events: list[Stored] = []
             try:
                 for batch in await self._reader.read(after, batches=ENTRIES_AT_ONCE):
                     numbered = enumerate(batch.records, batch.first)
-                    found += [Stored(at, batch.time_us, one) for at, one in numbered if at > after]
-            except Regressed as error:
+                    events += [
+                        Stored(at, batch.time_us, event) for at, event in numbered if at > after
+                    ]
+            except LogTruncated as error:
                 resume_after = error.resume_after or end
                 archived = await self._archived(after)
-                found = [one for one in archived if one.position <= resume_after]
+                events = [event for event in archived if event.position <= resume_after]
                 if isinstance(error, Damaged) and resume_after not in self._told:
                     self._told.add(resume_after)
                     self._report(after + 1, "damaged", str(error), LOG, f"{resume_after}-0")
-            for stored in found:
+            for stored in events:
                 auditor.event(stored)
-            if not found:
+            if not events:
                 auditor.lost(min(max(resume_after, after + 1), end))
             self._progress(min(auditor.position, end), end)
 

@@ -17,7 +17,7 @@ import msgspec
 
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
 from events.ids import KEYS_ID
-from events.log import EventLog, Head
+from events.log import EventLog, OrderHead
 from events.secret import SecretText
 from events.streams import ApiKey, KeyRing
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated
@@ -36,36 +36,36 @@ class KeyRefused(Exception):
     """What cannot be done about a key, as one line."""
 
 
-class Minted(NamedTuple):
+class IssuedKey(NamedTuple):
     """A key, and its text, which nobody is told a second time."""
 
     key: ApiKey
     text: SecretText
 
 
-class Shown(NamedTuple):
+class PresentedKey(NamedTuple):
     """What somebody came with: which key, and the digest of its secret."""
 
     key_id: str
     digest: bytes
 
 
-def shown(text: SecretText) -> Shown:
+def shown(text: SecretText) -> PresentedKey:
     """What a text says; of no key where it is none."""
     prefix, _, rest = text.reveal().partition("_")
     key_id, _, secret = rest.partition("_")
-    return Shown(key_id if prefix == PREFIX else "", _digest(secret))
+    return PresentedKey(key_id if prefix == PREFIX else "", _digest(secret))
 
 
-def good(one: Shown, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
+def authenticate(presented: PresentedKey, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
     """The key that opens to what was shown; None where it is unknown, expired, revoked or turned.
 
     Secrets are compared in constant time; which ids there are is no secret.
     """
-    key = next((key for key in keys if key.id == one.key_id), None)
+    key = next((key for key in keys if key.id == presented.key_id), None)
     if key is None or (key.expires_at_us and key.expires_at_us <= now_us):
         return None
-    digest = one.digest
+    digest = presented.digest
     if hmac.compare_digest(digest, key.digest):
         return key
     old = hmac.compare_digest(digest, key.old_digest)
@@ -78,7 +78,7 @@ async def listed(log: EventLog) -> tuple[ApiKey, ...]:
     return () if head is None else _keys_in(head).keys
 
 
-def _keys_in(head: Head) -> KeyRing:
+def _keys_in(head: OrderHead) -> KeyRing:
     state = head.state
     if not isinstance(state, KeyRing):
         raise msgspec.DecodeError("the head of the API keys holds another stream")
@@ -87,26 +87,26 @@ def _keys_in(head: Head) -> KeyRing:
 
 async def create(
     log: EventLog, account: str, scopes: Sequence[str], label: str, expires_at_us: int, actor: str
-) -> Minted:
+) -> IssuedKey:
     """Makes a key. Raises KeyRefused or LogError."""
     if not 1 <= len(account) <= ACCOUNT_LENGTH:
         raise KeyRefused(f"an account has 1 to {ACCOUNT_LENGTH} characters")
     if not scopes or not set(scopes) <= set(SCOPES):
         raise KeyRefused(f"the scopes are some of {', '.join(SCOPES)}")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    made = KeyCreated(key_id, account, tuple(scopes), _digest(secret), label, expires_at_us, actor)
+    fact = KeyCreated(key_id, account, tuple(scopes), _digest(secret), label, expires_at_us, actor)
 
-    after = await _changed(log, lambda keys: decide_create(keys, made))
-    return Minted(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
+    after = await _changed(log, lambda keys: decide_create(keys, fact))
+    return IssuedKey(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
 
 
-async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> Minted:
+async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> IssuedKey:
     """Gives a key another secret; the old one is good for `grace_s`. Raises as `create`."""
     secret = secrets.token_urlsafe(32)
     until_us = time.time_ns() // 1000 + int(grace_s * 1e6)
     rotated = KeyRotated(key_id, _digest(secret), until_us, actor)
     after = await _changed(log, lambda keys: decide_change(keys, rotated))
-    return Minted(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
+    return IssuedKey(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))
 
 
 async def revoke(log: EventLog, key_id: str, reason: str, actor: str) -> None:
@@ -141,7 +141,7 @@ def _of(keys: Sequence[ApiKey], key_id: str) -> ApiKey:
 async def _changed(log: EventLog, decide: Callable[[Sequence[ApiKey]], Sequence[Fact]]) -> KeyRing:
     """The keys as this command left them. Raises KeyRefused or LogError."""
 
-    async def read(head: Head | None) -> KeyRing:
+    async def read(head: OrderHead | None) -> KeyRing:
         return KeyRing() if head is None else _keys_in(head)
 
     def decided(state: KeyRing) -> Sequence[Fact]:

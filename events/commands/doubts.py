@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from events.archive import Filters
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
-from events.log import EventLog, Head, order_in
+from events.log import EventLog, OrderHead, order_in
 from events.order import Order, Transaction, was_executed
 from events.reason_codes import ReasonCode
 from events.types import Fact, OrderFailed, Status
@@ -62,7 +62,7 @@ async def close(
     last valid height it is past. Raises NotAllowed, LogError, or `msgspec.DecodeError`.
     """
 
-    async def read(head: Head | None) -> Order:
+    async def read(head: OrderHead | None) -> Order:
         if head is None:
             raise NotAllowed("no such open order")
         return order_in(head, order_id)

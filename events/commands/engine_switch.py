@@ -10,8 +10,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from events.commands.execute import TRIES, KeepsChanging, NotTaken, execute
-from events.ids import ENGINE_ID
-from events.log import EventLog, Head, engine_in
+from events.ids import ENGINE_STREAM_ID
+from events.log import EventLog, OrderHead, engine_in
 from events.streams import EngineState
 from events.types import EngineHalted, EngineResumed, EngineStatus, Fact
 
@@ -48,38 +48,38 @@ async def resume(log: EventLog, actor: str, reason: str = "") -> Answer:
 
 async def engine_state(log: EventLog) -> EngineState | None:
     """None: it was never halted. Raises LogError, or `msgspec.DecodeError`."""
-    head = (await log.load([ENGINE_ID]))[0]
+    head = (await log.load([ENGINE_STREAM_ID]))[0]
     return None if head is None else engine_in(head)
 
 
-def decide(engine: EngineState, wanted: Switch, *, marked: bool) -> list[Fact]:
+def decide(engine: EngineState, fact: Switch, *, marked: bool) -> list[Fact]:
     """What to write for the state that is wanted. Pure.
 
     `marked`: whether the log refuses sends. Where that is not what the events say, a switch to the
     opposite comes first: a second decision then finds the events there and goes on.
     """
-    halts = isinstance(wanted, EngineHalted)
+    halts = isinstance(fact, EngineHalted)
     if (engine.status is EngineStatus.HALTED) is not halts:
-        return [wanted]
-    return [] if marked is halts else [_opposite(wanted)]
+        return [fact]
+    return [] if marked is halts else [_opposite(fact)]
 
 
-def _opposite(wanted: Switch) -> Switch:
-    other = EngineResumed if isinstance(wanted, EngineHalted) else EngineHalted
-    return other("the mark in the log was not what its events say", wanted.actor)
+def _opposite(fact: Switch) -> Switch:
+    other = EngineResumed if isinstance(fact, EngineHalted) else EngineHalted
+    return other("the mark in the log was not what its events say", fact.actor)
 
 
-async def _switch(log: EventLog, wanted: Switch) -> Answer:
-    async def read(head: Head | None) -> EngineState:
+async def _switch(log: EventLog, fact: Switch) -> Answer:
+    async def read(head: OrderHead | None) -> EngineState:
         return EngineState() if head is None else engine_in(head)
 
     async def decided(engine: EngineState) -> list[Fact]:
-        return decide(engine, wanted, marked=await log.halted())
+        return decide(engine, fact, marked=await log.halted())
 
     try:
         for _ in range(TRIES):  # the second time where the first only mended the mark
-            executed = await execute(log, ENGINE_ID, decided, read=read)
-            if wanted in executed.facts:
+            executed = await execute(log, ENGINE_STREAM_ID, decided, read=read)
+            if fact in executed.facts:
                 return Answer(Outcome.DONE, executed.now)
             if not executed.facts:
                 return Answer(Outcome.ALREADY, executed.now)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple
 
-from events.log import EMPTY, EventLog, Head, Result, Unit, head_of, state_in
+from events.log import EMPTY, AppendRequest, AppendStatus, EventLog, OrderHead, head_of, state_in
 from events.streams import S, State
 from events.types import Fact
 
@@ -20,7 +20,7 @@ TRIES = 20
 APPEND_S = 5.0
 """How long the log may take to answer an append."""
 
-Read = Callable[[Head | None], Awaitable[S]]
+Read = Callable[[OrderHead | None], Awaitable[S]]
 """The state that a head holds. Raises what ends the command where there is none."""
 
 Decide = Callable[[S], Awaitable[Sequence[Fact]]]
@@ -38,7 +38,7 @@ class KeepsChanging(Exception):
 class NotTaken(Exception):
     """The log refuses appends of this kind now; nothing was written."""
 
-    def __init__(self, result: Result, state: State) -> None:
+    def __init__(self, result: AppendStatus, state: State) -> None:
         super().__init__(result.value)
         self.result = result
         self.state = state
@@ -60,7 +60,7 @@ async def execute(
 ) -> Executed[S]:
     """Raises KeepsChanging, NotTaken, what `read` and `decide` raise, or LogError.
 
-    `Unanswered`, a LogError, means that it is not known whether the facts were written.
+    `OutcomeUnknown`, a LogError, means that it is not known whether the facts were written.
     """
     for _ in range(tries):
         head = (await log.load([stream_id]))[0]
@@ -68,13 +68,13 @@ async def execute(
         facts = await decide(state)
         if not facts:
             return Executed((), state, state)
-        unit, after = log.unit(head or EMPTY, state, facts)
-        result = (await log.append([unit], timeout_s=APPEND_S))[0].result
-        if result is Result.CREATED or (result is Result.EXISTS and unit.old):
+        request, after = log.build_append_of(head or EMPTY, state, facts)
+        result = (await log.append([request], timeout_s=APPEND_S))[0].status
+        if result is AppendStatus.CREATED or (result is AppendStatus.EXISTS and request.old):
             return Executed(facts, after, after)
-        if result not in (Result.CONFLICT, Result.EXISTS):
+        if result not in (AppendStatus.CONFLICT, AppendStatus.EXISTS):
             raise NotTaken(result, state)
-        if (newest := await _written(log, stream_id, unit, state.version)) is not None:
+        if (newest := await _written(log, stream_id, request, state.version)) is not None:
             return Executed(facts, after, _newest(newest, after))
     raise KeepsChanging(state)
 
@@ -88,7 +88,9 @@ def always(decide: Callable[[S], Sequence[Fact]]) -> Decide[S]:
     return decided
 
 
-async def _written(log: EventLog, stream_id: str, unit: Unit, version: int) -> Head | None:
+async def _written(
+    log: EventLog, stream_id: str, request: AppendRequest, version: int
+) -> OrderHead | None:
     """The head as it is now, if this unit is among the events behind `version`; else None.
 
     The answer of a creation may be `exists` for the event of another writer: the log asks only
@@ -97,7 +99,7 @@ async def _written(log: EventLog, stream_id: str, unit: Unit, version: int) -> H
     head = (await log.load([stream_id]))[0]
     if head is None:
         return None
-    own = head_of(unit.new).hash
+    own = head_of(request.new).hash
     if head.hash == own:
         return head
     newer = head.positions[-max(1, head.version - version) :]
@@ -105,6 +107,6 @@ async def _written(log: EventLog, stream_id: str, unit: Unit, version: int) -> H
     return head if any(stored.record.hash == own for stored in history) else None
 
 
-def _newest(head: Head, after: S) -> S:
+def _newest(head: OrderHead, after: S) -> S:
     now = state_in(head, after.id)
     return now if isinstance(now, type(after)) else after

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from events.commands.execute import KeepsChanging, NotTaken, always, execute
-from events.ids import NO_ORDERS
-from events.log import EventLog, Head, order_in
+from events.ids import SYSTEM_STREAM_IDS
+from events.log import EventLog, OrderHead, order_in
 from events.order import Order, may_cancel, was_executed
 from events.types import Fact, OrderAmended, OrderCancelled, Status
 
@@ -20,7 +20,7 @@ NEVER = 0
 """As a new expiry: the order expires no more."""
 
 
-class Outcome(Enum):
+class CommandOutcome(Enum):
     """What became of a command."""
 
     DONE = "done"
@@ -34,23 +34,23 @@ class Outcome(Enum):
     """There is no head (any more): an order that ended long ago, or none."""
 
 
-class Answer(NamedTuple):
+class CommandResult(NamedTuple):
     """What became of a command, and the order as it is now."""
 
-    outcome: Outcome
+    outcome: CommandOutcome
     order: Order | None
 
 
 class Declined(Exception):
     """The order is not as the command needs it."""
 
-    def __init__(self, outcome: Outcome, order: Order | None) -> None:
+    def __init__(self, outcome: CommandOutcome, order: Order | None) -> None:
         super().__init__(outcome.value)
         self.outcome = outcome
         self.order = order
 
 
-async def cancel(log: EventLog, order_id: str, actor: str, reason: str = "") -> Answer:
+async def cancel(log: EventLog, order_id: str, actor: str, reason: str = "") -> CommandResult:
     """Calls an order off, unless something of it is out. Raises LogError.
 
     Raises `msgspec.DecodeError` for an order that this build cannot read, as `amend` does.
@@ -65,7 +65,7 @@ async def amend(
     target_price: str | None,
     expires_at_us: int | None,
     actor: str,
-) -> Answer:
+) -> CommandResult:
     """Changes the terms of a resting order; None leaves a term as it is, and an expiry of NEVER
 
     takes it away. Raises LogError.
@@ -80,9 +80,9 @@ async def amend(
 def decide_cancel(order: Order, actor: str, reason: str) -> list[Fact]:
     """Pure. Raises Declined."""
     if order.status is Status.CANCELLED:
-        raise Declined(Outcome.ALREADY, order)
+        raise Declined(CommandOutcome.ALREADY, order)
     if not may_cancel(order):
-        raise Declined(Outcome.TOO_LATE, order)
+        raise Declined(CommandOutcome.TOO_LATE, order)
     return [OrderCancelled(actor, reason)]
 
 
@@ -98,26 +98,28 @@ def decide_amend(
     expires = order.expires_at_us if expires_at_us is None else expires_at_us or None
     # Before the version: a client that lost the order to a trigger is told so.
     if order.status is not Status.WATCHING or was_executed(order):
-        raise Declined(Outcome.TOO_LATE, order)
+        raise Declined(CommandOutcome.TOO_LATE, order)
     if order.version != expected_version:
-        raise Declined(Outcome.CONFLICT, order)
+        raise Declined(CommandOutcome.CONFLICT, order)
     if (price, expires) == (order.target_price, order.expires_at_us):
-        raise Declined(Outcome.ALREADY, order)
+        raise Declined(CommandOutcome.ALREADY, order)
     return [OrderAmended(actor, price, expires)]
 
 
 async def _answered(
     log: EventLog, order_id: str, decide: Callable[[Order], Sequence[Fact]]
-) -> Answer:
-    async def read(head: Head | None) -> Order:
-        if head is None or order_id in NO_ORDERS:
-            raise Declined(Outcome.NOT_FOUND, None)
+) -> CommandResult:
+    async def read(head: OrderHead | None) -> Order:
+        if head is None or order_id in SYSTEM_STREAM_IDS:
+            raise Declined(CommandOutcome.NOT_FOUND, None)
         return order_in(head, order_id)
 
     try:
         executed = await execute(log, order_id, always(decide), read=read)
     except Declined as declined:
-        return Answer(declined.outcome, declined.order)
+        return CommandResult(declined.outcome, declined.order)
     except (KeepsChanging, NotTaken) as error:
-        return Answer(Outcome.CONFLICT, error.state if isinstance(error.state, Order) else None)
-    return Answer(Outcome.DONE, executed.now)
+        return CommandResult(
+            CommandOutcome.CONFLICT, error.state if isinstance(error.state, Order) else None
+        )
+    return CommandResult(CommandOutcome.DONE, executed.now)

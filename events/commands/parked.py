@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from events.commands.execute import Decide, KeepsChanging, NotTaken, always, execute
-from events.log import PARKED, EventLog, Head, Stored, order_in
+from events.log import PARKED, EventLog, OrderHead, Stored, order_in
 from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderRequeued, TransactionRecovered
 
@@ -57,16 +57,18 @@ async def parked(log: EventLog, history: History, *, limit: int = 1000) -> list[
     """All parked orders, oldest first. Raises LogError."""
     since = await log.parked(limit)
     heads = await log.load([order_id for order_id, _ in since])
-    found = []
+    parked_orders = []
     for (order_id, ms), head in zip(since, heads, strict=True):
         if head is None or not _is_of(head, order_id):  # see `EventLog.set_aside`
-            found.append(ParkedOrder(order_id, ms, None, HEADLESS))
+            parked_orders.append(ParkedOrder(order_id, ms, None, HEADLESS))
         elif head.owes == PARKED:
-            found.append(ParkedOrder(order_id, ms, await _readable(history, order_id, head)))
-    return found
+            parked_orders.append(
+                ParkedOrder(order_id, ms, await _readable(history, order_id, head))
+            )
+    return parked_orders
 
 
-def _is_of(head: Head, order_id: str) -> bool:
+def _is_of(head: OrderHead, order_id: str) -> bool:
     """Whether it is a head of that order; one that is parked may be of another build."""
     try:
         order_in(head, order_id)
@@ -164,7 +166,7 @@ async def _settled(history: History, order_id: str, signature: str) -> Order | N
 async def _changed(log: EventLog, history: History, order_id: str, decide: Decide[Order]) -> Order:
     """The order as this command left it."""
 
-    async def read(head: Head | None) -> Order:
+    async def read(head: OrderHead | None) -> Order:
         if head is None or head.owes != PARKED:
             raise NotAllowed("the order is not parked")
         return await _order(history, order_id, head)
@@ -176,7 +178,7 @@ async def _changed(log: EventLog, history: History, order_id: str, decide: Decid
     return executed.after
 
 
-async def _order(history: History, order_id: str, head: Head) -> Order:
+async def _order(history: History, order_id: str, head: OrderHead) -> Order:
     """The order of a head; from its events, where its body cannot be read or is behind them.
 
     Whoever parks an order that cannot be read leaves the body as it is.
@@ -192,7 +194,7 @@ async def _order(history: History, order_id: str, head: Head) -> Order:
     return order
 
 
-async def _readable(history: History, order_id: str, head: Head) -> Order | None:
+async def _readable(history: History, order_id: str, head: OrderHead) -> Order | None:
     try:
         return await _order(history, order_id, head)
     except (msgspec.DecodeError, NotAllowed):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from events.log import workers
-from events.log.head import RESTING, Head, decode_head
+from events.log.head import RESTING, OrderHead, decode_head
 from events.log.reading import LogReader, Stored
 from events.log.redis.keys import Keys
-from events.log.redis.link import Link, meta_number
+from events.log.redis.link import RedisConnection, meta_number
 from events.log.workers import Workers
 from events.order import STAGES
 
@@ -28,26 +28,26 @@ class StageLag(NamedTuple):
     """Age of the oldest inbox entry, 0 when there is none."""
 
 
-class Asking:
+class LogQueries:
     """The part of `EventLog` that changes nothing."""
 
     keys: Keys
     epoch: int
     joined: bool
-    _link: Link
+    _link: RedisConnection
     _reader: LogReader
 
-    async def load(self, order_ids: Sequence[str]) -> list[Head | None]:
+    async def load(self, order_ids: Sequence[str]) -> list[OrderHead | None]:
         """The heads of orders, None where there is none (any more)."""
         if not order_ids:
             return []
-        found = await self._link.call("MGET", *(self.keys.order(i) for i in order_ids))
-        return [None if data is None else decode_head(data) for data in found]
+        heads = await self._link.call("MGET", *(self.keys.order(i) for i in order_ids))
+        return [None if data is None else decode_head(data) for data in heads]
 
-    async def named(self, keys: Sequence[str]) -> list[bytes | None]:
+    async def lookup_idempotency_keys(self, keys: Sequence[str]) -> list[bytes | None]:
         """What stands under idempotency keys, None where nothing does (any more)."""
-        found: list[bytes | None] = await self._link.call("MGET", *keys) if keys else []
-        return found
+        values: list[bytes | None] = await self._link.call("MGET", *keys) if keys else []
+        return values
 
     async def history(self, positions: Sequence[int]) -> list[Stored]:
         """The events at these positions, as far as the log still holds them."""
@@ -57,7 +57,7 @@ class Asking:
         """The newest position."""
         return meta_number(await self._link.call("HGET", self.keys.meta, "position"), "position")
 
-    async def look(self) -> tuple[int, int]:
+    async def epoch_and_position(self) -> tuple[int, int]:
         """Epoch and newest position of the log that is there now; (0, 0) where there is none."""
         epoch, position = await self._link.call("HMGET", self.keys.meta, "epoch", "position")
         if meta_number(epoch, "epoch") != self.epoch:
@@ -129,11 +129,11 @@ class Asking:
         """How many orders are not terminal."""
         return int(await self._link.call("ZCARD", self.keys.open))
 
-    async def unlisted(self, order_ids: Sequence[str]) -> dict[str, str]:
+    async def find_missing_from_indexes(self, order_ids: Sequence[str]) -> dict[str, str]:
         """Of these, the orders that are open and stand in no list of open ones, or expire and stand
         in no list of those; and which list that is.
         """
-        keys, found = self.keys, dict[str, str]()
+        keys, missing = self.keys, dict[str, str]()
         commands = [
             ("ZSCORE", key, order_id) for order_id in order_ids for key in (keys.open, keys.expiry)
         ]
@@ -144,12 +144,14 @@ class Asking:
                 continue
             is_open, expires = scores[2 * number : 2 * number + 2]
             if is_open is None:
-                found[order_ids[number]] = "list of open orders"
+                missing[order_ids[number]] = "list of open orders"
             elif expires is None and head.order.expires_at_us is not None:
-                found[order_ids[number]] = "list of those that expire"
-        return found
+                missing[order_ids[number]] = "list of those that expire"
+        return missing
 
-    async def open_page(self, cursor: int = 0, *, count: int = 100) -> tuple[int, dict[str, Head]]:
+    async def open_page(
+        self, cursor: int = 0, *, count: int = 100
+    ) -> tuple[int, dict[str, OrderHead]]:
         """Heads of about `count` orders that are not terminal, and the next cursor; 0: no more.
 
         What is open all the while comes in one page or another, and may come twice.

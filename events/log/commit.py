@@ -17,10 +17,17 @@ import msgspec
 from events.ids import ID_LENGTH
 from events.log.head import PARKED, POSITIONS_KEPT, PREFIX_LENGTH, RESTING
 from events.log.redis.keys import GROUP, LAYOUT, Keys
-from events.log.redis.library import Library
-from events.log.redis.link import Fenced, Link, LogError, TailTaken, Unanswered, Unavailable
+from events.log.redis.library import RedisFunctions
+from events.log.redis.link import (
+    Fenced,
+    LogError,
+    OutcomeUnknown,
+    RedisConnection,
+    TailTaken,
+    Unavailable,
+)
 from events.log.tally import tally
-from events.log.units import Appended, Result, Unit
+from events.log.units import AppendRequest, AppendResult, AppendStatus
 from events.metrics import APPEND, APPEND_FAILURES, WRITES
 from events.order import STAGES
 
@@ -40,7 +47,7 @@ _LUA_META = _META.format.replace("I", "I4").replace("H", "I2").replace("Q", "I8"
 _APPEND = APPEND.of()
 
 
-def append_library() -> Library:
+def append_library() -> RedisFunctions:
     """The functions of the log, with the constants that they share with this package."""
     constants: dict[str, str | int] = {
         "GROUP": GROUP,
@@ -51,12 +58,12 @@ def append_library() -> Library:
         "POSITIONS_KEPT": POSITIONS_KEPT,
         "UNIT_META": _LUA_META,
     }
-    return Library("events.log.redis", "functions.lua", constants)
+    return RedisFunctions("events.log.redis", "functions.lua", constants)
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):
-    units: Sequence[Unit]
-    done: asyncio.Future[list[Appended]]
+    units: Sequence[AppendRequest]
+    done: asyncio.Future[list[AppendResult]]
     give_up_at: float | None
 
 
@@ -65,8 +72,8 @@ class Committer:
 
     def __init__(
         self,
-        link: Link,
-        library: Library,
+        link: RedisConnection,
+        library: RedisFunctions,
         keys: Keys,
         *,
         inbox_orders: int,
@@ -93,20 +100,20 @@ class Committer:
         """WAITAOF, where the server does not fsync by itself."""
 
     def append(
-        self, units: Sequence[Unit], *, timeout_s: float | None = None
-    ) -> asyncio.Future[list[Appended]]:
+        self, requests: Sequence[AppendRequest], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[AppendResult]]:
         """One answer a unit, in order.
 
         Without a timeout it keeps trying until the outcome is known. With one, it fails with
         Unavailable (not written) or Unanswered (may be written) within 0.3 s of the time's end.
         """
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[Appended]] = loop.create_future()
-        if not units:
+        done: asyncio.Future[list[AppendResult]] = loop.create_future()
+        if not requests:
             done.set_result([])
             return done
         give_up_at = None if timeout_s is None else loop.time() + timeout_s
-        self._queue.append(_Pending(units, done, give_up_at))
+        self._queue.append(_Pending(requests, done, give_up_at))
         if self._busy is None:
             self._busy = loop.create_task(self._drain(), name="group-commit")
         return done
@@ -144,7 +151,7 @@ class Committer:
                 if not pending.done.done():
                     pending.done.set_exception(Unavailable("log server: no answer to others"))
                 continue
-            bytes_ = sum(len(unit.records) for unit in pending.units)
+            bytes_ = sum(len(request.records) for request in pending.units)
             full = units + len(pending.units) > UNITS_PER_CALL or size + bytes_ > BYTES_PER_CALL
             if batch and full:
                 break
@@ -164,23 +171,23 @@ class Committer:
             deadlines = [p.give_up_at for p in batch if p.give_up_at is not None]
             timeout_s = max(0.05, min(deadlines) - loop.time()) if deadlines else 5.0
             try:
-                units = [u for p in batch for u in p.units]
+                requests = [u for p in batch for u in p.units]
                 began = time.perf_counter()
-                answers = await self._written(units, timeout_s)
+                answers = await self._written(requests, timeout_s)
                 _APPEND.observe(time.perf_counter() - began)
-                tally(units, answers)
-            except (Unavailable, Unanswered) as error:
+                tally(requests, answers)
+            except (Unavailable, OutcomeUnknown) as error:
                 APPEND_FAILURES.add()
-                unanswered = unanswered or isinstance(error, Unanswered)
+                unanswered = unanswered or isinstance(error, OutcomeUnknown)
                 batch = self._give_up(batch, error, unanswered)
                 if batch:
                     await asyncio.sleep(min(delay_s, timeout_s))
                     delay_s = min(delay_s * 2, 0.5)
             except Exception as error:  # handed to the callers, who wait for it
                 if isinstance(error, Fenced):
-                    WRITES.add("fenced", len(units))
+                    WRITES.add("fenced", len(requests))
                 # Once a call went unanswered, a refusal of the next says nothing about it.
-                told = Unanswered(str(error)) if unanswered else error
+                told = OutcomeUnknown(str(error)) if unanswered else error
                 for pending in batch:
                     if not pending.done.done():
                         pending.done.set_exception(error if pending.give_up_at is None else told)
@@ -203,13 +210,15 @@ class Committer:
                 left.append(pending)
             elif not pending.done.done():
                 # Once a call went unanswered, a later refusal says nothing about the first.
-                lost = Unanswered(str(error)) if unanswered else Unavailable(str(error))
+                lost = OutcomeUnknown(str(error)) if unanswered else Unavailable(str(error))
                 pending.done.set_exception(lost)
         return left
 
-    async def _written(self, units: Sequence[Unit], timeout_s: float) -> list[Appended]:
+    async def _written(
+        self, requests: Sequence[AppendRequest], timeout_s: float
+    ) -> list[AppendResult]:
         try:
-            return await self._call(units, timeout_s)
+            return await self._call(requests, timeout_s)
         except TailTaken as error:  # nothing was written
             if self.clear_tail is None:
                 raise
@@ -218,47 +227,53 @@ class Committer:
                     await self.clear_tail()
             except (LogError, TimeoutError) as fault:
                 raise Unavailable(f"{error}: {fault}") from fault
-        return await self._call(units, timeout_s)
+        return await self._call(requests, timeout_s)
 
-    async def _call(self, units: Sequence[Unit], timeout_s: float) -> list[Appended]:
+    async def _call(
+        self, requests: Sequence[AppendRequest], timeout_s: float
+    ) -> list[AppendResult]:
         keys = list(self._fixed_keys)
-        keys += [self._keys.order(unit.order_id) for unit in units]
+        keys += [self._keys.order(append_request.order_id) for append_request in requests]
         entries: dict[tuple[int, bytes], int] = {}
         listed: list[bytes | str | int] = []
-        said: list[bytes | str | int] = []
+        arguments: list[bytes | str | int] = []
         creates = False
-        for unit in units:
+        for request in requests:
             entry = index = idempotency_keys = 0
-            if unit.share is not None:
-                index = unit.share.place
-                name = (unit.share.stage, unit.share.entry)
+            if request.delivery is not None:
+                index = request.delivery.place
+                name = (request.delivery.stage, request.delivery.entry)
                 entry = entries.get(name, 0)
                 if not entry:
                     entry = entries[name] = len(entries) + 1
-                    listed += (unit.share.stage, unit.share.entry, unit.share.size)
-            flags = (_WAKE if unit.wake else 0) | (_SEND if unit.sends else 0)
-            if not unit.old and unit.events:
+                    listed += (
+                        request.delivery.stage,
+                        request.delivery.entry,
+                        request.delivery.size,
+                    )
+            flags = (_WAKE if request.wake else 0) | (_SEND if request.sends else 0)
+            if not request.old and request.events:
                 flags |= _CREATE
-                creates = creates or not unit.halts
-            if unit.halts is not None:
-                flags |= _HALT if unit.halts else _RESUME
-            if unit.expires_ms is not None:
+                creates = creates or not request.halts
+            if request.halts is not None:
+                flags |= _HALT if request.halts else _RESUME
+            if request.expires_ms is not None:
                 flags |= _EXPIRES
-            if unit.idempotency is not None:
-                idempotency_keys = len(unit.idempotency.keys)
-                keys += unit.idempotency.keys
-            said.append(
+            if request.idempotency is not None:
+                idempotency_keys = len(request.idempotency.keys)
+                keys += request.idempotency.keys
+            arguments.append(
                 _META.pack(
-                    unit.events, unit.owes, flags, idempotency_keys,
-                    entry, index, unit.wait_ms, unit.not_after_ms,
+                    request.events, request.owes, flags, idempotency_keys,
+                    entry, index, request.wait_ms, request.not_after_ms,
                 )
             )  # fmt: skip
-            said += (unit.old, unit.new)
-            if idempotency_keys and unit.idempotency is not None:
-                said.append(unit.idempotency.value)
-            if unit.expires_ms is not None:
-                said.append(unit.expires_ms)
-            said.append(unit.records)
+            arguments += (request.old, request.new)
+            if idempotency_keys and request.idempotency is not None:
+                arguments.append(request.idempotency.value)
+            if request.expires_ms is not None:
+                arguments.append(request.expires_ms)
+            arguments.append(request.records)
         server = await self._link.server(timeout_s=timeout_s)
         # On one connection, or WAITAOF would answer for a client that has written nothing.
         then = [self.after_append] if self.after_append else []
@@ -266,15 +281,15 @@ class Committer:
             self._link,
             "accept" if creates else "append",
             keys,
-            self.epoch, LAYOUT, len(STAGES), len(entries), len(units),
-            sum(unit.events for unit in units),
-            self._inbox_orders, self._window_ms, server.run_id, *listed, *said,
+            self.epoch, LAYOUT, len(STAGES), len(entries), len(requests),
+            sum(append_request.events for append_request in requests),
+            self._inbox_orders, self._window_ms, server.run_id, *listed, *arguments,
             timeout_s=timeout_s, on=server, then=then,
         )  # fmt: skip
         if then:
             answer, synced = answer
             if synced[0] < 1:
-                raise Unanswered("log server: the write was not fsynced in time")
+                raise OutcomeUnknown("log server: the write was not fsynced in time")
         self._backlog = int(answer[1])
         return [_appended(result) for result in answer[2:]]
 
@@ -284,12 +299,12 @@ class Committer:
             await asyncio.wait([self._busy])
 
 
-def _appended(result: int | bytes) -> Appended:
+def _appended(result: int | bytes) -> AppendResult:
     if isinstance(result, int):
         created = result >= 0
-        return Appended(Result.CREATED if created else Result.EXISTS, abs(result))
+        return AppendResult(AppendStatus.CREATED if created else AppendStatus.EXISTS, abs(result))
     if result.startswith(b"="):
-        return Appended(Result.DUPLICATE, duplicate_of=result[1:])
+        return AppendResult(AppendStatus.DUPLICATE, duplicate_of=result[1:])
     if result.startswith(b"+"):
-        return Appended(Result.AMBIGUOUS, duplicate_of=result[1:])
-    return Appended(Result(result.decode()))
+        return AppendResult(AppendStatus.AMBIGUOUS, duplicate_of=result[1:])
+    return AppendResult(AppendStatus(result.decode()))

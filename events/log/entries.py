@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events.log.head import Head
+from events.log.head import OrderHead
 from events.log.redis.link import Damaged
-from events.streams.hash_chain import Record, decode_batch, follows
+from events.streams.hash_chain import HashedEvent, decode_batch, follows
 
 
 class Reason(StrEnum):
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     last: int
     time_us: int
     """The server's clock at the append."""
-    records: list[Record]
+    records: list[HashedEvent]
     data: bytes
     """The stored bytes of all records."""
 
@@ -52,7 +52,7 @@ class Stored(NamedTuple):
 
     position: int
     time_us: int
-    record: Record
+    record: HashedEvent
 
 
 class RawEntry(NamedTuple):
@@ -120,24 +120,24 @@ def batch_of(entry: RawEntry) -> Batch:
 
 def order_ids(entries: Iterable[RawEntry]) -> set[str]:
     """The orders that entries name, as far as they can be read."""
-    found: set[str] = set()
+    ids: set[str] = set()
     for entry in entries:
         try:
             batch = batch_of(entry)
         except Damaged:
             continue
-        found.update(_order_id(record) for record in batch.records)
-    return found - {""}
+        ids.update(_order_id(record) for record in batch.records)
+    return ids - {""}
 
 
-def _order_id(record: Record) -> str:
+def _order_id(record: HashedEvent) -> str:
     try:
         return record.event().order_id
     except msgspec.DecodeError:
         return ""
 
 
-def tail_of(entries: Sequence[RawEntry], position: int, heads: Mapping[str, Head]) -> Tail:
+def tail_of(entries: Sequence[RawEntry], position: int, heads: Mapping[str, OrderHead]) -> Tail:
     """Judges entries behind `position`, in the order of the stream, given the heads of
     `order_ids(entries)`.
     """
@@ -166,7 +166,7 @@ def foreign_id(entry: RawEntry) -> Refused:
     return Refused(entry.id, entry.position, Reason.FOREIGN_ID, "no append makes such an id")
 
 
-def _named(batch: Batch, heads: Mapping[str, Head]) -> bool:
+def _named(batch: Batch, heads: Mapping[str, OrderHead]) -> bool:
     """Whether the head of an order names a place in this entry: an append wrote it then."""
     return any(
         (head := heads.get(_order_id(record))) is not None and position in head.positions
@@ -174,7 +174,7 @@ def _named(batch: Batch, heads: Mapping[str, Head]) -> bool:
     )
 
 
-def _fault(batch: Batch, heads: Mapping[str, Head]) -> tuple[Reason, str]:
+def _fault(batch: Batch, heads: Mapping[str, OrderHead]) -> tuple[Reason, str]:
     """The first thing that an entry does wrong. Events of one order follow each other in it."""
     at: dict[str, tuple[int, bytes]] = {i: (head.version, head.hash) for i, head in heads.items()}
     for record in batch.records:

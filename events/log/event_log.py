@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import ResponseError
 
-from events.log.asking import Asking
+from events.log.asking import LogQueries
 from events.log.commit import Committer, append_library
 from events.log.inbox import Inbox
 from events.log.reading import LogReader
-from events.log.redis.keys import LAYOUT, RAISED_FROM, Keys
-from events.log.redis.link import Link, LogError, Unsuitable, meta_number
-from events.log.standing import Standing
+from events.log.redis.keys import LAYOUT, UPGRADABLE_LAYOUTS, Keys
+from events.log.redis.link import LogError, RedisConnection, Unsuitable, meta_number
+from events.log.standing import LogStatus
 from events.log.tail import Tails
-from events.log.watch import Watches
-from events.log.writing import Writing
+from events.log.watch import PairLeases
+from events.log.writing import LogAppender
 from events.secret import SecretUrl
 
 INBOX_ORDERS = 128
@@ -32,7 +32,7 @@ HEADS_KEPT_MS = 600_000
 ids half as old, so that none can be carried out twice; keys are kept for the whole window."""
 
 
-class EventLog(Writing, Standing, Asking, Tails):
+class EventLog(LogAppender, LogStatus, LogQueries, Tails):
     """The log of one partition."""
 
     def __init__(
@@ -66,8 +66,8 @@ class EventLog(Writing, Standing, Asking, Tails):
         """What has to be done before this process may append to a log of an older layout: see
         `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
         self._library = append_library()
-        self._writer = Link(url, "writer")
-        self._link = Link(url, "reader")
+        self._writer = RedisConnection(url, "writer")
+        self._link = RedisConnection(url, "reader")
         self._reader = LogReader(url, self.keys, "history")
         self._committer = Committer(
             self._writer,
@@ -81,7 +81,7 @@ class EventLog(Writing, Standing, Asking, Tails):
 
     # -- life ----------------------------------------------------------------------------------
 
-    async def open(self, *, found: bool = True) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Checks the server's settings and joins the log, or founds it where there is none.
 
         Raises Missing where there is none and it may not be founded, OtherChain where its orders
@@ -91,8 +91,8 @@ class EventLog(Writing, Standing, Asking, Tails):
         await self._check_server()
         server = await self._link.server()
         answer = await self._library.call(
-            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(found),
-            server.run_id, self.chain, *RAISED_FROM, on=server,
+            self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(create),
+            server.run_id, self.chain, *UPGRADABLE_LAYOUTS, on=server,
         )  # fmt: skip
         if answer[1] != LAYOUT.encode():
             raise Unsuitable(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
@@ -108,10 +108,10 @@ class EventLog(Writing, Standing, Asking, Tails):
         not tell.
         """
         try:
-            found = await self._link.call("CONFIG", "GET", "maxmemory-policy")
+            reply = await self._link.call("CONFIG", "GET", "maxmemory-policy")
         except ResponseError:  # CONFIG is not allowed on many managed servers
             return ""
-        policy = found[1].decode() if found else ""
+        policy = reply[1].decode() if reply else ""
         return "" if policy == "noeviction" else policy
 
     async def _check_server(self) -> None:
@@ -174,8 +174,8 @@ class EventLog(Writing, Standing, Asking, Tails):
             some = names[at : at + 1000]
             keys = [self.keys.open, *(key for key, _, _ in some)]
             values = [part for _, order_id, value in some for part in (order_id, value)]
-            found = await self._library.call(self._link, "keep", keys, *values)
-            gone.update(order_id.decode() for order_id in found)
+            reply = await self._library.call(self._link, "keep", keys, *values)
+            gone.update(order_id.decode() for order_id in reply)
         return gone
 
     async def names_kept(self) -> None:
@@ -197,9 +197,9 @@ class EventLog(Writing, Standing, Asking, Tails):
         """A reader with a connection of its own; with an `epoch`, of that one only."""
         return LogReader(self.url, self.keys, name, epoch=epoch)
 
-    def watches(self, watcher: str, *, lease_ms: int) -> Watches:
+    def watches(self, watcher: str, *, lease_ms: int) -> PairLeases:
         """A watcher's view of pairs, books and expiry."""
-        return Watches(self.url, self._library, self.keys, watcher, lease_ms=lease_ms)
+        return PairLeases(self.url, self._library, self.keys, watcher, lease_ms=lease_ms)
 
     def inbox(self, stage: str, consumer: str, *, lease_ms: int) -> Inbox:
         """A consumer of a stage's inbox."""

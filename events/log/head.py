@@ -14,7 +14,7 @@ import msgspec
 
 from events import order as orders
 from events import streams
-from events.order import STAGES, Order, owed_by
+from events.order import STAGES, Order, next_stage
 from events.streams import EngineState, S, State
 from events.streams.hash_chain import GENESIS
 from events.types import Status
@@ -22,7 +22,7 @@ from events.types import Status
 _FIXED = struct.Struct(">I32sB")
 PREFIX_LENGTH = _FIXED.size - 1
 """Version and hash: what an append compares. The next byte is who owes the next event."""
-NOBODY = 0
+NO_STAGE = 0
 PARKED = 255
 RESTING = 254
 """It waits in a book for a price or a pool; no stage owes it anything."""
@@ -36,7 +36,7 @@ POSITIONS_KEPT = 128
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
 
-class Head(msgspec.Struct, frozen=True, gc=False):
+class OrderHead(msgspec.Struct, frozen=True, gc=False):
     """A head as loaded. `body` is the encoded Order; decoding it may fail for a foreign build."""
 
     version: int
@@ -72,16 +72,16 @@ def prefix(version: int, digest: bytes) -> bytes:
     return version.to_bytes(4) + digest if version else b""
 
 
-def owes_number(order: State) -> int:
+def next_stage_code(order: State) -> int:
     """Who owes the next event, as the head stores it."""
     if type(order) is not Order:
-        return NOBODY
+        return NO_STAGE
     if order.parked and not order.terminal:
         return PARKED
     if order.status is Status.WATCHING:
         return RESTING
-    stage = owed_by(order)
-    return STAGE_NUMBER[stage] if stage else NOBODY
+    stage = next_stage(order)
+    return STAGE_NUMBER[stage] if stage else NO_STAGE
 
 
 def owes_of(data: bytes | None) -> int | None:
@@ -89,7 +89,7 @@ def owes_of(data: bytes | None) -> int | None:
     return data[PREFIX_LENGTH] if data and len(data) > PREFIX_LENGTH else None
 
 
-def decode_head(data: bytes) -> Head:
+def decode_head(data: bytes) -> OrderHead:
     """Inverse of what the append function writes. A head that no append wrote is `UNREADABLE`: it
     concerns one order, and whoever loads many goes on with the others.
     """
@@ -104,7 +104,7 @@ def decode_head(data: bytes) -> Head:
     body = data[_FIXED.size : first]
     if version > kept and not _is_one_value(body):  # of layout 2, which kept all positions
         body = data[_FIXED.size : len(data) - 8 * version]
-    return Head(version, digest, owes, positions, body)
+    return OrderHead(version, digest, owes, positions, body)
 
 
 def _is_one_value(body: bytes) -> bool:
@@ -123,27 +123,27 @@ def encode_head(version: int, digest: bytes, owes: int, body: bytes) -> bytes:
     return _FIXED.pack(version, digest, owes) + body
 
 
-def head_of(new: bytes) -> Head:
+def head_of(new: bytes) -> OrderHead:
     """The head that a unit writes, its positions left out: they are not needed to append to it."""
     version, digest, owes = _FIXED.unpack_from(new)
-    return Head(version, digest, owes, (), new[_FIXED.size :])
+    return OrderHead(version, digest, owes, (), new[_FIXED.size :])
 
 
-def order_in(head: Head, order_id: str) -> Order:
+def order_in(head: OrderHead, order_id: str) -> Order:
     """The order of a head that was loaded under this id. Raises as `state_in`, and for what is no
     order.
     """
     return _checked(head, head.order, order_id)
 
 
-def state_in(head: Head, stream_id: str) -> State:
+def state_in(head: OrderHead, stream_id: str) -> State:
     """The state of a head that was loaded under this id. Raises `msgspec.DecodeError` for a head
     that no append wrote there: who goes by it would write an event of another stream.
     """
     return _checked(head, head.state, stream_id)
 
 
-def engine_in(head: Head) -> EngineState:
+def engine_in(head: OrderHead) -> EngineState:
     """The engine's state in its head. Raises `msgspec.DecodeError`."""
     state = head.state
     if not isinstance(state, EngineState):
@@ -151,7 +151,7 @@ def engine_in(head: Head) -> EngineState:
     return state
 
 
-def _checked(head: Head, state: S, stream_id: str) -> S:
+def _checked(head: OrderHead, state: S, stream_id: str) -> S:
     if state.id != stream_id:
         raise msgspec.DecodeError(f"the head is of order {state.id}")
     if state.version != head.version and head.owes != PARKED:  # parked ones may be behind
@@ -159,7 +159,7 @@ def _checked(head: Head, state: S, stream_id: str) -> S:
     return state
 
 
-EMPTY = Head(0, GENESIS, NOBODY, (), b"")
+EMPTY = OrderHead(0, GENESIS, NO_STAGE, (), b"")
 
-UNREADABLE = Head(0, GENESIS, DAMAGED, (), b"")
+UNREADABLE = OrderHead(0, GENESIS, DAMAGED, (), b"")
 """Its `order` raises `msgspec.DecodeError`, as that of each head which cannot be read."""

@@ -15,14 +15,14 @@ from redis.exceptions import ResponseError
 from events.ids import ID_LENGTH
 from events.log.head import STAGE_NUMBER, owes_of
 from events.log.redis.keys import GROUP, Keys
-from events.log.redis.library import Library
-from events.log.redis.link import Link
-from events.log.units import Share
+from events.log.redis.library import RedisFunctions
+from events.log.redis.link import RedisConnection
+from events.log.units import Delivery
 from events.secret import SecretUrl
 
 DUE_LIMIT = 500
 RECLAIM_LIMIT = 20
-SUSPECT_DELIVERIES = 2
+SUSPECT_DELIVERY_COUNT = 2
 """An entry that lost its worker so often may be a killer: it is handed over alone."""
 WATCHDOG_S = 5.0
 """How much longer than its block a blocking read may take before the connection is given up."""
@@ -33,7 +33,7 @@ def _ids(joined: bytes) -> tuple[str, ...]:
     return tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
 
 
-class Entry(NamedTuple):
+class InboxMessage(NamedTuple):
     """One inbox entry in hand."""
 
     id: bytes
@@ -46,9 +46,9 @@ class Entry(NamedTuple):
 
     is a conflict, so it is as good as one loaded now."""
 
-    def share(self, index: int) -> Share:
+    def delivery(self, index: int) -> Delivery:
         """What settles the order at `index`."""
-        return Share(self.stage, self.id, len(self.order_ids), index)
+        return Delivery(self.stage, self.id, len(self.order_ids), index)
 
 
 class Inbox:
@@ -57,7 +57,7 @@ class Inbox:
     def __init__(
         self,
         url: SecretUrl | str,
-        library: Library,
+        library: RedisFunctions,
         keys: Keys,
         stage: str,
         consumer: str,
@@ -72,8 +72,8 @@ class Inbox:
         self._consumer = consumer
         self._lease_ms = lease_ms
         self._inbox_orders = inbox_orders
-        self._reader = Link(url, consumer)
-        self._caller = Link(url, consumer)
+        self._reader = RedisConnection(url, consumer)
+        self._caller = RedisConnection(url, consumer)
         self._seen_connects = 0
         self._reclaim_at = 0.0
         self._held: dict[bytes, set[int]] = {}
@@ -102,14 +102,14 @@ class Inbox:
         entries = await self._caller.call("XRANGE", self._key, "-", "+")
         named = {order_id for _, fields in entries for order_id in _ids(fields[1])}
         waiting = await self._caller.call("ZRANGE", self._keys.due(self._stage), 0, -1)
-        await self.sweep(but=named | {order_id.decode() for order_id in waiting})
+        await self.rebuild_from_open_orders(but=named | {order_id.decode() for order_id in waiting})
         try:
             await self._caller.call("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
 
-    async def take(self, count: int, *, block_ms: int) -> list[Entry]:
+    async def take(self, count: int, *, block_ms: int) -> list[InboxMessage]:
         """Up to `count` entries; an empty list when none came within `block_ms`.
 
         Raises Unavailable or Unanswered; calling again is always right. A cancelled call may have
@@ -119,12 +119,12 @@ class Inbox:
         try:
             if now >= self._reclaim_at:
                 self._reclaim_at = now + self._lease_ms / 4000
-                if entries := await self._reclaim():
-                    return entries
+                if messages := await self._reclaim():
+                    return messages
             if self._reader.connects != self._seen_connects:
                 connects = self._reader.connects
-                if entries := await self._read(count, "0", block_ms=None):
-                    return entries
+                if messages := await self._read(count, "0", block_ms=None):
+                    return messages
                 self._seen_connects = connects
             return await self._read(count, ">", block_ms=block_ms)
         except ResponseError as error:
@@ -133,7 +133,7 @@ class Inbox:
             await self.open()
             return []
 
-    async def _read(self, count: int, start: str, *, block_ms: int | None) -> list[Entry]:
+    async def _read(self, count: int, start: str, *, block_ms: int | None) -> list[InboxMessage]:
         command: list[bytes | str | int] = ["XREADGROUP", "GROUP", GROUP, self._consumer]
         command += ["COUNT", count]
         if block_ms is not None:
@@ -151,15 +151,15 @@ class Inbox:
             raise
         if connects == 0:
             self._seen_connects = -1
-        found: list[Entry] = []
+        messages: list[InboxMessage] = []
         for _, items in answer or ():
             for entry_id, fields in items:
                 if fields and entry_id not in self._held and entry_id not in self._abandoned:
                     head = fields[3] if len(fields) > 2 else b""
-                    found.append(self._hold(entry_id, fields[1], 0, head))
-        return found
+                    messages.append(self._hold(entry_id, fields[1], 0, head))
+        return messages
 
-    async def _reclaim(self) -> list[Entry]:
+    async def _reclaim(self) -> list[InboxMessage]:
         taken = await self._library.call(
             self._caller,
             "reclaim",
@@ -167,7 +167,7 @@ class Inbox:
             self._consumer,
             self._lease_ms,
             RECLAIM_LIMIT,
-            SUSPECT_DELIVERIES,
+            SUSPECT_DELIVERY_COUNT,
         )
         # What is in hand here was only renewed too late, as after a stop of the whole process.
         return [
@@ -176,29 +176,31 @@ class Inbox:
             if entry_id not in self._held
         ]
 
-    def _hold(self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b"") -> Entry:
+    def _hold(
+        self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b""
+    ) -> InboxMessage:
         ids = _ids(joined)
         self._held[entry_id] = set(range(len(ids)))
         self._abandoned.discard(entry_id)
-        return Entry(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)
+        return InboxMessage(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)
 
-    def holds(self, entry: Entry) -> bool:
+    def holds(self, message: InboxMessage) -> bool:
         """Whether any of it is in hand here."""
-        return entry.id in self._held
+        return message.id in self._held
 
-    def settled(self, shares: Iterable[Share]) -> None:
+    def mark_acked(self, deliveries: Iterable[Delivery]) -> None:
         """Tells that an append has settled these, so that their lease need not be renewed."""
-        for share in shares:
-            if indexes := self._held.get(share.entry):
-                indexes.discard(share.place)
+        for delivery in deliveries:
+            if indexes := self._held.get(delivery.entry):
+                indexes.discard(delivery.place)
                 if not indexes:
-                    del self._held[share.entry]
+                    del self._held[delivery.entry]
 
-    def abandon(self, shares: Iterable[Share]) -> None:
+    def nack(self, deliveries: Iterable[Delivery]) -> None:
         """Gives up the leases of these, without a word to the server: they run out."""
-        for share in shares:
-            if self._held.pop(share.entry, None) is not None:
-                self._abandoned.add(share.entry)
+        for delivery in deliveries:
+            if self._held.pop(delivery.entry, None) is not None:
+                self._abandoned.add(delivery.entry)
 
     async def renew(self) -> list[bytes]:
         """Keeps the leases of what is in hand; returns the entries that are no longer ours."""
@@ -210,9 +212,9 @@ class Inbox:
         # One that was settled while we asked is no loss.
         return [entry for entry in lost if self._held.pop(entry, None) is not None]
 
-    async def split(self, entry: Entry) -> None:
+    async def split(self, message: InboxMessage) -> None:
         """Puts each order of an entry back on its own."""
-        await self._requeue([entry.id], 1)
+        await self._requeue([message.id], 1)
 
     async def _requeue(self, entries: list[bytes], orders_per_entry: int) -> None:
         await self._library.call(
@@ -226,7 +228,7 @@ class Inbox:
         for entry in entries:
             self._held.pop(entry, None)
 
-    async def due(self) -> tuple[int, int | None]:
+    async def promote_due(self) -> tuple[int, int | None]:
         """Hands over the orders whose wait is over.
 
         Returns how many those were and the ms until the next, None when nothing waits.
@@ -240,7 +242,7 @@ class Inbox:
         )
         return moved, None if next_ms < 0 else next_ms
 
-    async def sweep(self, *, but: Collection[str] = ()) -> int:
+    async def rebuild_from_open_orders(self, *, but: Collection[str] = ()) -> int:
         """Rebuilds a lost inbox from the index of open orders; returns how many it named."""
         cursor: Any = b"0"
         named = 0
@@ -261,7 +263,7 @@ class Inbox:
             if cursor == b"0":
                 return named
 
-    async def leave(self) -> None:
+    async def deregister(self) -> None:
         """Puts back what is unsettled, so that a graceful stop is no attempt, and goes."""
         answer = await self._caller.call(
             "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 10_000, "STREAMS", self._key, "0"

@@ -21,7 +21,7 @@ from events.log.entries import (
     raw_entry,
 )
 from events.log.redis.keys import Keys
-from events.log.redis.link import Damaged, Fenced, Link, Regressed, meta_number
+from events.log.redis.link import Damaged, Fenced, LogTruncated, RedisConnection, meta_number
 from events.secret import SecretUrl
 
 __all__ = ["Batch", "LogReader", "Stored"]
@@ -42,7 +42,7 @@ class LogReader:
         self, url: SecretUrl | str, keys: Keys, name: str = "reader", *, epoch: int = 0
     ) -> None:
         """With an `epoch`, reading a log of another one raises Fenced."""
-        self._link = Link(url, name)
+        self._link = RedisConnection(url, name)
         self._key = keys.log
         self._mark = ("HMGET", keys.meta, "position", "aside", "epoch")
         self._epoch = epoch
@@ -121,7 +121,7 @@ class LogReader:
             [self._mark, *(("XRANGE", self._key, f"{p}-0", "+", "COUNT", 1) for p in positions)]
         )
         head = self._position(mark)
-        found: list[Stored] = []
+        events: list[Stored] = []
         decoded: dict[bytes, Batch | None] = {}
         for position, entries in zip(positions, answers, strict=True):
             if not entries or position > head:
@@ -132,8 +132,8 @@ class LogReader:
             batch = decoded[entry_id]
             if batch is not None and batch.first <= position <= batch.last:
                 record = batch.records[position - batch.first]
-                found.append(Stored(position, batch.time_us, record))
-        return found
+                events.append(Stored(position, batch.time_us, record))
+        return events
 
     async def _readable(self, entry: RawEntry, position: int) -> Batch | None:
         try:
@@ -193,11 +193,11 @@ def _continuous(after: int, entries: Sequence[RawEntry]) -> list[Batch]:
             batch = batch_of(entry)
             if batch.first > after + 1:
                 detail = f"the log goes from position {after} to {batch.first}"
-                raise Regressed(detail, resume_after=batch.first - 1)
+                raise LogTruncated(detail, resume_after=batch.first - 1)
             if batches and batch.first <= after:
                 detail = f"entry {entry.id} of the log holds position {batch.first} once more"
                 raise Damaged(detail, resume_after=batch.last)
-        except Regressed:
+        except LogTruncated:
             if not batches:
                 raise
             break

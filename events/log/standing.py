@@ -5,14 +5,14 @@ from __future__ import annotations
 from redis.exceptions import ResponseError
 
 from events.log.redis.keys import Keys
-from events.log.redis.link import Link
+from events.log.redis.link import RedisConnection
 
 
-class Standing:
+class LogStatus:
     """The part of `EventLog` that says whether new orders and sends are taken."""
 
     keys: Keys
-    _link: Link
+    _link: RedisConnection
 
     async def suspend(self, reason: str) -> None:
         """Takes neither new orders nor sends from now on; what may still land is followed."""
@@ -27,7 +27,7 @@ class Standing:
         """Of the server as it runs now: another one after each start and each failover."""
         return (await self._link.server()).run_id
 
-    async def vouched(self, server_id: str) -> bool:
+    async def is_verified(self, server_id: str) -> bool:
         """Whether somebody vouched for this server's log before."""
         verified = await self._link.call("HGET", self.keys.meta, "verified")
         return bool(server_id) and verified == server_id.encode()
@@ -47,7 +47,7 @@ class Standing:
             return {}
         return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
 
-    async def vouch(self, server_id: str) -> None:
+    async def mark_verified(self, server_id: str) -> None:
         """This server's log was compared with the archive: sends are taken as long as it runs."""
         await self._link.call("HSET", self.keys.meta, "verified", server_id)
 
@@ -57,5 +57,5 @@ class Standing:
         return reason.decode() if reason else ""
 
     async def halted(self) -> bool:
-        """Whether an operator stopped sends and triggers; why is in the head of `ENGINE_ID`."""
+        """Whether an operator halted sends and triggers; `ENGINE_STREAM_ID` has the reason."""
         return bool(await self._link.call("HEXISTS", self.keys.meta, "halted"))

@@ -10,10 +10,10 @@ import secrets
 from typing import NamedTuple
 
 from events.log.entries import RawEntry, Refused, Tail, order_ids, raw_entry, tail_of
-from events.log.head import Head, decode_head
+from events.log.head import OrderHead, decode_head
 from events.log.redis.keys import Keys
-from events.log.redis.library import Library
-from events.log.redis.link import Link, Unavailable, meta_number
+from events.log.redis.library import RedisFunctions
+from events.log.redis.link import RedisConnection, Unavailable, meta_number
 
 COPIED_AT_ONCE = 200
 LOOKED_AT = 100
@@ -41,8 +41,8 @@ class Tails:
     """The part of `EventLog` that judges the end of the stream."""
 
     keys: Keys
-    _link: Link
-    _library: Library
+    _link: RedisConnection
+    _library: RedisFunctions
 
     async def foreign(self) -> Foreign:
         """Which entries the log did not write, behind its head or set aside. Raises LogError."""
@@ -62,21 +62,21 @@ class Tails:
         while True:
             position, epoch = await self._link.call("HMGET", self.keys.meta, "position", "epoch")
             at = meta_number(position, "position")
-            found, now = await self._link.pipeline(
+            entries, now = await self._link.pipeline(
                 [
                     ("XRANGE", self.keys.log, f"({at}-0", "+", "COUNT", LOOKED_AT),
                     ("HGET", self.keys.meta, "position"),
                 ]
             )
-            if not found or now == position:
-                return at, epoch or b"", [raw_entry(entry) for entry in found]
+            if not entries or now == position:
+                return at, epoch or b"", [raw_entry(entry) for entry in entries]
 
     async def _judged(self, entries: list[RawEntry], position: int) -> Tail:
         ids = sorted(order_ids(entries))
-        found = await self._link.call("MGET", *map(self.keys.order, ids)) if ids else []
+        values = await self._link.call("MGET", *map(self.keys.order, ids)) if ids else []
         heads = {
             order_id: head
-            for order_id, data in zip(ids, found, strict=True)
+            for order_id, data in zip(ids, values, strict=True)
             if (head := _head(data)) is not None
         }
         return tail_of(entries, position, heads)
@@ -108,8 +108,8 @@ class Tails:
 
     async def aside(self, limit: int = LOOKED_AT) -> list[RawEntry]:
         """Entries that were set aside, oldest first, each under the id that it had."""
-        found = await self._link.call("XRANGE", self.keys.aside, "-", "+", "COUNT", limit)
-        return [RawEntry(fields[1].decode(), tuple(fields[2:])) for _, fields in found]
+        reply = await self._link.call("XRANGE", self.keys.aside, "-", "+", "COUNT", limit)
+        return [RawEntry(fields[1].decode(), tuple(fields[2:])) for _, fields in reply]
 
     async def forget_aside(self) -> int:
         """Drops what was set aside; how many entries that were."""
@@ -117,7 +117,7 @@ class Tails:
         return int(count)
 
 
-def _head(data: bytes | None) -> Head | None:
+def _head(data: bytes | None) -> OrderHead | None:
     try:
         return decode_head(data) if data else None
     except Exception:  # a damaged head vouches for nothing

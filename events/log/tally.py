@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from events.log.head import STAGE_NUMBER
-from events.log.units import Appended, Note, Unit
-from events.metrics import ACCEPTED, DOUBTS, ORDERS, PARKED, PATIENT_S, STAGE, WRITES
+from events.log.units import AppendRequest, AppendResult, Note
+from events.metrics import ACCEPTED, DOUBTS, LONG_BUCKETS_S, ORDERS, PARKED, STAGE, WRITES
 from events.types import (
     Fact,
     OrderCancelled,
@@ -21,7 +21,7 @@ from events.types import (
     TransactionInDoubt,
 )
 
-NOTES: dict[type[Fact], Note] = {
+OUTCOME_COUNTERS: dict[type[Fact], Note] = {
     OrderSubmitted: (ACCEPTED.counts, ""),
     OrderConfirmed: (ORDERS.counts, Status.CONFIRMED.value),
     OrderFailed: (ORDERS.counts, Status.FAILED.value),
@@ -36,25 +36,25 @@ _WRITES = WRITES.counts
 _SPREADS = {number: STAGE.of(stage) for stage, number in STAGE_NUMBER.items()}
 
 
-def tally(units: Sequence[Unit], answers: Sequence[Appended]) -> None:
+def tally(requests: Sequence[AppendRequest], answers: Sequence[AppendResult]) -> None:
     """Every order pays for this, several times: whole µs, nothing made, nothing called in vain."""
     now_s = time.time()
     written = 0
-    for unit, answer in zip(units, answers):  # noqa: B905 - one answer a unit: the log's promise
-        if not unit.events:
+    for request, answer in zip(requests, answers):  # noqa: B905 - one answer a unit: the log's promise
+        if not request.events:
             continue
         if not answer.position:
-            WRITES.add(answer.result.value)
+            WRITES.add(answer.status.value)
             continue
         # One that `exists` is ours too: the answer of the call that wrote it was lost.
         written += 1
-        note = unit.note
+        note = request.note
         if note is not None:
             note[0][note[1]] += 1
-        spread = _SPREADS.get(unit.said_by)
-        if spread is not None:
-            took_s = now_s - unit.since_us / 1e6
-            spread.counts[bisect_left(PATIENT_S, took_s)] += 1
-            spread.total += took_s
+        histogram = _SPREADS.get(request.stage)
+        if histogram is not None:
+            took_s = now_s - request.since_us / 1e6
+            histogram.counts[bisect_left(LONG_BUCKETS_S, took_s)] += 1
+            histogram.total += took_s
     if written:
         _WRITES["created"] += written

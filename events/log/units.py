@@ -13,7 +13,7 @@ WAIT_MAX_MS = 86_400_000
 """Longest stay in the due-set: who has to wait longer is looked at on the way."""
 
 
-class Share(msgspec.Struct, frozen=True, gc=False):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One order of one inbox entry: what a unit settles."""
 
     stage: int
@@ -35,7 +35,7 @@ class Idempotency(msgspec.Struct, frozen=True, gc=False):
     """Of a creation: the order id and the digest of the request."""
 
 
-class Unit(msgspec.Struct, frozen=True, gc=False):
+class AppendRequest(msgspec.Struct, frozen=True, gc=False):
     """What one order has to say in one breath."""
 
     order_id: str
@@ -47,7 +47,7 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
     events: int
     records: bytes
     """As many records, joined."""
-    share: Share | None = None
+    delivery: Delivery | None = None
     wake: bool = True
     """Hand the order to the stage that owes it the next event."""
     wait_ms: int = 0
@@ -64,13 +64,13 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
     """When the order expires, where this unit changes that or ends the order; 0: no more."""
     note: Note | None = None
     """What it adds to; this and what follows is for counting only."""
-    said_by: int = 0
+    stage: int = 0
     """Who owed the order the next event, as in its head before."""
     since_us: int = 0
     """When the order's event before these was said."""
 
 
-class Result(Enum):
+class AppendStatus(Enum):
     """What became of a unit."""
 
     CREATED = "created"
@@ -90,18 +90,20 @@ class Result(Enum):
     """The client's keys name two orders."""
 
 
-class Appended(msgspec.Struct, frozen=True, gc=False):
+class AppendResult(msgspec.Struct, frozen=True, gc=False):
     """The answer to a unit."""
 
-    result: Result
+    status: AppendStatus
     position: int = 0
     """Of the last event of the unit, where it was created or exists."""
     duplicate_of: bytes = b""
     """The value kept under the client's key, the later one of two."""
 
 
-def settle_only(order_id: str, share: Share, *, wait_ms: int = 0) -> Unit:
+def ack_only(order_id: str, delivery: Delivery, *, wait_ms: int = 0) -> AppendRequest:
     """The unit that says nothing and settles a share, or moves it to the due-set."""
     wake = wait_ms > 0
     wait_ms = min(wait_ms, WAIT_MAX_MS)
-    return Unit(order_id, b"", b"", share.stage, 0, b"", share, wake=wake, wait_ms=wait_ms)
+    return AppendRequest(
+        order_id, b"", b"", delivery.stage, 0, b"", delivery, wake=wake, wait_ms=wait_ms
+    )

@@ -10,18 +10,18 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from events.ids import ID_LENGTH
-from events.log.head import RESTING, Head, decode_head, owes_of
+from events.log.head import RESTING, OrderHead, decode_head, owes_of
 from events.log.inbox import WATCHDOG_S
 from events.log.redis.keys import Keys
-from events.log.redis.library import Library
-from events.log.redis.link import Link, Regressed
+from events.log.redis.library import RedisFunctions
+from events.log.redis.link import LogTruncated, RedisConnection
 from events.secret import SecretUrl
 
 SCAN = 1000
 NEWS_PER_READ = 100
 
 
-class Followed(NamedTuple):
+class PairProgress(NamedTuple):
     """How far somebody followed a pair: through a slot, for the orders of which it had heard."""
 
     slot: int
@@ -29,38 +29,44 @@ class Followed(NamedTuple):
     """The number of the last news that it had heard."""
 
 
-class Claims(NamedTuple):
+class LeaseGrant(NamedTuple):
     """The answer to a claim."""
 
     watchers: list[str]
     """Those that are alive, we among them."""
-    held: dict[str, Followed | None]
+    held: dict[str, PairProgress | None]
     """The pairs that are ours now, and how far each was followed; None: never."""
 
 
-class Due(NamedTuple):
+class ExpiredOrders(NamedTuple):
     """Orders whose time is over, on the server's clock."""
 
     time_us: int
     order_ids: list[str]
 
 
-class Watches:
+class PairLeases:
     """One watcher's view."""
 
     def __init__(
-        self, url: SecretUrl | str, library: Library, keys: Keys, watcher: str, *, lease_ms: int
+        self,
+        url: SecretUrl | str,
+        library: RedisFunctions,
+        keys: Keys,
+        watcher: str,
+        *,
+        lease_ms: int,
     ) -> None:
         self.watcher = watcher
         self._library = library
         self._keys = keys
         self._lease_ms = lease_ms
-        self._follower = Link(url, f"{watcher}-news")
-        self._caller = Link(url, watcher)
+        self._follower = RedisConnection(url, f"{watcher}-news")
+        self._caller = RedisConnection(url, watcher)
 
     # -- pairs ---------------------------------------------------------------------------------
 
-    async def claim(self, pairs: Mapping[str, int | None], news: int) -> Claims:
+    async def claim(self, pairs: Mapping[str, int | None], news: int) -> LeaseGrant:
         """Says that we live, takes or keeps these pairs, notes how far each was followed: through
 
         a slot, for all orders that the news through number `news` named.
@@ -78,11 +84,11 @@ class Watches:
             *named,
         )
         held = {
-            pair: Followed(int(one[0]), int(one[1])) if one[0] else None
-            for pair, one in zip(pairs, followed, strict=True)
-            if one is not None
+            pair: PairProgress(int(progress[0]), int(progress[1])) if progress[0] else None
+            for pair, progress in zip(pairs, followed, strict=True)
+            if progress is not None
         }
-        return Claims(sorted(name.decode() for name in live), held)
+        return LeaseGrant(sorted(name.decode() for name in live), held)
 
     async def release(self, pairs: Sequence[str] = ()) -> None:
         """Gives pairs back; without any named, this watcher is gone."""
@@ -117,20 +123,20 @@ class Watches:
             named.update(ids)
         return after, named
 
-    async def resting(self) -> AsyncGenerator[list[Head]]:
+    async def resting(self) -> AsyncGenerator[list[OrderHead]]:
         """The heads of all orders that rest, in pages; one that moves meanwhile may come twice."""
         cursor: Any = b"0"
         while True:
             cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", SCAN)
             keys = [self._keys.order(order_id.decode()) for order_id in pairs[::2]]
-            found = await self._caller.call("MGET", *keys) if keys else []
-            yield [decode_head(data) for data in found if owes_of(data) == RESTING]
+            heads = await self._caller.call("MGET", *keys) if keys else []
+            yield [decode_head(data) for data in heads if owes_of(data) == RESTING]
             if cursor == b"0":
                 return
 
     # -- expiry --------------------------------------------------------------------------------
 
-    async def due(self, limit: int) -> Due:
+    async def due(self, limit: int) -> ExpiredOrders:
         """The orders that expired and have not ended, at most so many."""
         time, pairs = await self._caller.pipeline(
             [("TIME",), ("ZRANGE", self._keys.expiry, 0, limit - 1, "WITHSCORES")]
@@ -141,7 +147,7 @@ class Watches:
             for order_id, ms in zip(pairs[::2], pairs[1::2], strict=True)
             if float(ms) * 1000 <= time_us
         ]
-        return Due(time_us, ids)
+        return ExpiredOrders(time_us, ids)
 
     async def expires(self, order_id: str, at_ms: int | None) -> None:
         """Looks at the order again then; None: never."""
@@ -161,7 +167,7 @@ def _named(after: int, entries: Sequence[Any]) -> tuple[int, list[str]]:
     for entry_id, fields in entries:
         number = int(entry_id.split(b"-")[0])
         if number != after + 1:
-            raise Regressed(f"news go from {after} to {number}")
+            raise LogTruncated(f"news go from {after} to {number}")
         after = number
         joined = fields[1].decode()
         for at in range(0, len(joined), ID_LENGTH):

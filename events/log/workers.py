@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from events.log.head import RESTING
 from events.log.redis.keys import GROUP, Keys
-from events.log.redis.link import Link
+from events.log.redis.link import RedisConnection
 from events.order import STAGES
 
 
@@ -31,7 +31,7 @@ class Workers(NamedTuple):
     """Orders that wait for these."""
 
 
-async def look(link: Link, keys: Keys) -> Workers:
+async def look(link: RedisConnection, keys: Keys) -> Workers:
     """Asks the server. Raises LogError."""
     silences = [await _silent_ms(link, keys.inbox(stage)) for stage in STAGES]
     time, resting, *fronts = await link.pipeline(
@@ -49,10 +49,10 @@ async def look(link: Link, keys: Keys) -> Workers:
     return Workers(states, watchers, int(resting or 0))
 
 
-async def _silent_ms(link: Link, inbox: str) -> int | None:
+async def _silent_ms(link: RedisConnection, inbox: str) -> int | None:
     try:
         consumers = await link.call("XINFO", "CONSUMERS", inbox, GROUP)
     except ResponseError:  # no inbox, or no group: nobody has ever come
         return None
-    told = [dict(zip(one[::2], one[1::2], strict=True)) for one in consumers]
-    return min((one[b"idle"] for one in told), default=None)
+    told = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
+    return min((row[b"idle"] for row in told), default=None)

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from events import streams
 from events.ids import created_ms
 from events.log.commit import Committer
-from events.log.head import EMPTY, Head, encode_head, new_order, owes_number
+from events.log.head import EMPTY, OrderHead, encode_head, new_order, next_stage_code
 from events.log.redis.keys import Keys
-from events.log.tally import NOTES
-from events.log.units import Appended, Idempotency, Share, Unit
+from events.log.tally import OUTCOME_COUNTERS
+from events.log.units import AppendRequest, AppendResult, Delivery, Idempotency
 from events.order import Order, may_still_land
 from events.streams import S, State
-from events.streams.hash_chain import Said, say
+from events.streams.hash_chain import EventBatch, new_events
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
-CROSSING = frozenset({TransactionSubmitted, OrderTriggered})
+GUARDED_EVENTS = frozenset({TransactionSubmitted, OrderTriggered})
 """What no order may do while the log is suspended or halted, or once it has expired."""
 
 NEVER_MS = 2**53 - 1
@@ -27,7 +27,7 @@ NEVER_MS = 2**53 - 1
 _SWITCHES = frozenset({EngineHalted, EngineResumed})
 
 
-class Writing:
+class LogAppender:
     """The part of `EventLog` that appends."""
 
     build: str
@@ -36,42 +36,44 @@ class Writing:
     _committer: Committer
 
     def append(
-        self, units: Sequence[Unit], *, timeout_s: float | None = None
-    ) -> asyncio.Future[list[Appended]]:
+        self, requests: Sequence[AppendRequest], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[AppendResult]]:
         """See `Committer.append`."""
-        return self._committer.append(units, timeout_s=timeout_s)
+        return self._committer.append(requests, timeout_s=timeout_s)
 
-    def say(self, head: Head, order: S, facts: Sequence[Fact]) -> Said[S]:
+    def new_events(self, head: OrderHead, order: S, facts: Sequence[Fact]) -> EventBatch[S]:
         """The records of `facts` about a loaded order: what a unit is made of."""
         now_us = time.time_ns() // 1000
-        return say(order, head.hash, facts, time_us=now_us, build=self.build)
+        return new_events(order, head.hash, facts, time_us=now_us, build=self.build)
 
-    def unit(
+    def build_append_of(
         self,
-        head: Head,
+        head: OrderHead,
         order: S,
         facts: Sequence[Fact],
         *,
-        share: Share | None = None,
+        delivery: Delivery | None = None,
         wake: bool = True,
         wait_ms: int = 0,
-    ) -> tuple[Unit, S]:
+    ) -> tuple[AppendRequest, S]:
         """The unit that says `facts` of a loaded order, and the order after them."""
-        said = self.say(head, order, facts)
-        return self.unit_of(head, order, said, share=share, wake=wake, wait_ms=wait_ms), said.order
+        batch = self.new_events(head, order, facts)
+        return self.build_append(
+            head, order, batch, delivery=delivery, wake=wake, wait_ms=wait_ms
+        ), batch.order
 
-    def unit_of(
+    def build_append(
         self,
-        head: Head,
+        head: OrderHead,
         order: S,
-        said: Said[S],
+        batch: EventBatch[S],
         *,
-        share: Share | None = None,
+        delivery: Delivery | None = None,
         wake: bool = True,
         wait_ms: int = 0,
         not_after_ms: int = 0,
         idempotency: Idempotency | None = None,
-    ) -> Unit:
+    ) -> AppendRequest:
         """The unit that writes what was said of a loaded order.
 
         From TransactionSubmitted on a transaction may land: such a unit is refused by the log
@@ -79,10 +81,10 @@ class Writing:
         halted; and so is OrderTriggered, the first step there. No wait goes past the expiry.
         """
         before: State = order
-        after: State = said.order
-        events, records = said.events, said.records
+        after: State = batch.order
+        events, records = batch.events, batch.records
         kinds = {type(event.fact) for event in events}
-        sends = not CROSSING.isdisjoint(kinds)
+        sends = not GUARDED_EVENTS.isdisjoint(kinds)
         expires_ms = None
         if type(after) is Order and type(before) is Order:  # what is no order never ends
             expires_us = after.expires_at_us
@@ -90,22 +92,22 @@ class Writing:
                 if sends:
                     not_after_ms = expires_us // 1000
                 if wait_ms and not may_still_land(after):
-                    wait_ms = min(wait_ms, max(1, (expires_us - said.time_us) // 1000 + 1))
+                    wait_ms = min(wait_ms, max(1, (expires_us - batch.time_us) // 1000 + 1))
                 if after.terminal or expires_us != before.expires_at_us:
                     expires_ms = min(-(-expires_us // 1000), NEVER_MS)
             elif before.expires_at_us is not None:
                 expires_ms = 0
             if after.terminal:
                 idempotency = self._names_of(after)
-        owes = owes_number(after)
-        return Unit(
+        owes = next_stage_code(after)
+        return AppendRequest(
             after.id,
             head.prefix,
-            encode_head(after.version, said.hash, owes, streams.encode(after)),
+            encode_head(after.version, batch.hash, owes, streams.encode(after)),
             owes,
             len(events),
             records[0] if len(records) == 1 else b"".join(records),
-            share,
+            delivery,
             wake,
             wait_ms,
             not_after_ms,
@@ -113,7 +115,7 @@ class Writing:
             sends,
             EngineHalted in kinds if not _SWITCHES.isdisjoint(kinds) else None,
             expires_ms,
-            NOTES.get(type(events[-1].fact)),
+            OUTCOME_COUNTERS.get(type(events[-1].fact)),
             head.owes,
             order.updated_at_us,
         )
@@ -126,15 +128,17 @@ class Writing:
             self.keys.names(order.account, order.client_order_id, order.idempotency_key)
         )
 
-    def creation(
+    def build_creation(
         self, order_id: str, account: str, fact: Fact, idempotency: Idempotency | None = None
-    ) -> tuple[Unit, Order]:
+    ) -> tuple[AppendRequest, Order]:
         """The unit that creates an order. It is refused (`late`) once its id is old: a creation
 
         that was delayed past the life of its head could otherwise be carried out twice.
         """
         order = new_order(order_id, account)
-        said = self.say(EMPTY, order, [fact])
+        batch = self.new_events(EMPTY, order, [fact])
         not_after_ms = created_ms(order_id) + self.heads_kept_ms // 2
-        unit = self.unit_of(EMPTY, order, said, not_after_ms=not_after_ms, idempotency=idempotency)
-        return unit, said.order
+        request = self.build_append(
+            EMPTY, order, batch, not_after_ms=not_after_ms, idempotency=idempotency
+        )
+        return request, batch.order

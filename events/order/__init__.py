@@ -7,23 +7,23 @@ Imports types, and no log or store. Public: what is exported here, `hash_chain` 
 
 from events.order.fold import advance, copied, evolve, fold
 from events.order.owed import (
-    AT_ONCE,
     EXECUTED,
+    IMMEDIATE_TIFS,
     STAGES,
     executed_by,
     executed_reason,
     may_cancel,
     may_still_land,
     next_attempt,
-    owed_by,
+    next_stage,
     was_executed,
 )
 from events.order.state import Order, Transaction, decode, encode
 from events.order.transitions import NEXT, status_after
 
 __all__ = [
-    "AT_ONCE",
     "EXECUTED",
+    "IMMEDIATE_TIFS",
     "NEXT",
     "STAGES",
     "Order",
@@ -39,7 +39,7 @@ __all__ = [
     "may_cancel",
     "may_still_land",
     "next_attempt",
-    "owed_by",
+    "next_stage",
     "status_after",
     "was_executed",
 ]

@@ -14,17 +14,17 @@ from events.types import TERMINAL, OrderCancelled, Status
 STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
 """Their numbers stand in heads: new ones are appended."""
 
-AT_ONCE = frozenset({"IOC", "FOK"})
+IMMEDIATE_TIFS = frozenset({"IOC", "FOK"})
 """Times in force of orders that are filled by their first attempt or not at all."""
 
 
-def owed_by(order: Order) -> str | None:
+def next_stage(order: Order) -> str | None:
     """The stage that owes this order its next event, or None.
 
     Nobody owes a resting order anything: a tick, a cancel or its expiry comes, or nothing does.
     """
     status = order.status
-    if order.parked or status in _OWED_BY_NOBODY:
+    if order.parked or status in _WITHOUT_STAGE:
         return None
     if status is Status.PENDING and not order.triggered and order.kind.waits:
         return "watcher"
@@ -35,7 +35,7 @@ def owed_by(order: Order) -> str | None:
     return "confirmer" if order.transaction.submitted_at_us else "submitter"
 
 
-_OWED_BY_NOBODY = TERMINAL | {Status.WATCHING}
+_WITHOUT_STAGE = TERMINAL | {Status.WATCHING}
 
 
 EXECUTED = "executed on chain by "

@@ -1,6 +1,6 @@
 """Writing a log again: fence everybody off, see what is left, write what is known.
 
-Rule of this file: from `fence` until the one transaction of `found` or `rewrite` there is no
+Rule of this file: from `fence` until the one transaction of `rebuild` or `rewrite` there is no
 `meta`, so that nobody can join the log or append to it. Whatever fails in between can be begun
 again.
 """
@@ -16,12 +16,12 @@ from events.ids import ID_LENGTH
 from events.log import (
     GROUP,
     LAYOUT,
-    NOBODY,
+    NO_STAGE,
     PARKED,
     PREFIX_LENGTH,
     RESTING,
     Keys,
-    Link,
+    RedisConnection,
     Stored,
     decode_head,
 )
@@ -37,7 +37,7 @@ ANSWER_S = 60.0
 Command = tuple[bytes | str | int, ...]
 
 
-class Written(NamedTuple):
+class LogEntry(NamedTuple):
     """A log entry as it is to stand."""
 
     last: int
@@ -47,7 +47,7 @@ class Written(NamedTuple):
     """Position of its first event, where that was asked for."""
 
 
-class Known(NamedTuple):
+class RestoredHead(NamedTuple):
     """An order whose head is to be there."""
 
     order_id: str
@@ -65,7 +65,7 @@ class Known(NamedTuple):
         return self.head[PREFIX_LENGTH]
 
 
-class Name(NamedTuple):
+class RestoredIdempotencyKey(NamedTuple):
     """A client's key, and until when it names its order."""
 
     key: str
@@ -82,17 +82,17 @@ class Claim(NamedTuple):
     """As a name's."""
 
 
-class Refounding:
+class LogRebuild:
     """One repair."""
 
     def __init__(self, url: SecretUrl | str, keys: Keys) -> None:
         self._keys = keys
-        self.link = self._link = Link(url, "repair")
+        self.link = self._link = RedisConnection(url, "repair")
 
     async def meta(self) -> Meta:
         """Of the log that is there, or that this or a broken off repair has fenced off."""
-        found = await read_meta(self._link, self._keys.meta)
-        return found if found.there else await read_meta(self._link, self._keys.fenced)
+        meta = await read_meta(self._link, self._keys.meta)
+        return meta if meta.there else await read_meta(self._link, self._keys.fenced)
 
     async def epoch(self) -> int:
         """Of the log that is there, or was fenced off; 0 where there is none."""
@@ -104,7 +104,7 @@ class Refounding:
         return int(seconds) * 1000 + int(us) // 1000
 
     async def fence(self, *, founding: bool = True) -> None:
-        """From here on every append is refused, and nobody joins. `founding`: nothing but `found`
+        """From here on every append is refused, and nobody joins. `founding`: nothing but `rebuild`
         ends it; that is kept, should this process break off.
         """
         # To a user who must not say MULTI the server refuses that, and carries out what follows.
@@ -135,40 +135,42 @@ class Refounding:
     async def placed(self, order_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """Where the newest events of orders stand, by their heads."""
         ids = sorted(order_ids)
-        found: dict[str, tuple[int, ...]] = {}
+        positions: dict[str, tuple[int, ...]] = {}
         for at in range(0, len(ids), SLICE):
             some = ids[at : at + SLICE]
             heads = await self._link.call("MGET", *(self._keys.order(i) for i in some))
             for order_id, data in zip(some, heads, strict=True):
                 if data is not None:
-                    found[order_id] = decode_head(data).positions
-        return found
+                    positions[order_id] = decode_head(data).positions
+        return positions
 
     async def leftovers(self) -> list[list[Stored]]:
         """The events that the stream still holds, entry by entry."""
         return [stored for entry in await self.entries() if (stored := stored_in(entry))]
 
-    async def heads(self, known: Sequence[Known], names: Sequence[Name]) -> None:
+    async def heads(
+        self, known: Sequence[RestoredHead], names: Sequence[RestoredIdempotencyKey]
+    ) -> None:
         """Replaces all heads and all keys. Nothing reads them before the log is founded."""
         await self.replace_heads(known)
         async for keys in self._matching(self._keys.idempotency("*", "*", "*")):
             await self._run([("UNLINK", *keys)])
         await self._name(names)
 
-    async def replace_heads(self, known: Sequence[Known]) -> None:
+    async def replace_heads(self, known: Sequence[RestoredHead]) -> None:
         """Replaces all heads."""
         async for keys in self._matching(self._keys.order("*")):
             await self._run([("UNLINK", *keys)])
         for at in range(0, len(known), SLICE):
-            await self._run([self._head(one) for one in known[at : at + SLICE]])
+            await self._run([self._head(head) for head in known[at : at + SLICE]])
 
-    def _head(self, known: Known) -> Command:
+    def _head(self, known: RestoredHead) -> Command:
         kept = () if known.kept_ms is None else ("PX", max(1, known.kept_ms))
         return ("SET", self._keys.order(known.order_id), known.head, *kept)
 
     async def mend_names(
         self,
-        names: Sequence[Name],
+        names: Sequence[RestoredIdempotencyKey],
         claims: Mapping[bytes, Claim],
         unasked: Collection[str] = (),
     ) -> None:
@@ -206,7 +208,7 @@ class Refounding:
             await self._run([("HSET", self._keys.aliases, *noted_all[at : at + 2 * SLICE])])
         await self._name(names)
 
-    async def _name(self, names: Sequence[Name]) -> None:
+    async def _name(self, names: Sequence[RestoredIdempotencyKey]) -> None:
         for at in range(0, len(names), SLICE):
             some = names[at : at + SLICE]
             await self._run([("SET", n.key, n.value, *_expiry(n)) for n in some])
@@ -222,7 +224,7 @@ class Refounding:
             if cursor == b"0":
                 return
 
-    async def prepare_stream(self, entries: Sequence[Written]) -> None:
+    async def prepare_stream(self, entries: Sequence[LogEntry]) -> None:
         """Makes the stream that `rewrite` puts in the place of the one that is there."""
         await self._run([("DEL", self._keys.rewritten)])
         for at in range(0, len(entries), SLICE):
@@ -230,12 +232,12 @@ class Refounding:
                 [_added(self._keys.rewritten, entry) for entry in entries[at : at + SLICE]]
             )
 
-    async def found(
+    async def rebuild(
         self,
         epoch: int,
         base: int,
-        entries: Sequence[Written],
-        known: Sequence[Known],
+        entries: Sequence[LogEntry],
+        known: Sequence[RestoredHead],
         *,
         halted: bool,
         chain: str,
@@ -263,7 +265,7 @@ class Refounding:
     async def rewrite(
         self,
         meta: Mapping[str, str | int | bytes],
-        known: Sequence[Known],
+        known: Sequence[RestoredHead],
         *,
         stream: bool,
         inbox_orders: int,
@@ -295,8 +297,8 @@ class Refounding:
             keys.slots: b"hash", keys.heard: b"hash", keys.leases: b"hash",
             keys.watchers: b"zset", keys.aliases: b"hash",
         }  # fmt: skip
-        found = await self._link.pipeline([("TYPE", key) for key in kinds])
-        types = dict(zip(kinds, found, strict=True))
+        replies = await self._link.pipeline([("TYPE", key) for key in kinds])
+        types = dict(zip(kinds, replies, strict=True))
         gone: list[Command] = [
             ("DEL", key) for key, kind in kinds.items() if types[key] not in (b"none", kind)
         ]
@@ -312,10 +314,12 @@ class Refounding:
                     gone.append(("DEL", name))
         return gone
 
-    def _indexes(self, known: Sequence[Known], now_ms: int, inbox_orders: int) -> list[Command]:
+    def _indexes(
+        self, known: Sequence[RestoredHead], now_ms: int, inbox_orders: int
+    ) -> list[Command]:
         """All that is made from heads: lists, counters, inboxes, and news for the books."""
         keys = self._keys
-        listed = [one for one in known if one.owes != NOBODY]
+        listed = [head for head in known if head.owes != NO_STAGE]
         commands: list[Command] = [
             ("DEL", keys.open, keys.parked, keys.owed, keys.expiry, keys.book, *keys.stages)
         ]
@@ -346,11 +350,11 @@ class Refounding:
         await self._link.close()
 
 
-def _added(key: str, entry: Written) -> Command:
+def _added(key: str, entry: LogEntry) -> Command:
     return ("XADD", key, f"{entry.last}-0", "t", entry.time_us, "b", entry.data)
 
 
-def _expiry(name: Name) -> tuple[str | int, ...]:
+def _expiry(name: RestoredIdempotencyKey) -> tuple[str | int, ...]:
     return () if name.until_ms is None else ("PXAT", name.until_ms)
 
 

@@ -13,12 +13,12 @@ import msgspec
 
 from events import streams
 from events.archive.losses import Resumed
-from events.ids import NO_ORDERS
-from events.log import NEVER_MS, POSITIONS_KEPT, Stored, encode_head, owes_number
+from events.ids import SYSTEM_STREAM_IDS
+from events.log import NEVER_MS, POSITIONS_KEPT, Stored, encode_head, next_stage_code
 from events.order import Order, executed_reason, may_still_land, was_executed
-from events.recovery.log_rebuild import Known
+from events.recovery.log_rebuild import RestoredHead
 from events.streams import State, evolve
-from events.streams.hash_chain import GENESIS, Record, follows, say
+from events.streams.hash_chain import GENESIS, HashedEvent, follows, new_events
 from events.types import (
     Event,
     Fact,
@@ -33,7 +33,7 @@ class BrokenChain(Exception):
     """The archived history of an order does not hold together."""
 
 
-class Life(NamedTuple):
+class OrderHistory(NamedTuple):
     """An order, and where its events stand."""
 
     order: State
@@ -44,27 +44,29 @@ class Life(NamedTuple):
     changed_us: int
     submitted: OrderSubmitted | None
 
-    def known(self) -> Known:
+    def known(self) -> RestoredHead:
         """As its head is to stand."""
         order, version = self.order, self.order.version
-        head = encode_head(version, self.hash, owes_number(order), streams.encode(order))
+        head = encode_head(version, self.hash, next_stage_code(order), streams.encode(order))
         head += b"".join(position.to_bytes(8) for position in self.positions[-POSITIONS_KEPT:])
         expires_ms = None
         if type(order) is Order and order.expires_at_us is not None and not order.terminal:
             expires_ms = min(-(-order.expires_at_us // 1000), NEVER_MS)
-        return Known(order.id, head, self.created_us // 1000, self.changed_us // 1000, expires_ms)
+        return RestoredHead(
+            order.id, head, self.created_us // 1000, self.changed_us // 1000, expires_ms
+        )
 
 
-def resumed(kept: Resumed, submitted: OrderSubmitted | None) -> Life:
+def resumed(kept: Resumed, submitted: OrderSubmitted | None) -> OrderHistory:
     """An order of which events are lost, as the state that was kept has it. Raises
     `msgspec.DecodeError`.
     """
     order = kept.order
     created_us, changed_us = order.created_at_us, order.updated_at_us
-    return Life(order, kept.hash, kept.positions, created_us, changed_us, submitted)
+    return OrderHistory(order, kept.hash, kept.positions, created_us, changed_us, submitted)
 
 
-def life_of(history: Sequence[Stored], since: Life | None = None) -> Life:
+def life_of(history: Sequence[Stored], since: OrderHistory | None = None) -> OrderHistory:
     """Folds a whole history, or what came `since`. Raises BrokenChain or `msgspec.DecodeError`."""
     if since is not None and not history:
         return since
@@ -86,10 +88,10 @@ def life_of(history: Sequence[Stored], since: Life | None = None) -> Life:
     first, last = history[0].time_us, history[-1].time_us
     if since is not None:
         positions, first = (*since.positions, *positions), since.created_us
-    return Life(order, digest, positions, first, last, submitted)
+    return OrderHistory(order, digest, positions, first, last, submitted)
 
 
-def settle(order: State, executed: Sequence[str]) -> list[Fact]:
+def reconcile(order: State, executed: Sequence[str]) -> list[Fact]:
     """What to say of an open order, given the signatures under which the chain has executed it.
 
     What followed the archive is lost, a send perhaps among it. A transaction that we know is
@@ -106,16 +108,18 @@ def settle(order: State, executed: Sequence[str]) -> list[Fact]:
 
 
 def after(
-    life: Life, facts: Sequence[Fact], position: int, *, time_us: int, build: str
-) -> tuple[Life, list[bytes]]:
+    history: OrderHistory, facts: Sequence[Fact], position: int, *, time_us: int, build: str
+) -> tuple[OrderHistory, list[bytes]]:
     """The order after more facts, which begin at a position; and their records."""
-    said = say(life.order, life.hash, facts, time_us=time_us, build=build)
-    positions = (*life.positions, *range(position, position + len(facts)))
-    moved = life._replace(order=said.order, hash=said.hash, positions=positions, changed_us=time_us)
-    return moved, said.records
+    batch = new_events(history.order, history.hash, facts, time_us=time_us, build=build)
+    positions = (*history.positions, *range(position, position + len(facts)))
+    moved = history._replace(
+        order=batch.order, hash=batch.hash, positions=positions, changed_us=time_us
+    )
+    return moved, batch.records
 
 
-class Leftovers(NamedTuple):
+class UnarchivedEvents(NamedTuple):
     """What the stream of the lost log holds beyond the archive."""
 
     orders: list[list[Stored]]
@@ -126,19 +130,21 @@ class Leftovers(NamedTuple):
     """Events that cannot be given to an order, or lack those before them."""
 
 
-def sift(found: Sequence[Stored], archived: Mapping[str, Container[bytes]]) -> Leftovers:
+def classify_unarchived(
+    events: Sequence[Stored], archived: Mapping[str, Container[bytes]]
+) -> UnarchivedEvents:
     """Sorts what is left by what is archived: order id -> hashes of its events."""
     histories: dict[str, list[Stored]] = {}
     torn: dict[str, None] = {}
     unreadable = 0
-    for stored in found:
+    for stored in events:
         event = _event(stored.record)
         if event is None:
             unreadable += 1
         elif event.order_id in archived:
             if stored.record.hash not in archived[event.order_id]:
                 torn[event.order_id] = None
-        elif event.order_id not in NO_ORDERS:
+        elif event.order_id not in SYSTEM_STREAM_IDS:
             histories.setdefault(event.order_id, []).append(stored)
     whole = []
     for history in histories.values():
@@ -148,21 +154,21 @@ def sift(found: Sequence[Stored], archived: Mapping[str, Container[bytes]]) -> L
             unreadable += len(history)
         else:
             whole.append(history)
-    return Leftovers(whole, list(torn), unreadable)
+    return UnarchivedEvents(whole, list(torn), unreadable)
 
 
-def heights(found: Sequence[Stored]) -> list[int]:
+def heights(events: Sequence[Stored]) -> list[int]:
     """The last heights at which the transactions that these events made are valid."""
-    facts = [event.fact for stored in found if (event := _event(stored.record)) is not None]
+    facts = [event.fact for stored in events if (event := _event(stored.record)) is not None]
     return [fact.last_valid_height for fact in facts if isinstance(fact, TransactionBuilt)]
 
 
-def order_ids(found: Sequence[Stored]) -> set[str]:
+def order_ids(ids: Sequence[Stored]) -> set[str]:
     """The orders that these events name."""
-    return {event.order_id for stored in found if (event := _event(stored.record)) is not None}
+    return {event.order_id for stored in ids if (event := _event(stored.record)) is not None}
 
 
-def _event(record: Record) -> Event | None:
+def _event(record: HashedEvent) -> Event | None:
     try:
         return record.event()
     except msgspec.DecodeError:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from events.log import Batch, Link, Stored
+from events.log import Batch, RedisConnection, Stored
 from events.streams.hash_chain import decode_batch
 
 ENTRIES = 500
@@ -42,7 +42,7 @@ class Meta(NamedTuple):
 ABSENT = Meta(False, None, None, "", "", "", {}, "")
 
 
-async def read_meta(link: Link, key: str) -> Meta:
+async def read_meta(link: RedisConnection, key: str) -> Meta:
     """The log's meta, under its own key or that of a fenced one. Raises LogError."""
     try:
         pairs = await link.call("HGETALL", key)
@@ -82,12 +82,12 @@ def _number(value: bytes | None) -> int | None:
     return number if number < NUMBER_MAX else None
 
 
-async def read_entries(link: Link, key: str, after: bytes = b"-") -> list[RawEntry]:
+async def read_entries(link: RedisConnection, key: str, after: bytes = b"-") -> list[RawEntry]:
     """Every entry of the stream, damaged ones included; empty for a key that is no stream.
 
     `after`: an entry id, which is left out. Raises LogError.
     """
-    found: list[RawEntry] = []
+    raw_entries: list[RawEntry] = []
     start = b"(" + after if after != b"-" else after
     while True:
         try:
@@ -95,10 +95,10 @@ async def read_entries(link: Link, key: str, after: bytes = b"-") -> list[RawEnt
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
-            return found
+            return raw_entries
         if not entries:
-            return found
-        found += [_entry(entry) for entry in entries]
+            return raw_entries
+        raw_entries += [_entry(entry) for entry in entries]
         start = b"(" + entries[-1][0]
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from events import order as orders
-from events.ids import ENGINE_ID, KEYS_ID
+from events.ids import ENGINE_STREAM_ID, KEYS_ID
 from events.order import NEXT, Order
 from events.streams import layout
 from events.streams.state import (
@@ -50,7 +50,7 @@ __all__ = [
 State = Order | EngineState | KeyRing
 S = TypeVar("S", bound=State)
 
-_SYSTEM: dict[str, type[EngineState | KeyRing]] = {ENGINE_ID: EngineState, KEYS_ID: KeyRing}
+_SYSTEM: dict[str, type[EngineState | KeyRing]] = {ENGINE_STREAM_ID: EngineState, KEYS_ID: KeyRing}
 
 
 def new_state(stream_id: str, account: str = "") -> State:
@@ -75,14 +75,14 @@ def statuses_after(kind: type[Fact]) -> list[str]:
     """All statuses that an event of this kind may leave, sorted: for documents."""
     if kind in KEYS_NEXT:
         return [EngineStatus.RUNNING]
-    found = {str(row[kind]) for row in NEXT.values() if kind in row}
-    return sorted(found | {str(row[kind]) for row in ENGINE_NEXT.values() if kind in row})
+    strs = {str(row[kind]) for row in NEXT.values() if kind in row}
+    return sorted(strs | {str(row[kind]) for row in ENGINE_NEXT.values() if kind in row})
 
 
 def may_follow(state: State | None, stream_id: str, kind: type[Fact]) -> bool:
     """Whether an event of this kind may be the next one; None: there is no event yet."""
     state = state if state is not None and state.version else None
-    if stream_id == ENGINE_ID:
+    if stream_id == ENGINE_STREAM_ID:
         return kind in ENGINE_NEXT[state.status if isinstance(state, EngineState) else None]
     if stream_id == KEYS_ID:
         return kind in (KEYS_NEXT if state is not None else KEYS_FIRST)

@@ -19,12 +19,12 @@ from events.streams import S, advance, copied, status_after
 from events.types import Event, Fact, TransactionBuilt
 
 GENESIS = bytes(32)
-WITHHELD = frozenset({TransactionBuilt})
+REDACTED_EVENTS = frozenset({TransactionBuilt})
 """Facts with the bytes of a signed transaction: whoever has them can send it."""
 _RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class HashedEvent(msgspec.Struct, frozen=True, array_like=True):
     """An event as stored: its hash and its exact bytes."""
 
     hash: bytes
@@ -35,10 +35,10 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         return types.decode(self.body)
 
 
-_batch_decoder = msgspec.msgpack.Decoder(list[Record])
+_batch_decoder = msgspec.msgpack.Decoder(list[HashedEvent])
 
 
-def decode_batch(data: bytes) -> list[Record]:
+def decode_batch(data: bytes) -> list[HashedEvent]:
     """The records of one log entry, in order."""
     return _batch_decoder.decode(data)
 
@@ -58,7 +58,7 @@ def follows(previous: bytes, body: bytes, digest: bytes) -> bool:
     return digest == link(previous, body) or digest == link(previous, body, withheld=True)
 
 
-class Said(msgspec.Struct, Generic[S], gc=False):
+class EventBatch(msgspec.Struct, Generic[S], gc=False):
     """What is said of a stream in one breath: its records so far, and the state after them."""
 
     order: S
@@ -68,7 +68,7 @@ class Said(msgspec.Struct, Generic[S], gc=False):
     records: list[bytes]
     events: list[Event]
 
-    def go_on(self, facts: Sequence[Fact]) -> None:
+    def extend(self, facts: Sequence[Fact]) -> None:
         """Adds facts, all of them or (where one cannot be encoded, which raises) none.
 
         The order before is left as it was: whoever was shown it keeps it.
@@ -87,7 +87,7 @@ class Said(msgspec.Struct, Generic[S], gc=False):
                 fact,  # type: ignore[arg-type]  # every Fact is a member of AnyFact, the union pins it
             )
             body = types.encode(event)
-            previous = link(previous, body, withheld=type(fact) in WITHHELD)
+            previous = link(previous, body, withheld=type(fact) in REDACTED_EVENTS)
             records.append(_RECORD_PREFIX + previous + body)
             events.append(event)
             advance(order, event)
@@ -96,11 +96,13 @@ class Said(msgspec.Struct, Generic[S], gc=False):
         self.events += events
 
 
-def say(order: S, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str) -> Said[S]:
+def new_events(
+    order: S, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str
+) -> EventBatch[S]:
     """Appends `facts` to the stream (a new one has version 0) and to its chain.
 
     Time never goes back within an order, whatever the writer's clock says.
     """
-    said = Said(order, previous, max(time_us, order.updated_at_us), build, [], [])
-    said.go_on(facts)
-    return said
+    batch = EventBatch(order, previous, max(time_us, order.updated_at_us), build, [], [])
+    batch.extend(facts)
+    return batch

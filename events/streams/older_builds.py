@@ -37,4 +37,4 @@ def adds(state: bytes, expected: tuple[Any, ...]) -> bool:
     except msgspec.DecodeError:
         return False
     each = zip(stored, expected, NOTHING_ADDED, strict=True)
-    return all(one in (right, left_out) for one, right, left_out in each)
+    return all(left in (right, left_out) for left, right, left_out in each)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from events import types as t
-from events.ids import ENGINE_ID, KEYS_ID
+from events.ids import ENGINE_STREAM_ID, KEYS_ID
 from events.order.transitions import NEXT
 from events.types import EngineStatus, Event, Fact
 
@@ -54,7 +54,7 @@ class SystemState(msgspec.Struct):
 class EngineState(SystemState):
     """Whether an operator has stopped sends and triggers."""
 
-    id: str = ENGINE_ID
+    id: str = ENGINE_STREAM_ID
     status: EngineStatus = EngineStatus.RUNNING
     reason: str = ""
 
@@ -90,10 +90,10 @@ class KeyRing(SystemState):
         """The state after an event, in place."""
         match event.fact:
             case t.KeyCreated() as f:
-                made = ApiKey(
+                created = ApiKey(
                     f.key_id, f.account, f.scopes, f.digest, f.label, event.time_us, f.expires_at_us
                 )
-                self.keys = (*self.keys, made)
+                self.keys = (*self.keys, created)
             case t.KeyRotated() as f:
                 self.keys = tuple(_rotated(key, f) for key in self.keys)
             case t.KeyRevoked() as f:

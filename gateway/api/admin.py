@@ -14,11 +14,11 @@ from gateway.backends.engine_status import engine_view
 from gateway.backends.health import Health
 from gateway.http import responses
 from gateway.http.problems import Problem
-from gateway.middleware.auth import acts_as
-from gateway.middleware.origin import Doors
+from gateway.middleware.auth import actor_name
+from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.order_request import Switch, parse_switch
-from gateway.parsing.parameters import NONE, only
+from gateway.parsing.parameters import NONE, reject_unknown_parameters
 from projections.feed.history_reader import Archive
 
 ACT_S = 1.0
@@ -35,24 +35,24 @@ class Admin:
 
     async def halt(self, request: web.Request) -> web.Response:
         """POST /api/admin/halt: from the answer on nothing is sent and no trigger fires."""
-        wanted = await self._wanted(request, reason_required=True)
-        actor = acts_as(request, wanted.actor)
-        return await self._done(engine_switch.halt(self._log, wanted.reason, actor))
+        switch = await self._parse_switch(request, reason_required=True)
+        actor = actor_name(request, switch.actor)
+        return await self._done(engine_switch.halt(self._log, switch.reason, actor))
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST /api/admin/resume."""
-        wanted = await self._wanted(request, reason_required=False)
-        actor = acts_as(request, wanted.actor)
-        return await self._done(engine_switch.resume(self._log, actor, wanted.reason))
+        switch = await self._parse_switch(request, reason_required=False)
+        actor = actor_name(request, switch.actor)
+        return await self._done(engine_switch.resume(self._log, actor, switch.reason))
 
-    async def _wanted(self, request: web.Request, *, reason_required: bool) -> Switch:
-        Doors.check_json(request)
-        only(request.query, NONE)
-        wanted = parse_switch(await body_of(request), reason_required=reason_required)
+    async def _parse_switch(self, request: web.Request, *, reason_required: bool) -> Switch:
+        OriginGuard.check_json(request)
+        reject_unknown_parameters(request.query, NONE)
+        switch = parse_switch(await body_of(request), reason_required=reason_required)
         self._health.check_open()
         async with reading_log(VIEW_S):  # while it cannot even be read, nothing is written
             await self._log.halted()
-        return wanted
+        return switch
 
     async def _done(self, act: Awaitable[Answer]) -> web.Response:
         """The state as it is after the act, whoever brought it about."""

@@ -18,7 +18,7 @@ import msgspec
 
 from events.archive import Archive, ArchiveUnavailable
 from events.archive.history import Gap, everything
-from events.audit.status_counts import Census
+from events.audit.status_counts import StatusCounter
 from events.audit.verify import lost, shown, verify
 from events.log import EventLog, LogError, Missing
 from events.secret import SecretUrl
@@ -51,7 +51,7 @@ def main() -> None:
     try:
         asyncio.run(_audit(task))
     except (LogError, ArchiveUnavailable, Gap, msgspec.DecodeError) as error:
-        _say({"fault": str(error)})
+        _print({"fault": str(error)})
 
 
 def encoded(task: Task) -> bytes:
@@ -70,7 +70,7 @@ def _leave_with_stdin() -> None:
     os._exit(1)
 
 
-def _say(content: dict[str, Any]) -> None:
+def _print(content: dict[str, Any]) -> None:
     print(msgspec.json.encode(content).decode(), flush=True)
 
 
@@ -82,7 +82,7 @@ async def _audit(task: Task) -> None:
             await _verify(log, archive)
         else:
             with contextlib.suppress(Missing):
-                await log.open(found=False)
+                await log.open(create=False)
             await _state(log, archive, task)
     finally:
         await archive.close()
@@ -93,19 +93,19 @@ class _Progress:
     """A line each percent."""
 
     def __init__(self) -> None:
-        self._said = -1
+        self._percent = -1
 
     def __call__(self, done: int, of: int) -> None:
         percent = 100 * done // max(of, 1)
-        if percent > self._said:
-            self._said = percent
-            _say({"done": done, "of": of})
+        if percent > self._percent:
+            self._percent = percent
+            _print({"done": done, "of": of})
 
 
 async def _verify(log: EventLog, archive: Archive) -> None:
     verdict = await verify(archive, log, columns, _Progress())
     problems = [shown(problem) for problem in verdict.problems[:PROBLEMS_MAX]]
-    _say(
+    _print(
         {
             "sound": not verdict.problems,
             "firstBadPosition": verdict.problems[0].position if verdict.problems else None,
@@ -121,7 +121,7 @@ async def _verify(log: EventLog, archive: Archive) -> None:
 
 
 async def _state(log: EventLog, archive: Archive, task: Task) -> None:
-    census = Census()
+    counter = StatusCounter()
     until = task.position or None
     losses = await archive.losses()
     async with aclosing(everything(archive, log, until=until, losses=losses)) as pages:
@@ -129,13 +129,13 @@ async def _state(log: EventLog, archive: Archive, task: Task) -> None:
             cut = page.until_time(task.time_us) if task.time_us else page
             if cut.positions:
                 for part in losses.parts(cut):
-                    census.resume(losses.between(census.position + 1, part.positions[0] - 1))
-                    census.page(part)
+                    counter.resume(losses.between(counter.position + 1, part.positions[0] - 1))
+                    counter.page(part)
             if cut is not page:
                 break
-    counts = census.counts()
-    when = timestamp(census.time_us) if census.time_us else None
-    _say({"position": census.position, "time": when, "orders": sum(counts.values()),
+    counts = counter.counts()
+    when = timestamp(counter.time_us) if counter.time_us else None
+    _print({"position": counter.position, "time": when, "orders": sum(counts.values()),
           "statuses": counts})  # fmt: skip
 
 

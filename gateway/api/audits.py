@@ -23,10 +23,10 @@ from gateway.api.order_lookup import readable
 from gateway.backends.backend_errors import reading_archive, reading_log
 from gateway.http import responses
 from gateway.http.problems import SAFE, Problem
-from gateway.parsing.parameters import AT, NONE, moment, only, order_id_of
-from gateway.streaming.connections import Presence
+from gateway.parsing.parameters import AT, NONE, order_id_of, parse_as_of, reject_unknown_parameters
+from gateway.streaming.connections import ConnectionLimiter
 from projections.feed.feed import Feed
-from projections.feed.history_reader import Lost
+from projections.feed.history_reader import HistoryGap
 from projections.views.orders import order_view
 
 EVENT_STREAM = {**SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -37,7 +37,7 @@ TURN_S = 2.0
 LINE_BYTES = 1 << 20
 
 
-class Records(NamedTuple):
+class StoreUrls(NamedTuple):
     """Where log and archive are; empty URLs: they cannot be audited from here."""
 
     redis_url: SecretUrl = SecretUrl("")
@@ -49,7 +49,9 @@ class Records(NamedTuple):
 class Audits:
     """The handlers below /api/audit."""
 
-    def __init__(self, feed: Feed, presence: Presence, where: Records, explorer: str) -> None:
+    def __init__(
+        self, feed: Feed, presence: ConnectionLimiter, where: StoreUrls, explorer: str
+    ) -> None:
         self._feed = feed
         self._presence = presence
         self._where = where
@@ -59,8 +61,8 @@ class Audits:
     async def order(self, request: web.Request) -> web.Response:
         """GET /api/audit/orders/{id}?at=: an order as it was at a position or time."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, AT)
-        position, time_us = moment(request.query)
+        reject_unknown_parameters(request.query, AT)
+        position, time_us = parse_as_of(request.query)
         history = await self._history(order_id)
         known = [
             stored
@@ -81,7 +83,7 @@ class Audits:
     async def proof(self, request: web.Request) -> web.Response:
         """GET /api/audit/orders/{id}/proof: its chain, for whoever checks it without us."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, NONE)
+        reject_unknown_parameters(request.query, NONE)
         history = await self._history(order_id)
         with readable(order_id):
             document = proof_of(order_id, history)
@@ -90,30 +92,30 @@ class Audits:
 
     async def state(self, request: web.Request) -> web.Response:
         """GET /api/audit/state?at=: how many orders stood in each status."""
-        only(request.query, AT)
-        position, time_us = moment(request.query)
+        reject_unknown_parameters(request.query, AT)
+        position, time_us = parse_as_of(request.query)
         async with self._asked("state", position, time_us) as lines:
             try:
                 async with asyncio.timeout(STATE_S):
-                    async for said in lines:
-                        if "fault" in said:
-                            raise Problem("archive-unavailable", said["fault"])
-                        return responses.json_response(said)
+                    async for line in lines:
+                        if "fault" in line:
+                            raise Problem("archive-unavailable", line["fault"])
+                        return responses.json_response(line)
             except TimeoutError:
                 raise Problem("audit-busy", "it took too long to count") from None
         raise Problem("archive-unavailable", "the auditor ended silently")
 
     async def verify(self, request: web.Request) -> web.StreamResponse:
         """GET /api/audit/verify: as Server-Sent Events, at last `verdict`, `fault` or `close`."""
-        only(request.query, NONE)
+        reject_unknown_parameters(request.query, NONE)
         response, telling = web.StreamResponse(headers=EVENT_STREAM), _Telling()
         with self._presence.held(request, telling):
             try:
                 async with telling.bound, self._asked("verify", 0, 0) as lines:
                     await response.prepare(request)
-                    async for said in lines:
-                        name = "fault" if "fault" in said else "verdict"
-                        await _tell(response, "progress" if "done" in said else name, said)
+                    async for line in lines:
+                        name = "fault" if "fault" in line else "verdict"
+                        await _tell(response, "progress" if "done" in line else name, line)
             except TimeoutError:
                 if not telling.bound.expired():
                     raise
@@ -124,7 +126,7 @@ class Audits:
         async with reading_archive(), reading_log():
             try:
                 stored = await self._feed.past.order(order_id)
-            except Lost as error:
+            except HistoryGap as error:
                 raise Problem("history-lost", str(error)) from error
         if not stored:
             raise Problem("unknown-order", order_id)
@@ -166,7 +168,7 @@ class Audits:
 
 
 class _Telling:
-    """An audit that tells its progress, as `Presence` sees it."""
+    """An audit that tells its progress, as `ConnectionLimiter` sees it."""
 
     def __init__(self) -> None:
         self.bound = asyncio.timeout(None)

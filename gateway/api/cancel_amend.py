@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from events.commands import orders
-from events.commands.orders import Answer, Outcome
-from events.log import EventLog, Head
+from events.commands.orders import CommandOutcome, CommandResult
+from events.log import EventLog, OrderHead
 from events.money import Token
 from events.order import Order
 from events.types import Status
@@ -23,19 +23,19 @@ from gateway.api.order_lookup import archived, logged, readable
 from gateway.backends.backend_errors import reading_log, writing_log
 from gateway.backends.health import Health
 from gateway.http import responses
-from gateway.http.problems import Fault, Problem, invalid
-from gateway.middleware.auth import acts_as, visible_account
-from gateway.middleware.origin import Doors
+from gateway.http.problems import FieldError, Problem, invalid
+from gateway.middleware.auth import actor_name, visible_account
+from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.order_request import Amendment, parse_amendment
 from gateway.parsing.parameters import (
+    CANCEL_PARAMETERS,
     NONE,
-    WORDS,
-    Wanted,
+    CancelFilter,
     cancel_filters,
     cancel_words,
-    only,
     order_id_of,
+    reject_unknown_parameters,
 )
 from projections.feed.history_reader import Archive
 
@@ -52,7 +52,7 @@ SEARCH_S = 0.5
 """How long a call looks for orders to cancel."""
 
 
-class Acts:
+class CommandHandlers:
     """The handlers of DELETE and PATCH below /api/orders."""
 
     def __init__(
@@ -75,9 +75,9 @@ class Acts:
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /api/orders/{id}."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, WORDS)
-        said, reason = cancel_words(request.query)
-        actor = acts_as(request, said)
+        reject_unknown_parameters(request.query, CANCEL_PARAMETERS)
+        text, reason = cancel_words(request.query)
+        actor = actor_name(request, text)
         await self._loaded(order_id)
         status = await self._cancel(order_id, actor, reason)
         return responses.json_response({"orderId": order_id, "status": status})
@@ -89,26 +89,26 @@ class Acts:
         orders missed that were accepted a moment ago.
         """
         account = visible_account(request)
-        wanted, cursor = cancel_filters(request.query, self._tokens, account)
-        said, reason = cancel_words(request.query)
-        actor = acts_as(request, said)
+        filters, cursor = cancel_filters(request.query, self._tokens, account)
+        text, reason = cancel_words(request.query)
+        actor = actor_name(request, text)
         await self._check_standing()
-        found = await self._find(wanted, cursor)
+        page = await self._find(filters, cursor)
         results = await asyncio.gather(
-            *(self._result(order_id, actor, reason) for order_id in found.order_ids)
+            *(self._result(order_id, actor, reason) for order_id in page.order_ids)
         )
-        following = str(found.cursor) if found.cursor else None
+        following = str(page.cursor) if page.cursor else None
         return responses.json_response({"results": results, "nextCursor": following})
 
-    async def _find(self, wanted: Wanted, cursor: int) -> Found:
+    async def _find(self, filters: CancelFilter, cursor: int) -> CancelPage:
         until = time.monotonic() + SEARCH_S
         ids: dict[str, None] = {}
         async with reading_log(LOAD_S):
             while True:
                 cursor, heads = await self._log.open_page(cursor)
-                ids.update(dict.fromkeys(i for i, head in heads.items() if _is(head, wanted)))
+                ids.update(dict.fromkeys(i for i, head in heads.items() if _is(head, filters)))
                 if not cursor or len(ids) >= CANCEL_ORDERS or time.monotonic() > until:
-                    return Found(list(ids), cursor)
+                    return CancelPage(list(ids), cursor)
 
     async def _result(self, order_id: str, actor: str, reason: str) -> dict[str, Any]:
         try:
@@ -124,7 +124,7 @@ class Acts:
                 answer = await orders.cancel(self._log, order_id, actor, reason)
         order = await self._answered(order_id, answer)
         if order.status is not Status.CANCELLED:
-            code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "too-late"
+            code = "version-conflict" if answer.outcome is CommandOutcome.CONFLICT else "too-late"
             raise _refused(code, order)
         return order.status
 
@@ -132,29 +132,31 @@ class Acts:
 
     async def amend(self, request: web.Request) -> web.Response:
         """PATCH /api/orders/{id}."""
-        Doors.check_json(request)
+        OriginGuard.check_json(request)
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, NONE)
+        reject_unknown_parameters(request.query, NONE)
         now_us = time.time_ns() // 1000
         if_match = request.headers.get("If-Match")
-        wanted = parse_amendment(await body_of(request), if_match, now_us=now_us)
+        amendment = parse_amendment(await body_of(request), if_match, now_us=now_us)
         order = await self._loaded(order_id)
-        if wanted.target_price is not None and "targetPrice" not in order.kind.fields:
+        if amendment.target_price is not None and "targetPrice" not in order.kind.fields:
             detail = f"a {order.type} order has no target price"
-            raise invalid([Fault("field-not-allowed", "/targetPrice", detail)])
-        answer = await self._amend(order_id, wanted, acts_as(request, wanted.actor))
+            raise invalid([FieldError("field-not-allowed", "/targetPrice", detail)])
+        answer = await self._amend(order_id, amendment, actor_name(request, amendment.actor))
         order = await self._answered(order_id, answer)
-        if answer.outcome not in (Outcome.DONE, Outcome.ALREADY):
-            code = "version-conflict" if answer.outcome is Outcome.CONFLICT else "not-watching"
+        if answer.outcome not in (CommandOutcome.DONE, CommandOutcome.ALREADY):
+            code = (
+                "version-conflict" if answer.outcome is CommandOutcome.CONFLICT else "not-watching"
+            )
             raise _refused(code, order)
         return responses.order(order, self._explorer)
 
-    async def _amend(self, order_id: str, wanted: Amendment, actor: str) -> Answer:
-        price, expires = wanted.target_price, wanted.expires_at_us
+    async def _amend(self, order_id: str, amendment: Amendment, actor: str) -> CommandResult:
+        price, expires = amendment.target_price, amendment.expires_at_us
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
                 return await orders.amend(
-                    self._log, order_id, wanted.version, price, expires, actor
+                    self._log, order_id, amendment.version, price, expires, actor
                 )
 
     # -- finding -------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ class Acts:
         if reason:
             raise Problem("suspended", reason)
 
-    async def _answered(self, order_id: str, answer: Answer) -> Order:
+    async def _answered(self, order_id: str, answer: CommandResult) -> Order:
         return answer.order or await self._ended(order_id)
 
     async def _ended(self, order_id: str) -> Order:
@@ -185,24 +187,24 @@ class Acts:
         return order
 
 
-class Found(NamedTuple):
+class CancelPage(NamedTuple):
     """Orders to cancel, and where to look on; 0 where all were seen."""
 
     order_ids: list[str]
     cursor: int
 
 
-def _is(head: Head, wanted: Wanted) -> bool:
+def _is(head: OrderHead, filters: CancelFilter) -> bool:
     """An order that cannot be read may be meant: a cancel of all accounts' orders tells of it."""
     try:
         order = head.order
     except msgspec.DecodeError:
-        return wanted.account is None
+        return filters.account is None
     return (
-        wanted.account in (None, order.account)
-        and wanted.status in (None, order.status)
-        and wanted.token in (None, order.token_in, order.token_out)
-        and wanted.client_order_id in (None, order.client_order_id)
+        filters.account in (None, order.account)
+        and filters.status in (None, order.status)
+        and filters.token in (None, order.token_in, order.token_out)
+        and filters.client_order_id in (None, order.client_order_id)
     )
 
 

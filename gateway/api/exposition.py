@@ -29,7 +29,7 @@ def samples(text: str) -> Iterator[dict[str, Any]]:
             yield {"name": sample.name, "labels": sample.labels, "value": sample.value}
 
 
-class Fact(NamedTuple):
+class Gauge(NamedTuple):
     """Something that is so now, and is asked for when somebody wants to know."""
 
     name: str
@@ -37,7 +37,7 @@ class Fact(NamedTuple):
     label: str = ""
 
 
-Values = Mapping[Fact, float | Mapping[str, float | None] | None]
+Values = Mapping[Gauge, float | Mapping[str, float | None] | None]
 """What facts are, by label value where they have one. What is not known is None, or missing."""
 
 

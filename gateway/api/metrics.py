@@ -14,51 +14,51 @@ from aiohttp import hdrs, web
 from events.archive import ArchiveUnavailable
 from events.commands import doubts
 from events.log import EventLog, LogError
-from gateway.api.exposition import Fact, exposed
+from gateway.api.exposition import Gauge, exposed
 from gateway.backends.health import ASK_S, Health
 from gateway.streaming.websocket import Sockets
 from projections.feed.history_reader import Archive
 
-ACCEPTING = Fact("oee_accepting", "1 while new orders are taken")
-LOG_UP = Fact("oee_log_up", "1 while the log answers and may be written to")
-POSTGRES_UP = Fact("oee_postgres_up", "1 while Postgres answers")
-DURABLE = Fact("oee_log_durable", "1 where an order that was accepted is fsynced")
-SUSPENDED = Fact("oee_log_suspended", "1 while the log takes neither new orders nor sends")
-HALTED = Fact("oee_halted", "1 while an operator has stopped sends and triggers")
-HEAD = Fact("oee_log_head_position", "Position of the newest event")
-EPOCH = Fact("oee_log_epoch", "Epoch of the log; raised when it is rebuilt")
-FOREIGN = Fact(
+ACCEPTING = Gauge("oee_accepting", "1 while new orders are taken")
+LOG_UP = Gauge("oee_log_up", "1 while the log answers and may be written to")
+POSTGRES_UP = Gauge("oee_postgres_up", "1 while Postgres answers")
+DURABLE = Gauge("oee_log_durable", "1 where an order that was accepted is fsynced")
+SUSPENDED = Gauge("oee_log_suspended", "1 while the log takes neither new orders nor sends")
+HALTED = Gauge("oee_halted", "1 while an operator has stopped sends and triggers")
+HEAD = Gauge("oee_log_head_position", "Position of the newest event")
+EPOCH = Gauge("oee_log_epoch", "Epoch of the log; raised when it is rebuilt")
+FOREIGN = Gauge(
     "oee_log_foreign_entries",
     "Entries that the log did not write: no reader accepts them; `engine repair` removes them",
 )
-MEMORY = Fact("oee_log_memory_bytes", "Memory that the log's server uses")
-MEMORY_MAX = Fact("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
-STAGE_ORDERS = Fact("oee_stage_orders", "Orders that wait for a stage's word", "stage")
-STAGE_WAITING = Fact(
+MEMORY = Gauge("oee_log_memory_bytes", "Memory that the log's server uses")
+MEMORY_MAX = Gauge("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
+STAGE_ORDERS = Gauge("oee_stage_orders", "Orders that wait for a stage's word", "stage")
+STAGE_WAITING = Gauge(
     "oee_stage_waiting_orders", "Of these: that wait for a time (turn, backoff, chain)", "stage"
 )
-STAGE_OLDEST = Fact(
+STAGE_OLDEST = Gauge(
     "oee_stage_oldest_seconds",
     "Age of the oldest entry in a stage's inbox; 0: it is empty",
     "stage",
 )
-STAGE_STALLED = Fact("oee_stage_stalled", "1 while a stage stands still, as in /readyz", "stage")
-OPEN = Fact("oee_orders_open", "Orders that have not ended")
-RESTING = Fact("oee_orders_resting", "Of these: that wait for a price or a pool")
-PARKED = Fact("oee_orders_parked", "Orders that the engine could not continue")
-PARKED_OLDEST = Fact("oee_orders_parked_oldest_seconds", "How long the oldest of them is parked")
-IN_DOUBT = Fact(
+STAGE_STALLED = Gauge("oee_stage_stalled", "1 while a stage stands still, as in /readyz", "stage")
+OPEN = Gauge("oee_orders_open", "Orders that have not ended")
+RESTING = Gauge("oee_orders_resting", "Of these: that wait for a price or a pool")
+PARKED = Gauge("oee_orders_parked", "Orders that the engine could not continue")
+PARKED_OLDEST = Gauge("oee_orders_parked_oldest_seconds", "How long the oldest of them is parked")
+IN_DOUBT = Gauge(
     "oee_orders_in_doubt",
     "Submitted orders whose outcome is unknown; absent without Postgres, or with more than"
     f" {doubts.LOOKED_AT_MAX} submitted",
 )
-PROJECTED = Fact("oee_projection_position", "Position up to which Postgres has the events")
-LAG_EVENTS = Fact("oee_projection_lag_events", "Events that Postgres does not have yet")
-LAG_S = Fact("oee_projection_lag_seconds", "Age of the oldest of them")
-PROJECTOR_HALTED = Fact(
+PROJECTED = Gauge("oee_projection_position", "Position up to which Postgres has the events")
+LAG_EVENTS = Gauge("oee_projection_lag_events", "Events that Postgres does not have yet")
+LAG_S = Gauge("oee_projection_lag_seconds", "Age of the oldest of them")
+PROJECTOR_HALTED = Gauge(
     "oee_projection_halted", "1 where the projector stopped: a person must look"
 )
-SOCKETS = Fact("oee_ws_subscribers", "Open WebSockets")
+SOCKETS = Gauge("oee_ws_subscribers", "Open WebSockets")
 
 FACTS = (
     ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
@@ -67,10 +67,10 @@ FACTS = (
 )  # fmt: skip
 """All there are; the table of the documentation."""
 
-Known = dict[Fact, Any]
+Known = dict[Gauge, Any]
 
 
-class Sight:
+class MetricsHandler:
     """Asks for the facts."""
 
     def __init__(self, log: EventLog, archive: Archive, health: Health, sockets: Sockets) -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from events.archive import ArchiveUnavailable, BadCursor
 from events.commands.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
-from events.log import Appended, EventLog, LogError, Result, Unit, order_in
+from events.log import AppendRequest, AppendResult, AppendStatus, EventLog, LogError, order_in
 from events.money import Token
 from events.order import Order
 from events.types import OrderSubmitted
@@ -29,7 +29,7 @@ from gateway.backends.health import Health
 from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.middleware.auth import own_account, visible_account
-from gateway.middleware.origin import Doors
+from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.order_request import (
     IDEMPOTENCY_KEY,
@@ -39,10 +39,10 @@ from gateway.parsing.order_request import (
     parse_object,
     parse_order,
 )
-from gateway.parsing.parameters import NONE, list_filters, only, order_id_of
+from gateway.parsing.parameters import NONE, list_filters, order_id_of, reject_unknown_parameters
 from gateway.parsing.traceparent import traced
 from projections.feed.feed import Feed
-from projections.feed.history_reader import Archive, Lost
+from projections.feed.history_reader import Archive, HistoryGap
 from projections.views.orders import order_view
 
 APPEND_S = 1.5
@@ -54,7 +54,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
 
     order_id: str
     fact: OrderSubmitted
-    unit: Unit
+    request: AppendRequest
 
 
 class Orders:
@@ -81,7 +81,7 @@ class Orders:
 
     async def submit(self, request: web.Request) -> web.Response:
         """POST /api/orders/execute."""
-        Doors.check_json(request)
+        OriginGuard.check_json(request)
         body = await body_of(request)
         key = _key_of(request)
         account = own_account(request)
@@ -89,12 +89,12 @@ class Orders:
         return await self._take(traced(fact, request), account)
 
     async def _take(self, fact: OrderSubmitted, account: str) -> web.Response:
-        made = self._submission(fact, account)
-        appended = (await self._append([made]))[0]
-        if (earlier := await self._earlier(fact, appended)) is not None:
+        submission = self._submission(fact, account)
+        result = (await self._append([submission]))[0]
+        if (earlier := await self._earlier(fact, result)) is not None:
             return responses.replayed(earlier, (await self._statuses([earlier]))[0])
-        _check_written(appended)
-        return responses.accepted(made.order_id)
+        _check_written(result)
+        return responses.accepted(submission.order_id)
 
     async def _retried_late(
         self, fields: Fields, key: str | None, problem: Problem, account: str
@@ -108,19 +108,19 @@ class Orders:
         fact = parse_order(fields, self._tokens, now_us=-1, key=key)
         names = names_of(self._log.keys, account, "", fact)
         async with reading_log():
-            found = await self._log.named(names.keys) if names else []
-        if any(value is not None for value in found):
+            values = await self._log.lookup_idempotency_keys(names.keys) if names else []
+        if any(value is not None for value in values):
             return fact
         raise problem
 
     async def submit_batch(self, request: web.Request) -> web.Response:
         """POST /api/orders/batch. All good orders are written in one append."""
-        Doors.check_json(request)
+        OriginGuard.check_json(request)
         items = parse_batch(await body_of(request))
         account = own_account(request)
         key = _key_of(request)
         now_us = _now_us()
-        made: dict[int, Submission] = {}
+        submissions: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
         for index, item in enumerate(items):
             try:
@@ -132,10 +132,10 @@ class Orders:
                     raise
                 results.append(_rejected(index, problem))
             else:
-                made[index] = self._submission(traced(fact, request), account)
+                submissions[index] = self._submission(traced(fact, request), account)
                 results.append({"index": index, "status": "pending"})
-        appended = await self._append(list(made.values()))
-        for (index, submission), answer in zip(made.items(), appended, strict=True):
+        append_results = await self._append(list(submissions.values()))
+        for (index, submission), answer in zip(submissions.items(), append_results, strict=True):
             results[index] = await self._batch_result(index, submission, answer)
         await self._fill_in_statuses(results)
         return responses.json_response({"results": results}, status=202)
@@ -151,36 +151,38 @@ class Orders:
     def _submission(self, fact: OrderSubmitted, account: str) -> Submission:
         order_id = new_order_id(self._log.partition)
         names = names_of(self._log.keys, account, order_id, fact)
-        unit, _ = self._log.creation(order_id, account, fact, names)
-        return Submission(order_id, fact, unit)
+        request, _ = self._log.build_creation(order_id, account, fact, names)
+        return Submission(order_id, fact, request)
 
-    async def _append(self, made: Sequence[Submission]) -> list[Appended]:
+    async def _append(self, submissions: Sequence[Submission]) -> list[AppendResult]:
         self._health.check_accepting()
         # Without `writing_log`: its timeout would cost a tenth of a POST, and the log has its own.
         try:
-            return await self._log.append([one.unit for one in made], timeout_s=APPEND_S)
+            return await self._log.append(
+                [submission.request for submission in submissions], timeout_s=APPEND_S
+            )
         except LogError as error:
-            raise not_written(error, self._health, **_named(made)) from error
+            raise not_written(error, self._health, **_named(submissions)) from error
 
     async def _batch_result(
-        self, index: int, made: Submission, appended: Appended
+        self, index: int, submission: Submission, result: AppendResult
     ) -> dict[str, Any]:
         try:
-            earlier = await self._earlier(made.fact, appended)
+            earlier = await self._earlier(submission.fact, result)
         except Problem as conflict:
             return _rejected(index, conflict)
         if earlier is not None:
             return {"index": index, "status": "pending", "orderId": earlier, "replayed": True}
-        _check_written(appended)
-        return {"index": index, "status": "pending", "orderId": made.order_id}
+        _check_written(result)
+        return {"index": index, "status": "pending", "orderId": submission.order_id}
 
-    async def _earlier(self, fact: OrderSubmitted, appended: Appended) -> str | None:
+    async def _earlier(self, fact: OrderSubmitted, result: AppendResult) -> str | None:
         """The order that these names had made before, if any. Raises Problem for another one."""
-        if appended.result not in (Result.DUPLICATE, Result.AMBIGUOUS):
+        if result.status not in (AppendStatus.DUPLICATE, AppendStatus.AMBIGUOUS):
             return None
-        claim = claim_of(appended.duplicate_of)
+        claim = claim_of(result.duplicate_of)
         detail = "the key names an order that was asked for differently"
-        if appended.result is Result.AMBIGUOUS:
+        if result.status is AppendStatus.AMBIGUOUS:
             detail = "clientOrderId and Idempotency-Key name two orders"
         elif claim.digest == digest_of(fact) or await self._asked_unnamed(fact, claim):
             return claim.order_id
@@ -224,7 +226,7 @@ class Orders:
     async def read(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}: from the log's head, or, once that is gone, from the archive."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, NONE)
+        reject_unknown_parameters(request.query, NONE)
         order = await self._find_order(order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
@@ -244,11 +246,11 @@ class Orders:
     async def history(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, NONE)
+        reject_unknown_parameters(request.query, NONE)
         async with reading_archive(), reading_log():
             try:
                 stored = await self._feed.past.order(order_id)
-            except Lost as error:
+            except HistoryGap as error:
                 raise Problem("history-lost", str(error)) from error
         frames = self._feed.frames(stored)
         if not frames:
@@ -274,27 +276,27 @@ class Orders:
 
 def _key_of(request: web.Request) -> str | None:
     """The Idempotency-Key. Of two, nobody can tell which was meant. Raises Problem."""
-    said = request.headers.getall(IDEMPOTENCY_KEY, ())
-    if len(said) > 1:
+    values = request.headers.getall(IDEMPOTENCY_KEY, ())
+    if len(values) > 1:
         raise Problem("malformed-idempotency-key", "the header stands there more than once")
-    return parse_key(said[0] if said else None)
+    return parse_key(values[0] if values else None)
 
 
 def _rejected(index: int, problem: Problem) -> dict[str, Any]:
     return {"index": index, "status": "rejected", "problem": problem.document()}
 
 
-def _check_written(appended: Appended) -> None:
+def _check_written(result: AppendResult) -> None:
     """Raises Problem for a creation that was refused."""
-    if appended.result is Result.SUSPENDED:
+    if result.status is AppendStatus.SUSPENDED:
         raise Problem("suspended")
-    if appended.result not in (Result.CREATED, Result.EXISTS):
-        raise Problem("log-unavailable", f"the log refused the order: {appended.result.value}")
+    if result.status not in (AppendStatus.CREATED, AppendStatus.EXISTS):
+        raise Problem("log-unavailable", f"the log refused the order: {result.status.value}")
 
 
-def _named(made: Sequence[Submission]) -> dict[str, Any]:
+def _named(submissions: Sequence[Submission]) -> dict[str, Any]:
     """Under which ids orders are found whose outcome is not known."""
-    ids = [one.order_id for one in made]
+    ids = [submission.order_id for submission in submissions]
     return {"orderId": ids[0]} if len(ids) == 1 else {"orderIds": ids}
 
 

@@ -16,12 +16,12 @@ from gateway.backends.backend_errors import reading_archive, writing_log
 from gateway.backends.health import Health
 from gateway.http import responses
 from gateway.http.problems import Problem
-from gateway.middleware.auth import acts_as
-from gateway.middleware.origin import Doors
+from gateway.middleware.auth import actor_name
+from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.order_request import ParkedAct, parse_parked
-from gateway.parsing.parameters import NONE, only, order_id_of
-from projections.feed.history_reader import Archive, Lost, Past
+from gateway.parsing.parameters import NONE, order_id_of, reject_unknown_parameters
+from projections.feed.history_reader import Archive, HistoryGap, HistoryReader
 
 LOAD_S = 0.8
 ACT_S = 5.0
@@ -54,7 +54,7 @@ class ParkedOrders:
         self,
         log: EventLog,
         archive: Archive,
-        past: Past,
+        past: HistoryReader,
         health: Health,
         settles: Settles,
         *,
@@ -69,13 +69,13 @@ class ParkedOrders:
 
     async def settle(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/settle: close it by the chain's record."""
-        order_id, wanted = await self._wanted(request, signature=True)
+        order_id, requested = await self._parse(request, signature=True)
         act = self._settles(
             self._past.order,
             order_id,
-            signature=wanted.signature,
-            reason=wanted.reason or "settled by the chain's record",
-            actor=acts_as(request, wanted.actor),
+            signature=requested.signature,
+            reason=requested.reason or "settled by the chain's record",
+            actor=actor_name(request, requested.actor),
         )
 
         async def settled() -> Order:
@@ -85,29 +85,35 @@ class ParkedOrders:
 
     async def requeue(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/requeue: put it back to work."""
-        order_id, wanted = await self._wanted(request)
-        reason, actor = wanted.reason or "requeued by an operator", acts_as(request, wanted.actor)
+        order_id, requested = await self._parse(request)
+        reason, actor = (
+            requested.reason or "requeued by an operator",
+            actor_name(request, requested.actor),
+        )
         act = parked.replay(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 
     async def discard(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/discard: fail it, where no transaction can land."""
-        order_id, wanted = await self._wanted(request)
-        reason, actor = wanted.reason or "discarded by an operator", acts_as(request, wanted.actor)
+        order_id, requested = await self._parse(request)
+        reason, actor = (
+            requested.reason or "discarded by an operator",
+            actor_name(request, requested.actor),
+        )
         act = parked.discard(self._log, self._past.order, order_id, reason, actor)
         return await self._done(order_id, act, ACT_S)
 
-    async def _wanted(
+    async def _parse(
         self, request: web.Request, *, signature: bool = False
     ) -> tuple[str, ParkedAct]:
-        Doors.check_json(request)
+        OriginGuard.check_json(request)
         order_id = order_id_of(request.match_info["id"])
-        only(request.query, NONE)
-        wanted = parse_parked(await body_of(request), signature=signature)
+        reject_unknown_parameters(request.query, NONE)
+        act = parse_parked(await body_of(request), signature=signature)
         self._health.check_open()
         if not await self._is_there(order_id):
             raise Problem("unknown-order", order_id)
-        return order_id, wanted
+        return order_id, act
 
     async def _is_there(self, order_id: str) -> bool:
         """A head that cannot be read is one: it may be what the order is parked for."""
@@ -133,6 +139,6 @@ class ParkedOrders:
             raise Problem(
                 "not-settled", error.detail, orderId=order_id, reason=error.code
             ) from None
-        except Lost as error:
+        except HistoryGap as error:
             raise Problem("history-lost", str(error)) from None
         return responses.order(order, self._explorer)

@@ -25,7 +25,7 @@ from events.types import Quote
 from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.parsing import values
-from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, only
+from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, reject_unknown_parameters
 from projections.views import schemas
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
@@ -58,7 +58,7 @@ class Quotes:
 
     def _order(self, request: web.Request) -> Order:
         query = request.query
-        only(query, QUOTE_FIELDS)
+        reject_unknown_parameters(query, QUOTE_FIELDS)
         for name in QUOTE_REQUIRED:
             if name not in query:
                 raise Problem("missing-parameter", f"{name} is required", parameter=name)
@@ -93,14 +93,14 @@ class Quotes:
         """As the field of that name of an order is read."""
         try:
             return read(msgspec.Raw(msgspec.json.encode(query[name])))
-        except values.Bad as bad:
+        except values.InvalidField as bad:
             raise _bad(name, bad.detail) from None
 
 
 def _slippage(raw: msgspec.Raw) -> int:
     text = bytes(raw)[1:-1]
     if not text.isdigit() or len(text) > 5:
-        raise values.Bad("slippage-out-of-range", "basis points, a whole number")
+        raise values.InvalidField("slippage-out-of-range", "basis points, a whole number")
     return values.as_slippage(msgspec.Raw(text))
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from events.archive import ArchiveUnavailable
-from events.log import Fenced, Full, LogError, Unanswered
+from events.log import Fenced, Full, LogError, OutcomeUnknown
 from gateway.backends.health import Health
 from gateway.http.problems import Problem
 
@@ -42,7 +42,7 @@ def not_written(error: LogError | TimeoutError, health: Health, **about: Any) ->
     """What to say of an append that failed so."""
     if isinstance(error, Full):
         return Problem("log-full")
-    if isinstance(error, (Unanswered, TimeoutError)):
+    if isinstance(error, (OutcomeUnknown, TimeoutError)):
         return Problem("outcome-unknown", **about)
     if isinstance(error, Fenced):
         health.fenced(error)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from events.archive import ArchiveUnavailable
-from events.ids import ENGINE_ID
+from events.ids import ENGINE_STREAM_ID
 from events.log import EventLog, Stored, engine_in
 from events.types import EngineHalted, EngineResumed
 from projections.feed.history_reader import Archive
@@ -26,7 +26,7 @@ async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
 
     Raises LogError.
     """
-    head = (await log.load([ENGINE_ID]))[0]
+    head = (await log.load([ENGINE_STREAM_ID]))[0]
     if head is None:
         return NEVER_HALTED
     engine = engine_in(head)
@@ -41,11 +41,11 @@ async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
 async def _actor(log: EventLog, archive: Archive, position: int) -> str | None:
     """Who made the event at a position, which the log may hold no longer."""
     try:
-        found: Sequence[Stored] = await log.history([position])
-        if not found:
+        events: Sequence[Stored] = await log.history([position])
+        if not events:
             async with asyncio.timeout(ARCHIVE_S):
-                found = await archive.read(position - 1, 1)
-        for stored in found:
+                events = await archive.read(position - 1, 1)
+        for stored in events:
             fact = stored.record.event().fact
             if stored.position == position and isinstance(fact, EngineHalted | EngineResumed):
                 return fact.actor

@@ -87,9 +87,9 @@ class Health:
                 async with asyncio.timeout(ASK_S):
                     if not self.open:
                         # Joins, never founds: an empty server may be one that lost everything.
-                        await self._log.open(found=False)
+                        await self._log.open(create=False)
                         self.open = True
-                    if (await self._log.look())[0] != self._log.epoch:
+                    if (await self._log.epoch_and_position())[0] != self._log.epoch:
                         raise Fenced("the log is not there, or is of another epoch")
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
@@ -119,7 +119,7 @@ class Health:
             self._policy = await self._log.evicts()
         self._looks += 1
         self._writable = await self._log.writable()
-        vouched = await self._log.vouched(await self._log.server_id())
+        vouched = await self._log.is_verified(await self._log.server_id())
         now = time.monotonic()
         self._unvouched_s = None if vouched else self._unvouched_s or now
 

@@ -13,7 +13,7 @@ from events.log import StageState, Workers
 WATCHER = "watcher"
 
 
-class Seen(NamedTuple):
+class StageObservation(NamedTuple):
     """What is remembered of a stage; times in s of any one clock."""
 
     heard_at: float
@@ -23,20 +23,20 @@ class Seen(NamedTuple):
     """Since when this entry stands at the front."""
 
 
-def observe(before: Seen | None, state: StageState, now: float) -> Seen:
+def observe(before: StageObservation | None, state: StageState, now: float) -> StageObservation:
     """What to remember after another look."""
     if before is None:
-        return Seen(now, state.front, now)
+        return StageObservation(now, state.front, now)
     silent_s = None if state.silent_ms is None else state.silent_ms / 1000
     moved = state.front != before.front or not state.front
-    return Seen(
+    return StageObservation(
         before.heard_at if silent_s is None else max(before.heard_at, now - silent_s),
         state.front,
         now if moved else before.front_since,
     )
 
 
-def judge(seen: Seen, state: StageState, now: float, after_s: float) -> str:
+def judge(seen: StageObservation, state: StageState, now: float, after_s: float) -> str:
     """Why the stage stands still, empty where it does not."""
     if now - seen.heard_at >= after_s:
         if state.silent_ms is None:
@@ -53,7 +53,7 @@ class Stalls:
     def __init__(self, after_s: float) -> None:
         self.after_s = after_s
         self.reasons: dict[str, str] = {}
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, StageObservation] = {}
         self._followed_at: float | None = None
 
     def take(self, workers: Workers, now: float) -> None:

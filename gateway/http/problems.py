@@ -97,7 +97,7 @@ PROBLEM_HEADERS = {"Content-Type": "application/problem+json", **SAFE}
 _to_json = msgspec.json.Encoder().encode
 
 
-class Fault(NamedTuple):
+class FieldError(NamedTuple):
     """One thing wrong with one field."""
 
     code: str
@@ -114,7 +114,7 @@ class Problem(Exception):
         code: str,
         detail: str = "",
         *,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> None:
@@ -144,6 +144,6 @@ class Problem(Exception):
         return web.Response(body=_to_json(self.document()), status=self.status, headers=headers)
 
 
-def invalid(faults: Sequence[Fault]) -> Problem:
+def invalid(faults: Sequence[FieldError]) -> Problem:
     """The problem of a request with these faults, named after the first."""
     return Problem(faults[0].code, faults[0].detail, faults=faults)

@@ -22,5 +22,5 @@ def add(request: web.Request, headers: dict[str, str]) -> None:
 
 def of(request: web.Request) -> dict[str, str]:
     """All that were added."""
-    found: dict[str, str] = request.get(EXTRAS, {})
-    return found
+    headers: dict[str, str] = request.get(EXTRAS, {})
+    return headers

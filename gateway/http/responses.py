@@ -31,9 +31,9 @@ def json_response(
     )
 
 
-def order(one: Order, explorer: str) -> web.Response:
+def order(order: Order, explorer: str) -> web.Response:
     """An order as it is now. Its ETag is its version, such as PATCH expects in If-Match."""
-    return json_response(order_view(one, explorer), headers={"ETag": f'"{one.version}"'})
+    return json_response(order_view(order, explorer), headers={"ETag": f'"{order.version}"'})
 
 
 def accepted(order_id: str) -> web.Response:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 
 from events.commands import api_keys
-from events.commands.api_keys import SCOPES, Shown
+from events.commands.api_keys import SCOPES, PresentedKey
 from events.log import EventLog, LogError
 from events.secret import SecretText
 from events.streams import ApiKey
@@ -47,7 +47,7 @@ class Principal(NamedTuple):
     visible: str | None
     """The account whose orders it sees; None is all."""
     scopes: frozenset[str]
-    shown: Shown | None = None
+    shown: PresentedKey | None = None
     """The key of the request, by its secret of then."""
 
 
@@ -56,7 +56,7 @@ BOUND = web.RequestKey("bound", bool)
 """Set once the handler has asked whose orders it may make, list or name."""
 
 
-class Access:
+class Authenticator:
     """Lets requests in, or raises Problem."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Access:
         if text is None and not self._required:
             principal = self._anybody
         else:
-            principal = self._known(text) or await self._perhaps_young(text)
+            principal = self._known(text) or await self._refresh_and_authenticate(text)
         if self.rates is not None:
             self._count(self.rates, principal, request)
         if scope not in principal.scopes:
@@ -107,7 +107,7 @@ class Access:
             except (LogError, TimeoutError):
                 pass  # what was good stays good: nothing can be written meanwhile
 
-    async def _perhaps_young(self, text: SecretText | None) -> Principal:
+    async def _refresh_and_authenticate(self, text: SecretText | None) -> Principal:
         if text is None:
             raise Problem(
                 "unauthenticated", "send `Authorization: Bearer <key>`", headers=_CHALLENGE
@@ -123,18 +123,18 @@ class Access:
     def _known(self, text: SecretText | None) -> Principal | None:
         if text is None or self._keys is None:
             return None
-        shown = api_keys.shown(text)
-        key = api_keys.good(shown, self._keys, _now_us())
+        presented = api_keys.shown(text)
+        key = api_keys.authenticate(presented, self._keys, _now_us())
         if key is None:
             return None
         scopes = SCOPES if ADMIN in key.scopes else key.scopes
         visible = None if ADMIN in key.scopes else key.account
-        return Principal(key.id, key.account, visible, frozenset(scopes), shown)
+        return Principal(key.id, key.account, visible, frozenset(scopes), presented)
 
     def _is_gone(self, principal: Principal) -> bool:
         if self._keys is None or principal.shown is None:
             return False
-        return api_keys.good(principal.shown, self._keys, _now_us()) is None
+        return api_keys.authenticate(principal.shown, self._keys, _now_us()) is None
 
     @staticmethod
     def _count(rates: Rates, principal: Principal, request: web.Request) -> None:
@@ -162,7 +162,7 @@ def visible_account(request: web.Request) -> str | None:
     return request[PRINCIPAL].visible
 
 
-def acts_as(request: web.Request, actor: str | None) -> str:
+def actor_name(request: web.Request, actor: str | None) -> str:
     """The actor of an act as it is written down: by name, and by key."""
     principal = request[PRINCIPAL]
     name = actor or principal.account
@@ -171,20 +171,20 @@ def acts_as(request: web.Request, actor: str | None) -> str:
 
 def _presented(request: web.Request) -> SecretText | None:
     """The key that a request brings; None for none. Raises Problem for what is none of ours."""
-    said = request.headers.get(hdrs.AUTHORIZATION)
-    if said is not None:
-        if said[: len(BEARER)].lower() != BEARER.lower():
+    header = request.headers.get(hdrs.AUTHORIZATION)
+    if header is not None:
+        if header[: len(BEARER)].lower() != BEARER.lower():
             raise Problem("unauthenticated", "the scheme is Bearer", headers=_CHALLENGE)
-        return SecretText(said[len(BEARER) :].strip())
+        return SecretText(header[len(BEARER) :].strip())
     offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
     if offered is None:
         return None
     names = [name.strip() for name in offered.split(",")]
-    found = next((name[len(OFFERED) :] for name in names if name.startswith(OFFERED)), None)
-    if found is not None and SUBPROTOCOL not in names:
+    token = next((name[len(OFFERED) :] for name in names if name.startswith(OFFERED)), None)
+    if token is not None and SUBPROTOCOL not in names:
         # The library would log what was offered.
         raise Problem("unauthenticated", "offer the subprotocol `oee` too", headers=_CHALLENGE)
-    return None if found is None else SecretText(found)
+    return None if token is None else SecretText(token)
 
 
 def _now_us() -> int:

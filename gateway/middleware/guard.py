@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from gateway.middleware.auth import BOUND, Access, visible_account
+from gateway.middleware.auth import BOUND, Authenticator, visible_account
 from gateway.middleware.authorization import PERMISSIONS, Permission, Reach
 from gateway.middleware.ownership import Ownership
 from gateway.parsing.parameters import order_id_of
@@ -25,7 +25,7 @@ _FREE = (Reach.NONE, Reach.IN_PATH)
 class Guard:
     """Lets in what the table permits."""
 
-    def __init__(self, access: Access, ownership: Ownership) -> None:
+    def __init__(self, access: Authenticator, ownership: Ownership) -> None:
         self._access = access
         self._ownership = ownership
 

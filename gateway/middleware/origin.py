@@ -26,7 +26,7 @@ CORS = {
 """What a page of ALLOWED_ORIGINS is told beside that it may read the answer."""
 
 
-class Doors:
+class OriginGuard:
     """Checks Host, Origin and the type of bodies. Raises Problem."""
 
     def __init__(self, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
@@ -67,11 +67,11 @@ class Doors:
     @staticmethod
     def check_json(request: web.Request) -> None:
         """Refuses bodies that a page could send without asking first."""
-        said = request.headers.get(hdrs.CONTENT_TYPE, "")
-        if said != "application/json":
-            kind = said.partition(";")[0].strip().lower()
+        content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
+        if content_type != "application/json":
+            kind = content_type.partition(";")[0].strip().lower()
             if kind != "application/json":
-                raise Problem("unsupported-media-type", f"Content-Type {said[:100]!r}")
+                raise Problem("unsupported-media-type", f"Content-Type {content_type[:100]!r}")
 
     def _check_host(self, host: str) -> None:
         name = _without_port(host.lower())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from gateway.backends.backend_errors import reading_archive, reading_log
 from gateway.http.problems import Problem
-from projections.feed.history_reader import Past
+from projections.feed.history_reader import HistoryReader
 
 
 class Ownership:
     """Tells which orders there are for a principal."""
 
-    def __init__(self, past: Past) -> None:
+    def __init__(self, past: HistoryReader) -> None:
         self._past = past
 
     async def check(self, account: str | None, order_id: str) -> None:

@@ -19,8 +19,8 @@ async def body_of(request: web.Request, within_s: float = BODY_S) -> bytes:
         async with asyncio.timeout(within_s):
             return await request.read()
     except web.RequestPayloadError:
-        said = "what came is not as Content-Encoding and Transfer-Encoding say"
-        raise Problem("malformed-request", said) from None
+        detail = "what came is not as Content-Encoding and Transfer-Encoding say"
+        raise Problem("malformed-request", detail) from None
     except TimeoutError:
         request.protocol.close()
         raise Problem("request-timeout", f"not all of it came in {within_s:g} s") from None

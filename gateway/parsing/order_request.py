@@ -18,7 +18,7 @@ from events.commands.orders import NEVER
 from events.money import AmountError, Token
 from events.order.order_types import ORDER_TYPES
 from events.types import OrderSubmitted
-from gateway.http.problems import Fault, Problem, invalid
+from gateway.http.problems import FieldError, Problem, invalid
 from gateway.parsing import values
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -29,10 +29,12 @@ BATCH_ORDERS = 500
 """As many as one append call takes."""
 
 _COMMON = ("type", "tokenIn", "tokenOut", "amount", "timeInForce", "expiresAt", "clientOrderId")
-TAKES = {name: frozenset({*_COMMON, *kind.fields}) for name, kind in ORDER_TYPES.items()}
+FIELDS_BY_ORDER_TYPE = {
+    name: frozenset({*_COMMON, *kind.fields}) for name, kind in ORDER_TYPES.items()
+}
 """The fields that each type of order takes."""
 
-FIELDS = frozenset[str]().union(*TAKES.values())
+FIELDS = frozenset[str]().union(*FIELDS_BY_ORDER_TYPE.values())
 SWAP_MODES = ("exactIn", "exactOut")
 
 _IF_MATCH = re.compile(r'"?(\d{1,9})"?', re.ASCII)
@@ -72,7 +74,7 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, pointer
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise invalid([Fault("wrong-type", pointer, str(error))]) from None
+        raise invalid([FieldError("wrong-type", pointer, str(error))]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("malformed-json", str(error)) from None
     except RecursionError:
@@ -98,22 +100,24 @@ def _check_once(body: bytes, pointer: str) -> None:
         raise Problem("malformed-json", str(error)[:200]) from None
     twice = sorted(name for name, times in names.items() if times > 1)[:FIELDS_MAX]
     if twice:
-        said = "the field stands there more than once"
-        raise invalid([Fault("duplicate-field", f"{pointer}/{_escape(n)}", said) for n in twice])
+        detail = "the field stands there more than once"
+        raise invalid(
+            [FieldError("duplicate-field", f"{pointer}/{_escape(n)}", detail) for n in twice]
+        )
 
 
 def parse_batch(body: bytes) -> list[msgspec.Raw]:
     """The orders of a batch, still raw. Raises Problem."""
     fields = parse_object(body)
-    faults = [Fault("unknown-field", f"/{_escape(n)}", n) for n in fields if n != "orders"]
+    faults = [FieldError("unknown-field", f"/{_escape(n)}", n) for n in fields if n != "orders"]
     if "orders" not in fields:
-        faults.append(Fault("missing-field", "/orders", "`orders` is required"))
+        faults.append(FieldError("missing-field", "/orders", "`orders` is required"))
     if faults:
         raise invalid(faults)
     orders = _decode(_list, fields["orders"], "/orders")
     if not 1 <= len(orders) <= BATCH_ORDERS:
         detail = f"1 to {BATCH_ORDERS} orders, not {len(orders)}"
-        raise invalid([Fault("batch-size", "/orders", detail)])
+        raise invalid([FieldError("batch-size", "/orders", detail)])
     return orders
 
 
@@ -121,9 +125,9 @@ def parse_order(
     fields: Fields, tokens: Mapping[str, Token], *, now_us: int, key: str | None = None
 ) -> OrderSubmitted:
     """The fact that an order request states. Raises Problem with all its faults."""
-    form = _Form(fields)
-    said_type = form.take("type", values.as_choice, "unsupported-type", TAKES)
-    order_type = said_type or "market"
+    form = _FieldReader(fields)
+    given_type = form.take("type", values.as_choice, "unsupported-type", FIELDS_BY_ORDER_TYPE)
+    order_type = given_type or "market"
     kind = ORDER_TYPES[order_type]
     token_in = form.take("tokenIn", values.as_token, tokens, required=True)
     token_out = form.take("tokenOut", values.as_token, tokens, required=True)
@@ -142,13 +146,13 @@ def parse_order(
     highest = form.take("maxPrice", values.as_price)
     in_force = _time_in_force(form, order_type)
     form.check_names(FIELDS)
-    if said_type is not None or not form.has("type"):  # of a type that there is
+    if given_type is not None or not form.has("type"):  # of a type that there is
         form.check_taken(order_type)
     if order_type == "market" and form.has("slippageBps"):
         for bound in ("minAmountOut", "maxAmountIn"):
             if form.has(bound):
-                said = f"`{bound}` is a bound already: leave one of the two out"
-                form.fault("exclusive-fields", "slippageBps", said)
+                detail = f"`{bound}` is a bound already: leave one of the two out"
+                form.fault("exclusive-fields", "slippageBps", detail)
     form.check()
     assert token_in is not None
     assert token_out is not None
@@ -174,35 +178,35 @@ def parse_order(
     )
 
 
-def _exact_out(form: _Form) -> bool:
+def _exact_out(form: _FieldReader) -> bool:
     """Whether `amount` is what shall come out; each mode has its own bound."""
-    said = form.take("swapMode", values.as_choice, "unsupported-swap-mode", SWAP_MODES)
-    if said == "exactOut" and form.has("minAmountOut"):
+    mode = form.take("swapMode", values.as_choice, "unsupported-swap-mode", SWAP_MODES)
+    if mode == "exactOut" and form.has("minAmountOut"):
         form.fault("field-not-allowed", "minAmountOut", "exactOut takes `maxAmountIn`")
-    if said != "exactOut" and form.has("maxAmountIn"):
+    if mode != "exactOut" and form.has("maxAmountIn"):
         form.fault("field-not-allowed", "maxAmountIn", "it goes with `swapMode` exactOut")
-    return said == "exactOut"
+    return mode == "exactOut"
 
 
-def _time_in_force(form: _Form, order_type: str) -> str:
+def _time_in_force(form: _FieldReader, order_type: str) -> str:
     """As it stands in the fact: empty for a market order that may be tried again."""
     choices = ORDER_TYPES[order_type].times_in_force
-    said = form.take("timeInForce", values.as_choice, "unsupported-time-in-force", choices)
+    value = form.take("timeInForce", values.as_choice, "unsupported-time-in-force", choices)
     if order_type == "market":
-        if said and not (form.has("minAmountOut") or form.has("maxAmountIn")):
+        if value and not (form.has("minAmountOut") or form.has("maxAmountIn")):
             bound = "minAmountOut` or `maxAmountIn"
-            form.fault("missing-field", "minAmountOut", f"{said} needs `{bound}`")
-        return said or ""
-    if said == "GTT" and not form.has("expiresAt"):
+            form.fault("missing-field", "minAmountOut", f"{value} needs `{bound}`")
+        return value or ""
+    if value == "GTT" and not form.has("expiresAt"):
         form.fault("missing-field", "expiresAt", "GTT needs `expiresAt`")
-    if said == "GTC" and form.has("expiresAt"):
+    if value == "GTC" and form.has("expiresAt"):
         form.fault("field-not-allowed", "expiresAt", "a GTC order does not expire: say GTT")
-    return said or ("GTT" if form.has("expiresAt") else "GTC")
+    return value or ("GTT" if form.has("expiresAt") else "GTC")
 
 
 def parse_amendment(body: bytes, if_match: str | None, *, now_us: int) -> Amendment:
     """The terms of a PATCH. The version stands in the body or in If-Match. Raises Problem."""
-    form = _Form(parse_object(body))
+    form = _FieldReader(parse_object(body))
     matched = _version_of(if_match)
     version = form.take("version", values.as_version, required=matched is None)
     if version is not None and matched not in (None, version):
@@ -222,15 +226,15 @@ def parse_amendment(body: bytes, if_match: str | None, *, now_us: int) -> Amendm
 def _version_of(if_match: str | None) -> int | None:
     if if_match is None:
         return None
-    found = _IF_MATCH.fullmatch(if_match.strip())
-    if found is None:
+    match = _IF_MATCH.fullmatch(if_match.strip())
+    if match is None:
         raise Problem("malformed-version", "If-Match: the version as a number")
-    return int(found[1])
+    return int(match[1])
 
 
 def parse_switch(body: bytes, *, reason_required: bool) -> Switch:
     """The body of a halt or resume. Raises Problem."""
-    form = _Form(parse_object(body))
+    form = _FieldReader(parse_object(body))
     reason = form.take("reason", values.as_text, required=reason_required)
     actor = form.take("actor", values.as_text)
     form.check_names({"reason", "actor"})
@@ -240,12 +244,12 @@ def parse_switch(body: bytes, *, reason_required: bool) -> Switch:
 
 def parse_parked(body: bytes, *, signature: bool) -> ParkedAct:
     """The body of what is done about a parked order. Raises Problem."""
-    form = _Form(parse_object(body))
+    form = _FieldReader(parse_object(body))
     names = ("reason", "actor", *(("signature",) if signature else ()))
-    said = {name: form.take(name, values.as_text) for name in names}
+    texts = {name: form.take(name, values.as_text) for name in names}
     form.check_names(set(names))
     form.check()
-    return ParkedAct(said["reason"] or "", said["actor"], said.get("signature") or "")
+    return ParkedAct(texts["reason"] or "", texts["actor"], texts.get("signature") or "")
 
 
 def parse_key(text: str | None) -> str | None:
@@ -255,26 +259,26 @@ def parse_key(text: str | None) -> str | None:
     return text
 
 
-class _Form:
+class _FieldReader:
     """Takes fields and collects what is wrong with them."""
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
-        self._said = {name: raw for name, raw in fields.items() if bytes(raw) != b"null"}
-        self.faults: list[Fault] = []
+        self._given = {name: raw for name, raw in fields.items() if bytes(raw) != b"null"}
+        self.faults: list[FieldError] = []
 
     def take(
         self, name: str, read: Callable[..., T], *given: object, required: bool = False
     ) -> T | None:
         """The field's value, read with what is `given`; null counts as absent."""
-        raw = self._said.get(name)
+        raw = self._given.get(name)
         if raw is None:
             if required:
                 self.fault("missing-field", name, f"`{name}` is required")
             return None
         try:
             return read(raw, *given)
-        except values.Bad as bad:
+        except values.InvalidField as bad:
             self.fault(bad.code, name, bad.detail)
         except AmountError as error:
             self.fault(error.code, name, str(error))
@@ -283,15 +287,15 @@ class _Form:
         return None
 
     def fault(self, code: str, name: str, detail: str) -> None:
-        self.faults.append(Fault(code, f"/{_escape(name)}", detail))
+        self.faults.append(FieldError(code, f"/{_escape(name)}", detail))
 
     def has(self, name: str) -> bool:
         """Whether something was said, be it right or wrong."""
-        return name in self._said
+        return name in self._given
 
     def is_null(self, name: str) -> bool:
         """Whether nothing was said on purpose."""
-        return name in self._fields and name not in self._said
+        return name in self._fields and name not in self._given
 
     def check_names(self, known: Set[str]) -> None:
         if self._fields.keys() <= known:
@@ -303,7 +307,7 @@ class _Form:
 
     def check_taken(self, order_type: str) -> None:
         """Refuses fields of other types of orders."""
-        taken = TAKES[order_type]
+        taken = FIELDS_BY_ORDER_TYPE[order_type]
         if self._fields.keys() <= taken:
             return
         for name in self._fields:

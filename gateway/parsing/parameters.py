@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from multidict import MultiMapping
 
 from events.archive import Filters
-from events.ids import NO_ORDERS, parse_order_id
+from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.money import Token
 from events.types import FACTS, TERMINAL, EngineStatus, Status
 from gateway.http.problems import Problem
@@ -34,15 +34,15 @@ Table = Mapping[str, Mapping[str, Any]]
 """The parameters that a request may have: the JSON Schema of each by its name."""
 
 
-def _said(description: str, **schema: Any) -> dict[str, Any]:
+def _schema(description: str, **schema: Any) -> dict[str, Any]:
     return {"type": "string", "description": description} | schema
 
 
 _MOMENT = "ISO 8601 with a zone, or Unix milliseconds"
 _SOME = "; several separated by commas"
 _MINE = {
-    "token": _said("On either side of the swap"),
-    "clientOrderId": _said("Your name for the order"),
+    "token": _schema("On either side of the swap"),
+    "clientOrderId": _schema("Your name for the order"),
 }
 
 QUOTE_REQUIRED = ("tokenIn", "tokenOut", "amount")
@@ -50,15 +50,15 @@ QUOTE_FIELDS = (*QUOTE_REQUIRED, "swapMode", "slippageBps")
 """Read as the fields of an order that have these names."""
 
 NONE: Table = {}
-WORDS: Table = {
-    "reason": _said("Why", minLength=1, maxLength=TEXT_LENGTH),
-    "actor": _said("Who does it; default: the account", minLength=1, maxLength=TEXT_LENGTH),
+CANCEL_PARAMETERS: Table = {
+    "reason": _schema("Why", minLength=1, maxLength=TEXT_LENGTH),
+    "actor": _schema("Who does it; default: the account", minLength=1, maxLength=TEXT_LENGTH),
 }
 LIST: Table = {
-    "status": _said("Only these", enum=sorted(_STATUSES)),
+    "status": _schema("Only these", enum=sorted(_STATUSES)),
     **_MINE,
-    "from": _said(f"Created at or after: {_MOMENT}"),
-    "to": _said(f"Created before: {_MOMENT}"),
+    "from": _schema(f"Created at or after: {_MOMENT}"),
+    "to": _schema(f"Created before: {_MOMENT}"),
     "limit": {
         "type": "integer",
         "minimum": 1,
@@ -66,22 +66,22 @@ LIST: Table = {
         "default": LIST_DEFAULT,
         "description": "Orders a page",
     },
-    "cursor": _said("`nextCursor` of the page before"),
+    "cursor": _schema("`nextCursor` of the page before"),
 }
 CANCEL_MANY: Table = {
-    "status": _said("Only these", enum=sorted(_STATUSES - _ENDED)),
+    "status": _schema("Only these", enum=sorted(_STATUSES - _ENDED)),
     **_MINE,
-    "all": _said("`true` cancels every open order", enum=["true"]),
-    "cursor": _said("`nextCursor` of the answer before"),
-    **WORDS,
+    "all": _schema("`true` cancels every open order", enum=["true"]),
+    "cursor": _schema("`nextCursor` of the answer before"),
+    **CANCEL_PARAMETERS,
 }
-FOLLOW: Table = {"orderId": _said("The order to follow until it ended")}
-AT: Table = {"at": _said(f"A position, or a time: {_MOMENT}; default: now")}
+FOLLOW: Table = {"orderId": _schema("The order to follow until it ended")}
+AT: Table = {"at": _schema(f"A position, or a time: {_MOMENT}; default: now")}
 FEED: Table = {
-    "after": _said("Position or cursor that was seen; 0 is everything; default: from now on"),
-    "events": _said(f"Only these{_SOME}: {', '.join(sorted(FACTS))}"),
-    "orderId": _said(f"Only of these orders{_SOME}; at most {FILTER_ORDERS}"),
-    "status": _said(f"Only with these statuses{_SOME}: {', '.join(sorted(_ALL_STATUSES))}"),
+    "after": _schema("Position or cursor that was seen; 0 is everything; default: from now on"),
+    "events": _schema(f"Only these{_SOME}: {', '.join(sorted(FACTS))}"),
+    "orderId": _schema(f"Only of these orders{_SOME}; at most {FILTER_ORDERS}"),
+    "status": _schema(f"Only with these statuses{_SOME}: {', '.join(sorted(_ALL_STATUSES))}"),
 }
 
 
@@ -90,7 +90,7 @@ SEVERAL = frozenset({"events", "orderId", "status"})
 """Parameters of the feed that may be said several times."""
 
 
-class Wanted(NamedTuple):
+class CancelFilter(NamedTuple):
     """What open orders are meant; None is any."""
 
     status: str | None
@@ -102,7 +102,7 @@ class Wanted(NamedTuple):
 def order_id_of(text: str) -> str:
     """The canonical id of what can be an order: the engine's own events are none."""
     order_id = _uuid(text)
-    if order_id in NO_ORDERS:
+    if order_id in SYSTEM_STREAM_IDS:
         raise Problem("unknown-order", order_id)
     return order_id
 
@@ -114,7 +114,9 @@ def _uuid(text: str) -> str:
     return order_id
 
 
-def only(query: Query, names: Iterable[str], several: Collection[str] = ()) -> None:
+def reject_unknown_parameters(
+    query: Query, names: Iterable[str], several: Collection[str] = ()
+) -> None:
     """Refuses parameters that nobody would look at."""
     for name in query:
         if name not in names:
@@ -127,7 +129,7 @@ def list_filters(
     query: Query, tokens: Mapping[str, Token], account: str | None
 ) -> tuple[Filters, int, str | None]:
     """Filters, limit and cursor of a list of an account's orders; None is all accounts."""
-    only(query, LIST)
+    reject_unknown_parameters(query, LIST)
     since_us, until_us = _time_us(query, "from"), _time_us(query, "to")
     filters = Filters(
         status=_status(query, _STATUSES),
@@ -142,28 +144,30 @@ def list_filters(
 
 def cancel_filters(
     query: Query, tokens: Mapping[str, Token], account: str | None
-) -> tuple[Wanted, int]:
+) -> tuple[CancelFilter, int]:
     """Which orders of an account are to be cancelled (None: of all), and where to go on looking.
 
     Without a filter `all=true` has to be there.
     """
-    only(query, CANCEL_MANY)
+    reject_unknown_parameters(query, CANCEL_MANY)
     symbol = _token(query, tokens)
     open_ones = _STATUSES - _ENDED
-    wanted = Wanted(_status(query, open_ones), symbol, _name(query, "clientOrderId"), account)
+    filters = CancelFilter(
+        _status(query, open_ones), symbol, _name(query, "clientOrderId"), account
+    )
     everything = query.get("all")
     if everything not in (None, "true"):
         raise _bad("all", "true, or nothing")
-    if everything is None and wanted[:-1] == (None, None, None):
+    if everything is None and filters[:-1] == (None, None, None):
         raise Problem("filter-required", "status, token, clientOrderId or all=true")
-    return wanted, _scan_cursor(query)
+    return filters, _scan_cursor(query)
 
 
 POSITIONS_BELOW = 10**12
 """A number below is a position, above Unix milliseconds: of September 2001 on."""
 
 
-def moment(query: Query) -> tuple[int, int]:
+def parse_as_of(query: Query) -> tuple[int, int]:
     """(position, 0), (0, time in µs), or (0, 0) for now."""
     text = query.get("at")
     if text is None:
@@ -192,11 +196,11 @@ def _scan_cursor(query: Query) -> int:
 
 def _token(query: Query, tokens: Mapping[str, Token]) -> str | None:
     """The symbol of a token, by that or by the address of its mint."""
-    said = query.get("token")
-    if said is not None and said not in tokens:
+    symbol = query.get("token")
+    if symbol is not None and symbol not in tokens:
         known = dict.fromkeys(token.symbol for token in tokens.values())
         raise _bad("token", f"the tokens are {', '.join(known)}")
-    return None if said is None else tokens[said].symbol
+    return None if symbol is None else tokens[symbol].symbol
 
 
 def _name(query: Query, parameter: str) -> str | None:
@@ -216,17 +220,17 @@ def _status(query: Query, known: Collection[str]) -> str | None:
 
 def feed_filter(query: Query, account: str | None) -> tuple[Filter, Cursor | None]:
     """What a subscriber to an account's events wants (None: to all), and from where on."""
-    only(query, FEED, SEVERAL)
+    reject_unknown_parameters(query, FEED, SEVERAL)
     order_ids = frozenset(_uuid(text) for text in _names(query, "orderId"))
     if len(order_ids) > FILTER_ORDERS:
         raise _bad("orderId", f"at most {FILTER_ORDERS} orders")
-    wanted = Filter(
+    feed_filter_ = Filter(
         account,
         _known(query, "events", FACTS.keys()),
         _known(query, "status", _ALL_STATUSES),
         order_ids,
     )
-    return wanted, resumes_after(query)
+    return feed_filter_, resumes_after(query)
 
 
 def resumes_after(query: Query) -> Cursor | None:
@@ -249,8 +253,8 @@ def _known(query: Query, parameter: str, known: Collection[str]) -> frozenset[st
 
 def _names(query: Query, parameter: str) -> list[str]:
     """Names separated by commas, in one parameter or in several."""
-    said = ",".join(query.getall(parameter, []))
-    return [name.strip() for name in said.split(",") if name.strip()]
+    text = ",".join(query.getall(parameter, []))
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _limit(query: Query) -> int:

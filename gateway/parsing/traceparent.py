@@ -16,7 +16,7 @@ _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 
 def traced(fact: OrderSubmitted, request: web.Request) -> OrderSubmitted:
     """The fact with the trace of the request, if it is part of one."""
-    said = request.headers.get(TRACEPARENT)
-    if said is None or not _FORM.fullmatch(said):
+    header = request.headers.get(TRACEPARENT)
+    if header is None or not _FORM.fullmatch(header):
         return fact
-    return replace(fact, traceparent=said)
+    return replace(fact, traceparent=header)

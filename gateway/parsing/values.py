@@ -1,4 +1,4 @@
-"""From one raw JSON value to what it means, exactly; what cannot be taken raises `Bad` with a code.
+"""From one raw JSON value to what it means, exactly. Raises `InvalidField` with a code.
 
 Rule of this file: pure; the clock is an argument. Values are taken from the raw text of the body,
 so that 1.5 and 0.1 are what the client wrote.
@@ -29,7 +29,7 @@ _text = msgspec.json.Decoder(str)
 _integer = msgspec.json.Decoder(int)
 
 
-class Bad(Exception):
+class InvalidField(Exception):
     """A value that cannot be taken. `code` is one of `gateway.http.problems.CODES`."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -42,7 +42,7 @@ def as_choice(raw: msgspec.Raw, code: str, choices: Collection[str]) -> str:
     """One of a few words."""
     word = _text.decode(raw)
     if word not in choices:
-        raise Bad(code, f"expected one of {', '.join(choices)}")
+        raise InvalidField(code, f"expected one of {', '.join(choices)}")
     return word
 
 
@@ -51,7 +51,7 @@ def as_token(raw: msgspec.Raw, tokens: Mapping[str, Token]) -> Token:
     token = tokens.get(_text.decode(raw))
     if token is None:
         known = dict.fromkeys(token.symbol for token in tokens.values())
-        raise Bad("unknown-token", f"the tokens are {', '.join(known)}")
+        raise InvalidField("unknown-token", f"the tokens are {', '.join(known)}")
     return token
 
 
@@ -68,12 +68,12 @@ def as_price(raw: msgspec.Raw) -> str:
 
 def _decimal_text(raw: bytes, malformed: str = "amount-malformed") -> str:
     if raw[:1] in b'{[tf"' and raw[:1] != b'"':
-        raise Bad("wrong-type", "expected a number or a decimal string")
+        raise InvalidField("wrong-type", "expected a number or a decimal string")
     if len(raw) > AMOUNT_LENGTH:
-        raise Bad(malformed, f"more than {AMOUNT_LENGTH} characters")
+        raise InvalidField(malformed, f"more than {AMOUNT_LENGTH} characters")
     text = _text.decode(raw) if raw[:1] == b'"' else raw.decode()
     if not _NUMBER.fullmatch(text):
-        raise Bad(malformed, f"{text!r} is not a decimal number")
+        raise InvalidField(malformed, f"{text!r} is not a decimal number")
     return text
 
 
@@ -81,7 +81,7 @@ def as_slippage(raw: msgspec.Raw) -> int:
     """Basis points."""
     bps = _integer.decode(raw)
     if not 0 <= bps <= SLIPPAGE_MAX_BPS:
-        raise Bad("slippage-out-of-range", f"0 to {SLIPPAGE_MAX_BPS} basis points")
+        raise InvalidField("slippage-out-of-range", f"0 to {SLIPPAGE_MAX_BPS} basis points")
     return bps
 
 
@@ -93,9 +93,9 @@ def as_time(raw: msgspec.Raw, now_us: int) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         time_us = value * 1000
     else:
-        raise Bad("wrong-type", "expected ISO 8601 with a zone, or Unix milliseconds")
+        raise InvalidField("wrong-type", "expected ISO 8601 with a zone, or Unix milliseconds")
     if time_us <= now_us:
-        raise Bad("expires-at-past", "the time must be in the future")
+        raise InvalidField("expires-at-past", "the time must be in the future")
     return min(time_us, LAST_US)
 
 
@@ -103,9 +103,9 @@ def _iso_us(text: str) -> int:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise Bad("malformed-time", f"{text[:40]!r} is not ISO 8601") from None
+        raise InvalidField("malformed-time", f"{text[:40]!r} is not ISO 8601") from None
     if time.tzinfo is None:
-        raise Bad("malformed-time", "the time needs a zone, such as Z or +02:00")
+        raise InvalidField("malformed-time", "the time needs a zone, such as Z or +02:00")
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -114,7 +114,7 @@ def as_client_order_id(raw: msgspec.Raw) -> str:
     text = _text.decode(raw)
     if not is_key(text):
         detail = "1 to 128 printable ASCII characters, no spaces"
-        raise Bad("malformed-client-order-id", detail)
+        raise InvalidField("malformed-client-order-id", detail)
     return text
 
 
@@ -122,7 +122,7 @@ def as_version(raw: msgspec.Raw) -> int:
     """The version of an order."""
     version = _integer.decode(raw)
     if version < 1:
-        raise Bad("malformed-version", "versions begin at 1")
+        raise InvalidField("malformed-version", "versions begin at 1")
     return version
 
 
@@ -130,7 +130,7 @@ def as_text(raw: msgspec.Raw) -> str:
     """A few words for people, such as a reason."""
     text = _text.decode(raw)
     if not is_text(text):
-        raise Bad("malformed-text", f"1 to {TEXT_LENGTH} printable characters")
+        raise InvalidField("malformed-text", f"1 to {TEXT_LENGTH} printable characters")
     return text
 
 

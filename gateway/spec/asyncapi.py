@@ -8,7 +8,7 @@ from typing import Any
 from events.types import FACTS
 from gateway.spec.openapi import info, ref
 from gateway.spec.operations import OPERATIONS
-from projections.views.json_schema import event_schemas, said_schemas
+from projections.views.json_schema import control_message_schemas, event_schemas
 from projections.views.orders import UNKNOWN
 from projections.views.schemas import UUID
 
@@ -53,7 +53,7 @@ def asyncapi() -> Json:
             "schemas": schemas,
             "messages": {name: _message(name, schemas[name]) for name in sorted(messages)},
         },
-        "x-close-codes": {str(code): said for code, said in CLOSE_CODES.items()},
+        "x-close-codes": {str(code): meaning for code, meaning in CLOSE_CODES.items()},
     }
 
 
@@ -65,8 +65,8 @@ def _schemas() -> Json:
         "required": ["orderId"],
         "additionalProperties": False,
     }
-    found = event_schemas() | said_schemas() | {"Follow": follow}
-    return {name: found[name] for name in sorted(found)}
+    schemas = event_schemas() | control_message_schemas() | {"Follow": follow}
+    return {name: schemas[name] for name in sorted(schemas)}
 
 
 def _message(name: str, schema: Json) -> Json:
@@ -74,7 +74,7 @@ def _message(name: str, schema: Json) -> Json:
 
 
 def _channels() -> list[tuple[str, Json]]:
-    found = []
+    messages = []
     for (_, path), operation in OPERATIONS.items():
         if name := operation.channel:
             names = (*RECEIVED[name], *SENT.get(name, ()))
@@ -82,20 +82,20 @@ def _channels() -> list[tuple[str, Json]]:
             channel = {
                 "address": path,
                 "description": _MEANING[name],
-                "messages": {one: {"$ref": f"#/components/messages/{one}"} for one in names},
+                "messages": {item: {"$ref": f"#/components/messages/{item}"} for item in names},
                 "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
             }
-            found.append((name, channel))
-    return found
+            messages.append((name, channel))
+    return messages
 
 
 def _operations() -> list[tuple[str, Json]]:
     """Seen from the gateway: it sends what clients receive."""
-    found = []
+    operations = []
     for action, table in (("send", RECEIVED), ("receive", SENT)):
         for channel, names in table.items():
             at = f"#/channels/{channel}"
             messages = [{"$ref": f"{at}/messages/{name}"} for name in names]
             operation = {"action": action, "channel": {"$ref": at}, "messages": messages}
-            found.append((f"{action}-{channel}", operation))
-    return found
+            operations.append((f"{action}-{channel}", operation))
+    return operations

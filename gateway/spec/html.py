@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from gateway.spec.asyncapi import asyncapi
-from gateway.spec.markdown import kind_of, said_of
+from gateway.spec.markdown import constraint_of, kind_of
 from gateway.spec.openapi import PROBLEM, openapi
 
 Json = dict[str, Any]
@@ -57,7 +57,7 @@ def page() -> str:
             ' <a href="/openapi.json">openapi.json</a>,'
             ' <a href="/asyncapi.json">asyncapi.json</a>.</p>',
             '<nav aria-label="Contents"><ul>',
-            *(f'<li><a href="#{at}">{_text(said)}</a></li>' for at, said in entries),
+            *(f'<li><a href="#{at}">{_text(title)}</a></li>' for at, title in entries),
             "</ul></nav><main><h2>HTTP</h2>",
             *(
                 _operation(method, path, operation, schemas)
@@ -87,85 +87,89 @@ def _operation(method: str, path: str, operation: Json, schemas: Json) -> str:
         f'<h3 id="{operation["operationId"]}"><code>{method.upper()} {_text(path)}</code>'
         f" {_text(operation['summary'])}</h3>"
     ]
-    if rows := [_parameter(one, schemas) for one in operation["parameters"]]:
+    if rows := [_parameter(parameter, schemas) for parameter in operation["parameters"]]:
         parts.append(_table(["parameter", "in", "type", ""], rows))
     if "requestBody" in operation:
         (content,) = operation["requestBody"]["content"].values()
         parts.append(f"<p>Body: {_type(content['schema'], schemas)}</p>")
     rows = [
-        [status, _text(one["description"]), _content(one["content"], schemas)]
-        for status, one in operation["responses"].items()
+        [status, _text(parameter["description"]), _content(parameter["content"], schemas)]
+        for status, parameter in operation["responses"].items()
     ]
     return "".join([*parts, _table(["status", "", "answer"], rows)])
 
 
-def _parameter(one: Json, schemas: Json) -> list[str]:
-    said = "; ".join(filter(None, [one.get("description"), "required" if one["required"] else ""]))
-    if (default := one["schema"].get("default")) is not None:
-        said = f"{said}; default {default}"
+def _parameter(parameter: Json, schemas: Json) -> list[str]:
+    description = "; ".join(
+        filter(None, [parameter.get("description"), "required" if parameter["required"] else ""])
+    )
+    if (default := parameter["schema"].get("default")) is not None:
+        description = f"{description}; default {default}"
     return [
-        f"<code>{_text(one['name'])}</code>",
-        one["in"],
-        _type(one["schema"], schemas),
-        _text(said),
+        f"<code>{_text(parameter['name'])}</code>",
+        parameter["in"],
+        _type(parameter["schema"], schemas),
+        _text(description),
     ]
 
 
 def _content(content: Json, schemas: Json) -> str:
-    found = []
-    for media, one in content.items():
+    parts = []
+    for media, schema in content.items():
         if media == PROBLEM:
-            codes = one["schema"]["properties"]["code"]["enum"]
-            found.append(" ".join(f'<a href="#code-{code}">{code}</a>' for code in codes))
+            codes = schema["schema"]["properties"]["code"]["enum"]
+            parts.append(" ".join(f'<a href="#code-{code}">{code}</a>' for code in codes))
         else:
-            found.append(f"{_text(media)}: {_type(one['schema'], schemas)}")
-    return "<br>".join(found)
+            parts.append(f"{_text(media)}: {_type(schema['schema'], schemas)}")
+    return "<br>".join(parts)
 
 
 def _channel(name: str, document: Json) -> str:
     channel = document["channels"][name]
     query = channel["bindings"]["ws"]["query"]["properties"]
-    rows = [[f"<code>{_text(n)}</code>", _text(said_of(one))] for n, one in query.items()]
+    rows = [
+        [f"<code>{_text(n)}</code>", _text(constraint_of(schema))] for n, schema in query.items()
+    ]
     parts = [
         f'<h3 id="channel-{name}"><code>{_text(channel["address"])}</code></h3>',
         f"<p>{_text(channel['description'])}</p>",
         _table(["parameter", ""], rows),
     ]
-    for action, said in (("send", "You receive"), ("receive", "You may send")):
+    for action, title in (("send", "You receive"), ("receive", "You may send")):
         if operation := document["operations"].get(f"{action}-{name}"):
             names = (m["$ref"].rpartition("/")[2] for m in operation["messages"])
-            parts.append(f"<p>{said}: {' '.join(_link(one) for one in names)}</p>")
+            parts.append(f"<p>{title}: {' '.join(_link(schema) for schema in names)}</p>")
     return "".join(parts)
 
 
 def _closes(document: Json) -> str:
-    rows = [[code, _text(said)] for code, said in document["x-close-codes"].items()]
+    rows = [[code, _text(meaning)] for code, meaning in document["x-close-codes"].items()]
     return "<h3>Close codes</h3>" + _table(["code", ""], rows)
 
 
 def _schema(name: str, schema: Json, schemas: Json) -> str:
     parts = [f'<h3 id="schema-{name}"><code>{name}</code></h3>']
-    if said := schema.get("description"):
-        parts.append(f"<p>{_text(said)}</p>")
+    if description := schema.get("description"):
+        parts.append(f"<p>{_text(description)}</p>")
     if "properties" not in schema:
         return "".join([*parts, f"<p>{_type(schema, schemas)}</p>"])
     rows = [
         [
             f"<code>{_text(field)}</code>",
-            _type(one, schemas),
-            _text(said_of(one)),
+            _type(property_, schemas),
+            _text(constraint_of(property_)),
             "always" if field in schema.get("required", ()) else "",
         ]
-        for field, one in schema["properties"].items()
-        if one != {"type": "null"}
+        for field, property_ in schema["properties"].items()
+        if property_ != {"type": "null"}
     ]
     return "".join([*parts, _table(["field", "type", "", "there"], rows)]) if rows else parts[0]
 
 
 def _errors(document: Json) -> str:
     rows = [
-        [f'<code id="code-{code}">{code}</code>', str(one["status"]), _text(one["title"])]
-        for code, one in document["x-problem-codes"].items()
+        [f'<code id="code-{code}">{code}</code>', str(problem["status"]), _text(problem["title"])]
+        for code, problem in document["x-problem-codes"].items()
     ]
     return _table(["code", "status", "meaning"], rows)
 
@@ -180,9 +184,9 @@ def _link(name: str) -> str:
     return f'<a href="#schema-{name}">{name}</a>'
 
 
-def _text(said: str) -> str:
+def _text(text: str) -> str:
     """Escaped; what stands between backticks is code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(said))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,13 +13,15 @@ from events.types import FACTS
 from gateway.http.problems import CODES, RETRY_AFTER_S
 from gateway.middleware.authorization import PERMISSIONS, Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
-from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
+from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
 from projections.views.event_schemas import Frame
 from projections.views.payloads import PAYLOADS
 
 Json = dict[str, Any]
 
-_MADE = "<!-- Made by `engine docs --write` from the code; a test fails when it is stale. -->\n"
+_GENERATED = (
+    "<!-- Made by `engine docs --write` from the code; a test fails when it is stale. -->\n"
+)
 
 
 def errors() -> str:
@@ -28,14 +30,16 @@ def errors() -> str:
         [f"`{code}`", str(status), title, _where(code)] for code, (status, title) in CODES.items()
     ]
     return (
-        f"# Errors\n{_MADE}\n"
+        f"# Errors\n{_GENERATED}\n"
         "Every error is an `application/problem+json` (RFC 9457).\n"
         "Switch on `code`: it is stable; `detail` is for people.\n"
         "`errors` has every invalid field, with its JSON pointer.\n"
         f"A 503 has `Retry-After: {RETRY_AFTER_S}`.\n\n"
         + table(["code", "status", "meaning", "answered by"], rows)
         + "\n## Close codes of WebSockets\n"
-        + table(["code", "meaning"], [[str(code), said] for code, said in CLOSE_CODES.items()])
+        + table(
+            ["code", "meaning"], [[str(code), meaning] for code, meaning in CLOSE_CODES.items()]
+        )
         + "\n## Warnings of tokens\n"
         "`warnings` of quotes and orders name what a token's own program permits its issuer to do,"
         " with the token's symbol.\nThey stop nothing.\n\n"
@@ -50,7 +54,7 @@ def failure_reasons() -> str:
         for code, reason in REASONS.items()
     ]
     return (
-        f"# Failure reasons\n{_MADE}\n"
+        f"# Failure reasons\n{_GENERATED}\n"
         "Why an order failed, is tried again, waits again or is in doubt: `reason` of"
         " `OrderFailed`, `OrderExpired`, `OrderRearmed` and `TransactionInDoubt`, `error` of"
         " `AttemptFailed` and of a quote, `reason` of the problem `not-settled`.\n"
@@ -70,21 +74,27 @@ RETRY = {
 
 
 def _where(code: str) -> str:
-    if code in ANYWHERE:
+    if code in COMMON_PROBLEMS:
         return "anything"
     if code in GUARDED:
         return "whatever needs a scope"
-    return ", ".join(f"`{m} {path}`" for (m, path), one in OPERATIONS.items() if code in one.codes)
+    return ", ".join(
+        f"`{m} {path}`" for (m, path), operation in OPERATIONS.items() if code in operation.codes
+    )
 
 
 def authorization() -> str:
     """Every operation: the scope of its key, and what it is to orders of other accounts."""
     rows = [
-        [f"`{method} {path}`", f"`{one.scope}`" if one.scope else "no key", OTHERS[one.reach]]
-        for (method, path), one in PERMISSIONS.items()
+        [
+            f"`{method} {path}`",
+            f"`{permission.scope}`" if permission.scope else "no key",
+            OTHERS[permission.reach],
+        ]
+        for (method, path), permission in PERMISSIONS.items()
     ]
     return (
-        f"# Authorization\n{_MADE}\n"
+        f"# Authorization\n{_GENERATED}\n"
         "The table has what each operation asks of a key, where keys are required (`REQUIRE_KEYS`)"
         " or one is sent.\n"
         "No scope contains another, except `admin`, which is every scope and sees the orders of"
@@ -112,7 +122,7 @@ def events() -> str:
     schemas = asyncapi()["components"]["schemas"]
     common = list(Frame.__struct_encode_fields__)
     parts = [
-        f"# Events\n{_MADE}",
+        f"# Events\n{_GENERATED}",
         "A frame of `/api/events` and `/api/orders/execute`, and an entry of an order's history,"
         " is an object with these fields and what its event adds.\n",
         fields(schemas["RoutingStarted"] | {"title": "every event"}, common),
@@ -150,7 +160,9 @@ def fields(schema: Json, names: Iterable[str]) -> str:
         there = "" if name in schema["required"] else "where it says something"
         if name in ("event", "status") and schema["title"] == "every event":
             field = {"type": "string"}
-        rows.append([f"`{name}`", kind_of(field), "; ".join(filter(None, [said_of(field), there]))])
+        rows.append(
+            [f"`{name}`", kind_of(field), "; ".join(filter(None, [constraint_of(field), there]))]
+        )
     return table(["field", "type", ""], rows)
 
 
@@ -160,11 +172,11 @@ def kind_of(schema: Json) -> str:
         return str(schema["$ref"]).rpartition("/")[2]
     for one_of in ("anyOf", "oneOf"):
         if one_of in schema:
-            return " or ".join(dict.fromkeys(kind_of(one) for one in schema[one_of]))
+            return " or ".join(dict.fromkeys(kind_of(schema_) for schema_ in schema[one_of]))
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
-        return " ".join("null" if one is None else f"`{one}`" for one in schema["enum"])
+        return " ".join("null" if schema_ is None else f"`{schema_}`" for schema_ in schema["enum"])
     if schema.get("type") == "array":
         return f"{kind_of(schema['items'])}[]" if schema.get("items") else "array"
     if isinstance(schema.get("additionalProperties"), dict):
@@ -174,10 +186,12 @@ def kind_of(schema: Json) -> str:
     return form if kind == "string" and form else kind
 
 
-def said_of(schema: Json) -> str:
+def constraint_of(schema: Json) -> str:
     """What is said about a value, or about what it may be."""
     own = schema.get("description", "")
-    within = [said_of(one) for one in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
+    within = [
+        constraint_of(schema_) for schema_ in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    ]
     return str(own or next(filter(None, within), ""))
 
 

@@ -13,7 +13,7 @@ from events.version import VERSION
 from gateway.http.problems import CODES
 from gateway.middleware.authorization import PERMISSIONS, Permission
 from gateway.spec.operations import (
-    ANYWHERE,
+    COMMON_PROBLEMS,
     HISTORY,
     JSON,
     OPERATIONS,
@@ -77,7 +77,7 @@ def openapi() -> Json:
         "x-problem-codes": {
             code: {"status": status, "title": title} for code, (status, title) in CODES.items()
         },
-        "x-problems-anywhere": list(ANYWHERE),
+        "x-problems-anywhere": list(COMMON_PROBLEMS),
     }
 
 
@@ -99,8 +99,8 @@ def one_event() -> Json:
 def _schemas() -> Json:
     shapes: list[type[Shape]] = [Problem]
     for operation in OPERATIONS.values():
-        found = (answer.shape for answer in operation.answers.values())
-        shapes += [shape for shape in found if isinstance(shape, type)]
+        schemas = (answer.shape for answer in operation.answers.values())
+        shapes += [shape for shape in schemas if isinstance(shape, type)]
     _, parts = msgspec.json.schema_components(list(dict.fromkeys(shapes)), ref_template=REF)
     history = {
         "type": "object",
@@ -137,22 +137,22 @@ def _id_of(method: str, path: str) -> str:
 
 
 def _parameters(path: str, operation: Operation) -> list[Json]:
-    found = [
+    parameters = [
         _parameter(name, "path", {"type": "string", "format": "uuid", "pattern": UUID}, True)
         for name in re.findall(r"{(\w+)}", path)
     ]
     for name, schema in (operation.query or {}).items():
-        found.append(_parameter(name, "query", dict(schema), name in operation.required))
+        parameters.append(_parameter(name, "query", dict(schema), name in operation.required))
     for header in operation.headers:
         schema = {"type": "string", "description": header.description}
-        found.append(_parameter(header.name, "header", schema, False))
-    return found
+        parameters.append(_parameter(header.name, "header", schema, False))
+    return parameters
 
 
 def _parameter(name: str, place: str, schema: Json, required: bool) -> Json:
-    said = schema.pop("description", "")
+    description = schema.pop("description", "")
     document: Json = {"name": name, "in": place, "required": required, "schema": schema}
-    return document | {"description": said} if said else document
+    return document | {"description": description} if description else document
 
 
 def _responses(operation: Operation, permission: Permission) -> Json:

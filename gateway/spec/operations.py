@@ -31,7 +31,7 @@ GUARDED = ("unauthenticated", "scope-missing", "rate-limited", "log-unavailable"
 """Codes that whoever asks for something with a scope may get; the last one where the keys were not
 read yet."""
 
-ANYWHERE = (
+COMMON_PROBLEMS = (
     "not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "malformed-request",
     "headers-too-large", "internal",
 )  # fmt: skip
@@ -52,7 +52,7 @@ _TAKEN = (
     "malformed-idempotency-key", "idempotency-conflict", "log-unavailable", "suspended", "log-full",
     "outcome-unknown",
 )  # fmt: skip
-_FOUND = ("malformed-order-id", "unknown-order", "malformed-parameter", "unreadable-order")
+_LOOKUP = ("malformed-order-id", "unknown-order", "malformed-parameter", "unreadable-order")
 _READ = ("log-unavailable", "archive-unavailable")
 _ACT = (*_READ, "outcome-unknown", "suspended")
 _AMEND = (
@@ -65,7 +65,7 @@ _SWITCHED = (
     "outcome-unknown",
 )  # fmt: skip
 _PARKED = (
-    *_FORM, *_FOUND, *_READ, "malformed-text", "outcome-unknown", "history-lost", "not-parked",
+    *_FORM, *_LOOKUP, *_READ, "malformed-text", "outcome-unknown", "history-lost", "not-parked",
 )  # fmt: skip
 _SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-many-connections")
 
@@ -97,7 +97,7 @@ class Operation(NamedTuple):
     summary: str
     answers: Mapping[int, Answer]
     codes: tuple[str, ...] = ()
-    """Besides those of `ANYWHERE`."""
+    """Besides those of `COMMON_PROBLEMS`."""
     query: parameters.Table | None = parameters.NONE
     """None: parameters are not looked at."""
     required: tuple[str, ...] = ()
@@ -109,11 +109,11 @@ class Operation(NamedTuple):
 
     def problems(self, permission: Permission) -> dict[int, list[str]]:
         """The codes that it may answer, by status."""
-        found: dict[int, list[str]] = {}
+        by_status: dict[int, list[str]] = {}
         guarded = () if permission.public else GUARDED
-        for code in dict.fromkeys((*self.codes, *guarded, *ANYWHERE[2:])):
-            found.setdefault(CODES[code][0], []).append(code)
-        return dict(sorted(found.items()))
+        for code in dict.fromkeys((*self.codes, *guarded, *COMMON_PROBLEMS[2:])):
+            by_status.setdefault(CODES[code][0], []).append(code)
+        return dict(sorted(by_status.items()))
 
 
 _TRACE = Header(TRACEPARENT, "W3C Trace Context: the order's own trace links to it")
@@ -186,13 +186,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "orders",
         "Read an order",
         {200: _ORDER_NOW},
-        (*_FOUND, *_READ),
+        (*_LOOKUP, *_READ),
     ),
     ("PATCH", "/api/orders/{id}"): Operation(
         "orders",
         "Amend an order that waits",
         {200: _ORDER_NOW},
-        (*_FORM, *_FOUND, *_ACT, *_AMEND),
+        (*_FORM, *_LOOKUP, *_ACT, *_AMEND),
         headers=(Header("If-Match", "The order's version, instead of the field `version`"),),
         body="AmendRequest",
     ),
@@ -200,8 +200,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "orders",
         "Cancel an order",
         {200: Answer("It is cancelled, now or before", response_schemas.Cancelled)},
-        (*_FOUND, *_ACT, "too-late", "version-conflict"),
-        query=parameters.WORDS,
+        (*_LOOKUP, *_ACT, "too-late", "version-conflict"),
+        query=parameters.CANCEL_PARAMETERS,
     ),
     ("GET", "/api/orders/{id}/events"): Operation(
         "orders",
@@ -214,7 +214,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             ),
             204: Answer("A stream that had come to its end", media=""),
         },
-        (*_FOUND[:3], *_READ, "history-lost", "malformed-cursor"),
+        (*_LOOKUP[:3], *_READ, "history-lost", "malformed-cursor"),
         headers=(_LAST_ID,),
     ),
     ("GET", "/api/events"): Operation(
@@ -276,7 +276,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "audit",
         "Read an order as it was",
         {200: Answer("As of that moment", response_schemas.OrderAt)},
-        (*_FOUND, *_READ, "history-lost"),
+        (*_LOOKUP, *_READ, "history-lost"),
         query=parameters.AT,
     ),
     ("GET", "/api/audit/orders/{id}/proof"): Operation(
@@ -287,7 +287,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
                 "A document that can be checked without us", response_schemas.Proof, (_FILE,)
             )
         },
-        (*_FOUND, *_READ, "history-lost"),
+        (*_LOOKUP, *_READ, "history-lost"),
     ),
     ("GET", "/api/audit/state"): Operation(
         "audit",

@@ -40,8 +40,8 @@ def collection() -> str:
 
 
 def _folder(folder: Folder) -> Json:
-    said = {"description": folder.said} if folder.said else {}
-    return {"name": folder.name, **said, "item": [_item(step) for step in folder.steps]}
+    description = {"description": folder.description} if folder.description else {}
+    return {"name": folder.name, **description, "item": [_item(step) for step in folder.steps]}
 
 
 def _item(step: Step) -> Json:
@@ -69,7 +69,7 @@ def _request(step: Step) -> Json:
         "method": method,
         "header": [{"key": k, "value": v} for k, v in (headers | dict(step.headers)).items()],
         "url": _url(path.replace("{id}", step.of).replace("{name}", "console.css"), step),
-        "description": step.said,
+        "description": step.description,
     }
     if step.body is not None:
         raw = json.dumps(step.body, indent=2)

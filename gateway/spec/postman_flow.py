@@ -37,7 +37,7 @@ class Step(NamedTuple):
     name: str
     operation: tuple[str, str]
     statuses: tuple[int, ...]
-    said: str
+    description: str
     body: Json | None = None
     of: str = "{{orderId}}"
     """The order, where the path names one."""
@@ -53,14 +53,14 @@ class Folder(NamedTuple):
 
     name: str
     steps: tuple[Step, ...]
-    said: str = ""
+    description: str = ""
 
 
 def _is(field: str, value: str) -> str:
     return f"pm.expect(pm.response.json().{field}).to.eql('{value}')"
 
 
-def _says_why(code: str) -> tuple[tuple[str, str], ...]:
+def _checks_code(code: str) -> tuple[tuple[str, str], ...]:
     return (("says why", _is("code", code)),)
 
 
@@ -157,16 +157,16 @@ REFUSALS = Folder(
         ),
         Step(
             "A limit order without its price", SUBMIT, (400,), "`missing-field` at `/targetPrice`.",
-            {"type": "limit", **SWAP}, checks=_says_why("missing-field"),
+            {"type": "limit", **SWAP}, checks=_checks_code("missing-field"),
         ),
         Step(
             "A field of another type", SUBMIT, (400,), "`field-not-allowed` at `/targetPrice`.",
-            SWAP | {"targetPrice": "1"}, checks=_says_why("field-not-allowed"),
+            SWAP | {"targetPrice": "1"}, checks=_checks_code("field-not-allowed"),
         ),
         Step(
             "Cancel nothing in particular", CANCEL_MANY, (400,),
             "`filter-required`: an empty filter cancels nothing by accident.",
-            checks=_says_why("filter-required"),
+            checks=_checks_code("filter-required"),
         ),
     ),
 )  # fmt: skip
@@ -256,9 +256,9 @@ PARKED = Folder(
         Step(
             f"{name.title()} an order that is not parked",
             ("POST", f"/api/admin/parked/{{id}}/{name}"), (409,),
-            said, {"actor": "postman"},
+            item, {"actor": "postman"},
         )
-        for name, said in (
+        for name, item in (
             ("settle", "Closes one by the chain's record of its transaction."),
             ("requeue", "Puts one back to work."),
             ("discard", "Fails one of which no transaction can land."),

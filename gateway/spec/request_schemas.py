@@ -9,8 +9,8 @@ from gateway.parsing import values
 from gateway.parsing.order_request import (
     BATCH_ORDERS,
     FIELDS,
+    FIELDS_BY_ORDER_TYPE,
     SWAP_MODES,
-    TAKES,
 )
 from gateway.parsing.parameters import QUOTE_FIELDS
 
@@ -21,8 +21,8 @@ _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?$"
 
 def _decimal(description: str, example: str = "") -> Schema:
     text = {"type": "string", "pattern": _NUMBER, "maxLength": values.AMOUNT_LENGTH - 2}
-    said: Schema = {"description": description} | ({"examples": [example]} if example else {})
-    return {"anyOf": [text, {"type": "number"}]} | said
+    schema: Schema = {"description": description} | ({"examples": [example]} if example else {})
+    return {"anyOf": [text, {"type": "number"}]} | schema
 
 
 def _text(description: str, pattern: str | None = None) -> Schema:
@@ -105,7 +105,7 @@ def _order_of(order_type: str) -> Schema:
     fields = {
         name: own[name] if name in required else _or_null(own[name])
         for name in own
-        if name in TAKES[order_type]
+        if name in FIELDS_BY_ORDER_TYPE[order_type]
     }
     others = {name: {"type": "null"} for name in sorted(FIELDS - {"type", *fields})}
     if order_type == "market":
@@ -123,10 +123,10 @@ def _order_of(order_type: str) -> Schema:
 
 def body_schemas() -> dict[str, Schema]:
     """Every body that is taken, by name."""
-    orders = {f"{kind.title()}OrderRequest": _order_of(kind) for kind in TAKES}
-    one = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in orders]}
+    orders = {f"{kind.title()}OrderRequest": _order_of(kind) for kind in FIELDS_BY_ORDER_TYPE}
+    schema = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in orders]}
     return orders | {
-        "OrderRequest": one | {"description": "An order; null counts as absent."},
+        "OrderRequest": schema | {"description": "An order; null counts as absent."},
         "BatchRequest": _object(
             {
                 "orders": {

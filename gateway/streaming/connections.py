@@ -27,7 +27,7 @@ class Connection(Protocol):
         ...
 
 
-class Presence:
+class ConnectionLimiter:
     """All open sockets and streams."""
 
     def __init__(self, most: int, most_each: int) -> None:

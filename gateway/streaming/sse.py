@@ -22,13 +22,19 @@ from gateway.backends.health import Health
 from gateway.http import response_headers
 from gateway.http.problems import Problem
 from gateway.middleware.auth import visible_account
-from gateway.parsing.parameters import Query, feed_filter, only, order_id_of, resumes_after
-from gateway.streaming.connections import Presence
+from gateway.parsing.parameters import (
+    Query,
+    feed_filter,
+    order_id_of,
+    reject_unknown_parameters,
+    resumes_after,
+)
+from gateway.streaming.connections import ConnectionLimiter
 from gateway.streaming.transport import EventStream
 from gateway.streaming.websocket import BUG, LATER, RESTART, check_end
 from projections.feed.cursors import Cursor
 from projections.feed.feed import Feed
-from projections.feed.history_reader import Lost
+from projections.feed.history_reader import HistoryGap
 from projections.feed.order_follower import Follower, ends
 from projections.feed.subscription import Subscription
 
@@ -50,7 +56,7 @@ HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def or_else(stream: Handler, other: Handler) -> Handler:
+def negotiate_event_stream(stream: Handler, other: Handler) -> Handler:
     """`stream` for those who accept event streams, `other` for everybody else."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -64,7 +70,13 @@ class Streams:
     """The handlers, and all open streams."""
 
     def __init__(
-        self, log: EventLog, feed: Feed, health: Health, presence: Presence, *, heartbeat_ms: int
+        self,
+        log: EventLog,
+        feed: Feed,
+        health: Health,
+        presence: ConnectionLimiter,
+        *,
+        heartbeat_ms: int,
     ) -> None:
         self._log = log
         self._feed = feed
@@ -76,10 +88,10 @@ class Streams:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/events: everything, or what the filters leave of it."""
-        wanted, after = feed_filter(_resumed(request), visible_account(request))
+        filters, after = feed_filter(_resumed(request), visible_account(request))
         self._check(after)
         async with self._stream(request) as (response, stream):
-            subscription = Subscription(self._feed, stream, wanted, after)
+            subscription = Subscription(self._feed, stream, filters, after)
             running = asyncio.create_task(subscription.run(), name="subscription")
             running.add_done_callback(partial(check_end, stream))
             try:
@@ -93,7 +105,7 @@ class Streams:
         """GET /api/orders/{id}/events: its history, then what happens to it, until it ends."""
         order_id = order_id_of(request.match_info["id"])
         query = _resumed(request)
-        only(query, ("after",))
+        reject_unknown_parameters(query, ("after",))
         after = self._check(resumes_after(query))
         if await self._is_over(order_id, after):
             return web.Response(status=204)  # browsers stop to come back
@@ -121,7 +133,7 @@ class Streams:
             raise Problem("malformed-cursor", "no such partition", parameter="after")
         if after.epoch in (None, self._feed.epoch):
             return after.position
-        return min(after.position, self._feed.common)
+        return min(after.position, self._feed.common_position)
 
     async def _is_over(self, order_id: str, after: int) -> bool:
         """Whether nothing will come any more. Raises Problem for an order that nobody knows."""
@@ -129,7 +141,7 @@ class Streams:
         async with reading_archive(), reading_log():
             try:
                 stored = await self._feed.past.order(order_id)
-            except Lost as error:
+            except HistoryGap as error:
                 raise Problem("history-lost", str(error)) from error
         frames = self._feed.frames(stored)
         if not frames:
@@ -162,7 +174,10 @@ class Streams:
         try:
             with self._presence.held(request, stream):
                 yield response, stream
-        except (Problem, Lost):  # too late for a status: the client comes back and is told then
+        except (
+            Problem,
+            HistoryGap,
+        ):  # too late for a status: the client comes back and is told then
             stream.close(LATER, "try again later")
         except (ConnectionError, asyncio.CancelledError):
             raise

@@ -13,7 +13,7 @@ import socket as sockets
 import struct
 
 from events.metrics import CUT_OFFS
-from projections.feed.frames import SSE, WEBSOCKET, Medium, json_frame
+from projections.feed.frames import SSE, WEBSOCKET, FrameEncoder, json_frame
 
 KERNEL_BYTES = 256 * 1024
 """Send buffer of a socket; the kernel would let it grow to several MB by itself."""
@@ -32,7 +32,7 @@ class Socket:
     kernel throw away what the client has not read yet.
     """
 
-    medium: Medium = WEBSOCKET
+    medium: FrameEncoder = WEBSOCKET
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.closed = False
@@ -48,7 +48,7 @@ class Socket:
         if not self.closed and not self._transport.is_closing():
             self._transport.write(frames)
 
-    def say(self, **content: object) -> None:
+    def send_content(self, **content: object) -> None:
         """Sends one JSON frame."""
         self.write(json_frame(content))
 
@@ -61,11 +61,11 @@ class Socket:
         if self.closed:
             return
         CUT_OFFS.add(str(code))
-        self._farewell(code, reason)
+        self._send_close(code, reason)
         self.closed = True
         self._patience = asyncio.get_running_loop().call_later(CLOSE_S, self.abort)
 
-    def _farewell(self, code: int, reason: str) -> None:
+    def _send_close(self, code: int, reason: str) -> None:
         payload = code.to_bytes(2) + reason.encode()[:_REASON_BYTES]
         self.write(struct.pack("!BB", _CLOSE, len(payload)) + payload)
 
@@ -99,7 +99,7 @@ class EventStream(Socket):
         if frames:
             super().write(frames)
 
-    def say(self, **content: object) -> None:
+    def send_content(self, **content: object) -> None:
         """Sends one named event."""
         self.write(SSE.notice(content))
 
@@ -112,5 +112,5 @@ class EventStream(Socket):
         super().close(code, reason)
         self.over.set()
 
-    def _farewell(self, code: int, reason: str) -> None:
-        self.say(event="close", code=code, reason=reason)
+    def _send_close(self, code: int, reason: str) -> None:
+        self.send_content(event="close", code=code, reason=reason)

@@ -16,18 +16,18 @@ import structlog
 from aiohttp import WSMsgType, hdrs, web
 
 from events.archive import ArchiveUnavailable
-from events.ids import NO_ORDERS, parse_order_id
+from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.log import EventLog, LogError
 from gateway.backends.backend_errors import ANSWER_S
 from gateway.backends.health import Health
 from gateway.http.problems import Problem
 from gateway.middleware.auth import SUBPROTOCOL, visible_account
 from gateway.middleware.ownership import Ownership
-from gateway.parsing.parameters import FOLLOW, feed_filter, only, order_id_of
-from gateway.streaming.connections import Presence
+from gateway.parsing.parameters import FOLLOW, feed_filter, order_id_of, reject_unknown_parameters
+from gateway.streaming.connections import ConnectionLimiter
 from gateway.streaming.transport import Socket
 from projections.feed.feed import FOLLOWER_BYTES, Feed
-from projections.feed.history_reader import Lost
+from projections.feed.history_reader import HistoryGap
 from projections.feed.order_follower import Follower
 from projections.feed.subscription import SLOW, Subscription
 
@@ -44,11 +44,11 @@ SHUTDOWN_S = 0.7
 BUG, RESTART, LATER, UNKNOWN = 1011, 1012, 1013, 4404
 
 
-class _Wish(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+class _FollowRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     order_id: str
 
 
-_wish = msgspec.json.Decoder(_Wish)
+_wish = msgspec.json.Decoder(_FollowRequest)
 
 
 class Sockets:
@@ -59,7 +59,7 @@ class Sockets:
         log: EventLog,
         feed: Feed,
         health: Health,
-        presence: Presence,
+        presence: ConnectionLimiter,
         ownership: Ownership,
     ) -> None:
         self._log = log
@@ -80,13 +80,13 @@ class Sockets:
     async def execute(self, request: web.Request) -> web.StreamResponse:
         """GET /api/orders/execute."""
         _check_upgrade(request)
-        only(request.query, FOLLOW)
+        reject_unknown_parameters(request.query, FOLLOW)
         text = request.query.get("orderId")
         order_id = None if text is None else order_id_of(text)
         account = visible_account(request)
         async with self._socket(request) as (ws, socket):
             known = partial(self._ownership.check, account)
-            following = Following(self._feed, socket, known, single=order_id is not None)
+            following = OrderFollowers(self._feed, socket, known, single=order_id is not None)
             try:
                 if order_id is not None:
                     await following.add(order_id)
@@ -102,11 +102,11 @@ class Sockets:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/events."""
         _check_upgrade(request)
-        wanted, after = feed_filter(request.query, visible_account(request))
+        filters, after = feed_filter(request.query, visible_account(request))
         if after is not None and after.partition != self._log.partition:
             raise Problem("malformed-cursor", "no such partition", parameter="after")
         async with self._socket(request) as (ws, socket):
-            subscription = Subscription(self._feed, socket, wanted, after)
+            subscription = Subscription(self._feed, socket, filters, after)
             running = asyncio.create_task(subscription.run(), name="subscription")
             running.add_done_callback(partial(check_end, socket))
             try:
@@ -163,7 +163,9 @@ class Sockets:
         self._stopping = True
         leaving = list(self._open)
         for socket in leaving:
-            socket.say(event="notice", code="shutdown", message="resume from the last cursor")
+            socket.send_content(
+                event="notice", code="shutdown", message="resume from the last cursor"
+            )
             socket.close(RESTART, "the gateway restarts: resume from the last cursor")
         if leaving:
             with contextlib.suppress(TimeoutError):
@@ -177,7 +179,7 @@ class Sockets:
 Known = Callable[[str], Awaitable[None]]
 
 
-class Following:
+class OrderFollowers:
     """The orders that one socket follows."""
 
     def __init__(self, feed: Feed, socket: Socket, known: Known, *, single: bool) -> None:
@@ -193,14 +195,14 @@ class Following:
         try:
             wish = _wish.decode(text)
         except msgspec.DecodeError as error:
-            self._socket.say(event="error", code="malformed-message", detail=str(error))
+            self._socket.send_content(event="error", code="malformed-message", detail=str(error))
             return
         order_id = parse_order_id(wish.order_id)
         if self._socket.backlog() > FOLLOWER_BYTES:
             self._socket.close(SLOW, "too slow: follow again")
         elif order_id is None:
             self._error("malformed-order-id", wish.order_id[:80])
-        elif order_id in NO_ORDERS:
+        elif order_id in SYSTEM_STREAM_IDS:
             self._error("unknown-order", order_id)
         elif len(self._followers) >= FOLLOWED_ORDERS:
             self._error("too-many-orders", order_id)
@@ -221,7 +223,7 @@ class Following:
             code = "log-unavailable"
         except ArchiveUnavailable:
             code = "archive-unavailable"
-        except Lost:
+        except HistoryGap:
             code = "history-lost"
         else:
             code = "" if known else "unknown-order"
@@ -232,7 +234,7 @@ class Following:
                 self._socket.close(UNKNOWN if code == "unknown-order" else LATER, code)
 
     def _error(self, code: str, order_id: str) -> None:
-        self._socket.say(event="error", code=code, orderId=order_id)
+        self._socket.send_content(event="error", code=code, orderId=order_id)
 
     def _ended(self, follower: Follower) -> None:
         self._followers.pop(follower.order_id, None)

@@ -16,10 +16,10 @@ from typing import Any
 import structlog
 
 from events.archive import ArchiveUnavailable
-from events.log import EventLog, LogError, Missing, Regressed, Stored
+from events.log import EventLog, LogError, LogTruncated, Missing, Stored
 from projections.feed.cursors import cursor_prefix
-from projections.feed.frames import Frame, Medium
-from projections.feed.history_reader import Archive, Lost, Past, flatten
+from projections.feed.frames import Frame, FrameEncoder
+from projections.feed.history_reader import Archive, HistoryGap, HistoryReader, flatten
 from projections.feed.order_follower import Follower, ends
 from projections.feed.subscription import HIGH_BYTES, PART, SLOW, Filter, Sink, Subscription
 from projections.views.formats import timestamp
@@ -53,7 +53,7 @@ class Feed:
         slow_s: float = 5.0,
         explorer: str = "",
     ) -> None:
-        self.past = Past(log, archive)
+        self.past = HistoryReader(log, archive)
         self.slow_s = slow_s
         """How long a socket may take to take what it holds back."""
         self.position = 0
@@ -65,14 +65,14 @@ class Feed:
         self._block_ms = min(1000, heartbeat_ms)
         self._recent: list[Frame] = []
         self._last_hash = b""
-        self._live: dict[tuple[Filter, Medium], set[Subscription]] = {}
+        self._live: dict[tuple[Filter, FrameEncoder], set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._turn = asyncio.Lock()
         """Held while frames go out, so that a heartbeat never overtakes them."""
-        self._wanted_until = 0.0
+        self._followed_until = 0.0
         self._doubt = False
         self._epoch = 0
         """Of the log whose `position` this is."""
@@ -83,7 +83,7 @@ class Feed:
         return self._log.epoch
 
     @property
-    def common(self) -> int:
+    def common_position(self) -> int:
         """Up to here at most, another epoch has what this one has."""
         return min(self.position, self._log.base or self.position)
 
@@ -100,7 +100,7 @@ class Feed:
         Whoever is attached or registered calls it before looking at what there is: the feed may
         have stopped since, and would begin again further on than where they look.
         """
-        self._wanted_until = asyncio.get_running_loop().time() + LINGER_S
+        self._followed_until = asyncio.get_running_loop().time() + LINGER_S
         async with self._starting:
             if self._tasks:
                 return
@@ -115,7 +115,7 @@ class Feed:
     async def _look_back(self) -> None:
         """Has the newest events at hand, for all those who come back at once after a restart."""
         after = max(0, self.position - RECENT)
-        with contextlib.suppress(Regressed):
+        with contextlib.suppress(LogTruncated):
             while batches := await self._reader.read(after):
                 stored = [s for s in flatten(batches, after) if s.position <= self.position]
                 if not stored:
@@ -132,11 +132,11 @@ class Feed:
         await self._reader.close()
         await self.past.close()
 
-    def _wanted(self) -> bool:
+    def _has_followers(self) -> bool:
         if self._subscriptions or self._followers:
-            self._wanted_until = asyncio.get_running_loop().time() + LINGER_S
+            self._followed_until = asyncio.get_running_loop().time() + LINGER_S
             return True
-        return asyncio.get_running_loop().time() < self._wanted_until
+        return asyncio.get_running_loop().time() < self._followed_until
 
     # -- who listens ---------------------------------------------------------------------------
 
@@ -169,9 +169,9 @@ class Feed:
 
     def unfollow(self, follower: Follower) -> None:
         """Forgets a follower."""
-        if found := self._followers.get(follower.order_id):
-            found.discard(follower)
-            if not found:
+        if followers := self._followers.get(follower.order_id):
+            followers.discard(follower)
+            if not followers:
                 del self._followers[follower.order_id]
 
     # -- what there is -------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class Feed:
     def frames(self, stored: Sequence[Stored]) -> list[Frame]:
         """Events as frames, which cost nothing until somebody wants them."""
         prefix = cursor_prefix(self.epoch, self._log.partition)
-        return [Frame(one, prefix, self._explorer) for one in stored]
+        return [Frame(event, prefix, self._explorer) for event in stored]
 
     def recent(self, after: int) -> list[Frame] | None:
         """What was handed out after a position; None where that reaches too far back."""
@@ -192,7 +192,7 @@ class Feed:
         """The newest position of the log. Raises LogError."""
         return max(self.position, await self._log.position())
 
-    def place(self, position: int) -> dict[str, Any]:
+    def position_fields(self, position: int) -> dict[str, Any]:
         """The fields that name a place."""
         prefix = cursor_prefix(self.epoch, self._log.partition)
         return {
@@ -205,21 +205,21 @@ class Feed:
 
     async def _follow(self) -> None:
         delay_s = 0.05
-        while self._wanted():
+        while self._has_followers():
             try:
                 await self._verify()
                 async with contextlib.aclosing(
                     self._reader.tail(self.position, block_ms=self._block_ms)
                 ) as tail:
                     async for batches in tail:
-                        if self._elsewhere():
+                        if self._epoch_changed():
                             break
                         delay_s = 0.05
                         await self._hand_out(flatten(batches, self.position))
-                        if self._doubt or not self._wanted():
+                        if self._doubt or not self._has_followers():
                             break
-            except Regressed:
-                await self._bridge()
+            except LogTruncated:
+                await self._catch_up_from_archive()
             except LogError:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 1.0)
@@ -232,41 +232,41 @@ class Feed:
             if task is not asyncio.current_task():
                 task.cancel()
 
-    def _elsewhere(self) -> bool:
+    def _epoch_changed(self) -> bool:
         """Whether what was just read may be of another epoch than what was read before."""
         return not self._log.joined or self.epoch != self._epoch
 
     async def _verify(self) -> None:
         """After each reconnect: is this still the log that we have been reading?"""
         self._doubt = False
-        epoch, head = await self._log.look()
+        epoch, head = await self._log.epoch_and_position()
         if not epoch or epoch != self.epoch:
             raise Missing("the log is not there, or not opened yet")
         if epoch != self._epoch:
             self._epoch = epoch
-            await self._lose(min(self.position, self._log.base or head), "epoch-changed")
+            await self._notify_gap(min(self.position, self._log.base or head), "epoch-changed")
             # What an order had said may be void: whoever follows it begins anew.
-            for sink in {f.sink for found in self._followers.values() for f in found}:
+            for sink in {f.sink for group in self._followers.values() for f in group}:
                 sink.close(RESTART, "the log was rebuilt: follow again")
         elif head < self.position:
-            await self._lose(head, "log-regressed")
+            await self._notify_gap(head, "log-regressed")
         elif self._last_hash:
             batch = await self._reader.entry_at(self.position)
             if batch is not None:
-                found = batch.records[self.position - batch.first].hash
-                if found != self._last_hash:
-                    await self._lose(head, "log-regressed", replaced=True)
+                digest = batch.records[self.position - batch.first].hash
+                if digest != self._last_hash:
+                    await self._notify_gap(head, "log-regressed", replaced=True)
 
-    async def _bridge(self) -> None:
+    async def _catch_up_from_archive(self) -> None:
         """The log was trimmed past us, or is damaged here: the archive has what we missed."""
         try:
             await self._hand_out(await self.past.page(self.position))
-        except Lost as gap:
-            await self._lose(gap.resume_after, "events-lost")
+        except HistoryGap as gap:
+            await self._notify_gap(gap.resume_after, "events-lost")
         except (LogError, ArchiveUnavailable):
             await asyncio.sleep(0.5)
 
-    async def _lose(self, resume_after: int, code: str, *, replaced: bool = False) -> None:
+    async def _notify_gap(self, resume_after: int, code: str, *, replaced: bool = False) -> None:
         """Tells all whom it concerns; `replaced`: also who stands before `resume_after`, since what
         was read up to there may be of another log.
         """
@@ -279,8 +279,8 @@ class Feed:
                 elif replaced and subscription.cursor:
                     subscription.lose(subscription.cursor, code)
             notice: dict[str, Any] = {"event": "notice", "code": code, "recovered": False}
-            notice |= self.place(resume_after)
-            for sink in {f.sink for found in self._followers.values() for f in found}:
+            notice |= self.position_fields(resume_after)
+            for sink in {f.sink for group in self._followers.values() for f in group}:
                 sink.write(sink.medium.notice(notice))
 
     # -- handing out ---------------------------------------------------------------------------
@@ -302,8 +302,8 @@ class Feed:
         if self._followers:
             self._tell_followers(part)
         writes = 0
-        for (wanted, medium), members in groups:
-            data = wanted.join(part, medium)
+        for (filters, medium), members in groups:
+            data = filters.join(part, medium)
             if not data:
                 continue
             for member in members:
@@ -342,7 +342,7 @@ class Feed:
             await asyncio.sleep(self._heartbeat_s)
             known = True
             try:
-                epoch, newest = await self._log.look()
+                epoch, newest = await self._log.epoch_and_position()
                 known = epoch == self._epoch
                 self._doubt = self._doubt or not known or newest < self.position
                 head = newest if known else head
@@ -356,17 +356,19 @@ class Feed:
         about = {"event": "heartbeat", "head": head}
         if not known:
             about["log"] = "unavailable"
-        place, live = about | self.place(self.position), dict[Medium, bytes]()
-        for one in self._subscriptions:
-            medium = one.sink.medium
-            if one.live:
+        place, live = about | self.position_fields(self.position), dict[FrameEncoder, bytes]()
+        for subscription in self._subscriptions:
+            medium = subscription.sink.medium
+            if subscription.live:
                 if medium not in live:
                     live[medium] = medium.beat(place)
-                one.sink.write(live[medium])
-            elif one.sink.backlog() <= HIGH_BYTES:
-                one.sink.write(medium.beat(about | self.place(one.cursor)))
+                subscription.sink.write(live[medium])
+            elif subscription.sink.backlog() <= HIGH_BYTES:
+                subscription.sink.write(
+                    medium.beat(about | self.position_fields(subscription.cursor))
+                )
 
 
-def _group(subscription: Subscription) -> tuple[Filter, Medium]:
+def _group(subscription: Subscription) -> tuple[Filter, FrameEncoder]:
     """Those who get the same bytes."""
-    return subscription.wanted, subscription.sink.medium
+    return subscription.filters, subscription.sink.medium

@@ -16,7 +16,7 @@ import msgspec
 
 from events import types
 from events.log import Stored
-from events.streams.hash_chain import Record
+from events.streams.hash_chain import HashedEvent
 from events.types import Event
 from projections.views.formats import timestamp
 from projections.views.orders import UNKNOWN, event_frame, event_json
@@ -68,7 +68,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 _envelope = msgspec.msgpack.Decoder(Envelope)
 
 
-def envelope_of(record: Record) -> Envelope:
+def envelope_of(record: HashedEvent) -> Envelope:
     """Read without decoding the whole event; empty for bytes that are no event at all."""
     try:
         return _envelope.decode(record.body)
@@ -160,7 +160,7 @@ class Frame:
         }
 
 
-class Medium(NamedTuple):
+class FrameEncoder(NamedTuple):
     """How things are written for one kind of socket."""
 
     event: Callable[[Frame], bytes]
@@ -168,5 +168,5 @@ class Medium(NamedTuple):
     beat: Callable[[dict[str, Any]], bytes]
 
 
-WEBSOCKET = Medium(lambda frame: frame.wire, json_frame, json_frame)
-SSE = Medium(lambda frame: frame.sse, sse_message, sse_beat)
+WEBSOCKET = FrameEncoder(lambda frame: frame.wire, json_frame, json_frame)
+SSE = FrameEncoder(lambda frame: frame.sse, sse_message, sse_beat)

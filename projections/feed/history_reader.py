@@ -7,7 +7,7 @@ from typing import Protocol
 
 from events.archive import Filters
 from events.archive.history import Gap, GivenUp, Histories, order_history
-from events.log import Batch, EventLog, Regressed, Stored
+from events.log import Batch, EventLog, LogTruncated, Stored
 from events.order import Order
 from projections.feed.ownership import owns
 
@@ -18,12 +18,12 @@ LOG_PAGE = 20
 """Log entries read at once. An entry holds up to 500 events, and a page is in memory."""
 
 
-class Lost(Exception):
+class HistoryGap(Exception):
     """Neither log nor archive has what follows a position."""
 
     def __init__(self, after: int, resume_after: int, detail: str = "") -> None:
-        said = detail or f"nothing holds the events after {after} up to {resume_after}"
-        super().__init__(said)
+        text = detail or f"nothing holds the events after {after} up to {resume_after}"
+        super().__init__(text)
         self.resume_after = resume_after
         """The first position after which there is something again."""
 
@@ -46,7 +46,7 @@ class Archive(Histories, Protocol):
         ...
 
 
-class Past:
+class HistoryReader:
     """Reads what happened. Shared by all who look back; each call is one page."""
 
     def __init__(self, log: EventLog, archive: Archive) -> None:
@@ -66,7 +66,7 @@ class Past:
                     return []
                 # Appended since, or gone: only a read that follows the position can tell.
                 batches = await self._reader.read(after, batches=LOG_PAGE)
-        except Regressed as error:  # trimmed past `after`, or damaged there
+        except LogTruncated as error:  # trimmed past `after`, or damaged there
             return await self._archived(after, error.resume_after)
         return flatten(batches, after) if batches else await self._archived(after)
 
@@ -74,20 +74,20 @@ class Past:
         """What the archive has; `resume_after`: where the log goes on, where that is known."""
         rows = await self._archive.read(after, ARCHIVE_PAGE)
         losses = await self._archive.losses()
-        found = [stored for stored in rows if losses.at(stored.position) is None]
-        if losses and found and found[0].position > after + 1:
-            raise Lost(after, found[0].position - 1)
-        for offset, stored in enumerate(found):
+        events = [stored for stored in rows if losses.at(stored.position) is None]
+        if losses and events and events[0].position > after + 1:
+            raise HistoryGap(after, events[0].position - 1)
+        for offset, stored in enumerate(events):
             if stored.position != after + 1 + offset:
-                del found[offset:]
+                del events[offset:]
                 break
-        if not found:
+        if not events:
             if resume_after <= after:
                 first, last = await self._log.bounds()
                 behind = first - 1 if last else 0
                 resume_after = behind if behind > after else await self._log.position()
-            raise Lost(after, resume_after)
-        return found
+            raise HistoryGap(after, resume_after)
+        return events
 
     async def order(self, order_id: str) -> list[Stored]:
         """Every event of an order, in order; empty for an order that nobody knows.
@@ -98,7 +98,7 @@ class Past:
             return await order_history(self._archive, self._log, order_id)
         except Gap as gap:
             detail = str(gap) if isinstance(gap, GivenUp) else ""
-            raise Lost(gap.position - 1, gap.position, detail) from gap
+            raise HistoryGap(gap.position - 1, gap.position, detail) from gap
 
     async def owns(self, account: str, order_id: str) -> bool:
         """Whether an order is of an account. Raises LogError or ArchiveUnavailable."""

@@ -14,7 +14,7 @@ from events.archive import ArchiveUnavailable
 from events.log import LogError, Stored
 from events.types import TERMINAL
 from projections.feed.frames import Frame
-from projections.feed.history_reader import Lost, Past
+from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.feed.subscription import Sink
 
 TRY_LATER = 1013
@@ -25,7 +25,7 @@ class Source(Protocol):
     """The feed, as a follower needs it."""
 
     @property
-    def past(self) -> Past:
+    def past(self) -> HistoryReader:
         """What happened before."""
         ...
 
@@ -103,7 +103,7 @@ class Follower:
     async def _fetch_missing(self) -> None:
         try:
             await self._history()
-        except (LogError, ArchiveUnavailable, Lost):
+        except (LogError, ArchiveUnavailable, HistoryGap):
             self.sink.close(TRY_LATER, "part of the history cannot be read now")
 
     def wants(self, frame: Frame) -> bool:

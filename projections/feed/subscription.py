@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from events.archive import ArchiveUnavailable
-from events.ids import ENGINE_ID, NO_ORDERS
+from events.ids import ENGINE_STREAM_ID, SYSTEM_STREAM_IDS
 from events.log import LogError, Stored
 from projections.feed.cursors import Cursor
-from projections.feed.frames import Frame, Medium
-from projections.feed.history_reader import Lost, Past
+from projections.feed.frames import Frame, FrameEncoder
+from projections.feed.history_reader import HistoryGap, HistoryReader
 
 PART = 128
 """Events joined into one write: what every socket gets before any gets more."""
@@ -39,7 +39,7 @@ class Sink(Protocol):
     closed: bool
 
     @property
-    def medium(self) -> Medium:
+    def medium(self) -> FrameEncoder:
         """How what is written to it has to look."""
         ...
 
@@ -60,7 +60,7 @@ class Source(Protocol):
     """The feed, as a subscriber needs it."""
 
     @property
-    def past(self) -> Past:
+    def past(self) -> HistoryReader:
         """What happened before."""
         ...
 
@@ -70,7 +70,7 @@ class Source(Protocol):
         ...
 
     @property
-    def common(self) -> int:
+    def common_position(self) -> int:
         """Up to here at most, another epoch has what this one has."""
         ...
 
@@ -116,7 +116,7 @@ class Source(Protocol):
         """What was handed out after a position; None where that reaches too far back."""
         ...
 
-    def place(self, position: int) -> dict[str, Any]:
+    def position_fields(self, position: int) -> dict[str, Any]:
         """The fields that name a place."""
         ...
 
@@ -139,7 +139,7 @@ class Filter(NamedTuple):
             and (not self.statuses or frame.status in self.statuses)
         )
 
-    def join(self, frames: Sequence[Frame], medium: Medium) -> bytes:
+    def join(self, frames: Sequence[Frame], medium: FrameEncoder) -> bytes:
         """The wanted frames as one write."""
         if self == EVERYTHING:
             return b"".join([medium.event(frame) for frame in frames])
@@ -151,8 +151,8 @@ EVERYTHING = Filter(None)
 
 def _concerns(frame: Frame, account: str) -> bool:
     envelope = frame.envelope
-    if envelope.order_id in NO_ORDERS:
-        return envelope.order_id == ENGINE_ID
+    if envelope.order_id in SYSTEM_STREAM_IDS:
+        return envelope.order_id == ENGINE_STREAM_ID
     return envelope.account == account
 
 
@@ -160,11 +160,11 @@ class Subscription:
     """One subscriber. `run` lives as long as its socket; whoever made it cancels it."""
 
     def __init__(
-        self, feed: Source, sink: Sink, wanted: Filter, after: Cursor | None = None
+        self, feed: Source, sink: Sink, filters: Filter, after: Cursor | None = None
     ) -> None:
         self.feed = feed
         self.sink = sink
-        self.wanted = wanted
+        self.filters = filters
         self.live = False
         self.cursor = feed.position if after is None else after.position
         """Delivered through here, as long as it is not live."""
@@ -212,14 +212,14 @@ class Subscription:
         """Tells that events are gone for ever, and goes on behind them."""
         self.cursor = resume_after
         notice = {"event": "notice", "code": code, "recovered": False}
-        self.sink.write(self.sink.medium.notice(notice | self.feed.place(resume_after)))
+        self.sink.write(self.sink.medium.notice(notice | self.feed.position_fields(resume_after)))
 
     async def _check_start(self) -> None:
         after = self._after
         if after is None:
             return
         if after.epoch is not None and after.epoch != self.feed.epoch:
-            self.lose(min(after.position, self.feed.common), "epoch-changed")
+            self.lose(min(after.position, self.feed.common_position), "epoch-changed")
         elif after.position > self.feed.position and after.position > await self._head():
             self.lose(self.feed.position, "ahead-of-log")
 
@@ -250,7 +250,7 @@ class Subscription:
         asked = self.cursor
         try:
             page, through = await self._page(asked)
-        except Lost as gap:
+        except HistoryGap as gap:
             self.lose(gap.resume_after, "events-lost")
         except (LogError, ArchiveUnavailable):
             await asyncio.sleep(RETRY_S)
@@ -270,24 +270,24 @@ class Subscription:
     async def _page(self, after: int) -> tuple[list[Stored], int]:
         """Events that follow, and the position through which these are all that are wanted."""
         past = self.feed.past
-        if not self.wanted.order_ids:
+        if not self.filters.order_ids:
             return await past.page(after), 0
         # A head loaded now has every event of its order up to where the feed stands now.
         through = self.feed.position
-        account = self.wanted.account
-        found = [
+        account = self.filters.account
+        events = [
             stored
-            for order_id in self.wanted.order_ids
+            for order_id in self.filters.order_ids
             # Of an order of another account not even a damage may show.
             if account is None or await past.owns(account, order_id)
             for stored in await past.order(order_id)
         ]
-        wanted = [stored for stored in found if after < stored.position <= through]
-        return sorted(wanted, key=lambda stored: stored.position), through
+        matching = [stored for stored in events if after < stored.position <= through]
+        return sorted(matching, key=lambda stored: stored.position), through
 
     def _emit(self, frames: Sequence[Frame]) -> None:
         if frames:
-            if data := self.wanted.join(frames, self.sink.medium):
+            if data := self.filters.join(frames, self.sink.medium):
                 self.sink.write(data)
             self.cursor = frames[-1].position
 

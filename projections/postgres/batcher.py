@@ -62,7 +62,7 @@ class Chunk(NamedTuple):
         return [Chunk(part, self.entries) for part in (self.events[:middle], self.events[middle:])]
 
 
-class Intake:
+class TailBatcher:
     """Follows the log from a position. Enter it with `async with`."""
 
     def __init__(self, reader: LogReader, after: int, stop: asyncio.Event) -> None:
@@ -77,7 +77,7 @@ class Intake:
         self._tasks: list[asyncio.Task[None]] = []
         self._linger_s = LINGER_S
 
-    async def __aenter__(self) -> Intake:
+    async def __aenter__(self) -> TailBatcher:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._pump()), loop.create_task(self._watch())]
         return self

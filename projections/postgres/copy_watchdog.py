@@ -14,7 +14,7 @@ import asyncpg
 
 
 @contextlib.asynccontextmanager
-async def mortal(connection: asyncpg.Connection) -> AsyncIterator[None]:
+async def aborting_on_disconnect(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Ends the block when the connection is lost. Raises ConnectionResetError, or asyncpg's own."""
     task = asyncio.current_task()
     assert task is not None, "called from a coroutine"

@@ -8,7 +8,7 @@ from events.archive import Checkpoint
 from events.log import EventLog, LogReader
 
 
-async def difference(log: EventLog, reader: LogReader, at: Checkpoint) -> str:
+async def why_different_log(log: EventLog, reader: LogReader, at: Checkpoint) -> str:
     """Why the log does not hold what stood there when the checkpoint was written; empty: it does.
 
     Raises LogError.

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 
 from events.archive import PROJECTOR, Checkpoint, load_checkpoint
-from projections.postgres.copy_watchdog import mortal
-from projections.postgres.tables import EVENT_COLUMNS, Moved
+from projections.postgres.copy_watchdog import aborting_on_disconnect
+from projections.postgres.tables import EVENT_COLUMNS, CheckpointConflict
 
 SLICE = 5000
 
@@ -32,12 +32,12 @@ async def mend(
     `before`: the checkpoint that the caller has seen; `after`: as it is to stand, None to leave it.
     Raises Moved where the projector went on meanwhile and that matters, or asyncpg's errors.
     """
-    async with mortal(connection), connection.transaction():
+    async with aborting_on_disconnect(connection), connection.transaction():
         await connection.execute("SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR)
         now = await load_checkpoint(connection)
         moved = _place(now) != _place(before)
         if moved and (after is not None or drop_after is not None or before is None):
-            raise Moved
+            raise CheckpointConflict
         for at in range(0, len(rows), SLICE):
             some = rows[at : at + SLICE]
             positions = [row[0] for row in some]

@@ -76,7 +76,7 @@ async def _apply(connection: asyncpg.Connection, applied: dict[str, str]) -> lis
     return done
 
 
-async def lay_again(connection: asyncpg.Connection, table: str) -> None:
+async def recreate_table(connection: asyncpg.Connection, table: str) -> None:
     """Makes a table that was lost as the migrations make it, empty. Within a transaction."""
     before = await connection.fetchval("SELECT current_schema()")
     await connection.execute(f"CREATE SCHEMA {_ASIDE}")
@@ -102,7 +102,7 @@ async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> 
         for table in tables:
             if table != "migrations":
                 await connection.execute(f"DROP TABLE IF EXISTS {table}")  # it may lack columns
-                await lay_again(connection, table)
+                await recreate_table(connection, table)
         if "events" in tables:  # it went with its type
             await connection.execute(order_events_statement())
 

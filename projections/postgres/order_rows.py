@@ -29,7 +29,7 @@ class Poison(Exception):
     """An event that cannot be folded into its order."""
 
 
-class Absent(Exception):
+class OrderNotHeld(Exception):
     """The order of the `at`th event of a page began earlier and is not held."""
 
     def __init__(self, at: int, order_id: str) -> None:
@@ -38,7 +38,7 @@ class Absent(Exception):
         self.order_id = order_id
 
 
-class Folded:
+class ProjectedOrder:
     """An order as its events left it, and where they are."""
 
     __slots__ = ("hash", "order", "positions")
@@ -49,7 +49,7 @@ class Folded:
         self.positions = positions
 
 
-def row(folded: Folded) -> tuple[Any, ...]:
+def row(folded: ProjectedOrder) -> tuple[Any, ...]:
     """The row of an order."""
     o = streams.as_row(folded.order)
     return (
@@ -63,15 +63,15 @@ def row(folded: Folded) -> tuple[Any, ...]:
 
 def columns(order: State, digest: bytes, positions: Sequence[int]) -> dict[str, Any]:
     """The row of an order, by name: for audits."""
-    return dict(zip(COLUMNS, row(Folded(order, digest, list(positions))), strict=True))
+    return dict(zip(COLUMNS, row(ProjectedOrder(order, digest, list(positions))), strict=True))
 
 
 class OrderFold:
     """The open orders, and what changed since `take` was last called."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Folded] = {}
-        self._touched: dict[str, Folded] = {}
+        self._held: dict[str, ProjectedOrder] = {}
+        self._touched: dict[str, ProjectedOrder] = {}
         self._new: set[str] = set()
         self._ended: set[str] = set()
 
@@ -96,11 +96,11 @@ class OrderFold:
         folded = self._held.get(order_id)
         return (folded.order.version, folded.hash) if folded else (0, GENESIS)
 
-    def hold(self, folded: Folded) -> None:
+    def hold(self, folded: ProjectedOrder) -> None:
         """Takes an order as it stands in the table."""
         self._held[folded.order.id] = folded
 
-    def resume(self, folded: Folded) -> None:
+    def resume(self, folded: ProjectedOrder) -> None:
         """Goes on with an order from a state that was kept: events of it are lost."""
         order_id = folded.order.id
         self._held[order_id] = self._touched[order_id] = folded
@@ -114,7 +114,7 @@ class OrderFold:
         if folded is None:
             if event.version != 1:
                 raise Poison(f"version {event.version} of an order that is not there")
-            folded = Folded(evolve(None, event), digest, [position])
+            folded = ProjectedOrder(evolve(None, event), digest, [position])
             self._held[order_id] = folded
             self._new.add(order_id)
         else:
@@ -140,13 +140,13 @@ class OrderFold:
                 if folded.order.status in TERMINAL:
                     ended.add(order_id)
             elif folded is None and event.version == 1:
-                folded = Folded(
+                folded = ProjectedOrder(
                     evolve(None, event), hashes[32 * at : 32 * at + 32], [positions[at]]
                 )
                 held[order_id] = folded
                 new.add(order_id)
             elif folded is None:
-                raise Absent(at, order_id)
+                raise OrderNotHeld(at, order_id)
             else:
                 raise Poison(
                     f"position {positions[at]}: version {event.version} of {order_id}"
@@ -177,7 +177,7 @@ class OrderFold:
 class Changes:
     """The rows that a batch of events changes, ready to be written: the fold may go on."""
 
-    def __init__(self, touched: dict[str, Folded], new: set[str]) -> None:
+    def __init__(self, touched: dict[str, ProjectedOrder], new: set[str]) -> None:
         self.rows = [
             pack_row(folded.order, folded.hash, folded.positions, len(COLUMNS))
             for folded in touched.values()

@@ -20,8 +20,14 @@ from events.metrics import REFUSALS
 from events.secret import SecretUrl
 from projections.postgres import tables
 from projections.postgres.migrate import migrate
-from projections.postgres.session import STOP_S, Foreign, Halted, Refused, Session
-from projections.postgres.tables import Moved
+from projections.postgres.session import (
+    STOP_S,
+    LogArchiveMismatch,
+    ProjectorStopped,
+    Refused,
+    Session,
+)
+from projections.postgres.tables import CheckpointConflict
 
 BACKOFF_S = (0.05, 1.0)
 """First and longest wait before a new session."""
@@ -107,12 +113,12 @@ class Projector:
                     )
                     await session.begin()
                     delay = first
-                    await self._let_go()
+                    await self._resume_log()
                     await session.follow()
                     continue
-            except Moved:
+            except CheckpointConflict:
                 _log.info("the checkpoint was moved by another process")
-            except Halted as error:
+            except ProjectorStopped as error:
                 if session is not None and session.went_on:
                     self._halted = ""
                 if str(error) != self._halted:  # once, not every second
@@ -120,9 +126,9 @@ class Projector:
                     if isinstance(error, Refused):
                         REFUSALS.add(error.reason)
                 self._halted = str(error)
-                await self._say_halted(str(error))
-                if isinstance(error, Foreign):
-                    await self._hold_up(str(error))
+                await self._report_stopped(str(error))
+                if isinstance(error, LogArchiveMismatch):
+                    await self._suspend_log(str(error))
                 delay = longest
             except _TRANSIENT as error:
                 _log.warning("projecting interrupted", error=repr(error))
@@ -159,17 +165,17 @@ class Projector:
         finally:
             connection.terminate()
 
-    async def _hold_up(self, reason: str) -> None:
+    async def _suspend_log(self, reason: str) -> None:
         """A log that is not the one we archived has forgotten orders that may have been sent."""
         with contextlib.suppress(LogError):
             await self._eventlog.suspend(SUSPENDED_BY + reason)
 
-    async def _let_go(self) -> None:
+    async def _resume_log(self) -> None:
         with contextlib.suppress(LogError):
             if (await self._eventlog.suspended()).startswith(SUSPENDED_BY):
                 await self._eventlog.resume()
 
-    async def _say_halted(self, reason: str) -> None:
+    async def _report_stopped(self, reason: str) -> None:
         try:
             async with self._connected() as connection:
                 await tables.halt(connection, reason)

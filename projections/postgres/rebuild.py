@@ -19,13 +19,13 @@ from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_p
 from events.archive.indexes import EXPECTED, index_faults
 from events.archive.loss_table import load_losses
 from events.archive.losses import NONE
-from events.ids import NO_ORDERS, parse_order_id
+from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.secret import SecretUrl
 from projections.postgres import tables
-from projections.postgres.copy_watchdog import mortal
-from projections.postgres.migrate import lay_again, order_events_statement
-from projections.postgres.order_rows import Absent, Changes, Folded, OrderFold, Poison
-from projections.postgres.table_clone import beyond_copying, copy_options, copy_rights
+from projections.postgres.copy_watchdog import aborting_on_disconnect
+from projections.postgres.migrate import order_events_statement, recreate_table
+from projections.postgres.order_rows import Changes, OrderFold, OrderNotHeld, Poison, ProjectedOrder
+from projections.postgres.table_clone import copy_options, copy_rights, uncopyable_properties
 
 TABLE = "orders_rebuild"
 PRIMARY = "orders_pkey"
@@ -95,15 +95,15 @@ class _Rebuild:
     async def run(self) -> Rebuilt:
         # One transaction: whatever goes wrong, nothing is left behind. Where wal_level is minimal
         # the rows of a table made in it are not logged twice either.
-        async with mortal(self._writing), self._writing.transaction():
+        async with aborting_on_disconnect(self._writing), self._writing.transaction():
             try:
                 await self._fill()
-                await self._take_place()
+                await self._swap_tables()
             finally:  # before the transaction ends: on a busy connection it could not, and its
                 # complaint would hide what went wrong
                 await self._stop_saving()
         count = await self._writing.fetchval(
-            "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(NO_ORDERS)
+            "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(SYSTEM_STREAM_IDS)
         )
         return Rebuilt(self._position, count)
 
@@ -121,8 +121,8 @@ class _Rebuild:
             raise RebuildError("the archive has events and no checkpoint: restore it from a backup")
         self._losses = await load_losses(self._reading)
         if not await self._writing.fetchval("SELECT to_regclass('orders') IS NOT NULL"):
-            await lay_again(self._writing, "orders")
-        if lost := await beyond_copying(self._writing, "orders"):
+            await recreate_table(self._writing, "orders")
+        if lost := await uncopyable_properties(self._writing, "orders"):
             raise RebuildError(f"orders has {' and '.join(lost)}, which the new table would lack")
         await self._writing.execute(
             f"CREATE TABLE {TABLE} (LIKE orders INCLUDING ALL EXCLUDING INDEXES)"
@@ -166,7 +166,7 @@ class _Rebuild:
                 )
         self._indexed = True
 
-    async def _take_place(self) -> None:
+    async def _swap_tables(self) -> None:
         await self._lock()
         # The projector waits now: this is what it has written since.
         await self._fold_until(await self._projected())
@@ -246,7 +246,7 @@ class _Rebuild:
                 return  # the archive lacks what is before it
             self._position = loss.position
             if (kept := loss.resumed) is not None:
-                self._fold.resume(Folded(kept.order, kept.hash, list(kept.positions)))
+                self._fold.resume(ProjectedOrder(kept.order, kept.hash, list(kept.positions)))
 
     async def _fold_page(self, page: Page) -> None:
         try:
@@ -262,7 +262,7 @@ class _Rebuild:
                 self._fold.extend(page, events, start, stop)
                 start = stop
                 await asyncio.sleep(0)
-            except Absent as absent:
+            except OrderNotHeld as absent:
                 await self._restore(absent.order_id)
                 start = absent.at
             except Poison as error:
@@ -275,10 +275,10 @@ class _Rebuild:
         """Takes back an order that had ended: nothing forbids an event after the end."""
         await self._save(self._fold.take())
         await self._saved()
-        found = await tables.load_orders(self._writing, [order_id], TABLE)
-        if not found:
+        orders = await tables.load_orders(self._writing, [order_id], TABLE)
+        if not orders:
             raise RebuildError(f"order {order_id} does not begin with version 1")
-        self._fold.hold(found[0])
+        self._fold.hold(orders[0])
 
     async def _save(self, changes: Changes) -> None:
         """Begins to write the rows that changed; folding goes on meanwhile."""

@@ -22,9 +22,9 @@ from events.ids import parse_order_id
 from events.log import (
     EventLog,
     LogReader,
+    LogTruncated,
     Missing,
     Reason,
-    Regressed,
     Stored,
     Unavailable,
     other_chain,
@@ -34,10 +34,10 @@ from events.metrics import PROJECTED, PROJECTION
 from events.streams.hash_chain import follows
 from events.types import Event
 from projections.postgres import tables
-from projections.postgres.batcher import Chunk, Intake
-from projections.postgres.log_identity import difference
+from projections.postgres.batcher import Chunk, TailBatcher
+from projections.postgres.log_identity import why_different_log
 from projections.postgres.order_rows import OrderFold, Poison
-from projections.postgres.tables import Moved, Parked, Step
+from projections.postgres.tables import CheckpointConflict, Parked, ProjectionBatch
 from projections.postgres.unreadable import Unreadable, read_event
 
 IDLE_S = 1.0
@@ -67,7 +67,7 @@ REFUSED = (
 _log = structlog.get_logger()
 
 
-class Halted(Exception):
+class ProjectorStopped(Exception):
     """Projecting cannot go on; a person has to look."""
 
 
@@ -77,11 +77,11 @@ PROMOTED = (
 )
 
 
-class Foreign(Halted):
+class LogArchiveMismatch(ProjectorStopped):
     """The log and the archive do not belong together; only a person can tell which is right."""
 
 
-class Refused(Halted):
+class Refused(ProjectorStopped):
     """An event of the log does not continue its order: it is not archived, nor what follows it."""
 
     def __init__(self, position: int, reason: str, detail: str) -> None:
@@ -122,8 +122,8 @@ class Session:
     async def begin(self) -> None:
         """Loads the checkpoint and checks it against the log. Raises Halted."""
         with contextlib.suppress(Missing):  # of a new epoch, if it was founded again
-            await self._log.open(found=False)
-        await tables.found(self._connection, self._log.epoch)
+            await self._log.open(create=False)
+        await tables.create_checkpoint(self._connection, self._log.epoch)
         await self._bind()
         checkpoint = await load_checkpoint(self._connection)
         assert checkpoint is not None, "created above"
@@ -135,12 +135,12 @@ class Session:
             await self._verify(reader)
         finally:
             await reader.close()
-        if not await self._log.vouched(self._server):
+        if not await self._log.is_verified(self._server):
             # A restart makes it forget that it was a replica; that we are suspended for it stays.
             suspended = PROMOTED in await self._log.suspended()
             if suspended or (await self._log.promoted() and await self._log.position()):
-                raise Foreign(PROMOTED)
-            await self._log.vouch(self._server)
+                raise LogArchiveMismatch(PROMOTED)
+            await self._log.mark_verified(self._server)
         recent = self._at.position - RECHECK_EVENTS
         await self._written(self._at.position, await tables.ended_since(self._connection, recent))
 
@@ -148,14 +148,14 @@ class Session:
         """The archive is of the chain that the log is of, once somebody who trades has said so."""
         theirs = await tables.bind(self._connection, self._log.chain)
         if self._log.chain and theirs != self._log.chain:
-            raise Foreign(other_chain("archive", theirs))
+            raise LogArchiveMismatch(other_chain("archive", theirs))
 
     async def follow(self) -> None:
         """Projects until the stop or the first fault."""
         reader = self._log.reader("projector", epoch=self._at.epoch)
         checker = self._log.reader("projector-check")
         try:
-            async with Intake(reader, self._at.position, self._stop) as intake:
+            async with TailBatcher(reader, self._at.position, self._stop) as intake:
                 while not self._stop.is_set():
                     # A chunk is folded while the one before it is being written.
                     chunk = await intake.take(IDLE_S)
@@ -172,10 +172,12 @@ class Session:
                     if intake.idle:
                         await self._settled()
                 await self._settled()
-        except Regressed as error:
-            raise Halted(str(error)) from error
+        except LogTruncated as error:
+            raise ProjectorStopped(str(error)) from error
         except msgspec.DecodeError as error:
-            raise Halted(f"the log cannot be read after {self._at.position}: {error}") from error
+            raise ProjectorStopped(
+                f"the log cannot be read after {self._at.position}: {error}"
+            ) from error
         finally:
             if self._writing is not None:
                 await asyncio.wait([self._writing], timeout=STOP_S)
@@ -197,12 +199,12 @@ class Session:
 
     async def _verify(self, reader: LogReader) -> None:
         """Raises Foreign unless the log holds what stood there when the checkpoint was written."""
-        if why := await difference(self._log, reader, self._at):
-            raise Foreign(why)
+        if why := await why_different_log(self._log, reader, self._at):
+            raise LogArchiveMismatch(why)
         if await self._log.server_id() != self._server:
             raise Unavailable("log server: another one answers now, and it is not verified")
         if not self._log.chain:
-            await self._log.open(found=False)
+            await self._log.open(create=False)
             await self._bind()
         self._verified_at = asyncio.get_running_loop().time()
 
@@ -217,7 +219,7 @@ class Session:
             _log.error("a chunk cannot be encoded", position=chunk.first, error=str(error))
             await self._settled()
             await self._isolate(chunk, before)
-            raise Moved from error
+            raise CheckpointConflict from error
         await self._settled()
         self._writing = asyncio.create_task(self._write(chunk, step))
         if self._refusal is not None:
@@ -234,9 +236,9 @@ class Session:
         except _Refused as refused:
             _log.error("postgres refuses a chunk", position=refused.chunk.first, error=str(refused))
             await self._isolate(refused.chunk, refused.before)
-            raise Moved from refused  # what was folded since is void
+            raise CheckpointConflict from refused  # what was folded since is void
 
-    async def _write(self, chunk: Chunk, step: Step) -> None:
+    async def _write(self, chunk: Chunk, step: ProjectionBatch) -> None:
         began = time.perf_counter()
         try:
             await tables.write(self._connection, step)
@@ -271,7 +273,7 @@ class Session:
         try:
             await tables.write(self._connection, await self._folded(chunk, refused=reason))
         except REFUSED as error:
-            raise Halted(f"Postgres refuses position {chunk.first}: {error}") from error
+            raise ProjectorStopped(f"Postgres refuses position {chunk.first}: {error}") from error
 
     async def _check_new(self, stored: Stored) -> None:
         """Raises Refused for the first event of an order that is there already."""
@@ -283,7 +285,7 @@ class Session:
             detail = f"version 1 of order {order_id}, which is there already"
             raise Refused(stored.position, Reason.DUPLICATE, detail)
 
-    async def _folded(self, chunk: Chunk, *, refused: str = "") -> Step:
+    async def _folded(self, chunk: Chunk, *, refused: str = "") -> ProjectionBatch:
         """The chunk as rows, up to the first event that does not continue the log.
 
         `refused` says why its one event is not to be folded. Raises Refused where it is the first.
@@ -312,7 +314,7 @@ class Session:
         self._at = before._replace(
             position=chunk.last, digest=chunk.digest, time_us=chunk.events[-1].time_us
         )
-        return Step(before, self._at, rows, self._fold.take(), parked)
+        return ProjectionBatch(before, self._at, rows, self._fold.take(), parked)
 
     async def _load(self, events: Sequence[Event]) -> None:
         absent = self._fold.absent(events) - self._parked

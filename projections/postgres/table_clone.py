@@ -49,7 +49,7 @@ UNION ALL SELECT 'a publication' WHERE EXISTS (
 """
 
 
-async def beyond_copying(connection: asyncpg.Connection, table: str) -> list[str]:
+async def uncopyable_properties(connection: asyncpg.Connection, table: str) -> list[str]:
     """What the table has that its likeness would lack."""
     return [row[0] for row in await connection.fetch(_BEYOND, table)]
 
@@ -64,11 +64,11 @@ async def copy_rights(connection: asyncpg.Connection, old: str, new: str) -> Non
     """Owner, grants and what was said of it. Raises asyncpg's errors for one who may not."""
     owner = await connection.fetchval(_OWNER, old)
     await connection.execute(f"ALTER TABLE {new} OWNER TO {owner}")
-    wanted, given = await connection.fetch(_GRANTS, old), await connection.fetch(_GRANTS, new)
-    if sorted(map(str, wanted)) != sorted(map(str, given)):
+    expected, given = await connection.fetch(_GRANTS, old), await connection.fetch(_GRANTS, new)
+    if sorted(map(str, expected)) != sorted(map(str, given)):
         for grantee in {row["grantee"] for row in given}:
             await connection.execute(f"REVOKE ALL ON {new} FROM {grantee}")
-        for row in wanted:
+        for row in expected:
             on = f"({row['column']})" if row["column"] else ""
             again = " WITH GRANT OPTION" if row["grantable"] else ""
             await connection.execute(

@@ -18,13 +18,13 @@ from events import streams
 from events.archive import PROJECTOR, Checkpoint
 from events.types import TERMINAL
 from projections.postgres.binary_copy import slices
-from projections.postgres.copy_watchdog import mortal
-from projections.postgres.order_rows import COLUMNS, Changes, Folded
+from projections.postgres.copy_watchdog import aborting_on_disconnect
+from projections.postgres.order_rows import COLUMNS, Changes, ProjectedOrder
 
 EVENT_COLUMNS = ("position", "time_us", "order_id", "version", "type", "hash", "body")
 
 
-class Moved(Exception):
+class CheckpointConflict(Exception):
     """The checkpoint is not where it was: load it again."""
 
 
@@ -36,7 +36,7 @@ class Parked(NamedTuple):
     position: int
 
 
-class Step(NamedTuple):
+class ProjectionBatch(NamedTuple):
     """A chunk of the log, folded and ready to be written."""
 
     before: Checkpoint
@@ -46,9 +46,9 @@ class Step(NamedTuple):
     parked: Sequence[Parked]
 
 
-async def write(connection: asyncpg.Connection, step: Step) -> None:
+async def write(connection: asyncpg.Connection, step: ProjectionBatch) -> None:
     """Writes a step, all or nothing. Raises Moved, or asyncpg's errors."""
-    async with mortal(connection), connection.transaction():
+    async with aborting_on_disconnect(connection), connection.transaction():
         await _advance(connection, step.before, step.after)
         await connection.copy_records_to_table("events", records=step.events, columns=EVENT_COLUMNS)
         await write_orders(connection, "orders", step.changes)
@@ -69,7 +69,7 @@ async def _advance(connection: asyncpg.Connection, before: Checkpoint, after: Ch
         PROJECTOR, before.position, before.epoch, before.generation,
     )  # fmt: skip
     if moved != "UPDATE 1":
-        raise Moved
+        raise CheckpointConflict
 
 
 async def write_orders(connection: asyncpg.Connection, table: str, changes: Changes) -> None:
@@ -89,7 +89,7 @@ async def write_orders(connection: asyncpg.Connection, table: str, changes: Chan
         )
 
 
-async def found(connection: asyncpg.Connection, epoch: int) -> None:
+async def create_checkpoint(connection: asyncpg.Connection, epoch: int) -> None:
     """Makes the checkpoint where there is none: the projector's first run."""
     await connection.execute(
         "INSERT INTO checkpoints (name, epoch, position, digest, time_us) VALUES ($1, $2, 0, '', 0)"
@@ -110,7 +110,7 @@ async def bind(connection: asyncpg.Connection, chain: str) -> str:
     return theirs
 
 
-async def refound(
+async def rebase_checkpoint(
     connection: asyncpg.Connection, before: Checkpoint, epoch: int, digest: bytes
 ) -> None:
     """The log goes on in another epoch from where the archive ends. Raises Moved."""
@@ -120,7 +120,7 @@ async def refound(
         epoch, digest, PROJECTOR, before.position, before.epoch,
     )  # fmt: skip
     if moved != "UPDATE 1":
-        raise Moved
+        raise CheckpointConflict
 
 
 async def halt(connection: asyncpg.Connection, reason: str | None) -> None:
@@ -134,7 +134,7 @@ async def halt(connection: asyncpg.Connection, reason: str | None) -> None:
 
 async def load_orders(
     connection: asyncpg.Connection, order_ids: Sequence[str], table: str = "orders"
-) -> list[Folded]:
+) -> list[ProjectedOrder]:
     """Orders as they stand in the table; those that are not there, or unreadable, are left out."""
     rows = await connection.fetch(
         f"SELECT state, hash, positions FROM {table} WHERE id = ANY($1::uuid[])",  # noqa: S608
@@ -143,7 +143,7 @@ async def load_orders(
     loaded = []
     for state, digest, positions in rows:
         with contextlib.suppress(msgspec.DecodeError):
-            loaded.append(Folded(streams.decode(state), digest, list(positions)))
+            loaded.append(ProjectedOrder(streams.decode(state), digest, list(positions)))
     return loaded
 
 

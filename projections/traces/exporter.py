@@ -17,7 +17,7 @@ import structlog
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Stored
 from events.metrics import SPANS, UNTRACED
-from projections.feed.history_reader import Lost, Past
+from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.traces.spans import Span, Tracer, sampled
 
 MARK = "traces"
@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 
 async def follow(
     log: EventLog,
-    past: Past,
+    past: HistoryReader,
     send: Send,
     *,
     ratio: float,
@@ -63,7 +63,9 @@ async def follow(
             if not waiting:
                 events = await past.page(after)
                 # Folded once: what is not taken waits as it is.
-                waiting = [s for one in events for s in await _spans(tracer, past, one, ratio)]
+                waiting = [
+                    s for stored in events for s in await _spans(tracer, past, stored, ratio)
+                ]
                 read = events[-1].position if events else after
             if not await _sent(waiting, send):
                 _log.warning("the collector does not take traces: they wait")
@@ -71,7 +73,7 @@ async def follow(
                 after, waiting = read, []
                 await log.mark(MARK, after)
                 continue
-        except Lost as gap:
+        except HistoryGap as gap:
             UNTRACED.add(number=gap.resume_after - (after or 0))
             tracer, after, waiting = Tracer(), gap.resume_after, []
             continue
@@ -92,15 +94,15 @@ async def _sent(spans: Sequence[Span], send: Send) -> bool:
     return True
 
 
-async def _spans(tracer: Tracer, past: Past, stored: Stored, ratio: float) -> list[Span]:
+async def _spans(tracer: Tracer, past: HistoryReader, stored: Stored, ratio: float) -> list[Span]:
     try:
         event = stored.record.event()
         if not sampled(event.order_id, ratio):
             return []
         if event.version > 1 and not tracer.knows(event.order_id):
             history = await past.order(event.order_id)
-            tracer.recall([one for one in history if one.position < stored.position])
+            tracer.recall([earlier for earlier in history if earlier.position < stored.position])
         return list(tracer.take(stored))
-    except (msgspec.DecodeError, Lost):  # of a newer build; or its beginning is gone
+    except (msgspec.DecodeError, HistoryGap):  # of a newer build; or its beginning is gone
         UNTRACED.add()
         return []

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from events import types as t
-from events.ids import NO_ORDERS, trace_id
+from events.ids import SYSTEM_STREAM_IDS, trace_id
 from events.log import Stored
 from events.types import TERMINAL, Event
 from projections.views.orders import event_frame
@@ -83,7 +83,7 @@ class Tracer:
     def take(self, stored: Stored) -> Iterator[Span]:
         """The spans that an event ends: its own, and with the last event the root."""
         event = stored.record.event()
-        if event.order_id in NO_ORDERS:
+        if event.order_id in SYSTEM_STREAM_IDS:
             return
         span_id = int.from_bytes(stored.record.hash[:8])
         begun = self._begun.pop(event.order_id, None)

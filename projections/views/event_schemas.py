@@ -88,7 +88,7 @@ class FollowFault(Shape):
     detail: str | UnsetType = UNSET
 
 
-SAID: dict[str, tuple[str, type[Shape]]] = {
+CONTROL_MESSAGES: dict[str, tuple[str, type[Shape]]] = {
     "Heartbeat": ("heartbeat", Heartbeat),
     "Lost": ("notice", Lost),
     "Shutdown": ("notice", Shutdown),

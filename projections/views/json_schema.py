@@ -9,7 +9,7 @@ import msgspec
 from events.reasons import REASONS
 from events.streams import statuses_after
 from events.types import FACTS, Fact
-from projections.views.event_schemas import SAID, Frame, UnknownFrame
+from projections.views.event_schemas import CONTROL_MESSAGES, Frame, UnknownFrame
 from projections.views.orders import UNKNOWN
 from projections.views.payloads import PAYLOADS
 
@@ -53,14 +53,14 @@ def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def said_schemas() -> dict[str, Any]:
+def control_message_schemas() -> dict[str, Any]:
     """The schema of each frame that is no event."""
     _, parts = msgspec.json.schema_components(
-        [shape for _, shape in SAID.values()], ref_template=REF
+        [shape for _, shape in CONTROL_MESSAGES.values()], ref_template=REF
     )
     return {
         name: named_event(parts[shape.__name__], event, shape.__doc__ or "")
-        for name, (event, shape) in SAID.items()
+        for name, (event, shape) in CONTROL_MESSAGES.items()
     }
 
 

@@ -67,7 +67,9 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "maxPrice": order.max_price or None,
         "dex": order.dex or None,
         "legs": [to_builtins(Leg.of(leg)) for leg in order.legs],
-        "warnings": [to_builtins(TokenWarning.of(one)) for one in order.warnings],
+        "warnings": [
+            to_builtins(TokenWarning.of(token_warning)) for token_warning in order.warnings
+        ],
         "price": order.price or None,
         "executedPrice": order.executed_price or None,
         "amountOut": tokens_or_none(order.amount_out, order.decimals_out),

@@ -50,7 +50,7 @@ FailureReason = Annotated[
 """One of `events.reasons`."""
 OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
 AnyStatus = Annotated[
-    str, Meta(extra_json_schema={"enum": [str(one) for one in (*Status, *EngineStatus)]})
+    str, Meta(extra_json_schema={"enum": [str(item) for item in (*Status, *EngineStatus)]})
 ]
 
 

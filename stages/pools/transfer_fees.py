@@ -54,10 +54,10 @@ class TransferFee(NamedTuple):
         most = net + self.maximum
         if self.basis_points < BPS and net:
             most = min(most, -(-net * BPS // (BPS - self.basis_points)))
-        found = most if net and self.charges else net
-        if found > U64_MAX:
-            raise Rejected(TOO_MUCH, f"{found}")
-        return found
+        gross = most if net and self.charges else net
+        if gross > U64_MAX:
+            raise Rejected(TOO_MUCH, f"{gross}")
+        return gross
 
 
 NO_FEE = TransferFee(0, 0, 0)

@@ -16,7 +16,7 @@ class Listed(NamedTuple):
     slot: int
 
 
-class Way(NamedTuple):
+class PoolDirection(NamedTuple):
     """A pool and which way through it."""
 
     listed: Listed
@@ -29,41 +29,41 @@ class Way(NamedTuple):
         return pool.mint_b if self.a_to_b else pool.mint_a
 
 
-class Board:
+class PoolGraph:
     """All pools at one slot."""
 
     def __init__(self, pools: Iterable[Listed], clock: Clock) -> None:
         self.clock = clock
         self._rates: dict[tuple[str, str], tuple[int, int] | None] = {}
-        self._ways: dict[tuple[str, str], list[Way]] = {}
+        self._ways: dict[tuple[str, str], list[PoolDirection]] = {}
         for listed in pools:
             a, b = listed.pool.mint_a, listed.pool.mint_b
-            self._ways.setdefault((a, b), []).append(Way(listed, True))
-            self._ways.setdefault((b, a), []).append(Way(listed, False))
+            self._ways.setdefault((a, b), []).append(PoolDirection(listed, True))
+            self._ways.setdefault((b, a), []).append(PoolDirection(listed, False))
 
-    def ways(self, mint_in: str, mint_out: str) -> list[Way]:
+    def ways(self, mint_in: str, mint_out: str) -> list[PoolDirection]:
         """The pools that swap one for the other."""
         return self._ways.get((mint_in, mint_out), [])
 
-    def marginal(self, way: Way) -> tuple[int, int]:
+    def marginal(self, direction: PoolDirection) -> tuple[int, int]:
         """What a very small swap gets now, fees off: base units out per base unit in."""
-        return marginal(way.listed.pool, way.a_to_b, self.clock)
+        return marginal(direction.listed.pool, direction.a_to_b, self.clock)
 
     def rate(self, mint_in: str, mint_out: str) -> tuple[int, int] | None:
         """The spot price where most of mint_in lies; None without a pool. Looked for once."""
         pair = mint_in, mint_out
         if pair not in self._rates:
-            way = max(self.ways(*pair), key=_depth, default=None)
-            self._rates[pair] = way.listed.pool.spot(way.a_to_b) if way else None
+            direction = max(self.ways(*pair), key=_depth, default=None)
+            self._rates[pair] = direction.listed.pool.spot(direction.a_to_b) if direction else None
         return self._rates[pair]
 
 
-def _depth(way: Way) -> int:
-    return way.listed.pool.reserve_a if way.a_to_b else way.listed.pool.reserve_b
+def _depth(direction: PoolDirection) -> int:
+    return direction.listed.pool.reserve_a if direction.a_to_b else direction.listed.pool.reserve_b
 
 
 def marginal(pool: Pool, a_to_b: bool, clock: Clock) -> tuple[int, int]:
-    """As `Board.marginal`, of a pool in any state."""
+    """As `PoolGraph.marginal`, of a pool in any state."""
     out, into = pool.spot(a_to_b)
     return out * (PPB - pool.fee_ppb(a_to_b, clock)), into * PPB
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import Rejected, Swap
-from stages.routing.board import Board, Way, above, marginal
+from stages.routing.board import PoolDirection, PoolGraph, above, marginal
 from stages.routing.costs import Costs
 from stages.routing.hops import Hops
-from stages.routing.route import Candidate, Declined, Limits, Maker, Request, stepped
+from stages.routing.route import Candidate, Limits, Maker, RejectedPool, Request, stepped
 from stages.routing.split import equalised, widened
 
 SPLIT_WITH = 2
@@ -19,27 +19,27 @@ THIRD_OF = 4
 
 
 def candidates(
-    board: Board, request: Request, costs: Costs, limits: Limits
-) -> list[Candidate | Declined]:
+    board: PoolGraph, request: Request, costs: Costs, limits: Limits
+) -> list[Candidate | RejectedPool]:
     """All of them, direct ones in the order of the board. Empty where no pool leads there."""
     maker = Maker(board, request, costs)
-    offered: list[Candidate | Declined] = [
-        _direct(maker, way) for way in board.ways(request.mint_in, request.mint_out)
+    offered: list[Candidate | RejectedPool] = [
+        _direct(maker, direction) for direction in board.ways(request.mint_in, request.mint_out)
     ]
-    direct = [one for one in offered if isinstance(one, Candidate)]
+    direct = [candidate for candidate in offered if isinstance(candidate, Candidate)]
     direct.sort(key=maker.net, reverse=True)
     offered += _splits(maker, limits, direct)
     offered += Hops(maker, limits).candidates(direct)
     return offered
 
 
-def _direct(maker: Maker, way: Way) -> Candidate | Declined:
+def _direct(maker: Maker, direction: PoolDirection) -> Candidate | RejectedPool:
     try:
-        step = maker.step(way, maker.request.amount, maker.request.exact_out)
+        step = maker.step(direction, maker.request.amount, maker.request.exact_out)
     except Rejected as error:
-        return Declined(way, _reason(way, error))
+        return RejectedPool(direction, _reason(direction, error))
     if step.swap.amount_out < 1:
-        return Declined(way, "amount-too-small")
+        return RejectedPool(direction, "amount-too-small")
     return maker.candidate("direct", (step,))
 
 
@@ -63,13 +63,13 @@ def _pairs(maker: Maker, limits: Limits, direct: Sequence[Candidate]) -> Iterato
         # The second pool's first unit must beat the best one's last.
         if not above(board.marginal(second.way), _last(board, best.way, best.swap)):
             continue
-        ways = best.way, second.way
-        swaps = equalised(ways, request.amount, request.exact_out, board)
+        directions = best.way, second.way
+        swaps = equalised(directions, request.amount, request.exact_out, board)
         if swaps is None:
             continue
-        one = _side_by_side(maker, ways, swaps)
-        if maker.net(one) > maker.net(whole) and limits.fits(one.steps):
-            yield one
+        candidate = _side_by_side(maker, directions, swaps)
+        if maker.net(candidate) > maker.net(whole) and limits.fits(candidate.steps):
+            yield candidate
 
 
 def _third(maker: Maker, pair: Candidate, direct: Sequence[Candidate]) -> Candidate | None:
@@ -79,33 +79,42 @@ def _third(maker: Maker, pair: Candidate, direct: Sequence[Candidate]) -> Candid
     last = _last(board, first.way, first.swap)
     best = None
     for other in direct[:THIRD_OF]:
-        way = other.steps[0].way
-        if way in (first.way, second.way):
+        direction = other.steps[0].way
+        if direction in (first.way, second.way):
             continue
-        offered = board.marginal(way)
+        offered = board.marginal(direction)
         if above(offered, last):
-            last, best = offered, way
+            last, best = offered, direction
     if best is None:
         return None
-    ways = first.way, second.way, best
-    added = maker.cost(ways) - pair.cost
+    directions = first.way, second.way, best
+    added = maker.cost(directions) - pair.cost
     swaps = widened(
-        ways, (first.swap, second.swap), maker.request.exact_out, board, lambda gain: gain > added
+        directions,
+        (first.swap, second.swap),
+        maker.request.exact_out,
+        board,
+        lambda gain: gain > added,
     )
-    return None if swaps is None else _side_by_side(maker, ways, swaps)
+    return None if swaps is None else _side_by_side(maker, directions, swaps)
 
 
-def _side_by_side(maker: Maker, ways: Sequence[Way], swaps: Sequence[Swap]) -> Candidate:
+def _side_by_side(
+    maker: Maker, directions: Sequence[PoolDirection], swaps: Sequence[Swap]
+) -> Candidate:
     exact_out = maker.request.exact_out
-    steps = [stepped(way, swap, exact_out) for way, swap in zip(ways, swaps, strict=True)]
+    steps = [
+        stepped(direction, swap, exact_out)
+        for direction, swap in zip(directions, swaps, strict=True)
+    ]
     return maker.candidate("split", tuple(steps))
 
 
-def _last(board: Board, way: Way, swap: Swap) -> tuple[int, int]:
+def _last(board: PoolGraph, direction: PoolDirection, swap: Swap) -> tuple[int, int]:
     """What the next unit after a swap would get: out per in."""
-    return marginal(swap.after, way.a_to_b, board.clock)
+    return marginal(swap.after, direction.a_to_b, board.clock)
 
 
-def _reason(way: Way, error: Rejected) -> ReasonCode:
-    known = way.listed.family.errors.get(error.error)
+def _reason(direction: PoolDirection, error: Rejected) -> ReasonCode:
+    known = direction.listed.family.errors.get(error.error)
     return known.reason if known else "pool-refused"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stages.routing.board import Board
+from stages.routing.board import PoolGraph
 
 SIGNATURE_LAMPORTS = 5_000
 OVERHEAD_CU = 60_000
@@ -29,7 +29,7 @@ class Costs(NamedTuple):
         units = compute_units + OVERHEAD_CU
         return SIGNATURE_LAMPORTS - (-units * self.cu_price_micro_lamports // MICRO)
 
-    def worth(self, board: Board, lamports: int, mint: str) -> int:
+    def worth(self, board: PoolGraph, lamports: int, mint: str) -> int:
         """Lamports in base units of a mint, at the deepest pools' spot price; rounded up.
 
         0 where no pool tells: then nothing is compared by costs that nobody knows.

@@ -11,7 +11,7 @@ from functools import reduce
 from itertools import chain, islice
 
 from stages.pools.contract import Rejected
-from stages.routing.board import Way, above, marginal
+from stages.routing.board import PoolDirection, above, marginal
 from stages.routing.route import Candidate, Limits, Maker, Step, stepped
 from stages.routing.split import COARSE_STEPS, equalised
 
@@ -43,10 +43,10 @@ class Hops:
             if middle in (request.mint_in, request.mint_out):
                 continue
             least = net(direct[0]) if direct else None
-            for one in self._through(middle, direct):
-                if least is None or net(one) > least:
-                    least = net(one)
-                    yield one
+            for candidate in self._through(middle, direct):
+                if least is None or net(candidate) > least:
+                    least = net(candidate)
+                    yield candidate
 
     def _through(self, middle: str, direct: Sequence[Candidate]) -> Iterator[Candidate]:
         """The best of single pools, then the best of those with a split."""
@@ -69,9 +69,11 @@ class Hops:
         """The best one that fits, if any does."""
         hops = [self._maker.candidate("hop", steps) for steps in routes]
         hops.sort(key=self._maker.net, reverse=True)
-        yield from islice((one for one in hops if self._limits.fits(one.steps)), 1)
+        yield from islice(
+            (candidate for candidate in hops if self._limits.fits(candidate.steps)), 1
+        )
 
-    def _split(self, best: Sequence[Step], seconds: Sequence[Way]) -> Iterator[_Hop]:
+    def _split(self, best: Sequence[Step], seconds: Sequence[PoolDirection]) -> Iterator[_Hop]:
         """The best pool of the first hop, or two, with the best of the second hop, or two; one
         hop at least is split.
         """
@@ -104,37 +106,43 @@ class Hops:
         """The amount over the best two pools; empty where that cannot pay."""
         if len(best) < 2:
             return ()
-        (one, two), board = best[:2], self._maker.board
-        last = marginal(one.swap.after, one.way.a_to_b, board.clock)
+        (first, two), board = best[:2], self._maker.board
+        last = marginal(first.swap.after, first.way.a_to_b, board.clock)
         if not above(board.marginal(two.way), last):
             return ()
-        ways = one.way, two.way
-        swaps = equalised(ways, amount, False, board, COARSE_STEPS)
+        directions = first.way, two.way
+        swaps = equalised(directions, amount, False, board, COARSE_STEPS)
         if swaps is None:
             return ()
-        return tuple(stepped(way, swap, False) for way, swap in zip(ways, swaps, strict=True))
+        return tuple(
+            stepped(direction, swap, False)
+            for direction, swap in zip(directions, swaps, strict=True)
+        )
 
     def _may_pay(
-        self, firsts: Sequence[Way], seconds: Sequence[Way], direct: Sequence[Candidate]
+        self,
+        firsts: Sequence[PoolDirection],
+        seconds: Sequence[PoolDirection],
+        direct: Sequence[Candidate],
     ) -> bool:
         """Whether the best prices of both hops together beat what the best pool pays."""
         if not direct:
             return True
         paid = direct[0].amount_out, direct[0].amount_in
-        one, two = self._dearest(firsts), self._dearest(seconds)
-        return above((one[0] * two[0], one[1] * two[1]), paid)
+        candidate, two = self._dearest(firsts), self._dearest(seconds)
+        return above((candidate[0] * two[0], candidate[1] * two[1]), paid)
 
-    def _dearest(self, ways: Sequence[Way]) -> tuple[int, int]:
+    def _dearest(self, directions: Sequence[PoolDirection]) -> tuple[int, int]:
         """The best price of these pools: out per in. Each is asked once."""
-        prices = map(self._maker.board.marginal, ways)
+        prices = map(self._maker.board.marginal, directions)
         return reduce(lambda best, price: price if above(price, best) else best, prices)
 
-    def _best(self, ways: Sequence[Way], amount: int) -> list[Step]:
+    def _best(self, directions: Sequence[PoolDirection], amount: int) -> list[Step]:
         """What the best of these pools would pay for an amount, the best first."""
         steps = []
-        for way in ways if amount else ():
+        for direction in directions if amount else ():
             try:
-                step = self._maker.step(way, amount, False)
+                step = self._maker.step(direction, amount, False)
             except Rejected:
                 continue
             if step.swap.amount_out:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from events.money import Token
 from events.types import Leg, Quote, TokenWarning
 from stages.pools.contract import fees_of
-from stages.routing.route import Candidate, Declined, Request, Step
+from stages.routing.route import Candidate, RejectedPool, Request, Step
 
 BESIDE, AFTER = "+", ">"
 """Between the names of a route's pools: side by side, one hop after the other."""
@@ -17,7 +17,7 @@ Named = Callable[[str], Token]
 
 
 def as_quote(
-    one: Candidate | Declined,
+    value: Candidate | RejectedPool,
     request: Request,
     named: Named,
     max_impact_ppm: int,
@@ -27,36 +27,36 @@ def as_quote(
 
     `warned`: the codes of `events.token_warnings` by mint.
     """
-    if isinstance(one, Declined):
-        listed = one.way.listed
+    if isinstance(value, RejectedPool):
+        listed = value.way.listed
         amount_in = 0 if request.exact_out else request.amount
         return Quote(
-            listed.family.dex, listed.pool.address, amount_in, 0, 0, listed.slot, one.reason
+            listed.family.dex, listed.pool.address, amount_in, 0, 0, listed.slot, value.reason
         )
     dexes = [
-        BESIDE.join(dict.fromkeys(step.way.listed.family.dex for step in hop)) for hop in one.hops
+        BESIDE.join(dict.fromkeys(step.way.listed.family.dex for step in hop)) for hop in value.hops
     ]
-    pools = [BESIDE.join(step.way.listed.pool.address for step in hop) for hop in one.hops]
+    pools = [BESIDE.join(step.way.listed.pool.address for step in hop) for hop in value.hops]
     return Quote(
         dex=AFTER.join(dict.fromkeys(dexes)),
         pool=AFTER.join(pools),
-        amount_in=one.amount_in,
-        amount_out=one.amount_out,
-        fee=_fee(one),
-        slot=min(step.way.listed.slot for step in one.steps),
-        error="price-impact-too-high" if one.impact_ppm > max_impact_ppm else "",
-        price_impact_ppm=one.impact_ppm,
-        cost=one.cost,
-        legs=tuple(_leg(step, named) for step in one.steps),
-        warnings=_warnings(one, named, warned),
+        amount_in=value.amount_in,
+        amount_out=value.amount_out,
+        fee=_fee(value),
+        slot=min(step.way.listed.slot for step in value.steps),
+        error="price-impact-too-high" if value.impact_ppm > max_impact_ppm else "",
+        price_impact_ppm=value.impact_ppm,
+        cost=value.cost,
+        legs=tuple(_leg(step, named) for step in value.steps),
+        warnings=_warnings(value, named, warned),
     )
 
 
 def _warnings(
-    one: Candidate, named: Named, warned: Mapping[str, Sequence[str]]
+    candidate: Candidate, named: Named, warned: Mapping[str, Sequence[str]]
 ) -> tuple[TokenWarning, ...]:
     """Of every token of the route, once each."""
-    pools = [step.way.listed.pool for step in one.steps]
+    pools = [step.way.listed.pool for step in candidate.steps]
     mints = dict.fromkeys(mint for pool in pools for mint in (pool.mint_a, pool.mint_b))
     return tuple(
         TokenWarning(code, named(mint).symbol) for mint in mints for code in warned.get(mint, ())
@@ -86,17 +86,17 @@ def _leg(step: Step, named: Named) -> Leg:
     )
 
 
-def _fee(one: Candidate) -> int:
+def _fee(candidate: Candidate) -> int:
     """All fees in base units of token_in, each valued at the rate of its own swap, those of a
     second hop at the rate of the whole first one; rounded up.
     """
     total = 0
-    for number, hop in enumerate(one.hops):
+    for number, hop in enumerate(candidate.hops):
         for step in hop:
             fee, fee_out = fees_of(step.swap)
             fee += -(-fee_out * step.swap.amount_in // max(1, step.swap.amount_out + fee_out))
             if number:
-                before = sum(first.swap.amount_out for first in one.hops[0])
-                fee = -(-fee * one.amount_in // max(1, before))
+                before = sum(first.swap.amount_out for first in candidate.hops[0])
+                fee = -(-fee * candidate.amount_in // max(1, before))
             total += fee
     return total

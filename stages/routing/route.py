@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import PPM, Swap, impact_ppm
-from stages.routing.board import Board, Way
+from stages.routing.board import PoolDirection, PoolGraph
 from stages.routing.costs import Costs
 
 Kind = Literal["direct", "split", "hop"]
@@ -26,7 +26,7 @@ class Request(NamedTuple):
 class Step(NamedTuple):
     """One swap of a route, quoted."""
 
-    way: Way
+    way: PoolDirection
     exact_out: bool
     swap: Swap
     impact_ppm: int
@@ -51,10 +51,10 @@ class Candidate(NamedTuple):
         return hops_of(self.steps)
 
 
-class Declined(NamedTuple):
+class RejectedPool(NamedTuple):
     """A pool that would not swap this."""
 
-    way: Way
+    way: PoolDirection
     reason: ReasonCode
 
 
@@ -70,22 +70,22 @@ class Limits(NamedTuple):
 class Maker:
     """Makes routes for one request, and compares them."""
 
-    def __init__(self, board: Board, request: Request, costs: Costs) -> None:
+    def __init__(self, board: PoolGraph, request: Request, costs: Costs) -> None:
         self.board = board
         self.request = request
         self.costs = costs
 
-    def net(self, one: Candidate) -> int:
+    def net(self, candidate: Candidate) -> int:
         """What is compared: the more the better."""
         if self.request.exact_out:
-            return -(one.amount_in + one.cost)
-        return one.amount_out - one.cost
+            return -(candidate.amount_in + candidate.cost)
+        return candidate.amount_out - candidate.cost
 
-    def step(self, way: Way, amount: int, exact_out: bool) -> Step:
+    def step(self, direction: PoolDirection, amount: int, exact_out: bool) -> Step:
         """One swap, quoted. Raises Rejected."""
-        pool = way.listed.pool
+        pool = direction.listed.pool
         quote = pool.exact_out if exact_out else pool.exact_in
-        return stepped(way, quote(amount, way.a_to_b, self.board.clock), exact_out)
+        return stepped(direction, quote(amount, direction.a_to_b, self.board.clock), exact_out)
 
     def candidate(self, kind: Kind, steps: tuple[Step, ...]) -> Candidate:
         """The route of these steps."""
@@ -102,17 +102,21 @@ class Maker:
             self.cost([step.way for step in steps]),
         )
 
-    def cost(self, ways: Sequence[Way]) -> int:
+    def cost(self, directions: Sequence[PoolDirection]) -> int:
         """Of a transaction of swaps through these pools, in the token that is compared."""
-        lamports = self.costs.lamports(sum(way.listed.family.cu_limit for way in ways))
+        lamports = self.costs.lamports(
+            sum(direction.listed.family.cu_limit for direction in directions)
+        )
         request = self.request
         token = request.mint_in if request.exact_out else request.mint_out
         return self.costs.worth(self.board, lamports, token)
 
 
-def stepped(way: Way, swap: Swap, exact_out: bool) -> Step:
+def stepped(direction: PoolDirection, swap: Swap, exact_out: bool) -> Step:
     """A step whose swap is known."""
-    return Step(way, exact_out, swap, impact_ppm(swap, way.listed.pool.spot(way.a_to_b)))
+    return Step(
+        direction, exact_out, swap, impact_ppm(swap, direction.listed.pool.spot(direction.a_to_b))
+    )
 
 
 def hops_of(steps: Sequence[Step]) -> list[tuple[Step, ...]]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from events.types import U64_MAX
 from stages.pools.contract import Rejected, Swap
-from stages.routing.board import Board, Way, above, marginal
+from stages.routing.board import PoolDirection, PoolGraph, above, marginal
 
 STEPS = 20
 """Shares are found to a millionth of the amount."""
@@ -35,22 +35,26 @@ _Source = Callable[[int], _Part | None]
 
 
 def equalised(
-    ways: tuple[Way, Way], amount: int, exact_out: bool, board: Board, steps: int = STEPS
+    directions: tuple[PoolDirection, PoolDirection],
+    amount: int,
+    exact_out: bool,
+    board: PoolGraph,
+    steps: int = STEPS,
 ) -> tuple[Swap, Swap] | None:
     """The two swaps that together pay most (or cost least); None where no split is possible.
 
     `amount` goes in, or comes out if `exact_out`.
     """
-    first, second = (_single(way, exact_out, board) for way in ways)
+    first, second = (_single(direction, exact_out, board) for direction in directions)
     both = _meet(first, second, (0, amount), amount, exact_out, steps)
     return None if both is None else (both[0].swaps[0], both[1].swaps[0])
 
 
 def widened(
-    ways: tuple[Way, Way, Way],
+    directions: tuple[PoolDirection, PoolDirection, PoolDirection],
     pair: tuple[Swap, Swap],
     exact_out: bool,
-    board: Board,
+    board: PoolGraph,
     pays: Callable[[int], bool],
 ) -> tuple[Swap, Swap, Swap] | None:
     """Three swaps for what `pair`, the best two swaps of the first two ways, swaps; None where
@@ -59,10 +63,10 @@ def widened(
 
     First the third against the other two in their ratio, then these two again.
     """
-    first, second, third = (_single(way, exact_out, board) for way in ways)
+    first, second, third = (_single(direction, exact_out, board) for direction in directions)
     shares = [_given(swap, exact_out) for swap in pair]
     amount = sum(shares)
-    last = marginal(pair[0].after, ways[0].a_to_b, board.clock)
+    last = marginal(pair[0].after, directions[0].a_to_b, board.clock)
     most = _bracket(third, amount, last, exact_out)
     if not pays(most.gain):
         return None
@@ -156,19 +160,19 @@ def _score(swaps: Sequence[Swap], exact_out: bool) -> int:
     return sum(swap.amount_out for swap in swaps)
 
 
-def _single(way: Way, exact_out: bool, board: Board) -> _Source:
+def _single(direction: PoolDirection, exact_out: bool, board: PoolGraph) -> _Source:
     """One pool."""
-    pool = way.listed.pool
+    pool = direction.listed.pool
     quote = pool.exact_out if exact_out else pool.exact_in
 
     def source(amount: int) -> _Part | None:
         try:
-            swap = quote(amount, way.a_to_b, board.clock)
+            swap = quote(amount, direction.a_to_b, board.clock)
         except Rejected:
             return None
         if not (swap.amount_in and swap.amount_out):
             return None
-        return _Part((swap,), marginal(swap.after, way.a_to_b, board.clock))
+        return _Part((swap,), marginal(swap.after, direction.a_to_b, board.clock))
 
     return source
 

@@ -10,7 +10,7 @@ from events.order import Order, may_still_land
 from stages.runtime.load import persist
 from stages.runtime.retry import RetryPolicy, after_expiry
 from stages.runtime.settle import wait
-from stages.runtime.work import Context, Decided, Work
+from stages.runtime.work import Context, Decided, WorkItem
 
 
 class Turn(Enum):
@@ -23,9 +23,9 @@ class Turn(Enum):
 class Turns(NamedTuple):
     """A group by whose turn it is."""
 
-    due: list[Work]
+    due: list[WorkItem]
     expired: list[Decided]
-    early: list[tuple[Work, int]]
+    early: list[tuple[WorkItem, int]]
     """Not due for so many ms."""
 
 
@@ -45,7 +45,7 @@ def decide_turn(order: Order, retry: RetryPolicy, now_us: int) -> Turn | int:
     return Turn.DUE
 
 
-def sort_turns(group: Sequence[Work], stage: str, retry: RetryPolicy, now_us: int) -> Turns:
+def sort_turns(group: Sequence[WorkItem], stage: str, retry: RetryPolicy, now_us: int) -> Turns:
     """Pure."""
     turns = Turns([], [], [])
     for work in group:
@@ -59,7 +59,7 @@ def sort_turns(group: Sequence[Work], stage: str, retry: RetryPolicy, now_us: in
     return turns
 
 
-async def pace(group: list[Work], ctx: Context) -> list[Work]:
+async def pace(group: list[WorkItem], ctx: Context) -> list[WorkItem]:
     """Those whose turn has come under ORDERS_PER_MINUTE; the others wait in the due-set."""
     if not ctx.stage.paced:
         return group

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import structlog
 
-from events.log import Appended, Result, Unit
-from events.order import AT_ONCE
+from events.log import AppendRequest, AppendResult, AppendStatus
+from events.order import IMMEDIATE_TIFS
 from events.types import Fact, OrderFailed, OrderParked
 from stages.runtime.retry import after_expiry
-from stages.runtime.work import Context, Decided, Named, Saying, Work
+from stages.runtime.work import Context, Decided, Named, PendingAppend, WorkItem
 
-WRITTEN = (Result.CREATED, Result.EXISTS)
-STOPPED = (Result.SUSPENDED, Result.HALTED)
+WRITTEN = (AppendStatus.CREATED, AppendStatus.EXISTS)
+STOPPED = (AppendStatus.SUSPENDED, AppendStatus.HALTED)
 UNVERIFIED = "the projector has not compared this log with the archive since its server started"
 SUSPENDED_WAIT_MS = 1000
 """Between two tries to send while the log is suspended or halted."""
@@ -28,74 +28,83 @@ _log = structlog.get_logger()
 class Written(NamedTuple):
     """What became of a group."""
 
-    done: list[Saying]
+    appended: list[PendingAppend]
     """In the log."""
-    again: list[Named]
+    retry: list[Named]
     """Somebody else was there first: to be looked at again."""
-    suspended: list[tuple[Work, int]]
+    suspended: list[tuple[WorkItem, int]]
     """The log takes no sends now: to be tried again in so many ms."""
 
 
-def encode(decided: Decided, ctx: Context) -> Saying:
+def encode(decided: Decided, ctx: Context) -> PendingAppend:
     """The facts as records. Raises where they cannot be encoded: a venue's absurd number, a bug."""
     work = decided.work
-    return Saying(work, ctx.log.say(work.head, work.order, decided.facts), decided.wait_ms)
+    return PendingAppend(
+        work, ctx.log.new_events(work.head, work.order, decided.facts), decided.wait_ms
+    )
 
 
-async def append(said: Sequence[Saying], ctx: Context) -> Written:
+async def append(appends: Sequence[PendingAppend], ctx: Context) -> Written:
     """Writes the facts, settles the shares and hands the orders on, each or not at all."""
     written = Written([], [], [])
-    if not said:
+    if not appends:
         return written
-    results = await ctx.log.append([_unit(saying, ctx) for saying in said])
-    instead: list[tuple[Work, Fact]] = []
-    for saying, appended in zip(said, results, strict=True):
-        work = saying.work
-        if appended.result in WRITTEN:
-            written.done.append(saying)
-        elif (fact := _instead(work, appended, ctx.stage.name)) is not None:
+    results = await ctx.log.append([_unit(item, ctx) for item in appends])
+    instead: list[tuple[WorkItem, Fact]] = []
+    for pending, result in zip(appends, results, strict=True):
+        work = pending.work
+        if result.status in WRITTEN:
+            written.appended.append(pending)
+        elif (fact := _instead(work, result, ctx.stage.name)) is not None:
             instead.append((work, fact))
-        elif appended.result in (*STOPPED, Result.UNVERIFIED):
+        elif result.status in (*STOPPED, AppendStatus.UNVERIFIED):
             written.suspended.append((work, SUSPENDED_WAIT_MS))
         else:
-            _log.info("fenced", stage=ctx.stage.name, **work.named)
-            written.again.append((work.order_id, work.share))
-    if any(appended.result is Result.UNVERIFIED for appended in results):
+            _log.info("fenced", stage=ctx.stage.name, **work.log_context)
+            written.retry.append((work.order_id, work.delivery))
+    if any(append_result.status is AppendStatus.UNVERIFIED for append_result in results):
         _log.warning("nothing is sent: see /readyz", stage=ctx.stage.name, reason=UNVERIFIED)
-    written.again.extend(await _end(instead, ctx))
+    written.retry.extend(await _end(instead, ctx))
     return written
 
 
-def _instead(work: Work, appended: Appended, stage: str) -> Fact | None:
+def _instead(work: WorkItem, result: AppendResult, stage: str) -> Fact | None:
     """The end of an order whose send was refused, where that is its end. Pure."""
-    if appended.result in STOPPED and work.order.time_in_force in AT_ONCE:
-        return OrderFailed(stage, appended.result.value, work.order.attempts + 1)
-    if appended.result is Result.LATE:  # its time was over on the server's clock
+    if result.status in STOPPED and work.order.time_in_force in IMMEDIATE_TIFS:
+        return OrderFailed(stage, result.status.value, work.order.attempts + 1)
+    if result.status is AppendStatus.LATE:  # its time was over on the server's clock
         return after_expiry(work.order, stage)
     return None
 
 
-async def _end(ends: Sequence[tuple[Work, Fact]], ctx: Context) -> list[Named]:
+async def _end(ends: Sequence[tuple[WorkItem, Fact]], ctx: Context) -> list[Named]:
     """Appends these ends; the orders that somebody else has changed meanwhile."""
     if not ends:
         return []
-    units = [
-        ctx.log.unit(work.head, work.order, [fact], share=work.share)[0] for work, fact in ends
+    requests = [
+        ctx.log.build_append_of(work.head, work.order, [fact], delivery=work.delivery)[0]
+        for work, fact in ends
     ]
-    results = await ctx.log.append(units)
+    results = await ctx.log.append(requests)
     pairs = list(zip(ends, results, strict=True))
-    ctx.hands.settled([w.share for (w, _), one in pairs if one.result is not Result.CONFLICT])
-    return [(w.order_id, w.share) for (w, _), one in pairs if one.result is Result.CONFLICT]
+    ctx.hands.settled(
+        [w.delivery for (w, _), result in pairs if result.status is not AppendStatus.CONFLICT]
+    )
+    return [
+        (w.order_id, w.delivery)
+        for (w, _), result in pairs
+        if result.status is AppendStatus.CONFLICT
+    ]
 
 
-def _unit(saying: Saying, ctx: Context) -> Unit:
+def _unit(pending: PendingAppend, ctx: Context) -> AppendRequest:
     """An order that has no place in its head any more (a bug) is parked, it alone."""
-    work = saying.work
+    work = pending.work
     try:
-        return ctx.log.unit_of(
-            work.head, work.order, saying.said, share=work.share, wait_ms=saying.wait_ms
+        return ctx.log.build_append(
+            work.head, work.order, pending.batch, delivery=work.delivery, wait_ms=pending.wait_ms
         )
     except Exception as error:
-        _log.exception("order parked", stage=ctx.stage.name, **work.named)
+        _log.exception("order parked", stage=ctx.stage.name, **work.log_context)
         parked = OrderParked(ctx.stage.name, f"{type(error).__name__}: {error}"[:500], "engine")
-        return ctx.log.unit(work.head, work.order, [parked], share=work.share)[0]
+        return ctx.log.build_append_of(work.head, work.order, [parked], delivery=work.delivery)[0]

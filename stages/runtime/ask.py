@@ -13,12 +13,12 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from events.log import Result, head_of
+from events.log import AppendStatus, head_of
 from stages.runtime.effects import started
 from stages.runtime.stage import Answer, Later, Stage
-from stages.runtime.work import Answered, Context, Pending, Work
+from stages.runtime.work import Answered, Context, Pending, WorkItem
 
-WRITTEN = (Result.CREATED, Result.EXISTS)
+WRITTEN = (AppendStatus.CREATED, AppendStatus.EXISTS)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ class Asked(NamedTuple):
     later: list[Pending]
 
 
-def ask(group: Sequence[Work], stage: Stage) -> Asked:
+def ask(group: Sequence[WorkItem], stage: Stage) -> Asked:
     """Asks for all at once; where that raises, for each alone."""
     asked = Asked([], [])
     answers = isolate(stage.ask, [work.order for work in group])
@@ -58,7 +58,7 @@ async def receive(pending: Pending, ctx: Context) -> Answered | None:
         answer.cancel()
 
 
-async def begin(work: Work, ctx: Context) -> Work | None:
+async def begin(work: WorkItem, ctx: Context) -> WorkItem | None:
     """Appends that work has started, so that it shows while the venue takes its time.
 
     None where somebody was there first.
@@ -66,12 +66,12 @@ async def begin(work: Work, ctx: Context) -> Work | None:
     fact = ctx.stage.begin(work.order)
     if fact is None:
         return work
-    unit, order = ctx.log.unit(work.head, work.order, [fact], wake=False)
-    [appended] = await ctx.log.append([unit])
-    if appended.result not in WRITTEN:
+    request, order = ctx.log.build_append_of(work.head, work.order, [fact], wake=False)
+    [result] = await ctx.log.append([request])
+    if result.status not in WRITTEN:
         return None
     await started([work.order_id], ctx)
-    return replace(work, head=head_of(unit.new), order=order)
+    return replace(work, head=head_of(request.new), order=order)
 
 
 async def _within(answer: asyncio.Future[Answer], deadline_s: float) -> Answer:

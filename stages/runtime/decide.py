@@ -11,14 +11,14 @@ from typing import NamedTuple
 from events.log import LogError
 from events.order import may_still_land
 from stages.runtime.retry import RetryPolicy, after_refusal
-from stages.runtime.stage import NotYet, Refused, Stage
-from stages.runtime.work import Answered, Decided, Work
+from stages.runtime.stage import NotYet, Stage, VenueRefusal
+from stages.runtime.work import Answered, Decided, WorkItem
 
 
 class Fault(NamedTuple):
     """A bug met this order: it is parked, it alone."""
 
-    work: Work
+    work: WorkItem
     error: Exception
 
 
@@ -26,7 +26,7 @@ class Decisions(NamedTuple):
     """What was decided of a group."""
 
     decided: list[Decided]
-    again: list[Work]
+    again: list[WorkItem]
     """To be asked about again later: nothing to write yet."""
     faults: list[Fault]
 
@@ -41,33 +41,33 @@ def decide(
 ) -> Decisions:
     """Each order on its own. `jitter` is drawn once a refusal, 0 to 1."""
     decisions = Decisions([], [], [])
-    for one in answered:
+    for item in answered:
         try:
-            decided = _decide(one, stage, retry, now_us, jitter)
+            decided = _decide(item, stage, retry, now_us, jitter)
         except LogError:
             raise
         except Exception as error:
-            decisions.faults.append(Fault(one.work, error))
+            decisions.faults.append(Fault(item.work, error))
             continue
         if decided is None:
-            decisions.again.append(one.work)
+            decisions.again.append(item.work)
         else:
             decisions.decided.append(decided)
     return decisions
 
 
 def _decide(
-    one: Answered, stage: Stage, retry: RetryPolicy, now_us: int, jitter: Callable[[], float]
+    answered: Answered, stage: Stage, retry: RetryPolicy, now_us: int, jitter: Callable[[], float]
 ) -> Decided | None:
     """What to write about an order; None is to ask again later."""
-    work, order = one.work, one.work.order
+    work, order = answered.work, answered.work.order
     begin = stage.begin(order)
     wait_ms = 0
     try:
-        if isinstance(one.answer, Exception):
-            raise one.answer
-        facts = stage.decide(order, one.answer)
-    except (Refused, OSError) as error:
+        if isinstance(answered.answer, Exception):
+            raise answered.answer
+        facts = stage.decide(order, answered.answer)
+    except (VenueRefusal, OSError) as error:
         if may_still_land(order):
             return None  # that nobody answered says nothing of what was sent: ask again
         fact, wait_ms = after_refusal(
@@ -79,8 +79,8 @@ def _decide(
     return Decided(work, facts if begin is None else [begin, *facts], wait_ms)
 
 
-def _refusal(error: Refused | OSError) -> Refused:
-    if isinstance(error, Refused):
+def _refusal(error: VenueRefusal | OSError) -> VenueRefusal:
+    if isinstance(error, VenueRefusal):
         return error
     # TimeoutError too: the venue cannot be reached.
-    return Refused("venue-unavailable", repr(error), retryable=True)
+    return VenueRefusal("venue-unavailable", repr(error), retryable=True)

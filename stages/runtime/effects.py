@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from events.order import Order, may_still_land
 from stages.runtime.load import persist
 from stages.runtime.stage import After
-from stages.runtime.work import Context, Saying
+from stages.runtime.work import Context, PendingAppend
 
 
-async def effects(done: Sequence[Saying], ctx: Context) -> None:
+async def effects(done: Sequence[PendingAppend], ctx: Context) -> None:
     """Of what is in the log now."""
     await started(
         [
-            saying.work.order_id
-            for saying in done
-            if saying.said.events[0].fact == ctx.stage.begin(saying.work.order)
+            pending.work.order_id
+            for pending in done
+            if pending.batch.events[0].fact == ctx.stage.begin(pending.work.order)
         ]
         if ctx.stage.paced
         else [],
         ctx,
     )
-    await send([saying.said.order for saying in done], ctx)
+    await send([pending.batch.order for pending in done], ctx)
 
 
 async def started(order_ids: Sequence[str], ctx: Context) -> None:

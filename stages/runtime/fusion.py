@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 import structlog
 
-from events.order import Order, owed_by
-from events.streams.hash_chain import Said
+from events.order import Order, next_stage
+from events.streams.hash_chain import EventBatch
 from events.types import Fact
-from stages.runtime.stage import Answer, Later, NotYet, Refused, Stage
+from stages.runtime.stage import Answer, Later, NotYet, Stage, VenueRefusal
 
 PATIENCE_S = 0.02
 """How long a venue may take to answer; it is asked again by the stage itself."""
@@ -27,29 +27,29 @@ Fused = Mapping[str, Stage]
 _log = structlog.get_logger()
 
 
-async def fuse_waiting(said: Said[Order], stages: Fused) -> None:
+async def fuse_waiting(batch: EventBatch[Order], stages: Fused) -> None:
     """Adds to `said` what `stages` write after it, waiting a moment for answers."""
-    while (stage := stages.get(owed_by(said.order) or "")) is not None:
-        order = said.order
+    while (stage := stages.get(next_stage(batch.order) or "")) is not None:
+        order = batch.order
         try:
             [answer] = stage.ask([order])
             if isinstance(answer, Later):
                 async with asyncio.timeout(PATIENCE_S):
                     answer = await answer.awaitable
             following = _decided(stage, order, answer)
-        except (Refused, OSError):  # TimeoutError is an OSError
+        except (VenueRefusal, OSError):  # TimeoutError is an OSError
             break
         if not following:
             break
-        said.go_on(following)
+        batch.extend(following)
 
 
-def fuse(said: Said[Order], stages: Fused) -> None:
+def fuse(batch: EventBatch[Order], stages: Fused) -> None:
     """As `fuse_waiting`, as far as all answers are there at once. Never raises: what goes wrong is
     for the stage whose turn it is to find, and to judge.
     """
-    while (stage := stages.get(owed_by(said.order) or "")) is not None:
-        order = said.order
+    while (stage := stages.get(next_stage(batch.order) or "")) is not None:
+        order = batch.order
         try:
             [answer] = stage.ask([order])
             if isinstance(answer, Later):
@@ -58,7 +58,7 @@ def fuse(said: Said[Order], stages: Fused) -> None:
             following = _decided(stage, order, answer)
             if not following:
                 break
-            said.go_on(following)
+            batch.extend(following)
         except Exception as error:  # see above
             _log.debug("not fused", stage=stage.name, order_id=order.id, error=repr(error))
             break

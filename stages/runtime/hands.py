@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from events.log import Entry, Fenced, Inbox, Regressed, Share
+from events.log import Delivery, Fenced, Inbox, InboxMessage, LogTruncated
 
 _log = structlog.get_logger()
 
@@ -28,38 +28,40 @@ class Hands:
         """Fails once the log has changed under a task."""
 
     def spawn(
-        self, work: Coroutine[Any, Any, None], shares: Sequence[Share] = ()
+        self, work: Coroutine[Any, Any, None], deliveries: Sequence[Delivery] = ()
     ) -> asyncio.Task[None]:
         """Runs work in a task of its own; the entries of `shares` are in its hands."""
-        task = asyncio.create_task(self._guarded(work, shares))
+        task = asyncio.create_task(self._guarded(work, deliveries))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         # A task that is cancelled before its first step has not begun the work: end that quietly.
         task.add_done_callback(lambda _: work.close())
         return task
 
-    def settled(self, shares: Sequence[Share]) -> None:
+    def settled(self, deliveries: Sequence[Delivery]) -> None:
         """These need no lease any more."""
-        self._inbox.settled(shares)
+        self._inbox.mark_acked(deliveries)
         self.room.set()
 
     def waiting(self) -> None:
         """Something of ours went to the due-set."""
         self.due_sooner.set()
 
-    async def split(self, entry: Entry) -> None:
+    async def split(self, message: InboxMessage) -> None:
         """Puts each order of an entry back on its own."""
-        await self._inbox.split(entry)
+        await self._inbox.split(message)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None], shares: Sequence[Share]) -> None:
+    async def _guarded(
+        self, work: Coroutine[Any, Any, None], deliveries: Sequence[Delivery]
+    ) -> None:
         """Only a changed log ends the process; a bug that got this far costs a lease."""
         try:
             await work
-        except (Fenced, Regressed) as error:
+        except (Fenced, LogTruncated) as error:
             if self.failure is not None and not self.failure.done():
                 self.failure.set_exception(error)
         except Exception:
             # Not renewed from here on, so another worker (or this one) is given it and counts.
             _log.exception("work lost its way", stage=self._stage)
-            self._inbox.abandon(shares)
+            self._inbox.nack(deliveries)
             self.room.set()

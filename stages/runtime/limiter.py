@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
-from events.log import Library, Link, LogError
+from events.log import LogError, RedisConnection, RedisFunctions
 from events.secret import SecretUrl
 
 PERMITS = "oee:{limits}:permits"
@@ -24,7 +24,7 @@ POLL_S = 0.005
 """Between tries while all permits are out."""
 
 
-class Limits:
+class RateAndConcurrencyLimiter:
     """The limits as one process sees them. 0 is unlimited."""
 
     def __init__(
@@ -42,8 +42,8 @@ class Limits:
         self._consumer = consumer
         self._lease_ms = lease_ms
         self._window_ms = window_ms
-        self._link = Link(url, f"limits-{consumer}")
-        self._library = Library("stages.runtime", "limiter.lua")
+        self._link = RedisConnection(url, f"limits-{consumer}")
+        self._library = RedisFunctions("stages.runtime", "limiter.lua")
         self._numbers = count()
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._held: set[str] = set()
@@ -110,11 +110,11 @@ class Limits:
             del self._returned[: len(members)]
 
     async def _take_now(self) -> None:
-        wanted = [w for w in self._waiting if not w.done()]
-        if not wanted:
+        works = [w for w in self._waiting if not w.done()]
+        if not works:
             self._waiting.clear()
             return
-        members = [f"{self._consumer}:{next(self._numbers)}" for _ in wanted]
+        members = [f"{self._consumer}:{next(self._numbers)}" for _ in works]
         granted = await self._call("acquire", self.concurrency, self._lease_ms, *members)
         for member in members[:granted]:
             while self._waiting:

@@ -11,49 +11,59 @@ from typing import NamedTuple
 
 import structlog
 
-from events.log import Entry, EventLog, Fenced, Head, LogError, Regressed, decode_head
+from events.log import (
+    EventLog,
+    Fenced,
+    InboxMessage,
+    LogError,
+    LogTruncated,
+    OrderHead,
+    decode_head,
+)
 from stages.runtime.work import Named
 
 FAULT_WAIT_S = 0.2
 """Between two tries while the log does not answer."""
 DELIVERIES_MAX = 5
-"""So often an entry may be delivered without being settled, then it is taken for a killer."""
+"""An entry delivered so often without being acknowledged is taken for a poison message."""
 
 _log = structlog.get_logger()
 
 
-class Delivery(NamedTuple):
+class SortedMessages(NamedTuple):
     """What a read of the inbox brought, sorted by what is done with it."""
 
     named: list[Named]
     """To be worked on."""
-    heads: list[Head | None]
+    heads: list[OrderHead | None]
     """Of these, where each came with its entry; else they are loaded."""
-    killers: list[Named]
+    poisonous: list[Named]
     """Orders that were alone in an entry which lost its worker again and again."""
-    torn: list[Entry]
-    """Entries of several orders, of which one is such a killer."""
+    torn: list[InboxMessage]
+    """Entries of several orders, of which one is poisonous."""
 
 
-def sort_delivery(entries: Sequence[Entry]) -> Delivery:
+def sort_delivery(messages: Sequence[InboxMessage]) -> SortedMessages:
     """Pure."""
-    sorted_ = Delivery([], [], [], [])
-    for entry in entries:
-        shares = [(order_id, entry.share(place)) for place, order_id in enumerate(entry.order_ids)]
-        if entry.deliveries < DELIVERIES_MAX:
-            sorted_.named.extend(shares)
-            if entry.head:
-                sorted_.heads.append(decode_head(entry.head))
-        elif len(shares) == 1:
-            sorted_.killers.extend(shares)
+    sorted_ = SortedMessages([], [], [], [])
+    for message in messages:
+        deliveries = [
+            (order_id, message.delivery(place)) for place, order_id in enumerate(message.order_ids)
+        ]
+        if message.deliveries < DELIVERIES_MAX:
+            sorted_.named.extend(deliveries)
+            if message.head:
+                sorted_.heads.append(decode_head(message.head))
+        elif len(deliveries) == 1:
+            sorted_.poisonous.extend(deliveries)
         else:
-            sorted_.torn.append(entry)
+            sorted_.torn.append(message)
     return sorted_
 
 
-async def load(log: EventLog, stage: str, named: Sequence[Named]) -> list[Head | None]:
+async def load(log: EventLog, stage: str, named: Sequence[Named]) -> list[OrderHead | None]:
     """The heads as they are now; waits until the log answers."""
-    heads: list[Head | None] = []
+    heads: list[OrderHead | None] = []
 
     async def loaded() -> None:
         heads[:] = await log.load([order_id for order_id, _ in named])
@@ -68,7 +78,7 @@ async def persist(stage: str, act: Callable[[], Awaitable[object]]) -> None:
         try:
             await act()
             return
-        except (Fenced, Regressed):
+        except (Fenced, LogTruncated):
             raise
         except LogError as error:
             _log.warning("log not available", stage=stage, error=str(error))

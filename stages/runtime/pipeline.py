@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from events.log import Entry, Head
+from events.log import InboxMessage, OrderHead
 from events.types import OrderParked
 from stages.runtime.admit import pace, sort_turns
 from stages.runtime.append import append, encode
@@ -27,7 +27,7 @@ from stages.runtime.effects import effects
 from stages.runtime.fusion import fuse
 from stages.runtime.load import load, persist, sort_delivery
 from stages.runtime.settle import settle_others, settle_written, wait
-from stages.runtime.work import Answered, Context, Decided, Named, Pending, Saying, Work
+from stages.runtime.work import Answered, Context, Decided, Named, Pending, PendingAppend, WorkItem
 
 GROUP_MAX = 256
 """Orders that are loaded, asked about and appended together."""
@@ -39,13 +39,13 @@ REASON_MAX = 500
 _log = structlog.get_logger()
 
 
-async def process(entries: Sequence[Entry], ctx: Context) -> None:
+async def process(messages: Sequence[InboxMessage], ctx: Context) -> None:
     """One delivery: works on it until it is appended or goes on in tasks of its own."""
-    delivery = sort_delivery(entries)
-    for entry in delivery.torn:
-        await _tear(entry, ctx)
-    if delivery.killers:
-        await _park_killers(delivery.killers, ctx)
+    delivery = sort_delivery(messages)
+    for message in delivery.torn:
+        await _tear(message, ctx)
+    if delivery.poisonous:
+        await _park_poisonous(delivery.poisonous, ctx)
     if not delivery.named:
         return
     if len(delivery.heads) == len(delivery.named):
@@ -59,17 +59,17 @@ async def _reload(named: Sequence[Named], ctx: Context) -> None:
     await _work_on(named, await load(ctx.log, ctx.stage.name, named), ctx)
 
 
-async def _work_on(named: Sequence[Named], heads: Sequence[Head | None], ctx: Context) -> None:
+async def _work_on(named: Sequence[Named], heads: Sequence[OrderHead | None], ctx: Context) -> None:
     claimed = claim(named, heads, ctx.number)
     await settle_others(claimed, ctx)
     if ctx.one_by_one:
         for work in claimed.owed:
-            ctx.hands.spawn(_attend([work], ctx), [work.share])
+            ctx.hands.spawn(_attend([work], ctx), [work.delivery])
     elif claimed.owed:
         await _attend(claimed.owed, ctx)
 
 
-async def _attend(group: Sequence[Work], ctx: Context) -> None:
+async def _attend(group: Sequence[WorkItem], ctx: Context) -> None:
     """Admit and ask. An answer that comes later is waited for in a task of its own."""
     turns = sort_turns(group, ctx.stage.name, ctx.retry, time.time_ns() // 1000)
     await _write([encode(expired, ctx) for expired in turns.expired], ctx)
@@ -83,7 +83,7 @@ async def _attend(group: Sequence[Work], ctx: Context) -> None:
             if ctx.one_by_one:
                 await _conclude_later(pending, ctx)
             else:
-                task = ctx.hands.spawn(_conclude_later(pending, ctx), [pending.work.share])
+                task = ctx.hands.spawn(_conclude_later(pending, ctx), [pending.work.delivery])
                 task.add_done_callback(dropping(pending.answer))
         if asked.now:
             await _conclude(asked.now, ctx)
@@ -92,7 +92,7 @@ async def _attend(group: Sequence[Work], ctx: Context) -> None:
 async def _conclude_later(pending: Pending, ctx: Context) -> None:
     answered = await receive(pending, ctx)
     if answered is None:
-        await _reload([(pending.work.order_id, pending.work.share)], ctx)
+        await _reload([(pending.work.order_id, pending.work.delivery)], ctx)
     else:
         await _conclude([answered], ctx)
 
@@ -102,42 +102,42 @@ async def _conclude(answered: Sequence[Answered], ctx: Context) -> None:
     decisions = decide(
         answered, ctx.stage, ctx.retry, now_us=time.time_ns() // 1000, jitter=random.random
     )
-    said, faults = _encode(decisions.decided, ctx)
+    results, faults = _encode(decisions.decided, ctx)
     await _park([*decisions.faults, *faults], ctx)
     if decisions.again:
         again = decisions.again
-        ctx.hands.spawn(_ask_again(again, ctx), [work.share for work in again])
-    await _write(said, ctx)
+        ctx.hands.spawn(_ask_again(again, ctx), [work.delivery for work in again])
+    await _write(results, ctx)
 
 
-def _encode(decided: Sequence[Decided], ctx: Context) -> tuple[list[Saying], list[Fault]]:
+def _encode(decided: Sequence[Decided], ctx: Context) -> tuple[list[PendingAppend], list[Fault]]:
     """The facts as records, with those of the stages that can follow at once."""
-    said: list[Saying] = []
+    appends: list[PendingAppend] = []
     faults: list[Fault] = []
-    for one in decided:
+    for item in decided:
         try:
-            saying = encode(one, ctx)
+            pending = encode(item, ctx)
         except Exception as error:
-            faults.append(Fault(one.work, error))
+            faults.append(Fault(item.work, error))
             continue
-        if ctx.fused and not saying.wait_ms:
-            fuse(saying.said, ctx.fused)
-        said.append(saying)
-    return said, faults
+        if ctx.fused and not pending.wait_ms:
+            fuse(pending.batch, ctx.fused)
+        appends.append(pending)
+    return appends, faults
 
 
-async def _write(said: Sequence[Saying], ctx: Context) -> None:
+async def _write(appends: Sequence[PendingAppend], ctx: Context) -> None:
     """Append, then what follows an append. A conflict is looked at again."""
-    if not said:
+    if not appends:
         return
-    written = await append(said, ctx)
+    written = await append(appends, ctx)
     await settle_written(written, ctx)
-    await effects(written.done, ctx)
-    if written.again:
-        await _reload(written.again, ctx)
+    await effects(written.appended, ctx)
+    if written.retry:
+        await _reload(written.retry, ctx)
 
 
-async def _ask_again(group: Sequence[Work], ctx: Context) -> None:
+async def _ask_again(group: Sequence[WorkItem], ctx: Context) -> None:
     now_us = time.time_ns() // 1000
     waits = [(work, ctx.stage.wait_ms(work.order, now_us)) for work in group]
     await wait([(work, ms) for work, ms in waits if ms > SHORT_WAIT_MS], ctx)
@@ -154,12 +154,15 @@ async def _park(faults: Sequence[Fault], ctx: Context) -> None:
     """Bugs: each parks its order, it alone."""
     for fault in faults:
         _log.error(
-            "a bug met an order", stage=ctx.stage.name, exc_info=fault.error, **fault.work.named
+            "a bug met an order",
+            stage=ctx.stage.name,
+            exc_info=fault.error,
+            **fault.work.log_context,
         )
         await _park_one(fault.work, f"{type(fault.error).__name__}: {fault.error}", ctx)
 
 
-async def _park_killers(named: Sequence[Named], ctx: Context) -> None:
+async def _park_poisonous(named: Sequence[Named], ctx: Context) -> None:
     """Orders whose worker died on them again and again, each alone in its entry."""
     claimed = claim(named, await load(ctx.log, ctx.stage.name, named), ctx.number)
     await settle_others(claimed, ctx)
@@ -167,13 +170,13 @@ async def _park_killers(named: Sequence[Named], ctx: Context) -> None:
         await _park_one(work, "its worker died on it again and again", ctx)
 
 
-async def _park_one(work: Work, reason: str, ctx: Context) -> None:
-    _log.error("order parked", stage=ctx.stage.name, reason=reason[:REASON_MAX], **work.named)
+async def _park_one(work: WorkItem, reason: str, ctx: Context) -> None:
+    _log.error("order parked", stage=ctx.stage.name, reason=reason[:REASON_MAX], **work.log_context)
     parked = OrderParked(ctx.stage.name, reason[:REASON_MAX], "engine")
     await _write([encode(Decided(work, [parked]), ctx)], ctx)
 
 
-async def _tear(entry: Entry, ctx: Context) -> None:
+async def _tear(message: InboxMessage, ctx: Context) -> None:
     """Puts each order of an entry that keeps losing its worker back on its own."""
-    _log.warning("entry keeps losing its worker", order_ids=entry.order_ids)
-    await persist(ctx.stage.name, lambda: ctx.hands.split(entry))
+    _log.warning("entry keeps losing its worker", order_ids=message.order_ids)
+    await persist(ctx.stage.name, lambda: ctx.hands.split(message))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from events import best_quote
-from events.order import AT_ONCE, Order, may_still_land
+from events.order import IMMEDIATE_TIFS, Order, may_still_land
 from events.reason_codes import ReasonCode
 from events.types import AttemptFailed, Fact, OrderExpired, OrderFailed
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 
 OUTAGES: frozenset[ReasonCode] = best_quote.UNANSWERED - {"venue-timeout"} | {
     "method-not-served", "call-too-large", "wrong-cluster", "mainnet-not-allowed",
@@ -40,18 +40,24 @@ class RetryPolicy:
 
 
 def after_refusal(
-    order: Order, stage: str, error: Refused, policy: RetryPolicy, *, now_us: int, jitter: float
+    order: Order,
+    stage: str,
+    error: VenueRefusal,
+    policy: RetryPolicy,
+    *,
+    now_us: int,
+    jitter: float,
 ) -> tuple[Fact, int]:
     """The fact to say and, for another attempt, the wait in ms (else 0)."""
     _check_not_sent(order)
-    if error.code in OUTAGES and order.time_in_force not in AT_ONCE:
+    if error.code in OUTAGES and order.time_in_force not in IMMEDIATE_TIFS:
         wait_ms = policy.backoff_ms(order.outages + 1, jitter)
         again_us = now_us + wait_ms * 1000
         detail = error.detail[:DETAIL_MAX]
         return AttemptFailed(stage, order.attempts, error.code, detail, again_us), wait_ms
     attempt = order.attempts + 1
     tried_out = attempt >= policy.attempts_max and not order.patient
-    if not error.retryable or tried_out or order.time_in_force in AT_ONCE:
+    if not error.retryable or tried_out or order.time_in_force in IMMEDIATE_TIFS:
         return OrderFailed(stage, error.code, attempt, error.detail), 0
     wait_ms = policy.backoff_ms(attempt, jitter)
     failed = AttemptFailed(stage, attempt, error.code, error.detail, now_us + wait_ms * 1000)

@@ -13,10 +13,17 @@ from typing import Any
 
 import structlog
 
-from events.log import SUSPECT_DELIVERIES, Entry, EventLog, Fenced, LogError, Regressed
+from events.log import (
+    SUSPECT_DELIVERY_COUNT,
+    EventLog,
+    Fenced,
+    InboxMessage,
+    LogError,
+    LogTruncated,
+)
 from stages.runtime.fusion import Fused
 from stages.runtime.hands import Hands
-from stages.runtime.limiter import Limits
+from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.pipeline import GROUP_MAX, process
 from stages.runtime.retry import RetryPolicy
@@ -40,16 +47,16 @@ LEAVE_S = 1.0
 _log = structlog.get_logger()
 
 
-def bites(entries: Sequence[Entry]) -> list[list[Entry]]:
+def group_entries(messages: Sequence[InboxMessage]) -> list[list[InboxMessage]]:
     """Entries put together to groups of about GROUP_MAX orders: small ones share a round trip."""
-    groups: list[list[Entry]] = []
+    groups: list[list[InboxMessage]] = []
     size = GROUP_MAX
-    for entry in entries:
-        if size + len(entry.order_ids) > GROUP_MAX:
+    for message in messages:
+        if size + len(message.order_ids) > GROUP_MAX:
             groups.append([])
             size = 0
-        groups[-1].append(entry)
-        size += len(entry.order_ids)
+        groups[-1].append(message)
+        size += len(message.order_ids)
     return groups
 
 
@@ -62,7 +69,7 @@ class Runner:
     consumer: str
     retry: RetryPolicy
     lease_ms: int
-    limits: Limits
+    limits: RateAndConcurrencyLimiter
     ahead: Fused = field(default_factory=dict)
     """The stages whose facts join those of this one, up to the send; none: its own only."""
 
@@ -84,7 +91,7 @@ class Runner:
             asyncio.create_task(loop, name=f"{self.stage.name}-{name}")
             for name, loop in (
                 ("deliver", self._deliver()),
-                ("due", self._hand_over_due()),
+                ("due", self._promote_delayed()),
                 ("renew", self._renew()),
             )
         ]
@@ -112,7 +119,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._hands.tasks, return_exceptions=True)
         try:
-            await asyncio.wait_for(self._inbox.leave(), LEAVE_S)
+            await asyncio.wait_for(self._inbox.deregister(), LEAVE_S)
         except (LogError, TimeoutError) as error:
             _log.warning("left without putting back", error=str(error))
         await self._inbox.close()
@@ -131,23 +138,25 @@ class Runner:
                     await self._hands.room.wait()
                 # One group after the other: what arrives meanwhile is read in one bite. Whatever
                 # takes its time (venues, permits, waits) goes on in tasks of its own.
-                entries = await self._inbox.take(ENTRIES_MAX, block_ms=BLOCK_MS)
-                for group in bites(entries):
-                    shares = [entry.share(0) for entry in group]
-                    await asyncio.shield(self._hands.spawn(process(group, self._context), shares))
+                messages = await self._inbox.take(ENTRIES_MAX, block_ms=BLOCK_MS)
+                for group in group_entries(messages):
+                    deliveries = [message.delivery(0) for message in group]
+                    await asyncio.shield(
+                        self._hands.spawn(process(group, self._context), deliveries)
+                    )
                     await self._alone_with(group)
-                if len(entries) >= BUSY_ENTRIES:
+                if len(messages) >= BUSY_ENTRIES:
                     await asyncio.sleep(LINGER_S)
-            except (Fenced, Regressed):
+            except (Fenced, LogTruncated):
                 raise
             except LogError as error:
                 _log.warning("log not available", stage=self.stage.name, error=str(error))
                 await asyncio.sleep(FAULT_WAIT_S)
 
-    async def _alone_with(self, group: Sequence[Entry]) -> None:
+    async def _alone_with(self, group: Sequence[InboxMessage]) -> None:
         """Takes nothing else while it holds a suspect: what that kills is then only its own."""
-        suspects = [entry for entry in group if entry.deliveries >= SUSPECT_DELIVERIES]
-        while any(self._inbox.holds(entry) for entry in suspects):
+        suspects = [message for message in group if message.deliveries >= SUSPECT_DELIVERY_COUNT]
+        while any(self._inbox.holds(message) for message in suspects):
             self._hands.room.clear()
             await self._hands.room.wait()
 
@@ -161,11 +170,11 @@ class Runner:
             except LogError as error:
                 _log.warning("leases not renewed", stage=self.stage.name, error=str(error))
 
-    async def _hand_over_due(self) -> None:
+    async def _promote_delayed(self) -> None:
         while True:
             wait_s = DUE_POLL_S
             try:
-                moved, next_ms = await self._inbox.due()
+                moved, next_ms = await self._inbox.promote_due()
                 if moved:
                     continue
                 if next_ms is not None:

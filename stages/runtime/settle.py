@@ -8,22 +8,31 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from events.log import NOTES, PARKED, EventLog, Head, Share, Unit, encode_head, settle_only
+from events.log import (
+    OUTCOME_COUNTERS,
+    PARKED,
+    AppendRequest,
+    Delivery,
+    EventLog,
+    OrderHead,
+    ack_only,
+    encode_head,
+)
 from events.order import may_still_land
 from events.streams.hash_chain import encode_record, link
 from events.types import Event, OrderParked, Status, encode
 from stages.runtime.append import Written
 from stages.runtime.claim import Claimed, Unreadable
 from stages.runtime.load import persist
-from stages.runtime.work import Context, Work, about
+from stages.runtime.work import Context, WorkItem, log_context
 
 _log = structlog.get_logger()
 
 
 async def settle_written(written: Written, ctx: Context) -> None:
     """The shares of what is in the log were settled by the append itself; the rest waits."""
-    ctx.hands.settled([saying.work.share for saying in written.done])
-    if any(saying.wait_ms for saying in written.done):
+    ctx.hands.settled([pending.work.delivery for pending in written.appended])
+    if any(pending.wait_ms for pending in written.appended):
         ctx.hands.waiting()
     await wait(written.suspended, ctx)
 
@@ -35,10 +44,10 @@ async def settle_others(claimed: Claimed, ctx: Context) -> None:
     if claimed.gone:
         await _set_aside(claimed.gone, ctx)
     if claimed.others:
-        await _settle([settle_only(order_id, share) for order_id, share in claimed.others], ctx)
+        await _settle([ack_only(order_id, delivery) for order_id, delivery in claimed.others], ctx)
 
 
-async def wait(waits: Sequence[tuple[Work, int]], ctx: Context) -> None:
+async def wait(waits: Sequence[tuple[WorkItem, int]], ctx: Context) -> None:
     """Moves orders to the due-set for so many ms, none further than to its expiry."""
     if not waits:
         return
@@ -49,42 +58,49 @@ async def wait(waits: Sequence[tuple[Work, int]], ctx: Context) -> None:
         bound = ms
         if expires is not None and not may_still_land(work.order):
             bound = min(ms, max(1, (expires - now_us) // 1000 + 1))
-        units.append(settle_only(work.order_id, work.share, wait_ms=bound))
+        units.append(ack_only(work.order_id, work.delivery, wait_ms=bound))
     await _settle(units, ctx)
     ctx.hands.waiting()
 
 
-async def _quarantine(one: Unreadable, ctx: Context) -> None:
+async def _quarantine(unreadable: Unreadable, ctx: Context) -> None:
     """Parks an order of which only the fixed part of its head can be read, or none of it."""
-    order_id, share = one.named
+    order_id, delivery = unreadable.named
     stage = ctx.stage.name
-    if not await is_intact(ctx.log, order_id, one.head):
+    if not await is_intact(ctx.log, order_id, unreadable.head):
         await _set_aside([order_id], ctx)
-        await _settle([settle_only(order_id, share)], ctx)
+        await _settle([ack_only(order_id, delivery)], ctx)
         return
-    _log.error("order parked", stage=stage, error=str(one.error), **about(order_id, one.head))
-    unit = await park_unreadable(ctx.log, stage, order_id, one.head, share, one.error)
-    await _settle([unit], ctx)
+    _log.error(
+        "order parked",
+        stage=stage,
+        error=str(unreadable.error),
+        **log_context(order_id, unreadable.head),
+    )
+    request = await park_unreadable(
+        ctx.log, stage, order_id, unreadable.head, delivery, unreadable.error
+    )
+    await _settle([request], ctx)
 
 
 async def _set_aside(order_ids: Sequence[str], ctx: Context) -> None:
     """Lists orders as parked that are open and have no head, or a damaged one: nothing can be
     written about them before a repair. Others go on.
     """
-    found: list[str] = []
+    results: list[str] = []
 
     async def listed() -> None:
-        found[:] = await ctx.log.open_among(order_ids)
-        await ctx.log.set_aside(found)
+        results[:] = await ctx.log.open_among(order_ids)
+        await ctx.log.set_aside(results)
 
     await persist(ctx.stage.name, listed)
-    for order_id in found:
+    for order_id in results:
         _log.error("head damaged", stage=ctx.stage.name, order_id=order_id, mend="engine repair")
 
 
-async def _settle(units: Sequence[Unit], ctx: Context) -> None:
-    await ctx.log.append(units)
-    ctx.hands.settled([unit.share for unit in units if unit.share is not None])
+async def _settle(requests: Sequence[AppendRequest], ctx: Context) -> None:
+    await ctx.log.append(requests)
+    ctx.hands.settled([request.delivery for request in requests if request.delivery is not None])
 
 
 # -- heads that this build cannot read -------------------------------------------------------------
@@ -92,7 +108,7 @@ async def _settle(units: Sequence[Unit], ctx: Context) -> None:
 # Parked by what can be read of the last event. The body is kept as it is: a replay folds it again.
 
 
-async def is_intact(log: EventLog, order_id: str, head: Head) -> bool:
+async def is_intact(log: EventLog, order_id: str, head: OrderHead) -> bool:
     """Whether its fixed part is that of the order's newest event: what is said on top of another
     one would not continue the order. Raises LogError.
     """
@@ -104,8 +120,8 @@ async def is_intact(log: EventLog, order_id: str, head: Head) -> bool:
 
 
 async def park_unreadable(
-    log: EventLog, stage: str, order_id: str, head: Head, share: Share, error: Exception
-) -> Unit:
+    log: EventLog, stage: str, order_id: str, head: OrderHead, delivery: Delivery, error: Exception
+) -> AppendRequest:
     """The unit that parks the order without touching its body. Raises LogError."""
     status, account, time_us = Status.PENDING, "", 0
     stored = await log.history(head.positions[-1:])
@@ -123,14 +139,14 @@ async def park_unreadable(
     )
     body = encode(event)
     digest = link(head.hash, body)
-    return Unit(
+    return AppendRequest(
         order_id,
         head.prefix,
         encode_head(event.version, digest, PARKED, head.body),
         PARKED,
         1,
         encode_record(digest, body),
-        share,
+        delivery,
         wake=False,
-        note=NOTES[OrderParked],
+        note=OUTCOME_COUNTERS[OrderParked],
     )

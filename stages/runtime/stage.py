@@ -19,7 +19,7 @@ from events.reason_codes import ReasonCode
 from events.types import Fact
 
 
-class Refused(Exception):
+class VenueRefusal(Exception):
     """A venue's answer that says nothing. `code` is stable and goes into the event."""
 
     def __init__(self, code: ReasonCode, detail: str = "", *, retryable: bool = False) -> None:

@@ -11,35 +11,35 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from events.log import STAGE_NUMBER, Entry, EventLog, Head, Share
+from events.log import STAGE_NUMBER, Delivery, EventLog, InboxMessage, OrderHead
 from events.metrics import VENUE
 from events.order import Order
-from events.streams.hash_chain import Said
+from events.streams.hash_chain import EventBatch
 from events.types import Fact
-from stages.runtime.limiter import Limits
+from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.stage import Answer, Later, Stage
 
-Named = tuple[str, Share]
+Named = tuple[str, Delivery]
 """An order and the inbox share that its settling settles."""
 
 
-class Work(msgspec.Struct, frozen=True, gc=False):
+class WorkItem(msgspec.Struct, frozen=True, gc=False):
     """One order in hand."""
 
-    share: Share
+    delivery: Delivery
     order_id: str
-    head: Head
+    head: OrderHead
     order: Order
 
     @property
-    def named(self) -> dict[str, Any]:
+    def log_context(self) -> dict[str, Any]:
         """What a line of the log says of it: which order, and its newest event."""
-        return about(self.order_id, self.head)
+        return log_context(self.order_id, self.head)
 
 
-def about(order_id: str, head: Head) -> dict[str, Any]:
-    """See `Work.named`. A head that we wrote a moment ago does not know its position."""
+def log_context(order_id: str, head: OrderHead) -> dict[str, Any]:
+    """See `WorkItem.log_context`. A head that we wrote a moment ago does not know its position."""
     where = {"position": head.positions[-1]} if head.positions else {}
     return {"order_id": order_id, **where}
 
@@ -47,42 +47,42 @@ def about(order_id: str, head: Head) -> dict[str, Any]:
 class Answered(msgspec.Struct, frozen=True, gc=False):
     """An order and what the venue said about it."""
 
-    work: Work
+    work: WorkItem
     answer: Answer
 
 
 class Pending(NamedTuple):
     """An order whose answer takes its time."""
 
-    work: Work
+    work: WorkItem
     answer: Later
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
     """What to write about an order."""
 
-    work: Work
+    work: WorkItem
     facts: Sequence[Fact]
     wait_ms: int = 0
     """The next stage sees it after so long."""
 
 
-class Saying(msgspec.Struct, frozen=True, gc=False):
+class PendingAppend(msgspec.Struct, frozen=True, gc=False):
     """The encoded facts of one order, ready to be appended."""
 
-    work: Work
-    said: Said[Order]
+    work: WorkItem
+    batch: EventBatch[Order]
     wait_ms: int = 0
 
 
 class Holds(Protocol):
     """Whose hands the work is in."""
 
-    def spawn(self, work: Coroutine[Any, Any, None], shares: Sequence[Share] = ()) -> Any:
+    def spawn(self, work: Coroutine[Any, Any, None], deliveries: Sequence[Delivery] = ()) -> Any:
         """Runs work in a task of its own."""
         ...
 
-    def settled(self, shares: Sequence[Share]) -> None:
+    def settled(self, deliveries: Sequence[Delivery]) -> None:
         """These need no lease any more."""
         ...
 
@@ -90,7 +90,7 @@ class Holds(Protocol):
         """Something went to the due-set."""
         ...
 
-    async def split(self, entry: Entry) -> None:
+    async def split(self, message: InboxMessage) -> None:
         """Puts each order of an entry back on its own."""
         ...
 
@@ -103,7 +103,7 @@ class Context:
         stage: Stage,
         log: EventLog,
         retry: RetryPolicy,
-        limits: Limits,
+        limits: RateAndConcurrencyLimiter,
         hands: Holds,
         fused: Mapping[str, Stage],
     ) -> None:

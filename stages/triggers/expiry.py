@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.log import EventLog, Head, Unit, Watches
+from events.log import AppendRequest, EventLog, OrderHead, PairLeases
 from events.order import Order, may_still_land, was_executed
 from stages.runtime.retry import after_expiry
 
@@ -33,7 +33,7 @@ class LeaveAlone(NamedTuple):
     """The index is not touched: another writer has changed it a moment ago."""
 
 
-def decide_expiry(head: Head | None, now_us: int) -> Expire | LookAt | LeaveAlone:
+def decide_expiry(head: OrderHead | None, now_us: int) -> Expire | LookAt | LeaveAlone:
     """What is done about an order that the index of expiries names as due. Pure.
 
     `now_us` is the server's time.
@@ -53,22 +53,24 @@ def decide_expiry(head: Head | None, now_us: int) -> Expire | LookAt | LeaveAlon
     return Expire(order)
 
 
-async def expire(log: EventLog, watches: Watches) -> None:
+async def expire(log: EventLog, watches: PairLeases) -> None:
     """One round. Whoever else has such an order in hand: only one of them can write."""
     due = await watches.due(PER_ROUND)
-    units: list[Unit] = []
+    requests: list[AppendRequest] = []
     for order_id, head in zip(due.order_ids, await log.load(due.order_ids), strict=True):
         match decide_expiry(head, due.time_us):
             case LookAt(at_ms):
                 await watches.expires(order_id, at_ms)
             case Expire(order) if head is not None:
-                units.append(log.unit(head, order, [after_expiry(order, "watcher")])[0])
-    await log.append(units)
+                requests.append(
+                    log.build_append_of(head, order, [after_expiry(order, "watcher")])[0]
+                )
+    await log.append(requests)
     if len(due.order_ids) < PER_ROUND:
         await asyncio.sleep(POLL_S)
 
 
-def order_of(head: Head) -> Order | None:
+def order_of(head: OrderHead) -> Order | None:
     """None for a head that this build cannot read: another one may."""
     try:
         return head.order

@@ -11,17 +11,17 @@ from typing import NamedTuple
 from events.money import price_units
 from events.order import Order
 from stages.triggers.paused import Pause
-from stages.triggers.trigger_book import Book, Snipers
+from stages.triggers.trigger_book import PoolTriggerBook, TriggerBook
 from stages.triggers.watcher import target_of, terms_of
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 
 LOOK_BACK_SLOTS = 8
 """Of these slots before an order counts again the last that was seen tells the price at which its
 attempt failed: a watcher need not have seen the very slot."""
 
 
-class Touched(NamedTuple):
+class TriggerCandidate(NamedTuple):
     """An order and what may have triggered it."""
 
     order_id: str
@@ -33,9 +33,9 @@ class PairBook:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.limits = Book()
+        self.limits = TriggerBook()
         """Of all that a price triggers: limit orders, and snipers that retreated."""
-        self.snipers = Snipers()
+        self.snipers = PoolTriggerBook()
         self.done: int | None = None
         """Everything through this slot is triggered; None while somebody else follows the pair."""
         self._last_before: tuple[int, int | None] = (-1, None)
@@ -61,7 +61,7 @@ class PairBook:
             return is_new
         return self.snipers.add(order.id, terms_of(order, first)) or is_new
 
-    def pause_of(self, order: Order, first: int, market: Market) -> Pause | None:
+    def pause_of(self, order: Order, first: int, market: VenueGroup) -> Pause | None:
         """How an order that retreated passes over the price at which its last attempt failed."""
         if order.paused_until_slot < first:
             return None
@@ -95,15 +95,15 @@ class PairBook:
         self.done = min(max(start, floor), now)
         self.limits.rewind(self.done)
 
-    def touched(self, market: Market, last: int) -> list[Touched]:
+    def touched(self, market: VenueGroup, last: int) -> list[TriggerCandidate]:
         """What happened after the slots seen, through `last`, triggers; it is out of the book."""
-        found: list[Touched] = []
+        candidates: list[TriggerCandidate] = []
         first = self.seen + 1
         events = market.pools(self.pair, first, last) if self._needs_events() else []
         for event in events:
             ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
-            found += [Touched(order_id, event) for order_id in ids]
-        for order_id, _ in found:
+            candidates += [TriggerCandidate(order_id, event) for order_id in ids]
+        for order_id, _ in candidates:
             self.limits.discard(order_id)
         if len(self.limits):
             changed = {event.slot for event in events}
@@ -111,11 +111,11 @@ class PairBook:
                 if tick.slot in changed:
                     self.limits.wake(tick.slot)
                 ids = self.limits.tick(tick.slot, price_units(tick.price))
-                found += [Touched(order_id, tick) for order_id in ids]
+                candidates += [TriggerCandidate(order_id, tick) for order_id in ids]
                 for order_id in ids:
                     self.snipers.discard(order_id)
         self.limits.skip(last)
-        return found
+        return candidates
 
     def _needs_events(self) -> bool:
         return bool(len(self.snipers) or self.limits.paused)

@@ -16,19 +16,19 @@ from hashlib import sha256
 import msgspec
 import structlog
 
-from events.ids import ENGINE_ID
-from events.log import EventLog, Fenced, Followed, Head, LogError, Regressed, engine_in
+from events.ids import ENGINE_STREAM_ID
+from events.log import EventLog, Fenced, LogError, LogTruncated, OrderHead, PairProgress, engine_in
 from events.order import Order
 from events.streams import EngineState
 from events.types import EngineStatus
 from stages.runtime.load import FAULT_WAIT_S
-from stages.runtime.stage import Refused, Stage
+from stages.runtime.stage import Stage, VenueRefusal
 from stages.triggers.expiry import expire, order_of
-from stages.triggers.pair_book import PairBook, Touched
+from stages.triggers.pair_book import PairBook, TriggerCandidate
 from stages.triggers.watcher import first_slot
-from stages.triggers.writer import UNITS_MAX, Firing, resting
+from stages.triggers.writer import UNITS_MAX, TriggerWriter, resting
 from stages.venues import Pair
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 
 NEWS_BLOCK_MS = 1000
 LEAVE_S = 1.0
@@ -38,25 +38,25 @@ SLOTS_PER_STEP = 200
 _log = structlog.get_logger()
 
 
-def preferred(pair: str, watchers: Iterable[str]) -> str:
+def rendezvous_owner(pair: str, watchers: Iterable[str]) -> str:
     """Who of those that live follows a pair: all agree, and few pairs move as one comes or goes."""
     return max(watchers, key=lambda name: sha256(f"{pair} {name}".encode()).digest())
 
 
-class Watching:
+class TriggerRunner:
     """One watcher."""
 
     def __init__(
         self,
         log: EventLog,
-        market: Market,
+        market: VenueGroup,
         watcher: str,
         *,
         lease_ms: int,
         ahead: Mapping[str, Stage] | None = None,
     ) -> None:
         self._log = log
-        self._firing = Firing(log, market, ahead or {})
+        self._firing = TriggerWriter(log, market, ahead or {})
         self._market = market
         self._name = watcher
         self._lease_ms = lease_ms
@@ -90,7 +90,7 @@ class Watching:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watches until `stop`, then gives its pairs to the others. Raises Fenced."""
-        steps = (self._hear, self._claim, self._follow, self._expire)
+        steps = (self._apply_book_updates, self._claim, self._follow, self._expire)
         tasks = [asyncio.create_task(self._repeat(step), name=step.__name__) for step in steps]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -115,11 +115,11 @@ class Watching:
                 continue
             except Fenced:
                 raise
-            except Regressed:
+            except LogTruncated:
                 self._built.clear()
             except LogError as error:
                 _log.warning("log not available", stage="watcher", error=str(error))
-            except Refused as error:
+            except VenueRefusal as error:
                 _log.warning("chain not available", stage="watcher", error=str(error))
                 self._built.clear()
             except Exception:
@@ -141,7 +141,7 @@ class Watching:
 
     # -- the books -----------------------------------------------------------------------------
 
-    async def _hear(self) -> None:
+    async def _apply_book_updates(self) -> None:
         """Takes in what changed."""
         if not self._built.is_set():
             await self._build()
@@ -165,8 +165,8 @@ class Watching:
                 for head in heads:
                     if (order := order_of(head)) is not None:
                         _add(_book_of(books, order), order, self._market)
-        followed = {key: Followed(done, self._news) for key, done in before.items()}
-        late = await self._late(followed.values())
+        followed = {key: PairProgress(done, self._news) for key, done in before.items()}
+        late = await self._missed_orders(followed.values())
         self._books = books
         self._news = self._read
         self._begin(followed, late)
@@ -183,21 +183,21 @@ class Watching:
 
     async def _engine(self) -> EngineState | None:
         try:
-            head = (await self._log.load([ENGINE_ID]))[0]
+            head = (await self._log.load([ENGINE_STREAM_ID]))[0]
             return None if head is None else engine_in(head)
         except msgspec.DecodeError:  # another build may read it
             return None
 
-    def _heard(self, ids: Sequence[str], heads: Sequence[Head | None]) -> list[Order]:
+    def _heard(self, ids: Sequence[str], heads: Sequence[OrderHead | None]) -> list[Order]:
         """Those that rest; the others are in no book any more."""
-        found: list[Order] = []
+        orders: list[Order] = []
         for order_id, head in zip(ids, heads, strict=True):
             if (order := resting(head)) is not None:
-                found.append(order)
+                orders.append(order)
                 continue
             for book in self._books.values():
                 book.discard(order_id)
-        return found
+        return orders
 
     async def _rest(self, orders: Sequence[Order]) -> None:
         """Puts orders into their books. Those that come late, because their slots were looked at
@@ -236,13 +236,13 @@ class Watching:
         self._claim_now.clear()
         await self._look_up_halt()
         held = self.held
-        wanted = [
+        pairs = [
             key
             for key in self._books
-            if self._watchers and preferred(key, self._watchers) == self._name
+            if self._watchers and rendezvous_owner(key, self._watchers) == self._name
         ]
-        claims = await self._watches.claim(dict.fromkeys(wanted) | held, self._news)
-        given = [key for key in held if key not in wanted and self._watchers]
+        claims = await self._watches.claim(dict.fromkeys(pairs) | held, self._news)
+        given = [key for key in held if key not in pairs and self._watchers]
         if given:
             await self._watches.release(given)
         for key, book in self._books.items():
@@ -253,7 +253,7 @@ class Watching:
             for key, followed in claims.held.items()
             if key in self._books and self._books[key].done is None and key not in given
         }
-        self._begin(begun, await self._late(begun.values()))
+        self._begin(begun, await self._missed_orders(begun.values()))
         if claims.watchers != self._watchers:
             self._watchers = claims.watchers
             return
@@ -261,9 +261,9 @@ class Watching:
             async with asyncio.timeout(self._lease_ms / 4000):
                 await self._claim_now.wait()
 
-    async def _late(self, followed: Iterable[Followed | None]) -> set[str] | None:
+    async def _missed_orders(self, followed: Iterable[PairProgress | None]) -> set[str] | None:
         """The orders of which those who followed these pairs may not have heard; None: any."""
-        heard = [one.news for one in followed if one is not None]
+        heard = [progress.news for progress in followed if progress is not None]
         through, late = min(heard, default=self._read), set[str]()
         try:
             while heard:
@@ -271,14 +271,14 @@ class Watching:
                 late |= named
                 if through >= self._read:  # else there are more in the books by now
                     break
-        except Regressed:  # these news are trimmed away
+        except LogTruncated:  # these news are trimmed away
             return None
         return late
 
-    def _begin(self, followed: Mapping[str, Followed | None], late: set[str] | None) -> None:
-        for key, one in followed.items():
+    def _begin(self, followed: Mapping[str, PairProgress | None], late: set[str] | None) -> None:
+        for key, progress in followed.items():
             if key in self._books:
-                slot = None if one is None else one.slot
+                slot = None if progress is None else progress.slot
                 self._books[key].begin(slot, late, self._market.slot(), self._floor)
                 self._begun.set()
 
@@ -290,13 +290,13 @@ class Watching:
         if self._halted:
             self._halted = await self._log.halted() or bool(await self._log.suspended())
         while looked := [*self._look()]:
-            await self._fire([one for _, _, touched in looked for one in touched])
+            await self._fire([item for _, _, candidate in looked for item in candidate])
             for book, last, _ in looked:
                 if book.done is not None and book.seen >= last:  # not taken over anew meanwhile
                     book.done = last
             await asyncio.sleep(0)
 
-    def _look(self) -> Iterator[tuple[PairBook, int, list[Touched]]]:
+    def _look(self) -> Iterator[tuple[PairBook, int, list[TriggerCandidate]]]:
         """Looks at what is new in each pair of ours, through some slot."""
         for book in self._books.values():
             if book.done is not None and book.seen < self._slot:
@@ -316,21 +316,21 @@ class Watching:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for one in waits:
-                one.cancel()
+            for wait in waits:
+                wait.cancel()
         self._begun.clear()
         self._slot = self._market.slot()
 
-    async def _fire(self, touched: Sequence[Touched]) -> None:
+    async def _fire(self, candidate: Sequence[TriggerCandidate]) -> None:
         """Says what triggered; puts back what is not to be triggered now."""
-        fired = await self._firing.fire(touched)
+        fired = await self._firing.fire(candidate)
         for order in fired.halted:
             self._halted = True
             self._put(order)
         await self._rest(fired.other_terms)
 
 
-def _add(book: PairBook, order: Order, market: Market) -> bool:
+def _add(book: PairBook, order: Order, market: VenueGroup) -> bool:
     first = first_slot(order, market)
     return book.add(order, first, book.pause_of(order, first, market))
 

@@ -15,7 +15,7 @@ from stages.triggers.paused import Entry, Pause, Paused
 _COMPACT_FROM = 1000
 
 
-class Book:
+class TriggerBook:
     """Limit orders by target. One is due at a tick of its slot or later that pays its target."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Book:
         for entry in self.paused.wake(slot):
             heapq.heappush(self._by_target, entry)
 
-    def follow(self, other: Book) -> None:
+    def follow(self, other: TriggerBook) -> None:
         """Orders whose pause ended in another book of the pair are paused here no longer."""
         for order_id in other:
             entry = self._entries.get(order_id)
@@ -94,13 +94,13 @@ class Book:
             for entry in self.paused.tick(slot, price):
                 heapq.heappush(self._by_target, entry)
         by_target = self._by_target
-        found = []
+        candidates = []
         while by_target and by_target[0][0] <= price:
             entry = heapq.heappop(by_target)
             if self._entries.get(entry[1]) is entry:
                 del self._entries[entry[1]]
-                found.append(entry[1])
-        return found
+                candidates.append(entry[1])
+        return candidates
 
     def skip(self, slot: int) -> None:
         """There is nothing (more) to see up to this slot."""
@@ -133,7 +133,7 @@ class Book:
         heapq.heapify(self._later)
 
 
-class Terms(NamedTuple):
+class PoolTriggerTerms(NamedTuple):
     """What a sniper waits for."""
 
     slot: int
@@ -143,11 +143,11 @@ class Terms(NamedTuple):
     """The least token_out per token_in, in units of a price; 0: any."""
 
 
-class Snipers:
+class PoolTriggerBook:
     """Orders that wait for a pool event."""
 
     def __init__(self) -> None:
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[str, PoolTriggerTerms] = {}
 
     def __len__(self) -> int:
         return len(self._terms)
@@ -167,7 +167,7 @@ class Snipers:
         """The first slot that counts for any of them."""
         return min((terms.slot for terms in self._terms.values()), default=None)
 
-    def add(self, order_id: str, terms: Terms) -> bool:
+    def add(self, order_id: str, terms: PoolTriggerTerms) -> bool:
         """Adds an order, or gives it other terms; False where it was here with just these."""
         known = self._terms.get(order_id)
         self._terms[order_id] = terms
@@ -179,11 +179,11 @@ class Snipers:
 
     def event(self, slot: int, price: int, liquidity: int) -> list[str]:
         """The orders that this event triggers; they are out."""
-        found = [
+        order_ids = [
             order_id
             for order_id, terms in self._terms.items()
             if terms.slot <= slot and terms.liquidity <= liquidity and terms.price <= price
         ]
-        for order_id in found:
+        for order_id in order_ids:
             del self._terms[order_id]
-        return found
+        return order_ids

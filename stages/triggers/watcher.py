@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from events.money import PRICE_PLACES, price_units
 from events.order import Order
 from events.types import Fact, OrderArmed, OrderTriggered, Status
-from stages.runtime.stage import NOT_YET, NotYet, Refused, Stage
-from stages.triggers.trigger_book import Terms
+from stages.runtime.stage import NOT_YET, NotYet, Stage, VenueRefusal
+from stages.triggers.trigger_book import PoolTriggerTerms
 from stages.venues import PoolEvent, Tick
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 
 NO_SLOT_MS = 500
 """Between two looks for the first slot."""
@@ -27,7 +27,7 @@ def decide(_: Order, slot: int | None) -> list[Fact] | NotYet:
     return NOT_YET if slot is None else [OrderArmed(slot)]
 
 
-def first_slot(order: Order, market: Market) -> int:
+def first_slot(order: Order, market: VenueGroup) -> int:
     """The first slot that counts: where the order came to rest, or its price was last amended.
 
     The slot of an amendment counts, as the one in which an order comes to rest does.
@@ -80,21 +80,21 @@ def target_of(order: Order) -> int | None:
     return terms_of(order, 0).price if order.retreats and order.max_price else None
 
 
-def terms_of(order: Order, first: int) -> Terms:
+def terms_of(order: Order, first: int) -> PoolTriggerTerms:
     """What a sniper waits for. At most x token_in a token_out is at least 1/x the other way."""
     least = 0
     if order.max_price:
         least = -(-int(10 ** (2 * PRICE_PLACES)) // price_units(order.max_price))
-    return Terms(first, order.min_liquidity or 0, least)
+    return PoolTriggerTerms(first, order.min_liquidity or 0, least)
 
 
-def stage(market: Market) -> Stage:
+def stage(market: VenueGroup) -> Stage:
     """The stage, by the slots of this market."""
 
     def ask(orders: Sequence[Order]) -> list[int | None]:
         try:
             return [market.slot()] * len(orders)
-        except Refused:
+        except VenueRefusal:
             return [None] * len(orders)
 
     return Stage(name="watcher", ask=ask, decide=decide, wait_ms=lambda _order, _now: NO_SLOT_MS)

@@ -18,7 +18,7 @@ from events.order import Order, Transaction
 from events.reason_codes import MaybeReason
 from events.secret import SecretBytes
 from events.types import Quote
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 
 
 class Built(msgspec.Struct, frozen=True, gc=False):
@@ -171,7 +171,7 @@ __all__ = [
     "Pair",
     "PoolCause",
     "PoolEvent",
-    "Refused",
     "Tick",
     "Venue",
+    "VenueRefusal",
 ]

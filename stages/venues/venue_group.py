@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Sequence
 from events.money import price_units
 from events.order import Order
 from events.types import Quote
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair, PoolEvent, Tick, Venue
 
 
-def _refusal(venue: Venue, order: Order, error: Refused) -> tuple[Quote]:
+def _refusal(venue: Venue, order: Order, error: VenueRefusal) -> tuple[Quote]:
     return (Quote(venue.name, "", order.amount_in, 0, 0, 0, error.code),)
 
 
-class Market:
+class VenueGroup:
     """Several venues as one."""
 
     def __init__(self, venues: Sequence[Venue], *, timeout_s: float) -> None:
@@ -30,7 +30,7 @@ class Market:
         for venue in self.venues:
             try:
                 answer = venue.quotes(order)
-            except Refused as error:
+            except VenueRefusal as error:
                 answer = _refusal(venue, order, error)
             later = later or not isinstance(answer, tuple)
             answers.append(answer)
@@ -65,8 +65,8 @@ class Market:
 
     def pools(self, pair: Pair, first: int, last: int) -> list[PoolEvent]:
         """The pool events of all venues from slot `first` through `last`, in order of slots."""
-        found = [event for venue in self.venues for event in venue.pools(pair, first, last)]
-        return sorted(found, key=lambda event: event.slot)
+        pools = [event for venue in self.venues for event in venue.pools(pair, first, last)]
+        return sorted(pools, key=lambda event: event.slot)
 
     async def _gather(
         self, order: Order, answers: Sequence[Sequence[Quote] | Awaitable[Sequence[Quote]]]
@@ -88,10 +88,10 @@ class Market:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await answer
-        except Refused as error:
+        except VenueRefusal as error:
             return _refusal(venue, order, error)
         except TimeoutError:
-            return _refusal(venue, order, Refused("venue-timeout"))
+            return _refusal(venue, order, VenueRefusal("venue-timeout"))
 
 
 def _joined(answers: Sequence[Sequence[Quote]]) -> tuple[Quote, ...]:

@@ -67,15 +67,15 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     figures = [figure for outcome in outcomes for figure in outcome.figures]
-    found = [outcome.profile for outcome in outcomes if outcome.profile]
+    profiles = [outcome.profile for outcome in outcomes if outcome.profile]
     if args.json:
-        shown = {"machine": _machine(), "figures": figures, "profiles": found}
+        shown = {"machine": _machine(), "figures": figures, "profiles": profiles}
         print(msgspec.json.format(msgspec.json.encode(shown)).decode())
     else:
         print(_machine())
         print(report.table(figures))
-        if args.profile and found:
-            print(report.profiles(found))
+        if args.profile and profiles:
+            print(report.profiles(profiles))
     return 0 if all(target.reached for figure in figures for target in figure.targets) else 1
 
 
@@ -101,14 +101,14 @@ def _measure(folder: Path, letters: list[str], *, quick: bool) -> list[report.Ou
             for letter in letters:
                 measure, seconds, quick_seconds = FIGURES[letter]
                 start = time.monotonic()
-                _say(f"({letter}) {(measure.__doc__ or '').splitlines()[0][4:]}")
+                _print(f"({letter}) {(measure.__doc__ or '').splitlines()[0][4:]}")
                 try:
                     outcomes.append(measure(subject, known, quick_seconds if quick else seconds))
                 except (loads.Full, TooSlow) as error:
-                    _say(f"    {error}")
+                    _print(f"    {error}")
                     outcomes.append(_failed(letter, str(error)))
                 gib = subject.bytes_on_disk() / 2**30
-                _say(f"    {time.monotonic() - start:.1f} s, {gib:.2f} GiB on disk")
+                _print(f"    {time.monotonic() - start:.1f} s, {gib:.2f} GiB on disk")
         finally:
             subject.stop()
     return outcomes
@@ -128,7 +128,7 @@ def _machine() -> str:
     return f"{cores} cores, {python}; loaders: {loads.used()}"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

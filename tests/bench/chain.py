@@ -52,7 +52,7 @@ def _variant(
     try:
         with yardsticks.around(connections=CONNECTIONS) as many:
             busy = _load(engine, IN_FLIGHT, seconds)
-        with yardsticks.around(connections=1, set_connections=1) as one:
+        with yardsticks.around(connections=1, set_connections=1) as around:
             alone = _load(engine, 1, seconds)
     finally:
         engine.stop()
@@ -75,8 +75,8 @@ def _variant(
                 what=f"{variant}: POST to confirmed, p50",
                 value=alone.traded.p50_ms,
                 unit="ms",
-                set_yardstick=one.set_ms,
-                post_yardstick=one.post_ms,
+                set_yardstick=around.set_ms,
+                post_yardstick=around.post_ms,
                 targets=(_all_confirmed(alone.traded),),
                 note=f"{_note(alone.traded)}. One in flight",
             ),

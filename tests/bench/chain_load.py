@@ -60,7 +60,7 @@ _frames = msgspec.json.Decoder(_Frame)
 _taken = msgspec.json.Decoder(_Taken)
 
 
-class Desk:
+class Trader:
     """Posts orders and hears how they end."""
 
     def __init__(self, port: int) -> None:
@@ -87,7 +87,7 @@ class Desk:
         if not data.startswith(b"HTTP/1.1 202"):
             raise RuntimeError(data.decode(errors="replace"))
         taken = _taken.decode(data[data.index(b"\r\n\r\n") + 4 :])
-        self.open.update((one.orderId, began) for one in taken.results)
+        self.open.update((result.orderId, began) for result in taken.results)
 
     def _order(self) -> str:
         token_in, token_out = next(self._pairs)
@@ -100,9 +100,9 @@ class Desk:
         while none_yet:
             self._data += self._feed.recv(1 << 18)
             at = 0
-            while (found := websocket.frame_at(self._data, at)) is not None:
-                at = found[1]
-                frame = _frames.decode(bytes(self._data[found[0] : at]))
+            while (result := websocket.frame_at(self._data, at)) is not None:
+                at = result[1]
+                frame = _frames.decode(bytes(self._data[result[0] : at]))
                 if frame.status in ENDS and frame.orderId in self.open:
                     none_yet = False
                     how = " ".join(filter(None, (frame.status, frame.reason)))
@@ -114,7 +114,7 @@ def main() -> None:
     """Be the desk."""
     port, in_flight, orders = (int(word) for word in sys.argv[1:4])
     seconds = float(sys.argv[4])
-    desk = Desk(port)
+    trader = Trader(port)
     ends: Counter[str] = Counter()
     took: list[float] = []
     warm = WARM_UP + in_flight
@@ -123,11 +123,11 @@ def main() -> None:
     while True:
         now = time.perf_counter()
         going = len(took) < orders and now < deadline
-        if going and (free := in_flight - len(desk.open)) > 0:
-            desk.post(free)
-        if not desk.open:
+        if going and (free := in_flight - len(trader.open)) > 0:
+            trader.post(free)
+        if not trader.open:
             break
-        for took_s, how in desk.ended():
+        for took_s, how in trader.ended():
             if warm:
                 warm -= 1
                 if not warm:
@@ -137,7 +137,7 @@ def main() -> None:
             ends[how] += 1
             last = time.perf_counter()
     took.sort()
-    found = Traded(
+    traded = Traded(
         len(took),
         last - start if took else 0.0,
         dict(ends.most_common()),
@@ -145,7 +145,7 @@ def main() -> None:
         quantile(took, 0.99) * 1000,
         took[-1] * 1000 if took else 0.0,
     )
-    print(msgspec.json.encode(found).decode(), flush=True)
+    print(msgspec.json.encode(traded).decode(), flush=True)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         end(process)
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     """Return the next line that a program prints."""
     assert process.stdout is not None
     line = process.stdout.readline().strip()

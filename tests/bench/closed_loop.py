@@ -50,12 +50,12 @@ Whole = Callable[[bytes], bool]
 def connect(address: Address) -> socket.socket:
     """Return a blocking connection; a string is the path of a unix socket."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.connect(address)
+    created = socket.socket(family, socket.SOCK_STREAM)
+    created.connect(address)
     if family == socket.AF_INET:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    made.settimeout(PATIENCE_S)
-    return made
+        created.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    created.settimeout(PATIENCE_S)
+    return created
 
 
 def drive(
@@ -82,8 +82,8 @@ def drive(
     try:
         return _loop(sockets, requests, seconds, good, whole, counted, stopped)
     finally:
-        for one in sockets:
-            one.close()
+        for socket in sockets:
+            socket.close()
 
 
 def _loop(

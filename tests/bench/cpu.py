@@ -21,7 +21,7 @@ def spent(pids: Mapping[str, int]) -> Seconds:
     total = {}
     for name, pid in pids.items():
         family = [pid, *children.get(pid, ())]
-        total[name] = sum(_seconds(one) for one in family)
+        total[name] = sum(_seconds(item) for item in family)
     total["machine"] = _busy()
     return total
 
@@ -50,11 +50,11 @@ def _seconds(pid: int) -> float:
 
 
 def _children() -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+    results: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*"):
         if fields := _stat(int(path.name)):
-            found.setdefault(int(fields[1]), []).append(int(path.name))
-    return found
+            results.setdefault(int(fields[1]), []).append(int(path.name))
+    return results
 
 
 def _busy() -> float:

@@ -13,12 +13,12 @@ from tests.bench.yardsticks import Yardsticks
 
 # Subscribers -> orders a batch: enough events at once that the fan-out is what takes the time.
 SUBSCRIBERS = {1: 200, 100: 100, 1000: 20}
-WANTED = 100_000
+TARGET = 100_000
 
 
 def frames(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
     """(e) WebSocket frames to 1, 100 and 1,000 subscribers, each checked to miss none."""
-    found = []
+    result = []
     for subscribers, batch in SUBSCRIBERS.items():
         subject.settle()
         with yardsticks.around(connections=CONNECTIONS) as known:
@@ -27,7 +27,7 @@ def frames(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
         rate = came.frames / came.seconds
         targets = []
         if subscribers > 1:
-            targets.append(Target(">= 100,000/s", rate >= WANTED))
+            targets.append(Target(">= 100,000/s", rate >= TARGET))
         targets.append(Target("complete, in order", came.same and came.gap_free))
         note = (
             f"{came.events:,} events of {came.bytes // max(1, came.frames)} B a frame, "
@@ -36,7 +36,7 @@ def frames(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
         )
         if subscribers == 1:
             note += "; no more than the orders make"
-        found.append(
+        result.append(
             Figure(
                 letter="e",
                 what=f"WebSocket frames to {subscribers:,}",
@@ -48,4 +48,4 @@ def frames(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
                 note=note,
             )
         )
-    return Outcome(tuple(found))
+    return Outcome(tuple(result))

@@ -78,14 +78,14 @@ class Stream:
 
     def _parse(self) -> None:
         at = self.parsed - self.begin
-        while (found := websocket.frame_at(self.data, at)) is not None:
-            payload = self.data[found[0] : found[1]]
+        while (frame := websocket.frame_at(self.data, at)) is not None:
+            payload = self.data[frame[0] : frame[1]]
             position = websocket.position_of(payload)
             if self.position and position != self.position + 1:
                 self.gap_free = False
             self.position = position
             self.frames += 1
-            at = found[1]
+            at = frame[1]
             if b'"status":"confirmed"' in payload:
                 self.ends.append(self.begin + at)
         self.parsed = self.begin + at
@@ -109,12 +109,12 @@ class Audience:
         self._sockets: dict[int, socket.socket] = {}
         self._at: dict[int, int] = {}
         for _ in range(subscribers):
-            made, rest = websocket.follow(port)
-            self._sockets[made.fileno()] = made
-            self._at[made.fileno()] = 0
+            created, rest = websocket.follow(port)
+            self._sockets[created.fileno()] = created
+            self._at[created.fileno()] = 0
             if rest:
-                self._got(made.fileno(), rest)
-            self._poll.register(made, select.EPOLLIN)
+                self._got(created.fileno(), rest)
+            self._poll.register(created, select.EPOLLIN)
 
     def _got(self, fd: int, data: bytes) -> None:
         at = self._at[fd]
@@ -158,8 +158,8 @@ def main() -> None:
     while time.perf_counter() < over:
         everybody = audience.slowest()
         done = _passed(stream, everybody)
-        wanted = sent - done // batch < IN_FLIGHT
-        if wanted and time.perf_counter() < deadline:
+        expected = sent - done // batch < IN_FLIGHT
+        if expected and time.perf_counter() < deadline:
             if sent > answered:
                 _read_answer(door)
                 answered += 1
@@ -171,7 +171,7 @@ def main() -> None:
     elapsed = time.perf_counter() - start
     usage = resource.getrusage(resource.RUSAGE_SELF)
     complete = audience.all_there() and stream.confirmed >= sent * batch
-    found = Fanout(
+    fanout = Fanout(
         subscribers=subscribers,
         events=stream.frames,
         frames=stream.frames * subscribers,
@@ -181,7 +181,7 @@ def main() -> None:
         gap_free=stream.gap_free and stream.frames == sent * batch * EVENTS_AN_ORDER,
         cpu_s=usage.ru_utime + usage.ru_stime,
     )
-    print(msgspec.json.encode(found).decode(), flush=True)
+    print(msgspec.json.encode(fanout).decode(), flush=True)
 
 
 def _passed(stream: Stream, everybody: int) -> int:

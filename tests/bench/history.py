@@ -16,7 +16,7 @@ from tests.bench.throughput import BATCH, BATCH_CONNECTIONS, CONNECTIONS
 from tests.bench.yardsticks import Around, Yardsticks
 
 EVENTS = 500_000
-WANTED = 300_000
+TARGET = 300_000
 PATIENCE_S = 120
 QUICK_S = 5
 """Less time than this means that fewer events will do."""
@@ -27,7 +27,7 @@ COMMANDS = {
 }
 
 
-class _Said(msgspec.Struct, frozen=True):
+class _Reply(msgspec.Struct, frozen=True):
     events: int
     seconds: float
 
@@ -62,13 +62,13 @@ def _figure(what: str, done: Done | None, known: Around) -> Figure:
         unit="/s",
         set_yardstick=known.set_rate,
         post_yardstick=known.post_rate,
-        targets=(Target(">= 300,000/s", rate >= WANTED),),
+        targets=(Target(">= 300,000/s", rate >= TARGET),),
         note=f"{done.events:,} events in {done.seconds:.2f} s, the command {done.wall_s:.2f} s",
     )
 
 
-def _top_up(subject: Subject, wanted: int) -> None:
-    while (have := subject.position()) < wanted:
+def _top_up(subject: Subject, number: int) -> None:
+    while (have := subject.position()) < number:
         print(f"    {have:,} events, more are needed", file=sys.stderr)
         loads.posts(
             subject.port,
@@ -84,7 +84,7 @@ def _done(subject: Subject, words: tuple[str, ...]) -> Done | None:
     """Run a command to its end, None where it fails."""
     start = time.perf_counter()
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             subject.command(*words),
             cwd=subject.folder,
             env=subject.environ,
@@ -94,5 +94,5 @@ def _done(subject: Subject, words: tuple[str, ...]) -> Done | None:
         )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         return None
-    said = msgspec.json.decode(found.stdout, type=_Said)
-    return Done(said.events, said.seconds, time.perf_counter() - start)
+    reply = msgspec.json.decode(process.stdout, type=_Reply)
+    return Done(reply.events, reply.seconds, time.perf_counter() - start)

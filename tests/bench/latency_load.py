@@ -52,9 +52,9 @@ class Feed:
     def await_end(self, order_id: bytes) -> None:
         """Read on until the order is confirmed."""
         while True:
-            while (found := websocket.frame_at(self._data, 0)) is not None:
-                payload = bytes(self._data[found[0] : found[1]])
-                del self._data[: found[1]]
+            while (frame := websocket.frame_at(self._data, 0)) is not None:
+                payload = bytes(self._data[frame[0] : frame[1]])
+                del self._data[: frame[1]]
                 if order_id in payload and b'"status":"confirmed"' in payload:
                     return
             part = self._socket.recv(65536)
@@ -81,14 +81,14 @@ def main() -> None:
         feed.await_end(order_id)
         confirmed.append(time.perf_counter() - start)
     confirmed, accepted = sorted(confirmed[WARM_UP:]), sorted(accepted[WARM_UP:])
-    found = Latency(
+    latency = Latency(
         len(confirmed),
         quantile(confirmed, 0.5) * 1000,
         quantile(confirmed, 0.99) * 1000,
         confirmed[-1] * 1000 if confirmed else 0.0,
         quantile(accepted, 0.5) * 1000,
     )
-    print(msgspec.json.encode(found).decode(), flush=True)
+    print(msgspec.json.encode(latency).decode(), flush=True)
 
 
 if __name__ == "__main__":

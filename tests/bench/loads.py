@@ -99,17 +99,17 @@ def _wrk(
         whole = max(1, round(seconds))
         argv = [str(WRK), "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "-s"]
         before = _children_cpu()
-        said = watched([*argv, script.name, f"http://127.0.0.1:{port}"], grown)
-    found = msgspec.json.decode(said[said.index("{") :])
-    good = found["requests"] - found["bad"]
+        text = watched([*argv, script.name, f"http://127.0.0.1:{port}"], grown)
+    decoded = msgspec.json.decode(text[text.index("{") :])
+    good = decoded["requests"] - decoded["bad"]
     return Load(
         loader="wrk",
         answers=good,
         orders=good * (batch or 1),
-        refused=found["bad"],
-        seconds=found["us"] / 1e6,
-        p50_ms=found["p50"] / 1000,
-        p99_ms=found["p99"] / 1000,
+        refused=decoded["bad"],
+        seconds=decoded["us"] / 1e6,
+        p50_ms=decoded["p50"] / 1000,
+        p99_ms=decoded["p99"] / 1000,
         cpu_s=_children_cpu() - before,
     )
 

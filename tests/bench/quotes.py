@@ -106,10 +106,10 @@ def _amm_v4() -> Iterator[Case]:
 
 
 def _damm_v2() -> Iterator[Case]:
-    found = test_damm_v2_vectors.SETS[0]
-    for each in found.vectors:
-        address = found.pools[each["pool"]]["address"]
-        pool = test_damm_v2_vectors.decoded(address, found.bytes[each["pool"]])
+    result = test_damm_v2_vectors.SETS[0]
+    for each in result.vectors:
+        address = result.pools[each["pool"]]["address"]
+        pool = test_damm_v2_vectors.decoded(address, result.bytes[each["pool"]])
         clock = Clock(each["slot"], each["timestamp"])
         yield _case(pool, each["kind"], each["amount"], each["a_to_b"], clock)
 

@@ -86,16 +86,16 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def profiles(found: Sequence[Profile]) -> str:
+def profiles(profiles: Sequence[Profile]) -> str:
     """Return µs of CPU an order and process, one column a profile."""
-    names = list(dict.fromkeys(name for profile in found for name in profile.spent))
-    lines = ["CPU, µs an order".ljust(18) + "".join(p.what.rjust(22) for p in found)]
+    names = list(dict.fromkeys(name for profile in profiles for name in profile.spent))
+    lines = ["CPU, µs an order".ljust(18) + "".join(p.what.rjust(22) for p in profiles)]
     for name in names:
-        cells = [f"{p.spent.get(name, 0.0) / p.orders * 1e6:.1f}" for p in found]
+        cells = [f"{p.spent.get(name, 0.0) / p.orders * 1e6:.1f}" for p in profiles]
         lines.append(name.ljust(18) + "".join(cell.rjust(22) for cell in cells))
     totals = [
         f"{sum(s for name, s in p.spent.items() if name != 'others') / p.orders * 1e6:.1f}"
-        for p in found
+        for p in profiles
     ]
     lines.append("all but others".ljust(18) + "".join(cell.rjust(22) for cell in totals))
     # What a busy neighbour cannot change: the rate at which our own work would fill the machine.

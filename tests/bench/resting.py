@@ -13,14 +13,14 @@ from typing import NamedTuple
 from engine.settings import Settings
 from events.commands import orders as order_commands
 from events.ids import new_order_id
-from events.log import EventLog, LogReader, Regressed
+from events.log import EventLog, LogReader, LogTruncated
 from events.log.commit import UNITS_PER_CALL
 from events.money import price_units
 from events.types import OrderArmed, OrderSubmitted, OrderTriggered, TransactionSubmitted
-from stages.triggers.runner import Watching
-from stages.triggers.trigger_book import Book
+from stages.triggers.runner import TriggerRunner
+from stages.triggers.trigger_book import TriggerBook
 from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks
@@ -49,8 +49,8 @@ def orders_that_wait(subject: Subject, _: Yardsticks, seconds: float) -> Outcome
     )
 
 
-def _filled(orders: int) -> Book:
-    book = Book()
+def _filled(orders: int) -> TriggerBook:
+    book = TriggerBook()
     for n in range(orders):
         book.add(new_order_id(), _NEVER + n * 7919 % 1_000_003, 0)
     book.rewind(0)  # as after a restart: who waits for a slot that is over is in at once
@@ -64,9 +64,9 @@ def _tick(orders: int) -> Figure:
     for slot in range(1, TICKS):
         price = price_units(f"{100 + slot % 7}.25")
         began = time.perf_counter()
-        found = book.tick(slot, price)
+        tick = book.tick(slot, price)
         took.append(time.perf_counter() - began)
-        assert not found
+        assert not tick
     worst_ms = max(took) * 1000
     return Figure(
         letter="h",
@@ -94,30 +94,30 @@ def _memory(orders: int) -> Figure:
 # -- restart -------------------------------------------------------------------------------------
 
 
-def _market() -> Market:
+def _market() -> VenueGroup:
     simulation = Simulation(seed=Settings().venue_seed)
-    return Market([SimulatedVenue(*dex, simulation) for dex in DEXES], timeout_s=5)
+    return VenueGroup([SimulatedVenue(*dex, simulation) for dex in DEXES], timeout_s=5)
 
 
 async def _opened(subject: Subject) -> EventLog:
     log = EventLog(subject.record.redis_url, build="bench")
-    await log.open(found=False)
+    await log.open(create=False)
     return log
 
 
 async def _place(log: EventLog, facts: list[OrderSubmitted]) -> list[str]:
     ids = [new_order_id() for _ in facts]
     for at in range(0, len(facts), UNITS_PER_CALL):
-        units = [
-            log.creation(order_id, "bench", fact)[0]
+        requests = [
+            log.build_creation(order_id, "bench", fact)[0]
             for order_id, fact in zip(ids[at:], facts[at : at + UNITS_PER_CALL], strict=False)
         ]
-        await log.append(units)
+        await log.append(requests)
     return ids
 
 
-async def _until_resting(log: EventLog, wanted: int) -> None:
-    while await log.resting() < wanted:
+async def _until_resting(log: EventLog, number: int) -> None:
+    while await log.resting() < number:
         await asyncio.sleep(0.02)
 
 
@@ -133,11 +133,11 @@ async def _rebuild(subject: Subject, orders: int) -> Figure:
     before = await log.resting()
     ids = await _place(log, facts)
     await _until_resting(log, before + orders)
-    watching = Watching(log, _market(), "bench", lease_ms=10_000)
+    watching = TriggerRunner(log, _market(), "bench", lease_ms=10_000)
     began = time.perf_counter()
     await watching._build()
     took_s = time.perf_counter() - began
-    found = watching.resting
+    resting = watching.resting
     await watching._watches.close()
     for at in range(0, orders, UNITS_PER_CALL):
         some = ids[at : at + UNITS_PER_CALL]
@@ -148,7 +148,7 @@ async def _rebuild(subject: Subject, orders: int) -> Figure:
         what=f"books of {orders:,} resting orders rebuilt",
         value=took_s,
         unit="s",
-        targets=(Target("<= 5 s", took_s <= 5 and found >= orders),),
+        targets=(Target("<= 5 s", took_s <= 5 and resting >= orders),),
     )
 
 
@@ -195,10 +195,10 @@ async def _shoot(log: EventLog, reader: LogReader, slot_us: int, seconds: float)
     after = await log.position()
     facts = [
         OrderSubmitted(
-            "sniper", one, other, TOKENS[one].decimals, TOKENS[other].decimals,
-            10 ** TOKENS[one].decimals, 5000, time_in_force="GTC",
+            "sniper", item, other, TOKENS[item].decimals, TOKENS[other].decimals,
+            10 ** TOKENS[item].decimals, 5000, time_in_force="GTC",
         )
-        for one, other in permutations(SNIPED, 2)
+        for item, other in permutations(SNIPED, 2)
     ]  # fmt: skip
     before = await log.resting()
     ids = set(await _place(log, facts))
@@ -210,7 +210,7 @@ async def _shoot(log: EventLog, reader: LogReader, slot_us: int, seconds: float)
     while len(shots) < len(ids) and time.monotonic() < deadline:
         try:
             batches = await reader.read(after)
-        except Regressed:
+        except LogTruncated:
             after = (await log.bounds())[0] - 1
             continue
         for batch in batches:

@@ -51,11 +51,13 @@ def _name(number: int) -> str:
 
 def _log(server: redis.Redis, keys: Keys) -> float:
     """Return the bytes an event of what the log holds, its structure included."""
-    found: Any = server.xinfo_stream(keys.log)
-    if found["length"] < 2:
+    xinfo_stream: Any = server.xinfo_stream(keys.log)
+    if xinfo_stream["length"] < 2:
         return 0.0
     # The ids are positions of last events: those of the first entry are left out of the count.
-    first, last = (int(found[name][0].split(b"-")[0]) for name in ("first-entry", "last-entry"))
+    first, last = (
+        int(xinfo_stream[name][0].split(b"-")[0]) for name in ("first-entry", "last-entry")
+    )
     used = server.memory_usage(keys.log, samples=0)
     return float(used or 0) / max(1, last - first)
 

@@ -17,7 +17,7 @@ from engine.localnet.state.pools import Families
 from engine.settings import Settings
 from stages.pools.contract import Clock
 from stages.pools.families import FAMILIES
-from stages.routing.board import Board, Listed
+from stages.routing.board import Listed, PoolGraph
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.route import Candidate, Limits, Request
@@ -59,18 +59,20 @@ def closed_form_bps(amount_sol: int) -> float:
     return (both / deep * (deep + net) / (both + net) - 1) * 10_000
 
 
-def gain(board: Board, amount_sol: int) -> Gain:
+def gain(board: PoolGraph, amount_sol: int) -> Gain:
     """By the router's own search; one leg or two."""
     request = Request(SOL.mint, USDC.mint, amount_sol * 10**SOL.decimals)
-    found = [
-        one
-        for one in candidates(board, request, COSTS, Limits(hop_slack_bps=10))
-        if isinstance(one, Candidate)
+    ones = [
+        candidate
+        for candidate in candidates(board, request, COSTS, Limits(hop_slack_bps=10))
+        if isinstance(candidate, Candidate)
     ]
-    alone = max(one.amount_out - one.cost for one in found if one.kind == "direct")
+    alone = max(
+        candidate.amount_out - candidate.cost for candidate in ones if candidate.kind == "direct"
+    )
     split = max(
-        (one for one in found if one.kind == "split"),
-        key=lambda one: one.amount_out - one.cost,
+        (candidate for candidate in ones if candidate.kind == "split"),
+        key=lambda candidate: candidate.amount_out - candidate.cost,
         default=None,
     )
     if split is None:
@@ -79,22 +81,22 @@ def gain(board: Board, amount_sol: int) -> Gain:
 
 
 def _figures(
-    what: str, board: Board, expected: Callable[[int], float] | None = None
+    what: str, board: PoolGraph, expected: Callable[[int], float] | None = None
 ) -> Iterator[Figure]:
     for amount_sol in AMOUNTS_SOL:
-        found = gain(board, amount_sol)
+        result = gain(board, amount_sol)
         targets: tuple[Target, ...] = ()
         if expected is not None:
             most = expected(amount_sol)
-            near = abs(found.bps - most) <= NEAR_BPS
+            near = abs(result.bps - most) <= NEAR_BPS
             targets = (Target(f"{most:,.2f} bps (closed form)", near),)
         yield Figure(
             letter="k",
             what=f"split of {amount_sol:,} SOL over {what}",
-            value=found.bps,
+            value=result.bps,
             unit="bps",
             targets=targets,
-            note=_shares(found.split),
+            note=_shares(result.split),
         )
 
 
@@ -110,16 +112,16 @@ def _shares(split: Candidate | None) -> str:
 
 def _laid(plans: Iterable[PoolPlan]) -> dict[str, Account]:
     """What genesis lays out for these pools, their mints included."""
-    made = {t.mint: mint_account(t.decimals, genesis.SUPPLY, genesis.FAUCET) for t in TOKENS}
+    account = {t.mint: mint_account(t.decimals, genesis.SUPPLY, genesis.FAUCET) for t in TOKENS}
     for plan in plans:
-        made |= genesis.LAYOUTS[plan.family](plan)
-    return made
+        account |= genesis.LAYOUTS[plan.family](plan)
+    return account
 
 
-def _board(plans: Sequence[PoolPlan]) -> Board:
+def _board(plans: Sequence[PoolPlan]) -> PoolGraph:
     accounts, families = _laid(plans), Families(FAMILIES)
-    found = (families.decode(plan.address, accounts.get) for plan in plans)
-    return Board([Listed(one.family, one.pool, CLOCK.slot) for one in found if one], CLOCK)
+    pooled = (families.decode(plan.address, accounts.get) for plan in plans)
+    return PoolGraph([Listed(item.family, item.pool, CLOCK.slot) for item in pooled if item], CLOCK)
 
 
 TOKEN_A, TOKEN_B = sorted((SOL, USDC), key=lambda token: raw(token.mint))

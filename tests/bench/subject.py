@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from engine.embedded.data_dir import Record, running
+from engine.embedded.data_dir import RunState, running
 from tests.bench import children, cpu
 
 SETTINGS = {
@@ -65,7 +65,7 @@ class Subject:
             self.command("up"), cwd=folder, environ=self.environ, errors=self._errors
         )
         try:
-            children.said(self._process)  # the ready line
+            children.read_line(self._process)  # the ready line
         except RuntimeError:
             raise RuntimeError(self._errors.read_text()[-2000:]) from None
 
@@ -75,11 +75,11 @@ class Subject:
         return [sys.executable, "-P", "-m", "engine", *words]
 
     @property
-    def record(self) -> Record:
+    def record(self) -> RunState:
         """What runs, as written in DATA_DIR."""
-        found = running(self.folder)
-        assert found is not None, "the engine is gone"
-        return found
+        state = running(self.folder)
+        assert state is not None, "the engine is gone"
+        return state
 
     def stop(self) -> None:
         """Stop it; its processes are ended by their pids where it cannot do so itself."""

@@ -16,23 +16,23 @@ EVENTS = "/api/events"
 
 def follow(port: int, path: str = EVENTS) -> tuple[socket.socket, bytes]:
     """Return a blocking WebSocket, and the first bytes of its frames where they came along."""
-    made = connect(("127.0.0.1", port))
+    created = connect(("127.0.0.1", port))
     key = base64.b64encode(os.urandom(16)).decode()
-    made.sendall(
+    created.sendall(
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
         "".encode()
     )
     data = b""
     while b"\r\n\r\n" not in data:
-        part = made.recv(65536)
+        part = created.recv(65536)
         if not part:
             raise ConnectionError("no answer to the upgrade")
         data += part
     head, _, rest = data.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 101"):
         raise ConnectionError(head.decode(errors="replace"))
-    return made, rest
+    return created, rest
 
 
 def frame_at(data: bytes | bytearray, at: int) -> tuple[int, int] | None:

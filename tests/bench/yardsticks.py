@@ -59,16 +59,16 @@ class Yardsticks:
         self, *, connections: int, batch: int = 0, set_connections: int = SET_CONNECTIONS
     ) -> Iterator[Around]:
         """Measure before and after a block."""
-        found = Around()
-        self._take(found, connections, batch, set_connections)
-        yield found
-        self._take(found, connections, batch, set_connections)
+        around = Around()
+        self._take(around, connections, batch, set_connections)
+        yield around
+        self._take(around, connections, batch, set_connections)
 
-    def _take(self, found: Around, connections: int, batch: int, set_connections: int) -> None:
-        found.sets.append(
+    def _take(self, around: Around, connections: int, batch: int, set_connections: int) -> None:
+        around.sets.append(
             loads.sets(self._socket, connections=set_connections, seconds=self._seconds)
         )
-        found.posts.append(
+        around.posts.append(
             loads.posts(self._port, connections=connections, seconds=self._seconds, batch=batch)
         )
 
@@ -80,7 +80,7 @@ def started(folder: Path, seconds: float) -> Iterator[Yardsticks]:
         databases.started(folder, databases.Options(servers=("valkey",))) as servers,
         children.running(children.spawn(children.own("bare"))) as bare,
     ):
-        yield Yardsticks(servers.run / "valkey.sock", int(children.said(bare)), seconds)
+        yield Yardsticks(servers.run / "valkey.sock", int(children.read_line(bare)), seconds)
 
 
 def _mean(values: list[float]) -> float:

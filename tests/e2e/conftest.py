@@ -22,23 +22,23 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
     """Run it; what others did before is in its log."""
-    async with engine_up(tmp_path_factory.mktemp("w") / "d") as one:
-        yield one
+    async with engine_up(tmp_path_factory.mktemp("w") / "d") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    async with browser() as one:
-        yield one
+    async with browser() as context:
+        yield context
 
 
 @pytest.fixture
 async def page(engine: Engine, chromium: Browser) -> AsyncIterator[Page]:
     """The console, open and live; nothing may go wrong in it."""
-    async with opened(chromium) as one:
-        await one.window(1360, 860)
-        await one.open(f"{engine.url}/")
-        await one.until(LIVE)
-        await one.until("document.querySelectorAll('#token-in option').length > 2")
-        yield one
-        assert one.errors == []
+    async with opened(chromium) as page:
+        await page.window(1360, 860)
+        await page.open(f"{engine.url}/")
+        await page.until(LIVE)
+        await page.until("document.querySelectorAll('#token-in option').length > 2")
+        yield page
+        assert page.errors == []

@@ -42,7 +42,7 @@ async def history(
         async with projecting(redis_url, database_url):
             ids = await play.live(orders)
             bad = await play.create(3)
-            await play.say(bad, failed())
+            await play.append(bad, failed())
             await play.create(2)
             await projected(log, archive)
         yield log, archive, play, ids
@@ -236,15 +236,15 @@ async def test_a_row_under_an_id_that_no_order_has_is_found(
 ) -> None:
     async with history(redis_url, database_url) as (log, archive, _, ids):
         connection = await asyncpg.connect(database_url)
-        nobody = "00000000-0000-0000-0000-000000000000"
+        result = "00000000-0000-0000-0000-000000000000"
         await connection.execute(
             "CREATE TEMP TABLE x AS SELECT * FROM orders WHERE id = $1", ids[0]
         )
-        await connection.execute("UPDATE x SET id = $1", nobody)
+        await connection.execute("UPDATE x SET id = $1", result)
         await connection.execute("INSERT INTO orders SELECT * FROM x")
         await connection.close()
         [problem] = (await proof(log, archive)).problems
-        assert (problem.order_id, problem.code) == (nobody, "orders")
+        assert (problem.order_id, problem.code) == (result, "orders")
 
 
 async def test_a_damaged_entry_is_named_and_no_newer_build_is_blamed(
@@ -254,10 +254,10 @@ async def test_a_damaged_entry_is_named_and_no_newer_build_is_blamed(
         client = redis.asyncio.Redis.from_url(redis_url)
         await client.xadd(log.keys.log, {"x": "y"}, id=f"{await log.position() + 1}-0")
         await client.aclose()
-        said = command("verify", redis_url, database_url)
-        assert said.returncode == 1
-        assert "of the log is damaged" in said.stdout
-        assert "Traceback" not in said.stderr
+        result = command("verify", redis_url, database_url)
+        assert result.returncode == 1
+        assert "of the log is damaged" in result.stdout
+        assert "Traceback" not in result.stderr
 
 
 def command(what: str, redis_url: str, database_url: str, *args: str, seed: str = "0") -> Any:
@@ -277,8 +277,8 @@ async def test_the_exit_code_says_sound_broken_or_unreadable(
     async with history(redis_url, database_url):
         sound = command("verify", redis_url, database_url, "--json")
         assert sound.returncode == 0, sound.stderr
-        said = json.loads(sound.stdout)
-        assert (said["sound"], said["firstBadPosition"], said["lag"]) == (True, None, 0)
+        body = json.loads(sound.stdout)
+        assert (body["sound"], body["firstBadPosition"], body["lag"]) == (True, None, 0)
         connection = await asyncpg.connect(database_url)
         await connection.execute(TAMPERED["a flipped byte"][0])
         await connection.close()
@@ -296,24 +296,24 @@ async def test_a_replay_is_the_same_twice_under_any_hash_seed(
 ) -> None:
     async with history(redis_url, database_url) as (_, _, play, ids):
         await play.live(3)  # not projected: the replay goes on in the log
-        said = [
+        loads = [
             json.loads(command("replay", redis_url, database_url, "--json", seed=seed).stdout)
             for seed in ("1", "2")
         ]
-        assert said[0]["stateHash"] == said[1]["stateHash"]
-        assert (said[0]["events"], said[0]["first"], said[0]["last"]) == (146, 1, 146)
+        assert loads[0]["stateHash"] == loads[1]["stateHash"]
+        assert (loads[0]["events"], loads[0]["first"], loads[0]["last"]) == (146, 1, 146)
         part = json.loads(
             command("replay", redis_url, database_url, "--json", "--until", "50").stdout
         )
         assert (part["events"], part["last"]) == (50, 50)
-        assert part["stateHash"] != said[0]["stateHash"]
+        assert part["stateHash"] != loads[0]["stateHash"]
         early = command("replay", redis_url, database_url, "--json", "--until", "2020-01-01")
         assert json.loads(early.stdout)["events"] == 0
         late = command("replay", redis_url, database_url, "--json", "--until", "2999-01-01T00:00Z")
-        assert json.loads(late.stdout)["stateHash"] == said[0]["stateHash"]
-        one = command("replay", redis_url, database_url, "--json", "--order", ids[0], "--check")
-        assert json.loads(one.stdout)["events"] == 6
-        assert json.loads(one.stdout)["checked"] == 3
+        assert json.loads(late.stdout)["stateHash"] == loads[0]["stateHash"]
+        result = command("replay", redis_url, database_url, "--json", "--order", ids[0], "--check")
+        assert json.loads(result.stdout)["events"] == 6
+        assert json.loads(result.stdout)["checked"] == 3
 
 
 async def test_the_stages_decide_again_what_they_decided(redis_url: str, database_url: str) -> None:
@@ -328,7 +328,7 @@ async def test_show_tells_when_what_and_why(redis_url: str, database_url: str) -
     async with history(redis_url, database_url) as (_, _, _, ids):
         shown = command("show", redis_url, database_url, ids[0])
     assert shown.returncode == 0, shown.stderr
-    for said in (
+    for item in (
         "1.5 SOL into USDC",
         "149 out",
         "146 out",
@@ -338,7 +338,7 @@ async def test_show_tells_when_what_and_why(redis_url: str, database_url: str) -
         "received 148.99",
         "confirmed after",
     ):
-        assert said in shown.stdout
+        assert item in shown.stdout
 
 
 async def test_an_export_has_every_event_once_and_no_signed_bytes(

@@ -17,7 +17,7 @@ from engine import cli
 from events.audit.proof import faults_of
 from events.secret import SecretUrl
 from events.streams.hash_chain import link
-from gateway.api.audits import Records
+from gateway.api.audits import StoreUrls
 from projections.postgres.migrate import migrated
 from tests.support.http.served import served
 from tests.support.processes.engine_up import Engine
@@ -30,10 +30,10 @@ async def orders(engine: Engine) -> None:
 
 
 async def history(engine: Engine, order_id: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await engine.get(f"/api/orders/{order_id}/events")).body[
+    results: list[dict[str, Any]] = (await engine.get(f"/api/orders/{order_id}/events")).body[
         "events"
     ]
-    return found
+    return results
 
 
 async def proof(engine: Engine) -> dict[str, Any]:
@@ -94,7 +94,7 @@ async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None
 async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, database_url: str) -> None:
     await migrated(database_url, asyncio.Event())
     async with served(
-        redis_url, records=Records(SecretUrl(redis_url), SecretUrl(database_url))
+        redis_url, records=StoreUrls(SecretUrl(redis_url), SecretUrl(database_url))
     ) as gateway:
         verify, state = f"{gateway.url}/api/audit/verify", "/api/audit/state"
         with patch("gateway.api.audits.TURN_S", HANG_S):

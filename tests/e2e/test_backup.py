@@ -25,15 +25,15 @@ async def told(*command: str | Path, settings: Settings | None = None) -> tuple[
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=env
     )
-    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
-    return process.returncode or 0, said.decode()
+    raw, _ = await asyncio.wait_for(process.communicate(), HANG_S)
+    return process.returncode or 0, raw.decode()
 
 
 async def copy(servers: Embedded, folder: Path, to: Path) -> None:
     """Both servers while they run: Postgres first, so that the log's copy has all that it has."""
     dump = binaries.postgres() / "pg_dump"
-    code, said = await told(dump, "-Fc", "-f", to / "archive.dump", "-d", servers.database_url)
-    assert code == 0, said
+    code, text = await told(dump, "-Fc", "-f", to / "archive.dump", "-d", servers.database_url)
+    assert code == 0, text
     async with redis.asyncio.from_url(servers.redis_url) as client:
         await client.config_set("auto-aof-rewrite-percentage", 0)
         while (await client.info("persistence"))["aof_rewrite_in_progress"]:
@@ -62,10 +62,10 @@ async def test_copies_become_a_sound_engine_that_executes_nothing_again(short_pa
             waiting = await engine.submit(key="w", type="limit", targetPrice="100000")
             await engine.ended(done)
             await engine.until(lambda: engine._statuses[waiting] == "watching")
-            made = ("keys", "create", "--account", "desk", "--scopes", "read", "--json")
-            code, said = await told(*ENGINE, *made, settings=engine.settings)
-            key = json.loads(said)
-            assert code == 0, said
+            created = ("keys", "create", "--account", "desk", "--scopes", "read", "--json")
+            code, text = await told(*ENGINE, *created, settings=engine.settings)
+            key = json.loads(text)
+            assert code == 0, text
             await copy(servers, short_path / "a", copies)
             lost = await happens_after_the_copies(engine, waiting)
             settings = engine.settings
@@ -75,26 +75,26 @@ async def test_copies_become_a_sound_engine_that_executes_nothing_again(short_pa
     with started(short_path / "b") as servers:
         urls = {"redis_url": servers.redis_url, "database_url": servers.database_url}
         restore = binaries.postgres() / "pg_restore"
-        code, said = await told(restore, "-d", servers.database_url, copies / "archive.dump")
-        assert code == 0, said
+        code, text = await told(restore, "-d", servers.database_url, copies / "archive.dump")
+        assert code == 0, text
         here = replace(settings, **urls)
-        code, said = await told(*ENGINE, "audit", "verify", "--json", settings=here)
-        assert (code, json.loads(said)["sound"]) == (0, True), said
-        code, said = await told(*ENGINE, "repair", settings=here)
-        assert (code, "sound" in said) == (0, True), "the copies agree: no machine can tell"
+        code, text = await told(*ENGINE, "audit", "verify", "--json", settings=here)
+        assert (code, json.loads(text)["sound"]) == (0, True), text
+        code, text = await told(*ENGINE, "repair", settings=here)
+        assert (code, "sound" in text) == (0, True), "the copies agree: no machine can tell"
         repair = ("repair", "--restored", "--yes", "--json")
-        code, said = await told(*ENGINE, *repair, settings=here)
-        assert code == 0, said
-        repaired = json.loads(said)
+        code, text = await told(*ENGINE, *repair, settings=here)
+        assert code == 0, text
+        repaired = json.loads(text)
         assert (repaired["parked"], sorted(repaired["strangers"])) == ([waiting], sorted(lost))
-        code, said = await told(*ENGINE, "audit", "verify", settings=here)
-        assert code == 0, said
+        code, text = await told(*ENGINE, "audit", "verify", settings=here)
+        assert code == 0, text
         async with engine_up(data, blockhash_slots=200, **urls) as engine:
             fresh = await engine.submit_many(3)
             assert set((await engine.ended(fresh)).values()) == {"confirmed"}
             executed = Counter(row.order_id for row in engine.ledger() if row.ok)
             assert executed == dict.fromkeys([*done, waiting, *lost, *fresh], 1)
-            code, said = await told(*ENGINE, "keys", "list", "--json", settings=engine.settings)
-            assert key["keyId"] in said
-            code, said = await told(*ENGINE, "audit", "replay", "--check", settings=engine.settings)
-            assert (code, " 0 differ" in said) == (0, True), said
+            code, text = await told(*ENGINE, "keys", "list", "--json", settings=engine.settings)
+            assert key["keyId"] in text
+            code, text = await told(*ENGINE, "audit", "replay", "--check", settings=engine.settings)
+            assert (code, " 0 differ" in text) == (0, True), text

@@ -207,10 +207,10 @@ async def test_the_engine_view_shows_stages_and_a_halt(engine: Engine, page: Pag
     await page.click("[data-view=engine]")
     await page.until("document.querySelectorAll('#stages tbody tr').length === 5")
     await page.until("document.querySelector('#throughput path')")
-    said = {"reason": "odd prices", "actor": "ann"}
-    assert (await engine.post(said, path="/api/admin/halt")).status == 200
+    results = {"reason": "odd prices", "actor": "ann"}
+    assert (await engine.post(results, path="/api/admin/halt")).status == 200
     await page.until("document.getElementById('banner').textContent.includes('odd prices')")
-    assert (await engine.post(said, path="/api/admin/resume")).status == 200
+    assert (await engine.post(results, path="/api/admin/resume")).status == 200
     await page.until("document.getElementById('banner').hidden")
 
 

@@ -28,15 +28,17 @@ from tests.support.processes.engine_up import Engine, free_port
 from tests.support.processes.localnet_up import localnet_up
 
 
-def settings_of(folder: Path, **said: Any) -> Settings:
+def settings_of(folder: Path, **value: Any) -> Settings:
     fixed = {"data_dir": folder / "data", "port": free_port(), "venues": "simulated"}
-    return load({k.upper(): str(v) for k, v in (fixed | said).items()}, None)
+    return load({k.upper(): str(v) for k, v in (fixed | value).items()}, None)
 
 
-async def found(folder: Path, **said: Any) -> dict[str, Finding]:
-    findings = await examine(settings_of(folder, **said))
-    assert all(bool(one.mend) == (one.status in ("warning", "failed")) for one in findings)
-    return {one.name: one for one in findings}
+async def findings_by_name(folder: Path, **value: Any) -> dict[str, Finding]:
+    findings = await examine(settings_of(folder, **value))
+    assert all(
+        bool(finding.mend) == (finding.status in ("warning", "failed")) for finding in findings
+    )
+    return {finding.name: finding for finding in findings}
 
 
 async def doctor(settings: Settings, *options: str) -> tuple[int, str]:
@@ -55,9 +57,9 @@ async def test_a_running_engine_on_its_own_servers_is_sound(engine: Engine) -> N
     # Said to the engine, not to us: its venues are those that it runs with.
     unsaid = replace(engine.settings, venues=("raydium", "meteora"))
     code, output = await doctor(unsaid, "--json")
-    said = json.loads(output)
-    by_name = {one["name"]: one for one in said["checks"]}
-    assert (code, [o for o in said["checks"] if o["status"] == "failed"]) == (0, [])
+    body = json.loads(output)
+    by_name = {item["name"]: item for item in body["checks"]}
+    assert (code, [o for o in body["checks"] if o["status"] == "failed"]) == (0, [])
     for name in ("appendonly", "appendfsync", "maxmemory-policy", "fsync", "tables", "gateway"):
         assert by_name[name]["status"] == "ok", by_name[name]
     assert by_name.keys() >= {"log server's clock", "Postgres' clock"}, (
@@ -72,17 +74,21 @@ async def test_where_each_process_runs_by_itself_its_ports_and_keys_are_no_fault
 ) -> None:
     record = engine.record()
     there = {"redis_url": record.redis_url, "database_url": record.database_url}
-    beside = await found(tmp_path, **there, port=engine.settings.port, metrics_port=9464)
-    assert [one for one in beside.values() if one.status == "failed"] == []
+    beside = await findings_by_name(tmp_path, **there, port=engine.settings.port, metrics_port=9464)
+    assert [finding for finding in beside.values() if finding.status == "failed"] == []
     assert (beside["gateway"].status, beside["chain of the log"].detail) == ("ok", "simulated")
-    assert (await found(tmp_path, **there))["gateway"].status == "skipped", "on another machine"
+    assert (await findings_by_name(tmp_path, **there))["gateway"].status == "skipped", (
+        "on another machine"
+    )
     pools = Path(__file__).parents[2] / "pools" / "devnet.toml"
     node = {"solana_rpc_url": f"http://127.0.0.1:{free_port()}", "pools": pools}
     key = {"solana_keypair": "/run/secrets/not-ours", "venues": "raydium,meteora"}
-    gateway = await found(tmp_path, **there, **node, **key)
+    gateway = await findings_by_name(tmp_path, **there, **node, **key)
     assert (gateway["VENUES"].status, gateway["wallet"].status) == ("ok", "skipped")
     assert "trade on 'simulated'" in gateway["chain of the log"].detail
-    assert (await found(tmp_path, **node, **key))["VENUES"].status == "failed", "an engine signs"
+    assert (await findings_by_name(tmp_path, **node, **key))["VENUES"].status == "failed", (
+        "an engine signs"
+    )
 
 
 async def test_servers_that_forget_are_named_with_how_to_mend_them(
@@ -92,9 +98,9 @@ async def test_servers_that_forget_are_named_with_how_to_mend_them(
         before = client.config_get("maxmemory-policy")["maxmemory-policy"]
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            said = {"redis_url": redis_url, "database_url": database_url}
-            seen = await found(tmp_path, **said)
-            code, output = await doctor(settings_of(tmp_path, **said))
+            results = {"redis_url": redis_url, "database_url": database_url}
+            seen = await findings_by_name(tmp_path, **results)
+            code, output = await doctor(settings_of(tmp_path, **results))
         finally:
             client.config_set("maxmemory-policy", before)
     assert seen["maxmemory-policy"].status == "failed"
@@ -109,7 +115,7 @@ async def test_servers_that_forget_are_named_with_how_to_mend_them(
 
 async def test_servers_that_do_not_answer_are_a_finding_each(tmp_path: Path) -> None:
     port = free_port()
-    seen = await found(
+    seen = await findings_by_name(
         tmp_path,
         redis_url=f"redis://:hunter2@127.0.0.1:{port}/0",
         database_url=f"postgresql://u:hunter2@127.0.0.1:{port}/x",
@@ -120,7 +126,7 @@ async def test_servers_that_do_not_answer_are_a_finding_each(tmp_path: Path) -> 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        seen = await found(tmp_path, port=other.getsockname()[1])
+        seen = await findings_by_name(tmp_path, port=other.getsockname()[1])
     assert (seen["port"].status, seen["port"].mend) == ("failed", "end who has it, or set PORT")
 
 
@@ -129,13 +135,13 @@ async def test_a_key_that_others_may_read_is_named(tmp_path: Path) -> None:
     wallet.parent.mkdir(mode=0o700)
     wallet.write_text("[]")
     wallet.chmod(0o644)
-    assert (await found(tmp_path))["wallet.json"].mend == f"chmod 600 {wallet}"
+    assert (await findings_by_name(tmp_path))["wallet.json"].mend == f"chmod 600 {wallet}"
     wallet.chmod(0o600)
-    assert (await found(tmp_path))["wallet.json"].status == "ok"
+    assert (await findings_by_name(tmp_path))["wallet.json"].status == "ok"
 
 
 async def test_it_looks_and_makes_nothing(tmp_path: Path) -> None:
-    assert (await found(tmp_path))["DATA_DIR"].status == "ok"
+    assert (await findings_by_name(tmp_path))["DATA_DIR"].status == "ok"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,8 +154,8 @@ async def test_nodes_pools_and_an_empty_wallet_are_judged_on_a_real_chain(tmp_pa
     pools.write_text(json.dumps(pools_file()))
     async with localnet_up(tmp_path) as chain:
         dead = f"http://127.0.0.1:{free_port()}/secret-key"
-        said = {"venues": "raydium,meteora", "solana_keypair": key, "pools": pools}
-        seen = await found(tmp_path, solana_rpc_url=f"{chain.url},{dead}", **said)
+        results = {"venues": "raydium,meteora", "solana_keypair": key, "pools": pools}
+        seen = await findings_by_name(tmp_path, solana_rpc_url=f"{chain.url},{dead}", **results)
         assert seen["node 1"].status == "ok", seen["node 1"]
         assert seen["node 2"].status == "failed"
         assert "secret-key" not in str(seen)
@@ -157,7 +163,7 @@ async def test_nodes_pools_and_an_empty_wallet_are_judged_on_a_real_chain(tmp_pa
         assert seen["wallet"].status == "failed"
         assert seen["wallet"].mend.startswith("send SOL to ")
         pools.write_text(json.dumps(pools_file() | {"cluster": "devnet"}))
-        other = await found(tmp_path, solana_rpc_url=chain.url, **said)
+        other = await findings_by_name(tmp_path, solana_rpc_url=chain.url, **results)
         assert "wrong-cluster" in other["node 1"].detail
         assert "wallet" not in other, "nothing is asked of a chain that is not ours"
 
@@ -189,11 +195,11 @@ async def test_what_each_node_does_not_serve_is_named_and_how_far_they_are_apart
             node.answers["getBalance"] = lambda _: at(1, 10**9)
         first.answers["getMultipleAccounts"] = few
         first.answers["getTransaction"] = lacks
-        said = {
+        results = {
             "venues": "raydium,meteora", "solana_keypair": key, "pools": pools,
             "solana_rpc_url": f"{first.url},{second.url}", "data_dir": tmp_path,
         }  # fmt: skip
-        seen = await found(tmp_path, **said)
+        seen = await findings_by_name(tmp_path, **results)
         assert seen["methods of node 1"].status == "warning", "the other node serves it"
         for words in ("orders need: getTransaction: 127.0.0.1: -32601", "at most 5 a call",
                       "limited to a 5 range"):  # fmt: skip
@@ -202,8 +208,8 @@ async def test_what_each_node_does_not_serve_is_named_and_how_far_they_are_apart
         assert seen["lag of nodes"].status == "warning"
         assert "slots behind the newest of 2" in seen["lag of nodes"].detail
         second.answers["getTransaction"] = lacks
-        code, output = await doctor(settings_of(tmp_path, **said), "--json")
-        by_name = {one["name"]: one for one in json.loads(output)["checks"]}
+        code, output = await doctor(settings_of(tmp_path, **results), "--json")
+        by_name = {load["name"]: load for load in json.loads(output)["checks"]}
         assert (code, by_name["methods of node 1"]["status"]) == (1, "failed")
         assert by_name["methods of node 2"]["status"] == "failed"
         assert "secret-key" not in output
@@ -231,8 +237,10 @@ def test_clocks_that_are_apart_are_said() -> None:
 @pytest.mark.parametrize("status", ["full", "suspended", "unsafe", "unavailable"])
 def test_what_mends_the_log_follows_from_what_is_wrong_with_it(status: str) -> None:
     ready: dict[str, object] = {"reasons": {"log": "why"}, "log": {"status": status}}
-    [one] = [finding for finding in running._said("http://here", ready) if finding.name == "log"]
-    assert one.status == "failed"
-    assert "engine repair" not in one.mend, "the command is named once, under `records`"
-    assert ("maxmemory" in one.mend) is (status == "full")
-    assert ("records" in one.mend) is (status in ("suspended", "unavailable"))
+    [result] = [
+        finding for finding in running._findings("http://here", ready) if finding.name == "log"
+    ]
+    assert result.status == "failed"
+    assert "engine repair" not in result.mend, "the command is named once, under `records`"
+    assert ("maxmemory" in result.mend) is (status == "full")
+    assert ("records" in result.mend) is (status in ("suspended", "unavailable"))

@@ -19,7 +19,7 @@ import redis
 
 from engine.embedded import databases
 from engine.embedded.backends import backends
-from engine.embedded.data_dir import LAYOUT, Folder, Layout, Record, running
+from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState, running
 from engine.processes.program import StartError
 from engine.settings import Settings
 from events.secret import SecretUrl
@@ -36,16 +36,16 @@ with databases.started(Path(sys.argv[1])):
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[Record]:
+def held(folder: Path) -> Iterator[RunState]:
     """Run the servers in a process of their own, which is killed at the end."""
     command = [sys.executable, "-c", HOLD, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
             assert process.stdout.readline() == "up\n"
-            found = running(folder)
-            assert found
-            yield found
+            state = running(folder)
+            assert state
+            yield state
         finally:
             process.kill()
 
@@ -61,10 +61,10 @@ def until_free(folder: Path) -> None:
 async def test_data_survives_kill_9_and_nothing_is_left_running(short_path: Path) -> None:
     folder = short_path / "with a space"
     for turn in range(3):
-        with held(folder) as found:
-            with redis.Redis.from_url(found.redis_url) as client:
+        with held(folder) as state:
+            with redis.Redis.from_url(state.redis_url) as client:
                 assert client.incr("turns") == turn + 1
-            postgres = await asyncpg.connect(found.database_url)
+            postgres = await asyncpg.connect(state.database_url)
             await postgres.execute("CREATE TABLE IF NOT EXISTS turns AS SELECT 1 AS n")
             await postgres.execute("INSERT INTO turns VALUES (1)")
             assert await postgres.fetchval("SELECT count(*) FROM turns") == turn + 2
@@ -152,7 +152,7 @@ def test_postgres_runs_as_nobody_where_namespaces_are_forbidden(
         folder = Path(name) / "d"
         only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
         with databases.started(folder, only):
-            found = running(folder)
-            assert found
-            assert Path(f"/proc/{found.pids['postgres']}").stat().st_uid == 65534
-            os.kill(found.pids["postgres"], signal.SIGKILL)
+            state = running(folder)
+            assert state
+            assert Path(f"/proc/{state.pids['postgres']}").stat().st_uid == 65534
+            os.kill(state.pids["postgres"], signal.SIGKILL)

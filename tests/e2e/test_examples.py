@@ -14,7 +14,7 @@ from tests.support.processes.engine_up import Engine
 from tests.support.waits import HANG_S
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-SAYS = {
+EXPECTED = {
     "submit_and_watch.py": "confirmed  OrderConfirmed",
     "limit_and_cancel.py": "watching at 900\ncancelled\nrefused: not-watching",
     "batch.py": "rejected same-token",
@@ -39,10 +39,12 @@ def runner(name: str) -> str:
 
 
 def test_every_example_is_run() -> None:
-    assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".mjs")} == set(SAYS)
+    assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".mjs")} == set(
+        EXPECTED
+    )
 
 
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize("name", EXPECTED)
 async def test_an_example_does_what_it_says(engine: Engine, name: str) -> None:
     process = await asyncio.create_subprocess_exec(
         runner(name),
@@ -61,4 +63,4 @@ async def test_an_example_does_what_it_says(engine: Engine, name: str) -> None:
             process.kill()
             await process.wait()
     assert process.returncode == 0, errors.decode()
-    assert SAYS[name] in out.decode()
+    assert EXPECTED[name] in out.decode()

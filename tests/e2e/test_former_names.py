@@ -1,8 +1,8 @@
 """What a build wrote before three events were renamed goes on under this one.
 
 `tests/vectors/former_names` is the data of such a build: one market order and three limit orders,
-of which one was parked and put back to work, and one fell below its price. The file of the log holds
-each Redis key (remaining life in ms, DUMP); that of the archive is made by `pg_dump -Fc`.
+of which one was parked and put back to work, and one fell below its price. The file of the log
+holds each Redis key (remaining life in ms, DUMP); that of the archive is made by `pg_dump -Fc`.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ async def restore(servers: Embedded) -> None:
         for key, (ttl_ms, dumped) in json.loads((FORMER / "log.json").read_text()).items():
             await client.restore(key, ttl_ms, base64.b64decode(dumped))
     restore = binaries.postgres() / "pg_restore"
-    code, said = await told(
+    code, text = await told(
         restore, "--no-owner", "-d", servers.database_url, FORMER / "archive.dump"
     )
-    assert code == 0, said
+    assert code == 0, text
 
 
 async def assert_sound(engine: Engine) -> None:
     verify = (*ENGINE, "audit", "verify", "--json")
-    code, said = await told(*verify, settings=engine.settings)
-    assert (code, json.loads(said)["sound"]) == (0, True), said
+    code, text = await told(*verify, settings=engine.settings)
+    assert (code, json.loads(text)["sound"]) == (0, True), text
     replay = (*ENGINE, "audit", "replay", "--check")
-    code, said = await told(*replay, settings=engine.settings)
-    assert (code, " 0 differ" in said) == (0, True), said
+    code, text = await told(*replay, settings=engine.settings)
+    assert (code, " 0 differ" in text) == (0, True), text
 
 
 async def tags(servers: Embedded, *names: bytes) -> list[int]:
     """How many stored events have each of these names in their bytes."""
     log = EventLog(servers.redis_url, build="test")
-    await log.open(found=False)
+    await log.open(create=False)
     try:
         stored = await log.history(list(range(1, await log.position() + 1)))
     finally:
         await log.close()
-    return [sum(name in bytes(one.record.body) for one in stored) for name in names]
+    return [sum(name in bytes(event.record.body) for event in stored) for name in names]
 
 
 async def listed(engine: Engine, status: str) -> list[str]:
@@ -90,8 +90,8 @@ async def test_data_written_under_the_former_names_goes_on(short_path: Path) -> 
             assert (len(done), len(waiting)) == (1, 3)
             assert sorted([await events_of(engine, i) for i in [*done, *waiting]]) == HISTORIES
             await assert_sound(engine)
-            code, said = await told(*ENGINE, "repair", settings=engine.settings)
-            assert (code, "sound" in said) == (0, True), said
+            code, text = await told(*ENGINE, "repair", settings=engine.settings)
+            assert (code, "sound" in text) == (0, True), text
 
             for order_id in waiting:
                 version = (await engine.get(f"/api/orders/{order_id}")).body["version"]

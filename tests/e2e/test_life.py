@@ -38,8 +38,8 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
         max_attempts=3,
         concurrency=20,
         orders_per_minute=10_000,
-    ) as one:
-        yield one
+    ) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,13 +50,13 @@ async def faulty(engine: Engine) -> dict[str, str]:
 
 async def follow(engine: Engine, order_id: str) -> list[dict[str, Any]]:
     """All frames of an order, until the engine closes."""
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     path = f"{engine.url}/api/orders/execute?orderId={order_id}"
     async with asyncio.timeout(HANG_S), engine.http.ws_connect(path) as socket:
         async for message in socket:
-            found.append(message.json())
+            results.append(message.json())
         assert socket.close_code == 1000
-    return found
+    return results
 
 
 async def test_whoever_watches_sees_every_status_before_midway_and_after(engine: Engine) -> None:
@@ -254,9 +254,9 @@ async def test_a_halted_engine_takes_orders_and_sends_none_until_it_is_resumed(
     engine: Engine,
 ) -> None:
     async def switch(act: str) -> None:
-        said = {"reason": "a drill", "actor": "ann"}
+        results = {"reason": "a drill", "actor": "ann"}
         path = f"{engine.url}/api/admin/{act}"
-        async with engine.http.post(path, json=said) as answer:
+        async with engine.http.post(path, json=results) as answer:
             assert answer.status == 200
 
     await switch("halt")

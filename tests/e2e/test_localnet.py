@@ -83,8 +83,8 @@ async def test_an_order_trades_with_every_family_to_the_last_unit(chain: Localne
             memo(name),
         ]
         signature = await chain.send(instructions)
-        found = await chain.reaches(signature, "confirmed", "finalized")
-        assert found["err"] is None
+        reaches = await chain.reaches(signature, "confirmed", "finalized")
+        assert reaches["err"] is None
         assert await chain.amount("USDC") - usdc == quote.amount_out
         config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0}
         done = await chain.call("getTransaction", signature, config)
@@ -109,8 +109,8 @@ async def test_a_missed_threshold_answers_as_a_node_does(chain: Localnet) -> Non
     assert refused.value.data["err"] == {"InstructionError": [3, {"Custom": 6005}]}
     assert refused.value.data["logs"][-1].endswith("failed: custom program error: 0x1775")
     signature = await chain.send([*wrap(SOL), swap, memo("failed")], skipPreflight=True)
-    found = await chain.reaches(signature, "confirmed", "finalized")
-    assert found["err"] == {"InstructionError": [3, {"Custom": 6005}]}
+    reaches = await chain.reaches(signature, "confirmed", "finalized")
+    assert reaches["err"] == {"InstructionError": [3, {"Custom": 6005}]}
     assert chain.executions() == {}
 
 
@@ -118,8 +118,8 @@ async def test_a_simulation_changes_nothing_and_says_the_units(chain: Localnet) 
     raw = bytes(signed(await chain.blockhash(), pay("tried")))
     config = {"encoding": "base64", "replaceRecentBlockhash": True, "commitment": "processed",
               "accounts": {"addresses": [THEM], "encoding": "base64"}}  # fmt: skip
-    found = await chain.call("simulateTransaction", base64.b64encode(raw).decode(), config)
-    value = found["value"]
+    reply = await chain.call("simulateTransaction", base64.b64encode(raw).decode(), config)
+    value = reply["value"]
     assert value["err"] is None
     assert value["unitsConsumed"] > 0
     assert value["accounts"][0]["lamports"] == SOL
@@ -176,9 +176,9 @@ async def test_a_killed_chain_goes_on_with_all_that_it_answered(chain: Localnet)
     await chain.stop(kill=True)
     await chain.start()
     for signature in signatures:
-        found = await chain.status(signature)
-        assert found is not None
-        assert found["err"] is None
+        status = await chain.status(signature)
+        assert status is not None
+        assert status["err"] is None
     with pytest.raises(RpcFault, match="already been processed"):
         await chain.send_raw(raws[0])
     assert chain.executions() == {f"order {n}": 1 for n in range(20)}
@@ -305,13 +305,13 @@ async def test_blocks_have_times_and_minutes_have_slots(slow: Localnet) -> None:
 
 
 async def test_an_expired_blockhash_is_proof_of_death(slow: Localnet) -> None:
-    found = (await slow.call("getLatestBlockhash", {"commitment": "processed"}))["value"]
-    raw = bytes(signed(found["blockhash"], pay("expired")))
+    reply = (await slow.call("getLatestBlockhash", {"commitment": "processed"}))["value"]
+    raw = bytes(signed(reply["blockhash"], pay("expired")))
     await slow.call("localnet_advance", 151)
     height = await slow.call("getBlockHeight", {"commitment": "processed"})
-    assert height == found["lastValidBlockHeight"] + 1
+    assert height == reply["lastValidBlockHeight"] + 1
     config = {"commitment": "processed"}
-    valid = await slow.call("isBlockhashValid", found["blockhash"], config)
+    valid = await slow.call("isBlockhashValid", reply["blockhash"], config)
     assert valid["value"] is False
     with pytest.raises(RpcFault, match="Blockhash not found"):
         await slow.send_raw(raw)

@@ -37,8 +37,8 @@ async def test_the_gateway_tells_what_the_log_knows(redis_url: str) -> None:
     async with served(redis_url) as gateway:
         before = await scraped(gateway.http, gateway.url)
         first, second = await gateway.accepted(), await gateway.accepted()
-        await gateway.say(first, OrderParked("router", "odd", "engine"))
-        await gateway.say(second, OrderCancelled("ann"))
+        await gateway.append(first, OrderParked("router", "odd", "engine"))
+        await gateway.append(second, OrderCancelled("ann"))
         now = await scraped(gateway.http, gateway.url)
         assert (now["oee_accepting", ""], now["oee_log_up", ""], now["oee_halted", ""]) == (1, 1, 0)
         assert now["oee_log_head_position", ""] == 4
@@ -60,9 +60,9 @@ async def test_a_write_on_an_old_head_is_counted_as_a_conflict(redis_url: str) -
         order_id = await gateway.accepted()
         [head] = await gateway.log.load([order_id])
         assert head is not None
-        unit, _ = gateway.log.unit(head, head.order, [OrderCancelled("ann")])
-        late, _ = gateway.log.unit(head, head.order, [OrderCancelled("bob")])
-        await gateway.log.append([unit])
+        request, _ = gateway.log.build_append_of(head, head.order, [OrderCancelled("ann")])
+        late, _ = gateway.log.build_append_of(head, head.order, [OrderCancelled("bob")])
+        await gateway.log.append([request])
         before = await scraped(gateway.http, gateway.url)
         await gateway.log.append([late])
         now = await scraped(gateway.http, gateway.url)

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from events.secret import SecretUrl
-from gateway.api.audits import Records
+from gateway.api.audits import StoreUrls
 from gateway.http import responses
 from gateway.spec.operations import OPERATIONS
 from projections.postgres.migrate import migrated
@@ -46,7 +46,7 @@ async def test_odd_requests_are_answered_as_documented(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     await migrated(database_url, asyncio.Event())
-    records = Records(SecretUrl(redis_url), SecretUrl(database_url))
+    records = StoreUrls(SecretUrl(redis_url), SecretUrl(database_url))
     async with served(redis_url, records=records) as gateway:
         code, output = await ask_oddly(gateway, tmp_path)
         assert code == 0, output

@@ -28,15 +28,15 @@ PARK = OrderParked("router", "a bug", "engine")
 
 
 @pytest.fixture
-async def desk(redis_url: str, database_url: str) -> AsyncIterator[Desk]:
+async def operator(redis_url: str, database_url: str) -> AsyncIterator[Operator]:
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
     ):
-        yield Desk(log, archive, redis_url, database_url)
+        yield Operator(log, archive, redis_url, database_url)
 
 
-class Desk:
+class Operator:
     """Where an operator sits."""
 
     def __init__(self, log: EventLog, archive: Archive, redis_url: str, database_url: str) -> None:
@@ -52,8 +52,8 @@ class Desk:
         """An order that was parked after so many steps."""
         (order_id,) = await self.play.create()
         for fact in after_submission()[:steps]:
-            await self.play.say([order_id], fact)
-        await self.play.say([order_id], PARK)
+            await self.play.append([order_id], fact)
+        await self.play.append([order_id], PARK)
         return order_id
 
     def command(self, *args: str) -> Any:
@@ -64,78 +64,91 @@ class Desk:
         )  # fmt: skip
 
 
-async def test_a_parked_order_is_listed_with_its_reason(desk: Desk) -> None:
-    order_id = await desk.parked_after(1)
-    await desk.play.live(2)
-    listed = desk.command("list", "--json")
+async def test_a_parked_order_is_listed_with_its_reason(operator: Operator) -> None:
+    order_id = await operator.parked_after(1)
+    await operator.play.live(2)
+    listed = operator.command("list", "--json")
     assert listed.returncode == 0, listed.stderr
     (row,) = [json.loads(line) for line in listed.stdout.splitlines()]
     assert (row["orderId"], row["status"], row["reason"]) == (order_id, "routing", "a bug")
-    shown = desk.command("show", order_id)
+    shown = operator.command("show", order_id)
     assert "router: a bug, by engine" in shown.stdout
 
 
-async def test_a_replay_puts_it_back_to_its_stage_and_says_who_did(desk: Desk) -> None:
-    order_id = await desk.parked_after(1)
-    done = desk.command("requeue", order_id, "--reason", "fixed in 0.1.1", "--actor", "ada")
+async def test_a_replay_puts_it_back_to_its_stage_and_says_who_did(operator: Operator) -> None:
+    order_id = await operator.parked_after(1)
+    done = operator.command("requeue", order_id, "--reason", "fixed in 0.1.1", "--actor", "ada")
     assert done.returncode == 0, done.stderr
-    last = (await desk.history(order_id))[-1].record.event()
+    last = (await operator.history(order_id))[-1].record.event()
     assert last.fact == OrderRequeued("fixed in 0.1.1", "ada")
-    (head,) = await desk.log.load([order_id])
+    (head,) = await operator.log.load([order_id])
     assert head is not None
     assert head.owes == 1
-    assert await desk.log.parked() == []
-    inbox = desk.log.inbox("router", "test", lease_ms=1000)
+    assert await operator.log.parked() == []
+    inbox = operator.log.inbox("router", "test", lease_ms=1000)
     await inbox.open()
-    assert order_id in {i for entry in await inbox.take(10, block_ms=100) for i in entry.order_ids}
+    assert order_id in {
+        i for message in await inbox.take(10, block_ms=100) for i in message.order_ids
+    }
     await inbox.close()
 
 
-async def test_a_discard_fails_the_order_and_says_who_did(desk: Desk) -> None:
-    order_id = await desk.parked_after(3)  # built and signed, never sent
-    done = desk.command("discard", order_id, "--reason", "asked by the client", "--actor", "ada")
+async def test_a_discard_fails_the_order_and_says_who_did(operator: Operator) -> None:
+    order_id = await operator.parked_after(3)  # built and signed, never sent
+    done = operator.command(
+        "discard", order_id, "--reason", "asked by the client", "--actor", "ada"
+    )
     assert done.returncode == 0, done.stderr
-    last = (await desk.history(order_id))[-1].record.event()
+    last = (await operator.history(order_id))[-1].record.event()
     assert last.fact == OrderFailed(
         "operator", "discarded", 0, detail="asked by the client", actor="ada"
     )
     assert last.status == "failed"
 
 
-async def test_an_order_whose_transaction_may_land_cannot_be_discarded(desk: Desk) -> None:
-    order_id = await desk.parked_after(4)  # TransactionSubmitted
-    done = desk.command("discard", order_id)
+async def test_an_order_whose_transaction_may_land_cannot_be_discarded(operator: Operator) -> None:
+    order_id = await operator.parked_after(4)  # TransactionSubmitted
+    done = operator.command("discard", order_id)
     assert done.returncode == 1
     assert "may still land" in done.stderr
-    assert (await desk.history(order_id))[-1].record.event().fact == PARK
-    assert desk.command("requeue", order_id).returncode == 0
+    assert (await operator.history(order_id))[-1].record.event().fact == PARK
+    assert operator.command("requeue", order_id).returncode == 0
 
 
-async def test_an_order_that_is_not_parked_is_left_alone(desk: Desk) -> None:
-    (order_id,) = await desk.play.create()
+async def test_an_order_that_is_not_parked_is_left_alone(operator: Operator) -> None:
+    (order_id,) = await operator.play.create()
     for act in ("requeue", "discard"):
-        done = desk.command(act, order_id)
+        done = operator.command(act, order_id)
         assert done.returncode == 1
         assert "not parked" in done.stderr
-    assert len(await desk.history(order_id)) == 1
-    assert desk.command("requeue", "no-id").returncode == 2
+    assert len(await operator.history(order_id)) == 1
+    assert operator.command("requeue", "no-id").returncode == 2
 
 
-async def test_a_replay_folds_the_order_again_where_its_head_cannot_be_read(desk: Desk) -> None:
-    (order_id,) = await desk.play.create()
-    await desk.play.say([order_id], after_submission()[0])
-    (head,) = await desk.log.load([order_id])
+async def test_a_replay_folds_the_order_again_where_its_head_cannot_be_read(
+    operator: Operator,
+) -> None:
+    (order_id,) = await operator.play.create()
+    await operator.play.append([order_id], after_submission()[0])
+    (head,) = await operator.log.load([order_id])
     assert head is not None
     broken = replace(head, body=b"\xc1")
-    unit = await park_unreadable(desk.log, "router", order_id, broken, None, ValueError("odd"))  # type: ignore[arg-type]
-    await desk.log.append([unit])
-    (listed,) = await parked.parked(desk.log, desk.history)
+    request = await park_unreadable(
+        operator.log,
+        "router",
+        order_id,
+        broken,
+        None,  # type: ignore[arg-type]
+        ValueError("odd"),
+    )
+    await operator.log.append([request])
+    (listed,) = await parked.parked(operator.log, operator.history)
     assert listed.order is not None
     assert listed.order.parked == "unreadable head: odd"
-    await parked.replay(desk.log, desk.history, order_id, "mended", "ada")
-    (mended,) = await desk.log.load([order_id])
+    await parked.replay(operator.log, operator.history, order_id, "mended", "ada")
+    (mended,) = await operator.log.load([order_id])
     assert mended is not None
     assert mended.owes != PARKED
     assert (mended.order.status, mended.order.version) == ("routing", 4)
-    await projected(desk.log, desk.archive)
-    assert (await verify(desk.archive, desk.log, columns)).problems == []
+    await projected(operator.log, operator.archive)
+    assert (await verify(operator.archive, operator.log, columns)).problems == []

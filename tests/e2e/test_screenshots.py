@@ -18,8 +18,8 @@ STEPS = "document.querySelectorAll('#steps li').length"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    said = os.environ.get("SCREENSHOTS")
-    return ROOT / said if said else tmp_path_factory.mktemp("pictures")
+    value = os.environ.get("SCREENSHOTS")
+    return ROOT / value if value else tmp_path_factory.mktemp("pictures")
 
 
 @pytest.fixture(scope="module")

@@ -29,11 +29,11 @@ FAULTY = (b'{"tokenIn":', b"[]", b'{"tokenIn":"SOL","tokenOut":"NONE","amount":"
 def disguises(key: str) -> dict[str, bytes]:
     """Every form in which a careless line might have a secret."""
     wallet = bytes(SECRET)
-    _, _, said = key.split("_", 2)
+    _, _, text = key.split("_", 2)
     return {
         "the collector's password": PASSWORD.encode(),
         "the key": key.encode(),
-        "the key's secret part": said.encode(),
+        "the key's secret part": text.encode(),
         "the wallet as text": str(SECRET).encode(),
         "the wallet as JSON": json.dumps(list(wallet))[1:-1].encode(),
         "the wallet's seed as JSON": json.dumps(list(wallet[:32]), separators=(",", ":"))[
@@ -51,8 +51,8 @@ async def told(engine: Engine, key: str, *args: str) -> bytes:
         env=os.environ | environment(engine.settings) | {"API_KEY": key},
         cwd=engine.settings.data_dir,
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
-    return said
+    raw, _ = await asyncio.wait_for(process.communicate(), HANG_S)
+    return raw
 
 
 def again(engine: Engine, name: str, pid: int) -> bool:
@@ -98,24 +98,24 @@ async def test_secrets_stand_in_no_log_event_error_export_or_file(short_path: Pa
     }
     async with engine_up(folder, **LOCAL_CHAIN | options) as engine:
         scopes = "read,trade,cancel,admin"
-        made = await told(engine, "", "keys", "create", "--account", "default", "--scopes", scopes)
-        key = made.split()[-1].decode()
+        raw = await told(engine, "", "keys", "create", "--account", "default", "--scopes", scopes)
+        key = raw.split()[-1].decode()
         engine.http.headers["Authorization"] = f"Bearer {key}"
         await engine.until(lambda: bool(engine.frames))
         order_id, answers = await lives(engine, key)
-        said = {" ".join(args): await told(engine, key, *args) for args in PRINTING}
+        results = {" ".join(args): await told(engine, key, *args) for args in PRINTING}
         frames = json.dumps(engine.frames).encode()
-    texts = {"answers": b"\n".join(answers), "frames": frames, **said}
+    texts = {"answers": b"\n".join(answers), "frames": frames, **results}
     for path in folder.rglob("*"):
         if path.is_file():
             texts[str(path.relative_to(folder))] = path.read_bytes()
     # An order's id is everywhere: so what is looked through is what is read.
     holding = {w.split("/")[0] for w, text in texts.items() if order_id.encode() in text}
     assert holding >= {"answers", "frames", "orders", "audit export", "valkey", "postgres"}
-    found = [
+    items = [
         f"{what} in {where}"
         for what, secret in disguises(key).items()
         for where, text in texts.items()
         if secret in text
     ]
-    assert found == []
+    assert items == []

@@ -30,8 +30,8 @@ PARTS = (
 async def trading(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
     """An engine on the local chain. Prices rest: no order of a document may miss its price."""
     changes = {"venues": "raydium,meteora", "slot_ms": 200, "venue_volatility_bps": 0}
-    async with engine_up(tmp_path_factory.mktemp("t") / "d", **changes) as one:
-        yield one
+    async with engine_up(tmp_path_factory.mktemp("t") / "d", **changes) as engine:
+        yield engine
 
 
 async def run(engine: Engine, program: list[str], text: str, cwd: Path = ROOT) -> tuple[int, str]:
@@ -68,18 +68,18 @@ async def test_the_commands_of_a_document_show_what_it_shows(
     _, output = await run(trading, ["bash"], script(todo, ENGINE, int(HANG_S * 10)))
     outputs = output.split("\n@@ ")[1:]
     assert len(outputs) == len(todo), output[-2000:]
-    for number, (step, said) in enumerate(zip(todo, outputs, strict=True)):
-        assert said.startswith(f"{number}\n")
-        code = re.search(r"\n@= (\d+)", said)
-        assert code is not None, said
+    for number, (step, item) in enumerate(zip(todo, outputs, strict=True)):
+        assert item.startswith(f"{number}\n")
+        code = re.search(r"\n@= (\d+)", item)
+        assert code is not None, item
         # 3: an order that ended otherwise, which a document shows on purpose.
-        assert int(code[1]) in (0, 3), f"{step.where}: {step.command}\n{said}"
-        assert missing(step, said) == [], f"{step.where}: {step.command}\n{said}"
+        assert int(code[1]) in (0, 3), f"{step.where}: {step.command}\n{item}"
+        assert missing(step, item) == [], f"{step.where}: {step.command}\n{item}"
 
 
 def python_block(document: str, having: str) -> str:
     text = (ROOT / document).read_text(encoding="utf-8")
-    [block] = [one for one in re.findall(r"```python\n(.*?)```", text, re.S) if having in one]
+    [block] = [item for item in re.findall(r"```python\n(.*?)```", text, re.S) if having in item]
     return str(block)
 
 
@@ -91,9 +91,9 @@ async def test_the_client_of_the_document_follows_its_order(trading: Engine) -> 
         + "\n\nasyncio.run(main())\n"
     )
     code = code.replace("http://127.0.0.1:3000", trading.url)
-    ended, said = await run(trading, [sys.executable, "-"], code)
-    assert ended == 0, said
-    assert "OrderConfirmed" in said
+    ended, text = await run(trading, [sys.executable, "-"], code)
+    assert ended == 0, text
+    assert "OrderConfirmed" in text
 
 
 async def test_the_ten_lines_of_the_document_check_a_proof(trading: Engine, tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ async def test_the_ten_lines_of_the_document_check_a_proof(trading: Engine, tmp_
         proof = await answer.json()
     file = tmp_path / "proof.json"
     file.write_text(json.dumps(proof), encoding="utf-8")
-    ended, said = await run(trading, [sys.executable, "-"], code, tmp_path)
-    assert (ended, said) == (0, f"{len(proof['events'])} events: the chain holds\n")
+    ended, text = await run(trading, [sys.executable, "-"], code, tmp_path)
+    assert (ended, text) == (0, f"{len(proof['events'])} events: the chain holds\n")
     proof["events"][0]["body"] = proof["events"][1]["body"]
     file.write_text(json.dumps(proof), encoding="utf-8")
     ended, _ = await run(trading, [sys.executable, "-"], code, tmp_path)

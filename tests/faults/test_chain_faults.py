@@ -104,7 +104,7 @@ def judge(crew: ChainCrew, before: Mapping[str, int]) -> None:
     executions = crew.executions()
     confirmed = {i for i, end in ends.items() if isinstance(end, OrderConfirmed)}
     assert executions == dict.fromkeys(confirmed, 1)
-    crew.assert_executed_as_said()
+    crew.assert_executed_as_recorded()
     assert difference(before, crew.local.holdings()) == nonzero(crew.books())
     for event in crew.of(TransactionExpired):
         proof = event.fact
@@ -333,8 +333,8 @@ async def test_a_stalled_chain_is_a_doubt_that_ends_with_it(
 
 @pytest.fixture
 async def engine(short_path: Path) -> AsyncIterator[Engine]:
-    async with engine_up(short_path / "d", **LOCAL_CHAIN | {"quotes_stale_ms": 700}) as one:
-        yield one
+    async with engine_up(short_path / "d", **LOCAL_CHAIN | {"quotes_stale_ms": 700}) as engine:
+        yield engine
 
 
 async def rpc(engine: Engine, method: str, *params: Any) -> Any:
@@ -347,13 +347,15 @@ async def rpc(engine: Engine, method: str, *params: Any) -> Any:
 async def holdings(engine: Engine, wallet: str) -> dict[str, int]:
     """By mint, as the chain says."""
     processed = {"commitment": "processed"}
-    found = Counter({mint_of("SOL"): (await rpc(engine, "getBalance", wallet, processed))["value"]})
+    counter = Counter(
+        {mint_of("SOL"): (await rpc(engine, "getBalance", wallet, processed))["value"]}
+    )
     program = {"programId": "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"}
     parsed = processed | {"encoding": "jsonParsed"}
     for each in (await rpc(engine, "getTokenAccountsByOwner", wallet, program, parsed))["value"]:
         info = each["account"]["data"]["parsed"]["info"]
-        found[info["mint"]] += int(info["tokenAmount"]["amount"])
-    return found
+        counter[info["mint"]] += int(info["tokenAmount"]["amount"])
+    return counter
 
 
 async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
@@ -387,8 +389,8 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     assert reasons <= {"slippage-exceeded", "quote-below-minimum"}, "prices move: no other"
     assert list(ends.values()).count("confirmed") > len(ids) // 2
     await engine.assert_each_ended_exactly_once()
-    found = [event for _, event in await engine.read_log()]
-    assert difference(before, await holdings(engine, wallet)) == nonzero(booked(found))
+    events = [event for _, event in await engine.read_log()]
+    assert difference(before, await holdings(engine, wallet)) == nonzero(booked(events))
     await engine.assert_archived()
 
     # A chain that stands still: the doubt is seen by everybody, and passes.
@@ -406,16 +408,16 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     told = [f for f in engine.frames if f["event"] == "TransactionInDoubt"]
     [frame] = [f for f in told if f["orderId"] == order_id]
     assert (frame["inDoubt"], frame["reason"]) == (True, "chain-stalled")
-    code, said = await command(engine, "audit", "show", order_id)
-    assert (code, "chain-stalled" in said) == (0, True), said
+    code, text = await command(engine, "audit", "show", order_id)
+    assert (code, "chain-stalled" in text) == (0, True), text
     await rpc(engine, "localnet_setFaults", {"reset": True})
     await engine.ended([order_id])
     shown = (await engine.get(f"/api/orders/{order_id}")).body
     assert (shown["status"], shown["inDoubt"]) == ("confirmed", False)
     await engine.assert_each_ended_exactly_once()
     for words in (("verify",), ("replay", "--check")):
-        code, said = await command(engine, "audit", *words)
-        assert code == 0, said
+        code, text = await command(engine, "audit", *words)
+        assert code == 0, text
 
 
 def _address(key: bytes) -> str:

@@ -15,8 +15,8 @@ import pytest
 import redis
 
 from engine.embedded import binaries
-from events.log import EventLog, Result, Unanswered, Unavailable
-from events.log.redis.link import Link
+from events.log import AppendStatus, EventLog, OutcomeUnknown, Unavailable
+from events.log.redis.link import RedisConnection
 from events.types import TransactionSubmitted
 from tests.support.http.served import served
 from tests.support.log.played import Play, after_submission
@@ -82,17 +82,17 @@ def url(client: redis.Redis) -> str:
     return f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
 
 
-async def sends(log: EventLog) -> Result:
+async def sends(log: EventLog) -> AppendStatus:
     """What becomes of a send."""
     play = Play(log)
     [order_id] = await play.create()
     for fact in after_submission():
         if isinstance(fact, TransactionSubmitted):
             break
-        await play.say([order_id], fact)
+        await play.append([order_id], fact)
     head, order = play._heads[order_id]
-    unit, _ = log.unit(head, order, [fact])
-    return (await log.append([unit]))[0].result
+    request, _ = log.build_append_of(head, order, [fact])
+    return (await log.append([request]))[0].status
 
 
 async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
@@ -108,20 +108,20 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
             ):
                 await Play(log).live(3)
                 await projected(log, archive)
-                assert await sends(log) is Result.CREATED
+                assert await sends(log) is AppendStatus.CREATED
                 await projected(log, archive)
             in_step(first, second)
             second.replicaof("NO", "ONE")
             async with opened(url(second), database_url) as (log, archive):
 
-                async def said() -> bool:
+                async def reported() -> bool:
                     return "was a replica" in (await archive.regression() or "")
 
                 async def suspended() -> bool:
                     return bool(await log.suspended())
 
                 async with projecting(url(second), database_url):
-                    await until(said, "the report", ignoring=NOT_YET)
+                    await until(reported, "the report", ignoring=NOT_YET)
                     # The report is written first; the log is suspended after it.
                     await until(suspended, "the suspension")
                 with pytest.raises(AssertionError, match="SUSPENDED"):
@@ -130,7 +130,7 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
                 monkeypatch.setattr(EventLog, "promoted", AsyncMock(return_value=False))
                 async with projecting(url(second), database_url):
                     await asyncio.sleep(1.0)
-                    assert await said()
+                    assert await reported()
                     assert await log.suspended()
 
 
@@ -139,7 +139,7 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
 ) -> None:
     """A switch-over may cut no read that is under way: no session ends by itself then."""
     vouched: list[str] = []
-    vouch: Any = EventLog.vouch
+    vouch: Any = EventLog.mark_verified
 
     async def told(self: EventLog, server_id: str) -> None:
         vouched.append(server_id)
@@ -148,7 +148,7 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
     async def another(_: EventLog) -> str:
         return "another-run-id"
 
-    monkeypatch.setattr(EventLog, "vouch", told)
+    monkeypatch.setattr(EventLog, "mark_verified", told)
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
@@ -171,7 +171,7 @@ async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it
     with valkey(tmp_path / "a") as server:
         async with served(url(server)) as gateway:
 
-            async def said(status: int, part: str, words: str) -> None:
+            async def reported(status: int, part: str, words: str) -> None:
                 """What /readyz comes to say."""
 
                 async def so() -> bool:
@@ -181,22 +181,22 @@ async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it
                 await until(so)
 
             server.config_set("maxmemory-policy", "allkeys-lru")
-            await said(503, "log", "it must be noeviction")
+            await reported(503, "log", "it must be noeviction")
             status, body, _ = await gateway.post()
             assert (status, body["code"]) == (503, "log-unavailable")
             server.config_set("maxmemory-policy", "noeviction")
-            await said(200, "log", "nothing")
+            await reported(200, "log", "nothing")
             server.replicaof("127.0.0.1", "1")
-            await said(503, "log", "takes no writes")
+            await reported(503, "log", "takes no writes")
             assert (await gateway.post())[0] == 503
-            link = Link(url(server), "test")
+            link = RedisConnection(url(server), "test")
             with pytest.raises(Unavailable):  # nothing was carried out
                 await link.pipeline([("SET", "x", 1)])
-            with pytest.raises(Unanswered):  # what came before it was
+            with pytest.raises(OutcomeUnknown):  # what came before it was
                 await link.pipeline([("PING",), ("SET", "x", 1)])
             await link.close()
             server.replicaof("NO", "ONE")
-            await said(200, "log", "nothing")
+            await reported(200, "log", "nothing")
             server.hset(gateway.log.keys.meta, "verified", "another-run-id")
-            await said(200, "projector", "nothing is sent")
+            await reported(200, "projector", "nothing is sent")
             assert (await gateway.post())[0] == 202, "orders are taken all the same"

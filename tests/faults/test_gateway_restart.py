@@ -17,8 +17,8 @@ from tests.support.waits import HANG_S
 
 @pytest.fixture(scope="module")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    async with engine_up(tmp_path_factory.mktemp("t") / "d", venue_latency_ms=20) as one:
-        yield one
+    async with engine_up(tmp_path_factory.mktemp("t") / "d", venue_latency_ms=20) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize(("what", "times"), [(signal.SIGKILL, 2), (signal.SIGTERM, 1)])
@@ -49,8 +49,8 @@ async def test_one_who_was_away_for_the_whole_outage_resumes_from_a_cursor_of_lo
     await engine.restarted("gateway", pid)
     await engine.ended(await engine.submit_many(5))
     expected = [f["position"] for f in engine.frames if f["position"] > middle["position"]]
-    found = await listen(engine, f"/api/events?after={middle['cursor']}", len(expected))
-    assert [frame["position"] for frame in found] == expected
+    results = await listen(engine, f"/api/events?after={middle['cursor']}", len(expected))
+    assert [frame["position"] for frame in results] == expected
 
 
 async def test_one_who_follows_an_order_sees_every_step_though_the_gateway_dies(
@@ -80,12 +80,12 @@ async def test_one_who_follows_an_order_sees_every_step_though_the_gateway_dies(
 
 async def listen(engine: Engine, path: str, number: int) -> list[dict[str, Any]]:
     """The next events; reconnects as long as there is nobody."""
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     async with asyncio.timeout(HANG_S), engine.http.ws_connect(engine.url + path) as socket:
-        while len(found) < number:
+        while len(results) < number:
             message = await socket.receive()
             assert message.type is WSMsgType.TEXT, message
             frame = message.json()
             if "orderId" in frame:
-                found.append(frame)
-    return found
+                results.append(frame)
+    return results

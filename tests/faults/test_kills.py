@@ -35,8 +35,8 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
     """One engine for all tests here: what one leaves behind, the next has to live with."""
     folder = tmp_path_factory.mktemp("t") / "d"
     # Calls that take their time: whoever is killed has something in hand.
-    async with engine_up(folder, venue_latency_ms=60, venue_failure_rate="0.02") as one:
-        yield one
+    async with engine_up(folder, venue_latency_ms=60, venue_failure_rate="0.02") as engine:
+        yield engine
 
 
 def an_order(chance: random.Random) -> dict[str, Any]:
@@ -130,10 +130,10 @@ async def test_a_retry_whose_first_answer_was_lost_makes_no_second_order(engine:
     bots = asyncio.gather(*(bot(number) for number in range(40)))
     await taken.wait()
     pid = engine.kill("gateway")
-    found = await bots
+    results = await bots
     assert pid
-    assert [len(ids) for ids in found] == [1] * 40
-    await engine.ended(order_id for ids in found for order_id in ids)
+    assert [len(ids) for ids in results] == [1] * 40
+    await engine.ended(order_id for ids in results for order_id in ids)
     await engine.assert_each_ended_exactly_once()
 
 

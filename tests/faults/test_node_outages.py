@@ -50,7 +50,7 @@ async def test_an_order_waits_out_an_outage_of_all_nodes(
             assert {fact.attempt for fact in waited} == {0}
             assert {fact.error for fact in waited} <= REASONS
             assert (await crew.head(order_id)).order.attempts == 0
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
 
 
 async def test_a_transaction_that_no_node_takes_spends_no_attempt(

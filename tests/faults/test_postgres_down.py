@@ -17,7 +17,7 @@ from engine.embedded import databases
 from engine.embedded.data_dir import Folder
 from engine.processes.program import Program
 from events.audit.verify import verify
-from projections.postgres.copy_watchdog import mortal
+from projections.postgres.copy_watchdog import aborting_on_disconnect
 from projections.postgres.order_rows import columns
 from tests.support.log.played import Play
 from tests.support.log.projected import opened, projected, projecting
@@ -147,7 +147,7 @@ async def test_a_postgres_killed_in_the_middle_of_a_copy_holds_nobody_up(
             yield (b"x" * 300,)
 
     async def copy() -> None:
-        async with mortal(connection):
+        async with aborting_on_disconnect(connection):
             await connection.copy_records_to_table("copied", records=rows(), columns=["body"])
 
     copying = asyncio.create_task(copy())

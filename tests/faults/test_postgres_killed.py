@@ -17,7 +17,7 @@ async def steady(engine: Engine) -> list[str]:
     """Orders at a steady rate; each is taken at the first try."""
     tag = os.urandom(4).hex()
 
-    async def one(at: int) -> str:
+    async def submit(at: int) -> str:
         await asyncio.sleep(at / ORDERS_PER_S)
         body = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5}
         answer = await engine.post(body, key=f"{tag}-{at}")
@@ -25,7 +25,7 @@ async def steady(engine: Engine) -> list[str]:
         engine.accepted.add(answer.body["orderId"])
         return str(answer.body["orderId"])
 
-    return list(await asyncio.gather(*(one(at) for at in range(ORDERS))))
+    return list(await asyncio.gather(*(submit(at) for at in range(ORDERS))))
 
 
 async def told(engine: Engine, status: str) -> bool:
@@ -50,8 +50,8 @@ async def test_without_postgres_orders_go_on_lists_are_refused_and_afterwards_al
                 listed = await engine.get("/api/orders")
                 assert (listed.status, listed.body["code"]) == (503, "archive-unavailable")
                 [order_id] = await engine.submit_many(1)
-                found = await engine.get(f"/api/orders/{order_id}")
-                assert (found.status, found.body["orderId"]) == (200, order_id)
+                answer = await engine.get(f"/api/orders/{order_id}")
+                assert (answer.status, answer.body["orderId"]) == (200, order_id)
                 assert await engine.ended([order_id]) == {order_id: "confirmed"}
             # Postgres is still dead: an order that waited for it would not have ended.
             ids = await loading

@@ -21,7 +21,7 @@ from engine.recovery.replay_checks import CHECKS
 from events.audit.invariants import Auditor
 from events.commands import engine_switch, orders
 from events.ids import new_order_id
-from events.log import Appended, EventLog, Unit
+from events.log import AppendRequest, AppendResult, EventLog
 from events.money import amount_at, price_units
 from events.order import Order, evolve, may_still_land
 from events.types import (
@@ -66,15 +66,15 @@ class HeldUp(EventLog):
         self.written = asyncio.Event()
 
     def append(
-        self, units: Sequence[Unit], *, timeout_s: float | None = None
-    ) -> asyncio.Future[list[Appended]]:
+        self, requests: Sequence[AppendRequest], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[AppendResult]]:
         del timeout_s
-        return asyncio.ensure_future(self._append(units))
+        return asyncio.ensure_future(self._append(requests))
 
-    async def _append(self, units: Sequence[Unit]) -> list[Appended]:
+    async def _append(self, requests: Sequence[AppendRequest]) -> list[AppendResult]:
         self.reached.set()
         await self.go.wait()
-        answers = [] if self.fate == "dies-before" else await super().append(units)
+        answers = [] if self.fate == "dies-before" else await super().append(requests)
         self.written.set()
         if self.fate != "late":
             await asyncio.Event().wait()
@@ -84,7 +84,9 @@ class HeldUp(EventLog):
 # -- the acts ------------------------------------------------------------------------------------
 
 
-async def _say(log: EventLog, order_id: str, decide: Callable[[Order], Sequence[Fact]]) -> bool:
+async def _append_facts(
+    log: EventLog, order_id: str, decide: Callable[[Order], Sequence[Fact]]
+) -> bool:
     """What a stage or a watcher does: load, decide, append; again, if somebody was there first."""
     for _ in range(20):
         [head] = await log.load([order_id])
@@ -92,10 +94,10 @@ async def _say(log: EventLog, order_id: str, decide: Callable[[Order], Sequence[
         facts = decide(head.order)
         if not facts:
             return False
-        [answer] = await log.append([log.unit(head, head.order, facts)[0]])
-        if answer.result.value in ("created", "exists"):
+        [answer] = await log.append([log.build_append_of(head, head.order, facts)[0]])
+        if answer.status.value in ("created", "exists"):
             return True
-        if answer.result.value != "conflict":
+        if answer.status.value != "conflict":
             return False
     raise AssertionError("the order keeps changing")
 
@@ -105,7 +107,7 @@ def paid(order: Order) -> Sequence[Fact]:
 
 
 async def trigger(team: Crew, log: EventLog, order_id: str) -> None:
-    await _say(log, order_id, paid)
+    await _append_facts(log, order_id, paid)
 
 
 async def expire(team: Crew, log: EventLog, order_id: str) -> None:
@@ -113,7 +115,7 @@ async def expire(team: Crew, log: EventLog, order_id: str) -> None:
         ended = order.terminal or may_still_land(order)
         return [] if ended else [after_expiry(order, "watcher")]
 
-    await _say(log, order_id, decide)
+    await _append_facts(log, order_id, decide)
 
 
 async def send(team: Crew, log: EventLog, order_id: str) -> None:
@@ -121,7 +123,7 @@ async def send(team: Crew, log: EventLog, order_id: str) -> None:
         built = order.status is Status.BUILDING and order.transaction is not None
         return submitter.decide(order, None) if built else []
 
-    if await _say(log, order_id, decide):
+    if await _append_facts(log, order_id, decide):
         [head] = await log.load([order_id])
         assert head is not None
         if head.order.transaction is not None:
@@ -211,15 +213,15 @@ def never_worse(team: Crew) -> None:
 async def brought_to(team: Crew, built: bool) -> str:
     """A resting order, or one whose transaction is built."""
     order_id = await team.place(replace(LIMIT, expires_at_us=NEVER_US))
-    await team.say(order_id, OrderArmed(1))
+    await team.append(order_id, OrderArmed(1))
     if built:
-        await team.say(order_id, *paid((await team.head(order_id)).order))
-        await team.say(order_id, RoutingStarted())
+        await team.append(order_id, *paid((await team.head(order_id)).order))
+        await team.append(order_id, RoutingStarted())
         order = (await team.head(order_id)).order
         quotes = [quote for venue in team.venues() for quote in venue.quotes(order)]  # type: ignore[union-attr]  # at once
-        await team.say(order_id, *router.decide(order, quotes))
+        await team.append(order_id, *router.decide(order, quotes))
         order = (await team.head(order_id)).order
-        await team.say(order_id, *builder.decide(order, team.chain().build(order)))
+        await team.append(order_id, *builder.decide(order, team.chain().build(order)))
     return order_id
 
 
@@ -362,7 +364,7 @@ async def test_a_random_walk_through_many_resting_orders_triggers_each_once_whil
             )  # fmt: skip
             order_id = new_order_id()
             ids.append(order_id)
-            units.append(team.log.creation(order_id, "main", fact)[0])
+            units.append(team.log.build_creation(order_id, "main", fact)[0])
         await asyncio.gather(*(team.log.append(units[at : at + 200]) for at in range(0, MANY, 200)))
         await team.until(lambda: len(team.of(OrderArmed)) == MANY)
         for _ in range(8):
@@ -382,10 +384,10 @@ async def test_a_random_walk_through_many_resting_orders_triggers_each_once_whil
 
 
 def triggered(team: Crew) -> dict[str, int]:
-    found: dict[str, int] = {}
+    results: dict[str, int] = {}
     for event in team.of(OrderTriggered):
-        found[event.order_id] = found.get(event.order_id, 0) + 1
-    return found
+        results[event.order_id] = results.get(event.order_id, 0) + 1
+    return results
 
 
 def rested_at(team: Crew) -> dict[str, int]:
@@ -398,7 +400,7 @@ def paid_until(team: Crew, last: int) -> set[str]:
     rests = rested_at(team)
     first = min(rests.values())
     best: dict[str, list[int]] = {}
-    found = set()
+    result = set()
     for event in team.of(OrderSubmitted):
         fact = event.fact
         assert isinstance(fact, OrderSubmitted)
@@ -408,5 +410,5 @@ def paid_until(team: Crew, last: int) -> set[str]:
             best[pair.key] = list(accumulate(reversed(prices), max))[::-1]
         slot = rests[event.order_id]
         if slot <= last and best[pair.key][slot - first] >= price_units(fact.target_price):
-            found.add(event.order_id)
-    return found
+            result.add(event.order_id)
+    return result

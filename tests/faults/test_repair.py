@@ -28,8 +28,8 @@ async def command(engine: Engine, *args: str) -> tuple[int, str]:
         cwd=engine.settings.data_dir,
         env=os.environ | environment(engine.settings),
     )
-    said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
-    return process.returncode or 0, said.decode()
+    raw, _ = await asyncio.wait_for(process.communicate(), HANG_S)
+    return process.returncode or 0, raw.decode()
 
 
 async def archived(engine: Engine) -> int:
@@ -71,11 +71,11 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path:
 
         os.kill(projector, signal.SIGCONT)
         await until(refused)
-        code, said = await command(engine, "repair")
-        assert (code, f"the archive has {position} events" in said) == (3, True), said
-        code, said = await command(engine, "repair", "--yes", "--json")
-        assert code == 0, said
-        repaired = json.loads(said)
+        code, text = await command(engine, "repair")
+        assert (code, f"the archive has {position} events" in text) == (3, True), text
+        code, text = await command(engine, "repair", "--yes", "--json")
+        assert code == 0, text
+        repaired = json.loads(text)
         assert (repaired["epoch"], repaired["position"]) == (2, position)
         assert (repaired["open_orders"], repaired["strangers"]) == (1, [lost])
 
@@ -94,11 +94,11 @@ async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path:
         executed = Counter(row.order_id for row in engine.ledger() if row.ok)
         assert executed == dict.fromkeys([*done, lost, *fresh], 1)
         assert (await command(engine, "repair"))[0] == 0
-        code, said = await command(engine, "venue", "ledger", "--json")
-        listed = [json.loads(line) for line in said.splitlines()]
+        code, text = await command(engine, "venue", "ledger", "--json")
+        listed = [json.loads(line) for line in text.splitlines()]
         assert Counter(line["orderId"] for line in listed if line["ok"]) == executed
-        code, said = await command(engine, "audit", "verify")
-        assert code == 0, said
+        code, text = await command(engine, "audit", "verify")
+        assert code == 0, text
         [told] = [notice for notice in engine.notices if "recovered" in notice]
         assert (told["code"], told["recovered"]) == ("epoch-changed", False)
         assert told["position"] == position

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from events.log import Appended, EventLog, Unit
+from events.log import AppendRequest, AppendResult, EventLog
 from events.secret import SecretBytes
 from events.types import OrderConfirmed, TransactionBuilt, TransactionSubmitted
 from stages.venues.simulated.chain import SimulatedChain, signature_of
@@ -75,17 +75,17 @@ class Deaf(EventLog):
     """A log that never answers to an append."""
 
     def append(
-        self, units: Sequence[Unit], *, timeout_s: float | None = None
-    ) -> asyncio.Future[list[Appended]]:
-        del units, timeout_s
+        self, requests: Sequence[AppendRequest], *, timeout_s: float | None = None
+    ) -> asyncio.Future[list[AppendResult]]:
+        del requests, timeout_s
         return asyncio.get_running_loop().create_future()
 
 
 def rows(path: Path) -> list[Landed]:
     ledger = Ledger(path)
-    found = list(ledger.rows())
+    landed = list(ledger.rows())
     ledger.close()
-    return found
+    return landed
 
 
 async def assert_sent_once(team: Crew, ids: Sequence[str], chain: Witnessed) -> None:
@@ -96,12 +96,12 @@ async def assert_sent_once(team: Crew, ids: Sequence[str], chain: Witnessed) -> 
     for order_id in ids:
         facts = team.facts(order_id)
         [built] = [fact for fact in facts if isinstance(fact, TransactionBuilt)]
-        [said] = [fact for fact in facts if isinstance(fact, TransactionSubmitted)]
+        [result] = [fact for fact in facts if isinstance(fact, TransactionSubmitted)]
         [confirmed] = [fact for fact in facts if isinstance(fact, OrderConfirmed)]
         assert {raw for raw in chain.sent if signature_of(raw) == built.signature} == {
             built.raw.reveal()
         }
-        assert built.signature == said.signature == confirmed.signature
+        assert built.signature == result.signature == confirmed.signature
         assert built.signature == landed[order_id].signature
     assert len(set(chain.sent)) == len(ids)
 
@@ -178,7 +178,7 @@ async def test_a_submitter_killed_between_its_word_and_its_send_loses_and_double
             ids = await engine.submit_many(10)
             await sent.wait()
             pid = engine.kill("submitter", signal.SIGKILL)
-            said = {
+            frames = {
                 frame["orderId"]
                 for frame in engine.frames[before:]
                 if frame["event"] == "TransactionSubmitted"
@@ -186,8 +186,8 @@ async def test_a_submitter_killed_between_its_word_and_its_send_loses_and_double
             early = {row.order_id for row in engine.ledger()}
             await engine.restarted("submitter", pid)
             await engine.ended(ids)
-            assert said
-            return not early & said
+            assert frames
+            return not early & frames
 
         await until(killed_in_the_gap)
         await engine.assert_each_ended_exactly_once()

@@ -16,18 +16,18 @@ from tests.support.processes.engine_up import Answer, Engine, dice, engine_up
 
 @pytest.fixture(scope="module")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    async with engine_up(tmp_path_factory.mktemp("t") / "d", venue_latency_ms=15) as one:
-        yield one
+    async with engine_up(tmp_path_factory.mktemp("t") / "d", venue_latency_ms=15) as engine:
+        yield engine
 
 
 async def steady(engine: Engine, orders: int, over_s: float) -> list[str]:
     tag = os.urandom(4).hex()
 
-    async def one(number: int) -> str:
+    async def submit(number: int) -> str:
         await asyncio.sleep(number / orders * over_s)
         return await engine.submit(key=f"{tag}-{number}")
 
-    return list(await asyncio.gather(*(one(number) for number in range(orders))))
+    return list(await asyncio.gather(*(submit(number) for number in range(orders))))
 
 
 async def answers(engine: Engine, during: asyncio.Task[list[str]]) -> list[Answer]:

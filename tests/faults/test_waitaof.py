@@ -13,7 +13,7 @@ import pytest
 from engine.embedded import databases
 from engine.embedded.data_dir import Folder
 from events.ids import new_order_id
-from events.log import EventLog, Unanswered, Unavailable
+from events.log import EventLog, OutcomeUnknown, Unavailable
 from tests.support.log.played import ACCOUNT, submitted
 
 TIMEOUTS_S = (1.0, 5.0, 30.0)
@@ -53,19 +53,19 @@ async def test_what_is_never_fsynced_is_never_accepted_however_often_it_is_tried
 
         async def accept(after_s: float, timeout_s: float) -> object:
             await asyncio.sleep(after_s)
-            unit, _ = log.creation(new_order_id(), ACCOUNT, submitted())
-            return (await log.append([unit], timeout_s=timeout_s))[0]
+            request, _ = log.build_creation(new_order_id(), ACCOUNT, submitted())
+            return (await log.append([request], timeout_s=timeout_s))[0]
 
         for timeout_s in TIMEOUTS_S:
             told = await asyncio.gather(
                 *(accept(s, timeout_s) for s in (0, 0.1, 0.12, 0.14, 0.16, 0.18)),
                 return_exceptions=True,
             )
-            kinds = [type(one) for one in told]
-            assert set(kinds) <= {Unanswered, Unavailable}, told
+            kinds = [type(item) for item in told]
+            assert set(kinds) <= {OutcomeUnknown, Unavailable}, told
             if Unavailable not in kinds:
                 break
-        assert kinds == [Unanswered] * 6
+        assert kinds == [OutcomeUnknown] * 6
 
 
 async def test_a_wait_for_the_disk_that_ends_in_vain_is_no_acceptance(never_fsynced: str) -> None:
@@ -74,6 +74,6 @@ async def test_a_wait_for_the_disk_that_ends_in_vain_is_no_acceptance(never_fsyn
         stack.push_async_callback(log.close)
         await log.open()
         log._committer.after_append = ("WAITAOF", 1, 0, 50)  # ms: shorter than the caller waits
-        unit, _ = log.creation(new_order_id(), ACCOUNT, submitted())
-        with pytest.raises(Unanswered):
-            await log.append([unit], timeout_s=1.0)
+        request, _ = log.build_creation(new_order_id(), ACCOUNT, submitted())
+        with pytest.raises(OutcomeUnknown):
+            await log.append([request], timeout_s=1.0)

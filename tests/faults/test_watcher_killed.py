@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from events.commands import orders
-from events.commands.orders import Outcome
+from events.commands.orders import CommandOutcome
 from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderSubmitted
@@ -27,7 +27,7 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
     ):
         log = EventLog(engine.record().redis_url, build="test")
         stack.push_async_callback(log.close)
-        await log.open(found=False)
+        await log.open(create=False)
         ids = []
         units = []
         for _ in range(ORDERS):
@@ -40,7 +40,7 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
                 expires_at_us=time.time_ns() // 1000 + lasts_us,
             )  # fmt: skip
             ids.append(new_order_id())
-            units.append(log.creation(ids[-1], "default", fact)[0])
+            units.append(log.build_creation(ids[-1], "default", fact)[0])
         await log.append(units)
         engine.accepted.update(ids)
         cancelled = set()
@@ -48,7 +48,7 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
             pid = engine.kill("watcher")
             order_id = chance.choice(ids)
             answer = await orders.cancel(log, order_id, "ann")
-            if answer.outcome is Outcome.DONE:
+            if answer.outcome is CommandOutcome.DONE:
                 cancelled.add(order_id)
             await engine.restarted("watcher", pid)
             await asyncio.sleep(chance.random())
@@ -56,8 +56,8 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
         await engine.assert_each_ended_exactly_once()
         assert {i for i, status in statuses.items() if status == "cancelled"} == cancelled
         assert {"confirmed", "expired"} <= set(statuses.values())
-        await until(lambda: _nobody_rests(log))
+        await until(lambda: _none_rests(log))
 
 
-async def _nobody_rests(log: EventLog) -> bool:
+async def _none_rests(log: EventLog) -> bool:
     return await log.resting() == 0

@@ -19,7 +19,7 @@ from events.archive.history import GivenUp, everything, order_history
 from events.archive.losses import digest_of
 from events.audit.replay import Replay
 from events.audit.verify import Verdict, verify
-from projections.feed.history_reader import Lost, Past
+from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.postgres.order_rows import columns
 from projections.postgres.rebuild import rebuild
 from tests.integration import test_repair_damage
@@ -145,11 +145,11 @@ async def test_what_was_lost_is_told_of_and_the_rest_can_be_read(
     await accept(scene)
     with pytest.raises(GivenUp, match=f"{at}"):
         await order_history(scene.archive, scene.log, order_id)
-    past = Past(scene.log, scene.archive)
+    past = HistoryReader(scene.log, scene.archive)
     try:
-        with pytest.raises(Lost, match="accepted as lost"):
+        with pytest.raises(HistoryGap, match="accepted as lost"):
             await past.order(order_id)
-        with pytest.raises(Lost) as caught:
+        with pytest.raises(HistoryGap) as caught:
             await past.page(at - 1)
         assert caught.value.resume_after in range(at, positions[-1] + 1)
     finally:
@@ -169,8 +169,8 @@ async def test_what_was_lost_is_told_of_and_the_rest_can_be_read(
     assert f"events accepted as lost at position {at}" in told
     assert "no backup" in told
     assert await command(scene, "verify", "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert at in [loss["position"] for loss in said["acceptedLosses"]]
+    body = json.loads(capsys.readouterr().out)
+    assert at in [loss["position"] for loss in body["acceptedLosses"]]
     assert await command(scene, "replay") == 0
     assert await command(scene, "export") == 0
     capsys.readouterr()
@@ -192,7 +192,9 @@ async def test_a_column_that_nothing_else_tells_is_given_up_with_all_its_rows(
 async def test_a_column_of_times_is_restored_from_a_backup_alone(scene: Scene) -> None:
     await scene.sql.execute("ALTER TABLE events DROP COLUMN time_us")
     redis_url, url = scene.settings.redis_url, scene.settings.database_url
-    [told] = [one async for one in records.look(scene.settings, redis_url, url, chain=CHAIN)]
+    [told] = [
+        finding async for finding in records.look(scene.settings, redis_url, url, chain=CHAIN)
+    ]
     assert (told.status, told.command) == ("failed", "")
     assert "time_us" in told.detail
     assert "backup" in told.mend
@@ -241,8 +243,8 @@ async def test_rows_from_a_backup_end_the_accepted_loss(scene: Scene) -> None:
     told = await scene.advice()
     assert told.command == MENDS, told
     assert await scene.follow(told.command) == 0
-    found = await verdict(scene)
-    assert (found.problems, found.accepted) == ([], ())
+    result = await verdict(scene)
+    assert (result.problems, result.accepted) == ([], ())
     await goes_on(scene)
 
 
@@ -251,7 +253,7 @@ async def test_an_accepted_loss_of_intact_rows_is_no_loss(scene: Scene) -> None:
     at = (await placed(scene, "done"))[1]
     forge = "INSERT INTO accepted_losses VALUES ($1, $2, $3, 'x', 'eve', 1, 'x')"
     async with scene.archive.snapshot() as snapshot:
-        [row] = [one async for one in snapshot.labelled(at - 1) if one.stored.position == at]
+        [row] = [event async for event in snapshot.labelled(at - 1) if event.stored.position == at]
     for position, digest in (
         (at, digest_of([row])),
         (at + 1, bytes(32)),
@@ -262,8 +264,8 @@ async def test_an_accepted_loss_of_intact_rows_is_no_loss(scene: Scene) -> None:
     assert {(at, "accepted"), (at + 1, "accepted"), (scene.end + 7, "accepted"),
             (0, "accepted")} == await codes(scene)  # fmt: skip
     assert await scene.follow((await scene.advice()).command) == 0
-    found = await verdict(scene)
-    assert (found.problems, found.accepted) == ([], ())
+    result = await verdict(scene)
+    assert (result.problems, result.accepted) == ([], ())
 
 
 async def test_a_forged_state_of_an_accepted_loss_is_seen(scene: Scene) -> None:
@@ -286,8 +288,8 @@ async def test_what_the_log_has_is_healed_and_not_given_up(scene: Scene) -> None
     told = await scene.advice()
     assert told.command == MENDS, told
     assert await scene.follow(told.command) == 0
-    found = await verdict(scene)
-    assert (found.problems, found.accepted) == ([], ())
+    result = await verdict(scene)
+    assert (result.problems, result.accepted) == ([], ())
 
 
 async def test_a_head_tells_from_what_an_order_goes_on_that_has_no_row(scene: Scene) -> None:

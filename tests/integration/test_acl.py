@@ -13,7 +13,7 @@ import redis.asyncio
 
 from events.commands import engine_switch
 from events.log import EventLog, Unavailable
-from events.recovery.log_rebuild import Refounding
+from events.recovery.log_rebuild import LogRebuild
 from tests.support.log.workers import crew
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "guide" / "deployment.md"
@@ -54,7 +54,7 @@ async def test_orders_of_all_kinds_live_under_that_user(user: str, tmp_path: Pat
         await team.log.trim(3)
         await team.log.mark("traces", 3)
         assert await team.log.bounds()
-        refounding = Refounding(user, team.log.keys)
+        refounding = LogRebuild(user, team.log.keys)
         await refounding.fence()
         await refounding.heads([], [])
         await refounding.close()
@@ -67,12 +67,12 @@ async def test_who_may_not_say_multi_founds_nothing(
         rules = ("on", ">secret", "~oee:*", "+@all", "-@transaction", "-@dangerous")
         await acl(client, "SETUSER", "limited", *rules)
     async with crew(user, tmp_path) as team:
-        refounding = Refounding(as_user(redis_url, "limited"), team.log.keys)
+        refounding = LogRebuild(as_user(redis_url, "limited"), team.log.keys)
         with pytest.raises(Unavailable, match="NOPERM"):
             await refounding.fence()
         await refounding.close()
         again = EventLog(user, build="test")
-        await again.open(found=False)  # nobody was fenced off
+        await again.open(create=False)  # nobody was fenced off
         await again.close()
     async with redis.asyncio.from_url(redis_url) as client:
         await acl(client, "LOG", "RESET")

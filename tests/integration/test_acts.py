@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from events.commands import engine_switch, orders
 from events.commands.engine_switch import Outcome as Switched
-from events.commands.orders import Outcome
-from events.ids import ENGINE_ID, new_order_id
-from events.log import Appended, EventLog, Result
+from events.commands.orders import CommandOutcome
+from events.ids import ENGINE_STREAM_ID, new_order_id
+from events.log import AppendResult, AppendStatus, EventLog
 from events.order import EXECUTED
 from events.secret import SecretBytes
 from events.types import (
@@ -51,7 +51,7 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 async def resting(log: EventLog, fact: OrderSubmitted = LIMIT) -> tuple[Play, str]:
     play = Play(log)
     [order_id] = await play.create(fact=fact)
-    await play.say([order_id], RESTED)
+    await play.append([order_id], RESTED)
     return play, order_id
 
 
@@ -72,15 +72,15 @@ async def test_a_cancel_wins_at_each_step_before_the_send_and_at_none_after_it(
         play = Play(log)
         [order_id] = await play.create(fact=submitted())
         for fact in after_submission()[:steps]:
-            await play.say([order_id], fact)
+            await play.append([order_id], fact)
         answer = await orders.cancel(log, order_id, "ann", "changed my mind")
         assert answer.order is not None
         if steps < 4:
-            assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
+            assert (answer.outcome, answer.order.status) == (CommandOutcome.DONE, "cancelled")
             assert answer.order.reason == "changed my mind"
         else:
             status = ["submitted", "confirmed"][steps - 4]
-            assert (answer.outcome, answer.order.status) == (Outcome.TOO_LATE, status)
+            assert (answer.outcome, answer.order.status) == (CommandOutcome.TOO_LATE, status)
         assert (await log.load([order_id]))[0].order.status == answer.order.status  # type: ignore[union-attr]
     assert await log.open_orders() == 1
     assert [lag.orders for lag in (await log.lag()).values()] == [0, 0, 0, 1, 0]
@@ -99,22 +99,22 @@ async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next
         routed(148_000_000), built, TransactionSubmitted(2, "sig-2"),
     ]  # fmt: skip
     for fact in (*after_submission()[:4], *replaced[:steps]):
-        await play.say([order_id], fact)
+        await play.append([order_id], fact)
     answer = await orders.cancel(log, order_id, "ann", "changed my mind")
     assert answer.order is not None
     if steps in (1, 2, 3):
-        assert (answer.outcome, answer.order.status) == (Outcome.DONE, "cancelled")
+        assert (answer.outcome, answer.order.status) == (CommandOutcome.DONE, "cancelled")
         assert (await log.lag())["submitter"].orders == 0
         assert await log.open_orders() == 0
     else:
-        assert (answer.outcome, answer.order.status) == (Outcome.TOO_LATE, "submitted")
+        assert (answer.outcome, answer.order.status) == (CommandOutcome.TOO_LATE, "submitted")
 
 
 async def test_a_repeated_cancel_says_so_and_writes_nothing(log: EventLog) -> None:
     _, order_id = await resting(log)
-    assert (await orders.cancel(log, order_id, "ann")).outcome is Outcome.DONE
+    assert (await orders.cancel(log, order_id, "ann")).outcome is CommandOutcome.DONE
     position = await log.position()
-    assert (await orders.cancel(log, order_id, "ann")).outcome is Outcome.ALREADY
+    assert (await orders.cancel(log, order_id, "ann")).outcome is CommandOutcome.ALREADY
     assert await log.position() == position
     assert await log.resting() == 0
 
@@ -128,16 +128,16 @@ async def test_many_cancels_at_once_have_one_winner(log: EventLog) -> None:
 
 async def test_a_parked_order_can_be_cancelled(log: EventLog) -> None:
     play, order_id = await resting(log)
-    await play.say([order_id], OrderParked("watcher", "bug", "engine"))
+    await play.append([order_id], OrderParked("watcher", "bug", "engine"))
     assert len(await log.parked()) == 1
-    assert (await orders.cancel(log, order_id, "ann")).outcome is Outcome.DONE
+    assert (await orders.cancel(log, order_id, "ann")).outcome is CommandOutcome.DONE
     assert await log.parked() == []
 
 
 async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
     await engine_switch.halt(log, "odd", "ann")
-    for order_id in (new_order_id(), ENGINE_ID):
-        assert await orders.cancel(log, order_id, "ann") == (Outcome.NOT_FOUND, None)
+    for order_id in (new_order_id(), ENGINE_STREAM_ID):
+        assert await orders.cancel(log, order_id, "ann") == (CommandOutcome.NOT_FOUND, None)
 
 
 # -- amend -----------------------------------------------------------------------------------------
@@ -146,11 +146,11 @@ async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
 async def test_an_amended_order_rests_with_its_new_terms(log: EventLog) -> None:
     _, order_id = await resting(log)
     answer = await orders.amend(log, order_id, 2, "149.5", None, "ann")
-    assert answer.outcome is Outcome.DONE
+    assert answer.outcome is CommandOutcome.DONE
     assert answer.order is not None
     assert (answer.order.status, answer.order.target_price) == ("watching", "149.5")
     again = await orders.amend(log, order_id, 3, "149.5", None, "ann")
-    assert again.outcome is Outcome.ALREADY
+    assert again.outcome is CommandOutcome.ALREADY
     later = await orders.amend(log, order_id, 3, None, 2_000_000_000_000_000, "ann")
     assert later.order is not None
     assert (later.order.target_price, later.order.expires_at_us) == ("149.5", 2 * 10**15)
@@ -158,7 +158,9 @@ async def test_an_amended_order_rests_with_its_new_terms(log: EventLog) -> None:
 
 async def test_an_amend_of_another_version_is_a_conflict(log: EventLog) -> None:
     _, order_id = await resting(log)
-    assert (await orders.amend(log, order_id, 1, "149", None, "ann")).outcome is Outcome.CONFLICT
+    assert (
+        await orders.amend(log, order_id, 1, "149", None, "ann")
+    ).outcome is CommandOutcome.CONFLICT
 
 
 async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
@@ -167,7 +169,7 @@ async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
     _, order_id = await resting(log)
     await orders.amend(log, order_id, 2, "149", None, "ann")
     stale = await orders.amend(log, order_id, 2, "149", None, "ann")
-    assert stale.outcome is Outcome.CONFLICT
+    assert stale.outcome is CommandOutcome.CONFLICT
 
 
 async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
@@ -186,25 +188,31 @@ async def test_an_order_that_a_repair_found_executed_can_neither_be_amended_nor_
     log: EventLog,
 ) -> None:
     play, order_id = await resting(log)
-    await play.say([order_id], OrderParked("repair", f"{EXECUTED}sig, whose events are lost", "e"))
-    assert (await orders.amend(log, order_id, 3, "149", None, "ann")).outcome is Outcome.TOO_LATE
-    assert (await orders.cancel(log, order_id, "ann")).outcome is Outcome.TOO_LATE
+    await play.append(
+        [order_id], OrderParked("repair", f"{EXECUTED}sig, whose events are lost", "e")
+    )
+    assert (
+        await orders.amend(log, order_id, 3, "149", None, "ann")
+    ).outcome is CommandOutcome.TOO_LATE
+    assert (await orders.cancel(log, order_id, "ann")).outcome is CommandOutcome.TOO_LATE
 
 
 async def test_a_triggered_order_cannot_be_amended(log: EventLog) -> None:
     play, order_id = await resting(log)
-    await play.say([order_id], TRIGGERED)
-    assert (await orders.amend(log, order_id, 2, "149", None, "ann")).outcome is Outcome.TOO_LATE
+    await play.append([order_id], TRIGGERED)
+    assert (
+        await orders.amend(log, order_id, 2, "149", None, "ann")
+    ).outcome is CommandOutcome.TOO_LATE
 
 
 # -- halt ------------------------------------------------------------------------------------------
 
 
-async def say(log: EventLog, order_id: str, *facts: object) -> Result:
+async def append_facts(log: EventLog, order_id: str, *facts: object) -> AppendStatus:
     [head] = await log.load([order_id])
     assert head is not None
-    unit, _ = log.unit(head, head.order, facts)  # type: ignore[arg-type]
-    return (await log.append([unit]))[0].result
+    request, _ = log.build_append_of(head, head.order, facts)  # type: ignore[arg-type]
+    return (await log.append([request]))[0].status
 
 
 async def test_while_halted_no_trigger_fires_and_nothing_is_sent_and_cancels_work(
@@ -213,18 +221,18 @@ async def test_while_halted_no_trigger_fires_and_nothing_is_sent_and_cancels_wor
     play, order_id = await resting(log)
     [other] = await play.create()
     for fact in after_submission()[:3]:
-        await play.say([other], fact)
+        await play.append([other], fact)
     assert (await engine_switch.halt(log, "odd prices", "ann")).outcome is Switched.DONE
     assert await log.halted()
-    assert await say(log, order_id, TRIGGERED) is Result.HALTED
-    assert await say(log, other, after_submission()[3]) is Result.HALTED
+    assert await append_facts(log, order_id, TRIGGERED) is AppendStatus.HALTED
+    assert await append_facts(log, other, after_submission()[3]) is AppendStatus.HALTED
     [new] = await play.create()  # accepted all the same
-    assert await say(log, new, RoutingStarted()) is Result.CREATED
-    assert (await orders.cancel(log, new, "ann")).outcome is Outcome.DONE
+    assert await append_facts(log, new, RoutingStarted()) is AppendStatus.CREATED
+    assert (await orders.cancel(log, new, "ann")).outcome is CommandOutcome.DONE
     assert (await engine_switch.resume(log, "ann")).outcome is Switched.DONE
     assert not await log.halted()
-    assert await say(log, order_id, TRIGGERED) is Result.CREATED
-    assert await say(log, other, after_submission()[3]) is Result.CREATED
+    assert await append_facts(log, order_id, TRIGGERED) is AppendStatus.CREATED
+    assert await append_facts(log, other, after_submission()[3]) is AppendStatus.CREATED
 
 
 async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> None:
@@ -236,7 +244,7 @@ async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> N
     assert await names(log) == ["EngineHalted", "EngineResumed"] * 2
     state = await engine_switch.engine_state(log)
     assert state is not None
-    assert (state.id, state.status, state.version) == (ENGINE_ID, EngineStatus.RUNNING, 4)
+    assert (state.id, state.status, state.version) == (ENGINE_STREAM_ID, EngineStatus.RUNNING, 4)
     assert await log.open_orders() == 0
 
 
@@ -257,14 +265,17 @@ async def test_a_halt_and_what_it_stops_may_come_in_one_append(log: EventLog) ->
     _, order_id = await resting(log)
     await engine_switch.halt(log, "x", "ann")
     await engine_switch.resume(log, "ann")
-    [engine, order] = await log.load([ENGINE_ID, order_id])
+    [engine, order] = await log.load([ENGINE_STREAM_ID, order_id])
     assert engine is not None
     assert order is not None
-    units = [
-        log.unit(engine, engine.state, [EngineHalted("x", "ann")])[0],
-        log.unit(order, order.order, [TRIGGERED])[0],
+    requests = [
+        log.build_append_of(engine, engine.state, [EngineHalted("x", "ann")])[0],
+        log.build_append_of(order, order.order, [TRIGGERED])[0],
     ]
-    assert [a.result for a in await log.append(units)] == [Result.CREATED, Result.HALTED]
+    assert [a.status for a in await log.append(requests)] == [
+        AppendStatus.CREATED,
+        AppendStatus.HALTED,
+    ]
 
 
 # -- expiry ----------------------------------------------------------------------------------------
@@ -273,13 +284,13 @@ async def test_a_halt_and_what_it_stops_may_come_in_one_append(log: EventLog) ->
 async def test_an_order_that_expired_is_not_triggered(log: EventLog) -> None:
     past = time.time_ns() // 1000 - 1
     _, order_id = await resting(log, replace(LIMIT, expires_at_us=past))
-    assert await say(log, order_id, TRIGGERED) is Result.LATE
+    assert await append_facts(log, order_id, TRIGGERED) is AppendStatus.LATE
 
 
 async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) -> None:
     async def expiries() -> list[bytes]:
-        found: list[bytes] = await log._link.call("ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES")
-        return found[1::2]
+        reply: list[bytes] = await log._link.call("ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES")
+        return reply[1::2]
 
     _, order_id = await resting(log, replace(LIMIT, expires_at_us=3 * 10**15))
     assert await expiries() == [b"3000000000000"]
@@ -290,9 +301,9 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
     assert (answer.order.expires_at_us, answer.order.time_in_force) == (None, "GTC")
     assert await expiries() == []
     again = await orders.amend(log, order_id, 4, None, orders.NEVER, "ann")
-    assert again.outcome is Outcome.ALREADY
+    assert again.outcome is CommandOutcome.ALREADY
     await orders.amend(log, order_id, 4, None, 4 * 10**15, "ann")
-    assert await say(log, order_id, OrderCancelled("ann")) is Result.CREATED
+    assert await append_facts(log, order_id, OrderCancelled("ann")) is AppendStatus.CREATED
     assert await expiries() == []
 
 
@@ -306,12 +317,12 @@ async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
         """The first try is written, a trigger follows, and the second try meets that."""
         monkeypatch.setattr(log, "append", append)
         await append(units, **options)
-        assert await say(log, order_id, TRIGGERED) is Result.CREATED
-        return [Appended(Result.CONFLICT)]
+        assert await append_facts(log, order_id, TRIGGERED) is AppendStatus.CREATED
+        return [AppendResult(AppendStatus.CONFLICT)]
 
     monkeypatch.setattr(log, "append", lost)
     answer = await orders.amend(log, order_id, 2, "900", None, "ann")
-    assert answer.outcome is Outcome.DONE
+    assert answer.outcome is CommandOutcome.DONE
     assert answer.order is not None
     assert (answer.order.target_price, answer.order.status) == ("900", Status.PENDING)
 
@@ -344,6 +355,6 @@ async def test_a_log_of_a_layout_before_is_taken_over(
     await log._link.call("HSET", log.keys.meta, "layout", layout)
     after = EventLog(redis_url, build="new")
     await after.open()
-    assert (await orders.cancel(after, order_id, "ann")).outcome is Outcome.DONE
+    assert (await orders.cancel(after, order_id, "ann")).outcome is CommandOutcome.DONE
     assert await engine_switch.engine_state(after) is None
     await after.close()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from events.ids import ENGINE_ID
-from events.log import Result
+from events.ids import ENGINE_STREAM_ID
+from events.log import AppendStatus
 from events.types import OrderTriggered
 from tests.support.http.served import Served, served
 from tests.support.patience import WRITING, given_up_after
@@ -22,8 +22,8 @@ RUNNING = {"status": "running", "reason": None, "actor": None, "since": None}
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 async def halt(gateway: Served, **body: Any) -> tuple[int, Any]:
@@ -51,11 +51,11 @@ async def test_a_halt_is_seen_in_readyz_and_takes_orders_until_it_is_resumed(
     head = (await gateway.log.load([waiting]))[0]
     assert head is not None
     triggered = OrderTriggered("tick", "raydium", "r", 8, "151.2")
-    unit, _ = gateway.log.unit(head, head.order, [triggered])
-    assert (await gateway.log.append([unit]))[0].result is Result.HALTED
+    request, _ = gateway.log.build_append_of(head, head.order, [triggered])
+    assert (await gateway.log.append([request]))[0].status is AppendStatus.HALTED
     order_id = await gateway.accepted()
-    for one in (order_id, waiting):
-        assert (await gateway.ask("DELETE", f"/api/orders/{one}"))[0] == 200
+    for item in (order_id, waiting):
+        assert (await gateway.ask("DELETE", f"/api/orders/{item}"))[0] == 200
     status, view = await resume(gateway, actor="bob", reason="checked")
     assert (status, view["status"], view["actor"], view["reason"]) == (
         200, "running", "bob", "checked",
@@ -92,12 +92,12 @@ async def test_who_halted_is_known_also_when_the_log_is_trimmed(gateway: Served)
 async def test_the_engines_own_events_are_on_the_feed_and_are_no_order(gateway: Served) -> None:
     await halt(gateway, reason="odd", actor="ann")
     for path in ("", "/events"):
-        status, body = await gateway.get(f"/api/orders/{ENGINE_ID}{path}")
+        status, body = await gateway.get(f"/api/orders/{ENGINE_STREAM_ID}{path}")
         assert (status, body["code"]) == (404, "unknown-order")
     for method, options in (("DELETE", {}), ("PATCH", {"json": {"version": 1, "targetPrice": 1}})):
-        status, body = await gateway.ask(method, f"/api/orders/{ENGINE_ID}", **options)
+        status, body = await gateway.ask(method, f"/api/orders/{ENGINE_STREAM_ID}", **options)
         assert (status, body["code"]) == (404, "unknown-order")
-    query = f"?after=0&orderId={ENGINE_ID}"
+    query = f"?after=0&orderId={ENGINE_STREAM_ID}"
     async with asyncio.timeout(HANG_S), gateway.http.ws_connect(
         f"{gateway.url}/api/events{query}"
     ) as socket:  # fmt: skip
@@ -107,7 +107,7 @@ async def test_the_engines_own_events_are_on_the_feed_and_are_no_order(gateway: 
     async with asyncio.timeout(HANG_S), gateway.http.ws_connect(
         f"{gateway.url}/api/orders/execute"
     ) as socket:  # fmt: skip
-        await socket.send_json({"orderId": ENGINE_ID})
+        await socket.send_json({"orderId": ENGINE_STREAM_ID})
         assert (await socket.receive_json())["code"] == "unknown-order"
 
 
@@ -133,15 +133,18 @@ async def test_a_foreign_page_cannot_halt(gateway: Served) -> None:
 
 
 async def test_without_an_answer_of_the_log_a_halt_is_none_or_unknown(redis_url: str) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
         proxy.cut("hang")
         with given_up_after(0.5):
-            status, body = await halt(one, reason="x")
+            status, body = await halt(gateway, reason="x")
         assert (status, body["code"]) == (503, "log-unavailable")
-        assert not await one.log.halted()
+        assert not await gateway.log.halted()
         proxy.cut("drop-writes")
         with given_up_after(0.5, WRITING):
-            status, body = await halt(one, reason="x")
+            status, body = await halt(gateway, reason="x")
         assert (status, body["code"]) == (503, "outcome-unknown")
-        await until(one.log.halted)
+        await until(gateway.log.halted)
         proxy.cut("pass")  # the gateway waits for its append as it stops

@@ -10,8 +10,8 @@ import pytest
 import redis.asyncio
 
 from events.ids import new_order_id
-from events.log import EventLog, Fenced, Result, Unanswered, Unavailable, Unit
-from events.log.redis.link import Link, Server
+from events.log import AppendRequest, AppendStatus, EventLog, Fenced, OutcomeUnknown, Unavailable
+from events.log.redis.link import RedisConnection, Server
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.processes.proxied import Proxy, proxied
 from tests.support.waits import until
@@ -30,8 +30,8 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 @pytest.fixture
 async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
-    async with proxied(redis_url) as made:
-        yield made
+    async with proxied(redis_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ async def far(proxy: Proxy) -> AsyncIterator[EventLog]:
     await opened.close()
 
 
-def creation(log: EventLog) -> Unit:
-    return log.creation(new_order_id(), ACCOUNT, submitted())[0]
+def creation(log: EventLog) -> AppendRequest:
+    return log.build_creation(new_order_id(), ACCOUNT, submitted())[0]
 
 
 async def written(log: EventLog, position: int) -> None:
@@ -63,7 +63,7 @@ async def test_a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_writt
     await written(log, 2)
     await log._link.call("HSET", log.keys.meta, "epoch", "2")
     proxy.cut("pass")
-    with pytest.raises(Unanswered):
+    with pytest.raises(OutcomeUnknown):
         await appending
     assert await log.position() == 2
 
@@ -87,7 +87,7 @@ async def test_a_server_that_is_gone_after_a_lost_answer_may_have_written(
     appending = far.append([creation(far)], timeout_s=GIVE_UP_S)
     await written(log, 2)
     proxy.cut("refuse")
-    with pytest.raises(Unanswered):
+    with pytest.raises(OutcomeUnknown):
         await appending
 
 
@@ -100,8 +100,8 @@ async def test_a_later_command_that_is_refused_leaves_the_earlier_one_in_doubt(
         rules = ("on", ">secret", "~*", "+@all", "-incrby")
         await client.execute_command("ACL", "SETUSER", "limited", *rules)  # type: ignore[no-untyped-call]  # its own
         netloc = f"limited:secret@{parts.netloc.rpartition('@')[2]}"
-        link = Link(urlunsplit(parts._replace(netloc=netloc)))
-        with pytest.raises(Unanswered):
+        link = RedisConnection(urlunsplit(parts._replace(netloc=netloc)))
+        with pytest.raises(OutcomeUnknown):
             await link.pipeline([("INCR", "n"), ("INCRBY", "n", "1")])
         with pytest.raises(Unavailable):
             await link.pipeline([("INCRBY", "n", "1")])
@@ -127,5 +127,5 @@ async def test_what_was_asked_of_one_connection_is_not_believed_on_the_next(
 
     monkeypatch.setattr(far._writer, "server", server)
     [answer] = await far.append([creation(far)])
-    assert (answer.result, answer.position) == (Result.CREATED, 2)
-    assert [one.connects for one in asked] == [asked[0].connects, asked[0].connects + 1]
+    assert (answer.status, answer.position) == (AppendStatus.CREATED, 2)
+    assert [item.connects for item in asked] == [asked[0].connects, asked[0].connects + 1]

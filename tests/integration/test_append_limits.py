@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from events.ids import new_order_id
-from events.log import EventLog, Full, Result
+from events.log import AppendStatus, EventLog, Full
 from events.log.commit import BYTES_PER_CALL, UNITS_PER_CALL
 from events.log.reading import Batch
 from events.types import AttemptFailed, RoutingStarted
@@ -36,29 +36,31 @@ def no_memory(redis_url: str) -> Iterator[None]:
 
 async def batches(log: EventLog) -> list[Batch]:
     reader = log.reader()
-    found = await reader.read(0, batches=1000)
+    batches = await reader.read(0, batches=1000)
     await reader.close()
-    return found
+    return batches
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 255, 256, 257, 500])
 async def test_a_batch_of_any_size_is_read_as_it_was_written(log: EventLog, count: int) -> None:
-    units = [log.creation(new_order_id(), ACCOUNT, submitted())[0] for _ in range(count)]
-    answers = await log.append(units)
+    requests = [log.build_creation(new_order_id(), ACCOUNT, submitted())[0] for _ in range(count)]
+    answers = await log.append(requests)
     [batch] = await batches(log)
     assert (batch.first, batch.last) == (1, count)
     ids = [record.event().order_id for record in batch.records]
-    assert ids == [unit.order_id for unit in units]
+    assert ids == [request.order_id for request in requests]
     assert [answer.position for answer in answers] == [*range(1, count + 1)]
 
 
 async def test_each_order_of_a_batch_knows_where_its_own_events_stand(log: EventLog) -> None:
     ids = [new_order_id() for _ in range(3)]
-    await log.append([log.creation(order_id, ACCOUNT, submitted())[0] for order_id in ids])
+    await log.append([log.build_creation(order_id, ACCOUNT, submitted())[0] for order_id in ids])
     facts = [RoutingStarted(), AttemptFailed("router", 1, "x", "", 0)]
     heads = [head for head in await log.load(ids) if head is not None]
-    units = [log.unit(head, head.order, facts[: 1 + n % 2])[0] for n, head in enumerate(heads)]
-    assert {answer.result for answer in await log.append(units)} == {Result.CREATED}
+    requests = [
+        log.build_append_of(head, head.order, facts[: 1 + n % 2])[0] for n, head in enumerate(heads)
+    ]
+    assert {answer.status for answer in await log.append(requests)} == {AppendStatus.CREATED}
     for order_id, head in zip(ids, await log.load(ids), strict=True):
         assert head is not None
         events = [stored.record.event() for stored in await log.history(head.positions)]
@@ -69,20 +71,20 @@ async def test_each_order_of_a_batch_knows_where_its_own_events_stand(log: Event
 async def test_no_call_has_more_orders_than_it_may(log: EventLog) -> None:
     """The server unpacks what a call brings onto a stack that has an end."""
     some = [
-        [log.creation(new_order_id(), ACCOUNT, submitted())[0] for _ in range(200)]
+        [log.build_creation(new_order_id(), ACCOUNT, submitted())[0] for _ in range(200)]
         for _ in range(6)
     ]
-    await asyncio.gather(*(log.append(units) for units in some))
+    await asyncio.gather(*(log.append(requests) for requests in some))
     assert max(len(batch.records) for batch in await batches(log)) <= UNITS_PER_CALL
 
 
 async def test_no_call_has_more_bytes_than_it_may(log: EventLog) -> None:
     ids = [new_order_id() for _ in range(6)]
-    await log.append([log.creation(order_id, ACCOUNT, submitted())[0] for order_id in ids])
+    await log.append([log.build_creation(order_id, ACCOUNT, submitted())[0] for order_id in ids])
     large = AttemptFailed("router", 1, "x", "x" * (BYTES_PER_CALL // 3), 0)
     heads = [head for head in await log.load(ids) if head is not None]
-    units = [log.unit(head, head.order, [large])[0] for head in heads]
-    await asyncio.gather(*(log.append([unit]) for unit in units))
+    requests = [log.build_append_of(head, head.order, [large])[0] for head in heads]
+    await asyncio.gather(*(log.append([request]) for request in requests))
     assert max(len(batch.data) for batch in (await batches(log))[1:]) <= BYTES_PER_CALL
 
 
@@ -92,15 +94,18 @@ async def test_a_creation_is_refused_once_it_is_half_as_old_as_heads_are_kept(
     """One that was delayed could else find no head of the first, and be carried out twice."""
     now_ms, half_ms = time.time_ns() // 1_000_000, log.heads_kept_ms // 2
     young, old = (new_order_id(now_ms=now_ms - half_ms + ms) for ms in (120_000, -1000))
-    units = [log.creation(order_id, ACCOUNT, submitted())[0] for order_id in (young, old)]
-    assert [answer.result for answer in await log.append(units)] == [Result.CREATED, Result.LATE]
+    requests = [log.build_creation(order_id, ACCOUNT, submitted())[0] for order_id in (young, old)]
+    assert [answer.status for answer in await log.append(requests)] == [
+        AppendStatus.CREATED,
+        AppendStatus.LATE,
+    ]
 
 
 async def test_heads_of_ended_orders_stay_for_ten_minutes_or_the_window_in_ms(
     log: EventLog, redis_url: str
 ) -> None:
     order_id = new_order_id()
-    await log.append([log.creation(order_id, ACCOUNT, submitted())[0]])
+    await log.append([log.build_creation(order_id, ACCOUNT, submitted())[0]])
     for window_s, kept_ms in ((86_400, 600_000), (60, 60_000)):
         other = EventLog(redis_url, build="test", idempotency_window_s=window_s)
         await other.open()
@@ -113,7 +118,7 @@ async def test_heads_of_ended_orders_stay_for_ten_minutes_or_the_window_in_ms(
 async def test_the_heads_of_all_orders_expire_that_are_told_to(log: EventLog) -> None:
     ids = [new_order_id() for _ in range(1100)]
     await asyncio.gather(
-        *(log.append([log.creation(order_id, ACCOUNT, submitted())[0]]) for order_id in ids)
+        *(log.append([log.build_creation(order_id, ACCOUNT, submitted())[0]]) for order_id in ids)
     )
     await log.expire_heads(ids)
     left = await log._link.pipeline([("PTTL", log.keys.order(order_id)) for order_id in ids])
@@ -124,12 +129,14 @@ async def test_without_memory_no_order_is_taken_and_what_is_in_flight_goes_on(
     log: EventLog, request: pytest.FixtureRequest
 ) -> None:
     order_id = new_order_id()
-    await log.append([log.creation(order_id, ACCOUNT, submitted())[0]])
+    await log.append([log.build_creation(order_id, ACCOUNT, submitted())[0]])
     [head] = await log.load([order_id])
     assert head is not None
     request.getfixturevalue("no_memory")
     with pytest.raises(Full):
-        await log.append([log.creation(new_order_id(), ACCOUNT, submitted())[0]], timeout_s=30)
-    unit, _ = log.unit(head, head.order, [RoutingStarted()])
-    [answer] = await log.append([unit])
-    assert (answer.result, answer.position) == (Result.CREATED, 2)
+        await log.append(
+            [log.build_creation(new_order_id(), ACCOUNT, submitted())[0]], timeout_s=30
+        )
+    append_request, _ = log.build_append_of(head, head.order, [RoutingStarted()])
+    [answer] = await log.append([append_request])
+    assert (answer.status, answer.position) == (AppendStatus.CREATED, 2)

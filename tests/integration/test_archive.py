@@ -45,13 +45,13 @@ Played = tuple[EventLog, Archive, Play]
 async def all_pages(
     archive: Archive, filters: Filters | None = None, *, limit: int = 7
 ) -> list[Order]:
-    found: list[Order] = []
+    orders: list[Order] = []
     cursor = None
     while True:
         page, cursor = await archive.find(filters or Filters(), limit=limit, cursor=cursor)
-        found += page
+        orders += page
         if cursor is None:
-            return found
+            return orders
         assert len(page) == limit
 
 
@@ -99,15 +99,15 @@ async def test_a_long_history_is_whole_though_its_head_names_the_newest_events_o
         async with projecting(redis_url, database_url):
             [order_id] = await play.create()
             for fact in again:
-                await play.say([order_id], fact)
+                await play.append([order_id], fact)
             await projected(log, archive)
         for facts in (again[:70], again):
-            await play.say([order_id], *facts)
+            await play.append([order_id], *facts)
         with pytest.raises(ArchiveUnavailable, match="behind"):
             await order_history(archive, log, order_id)
         async with projecting(redis_url, database_url):
             await projected(log, archive)
-        await play.say([order_id], *again[:3])
+        await play.append([order_id], *again[:3])
         history = await order_history(archive, log, order_id)
         assert [s.record.event().version for s in history] == list(range(1, 275))
         head = (await log.load([order_id]))[0]
@@ -136,8 +136,8 @@ async def test_lists_are_newest_first_and_pages_meet_without_gap_or_overlap(
     log, archive, play = played
     ids = [order_id for _ in range(5) for order_id in await play.create(10)]
     await projected(log, archive)
-    found = [order.id for order in await all_pages(archive)]
-    assert found == sorted(ids, reverse=True)
+    results = [order.id for order in await all_pages(archive)]
+    assert results == sorted(ids, reverse=True)
 
 
 async def test_a_list_stays_stable_while_orders_arrive_and_change(played: Played) -> None:
@@ -146,7 +146,7 @@ async def test_a_list_stays_stable_while_orders_arrive_and_change(played: Played
     await projected(log, archive)
     first, cursor = await archive.find(Filters(), limit=10)
     await play.create(10)
-    await play.say(ids, failed())
+    await play.append(ids, failed())
     await projected(log, archive)
     second, _ = await archive.find(Filters(), limit=20, cursor=cursor)
     assert [o.id for o in (*first, *second)] == sorted(ids, reverse=True)
@@ -156,7 +156,7 @@ async def test_filters_find_exactly_what_they_name(played: Played) -> None:
     log, archive, play = played
     done = await play.live(9)
     bad = await play.create(9)
-    await play.say(bad, failed())
+    await play.append(bad, failed())
     bonk = await play.create(9, fact=submitted(to="BONK"))
     (mine,) = await play.create(fact=submitted(client_order_id="mine"))
     await projected(log, archive)
@@ -204,15 +204,15 @@ async def test_a_cursor_names_no_order_of_another_account(
         )
     monkeypatch.setattr(listing, "SEARCH_S", -1)
     monkeypatch.setattr(listing, "_WINDOW_ROWS", 3)
-    found: list[str] = []
+    results: list[str] = []
     cursor, cursors = None, []
     while True:
         page, cursor = await archive.find(Filters(account="mine"), limit=2, cursor=cursor)
-        found += [order.id for order in page]
+        results += [order.id for order in page]
         if cursor is None:
             break
         cursors.append(listing.decode_cursor(cursor))
-    assert found == sorted(mine, reverse=True)
+    assert results == sorted(mine, reverse=True)
     assert len(cursors) > len(mine) / 2, "some pages ended between the account's orders"
     assert not set(cursors) & (set(ids) - set(mine))
 
@@ -245,9 +245,9 @@ def postgres(short_path: Path) -> Iterator[tuple[str, int]]:
     """A Postgres of this test's own: (URL, pid)."""
     options = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
     with databases.started(short_path, options) as servers:
-        found = running(short_path)
-        assert found is not None
-        yield servers.database_url, found.pids["postgres"]
+        initdb = running(short_path)
+        assert initdb is not None
+        yield servers.database_url, initdb.pids["postgres"]
 
 
 async def test_a_postgres_that_is_gone_is_told_without_a_wait(short_path: Path) -> None:
@@ -259,12 +259,12 @@ async def test_a_postgres_that_is_gone_is_told_without_a_wait(short_path: Path) 
 
 def family(pid: int) -> list[int]:
     """A process and its children."""
-    found = [pid]
+    results = [pid]
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return found
+                results.append(int(stat.parent.name))
+    return results
 
 
 async def test_a_postgres_that_hangs_is_given_up(

@@ -42,7 +42,7 @@ CALLS = [
 ]
 
 
-class Desk(NamedTuple):
+class KeyedGateway(NamedTuple):
     """A gateway that lets nobody in without a key, its archive, and keys of every kind."""
 
     gateway: Served
@@ -50,8 +50,8 @@ class Desk(NamedTuple):
     tokens: dict[str, str]
 
     async def key(self, account: str, scopes: Sequence[str], ends_us: int = 0) -> str:
-        made = await api_keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
-        return made.text.reveal()
+        issued = await api_keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
+        return issued.text.reveal()
 
     async def resting(self, account: str = "me") -> str:
         """An order of an account that waits, at version 2."""
@@ -59,7 +59,7 @@ class Desk(NamedTuple):
         headers = {"Authorization": f"Bearer {token}"}
         status, body, _ = await self.gateway.post(LIMIT, headers=headers)
         assert status == 202, body
-        await self.gateway.say(body["orderId"], OrderArmed(7))
+        await self.gateway.append(body["orderId"], OrderArmed(7))
         return str(body["orderId"])
 
 
@@ -76,7 +76,7 @@ async def database(servers: Servers) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def desk(servers: Servers) -> AsyncIterator[Desk]:
+async def keyed(servers: Servers) -> AsyncIterator[KeyedGateway]:
     """One for all tests of this file: a start for each would take longer than they do."""
     async with redis.asyncio.from_url(servers.redis_url) as client:
         await client.flushdb()
@@ -88,32 +88,32 @@ async def desk(servers: Servers) -> AsyncIterator[Desk]:
             served(servers.redis_url, archive=archive, keys_required=True) as gateway,
             projecting(servers.redis_url, url),
         ):
-            made = Desk(gateway, archive, {})
-            made.tokens.update(await _tokens(made))
+            keyed_gateway = KeyedGateway(gateway, archive, {})
+            keyed_gateway.tokens.update(await _tokens(keyed_gateway))
             await projected(gateway.log, archive)  # the archive has its tables
-            yield made
+            yield keyed_gateway
         await archive.close()
     monkeypatch.undo()
 
 
-async def _tokens(desk: Desk) -> dict[str, str]:
-    log, three = desk.gateway.log, SCOPES[:3]
-    found = {scope: await desk.key("me", [scope]) for scope in SCOPES}
-    found |= {
-        f"but {scope}": await desk.key("me", [s for s in three if s != scope]) for scope in three
+async def _tokens(keyed: KeyedGateway) -> dict[str, str]:
+    log, three = keyed.gateway.log, SCOPES[:3]
+    balances = {scope: await keyed.key("me", [scope]) for scope in SCOPES}
+    balances |= {
+        f"but {scope}": await keyed.key("me", [s for s in three if s != scope]) for scope in three
     }
-    found |= {"all": await desk.key("me", three), "other": await desk.key("them", three)}
+    balances |= {"all": await keyed.key("me", three), "other": await keyed.key("them", three)}
     ended_us = time.time_ns() // 1000 - 1
-    found["expired"] = await desk.key("me", SCOPES, ended_us)
-    found["revoked"] = await desk.key("me", SCOPES)
-    await api_keys.revoke(log, found["revoked"].split("_")[1], "left", "ann")
-    found["rotated"] = await desk.key("me", SCOPES)
-    await api_keys.rotate(log, found["rotated"].split("_")[1], 0, "ann")
-    whole = found["admin"]
+    balances["expired"] = await keyed.key("me", SCOPES, ended_us)
+    balances["revoked"] = await keyed.key("me", SCOPES)
+    await api_keys.revoke(log, balances["revoked"].split("_")[1], "left", "ann")
+    balances["rotated"] = await keyed.key("me", SCOPES)
+    await api_keys.rotate(log, balances["rotated"].split("_")[1], 0, "ann")
+    whole = balances["admin"]
     prefix, key_id, secret = whole.split("_", 2)
-    return found | {
+    return balances | {
         "unknown": f"{prefix}_{secrets.token_hex(6)}_{secret}",
-        "of another's secret": f"{prefix}_{key_id}_{found['read'].split('_', 2)[2]}",
+        "of another's secret": f"{prefix}_{key_id}_{balances['read'].split('_', 2)[2]}",
         "cut short": whole[:-1],
         "too long": whole + "a",
         "of another prefix": "x" + whole,
@@ -139,8 +139,8 @@ def test_every_operation_is_expected_and_nothing_else() -> None:
 
 
 def test_every_operation_asks_for_what_is_meant() -> None:
-    found = {key: (p.scope, p.reach.value) for key, p in PERMISSIONS.items()}
-    assert found == {key: (meant.scope, meant.reach) for key, meant in EXPECTED.items()}
+    results = {key: (p.scope, p.reach.value) for key, p in PERMISSIONS.items()}
+    assert results == {key: (meant.scope, meant.reach) for key, meant in EXPECTED.items()}
 
 
 def test_a_gateway_with_a_route_that_has_no_permission_does_not_start(
@@ -176,31 +176,31 @@ def test_a_permission_without_a_route_is_a_fault_too(key: Key) -> None:
 
 @pytest.mark.parametrize(("key", "call"), CALLS)
 async def test_an_operation_lets_in_the_keys_that_it_is_meant_for_and_no_other(
-    desk: Desk, key: Key, call: Call
+    keyed: KeyedGateway, key: Key, call: Call
 ) -> None:
     meant = EXPECTED[key].scope
-    found, wanted = {}, {}
-    for name, token in {"none": None, **desk.tokens}.items():
+    result, expected = {}, {}
+    for name, token in {"none": None, **keyed.tokens}.items():
         scopes = GRANTING.get(name, set())
         granted = not meant or meant in scopes
         account = "them" if name == "other" else "me"
         own = granted and call.order
-        order_id = await desk.resting(account) if own else UNKNOWN
-        answered = await ask(desk.gateway, key, call, token, order_id)
-        found[name] = (answered.status, answered.code if answered.status in (401, 403) else "")
+        order_id = await keyed.resting(account) if own else UNKNOWN
+        answered = await ask(keyed.gateway, key, call, token, order_id)
+        result[name] = (answered.status, answered.code if answered.status in (401, 403) else "")
         refused = (403, "scope-missing") if scopes else (401, "unauthenticated")
-        wanted[name] = (call.status, "") if granted else refused
+        expected[name] = (call.status, "") if granted else refused
         if answered.status == 401:
             assert answered.headers["WWW-Authenticate"] == 'Bearer realm="oee"', name
-    assert found == wanted
+    assert result == expected
 
 
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}", "Digest {}"]
 )
-async def test_a_key_under_another_scheme_is_none(desk: Desk, header: str) -> None:
-    headers = {"Authorization": header.format(desk.tokens["admin"])}
-    status, body = await desk.gateway.get("/api/tokens", headers=headers)
+async def test_a_key_under_another_scheme_is_none(keyed: KeyedGateway, header: str) -> None:
+    headers = {"Authorization": header.format(keyed.tokens["admin"])}
+    status, body = await keyed.gateway.get("/api/tokens", headers=headers)
     assert (status, body["code"]) == (401, "unauthenticated")
 
 
@@ -216,17 +216,17 @@ IN_PATH = [
 
 @pytest.mark.parametrize(("key", "call"), IN_PATH)
 async def test_an_order_of_another_account_is_answered_as_an_id_that_never_was(
-    desk: Desk, key: Key, call: Call
+    keyed: KeyedGateway, key: Key, call: Call
 ) -> None:
-    theirs = await desk.resting("them")
-    mine = desk.tokens["all"]
+    theirs = await keyed.resting("them")
+    mine = keyed.tokens["all"]
     for archived in (False, True):  # found in the log, then in the archive alone
         if archived:
-            await projected(desk.gateway.log, desk.archive)
-            async with redis.asyncio.from_url(desk.gateway.log.url.reveal()) as client:
-                await client.delete(desk.gateway.log.keys.order(theirs))
-        known = await ask(desk.gateway, key, call, mine, theirs)
-        never = await ask(desk.gateway, key, call, mine)
+            await projected(keyed.gateway.log, keyed.archive)
+            async with redis.asyncio.from_url(keyed.gateway.log.url.reveal()) as client:
+                await client.delete(keyed.gateway.log.keys.order(theirs))
+        known = await ask(keyed.gateway, key, call, mine, theirs)
+        never = await ask(keyed.gateway, key, call, mine)
         # A key that is not `admin` does not get so far as to any order.
         refused = EXPECTED[key].scope == "admin"
         expected = (403, "scope-missing") if refused else (404, "unknown-order")
@@ -234,14 +234,16 @@ async def test_an_order_of_another_account_is_answered_as_an_id_that_never_was(
         assert alike(known, theirs) == alike(never, UNKNOWN)
 
 
-async def test_lists_cancels_and_metrics_have_nothing_of_another_account(desk: Desk) -> None:
-    gateway = desk.gateway
-    mine, theirs = ({"Authorization": f"Bearer {desk.tokens[n]}"} for n in ("all", "other"))
+async def test_lists_cancels_and_metrics_have_nothing_of_another_account(
+    keyed: KeyedGateway,
+) -> None:
+    gateway = keyed.gateway
+    mine, theirs = ({"Authorization": f"Bearer {keyed.tokens[n]}"} for n in ("all", "other"))
     name = secrets.token_hex(4)
     body = LIMIT | {"clientOrderId": name}
     _, hidden, _ = await gateway.post(body, headers=theirs)
     hidden_id = hidden["orderId"]
-    await projected(gateway.log, desk.archive)
+    await projected(gateway.log, keyed.archive)
     for query in (f"?clientOrderId={name}", "?status=pending&limit=500", "?token=SOL&limit=500"):
         status, listed = await gateway.get("/api/orders" + query, headers=mine)
         assert status == 200
@@ -261,10 +263,10 @@ async def test_lists_cancels_and_metrics_have_nothing_of_another_account(desk: D
             assert name not in text
 
 
-async def test_names_of_orders_are_each_accounts_own(desk: Desk) -> None:
+async def test_names_of_orders_are_each_accounts_own(keyed: KeyedGateway) -> None:
     """Also where one account reads as the other's with a part of its client's name."""
-    gateway, name = desk.gateway, secrets.token_hex(4)
-    made = {}
+    gateway, name = keyed.gateway, secrets.token_hex(4)
+    created = {}
     for account, header, key in (
         ("me", "Idempotency-Key", name),
         ("them", "Idempotency-Key", name),
@@ -272,49 +274,53 @@ async def test_names_of_orders_are_each_accounts_own(desk: Desk) -> None:
         ("me", "Idempotency-Key", f"key:{name}"),
         ("me%3Akey", "Idempotency-Key", name),
     ):
-        token = await desk.key(account, ["trade", "read"])
+        token = await keyed.key(account, ["trade", "read"])
         headers = {"Authorization": f"Bearer {token}", header: key}
         status, body, _ = await gateway.post(GOOD, headers=headers)
         assert status == 202, (account, key, body)
-        made[account, key] = body["orderId"]
+        created[account, key] = body["orderId"]
         again, body, _ = await gateway.post(GOOD, headers=headers)
-        assert (again, body["orderId"]) == (200, made[account, key])
+        assert (again, body["orderId"]) == (200, created[account, key])
         # In a batch the key has the order's number behind it: another name.
         path = "/api/orders/batch"
         status, body, _ = await gateway.post({"orders": [GOOD]}, path=path, headers=headers)
-        made[account, f"{key}#0"] = body["results"][0]["orderId"]
-    assert len(set(made.values())) == len(made)
+        created[account, f"{key}#0"] = body["results"][0]["orderId"]
+    assert len(set(created.values())) == len(created)
 
 
-async def test_a_conflict_of_names_never_shows_another_accounts_order(desk: Desk) -> None:
-    gateway, name = desk.gateway, secrets.token_hex(4)
-    mine, theirs = ({"Authorization": f"Bearer {desk.tokens[n]}"} for n in ("all", "other"))
+async def test_a_conflict_of_names_never_shows_another_accounts_order(keyed: KeyedGateway) -> None:
+    gateway, name = keyed.gateway, secrets.token_hex(4)
+    mine, theirs = ({"Authorization": f"Bearer {keyed.tokens[n]}"} for n in ("all", "other"))
     body = GOOD | {"clientOrderId": name}
     _, hidden, _ = await gateway.post(body, headers=theirs)
-    status, made, _ = await gateway.post(body | {"amount": "2"}, headers=mine)
+    status, created, _ = await gateway.post(body | {"amount": "2"}, headers=mine)
     assert status == 202
-    assert made["orderId"] != hidden["orderId"]
+    assert created["orderId"] != hidden["orderId"]
     status, conflict, _ = await gateway.post(body | {"amount": "3"}, headers=mine)
-    assert (status, conflict["orderId"]) == (422, made["orderId"])
+    assert (status, conflict["orderId"]) == (422, created["orderId"])
 
 
-async def test_a_key_without_an_account_or_with_an_unknown_scope_is_not_made(desk: Desk) -> None:
+async def test_a_key_without_an_account_or_with_an_unknown_scope_is_not_made(
+    keyed: KeyedGateway,
+) -> None:
     for account, scopes in (("", ["read"]), ("a" * 65, ["read"]), ("me", []), ("me", ["root"])):
         with pytest.raises(api_keys.KeyRefused):
-            await api_keys.create(desk.gateway.log, account, scopes, "", 0, "ann")
+            await api_keys.create(keyed.gateway.log, account, scopes, "", 0, "ann")
 
 
-async def test_a_stale_client_is_told_so_even_where_its_terms_stand_already(desk: Desk) -> None:
-    order_id = await desk.resting()
-    headers = {"Authorization": f"Bearer {desk.tokens['all']}"}
+async def test_a_stale_client_is_told_so_even_where_its_terms_stand_already(
+    keyed: KeyedGateway,
+) -> None:
+    order_id = await keyed.resting()
+    headers = {"Authorization": f"Bearer {keyed.tokens['all']}"}
     path = f"/api/orders/{order_id}"
     same = {"targetPrice": "151"}
     for version, status, code in ((1, 409, "version-conflict"), (2, 200, None), (3, 409, None)):
-        answered, body = await desk.gateway.ask(
+        answered, body = await keyed.gateway.ask(
             "PATCH", path, json=same | {"version": version}, headers=headers
         )
         assert answered == status, body
         assert code is None or body["code"] == code
-    head = (await desk.gateway.log.load([order_id]))[0]
+    head = (await keyed.gateway.log.load([order_id]))[0]
     assert head is not None
     assert head.version == 2

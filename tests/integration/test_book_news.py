@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from events.log import EventLog, Regressed, Watches
+from events.log import EventLog, LogTruncated, PairLeases
 from events.types import OrderArmed
 from tests.support.log.played import Play
 
@@ -23,21 +23,21 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 
 @pytest.fixture
-async def watches(log: EventLog) -> AsyncIterator[Watches]:
-    made = log.watches("one", lease_ms=60_000)
-    yield made
-    await made.close()
+async def watches(log: EventLog) -> AsyncIterator[PairLeases]:
+    pair_leases = log.watches("one", lease_ms=60_000)
+    yield pair_leases
+    await pair_leases.close()
 
 
 async def resting(log: EventLog, count: int) -> list[str]:
     play = Play(log)
     ids = await play.create(count)
-    await play.say(ids, OrderArmed(7))
+    await play.append(ids, OrderArmed(7))
     return ids
 
 
 async def test_every_order_that_rests_is_found_however_many_pages_that_takes(
-    log: EventLog, watches: Watches, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, watches: PairLeases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("events.log.watch.SCAN", 50)
     ids = await resting(log, ORDERS)
@@ -48,7 +48,7 @@ async def test_every_order_that_rests_is_found_however_many_pages_that_takes(
 
 
 async def test_each_order_that_begins_to_rest_or_changes_is_news(
-    log: EventLog, watches: Watches
+    log: EventLog, watches: PairLeases
 ) -> None:
     first = await resting(log, 1)
     second = await resting(log, 2)
@@ -57,12 +57,12 @@ async def test_each_order_that_begins_to_rest_or_changes_is_news(
     assert await watches.news(1, block_ms=1) == (2, second)
 
 
-async def test_who_missed_news_that_are_gone_is_told(log: EventLog, watches: Watches) -> None:
+async def test_who_missed_news_that_are_gone_is_told(log: EventLog, watches: PairLeases) -> None:
     for _ in range(3):
         await resting(log, 1)
     await log._link.call("XTRIM", log.keys.book, "MAXLEN", 1)
-    with pytest.raises(Regressed):
+    with pytest.raises(LogTruncated):
         await watches.news(0, block_ms=1)
-    with pytest.raises(Regressed):
+    with pytest.raises(LogTruncated):
         await watches.all_news(1)
     assert (await watches.news(2, block_ms=1))[0] == 3

@@ -12,7 +12,7 @@ import redis.asyncio
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
 from events.log import EventLog
-from gateway.middleware.auth import Access
+from gateway.middleware.auth import Authenticator
 from gateway.streaming.transport import Socket
 from tests.support.http.permitted import LIMIT, UNKNOWN
 from tests.support.http.served import GOOD, Served, served
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 
 
 async def key(gateway: Served, account: str, *scopes: str, ends_us: int = 0) -> dict[str, str]:
-    made = await api_keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
-    return {"Authorization": f"Bearer {made.text.reveal()}"}
+    issued = await api_keys.create(gateway.log, account, scopes or SCOPES[:3], "", ends_us, "ann")
+    return {"Authorization": f"Bearer {issued.text.reveal()}"}
 
 
 def key_id(headers: dict[str, str]) -> str:
@@ -145,7 +145,7 @@ async def test_an_open_stream_ends_with_its_key_and_others_go_on(
             if end == "expired":
                 later_us = 3_601_000_000
             assert await reader.closed() == 4401
-            await gateway.say(order_id, *after_submission()[:1])
+            await gateway.append(order_id, *after_submission()[:1])
             assert (await untouched.frames(1))[0]["event"] == "RoutingStarted"
         with pytest.raises(Refused) as refused:
             async with opened(headers):
@@ -177,9 +177,9 @@ async def test_while_the_log_is_silent_a_good_key_stays_good(
     async with served(redis_url, keys_required=True, heartbeat_ms=50) as gateway:
         headers = await key(gateway, "me")
         looks = 0
-        look = Access._look
+        look = Authenticator._look
 
-        async def failing(self: Access) -> None:
+        async def failing(self: Authenticator) -> None:
             nonlocal looks
             looks += 1
             with monkeypatch.context() as patched:
@@ -187,7 +187,7 @@ async def test_while_the_log_is_silent_a_good_key_stays_good(
                 await look(self)
 
         async with door.feed(gateway, "after=0", headers) as reader:
-            monkeypatch.setattr(Access, "_look", failing)
+            monkeypatch.setattr(Authenticator, "_look", failing)
             while looks < 2:
                 assert await reader.next() is not None
             await submit(gateway, headers)
@@ -250,10 +250,10 @@ async def restored_empty(gateway: Served, redis_url: str) -> None:
 def remembering(monkeypatch: pytest.MonkeyPatch, held: set[int]) -> list[Socket]:
     """The connections as they are opened; those in `held` take nothing."""
     opened: list[Socket] = []
-    made, backlog = Socket.__init__, Socket.backlog
+    init, backlog = Socket.__init__, Socket.backlog
 
     def remember(self: Socket, *args: Any, **more: Any) -> None:
-        made(self, *args, **more)
+        init(self, *args, **more)
         opened.append(self)
 
     monkeypatch.setattr(Socket, "__init__", remember)
@@ -314,7 +314,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
             assert await quick.frames(1) == before
             held.add(id(opened[0]))
             for fact in steps[:3]:
-                await gateway.say(order_id, fact)
+                await gateway.append(order_id, fact)
             assert len(await quick.frames(3)) == 3
             before += await slow.frames(9)  # what was on its way, then the end
             assert slow.code() == 4408
@@ -344,16 +344,16 @@ async def test_a_filter_leaves_the_same_frames_at_both_doors(
     async with served(redis_url) as gateway:
         for _ in range(2):
             order_id = await gateway.accepted()
-            await gateway.say(order_id, *after_submission())
-        found = []
-        for one in (door, SSE, WEBSOCKET):
-            async with one.feed(gateway, f"after=0{query}") as reader:
-                found.append(await reader.frames(names))
-        assert found[0] == found[1] == found[2]
-        assert len({frame["position"] for frame in found[0]}) == names
-        cursor = found[0][0]["cursor"]
+            await gateway.append(order_id, *after_submission())
+        result = []
+        for item in (door, SSE, WEBSOCKET):
+            async with item.feed(gateway, f"after=0{query}") as reader:
+                result.append(await reader.frames(names))
+        assert result[0] == result[1] == result[2]
+        assert len({frame["position"] for frame in result[0]}) == names
+        cursor = result[0][0]["cursor"]
         async with door.feed(gateway, f"after={cursor}{query}") as reader:
-            assert await reader.frames(names - 1) == found[0][1:]
+            assert await reader.frames(names - 1) == result[0][1:]
 
 
 @pytest.mark.parametrize("query", ["events=Nonsense", "status=done", "orderId=17", "colour=red"])

@@ -21,8 +21,8 @@ UNKNOWN = "01900000-0000-7000-8000-000000000001"
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 async def cancel(gateway: Served, order_id: str, query: str = "") -> tuple[int, Any]:
@@ -54,11 +54,11 @@ async def test_a_cancelled_order_says_by_whom_and_stays_so(gateway: Served) -> N
 
 async def test_whoever_cancels_after_the_send_learns_the_present_status(gateway: Served) -> None:
     order_id = await gateway.accepted()
-    await gateway.say(order_id, *after_submission()[:4])
+    await gateway.append(order_id, *after_submission()[:4])
     status, body = await cancel(gateway, order_id)
     assert (status, body["code"], body["orderStatus"]) == (409, "too-late", "submitted")
     assert (body["status"], body["orderId"]) == (409, order_id)
-    await gateway.say(order_id, after_submission()[4])
+    await gateway.append(order_id, after_submission()[4])
     status, body = await cancel(gateway, order_id)
     assert (status, body["orderStatus"]) == (409, "confirmed")
 
@@ -87,7 +87,7 @@ async def test_an_order_that_ended_long_ago_is_told_from_one_that_never_was(
 ) -> None:
     done, ended = await gateway.resting(), await gateway.accepted()
     await cancel(gateway, done)
-    await gateway.say(ended, *after_submission())
+    await gateway.append(ended, *after_submission())
     for order_id in (done, ended):
         await forget(gateway, order_id)
     assert await cancel(gateway, done) == (200, {"orderId": done, "status": "cancelled"})
@@ -119,18 +119,21 @@ async def test_a_malformed_cancel_changes_nothing(gateway: Served, query: str, c
 async def test_without_the_log_a_cancel_is_answered_quickly_and_honestly(
     redis_url: str, mode: str
 ) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
-        order_id = await one.resting()
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
+        order_id = await gateway.resting()
         proxy.cut(mode)
         with given_up_after(0.5):
             answers = await asyncio.gather(
-                cancel(one, order_id), one.ask("DELETE", "/api/orders?all=true")
+                cancel(gateway, order_id), gateway.ask("DELETE", "/api/orders?all=true")
             )
         for status, body in answers:
             assert (status, body["code"]) == (503, "log-unavailable")
-        assert await one.log.position() == 2
+        assert await gateway.log.position() == 2
         proxy.cut("pass")
-        assert (await cancel(one, order_id))[0] == 200
+        assert (await cancel(gateway, order_id))[0] == 200
 
 
 async def cancelled(gateway: Served, order_id: str) -> bool:
@@ -142,21 +145,24 @@ async def cancelled(gateway: Served, order_id: str) -> bool:
 async def test_a_cancel_whose_answer_is_lost_is_outcome_unknown_and_may_be_repeated(
     redis_url: str,
 ) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
-        order_id, other = await one.resting(), await one.resting()
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
+        order_id, other = await gateway.resting(), await gateway.resting()
         proxy.mode = "drop-writes"
         with given_up_after(0.5, WRITING):
-            status, body = await cancel(one, order_id)
+            status, body = await cancel(gateway, order_id)
             assert (status, body["code"], body["orderId"]) == (503, "outcome-unknown", order_id)
-            await until(lambda: cancelled(one, order_id))
-            _, body = await one.ask("DELETE", "/api/orders?status=watching")
+            await until(lambda: cancelled(gateway, order_id))
+            _, body = await gateway.ask("DELETE", "/api/orders?status=watching")
         [result] = body["results"]  # the first one is cancelled by now
         assert (result["orderId"], result["status"]) == (other, "unknown")
         assert result["problem"]["code"] == "outcome-unknown"
         proxy.cut("pass")
         for i in (order_id, other):
-            assert await cancel(one, i) == (200, {"orderId": i, "status": "cancelled"})
-        assert await one.log.position() == 6
+            assert await cancel(gateway, i) == (200, {"orderId": i, "status": "cancelled"})
+        assert await gateway.log.position() == 6
 
 
 # -- many ------------------------------------------------------------------------------------------
@@ -189,7 +195,7 @@ async def test_each_of_many_has_its_own_answer_and_the_engine_is_none_of_them(
     gateway: Served,
 ) -> None:
     sent, waiting = await gateway.accepted(), await gateway.resting()
-    await gateway.say(sent, *after_submission()[:4])
+    await gateway.append(sent, *after_submission()[:4])
     await gateway.ask("POST", "/api/admin/halt", json={"reason": "odd"})
     status, body = await gateway.ask("DELETE", "/api/orders?all=true&reason=close")
     results = {result["orderId"]: result for result in body["results"]}
@@ -235,9 +241,9 @@ async def test_1500_orders_are_cancelled_in_a_few_calls_that_say_where_to_go_on(
         for result in body["results"]:
             if problem := result.get("problem"):  # the disk was busy for seconds: once more
                 assert problem["code"] == "outcome-unknown"
-                _, one = await gateway.ask("DELETE", f"/api/orders/{result['orderId']}")
-                assert one["status"] == "cancelled"
-                cancelled.append(one["orderId"])
+                _, outcome = await gateway.ask("DELETE", f"/api/orders/{result['orderId']}")
+                assert outcome["status"] == "cancelled"
+                cancelled.append(outcome["orderId"])
         cursor, calls = str(body["nextCursor"] or ""), calls + 1
     assert set(cancelled) == ids
     assert 2 <= calls <= 4

@@ -69,7 +69,7 @@ def route(crew: ChainCrew, order_id: str) -> list[str]:
 def assert_the_wallet_agrees(crew: ChainCrew, before: Mapping[str, int]) -> None:
     """What has left the wallet is what the log says."""
     assert difference(before, crew.local.holdings()) == nonzero(crew.books())
-    crew.assert_executed_as_said()
+    crew.assert_executed_as_recorded()
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)

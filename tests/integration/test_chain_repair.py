@@ -31,15 +31,15 @@ from solders.transaction import VersionedTransaction
 
 from engine.commands import repair
 from engine.embedded import localnet
-from engine.recovery import refound
+from engine.recovery import rebuild_log
 from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
 from events.ids import new_order_id
 from events.secret import SecretBytes, SecretUrl
 from events.types import Status, TransactionSubmitted
-from stages.venues import Refused
-from stages.venues.solana.outcomes.executed import CLOCKS_S, Executed
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues import VenueRefusal
+from stages.venues.solana.outcomes.executed import CLOCKS_S, WalletHistory
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
 from stages.venues.solana.rpc.options import RpcOptions
@@ -92,7 +92,7 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
         async def sent(order_id: str) -> None:
             transaction = (await crew.head(order_id)).order.transaction
             assert transaction is not None
-            await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
+            await crew.append(order_id, TransactionSubmitted(1, transaction.signature))
             await crew.chain().send([transaction.raw])
 
         known = await built()
@@ -114,12 +114,12 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
         wallet = open_wallet(crew.settings)
         last = await wallet.last_height()
         async with hurrying(crew.local):
-            done = await refound(log, archive, wallet)
+            done = await rebuild_log(log, archive, wallet)
         assert await wallet.finalized() > last
         await wallet.close()
         assert (done.sent, done.parked, done.strangers) == ([known], [unknown], [stranger])
 
-        await log.open(found=False)
+        await log.open(create=False)
         later = ChainCrew(redis_url, crew.local, crew.settings)
         later.after = log.base
         async with contextlib.AsyncExitStack() as stack:
@@ -217,17 +217,17 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
                 yes=True, restored=False, json=False, drop_after=None, accept_loss=False
             )
             assert await asyncio.to_thread(repair.run, settings, args) == 0
-        await log.open(found=False)
+        await log.open(create=False)
         [head] = await log.load([order_id])
         assert head is not None
         assert head.order.status is Status.SUBMITTED
         assert not head.order.parked
 
 
-def history_of(node: Node) -> Executed:
+def history_of(node: Node) -> WalletHistory:
     """The wallet's history by such a node."""
-    link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), Admission("local"))
-    return Executed(Rpc(link), OWNER)
+    link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), ClusterGuard("local"))
+    return WalletHistory(Rpc(link), OWNER)
 
 
 def remembering(
@@ -314,8 +314,8 @@ def payer_told(payer: str) -> Any:
 
 def refusing(version: object = 2) -> JsonError:
     """A node's refusal of a version."""
-    said = f"Transaction version ({version}) is not supported by the requesting client."
-    return JsonError(VERSION_UNSUPPORTED, said)
+    text = f"Transaction version ({version}) is not supported by the requesting client."
+    return JsonError(VERSION_UNSUPPORTED, text)
 
 
 def dust(payer: Keypair = STRANGER, version: int | None = 1) -> bytes:
@@ -330,9 +330,9 @@ def in_tables(payer: Keypair, text: str) -> bytes:
         Pubkey.new_unique(), b"", [AccountMeta(TABLE.addresses[0], False, True)]
     )
     words = SoldersInstruction(Pubkey.from_string(MEMO), text.encode(), [])
-    made = MessageV0.try_compile(payer.pubkey(), [move, words], [TABLE], Hash.default())
-    assert made.address_table_lookups
-    return bytes(VersionedTransaction(made, [payer]))
+    message_v0 = MessageV0.try_compile(payer.pubkey(), [move, words], [TABLE], Hash.default())
+    assert message_v0.address_table_lookups
+    return bytes(VersionedTransaction(message_v0, [payer]))
 
 
 def as_future(raw: bytes) -> bytes:
@@ -412,8 +412,8 @@ async def test_all_transactions_that_executed_an_order_are_told_oldest_first() -
         answering(node, lambda signature: shown(named[signature]))
         remembering(node)
         history = history_of(node)
-        found = await history.by([order_id, other], time.time())
-        assert found == {order_id: ["a", "c"], other: ["b"]}
+        by = await history.by([order_id, other], time.time())
+        assert by == {order_id: ["a", "c"], other: ["b"]}
         await history._rpc.close()
 
 
@@ -496,7 +496,9 @@ async def test_what_the_wallet_may_have_paid_for_and_cannot_be_read_is_not_guess
         answering(node, shows, payers)
         remembering(node)
         history = history_of(node)
-        with pytest.raises(Refused, match="transaction-unreadable: a may be paid by the wallet"):
+        with pytest.raises(
+            VenueRefusal, match="transaction-unreadable: a may be paid by the wallet"
+        ):
             await history.by([order_id], time.time())
         assert node.asked["getTransaction"] <= 2
         await history._rpc.close()
@@ -510,7 +512,7 @@ async def test_the_wallets_signature_proves_a_transaction_of_a_later_version() -
         answering(node, lambda _: told(body + bytes(signature)))
         remembering(node)
         history = history_of(node)
-        with pytest.raises(Refused, match="transaction-unreadable"):
+        with pytest.raises(VenueRefusal, match="transaction-unreadable"):
             await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
@@ -522,7 +524,7 @@ async def test_a_node_that_repeats_a_page_is_not_asked_without_end() -> None:
         node.answers["getSignaturesForAddress"] = lambda _: lines
         remembering(node)
         history = history_of(node)
-        with pytest.raises(Refused, match="history-repeated"):
+        with pytest.raises(VenueRefusal, match="history-repeated"):
             await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
@@ -535,7 +537,7 @@ async def test_what_no_node_shows_is_not_guessed() -> None:
         node.answers["getTransaction"] = lambda _: None
         remembering(node)
         history = history_of(node)
-        with pytest.raises(Refused, match="no node shows it"):
+        with pytest.raises(VenueRefusal, match="no node shows it"):
             await history.by([order_id], time.time())
         await history._rpc.close()
 
@@ -558,9 +560,9 @@ async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_i
         node.answers["getSignaturesForAddress"] = lambda _: []
         history = history_of(node)
         keeping(node, wanted_s - half_an_hour_s)
-        with pytest.raises(Refused, match="history-too-short"):
+        with pytest.raises(VenueRefusal, match="history-too-short"):
             await history.by([new_order_id()], since_s)
-        with pytest.raises(Refused, match="history-too-short"):
+        with pytest.raises(VenueRefusal, match="history-too-short"):
             await history.reaches(since_s)
         keeping(node, wanted_s + half_an_hour_s)
         assert await history.by([new_order_id()], since_s) == {}
@@ -580,7 +582,7 @@ async def test_a_node_that_cannot_tell_how_old_its_memory_is_is_not_believed(
         remembering(node, first_slot=10, height=10**9)  # long enough, if it could be known
         node.answers["getBlockTime"] = cannot_tell
         history = history_of(node)
-        with pytest.raises(Refused, match="history-too-short"):
+        with pytest.raises(VenueRefusal, match="history-too-short"):
             await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
@@ -598,7 +600,7 @@ async def test_a_node_that_forgets_while_it_is_asked_is_asked_for_what_it_has_th
         await history._rpc.close()
         node.answers["getFirstAvailableBlock"] = lambda _: next(slots)
         history = history_of(node)
-        with pytest.raises(Refused, match="ever a later one"):
+        with pytest.raises(VenueRefusal, match="ever a later one"):
             await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
@@ -620,7 +622,7 @@ async def test_the_pages_of_a_history_come_from_nodes_that_are_no_less_far(
         node.answers["getSignaturesForAddress"] = page
         remembering(node, height=900)
         history = history_of(node)
-        with pytest.raises(Refused, match="node-behind"):
+        with pytest.raises(VenueRefusal, match="node-behind"):
             await history.by([new_order_id()], time.time())
         await history._rpc.close()
 
@@ -634,7 +636,7 @@ async def test_a_node_that_is_behind_the_height_waited_for_is_not_believed(
         remembering(node, height=899)
         history = history_of(node)
         history.least_height = 900
-        with pytest.raises(Refused, match="node-behind"):
+        with pytest.raises(VenueRefusal, match="node-behind"):
             await history.by([new_order_id()], time.time())
         remembering(node, height=900)
         assert await history.by([new_order_id()], time.time()) == {}
@@ -657,7 +659,7 @@ async def test_a_memo_that_a_node_leaves_out_of_its_index_is_read_from_the_trans
 
 def test_a_chain_whose_engine_is_down_runs_for_as_long_as_it_is_asked(short_path: Path) -> None:
     settings = Settings(data_dir=short_path / "d", venues=("raydium", "meteora"), slot_ms=50)
-    with localnet.reached(settings) as reached:
+    with localnet.local_chain_running(settings) as reached:
         [url] = reached.solana_rpc_url
         address = urlsplit(url.reveal())
         assert address.hostname

@@ -40,7 +40,7 @@ STRANGER = Keypair()
 BUG = OrderParked("router", "a bug", "engine")
 
 
-class Desk:
+class Operator:
     """Where an operator sits."""
 
     def __init__(self, crew: ChainCrew, log: EventLog, archive: Archive) -> None:
@@ -83,7 +83,7 @@ class Desk:
         self.crew.local.advance(40)
 
     async def facts(self, order_id: str) -> list[Any]:
-        return [one.record.event().fact for one in await self.history(order_id)]
+        return [stored.record.event().fact for stored in await self.history(order_id)]
 
 
 async def test_an_order_is_closed_by_its_own_transaction_with_what_it_moved(
@@ -93,18 +93,18 @@ async def test_an_order_is_closed_by_its_own_transaction_with_what_it_moved(
         chain_crew(redis_url, tmp_path, chain_consensus="tower") as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
-        desk = Desk(crew, log, archive)
-        order_id, transaction = await desk.built()
-        found = OrderParked("repair", executed_reason([transaction.signature]), "engine")
-        await crew.say(order_id, found)
-        assert await desk.refused(order_id) == "transaction-not-found"
+        operator = Operator(crew, log, archive)
+        order_id, transaction = await operator.built()
+        fact = OrderParked("repair", executed_reason([transaction.signature]), "engine")
+        await crew.append(order_id, fact)
+        assert await operator.refused(order_id) == "transaction-not-found"
         before = crew.local.holdings()
         await crew.chain().send([transaction.raw])
         await until(lambda: order_id in crew.executions())
-        assert await desk.refused(order_id) == "transaction-not-finalized"
-        await desk.final()
-        done = (await desk.settle(order_id)).order
-        [entry] = [one for one in crew.local.entries() if one.signature == transaction.signature]
+        assert await operator.refused(order_id) == "transaction-not-finalized"
+        await operator.final()
+        done = (await operator.settle(order_id)).order
+        [entry] = [item for item in crew.local.entries() if item.signature == transaction.signature]
         assert (done.status, done.parked) == ("confirmed", "")
         assert (done.amount_out, done.fee_lamports) == (entry.amount_out, entry.fee)
         assert len(done.fills) == len(done.legs) > 0
@@ -113,8 +113,8 @@ async def test_an_order_is_closed_by_its_own_transaction_with_what_it_moved(
         gone = before - crew.local.holdings()
         books = crew.books()
         assert {mint: amount for mint, amount in books.items() if amount > 0} == dict(gone)
-        crew.assert_executed_as_said()
-        again = await desk.settle(order_id)
+        crew.assert_executed_as_recorded()
+        again = await operator.settle(order_id)
         assert (again.already, again.order) == (True, done)
     await assert_sound(redis_url, database_url)
 
@@ -126,15 +126,15 @@ async def test_a_transaction_that_names_no_order_settles_one_that_it_fits_and_no
         chain_crew(redis_url, tmp_path) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
-        desk = Desk(crew, log, archive)
+        operator = Operator(crew, log, archive)
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         with monkeypatch.context() as patch:
             patch.setattr("stages.venues.solana.chain.memo_of", lambda *_: "by hand")
-            first, transaction = await desk.built()
+            first, transaction = await operator.built()
         signature = transaction.signature
         await crew.chain().send([transaction.raw])
-        await desk.final()
+        await operator.final()
         orders = {
             "more": await crew.order("SOL", "USDC", SOL + 1),
             "other": await crew.order("SOL", "USDT", SOL),
@@ -143,16 +143,16 @@ async def test_a_transaction_that_names_no_order_settles_one_that_it_fits_and_no
             "second": await crew.order("SOL", "USDC", SOL),
         }
         for order_id in (*orders.values(), first):
-            await crew.say(order_id, BUG)
+            await crew.append(order_id, BUG)
         for name in ("more", "other", "dear"):
-            assert await desk.refused(orders[name], signature) == "transaction-does-not-fit"
-        assert await desk.refused(orders["fits"], signature) == "transaction-of-another-order"
-        await parked.discard(log, desk.history, first, "by hand", "ann")
-        assert await desk.refused(orders["fits"], signature) == "archive-behind"
+            assert await operator.refused(orders[name], signature) == "transaction-does-not-fit"
+        assert await operator.refused(orders["fits"], signature) == "transaction-of-another-order"
+        await parked.discard(log, operator.history, first, "by hand", "ann")
+        assert await operator.refused(orders["fits"], signature) == "archive-behind"
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         # The archive knows for whom it was signed.
-        assert await desk.refused(orders["fits"], signature) == "transaction-of-another-order"
+        assert await operator.refused(orders["fits"], signature) == "transaction-of-another-order"
     await assert_sound(redis_url, database_url)
 
 
@@ -163,7 +163,7 @@ async def test_a_transaction_of_another_route_brings_its_own_fills(
         chain_crew(redis_url, tmp_path) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
-        desk = Desk(crew, log, archive)
+        operator = Operator(crew, log, archive)
         built: list[Built] = []
         order_id = await crew.order("SOL", "USDC", SOL)
         workers = [await crew.worker(name) for name in ("router", "builder")]
@@ -171,32 +171,32 @@ async def test_a_transaction_of_another_route_brings_its_own_fills(
         for worker in workers:
             await worker.stop()
         head = await crew.head(order_id)
-        await crew.say(order_id, BUG)
+        await crew.append(order_id, BUG)
         # By hand, with no word of an order in it, and never said to the log.
         with monkeypatch.context() as patch:
             patch.setattr("stages.venues.solana.chain.memo_of", lambda *_: "by hand")
             built.append(await crew.chain().build(head.order))
         await crew.chain().send([built[0].raw])
-        await desk.final()
+        await operator.final()
         async with projecting(redis_url, database_url):
             await projected(log, archive)
-        done = (await desk.settle(order_id, built[0].signature)).order
+        done = (await operator.settle(order_id, built[0].signature)).order
         assert (done.status, done.signature) == ("confirmed", built[0].signature)
         assert done.legs == ()
         assert [fill.pool for fill in done.fills] == [leg.pool for leg in head.order.legs]
         assert {(fill.token_in, fill.decimals_in) for fill in done.fills[:1]} == {("SOL", 9)}
-        recovered, confirmed = (await desk.facts(order_id))[-2:]
+        recovered, confirmed = (await operator.facts(order_id))[-2:]
         assert isinstance(recovered, TransactionRecovered)
         assert isinstance(confirmed, OrderConfirmed)
         assert confirmed.amount_out > 0
         # No second order has it, whoever asks, before and after it is archived.
         second = await crew.order("SOL", "USDC", SOL)
-        await crew.say(second, BUG)
-        assert await desk.refused(second, built[0].signature) == "archive-behind"
+        await crew.append(second, BUG)
+        assert await operator.refused(second, built[0].signature) == "archive-behind"
         async with projecting(redis_url, database_url):
             await projected(log, archive)
-        found = await desk.refused(second, built[0].signature)
-        assert found == "transaction-of-another-order"
+        refused = await operator.refused(second, built[0].signature)
+        assert refused == "transaction-of-another-order"
     await assert_sound(redis_url, database_url)
 
 
@@ -207,12 +207,12 @@ async def test_what_others_paid_for_and_what_swaps_nothing_settles_nothing(
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
-        desk = Desk(crew, log, archive)
+        operator = Operator(crew, log, archive)
         order_id = await crew.order("SOL", "USDC", SOL)
-        await crew.say(order_id, BUG)
-        assert await desk.refused(order_id, "no-signature") == "malformed-signature"
-        assert await desk.refused(order_id) == "signature-needed"
-        assert await desk.refused(order_id, str(Signature.default())) == "transaction-not-found"
+        await crew.append(order_id, BUG)
+        assert await operator.refused(order_id, "no-signature") == "malformed-signature"
+        assert await operator.refused(order_id) == "signature-needed"
+        assert await operator.refused(order_id, str(Signature.default())) == "transaction-not-found"
         for payer, code in (
             (STRANGER, "transaction-of-another-wallet"),
             (WALLET, "amounts-unclear"),
@@ -221,8 +221,8 @@ async def test_what_others_paid_for_and_what_swaps_nothing_settles_nothing(
             note = Instruction(Pubkey.from_string(MEMO), order_id.encode(), [])
             raw = sealed(payer, [note], 1, recent)
             await crew.chain().send([SecretBytes(raw)])
-            await desk.final()
-            assert await desk.refused(order_id, decode(raw).signatures[0]) == code
+            await operator.final()
+            assert await operator.refused(order_id, decode(raw).signatures[0]) == code
 
 
 async def test_what_failed_on_chain_fails_the_order_with_its_fee(
@@ -234,19 +234,19 @@ async def test_what_failed_on_chain_fails_the_order_with_its_fee(
         chain_crew(redis_url, tmp_path, pools=pools) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
-        desk = Desk(crew, log, archive)
-        order_id, transaction = await desk.built()
-        await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
+        operator = Operator(crew, log, archive)
+        order_id, transaction = await operator.built()
+        await crew.append(order_id, TransactionSubmitted(1, transaction.signature))
         crew.local.others_swap(plan, "SOL", 30_000 * SOL)
         await crew.chain().send([transaction.raw])
-        await crew.say(order_id, OrderParked("confirmer", "a bug", "engine"))
-        await desk.final()
-        done = (await desk.settle(order_id)).order
+        await crew.append(order_id, OrderParked("confirmer", "a bug", "engine"))
+        await operator.final()
+        done = (await operator.settle(order_id)).order
         assert (done.status, done.reason, done.failed_stage) == (
             "failed", "slippage-exceeded", "operator",
         )  # fmt: skip
         assert done.fee_lamports > 0
-        last = (await desk.facts(order_id))[-1]
+        last = (await operator.facts(order_id))[-1]
         assert isinstance(last, OrderFailed)
         assert (last.actor, last.attempts) == ("ann", 1)
     await assert_sound(redis_url, database_url)
@@ -259,12 +259,12 @@ async def test_one_whose_transaction_is_proved_dead_fails_and_not_before(
         chain_crew(redis_url, tmp_path) as crew,
         opened(redis_url, database_url) as (log, archive),
     ):
-        desk = Desk(crew, log, archive)
-        order_id, transaction = await desk.built()
-        await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
-        await crew.say(order_id, OrderParked("confirmer", "a bug", "engine"))
-        assert await desk.refused(order_id) == "transaction-not-found"
+        operator = Operator(crew, log, archive)
+        order_id, transaction = await operator.built()
+        await crew.append(order_id, TransactionSubmitted(1, transaction.signature))
+        await crew.append(order_id, OrderParked("confirmer", "a bug", "engine"))
+        assert await operator.refused(order_id) == "transaction-not-found"
         crew.local.advance(400)
-        done = (await desk.settle(order_id)).order
+        done = (await operator.settle(order_id)).order
         assert (done.status, done.reason) == ("failed", "transaction-expired")
     await assert_sound(redis_url, database_url)

@@ -54,8 +54,8 @@ async def test_a_mint_with_a_transfer_fee_trades_both_ways_to_the_unit(
             order_id, fill = await crew.swapped("SOL", "USDC", 3 * SOL)
             assert route(crew, order_id) == [family]
             assert fill.rent_lamports == local.node.bank.state.rent_exempt(182)
-            made = local.node.bank.state.accounts[account]
-            assert len(made.data) == len(there.data) == 182
+            created = local.node.bank.state.accounts[account]
+            assert len(created.data) == len(there.data) == 182
 
             for sold in (SOL // 20, 5 * SOL):  # below and above the most that a transfer pays
                 routed = await swapped_as_quoted(crew, "SOL", "USDC", sold)

@@ -106,9 +106,9 @@ def assert_paid_as_offered(crew: ChainCrew, order_id: str, version: int) -> None
 def budget(instructions: Sequence[Instruction]) -> tuple[int, int]:
     """Compute units, and micro-lamports a unit."""
     units, price = (
-        int.from_bytes(one.data[1:], "little")
-        for one in instructions
-        if one.program == COMPUTE_BUDGET
+        int.from_bytes(instruction.data[1:], "little")
+        for instruction in instructions
+        if instruction.program == COMPUTE_BUDGET
     )
     return units, price
 
@@ -126,7 +126,7 @@ async def test_a_swap_each_way_is_booked_and_paid_for_alike(
         assert fill.amount_out == 300 * 10**6
         assert_paid_as_offered(crew, exact, version)
         assert difference(before, crew.local.holdings()) == nonzero(crew.books())
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
         await assert_sound(redis_url, database_url)
 
 
@@ -149,7 +149,7 @@ async def test_a_split_over_three_pools_is_booked_to_the_lamport(
         assert (fill.amount_out if exact_out else fill.amount_in) == amount
         assert_paid_as_offered(crew, order_id, 1)
         assert difference(before, crew.local.holdings()) == nonzero(crew.books())
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
         await assert_sound(redis_url, database_url)
 
 
@@ -169,7 +169,7 @@ async def test_hops_that_are_split_are_booked_to_the_lamport(
         assert 0 < fill.amount_in <= amount
         assert_paid_as_offered(crew, order_id, 1)
         assert difference(before, crew.local.holdings()) == nonzero(crew.books())
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
         await assert_sound(redis_url, database_url)
 
 
@@ -192,7 +192,7 @@ async def test_sol_in_the_middle_of_any_families_whatever_the_user_keeps(
             assert (kept.lamports, int.from_bytes(kept.data[64:72], "little")) == (
                 KEPT + TOKEN_RENT, KEPT,
             )  # fmt: skip
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
 
 
 @pytest.mark.parametrize("wsol", [False, True])
@@ -209,7 +209,7 @@ async def test_sol_at_an_end_takes_the_smaller_form_only_where_nothing_is_kept(
             assert last.reason == "transaction-too-large"
         kept = crew.local.node.bank.state.accounts.get(account_of("SOL"))
         assert (kept is not None) is wsol
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
 
 
 async def test_the_versions_are_taken_from_the_chain_by_itself(
@@ -248,7 +248,7 @@ async def test_a_node_that_cannot_read_v1_any_more_is_sent_v0(
         built = [e.fact for e in crew.of(TransactionBuilt) if isinstance(e.fact, TransactionBuilt)]
         assert [decode(fact.raw.reveal()).version for fact in built] == [0, 0]
         assert not crew.of(AttemptFailed)
-        crew.assert_executed_as_said()
+        crew.assert_executed_as_recorded()
 
 
 async def test_without_a_cluster_readyz_says_nothing_of_one(redis_url: str) -> None:
@@ -260,7 +260,7 @@ async def test_without_a_cluster_readyz_says_nothing_of_one(redis_url: str) -> N
 async def founded(settings: Settings) -> Settings:
     """With a log of the local chain."""
     log = composition.make_log(settings, chain="local")
-    await log.open(found=True)
+    await log.open(create=True)
     await log.close()
     return settings
 
@@ -287,8 +287,8 @@ async def test_a_start_that_waits_for_a_node_can_be_stopped(
     monkeypatch.setattr(composition, "MARKET_PATIENCE_S", 0.05)
     servers = {"redis_url": redis_url}
     async with local_chain(tmp_path / "chain") as local:
-        said = servers | {"tx_version": "1"}
-        settings = await founded(settings_of(tmp_path, local, **said))
+        results = servers | {"tx_version": "1"}
+        settings = await founded(settings_of(tmp_path, local, **results))
     stop = asyncio.Event()  # the node is gone
     work = asyncio.create_task(composition.run_stages(settings, ["router"], stop))
     done, _ = await asyncio.wait([work], timeout=0.5)

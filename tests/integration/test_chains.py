@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from engine.recovery import Words, diagnose, plan
-from events.log import EventLog, OtherChain
+from events.log import ClusterMismatch, EventLog
 from tests.support.log.played import Play
 from tests.support.log.projected import BUILD, NOT_YET, opened, projected, projecting
 from tests.support.processes.engine_up import ENGINE
@@ -27,12 +27,12 @@ async def test_a_log_is_of_the_chain_that_was_named_first(redis_url: str) -> Non
     reader = EventLog(redis_url, build=BUILD)
     simulated = EventLog(redis_url, build=BUILD, chain="simulated")
     devnet = EventLog(redis_url, build=BUILD, chain="devnet")
-    for one in (reader, simulated, reader, simulated):
-        await one.open()
-    with pytest.raises(OtherChain, match="trade on 'simulated', not on what VENUES"):
+    for event_log in (reader, simulated, reader, simulated):
+        await event_log.open()
+    with pytest.raises(ClusterMismatch, match="trade on 'simulated', not on what VENUES"):
         await devnet.open()
-    for one in (reader, simulated, devnet):
-        await one.close()
+    for event_log in (reader, simulated, devnet):
+        await event_log.close()
 
 
 async def test_a_process_that_trades_elsewhere_says_so_in_one_line_and_ends(
@@ -45,8 +45,8 @@ async def test_a_process_that_trades_elsewhere_says_so_in_one_line_and_ends(
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             cwd=tmp_path, env=os.environ | urls | DEVNET,
         )  # fmt: skip
-        said, _ = await asyncio.wait_for(process.communicate(), HANG_S)
-    [line] = said.decode().splitlines()
+        raw, _ = await asyncio.wait_for(process.communicate(), HANG_S)
+    [line] = raw.decode().splitlines()
     assert process.returncode == 2
     assert line.startswith("engine: the orders of this log trade on 'local'"), line
 

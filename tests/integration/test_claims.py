@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from events.log import EventLog, Followed, Watches
+from events.log import EventLog, PairLeases, PairProgress
 from tests.support.waits import until
 
 PAIR = "SOL>USDC"
@@ -23,10 +23,10 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 
 @contextlib.asynccontextmanager
-async def watcher(log: EventLog, name: str, lease_ms: int = LONG_MS) -> AsyncIterator[Watches]:
-    made = log.watches(name, lease_ms=lease_ms)
-    yield made
-    await made.close()
+async def watcher(log: EventLog, name: str, lease_ms: int = LONG_MS) -> AsyncIterator[PairLeases]:
+    pair_leases = log.watches(name, lease_ms=lease_ms)
+    yield pair_leases
+    await pair_leases.close()
 
 
 async def lapsed(log: EventLog) -> None:
@@ -46,7 +46,7 @@ async def test_a_pair_has_one_holder(log: EventLog) -> None:
         claims = await second.claim({PAIR: None}, 0)
         assert claims.held == {}
         assert claims.watchers == ["first", "second"]
-        assert (await first.claim({PAIR: 7}, 3)).held == {PAIR: Followed(7, 3)}
+        assert (await first.claim({PAIR: 7}, 3)).held == {PAIR: PairProgress(7, 3)}
 
 
 async def test_a_pair_that_is_given_back_or_whose_claim_ran_out_is_taken_where_it_was_left(
@@ -60,10 +60,10 @@ async def test_a_pair_that_is_given_back_or_whose_claim_ran_out_is_taken_where_i
         await first.claim({PAIR: None}, 0)
         await first.claim({PAIR: 7}, 3)
         await first.release([PAIR])
-        assert (await brief.claim({PAIR: None}, 0)).held == {PAIR: Followed(7, 3)}
+        assert (await brief.claim({PAIR: None}, 0)).held == {PAIR: PairProgress(7, 3)}
         await lapsed(log)
         claims = await heir.claim({PAIR: None}, 0)
-        assert claims.held == {PAIR: Followed(7, 3)}
+        assert claims.held == {PAIR: PairProgress(7, 3)}
         assert claims.watchers == ["first", "heir"]
 
 
@@ -77,6 +77,6 @@ async def test_who_lost_a_pair_neither_says_how_far_it_is_nor_gives_it_back(log:
         await following.claim({PAIR: None}, 0)
         await following.claim({PAIR: 50}, 5)
         await lapsed(log)
-        assert (await late.claim({PAIR: 99}, 9)).held == {PAIR: Followed(50, 5)}
+        assert (await late.claim({PAIR: 99}, 9)).held == {PAIR: PairProgress(50, 5)}
         await following.release([PAIR])
         assert await log._link.call("HEXISTS", log.keys.leases, PAIR)

@@ -31,8 +31,10 @@ async def test_an_order_is_submitted_read_amended_and_cancelled_with_types(redis
         assert (amended.target_price, amended.version) == ("160", 3)
         assert (await client.cancel(resting, reason="no")).status == "cancelled"
         assert [event.name for event in await client.history(resting)][-1] == "OrderCancelled"
-        found = [result async for result in client.cancel_many(Filters(token="SOL"))]
-        assert [(one.order_id, one.status) for one in found] == [(order.order_id, "cancelled")]
+        cancel_results = [result async for result in client.cancel_many(Filters(token="SOL"))]
+        assert [
+            (cancel_result.order_id, cancel_result.status) for cancel_result in cancel_results
+        ] == [(order.order_id, "cancelled")]
 
 
 async def test_a_batch_says_of_each_order_what_became_of_it(redis_url: str) -> None:
@@ -48,8 +50,12 @@ async def test_a_refusal_has_its_code_status_and_pointer(redis_url: str) -> None
     async with served(redis_url) as gateway, Client(gateway.url) as client:
         with pytest.raises(RefusedError) as refused:
             await client.submit(NewOrder("SOL", "SOL", "1"))
-        found = refused.value
-        assert (found.code, found.status, found.pointer) == ("same-token", 400, "/tokenOut")
+        refused_error = refused.value
+        assert (refused_error.code, refused_error.status, refused_error.pointer) == (
+            "same-token",
+            400,
+            "/tokenOut",
+        )
 
 
 async def test_quotes_tokens_readiness_and_halts_are_typed(redis_url: str) -> None:
@@ -92,14 +98,14 @@ async def test_a_submission_whose_answer_is_lost_is_one_order() -> None:
 
 
 async def test_events_go_on_without_a_gap_across_a_restart_of_the_gateway(redis_url: str) -> None:
-    found: list[Event] = []
+    events: list[Event] = []
     enough = asyncio.Event()
 
     async def follow(url: str) -> None:
         async with Client(url) as client:
             async for event in client.events(after=0):
-                found.append(event)
-                if len(found) == 12:
+                events.append(event)
+                if len(events) == 12:
                     enough.set()
 
     archive = MemoryArchive()
@@ -107,16 +113,16 @@ async def test_events_go_on_without_a_gap_across_a_restart_of_the_gateway(redis_
         port = first.runner.addresses[0][1]
         task = asyncio.create_task(follow(first.url))
         order_id = await first.accepted()
-        await first.say(order_id, *after_submission())
-        await until(lambda: len(found) == 6)
+        await first.append(order_id, *after_submission())
+        await until(lambda: len(events) == 6)
     async with served(redis_url, archive=archive, port=port) as second:
         order_id = await second.accepted()
-        await second.say(order_id, *after_submission())
+        await second.append(order_id, *after_submission())
         async with asyncio.timeout(HANG_S):
             await enough.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert [event.frame.position for event in found] == list(range(1, 13))
+    assert [event.frame.position for event in events] == list(range(1, 13))
 
 
 async def test_what_the_log_cannot_give_is_said_and_not_passed_over(redis_url: str) -> None:
@@ -130,8 +136,8 @@ async def test_what_the_log_cannot_give_is_said_and_not_passed_over(redis_url: s
 
 async def test_a_key_goes_with_every_request_and_socket(redis_url: str) -> None:
     async with served(redis_url, keys_required=True) as gateway:
-        made = await api_keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
-        async with Client(gateway.url, made.text) as client:
+        issued = await api_keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
+        async with Client(gateway.url, issued.text) as client:
             await until(client.tokens, "the key to be known", ignoring=(RefusedError,))
             accepted = await client.submit(NewOrder("SOL", "USDC", "1"))
             async for event in client.events(after=0):

@@ -20,8 +20,8 @@ NAMES = sorted(path.name for path in STATIC.iterdir())
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 async def test_browsers_get_the_console_and_programs_the_links(gateway: Served) -> None:
@@ -63,10 +63,10 @@ def test_events_are_named_by_what_the_generated_file_exports(name: str) -> None:
     if name == "events.js":
         assert set(re.findall(r'export const (\w+) = "\1";', text)) == set(FACTS)
         return
-    found = re.search(r'import \{([^}]*)\} from "./events.js";', text)
-    imported = set(re.findall(r"\w+", found[1])) if found else set()
+    match = re.search(r'import \{([^}]*)\} from "./events.js";', text)
+    imported = set(re.findall(r"\w+", match[1])) if match else set()
     assert imported <= set(FACTS)
-    rest = text.replace(found[0], "") if found else text
+    rest = text.replace(match[0], "") if match else text
     assert set(re.findall(r"\b\w+\b", rest)) & set(FACTS) == imported
     assert not [event for event in FACTS if f'"{event}"' in rest]
 

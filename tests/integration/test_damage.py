@@ -16,17 +16,17 @@ from events.order import Order
 from events.streams.hash_chain import decode_batch, encode_record
 from projections.postgres.order_rows import columns
 from tests.conftest import Servers
-from tests.support.log.damaged import Records, Template, copied, made
+from tests.support.log.damaged import Records, Template, build_template, copied
 
-NOBODY = "01a2ffff-0000-7000-8000-000000000000"
+NO_STAGE = "01a2ffff-0000-7000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
 def template(servers: Servers) -> Iterator[Template]:
     with redis.Redis.from_url(servers.redis_url) as client:
         client.flushdb()
-    name, found = made(servers.redis_url, servers.database_url)
-    yield found
+    name, result = build_template(servers.redis_url, servers.database_url)
+    yield result
 
     async def drop() -> None:
         server = await asyncpg.connect(servers.database_url)
@@ -43,8 +43,8 @@ async def records(
     """A copy of the records; of Postgres only for who changes it."""
     damage = request.node.callspec.params["damage"] if hasattr(request.node, "callspec") else None
     own = damage is None or damage in ARCHIVE
-    async with copied(template, redis_url, servers.database_url, own_database=own) as found:
-        yield found
+    async with copied(template, redis_url, servers.database_url, own_database=own) as records:
+        yield records
 
 
 async def problems(records: Records) -> list[Problem]:
@@ -64,22 +64,22 @@ Entry = tuple[str, dict[Any, Any]]
 
 
 async def entries(r: Records) -> list[Entry]:
-    found: Any = await r.client.xrange(r.log.keys.log)
-    return [(entry_id.decode(), dict(fields)) for entry_id, fields in found]
+    xrange: Any = await r.client.xrange(r.log.keys.log)
+    return [(entry_id.decode(), dict(fields)) for entry_id, fields in xrange]
 
 
-async def rewrite(r: Records, wanted: list[Entry]) -> None:
+async def rewrite(r: Records, value: list[Entry]) -> None:
     """Puts other entries in the place of the log's: a stream takes none in its middle."""
     await r.client.delete(r.log.keys.log)
-    for entry_id, fields in wanted:
+    for entry_id, fields in value:
         await r.client.xadd(r.log.keys.log, fields, id=entry_id)
 
 
 async def entry_of(r: Records, order: str, version: int) -> int:
     """Where in the stream the entry of an order's version stands."""
     position = await place(r, order, version)
-    found = await entries(r)
-    return next(at for at, (one, _) in enumerate(found) if int(one[:-2]) >= position)
+    results = await entries(r)
+    return next(at for at, (item, _) in enumerate(results) if int(item[:-2]) >= position)
 
 
 async def place(r: Records, order: str, version: int) -> int:
@@ -90,10 +90,10 @@ async def place(r: Records, order: str, version: int) -> int:
 
 
 async def edit_entry(r: Records, order: str, version: int, edit: Any) -> int:
-    at, found = await entry_of(r, order, version), await entries(r)
-    entry_id, fields = found[at]
+    at, results = await entry_of(r, order, version), await entries(r)
+    entry_id, fields = results[at]
     fields[b"b"] = edit(fields[b"b"])
-    await rewrite(r, [*found[:at], (entry_id, fields), *found[at + 1 :]])
+    await rewrite(r, [*results[:at], (entry_id, fields), *results[at + 1 :]])
     return await place(r, order, version)
 
 
@@ -131,7 +131,7 @@ async def log_fewer_events(r: Records) -> Any:
     def less(data: bytes) -> bytes:
         kept = decode_batch(data)[:-1]
         return bytes([0x90 + len(kept)]) + b"".join(
-            encode_record(one.hash, bytes(one.body)) for one in kept
+            encode_record(event.hash, bytes(event.body)) for event in kept
         )
 
     await edit_entry(r, "bunch 0", 2, less)
@@ -139,75 +139,75 @@ async def log_fewer_events(r: Records) -> Any:
 
 
 async def log_other_fields(r: Records) -> Any:
-    at, found = await entry_of(r, "done", 1), await entries(r)
-    await rewrite(r, [*found[:at], (found[at][0], {"x": "y"}), *found[at + 1 :]])
+    at, results = await entry_of(r, "done", 1), await entries(r)
+    await rewrite(r, [*results[:at], (results[at][0], {"x": "y"}), *results[at + 1 :]])
     return await place(r, "done", 1), "log", "damaged"
 
 
 async def log_time(r: Records) -> Any:
-    at, found = await entry_of(r, "done", 1), await entries(r)
-    found[at][1][b"t"] = b"12345"
-    await rewrite(r, found)
+    at, results = await entry_of(r, "done", 1), await entries(r)
+    results[at][1][b"t"] = b"12345"
+    await rewrite(r, results)
     return await place(r, "done", 1), "archive", "row"
 
 
 async def log_deleted(r: Records) -> Any:
-    at, found = await entry_of(r, "failed", 1), await entries(r)
-    await r.client.xdel(r.log.keys.log, found[at][0])
+    at, results = await entry_of(r, "failed", 1), await entries(r)
+    await r.client.xdel(r.log.keys.log, results[at][0])
     return await place(r, "failed", 1), "log", "hole"
 
 
 async def log_deleted_not_archived(r: Records) -> Any:
-    at, found = await entry_of(r, "unnamed", 3), await entries(r)
-    await r.client.xdel(r.log.keys.log, found[at][0])
+    at, results = await entry_of(r, "unnamed", 3), await entries(r)
+    await r.client.xdel(r.log.keys.log, results[at][0])
     return await place(r, "unnamed", 3), "log", "gap"
 
 
 async def log_inserted(r: Records) -> Any:
-    at, found = await entry_of(r, "failed", 1), await entries(r)
-    foreign = (found[at][0].replace("-0", "-7"), found[0][1])
-    await rewrite(r, [*found[: at + 1], foreign, *found[at + 1 :]])
-    return int(found[at][0][:-2]), "log", "foreign-id"
+    at, results = await entry_of(r, "failed", 1), await entries(r)
+    foreign = (results[at][0].replace("-0", "-7"), results[0][1])
+    await rewrite(r, [*results[: at + 1], foreign, *results[at + 1 :]])
+    return int(results[at][0][:-2]), "log", "foreign-id"
 
 
 async def log_duplicated(r: Records) -> Any:
     """The next position holds the entry before it once more, with the right one behind."""
-    at, found = await entry_of(r, "failed", 1), await entries(r)
-    await rewrite(r, [*found[: at + 1], (found[at + 1][0], found[at][1]), *found[at + 2 :]])
-    return int(found[at + 1][0][:-2]), "log", "entry"
+    at, results = await entry_of(r, "failed", 1), await entries(r)
+    await rewrite(r, [*results[: at + 1], (results[at + 1][0], results[at][1]), *results[at + 2 :]])
+    return int(results[at + 1][0][:-2]), "log", "entry"
 
 
 async def log_swapped(r: Records) -> Any:
-    at, found = await entry_of(r, "failed", 1), await entries(r)
-    one, two = found[at], found[at + 1]
-    found[at], found[at + 1] = (one[0], two[1]), (two[0], one[1])
-    await rewrite(r, found)
-    return int(one[0][:-2]), "log", "entry"
+    at, results = await entry_of(r, "failed", 1), await entries(r)
+    result, two = results[at], results[at + 1]
+    results[at], results[at + 1] = (result[0], two[1]), (two[0], result[1])
+    await rewrite(r, results)
+    return int(result[0][:-2]), "log", "entry"
 
 
 async def log_copied_behind(r: Records) -> Any:
-    found = await entries(r)
-    await r.client.xadd(r.log.keys.log, found[-1][1], id=f"{r.position + 1}-0")
+    results = await entries(r)
+    await r.client.xadd(r.log.keys.log, results[-1][1], id=f"{r.position + 1}-0")
     return r.position + 1, "log", "duplicate"
 
 
 async def log_set_aside(r: Records) -> Any:
-    found = await entries(r)
-    await r.client.xadd(r.log.keys.log, found[-1][1], id=f"{r.position + 1}-0")
+    results = await entries(r)
+    await r.client.xadd(r.log.keys.log, results[-1][1], id=f"{r.position + 1}-0")
     await r.log.clear_tail()
     return r.position, "log", "aside"
 
 
 async def log_tail_gone(r: Records) -> Any:
-    found = await entries(r)
-    await r.client.xdel(r.log.keys.log, found[-1][0])
+    results = await entries(r)
+    await r.client.xdel(r.log.keys.log, results[-1][0])
     return r.position, "log", "log"
 
 
 async def log_archived_tail_gone(r: Records) -> Any:
     """All that nobody has archived, and the last archived entry."""
-    found = await entries(r)
-    gone = [one for one, _ in found if int(one[:-2]) >= r.archived]
+    results = await entries(r)
+    gone = [item for item, _ in results if int(item[:-2]) >= r.archived]
     await r.client.xdel(r.log.keys.log, *gone)
     return r.archived, "log", "log"
 
@@ -279,10 +279,10 @@ def sql(name: str, code: str, query: str, at: Any, store: str = "archive") -> An
     async def damage(r: Records) -> Any:
         position = at(r) if callable(at) else await place(r, *at) if isinstance(at, tuple) else at
         values = {"$1": str(position), "$2": str(r.archived), "$3": f"'{r.orders['done']}'::uuid"}
-        said = query
+        text = query
         for placeholder, value in values.items():
-            said = said.replace(placeholder, value)
-        await r.database.execute(said)
+            text = text.replace(placeholder, value)
+        await r.database.execute(text)
         return position, store, code
 
     damage.__name__ = name
@@ -301,7 +301,7 @@ ARCHIVE = [
         "UPDATE events SET type = 'OrderFailed' WHERE position = $1", DONE),
     sql("column_version", "column", "UPDATE events SET version = 77 WHERE position = $1", DONE),
     sql("column_order_id", "column",
-        f"UPDATE events SET order_id = '{NOBODY}' WHERE position = $1", DONE),
+        f"UPDATE events SET order_id = '{NO_STAGE}' WHERE position = $1", DONE),
     sql("column_time", "row", "UPDATE events SET time_us = time_us + 1 WHERE position = $1", DONE),
     sql("column_hash", "row", "UPDATE events SET hash = sha256('x') WHERE position = $1", DONE),
     sql("column_hash_short", "row", "UPDATE events SET hash = 'x' WHERE position = $1", DONE),
@@ -348,7 +348,7 @@ ARCHIVE = [
     sql("orders_dropped", "table", "DROP TABLE orders", 1, "orders"),
     sql("order_row_deleted", "orders", "DELETE FROM orders WHERE id = $3", ("done", 6), "orders"),
     sql("order_row_of_nobody", "orders",
-        f"INSERT INTO orders SELECT * FROM orders WHERE false; UPDATE orders SET id = '{NOBODY}'"
+        f"INSERT INTO orders SELECT * FROM orders WHERE false; UPDATE orders SET id = '{NO_STAGE}'"
         " WHERE id = $3", ("done", 6), "orders"),
     sql("order_events_dropped", "function", "DROP FUNCTION order_events", 1, "orders"),
     sql("orders_without_index", "index", "DROP INDEX orders_status_id_idx", 1, "orders"),
@@ -375,7 +375,7 @@ def beside(name: str, store: str, code: str, order: str, act: Any) -> Any:
     """A damage to what the log's server keeps of an order, or of none (`order` is empty)."""
 
     async def damage(r: Records) -> Any:
-        order_id = r.orders.get(order, NOBODY)
+        order_id = r.orders.get(order, NO_STAGE)
         [head] = await r.log.load([order_id])
         await act(Place(r.client, r.log.keys, r.orders, order_id))
         return (head.positions[-1] if head is not None else r.position), store, code
@@ -631,7 +631,7 @@ BESIDE = [
         "indexes",
         "news",
         "",
-        lambda x: x.client.xadd(x.keys.book, {"o": NOBODY}, id="999-0"),
+        lambda x: x.client.xadd(x.keys.book, {"o": NO_STAGE}, id="999-0"),
     ),
     beside("news_gone", "indexes", "news", "", lambda x: x.client.delete(x.keys.book)),
     beside("watchers_a_string", "indexes", "type", "", lambda x: put(x.client, x.keys.watchers)),
@@ -664,9 +664,9 @@ ALL = [pytest.param(damage, id=damage.__name__) for damage in LOG + ARCHIVE + BE
 @pytest.mark.parametrize("damage", ALL)
 async def test_damage_is_found_where_it_is(records: Records, damage: Any) -> None:
     position, store, code = await damage(records)
-    found = await problems(records)
-    assert (position, store, code) in [(p.position, p.store, p.code) for p in found], found
-    assert all(p.detail and p.mend for p in found)
+    results = await problems(records)
+    assert (position, store, code) in [(p.position, p.store, p.code) for p in results], results
+    assert all(p.detail and p.mend for p in results)
 
 
 COLUMNS = {
@@ -686,8 +686,8 @@ async def test_every_column_of_the_orders_is_compared(records: Records) -> None:
         await records.database.execute(
             f"UPDATE orders SET {column} = {value} WHERE id = $1", order_id
         )
-        found = await problems(records)
-        assert [(p.position, p.store, p.order_id) for p in found] == [(at, "orders", order_id)], (
+        results = await problems(records)
+        assert [(p.position, p.store, p.order_id) for p in results] == [(at, "orders", order_id)], (
             column
         )
         await records.database.execute(
@@ -702,5 +702,5 @@ async def test_all_damage_is_listed_not_only_the_first(records: Records) -> None
     expected = [await damage(records) for damage in (
         ARCHIVE[0], log_garbage, log_byte_not_archived, BESIDE[1], BESIDE[19], BESIDE[26],
     )]  # fmt: skip
-    found = {(p.position, p.store, p.code) for p in await problems(records)}
-    assert set(expected) <= found, found
+    results = {(p.position, p.store, p.code) for p in await problems(records)}
+    assert set(expected) <= results, results

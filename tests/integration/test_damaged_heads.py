@@ -71,8 +71,8 @@ async def test_an_order_with_a_damaged_head_is_set_aside_and_others_go_on(
 
         if what != "owed by nobody that there is":  # who comes by it later says so
             await until(listed)
-            [one] = await parked.parked(team.log, no_history)
-            assert (one.order_id, one.order, one.fault) == (ids[1], None, parked.HEADLESS)
+            [result] = await parked.parked(team.log, no_history)
+            assert (result.order_id, result.order, result.fault) == (ids[1], None, parked.HEADLESS)
         assert not any(worker.task.done() for worker in workers)
         assert team.names(ids[1]) == ["OrderSubmitted"], "nothing was said of it"
         await refused(team.log, ids[1])
@@ -85,7 +85,9 @@ async def refused(log: EventLog, order_id: str) -> None:
     [head] = await log.load([order_id])
     if head is None:
         assert await logged(log, order_id) is None
-        assert (await orders.cancel(log, order_id, "ann")).outcome is orders.Outcome.NOT_FOUND
+        assert (
+            await orders.cancel(log, order_id, "ann")
+        ).outcome is orders.CommandOutcome.NOT_FOUND
         return
     try:
         order = order_in(head, order_id)
@@ -111,7 +113,7 @@ async def test_books_are_made_of_the_heads_that_are_left(
     ):
         resting = [await team.place(LIMIT) for _ in range(3)]
         for order_id in resting:
-            await team.say(order_id, OrderArmed(7))
+            await team.append(order_id, OrderArmed(7))
         await harm(team.log, client, resting[1], resting[2], HARM[what])
         watcher = await team.watching()
 

@@ -20,7 +20,9 @@ async def looked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Finding:
     monkeypatch.setattr(records, "EVENTS_MAX", 5)
     monkeypatch.setattr(newest.look, "__kwdefaults__", {"events": NEWEST})
     redis_url, url = scene.settings.redis_url, scene.settings.database_url
-    [told] = [one async for one in records.look(scene.settings, redis_url, url, chain=CHAIN)]
+    [told] = [
+        finding async for finding in records.look(scene.settings, redis_url, url, chain=CHAIN)
+    ]
     return told
 
 
@@ -61,8 +63,8 @@ async def test_damage_of_the_newest_events_is_seen(
 async def test_a_damaged_entry_of_the_log_is_seen(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = await test_repair_damage.entries(scene)
-    at = next(n for n, (one, _) in enumerate(found) if int(one[:-2]) >= scene.end - 3)
+    entries = await test_repair_damage.entries(scene)
+    at = next(n for n, (item, _) in enumerate(entries) if int(item[:-2]) >= scene.end - 3)
     await test_repair_damage.edited_entry(scene, at)
     told = await looked(scene, monkeypatch)
     assert told.status == "failed", told

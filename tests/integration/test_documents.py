@@ -73,13 +73,13 @@ async def _odd_field(gateway: Served) -> None:
 
 async def _frames(gateway: Served) -> None:
     order_id = await gateway.accepted()
-    await gateway.say(order_id, RoutingStarted())
+    await gateway.append(order_id, RoutingStarted())
     async with gateway.http.ws_connect(f"{gateway.url}/api/events?after=0") as socket:
         await socket.receive_json()
 
 
 @pytest.mark.parametrize(
-    ("broken", "act", "said"),
+    ("broken", "act", "text"),
     [
         (lambda: patch.object(responses, "order_view", _more(order_view)), _read_order,
          "'secret' was unexpected"),
@@ -95,14 +95,14 @@ async def _frames(gateway: Served) -> None:
     ids=["field", "status", "parameter", "body", "frame"],
 )  # fmt: skip
 async def test_what_no_document_says_fails_the_test(
-    redis_url: str, broken: Callable[[], Any], act: Callable[[Served], Any], said: str
+    redis_url: str, broken: Callable[[], Any], act: Callable[[Served], Any], text: str
 ) -> None:
     openapi()  # made of the code as it is
     with pytest.raises(AssertionError) as error, broken():
         async with served(redis_url) as gateway:
             await act(gateway)
     assert "against the documents:" in str(error.value)
-    assert said in str(error.value)
+    assert text in str(error.value)
 
 
 def _any_order(fields: Any, *args: Any, **options: Any) -> Any:
@@ -121,9 +121,9 @@ async def test_a_route_that_no_document_has_fails_the_test(redis_url: str) -> No
     def add(app: web.Application, routes: Any, *others: Any) -> None:
         make(app, [source.Route("GET", "/hidden", hidden), *routes], *others)
 
-    said = "GET /hidden 200: an undocumented route"
+    text = "GET /hidden 200: an undocumented route"
     with (
-        pytest.raises(AssertionError, match=said),
+        pytest.raises(AssertionError, match=text),
         patch.object(source, "_add_routes", add),
         patch.dict(PERMISSIONS, {("GET", "/hidden"): PUBLIC}),
     ):

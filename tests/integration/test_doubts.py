@@ -154,7 +154,9 @@ async def test_only_orders_in_doubt_are_closed(team: Crew) -> None:
     with pytest.raises(NotAllowed, match="no such open order"):
         await doubts.close(team.log, "01a21e50-41f2-7000-9b84-c17e942321be", 2**62, "", "ann")
     signature = (await team.head(order_id)).order.signature
-    await team.say(order_id, TransactionInDoubt(signature, "no-answer"))
-    await team.say(order_id, OrderParked("confirmer", f"{EXECUTED}abc, whose events are lost", "e"))
+    await team.append(order_id, TransactionInDoubt(signature, "no-answer"))
+    await team.append(
+        order_id, OrderParked("confirmer", f"{EXECUTED}abc, whose events are lost", "e")
+    )
     with pytest.raises(NotAllowed, match="executed on chain by abc"):
         await doubts.close(team.log, order_id, 2**62, "", "ann")

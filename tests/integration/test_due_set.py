@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from events.ids import new_order_id
-from events.log import EventLog, Inbox, Unit, settle_only
+from events.log import AppendRequest, EventLog, Inbox, ack_only
 from events.log.inbox import DUE_LIMIT
 from events.log.units import WAIT_MAX_MS
 from events.types import AttemptFailed
@@ -42,16 +42,16 @@ async def let_wait(log: EventLog, inbox: Inbox, waits_ms: Sequence[int]) -> list
     ids: list[str] = []
     for at in range(0, len(waits_ms), 100):
         some = waits_ms[at : at + 100]
-        units = [log.creation(new_order_id(), ACCOUNT, submitted())[0] for _ in some]
-        await log.append(units)
-        [entry] = await inbox.take(1, block_ms=30_000)
+        requests = [log.build_creation(new_order_id(), ACCOUNT, submitted())[0] for _ in some]
+        await log.append(requests)
+        [message] = await inbox.take(1, block_ms=30_000)
         waiting = [
-            settle_only(order_id, entry.share(place), wait_ms=some[place])
-            for place, order_id in enumerate(entry.order_ids)
+            ack_only(order_id, message.delivery(place), wait_ms=some[place])
+            for place, order_id in enumerate(message.order_ids)
         ]
         await log.append(waiting)
-        inbox.settled(unit.share for unit in waiting if unit.share is not None)
-        ids += entry.order_ids
+        inbox.mark_acked(request.delivery for request in waiting if request.delivery is not None)
+        ids += message.order_ids
     return ids
 
 
@@ -70,20 +70,20 @@ async def due_until(log: EventLog, ids: Sequence[str]) -> None:
 async def test_however_many_are_due_each_is_handed_over(log: EventLog, inbox: Inbox) -> None:
     ids = await let_wait(log, inbox, [1] * (DUE_LIMIT + 100))
     await due_until(log, ids)
-    assert [(await inbox.due())[0] for _ in range(3)] == [DUE_LIMIT, 100, 0]
+    assert [(await inbox.promote_due())[0] for _ in range(3)] == [DUE_LIMIT, 100, 0]
     handed_over: set[str] = set()
     while len(handed_over) < len(ids):
-        for entry in await inbox.take(16, block_ms=30_000):
-            handed_over.update(entry.order_ids)
+        for message in await inbox.take(16, block_ms=30_000):
+            handed_over.update(message.order_ids)
     assert handed_over == set(ids)
 
 
 async def test_who_was_due_first_is_handed_over_first(log: EventLog, inbox: Inbox) -> None:
     third, first, second = await let_wait(log, inbox, [30, 10, 20])
     await due_until(log, [third, first, second])
-    assert (await inbox.due())[0] == 3
-    [entry] = await inbox.take(1, block_ms=30_000)
-    assert entry.order_ids == (first, second, third)
+    assert (await inbox.promote_due())[0] == 3
+    [message] = await inbox.take(1, block_ms=30_000)
+    assert message.order_ids == (first, second, third)
 
 
 async def test_an_attempt_is_not_made_before_its_time_whatever_wakes_the_order(
@@ -92,7 +92,7 @@ async def test_an_attempt_is_not_made_before_its_time_whatever_wakes_the_order(
     async with crew(redis_url, tmp_path) as team:
         [order_id] = await team.submit()
         later_us = time.time_ns() // 1000 + HOUR_MS * 1000
-        await team.say(order_id, AttemptFailed("router", 1, "no-route", "", later_us))
+        await team.append(order_id, AttemptFailed("router", 1, "no-route", "", later_us))
         await team.worker("router", backoff_ms=(20, 2 * HOUR_MS))
 
         async def waits() -> bool:
@@ -107,16 +107,16 @@ async def test_no_order_waits_past_its_expiry(log: EventLog, inbox: Inbox) -> No
     expires_ms = time.time_ns() // 1_000_000 + 60_000
     fact = replace(submitted(), expires_at_us=expires_ms * 1000)
     order_id = new_order_id()
-    await log.append([log.creation(order_id, ACCOUNT, fact)[0]])
-    [entry] = await inbox.take(1, block_ms=30_000)
+    await log.append([log.build_creation(order_id, ACCOUNT, fact)[0]])
+    [message] = await inbox.take(1, block_ms=30_000)
     [head] = await log.load([order_id])
     assert head is not None
     failed = AttemptFailed("router", 1, "no-route", "", 0)
-    share = entry.share(0)
-    unit: Unit
-    unit, _ = log.unit(head, head.order, [failed], share=share, wait_ms=HOUR_MS)
-    await log.append([unit])
-    moved, next_ms = await inbox.due()
+    delivery = message.delivery(0)
+    request: AppendRequest
+    request, _ = log.build_append_of(head, head.order, [failed], delivery=delivery, wait_ms=HOUR_MS)
+    await log.append([request])
+    moved, next_ms = await inbox.promote_due()
     assert moved == 0
     assert next_ms is not None
     assert next_ms <= 60_001
@@ -124,7 +124,7 @@ async def test_no_order_waits_past_its_expiry(log: EventLog, inbox: Inbox) -> No
 
 async def test_a_wait_of_weeks_is_cut_to_what_the_log_can_hold(log: EventLog, inbox: Inbox) -> None:
     await let_wait(log, inbox, [50 * 24 * HOUR_MS])
-    moved, next_ms = await inbox.due()
+    moved, next_ms = await inbox.promote_due()
     assert moved == 0
     assert next_ms is not None
     assert next_ms <= WAIT_MAX_MS

@@ -21,7 +21,7 @@ UNKNOWN = "01900000-0000-7000-8000-000000000001"
 ACCEPT = {"Accept": "text/event-stream"}
 
 
-class Said(NamedTuple):
+class ServerEvent(NamedTuple):
     """One event of a stream."""
 
     name: str
@@ -32,8 +32,8 @@ class Said(NamedTuple):
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 def stream(gateway: Served, path: str = "/api/events", last: str = "") -> Any:
@@ -41,11 +41,11 @@ def stream(gateway: Served, path: str = "/api/events", last: str = "") -> Any:
     return gateway.http.get(gateway.url + path, headers=headers, timeout=None)
 
 
-def parsed(block: str) -> Said:
+def parsed(block: str) -> ServerEvent:
     """As the standard says: a field is what stands before the first colon."""
     fields = dict(line.partition(":")[::2] for line in block.splitlines())
     data = fields.get("data", "").strip()
-    return Said(
+    return ServerEvent(
         fields.get("event", "").strip(),
         fields.get("id", "").strip(),
         json.loads(data) if data else None,
@@ -53,31 +53,33 @@ def parsed(block: str) -> Said:
     )
 
 
-async def said(answer: ClientResponse, count: int, *, beats: bool = False) -> list[Said]:
+async def events_of(
+    answer: ClientResponse, count: int, *, beats: bool = False
+) -> list[ServerEvent]:
     """The next events, or all until the end where there are fewer; heartbeats if asked for."""
-    found: list[Said] = []
+    server_events: list[ServerEvent] = []
     async with asyncio.timeout(HANG_S):
-        while len(found) < count:
+        while len(server_events) < count:
             block = b""
             while (line := await answer.content.readline()) not in (b"\n", b""):
                 block += line
             if not line and not block:
                 break
-            one = parsed(block.decode())
-            if one.data is not None or (beats and one.comment):
-                found.append(one)
-    return found
+            server_event = parsed(block.decode())
+            if server_event.data is not None or (beats and server_event.comment):
+                server_events.append(server_event)
+    return server_events
 
 
 async def finish(gateway: Served, order_id: str) -> int:
     position = 0
     for fact in after_submission():
-        position = await gateway.say(order_id, fact)
+        position = await gateway.append(order_id, fact)
     return position
 
 
-def positions(found: list[Said]) -> list[int]:
-    return [one.data["position"] for one in found]
+def positions(server_events: list[ServerEvent]) -> list[int]:
+    return [server_event.data["position"] for server_event in server_events]
 
 
 async def test_every_event_comes_once_and_in_order_past_and_live(gateway: Served) -> None:
@@ -86,10 +88,12 @@ async def test_every_event_comes_once_and_in_order_past_and_live(gateway: Served
         assert answer.headers["Content-Type"] == "text/event-stream"
         assert answer.headers["Cache-Control"] == "no-store"
         await finish(gateway, await gateway.accepted())
-        found = await said(answer, 12)
-    assert positions(found) == list(range(1, 13))
-    assert [one.id for one in found] == [one.data["cursor"] for one in found]
-    assert {one.name for one in found} == {""}
+        server_events = await events_of(answer, 12)
+    assert positions(server_events) == list(range(1, 13))
+    assert [server_event.id for server_event in server_events] == [
+        server_event.data["cursor"] for server_event in server_events
+    ]
+    assert {server_event.name for server_event in server_events} == {""}
 
 
 async def test_an_event_is_the_same_as_on_the_websocket(gateway: Served) -> None:
@@ -98,42 +102,42 @@ async def test_an_event_is_the_same_as_on_the_websocket(gateway: Served) -> None
         gateway.http.ws_connect(f"{gateway.url}/api/events?after=0") as ws,
         stream(gateway, "/api/events?after=0") as answer,
     ):
-        for one in await said(answer, 6):
-            assert one.data == await ws.receive_json()
+        for server_event in await events_of(answer, 6):
+            assert server_event.data == await ws.receive_json()
 
 
 async def test_one_can_resume_from_every_id(gateway: Served) -> None:
     for _ in range(2):
         await finish(gateway, await gateway.accepted())
     async with stream(gateway, "/api/events?after=0") as answer:
-        whole = await said(answer, 12)
-    for at, one in enumerate(whole[:-1], 1):
+        whole = await events_of(answer, 12)
+    for at, server_event in enumerate(whole[:-1], 1):
         # As a browser does: the URL of the first time, and the header.
-        async with stream(gateway, "/api/events?after=0", last=one.id) as answer:
-            assert await said(answer, 12 - at) == whole[at:]
+        async with stream(gateway, "/api/events?after=0", last=server_event.id) as answer:
+            assert await events_of(answer, 12 - at) == whole[at:]
 
 
 async def test_subscribers_get_what_they_filter_for_and_nothing_else(gateway: Served) -> None:
     first, second = await gateway.accepted(), await gateway.accepted()
     async with (
-        stream(gateway, f"/api/events?after=0&orderId={first}") as one,
+        stream(gateway, f"/api/events?after=0&orderId={first}") as context,
         stream(gateway, "/api/events?after=0&events=OrderConfirmed") as ended,
         stream(gateway, f"/api/events?orderId={second}&status=confirmed") as second_end,
     ):
         await finish(gateway, first)
         await finish(gateway, second)
-        assert {s.data["orderId"] for s in await said(one, 6)} == {first}
-        assert [s.data["orderId"] for s in await said(ended, 2)] == [first, second]
-        assert positions(await said(second_end, 1)) == [12]
+        assert {s.data["orderId"] for s in await events_of(context, 6)} == {first}
+        assert [s.data["orderId"] for s in await events_of(ended, 2)] == [first, second]
+        assert positions(await events_of(second_end, 1)) == [12]
 
 
 async def test_heartbeats_are_comments_that_move_the_place_to_resume_from(redis_url: str) -> None:
     async with served(redis_url, heartbeat_ms=50) as gateway:
         await gateway.accepted()
         async with stream(gateway, "/api/events?after=0&events=OrderFailed") as answer:
-            beat = (await said(answer, 1, beats=True))[0]
+            beat = (await events_of(answer, 1, beats=True))[0]
             while not beat.id.endswith(".1"):
-                beat = (await said(answer, 1, beats=True))[0]
+                beat = (await events_of(answer, 1, beats=True))[0]
         assert beat.data is None
         assert json.loads(beat.comment)["head"] == 1
 
@@ -141,7 +145,7 @@ async def test_heartbeats_are_comments_that_move_the_place_to_resume_from(redis_
 async def test_who_names_a_place_of_another_log_is_told(gateway: Served) -> None:
     await gateway.accepted()
     async with stream(gateway, last="e7.p0.1") as answer:
-        notice = (await said(answer, 1))[0]
+        notice = (await events_of(answer, 1))[0]
     assert (notice.name, notice.data["code"]) == ("notice", "epoch-changed")
     assert notice.id == notice.data["cursor"]
 
@@ -157,7 +161,7 @@ async def test_a_slow_reader_is_cut_and_can_resume_without_a_gap(redis_url: str)
         assert len(whole) < count
     async with served(redis_url) as gateway:
         async with stream(gateway, last=whole[-1].id) as answer:
-            rest = await said(answer, count - len(whole))
+            rest = await events_of(answer, count - len(whole))
         assert positions(rest) == list(range(len(whole) + 1, count + 1))
 
 
@@ -175,7 +179,7 @@ async def test_a_client_that_is_cut_and_reads_nothing_is_hung_up_on(
             await until(lambda: others.issuperset(server.connections))
 
 
-async def read_late(gateway: Served) -> tuple[list[Said], Said]:
+async def read_late(gateway: Served) -> tuple[list[ServerEvent], ServerEvent]:
     """What one gets who does not read until he is cut: the events, and the last thing said."""
     before = CUT_OFFS.counts.get("4408", 0)
     raw = silent_reader(gateway)
@@ -185,8 +189,8 @@ async def read_late(gateway: Served) -> tuple[list[Said], Said]:
         _, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     every = [parsed(block) for block in body.decode().split("\n\n") if block]
-    found = [one for one in every if one.data is not None]
-    return found[:-1], found[-1]
+    server_events = [server_event for server_event in every if server_event.data is not None]
+    return server_events[:-1], server_events[-1]
 
 
 def silent_reader(gateway: Served) -> socket.socket:
@@ -210,7 +214,7 @@ async def flood(gateway: Served, events: int) -> None:
 async def test_a_gateway_that_stops_says_goodbye(redis_url: str) -> None:
     async with served(redis_url) as gateway, stream(gateway) as answer:
         await gateway.stop()
-        last = (await said(answer, 9))[-1]
+        last = (await events_of(answer, 9))[-1]
     assert (last.name, last.data["code"]) == ("close", 1012)
 
 
@@ -234,13 +238,20 @@ async def test_an_order_streams_its_history_then_live_then_ends(
     order_id = await gateway.accepted()
     steps = after_submission()
     for fact in steps[:already]:
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
     async with stream(gateway, f"/api/orders/{order_id}/events") as answer:
         for fact in steps[already:]:
-            await gateway.say(order_id, fact)
-        found = await said(answer, 99)
-    assert [one.data["version"] for one in found[:-1]] == [1, 2, 3, 4, 5, 6]
-    assert (found[-1].name, found[-1].data["code"]) == ("close", 1000)
+            await gateway.append(order_id, fact)
+        server_events = await events_of(answer, 99)
+    assert [server_event.data["version"] for server_event in server_events[:-1]] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+    assert (server_events[-1].name, server_events[-1].data["code"]) == ("close", 1000)
 
 
 async def test_an_order_resumes_and_one_that_is_over_is_not_asked_for_again(
@@ -250,9 +261,9 @@ async def test_an_order_resumes_and_one_that_is_over_is_not_asked_for_again(
     await finish(gateway, order_id)
     path = f"/api/orders/{order_id}/events"
     async with stream(gateway, path) as answer:
-        whole = await said(answer, 6)
+        whole = await events_of(answer, 6)
     async with stream(gateway, path, last=whole[2].id) as answer:
-        assert await said(answer, 3) == whole[3:]
+        assert await events_of(answer, 3) == whole[3:]
     async with stream(gateway, path, last=whole[-1].id) as answer:
         assert answer.status == 204
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from events.log import EventLog, Watches
+from events.log import EventLog, PairLeases
 from events.types import OrderExpired
 from stages.triggers.expiry import LOOK_AGAIN_MS, expire
 from tests.support.log.played import Play, after_submission, submitted
@@ -25,10 +25,10 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 
 @pytest.fixture
-async def watches(log: EventLog) -> AsyncIterator[Watches]:
-    made = log.watches("one", lease_ms=60_000)
-    yield made
-    await made.close()
+async def watches(log: EventLog) -> AsyncIterator[PairLeases]:
+    pair_leases = log.watches("one", lease_ms=60_000)
+    yield pair_leases
+    await pair_leases.close()
 
 
 def now_us() -> int:
@@ -50,7 +50,7 @@ async def version(log: EventLog, order_id: str) -> int:
 
 
 async def test_an_order_whose_time_is_over_ends_and_leaves_the_index(
-    log: EventLog, watches: Watches
+    log: EventLog, watches: PairLeases
 ) -> None:
     [order_id] = await Play(log).create(fact=replace(submitted(), expires_at_us=now_us() - 1))
     await expire(log, watches)
@@ -63,7 +63,7 @@ async def test_an_order_whose_time_is_over_ends_and_leaves_the_index(
 
 
 async def test_an_order_whose_expiry_was_put_off_lives_on_until_then(
-    log: EventLog, watches: Watches
+    log: EventLog, watches: PairLeases
 ) -> None:
     expires_us = now_us() + HOUR_US
     [order_id] = await Play(log).create(fact=replace(submitted(), expires_at_us=expires_us))
@@ -74,11 +74,11 @@ async def test_an_order_whose_expiry_was_put_off_lives_on_until_then(
 
 
 async def test_an_order_that_is_sent_is_looked_at_again_and_left_alone(
-    log: EventLog, watches: Watches
+    log: EventLog, watches: PairLeases
 ) -> None:
     play, expires_us = Play(log), now_us() + HOUR_US
     [order_id] = await play.create(fact=replace(submitted(), expires_at_us=expires_us))
-    await play.say([order_id], *after_submission()[:-1])
+    await play.append([order_id], *after_submission()[:-1])
     await indexed_ms(log, order_id, at_ms=1)
     await expire(log, watches)
     assert await version(log, order_id) == 5
@@ -88,7 +88,7 @@ async def test_an_order_that_is_sent_is_looked_at_again_and_left_alone(
 
 
 async def test_an_order_that_has_ended_or_does_not_expire_is_left_alone(
-    log: EventLog, watches: Watches
+    log: EventLog, watches: PairLeases
 ) -> None:
     play = Play(log)
     [ended] = await play.live()

@@ -16,7 +16,7 @@ from projections.feed import feed as feeds
 from projections.feed.cursors import Cursor
 from projections.feed.feed import FOLLOWER_BYTES, Feed
 from projections.feed.frames import WEBSOCKET, Frame
-from projections.feed.history_reader import Lost, Past
+from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.feed.order_follower import Follower
 from projections.feed.subscription import HIGH_BYTES, Filter, Subscription
 from tests.support.http.served import MemoryArchive
@@ -51,14 +51,14 @@ class Page:
     @property
     def frames(self) -> list[dict[str, Any]]:
         """All frames but heartbeats."""
-        found, data = [], self.data
+        result, data = [], self.data
         while data:
             size, at = data[1], 2
             if size == 126:
                 size, at = int.from_bytes(data[2:4]), 4
-            found.append(json.loads(data[at : at + size]))
+            result.append(json.loads(data[at : at + size]))
             data = data[at + size :]
-        return [frame for frame in found if frame["event"] != "heartbeat"]
+        return [frame for frame in result if frame["event"] != "heartbeat"]
 
     @property
     def positions(self) -> list[int]:
@@ -72,7 +72,7 @@ class Page:
         return [frame["code"] for frame in self.frames if frame["event"] == "notice"]
 
 
-class Desk:
+class FeedHarness:
     """A feed, its log, and subscribers to it."""
 
     def __init__(self, log: EventLog, archive: MemoryArchive, feed: Feed) -> None:
@@ -85,13 +85,13 @@ class Desk:
     async def subscribe(
         self,
         after: int | Cursor | None = None,
-        wanted: Filter | None = None,
+        value: Filter | None = None,
         page: Page | None = None,
     ) -> Page:
         await self.feed.ready()
         page = page or Page()
         cursor = Cursor(after) if isinstance(after, int) else after
-        subscription = Subscription(self.feed, page, wanted or Filter(None), cursor)
+        subscription = Subscription(self.feed, page, value or Filter(None), cursor)
         self.running.append(asyncio.create_task(subscription.run()))
         return page
 
@@ -110,12 +110,12 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(redis_url: str) -> AsyncIterator[Desk]:
+async def harness(redis_url: str) -> AsyncIterator[FeedHarness]:
     log, archive = EventLog(redis_url, build="test"), MemoryArchive()
     await log.open()
-    one = Desk(log, archive, Feed(log, archive, heartbeat_ms=100, slow_s=HANG_S))
-    yield one
-    await one.stop()
+    feed_harness = FeedHarness(log, archive, Feed(log, archive, heartbeat_ms=100, slow_s=HANG_S))
+    yield feed_harness
+    await feed_harness.stop()
     await log.close()
 
 
@@ -123,35 +123,39 @@ def through(last: int, after: int = 0) -> list[int]:
     return list(range(after + 1, last + 1))
 
 
-async def test_resuming_from_each_position_across_the_seam_of_archive_and_log(desk: Desk) -> None:
-    await desk.play.live(4)  # 24 events in the archive only
-    await desk.trim()
-    await desk.play.live(3)  # 18 in the log
-    pages = {after: await desk.subscribe(after) for after in range(43)}
-    await desk.play.create(2)  # live
+async def test_resuming_from_each_position_across_the_seam_of_archive_and_log(
+    harness: FeedHarness,
+) -> None:
+    await harness.play.live(4)  # 24 events in the archive only
+    await harness.trim()
+    await harness.play.live(3)  # 18 in the log
+    pages = {after: await harness.subscribe(after) for after in range(43)}
+    await harness.play.create(2)  # live
     for after, page in pages.items():
         await until(partial(page.reached, 44))
         assert page.positions == through(44, after), after
 
 
-async def test_resuming_from_each_position_of_what_is_at_hand(desk: Desk) -> None:
-    await desk.play.live(3)
-    pages = {after: await desk.subscribe(after) for after in range(19)}
-    await desk.play.create(2)
+async def test_resuming_from_each_position_of_what_is_at_hand(harness: FeedHarness) -> None:
+    await harness.play.live(3)
+    pages = {after: await harness.subscribe(after) for after in range(19)}
+    await harness.play.create(2)
     for after, page in pages.items():
         await until(partial(page.reached, 20))
         assert page.positions == through(20, after), after
 
 
-async def test_a_subscriber_that_joins_under_load_gets_everything_once(desk: Desk) -> None:
+async def test_a_subscriber_that_joins_under_load_gets_everything_once(
+    harness: FeedHarness,
+) -> None:
     async def write() -> None:
         for _ in range(60):
-            await desk.play.live(3)
+            await harness.play.live(3)
 
     writing = asyncio.create_task(write())
     pages = []
     for _ in range(20):
-        pages.append(await desk.subscribe(0))
+        pages.append(await harness.subscribe(0))
         await asyncio.sleep(0.01)
     await writing
     for page in pages:
@@ -174,20 +178,20 @@ class Usher(Page):
 
 
 async def test_a_subscriber_that_joins_while_a_part_goes_out_does_not_get_it_again(
-    desk: Desk,
+    harness: FeedHarness,
 ) -> None:
     pending = Filter(None, statuses=frozenset({"pending"}))
     late = Page()
 
     def join() -> None:
-        newcomer = Subscription(desk.feed, late, pending)
-        desk.feed.attach(newcomer)
-        desk.feed.join(newcomer)
+        newcomer = Subscription(harness.feed, late, pending)
+        harness.feed.attach(newcomer)
+        harness.feed.join(newcomer)
 
-    usher = await desk.subscribe(page=Usher(join))
-    member = await desk.subscribe(wanted=pending)  # of the group that is written to next
+    usher = await harness.subscribe(page=Usher(join))
+    member = await harness.subscribe(value=pending)  # of the group that is written to next
     for number in (1, 2, 3):
-        await desk.play.create()
+        await harness.play.create()
         await until(partial(usher.reached, number))
         await until(partial(member.reached, number))
     await until(partial(late.reached, 3))
@@ -195,54 +199,56 @@ async def test_a_subscriber_that_joins_while_a_part_goes_out_does_not_get_it_aga
 
 
 async def test_an_event_that_comes_while_the_feed_begins_is_handed_out_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await desk.play.create(3)
-    position = desk.log.position
+    await harness.play.create(3)
+    position = harness.log.position
 
     async def overtaken() -> int:
-        found = await position()
-        if not desk.feed.running:
-            await desk.play.create()
-        return found
+        result = await position()
+        if not harness.feed.running:
+            await harness.play.create()
+        return result
 
-    monkeypatch.setattr(desk.log, "position", overtaken)
-    first = await desk.subscribe(0)
+    monkeypatch.setattr(harness.log, "position", overtaken)
+    first = await harness.subscribe(0)
     await until(partial(first.reached, 4))
-    again = await desk.subscribe(1)
+    again = await harness.subscribe(1)
     await until(partial(again.reached, 4))
     assert (first.positions, again.positions) == ([1, 2, 3, 4], [2, 3, 4])
 
 
 async def test_an_event_that_comes_while_the_history_of_a_filter_is_read_is_not_lost(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "RECENT", 1)
-    [order_id] = await desk.play.create()
-    await desk.play.create(3)  # the first event is not at hand any more
-    history = desk.feed.past.order
+    [order_id] = await harness.play.create()
+    await harness.play.create(3)  # the first event is not at hand any more
+    history = harness.feed.past.order
 
     async def overtaken(asked: str) -> list[Stored]:
-        found = await history(asked)
-        await desk.play.say([order_id], after_submission()[0])
-        await until(lambda: desk.feed.position == 5)
-        return found
+        events = await history(asked)
+        await harness.play.append([order_id], after_submission()[0])
+        await until(lambda: harness.feed.position == 5)
+        return events
 
-    monkeypatch.setattr(desk.feed.past, "order", overtaken)
-    page = await desk.subscribe(0, Filter(None, order_ids=frozenset({order_id})))
+    monkeypatch.setattr(harness.feed.past, "order", overtaken)
+    page = await harness.subscribe(0, Filter(None, order_ids=frozenset({order_id})))
     await until(partial(page.reached, 5))
     assert page.positions == [1, 5]
 
 
-async def test_many_events_reach_a_socket_in_few_writes(desk: Desk) -> None:
-    page = await desk.subscribe()
-    await until(lambda: bool(desk.feed._live))
-    await desk.play.create(400)
+async def test_many_events_reach_a_socket_in_few_writes(harness: FeedHarness) -> None:
+    page = await harness.subscribe()
+    await until(lambda: bool(harness.feed._live))
+    await harness.play.create(400)
     await until(lambda: len(page.positions) == 400)
     assert page.writes < 10
 
 
-async def test_frames_are_encoded_once_for_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_frames_are_encoded_once_for_all(
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoded = 0
     real = Frame.wire.fget  # type: ignore[attr-defined]
 
@@ -253,62 +259,64 @@ async def test_frames_are_encoded_once_for_all(desk: Desk, monkeypatch: pytest.M
         return wire
 
     monkeypatch.setattr(Frame, "wire", property(counting))
-    pages = [await desk.subscribe() for _ in range(20)]
-    await until(lambda: sum(map(len, desk.feed._live.values())) == 20)
-    await desk.play.create(50)
+    pages = [await harness.subscribe() for _ in range(20)]
+    await until(lambda: sum(map(len, harness.feed._live.values())) == 20)
+    await harness.play.create(50)
     await until(lambda: all(len(page.positions) == 50 for page in pages))
     assert encoded == 50
 
 
 async def test_nothing_is_read_while_nobody_listens(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LINGER_S", 0.05)
-    page = await desk.subscribe(0)
-    await desk.play.create()
+    page = await harness.subscribe(0)
+    await harness.play.create()
     await until(lambda: page.positions == [1])
-    desk.running.pop().cancel()
-    await until(lambda: not desk.feed.running)
-    await desk.play.create(2)
-    again = await desk.subscribe(1)
+    harness.running.pop().cancel()
+    await until(lambda: not harness.feed.running)
+    await harness.play.create(2)
+    again = await harness.subscribe(1)
     await until(lambda: again.positions == [2, 3])
 
 
 async def test_who_comes_long_after_the_feed_was_made_ready_gets_everything(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LINGER_S", 0.05)
-    await desk.feed.ready()
-    await until(lambda: not desk.feed.running)
+    await harness.feed.ready()
+    await until(lambda: not harness.feed.running)
     page = Page()
-    subscription = Subscription(desk.feed, page, Filter(None), Cursor(0))
-    desk.running.append(asyncio.create_task(subscription.run()))
-    await desk.play.create(3)
+    subscription = Subscription(harness.feed, page, Filter(None), Cursor(0))
+    harness.running.append(asyncio.create_task(subscription.run()))
+    await harness.play.create(3)
     await until(lambda: page.positions == [1, 2, 3])
-    await desk.play.create()
+    await harness.play.create()
     await until(lambda: page.positions == [1, 2, 3, 4])
 
 
-async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(desk: Desk) -> None:
-    slow, quick = await desk.subscribe(0), await desk.subscribe(0)
-    await until(lambda: sum(map(len, desk.feed._live.values())) == 2)
+async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(
+    harness: FeedHarness,
+) -> None:
+    slow, quick = await harness.subscribe(0), await harness.subscribe(0)
+    await until(lambda: sum(map(len, harness.feed._live.values())) == 2)
     slow.held_back = 10**9
-    await desk.play.create(300)
+    await harness.play.create(300)
     await until(lambda: len(quick.positions) == 300)
     assert len(slow.positions) < 300
     slow.held_back = 0
     await until(lambda: len(slow.positions) == 300)
-    await desk.play.create(5)
+    await harness.play.create(5)
     await until(lambda: slow.positions == quick.positions == through(305))
     assert not slow.closed
 
 
-async def test_one_that_takes_nothing_for_too_long_is_cut_with_4408(desk: Desk) -> None:
-    desk.feed.slow_s = 0.05
-    slow = await desk.subscribe(0)
-    await until(lambda: bool(desk.feed._live))
+async def test_one_that_takes_nothing_for_too_long_is_cut_with_4408(harness: FeedHarness) -> None:
+    harness.feed.slow_s = 0.05
+    slow = await harness.subscribe(0)
+    await until(lambda: bool(harness.feed._live))
     slow.held_back = 10**9
-    await desk.play.create(10)
+    await harness.play.create(10)
     await until(lambda: slow.closed)
     assert slow.code == 4408
 
@@ -320,8 +328,8 @@ async def test_an_outage_of_the_log_is_waited_out_without_gaps(redis_url: str) -
     async with proxied(redis_url) as proxy:
         log = EventLog(proxy.url, build="feed")
         await log.open()
-        desk = Desk(log, MemoryArchive(), Feed(log, MemoryArchive(), heartbeat_ms=50))
-        page = await desk.subscribe(0)
+        harness = FeedHarness(log, MemoryArchive(), Feed(log, MemoryArchive(), heartbeat_ms=50))
+        page = await harness.subscribe(0)
         for mode in ("refuse", "pass", "refuse", "pass"):
             await play.live(2)
             proxy.cut(mode)
@@ -329,7 +337,7 @@ async def test_an_outage_of_the_log_is_waited_out_without_gaps(redis_url: str) -
         await until(lambda: len(page.positions) == 48)
         assert page.positions == through(48)
         assert not page.notices
-        await desk.stop()
+        await harness.stop()
         await log.close()
     await direct.close()
 
@@ -340,44 +348,46 @@ async def test_what_was_trimmed_during_an_outage_comes_from_the_archive(redis_ur
     async with proxied(redis_url) as proxy:
         log = EventLog(proxy.url, build="feed")
         await log.open()
-        desk = Desk(direct, archive, Feed(log, archive, heartbeat_ms=50))
-        page = await desk.subscribe(0)
-        await desk.play.live(1)
+        harness = FeedHarness(direct, archive, Feed(log, archive, heartbeat_ms=50))
+        page = await harness.subscribe(0)
+        await harness.play.live(1)
         await until(lambda: len(page.positions) == 6)
         proxy.cut("refuse")
-        await desk.play.live(2)
-        await desk.trim()
-        await desk.play.live(1)
+        await harness.play.live(2)
+        await harness.trim()
+        await harness.play.live(1)
         proxy.cut("pass")
         await until(lambda: len(page.positions) == 24)
         assert page.positions == through(24)
         assert not page.notices
-        await desk.stop()
+        await harness.stop()
         await log.close()
     await direct.close()
 
 
-async def test_what_nobody_has_any_more_is_said_and_the_feed_goes_on(desk: Desk) -> None:
-    await desk.play.live(1)
-    stored = desk.archive.stored
-    await desk.trim()
+async def test_what_nobody_has_any_more_is_said_and_the_feed_goes_on(harness: FeedHarness) -> None:
+    await harness.play.live(1)
+    stored = harness.archive.stored
+    await harness.trim()
     stored.clear()
-    await desk.play.create()
-    page = await desk.subscribe(2)
+    await harness.play.create()
+    page = await harness.subscribe(2)
     await until(lambda: page.positions == [7])
     assert page.notices == ["events-lost"]
     assert page.frames[0]["recovered"] is False
 
 
-async def test_a_log_that_lost_its_end_is_noticed_and_said(desk: Desk, redis_url: str) -> None:
-    page = await desk.subscribe(0)
-    await desk.play.live(2)
+async def test_a_log_that_lost_its_end_is_noticed_and_said(
+    harness: FeedHarness, redis_url: str
+) -> None:
+    page = await harness.subscribe(0)
+    await harness.play.live(2)
     await until(lambda: len(page.positions) == 12)
     async with redis.asyncio.from_url(redis_url) as client:
         await client.flushdb()
-    await desk.log.open()
+    await harness.log.open()
     await until(lambda: page.notices == ["log-regressed"])
-    await Play(desk.log).create(2)
+    await Play(harness.log).create(2)
     await until(lambda: page.positions[12:] == [1, 2])
 
 
@@ -388,8 +398,10 @@ async def test_who_still_catches_up_is_told_that_the_log_was_replaced(redis_url:
     async with proxied(redis_url) as proxy:
         log = EventLog(proxy.url, build="feed")
         await log.open()
-        desk = Desk(log, MemoryArchive(), Feed(log, MemoryArchive(), heartbeat_ms=50, slow_s=3600))
-        slow, live = await desk.subscribe(0), await desk.subscribe(0)
+        harness = FeedHarness(
+            log, MemoryArchive(), Feed(log, MemoryArchive(), heartbeat_ms=50, slow_s=3600)
+        )
+        slow, live = await harness.subscribe(0), await harness.subscribe(0)
         await Play(direct).create(2)
         await until(lambda: slow.positions == live.positions == [1, 2])
         slow.held_back = 10**9
@@ -405,35 +417,35 @@ async def test_who_still_catches_up_is_told_that_the_log_was_replaced(redis_url:
         slow.held_back = 0
         await until(lambda: slow.reached(9))
         assert slow.positions[2:] == [3, 4, 5, 6, 7, 8, 9]
-        await desk.stop()
+        await harness.stop()
         await log.close()
     await direct.close()
 
 
-async def test_what_is_at_hand_is_all_that_follows_or_nothing(desk: Desk) -> None:
-    await desk.play.live(2)
-    await desk.feed.ready()
-    assert desk.feed.position == 12
+async def test_what_is_at_hand_is_all_that_follows_or_nothing(harness: FeedHarness) -> None:
+    await harness.play.live(2)
+    await harness.feed.ready()
+    assert harness.feed.position == 12
 
     def at_hand(after: int) -> list[int] | None:
-        found = desk.feed.recent(after)
-        return None if found is None else [frame.position for frame in found]
+        frames = harness.feed.recent(after)
+        return None if frames is None else [frame.position for frame in frames]
 
     assert [at_hand(after) for after in range(13)] == [through(12, after) for after in range(13)]
-    del desk.feed._recent[:5]
+    del harness.feed._recent[:5]
     assert [at_hand(after) for after in (3, 4, 5, 6)] == [
         None, None, through(12, 5), through(12, 6),
     ]  # fmt: skip
 
 
-async def test_a_page_of_the_archive_ends_before_a_hole(desk: Desk) -> None:
-    await desk.play.live(1)
-    await desk.trim()
-    del desk.archive.stored[2]
-    page = await desk.feed.past.page(0)
+async def test_a_page_of_the_archive_ends_before_a_hole(harness: FeedHarness) -> None:
+    await harness.play.live(1)
+    await harness.trim()
+    del harness.archive.stored[2]
+    page = await harness.feed.past.page(0)
     assert [stored.position for stored in page] == [1, 2]
-    with pytest.raises(Lost):
-        await desk.feed.past.page(2)
+    with pytest.raises(HistoryGap):
+        await harness.feed.past.page(2)
 
 
 def overfull(held_back: int) -> Page:
@@ -443,27 +455,27 @@ def overfull(held_back: int) -> Page:
     return page
 
 
-async def test_who_holds_back_too_much_is_live_no_more(desk: Desk) -> None:
+async def test_who_holds_back_too_much_is_live_no_more(harness: FeedHarness) -> None:
     for held, live in ((HIGH_BYTES, True), (HIGH_BYTES + 1, False)):
         page = overfull(held)
-        subscription = Subscription(desk.feed, page, Filter(None))
-        desk.feed.attach(subscription)
-        desk.feed.join(subscription)
-        desk.feed.position += 3
-        subscription.take(b"\x81\x02{}", desk.feed.position - 3)
+        subscription = Subscription(harness.feed, page, Filter(None))
+        harness.feed.attach(subscription)
+        harness.feed.join(subscription)
+        harness.feed.position += 3
+        subscription.take(b"\x81\x02{}", harness.feed.position - 3)
         assert (subscription.live, bool(page.writes)) == (live, live)
         if not live:
-            assert subscription.cursor == desk.feed.position - 3
-        desk.feed.detach(subscription)
+            assert subscription.cursor == harness.feed.position - 3
+        harness.feed.detach(subscription)
 
 
-async def test_a_follower_that_holds_back_too_much_is_cut(desk: Desk) -> None:
-    ids = await desk.play.create(2)
-    await desk.feed.ready()
+async def test_a_follower_that_holds_back_too_much_is_cut(harness: FeedHarness) -> None:
+    ids = await harness.play.create(2)
+    await harness.feed.ready()
     pages = [overfull(FOLLOWER_BYTES), overfull(FOLLOWER_BYTES + 1)]
     for order_id, page in zip(ids, pages, strict=True):
-        assert await Follower(desk.feed, page, order_id, lambda _: None).start()
-    await desk.play.say(ids, *after_submission()[:1])
+        assert await Follower(harness.feed, page, order_id, lambda _: None).start()
+    await harness.play.append(ids, *after_submission()[:1])
     await until(lambda: pages[1].closed)
     assert not pages[0].closed
     for page in pages:
@@ -471,131 +483,135 @@ async def test_a_follower_that_holds_back_too_much_is_cut(desk: Desk) -> None:
 
 
 async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_back(
-    desk: Desk,
+    harness: FeedHarness,
 ) -> None:
     beyond, before = Page(), Page()
-    subscriptions = [Subscription(desk.feed, page, Filter(None)) for page in (beyond, before)]
+    subscriptions = [Subscription(harness.feed, page, Filter(None)) for page in (beyond, before)]
     for subscription, cursor in zip(subscriptions, (10, 3), strict=True):
         subscription.cursor = cursor
-        desk.feed.attach(subscription)
-    await desk.feed._lose(4, "log-regressed")
+        harness.feed.attach(subscription)
+    await harness.feed._notify_gap(4, "log-regressed")
     assert [subscription.cursor for subscription in subscriptions] == [4, 3]
     assert (beyond.notices, before.notices) == (["log-regressed"], [])
 
 
-async def test_a_cursor_of_another_epoch_is_said_to_be_one(desk: Desk) -> None:
-    await desk.play.live(1)
-    page = await desk.subscribe(Cursor(2, 0, 9))
+async def test_a_cursor_of_another_epoch_is_said_to_be_one(harness: FeedHarness) -> None:
+    await harness.play.live(1)
+    page = await harness.subscribe(Cursor(2, 0, 9))
     await until(lambda: page.positions == [3, 4, 5, 6])
     assert page.notices == ["epoch-changed"]
 
 
-async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(desk: Desk) -> None:
-    await desk.play.live(2)
-    await desk.feed.ready()
+async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(
+    harness: FeedHarness,
+) -> None:
+    await harness.play.live(2)
+    await harness.feed.ready()
     page = Page()
-    subscription = Subscription(desk.feed, page, Filter(None))
+    subscription = Subscription(harness.feed, page, Filter(None))
     subscription.cursor = 3
-    desk.feed.attach(subscription)
-    desk.feed._beat(12, True)
+    harness.feed.attach(subscription)
+    harness.feed._beat(12, True)
     assert b'"position":3,' in page.data
     assert b'"head":12' in page.data
 
 
-async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(desk: Desk) -> None:
-    await desk.play.live(1)
-    await desk.feed.ready()
-    desk.feed._log.epoch = desk.feed._epoch = 2
+async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(harness: FeedHarness) -> None:
+    await harness.play.live(1)
+    await harness.feed.ready()
+    harness.feed._log.epoch = harness.feed._epoch = 2
     page = Page()
-    subscription = Subscription(desk.feed, page, Filter(None), Cursor(3, epoch=1))
+    subscription = Subscription(harness.feed, page, Filter(None), Cursor(3, epoch=1))
     await subscription._check_start()
     assert page.notices == ["epoch-changed"]
 
 
-async def test_a_cursor_ahead_of_the_log_is_said_to_be_one(desk: Desk) -> None:
-    await desk.play.live(1)
-    page = await desk.subscribe(100)
+async def test_a_cursor_ahead_of_the_log_is_said_to_be_one(harness: FeedHarness) -> None:
+    await harness.play.live(1)
+    page = await harness.subscribe(100)
     await until(lambda: page.notices == ["ahead-of-log"])
-    await desk.play.create()
+    await harness.play.create()
     await until(lambda: page.positions == [7])
 
 
-async def test_thousands_of_followers_each_see_their_own_order(desk: Desk) -> None:
-    await desk.feed.ready()
-    ids = await desk.play.create(500)
+async def test_thousands_of_followers_each_see_their_own_order(harness: FeedHarness) -> None:
+    await harness.feed.ready()
+    ids = await harness.play.create(500)
     pages = {order_id: Page() for order_id in ids}
     over: list[Follower] = []
     for order_id in ids:
-        follower = Follower(desk.feed, pages[order_id], order_id, over.append)
+        follower = Follower(harness.feed, pages[order_id], order_id, over.append)
         assert await follower.start()
     for fact in after_submission():
-        await desk.play.say(ids, fact)
+        await harness.play.append(ids, fact)
     await until(lambda: len(over) == 500)
     for order_id, page in pages.items():
         assert [frame["version"] for frame in page.frames] == [1, 2, 3, 4, 5, 6]
         assert {frame["orderId"] for frame in page.frames} == {order_id}
-    assert not desk.feed._followers
+    assert not harness.feed._followers
 
 
-async def test_a_follower_fetches_what_it_missed(desk: Desk) -> None:
-    await desk.feed.ready()
-    (order_id,) = await desk.play.create()
+async def test_a_follower_fetches_what_it_missed(harness: FeedHarness) -> None:
+    await harness.feed.ready()
+    (order_id,) = await harness.play.create()
     page = Page()
     over: list[Follower] = []
-    follower = Follower(desk.feed, page, order_id, over.append)
+    follower = Follower(harness.feed, page, order_id, over.append)
     await follower.start()
-    desk.feed.unfollow(follower)  # as if the feed had jumped
-    await desk.play.say([order_id], *after_submission()[:2])
-    await until(lambda: desk.feed.position == 3)
-    desk.feed.follow(follower)
-    await desk.play.say([order_id], *after_submission()[2:])
+    harness.feed.unfollow(follower)  # as if the feed had jumped
+    await harness.play.append([order_id], *after_submission()[:2])
+    await until(lambda: harness.feed.position == 3)
+    harness.feed.follow(follower)
+    await harness.play.append([order_id], *after_submission()[2:])
     await until(lambda: bool(over))
     assert [frame["version"] for frame in page.frames] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_the_past_of_an_order_is_whole_though_half_of_it_is_trimmed(desk: Desk) -> None:
-    (order_id,) = await desk.play.create()
-    await desk.trim()
-    await desk.play.say([order_id], *after_submission())
-    past = Past(desk.log, desk.archive)
+async def test_the_past_of_an_order_is_whole_though_half_of_it_is_trimmed(
+    harness: FeedHarness,
+) -> None:
+    (order_id,) = await harness.play.create()
+    await harness.trim()
+    await harness.play.append([order_id], *after_submission())
+    past = HistoryReader(harness.log, harness.archive)
     stored = await past.order(order_id)
-    assert [one.position for one in stored] == [1, 2, 3, 4, 5, 6]
+    assert [event.position for event in stored] == [1, 2, 3, 4, 5, 6]
     await past.close()
 
 
 async def test_an_event_appended_between_a_read_and_a_look_at_the_position_is_not_called_lost(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    past, position = Past(desk.log, desk.archive), desk.log.position
+    past, position = HistoryReader(harness.log, harness.archive), harness.log.position
     appended: list[str] = []
 
     async def position_after_an_append() -> int:
         if not appended:
-            appended.extend(await desk.play.create())
+            appended.extend(await harness.play.create())
         return await position()
 
-    monkeypatch.setattr(desk.log, "position", position_after_an_append)
+    monkeypatch.setattr(harness.log, "position", position_after_an_append)
     page = await past.page(0)  # the log was empty when it was read first
     assert [stored.record.event().order_id for stored in page] == appended
     await past.close()
 
 
 async def test_what_happens_while_the_history_is_read_is_not_lost(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await desk.feed.ready()
-    (order_id,) = await desk.play.create()
-    read = desk.feed.past.order
+    await harness.feed.ready()
+    (order_id,) = await harness.play.create()
+    read = harness.feed.past.order
 
-    async def slowly(wanted: str) -> list[Stored]:
-        found = await read(wanted)
-        last = await desk.play.say([order_id], *after_submission())
-        await until(lambda: desk.feed.position == last)
-        return found
+    async def slowly(text: str) -> list[Stored]:
+        events = await read(text)
+        last = await harness.play.append([order_id], *after_submission())
+        await until(lambda: harness.feed.position == last)
+        return events
 
-    monkeypatch.setattr(desk.feed.past, "order", slowly)
+    monkeypatch.setattr(harness.feed.past, "order", slowly)
     page = Page()
     over: list[Follower] = []
-    assert await Follower(desk.feed, page, order_id, over.append).start()
+    assert await Follower(harness.feed, page, order_id, over.append).start()
     assert [frame["version"] for frame in page.frames] == [1, 2, 3, 4, 5, 6]
     assert over

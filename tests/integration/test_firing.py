@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from events.commands import engine_switch, orders
-from events.log import Appended, EventLog, Result, Unit
+from events.log import AppendRequest, AppendResult, AppendStatus, EventLog
 from events.order import Order
 from events.types import (
     OrderArmed,
@@ -19,11 +19,11 @@ from events.types import (
     Status,
 )
 from stages.runtime.stage import Stage
-from stages.triggers.pair_book import Touched
-from stages.triggers.writer import Firing
+from stages.triggers.pair_book import TriggerCandidate
+from stages.triggers.writer import TriggerWriter
 from stages.venues import PoolEvent, Tick
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 from tests.support.log.played import Play, after_submission, routed
 from tests.support.waits import HANG_S
 
@@ -40,13 +40,13 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
     await opened.close()
 
 
-class Overtaken(Firing):
+class Overtaken(TriggerWriter):
     """Somebody amends the order after it was loaded, once."""
 
     def __init__(
         self,
         log: EventLog,
-        market: Market,
+        market: VenueGroup,
         target: str | None,
         ahead: Mapping[str, Stage] | None = None,
     ) -> None:
@@ -60,30 +60,30 @@ class Overtaken(Firing):
             self._amends.clear()
             expires_us = None if self._target else 2 * 10**15
             answer = await orders.amend(self._log, order_id, 2, self._target, expires_us, "ann")
-            assert answer.outcome is orders.Outcome.DONE
+            assert answer.outcome is orders.CommandOutcome.DONE
         return heads
 
 
 @pytest.fixture
-def market() -> Market:
-    return Market([SimulatedVenue(*DEXES[0], Simulation(slot_ms=60_000))], timeout_s=HANG_S)
+def market() -> VenueGroup:
+    return VenueGroup([SimulatedVenue(*DEXES[0], Simulation(slot_ms=60_000))], timeout_s=HANG_S)
 
 
-async def touched(log: EventLog, market: Market) -> Touched:
+async def touched(log: EventLog, market: VenueGroup) -> TriggerCandidate:
     """An order that rests, and a tick of now that pays it."""
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT))
-    await play.say([order_id], OrderArmed(market.slot()))
-    return Touched(order_id, Tick("raydium", "p", market.slot() + 1, "150"))
+    await play.append([order_id], OrderArmed(market.slot()))
+    return TriggerCandidate(order_id, Tick("raydium", "p", market.slot() + 1, "150"))
 
 
 async def test_an_order_that_was_amended_meanwhile_and_is_still_paid_is_triggered(
-    log: EventLog, market: Market
+    log: EventLog, market: VenueGroup
 ) -> None:
-    one = await touched(log, market)
-    fired = await Overtaken(log, market, None).fire([one])
+    candidate = await touched(log, market)
+    fired = await Overtaken(log, market, None).fire([candidate])
     assert (fired.other_terms, fired.halted) == ([], [])
-    [head] = await log.load([one.order_id])
+    [head] = await log.load([candidate.order_id])
     assert head is not None
     assert head.version == 4
     [*_, newest] = await log.history(head.positions)
@@ -91,78 +91,78 @@ async def test_an_order_that_was_amended_meanwhile_and_is_still_paid_is_triggere
 
 
 async def test_an_order_that_was_amended_meanwhile_and_is_not_paid_any_more_is_given_back(
-    log: EventLog, market: Market
+    log: EventLog, market: VenueGroup
 ) -> None:
-    one = await touched(log, market)
-    fired = await Overtaken(log, market, "151").fire([one])
+    candidate = await touched(log, market)
+    fired = await Overtaken(log, market, "151").fire([candidate])
     assert [(order.id, order.target_price) for order in fired.other_terms] == [
-        (one.order_id, "151")
+        (candidate.order_id, "151")
     ]
 
 
 async def test_an_order_whose_price_was_amended_after_the_tick_is_not_triggered_by_it(
-    log: EventLog, market: Market
+    log: EventLog, market: VenueGroup
 ) -> None:
     play = Play(log)
     [order_id] = await play.create(fact=LIMIT)
-    await play.say([order_id], OrderArmed(market.slot() - 2))
+    await play.append([order_id], OrderArmed(market.slot() - 2))
     tick = Tick("raydium", "p", market.slot() - 1, "150")
-    fired = await Overtaken(log, market, "149").fire([Touched(order_id, tick)])
+    fired = await Overtaken(log, market, "149").fire([TriggerCandidate(order_id, tick)])
     assert [(order.id, order.target_price) for order in fired.other_terms] == [(order_id, "149")]
     assert await status(log, order_id) is Status.WATCHING
 
 
 async def test_an_order_that_a_halt_kept_from_it_is_given_back(
-    log: EventLog, market: Market
+    log: EventLog, market: VenueGroup
 ) -> None:
-    one = await touched(log, market)
+    candidate = await touched(log, market)
     await engine_switch.halt(log, "odd prices", "ann")
-    fired = await Firing(log, market, {}).fire([one])
-    assert [order.id for order in fired.halted] == [one.order_id]
+    fired = await TriggerWriter(log, market, {}).fire([candidate])
+    assert [order.id for order in fired.halted] == [candidate.order_id]
 
 
 async def test_an_order_that_the_log_does_not_take_for_a_moment_is_triggered_once_it_does(
-    log: EventLog, market: Market, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, market: VenueGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = await touched(log, market)
-    append, answers = log.append, [Result.UNVERIFIED]
+    candidate = await touched(log, market)
+    append, answers = log.append, [AppendStatus.UNVERIFIED]
 
-    async def at_first_unverified(units: Sequence[Unit]) -> list[Appended]:
+    async def at_first_unverified(requests: Sequence[AppendRequest]) -> list[AppendResult]:
         if answers:
-            return [Appended(answers.pop(), 0)]
-        return await append(units)
+            return [AppendResult(answers.pop(), 0)]
+        return await append(requests)
 
     monkeypatch.setattr(log, "append", at_first_unverified)
-    fired = await Firing(log, market, {}).fire([one])
+    fired = await TriggerWriter(log, market, {}).fire([candidate])
     assert (fired.other_terms, fired.halted) == ([], [])
-    assert await status(log, one.order_id) is Status.PENDING
+    assert await status(log, candidate.order_id) is Status.PENDING
 
 
 async def test_a_sniper_that_was_amended_meanwhile_is_sent_once_and_by_its_new_terms(
-    log: EventLog, market: Market
+    log: EventLog, market: VenueGroup
 ) -> None:
     sent = list[Order]()
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
-    await play.say([order_id], OrderArmed(market.slot()))
+    await play.append([order_id], OrderArmed(market.slot()))
     event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
     firing = Overtaken(log, market, None, running_ahead(sent))
-    await firing.fire([Touched(order_id, event)])
+    await firing.fire([TriggerCandidate(order_id, event)])
     await firing.sent()
     [order] = sent
     assert (order.id, order.status, order.expires_at_us) == (order_id, "submitted", 2 * 10**15)
 
 
-async def test_a_sniper_that_a_halt_stops_is_not_sent(log: EventLog, market: Market) -> None:
+async def test_a_sniper_that_a_halt_stops_is_not_sent(log: EventLog, market: VenueGroup) -> None:
     sent = list[Order]()
     play = Play(log)
     [order_id] = await play.create(fact=replace(LIMIT, order_type="sniper", target_price=""))
-    await play.say([order_id], OrderArmed(market.slot()))
+    await play.append([order_id], OrderArmed(market.slot()))
     await engine_switch.halt(log, "odd prices", "ann")
     event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
-    firing = Firing(log, market, running_ahead(sent))
-    fired = await firing.fire([Touched(order_id, event)])
-    await firing.sent()
+    writer = TriggerWriter(log, market, running_ahead(sent))
+    fired = await writer.fire([TriggerCandidate(order_id, event)])
+    await writer.sent()
     assert ([order.id for order in fired.halted], sent) == ([order_id], [])
 
 

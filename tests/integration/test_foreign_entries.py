@@ -30,8 +30,8 @@ Fields = dict[Any, Any]
 
 async def newest(client: redis.asyncio.Redis, log: EventLog) -> tuple[int, Fields]:
     """Position and fields of the last entry."""
-    found: Any = await client.xrevrange(log.keys.log, count=1)
-    [(entry_id, fields)] = found
+    xrevrange: Any = await client.xrevrange(log.keys.log, count=1)
+    [(entry_id, fields)] = xrevrange
     return int(entry_id.split(b"-")[0]), fields
 
 
@@ -77,8 +77,8 @@ def unchained(log: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
 
 def forged(log: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
     """A new order that no append wrote."""
-    unit, _ = log.creation(new_order_id(), "main", submitted())
-    return f"{last + 1}-0", {b"t": fields[b"t"], b"b": batch(unit.records)}
+    request, _ = log.build_creation(new_order_id(), "main", submitted())
+    return f"{last + 1}-0", {b"t": fields[b"t"], b"b": batch(request.records)}
 
 
 FOREIGN = {
@@ -114,7 +114,7 @@ async def test_an_entry_that_the_log_did_not_write_is_refused_and_orders_go_on(
     ):
         play = Play(log)
         [order_id] = await play.create()
-        await play.say([order_id], *after_submission())
+        await play.append([order_id], *after_submission())
         [waiting] = await play.create()
         end = await projected(log, archive)
         last, fields = await newest(client, log)
@@ -128,7 +128,9 @@ async def test_an_entry_that_the_log_did_not_write_is_refused_and_orders_go_on(
 
             await until(counted_once, what="the refusal")
             told = await log.foreign()
-            assert [(one.id, one.reason) for one in told.behind] == [(entry_id, FOREIGN[kind])]
+            assert [(refused.id, refused.reason) for refused in told.behind] == [
+                (entry_id, FOREIGN[kind])
+            ]
             assert await log.bounds() == (1, end)
             reader = log.reader("test")
             assert (await reader.read(end)) == []
@@ -137,7 +139,7 @@ async def test_an_entry_that_the_log_did_not_write_is_refused_and_orders_go_on(
                 break
             await reader.close()
             # An append needs the place: what stands there is set aside.
-            await play.say([waiting], *after_submission())
+            await play.append([waiting], *after_submission())
             [other] = await play.create()
             last = await projected(log, archive)
         assert last == end + 6
@@ -190,9 +192,9 @@ async def test_a_position_that_is_behind_its_own_orders_is_no_fault_of_the_entri
         await play.create()
         end = await log.position()
         await client.hset(log.keys.meta, "position", end - 1)
-        unit, _ = log.creation(new_order_id(), "main", submitted())
+        request, _ = log.build_creation(new_order_id(), "main", submitted())
         with pytest.raises(Exception, match="engine repair"):
-            await log.append([unit], timeout_s=2.0)
+            await log.append([request], timeout_s=2.0)
         entries = await client.xlen(log.keys.log)
         assert await client.xlen(log.keys.aside) == 0
         assert entries == 7

@@ -29,8 +29,8 @@ KEY = "Idempotency-Key"
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 async def events_of(gateway: Served, order_id: str) -> list[str]:
@@ -66,7 +66,7 @@ async def test_the_history_shows_positions_times_and_chained_hashes(gateway: Ser
     order_id = await gateway.accepted()
     await gateway.accepted()
     for fact in after_submission():
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
     _, body = await gateway.get(f"/api/orders/{order_id}/events")
     events = body["events"]
     assert [e["position"] for e in events] == [1, 3, 4, 5, 6, 7]
@@ -85,10 +85,10 @@ async def test_the_history_comes_from_the_archive_where_the_log_is_trimmed(
 ) -> None:
     order_id = await gateway.accepted()
     for fact in after_submission()[:3]:
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
     await gateway.archive.take(gateway.log)
     await trim_all(gateway.log)
-    await gateway.say(order_id, after_submission()[3])
+    await gateway.append(order_id, after_submission()[3])
     assert await events_of(gateway, order_id) == [
         "OrderSubmitted", "RoutingStarted", "OrderRouted", "TransactionBuilt",
         "TransactionSubmitted",
@@ -136,7 +136,7 @@ async def test_100_parallel_identical_posts_make_one_order(gateway: Served, kind
 async def test_a_retry_shows_the_first_order_as_it_is_now(gateway: Served) -> None:
     order_id = await gateway.accepted(clientOrderId="c1")
     for fact in after_submission():
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
     status, body, headers = await gateway.post(GOOD | {"clientOrderId": "c1"})
     assert (status, body["orderId"], body["status"]) == (200, order_id, "confirmed")
     assert headers["Idempotent-Replayed"] == "true"
@@ -384,15 +384,15 @@ async def test_nothing_is_cancelled_or_amended_while_the_log_has_to_be_repaired(
 async def test_bodies_that_are_made_to_hurt_are_refused_at_once(
     gateway: Served, body: bytes, code: str
 ) -> None:
-    status, said, _ = await gateway.post(data=body, headers={"Content-Type": "application/json"})
-    assert (status, said["code"]) == (400, code)
-    assert len(json.dumps(said)) < 20_000
+    status, result, _ = await gateway.post(data=body, headers={"Content-Type": "application/json"})
+    assert (status, result["code"]) == (400, code)
+    assert len(json.dumps(result)) < 20_000
 
 
 async def test_of_two_idempotency_keys_nobody_can_tell_which_was_meant(gateway: Served) -> None:
     headers = [(KEY, "a"), (KEY, "b")]
-    status, said, _ = await gateway.post(headers=headers)
-    assert (status, said["code"]) == (400, "malformed-idempotency-key")
+    status, result, _ = await gateway.post(headers=headers)
+    assert (status, result["code"]) == (400, "malformed-idempotency-key")
 
 
 ODD = {
@@ -433,7 +433,7 @@ async def test_a_time_beyond_the_year_9999_is_its_end_and_hides_no_order(gateway
     # One that an earlier build took is in the log for good.
     fact = OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50, expires_at_us=2**62)
     older = new_order_id()
-    await gateway.log.append([gateway.log.creation(older, "default", fact)[0]])
+    await gateway.log.append([gateway.log.build_creation(older, "default", fact)[0]])
     status, order = await gateway.get(f"/api/orders/{older}")
     assert (status, order["expiresAt"]) == (200, "9999-12-31T23:59:59.999999Z")
 
@@ -484,18 +484,21 @@ async def test_wrong_paths_methods_and_parameters_are_problems(
 async def test_a_lost_answer_is_outcome_unknown_and_the_order_is_found_under_its_id(
     redis_url: str,
 ) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
-        await one.accepted()  # loads the functions
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
+        await gateway.accepted()  # loads the functions
         proxy.mode = "drop-answers"
         with given_up_after(0.5):
-            status, body, headers = await one.post(headers={KEY: "k1"})
+            status, body, headers = await gateway.post(headers={KEY: "k1"})
         assert (status, body["code"]) == (503, "outcome-unknown")
         assert headers["Retry-After"]
-        await until(lambda: events_of_log(one, body["orderId"]))
+        await until(lambda: events_of_log(gateway, body["orderId"]))
         proxy.cut("pass")
-        status, again, _ = await one.post(headers={KEY: "k1"})
+        status, again, _ = await gateway.post(headers={KEY: "k1"})
         assert (status, again["orderId"]) == (200, body["orderId"])
-        assert (await one.get(f"/api/orders/{body['orderId']}"))[0] == 200
+        assert (await gateway.get(f"/api/orders/{body['orderId']}"))[0] == 200
 
 
 async def events_of_log(gateway: Served, order_id: str) -> int:
@@ -505,48 +508,54 @@ async def events_of_log(gateway: Served, order_id: str) -> int:
 
 @pytest.mark.parametrize("mode", ["refuse", "hang"])
 async def test_without_the_log_every_answer_is_quick_and_honest(redis_url: str, mode: str) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
-        order_id = await one.accepted()
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
+        order_id = await gateway.accepted()
         proxy.cut(mode)
         with given_up_after(1.0):
             async with asyncio.timeout(15):  # one after the other: 20 s or more
-                answers = await asyncio.gather(*(one.post() for _ in range(20)))
+                answers = await asyncio.gather(*(gateway.post() for _ in range(20)))
             for status, body, headers in answers:
                 assert (status, body["code"]) == (503, "log-unavailable")
                 assert headers["Retry-After"] == "1"
-            status, body = await one.get(f"/api/orders/{order_id}")
+            status, body = await gateway.get(f"/api/orders/{order_id}")
             assert (status, body["code"]) == (503, "log-unavailable")
-            assert await one.get("/healthz") == (200, {"status": "ok"})
-            status, body = await one.get("/readyz")
+            assert await gateway.get("/healthz") == (200, {"status": "ok"})
+            status, body = await gateway.get("/readyz")
             assert (status, body["status"]) == (503, "unavailable")
-        assert await one.log.position() == 1  # nothing was written
+        assert await gateway.log.position() == 1  # nothing was written
         proxy.cut("pass")
-        assert (await one.post())[0] == 202
+        assert (await gateway.post())[0] == 202
 
 
 async def test_an_order_that_ended_is_shown_from_the_archive_while_the_log_is_down(
     redis_url: str,
 ) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
-        order_id = await one.accepted()
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
+        order_id = await gateway.accepted()
         for fact in after_submission():
-            await one.say(order_id, fact)
-        await one.archive.take(one.log)
+            await gateway.append(order_id, fact)
+        await gateway.archive.take(gateway.log)
         proxy.cut("refuse")
-        status, order = await one.get(f"/api/orders/{order_id}")
+        status, order = await gateway.get(f"/api/orders/{order_id}")
         assert (status, order["status"]) == (200, "confirmed")
 
 
 async def test_orders_are_refused_until_the_log_is_there(redis_url: str) -> None:
     async with proxied(redis_url) as proxy:
         proxy.cut("refuse")
-        async with served(redis_url, gateway_redis_url=proxy.url, ready=False) as one:
-            status, body, _ = await one.post()
+        async with served(redis_url, gateway_redis_url=proxy.url, ready=False) as gateway:
+            status, body, _ = await gateway.post()
             assert (status, body["code"]) == (503, "log-unavailable")
-            assert (await one.get("/readyz"))[0] == 503
+            assert (await gateway.get("/readyz"))[0] == 503
             proxy.cut("pass")
-            await until_ready(one)
-            assert (await one.post())[0] == 202
+            await until_ready(gateway)
+            assert (await gateway.post())[0] == 202
 
 
 async def test_a_log_that_vanished_is_not_founded_anew_by_the_gateway(
@@ -582,7 +591,7 @@ async def test_short_memory_refuses_new_orders_and_nothing_else(
             status, body, headers = await gateway.post()
             assert (status, body["code"]) == (503, "log-full")
             assert headers["Retry-After"]
-            await gateway.say(order_id, after_submission()[0])
+            await gateway.append(order_id, after_submission()[0])
             assert await full()
         finally:
             await client.config_set("maxmemory", 0)
@@ -642,7 +651,7 @@ async def test_lists_are_filtered_and_paged_from_the_archive(
         ids = [await gateway.accepted(clientOrderId=f"c{n}") for n in range(5)]
         bonk = await gateway.accepted(tokenOut="BONK")
         for fact in after_submission():
-            await gateway.say(ids[0], fact)
+            await gateway.append(ids[0], fact)
         await projected(gateway)
         _, first = await gateway.get("/api/orders?limit=4")
         _, rest = await gateway.get(f"/api/orders?limit=4&cursor={first['nextCursor']}")
@@ -655,8 +664,8 @@ async def test_lists_are_filtered_and_paged_from_the_archive(
             "clientOrderId=c2": [ids[2]],
             "to=2020-01-01T00:00:00Z": [],
         }.items():
-            _, found = await gateway.get(f"/api/orders?{query}")
-            assert [order["orderId"] for order in found["orders"]] == expected, query
+            _, result = await gateway.get(f"/api/orders?{query}")
+            assert [order["orderId"] for order in result["orders"]] == expected, query
         status, body = await gateway.get("/api/orders?cursor=nonsense")
         assert (status, body["code"]) == (400, "malformed-cursor")
         assert len(await events_of(gateway, ids[0])) == 6

@@ -31,9 +31,9 @@ class Doors(NamedTuple):
     gateway: Served
 
     async def key(self, account: str, *scopes: str, ends_us: int = 0) -> str:
-        made = await api_keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
-        await self.opens(made.text.reveal())
-        return made.text.reveal()
+        issued = await api_keys.create(self.gateway.log, account, scopes, "", ends_us, "ann")
+        await self.opens(issued.text.reveal())
+        return issued.text.reveal()
 
     async def opens(self, key: str) -> None:
         async def known() -> bool:
@@ -92,15 +92,15 @@ async def test_a_key_is_good_for_what_it_was_made_for_and_no_more(doors: Doors, 
     order_id = await doors.submit(await doors.key("main", "trade"))
     key = await doors.key("main", scope)
     halt = {"json": {"reason": "odd"}}
-    found = {
+    results = {
         "read": await doors.status("GET", f"/api/orders/{order_id}", key),
         "trade": await doors.status("POST", "/api/orders/execute", key, json=GOOD),
         "cancel": await doors.status("DELETE", f"/api/orders/{order_id}", key),
         "admin": await doors.status("POST", "/api/admin/halt", key, **halt),
     }
-    good = {name for name, status in found.items() if status in (200, 202)}
+    good = {name for name, status in results.items() if status in (200, 202)}
     assert good == (set(SCOPES) if scope == "admin" else {scope})
-    assert {status for status in found.values() if status >= 300} <= {403}
+    assert {status for status in results.values() if status >= 300} <= {403}
 
 
 async def test_orders_of_another_account_do_not_exist(doors: Doors) -> None:
@@ -177,9 +177,9 @@ async def test_no_key_that_a_page_offers_is_logged(
 
 async def test_a_key_is_good_as_soon_as_it_is_made(doors: Doors) -> None:
     for _ in range(5):
-        made = await api_keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
-        assert await doors.status("GET", "/api/tokens", made.text.reveal()) == 200
-        turned = await api_keys.rotate(doors.gateway.log, made.key.id, 0, "ann")
+        issued = await api_keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
+        assert await doors.status("GET", "/api/tokens", issued.text.reveal()) == 200
+        turned = await api_keys.rotate(doors.gateway.log, issued.key.id, 0, "ann")
         assert await doors.status("GET", "/api/tokens", turned.text.reveal()) == 200
 
 
@@ -234,8 +234,8 @@ async def test_an_audit_that_tells_its_progress_ends_with_its_key(
         assert await answer.content.readline() == b"event: progress\n"
         await api_keys.revoke(doors.gateway.log, key.split("_")[1], "lost", "ann")
         async with asyncio.timeout(HANG_S):
-            said = await answer.content.read()
-    assert b'event: close\ndata: {"code":4401,' in said
+            text = await answer.content.read()
+    assert b'event: close\ndata: {"code":4401,' in text
     assert ended.is_set()
 
 
@@ -255,8 +255,8 @@ async def test_a_key_ends_when_it_was_said_to(doors: Doors) -> None:
     async def opened(margin_s: float) -> str:
         """A key that opened before its end; empty where nobody looked in time."""
         ends_us = time.time_ns() // 1000 + int(margin_s * 1e6)
-        made = await api_keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")
-        text = made.text.reveal()
+        issued = await api_keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")
+        text = issued.text.reveal()
         while time.time_ns() // 1000 < ends_us:
             if await doors.status("GET", "/api/tokens", text) == 200:
                 return text
@@ -309,11 +309,11 @@ async def test_two_who_make_the_first_key_at_once_both_get_one(redis_url: str) -
     logs = [EventLog(redis_url, build="test") for _ in range(2)]
     for log in logs:
         await log.open()
-    made = await asyncio.gather(
+    issueds = await asyncio.gather(
         *(api_keys.create(log, f"a{n}", ["read"], "", 0, "ann") for n, log in enumerate(logs))
     )
-    found: tuple[ApiKey, ...] = await api_keys.listed(logs[0])
-    assert {key.id for key in found} == {one.key.id for one in made}
+    keys: tuple[ApiKey, ...] = await api_keys.listed(logs[0])
+    assert {key.id for key in keys} == {issued.key.id for issued in issueds}
     with pytest.raises(KeyRefused):
         await api_keys.revoke(logs[0], "nobody", "", "ann")
     for log in logs:
@@ -328,9 +328,9 @@ async def test_before_there_is_a_log_the_command_says_what_to_wait_for(
         *ENGINE, "keys", "create", "--account", "desk",
         stderr=asyncio.subprocess.PIPE, cwd=tmp_path, env=os.environ | urls,
     )  # fmt: skip
-    _, said = await asyncio.wait_for(process.communicate(), HANG_S)
+    _, raw = await asyncio.wait_for(process.communicate(), HANG_S)
     assert process.returncode == 2
-    assert said.decode().startswith("engine: there is no log yet"), said
+    assert raw.decode().startswith("engine: there is no log yet"), raw
 
 
 async def test_too_many_requests_are_told_when_to_come_back(redis_url: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from events.ids import new_order_id
-from events.log import Entry, EventLog, Inbox, settle_only
-from events.log.inbox import SUSPECT_DELIVERIES
+from events.log import EventLog, Inbox, InboxMessage, ack_only
+from events.log.inbox import SUSPECT_DELIVERY_COUNT
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew
 from tests.support.waits import until
@@ -34,50 +34,52 @@ async def opened(log: EventLog, consumer: str, lease_ms: int) -> Inbox:
     return inbox
 
 
-async def entry_of(log: EventLog, inbox: Inbox, orders: int) -> Entry:
+async def entry_of(log: EventLog, inbox: Inbox, orders: int) -> InboxMessage:
     """One entry that names so many new orders, delivered."""
-    units = [log.creation(new_order_id(), ACCOUNT, submitted())[0] for _ in range(orders)]
-    await log.append(units)
-    [entry] = await inbox.take(1, block_ms=30_000)
-    assert entry.order_ids == tuple(unit.order_id for unit in units)
-    return entry
+    requests = [log.build_creation(new_order_id(), ACCOUNT, submitted())[0] for _ in range(orders)]
+    await log.append(requests)
+    [message] = await inbox.take(1, block_ms=30_000)
+    assert message.order_ids == tuple(request.order_id for request in requests)
+    return message
 
 
-async def idle_ms(log: EventLog, entry: Entry) -> int:
+async def idle_ms(log: EventLog, message: InboxMessage) -> int:
     """How long ago it was delivered or renewed."""
     inbox = log.keys.inbox("router")
-    [[_, _, idle, _]] = await log._link.call("XPENDING", inbox, "workers", entry.id, entry.id, 1)
+    [[_, _, idle, _]] = await log._link.call(
+        "XPENDING", inbox, "workers", message.id, message.id, 1
+    )
     return int(idle)
 
 
-async def is_stale(log: EventLog, entry: Entry) -> bool:
-    return await idle_ms(log, entry) > SHORT_MS
+async def is_stale(log: EventLog, message: InboxMessage) -> bool:
+    return await idle_ms(log, message) > SHORT_MS
 
 
 async def test_of_an_entry_that_is_settled_in_part_the_lease_is_kept(log: EventLog) -> None:
     inbox = await opened(log, "one", SHORT_MS)
-    entry = await entry_of(log, inbox, 2)
-    inbox.settled([entry.share(0)])
-    assert (inbox.held_orders, inbox.holds(entry)) == (1, True)
-    await until(partial(is_stale, log, entry))
-    stale_ms = await idle_ms(log, entry)
+    message = await entry_of(log, inbox, 2)
+    inbox.mark_acked([message.delivery(0)])
+    assert (inbox.held_orders, inbox.holds(message)) == (1, True)
+    await until(partial(is_stale, log, message))
+    stale_ms = await idle_ms(log, message)
     assert await inbox.renew() == []
-    assert await idle_ms(log, entry) < stale_ms
-    inbox.settled([entry.share(1)])
-    assert (inbox.held_orders, inbox.holds(entry)) == (0, False)
+    assert await idle_ms(log, message) < stale_ms
+    inbox.mark_acked([message.delivery(1)])
+    assert (inbox.held_orders, inbox.holds(message)) == (0, False)
     await inbox.close()
 
 
 async def test_a_renewal_keeps_every_entry_in_hand(log: EventLog) -> None:
     inbox = await opened(log, "one", LONG_MS)
-    entries = [await entry_of(log, inbox, 1) for _ in range(3)]
-    for entry in entries:
+    messages = [await entry_of(log, inbox, 1) for _ in range(3)]
+    for message in messages:
         aged = ("IDLE", LONG_MS, "JUSTID")
         await log._link.call(
-            "XCLAIM", log.keys.inbox("router"), "workers", "one", 0, entry.id, *aged
+            "XCLAIM", log.keys.inbox("router"), "workers", "one", 0, message.id, *aged
         )
     assert await inbox.renew() == []
-    assert all([await idle_ms(log, entry) < LONG_MS for entry in entries])
+    assert all([await idle_ms(log, inbox_message) < LONG_MS for inbox_message in messages])
     await inbox.close()
 
 
@@ -102,8 +104,8 @@ async def test_a_lease_is_renewed_long_before_it_is_over(
 
 async def test_work_in_hand_that_was_renewed_too_late_is_not_begun_twice(log: EventLog) -> None:
     inbox = await opened(log, "one", SHORT_MS)
-    entry = await entry_of(log, inbox, 1)
-    await until(partial(is_stale, log, entry))
+    message = await entry_of(log, inbox, 1)
+    await until(partial(is_stale, log, message))
     assert await inbox.take(1, block_ms=1) == []
     assert inbox.held_orders == 1
     await inbox.close()
@@ -111,25 +113,25 @@ async def test_work_in_hand_that_was_renewed_too_late_is_not_begun_twice(log: Ev
 
 async def test_an_order_that_is_settled_twice_in_one_call_settles_no_other(log: EventLog) -> None:
     inbox = await opened(log, "one", LONG_MS)
-    entry = await entry_of(log, inbox, 2)
-    settling = settle_only(entry.order_ids[0], entry.share(0))
+    message = await entry_of(log, inbox, 2)
+    settling = ack_only(message.order_ids[0], message.delivery(0))
     await log.append([settling, settling])
-    await inbox.leave()
+    await inbox.deregister()
     other = await opened(log, "other", LONG_MS)
     [left] = await other.take(1, block_ms=30_000)
-    assert left.order_ids == entry.order_ids[1:]
+    assert left.order_ids == message.order_ids[1:]
     for used in (inbox, other):
         await used.close()
 
 
 async def test_who_lost_an_entry_does_not_put_it_back(log: EventLog) -> None:
     late = await opened(log, "late", LONG_MS)
-    entry = await entry_of(log, late, 2)
-    await until(partial(is_stale, log, entry))
+    message = await entry_of(log, late, 2)
+    await until(partial(is_stale, log, message))
     owner = await opened(log, "owner", SHORT_MS)
     [taken] = await owner.take(1, block_ms=30_000)
-    assert (taken.id, taken.deliveries) == (entry.id, 1)
-    await late.split(entry)
+    assert (taken.id, taken.deliveries) == (message.id, 1)
+    await late.split(message)
     assert await owner.renew() == []
     assert await log._link.call("XLEN", log.keys.inbox("router")) == 1
     for used in (late, owner):
@@ -141,14 +143,14 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
 ) -> None:
     dead = await opened(log, "dead", LONG_MS)
     suspect, other = [await entry_of(log, dead, 1) for _ in range(2)]
-    for entry, deliveries in ((suspect, SUSPECT_DELIVERIES), (other, 1)):
+    for message, deliveries in ((suspect, SUSPECT_DELIVERY_COUNT), (other, 1)):
         await log._link.call(
-            "XCLAIM", log.keys.inbox("router"), "workers", "dead", 0, entry.id,
+            "XCLAIM", log.keys.inbox("router"), "workers", "dead", 0, message.id,
             "IDLE", 60_000, "RETRYCOUNT", deliveries,
         )  # fmt: skip
     heir = await opened(log, "heir", 2000)
-    assert [entry.id for entry in await heir.take(10, block_ms=1)] == [suspect.id]
-    left: list[Entry] = []
+    assert [inbox_message.id for inbox_message in await heir.take(10, block_ms=1)] == [suspect.id]
+    left: list[InboxMessage] = []
 
     async def taken() -> bool:
         await heir.renew()
@@ -156,6 +158,6 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
         return bool(left)
 
     await until(taken)
-    assert [entry.id for entry in left] == [other.id]
+    assert [inbox_message.id for inbox_message in left] == [other.id]
     for used in (dead, heir):
         await used.close()

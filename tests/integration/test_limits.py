@@ -18,7 +18,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from stages.runtime.limiter import PERMITS, Limits
+from stages.runtime.limiter import PERMITS, RateAndConcurrencyLimiter
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
@@ -50,7 +50,7 @@ async def test_no_window_has_more_starts_than_the_limit_over_two_workers(
             await team.worker("router", **pace)
         for name in ("builder", "submitter", "confirmer"):
             await team.worker(name)
-        ids = [one for _ in range(6) for one in await team.submit(orders // 6)]
+        ids = [item for _ in range(6) for item in await team.submit(orders // 6)]
         assert await team.ended(ids) == ["confirmed"] * orders  # all: excess waits
         starts = [event.time_us for event in team.of(RoutingStarted)]
         assert len(starts) == orders
@@ -75,7 +75,7 @@ async def test_orders_start_in_the_order_in_which_they_came(redis_url: str, tmp_
     async with crew(redis_url, tmp_path) as team:
         # Windows so long that an event of one is in the log before the next one begins.
         await team.worker("router", orders_per_minute=2, window_ms=1000)
-        ids = [one for _ in range(6) for one in await team.submit()]
+        ids = [item for _ in range(6) for item in await team.submit()]
         await team.until(lambda: len(team.of(RoutingStarted)) == 6)
         started = [event.order_id for event in team.of(RoutingStarted)]
         assert [set(started[n : n + 2]) for n in range(0, 6, 2)] == [
@@ -163,7 +163,7 @@ async def test_never_more_orders_than_the_limit_are_in_venue_calls_over_all_work
     async with crew(redis_url, tmp_path) as team:
         counted = Counted(5)
         await counted_workers(team, counted, 5)
-        ids = [one for _ in range(4) for one in await team.submit(15)]
+        ids = [item for _ in range(4) for item in await team.submit(15)]
         assert await team.ended(ids) == ["confirmed"] * 60
         assert counted.most == 5
         assert team.executions() == dict.fromkeys(ids, 1)
@@ -231,18 +231,18 @@ class Minute(int):
         return 0.01
 
 
-class Keen(Limits):
+class Keen(RateAndConcurrencyLimiter):
     """Its leases last a minute, and are extended a hundred times a second."""
 
     async def _call(self, function: str, *arguments: str | int) -> int:
-        plain = (int(one) if isinstance(one, int) else one for one in arguments)
+        plain = (int(argument) if isinstance(argument, int) else argument for argument in arguments)
         return await super()._call(function, *plain)
 
 
 async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         dead = Keen(team.url, "dead", concurrency=2, lease_ms=Minute(60_000))
-        heir = Limits(team.url, "heir", concurrency=2)
+        heir = RateAndConcurrencyLimiter(team.url, "heir", concurrency=2)
         entered = [dead.permit(), dead.permit()]
         for permit in entered:
             await permit.__aenter__()
@@ -278,7 +278,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         await heir.close()
 
 
-async def hold_once(limits: Limits) -> None:
+async def hold_once(limits: RateAndConcurrencyLimiter) -> None:
     async with limits.permit():
         pass
 
@@ -287,7 +287,7 @@ async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
-        limits = Limits(team.url, "one", concurrency=1)
+        limits = RateAndConcurrencyLimiter(team.url, "one", concurrency=1)
         async with limits.permit():
             waiting = [asyncio.create_task(hold_once(limits)) for _ in range(20)]
             await asyncio.sleep(0.05)

@@ -84,17 +84,17 @@ async def test_a_client_is_shown_no_newer_version_than_it_asks_for(chain: Localn
 
 async def test_a_v1_transaction_is_shown_with_its_config(chain: Localnet) -> None:
     signature = await sent(chain, [transfer(THEM, SOL), memo("hi")])
-    found = await shown(chain, signature, 1)
-    made = found["transaction"]["message"]
-    assert made["transactionConfig"] == {
+    result = await shown(chain, signature, 1)
+    created = result["transaction"]["message"]
+    assert created["transactionConfig"] == {
         "priorityFee": 7_000,
         "computeUnitLimit": 10_000,
         "loadedAccountsDataSizeLimit": 1_000_000,
         "heapSize": None,
     }
-    assert "addressTableLookups" not in made
-    assert made["accountKeys"][0] == OWNER
-    assert found["meta"]["fee"] == 5_000 + 7_000
+    assert "addressTableLookups" not in created
+    assert created["accountKeys"][0] == OWNER
+    assert result["meta"]["fee"] == 5_000 + 7_000
     [data, encoding] = (await shown(chain, signature, 1, "base64"))["transaction"]
     raw = base64.b64decode(data)
     assert (encoding, raw[:1]) == ("base64", b"\x81")
@@ -119,17 +119,17 @@ async def test_a_simulation_tells_what_is_loaded_and_the_fee_what_is_charged(
     chain: Localnet,
 ) -> None:
     instructions = [transfer(THEM, SOL), memo("hi")]
-    made = signed(await chain.blockhash(), instructions, config=TERMS)
+    versioned_transaction = signed(await chain.blockhash(), instructions, config=TERMS)
 
     async def simulated(transaction: VersionedTransaction) -> Any:
         text = base64.b64encode(bytes(transaction)).decode()
-        found = await chain.call("simulateTransaction", text, {"encoding": "base64"})
-        return found["value"]
+        result = await chain.call("simulateTransaction", text, {"encoding": "base64"})
+        return result["value"]
 
-    value = await simulated(made)
+    value = await simulated(versioned_transaction)
     assert value["err"] is None
     loaded = value["loadedAccountsDataSize"]
-    text = base64.b64encode(to_bytes_versioned(made.message)).decode()
+    text = base64.b64encode(to_bytes_versioned(versioned_transaction.message)).decode()
     answer = await chain.call("getFeeForMessage", text, {"commitment": "processed"})
     assert answer["value"] == 5_000 + 7_000
 
@@ -143,8 +143,8 @@ async def test_a_simulation_tells_what_is_loaded_and_the_fee_what_is_charged(
     signature = await sent(chain, instructions, tight, skipPreflight=True)
     after = await chain.call("getBalance", OWNER, {"commitment": "processed"})
     assert before["value"] - after["value"] == 12_000
-    found = await shown(chain, signature, 1)
-    assert (found["meta"]["err"], found["meta"]["fee"]) == (
+    reply = await shown(chain, signature, 1)
+    assert (reply["meta"]["err"], reply["meta"]["fee"]) == (
         "MaxLoadedAccountsDataSizeExceeded",
         12_000,
     )
@@ -166,8 +166,8 @@ async def test_a_wallets_history_has_what_strangers_send_to_it(chain: Localnet) 
     ]  # fmt: skip
     theirs = await chain.call("getSignaturesForAddress", THEM, config)
     assert [line["signature"] for line in theirs] == [first, *reversed(dust)]
-    found = await chain.call("getSignaturesForAddress", fresh, config)
-    assert [line["signature"] for line in found] == [first]
+    reply = await chain.call("getSignaturesForAddress", fresh, config)
+    assert [line["signature"] for line in reply] == [first]
     # Pages.
     read: list[str] = []
     while page := await chain.call(
@@ -186,12 +186,12 @@ async def test_programs_are_as_long_as_what_they_load(chain: Localnet) -> None:
     plan = plan_of("raydium-clmm")
     asked = [plan.program, addresses.TOKEN, addresses.TX_V1]
     head = {"encoding": "base64", "dataSlice": {"offset": 0, "length": 36}}
-    found = (await chain.call("getMultipleAccounts", asked, head))["value"]
-    data = base64.b64decode(found[0]["data"][0])
-    assert (data[:4], found[0]["space"], found[0]["executable"]) == (b"\x02\0\0\0", 36, True)
-    assert (found[1]["owner"], found[1]["space"]) == (addresses.BPF_LOADER_2, 134_080)
-    assert found[2]["owner"] == addresses.FEATURE_OWNER
-    assert base64.b64decode(found[2]["data"][0]) == b"\x01" + bytes(8)
+    reply = (await chain.call("getMultipleAccounts", asked, head))["value"]
+    data = base64.b64decode(reply[0]["data"][0])
+    assert (data[:4], reply[0]["space"], reply[0]["executable"]) == (b"\x02\0\0\0", 36, True)
+    assert (reply[1]["owner"], reply[1]["space"]) == (addresses.BPF_LOADER_2, 134_080)
+    assert reply[2]["owner"] == addresses.FEATURE_OWNER
+    assert base64.b64decode(reply[2]["data"][0]) == b"\x01" + bytes(8)
     none = {"encoding": "base64", "dataSlice": {"offset": 0, "length": 0}}
     behind = addresses.text(data[4:])
     [account] = (await chain.call("getMultipleAccounts", [behind], none))["value"]

@@ -7,35 +7,35 @@ from typing import Any
 
 import structlog
 
-from events.log import Entry, EventLog, Share
+from events.log import Delivery, EventLog, InboxMessage
 from events.types import OrderCancelled, OrderFailed
 from stages.runtime.append import append, encode
-from stages.runtime.limiter import Limits
+from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.stage import Stage
-from stages.runtime.work import Context, Decided, Work
+from stages.runtime.work import Context, Decided, WorkItem
 from stages.submitter import stage as submitter
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from tests.support.http.served import served
 
 
 class Hands:
-    """A desk that holds nothing."""
+    """Hands that hold nothing."""
 
-    def spawn(self, work: Coroutine[Any, Any, None], shares: Sequence[Share] = ()) -> Any:
-        raise AssertionError(f"nothing is spawned: {work} {shares}")
+    def spawn(self, work: Coroutine[Any, Any, None], deliveries: Sequence[Delivery] = ()) -> Any:
+        raise AssertionError(f"nothing is spawned: {work} {deliveries}")
 
-    def settled(self, shares: Sequence[Share]) -> None: ...
+    def settled(self, deliveries: Sequence[Delivery]) -> None: ...
 
     def waiting(self) -> None: ...
 
-    async def split(self, entry: Entry) -> None: ...
+    async def split(self, message: InboxMessage) -> None: ...
 
 
-async def in_hand(log: EventLog, order_id: str) -> Work:
+async def in_hand(log: EventLog, order_id: str) -> WorkItem:
     [head] = await log.load([order_id])
     assert head is not None
-    return Work(Share(1, b"1-0", 1, 0), order_id, head, head.order)
+    return WorkItem(Delivery(1, b"1-0", 1, 0), order_id, head, head.order)
 
 
 async def test_a_write_that_came_too_late_names_the_order_and_the_position_it_knew(
@@ -45,9 +45,9 @@ async def test_a_write_that_came_too_late_names_the_order_and_the_position_it_kn
         await gateway.accepted()
         order_id = await gateway.accepted()
         work = await in_hand(gateway.log, order_id)
-        await gateway.say(order_id, OrderCancelled("ann"))
+        await gateway.append(order_id, OrderCancelled("ann"))
         stage = Stage("router", lambda _, __: [])
-        limits = Limits(redis_url, "router-1")
+        limits = RateAndConcurrencyLimiter(redis_url, "router-1")
         ctx = Context(stage, gateway.log, RetryPolicy(), limits, Hands(), {})
         late = Decided(work, [OrderFailed("router", "no-route", 1)])
         with structlog.testing.capture_logs() as lines:
@@ -60,7 +60,7 @@ async def test_a_write_that_came_too_late_names_the_order_and_the_position_it_kn
 async def test_a_send_that_failed_names_its_orders(redis_url: str) -> None:
     class Silent:
         async def send(self, _: Sequence[bytes]) -> None:
-            raise Refused("venue-unavailable")
+            raise VenueRefusal("venue-unavailable")
 
     async with served(redis_url) as gateway:
         order = (await in_hand(gateway.log, await gateway.accepted())).order

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from events.commands import api_keys, engine_switch, execute, orders, parked
-from events.ids import ENGINE_ID, KEYS_ID
-from events.log import EventLog, Head, Result, Stored
+from events.ids import ENGINE_STREAM_ID, KEYS_ID
+from events.log import AppendStatus, EventLog, OrderHead, Stored
 from events.types import (
     EngineHalted,
     EngineResumed,
@@ -50,8 +50,8 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 @pytest.fixture
 async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
-    async with proxied(redis_url) as made:
-        yield made
+    async with proxied(redis_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ async def far(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ev
 async def _order(log: EventLog, fact: OrderSubmitted | None, *facts: Fact) -> str:
     play = Play(log)
     [order_id] = await play.create(fact=fact)
-    for one in facts:
-        await play.say([order_id], one)
+    for item in facts:
+        await play.append([order_id], item)
     return order_id
 
 
@@ -79,7 +79,7 @@ def _history(log: EventLog) -> parked.History:
     return read
 
 
-async def _head(log: EventLog, stream_id: str) -> Head:
+async def _head(log: EventLog, stream_id: str) -> OrderHead:
     [head] = await log.load([stream_id])
     assert head is not None
     return head
@@ -110,10 +110,10 @@ async def _key_there(log: EventLog) -> str:
 
 async def _halted(log: EventLog) -> str:
     await engine_switch.halt(log, "odd", "bob")
-    return ENGINE_ID
+    return ENGINE_STREAM_ID
 
 
-async def _rotate(log: EventLog, _: str) -> api_keys.Minted:
+async def _rotate(log: EventLog, _: str) -> api_keys.IssuedKey:
     [key] = (await api_keys.listed(log))[:1]
     return await api_keys.rotate(log, key.id, 0, "ann")
 
@@ -137,7 +137,7 @@ CASES = {
         OrderAmended,
     ),
     "halt of an engine that never was": Case(
-        _fixed(ENGINE_ID),
+        _fixed(ENGINE_STREAM_ID),
         lambda log, _: engine_switch.halt(log, "odd", "ann"),
         EngineResumed("fine", "bob"),
         EngineHalted,
@@ -172,13 +172,13 @@ async def test_a_command_whose_answer_was_lost_is_done_once_though_another_write
     proxy.mode = "drop-writes"
     running = asyncio.ensure_future(case.command(far, stream_id))
     head = await _written_behind(log, stream_id, before)
-    unit, _ = log.unit(head, head.state, [case.follows])
-    assert (await log.append([unit]))[0].result is Result.CREATED
+    request, _ = log.build_append_of(head, head.state, [case.follows])
+    assert (await log.append([request]))[0].status is AppendStatus.CREATED
     proxy.cut("pass")
     answer = await running
-    assert getattr(answer, "outcome", orders.Outcome.DONE).value == "done"
+    assert getattr(answer, "outcome", orders.CommandOutcome.DONE).value == "done"
     after = await _head(log, stream_id)
-    facts = [one.record.event().fact for one in await log.history(after.positions)]
+    facts = [stored.record.event().fact for stored in await log.history(after.positions)]
     at = before.version if before is not None else 0
     assert [type(fact) for fact in facts[at:]] == [case.own] * (len(facts) - at - 1) + [
         type(case.follows)
@@ -186,7 +186,7 @@ async def test_a_command_whose_answer_was_lost_is_done_once_though_another_write
     assert len(facts) - at - 1 == head.version - at
 
 
-async def _written_behind(log: EventLog, stream_id: str, before: Head | None) -> Head:
+async def _written_behind(log: EventLog, stream_id: str, before: OrderHead | None) -> OrderHead:
     version = before.version if before is not None else 0
 
     async def reached() -> bool:
@@ -208,13 +208,15 @@ async def test_of_a_command_that_was_not_written_it_is_not_said_that_it_was(
         monkeypatch.setattr(far, "load", loaded)
         heads = await loaded(order_ids)
         head = await _head(log, order_id)
-        unit, _ = log.unit(head, head.order, [OrderTriggered("tick", "raydium", "r", 8, "151.2")])
-        assert (await log.append([unit]))[0].result is Result.CREATED
+        request, _ = log.build_append_of(
+            head, head.order, [OrderTriggered("tick", "raydium", "r", 8, "151.2")]
+        )
+        assert (await log.append([request]))[0].status is AppendStatus.CREATED
         return heads
 
     monkeypatch.setattr(far, "load", overtaken)
     answer = await orders.amend(far, order_id, 2, "900", None, "ann")
-    assert answer.outcome is orders.Outcome.TOO_LATE
+    assert answer.outcome is orders.CommandOutcome.TOO_LATE
 
 
 async def test_a_key_made_just_before_it_was_revoked_is_told_all_the_same(

@@ -10,7 +10,7 @@ from engine.recovery.names import keep_names
 from events.commands import orders
 from events.commands.idempotency import claim_of, names_of
 from events.ids import new_order_id
-from events.log import LAYOUT, Appended, EventLog, Result, Unit
+from events.log import LAYOUT, AppendRequest, AppendResult, AppendStatus, EventLog
 from events.secret import SecretUrl
 from events.types import (
     Fact,
@@ -37,10 +37,10 @@ ENDS: dict[str, list[Fact]] = {
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    one = EventLog(redis_url, build="test", idempotency_window_s=WINDOW_S)
-    await one.open()
-    yield one
-    await one.close()
+    event_log = EventLog(redis_url, build="test", idempotency_window_s=WINDOW_S)
+    await event_log.open()
+    yield event_log
+    await event_log.close()
 
 
 def limit(client: str | None = None, key: str | None = None) -> OrderSubmitted:
@@ -50,32 +50,32 @@ def limit(client: str | None = None, key: str | None = None) -> OrderSubmitted:
     )  # fmt: skip
 
 
-def creation(log: EventLog, client: str | None = None, key: str | None = None) -> Unit:
+def creation(log: EventLog, client: str | None = None, key: str | None = None) -> AppendRequest:
     order_id, fact = new_order_id(), limit(client, key)
     names = names_of(log.keys, ACCOUNT, order_id, fact)
-    return log.creation(order_id, ACCOUNT, fact, names)[0]
+    return log.build_creation(order_id, ACCOUNT, fact, names)[0]
 
 
-async def asked(log: EventLog, client: str | None = None, key: str | None = None) -> Appended:
+async def asked(log: EventLog, client: str | None = None, key: str | None = None) -> AppendResult:
     return (await log.append([creation(log, client, key)]))[0]
 
 
 async def placed(log: EventLog, client: str | None = None, key: str | None = None) -> str:
-    unit = creation(log, client, key)
-    assert (await log.append([unit]))[0].result is Result.CREATED
-    return unit.order_id
+    request = creation(log, client, key)
+    assert (await log.append([request]))[0].status is AppendStatus.CREATED
+    return request.order_id
 
 
-async def next_unit(log: EventLog, order_id: str, facts: list[Fact]) -> Unit:
+async def next_unit(log: EventLog, order_id: str, facts: list[Fact]) -> AppendRequest:
     head = (await log.load([order_id]))[0]
     assert head is not None
-    return log.unit(head, head.order, facts)[0]
+    return log.build_append_of(head, head.order, facts)[0]
 
 
-async def said(log: EventLog, order_id: str, *facts: Fact) -> int:
+async def submitted_by(log: EventLog, order_id: str, *facts: Fact) -> int:
     """The server's time of these facts, in ms."""
     [answer] = await log.append([await next_unit(log, order_id, [*facts])])
-    assert answer.result is Result.CREATED
+    assert answer.status is AppendStatus.CREATED
     [stored] = await log.history([answer.position])
     return stored.time_us // 1000
 
@@ -92,25 +92,28 @@ async def test_a_name_never_expires_while_its_order_is_open_and_then_after_the_w
     order_id = await placed(log, "c1", "k1")
     *before, last = ENDS[end]
     for fact in before:
-        await said(log, order_id, fact)
+        await submitted_by(log, order_id, fact)
         assert await expiry_ms(log, "client", "c1") == await expiry_ms(log, "key", "k1") == NEVER
-    ended_ms = await said(log, order_id, last)
+    ended_ms = await submitted_by(log, order_id, last)
     for kind, name in (("client", "c1"), ("key", "k1")):
         assert await expiry_ms(log, kind, name) == ended_ms + WINDOW_S * 1000
     again = await asked(log, "c1", "k1")
-    assert (again.result, claim_of(again.duplicate_of).order_id) == (Result.DUPLICATE, order_id)
+    assert (again.status, claim_of(again.duplicate_of).order_id) == (
+        AppendStatus.DUPLICATE,
+        order_id,
+    )
 
 
 async def test_a_resting_order_keeps_its_name_through_all_that_happens_to_it(
     log: EventLog,
 ) -> None:
     order_id = await placed(log, "c1")
-    await said(log, order_id, OrderArmed(7))
+    await submitted_by(log, order_id, OrderArmed(7))
     for price in ("1001", "1002"):
         head = (await log.load([order_id]))[0]
         assert head is not None
         answer = await orders.amend(log, order_id, head.version, price, None, "ann")
-        assert answer.outcome is orders.Outcome.DONE
+        assert answer.outcome is orders.CommandOutcome.DONE
     assert await expiry_ms(log, "client", "c1") == NEVER
 
 
@@ -119,21 +122,21 @@ async def test_a_further_name_lives_as_long_as_the_one_it_came_with(log: EventLo
     # It is learned while the order is open, twice in one call, …
     repeats = [creation(log, "c1", key) for key in ("k1", "k2", "k2")]
     answers = await log.append(repeats)
-    assert {answer.result for answer in answers} == {Result.DUPLICATE}
+    assert {answer.status for answer in answers} == {AppendStatus.DUPLICATE}
     for key in ("k1", "k2"):
         assert await expiry_ms(log, "key", key) == NEVER
-        found = await asked(log, None, key)
-        assert claim_of(found.duplicate_of).order_id == order_id
+        result = await asked(log, None, key)
+        assert claim_of(result.duplicate_of).order_id == order_id
     # … in the very call in which it ends, …
     end = await next_unit(log, order_id, [OrderCancelled("ann")])
     [ended, repeated] = await log.append([end, creation(log, "c1", "k3")])
-    assert (ended.result, repeated.result) == (Result.CREATED, Result.DUPLICATE)
+    assert (ended.status, repeated.status) == (AppendStatus.CREATED, AppendStatus.DUPLICATE)
     until_ms = await expiry_ms(log, "client", "c1")
     assert until_ms > 0
     for key in ("k1", "k2", "k3"):
         assert await expiry_ms(log, "key", key) == until_ms
     # … or after its end.
-    assert (await asked(log, "c1", "k4")).result is Result.DUPLICATE
+    assert (await asked(log, "c1", "k4")).status is AppendStatus.DUPLICATE
     assert await expiry_ms(log, "key", "k4") == pytest.approx(until_ms, abs=5)
     assert await log._link.call("EXISTS", log.keys.aliases) == 0, "nothing is left of it"
 
@@ -142,28 +145,28 @@ async def test_a_name_that_went_to_another_order_is_left_to_that_one(log: EventL
     first = await placed(log, "c1")
     await log._link.call("DEL", log.keys.idempotency(ACCOUNT, "client", "c1"))
     second = await placed(log, "c1")
-    await said(log, first, OrderCancelled("ann"))
+    await submitted_by(log, first, OrderCancelled("ann"))
     assert await expiry_ms(log, "client", "c1") == NEVER
-    await said(log, second, OrderCancelled("ann"))
+    await submitted_by(log, second, OrderCancelled("ann"))
     assert await expiry_ms(log, "client", "c1") > 0
 
 
 async def test_many_orders_that_end_in_one_call_release_all_their_names(log: EventLog) -> None:
-    units = [creation(log, f"c{n}", f"k#{n}") for n in range(500)]
-    assert {answer.result for answer in await log.append(units)} == {Result.CREATED}
+    requests = [creation(log, f"c{n}", f"k#{n}") for n in range(500)]
+    assert {answer.status for answer in await log.append(requests)} == {AppendStatus.CREATED}
     assert {
-        a.result for a in await log.append([creation(log, f"c{n}", f"x{n}") for n in range(500)])
-    } == {Result.DUPLICATE}
-    ends = [await next_unit(log, unit.order_id, [OrderCancelled("ann")]) for unit in units]
-    assert {answer.result for answer in await log.append(ends)} == {Result.CREATED}
+        a.status for a in await log.append([creation(log, f"c{n}", f"x{n}") for n in range(500)])
+    } == {AppendStatus.DUPLICATE}
+    ends = [await next_unit(log, request.order_id, [OrderCancelled("ann")]) for request in requests]
+    assert {answer.status for answer in await log.append(ends)} == {AppendStatus.CREATED}
     keys = [
         log.keys.idempotency(ACCOUNT, kind, f"{prefix}{n}")
         for kind, prefix in (("client", "c"), ("key", "k#"), ("key", "x"))
         for n in range(500)
     ]
-    found = await log._link.pipeline([("PEXPIRETIME", key) for key in keys])
-    assert len(set(found)) == 1
-    assert found[0] > 0
+    replies = await log._link.pipeline([("PEXPIRETIME", key) for key in keys])
+    assert len(set(replies)) == 1
+    assert replies[0] > 0
 
 
 async def test_an_end_that_is_written_again_after_a_lost_answer_moves_no_window(
@@ -173,7 +176,7 @@ async def test_an_end_that_is_written_again_after_a_lost_answer_moves_no_window(
     end = await next_unit(log, order_id, [OrderCancelled("ann")])
     await log.append([end])
     until_ms = await expiry_ms(log, "client", "c1")
-    assert (await log.append([end]))[0].result is Result.EXISTS
+    assert (await log.append([end]))[0].status is AppendStatus.EXISTS
     assert await expiry_ms(log, "client", "c1") == until_ms
 
 
@@ -181,7 +184,7 @@ async def test_an_order_that_ended_gives_its_name_away_when_the_window_is_over(
     log: EventLog,
 ) -> None:
     first = await placed(log, "c1")
-    await said(log, first, OrderCancelled("ann"))
+    await submitted_by(log, first, OrderCancelled("ann"))
     # As if the window were over: no test waits for an hour.
     await log._link.call("PEXPIREAT", log.keys.idempotency(ACCOUNT, "client", "c1"), 1)
     assert await placed(log, "c1") != first
@@ -192,8 +195,8 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         expiring, expired, trimmed, ended = [await placed(log, f"c{n}", f"k{n}") for n in range(4)]
-        await said(log, ended, OrderCancelled("ann"))
-        await said(log, trimmed, OrderArmed(7))
+        await submitted_by(log, ended, OrderCancelled("ann"))
+        await submitted_by(log, trimmed, OrderArmed(7))
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         # As the build before has it: names with an expiry, and some that are past it.
@@ -207,12 +210,12 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
         await log._link.call("HDEL", log.keys.meta, "names")
 
         reader = EventLog(redis_url, build="a command")
-        await reader.open(found=False)  # who takes no orders has nothing to keep
+        await reader.open(create=False)  # who takes no orders has nothing to keep
         await reader.close()
         assert await log._link.call("HGET", log.keys.meta, "names") is None
         gateway = EventLog(redis_url, build="gateway")
         gateway.before_joining = lambda: keep_names(gateway, SecretUrl(database_url))
-        await gateway.open(found=False)
+        await gateway.open(create=False)
         assert await log._link.call("HMGET", log.keys.meta, "layout", "names") == [
             LAYOUT.encode(),
             b"kept",
@@ -221,7 +224,7 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
             for kind, name in (("client", f"c{n}"), ("key", f"k{n}")):
                 assert await expiry_ms(log, kind, name) == NEVER
             again = await asked(gateway, f"c{n}", f"k{n}")
-            assert again.result is Result.DUPLICATE
+            assert again.status is AppendStatus.DUPLICATE
             assert again.duplicate_of == names_value(log, order_id, n)
         assert await expiry_ms(log, "client", "c3") == end_ms
         await gateway.close()
@@ -229,7 +232,7 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
 
 async def test_an_order_that_ends_while_names_are_kept_keeps_its_window(log: EventLog) -> None:
     order_id = await placed(log, "c1")
-    await said(log, order_id, OrderCancelled("ann"))
+    await submitted_by(log, order_id, OrderCancelled("ann"))
     until_ms = await expiry_ms(log, "client", "c1")
     key = log.keys.idempotency(ACCOUNT, "client", "c1")
     assert await log.keep_names([(key, order_id, b"")]) == set()
@@ -256,7 +259,7 @@ async def test_a_gateway_takes_no_order_before_the_names_are_kept(redis_url: str
     gateway = EventLog(redis_url, build="gateway")
     gateway.before_joining = unable
     with pytest.raises(OSError, match="no archive"):
-        await gateway.open(found=False)
+        await gateway.open(create=False)
     assert not gateway.joined
     assert gateway._committer.epoch == b"", "whatever it appends is refused"
     await gateway.close()

@@ -66,12 +66,12 @@ def assert_fills_add_up(view: dict[str, Any]) -> None:
     for fill in view["fills"]:
         moved[fill["tokenIn"]] -= units(fill["amountIn"], fill["tokenIn"])
         moved[fill["tokenOut"]] += units(fill["amountOut"], fill["tokenOut"])
-    said = Counter(
+    counter = Counter(
         {left["token"]: units(left["amount"], left["token"]) for left in view["leftovers"]}
     )
-    said[view["tokenIn"]] -= units(view["amountIn"], view["tokenIn"])
-    said[view["tokenOut"]] += units(view["amountOut"], view["tokenOut"])
-    assert nonzero(moved) == nonzero(said)
+    counter[view["tokenIn"]] -= units(view["amountIn"], view["tokenIn"])
+    counter[view["tokenOut"]] += units(view["amountOut"], view["tokenOut"])
+    assert nonzero(moved) == nonzero(counter)
     assert [fill["pool"] for fill in view["fills"]] == [leg["pool"] for leg in view["legs"]]
 
 
@@ -102,8 +102,8 @@ async def test_random_orders_add_up_with_the_wallet(
             worth = random.uniform(1, 20_000)
             given, fields = int(worth / float(BY_SYMBOL[token_in].unit)), {}
             if random.random() < 0.5:
-                wanted = int(worth / float(BY_SYMBOL[token_out].unit))
-                given, fields = 0, {"exact_amount_out": wanted}
+                expected = int(worth / float(BY_SYMBOL[token_out].unit))
+                given, fields = 0, {"exact_amount_out": expected}
             order_id = await crew.order(token_in, token_out, given, slippage_bps=300, **fields)
             ids.append(order_id)
             await crew.ended([order_id])

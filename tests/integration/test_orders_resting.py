@@ -21,8 +21,8 @@ SNIPER = GOOD | {"type": "sniper", "minLiquidity": "20", "maxPrice": 0.007, "sli
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 # -- accepting -------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ async def test_an_amendment_of_another_version_is_refused_with_the_present_one(
 
 async def test_what_waits_no_longer_cannot_be_amended(gateway: Served) -> None:
     order_id = await gateway.resting()
-    await gateway.say(order_id, TRIGGERED)
+    await gateway.append(order_id, TRIGGERED)
     change = {"version": 3, "targetPrice": 1}
     status, body = await gateway.ask("PATCH", f"/api/orders/{order_id}", json=change)
     assert (status, body["code"], body["orderStatus"]) == (409, "not-watching", "pending")
@@ -138,23 +138,28 @@ async def test_terms_that_an_order_does_not_have_cannot_be_amended(gateway: Serv
 async def test_an_amendment_without_an_answer_of_the_log_is_quick_and_honest(
     redis_url: str,
 ) -> None:
-    async with proxied(redis_url) as proxy, served(redis_url, gateway_redis_url=proxy.url) as one:
-        path = f"/api/orders/{await one.resting()}"
+    async with (
+        proxied(redis_url) as proxy,
+        served(redis_url, gateway_redis_url=proxy.url) as gateway,
+    ):
+        path = f"/api/orders/{await gateway.resting()}"
         for mode, only, code, position in (
             ("drop-answers", (), "log-unavailable", 2),  # not even the order could be read
             ("drop-writes", WRITING, "outcome-unknown", 3),
         ):
             proxy.cut(mode)
             with given_up_after(0.5, only):
-                status, body = await one.ask("PATCH", path, json={"version": 2, "targetPrice": 1})
+                status, body = await gateway.ask(
+                    "PATCH", path, json={"version": 2, "targetPrice": 1}
+                )
             assert (status, body["code"]) == (503, code)
 
             async def written(position: int = position) -> bool:
-                return await one.log.position() == position
+                return await gateway.log.position() == position
 
             await until(written)
         proxy.cut("pass")
-        status, body = await one.get(path)
+        status, body = await gateway.get(path)
         assert (body["targetPrice"], body["version"]) == ("1", 3)
 
 
@@ -163,9 +168,9 @@ async def test_an_amendment_without_an_answer_of_the_log_is_quick_and_honest(
 
 async def test_the_life_of_a_limit_order_is_in_its_history(gateway: Served) -> None:
     order_id = await gateway.resting()
-    await gateway.say(order_id, TRIGGERED)
+    await gateway.append(order_id, TRIGGERED)
     for fact in after_submission():
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
     _, body = await gateway.get(f"/api/orders/{order_id}/events")
     assert [event["status"] for event in body["events"]] == [
         "pending", "watching", "pending", "routing", "building", "building", "submitted",

@@ -55,10 +55,10 @@ async def broken(redis_url: str, damage: str) -> AsyncIterator[Broken]:
             heartbeat_ms=100,
         ) as gateway,
     ):
-        made = [
+        issueds = [
             await api_keys.create(gateway.log, a, SCOPES[:3], "", 0, "ann") for a in ("me", "them")
         ]
-        mine, theirs = (one.text.reveal() for one in made)
+        mine, theirs = (issued.text.reveal() for issued in issueds)
         headers = {"Authorization": f"Bearer {theirs}"}
         _, body, _ = await gateway.post(LIMIT, headers=headers)
         order_id = body["orderId"]
@@ -96,7 +96,7 @@ async def test_no_damage_and_no_outage_tells_that_another_account_has_an_order(
                 assert never.status == (503 if damage.endswith("down") else 404)
                 owner = await ask(at.gateway, key, call, at.theirs, at.order_id)
                 told.add(owner.code)
-        frames = [await followed(at.gateway, at.mine, one) for one in (at.order_id, UNKNOWN)]
+        frames = [await followed(at.gateway, at.mine, item) for item in (at.order_id, UNKNOWN)]
         assert frames[0] == frames[1]
         # It did befall the order: its owner is told.
         assert (

@@ -8,20 +8,24 @@ from pathlib import Path
 import pytest
 
 from events.types import AttemptFailed, OrderRouted, RoutingStarted
-from stages.runtime.limiter import Limits
+from stages.runtime.limiter import RateAndConcurrencyLimiter
 from tests.support.log.workers import crew
 
 WINDOW_MS = 3_600_000
 
 
 @pytest.fixture
-async def limits(redis_url: str) -> AsyncIterator[Limits]:
-    made = Limits(redis_url, "one", orders_per_minute=2, window_ms=WINDOW_MS)
-    yield made
-    await made.close()
+async def limits(redis_url: str) -> AsyncIterator[RateAndConcurrencyLimiter]:
+    rate_and_concurrency_limiter = RateAndConcurrencyLimiter(
+        redis_url, "one", orders_per_minute=2, window_ms=WINDOW_MS
+    )
+    yield rate_and_concurrency_limiter
+    await rate_and_concurrency_limiter.close()
 
 
-async def test_who_comes_while_others_wait_is_counted_behind_them(limits: Limits) -> None:
+async def test_who_comes_while_others_wait_is_counted_behind_them(
+    limits: RateAndConcurrencyLimiter,
+) -> None:
     assert await limits.admit(["a", "b"]) == {"a": 0, "b": 0}
     waits_ms = {name: (await limits.admit([name]))[name] for name in "cdefg"}
     windows = {name: round(ms / WINDOW_MS) for name, ms in waits_ms.items()}
@@ -31,12 +35,12 @@ async def test_who_comes_while_others_wait_is_counted_behind_them(limits: Limits
 
 
 async def test_a_retry_goes_on_while_no_order_may_start(
-    redis_url: str, tmp_path: Path, limits: Limits
+    redis_url: str, tmp_path: Path, limits: RateAndConcurrencyLimiter
 ) -> None:
     assert await limits.admit(["a", "b"]) == {"a": 0, "b": 0}
     async with crew(redis_url, tmp_path) as team:
-        [begun, fresh] = [one for _ in range(2) for one in await team.submit()]
-        await team.say(begun, RoutingStarted(), AttemptFailed("router", 1, "no-route", "", 0))
+        [begun, fresh] = [item for _ in range(2) for item in await team.submit()]
+        await team.append(begun, RoutingStarted(), AttemptFailed("router", 1, "no-route", "", 0))
         await team.worker("router", orders_per_minute=2, window_ms=WINDOW_MS)
         await team.until(lambda: team.of(OrderRouted))
         await team.settled("router")

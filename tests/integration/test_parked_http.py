@@ -14,12 +14,12 @@ from events.secret import SecretBytes
 from events.types import OrderParked, RoutingStarted, TransactionBuilt, TransactionSubmitted
 from tests.integration import test_repair, test_settle
 from tests.integration.test_repair import Scene
-from tests.integration.test_settle import Desk
+from tests.integration.test_settle import Operator
 from tests.support.http.served import Served, served
 from tests.support.log.played import routed
 from tests.support.log.projected import projected, projecting
 
-scene, desk = test_repair.scene, test_settle.desk
+scene, operator = test_repair.scene, test_settle.operator
 PARK = OrderParked("router", "a bug", "engine")
 
 
@@ -36,8 +36,10 @@ async def act(gateway: Served, order_id: str, name: str, **body: str) -> tuple[i
     return await gateway.ask("POST", f"/api/admin/parked/{order_id}/{name}", json=body)
 
 
-async def test_an_executed_order_is_settled_and_the_alert_clears(scene: Scene, desk: Desk) -> None:
-    order_id = await desk.executed("sig-1")
+async def test_an_executed_order_is_settled_and_the_alert_clears(
+    scene: Scene, operator: Operator
+) -> None:
+    order_id = await operator.executed("sig-1")
     async with gateway_of(scene) as gateway:
         status, problem = await act(gateway, order_id, "settle")
         assert (status, problem["code"]) == (409, "not-settled")
@@ -46,7 +48,7 @@ async def test_an_executed_order_is_settled_and_the_alert_clears(scene: Scene, d
         assert (status, problem["code"]) == (409, "not-parked")
         assert "engine parked settle" in problem["detail"]
         assert (await gateway.get("/readyz"))[1]["parked"] == 1
-        desk.lands(order_id, "sig-1")
+        operator.lands(order_id, "sig-1")
         status, body = await act(gateway, order_id, "settle", reason="by the record", actor="ann")
         assert (status, body["status"], body["txHash"]) == (200, "confirmed", "sig-1")
         assert body["parked"] is None
@@ -63,25 +65,27 @@ async def test_an_executed_order_is_settled_and_the_alert_clears(scene: Scene, d
         assert [order["orderId"] for order in listed["orders"]] == [order_id]
 
 
-async def test_an_unknown_transaction_is_named_and_has_to_fit(scene: Scene, desk: Desk) -> None:
-    order_id = await desk.parked(PARK)
+async def test_an_unknown_transaction_is_named_and_has_to_fit(
+    scene: Scene, operator: Operator
+) -> None:
+    order_id = await operator.parked(PARK)
     async with gateway_of(scene) as gateway:
         assert (await act(gateway, order_id, "settle"))[1]["reason"] == "signature-needed"
-        desk.lands(order_id, "sig-1", amount_in=1)
+        operator.lands(order_id, "sig-1", amount_in=1)
         status, problem = await act(gateway, order_id, "settle", signature="sig-1")
         assert (status, problem["reason"]) == (409, "transaction-does-not-fit")
-        desk.lands(order_id, "sig-2")
+        operator.lands(order_id, "sig-2")
         client = Client(gateway.url)
         async with client:
             done = await client.settle(order_id, "sig-2", actor="ann")
         assert (done.status, done.tx_hash) == ("confirmed", "sig-2")
 
 
-async def test_parked_orders_are_put_back_or_failed(scene: Scene, desk: Desk) -> None:
-    again, gone, sent = [await desk.parked(PARK) for _ in range(3)]
+async def test_parked_orders_are_put_back_or_failed(scene: Scene, operator: Operator) -> None:
+    again, gone, sent = [await operator.parked(PARK) for _ in range(3)]
     built = TransactionBuilt(1, "sig-1", 12_495, SecretBytes(b"raw"))
     submitted = TransactionSubmitted(1, "sig-1")
-    out = await desk.parked(RoutingStarted(), routed(), built, submitted, PARK)
+    out = await operator.parked(RoutingStarted(), routed(), built, submitted, PARK)
     async with gateway_of(scene) as gateway, Client(gateway.url) as client:
         assert (await client.requeue(again, "fixed")).status == "pending"
         assert (await client.discard(gone, "no", "ann")).status == "failed"
@@ -108,8 +112,10 @@ async def test_parked_orders_are_put_back_or_failed(scene: Scene, desk: Desk) ->
         ({"actor": 1}, "wrong-type"),
     ],
 )
-async def test_what_is_no_act_is_refused(scene: Scene, desk: Desk, body: Any, code: str) -> None:
-    order_id = await desk.parked(PARK)
+async def test_what_is_no_act_is_refused(
+    scene: Scene, operator: Operator, body: Any, code: str
+) -> None:
+    order_id = await operator.parked(PARK)
     async with gateway_of(scene) as gateway:
         for name in ("settle", "requeue", "discard"):
             status, problem = await act(gateway, order_id, name, **body)

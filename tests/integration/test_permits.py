@@ -7,34 +7,38 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stages.runtime.limiter import PERMITS, Limits
+from stages.runtime.limiter import PERMITS, RateAndConcurrencyLimiter
 from tests.support.waits import until
 
 LEASE_MS = 3_600_000
 
 
 @pytest.fixture
-async def limits(redis_url: str) -> AsyncIterator[Limits]:
-    made = Limits(redis_url, "one", concurrency=1, lease_ms=LEASE_MS)
-    yield made
-    await made.close()
+async def limits(redis_url: str) -> AsyncIterator[RateAndConcurrencyLimiter]:
+    rate_and_concurrency_limiter = RateAndConcurrencyLimiter(
+        redis_url, "one", concurrency=1, lease_ms=LEASE_MS
+    )
+    yield rate_and_concurrency_limiter
+    await rate_and_concurrency_limiter.close()
 
 
-async def given_back(limits: Limits) -> None:
+async def given_back(limits: RateAndConcurrencyLimiter) -> None:
     async def none_is_out() -> bool:
         return not await limits._link.call("ZCARD", PERMITS)
 
     await until(none_is_out)
 
 
-async def test_a_call_that_fails_gives_its_permit_back(limits: Limits) -> None:
+async def test_a_call_that_fails_gives_its_permit_back(limits: RateAndConcurrencyLimiter) -> None:
     with pytest.raises(OSError, match="no venue"):
         async with limits.permit():
             raise OSError("no venue")
     await given_back(limits)
 
 
-async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(limits: Limits) -> None:
+async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(
+    limits: RateAndConcurrencyLimiter,
+) -> None:
     async def hold() -> None:
         async with limits.permit():
             await asyncio.Event().wait()
@@ -48,7 +52,9 @@ async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(limits: Li
     await given_back(limits)
 
 
-async def test_a_permit_that_ran_out_is_not_extended_over_the_next_ones(limits: Limits) -> None:
+async def test_a_permit_that_ran_out_is_not_extended_over_the_next_ones(
+    limits: RateAndConcurrencyLimiter,
+) -> None:
     assert await limits._call("acquire", 1, 1, "late") == 1
 
     async def taken() -> bool:

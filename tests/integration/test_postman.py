@@ -21,9 +21,9 @@ def requests(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def promised(item: dict[str, Any]) -> list[int]:
     """The statuses that the item's test accepts."""
     script = " ".join(item["event"][0]["script"]["exec"])
-    found = re.search(r"oneOf\(\[([\d, ]+)\]\)", script)
-    assert found, item["name"]
-    return [int(status) for status in found[1].split(",")]
+    match = re.search(r"oneOf\(\[([\d, ]+)\]\)", script)
+    assert match, item["name"]
+    return [int(status) for status in match[1].split(",")]
 
 
 def kept(item: dict[str, Any]) -> list[tuple[str, str]]:

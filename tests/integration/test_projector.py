@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from events.archive import NO_ORDER, Archive
 from events.ids import new_order_id
-from events.log import EventLog, Result, Unit
+from events.log import AppendRequest, AppendStatus, EventLog
 from events.log.head import encode_head
 from events.order import Order
 from events.streams.hash_chain import GENESIS, encode_record, link
@@ -24,7 +24,7 @@ from projections.postgres import projector as projectors
 from projections.postgres import session as sessions
 from projections.postgres.migrate import MigrationError, available, migrate
 from projections.postgres.order_rows import COLUMNS, columns
-from projections.postgres.tables import Step
+from projections.postgres.tables import ProjectionBatch
 from tests.support.log.played import ACCOUNT, Play, after_submission, failed, routed, submitted
 from tests.support.log.projected import NOT_YET, opened, projected, projecting
 from tests.support.waits import HANG_S, until
@@ -33,8 +33,8 @@ from tests.support.waits import HANG_S, until
 async def rows(url: str, query: str) -> list[Any]:
     connection = await asyncpg.connect(url)
     try:
-        found: list[Any] = await connection.fetch(query)
-        return found
+        rows: list[Any] = await connection.fetch(query)
+        return rows
     finally:
         await connection.close()
 
@@ -47,8 +47,8 @@ async def raw(log: EventLog, order_id: str, body: bytes, version: int = 1) -> in
     """Appends bytes that no stage would write."""
     digest = link(GENESIS, body)
     head = encode_head(version, digest, 0, b"\xc0")
-    unit = Unit(order_id, b"", head, 0, 1, encode_record(digest, body), wake=False)
-    return (await log.append([unit]))[0].position
+    request = AppendRequest(order_id, b"", head, 0, 1, encode_record(digest, body), wake=False)
+    return (await log.append([request]))[0].position
 
 
 async def test_every_event_and_order_is_projected(redis_url: str, database_url: str) -> None:
@@ -73,13 +73,13 @@ async def test_columns_are_what_the_order_says(redis_url: str, database_url: str
         play = Play(log)
         (done,) = await play.live()
         (named,) = await play.create(fact=submitted(client_order_id="mine"))
-        await play.say([named], failed())
+        await play.append([named], failed())
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         async with archive.snapshot() as snapshot:
-            found = [row async for page in snapshot.orders() for row in page]
-        assert [row.id for row in found] == [done, named]
-        for row in found:
+            order_rows = [row async for page in snapshot.orders() for row in page]
+        assert [row.id for row in order_rows] == [done, named]
+        for row in order_rows:
             order = await archive.order(row.id)
             assert order is not None
             shown = columns(order, row.hash, row.positions)
@@ -111,7 +111,7 @@ async def test_it_goes_on_where_it_stopped_in_the_middle_of_orders(
         play = Play(log)
         ids = await play.create(20)
         for fact in after_submission():
-            await play.say(ids, fact)
+            await play.append(ids, fact)
             async with projecting(redis_url, database_url):
                 await projected(log, archive)
         assert await positions(database_url) == list(range(1, 121))
@@ -125,9 +125,9 @@ async def test_a_checkpoint_may_stand_in_the_middle_of_a_log_entry(
     async with opened(redis_url, database_url) as (log, archive):
         ids = await Play(log).live(10)  # six entries of ten events
         written = tables.write
-        steps: list[Step] = []
+        steps: list[ProjectionBatch] = []
 
-        async def stop_after_four(connection: asyncpg.Connection, step: Step) -> None:
+        async def stop_after_four(connection: asyncpg.Connection, step: ProjectionBatch) -> None:
             if len(steps) == 4:
                 raise OSError("killed")
             steps.append(step)
@@ -170,7 +170,9 @@ async def test_a_commit_whose_answer_is_lost_is_not_applied_again(
     written = tables.write
     lost = 0
 
-    async def lose_every_third_answer(connection: asyncpg.Connection, step: Step) -> None:
+    async def lose_every_third_answer(
+        connection: asyncpg.Connection, step: ProjectionBatch
+    ) -> None:
         nonlocal lost
         await written(connection, step)
         lost += 1
@@ -221,7 +223,7 @@ async def test_what_postgres_refuses_is_isolated_and_parked(
         (bad,) = await play.create(fact=submitted(client_order_id="no \0 in text"))
         after = await play.create(3)
         for fact in after_submission():
-            await play.say([*before, bad, *after], fact)
+            await play.append([*before, bad, *after], fact)
         async with projecting(redis_url, database_url):
             end = await projected(log, archive)
         good = await archive.orders([*before, *after])
@@ -240,8 +242,8 @@ async def test_what_was_folded_behind_a_refused_chunk_is_folded_again(
     async with opened(redis_url, database_url) as (log, archive):
         play = Play(log)
         (order_id,) = await play.create()
-        await play.say([order_id], RoutingStarted(), replace(routed(), dex="no \0 in text"))
-        await play.say([order_id], routed())  # of this one alone Postgres would take the row
+        await play.append([order_id], RoutingStarted(), replace(routed(), dex="no \0 in text"))
+        await play.append([order_id], routed())  # of this one alone Postgres would take the row
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         (parked,) = await rows(database_url, "SELECT * FROM projection_parked")
@@ -254,16 +256,16 @@ async def test_an_order_from_before_is_loaded_when_no_write_is_under_way(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "VERIFY_S", HANG_S)
-    written, loaded, take = tables.write, tables.load_orders, batcher.Intake.take
-    second_taken, writing, during = asyncio.Event(), list[Step](), list[int]()
+    written, loaded, take = tables.write, tables.load_orders, batcher.TailBatcher.take
+    second_taken, writing, during = asyncio.Event(), list[ProjectionBatch](), list[int]()
 
-    async def taking(self: batcher.Intake, wait_s: float) -> batcher.Chunk | None:
+    async def taking(self: batcher.TailBatcher, wait_s: float) -> batcher.Chunk | None:
         chunk = await take(self, wait_s)
         if chunk is not None and chunk.first == 4:
             second_taken.set()
         return chunk
 
-    async def write(connection: asyncpg.Connection, step: Step) -> None:
+    async def write(connection: asyncpg.Connection, step: ProjectionBatch) -> None:
         writing.append(step)
         await second_taken.wait()
         await written(connection, step)
@@ -279,9 +281,9 @@ async def test_an_order_from_before_is_loaded_when_no_write_is_under_way(
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         await play.create(2)
-        await play.say([before], RoutingStarted())
+        await play.append([before], RoutingStarted())
         monkeypatch.setattr(batcher, "CHUNK_EVENTS", 2)
-        monkeypatch.setattr(batcher.Intake, "take", taking)
+        monkeypatch.setattr(batcher.TailBatcher, "take", taking)
         monkeypatch.setattr(tables, "write", write)
         monkeypatch.setattr(tables, "load_orders", load)
         async with projecting(redis_url, database_url):
@@ -298,7 +300,7 @@ async def test_a_version_that_does_not_continue_its_order_parks_it(
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         await rows(database_url, "DELETE FROM orders")
-        await play.say([order_id], *after_submission())
+        await play.append([order_id], *after_submission())
         (other,) = await play.live()
         async with projecting(redis_url, database_url):
             await projected(log, archive)
@@ -329,9 +331,9 @@ async def test_a_log_that_is_behind_the_archive_stops_it_and_takes_no_orders_any
                 return await log.suspended() != ""
 
             await until(suspended, "the suspension")
-            unit, _ = log.creation(new_order_id(), "main", submitted())
-            [answer] = await log.append([unit])
-            assert answer.result is Result.SUSPENDED
+            request, _ = log.build_creation(new_order_id(), "main", submitted())
+            [answer] = await log.append([request])
+            assert answer.status is AppendStatus.SUSPENDED
             await client.aclose()
         reason = await archive.regression()
         assert reason is not None

@@ -33,8 +33,8 @@ async def test_tokens_may_be_named_by_their_mints(redis_url: str) -> None:
 
 async def test_an_exact_output_is_quoted_by_what_goes_in(redis_url: str) -> None:
     async with served(redis_url) as gateway:
-        wanted = ASKED | {"amount": "150", "swapMode": "exactOut"}
-        _, answer = await gateway.get("/api/quotes", params=wanted)
+        expected = ASKED | {"amount": "150", "swapMode": "exactOut"}
+        _, answer = await gateway.get("/api/quotes", params=expected)
     best = min(answer["quotes"], key=lambda quote: Decimal(quote["amountIn"]))
     assert answer["best"]["amountOut"] == "150"
     assert answer["best"]["amountIn"] == best["amountIn"]
@@ -79,8 +79,8 @@ async def test_a_question_that_cannot_be_read_is_refused(
 
 async def test_an_exact_output_is_taken_with_its_own_bound_only(redis_url: str) -> None:
     async with served(redis_url) as gateway:
-        wanted = {"amount": "150", "swapMode": "exactOut"}
-        order_id = await gateway.accepted(**wanted, maxAmountIn="2")
+        expected = {"amount": "150", "swapMode": "exactOut"}
+        order_id = await gateway.accepted(**expected, maxAmountIn="2")
         _, order = await gateway.get(f"/api/orders/{order_id}")
         assert (order["amount"], order["swapMode"], order["maxAmountIn"]) == (
             "150",
@@ -88,9 +88,9 @@ async def test_an_exact_output_is_taken_with_its_own_bound_only(redis_url: str) 
             "2",
         )
         both = {"maxAmountIn": "2", "slippageBps": 10}
-        status, problem, _ = await gateway.post(GOOD | wanted | both)
+        status, problem, _ = await gateway.post(GOOD | expected | both)
         assert (status, problem["errors"][0]["code"]) == (400, "exclusive-fields")
         for bad in ({"minAmountOut": "1"}, {"swapMode": "exactIn", "maxAmountIn": "1"}):
-            status, problem, _ = await gateway.post(GOOD | wanted | bad)
+            status, problem, _ = await gateway.post(GOOD | expected | bad)
             assert status == 400
             assert problem["errors"][0]["code"] == "field-not-allowed"

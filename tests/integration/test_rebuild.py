@@ -24,8 +24,8 @@ from tests.support.waits import HANG_S, until
 async def fetch(url: str, query: str) -> list[Any]:
     connection = await asyncpg.connect(url)
     try:
-        found: list[Any] = await connection.fetch(query)
-        return found
+        rows: list[Any] = await connection.fetch(query)
+        return rows
     finally:
         await connection.close()
 
@@ -43,7 +43,7 @@ async def test_a_rebuild_gives_the_same_table(redis_url: str, database_url: str)
         play = Play(log)
         async with projecting(redis_url, database_url):
             await play.live(30)
-            await play.say(await play.create(5), failed())
+            await play.append(await play.create(5), failed())
             await play.create(5)
             await projected(log, archive)
         before = await table(database_url)
@@ -110,7 +110,7 @@ async def test_orders_open_at_the_switch_go_on_behind_it(redis_url: str, databas
         for fact in after_submission():
             await projected(log, archive)
             await rebuild(database_url)
-            await play.say(ids, fact)
+            await play.append(ids, fact)
         await projected(log, archive)
         assert {o.status for o in (await archive.orders(ids)).values()} == {"confirmed"}
         await sound(log, archive)
@@ -160,7 +160,7 @@ async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
             await projected(log, archive)
         assert await archive.order(ids[0]) is None
         await rebuild(database_url)
-        await play.say(ids, *after_submission())
+        await play.append(ids, *after_submission())
         await projected(log, archive)
         assert {o.status for o in (await archive.orders(ids)).values()} == {"confirmed"}
         await sound(log, archive)
@@ -292,7 +292,7 @@ async def test_an_event_after_the_end_is_folded_as_the_projector_did(
             await projected(log, archive)
             if between:  # a page in which the rows of what ended are written, and forgotten
                 await play.create(between)
-            await play.say(ids, failed())  # a bug: nothing may follow the end
+            await play.append(ids, failed())  # a bug: nothing may follow the end
             await projected(log, archive)
         before = await table(database_url)
         await rebuild(database_url)

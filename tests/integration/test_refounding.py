@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from events.log import EventLog
-from events.recovery.log_rebuild import Refounding, Written
+from events.recovery.log_rebuild import LogEntry, LogRebuild
 from events.recovery.order_histories import life_of
 from events.types import OrderArmed, OrderParked
 from tests.support.log.played import Play, after_submission, submitted
@@ -34,15 +34,15 @@ async def founded_again(log: EventLog, ids: list[str]) -> None:
     assert last is not None
     heads = await log.load(ids)
     known = [life_of(await log.history(head.positions)).known() for head in heads if head]
-    work = Refounding(log.url, log.keys)
+    work = LogRebuild(log.url, log.keys)
     await work.fence()
     await work.heads(known, [])
-    await work.found(
-        2, last.last, [Written(last.last, last.time_us, last.data)], known,
+    await work.rebuild(
+        2, last.last, [LogEntry(last.last, last.time_us, last.data)], known,
         halted=False, chain="", inbox_orders=128,
     )  # fmt: skip
     await work.close()
-    await log.open(found=False)
+    await log.open(create=False)
 
 
 async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
@@ -50,23 +50,23 @@ async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
     for stage, steps in STEPS.items():
         [ids[stage]] = await play.create()
         if steps:
-            await play.say([ids[stage]], *after_submission()[:steps])
+            await play.append([ids[stage]], *after_submission()[:steps])
     [ids["watcher"]] = await play.create(fact=LIMIT)
     await founded_again(log, list(ids.values()))
     for stage, order_id in ids.items():
         inbox = log.inbox(stage, "one", lease_ms=60_000)
         await inbox.open()
-        [entry] = await inbox.take(10, block_ms=30_000)
-        assert entry.order_ids == (order_id,), stage
+        [message] = await inbox.take(10, block_ms=30_000)
+        assert message.order_ids == (order_id,), stage
         await inbox.close()
 
 
 async def test_who_waits_for_a_price_or_a_person_is_handed_to_nobody(log: EventLog) -> None:
     play = Play(log)
     [resting] = await play.create(fact=LIMIT)
-    await play.say([resting], OrderArmed(7))
+    await play.append([resting], OrderArmed(7))
     [parked] = await play.create()
-    await play.say([parked], OrderParked("router", "a bug", "engine"))
+    await play.append([parked], OrderParked("router", "a bug", "engine"))
     await founded_again(log, [resting, parked])
     assert await log.resting() == 1
     assert [order_id for order_id, _ in await log.parked()] == [parked]

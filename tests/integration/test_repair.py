@@ -14,7 +14,7 @@ import pytest
 import redis.asyncio
 from msgspec.structs import replace
 
-from engine.recovery import Done, Repaired, RepairError, Words, diagnose, plan, refound
+from engine.recovery import Done, Repaired, RepairError, Words, diagnose, plan, rebuild_log
 from engine.recovery import repair as mend
 from engine.recovery.chain_history import open_wallet
 from engine.settings import Settings
@@ -27,16 +27,16 @@ from events.ids import new_order_id
 from events.log import (
     PARKED,
     RESTING,
+    AppendStatus,
+    ClusterMismatch,
     EventLog,
     Fenced,
+    LogTruncated,
     Missing,
-    OtherChain,
-    Regressed,
-    Result,
     Stored,
 )
 from events.order import STAGES, Order
-from events.recovery.log_rebuild import Refounding
+from events.recovery.log_rebuild import LogRebuild
 from events.types import (
     Fact,
     OrderArmed,
@@ -88,7 +88,7 @@ class Scene(NamedTuple):
     async def repair(self) -> Repaired:
         wallet = open_wallet(self.settings)
         try:
-            return await refound(self.log, self.archive, wallet)
+            return await rebuild_log(self.log, self.archive, wallet)
         finally:
             await wallet.close()
 
@@ -103,7 +103,7 @@ class Scene(NamedTuple):
     @contextlib.asynccontextmanager
     async def afterwards(self) -> AsyncIterator[Crew]:
         """All stages, of processes that came after the repair, and a projector."""
-        await self.log.open(found=False)
+        await self.log.open(create=False)
         crew = Crew(self.redis_url, self.settings.data_dir / LEDGER, SLOTS)
         crew.after = self.log.base
         try:
@@ -116,7 +116,7 @@ class Scene(NamedTuple):
             await crew.close()
         assert (await verify(self.archive, self.log, columns)).problems == []
 
-    async def said(self, order_id: str) -> Order:
+    async def logged(self, order_id: str) -> Order:
         head = (await self.log.load([order_id]))[0]
         assert head is not None
         return head.order
@@ -164,11 +164,11 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     )
     pending = new_order_id()
     names = names_of(scene.log.keys, "main", pending, named)
-    await scene.log.append([scene.log.creation(pending, "main", named, names)[0]])
+    await scene.log.append([scene.log.build_creation(pending, "main", named, names)[0]])
     resting, parked, begun = [await crew.place(fact) for fact in (LIMIT, MARKET, MARKET)]
-    await crew.say(resting, OrderArmed(7))
-    await crew.say(parked, OrderParked("router", "a bug", "engine"))
-    await crew.say(begun, RoutingStarted())
+    await crew.append(resting, OrderArmed(7))
+    await crew.append(parked, OrderParked("router", "a bug", "engine"))
+    await crew.append(begun, RoutingStarted())
     await Play(scene.log).live(2)
     await engine_switch.halt(scene.log, "odd prices", "ann")
     end = await scene.archived()
@@ -182,8 +182,10 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     await wallet.close()
     assert (done.epoch, done.position, done.open_orders, done.keys) == (2, end, 4, 2)
     with pytest.raises(Fenced):
-        await scene.crew.log.append([scene.log.creation(new_order_id(), "main", submitted())[0]])
-    await scene.log.open(found=False)
+        await scene.crew.log.append(
+            [scene.log.build_creation(new_order_id(), "main", submitted())[0]]
+        )
+    await scene.log.open(create=False)
     assert (await scene.log.position(), scene.log.base) == (end, end)
     assert await scene.log.load([pending, resting, parked, begun]) == heads
     assert [head.owes for head in heads if head] == [1, RESTING, PARKED, 1]
@@ -191,18 +193,20 @@ async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
     assert (await scene.log.resting(), await scene.log.open_orders()) == (1, 4)
     assert await scene.log.halted()
     elsewhere = EventLog(scene.redis_url, build="test", chain="devnet")
-    with pytest.raises(OtherChain):
-        await elsewhere.open(found=False)
+    with pytest.raises(ClusterMismatch):
+        await elsewhere.open(create=False)
     await elsewhere.close()
     assert names is not None
-    for value in await scene.log.named(names.keys):
+    for value in await scene.log.lookup_idempotency_keys(names.keys):
         assert value is not None
         assert claim_of(value) == (pending, digest_of(named))
 
     async with scene.afterwards() as later:
         await engine_switch.resume(scene.log, "ann")
         assert await later.ended([pending, begun]) == ["confirmed"] * 2
-        assert (await orders.cancel(scene.log, resting, "ann")).outcome is orders.Outcome.DONE
+        assert (
+            await orders.cancel(scene.log, resting, "ann")
+        ).outcome is orders.CommandOutcome.DONE
     assert set(crew.executions().values()) == {1}
 
 
@@ -225,9 +229,9 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     await scene.archived()
     await built([unknown, late])
     for order_id in (known, unknown):  # the archive never hears of it
-        transaction = (await scene.said(order_id)).transaction
+        transaction = (await scene.logged(order_id)).transaction
         assert transaction is not None
-        await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
+        await crew.append(order_id, TransactionSubmitted(1, transaction.signature))
         await crew.chain().send([transaction.raw])
     await scene.lose()
 
@@ -237,10 +241,12 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     done = await scene.repair()
     assert (done.sent, done.parked) == ([known], [unknown])
     async with scene.afterwards() as later:
-        assert "executed on chain by" in (await scene.said(unknown)).parked
+        assert "executed on chain by" in (await scene.logged(unknown)).parked
         assert await later.ended([known, late]) == ["confirmed", "confirmed"]
         # Nobody may say another end of it, or carry it out again.
-        assert (await orders.cancel(scene.log, unknown, "ann")).outcome is orders.Outcome.TOO_LATE
+        assert (
+            await orders.cancel(scene.log, unknown, "ann")
+        ).outcome is orders.CommandOutcome.TOO_LATE
         for act in (parked.replay, parked.discard):
             with pytest.raises(parked.NotAllowed, match="executed on chain by"):
                 await act(scene.log, no_history, unknown, "why not", "ann")
@@ -251,15 +257,15 @@ async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene
     crew = scene.crew
     order_id = await crew.place(replace(MARKET, expires_at_us=time.time_ns() // 1000))
     await scene.archived()
-    await crew.say(order_id, RoutingStarted(), routed())
-    built = crew.chain().build(await scene.said(order_id))
+    await crew.append(order_id, RoutingStarted(), routed())
+    built = crew.chain().build(await scene.logged(order_id))
     await crew.chain().send([built.raw])
     await scene.lose()
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards() as later:
         await later.watching()
         await asyncio.sleep(0.5)  # two rounds of whoever ends what expired
-        assert not (await scene.said(order_id)).terminal
+        assert not (await scene.logged(order_id)).terminal
     assert crew.executions() == {order_id: 1}
 
 
@@ -268,7 +274,7 @@ async def test_a_parked_order_that_was_replayed_and_executed_since_is_found_out(
 ) -> None:
     crew = scene.crew
     order_id = await crew.place(MARKET)
-    await crew.say(order_id, OrderParked("router", "a bug", "engine"))
+    await crew.append(order_id, OrderParked("router", "a bug", "engine"))
     await scene.archived()
     await parked.replay(scene.log, no_history, order_id, "mended", "ann")  # lost with the log
     await crew.all_stages()
@@ -284,17 +290,17 @@ async def test_a_parked_order_that_was_replayed_and_executed_since_is_found_out(
 async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene) -> None:
     crew = scene.crew
     old = await crew.place(MARKET)
-    await crew.say(old, RoutingStarted())
+    await crew.append(old, RoutingStarted())
     await scene.archived()
     await scene.lose()
     await scene.log.open()  # a careless restart, which took orders before anybody noticed
     [fresh] = await crew.submit(1)
-    await crew.say(fresh, RoutingStarted())
+    await crew.append(fresh, RoutingStarted())
     assert await scene.wrong()
 
     done = await scene.repair()
     assert (done.adopted, done.torn, done.open_orders) == ([fresh], [], 2)
-    assert (await crew.log.look())[1] == 4
+    assert (await crew.log.epoch_and_position())[1] == 4
     async with scene.afterwards() as later:
         assert await later.ended([old, fresh]) == ["confirmed", "confirmed"]
 
@@ -305,14 +311,14 @@ async def test_what_a_log_said_beyond_the_archive_goes_on_where_only_an_entry_is
     crew = scene.crew
     order_id = await crew.place(MARKET)
     await scene.archived()
-    await crew.say(order_id, OrderCancelled("ann", ""))
+    await crew.append(order_id, OrderCancelled("ann", ""))
     async with redis.asyncio.from_url(scene.redis_url) as client:
         await client.xdel(scene.log.keys.log, "1-0")
     assert "no intact entry holds position 1" in await scene.wrong()
     assert (await scene.mended()).founded is None, "nobody had to be asked"
-    await scene.log.open(found=False)
+    await scene.log.open(create=False)
     assert (scene.log.epoch, await scene.wrong()) == (1, "")
-    assert (await scene.said(order_id)).status == "cancelled"
+    assert (await scene.logged(order_id)).status == "cancelled"
     async with scene.afterwards():
         pass
 
@@ -324,18 +330,18 @@ async def test_what_a_restored_copy_of_the_log_said_beyond_the_archive_is_report
     order_id = await crew.place(MARKET)
     async with redis.asyncio.from_url(scene.redis_url) as client:
         copy = {key: await client.dump(key) or b"" for key in await client.keys("oee:*")}
-        await crew.say(order_id, RoutingStarted())
+        await crew.append(order_id, RoutingStarted())
         await scene.archived()
         await client.flushdb()
         for key, dumped in copy.items():
             await client.restore(key, 0, dumped)
-    await crew.say(order_id, OrderCancelled("ann", ""))
+    await crew.append(order_id, OrderCancelled("ann", ""))
     fresh = await crew.place(MARKET)
     assert "the log differs from the archive" in await scene.wrong()
     done = await scene.repair()
     assert (done.torn, done.adopted, done.epoch) == ([order_id], [fresh], 2)
-    await scene.log.open(found=False)
-    assert (await scene.said(order_id)).status == "routing"
+    await scene.log.open(create=False)
+    assert (await scene.logged(order_id)).status == "routing"
 
 
 async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
@@ -344,14 +350,14 @@ async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
     order_id = await scene.crew.place(MARKET)
     await scene.archived()
     await scene.lose()
-    fence, fenced, refused = Refounding.fence, asyncio.Event(), asyncio.Event()
+    fence, fenced, refused = LogRebuild.fence, asyncio.Event(), asyncio.Event()
 
-    async def held_up(self: Refounding) -> None:
+    async def held_up(self: LogRebuild) -> None:
         await fence(self)
         fenced.set()
         await refused.wait()
 
-    monkeypatch.setattr(Refounding, "fence", held_up)
+    monkeypatch.setattr(LogRebuild, "fence", held_up)
     first = asyncio.create_task(scene.repair())
     await fenced.wait()
     with pytest.raises(RepairError, match="another repair is under way"):
@@ -368,19 +374,19 @@ async def test_a_log_that_somebody_founded_meanwhile_is_left_as_it_is(
     await scene.crew.place(MARKET)
     await scene.archived()
     await scene.lose()
-    fence = Refounding.fence
+    fence = LogRebuild.fence
 
-    async def fenced(self: Refounding) -> None:
+    async def fenced(self: LogRebuild) -> None:
         await fence(self)
         await scene.log.open()  # a careless restart
         [fresh] = await Play(scene.log).create()
-        made.append(fresh)
+        created.append(fresh)
 
-    made: list[str] = []
-    monkeypatch.setattr(Refounding, "fence", fenced)
+    created: list[str] = []
+    monkeypatch.setattr(LogRebuild, "fence", fenced)
     with pytest.raises(RepairError, match="the log was rebuilt meanwhile"):
         await scene.repair()
-    assert (await scene.said(made[0])).status == "pending", "its head is there"
+    assert (await scene.logged(created[0])).status == "pending", "its head is there"
 
 
 async def test_a_repair_that_broke_off_can_be_begun_again(
@@ -394,14 +400,14 @@ async def test_a_repair_that_broke_off_can_be_begun_again(
         async def fails(*_: object, **__: object) -> None:
             raise OSError("the power")
 
-        patch.setattr("events.recovery.log_rebuild.Refounding.found", fails)
+        patch.setattr("events.recovery.log_rebuild.LogRebuild.rebuild", fails)
         await scene.repair()
     with pytest.raises(Fenced):
-        await scene.log.append([scene.log.creation(new_order_id(), "x", MARKET)[0]])
+        await scene.log.append([scene.log.build_creation(new_order_id(), "x", MARKET)[0]])
     assert await scene.wrong()
     assert (await scene.repair()).epoch == 3
-    await scene.log.open(found=False)
-    assert (await scene.said(order_id)).status == "pending"
+    await scene.log.open(create=False)
+    assert (await scene.logged(order_id)).status == "pending"
     assert await scene.wrong() == ""
 
 
@@ -414,9 +420,9 @@ async def test_names_of_open_orders_are_kept_by_a_repair_and_others_for_the_rest
         fact = replace(LIMIT, client_order_id=name)
         order_id = new_order_id()
         names = names_of(log.keys, "main", order_id, fact)
-        await log.append([log.creation(order_id, "main", fact, names)[0]])
-        for said in facts:
-            await scene.crew.say(order_id, said)
+        await log.append([log.build_creation(order_id, "main", fact, names)[0]])
+        for item in facts:
+            await scene.crew.append(order_id, item)
         return order_id
 
     keys = {
@@ -435,9 +441,9 @@ async def test_names_of_open_orders_are_kept_by_a_repair_and_others_for_the_rest
         await client.delete(log.keys.meta)
         done = await scene.repair()
         assert (done.adopted, done.keys) == ([left], 3)
-        found = {name: await client.pexpiretime(key) for name, key in keys.items()}
-    assert found == {"rests": -1, "left": -1, "ended": until_ms, "over": -2}
-    await log.open(found=False)
+        results = {name: await client.pexpiretime(key) for name, key in keys.items()}
+    assert results == {"rests": -1, "left": -1, "ended": until_ms, "over": -2}
+    await log.open(create=False)
     assert ended != rests
 
 
@@ -467,10 +473,12 @@ async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Sce
         while not enough.is_set():
             fresh = new_order_id()
             with contextlib.suppress(Fenced):  # nothing was written: a gateway answers 503
-                [answer] = await crew.log.append([crew.log.creation(fresh, "main", MARKET)[0]])
+                [answer] = await crew.log.append(
+                    [crew.log.build_creation(fresh, "main", MARKET)[0]]
+                )
                 # Suspended for a moment: the projector saw no log, and looks again.
-                assert answer.result in (Result.CREATED, Result.SUSPENDED)
-                ids.extend([fresh] if answer.result is Result.CREATED else [])
+                assert answer.status in (AppendStatus.CREATED, AppendStatus.SUSPENDED)
+                ids.extend([fresh] if answer.status is AppendStatus.CREATED else [])
             await asyncio.sleep(0.01)
 
     async def kept_up() -> None:
@@ -480,7 +488,7 @@ async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Sce
             for name, worker in workers.items():
                 if worker.task.done():
                     assert isinstance(worker.task.exception(), Fenced)
-                    with contextlib.suppress(Missing, Regressed):
+                    with contextlib.suppress(Missing, LogTruncated):
                         workers[name] = await crew.worker(name)
             await asyncio.sleep(0.01)
 
@@ -501,5 +509,5 @@ async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Sce
         await work[1]
         await projected(scene.log, scene.archive)
     assert crew.executions() == dict.fromkeys(ids, 1)
-    await scene.log.open(found=False)
+    await scene.log.open(create=False)
     assert (scene.log.epoch, await scene.wrong()) == (1, "")

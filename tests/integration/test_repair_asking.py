@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 
 from engine.localnet.genesis import pools_file
-from engine.recovery import RepairError, founding, refound
-from engine.recovery.chain_history import ChainError, Wallet, open_wallet
+from engine.recovery import RepairError, founding, rebuild_log
+from engine.recovery.chain_history import ChainError, ChainHistory, open_wallet
 from engine.settings import Settings
 from events.archive import Archive
-from events.ids import ENGINE_ID, created_ms, first_id_at, new_order_id
+from events.ids import ENGINE_STREAM_ID, created_ms, first_id_at, new_order_id
 from events.log import EventLog
 from events.log.head import new_order
 from events.order import EXECUTED, Order, evolve
@@ -58,7 +58,7 @@ class Script:
         self.log = log
         self.height = START
         self.began_fenced = False
-        self.said: list[str] = []
+        self.calls: list[str] = []
         self.reached_us: list[int] = []
         self.asked: list[str] = []
         self.asked_since_us: set[int] = set()
@@ -72,11 +72,11 @@ class Script:
 
     async def last_height(self) -> int:
         assert not await self._there(), "whoever is not fenced off may make another one"
-        self.said.append("last_height")
+        self.calls.append("last_height")
         return LAST
 
     async def finalized(self) -> int:
-        self.said.append("finalized")
+        self.calls.append("finalized")
         self.height += 1
         answer = self.waiting(self.height)
         if answer is not None:
@@ -89,14 +89,14 @@ class Script:
 
     async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
         assert not await self._there(), "nobody may say or send anything meanwhile"
-        self.said.append("executed")
+        self.calls.append("executed")
         self.asked += order_ids
         self.asked_since_us.add(since_us)
         self.asked_at.add(self.height)
-        return {i: found for i in order_ids if (found := self.executions.get(i))}
+        return {i: value for i in order_ids if (value := self.executions.get(i))}
 
     async def orders_since(self, order_id: str) -> list[str]:
-        self.said.append("orders_since")
+        self.calls.append("orders_since")
         self.strangers_since.append(order_id)
         self.asked_at.add(self.height)
         return [i for i in self.executions if i >= order_id]
@@ -125,13 +125,13 @@ class Scene:
             await projected(self.log, self.archive)
 
     async def repair(self) -> Any:
-        return await refound(self.log, self.archive, cast(Wallet, self.chain))
+        return await rebuild_log(self.log, self.archive, cast(ChainHistory, self.chain))
 
     async def built(self, last_valid_height: int) -> str:
         """An order whose transaction was made, and not sent."""
         [order_id] = await self.play.create()
-        made = TransactionBuilt(1, "5" * 88, last_valid_height, SecretBytes(b"raw"))
-        await self.play.say([order_id], RoutingStarted(), routed(), made)
+        fact = TransactionBuilt(1, "5" * 88, last_valid_height, SecretBytes(b"raw"))
+        await self.play.append([order_id], RoutingStarted(), routed(), fact)
         return order_id
 
 
@@ -152,9 +152,9 @@ async def test_the_chain_is_asked_once_nothing_of_before_can_land_and_not_earlie
     await scene.archived()
     await scene.repair()
     chain = scene.chain
-    assert chain.said.index("finalized") < chain.said.index("last_height")
+    assert chain.calls.index("finalized") < chain.calls.index("last_height")
     assert chain.asked_at == {LAST + 1}, "final, and above the last height"
-    assert chain.said[-2:] == ["executed", "orders_since"]
+    assert chain.calls[-2:] == ["executed", "orders_since"]
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ async def test_a_transaction_of_a_builder_that_was_ahead_of_our_node_is_waited_f
         [before] = await scene.play.create()
         await scene.archived()
         if where == "void":
-            made = TransactionBuilt(1, "5" * 88, valid, SecretBytes(b"raw"))
-            await scene.play.say([before], RoutingStarted(), routed(), made)
+            fact = TransactionBuilt(1, "5" * 88, valid, SecretBytes(b"raw"))
+            await scene.play.append([before], RoutingStarted(), routed(), fact)
         else:
             await scene.built(valid)
     await scene.repair()
@@ -198,7 +198,7 @@ async def test_every_process_has_time_to_notice_that_it_is_fenced_off(
     began = loop.time()
     await scene.repair()
     assert loop.time() - began >= 0.2
-    assert scene.chain.said.count("finalized") > 2
+    assert scene.chain.calls.count("finalized") > 2
 
 
 async def test_it_waits_for_the_height_however_long_the_fence_has_stood(
@@ -218,17 +218,17 @@ async def test_each_open_order_is_asked_about_and_nothing_else(
     play = scene.play
     pending = await play.create(7)
     resting, parked, begun, gone = await play.create(4)
-    await play.say([begun], RoutingStarted())
-    await play.say([parked], OrderParked("router", "a bug", "engine"))
-    await play.say([resting], OrderArmed(7))
-    await play.say([gone], OrderCancelled("ann"))
+    await play.append([begun], RoutingStarted())
+    await play.append([parked], OrderParked("router", "a bug", "engine"))
+    await play.append([resting], OrderArmed(7))
+    await play.append([gone], OrderCancelled("ann"))
     await scene.archived()
     adopted = await play.create(4)
     scene.chain.executions = {pending[0]: ["a"], adopted[-1]: ["b"]}
     done = await scene.repair()
     assert set(done.adopted) == set(adopted)
     assert set(done.parked) == {pending[0], adopted[-1]}
-    asked = [i for i in scene.chain.asked if i != ENGINE_ID]
+    asked = [i for i in scene.chain.asked if i != ENGINE_STREAM_ID]
     assert sorted(asked) == sorted([*pending, resting, parked, begun, *adopted])
 
 
@@ -244,8 +244,8 @@ async def test_an_adopted_order_that_was_executed_is_not_executed_again(scene: S
 async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) -> None:
     play = scene.play
     [sent] = await play.create()
-    made = TransactionBuilt(1, "s", 1, SecretBytes(b"raw"))
-    await play.say([sent], RoutingStarted(), routed(), made, TransactionSubmitted(1, "s"))
+    fact = TransactionBuilt(1, "s", 1, SecretBytes(b"raw"))
+    await play.append([sent], RoutingStarted(), routed(), fact, TransactionSubmitted(1, "s"))
     await play.create()
     await scene.archived()
     async with scene.archive.snapshot() as snapshot:
@@ -259,7 +259,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     assert scene.chain.asked_since_us == {long_ago_us}
     await connection.execute("UPDATE orders SET created_us = $1 WHERE id = $2", end.time_us, sent)
     await connection.close()
-    await scene.log.open(found=False)
+    await scene.log.open(create=False)
     scene.chain = Script(scene.log)
     await scene.repair()
     margin_us = end.time_us - founding.CREATION_MS * 1000
@@ -328,7 +328,7 @@ async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scen
     with pytest.raises(ChainError):
         await scene.repair()
     todo = plan(await diagnose(scene.log, scene.archive), "", Words())
-    assert todo.steps == [Step.FOUND]
+    assert todo.steps == [Step.REBUILD_LOG]
     scene.chain = Script(scene.log)
     scene.chain.began_fenced = True
     assert (await scene.repair()).epoch == 2
@@ -348,14 +348,14 @@ def order_after(*facts: Fact) -> Order:
     return order
 
 
-MADE = (RoutingStarted(), routed(), TransactionBuilt(1, "ours", 9, SecretBytes(b"raw")))
+CREATED_AT = (RoutingStarted(), routed(), TransactionBuilt(1, "ours", 9, SecretBytes(b"raw")))
 SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
     "not executed": ((), [], None),
     "by a transaction that nobody knows": ((), ["theirs"], OrderParked),
-    "by the one that was made": (MADE, ["ours"], TransactionSubmitted),
-    "by another than the one that was made": (MADE, ["theirs"], OrderParked),
-    "twice": (MADE, ["ours", "theirs"], OrderParked),
-    "by the one that is sent": ((*MADE, TransactionSubmitted(1, "ours")), ["ours"], None),
+    "by the one that was made": (CREATED_AT, ["ours"], TransactionSubmitted),
+    "by another than the one that was made": (CREATED_AT, ["theirs"], OrderParked),
+    "twice": (CREATED_AT, ["ours", "theirs"], OrderParked),
+    "by the one that is sent": ((*CREATED_AT, TransactionSubmitted(1, "ours")), ["ours"], None),
     "while parked": ((OrderParked("router", "a bug", "engine"),), ["theirs"], OrderParked),
     "known already": (
         (OrderParked("repair", f"{EXECUTED}theirs, whose events are lost", "engine"),),
@@ -369,13 +369,13 @@ SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
 def test_an_executed_order_is_sent_parked_or_known(case: str) -> None:
     facts, signatures, expected = SETTLED[case]
     order = order_after(*facts)
-    said = order_histories.settle(order, signatures)
-    assert [type(fact) for fact in said] == ([expected] if expected else [])
+    results = order_histories.reconcile(order, signatures)
+    assert [type(fact) for fact in results] == ([expected] if expected else [])
     if expected is TransactionSubmitted:
-        assert said == [TransactionSubmitted(1, "ours")]
+        assert results == [TransactionSubmitted(1, "ours")]
     if expected is OrderParked:
-        assert isinstance(said[0], OrderParked)
-        assert said[0].reason.startswith(EXECUTED + signatures[0])
+        assert isinstance(results[0], OrderParked)
+        assert results[0].reason.startswith(EXECUTED + signatures[0])
 
 
 # -- the wallets -----------------------------------------------------------------------------------

@@ -152,10 +152,10 @@ async def test_a_fault_of_the_chain_is_called_one(
     breaks, cause = CHAIN[name]
     breaks(scene.node)
     assert await repaired(scene.settings) == 1
-    said = capsys.readouterr().err
-    assert f"engine: not repaired: {cause}" in said
-    assert "Postgres" not in said
-    assert "log server" not in said
+    err = capsys.readouterr().err
+    assert f"engine: not repaired: {cause}" in err
+    assert "Postgres" not in err
+    assert "log server" not in err
     # Nothing was founded: with a node that answers it can be begun again.
     scene.node.fault = ""
     well(scene.node)
@@ -169,9 +169,9 @@ async def test_a_node_that_is_not_there_is_no_fault_of_postgres(
         scene.settings, solana_rpc_url=(SecretUrl(f"http://127.0.0.1:{closed_port()}"),)
     )
     assert await repaired(settings) == 1
-    said = capsys.readouterr().err
-    assert "engine: not repaired: chain: venue-unavailable: " in said
-    assert "Postgres" not in said
+    err = capsys.readouterr().err
+    assert "engine: not repaired: chain: venue-unavailable: " in err
+    assert "Postgres" not in err
 
 
 async def test_a_missing_log_server_is_called_one(
@@ -179,9 +179,9 @@ async def test_a_missing_log_server_is_called_one(
 ) -> None:
     settings = replace(scene.settings, redis_url=f"redis://127.0.0.1:{closed_port()}")
     assert await repaired(settings) == 2
-    said = capsys.readouterr().err
-    assert "engine: cannot read: log server: " in said
-    assert ("Postgres" in said, "chain" in said) == (False, False)
+    err = capsys.readouterr().err
+    assert "engine: cannot read: log server: " in err
+    assert ("Postgres" in err, "chain" in err) == (False, False)
 
 
 async def test_a_missing_postgres_is_called_one(
@@ -192,10 +192,10 @@ async def test_a_missing_postgres_is_called_one(
     assert await repaired(settings) == 2
     args = argparse.Namespace(json=False)
     assert await asyncio.to_thread(projections.run, settings, args) == 1
-    said = capsys.readouterr().err
-    assert "engine: cannot read: Postgres: " in said
-    assert "engine: not rebuilt, nothing changed: Postgres: " in said
-    assert ("log server" in said, "chain" in said) == (False, False)
+    err = capsys.readouterr().err
+    assert "engine: cannot read: Postgres: " in err
+    assert "engine: not rebuilt, nothing changed: Postgres: " in err
+    assert ("log server" in err, "chain" in err) == (False, False)
 
 
 async def test_what_the_log_server_refuses_is_said_in_one_line(
@@ -208,10 +208,10 @@ async def test_what_the_log_server_refuses_is_said_in_one_line(
         assert await repaired(replace(scene.settings, redis_url=limited)) == 2
         await acl(client, "DELUSER", "limited")
         await acl(client, "LOG", "RESET")
-    said = capsys.readouterr().err
-    assert "engine: cannot read: " in said
-    assert "NOPERM" in said
-    assert "Traceback" not in said
+    err = capsys.readouterr().err
+    assert "engine: cannot read: " in err
+    assert "NOPERM" in err
+    assert "Traceback" not in err
 
 
 async def test_a_log_whose_meta_is_of_another_type_is_founded_again(scene: Scene) -> None:
@@ -230,7 +230,7 @@ async def test_the_simulated_chains_ledger_is_the_chain(
     ledger_path(settings).parent.mkdir(parents=True)
     ledger_path(settings).write_bytes(b"this is no database, whatever else it may be" * 40)
     assert await repaired(settings) == 1
-    said = capsys.readouterr().err
-    assert "engine: not repaired: " in said
-    assert "ledger" in said
-    assert "Postgres" not in said
+    err = capsys.readouterr().err
+    assert "engine: not repaired: " in err
+    assert "ledger" in err
+    assert "Postgres" not in err

@@ -30,7 +30,7 @@ from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.conftest import Servers
 from tests.integration.test_damage import ARCHIVE, BESIDE, LOG
-from tests.support.log.damaged import CHAIN, Records, Template, copied, made
+from tests.support.log.damaged import CHAIN, Records, Template, build_template, copied
 from tests.support.log.projected import projected, projecting
 from tests.support.log.workers import ACCOUNT, Crew
 
@@ -73,10 +73,12 @@ class Scene(NamedTuple):
     async def advice(self) -> Finding:
         """What the doctor says of the records, and which command it names: no other one."""
         redis_url, url = self.settings.redis_url, self.settings.database_url
-        found = [one async for one in archive_doctor.look(url)]
-        found += [one async for one in records.look(self.settings, redis_url, url, chain=CHAIN)]
-        named = {one.command for one in found if one.command}
-        [told] = [one for one in found if one.name == records.NAME]
+        findings = [finding async for finding in archive_doctor.look(url)]
+        findings += [
+            finding async for finding in records.look(self.settings, redis_url, url, chain=CHAIN)
+        ]
+        named = {finding.command for finding in findings if finding.command}
+        [told] = [finding for finding in findings if finding.name == records.NAME]
         assert told.status in ("ok", "failed"), told
         assert len(named) == (told.status == "failed"), told
         assert named <= {told.command}, told
@@ -100,8 +102,8 @@ class Scene(NamedTuple):
 def template(servers: Servers) -> Iterator[Template]:
     with redis.Redis.from_url(servers.redis_url) as client:
         client.flushdb()
-    name, found = made(servers.redis_url, servers.database_url)
-    yield found
+    name, result = build_template(servers.redis_url, servers.database_url)
+    yield result
 
     async def drop() -> None:
         server = await asyncpg.connect(servers.database_url)
@@ -121,12 +123,14 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.01)
     monkeypatch.setattr("engine.recovery.founding.POLL_S", 0.01)
-    async with copied(template, redis_url, servers.database_url) as found:
+    async with copied(template, redis_url, servers.database_url) as records:
         settings = Settings(
             data_dir=tmp_path, venues=("simulated",), slot_ms=SLOTS.slot_ms, blockhash_slots=4,
-            redis_url=SecretUrl(redis_url), database_url=SecretUrl(found.database_url),
+            redis_url=SecretUrl(redis_url), database_url=SecretUrl(records.database_url),
         )  # fmt: skip
-        yield Scene(found, found.log, found.archive, found.client, found.database, settings)
+        yield Scene(
+            records, records.log, records.archive, records.client, records.database, settings
+        )
 
 
 Harm = Callable[[Scene], Awaitable[Any]]
@@ -364,8 +368,8 @@ async def test_the_doctors_advice_leads_out_of_every_damage(
     assert advised, "the damage was not seen"
     assert await scene.follow(advised[0].command) == 0, "twice is the same as once"
     await goes_on(scene)
-    one = request.node.callspec.id, advised[0].detail, *(told.command for told in advised)
-    print("|", " | ".join(one), "|")
+    result = request.node.callspec.id, advised[0].detail, *(told.command for told in advised)
+    print("|", " | ".join(result), "|")
 
 
 async def test_what_only_the_log_has_survives_a_mark_that_is_behind(scene: Scene) -> None:
@@ -374,19 +378,19 @@ async def test_what_only_the_log_has_survives_a_mark_that_is_behind(scene: Scene
     before = await scene.log.load([late, scene.records.orders["unnamed"]])
     await scene.client.hset(scene.log.keys.meta, "position", scene.end)
     assert await scene.follow((await scene.advice()).command) == 0
-    await scene.log.open(found=False)
+    await scene.log.open(create=False)
     after = await scene.log.load([late, scene.records.orders["unnamed"]])
-    for one, other in zip(before, after, strict=True):
-        assert one is not None
+    for head, other in zip(before, after, strict=True):
+        assert head is not None
         assert other is not None
-        assert (one.version, one.hash) == (other.version, other.hash)
+        assert (head.version, head.hash) == (other.version, other.hash)
 
 
 async def goes_on(scene: Scene) -> None:
     """A new order is confirmed, what was open goes on, and nothing is executed twice."""
     settings = scene.settings
     crew = Crew(settings.redis_url.reveal(), settings.data_dir / LEDGER, SLOTS)
-    await scene.log.open(found=False)
+    await scene.log.open(create=False)
     crew.after = await scene.log.position()
     try:
         await crew.open()

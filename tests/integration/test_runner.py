@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from events.log import EventLog, Head
+from events.log import EventLog, OrderHead
 from events.order import Order
 from events.secret import SecretBytes
 from events.types import (
@@ -25,7 +25,7 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
-from stages.runtime.stage import Later, Refused, Stage
+from stages.runtime.stage import Later, Stage, VenueRefusal
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
 from tests.support.processes.proxied import proxied
 from tests.support.waits import MARGINS_S, until
@@ -90,7 +90,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
         # A parked order owes nothing until somebody replays it.
         await buggy.stop()
         await team.worker("builder")
-        await team.say(bad[0], OrderRequeued("fixed", "me"))
+        await team.append(bad[0], OrderRequeued("fixed", "me"))
         assert await team.ended(bad[:1]) == ["confirmed"]
         assert team.executions() == dict.fromkeys([*good, *more, bad[0]], 1)
 
@@ -99,7 +99,7 @@ async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_noth
     redis_url: str, tmp_path: Path
 ) -> None:
     """A worker that was stopped for longer than its deadline meets that when it goes on."""
-    refused = Refused("chain-busy", "", retryable=True)
+    refused = VenueRefusal("chain-busy", "", retryable=True)
     faults: list[Exception] = [TimeoutError(), OSError("no route"), refused]
     async with crew(redis_url, tmp_path) as team:
         confirmer = team.stage("confirmer")
@@ -283,7 +283,7 @@ async def test_who_meets_a_conflict_looks_again_and_goes_on(redis_url: str, tmp_
         [order_id] = await team.submit()
         await gate.reached.wait()
         await team.until(lambda: team.of(RoutingStarted))
-        await team.say(order_id, OrderRequeued("for the sake of it", "me"), wake=False)
+        await team.append(order_id, OrderRequeued("for the sake of it", "me"), wake=False)
         gate.open.set()
         assert await team.ended([order_id]) == ["confirmed"]
         assert team.names(order_id) == [
@@ -302,16 +302,16 @@ async def test_only_the_owner_of_an_entry_renews_it(redis_url: str, tmp_path: Pa
         old = team.log.inbox("router", "old", lease_ms=30)
         new = team.log.inbox("router", "new", lease_ms=30)
         await old.open()
-        [entry] = await old.take(1, block_ms=1000)
-        assert entry.order_ids == tuple(ids)
+        [message] = await old.take(1, block_ms=1000)
+        assert message.order_ids == tuple(ids)
         assert await old.renew() == []
         await asyncio.sleep(0.04)
         [taken] = await new.take(1, block_ms=1000)
-        assert (taken.id, taken.deliveries) == (entry.id, 1)
-        assert await old.renew() == [entry.id]
+        assert (taken.id, taken.deliveries) == (message.id, 1)
+        assert await old.renew() == [message.id]
         assert await old.renew() == []
         assert await new.renew() == []
-        await old.leave()
+        await old.deregister()
         assert await new.renew() == []  # nor does one that leaves put back what is not its own
         for inbox in (old, new):
             await inbox.close()
@@ -368,9 +368,9 @@ async def test_an_order_that_waits_too_long_expires_and_is_never_sent(
 
 def event_expiry(team: Crew, order_id: str) -> int:
     expires = next(e for _, e in team.seen if e.order_id == order_id).fact
-    found = getattr(expires, "expires_at_us", None)
-    assert found is not None
-    return int(found)
+    result = getattr(expires, "expires_at_us", None)
+    assert result is not None
+    return int(result)
 
 
 async def test_an_order_whose_time_ends_between_two_attempts_expires_at_its_time(
@@ -462,7 +462,7 @@ async def test_a_venue_that_fails_now_and_then_costs_attempts_and_the_backoff_is
                 assert isinstance(event.fact, AttemptFailed)
                 following = events[event.version]
                 assert following.time_us >= event.fact.next_attempt_at_us
-        heads: list[Head] = [await team.head(order_id) for order_id in ids]
+        heads: list[OrderHead] = [await team.head(order_id) for order_id in ids]
         assert [head.order.attempts for head in heads] == [2] * 5
 
 
@@ -474,7 +474,7 @@ async def test_a_clock_that_was_ahead_makes_no_order_wait_for_it(
         [order_id] = await team.submit()
         later_us = now_us() + 3_600_000_000
         failed = AttemptFailed("router", 1, "venue-timeout", "slow", later_us)
-        await team.say(order_id, RoutingStarted(), failed)
+        await team.append(order_id, RoutingStarted(), failed)
         await team.all_stages()
         assert await team.ended([order_id]) == ["confirmed"]
 

@@ -21,9 +21,9 @@ BREATH = ["RoutingStarted", "OrderRouted", "TransactionBuilt", "TransactionSubmi
 async def batches(team: Crew) -> list[int]:
     """How many events each append said."""
     reader = team.log.reader("batches")
-    found = [len(batch.records) for batch in await reader.read(0)]
+    lens = [len(batch.records) for batch in await reader.read(0)]
     await reader.close()
-    return found
+    return lens
 
 
 async def test_an_order_is_routed_built_and_sent_in_one_append(
@@ -77,7 +77,9 @@ async def test_nothing_runs_ahead_of_a_halt(redis_url: str, tmp_path: Path) -> N
         await team.settled("router")
         await until(lambda: worker.held_orders == 0)
         assert not team.of(TransactionSubmitted)
-        assert [(await orders.cancel(team.log, ids[0], "ann")).outcome] == [orders.Outcome.DONE]
+        assert [(await orders.cancel(team.log, ids[0], "ann")).outcome] == [
+            orders.CommandOutcome.DONE
+        ]
         await engine_switch.resume(team.log, "ann")
         assert await team.ended(ids) == ["cancelled", *["confirmed"] * 4]
         assert team.executions() == dict.fromkeys(ids[1:], 1)

@@ -9,7 +9,7 @@ import pytest
 
 from events.archive import Checkpoint
 from events.log import EventLog, LogReader
-from projections.postgres.log_identity import difference
+from projections.postgres.log_identity import why_different_log
 from tests.support.log.played import Play
 
 
@@ -24,9 +24,9 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 @pytest.fixture
 async def reader(log: EventLog) -> AsyncIterator[LogReader]:
-    made = log.reader()
-    yield made
-    await made.close()
+    log_reader = log.reader()
+    yield log_reader
+    await log_reader.close()
 
 
 async def checkpoint(reader: LogReader, position: int) -> Checkpoint:
@@ -39,7 +39,7 @@ async def checkpoint(reader: LogReader, position: int) -> Checkpoint:
 async def test_the_log_that_was_archived_is_known_again(
     log: EventLog, reader: LogReader, position: int
 ) -> None:
-    assert await difference(log, reader, await checkpoint(reader, position)) == ""
+    assert await why_different_log(log, reader, await checkpoint(reader, position)) == ""
 
 
 async def test_another_epoch_length_or_content_is_named(log: EventLog, reader: LogReader) -> None:
@@ -52,4 +52,4 @@ async def test_another_epoch_length_or_content_is_named(log: EventLog, reader: L
         "differs from the archive at position 5": at._replace(position=5),
     }
     for words, other in others.items():
-        assert words in await difference(log, reader, other)
+        assert words in await why_different_log(log, reader, other)

@@ -41,10 +41,10 @@ from events.types import TransactionBuilt
 from gateway.spec.operations import OPERATIONS
 from projections.postgres.migrate import migrated
 from projections.postgres.rebuild import rebuild
-from stages.runtime.limiter import Limits
-from stages.runtime.stage import Refused
+from stages.runtime.limiter import RateAndConcurrencyLimiter
+from stages.runtime.stage import VenueRefusal
 from stages.venues.simulated.chain import SimulatedChain
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import RpcOptions
@@ -87,12 +87,12 @@ DISFIGURED: list[Callable[[str], str]] = [
 
 def secret_fields() -> list[str]:
     """The settings whose type is that of secrets."""
-    found = []
+    result = []
     for field in msgspec.structs.fields(Settings):
         values = field.default if isinstance(field.default, tuple) else (field.default,)
-        if any(isinstance(one, Secret) for one in values) or "Secret" in str(field.type):
-            found.append(field.name.upper())
-    return found
+        if any(isinstance(value, Secret) for value in values) or "Secret" in str(field.type):
+            result.append(field.name.upper())
+    return result
 
 
 def test_a_secret_is_tried_in_every_setting_that_may_hold_one() -> None:
@@ -107,19 +107,19 @@ def settings(tmp_path: Path) -> Settings:
 @contextlib.contextmanager
 def logged(settings: Settings, capfd: pytest.CaptureFixture[str]) -> Any:
     """Everything that is logged in the block, as a process logs it; yields a list of one text."""
-    found: list[str] = []
+    results: list[str] = []
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     capfd.readouterr()
     try:
         our_logging.configure(msgspec.structs.replace(settings, log_level="debug"), "test")
-        yield found
+        yield results
     finally:
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
         root.handlers[:], root.level = handlers, level
-        said = capfd.readouterr()
-        found.append(said.out + said.err)
+        capture_result = capfd.readouterr()
+        results.append(capture_result.out + capture_result.err)
 
 
 def test_settings_are_never_shown_with_their_secrets(
@@ -129,8 +129,8 @@ def test_settings_are_never_shown_with_their_secrets(
         parser = argparse.ArgumentParser()
         shown_settings.arguments(parser)
         shown_settings.run(settings, parser.parse_args(form))
-    said = capsys.readouterr()
-    text = f"{settings} {settings!r} {shown(settings)} {said.out}{said.err}"
+    capture_result = capsys.readouterr()
+    text = f"{settings} {settings!r} {shown(settings)} {capture_result.out}{capture_result.err}"
     text += str(structlog.processors.JSONRenderer(default=str)(None, "", {"a": settings}))
     assert HIDDEN not in text
     assert "201, 201" not in text
@@ -156,22 +156,24 @@ def test_no_error_about_a_setting_says_what_it_is(name: str) -> None:
 
 async def failing(settings: Settings) -> list[str]:
     """All that says why it does not reach what it was told of."""
-    found = []
+    result = []
 
     async def tried(work: Any, *expected: type[BaseException]) -> None:
         try:
             async with asyncio.timeout(HANG_S):
                 await work
-        except (LogError, ArchiveUnavailable, Refused, OSError, asyncpg.PostgresError,
+        except (LogError, ArchiveUnavailable, VenueRefusal, OSError, asyncpg.PostgresError,
                 asyncpg.InterfaceError, SettingsError, *expected) as error:  # fmt: skip
             structlog.get_logger().exception("it failed", error=repr(error), why=str(error))
             logging.getLogger("library").error("it failed: %r", error, exc_info=error)
-            found.append("".join(traceback.format_exception(error)) + repr(error))
+            result.append("".join(traceback.format_exception(error)) + repr(error))
         else:
             raise AssertionError("it was reached")
 
     log = EventLog(settings.redis_url, build="test")
-    limits = Limits(settings.redis_url, "x", concurrency=1, orders_per_minute=1, lease_ms=1000)
+    limits = RateAndConcurrencyLimiter(
+        settings.redis_url, "x", concurrency=1, orders_per_minute=1, lease_ms=1000
+    )
     archive = await Archive.open(settings.database_url)
     stopped = asyncio.Event()
     stopped.set()
@@ -181,25 +183,25 @@ async def failing(settings: Settings) -> list[str]:
     await tried(archive.position())
     await tried(rebuild(settings.database_url))
     await migrated(settings.database_url, stopped)
-    rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url, deadline_s=0.2), Admission("local")))
+    rpc = Rpc(RpcLink(RpcOptions(settings.solana_rpc_url, deadline_s=0.2), ClusterGuard("local")))
     await tried(rpc.get_slot("processed"))
     await rpc.close()
-    found += [repr(one) async for one in log_server.look(settings.redis_url)]
-    found += [repr(one) async for one in doctor_archive.look(settings.database_url)]
-    found += [repr(one) for one in await doctor.examine(settings)]
-    found += [repr(vars(one)) for one in (log, limits, rpc)]
+    result += [repr(finding) async for finding in log_server.look(settings.redis_url)]
+    result += [repr(finding) async for finding in doctor_archive.look(settings.database_url)]
+    result += [repr(finding) for finding in await doctor.examine(settings)]
+    result += [repr(vars(item)) for item in (log, limits, rpc)]
     await archive.close()
     await limits.close()
     await log.close()
-    return found
+    return result
 
 
 async def test_no_failure_of_a_backend_says_how_it_was_reached(
     settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with logged(settings, capfd) as lines:
-        said = await failing(settings)
-    text = "".join(said + lines)
+        results = await failing(settings)
+    text = "".join(results + lines)
     assert "it failed" in text
     assert HIDDEN not in text
 
@@ -234,22 +236,24 @@ async def test_a_node_that_repeats_our_key_and_bytes_is_not_quoted(
             return web.json_response(error)
         return web.Response(status=status[0], text=words)
 
-    said: list[str] = []
+    results: list[str] = []
     status = [0]
     with logged(settings, capfd) as lines:
         async with rpc_node() as node:
             node.handler = refuse
             url = SecretUrl(f"{node.url}/{HIDDEN}?api-key={HIDDEN}")
             for status[0] in (200, 401, 403, 413, 429, 503):
-                link = RpcLink(RpcOptions((url,), deadline_s=0.3, tries_max=1), Admission("local"))
+                link = RpcLink(
+                    RpcOptions((url,), deadline_s=0.3, tries_max=1), ClusterGuard("local")
+                )
                 try:
                     await Rpc(link).get_slot("processed")
-                except Refused as error:
+                except VenueRefusal as error:
                     structlog.get_logger().exception("refused", why=error.detail)
-                    said.append(f"{error!r} {error.detail}")
+                    results.append(f"{error!r} {error.detail}")
                 await link.close()
-    assert len(said) == 6
-    text = "".join(said) + lines[0]
+    assert len(results) == 6
+    text = "".join(results) + lines[0]
     assert "may send" in text
     assert HIDDEN not in text
     assert signed[:100] not in text
@@ -298,8 +302,8 @@ async def test_no_answer_of_a_gateway_says_how_it_reaches_log_and_archive(
                         text = "" if endless else await answer.text()
                         answers.append(f"{answer.status} {dict(answer.headers)} {text}")
     assert len(answers) >= 2 * len(OPERATIONS)
-    found = [one for one in answers if HIDDEN in one]
-    assert found == []
+    ones = [item for item in answers if HIDDEN in item]
+    assert ones == []
     assert HIDDEN not in lines[0]
 
 
@@ -315,12 +319,12 @@ async def test_a_handler_that_fails_logs_neither_key_nor_header(
     monkeypatch.setattr(Console, "tokens", failing)
     with logged(settings, capfd) as lines:
         async with served(redis_url, archive=MemoryArchive()) as gateway:
-            made = await api_keys.create(gateway.log, "me", ["read"], "", 0, "ann")
-            headers = {"Authorization": f"Bearer {made.text.reveal()}"}
+            issued = await api_keys.create(gateway.log, "me", ["read"], "", 0, "ann")
+            headers = {"Authorization": f"Bearer {issued.text.reveal()}"}
             status, body = await gateway.get("/api/tokens", headers=headers)
             assert (status, body["code"]) == (500, "internal")
     assert "a request failed" in lines[0]
-    assert made.text.reveal().split("_")[2] not in lines[0] + json.dumps(body) + repr(made)
+    assert issued.text.reveal().split("_")[2] not in lines[0] + json.dumps(body) + repr(issued)
 
 
 # -- signed transactions ---------------------------------------------------------------------------
@@ -330,7 +334,7 @@ class Unsent(SimulatedChain):
     """Takes nothing, and repeats in its error what it was given, as text that can be logged."""
 
     async def send(self, transactions: Sequence[Any]) -> None:
-        raise Refused("venue-unavailable", f"not taken: {list(transactions)}", retryable=True)
+        raise VenueRefusal("venue-unavailable", f"not taken: {list(transactions)}", retryable=True)
 
 
 async def test_a_send_or_rebroadcast_that_failed_logs_no_signed_bytes(
@@ -353,9 +357,9 @@ async def test_a_send_or_rebroadcast_that_failed_logs_no_signed_bytes(
             structlog.get_logger().error("by mistake", order=order, fact=built, raw=built.raw)
 
             def rebroadcast() -> bool:
-                said = capfd.readouterr()
-                kept.append(said.out + said.err)
-                return any("rebroadcast failed" in one for one in kept)
+                capture_result = capfd.readouterr()
+                kept.append(capture_result.out + capture_result.err)
+                return any("rebroadcast failed" in item for item in kept)
 
             kept: list[str] = []
             await until(rebroadcast)
@@ -371,8 +375,8 @@ async def test_a_send_or_rebroadcast_that_failed_logs_no_signed_bytes(
 
 
 def test_every_text_of_the_settings_that_opens_a_door_is_known(settings: Settings) -> None:
-    found = texts(settings)
-    assert {text for text in found if HIDDEN in text}
+    results = texts(settings)
+    assert {text for text in results if HIDDEN in text}
     assert texts(Settings()) == set()
     path = msgspec.structs.replace(settings, solana_keypair=SecretText("/home/me/id.json"))
     assert "/home/me/id.json" not in texts(path)

@@ -37,7 +37,7 @@ from events.types import (
 )
 from projections.postgres.order_rows import columns
 from stages import settlement
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import LegOutcome, Outcome
 from stages.venues.record import Record
 from stages.venues.simulated.ledger import Landed, Ledger
@@ -52,7 +52,7 @@ scene = test_repair.scene
 PARK = OrderParked("confirmer", "its worker died on it again and again", "engine")
 
 
-class Desk:
+class Operator:
     """Where an operator sits, beside the chain."""
 
     def __init__(self, scene: Scene) -> None:
@@ -80,7 +80,7 @@ class Desk:
         return caught.value.code
 
     async def facts(self, order_id: str) -> list[Any]:
-        return [one.record.event().fact for one in await self.history(order_id)]
+        return [stored.record.event().fact for stored in await self.history(order_id)]
 
     def lands(self, order_id: str, signature: str, **changes: Any) -> Landed:
         """What the chain executes."""
@@ -95,15 +95,15 @@ class Desk:
 
     async def parked(self, *facts: Any, fact: Any = MARKET) -> str:
         order_id = await self.scene.crew.place(fact)
-        for one in facts:
-            await self.scene.crew.say(order_id, one)
+        for item in facts:
+            await self.scene.crew.append(order_id, item)
         return order_id
 
     async def executed(self, *signatures: str, fact: Any = MARKET) -> str:
         """An order that a repair found executed."""
-        said = OrderParked("repair", executed_reason(signatures), "engine")
+        order_parked = OrderParked("repair", executed_reason(signatures), "engine")
         before = [OrderArmed(7)] if fact is LIMIT else []
-        return await self.parked(*before, said, fact=fact)
+        return await self.parked(*before, order_parked, fact=fact)
 
     async def sound(self) -> None:
         """What an audit says of all there is."""
@@ -118,8 +118,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(scene: Scene) -> Desk:
-    return Desk(scene)
+def operator(scene: Scene) -> Operator:
+    return Operator(scene)
 
 
 async def sent(crew: Crew, order_id: str, *, lands: bool = True) -> str:
@@ -130,10 +130,10 @@ async def sent(crew: Crew, order_id: str, *, lands: bool = True) -> str:
         await worker.stop()
     transaction = (await crew.head(order_id)).order.transaction
     assert transaction is not None
-    await crew.say(order_id, TransactionSubmitted(1, transaction.signature))
+    await crew.append(order_id, TransactionSubmitted(1, transaction.signature))
     if lands:
         await crew.chain().send([transaction.raw])
-    await crew.say(order_id, PARK)
+    await crew.append(order_id, PARK)
     return transaction.signature
 
 
@@ -142,7 +142,7 @@ async def sent(crew: Crew, order_id: str, *, lands: bool = True) -> str:
 
 async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_moved(
     scene: Scene,
-    desk: Desk,
+    operator: Operator,
 ) -> None:
     crew = scene.crew
     order_id = await crew.place(MARKET)
@@ -151,19 +151,19 @@ async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_move
     await scene.lose()
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards() as later:
-        assert executed_by(await scene.said(order_id)) == (signature,)
+        assert executed_by(await scene.logged(order_id)) == (signature,)
         assert len(await scene.log.parked()) == 1
         sent_at = SLOTS.height()
         await until(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots)
-        done = await desk.settle(order_id)
+        done = await operator.settle(order_id)
         assert not done.already
         [row] = [row for row in Ledger(later.ledger_path).rows() if row.order_id == order_id]
-        order = await scene.said(order_id)
+        order = await scene.logged(order_id)
         assert (order.status, order.parked, order.signature) == ("confirmed", "", signature)
         assert (order.amount_out, order.amount_taken) == (row.amount_out, row.amount_in)
         assert await scene.log.parked() == []
         assert await scene.log.parked_orders() == 0
-        recovered, confirmed = (await desk.facts(order_id))[-2:]
+        recovered, confirmed = (await operator.facts(order_id))[-2:]
         assert recovered == TransactionRecovered(signature, "by the record", "ann")
         assert isinstance(confirmed, OrderConfirmed)
         await projected(scene.log, scene.archive)
@@ -172,91 +172,101 @@ async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_move
         assert (listed.status, listed.parked, listed.signature) == ("confirmed", "", signature)
         # Once more, by whoever: nothing is said.
         position = await scene.log.position()
-        assert (await desk.settle(order_id)).already
-        assert (await desk.settle(order_id, signature)).already
+        assert (await operator.settle(order_id)).already
+        assert (await operator.settle(order_id, signature)).already
         with pytest.raises(parked.NotAllowed):
-            await desk.settle(order_id, "another")
+            await operator.settle(order_id, "another")
         assert await scene.log.position() == position
-    await desk.sound()
+    await operator.sound()
     assert crew.executions() == {order_id: 1}
 
 
 @pytest.mark.parametrize("fact", [MARKET, LIMIT], ids=["pending", "watching"])
-async def test_it_is_closed_from_whatever_status_the_archive_knew(desk: Desk, fact: Any) -> None:
-    order_id = await desk.executed("sig-1", fact=fact)
-    desk.lands(order_id, "sig-1", amount_out=2_000_000_000_000)
-    done = await desk.settle(order_id)
+async def test_it_is_closed_from_whatever_status_the_archive_knew(
+    operator: Operator, fact: Any
+) -> None:
+    order_id = await operator.executed("sig-1", fact=fact)
+    operator.lands(order_id, "sig-1", amount_out=2_000_000_000_000)
+    done = await operator.settle(order_id)
     assert (done.order.status, done.order.amount_out) == ("confirmed", 2_000_000_000_000)
     assert done.order.parked == ""
-    head = (await desk.scene.log.load([order_id]))[0]
+    head = (await operator.scene.log.load([order_id]))[0]
     assert head is not None
     assert head.owes == 0
-    assert await desk.scene.log.resting() == 0
-    await desk.sound()
+    assert await operator.scene.log.resting() == 0
+    await operator.sound()
 
 
-async def test_what_failed_on_chain_fails_the_order(desk: Desk) -> None:
-    order_id = await desk.parked(OrderParked("router", "a bug", "engine"))
-    desk.lands(order_id, "sig-1", ok=False, amount_in=0, amount_out=0, reason="slippage-exceeded")
-    done = await desk.settle(order_id, "sig-1")
+async def test_what_failed_on_chain_fails_the_order(operator: Operator) -> None:
+    order_id = await operator.parked(OrderParked("router", "a bug", "engine"))
+    operator.lands(
+        order_id, "sig-1", ok=False, amount_in=0, amount_out=0, reason="slippage-exceeded"
+    )
+    done = await operator.settle(order_id, "sig-1")
     assert (done.order.status, done.order.reason) == ("failed", "slippage-exceeded")
-    assert (await desk.facts(order_id))[-1] == OrderFailed(
+    assert (await operator.facts(order_id))[-1] == OrderFailed(
         "operator", "slippage-exceeded", 1, actor="ann"
     )
-    await desk.sound()
+    await operator.sound()
 
 
-async def test_what_is_not_final_or_nowhere_is_refused(desk: Desk) -> None:
-    order_id = await desk.executed("sig-1")
-    assert await desk.refused(order_id) == "transaction-not-found"
-    desk.lands(order_id, "sig-1", slot=SLOTS.height() + 10_000)
-    assert await desk.refused(order_id) == "transaction-not-finalized"
-    later = await desk.executed("sig-2")
-    desk.lands(later, "sig-2", visible_us=time.time_ns() // 1000 + 3_600_000_000)
-    assert await desk.refused(later) == "venue-unavailable"
+async def test_what_is_not_final_or_nowhere_is_refused(operator: Operator) -> None:
+    order_id = await operator.executed("sig-1")
+    assert await operator.refused(order_id) == "transaction-not-found"
+    operator.lands(order_id, "sig-1", slot=SLOTS.height() + 10_000)
+    assert await operator.refused(order_id) == "transaction-not-finalized"
+    later = await operator.executed("sig-2")
+    operator.lands(later, "sig-2", visible_us=time.time_ns() // 1000 + 3_600_000_000)
+    assert await operator.refused(later) == "venue-unavailable"
 
 
-async def test_of_an_order_that_was_executed_twice_somebody_says_what_counts(desk: Desk) -> None:
-    order_id = await desk.executed("sig-1", "sig-2")
+async def test_of_an_order_that_was_executed_twice_somebody_says_what_counts(
+    operator: Operator,
+) -> None:
+    order_id = await operator.executed("sig-1", "sig-2")
     for signature in ("sig-1", "sig-2"):
-        desk.lands(order_id, signature)
-    assert await desk.refused(order_id) == "executed-more-than-once"
-    assert await desk.refused(order_id, "sig-3") == "another-transaction-known"
-    done = await desk.settle(order_id, "sig-2")
+        operator.lands(order_id, signature)
+    assert await operator.refused(order_id) == "executed-more-than-once"
+    assert await operator.refused(order_id, "sig-3") == "another-transaction-known"
+    done = await operator.settle(order_id, "sig-2")
     assert done.order.signature == "sig-2"
-    assert (await desk.facts(order_id))[-2].others == ("sig-1",)
-    await desk.sound()
+    assert (await operator.facts(order_id))[-2].others == ("sig-1",)
+    await operator.sound()
 
 
-async def test_of_two_operators_one_settles_and_the_other_finds_it_settled(desk: Desk) -> None:
-    order_id = await desk.executed("sig-1")
-    desk.lands(order_id, "sig-1")
-    first = await desk.settle(order_id)
+async def test_of_two_operators_one_settles_and_the_other_finds_it_settled(
+    operator: Operator,
+) -> None:
+    order_id = await operator.executed("sig-1")
+    operator.lands(order_id, "sig-1")
+    first = await operator.settle(order_id)
 
     async def late(order: Order) -> list[Any]:
         record = Record("sig-1", Outcome("landed", 1, 1, amount_in=1), (order_id,))
         return settlement.recovered(order, record, "late", "bob")
 
-    again = await parked.settle(desk.scene.log, desk.history, order_id, late)
+    again = await parked.settle(operator.scene.log, operator.history, order_id, late)
     assert again.already
     assert again.order.version == first.order.version
 
 
-async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(desk: Desk) -> None:
-    order_id = await desk.executed("sig-1")
-    desk.lands(order_id, "sig-1")
+async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(
+    operator: Operator,
+) -> None:
+    order_id = await operator.executed("sig-1")
+    operator.lands(order_id, "sig-1")
     versions: list[int] = []
 
     async def slow(order: Order) -> list[Any]:
         versions.append(order.version)
         if len(versions) == 1:  # somebody else says something of it meanwhile
-            await desk.scene.crew.say(
+            await operator.scene.crew.append(
                 order_id, OrderParked("repair", executed_reason(["sig-1"]), "engine")
             )
         record = Record("sig-1", Outcome("landed", 5, 9, amount_in=7), (order_id,))
         return settlement.recovered(order, record, "slow", "bob")
 
-    done = await parked.settle(desk.scene.log, desk.history, order_id, slow)
+    done = await parked.settle(operator.scene.log, operator.history, order_id, slow)
     assert versions == [2, 3]
     assert (done.order.version, done.order.amount_out) == (5, 5)
 
@@ -264,25 +274,27 @@ async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(desk:
 # -- transactions that nobody knows ----------------------------------------------------------------
 
 
-async def test_a_transaction_that_nobody_knew_is_taken_if_it_is_the_orders(desk: Desk) -> None:
-    order_id = await desk.parked(OrderParked("router", "a bug", "engine"))
-    other = await desk.parked(OrderParked("router", "a bug", "engine"))
-    assert await desk.refused(order_id) == "signature-needed"
-    desk.lands(other, "sig-other")
-    assert await desk.refused(order_id, "sig-other") == "transaction-of-another-order"
-    desk.lands(order_id, "sig-more", amount_in=1_500_000_001)
-    assert await desk.refused(order_id, "sig-more") == "transaction-does-not-fit"
-    desk.lands(order_id, "sig-1")
-    assert (await desk.settle(order_id, "sig-1")).order.status == "confirmed"
-    await desk.sound()
+async def test_a_transaction_that_nobody_knew_is_taken_if_it_is_the_orders(
+    operator: Operator,
+) -> None:
+    order_id = await operator.parked(OrderParked("router", "a bug", "engine"))
+    other = await operator.parked(OrderParked("router", "a bug", "engine"))
+    assert await operator.refused(order_id) == "signature-needed"
+    operator.lands(other, "sig-other")
+    assert await operator.refused(order_id, "sig-other") == "transaction-of-another-order"
+    operator.lands(order_id, "sig-more", amount_in=1_500_000_001)
+    assert await operator.refused(order_id, "sig-more") == "transaction-does-not-fit"
+    operator.lands(order_id, "sig-1")
+    assert (await operator.settle(order_id, "sig-1")).order.status == "confirmed"
+    await operator.sound()
 
 
 async def test_one_order_at_a_time_is_settled_by_a_named_transaction(
-    scene: Scene, desk: Desk
+    scene: Scene, operator: Operator
 ) -> None:
     """Two at once would each find that no other order has it."""
-    order_id = await desk.parked(OrderParked("router", "a bug", "engine"))
-    desk.lands(order_id, "sig-1")
+    order_id = await operator.parked(OrderParked("router", "a bug", "engine"))
+    operator.lands(order_id, "sig-1")
     reached, go = asyncio.Event(), asyncio.Event()
 
     facts = settling._Asked.facts
@@ -294,19 +306,19 @@ async def test_one_order_at_a_time_is_settled_by_a_named_transaction(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settling._Asked, "facts", slow)
-        first = asyncio.create_task(desk.settle(order_id, "sig-1"))
+        first = asyncio.create_task(operator.settle(order_id, "sig-1"))
         await asyncio.wait_for(reached.wait(), HANG_S)
-        assert await desk.refused(order_id, "sig-1") == "another-settlement"
+        assert await operator.refused(order_id, "sig-1") == "another-settlement"
         go.set()
         assert (await first).order.status == "confirmed"
 
 
 def order(**changes: Any) -> Order:
-    made = Order(
+    order = Order(
         "id-1", "main", 2, type="market", token_in="SOL", token_out="USDC", decimals_in=9,
         decimals_out=6, amount_in=10**9,
     )  # fmt: skip
-    return replace(made, **changes)
+    return replace(order, **changes)
 
 
 def record(amount_in: int = 10**9, amount_out: int = 150_000_000, **changes: Any) -> Record:
@@ -345,7 +357,7 @@ def test_a_transaction_within_the_terms_fits(number: int) -> None:
 
 @pytest.mark.parametrize("number", range(len(FITS_NOT)))
 def test_a_transaction_outside_the_terms_does_not_fit(number: int) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         settlement.check(*FITS_NOT[number], known=False)
 
 
@@ -353,13 +365,13 @@ def test_what_the_order_was_sent_by_has_to_name_it_and_may_keep_other_terms() ->
     # Its price may have been amended in a log that is lost.
     settlement.check(order(type="limit", target_price="151"), record(), known=True)
     for orders in ((), ("id-2",)):
-        with pytest.raises(Refused, match="another-order"):
+        with pytest.raises(VenueRefusal, match="another-order"):
             settlement.check(order(), record(orders=orders), known=True)
 
 
 def test_a_failure_has_to_name_the_order() -> None:
     failed = Record("sig", Outcome("failed", slot=9, reason="slippage-exceeded"), ())
-    with pytest.raises(Refused, match="another-order"):
+    with pytest.raises(VenueRefusal, match="another-order"):
         settlement.check(order(), failed, known=False)
 
 
@@ -376,45 +388,45 @@ def test_fills_are_those_of_the_record_where_the_route_is_another_one() -> None:
 
 async def test_an_order_that_kills_whoever_asks_is_closed_by_its_own_transaction(
     scene: Scene,
-    desk: Desk,
+    operator: Operator,
 ) -> None:
     order_id = await scene.crew.place(MARKET)
     signature = await sent(scene.crew, order_id)
-    assert await desk.refused(order_id, "another") == "another-transaction-known"
+    assert await operator.refused(order_id, "another") == "another-transaction-known"
     with pytest.raises(parked.NotAllowed, match="may still land"):
-        await parked.discard(scene.log, desk.history, order_id, "why", "ann")
+        await parked.discard(scene.log, operator.history, order_id, "why", "ann")
     sent_at = SLOTS.height()
     await until(lambda: SLOTS.height() > sent_at + SLOTS.finality_slots)
-    done = await desk.settle(order_id)
+    done = await operator.settle(order_id)
     assert (done.order.status, done.order.signature) == ("confirmed", signature)
-    await desk.sound()
+    await operator.sound()
 
 
 async def test_one_whose_transaction_is_proved_dead_fails_and_not_before(
     scene: Scene,
-    desk: Desk,
+    operator: Operator,
 ) -> None:
     order_id = await scene.crew.place(MARKET)
     signature = await sent(scene.crew, order_id, lands=False)
-    assert await desk.refused(order_id) == "transaction-not-found"
-    last = (await scene.said(order_id)).transaction
+    assert await operator.refused(order_id) == "transaction-not-found"
+    last = (await scene.logged(order_id)).transaction
     assert last is not None
     moved = SLOTS.height() + 10_000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(SLOTS), "height", lambda _: moved)
-        done = await desk.settle(order_id)
+        done = await operator.settle(order_id)
     assert (done.order.status, done.order.reason) == ("failed", "transaction-expired")
-    proof = (await desk.facts(order_id))[-2]
+    proof = (await operator.facts(order_id))[-2]
     assert isinstance(proof, TransactionExpired)
     assert (proof.signature, proof.finalized_height > last.last_valid_height) == (signature, True)
-    await desk.sound()
+    await operator.sound()
 
 
 async def test_the_command_says_the_code_and_then_that_it_is_done(
     scene: Scene,
-    desk: Desk,
+    operator: Operator,
 ) -> None:
-    order_id = await desk.executed("sig-1")
+    order_id = await operator.executed("sig-1")
     environ = os.environ | {
         "REDIS_URL": scene.redis_url,
         "DATABASE_URL": scene.database_url,
@@ -430,7 +442,7 @@ async def test_the_command_says_the_code_and_then_that_it_is_done(
 
     missing = command()
     assert (missing.returncode, "transaction-not-found" in missing.stderr) == (1, True)
-    desk.lands(order_id, "sig-1")
+    operator.lands(order_id, "sig-1")
     done = command("--actor", "ann")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [order_id, "confirmed", "sig-1"]

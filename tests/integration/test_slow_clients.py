@@ -64,9 +64,9 @@ async def test_a_body_that_drips_in_is_a_problem_and_the_connection_ends(redis_u
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head + b"{")
             async with asyncio.timeout(HANG_S):
-                said = await reader.readuntil(b"\r\n\r\n")
+                readuntil = await reader.readuntil(b"\r\n\r\n")
             writer.close()
-            assert b" 408 " in said.partition(b"\r\n")[0]
+            assert b" 408 " in readuntil.partition(b"\r\n")[0]
 
 
 async def test_a_head_that_is_too_long_is_refused(redis_url: str) -> None:

@@ -26,7 +26,7 @@ from events.secret import SecretBytes, SecretUrl
 from events.types import Leg
 from stages.pools.contract import RawAccount
 from stages.routing.costs import Costs
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Built, LegOutcome, Outcome, Pair
 from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.pools_file import PoolsFile, TokenEntry
@@ -35,7 +35,7 @@ from stages.venues.solana.cluster.commitments import Commitments, Setting
 from stages.venues.solana.cluster.features import Features
 from stages.venues.solana.cluster.slot_time import SlotTime
 from stages.venues.solana.outcomes.outcomes import Outcomes
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import CacheOptions, ChainOptions, RpcOptions
@@ -70,12 +70,12 @@ def order(**fields: Any) -> Order:
         "token_in": "SOL", "token_out": "USDC", "decimals_in": 9, "decimals_out": 6,
         "amount_in": 10**9, "min_amount_out": 149_000_000, "dex": "raydium", "pool": POOL,
     }  # fmt: skip
-    said = given | fields
+    results = given | fields
     leg = Leg(
-        "raydium", "toy", said["pool"], said["token_in"], said["token_out"], 9, 6,
-        said["amount_in"], said["min_amount_out"] or 1, 0, False, 0, False,
+        "raydium", "toy", results["pool"], results["token_in"], results["token_out"], 9, 6,
+        results["amount_in"], results["min_amount_out"] or 1, 0, False, 0, False,
     )  # fmt: skip
-    return Order(ORDER_ID, legs=(leg,), **said)
+    return Order(ORDER_ID, legs=(leg,), **results)
 
 
 class World:
@@ -104,7 +104,7 @@ class World:
             "simulateTransaction": lambda _: at(self.slot, self.simulation),
             "sendTransaction": self._send,
             "getSignatureStatuses": lambda p: at(
-                self.slot, [self.statuses.get(one) for one in p[0]]
+                self.slot, [self.statuses.get(item) for item in p[0]]
             ),
             "getEpochInfo": lambda _: {
                 "absoluteSlot": self.finalized[0], "blockHeight": self.finalized[1],
@@ -115,7 +115,7 @@ class World:
         }  # fmt: skip
         rpc = RpcOptions((SecretUrl(node.url),), **PATIENT)
         self.family = ToyFamily()
-        self.rpc = Rpc(RpcLink(rpc, Admission("local")))
+        self.rpc = Rpc(RpcLink(rpc, ClusterGuard("local")))
         self.features = Features(self.rpc, "auto")
         self.wallet = Wallet(Keypair.from_seed(bytes(32)))
         self.cache = AccountCache(
@@ -203,11 +203,11 @@ class World:
     def detail(self, sent: Transaction, amount_out: int, err: Any = None) -> None:
         """What the node says of a swap of 1 SOL that paid `amount_out`."""
         message = VersionedTransaction.from_bytes(sent.raw.reveal()).message
-        keys = [str(one) for one in message.account_keys]
+        keys = [str(pubkey) for pubkey in message.account_keys]
         parsed = next(
             swap
-            for one in instructions_of(_v0(message))
-            if (swap := self.family.parse(one)) is not None
+            for instruction in instructions_of(_v0(message))
+            if (swap := self.family.parse(instruction)) is not None
         )
         pre, post = [5 * 10**9] + [0] * (len(keys) - 1), [4 * 10**9 - 5_010] + [0] * (len(keys) - 1)
         index = keys.index(parsed.accounts.token_out)
@@ -272,7 +272,7 @@ async def test_a_slot_that_never_comes_is_no_recent_data(world: World) -> None:
     world.stale_after(50)
     triggered = order(type="sniper", triggered=True, watch_slot=1001)
     for asked in (_answer(venue_of(world).quotes(triggered)), world.chain.build(triggered)):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(VenueRefusal) as refused:
             await asked
         assert (refused.value.code, refused.value.retryable) == ("quotes-stale", True)
 
@@ -287,9 +287,9 @@ async def _answer(answer: Any) -> Any:
 async def test_a_pool_is_read_whole_from_one_answer_with_the_clock_of_its_slot(
     world: World,
 ) -> None:
-    found = world.cache.quotable(POOL)
-    assert (found.pool.reserve_a, found.pool.reserve_b) == (10**12, 150 * 10**9)
-    assert (found.clock.slot, found.clock.time_s) == (1000, 1_700_000_000)
+    quotable = world.cache.quotable(POOL)
+    assert (quotable.pool.reserve_a, quotable.pool.reserve_b) == (10**12, 150 * 10**9)
+    assert (quotable.clock.slot, quotable.clock.time_s) == (1000, 1_700_000_000)
     assert [name for name, _ in world.node.params[-2:]] == ["getMultipleAccounts"] * 2
     mints = sorted(POOLS.mints_of_pools()[POOL])
     assert world.node.params[-1][1][0] == [POOL, *mints, VAULT_A, VAULT_B, CLOCK]
@@ -323,13 +323,13 @@ async def test_next_slot_waits_for_one(world: World) -> None:
 
 async def test_data_of_a_chain_that_stands_still_is_not_quoted_from(world: World) -> None:
     await world.stands_still()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         world.cache.quotable(POOL)
     assert (refused.value.code, refused.value.retryable) == ("pool-data-stale", True)
 
     def quotable() -> bool:
         world.slot += 1
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(VenueRefusal):
             return world.cache.quotable(POOL).clock.slot > 1000
         return False
 
@@ -339,7 +339,7 @@ async def test_data_of_a_chain_that_stands_still_is_not_quoted_from(world: World
 async def test_the_cache_outlives_its_nodes(world: World) -> None:
     world.node.fault = "500"
     await world.stands_still()
-    with pytest.raises(Refused, match="pool-data-stale"):
+    with pytest.raises(VenueRefusal, match="pool-data-stale"):
         world.cache.quotable(POOL)
     world.node.fault = ""
     world.slot += 1
@@ -348,7 +348,7 @@ async def test_the_cache_outlives_its_nodes(world: World) -> None:
 
 async def test_a_node_that_is_behind_does_not_take_us_back(world: World) -> None:
     world.slot = 990
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         await world.cache.refresh()
     assert world.cache.slot() == 1000
 
@@ -374,7 +374,7 @@ async def test_what_is_no_such_pool_is_refused_by_name_until_it_is_one(
     if account is not None:
         world.accounts[name] = account
     await world.cache.refresh()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         world.cache.quotable(POOL)
     assert refused.value.code == code
     world.accounts[name] = good
@@ -387,7 +387,7 @@ async def test_a_mint_with_other_decimals_than_the_file_says_stops_its_pools() -
         world = World(node)
         world.accounts[USDC] = RawAccount(TOKEN, mint_bytes(9))
         await world.cache.refresh()
-        with pytest.raises(Refused, match="token-decimals-mismatch"):
+        with pytest.raises(VenueRefusal, match="token-decimals-mismatch"):
             world.cache.quotable(POOL)
         await world.rpc.close()
 
@@ -430,7 +430,7 @@ async def test_what_is_simulated_is_not_signed(world: World) -> None:
 
 async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(world: World) -> None:
     world.simulation = {"err": {"InstructionError": [6, {"Custom": 6005}]}}
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == ("slippage-exceeded", True)
 
@@ -449,7 +449,7 @@ async def test_another_route_is_tried_unless_it_is_the_wallet_that_does_not_do(
     world: World, err: Any, code: str, retryable: bool
 ) -> None:
     world.simulation = {"err": err}
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == (code, retryable)
 
@@ -462,7 +462,8 @@ async def test_a_wallet_that_holds_what_it_pays_is_not_poor(
     await world.chain.build(paid)
     (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
     keys = [
-        str(one) for one in VersionedTransaction.from_bytes(b64decode(raw)).message.account_keys
+        str(pubkey)
+        for pubkey in VersionedTransaction.from_bytes(b64decode(raw)).message.account_keys
     ]
     account = str(associated_account(world.wallet.pubkey, USDC, TOKEN))
     balance = {
@@ -471,7 +472,7 @@ async def test_a_wallet_that_holds_what_it_pays_is_not_poor(
     world.simulation = {
         "err": {"InstructionError": [5, {"Custom": 1}]}, "preTokenBalances": [balance],
     }  # fmt: skip
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(paid)
     assert refused.value.retryable is retryable
 
@@ -481,19 +482,22 @@ async def test_a_pool_that_can_be_quoted_no_more_sends_the_order_to_another_rout
 ) -> None:
     del world.accounts[POOL]
     await world.cache.refresh()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(order())
     assert (refused.value.code, refused.value.retryable) == ("pool-not-found", True)
 
 
 async def test_a_token_that_is_in_pools_no_more_concerns_its_own_orders_only(world: World) -> None:
-    tokens = by_name(Token(one.symbol, one.decimals, one.mint) for one in POOLS.tokens)
-    programs = {one.mint: one.program_id for one in POOLS.tokens}
+    tokens = by_name(
+        Token(token_entry.symbol, token_entry.decimals, token_entry.mint)
+        for token_entry in POOLS.tokens
+    )
+    programs = {token_entry.mint: token_entry.program_id for token_entry in POOLS.tokens}
     costs = Costs(0, WSOL, (WSOL,))
     venue = SolanaVenue(world.cache, tokens, programs, ["toy"], costs, max_price_impact_bps=1_000)
     gone = Pair("SOL", "GONE", 9, 6)
     assert (venue.ticks(gone, 0, 9_999), venue.pools(gone, 0, 9_999)) == ([], [])
-    with pytest.raises(Refused, match="no-route: GONE"):
+    with pytest.raises(VenueRefusal, match="no-route: GONE"):
         venue.quotes(order(token_out="GONE"))
 
 
@@ -524,7 +528,7 @@ async def test_the_smaller_form_is_used_where_the_user_keeps_no_wrapped_sol(
     long = order()
     long.id = "x" * 660  # as much as a second leg takes
     if held:
-        with pytest.raises(Refused, match="transaction-too-large"):
+        with pytest.raises(VenueRefusal, match="transaction-too-large"):
             await world.chain.build(long)
         return
     raw = (await world.chain.build(long)).raw.reveal()
@@ -544,10 +548,10 @@ async def test_orders_built_together_share_a_blockhash_and_nothing_else(
         "stages.venues.solana.cluster.blockhashes.blockhash_shared_s", lambda _: HANG_S
     )
     orders = [order() for _ in range(20)]
-    for number, one in enumerate(orders):
-        one.id = f"order-{number}"
-    built = await asyncio.gather(*(world.chain.build(one) for one in orders))
-    assert len({one.signature for one in built}) == 20
+    for number, item in enumerate(orders):
+        item.id = f"order-{number}"
+    built = await asyncio.gather(*(world.chain.build(order) for order in orders))
+    assert len({each.signature for each in built}) == 20
     assert world.node.asked["getLatestBlockhash"] == 1
 
 
@@ -582,7 +586,7 @@ async def test_a_later_transaction_has_a_blockhash_of_its_own(
 async def test_what_cannot_be_swapped_is_not_built(
     world: World, fields: dict[str, Any], code: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(order(**fields))
     assert refused.value.code == code
 
@@ -600,7 +604,7 @@ async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(world: World)
         return send(params)
 
     world.node.answers["sendTransaction"] = picky
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         await world.chain.send(raws)
     assert sorted(world.sent) == sorted(raw.reveal() for raw in (raws[0], *raws[2:]))
 
@@ -609,9 +613,9 @@ async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(world: World)
 
 
 async def test_all_who_ask_in_one_turn_share_one_request_of_up_to_256(world: World) -> None:
-    one = await world.built()
+    transaction = await world.built()
     sent = [
-        msgspec.structs.replace(one, signature=str(Signature(n.to_bytes(64, "big"))))
+        msgspec.structs.replace(transaction, signature=str(Signature(n.to_bytes(64, "big"))))
         for n in range(300)
     ]
     halves = [world.outcomes(*sent[:150]), world.outcomes(*sent[150:])]
@@ -743,8 +747,8 @@ async def test_of_many_that_may_be_dead_each_is_judged_by_its_own_status(
         asked.update(params[0])
         there = {"slot": 990, "confirmations": None, "err": None,
                  "confirmationStatus": "finalized"}  # fmt: skip
-        found = [there if again and one == landed.signature else None for one in params[0]]
-        return at(1200, found)
+        results = [there if again and param == landed.signature else None for param in params[0]]
+        return at(1200, results)
 
     world.node.answers["getSignatureStatuses"] = status
     outcomes = await world.outcomes(*sent)
@@ -760,23 +764,23 @@ async def test_of_many_asked_at_once_each_has_its_own_outcome(world: World) -> N
     world.slot, world.finalized = 1200, (1150, 1051)
     await world.outcome_with_height(sent[0])
     err = {"InstructionError": [6, {"Custom": 6005}]}
-    for n, one in enumerate(sent):
+    for n, transaction in enumerate(sent):
         match n % 4:
             case 0:
-                world.status(one, "finalized")
-                world.detail(one, 1_000 + n)
+                world.status(transaction, "finalized")
+                world.detail(transaction, 1_000 + n)
             case 1:
-                world.status(one, "finalized", err)
-                world.detail(one, 0, err)
+                world.status(transaction, "finalized", err)
+                world.detail(transaction, 0, err)
             case 2:
-                world.status(one, "processed")
+                world.status(transaction, "processed")
     shuffled = list(sent)
     random.Random(7).shuffle(shuffled)
-    found = dict(
-        zip((one.signature for one in shuffled), await world.outcomes(*shuffled), strict=True)
+    results = dict(
+        zip((item.signature for item in shuffled), await world.outcomes(*shuffled), strict=True)
     )
-    for n, one in enumerate(sent):
-        outcome = found[one.signature]
+    for n, transaction in enumerate(sent):
+        outcome = results[transaction.signature]
         match n % 4:
             case 0:
                 assert (outcome.state, outcome.amount_out) == ("landed", 1_000 + n)
@@ -841,7 +845,7 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
     async with rpc_node() as other:
         other.answers |= world.node.answers
         urls = RpcOptions((SecretUrl(world.node.url), SecretUrl(other.url)), **PATIENT)
-        rpc = Rpc(RpcLink(urls, Admission("local")))
+        rpc = Rpc(RpcLink(urls, ClusterGuard("local")))
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(stalled_ms=NEVER_MS), SlotTime(10),
             Commitments(rpc, "confirmed"),
@@ -883,7 +887,7 @@ async def test_a_witness_that_lost_its_history_is_named(world: World) -> None:
         other.answers |= world.node.answers
         other.answers["getFirstAvailableBlock"] = lambda _: 1149
         urls = RpcOptions((SecretUrl(world.node.url), SecretUrl(other.url)), **PATIENT)
-        rpc = Rpc(RpcLink(urls, Admission("local")))
+        rpc = Rpc(RpcLink(urls, ClusterGuard("local")))
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(), SlotTime(10), Commitments(rpc, "confirmed")
         )
@@ -964,7 +968,7 @@ async def test_a_node_is_asked_for_blocks_as_old_as_the_oldest_of_a_call_needs(
     world.node.answers["getBlocks"] = lambda p: [*range(p[0], p[1] + 1)]
     await world.outcomes(*sent)
     await world.height_known()
-    assert [one.finalized_height for one in await world.outcomes(*sent)] == [1051, 1051]
+    assert [outcome.finalized_height for outcome in await world.outcomes(*sent)] == [1051, 1051]
 
 
 async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: World) -> None:
@@ -978,7 +982,7 @@ async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: 
         }
         nodes = (world.node, second, third)
         urls = RpcOptions(tuple(SecretUrl(node.url) for node in nodes), **PATIENT)
-        rpc = Rpc(RpcLink(urls, Admission("local")))
+        rpc = Rpc(RpcLink(urls, ClusterGuard("local")))
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(stalled_ms=NEVER_MS), SlotTime(10),
             Commitments(rpc, "confirmed"),
@@ -996,7 +1000,7 @@ async def test_each_doubtful_transaction_of_a_call_needs_its_own_blocks(
     world: World, young: int
 ) -> None:
     built = [await world.built(replace(order(), id=new_order_id())) for _ in range(2)]
-    sent = [replace(one, least_slot=500) for one in built]
+    sent = [replace(transaction, least_slot=500) for transaction in built]
     sent[young] = replace(sent[young], least_slot=1000)
     world.slot, world.finalized, world.first_slot = 1200, (1150, 1051), 800
     await world.outcomes(*sent)
@@ -1040,7 +1044,7 @@ async def test_a_transaction_of_another_kind_of_chain_spoils_nobody_elses_answer
     sent = await world.built()
     other = Transaction(1, "not base58 0OIl", 1, SecretBytes(b"simulated"))
     told = await world.outcomes(other, sent)
-    assert [one.state for one in told] == ["unknown", "absent"]
+    assert [outcome.state for outcome in told] == ["unknown", "absent"]
 
 
 async def test_who_stops_waiting_does_not_stop_the_others(world: World) -> None:

@@ -15,10 +15,10 @@ from engine.settings import Settings
 from events.metrics import VERSION_REFUSALS
 from events.secret import SecretUrl
 from events.types import Status
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues.solana.cluster import features
 from stages.venues.solana.cluster.features import FEATURES, TX_V1, ChainFacts, Features, TxVersion
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import ChainOptions, RpcOptions
@@ -55,7 +55,7 @@ class Cluster:
         node.answers["getMultipleAccounts"] = self._accounts
         takes_v1(node)
         options = RpcOptions((SecretUrl(node.url),), **PATIENT)
-        self.rpc = Rpc(RpcLink(options, Admission("local")))
+        self.rpc = Rpc(RpcLink(options, ClusterGuard("local")))
 
     def _accounts(self, params: Any) -> Any:
         assert params[0] == [TX_V1]
@@ -69,9 +69,9 @@ class Cluster:
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
     async with rpc_node() as node:
-        made = Cluster(node)
-        yield made
-        await made.rpc.close()
+        cluster = Cluster(node)
+        yield cluster
+        await cluster.rpc.close()
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ async def test_what_is_built_by_setting_and_cluster(
 async def test_a_node_that_does_not_answer_changes_nothing(cluster: Cluster) -> None:
     asked = Features(cluster.rpc, "auto")
     cluster.node.fault = "500"
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         await asked.ask()
     assert asked.facts == ChainFacts(None, 0)
     cluster.node.fault, cluster.feature = "", account(1)
     await asked.ask()
     cluster.node.fault = "500"
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         await asked.ask()
     assert asked.facts == ChainFacts(1, 1)
 
@@ -245,13 +245,13 @@ class FeaturedWorld(World):
 @pytest.fixture
 async def world() -> AsyncIterator[FeaturedWorld]:
     async with rpc_node() as node:
-        made = FeaturedWorld(node)
-        await made.cache.refresh()
-        yield made
-        await made.features.close()
-        await made.chain.close()
-        await made.cache.close()
-        await made.rpc.close()
+        featured_world = FeaturedWorld(node)
+        await featured_world.cache.refresh()
+        yield featured_world
+        await featured_world.features.close()
+        await featured_world.chain.close()
+        await featured_world.cache.close()
+        await featured_world.rpc.close()
 
 
 async def active(world: FeaturedWorld) -> None:
@@ -382,7 +382,7 @@ async def test_one_node_that_takes_the_version_is_enough(cluster: Cluster) -> No
             cluster.node.answers[method] = refuse
         urls = SecretUrl(cluster.node.url), SecretUrl(other.url)
         options = RpcOptions(urls, **(PATIENT | {"deadline_s": 2.0}))
-        rpc = Rpc(RpcLink(options, Admission("local")))
+        rpc = Rpc(RpcLink(options, ClusterGuard("local")))
         asked = Features(rpc, "auto")
         await asked.ask()
         assert (asked.version, asked.refusal) == (1, "")
@@ -390,7 +390,7 @@ async def test_one_node_that_takes_the_version_is_enough(cluster: Cluster) -> No
         await asked.ask()
         assert (asked.version, asked.refusal) == (0, f"sendTransaction: -32602: {UNREAD}")
         other.fault = cluster.node.fault = "503"  # no answer changes nothing
-        with pytest.raises(Refused):
+        with pytest.raises(VenueRefusal):
             await asked.ask()
         assert asked.version == 0
         await rpc.close()
@@ -408,7 +408,7 @@ async def test_a_route_that_only_the_refused_version_holds_is_refused_with_that_
     small_v0(monkeypatch)
     refusing(world, "simulateTransaction", JsonError(-32602, UNREAD))
     for _ in range(2):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(VenueRefusal) as refused:
             await world.chain.build(order())
         assert (refused.value.code, refused.value.retryable) == (
             "transaction-version-refused", True,
@@ -427,7 +427,7 @@ async def test_a_route_for_v1_makes_who_knows_less_of_the_cluster_ask(
     if is_active:
         assert decode((await world.built()).raw.reveal()).version == 1
         return
-    with pytest.raises(Refused, match="transaction-too-large"):
+    with pytest.raises(VenueRefusal, match="transaction-too-large"):
         await world.chain.build(order())
 
 
@@ -450,7 +450,7 @@ async def test_a_version_that_was_chosen_is_kept_and_readyz_says_that_nodes_refu
     world.chain = world.make_chain(ChainOptions())
     await active(world)
     refusing(world, "simulateTransaction", JsonError(-32602, UNREAD))
-    with pytest.raises(Refused, match="transaction-version-refused") as refused:
+    with pytest.raises(VenueRefusal, match="transaction-version-refused") as refused:
         await world.chain.build(order())
     assert refused.value.retryable
     assert world.features.fault.startswith("TX_VERSION=1: no node takes transaction v1")
@@ -462,7 +462,7 @@ async def test_a_send_that_is_refused_for_its_version_is_told(world: FeaturedWor
     v1, v0 = await world.built(), await world.built(order(status=Status.SUBMITTED))
     refusing(world, "sendTransaction", JsonError(-32602, UNREAD))
     counted = VERSION_REFUSALS.counts[""]
-    with pytest.raises(Refused, match="VersionedTransaction"):
+    with pytest.raises(VenueRefusal, match="VersionedTransaction"):
         await world.chain.send([v1.raw])
     assert VERSION_REFUSALS.counts[""] == counted + 1
     assert world.features.version == 0

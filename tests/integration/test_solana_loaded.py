@@ -19,7 +19,7 @@ from events.secret import SecretUrl
 from stages.venues.solana.cluster import loaded
 from stages.venues.solana.cluster.loaded import LoadedSizes, limit
 from stages.venues.solana.rpc.answers import AccountInfo
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import RpcOptions
@@ -37,19 +37,19 @@ Stored = Mapping[str, tuple[str, bytes | int]]
 
 def programs(random: Random) -> dict[str, tuple[str, bytes | int]]:
     """As on mainnet: two accounts each, the second of up to three megabytes."""
-    made: dict[str, tuple[str, bytes | int]] = {
+    created: dict[str, tuple[str, bytes | int]] = {
         SYSTEM: ("NativeLoader1111111111111111111111111111111", 14),
         COMPUTE_BUDGET: ("NativeLoader1111111111111111111111111111111", 22),
     }
     for program in (ATA, MEMO, TOKEN, *POOL_PROGRAMS.values()):
         data = bytes(Pubkey(random.randbytes(32)))
-        made[program] = BPF_LOADER, b"\x02\0\0\0" + data
-        made[str(Pubkey(data))] = BPF_LOADER, random.randrange(100_000, 3_000_000)
-    return made
+        created[program] = BPF_LOADER, b"\x02\0\0\0" + data
+        created[str(Pubkey(data))] = BPF_LOADER, random.randrange(100_000, 3_000_000)
+    return created
 
 
 def stored(accounts: Mapping[str, Account]) -> dict[str, tuple[str, bytes | int]]:
-    return {address: (one.owner, one.data) for address, one in accounts.items()}
+    return {address: (account.owner, account.data) for address, account in accounts.items()}
 
 
 def length(data: bytes | int) -> int:
@@ -63,7 +63,7 @@ def loads(addresses: Sequence[str], world: Stored) -> int:
         owner, data = world.get(address, ("", b""))
         if owner == BPF_LOADER and isinstance(data, bytes) and data[:4] == b"\x02\0\0\0":
             counted.add(str(Pubkey(data[4:36])))
-    return sum(64 + length(world[one][1]) for one in counted if one in world)
+    return sum(64 + length(world[item][1]) for item in counted if item in world)
 
 
 class Chain:
@@ -74,14 +74,14 @@ class Chain:
         self.world: dict[str, tuple[str, bytes | int]] = {}
         self.tells_space = True
         node.answers["getMultipleAccounts"] = self._accounts
-        link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), Admission("local"))
+        link = RpcLink(RpcOptions((SecretUrl(node.url),), **PATIENT), ClusterGuard("local"))
         self.rpc = Rpc(link)
         self.known: dict[str, int] = {}
         self.sizes = LoadedSizes(self.rpc, self.known.get)
 
     def _accounts(self, params: Any) -> Any:
         part = params[1]["dataSlice"]
-        return at(1, [self._shown(one, part["offset"], part["length"]) for one in params[0]])
+        return at(1, [self._shown(param, part["offset"], part["length"]) for param in params[0]])
 
     def _shown(self, address: str, offset: int, most: int) -> Any:
         if address not in self.world:
@@ -100,23 +100,23 @@ class Chain:
 @pytest.fixture
 async def chain() -> AsyncIterator[Chain]:
     async with rpc_node() as node:
-        made = Chain(node)
-        yield made
-        await made.rpc.close()
+        chain = Chain(node)
+        yield chain
+        await chain.rpc.close()
 
 
 def routes() -> list[tuple[tuple[str, ...], tuple[Sequence[str], ...]]]:
     """Every pair of families as two hops and as a split, every three as a split, split hops."""
     halves = list(combinations_with_replacement(FAMILY_NAMES, 2))
     hops = [((pair[0],), (pair[1],)) for pair in product(FAMILY_NAMES, FAMILY_NAMES)]
-    made: list[tuple[tuple[str, ...], tuple[Sequence[str], ...]]] = []
-    made += [
+    created: list[tuple[tuple[str, ...], tuple[Sequence[str], ...]]] = []
+    created += [
         (path, hop) for path in (("RAY", "SOL", "JUP"), ("SOL", "USDC", "JUP")) for hop in hops
     ]
-    made += [(("SOL", "USDC"), (one,)) for one in [*((f,) for f in FAMILY_NAMES), *halves]]
-    made += [(("SOL", "USDC"), (t,)) for t in combinations_with_replacement(FAMILY_NAMES, 3)]
-    made += [(("RAY", "SOL", "JUP"), (one, one[::-1])) for one in halves]
-    return made
+    created += [(("SOL", "USDC"), (item,)) for item in [*((f,) for f in FAMILY_NAMES), *halves]]
+    created += [(("SOL", "USDC"), (t,)) for t in combinations_with_replacement(FAMILY_NAMES, 3)]
+    created += [(("RAY", "SOL", "JUP"), (halve, halve[::-1])) for halve in halves]
+    return created
 
 
 async def test_the_limit_is_enough_for_every_route_and_not_the_largest_there_is(
@@ -130,18 +130,18 @@ async def test_the_limit_is_enough_for_every_route_and_not_the_largest_there_is(
             chain.world |= stored(laid(of))
         chain.world[str(WALLET.pubkey())] = SYSTEM, b""
         draft = drafted(Plan(WALLET.pubkey(), legs(path, *hops), PROGRAMS, "memo"))
-        made = message(draft, Budget(200_000, 1), str(Hash.default()), V1)
-        addresses = [str(one) for one in made.account_keys]
+        created = message(draft, Budget(200_000, 1), str(Hash.default()), V1)
+        addresses = [str(pubkey) for pubkey in created.account_keys]
         sizes = LoadedSizes(chain.rpc, chain.known.get)
         named = limit(await sizes.of(addresses, draft.created))
         # Everything that is absent may exist when it lands: token accounts of the wallet.
-        later = {one: ("", 165) for one in addresses if one not in chain.world}
+        later = {address: ("", 165) for address in addresses if address not in chain.world}
         needed = loads(addresses, chain.world | later)
         assert needed <= named <= needed * 3 // 2 + 10 * PAGE, (path, hops)
         # A program may be upgraded to a size that is a fifth more.
         grown = {
-            one: (owner, data * 6 // 5 if isinstance(data, int) else data)
-            for one, (owner, data) in chain.world.items()
+            item: (owner, data * 6 // 5 if isinstance(data, int) else data)
+            for item, (owner, data) in chain.world.items()
         }
         assert loads(addresses, grown | later) <= named, (path, hops)
 
@@ -155,8 +155,8 @@ async def test_what_was_read_is_kept_and_read_again_after_an_hour_or_where_it_is
     assert await chain.sizes.of([TOKEN, MEMO], {}) == first
     assert chain.asked == 2
     chain.world = {
-        one: (owner, data + 1 if isinstance(data, int) else data)
-        for one, (owner, data) in chain.world.items()
+        item: (owner, data + 1 if isinstance(data, int) else data)
+        for item, (owner, data) in chain.world.items()
     }
     assert await chain.sizes.of([TOKEN, MEMO], {}, afresh=True) == first + 2
     monkeypatch.setattr(loaded, "KEPT_S", -1.0)

@@ -24,10 +24,10 @@ from tests.support.chain.rpc_node import GENESIS, HttpError, JsonError, Node, at
 @pytest.fixture
 async def nodes() -> AsyncIterator[list[Node]]:
     async with AsyncExitStack() as stack:
-        found = [await stack.enter_async_context(rpc_node()) for _ in range(2)]
-        found[0].answers["getSlot"] = lambda _: 1000
-        found[1].answers["getSlot"] = lambda _: 1001
-        yield found
+        nodes = [await stack.enter_async_context(rpc_node()) for _ in range(2)]
+        nodes[0].answers["getSlot"] = lambda _: 1000
+        nodes[1].answers["getSlot"] = lambda _: 1001
+        yield nodes
 
 
 def always(answer: Any) -> Callable[[Any], Any]:
@@ -244,7 +244,7 @@ async def test_a_call_goes_whole_to_the_node_that_takes_it(nodes: list[Node]) ->
     async with client(*nodes) as rpc:
         for _ in range(5):
             answers = await rpc.get_multiple_accounts(names, commitment="processed")
-            assert [len(one.value) for one in answers] == [60]
+            assert [len(answer.value) for answer in answers] == [60]
         [few] = await rpc.get_multiple_accounts(names[:5], commitment="processed")
         assert len(few.value) == 5
         assert rpc.accounts_max == 100
@@ -257,8 +257,8 @@ async def test_a_call_is_split_where_every_node_takes_few(nodes: list[Node], mos
     names = [f"a{number}" for number in range(100)]
     async with client(nodes[0]) as rpc:
         answers = await rpc.get_multiple_accounts(names, commitment="processed")
-        assert [account.owner for one in answers for account in one.value] == names
-        assert max(len(one.value) for one in answers) == most
+        assert [account.owner for answer in answers for account in answer.value] == names
+        assert max(len(answer.value) for answer in answers) == most
         assert rpc.accounts_max == most
         with pytest.raises(TooLarge, match=f"limited to a {most} range"):
             await _at_once(rpc, names[: most + 1])
@@ -278,7 +278,7 @@ async def test_a_limit_without_a_number_is_found_by_halving(nodes: list[Node]) -
     nodes[0].answers["getMultipleAccounts"] = nodes[0].answers["getSignatureStatuses"] = answer
     async with client(nodes[0]) as rpc:
         answers = await rpc.get_multiple_accounts(["a"] * 100, commitment="processed")
-        assert sum(len(one.value) for one in answers) == 100
+        assert sum(len(item.value) for item in answers) == 100
         assert rpc.accounts_max == 6
         assert len((await rpc.get_signature_statuses(["s"] * 100)).value) == 100
         nodes[0].answers["getFirstAvailableBlock"] = lambda _: 0
@@ -362,8 +362,8 @@ async def test_a_blockhash_is_had_of_nodes_that_do_not_know_confirmed_any_more(
     async with client(*nodes) as rpc:
         commitments = Commitments(rpc, "confirmed")
         for _ in range(2):
-            found = await commitments.ask(commitments.blockhash, rpc.get_latest_blockhash)
-            assert found.slot == 500
+            result = await commitments.ask(commitments.blockhash, rpc.get_latest_blockhash)
+            assert result.slot == 500
         assert commitments.facts.commitment == "finalized"
     assert [node.asked["getLatestBlockhash"] for node in nodes] == [3, 1]
 
@@ -421,8 +421,8 @@ async def test_slot_and_height_are_asked_for_apart_where_need_be(nodes: list[Nod
     node.answers["getSlot"] = lambda _: next(slots)
     node.answers["getBlockHeight"] = lambda _: 900
     async with client(node) as rpc:
-        found = await rpc.get_epoch_info("finalized")
-        assert (found.absolute_slot, found.block_height) == (1_001, 900)
+        epoch_info = await rpc.get_epoch_info("finalized")
+        assert (epoch_info.absolute_slot, epoch_info.block_height) == (1_001, 900)
         for _ in range(2):
             with pytest.raises(Unreachable, match="getSlot"):
                 await rpc.get_epoch_info("finalized")

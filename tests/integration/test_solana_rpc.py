@@ -13,8 +13,8 @@ import pytest
 
 from events.metrics import RPC, RPC_FAILURES
 from events.secret import SecretBytes, SecretUrl
-from stages.runtime.stage import Refused
-from stages.venues.solana.rpc.clusters import GENESIS, Admission
+from stages.runtime.stage import VenueRefusal
+from stages.venues.solana.rpc.clusters import GENESIS, ClusterGuard
 from stages.venues.solana.rpc.link import RpcError, RpcLink, Unreachable
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import RpcOptions
@@ -28,19 +28,19 @@ MAINNET, DEVNET = GENESIS
 @pytest.fixture
 async def nodes() -> AsyncIterator[list[Node]]:
     async with AsyncExitStack() as stack:
-        found = [await stack.enter_async_context(rpc_node()) for _ in range(2)]
-        found[0].answers["getSlot"] = lambda _: 1000
-        found[1].answers["getSlot"] = lambda _: 1001
-        yield found
+        nodes = [await stack.enter_async_context(rpc_node()) for _ in range(2)]
+        nodes[0].answers["getSlot"] = lambda _: 1000
+        nodes[1].answers["getSlot"] = lambda _: 1001
+        yield nodes
 
 
 @asynccontextmanager
-async def client(*nodes: Node, admission: Admission | None = None, **options: Any) -> Any:
+async def client(*nodes: Node, admission: ClusterGuard | None = None, **options: Any) -> Any:
     """Calls end by answers, or by `tries_max`; only where a node hangs on purpose in time."""
     if any("hang" in (node.fault, *node.faults) for node in nodes):
         options = {"timeout_s": HANG_UP_S} | options
     urls = tuple(SecretUrl(node.url) for node in nodes)
-    link = RpcLink(RpcOptions(urls, **(PATIENT | options)), admission or Admission("local"))
+    link = RpcLink(RpcOptions(urls, **(PATIENT | options)), admission or ClusterGuard("local"))
     rpc = Rpc(link)
     try:
         yield rpc
@@ -212,8 +212,8 @@ async def test_accounts_are_asked_for_in_hundreds_and_keep_their_order(nodes: li
     names = [f"account-{number}" for number in range(250)]
     async with client(nodes[0]) as rpc:
         told = await rpc.get_multiple_accounts(names, commitment="processed", min_context_slot=7)
-    assert [len(one.value) for one in told] == [100, 100, 50]
-    assert [account.owner for one in told for account in one.value] == names
+    assert [len(item.value) for item in told] == [100, 100, 50]
+    assert [account.owner for item in told for account in item.value] == names
 
 
 async def test_an_answer_for_other_accounts_is_none(nodes: list[Node]) -> None:
@@ -252,17 +252,17 @@ async def test_a_transaction_is_sent_without_preflight_and_without_the_nodes_own
 @pytest.mark.parametrize(
     ("admission", "genesis", "code"),
     [
-        (Admission("mainnet"), MAINNET, "mainnet-not-allowed"),
-        (Admission("local"), MAINNET, "mainnet-not-allowed"),
-        (Admission("local", allow_mainnet=True), MAINNET, "wrong-cluster"),
-        (Admission("devnet"), LOCAL, "wrong-cluster"),
-        (Admission("mainnet", allow_mainnet=True), MAINNET, ""),
-        (Admission("devnet"), DEVNET, ""),
-        (Admission("local"), LOCAL, ""),
+        (ClusterGuard("mainnet"), MAINNET, "mainnet-not-allowed"),
+        (ClusterGuard("local"), MAINNET, "mainnet-not-allowed"),
+        (ClusterGuard("local", allow_mainnet=True), MAINNET, "wrong-cluster"),
+        (ClusterGuard("devnet"), LOCAL, "wrong-cluster"),
+        (ClusterGuard("mainnet", allow_mainnet=True), MAINNET, ""),
+        (ClusterGuard("devnet"), DEVNET, ""),
+        (ClusterGuard("local"), LOCAL, ""),
     ],
 )
 async def test_a_chain_that_is_not_meant_is_asked_for_nothing(
-    nodes: list[Node], admission: Admission, genesis: str, code: str
+    nodes: list[Node], admission: ClusterGuard, genesis: str, code: str
 ) -> None:
     nodes[0].answers["getGenesisHash"] = lambda _: genesis
     nodes[0].answers["sendTransaction"] = lambda _: "signature"
@@ -271,7 +271,7 @@ async def test_a_chain_that_is_not_meant_is_asked_for_nothing(
             assert await rpc.send_transaction(SecretBytes(b"")) == "signature"
             return
         for _ in range(2):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(VenueRefusal) as refused:
                 await rpc.send_transaction(SecretBytes(b""))
             assert (refused.value.code, refused.value.retryable) == (code, False)
     assert nodes[0].asked == {"getGenesisHash": 1}

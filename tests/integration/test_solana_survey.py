@@ -12,9 +12,9 @@ import pytest
 
 from events.metrics import RPC_FAILURES, RPC_UNSERVED
 from events.secret import SecretUrl
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc import methods
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.options import RpcOptions
 from stages.venues.solana.rpc.survey import METHODS, Nodes, Subject, Surveyed, missing, survey
 from stages.venues.solana.transaction.programs import WSOL
@@ -56,7 +56,7 @@ async def nodes() -> AsyncIterator[list[Node]]:
 
 
 async def look(node: Node) -> Surveyed:
-    return await survey(SecretUrl(node.url), Admission("local"), SUBJECT)
+    return await survey(SecretUrl(node.url), ClusterGuard("local"), SUBJECT)
 
 
 def test_every_method_that_is_called_is_in_the_table() -> None:
@@ -91,7 +91,7 @@ async def test_a_whole_node_lacks_nothing_and_is_asked_once_in_full_size(nodes: 
 async def test_each_method_that_a_node_lacks_is_named(nodes: list[Node], method: str) -> None:
     if method == "getSlot":
         nodes[0].answers[method] = lacks
-        with pytest.raises(Refused, match="getSlot"):
+        with pytest.raises(VenueRefusal, match="getSlot"):
             await look(nodes[0])
         return
     nodes[0].answers[method] = lacks
@@ -129,7 +129,7 @@ async def test_a_plan_of_few_accounts_serves_and_is_named(nodes: list[Node]) -> 
 async def test_nodes_that_do_not_answer_say_nothing_of_their_methods(nodes: list[Node]) -> None:
     nodes[0].fault = "503"
     nodes[1].answers["simulateTransaction"] = lacks
-    kept = Nodes([SecretUrl(node.url) for node in nodes], lambda: Admission("local"), SUBJECT)
+    kept = Nodes([SecretUrl(node.url) for node in nodes], lambda: ClusterGuard("local"), SUBJECT)
     first, second = await kept.look()
     assert first is None
     assert second is not None

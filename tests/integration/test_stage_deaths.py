@@ -14,7 +14,7 @@ import pytest
 
 from events.commands import orders
 from events.ids import new_order_id
-from events.log import EventLog, Result, settle_only
+from events.log import AppendStatus, EventLog, ack_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
 from stages.runtime.stage import Later, Stage
@@ -58,10 +58,10 @@ async def placed(team: Crew) -> list[str]:
     """Orders that come in one entry and in entries of their own."""
     fact = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
     ids = [new_order_id() for _ in range(ORDERS)]
-    units = [team.log.creation(order_id, ACCOUNT, fact)[0] for order_id in ids]
-    assert {a.result for a in await team.log.append(units[:3])} == {Result.CREATED}
-    for unit in units[3:]:
-        assert (await team.log.append([unit]))[0].result is Result.CREATED
+    requests = [team.log.build_creation(order_id, ACCOUNT, fact)[0] for order_id in ids]
+    assert {a.status for a in await team.log.append(requests[:3])} == {AppendStatus.CREATED}
+    for request in requests[3:]:
+        assert (await team.log.append([request]))[0].status is AppendStatus.CREATED
     return ids
 
 
@@ -164,7 +164,8 @@ async def test_a_cancel_while_a_worker_lies_dead_wins_or_finds_it_sent(
         cancelled = [
             order_id
             for order_id in ids
-            if (await orders.cancel(team.log, order_id, "ann")).outcome is orders.Outcome.DONE
+            if (await orders.cancel(team.log, order_id, "ann")).outcome
+            is orders.CommandOutcome.DONE
         ]
         await dying.die()
         await team.worker(stage, lease_ms=LEASE_MS)
@@ -184,7 +185,7 @@ async def test_an_order_comes_to_rest_once_whoever_dies_over_it(
             "limit", "SOL", "USDC", 9, 6, 10**9, 0, target_price="1000", time_in_force="GTC"
         )
         ids = [new_order_id() for _ in range(ORDERS)]
-        await team.log.append([team.log.creation(i, ACCOUNT, fact)[0] for i in ids])
+        await team.log.append([team.log.build_creation(i, ACCOUNT, fact)[0] for i in ids])
         trap = Trap(point)
         dying = await mortal(team, "watcher", trap)
         await trap.sprung()
@@ -204,25 +205,27 @@ async def test_more_than_five_hundred_orders_that_wait_come_back_all(
         ids = await team.submit(500) + await team.submit(500) + await team.submit(200)
         inbox = team.log.inbox("router", "waits", lease_ms=60_000)
         await inbox.open()
-        while entries := await inbox.take(100, block_ms=1):
-            units = [
-                settle_only(order_id, entry.share(place), wait_ms=1)
-                for entry in entries
-                for place, order_id in enumerate(entry.order_ids)
+        while messages := await inbox.take(100, block_ms=1):
+            requests = [
+                ack_only(order_id, message.delivery(place), wait_ms=1)
+                for message in messages
+                for place, order_id in enumerate(message.order_ids)
             ]
-            for at in range(0, len(units), 500):
-                await team.log.append(units[at : at + 500])
-            inbox.settled([unit.share for unit in units if unit.share is not None])
+            for at in range(0, len(requests), 500):
+                await team.log.append(requests[at : at + 500])
+            inbox.mark_acked(
+                [request.delivery for request in requests if request.delivery is not None]
+            )
             if not await team.log._link.call("XLEN", team.log.keys.inbox("router")):
                 break
-        found: Counter[str] = Counter()
+        counter: Counter[str] = Counter()
 
         async def all_back() -> bool:
-            await inbox.due()
-            for entry in await inbox.take(100, block_ms=1):
-                found.update(entry.order_ids)
-            return len(found) >= len(ids)
+            await inbox.promote_due()
+            for message in await inbox.take(100, block_ms=1):
+                counter.update(message.order_ids)
+            return len(counter) >= len(ids)
 
         await until(all_back)
-        assert found == dict.fromkeys(ids, 1)
+        assert counter == dict.fromkeys(ids, 1)
         await inbox.close()

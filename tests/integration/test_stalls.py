@@ -19,15 +19,15 @@ AFTER_S = 1.3
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url, stuck_after_s=AFTER_S) as one:
-        yield one
+    async with served(redis_url, stuck_after_s=AFTER_S) as gateway:
+        yield gateway
 
 
 @pytest.fixture
 async def workers(redis_url: str, gateway: Served, tmp_path: Path) -> AsyncIterator[Crew]:
     assert gateway.log.epoch
-    async with crew(redis_url, tmp_path) as made:
-        yield made
+    async with crew(redis_url, tmp_path) as context:
+        yield context
 
 
 async def reasons(gateway: Served) -> Any:
@@ -48,8 +48,8 @@ async def test_stages_without_workers_degrade_the_engine_until_they_have_some(
     await gateway.accepted()
 
     async def behind() -> bool:
-        said = str((await reasons(gateway)).get("projector"))
-        return said.startswith("lists and archive are ")
+        text = str((await reasons(gateway)).get("projector"))
+        return text.startswith("lists and archive are ")
 
     await until(behind)
     await workers.all_stages()
@@ -82,7 +82,7 @@ async def test_an_order_that_does_not_move_is_said_while_others_go_on(
         return "has not moved" in (await reasons(gateway)).get("router", "")
 
     await until(said)
-    await stuck.leave()
+    await stuck.deregister()
 
     async def well() -> bool:
         await gateway.archive.take(gateway.log)

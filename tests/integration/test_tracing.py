@@ -18,12 +18,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from engine.telemetry.otlp import Collector
 from events.commands import engine_switch
-from events.ids import ENGINE_ID, trace_id
+from events.ids import ENGINE_STREAM_ID, trace_id
 from events.log import EventLog, Stored
 from events.metrics import UNTRACED
 from events.secret import SecretUrl
 from events.types import EngineHalted
-from projections.feed.history_reader import Past
+from projections.feed.history_reader import HistoryReader
 from projections.traces import exporter
 from tests.support.http.served import MemoryArchive, served
 from tests.support.log.played import Play, after_submission, failed
@@ -82,11 +82,11 @@ async def tracer(
 ) -> AsyncIterator[None]:
     begun = asyncio.Event()
 
-    class Begins(Past):
+    class Begins(HistoryReader):
         async def page(self, after: int) -> list[Stored]:
-            found = await super().page(after)
+            events = await super().page(after)
             begun.set()  # what is written from now on is followed
-            return found
+            return events
 
     stop, past, sender = (
         asyncio.Event(),
@@ -108,11 +108,11 @@ async def tracer(
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    one = EventLog(redis_url, build="test")
-    await one.open()
-    await one.mark(exporter.MARK, 0)
-    yield one
-    await one.close()
+    event_log = EventLog(redis_url, build="test")
+    await event_log.open()
+    await event_log.mark(exporter.MARK, 0)
+    yield event_log
+    await event_log.close()
 
 
 async def test_an_order_is_one_trace_with_a_span_for_each_step(
@@ -142,10 +142,10 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
         play = Play(log)
         await engine_switch.halt(log, "odd prices", "ann")
         [order_id] = await play.create()
-        await play.say([order_id], failed("no-route"))
+        await play.append([order_id], failed("no-route"))
         await until(lambda: len(collector.of(order_id)) == 2)
     assert {s.status.message for s in collector.of(order_id)} == {"no-route"}
-    assert not collector.of(ENGINE_ID)
+    assert not collector.of(ENGINE_STREAM_ID)
     assert EngineHalted.__name__ not in {span.name for span in collector.spans.values()}
 
 
@@ -155,10 +155,10 @@ async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
     play, (started, *others) = Play(log), after_submission()
     async with tracer(log, collector):
         ids = await play.create(20)
-        await play.say(ids, started)
+        await play.append(ids, started)
         await until(lambda: all(collector.of(order_id) for order_id in ids))
         collector.down = True
-        await play.say(ids, *others)
+        await play.append(ids, *others)
         await until(lambda: collector.refused >= 2)
         collector.down = False
         await until(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
@@ -173,9 +173,9 @@ async def test_a_tracer_that_died_goes_on_with_the_same_spans(
     play, (started, *others) = Play(log), after_submission()
     async with tracer(log, collector):
         ids = await play.create(10)
-        await play.say(ids, started)
+        await play.append(ids, started)
         await until(lambda: all(collector.of(order_id) for order_id in ids))
-    await play.say(ids, *others)
+    await play.append(ids, *others)
     async with tracer(log, collector):
         await until(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
         roots = Counter(len({s.parent_span_id for s in collector.of(i)} - {b""}) for i in ids)
@@ -232,13 +232,13 @@ async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
 ) -> None:
     play, (started, *others) = Play(log), after_submission()
     [old] = await play.create()
-    await play.say([old], started)
+    await play.append([old], started)
     await log.mark(exporter.MARK, await log.position())
     async with redis.asyncio.from_url(log.url.reveal()) as client:  # nor does the archive have it
         last = await log.position()
         await client.xtrim(log.keys.log, minid=f"{last + 1}-0", approximate=False)
     async with tracer(log, collector):
-        await play.say([old], *others)
+        await play.append([old], *others)
         [new] = await play.live()
         await until(lambda: collector.names(new) == STEPS)
     assert collector.of(old) == []
@@ -254,7 +254,7 @@ async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_
             _, first, _ = await gateway.post(headers=key | {"traceparent": CLIENTS})
             status, again, _ = await gateway.post(headers=key | {"traceparent": "nonsense"})
             assert (status, again["orderId"]) == (200, first["orderId"])
-            await gateway.say(first["orderId"], *after_submission())
+            await gateway.append(first["orderId"], *after_submission())
             await until(lambda: collector.names(first["orderId"]) == STEPS)
     [link] = [link for span in collector.of(first["orderId"]) for link in span.links]
     assert f"00-{link.trace_id.hex()}-{link.span_id.hex()}-01" == CLIENTS

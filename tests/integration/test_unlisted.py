@@ -25,10 +25,10 @@ async def test_what_an_open_order_lacks_in_is_named(log: EventLog) -> None:
     expiring = replace(submitted(), expires_at_us=2 * 10**15)
     [unindexed] = await play.create(fact=expiring)
     ids = [listed, lost, ended, unindexed]
-    assert await log.unlisted(ids) == {}
+    assert await log.find_missing_from_indexes(ids) == {}
     await log._link.call("ZREM", log.keys.open, lost)
     await log._link.call("ZREM", log.keys.expiry, unindexed)
-    assert await log.unlisted(ids) == {
+    assert await log.find_missing_from_indexes(ids) == {
         lost: "list of open orders",
         unindexed: "list of those that expire",
     }

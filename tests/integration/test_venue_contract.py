@@ -19,7 +19,7 @@ from events.ids import new_order_id
 from events.order import Order, Transaction, evolve
 from events.types import U64_MAX, Event, OrderRearmed, OrderRouted, Quote, Status
 from stages import router
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Outcome, Pair
 from stages.venues.simulated.venue import TOKENS
 from tests.support.chain.chain_crew import local_chain, settings_of
@@ -55,8 +55,8 @@ async def on_chain(folder: Path, venues: str) -> AsyncIterator[Trading]:
 async def trading(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Trading]:
     """Each option in turn."""
     name = request.param
-    async with simulated(tmp_path) if name == "simulated" else on_chain(tmp_path, name) as one:
-        yield one
+    async with simulated(tmp_path) if name == "simulated" else on_chain(tmp_path, name) as trading:
+        yield trading
 
 
 def order(**fields: Any) -> Order:
@@ -130,7 +130,7 @@ async def test_what_is_too_much_or_too_little_is_an_amount_or_a_code(
         assert quote.error == quote.error.lower().replace("_", "-").replace(" ", "-")
     try:
         [routed] = router.decide(asked, quotes)
-    except Refused as refused:
+    except VenueRefusal as refused:
         assert refused.code
     else:
         msgspec.msgpack.decode(msgspec.msgpack.encode(routed), type=OrderRouted)
@@ -218,9 +218,9 @@ async def with_usdc(
         address = mint_of("USDC")
 
         def issue(*extensions: t22.Extension) -> None:
-            there, made = local.node.bank.state.accounts[address], t22.mint(*extensions)
-            data = there.data[:82] + made.data[82:]
-            local.node.fund({address: there._replace(owner=made.owner, data=data)})
+            there, raw_account = local.node.bank.state.accounts[address], t22.mint(*extensions)
+            data = there.data[:82] + raw_account.data[82:]
+            local.node.fund({address: there._replace(owner=raw_account.owner, data=data)})
 
         issue(*extensions)
         settings = settings_of(folder, local, pools={plan.pair: [plan.address]})
@@ -281,7 +281,7 @@ async def test_a_market_order_of_a_paused_token_fails_at_once_and_others_wait(
     plan = plan_of("raydium-cpmm")
     async with with_usdc(tmp_path, plan, t22.pausable(True)) as (trading, _):
         quotes = await quoted(trading, order())
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(VenueRefusal) as refused:
             router.decide(order(), quotes)
         assert (refused.value.code, refused.value.retryable) == ("token-paused", False)
         for kind in ("limit", "sniper"):

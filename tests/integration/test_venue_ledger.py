@@ -22,10 +22,10 @@ async def folder(tmp_path: Path) -> Path:
     node, plan = opened(tmp_path, consensus="tower"), plan_of("raydium-cpmm")
 
     async def land(words: str, *, poor: bool = False) -> None:
-        made = sell_sol(node, plan, 10**9, words)
+        instructions = sell_sol(node, plan, 10**9, words)
         if poor:
-            made = [memo(words), swap(node, plan, "USDC", 10**18)]
-        raw = bytes(signed(node.bank.blocks.tip.blockhash, made))
+            instructions = [memo(words), swap(node, plan, "USDC", 10**18)]
+        raw = bytes(signed(node.bank.blocks.tip.blockhash, instructions))
         await node.send(transaction.read(raw)[0], preflight=False)
         node.block()
 
@@ -80,33 +80,33 @@ def test_a_chain_elsewhere_keeps_its_own_record(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "x", '{"dropRatte":1}', '{"dropRate":"often"}', "[]", '{"dropRate":2}',
         '{"loseRate":-0.1}', '{"confirmDelay":-4}',
     ],
 )  # fmt: skip
 def test_faults_that_there_are_not_are_refused_in_words(
-    said: str, capsys: pytest.CaptureFixture[str]
+    text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        cli.main(["localnet", "--faults", said])
+        cli.main(["localnet", "--faults", text])
     assert left.value.code == 2
     assert "argument --faults: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "text"),
     [
         ("--port", "99999"), ("--port", "abc"), ("--slot-ms", "-1"), ("--fund", "ADDRESS"),
         ("--data", "/no/such/folder/chain.sqlite"),
     ],
 )  # fmt: skip
 def test_what_a_local_chain_cannot_be_started_with_is_refused(
-    option: str, said: str, capsys: pytest.CaptureFixture[str]
+    option: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        cli.main(["localnet", option, said])
+        cli.main(["localnet", option, text])
     assert left.value.code == 2
     assert f"argument {option}: " in capsys.readouterr().err
     assert not Path("/no").exists()

@@ -15,8 +15,8 @@ import pytest
 from msgspec.structs import replace
 
 from events.commands import engine_switch, orders
-from events.ids import ENGINE_ID, new_order_id
-from events.log import Result, Watches
+from events.ids import ENGINE_STREAM_ID, new_order_id
+from events.log import AppendStatus, PairLeases
 from events.order import Order
 from events.types import Fact, OrderArmed, OrderExpired, OrderSubmitted, OrderTriggered
 from tests.integration.test_watching_missed import Told
@@ -65,31 +65,35 @@ class Scene:
         for at in range(0, number, 500):
             units = []
             for order_id in ids[at : at + 500]:
-                unit, order = self.team.log.creation(order_id, ACCOUNT, fact)
-                units.append(unit)
+                request, order = self.team.log.build_creation(order_id, ACCOUNT, fact)
+                units.append(request)
             answers = await self.team.log.append(units)
-            assert {answer.result for answer in answers} == {Result.CREATED}
-            await self.say(ids[at : at + 500], OrderArmed(10))
+            assert {answer.status for answer in answers} == {AppendStatus.CREATED}
+            await self.append(ids[at : at + 500], OrderArmed(10))
             del order
         return ids
 
-    async def say(self, ids: Sequence[str], *facts: Fact) -> None:
+    async def append(self, ids: Sequence[str], *facts: Fact) -> None:
         heads = await self.team.log.load(ids)
-        units = [self.team.log.unit(h, h.order, facts)[0] for h in heads if h is not None]
-        answers = await self.team.log.append(units)
-        assert {answer.result for answer in answers} == {Result.CREATED}
+        requests = [
+            self.team.log.build_append_of(h, h.order, facts)[0] for h in heads if h is not None
+        ]
+        answers = await self.team.log.append(requests)
+        assert {answer.status for answer in answers} == {AppendStatus.CREATED}
 
     async def watcher(self, trap: Trap | None = None) -> Watcher:
-        made = await self.team.watching(lease_ms=LEASE_MS, venues=[self.venue])
+        watcher = await self.team.watching(lease_ms=LEASE_MS, venues=[self.venue])
         if trap is not None:
             # An append of nothing is none, and who looks for a halt looks for no order.
-            trap.at(made._firing, "heads", "load")
-            trap.at(made._log, "load", "look", asks=lambda ids: ids and ids != [ENGINE_ID])
-            trap.at(made._log, "append", asks=bool)
-            trap.at(made._watches, "news", tells=lambda answer: answer[1])
+            trap.at(watcher._firing, "heads", "load")
+            trap.at(
+                watcher._log, "load", "look", asks=lambda ids: ids and ids != [ENGINE_STREAM_ID]
+            )
+            trap.at(watcher._log, "append", asks=bool)
+            trap.at(watcher._watches, "news", tells=lambda answer: answer[1])
             for name in ("claim", "due"):
-                trap.at(made._watches, name)
-        return made
+                trap.at(watcher._watches, name)
+        return watcher
 
     async def knows(self, watcher: Watcher, orders: int) -> None:
         """It has all in its books, and follows their pairs."""
@@ -139,8 +143,8 @@ class Scene:
     async def noted(self) -> dict[str, int]:
         """Through which slot each pair was followed, as a successor is told."""
         keys, link = self.team.log.keys, self.team.log._link
-        found = await link.call("HGETALL", keys.slots)
-        return {k.decode(): int(v) for k, v in zip(found[::2], found[1::2], strict=True)}
+        reply = await link.call("HGETALL", keys.slots)
+        return {k.decode(): int(v) for k, v in zip(reply[::2], reply[1::2], strict=True)}
 
     def triggered(self) -> Counter[str]:
         return Counter(event.order_id for event in self.team.of(OrderTriggered))
@@ -341,7 +345,7 @@ async def test_a_cancel_between_the_tick_and_its_word_wins(
         scene.venue.move(TOUCH + 1)
         await trap.sprung()
         answer = await orders.cancel(scene.team.log, gone, "ann")
-        assert answer.outcome is orders.Outcome.DONE
+        assert answer.outcome is orders.CommandOutcome.DONE
         if dies:
             await scene.claims(first)
             await first.die()
@@ -372,7 +376,7 @@ async def test_an_amendment_between_the_tick_and_its_word_counts(
         for order_id, target in ((dearer, "300"), (cheaper, "90")):
             version = (await scene.order(order_id)).version
             answer = await orders.amend(scene.team.log, order_id, version, target, None, "ann")
-            assert answer.outcome is orders.Outcome.DONE
+            assert answer.outcome is orders.CommandOutcome.DONE
         if dies:
             await scene.claims(first)
             await first.die()
@@ -475,7 +479,7 @@ async def test_who_lost_its_pair_does_not_say_how_far_the_next_one_is(
             for slot in (None, 11):
                 await first.claim({"SOL>USDC": slot}, 0)
 
-            async def taken(watches: Watches, slot: int | None) -> bool:
+            async def taken(watches: PairLeases, slot: int | None) -> bool:
                 """Once the lease of whoever has it is over."""
                 return bool((await watches.claim({"SOL>USDC": slot}, 0)).held)
 

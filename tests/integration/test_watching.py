@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from events.commands import engine_switch, orders
-from events.commands.orders import Outcome
+from events.commands.orders import CommandOutcome
 from events.ids import new_order_id
-from events.log import Result
+from events.log import AppendStatus
 from events.money import price_units, to_price
 from events.types import (
     AttemptFailed,
@@ -25,10 +25,10 @@ from events.types import (
     OrderTriggered,
     TransactionSubmitted,
 )
-from stages.triggers.runner import preferred
+from stages.triggers.runner import rendezvous_owner
 from stages.venues import Pair
 from stages.venues.simulated.venue import Simulation
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 from tests.support.log.workers import ACCOUNT, Crew, crew
 from tests.support.waits import HANG_S, until
 
@@ -186,11 +186,11 @@ async def test_a_watching_order_expires_on_time_and_so_does_one_that_waits_for_a
         rests = await team.place(limit(NEVER, expires_at_us=expires, time_in_force="GTT"))
         waits = new_order_id()
         market = OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50, expires_at_us=expires)
-        await team.log.append([team.log.creation(waits, ACCOUNT, market)[0]])
+        await team.log.append([team.log.build_creation(waits, ACCOUNT, market)[0]])
         head = await team.head(waits)
         again = AttemptFailed("router", 1, "venue-timeout", "", expires + 10**9)
-        unit, _ = team.log.unit(head, head.order, [again], wait_ms=10**6)
-        await team.log.append([unit])
+        request, _ = team.log.build_append_of(head, head.order, [again], wait_ms=10**6)
+        await team.log.append([request])
         assert await team.ended([rests, waits]) == ["expired"] * 2
         # What waits for a retry would wait for a quarter of an hour more.
         assert all(event.time_us >= expires for event in team.of(OrderExpired))
@@ -205,9 +205,9 @@ async def test_an_order_whose_expiry_was_taken_away_outlives_it(
         terms: dict[str, object] = {"expires_at_us": expires, "time_in_force": "GTT"}
         kept, expired = [await team.place(limit(NEVER, **terms)) for _ in range(2)]
         for order_id in (kept, expired):
-            await team.say(order_id, OrderArmed(1))
+            await team.append(order_id, OrderArmed(1))
         done = await orders.amend(team.log, kept, 2, None, orders.NEVER, "ann")
-        assert done.outcome is Outcome.DONE
+        assert done.outcome is CommandOutcome.DONE
         await team.watching()  # from here on orders expire
         assert await team.ended([expired]) == ["expired"]
         assert team.statuses()[kept] == "watching"
@@ -221,10 +221,10 @@ async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_
         ids = [await team.place(LIMIT) for _ in range(3)]
         await rested(team, *ids)
         await until(lambda: watcher.resting == 3)
-        assert (await orders.cancel(team.log, ids[0], "ann")).outcome is Outcome.DONE
+        assert (await orders.cancel(team.log, ids[0], "ann")).outcome is CommandOutcome.DONE
         await until(lambda: watcher.resting == 2)
         amended = await orders.amend(team.log, ids[1], 2, often(team, 200), None, "ann")
-        assert amended.outcome is Outcome.DONE
+        assert amended.outcome is CommandOutcome.DONE
         assert await team.ended([ids[1]]) == ["confirmed"]
         assert await team.log.resting() == watcher.resting == 1
 
@@ -252,7 +252,7 @@ async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_com
         await engine_switch.halt(team.log, "odd prices", "ann")
         ids = [await team.place(limit("1")) for _ in range(3)]  # any tick would do
         await rested(team, *ids)
-        market = Market(team.venues(), timeout_s=HANG_S)
+        market = VenueGroup(team.venues(), timeout_s=HANG_S)
         await market.next_slot(market.slot() + 3)
         engine = (await engine_switch.resume(team.log, "ann")).engine
         assert engine is not None
@@ -284,7 +284,7 @@ async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
         await team.engine()
         order_id = await team.place(LIMIT)
         await rested(team, order_id)
-        await team.say(order_id, OrderTriggered("tick", "raydium", "p", 1, NEVER))
+        await team.append(order_id, OrderTriggered("tick", "raydium", "p", 1, NEVER))
         await team.until(lambda: team.of(OrderRearmed))
         await team.until(lambda: team.statuses()[order_id] == "watching")
         version = (await team.head(order_id)).version
@@ -310,7 +310,7 @@ TOKENS = ("USDC", "USDT", "RAY", "JUP", "SLIP", "FLAKY", "DOUBT", "NEVER")
 def preferring(name: str) -> set[str]:
     """The pairs that one of two watchers, "ann" and "bob", gets: half of them each."""
     pairs = [f"SOL>{token}" for token in TOKENS]
-    return {pair for pair in pairs if preferred(pair, ["ann", "bob"]) == name}
+    return {pair for pair in pairs if rendezvous_owner(pair, ["ann", "bob"]) == name}
 
 
 async def test_watchers_share_the_pairs_and_take_over_from_one_that_dies(
@@ -351,8 +351,8 @@ async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
     async with crew(redis_url, tmp_path, MOVING) as team:
         order_id = await team.place(LIMIT)
         head = await team.head(order_id)
-        assert (await orders.cancel(team.log, order_id, "ann")).outcome is Outcome.DONE
-        unit, _ = team.log.unit(head, head.order, [OrderArmed(1)])
-        assert (await team.log.append([unit]))[0].result is Result.CONFLICT
+        assert (await orders.cancel(team.log, order_id, "ann")).outcome is CommandOutcome.DONE
+        request, _ = team.log.build_append_of(head, head.order, [OrderArmed(1)])
+        assert (await team.log.append([request]))[0].status is AppendStatus.CONFLICT
         assert not team.of(TransactionSubmitted)
         await asyncio.sleep(0)

@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from events.commands import orders
-from events.log import Claims, Head
+from events.log import LeaseGrant, OrderHead
 from events.order import Order
 from events.types import (
     OrderArmed,
@@ -27,9 +27,9 @@ from events.types import (
     OrderTriggered,
     Quote,
 )
-from stages.triggers.pair_book import Touched
-from stages.triggers.writer import Fired
-from stages.venues import Pair, PoolEvent, Refused, Tick
+from stages.triggers.pair_book import TriggerCandidate
+from stages.triggers.writer import Untriggered
+from stages.venues import Pair, PoolEvent, Tick, VenueRefusal
 from tests.support.log.workers import Crew, Gate, Watcher, crew
 from tests.support.waits import until
 
@@ -83,7 +83,7 @@ class Told:
         return []
 
     def quotes(self, order: Order) -> tuple[Quote]:
-        raise Refused("no-route", order.id)
+        raise VenueRefusal("no-route", order.id)
 
 
 class Watch:
@@ -97,16 +97,16 @@ class Watch:
 
     async def begun(self) -> Watcher:
         """A watcher, which hears no news while `hears` is not set."""
-        made = await self.team.watching(lease_ms=100, venues=[self.venue])
-        news = made._watches.news
+        watcher = await self.team.watching(lease_ms=100, venues=[self.venue])
+        news = watcher._watches.news
 
         async def held_up(after: int, *, block_ms: int) -> tuple[int, list[str]]:
-            found = await news(after, block_ms=min(block_ms, 20))
+            result = await news(after, block_ms=min(block_ms, 20))
             await self.hears.wait()
-            return found
+            return result
 
-        made._watches.news = held_up  # type: ignore[method-assign]  # that is the point
-        return made
+        watcher._watches.news = held_up  # type: ignore[method-assign]  # that is the point
+        return watcher
 
     async def resting(self, target: str = "300") -> str:
         order_id = await self.team.place(replace(LIMIT, target_price=target))
@@ -118,7 +118,7 @@ class Watch:
     async def amended(self, order_id: str, target: str) -> None:
         version = (await self.team.head(order_id)).version
         answer = await orders.amend(self.team.log, order_id, version, target, None, "ann")
-        assert answer.outcome is orders.Outcome.DONE
+        assert answer.outcome is orders.CommandOutcome.DONE
 
     async def followed(self, watcher: Watcher, slot: int) -> None:
         """Through this slot, and the log knows."""
@@ -142,42 +142,42 @@ class Watch:
 @contextlib.asynccontextmanager
 async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
     async with crew(redis_url, folder) as team:
-        made = Watch(team)
-        await team.worker(team.stage("watcher", venues=[made.venue]))
-        yield made
+        watch = Watch(team)
+        await team.worker(team.stage("watcher", venues=[watch.venue]))
+        yield watch
 
 
 async def test_a_tick_that_passes_while_nobody_watches_counts(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        first = await one.begun()
-        order_id = await one.resting()
-        await one.followed(first, 12)
+    async with watch(redis_url, tmp_path) as context:
+        first = await context.begun()
+        order_id = await context.resting()
+        await context.followed(first, 12)
         await first.die()
-        one.venue.prices = {15: "300"}
-        one.venue.move(20)
-        await one.begun()
-        assert await one.triggered_at(order_id) == 15
+        context.venue.prices = {15: "300"}
+        context.venue.move(20)
+        await context.begun()
+        assert await context.triggered_at(order_id) == 15
 
 
 async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
     redis_url: str, tmp_path: Path
 ) -> None:
     """A watcher that dies in between leaves the trigger to the next one."""
-    async with watch(redis_url, tmp_path) as one:
-        first = await one.begun()
-        order_id = await one.resting()
-        await one.followed(first, 12)
+    async with watch(redis_url, tmp_path) as context:
+        first = await context.begun()
+        order_id = await context.resting()
+        await context.followed(first, 12)
         gate, claims = Gate(), count()
         claim, claimed = first._watches.claim, 0
 
-        async def held_up(touched: Sequence[Touched]) -> Fired:
-            del touched  # they wait until this watcher is dead
+        async def held_up(candidate: Sequence[TriggerCandidate]) -> Untriggered:
+            del candidate  # they wait until this watcher is dead
             await gate.passing()
-            return Fired([], [])
+            return Untriggered([], [])
 
-        async def counted(pairs: Mapping[str, int | None], news: int) -> Claims:
+        async def counted(pairs: Mapping[str, int | None], news: int) -> LeaseGrant:
             nonlocal claimed
             answer = await claim(pairs, news)
             claimed = next(claims)
@@ -185,71 +185,71 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
 
         first._firing.fire = held_up  # type: ignore[method-assign]  # that is the point
         first._watches.claim = counted  # type: ignore[method-assign]  # that is the point
-        one.venue.prices = {15: "300"}
-        one.venue.move(20)
+        context.venue.prices = {15: "300"}
+        context.venue.move(20)
         await gate.reached.wait()
         reached_at = claimed
         await until(lambda: claimed > reached_at + 1)
         await first.die()
-        one.venue.move(30)
-        await one.begun()
-        assert await one.triggered_at(order_id) == 15
+        context.venue.move(30)
+        await context.begun()
+        assert await context.triggered_at(order_id) == 15
 
 
 async def test_an_order_that_begins_to_rest_while_the_books_are_made_is_in_them(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        watcher = await one.begun()
-        await one.resting("1000")
-        await one.followed(watcher, 12)
+    async with watch(redis_url, tmp_path) as context:
+        watcher = await context.begun()
+        await context.resting("1000")
+        await context.followed(watcher, 12)
         pages, orders = watcher._watches.resting, list[str]()
 
-        async def overtaken() -> AsyncGenerator[list[Head]]:
+        async def overtaken() -> AsyncGenerator[list[OrderHead]]:
             async for page in pages():
                 yield page
             if not orders:
-                orders.append(await one.resting())
+                orders.append(await context.resting())
 
         watcher._watches.resting = overtaken  # type: ignore[method-assign]  # that is the point
         watcher._built.clear()
         await until(lambda: orders and watcher.resting == 2)
-        one.venue.prices = {21: "300"}
-        one.venue.move(21)
-        assert await one.triggered_at(orders[0]) == 21
+        context.venue.prices = {21: "300"}
+        context.venue.move(21)
+        assert await context.triggered_at(orders[0]) == 21
 
 
 async def test_after_a_takeover_an_amended_order_is_not_triggered_by_a_tick_from_before(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        first = await one.begun()
-        order_id = await one.resting()
-        one.venue.prices = {12: "200", 22: "160"}
-        await one.followed(first, 20)
+    async with watch(redis_url, tmp_path) as context:
+        first = await context.begun()
+        order_id = await context.resting()
+        context.venue.prices = {12: "200", 22: "160"}
+        await context.followed(first, 20)
         await first.die()
-        await one.amended(order_id, "150")
-        second = await one.begun()
-        await one.followed(second, 21)
-        assert not one.team.of(OrderTriggered)
-        one.venue.move(22)
-        assert await one.triggered_at(order_id) == 22
+        await context.amended(order_id, "150")
+        second = await context.begun()
+        await context.followed(second, 21)
+        assert not context.team.of(OrderTriggered)
+        context.venue.move(22)
+        assert await context.triggered_at(order_id) == 22
 
 
 async def test_a_tick_between_an_amendment_and_its_news_counts(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        watcher = await one.begun()
-        order_id = await one.resting()
-        one.venue.prices = {12: "200", 21: "160"}
-        await one.followed(watcher, 20)
-        one.hears.clear()
-        await one.amended(order_id, "150")
-        await one.followed(watcher, 22)
-        assert not one.team.of(OrderTriggered)
-        one.hears.set()
-        assert await one.triggered_at(order_id) == 21
+    async with watch(redis_url, tmp_path) as context:
+        watcher = await context.begun()
+        order_id = await context.resting()
+        context.venue.prices = {12: "200", 21: "160"}
+        await context.followed(watcher, 20)
+        context.hears.clear()
+        await context.amended(order_id, "150")
+        await context.followed(watcher, 22)
+        assert not context.team.of(OrderTriggered)
+        context.hears.set()
+        assert await context.triggered_at(order_id) == 21
 
 
 LONG = 5000
@@ -259,86 +259,86 @@ LONG = 5000
 async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_since_its_own_slot(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        watcher = await one.begun()
-        await one.resting("1000")
-        one.venue.prices = {11: "999", 13: "300"}
-        await one.followed(watcher, 12)
-        one.hears.clear()
-        orders = [await one.resting("999") for _ in range(50)]
-        order_id = await one.resting()
-        await one.followed(watcher, LONG)
-        one.venue.asked.clear()
-        one.hears.set()
-        assert await one.triggered_at(order_id) == 13
+    async with watch(redis_url, tmp_path) as context:
+        watcher = await context.begun()
+        await context.resting("1000")
+        context.venue.prices = {11: "999", 13: "300"}
+        await context.followed(watcher, 12)
+        context.hears.clear()
+        orders = [await context.resting("999") for _ in range(50)]
+        order_id = await context.resting()
+        await context.followed(watcher, LONG)
+        context.venue.asked.clear()
+        context.hears.set()
+        assert await context.triggered_at(order_id) == 13
         await until(lambda: watcher.resting == 1 + len(orders))
-        assert len(one.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
+        assert len(context.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
 
 
 async def test_who_takes_over_looks_as_far_back_as_the_orders_that_the_last_holder_never_heard_of(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        first = await one.begun()
-        await one.resting("1000")
-        one.venue.prices = {11: "999", 13: "300"}
-        await one.followed(first, 12)
-        one.hears.clear()
-        order_id = await one.resting()
-        await one.followed(first, LONG)
+    async with watch(redis_url, tmp_path) as context:
+        first = await context.begun()
+        await context.resting("1000")
+        context.venue.prices = {11: "999", 13: "300"}
+        await context.followed(first, 12)
+        context.hears.clear()
+        order_id = await context.resting()
+        await context.followed(first, LONG)
         await first.die()
-        one.hears.set()
-        await one.begun()
-        assert await one.triggered_at(order_id) == 13
+        context.hears.set()
+        await context.begun()
+        assert await context.triggered_at(order_id) == 13
 
 
 async def test_who_takes_over_does_not_look_again_at_what_the_last_holder_saw(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        first = await one.begun()
-        await one.resting()
-        await one.followed(first, LONG)
+    async with watch(redis_url, tmp_path) as context:
+        first = await context.begun()
+        await context.resting()
+        await context.followed(first, LONG)
         await until(lambda: first._news == first._read)
-        await one.followed(first, LONG + 1)
+        await context.followed(first, LONG + 1)
         await first.die()
-        one.venue.asked.clear()
-        second = await one.begun()
-        await one.followed(second, LONG + 2)
-        assert one.venue.asked == [LONG + 2]
+        context.venue.asked.clear()
+        second = await context.begun()
+        await context.followed(second, LONG + 2)
+        assert context.venue.asked == [LONG + 2]
 
 
 async def test_where_the_news_are_trimmed_every_order_is_held_against_all_since_its_own_slot(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        first = await one.begun()
-        await one.resting("1000")
-        one.venue.prices = {13: "300"}
-        await one.followed(first, 12)
-        one.hears.clear()
-        order_id = await one.resting()
-        await one.resting("1000")
-        await one.followed(first, LONG)
+    async with watch(redis_url, tmp_path) as context:
+        first = await context.begun()
+        await context.resting("1000")
+        context.venue.prices = {13: "300"}
+        await context.followed(first, 12)
+        context.hears.clear()
+        order_id = await context.resting()
+        await context.resting("1000")
+        await context.followed(first, LONG)
         await first.die()
-        await one.team.log._link.call("XTRIM", one.team.log.keys.book, "MAXLEN", 1)
-        one.hears.set()
-        await one.begun()
-        assert await one.triggered_at(order_id) == 13
+        await context.team.log._link.call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
+        context.hears.set()
+        await context.begun()
+        assert await context.triggered_at(order_id) == 13
 
 
 async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_put_back(
     redis_url: str, tmp_path: Path
 ) -> None:
-    async with watch(redis_url, tmp_path) as one:
-        watcher = await one.begun()
-        order_id = await one.resting()
-        await one.resting("1000")
-        await one.team.say(order_id, OrderParked("watcher", "bug", "engine"))
+    async with watch(redis_url, tmp_path) as context:
+        watcher = await context.begun()
+        order_id = await context.resting()
+        await context.resting("1000")
+        await context.team.append(order_id, OrderParked("watcher", "bug", "engine"))
         await until(lambda: watcher.resting == 1)
-        one.venue.prices = {12: "300", 21: "300"}
-        await one.followed(watcher, 20)
-        await one.team.say(order_id, OrderRequeued("fixed", "ann"))
+        context.venue.prices = {12: "300", 21: "300"}
+        await context.followed(watcher, 20)
+        await context.team.append(order_id, OrderRequeued("fixed", "ann"))
         await until(lambda: watcher.resting == 2)
-        one.venue.move(21)
-        assert await one.triggered_at(order_id) == 21
+        context.venue.move(21)
+        assert await context.triggered_at(order_id) == 21

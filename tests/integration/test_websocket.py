@@ -26,21 +26,21 @@ STATUSES = ["pending", "routing", "building", "building", "submitted", "confirme
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
-    async with served(redis_url) as one:
-        yield one
+    async with served(redis_url) as gateway:
+        yield gateway
 
 
 async def frames(
     ws: ClientWebSocketResponse, count: int, *, heartbeats: bool = False
 ) -> list[dict[str, Any]]:
     """The next frames, without heartbeats."""
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     async with asyncio.timeout(HANG_S):
-        while len(found) < count:
+        while len(results) < count:
             frame = await ws.receive_json()
             if heartbeats or frame["event"] != "heartbeat":
-                found.append(frame)
-    return found
+                results.append(frame)
+    return results
 
 
 async def closed(ws: ClientWebSocketResponse) -> int | None:
@@ -62,7 +62,7 @@ def subscribe(gateway: Served, query: str = "") -> Any:
 
 async def finish(gateway: Served, order_id: str) -> None:
     for fact in after_submission():
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
 
 
 # -- one order -------------------------------------------------------------------------------------
@@ -75,10 +75,10 @@ async def test_every_status_is_seen_however_late_one_connects(
     order_id = await gateway.accepted()
     steps = after_submission()
     for fact in steps[:already]:
-        await gateway.say(order_id, fact)
+        await gateway.append(order_id, fact)
     async with follow(gateway, order_id) as ws:
         for fact in steps[already:]:
-            await gateway.say(order_id, fact)
+            await gateway.append(order_id, fact)
         seen = await frames(ws, 6)
         assert await closed(ws) == 1000
     assert [frame["status"] for frame in seen] == STATUSES
@@ -90,7 +90,7 @@ async def test_every_status_is_seen_however_late_one_connects(
 async def test_a_failed_order_closes_too_and_says_why(gateway: Served) -> None:
     order_id = await gateway.accepted()
     async with follow(gateway, order_id) as ws:
-        await gateway.say(order_id, failed("no-route"))
+        await gateway.append(order_id, failed("no-route"))
         seen = await frames(ws, 2)
         assert await closed(ws) == 1000
     assert (seen[-1]["status"], seen[-1]["reason"], seen[-1]["stage"]) == (
@@ -110,10 +110,10 @@ async def test_connecting_while_the_order_runs_never_misses_or_repeats_a_step(
             assert await closed(ws) == 1000
             return [frame["version"] for frame in seen]
 
-    watching = [asyncio.create_task(watch(one, n / 500)) for n, one in enumerate(ids)]
+    watching = [asyncio.create_task(watch(item, n / 500)) for n, item in enumerate(ids)]
     for fact in after_submission():
         for order_id in ids:
-            await gateway.say(order_id, fact)
+            await gateway.append(order_id, fact)
     assert await asyncio.gather(*watching) == [[1, 2, 3, 4, 5, 6]] * 30
 
 
@@ -254,14 +254,14 @@ async def test_one_can_resume_from_every_position_and_cursor(gateway: Served) ->
 async def test_subscribers_get_what_they_filter_for_and_nothing_else(gateway: Served) -> None:
     first, second = await gateway.accepted(), await gateway.accepted()
     async with (
-        subscribe(gateway, f"after=0&orderId={first}") as one,
+        subscribe(gateway, f"after=0&orderId={first}") as context,
         subscribe(gateway, "after=0&events=OrderConfirmed,OrderFailed") as ends,
         subscribe(gateway, "after=0&status=building&events=TransactionBuilt") as built,
         subscribe(gateway, f"orderId={second}&status=confirmed,failed") as second_end,
     ):
         await finish(gateway, first)
         await finish(gateway, second)
-        assert {f["orderId"] for f in await frames(one, 6)} == {first}
+        assert {f["orderId"] for f in await frames(context, 6)} == {first}
         assert [f["orderId"] for f in await frames(ends, 2)] == [first, second]
         assert [f["event"] for f in await frames(built, 2)] == ["TransactionBuilt"] * 2
         assert [f["position"] for f in await frames(second_end, 1)] == [12]
@@ -355,8 +355,8 @@ async def raw_socket(gateway: Served, path: str) -> AsyncIterator[Raw]:
                     data += await loop.sock_recv(sock, 1 << 20)
                 data = data.partition(b"\r\n\r\n")[2]
                 while not code:
-                    found, code, data = decoded(data)
-                    positions += found
+                    results, code, data = decoded(data)
+                    positions += results
                     if not code and not (more := await loop.sock_recv(sock, 1 << 20)):
                         break
                     data += more if not code else b""
@@ -407,7 +407,7 @@ async def test_a_restart_of_the_gateway_loses_nothing_for_those_who_resume(redis
             assert (notice["event"], notice["code"]) == ("notice", "shutdown")
             assert await closed(ws) == 1012
             await stopping
-            await before.say(order_id, after_submission()[0])
+            await before.append(order_id, after_submission()[0])
     async with served(redis_url) as after:
         await after.accepted()
         async with subscribe(after, f"after={cursor}") as ws:

@@ -175,10 +175,10 @@ def _run(tree: Tree, tests: Sequence[str], within_s: float) -> tuple[str, str]:
     output = ended.stdout.decode(errors="replace")
     if ended.returncode == 0:
         return "", ""
-    found = _FAILED.search(output)
-    if ended.returncode != 1 or found is None or "::" not in found[2]:
+    match = _FAILED.search(output)
+    if ended.returncode != 1 or match is None or "::" not in match[2]:
         raise Unusable(f"pytest ended with {ended.returncode}:\n{output[-3000:]}")
-    return found[2], "(timed out)" if "Timeout" in output else ""
+    return match[2], "(timed out)" if "Timeout" in output else ""
 
 
 if __name__ == "__main__":

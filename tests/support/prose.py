@@ -53,7 +53,7 @@ def document_texts() -> Iterator[Text]:
 @cache
 def strings(folder: str) -> tuple[tuple[Text, bool], ...]:
     """The strings of the Python files below a folder, and whether each stands alone."""
-    found = []
+    result = []
     for path in sorted((ROOT / folder).rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
@@ -61,8 +61,8 @@ def strings(folder: str) -> tuple[tuple[Text, bool], ...]:
         for node in nodes:
             match node:
                 case ast.Constant(value=str() as text):
-                    found.append((Text(f"{name}:{node.lineno}", text), id(node) in alone))
-    return tuple(found)
+                    result.append((Text(f"{name}:{node.lineno}", text), id(node) in alone))
+    return tuple(result)
 
 
 def docstrings(*folders: str) -> Iterator[Text]:
@@ -103,8 +103,8 @@ def console_texts() -> Iterator[Text]:
 def described(document: Any, at: str) -> Iterator[Text]:
     """Titles, summaries and descriptions of an OpenAPI or AsyncAPI document."""
     if isinstance(document, list):
-        for number, one in enumerate(document):
-            yield from described(one, f"{at}/{number}")
+        for number, item in enumerate(document):
+            yield from described(item, f"{at}/{number}")
     elif isinstance(document, dict):
         for key, value in document.items():
             if key in ("summary", "description", "title") and isinstance(value, str):
@@ -116,5 +116,5 @@ def described(document: Any, at: str) -> Iterator[Text]:
 def message_strings(*folders: str) -> Iterator[Text]:
     """Sentences in code: strings with a space that are no docstrings, as errors and help have."""
     for folder in folders:
-        found = (text for text, alone in strings(folder) if not alone)
-        yield from (text for text in found if " " in text.text.strip())
+        texts = (text for text, alone in strings(folder) if not alone)
+        yield from (text for text in texts if " " in text.text.strip())

@@ -63,20 +63,20 @@ def blocks(document: str) -> Iterator[tuple[int, list[str]]]:
 
 def steps(document: str) -> list[Step]:
     """All commands of a document, in order."""
-    found: list[Step] = []
+    steps: list[Step] = []
     for begins, lines in blocks(document):
         command = ""
         for number, line in enumerate(lines, begins):
             if line.startswith("#") and not command:
-                if found:
-                    found[-1].shown.extend(words(line))
+                if steps:
+                    steps[-1].shown.extend(words(line))
             elif line.strip():
                 command += f"{line}\n"
                 if not line.rstrip().endswith("\\"):
                     if not command.startswith(tuple(NOT_RUN)):
-                        found.append(Step(f"{document}:{number}", command.strip(), []))
+                        steps.append(Step(f"{document}:{number}", command.strip(), []))
                     command = ""
-    return found
+    return steps
 
 
 def script(todo: Sequence[Step], engine: Path, patience: int) -> str:

@@ -186,15 +186,15 @@ def tree_of(file: str) -> ast.Module:
 @cache
 def modules() -> list[tuple[str, str]]:
     """Every (file, imported module) of the product, wherever in the file, for types as well."""
-    found = []
+    result = []
     for file in files():
         for node in ast.walk(tree_of(file)):
             if isinstance(node, ast.Import):
-                found += [(file, alias.name) for alias in node.names]
+                result += [(file, alias.name) for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found += [(file, node.module)]
-                found += [(file, f"{node.module}.{alias.name}") for alias in node.names]
-    return found
+                result += [(file, node.module)]
+                result += [(file, f"{node.module}.{alias.name}") for alias in node.names]
+    return result
 
 
 @cache
@@ -205,7 +205,7 @@ def imports() -> set[tuple[str, str]]:
     """
     ours = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file
             for file in files()}  # fmt: skip
-    found = set()
+    result = set()
     for file in files():
         for node in ast.walk(tree_of(file)):
             if isinstance(node, ast.Import):
@@ -215,8 +215,8 @@ def imports() -> set[tuple[str, str]]:
                 names = [name if name in ours else node.module for name in below]
             else:
                 continue
-            found |= {(file, ours[name]) for name in names if name in ours}
-    return found
+            result |= {(file, ours[name]) for name in names if name in ours}
+    return result
 
 
 PART_OF = {"projections/views/payloads": "projections/views"}
@@ -259,8 +259,8 @@ def test_rooms_import_only_what_the_table_says() -> None:
         if room != other
         and other not in ROOMS[room]
         and not any(
-            one.endswith("/*") and f"{other}/".startswith(one.removesuffix("*"))
-            for one in ROOMS[room]
+            item.endswith("/*") and f"{other}/".startswith(item.removesuffix("*"))
+            for item in ROOMS[room]
         )
     ]
     assert not wrong
@@ -282,8 +282,8 @@ def test_a_room_can_be_looked_over_and_says_what_it_is() -> None:
     silent = []
     for file in files():
         if file.endswith("/__init__.py"):
-            said = ast.get_docstring(tree_of(file)) or ""
-            if "Imports" not in said or "Public:" not in said:
+            text = ast.get_docstring(tree_of(file)) or ""
+            if "Imports" not in text or "Public:" not in text:
                 silent.append(file)
     assert not silent
 
@@ -406,13 +406,13 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 
 
 def test_secrets_are_revealed_only_where_they_are_used() -> None:
-    found = {
+    files = {
         file
         for file, tree in trees()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
-    assert found == set(REVEAL_IN)
+    assert files == set(REVEAL_IN)
 
 
 def test_nothing_that_logs_or_answers_reveals_a_secret() -> None:
@@ -421,9 +421,9 @@ def test_nothing_that_logs_or_answers_reveals_a_secret() -> None:
     for file, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in LOGGING:
-                wrong += [(file, node.lineno) for one in ast.walk(node) if _reveals(one)]
+                wrong += [(file, node.lineno) for item in ast.walk(node) if _reveals(item)]
             if isinstance(node, ast.Raise):
-                wrong += [(file, node.lineno) for one in ast.walk(node) if _reveals(one)]
+                wrong += [(file, node.lineno) for item in ast.walk(node) if _reveals(item)]
     assert not wrong
 
 
@@ -457,7 +457,7 @@ def test_what_opens_a_door_has_the_type_of_secrets() -> None:
                 continue
             if (kept or OPENS_DOORS.search(name)) and "Secret" not in kind:
                 wrong.append((file, name, kind))
-    assert {one for one in wrong if one[0] not in OWN_SERVERS} == ALLOWED
+    assert {item for item in wrong if item[0] not in OWN_SERVERS} == ALLOWED
 
 
 ALLOWED = {

@@ -27,7 +27,7 @@ def exposed_names() -> set[str]:
 
 def labels_of(name: str) -> set[str]:
     bare = re.sub(r"_(bucket|count|sum)$", "", name)
-    [label] = {one.label for one in (*FACTS, *METERS) if one.name in (name, bare)}
+    [label] = {item.label for item in (*FACTS, *METERS) if item.name in (name, bare)}
     return {label, "le"} if name.endswith("_bucket") else {label}
 
 
@@ -40,9 +40,9 @@ def expressions(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", [*DASHBOARDS, ALERTS], ids=lambda path: path.name)
 def test_every_metric_named_exists_with_the_labels_used(path: Path) -> None:
-    said = expressions(path)
-    assert len(said) > 10
-    for expression in said:
+    results = expressions(path)
+    assert len(results) > 10
+    for expression in results:
         names = re.findall(r"\boee_\w+", expression)
         assert names or re.search(r"\b(up|process_\w+)\b", expression), expression
         assert set(names) <= exposed_names(), expression

@@ -40,25 +40,25 @@ def every_text() -> list[Text]:
 @cache
 def file_names() -> frozenset[str]:
     folders = [ROOT / name for name in FOLDERS]
-    found = {path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
-    return frozenset(found | {path.name for path in ROOT.iterdir()})
+    names = {path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return frozenset(names | {path.name for path in ROOT.iterdir()})
 
 
 def names_of(module: Path) -> set[str]:
     """What a module defines or imports, at its top and in its classes."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
-    found: set[str] = set()
+    results: set[str] = set()
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                found.add(name)
+                results.add(name)
             case ast.AsyncFunctionDef(name=name):
-                found.add(name)
+                results.add(name)
             case ast.Name(id=name, ctx=ast.Store()):
-                found.add(name)
+                results.add(name)
             case ast.alias(name=name, asname=asname):
-                found.add(asname or name)
-    return found
+                results.add(asname or name)
+    return results
 
 
 def resolves(dotted: str) -> bool:
@@ -110,12 +110,12 @@ def test_a_name_without_a_file_is_found(text: str, fault: str | None) -> None:
 
 def anchors(path: Path) -> set[str]:
     """The anchors of a document's headings, as they are made from their text."""
-    found = set()
+    result = set()
     for _, line in paragraphs(path):
         if heading := re.match(r"#+ (.*)", line):
             text = re.sub(r"[^\w\- ]", "", heading[1].lower())
-            found.add(text.strip().replace(" ", "-"))
-    return found
+            result.add(text.strip().replace(" ", "-"))
+    return result
 
 
 def test_every_link_of_a_document_leads_somewhere() -> None:

@@ -53,8 +53,8 @@ def test_there_are_bugs_of_every_safety_rule() -> None:
 def test_a_bug_that_does_not_fit_is_named(
     root: Path, change: dict[str, object], fault: str
 ) -> None:
-    found = "; ".join(faults([replace(SOUND, **change)], root))
-    assert (fault in found) if fault else not found
+    text = "; ".join(faults([replace(SOUND, **change)], root))
+    assert (fault in text) if fault else not text
 
 
 def test_two_bugs_have_two_ids(root: Path) -> None:

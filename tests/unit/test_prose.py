@@ -65,15 +65,15 @@ def test_messages_of_the_program_are_plain() -> None:
 
 
 def test_the_descriptions_of_the_api_are_plain() -> None:
-    found = [*described(openapi(), "openapi"), *described(asyncapi(), "asyncapi")]
-    assert len(found) > 500
-    assert list(faults(found)) == []
+    texts = [*described(openapi(), "openapi"), *described(asyncapi(), "asyncapi")]
+    assert len(texts) > 500
+    assert list(faults(texts)) == []
 
 
 def test_the_console_is_plain() -> None:
-    found = list(console_texts())
-    assert len(found) > 200
-    assert list(faults(found)) == []
+    texts = list(console_texts())
+    assert len(texts) > 200
+    assert list(faults(texts)) == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.phrase.pattern)

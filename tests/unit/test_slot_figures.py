@@ -85,24 +85,24 @@ def lengths(text: str) -> Iterator[str]:
             yield name
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.FloorDiv):
-            for one, other in ((node.left, node.right), (node.right, node.left)):
+            for item, other in ((node.left, node.right), (node.right, node.left)):
                 worth = number(other, known)
                 in_range = worth is not None and any(a <= worth <= b for a, b in LENGTHS)
                 # Two lengths in one product are units: `slots * slot_ms / 1000`.
                 units = worth in UNITS
-                if in_range and not units and A_SLOT.search(ast.unparse(one)):
+                if in_range and not units and A_SLOT.search(ast.unparse(item)):
                     yield ast.unparse(node)
 
 
 def test_one_module_knows_the_length_of_a_slot() -> None:
-    found = {
+    results = {
         (file, what)
         for package in OURS
         for path in (ROOT / package).rglob("*.py")
         if (file := path.relative_to(ROOT).as_posix()) != OWNER
         for what in lengths(path.read_text(encoding="utf-8"))
     }
-    assert found == ALLOWED.keys()
+    assert results == ALLOWED.keys()
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ OLD_TIMES = re.compile(
 
 def test_no_document_tells_a_length_that_is_gone() -> None:
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    found = [
+    results = [
         (path.name, line)
         for path in documents
         for line in path.read_text(encoding="utf-8").splitlines()
         if OLD_TIMES.search(line) and path.name != "CHANGELOG.md"
     ]
-    assert not found
+    assert not results
     assert all(map(OLD_TIMES.search, ("A slot takes 400 ms.", "slots of 0.4 s", "400 ms per slot")))

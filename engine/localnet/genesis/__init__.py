@@ -21,11 +21,11 @@ SUPPLY = 10**17
 Layout = Callable[[PoolPlan], dict[str, Account]]
 
 LAYOUTS: Mapping[str, Layout] = {
-    "raydium-cpmm": cpmm.lay,
-    "raydium-amm-v4": amm_v4.lay,
-    "raydium-clmm": clmm.lay,
-    "meteora-dlmm": dlmm.lay,
-    "meteora-damm-v2": damm.lay,
+    "raydium-cpmm": cpmm.create_pool_accounts,
+    "raydium-amm-v4": amm_v4.create_pool_accounts,
+    "raydium-clmm": clmm.create_pool_accounts,
+    "meteora-dlmm": dlmm.create_pool_accounts,
+    "meteora-damm-v2": damm.create_pool_accounts,
 }
 assert LAYOUTS.keys() == SHAPES.keys()
 
@@ -33,12 +33,12 @@ assert LAYOUTS.keys() == SHAPES.keys()
 def accounts(families: Iterable[str]) -> dict[str, Account]:
     """Mints and pools of the first block. Pools of families that are not there are left out."""
     there = set(families)
-    made = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
-    made[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
+    account = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
+    account[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
     for plan in POOLS:
         if plan.family in there:
-            made |= LAYOUTS[plan.family](plan)
-    return made
+            account |= LAYOUTS[plan.family](plan)
+    return account
 
 
 def pools_file() -> dict[str, object]:

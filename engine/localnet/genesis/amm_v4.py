@@ -12,7 +12,7 @@ _FEES = (5, 10_000, 25, 10_000, 12, 100, 25, 10_000)
 """Least separation, trade fee, profit share, swap fee: numerator and denominator each."""
 
 
-def lay(plan: PoolPlan) -> dict[str, Account]:
+def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
     """The accounts of the pool."""
     vault_a, vault_b = plan.part("vault_a"), plan.part("vault_b")
     a, b = plan.token_a, plan.token_b

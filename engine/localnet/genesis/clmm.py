@@ -36,7 +36,7 @@ _ORDER_SHARE = 100
 """They sell this part of the side's liquidity: one in so many."""
 
 
-def lay(plan: PoolPlan) -> dict[str, Account]:
+def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
     """The accounts of the pool."""
     now = plan.sqrt_price
     tick = tick_at(now)
@@ -135,14 +135,14 @@ def _arrays(
     plan: PoolPlan, nets: dict[int, tuple[int, int]], orders: dict[int, int]
 ) -> dict[str, Account]:
     span = plan.spacing * TICKS
-    made: dict[int, bytearray] = {}
+    arrays: dict[int, bytearray] = {}
     for tick in sorted({*nets, *orders}):
         net, gross = nets.get(tick, (0, 0))
         start = tick // span * span
-        if start not in made:
-            made[start] = _of(plan, "clmm_array", 8)
-            put(made[start], 40, start, 4)
-        data = made[start]
+        if start not in arrays:
+            arrays[start] = _of(plan, "clmm_array", 8)
+            put(arrays[start], 40, start, 4)
+        data = arrays[start]
         at = 44 + 168 * ((tick - start) // plan.spacing)
         put(data, at, tick, 4)
         put(data, at + 4, net, 16)
@@ -153,5 +153,5 @@ def _arrays(
     return {
         derived(CLMM, b"tick_array", raw(plan.address), start.to_bytes(4, "big", signed=True)):
             account(CLMM, data)
-        for start, data in made.items()
+        for start, data in arrays.items()
     }  # fmt: skip

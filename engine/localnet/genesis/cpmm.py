@@ -12,7 +12,7 @@ _POOL = bytes.fromhex("f7ede3f5d7c3de46")
 _CONFIG = bytes.fromhex("daf42168cbcb2b6f")
 
 
-def lay(plan: PoolPlan) -> dict[str, Account]:
+def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
     """The accounts of the pool."""
     config, observation = plan.part("config"), plan.part("observation")
     vault_a, vault_b, lp_mint = plan.part("vault_a"), plan.part("vault_b"), plan.part("lp")

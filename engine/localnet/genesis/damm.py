@@ -18,7 +18,7 @@ AUTHORITY = "HLnpSz9h2S4hiLQ43rnSD9XkcUThA7B8hQMKmDaiTLcC"
 SQRT_MIN, SQRT_MAX = 4_295_048_016, 79_226_673_521_066_979_257_578_248_091
 
 
-def lay(plan: PoolPlan) -> dict[str, Account]:
+def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
     """The accounts of the pool."""
     liquidity = liquidity_of_b(plan.amount(plan.token_b), SQRT_MIN, plan.sqrt_price)
     return with_liquidity(plan, template("damm_plain"), plan.sqrt_price, liquidity)

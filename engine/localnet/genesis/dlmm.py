@@ -16,7 +16,7 @@ _EACH_WAY_BPS = 1_500
 _VARIABLE_AT, _PROTOCOL_FEES_AT, _BITMAP_AT = 40, 216, 584
 
 
-def lay(plan: PoolPlan) -> dict[str, Account]:
+def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
     """The accounts of the pair."""
     active = _active(plan)
     each_way = _EACH_WAY_BPS // plan.spacing

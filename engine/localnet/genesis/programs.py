@@ -48,18 +48,18 @@ def program_accounts(families: Iterable[str]) -> dict[str, Account]:
     """The accounts of all programs, with the programdata behind them. Pool programs of families
     that are not there are left out.
     """
-    made = {
+    account = {
         program: Account(1, NATIVE_LOADER, name, executable=True)
         for program, name in BUILTIN.items()
     }
     for program, size in FIXED.items():
-        made[program] = Account(rent_exempt(size), BPF_LOADER_2, _zeros(size), executable=True)
-    made |= _upgradeable(TOKEN_2022, TOKEN_2022_BYTES)
+        account[program] = Account(rent_exempt(size), BPF_LOADER_2, _zeros(size), executable=True)
+    account |= _upgradeable(TOKEN_2022, TOKEN_2022_BYTES)
     there = set(families)
     for plan in POOLS:
-        if plan.family in there and plan.program not in made:
-            made |= _upgradeable(plan.program, FAMILY_BYTES[plan.family])
-    return made
+        if plan.family in there and plan.program not in account:
+            account |= _upgradeable(plan.program, FAMILY_BYTES[plan.family])
+    return account
 
 
 def feature_accounts(*, transaction_v1: bool) -> dict[str, Account]:

@@ -47,8 +47,8 @@ def run(context: Context, step: Step) -> None:
         raise InstructionFailed("IncorrectProgramId")
     if not context.signs(step, 0):
         raise InstructionFailed("MissingRequiredSignature")
-    made = accounts.Account(0, program, bytes(token_account_size(minted, immutable_owner=True)))
-    _fund(context, payer, address, there, made)
+    account = accounts.Account(0, program, bytes(token_account_size(minted, immutable_owner=True)))
+    _fund(context, payer, address, there, account)
     token_accounts.initialize(context.view, address, mint, wallet, immutable_owner=True)
 
 
@@ -57,11 +57,11 @@ def _fund(
     payer: str,
     address: str,
     there: accounts.Account | None,
-    made: accounts.Account,
+    account: accounts.Account,
 ) -> None:
     """Bring the new account to its rent; somebody may have sent lamports there before."""
     had = there.lamports if there else 0
-    missing = max(0, context.view.rent_exempt(len(made.data)) - had)
+    missing = max(0, context.view.rent_exempt(len(account.data)) - had)
     if missing:
         system.move(context.view, payer, address, missing)
-    context.view.put(address, made._replace(lamports=had + missing))
+    context.view.put(address, account._replace(lamports=had + missing))

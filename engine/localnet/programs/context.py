@@ -43,7 +43,7 @@ class Context:
             if builtin:
                 raise InstructionFailed("ComputationalBudgetExceeded")
             raise InstructionFailed(
-                "ProgramFailedToComplete", said="exceeded CUs meter at BPF instruction"
+                "ProgramFailedToComplete", message="exceeded CUs meter at BPF instruction"
             )
 
     def keys(self, step: Step, least: int) -> list[str]:
@@ -60,10 +60,10 @@ class Context:
 
     def account(self, address: str) -> Account:
         """An account. Raises InstructionFailed where there is none."""
-        found = self.view.get(address)
-        if found is None:
+        account = self.view.get(address)
+        if account is None:
             raise InstructionFailed("InvalidAccountData")
-        return found
+        return account
 
 
 Program = Callable[[Context, Step], None]

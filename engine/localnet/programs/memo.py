@@ -10,8 +10,8 @@ from engine.localnet.state.transaction import Step, Transaction
 
 def words_of(tx: Transaction) -> str:
     """The memos of a transaction that was not executed, as a history shows them."""
-    found = [step.data for step in tx.steps if step.program in (MEMO, MEMO_V1)]
-    return "; ".join(data.decode(errors="replace") for data in found)
+    memos = [step.data for step in tx.steps if step.program in (MEMO, MEMO_V1)]
+    return "; ".join(data.decode(errors="replace") for data in memos)
 
 
 def run(context: Context, step: Step) -> None:

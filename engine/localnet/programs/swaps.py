@@ -157,9 +157,9 @@ def _swap_with_what_is_there(
     context.view.reread(parsed.pool)
     accounts: dict[str, RawAccount] = {}
     for address in seen:
-        found = context.view.get(address)
-        if found is not None:
-            accounts[address] = RawAccount(found.owner, found.data)
+        account = context.view.get(address)
+        if account is not None:
+            accounts[address] = RawAccount(account.owner, account.data)
     try:
         _quote(family.decode(parsed.pool, accounts), parsed.terms, a_to_b, context.clock)
     except Rejected as error:
@@ -175,7 +175,7 @@ def _refused(family: Family, error: Rejected) -> InstructionFailed:
 def _failure(family: Family, name: str) -> InstructionFailed:
     known = family.errors.get(name)
     if known is None or known.code < 0:
-        return InstructionFailed("ProgramFailedToComplete", said="SBF program panicked")
+        return InstructionFailed("ProgramFailedToComplete", message="SBF program panicked")
     return InstructionFailed(known.code, f"Error: {name.removeprefix('Error: ')}")
 
 

@@ -57,9 +57,9 @@ def create(view: View, payer: str, address: str, lamports: int, space: int, owne
     if space > SPACE_MAX:
         raise InstructionFailed(3)
     move(view, payer, address, lamports)
-    made = view.get(address)
-    if made is not None:
-        view.put(address, Account(made.lamports, owner, bytes(space)))
+    account = view.get(address)
+    if account is not None:
+        view.put(address, Account(account.lamports, owner, bytes(space)))
 
 
 def _create(context: Context, step: Step) -> None:

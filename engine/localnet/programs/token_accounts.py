@@ -40,10 +40,10 @@ def initialize(
     if len(account.data) != TOKEN_BYTES + len(tail):
         raise InstructionFailed("InvalidAccountData")
     lamports = account.lamports if mint == WSOL else 0
-    made = accounts.token_account(
+    token_account = accounts.token_account(
         mint, owner, lamports=lamports, rent=view.rent_exempt(TOKEN_BYTES)
     )
-    data = bytearray(made.data + tail)
+    data = bytearray(token_account.data + tail)
     data[108] = first_state(minted)
     view.put(address, accounts.Account(account.lamports, account.owner, bytes(data)))
 
@@ -57,5 +57,5 @@ def initialize_mint(context: Context, step: Step, keys: list[str]) -> None:
         raise InstructionFailed(IN_USE, "Error: account or token already in use")
     if account.lamports < context.view.rent_exempt(MINT_BYTES):
         raise InstructionFailed(NOT_RENT_EXEMPT, "Error: Lamport balance below rent-exempt")
-    made = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
-    context.view.put(keys[0], made._replace(lamports=account.lamports))
+    mint_account = accounts.mint_account(step.data[1], 0, text(step.data[2:34]))
+    context.view.put(keys[0], mint_account._replace(lamports=account.lamports))

@@ -15,30 +15,32 @@ ACCOUNTS_MAX = 100
 
 def get_account_info(call: Call) -> Any:
     """One account."""
-    wanted, config = address(call.text(0)), call.config(1)
+    address_, config = address(call.text(0)), call.config(1)
     level = commitment(config)
-    return call.answer(level, shown(call.account(wanted, level), config, _mints(call)))
+    return call.answer(level, shown(call.account(address_, level), config, _mints(call)))
 
 
 def get_multiple_accounts(call: Call) -> Any:
     """Up to 100 accounts, all of one slot."""
-    wanted = [address(each) for each in call.texts(0, ACCOUNTS_MAX)]
+    addresses = [address(each) for each in call.texts(0, ACCOUNTS_MAX)]
     config = {"encoding": "base64"} | call.config(1)
     level, mints = commitment(config), _mints(call)
-    return call.answer(level, [shown(call.account(each, level), config, mints) for each in wanted])
+    return call.answer(
+        level, [shown(call.account(each, level), config, mints) for each in addresses]
+    )
 
 
 def get_balance(call: Call) -> Any:
     """Lamports of an account."""
-    wanted, level = address(call.text(0)), commitment(call.config(1))
-    account = call.account(wanted, level)
+    address_, level = address(call.text(0)), commitment(call.config(1))
+    account = call.account(address_, level)
     return call.answer(level, account.lamports if account else 0)
 
 
 def get_token_account_balance(call: Call) -> Any:
     """What a token account holds."""
-    wanted, level = address(call.text(0)), commitment(call.config(1))
-    account = call.account(wanted, level)
+    address_, level = address(call.text(0)), commitment(call.config(1))
+    account = call.account(address_, level)
     if account is None:
         raise invalid("Invalid param: could not find account")
     if not is_token_account(account):
@@ -50,32 +52,32 @@ def get_token_account_balance(call: Call) -> Any:
 def get_token_accounts_by_owner(call: Call) -> Any:
     """The token accounts of a wallet, of one mint or of a token program."""
     owner, config = address(call.text(0)), call.config(2)
-    wanted = call.params[1] if len(call.params) > 1 else None
-    if not isinstance(wanted, dict) or not ({"mint", "programId"} & wanted.keys()):
+    filter_ = call.params[1] if len(call.params) > 1 else None
+    if not isinstance(filter_, dict) or not ({"mint", "programId"} & filter_.keys()):
         raise invalid("Invalid params: expected a filter by mint or programId.")
-    if wanted.get("programId", TOKEN) not in (TOKEN, TOKEN_2022):
+    if filter_.get("programId", TOKEN) not in (TOKEN, TOKEN_2022):
         raise invalid("Invalid param: unrecognized Token program id")
     level, mints = commitment(config), _mints(call)
-    found = []
-    for each, account in _owned(call, owner, wanted, level):
-        found.append({"pubkey": each, "account": shown(account, config, mints)})
-    return call.answer(level, found)
+    accounts = []
+    for each, account in _owned(call, owner, filter_, level):
+        accounts.append({"pubkey": each, "account": shown(account, config, mints)})
+    return call.answer(level, accounts)
 
 
 def _owned(
-    call: Call, owner: str, wanted: Mapping[str, str], level: str
+    call: Call, owner: str, filter_: Mapping[str, str], level: str
 ) -> list[tuple[str, Account]]:
     holder = raw(owner)
-    mint = raw(address(wanted["mint"])) if "mint" in wanted else None
-    program = wanted.get("programId", TOKEN)
-    found = []
+    mint = raw(address(filter_["mint"])) if "mint" in filter_ else None
+    program = filter_.get("programId", TOKEN)
+    accounts = []
     for each in list(call.node.bank.state.accounts):
         account = call.account(each, level)
         if account is None or account.owner != program or not is_token_account(account):
             continue
         if account.data[32:64] == holder and (mint is None or account.data[:32] == mint):
-            found.append((each, account))
-    return found
+            accounts.append((each, account))
+    return accounts
 
 
 def get_minimum_balance_for_rent_exemption(call: Call) -> Any:

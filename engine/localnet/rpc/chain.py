@@ -36,9 +36,9 @@ def get_latest_blockhash(call: Call) -> Any:
 
 def is_blockhash_valid(call: Call) -> Any:
     """Whether a transaction with this blockhash would still be taken."""
-    wanted, level = call.text(0), commitment(call.config(1))
+    blockhash, level = call.text(0), commitment(call.config(1))
     blocks = call.node.bank.blocks
-    return call.answer(level, blocks.height(level) <= blocks.valid_until(wanted))
+    return call.answer(level, blocks.height(level) <= blocks.valid_until(blockhash))
 
 
 def get_slot(call: Call) -> Any:
@@ -70,11 +70,11 @@ def get_block_time(call: Call) -> Any:
     slot = call.whole(0)
     if slot > call.slot("finalized"):
         raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
-    found = call.node.store.time_of(slot)
-    if found is None:
+    time_s = call.node.store.time_of(slot)
+    if time_s is None:
         detail = f"Slot {slot} was skipped, or missing in long-term storage"
         raise RpcError(SLOT_SKIPPED, detail)
-    return found
+    return time_s
 
 
 def get_recent_performance_samples(call: Call) -> Any:

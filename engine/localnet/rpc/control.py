@@ -62,13 +62,13 @@ def get_faults(call: Call) -> Any:
 
 def set_faults(call: Call) -> Any:
     """`localnet_setFaults [{…}]`: change the faults that are named; `[{}]` changes none."""
-    wanted = call.params[0] if call.params else {}
-    if not isinstance(wanted, dict):
+    settings = call.params[0] if call.params else {}
+    if not isinstance(settings, dict):
         raise invalid("Invalid params: expected an object of faults.")
-    now = {} if wanted.get("reset") else msgspec.to_builtins(call.node.luck.faults)
+    now = {} if settings.get("reset") else msgspec.to_builtins(call.node.luck.faults)
     try:
         faults = msgspec.convert(
-            now | {name: value for name, value in wanted.items() if name != "reset"}, Faults
+            now | {name: value for name, value in settings.items() if name != "reset"}, Faults
         )
     except msgspec.ValidationError as error:
         raise invalid(f"Invalid params: {error}") from None

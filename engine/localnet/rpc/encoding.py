@@ -144,10 +144,10 @@ def ui_amount(amount: int, decimals: int) -> dict[str, Any]:
     """A token amount as a node shows it; `amount` alone is exact."""
     whole, part = divmod(amount, 10**decimals)
     digits = f"{part:0{decimals}d}".rstrip("0") if decimals else ""
-    said = f"{whole}.{digits}" if digits else str(whole)
+    text = f"{whole}.{digits}" if digits else str(whole)
     return {
         "amount": str(amount),
         "decimals": decimals,
-        "uiAmount": float(said),  # the node's own word for humans
-        "uiAmountString": said,
+        "uiAmount": float(text),  # the node's own word for humans
+        "uiAmountString": text,
     }

@@ -27,13 +27,13 @@ U8_MAX = 255
 
 def get_transaction(call: Call) -> Any:
     """A landed transaction; null for one that is not known, or not yet at the commitment."""
-    wanted = signature(call.text(0))
+    signature_ = signature(call.text(0))
     config = call.params[1] if len(call.params) > 1 else None
     config = {"encoding": config} if isinstance(config, str) else call.config(1)
     level = commitment(config)
     if level == "processed":
         raise invalid("Method does not support commitment below `confirmed`")
-    landed = call.node.landed(wanted, history=True)
+    landed = call.node.landed(signature_, history=True)
     if landed is None or landed.height > call.node.bank.blocks.height(level):
         return None
     if not landed.details.raw:
@@ -131,7 +131,7 @@ def _tokens(call: Call, balances: Iterable[TokenBalance]) -> list[dict[str, Any]
             "accountIndex": each.index,
             "mint": each.mint,
             "owner": each.owner,
-            "programId": found.owner if (found := mints(each.mint)) is not None else TOKEN,
+            "programId": account.owner if (account := mints(each.mint)) is not None else TOKEN,
             "uiTokenAmount": ui_amount(each.amount, decimals_in(mints, each.mint)),
         }
         for each in balances

@@ -57,12 +57,12 @@ def simulate_transaction(call: Call) -> Any:
         value = _simulated(error.err, None)
     else:
         value = _simulated(outcome.err, outcome)
-        wanted = config.get("accounts")
-        if wanted:
+        accounts_config = config.get("accounts")
+        if accounts_config:
             mints = call.node.bank.state.accounts.get
             accounts = [
-                shown(view.get(address(each)), {"encoding": "base64"} | wanted, mints)
-                for each in wanted.get("addresses", [])
+                shown(view.get(address(each)), {"encoding": "base64"} | accounts_config, mints)
+                for each in accounts_config.get("addresses", [])
             ]
     value["accounts"] = accounts
     if fresh:
@@ -75,9 +75,9 @@ def simulate_transaction(call: Call) -> Any:
 
 
 def _read(
-    node: nodes.Node, said: str, config: dict[str, Any]
+    node: nodes.Node, encoded: str, config: dict[str, Any]
 ) -> tuple[tx.Transaction, VersionedTransaction]:
-    raw = transaction_bytes(said, config.get("encoding") or "base58")
+    raw = transaction_bytes(encoded, config.get("encoding") or "base58")
     try:
         read, signed = tx.read(raw)
     except ValueError as error:
@@ -109,10 +109,10 @@ def _simulated(err: Any, outcome: Outcome | None) -> dict[str, Any]:
 
 def get_signature_statuses(call: Call) -> Any:
     """How far up to 256 transactions have come; null for those that are not known."""
-    wanted = [signature(each) for each in call.texts(0, STATUSES_MAX)]
+    signatures = [signature(each) for each in call.texts(0, STATUSES_MAX)]
     history = bool(call.config(1).get("searchTransactionHistory"))
-    found = [call.node.landed(each, history=history) for each in wanted]
-    return call.answer("processed", [_status(call, each) if each else None for each in found])
+    landed = [call.node.landed(each, history=history) for each in signatures]
+    return call.answer("processed", [_status(call, each) if each else None for each in landed])
 
 
 def _status(call: Call, landed: Landed) -> dict[str, Any]:
@@ -128,15 +128,15 @@ def _status(call: Call, landed: Landed) -> dict[str, Any]:
 
 def get_signatures_for_address(call: Call) -> Any:
     """The newest transactions that a wallet paid for, or that name it."""
-    wanted, config = address(call.text(0)), call.config(1)
+    address_, config = address(call.text(0)), call.config(1)
     limit = min(HISTORY_MAX, config.get("limit") or HISTORY_MAX)
     before, until = (config.get(name) for name in ("before", "until"))
     level = commitment(config)
     if level == "processed":
         raise invalid("Method does not support commitment below `confirmed`")
     call.node.save()
-    found = call.node.store.of_account(
-        wanted,
+    landed = call.node.store.of_account(
+        address_,
         height=call.node.bank.blocks.height(level),
         before=signature(before) if before else "",
         until=signature(until) if until else "",
@@ -151,7 +151,7 @@ def get_signatures_for_address(call: Call) -> Any:
             "blockTime": each.time_s,
             "confirmationStatus": seen(call.node.bank.blocks, each).status,
         }
-        for each in found
+        for each in landed
     ]
 
 

@@ -27,17 +27,17 @@ NAMES = {
 class InstructionFailed(Exception):
     """An instruction failed: the program's custom code, or the runtime's name for it."""
 
-    def __init__(self, why: int | str, log: str = "", *, said: str = "") -> None:
+    def __init__(self, why: int | str, log: str = "", *, message: str = "") -> None:
         super().__init__(why)
         self.why = why
         self.log = log
-        self._said = said
+        self._message = message
 
     @property
     def words(self) -> str:
         """As it stands in the logs of the chain."""
-        if self._said:
-            return self._said
+        if self._message:
+            return self._message
         if isinstance(self.why, int):
             return f"custom program error: {self.why:#x}"
         return NAMES.get(self.why, self.why)

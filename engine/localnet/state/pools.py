@@ -48,14 +48,14 @@ class Families:
 def _gather(family: Family, address: str, get: Get) -> tuple[dict[str, RawAccount], frozenset[str]]:
     accounts: dict[str, RawAccount] = {}
     asked = {address}
-    wanted = [address]
-    while wanted:
-        for each in wanted:
-            found = get(each)
-            if found is not None:
-                accounts[each] = RawAccount(found.owner, found.data)
-        wanted = [each for each in family.needs(address, accounts) if each not in asked]
-        asked.update(wanted)
+    addresses = [address]
+    while addresses:
+        for each in addresses:
+            account = get(each)
+            if account is not None:
+                accounts[each] = RawAccount(account.owner, account.data)
+        addresses = [each for each in family.needs(address, accounts) if each not in asked]
+        asked.update(addresses)
     return accounts, frozenset(asked)
 
 
@@ -66,7 +66,7 @@ def reads_of(pooled: Pooled, get: Get) -> frozenset[str]:
 
 def write(pooled: Pooled, get: Get, put: Put) -> None:
     """Write a pool's state into the bytes of its accounts."""
-    before = {each: found for each in pooled.reads if (found := get(each)) is not None}
+    before = {each: value for each in pooled.reads if (value := get(each)) is not None}
     buffers = {each: bytearray(account.data) for each, account in before.items()}
     pooled.family.write(pooled.pool, buffers)
     for each, account in before.items():

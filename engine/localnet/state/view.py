@@ -32,15 +32,15 @@ class State:
 
     def pool(self, address: str) -> Pooled | None:
         """The pool at an address."""
-        found = self.pools.get(address)
-        if found is None and (found := self.families.decode(address, self.get)) is not None:
-            self.remember(address, found)
-        return found
+        pooled = self.pools.get(address)
+        if pooled is None and (pooled := self.families.decode(address, self.get)) is not None:
+            self.remember(address, pooled)
+        return pooled
 
-    def remember(self, address: str, found: Pooled) -> None:
+    def remember(self, address: str, pooled: Pooled) -> None:
         """Keep a decoded pool."""
-        self.pools[address] = found
-        for each in found.reads:
+        self.pools[address] = pooled
+        for each in pooled.reads:
             self.readers.setdefault(each, set()).add(address)
 
     def forget(self, address: str) -> None:
@@ -72,10 +72,10 @@ class View:
 
     def get(self, address: str) -> Account | None:
         """The account, as this transaction sees it; None where there is none."""
-        found = self.changed.get(address)
-        if found is None:
-            found = self._state.accounts.get(address)
-        return found if found is not None and found.lamports else None
+        account = self.changed.get(address)
+        if account is None:
+            account = self._state.accounts.get(address)
+        return account if account is not None and account.lamports else None
 
     def rent_exempt(self, size: int) -> int:
         """The least balance that a new account of `size` bytes of data may live on."""
@@ -103,12 +103,12 @@ class View:
 
     def pool(self, address: str) -> Pooled | None:
         """The pool at an address, as this transaction sees it."""
-        found = self.pools.get(address)
-        if found is None:
-            found = self._state.pool(address)
-        if found is not None and not self.rewritten.isdisjoint(found.reads):
+        pooled = self.pools.get(address)
+        if pooled is None:
+            pooled = self._state.pool(address)
+        if pooled is not None and not self.rewritten.isdisjoint(pooled.reads):
             return self.reread(address)
-        return found
+        return pooled
 
     def move(self, moved: Pooled) -> None:
         """Put a pool where a swap has brought it."""
@@ -118,10 +118,10 @@ class View:
     def reread(self, address: str) -> Pooled | None:
         """Decode the pool anew from bytes brought up to date: its price may have moved far."""
         self._settle(address)
-        found = self._state.families.decode(address, self.get)
-        if found is not None:
-            self.pools[address] = found
-        return found
+        pooled = self._state.families.decode(address, self.get)
+        if pooled is not None:
+            self.pools[address] = pooled
+        return pooled
 
     def fresh(self, address: str) -> bool:
         """Whether the pool is as it was decoded."""
@@ -134,12 +134,12 @@ class View:
             done.clear()
 
     def _settle(self, address: str) -> None:
-        found = self.pools.pop(address, None)
+        pooled = self.pools.pop(address, None)
         if address not in self.moved:
             if address in self.settled or address not in self._state.moved:
                 return
-            found = self._state.pools.get(address)
+            pooled = self._state.pools.get(address)
         self.moved.discard(address)
         self.settled.add(address)
-        if found is not None:
-            pools.write(found, self.get, self.changed.__setitem__)
+        if pooled is not None:
+            pools.write(pooled, self.get, self.changed.__setitem__)

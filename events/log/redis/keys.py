@@ -14,7 +14,7 @@ LAYOUT = "5"
 Layout 5 has the event names of `events.types.FORMER_NAMES`, which earlier builds cannot read.
 """
 
-RAISED_FROM = ("1", "2", "3", "4")
+UPGRADABLE_LAYOUTS = ("1", "2", "3", "4")
 """A log of one of these layouts is taken over. All of it means the same in ours, except that names
 of open orders could expire before layout 4: see `names` in `meta`."""
 

@@ -16,12 +16,12 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from events.log.redis.link import Link, Server
+from events.log.redis.link import RedisConnection, Server
 
 _PLACE = re.compile(r"@[A-Z_]+@")
 
 
-class Library:
+class RedisFunctions:
     """One Lua file as a function library; `constants` are put in the place of their @NAMES@."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Library:
 
     async def call(
         self,
-        link: Link,
+        link: RedisConnection,
         function: str,
         keys: list[str],
         *arguments: bytes | str | int,

@@ -37,7 +37,7 @@ class Unavailable(LogError):
     """The server cannot be reached or does not execute now; nothing was written."""
 
 
-class Unanswered(LogError):
+class OutcomeUnknown(LogError):
     """The command was sent and no answer came: it may have been carried out."""
 
 
@@ -49,7 +49,7 @@ class Fenced(LogError):
     """The log is of another epoch or layout than this process was started for."""
 
 
-class Regressed(LogError):
+class LogTruncated(LogError):
     """The log is behind, or differs from, what was already read from it."""
 
     def __init__(self, detail: str, *, resume_after: int = 0) -> None:
@@ -62,7 +62,7 @@ class Missing(LogError):
     """There is no log on the server: it is new, or it has lost everything."""
 
 
-class Damaged(Regressed):
+class Damaged(LogTruncated):
     """What stands in the log was not written by any build of ours."""
 
 
@@ -82,7 +82,7 @@ class Unsuitable(RuntimeError):
     """The log's server is set up wrongly, or the log has another layout: a person has to act."""
 
 
-class OtherChain(LogError):
+class ClusterMismatch(LogError):
     """The orders of the log trade on another chain than ours: there they may be executed already,
     and here again.
     """
@@ -97,10 +97,10 @@ def other_chain(what: str, theirs: str) -> str:
 
 
 _BY_CODE: dict[str, type[LogError]] = {
-    "UNBLOCKED": Unanswered,  # demoted while something waited, which may be what follows a write
+    "UNBLOCKED": OutcomeUnknown,  # demoted while a call waited, perhaps one behind a write
     "OOM": Full,
     "FENCED": Fenced,
-    "REGRESSED": Regressed,
+    "REGRESSED": LogTruncated,
     "MISSING": Missing,
     "TAIL": TailTaken,
 } | dict.fromkeys(_NOT_NOW, Unavailable)
@@ -110,7 +110,7 @@ def _as_log_error(error: ResponseError) -> Exception:
     text = str(error)
     code = text.partition(" ")[0]
     if code == "CHAIN":
-        return OtherChain(other_chain("log", text.partition(" ")[2]))
+        return ClusterMismatch(other_chain("log", text.partition(" ")[2]))
     return _BY_CODE[code](text) if code in _BY_CODE else error
 
 
@@ -125,13 +125,13 @@ class _Wire(asyncio.Protocol):
         self.lost = False
         self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=ResponseError)
         self._answers: list[Any] = []
-        self._wanted = 0
+        self._expected = 0
         self._waiter: asyncio.Future[list[Any]] | None = None
 
     def expect(self, answers: int) -> asyncio.Future[list[Any]]:
         """What so many commands, written next, are answered with. Raises OSError, RedisError."""
         self._waiter = asyncio.get_running_loop().create_future()
-        self._wanted = answers
+        self._expected = answers
         return self._waiter
 
     def data_received(self, data: bytes) -> None:
@@ -144,7 +144,7 @@ class _Wire(asyncio.Protocol):
             self._fail(error)
             return
         waiter = self._waiter
-        if waiter is not None and not waiter.done() and len(self._answers) >= self._wanted:
+        if waiter is not None and not waiter.done() and len(self._answers) >= self._expected:
             waiter.set_result(self._answers)
             self._answers = []
 
@@ -171,7 +171,7 @@ class Server(NamedTuple):
     """Another one after each start, and on each replica; empty where it is not told."""
 
 
-class Link:
+class RedisConnection:
     """A lazily made connection; callers take turns."""
 
     def __init__(self, url: SecretUrl | str, name: str = "engine") -> None:
@@ -196,8 +196,8 @@ class Link:
         """How often a connection was made: a reader compares it to notice a reconnect."""
 
     def _make(self) -> Connection:
-        made = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped in redis-py
-        return cast(Connection, made)
+        connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped in redis-py
+        return cast(Connection, connection)
 
     async def _connected(self, timeout_s: float) -> asyncio.Transport:
         # A connection that the server closed is known before anything is sent: so its failing is
@@ -269,7 +269,7 @@ class Link:
                 answers = await answered
             except (RedisError, OSError) as error:  # TimeoutError is an OSError
                 await self._disconnect()
-                raise Unanswered(f"log server: {error!r}") from error
+                raise OutcomeUnknown(f"log server: {error!r}") from error
             except BaseException:
                 await self._disconnect()
                 raise
@@ -279,7 +279,7 @@ class Link:
             if isinstance(answer, ResponseError):
                 fault = _as_log_error(answer)
                 if number and isinstance(fault, Unavailable):  # what came before it was carried out
-                    raise Unanswered(str(fault))
+                    raise OutcomeUnknown(str(fault))
                 raise fault
         return answers
 

@@ -14,7 +14,7 @@ from events.order import Order, Transaction, next_attempt
 from events.reason_codes import recorded
 from events.secret import SecretBytes
 from events.types import U64_MAX
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Built, Outcome
 from stages.venues.simulated.ledger import Landed, Ledger
 from stages.venues.simulated.venue import BPS, Simulation
@@ -100,9 +100,9 @@ class SimulatedChain:
             landed, refused, lost = self._accept([raw.reveal() for raw in transactions], height)
             ledger.land(landed)
         if refused:
-            raise Refused("venue-unavailable", f"{refused} not accepted", retryable=True)
+            raise VenueRefusal("venue-unavailable", f"{refused} not accepted", retryable=True)
         if lost:
-            raise Refused("venue-timeout", "the answer was lost", retryable=True)
+            raise VenueRefusal("venue-timeout", "the answer was lost", retryable=True)
 
     def _accept(self, transactions: Sequence[bytes], height: int) -> tuple[list[Landed], int, int]:
         """What lands, how many were refused, and of how many the answer is lost."""
@@ -155,13 +155,13 @@ class SimulatedChain:
         now_us = time.time_ns() // 1000
         try:
             orders = [_decoder.decode(transaction.raw.reveal()).order_id for transaction in sent]
-            found = self._ledger.find(orders)
-            if any(t.last_valid_height < finalized and t.signature not in found for t in sent):
+            landed = self._ledger.find(orders)
+            if any(t.last_valid_height < finalized and t.signature not in landed for t in sent):
                 with self._ledger.writing():  # nobody is in the middle of landing one of them
-                    found = self._ledger.find(orders)
+                    landed = self._ledger.find(orders)
         except OSError:
             return [Outcome("unknown", reason="ledger-unavailable")] * len(sent)
-        return [_outcome(found.get(t.signature), finalized, now_us) for t in sent]
+        return [_outcome(landed.get(t.signature), finalized, now_us) for t in sent]
 
 
 def _outcome(landed: Landed | None, finalized_height: int, now_us: int) -> Outcome:

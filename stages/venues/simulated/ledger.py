@@ -99,7 +99,7 @@ class Ledger:
 
     def find(self, order_ids: Sequence[str]) -> dict[str, Landed]:
         """What landed of these orders, by signature."""
-        found: dict[str, Landed] = {}
+        landed: dict[str, Landed] = {}
         try:
             for at in range(0, len(order_ids), STATUSES_PER_QUERY):
                 some = order_ids[at : at + STATUSES_PER_QUERY]
@@ -108,10 +108,10 @@ class Ledger:
                     f"SELECT {_COLUMNS} FROM landed WHERE order_id IN ({marks})",  # noqa: S608  # constants only
                     some,
                 )
-                found.update((row[1], _landed(row)) for row in rows)
+                landed.update((row[1], _landed(row)) for row in rows)
         except sqlite3.Error as error:
             raise OSError(f"venue ledger: {error}") from error
-        return found
+        return landed
 
     def rows(self) -> Iterator[Landed]:
         """Everything that ever landed, in no particular order. Raises OSError."""

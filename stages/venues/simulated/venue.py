@@ -22,7 +22,7 @@ from events import money
 from events.money import Token
 from events.order import Order
 from events.types import U64_MAX, Quote
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.consensus import DEPTHS, Consensus
 from stages.venues.simulated.launches import LAUNCHED, Pool, pool_of, pools_between
@@ -141,10 +141,10 @@ class SimulatedVenue:
 
     def _quote(self, order: Order) -> Quote:
         if "NOROUTE" in (order.token_in, order.token_out):
-            raise Refused("no-route", f"{self.name} has no pool for this pair")
+            raise VenueRefusal("no-route", f"{self.name} has no pool for this pair")
         flaky = "FLAKY" in (order.token_in, order.token_out) and order.attempts < 2
         if flaky or self._simulation.fails(order.id, self.name, "quote", order.attempts):
-            raise Refused("venue-timeout", f"{self.name} did not answer", retryable=True)
+            raise VenueRefusal("venue-timeout", f"{self.name} did not answer", retryable=True)
         slot = self._simulation.height()
         pool = self._pool(order.token_in, order.token_out, slot)
         rate = self._rate(order, slot)
@@ -160,9 +160,9 @@ class SimulatedVenue:
             amount_in = -(-gross * rate[1] * BPS // (rate[0] * (BPS - self._fee_bps)))
             fee = -(-amount_in * self._fee_bps // BPS)
         if amount_out == 0:
-            raise Refused("amount-too-small", "the output rounds down to nothing")
+            raise VenueRefusal("amount-too-small", "the output rounds down to nothing")
         if max(amount_in, amount_out) > U64_MAX:
-            raise Refused("amount-too-large", "more than what a u64 of base units holds")
+            raise VenueRefusal("amount-too-large", "more than what a u64 of base units holds")
         return Quote(self.name, pool, amount_in, amount_out, fee, slot)
 
     def _rate(self, order: Order, slot: int) -> tuple[int, int]:
@@ -180,7 +180,7 @@ class SimulatedVenue:
             return name
         pool = pool_of(self._simulation.seed, token_in, token_out, slot, len(DEXES))
         if slot < pool.created or DEXES[pool.venue][0] != self.name:
-            raise Refused("no-route", f"{self.name} has no pool for this pair yet")
+            raise VenueRefusal("no-route", f"{self.name} has no pool for this pair yet")
         return f"{name}-{pool.cycle}"
 
     def slot(self) -> int:
@@ -204,14 +204,14 @@ class SimulatedVenue:
         """
         if "NOROUTE" in (pair.token_in, pair.token_out):
             return []
-        found = []
+        ticks = []
         for slot in range(first, last + 1):
             try:
                 pool = self._pool(pair.token_in, pair.token_out, slot)
-            except Refused:
+            except VenueRefusal:
                 continue
-            found.append(Tick(self.name, pool, slot, self._price(pair, slot)))
-        return found
+            ticks.append(Tick(self.name, pool, slot, self._price(pair, slot)))
+        return ticks
 
     def _price(self, pair: Pair, slot: int) -> str:
         times, by = self._simulation.factor_ppm(pair.token_in, pair.token_out, slot)

@@ -12,7 +12,7 @@ from events.reason_codes import ReasonCode
 from events.secret import SecretBytes
 from events.types import Status
 from stages.pools.contract import Family
-from stages.venues import Built, Outcome, Refused
+from stages.venues import Built, Outcome, VenueRefusal
 from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.pools_file import TokenEntry
 from stages.venues.solana.cluster.blockhashes import Blockhashes
@@ -125,12 +125,16 @@ class SolanaChain:
         plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)
         version = self._first_version(order)
         try:
-            made = await self._made(order, plan, recent.value.blockhash, version, crossings)
-        except Refused as error:
+            transaction = await self._transaction(
+                order, plan, recent.value.blockhash, version, crossings
+            )
+        except VenueRefusal as error:
             if error.code != VERSION_REFUSED or self._features.version == version:
                 raise
-            made = await self._made(order, plan, recent.value.blockhash, V0, crossings)
-        signature, raw = signed(made, self._wallet)
+            transaction = await self._transaction(
+                order, plan, recent.value.blockhash, V0, crossings
+            )
+        signature, raw = signed(transaction, self._wallet)
         last_valid_height = recent.value.last_valid_block_height
         return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
 
@@ -141,7 +145,7 @@ class SolanaChain:
         replaces = order.status is Status.SUBMITTED
         return V0 if replaces and self._features.auto else self._features.version
 
-    async def _made(
+    async def _transaction(
         self,
         order: Order,
         plan: Plan,
@@ -152,23 +156,23 @@ class SolanaChain:
         """What is to be signed, as its simulation allows it. Raises Refused."""
         try:
             draft, trial = await self._fitting(plan, blockhash, version)
-        except Refused as error:
+        except VenueRefusal as error:
             if error.code != TOO_LARGE or version != V0 or not self._features.auto:
                 raise
             version = await self._larger(error)
             draft, trial = await self._fitting(plan, blockhash, version)
         try:
             budget = await self._budget(order, draft, trial, version, crossings)
-        except Refused as error:
+        except VenueRefusal as error:
             short = error.code in SHORT_OF_RENT and draft.created
             if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, plan.rent):
-                raise Refused(
+                raise VenueRefusal(
                     "rent-changed", f"{plan.rent} is too little", retryable=True
                 ) from None
             raise
         return message(draft, budget, blockhash, version)
 
-    async def _larger(self, too_large: Refused) -> int:
+    async def _larger(self, too_large: VenueRefusal) -> int:
         """The version that may hold what v0 does not. Who found the route, in another process, may
         know more of the cluster. Raises Refused.
         """
@@ -177,7 +181,7 @@ class SolanaChain:
             await features.ask()
         if features.refusal:
             detail = f"the route does not fit into v0 ({too_large.detail}): {features.refusal}"
-            raise Refused(VERSION_REFUSED, detail, retryable=True)
+            raise VenueRefusal(VERSION_REFUSED, detail, retryable=True)
         if features.version == V0:
             raise too_large
         return features.version
@@ -190,7 +194,7 @@ class SolanaChain:
         draft = drafted(plan)
         try:
             return draft, message(draft, most, blockhash, version)
-        except Refused:
+        except VenueRefusal:
             smaller = await self._smaller(plan.legs)
             if smaller is None:
                 raise
@@ -239,7 +243,7 @@ class SolanaChain:
         addresses = [str(address) for address in trial.account_keys]
         try:
             return await self._sizes.of(addresses, draft.created, afresh=afresh)
-        except (Refused, ValueError) as error:
+        except (VenueRefusal, ValueError) as error:
             _log.warning("accounts not measured", error=str(error))
             return None
 
@@ -249,7 +253,7 @@ class SolanaChain:
             # Never signed: a node that simulates must not hold a second valid transaction of the
             # order.
             answer = await self._rpc.simulate_transaction(unsigned(trial), "processed")
-        except Refused as error:
+        except VenueRefusal as error:
             if version != V0 and refuses_version(error, simulated=True):
                 raise self._doubted(error.detail) from None
             if isinstance(error, NotServed):  # by no node: what fails on chain costs its fee
@@ -261,25 +265,29 @@ class SolanaChain:
                 raise self._doubted(UNSUPPORTED_VERSION)
             reason = self._reason(simulation, trial)
             retryable = reason.retryable or reason.code not in OF_WALLET
-            raise Refused(reason.code, reason.detail, retryable=retryable)
+            raise VenueRefusal(reason.code, reason.detail, retryable=retryable)
         return simulation
 
-    def _doubted(self, detail: str) -> Refused:
+    def _doubted(self, detail: str) -> VenueRefusal:
         """The refusal of a version that the cluster should take: it is asked again."""
         self._features.doubt(detail)
-        return Refused(VERSION_REFUSED, detail, retryable=True)
+        return VenueRefusal(VERSION_REFUSED, detail, retryable=True)
 
     def _reason(self, simulation: Simulation, trial: Message) -> Reason:
         """Why it fails."""
         logs, instructions = simulation.logs or (), instructions_of(trial)
-        balances = held(simulation.pre_token_balances, [str(one) for one in trial.account_keys])
+        balances = held(
+            simulation.pre_token_balances, [str(pubkey) for pubkey in trial.account_keys]
+        )
         return reason_of(simulation.err, logs, instructions, self._families, balances)
 
     def _cu_limit(self, simulation: Simulation, draft: Draft, crossings: Sequence[Crossing]) -> int:
         """What the simulation consumes, a margin, and what the swaps may cross besides."""
-        spare = sum(one.spare for one in crossings)
+        spare = sum(crossing.spare for crossing in crossings)
         if not simulation.units_consumed:
-            return min(CU_MAX, cu_needed(draft.legs) + sum(one.now for one in crossings) + spare)
+            return min(
+                CU_MAX, cu_needed(draft.legs) + sum(crossing.now for crossing in crossings) + spare
+            )
         consumed = simulation.units_consumed * self._options.cu_margin_percent
         return min(CU_MAX, -(-consumed // 100) + spare)
 
@@ -297,7 +305,7 @@ class SolanaChain:
         async with self._sends:
             try:
                 await self._rpc.send_transaction(raw)
-            except Refused as error:
+            except VenueRefusal as error:
                 if version_of(raw.reveal()) == V1 and refuses_version(error):
                     self._features.doubt(error.detail)
                 raise

@@ -15,15 +15,15 @@ from events.money import Token
 from events.order import Order
 from events.types import Quote
 from stages.pools.contract import Clock, SwapTerms
-from stages.routing.board import Board, Listed
+from stages.routing.board import Listed, PoolGraph
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
 from stages.routing.route import Limits, Request, Step
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.solana.accounts.cache import STALE, AccountCache
-from stages.venues.solana.accounts.history import Market
+from stages.venues.solana.accounts.history import PairFilter
 from stages.venues.solana.transaction.signing import (
     Leg,
     Plan,
@@ -39,7 +39,7 @@ HOP_SLACK_BPS = 10
 HOP_SLACK_MOST_BPS = 100
 """What the first of two hops leaves with the user is not swapped: who allows much slippage wants
 the whole amount swapped all the same."""
-_NOBODY = Keypair.from_seed(bytes(32)).pubkey()
+_PLACEHOLDER_WALLET = Keypair.from_seed(bytes(32)).pubkey()
 """Any key is as long as another: transactions are measured with this one."""
 _SOME_ORDER = "00000000-0000-0000-0000-000000000000/99"
 _LONGEST = Budget(CU_MAX, 1)
@@ -74,7 +74,7 @@ class SolanaVenue:
         self._version = version
         self._wraps = wraps
         self._max_impact_ppm = max_price_impact_bps * 100
-        self._board: tuple[int, Board, dict[frozenset[str], list[Quote]]] | None = None
+        self._board: tuple[int, PoolGraph, dict[frozenset[str], list[Quote]]] | None = None
         self._warned: Mapping[str, tuple[str, ...]] = {}
 
     def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
@@ -91,7 +91,7 @@ class SolanaVenue:
         exactly = order.exact_amount_out
         for name in (order.token_in, order.token_out):
             if name not in self._tokens:
-                raise Refused("no-route", f"{name} is not in POOLS")
+                raise VenueRefusal("no-route", f"{name} is not in POOLS")
         request = Request(
             self._tokens[order.token_in].mint,
             self._tokens[order.token_out].mint,
@@ -106,44 +106,48 @@ class SolanaVenue:
             return fitted[-1]
 
         limits = Limits(hop_slack_bps(order.slippage_bps), fits)
-        found = [
-            as_quote(one, request, self._tokens.__getitem__, self._max_impact_ppm, self._warned)
-            for one in candidates(board, request, self._costs, limits)
+        quotes = [
+            as_quote(
+                candidate, request, self._tokens.__getitem__, self._max_impact_ppm, self._warned
+            )
+            for candidate in candidates(board, request, self._costs, limits)
         ]
-        found += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
-        if not found and fitted:
-            raise Refused("transaction-too-large", "no route there fits into one transaction")
-        if not found:
-            raise Refused("no-route", f"no pools lead from {order.token_in} to {order.token_out}")
-        return tuple(found)
+        quotes += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
+        if not quotes and fitted:
+            raise VenueRefusal("transaction-too-large", "no route there fits into one transaction")
+        if not quotes:
+            raise VenueRefusal(
+                "no-route", f"no pools lead from {order.token_in} to {order.token_out}"
+            )
+        return tuple(quotes)
 
-    def _look(self) -> tuple[Board, dict[frozenset[str], list[Quote]]]:
+    def _look(self) -> tuple[PoolGraph, dict[frozenset[str], list[Quote]]]:
         """The pools as of the newest reading, and those that cannot be quoted from, with why."""
         newest = self._cache.history.newest
         if newest is None or self._cache.stale():
-            raise Refused("quotes-stale", "no recent account data", retryable=True)
+            raise VenueRefusal("quotes-stale", "no recent account data", retryable=True)
         if self._board is None or self._board[0] != self._cache.readings:
             listed, faulty = [], dict[frozenset[str], list[Quote]]()
             clock = None
             for pool in self._cache.watched():
                 try:
-                    found = self._cache.quotable(pool.address)
-                except Refused as error:
+                    quotable = self._cache.quotable(pool.address)
+                except VenueRefusal as error:
                     dex = pool.family.dex if pool.family else self.name
                     refused = Quote(dex, pool.address, 0, 0, 0, newest.slot, error.code)
                     faulty.setdefault(pool.mints, []).append(refused)
                     continue
-                if found.family.dex in self._dexes:
-                    listed.append(Listed(found.family, found.pool, found.clock.slot))
-                    clock = max(clock or found.clock, found.clock)
+                if quotable.family.dex in self._dexes:
+                    listed.append(Listed(quotable.family, quotable.pool, quotable.clock.slot))
+                    clock = max(clock or quotable.clock, quotable.clock)
             codes = {quote.error for quotes in faulty.values() for quote in quotes}
             if clock is None and STALE in codes:
-                raise Refused("quotes-stale", "no pool can be quoted from", retryable=True)
+                raise VenueRefusal("quotes-stale", "no pool can be quoted from", retryable=True)
             # Without any pool nobody looks at the clock.
             self._warned = self._cache.warnings()
             self._board = (
                 self._cache.readings,
-                Board(listed, clock or Clock(newest.slot, 0)),
+                PoolGraph(listed, clock or Clock(newest.slot, 0)),
                 faulty,
             )
         return self._board[1], self._board[2]
@@ -165,7 +169,7 @@ class SolanaVenue:
         ]
         if cu_needed(legs) > CU_MAX:
             return False
-        plan = Plan(_NOBODY, legs, self._programs, _SOME_ORDER)
+        plan = Plan(_PLACEHOLDER_WALLET, legs, self._programs, _SOME_ORDER)
         return any(
             self._fits_as(plan._replace(wrapping=form)) for form in wrappings(legs, self._wraps())
         )
@@ -173,7 +177,7 @@ class SolanaVenue:
     def _fits_as(self, plan: Plan) -> bool:
         try:
             message(drafted(plan), _LONGEST, str(Hash.default()), self._version())
-        except Refused:
+        except VenueRefusal:
             return False
         return True
 
@@ -197,11 +201,11 @@ class SolanaVenue:
         """See `Venue.pools`."""
         return list(self._cache.history.events(self._market(pair), pair, first, last))
 
-    def _market(self, pair: Pair) -> Market:
+    def _market(self, pair: Pair) -> PairFilter:
         """Of a token that POOLS does not have (any more) there is no market: nothing is seen."""
-        found = [self._tokens.get(name) for name in (pair.token_in, pair.token_out)]
-        mint_in, mint_out = (token.mint if token is not None else "" for token in found)
-        return Market(self._dexes, mint_in, mint_out)
+        tokens = [self._tokens.get(name) for name in (pair.token_in, pair.token_out)]
+        mint_in, mint_out = (token.mint if token is not None else "" for token in tokens)
+        return PairFilter(self._dexes, mint_in, mint_out)
 
 
 def hop_slack_bps(slippage_bps: int) -> int:

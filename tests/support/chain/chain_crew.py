@@ -93,11 +93,11 @@ class LocalChain:
 
     def holdings(self) -> Counter[str]:
         """What the wallet has, by mint: lamports without what token accounts keep as rent."""
-        found = Counter({WSOL: self.node.bank.state.accounts[OWNER].lamports})
+        counter = Counter({WSOL: self.node.bank.state.accounts[OWNER].lamports})
         for account in self.node.bank.state.accounts.values():
             if is_token_account(account) and (token := read_token(account.data)).owner == OWNER:
-                found[token.mint] += token.amount
-        return found
+                counter[token.mint] += token.amount
+        return counter
 
     def entries(self) -> list[Entry]:
         """What the chain's own ledger says."""
@@ -137,15 +137,15 @@ async def local_chain(folder: Path, **options: object) -> AsyncIterator[LocalCha
 
 def settings_of(folder: Path, chain: LocalChain, **changes: Any) -> Settings:
     """Settings that lead to the chain. `pools`: by pair, else all that there are."""
-    said: dict[str, Any] = pools_file()
-    for token in said["tokens"]:
+    results: dict[str, Any] = pools_file()
+    for token in results["tokens"]:
         minted = chain.node.bank.state.accounts[token["mint"]]
         token["program"] = "token-2022" if minted.owner == TOKEN_2022 else "token"
     pools: Mapping[str, Iterable[str]] | None = changes.pop("pools", None)
     if pools is not None:
-        said["pools"] = pools
+        results["pools"] = pools
     file, key = folder / "pools.json", folder / "wallet.json"
-    file.write_text(json.dumps(said))
+    file.write_text(json.dumps(results))
     key.write_text(json.dumps(list(bytes(WALLET))))
     key.chmod(0o600)
     given: dict[str, Any] = {
@@ -207,7 +207,7 @@ class ChainCrew(Crew):
         """What the log says has left the wallet, by mint; what came in is negative."""
         return booked(event for _, event in self.seen)
 
-    def assert_executed_as_said(self) -> None:
+    def assert_executed_as_recorded(self) -> None:
         """Every confirmed order is in the chain's ledger once, with the amounts of the log."""
         entries = {e.signature: e for e in self.local.entries() if e.ok and not e.forked}
         executions = self.executions()
@@ -220,8 +220,8 @@ class ChainCrew(Crew):
             assert isinstance(order, OrderSubmitted)
             entry = entries[fact.signature]
             assert entry.memo.partition("/")[0] == order_id
-            said = fact.amount_in or order.amount_in, fact.amount_out, fact.fee_lamports
-            assert (entry.amount_in, entry.amount_out, entry.fee) == said
+            result = fact.amount_in or order.amount_in, fact.amount_out, fact.fee_lamports
+            assert (entry.amount_in, entry.amount_out, entry.fee) == result
 
 
 def booked(events: Iterable[Event]) -> Counter[str]:
@@ -266,12 +266,12 @@ async def chain_crew(
     async with contextlib.AsyncExitStack() as stack:
         if local is None:
             local = await stack.enter_async_context(local_chain(folder / "chain", **options))
-        made = ChainCrew(url, local, settings_of(folder, local, **changes))
-        await stack.enter_async_context(made.trading.live(True))
-        stack.push_async_callback(made.close)
-        await made.open()
-        await made.trading.ready()
-        yield made
+        chain_crew = ChainCrew(url, local, settings_of(folder, local, **changes))
+        await stack.enter_async_context(chain_crew.trading.live(True))
+        stack.push_async_callback(chain_crew.close)
+        await chain_crew.open()
+        await chain_crew.trading.ready()
+        yield chain_crew
 
 
 async def assert_sound(redis_url: str, database_url: str) -> None:
@@ -279,7 +279,7 @@ async def assert_sound(redis_url: str, database_url: str) -> None:
     log = EventLog(redis_url, build="audit")
     archive = await Archive.open(database_url)
     try:
-        await log.open(found=False)
+        await log.open(create=False)
         async with projecting(redis_url, database_url):
             await projected(log, archive)
         verdict = await verify(archive, log, columns)

@@ -38,9 +38,9 @@ def laid(of: PoolPlan) -> dict[str, Account]:
 @lru_cache(maxsize=1_000)
 def pool(of: PoolPlan) -> Pool:
     """The pool, decoded."""
-    found = Families(FAMILIES).decode(of.address, {**laid(of), **MINTS}.get)
-    assert found is not None
-    return found.pool
+    pooled = Families(FAMILIES).decode(of.address, {**laid(of), **MINTS}.get)
+    assert pooled is not None
+    return pooled.pool
 
 
 def leg(of: PoolPlan, pays: str, *, exact_out: bool = False) -> Leg:

@@ -148,7 +148,7 @@ def signed(
     config: TransactionConfig | None = None,
 ) -> VersionedTransaction:
     """A signed transaction, v1 where it has a config and v0 else; the first signer pays."""
-    made = [
+    solders_instructions = [
         SoldersInstruction(
             Pubkey.from_string(each.program),
             each.data,
@@ -159,9 +159,9 @@ def signed(
     payer, recent = signers[0].pubkey(), Hash.from_string(blockhash)
     message: MessageV0 | MessageV1
     if config is None:
-        message = MessageV0.try_compile(payer, made, [], recent)
+        message = MessageV0.try_compile(payer, solders_instructions, [], recent)
     else:
-        message = MessageV1.try_compile(payer, made, recent, config)
+        message = MessageV1.try_compile(payer, solders_instructions, recent, config)
     return VersionedTransaction(message, list(signers))
 
 

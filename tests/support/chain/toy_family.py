@@ -125,14 +125,14 @@ class ToyFamily:
     def parse(self, instruction: Instruction) -> Parsed | None:
         if instruction.data[:1] != bytes([3]) or len(instruction.accounts) < 5:
             return None
-        names = [one.address for one in instruction.accounts]
+        names = [account_use.address for account_use in instruction.accounts]
         terms = SwapTerms(False, int.from_bytes(instruction.data[1:9], "little"), 1)
         return Parsed("", terms, SwapAccounts(names[2], names[3], names[4]))
 
 
 def pool_bytes(*keys: str) -> bytes:
     """mint_a, mint_b, vault_a, vault_b."""
-    return MAGIC + b"".join(bytes(Pubkey.from_string(one)) for one in keys)
+    return MAGIC + b"".join(bytes(Pubkey.from_string(key)) for key in keys)
 
 
 def token_account_bytes(mint: str, owner: str, amount: int, *, native: bool = False) -> bytes:

@@ -33,13 +33,13 @@ DOCUMENTS = {"openapi": openapi, "asyncapi": asyncapi}
 def closed(schema: Any) -> Any:
     """The schema without room for fields that it does not name."""
     if isinstance(schema, list):
-        return [closed(one) for one in schema]
+        return [closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {name: closed(one) for name, one in schema.items()}
+    results = {name: closed(item) for name, item in schema.items()}
     if schema.get("type") == "object" and "properties" in schema and "$ref" not in schema:
-        found.setdefault("additionalProperties", False)
-    return found
+        results.setdefault("additionalProperties", False)
+    return results
 
 
 @cache
@@ -70,16 +70,16 @@ class Checker:
 
     def faults(self) -> list[str]:
         """Everything that no document says. A flood of one event is judged by its first 1,000."""
-        found = [fault for judge in self._passed for fault in judge()]
+        faults = [fault for judge in self._passed for fault in judge()]
         seen: Counter[tuple[str, str]] = Counter()
         for path, text in self._frames:
             content = json.loads(text)
             kind = (path, str(content.get("event")))
             seen[kind] += 1
             if seen[kind] <= FLOOD:
-                said = _said(path, content)
-                found += [f"frame of {path}: {fault} in {text[:300]}" for fault in said]
-        return found
+                results = _output(path, content)
+                faults += [f"frame of {path}: {fault} in {text[:300]}" for fault in results]
+        return faults
 
     @property
     def middleware(self) -> Any:
@@ -106,8 +106,8 @@ class Checker:
     def _operation(request: web.Request) -> Json | None:
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else ""
-        found: Json | None = openapi()["paths"].get(path, {}).get(request.method.lower())
-        return found
+        value: Json | None = openapi()["paths"].get(path, {}).get(request.method.lower())
+        return value
 
     def frame(self, path: str, text: str) -> None:
         """A message that the gateway sends to a socket at this path."""
@@ -117,12 +117,14 @@ class Checker:
 def _faults(
     request: web.Request, operation: Json | None, response: web.StreamResponse, body: bytes
 ) -> list[str]:
-    found = list(_answer_faults(operation, response))
+    answer_faults = list(_answer_faults(operation, response))
     if operation is not None and response.status < 400:
-        found += _query_faults(operation, request)
+        answer_faults += _query_faults(operation, request)
         if "requestBody" in operation:
-            found += _body_faults(operation, body, response)
-    return [f"{request.method} {request.path_qs} {response.status}: {one}" for one in found]
+            answer_faults += _body_faults(operation, body, response)
+    return [
+        f"{request.method} {request.path_qs} {response.status}: {item}" for item in answer_faults
+    ]
 
 
 def _answer_faults(operation: Json | None, response: web.StreamResponse) -> list[str]:
@@ -160,15 +162,15 @@ def _query_faults(operation: Json, request: web.Request) -> list[str]:
     table = {p["name"]: p["schema"] for p in operation["parameters"] if p["in"] == "query"}
     if not table and operation["operationId"] not in _STRICT:
         return []
-    found = []
+    result = []
     for name, text in request.query.items():
         schema = table.get(name)
         if schema is None:
-            found.append(f"an undocumented parameter: {name}")
+            result.append(f"an undocumented parameter: {name}")
             continue
         value = int(text) if schema.get("type") == "integer" else text
-        found += [f"{name}{fault}" for fault in faults_of("openapi", schema, value)]
-    return found
+        result += [f"{name}{fault}" for fault in faults_of("openapi", schema, value)]
+    return result
 
 
 @cache
@@ -187,15 +189,15 @@ _STRICT = frozenset(
 
 def _body_faults(operation: Json, body: bytes, response: web.StreamResponse) -> list[str]:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    said = json.loads(body)
-    found = faults_of("openapi", schema, said)
+    outcome = json.loads(body)
+    faults = faults_of("openapi", schema, outcome)
     if "BatchRequest" in schema["$ref"]:
         assert isinstance(response, web.Response)
         assert isinstance(response.body, bytes)
         for result in json.loads(response.body)["results"]:
             if result["status"] != "rejected":
-                found += _order_faults(json.dumps(said["orders"][result["index"]]))
-    return found
+                faults += _order_faults(json.dumps(outcome["orders"][result["index"]]))
+    return faults
 
 
 @cache
@@ -204,14 +206,14 @@ def _payloads(path: str) -> list[tuple[str, str]]:
     document = asyncapi()
     channel = next(name for name, c in document["channels"].items() if c["address"] == path)
     at = f"#/channels/{channel}/messages/"
-    found = []
+    result = []
     for message in document["operations"][f"send-{channel}"]["messages"]:
         name = message["$ref"].removeprefix(at)
-        found.append((document["components"]["schemas"][name]["title"], name))
-    return found
+        result.append((document["components"]["schemas"][name]["title"], name))
+    return result
 
 
-def _said(path: str, content: Json) -> list[str]:
+def _output(path: str, content: Json) -> list[str]:
     faults: list[str] = [f"an undocumented event: {content.get('event')}"]
     for event, name in _payloads(path):
         if event == content.get("event"):
@@ -244,7 +246,7 @@ class CheckedSocket(Socket):
 
 def texts(frames: bytes) -> list[str]:
     """The text messages of a server's frames: not masked, not in parts."""
-    found, at = [], 0
+    collected, at = [], 0
     while at < len(frames):
         kind, size = frames[at], frames[at + 1]
         start = at + 2
@@ -254,5 +256,5 @@ def texts(frames: bytes) -> list[str]:
             size, start = int.from_bytes(frames[at + 2 : at + 10]), at + 10
         at = start + size
         if kind == 0x81:
-            found.append(frames[start:at].decode())
-    return found
+            collected.append(frames[start:at].decode())
+    return collected

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, web
 
 from events.archive import ArchiveUnavailable, Checkpoint, Filters
 from events.archive.losses import Losses
-from events.log import EventLog, Result, Stored
+from events.log import AppendStatus, EventLog, Stored
 from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderArmed
@@ -22,7 +22,7 @@ from gateway.streaming import websocket
 from projections.feed.history_reader import Archive
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 from tests.support.http.documented import CheckedSocket, Checker
 from tests.support.waits import HANG_S, MARGINS_S, until
 
@@ -122,7 +122,7 @@ class Served(NamedTuple):
     async def resting(self, **fields: Any) -> str:
         """The id of a limit order that waits, at version 2."""
         order_id = await self.accepted(**{"type": "limit", "targetPrice": "151"} | fields)
-        await self.say(order_id, OrderArmed(7))
+        await self.append(order_id, OrderArmed(7))
         return order_id
 
     async def accepted(self, **fields: Any) -> str:
@@ -142,13 +142,13 @@ class Served(NamedTuple):
             assert body["code"] == "expires-at-past"
         raise AssertionError(f"no order was accepted within {margin_s} s")
 
-    async def say(self, order_id: str, *facts: Fact) -> int:
+    async def append(self, order_id: str, *facts: Fact) -> int:
         """What the stages would say of an order; the last position."""
         head = (await self.log.load([order_id]))[0]
         assert head is not None
-        unit, _ = self.log.unit(head, head.order, facts)
-        answer = (await self.log.append([unit]))[0]
-        assert answer.result is Result.CREATED
+        request, _ = self.log.build_append_of(head, head.order, facts)
+        answer = (await self.log.append([request]))[0]
+        assert answer.status is AppendStatus.CREATED
         return answer.position
 
 
@@ -168,7 +168,7 @@ async def served(
     own = EventLog(gateway_redis_url or redis_url, build="gateway")
     archive = archive or MemoryArchive()
     quiet = Simulation(volatility_bps=0)
-    market = Market([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=HANG_S)
+    market = VenueGroup([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=HANG_S)
     options.setdefault("quotes", market.ask)
     options.setdefault("slow_s", HANG_S)
     app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)

@@ -38,12 +38,12 @@ class Reader(NamedTuple):
 
     async def frames(self, count: int) -> list[Frame]:
         """The next frames without heartbeats; fewer where the stream ends before."""
-        found: list[Frame] = []
+        results: list[Frame] = []
         async with asyncio.timeout(HANG_S):
-            while len(found) < count and (frame := await self.next()) is not None:
+            while len(results) < count and (frame := await self.next()) is not None:
                 if frame["event"] != "heartbeat":
-                    found.append(frame)
-        return found
+                    results.append(frame)
+        return results
 
     async def closed(self) -> int | None:
         """Reads on to the end; the close code."""

@@ -20,7 +20,7 @@ from events.archive import Archive
 from events.commands import engine_switch
 from events.commands.idempotency import names_of
 from events.ids import new_order_id
-from events.log import EventLog, Result
+from events.log import AppendStatus, EventLog
 from events.types import Fact, OrderArmed, OrderParked, OrderSubmitted, RoutingStarted
 from tests.support.log.played import ACCOUNT, after_submission, failed, routed
 from tests.support.log.projected import BUILD, opened, projected, projecting
@@ -65,21 +65,21 @@ async def submit(log: EventLog, fact: OrderSubmitted, *more: Fact, wait_ms: int 
     """An order under the names of its request, and what is said of it then."""
     order_id = new_order_id()
     names = names_of(log.keys, ACCOUNT, order_id, fact)
-    unit, _ = log.creation(order_id, ACCOUNT, fact, names)
-    [answer] = await log.append([unit])
-    assert answer.result is Result.CREATED
-    for one in more:
-        await say(log, order_id, one, wait_ms=wait_ms)
+    request, _ = log.build_creation(order_id, ACCOUNT, fact, names)
+    [answer] = await log.append([request])
+    assert answer.status is AppendStatus.CREATED
+    for item in more:
+        await append_facts(log, order_id, item, wait_ms=wait_ms)
     return order_id
 
 
-async def say(log: EventLog, order_id: str, *facts: Fact, wait_ms: int = 0) -> None:
+async def append_facts(log: EventLog, order_id: str, *facts: Fact, wait_ms: int = 0) -> None:
     """What somebody says of an order."""
     [head] = await log.load([order_id])
     assert head is not None
-    unit, _ = log.unit(head, head.order, facts, wait_ms=wait_ms)
-    [answer] = await log.append([unit])
-    assert answer.result is Result.CREATED
+    request, _ = log.build_append_of(head, head.order, facts, wait_ms=wait_ms)
+    [answer] = await log.append([request])
+    assert answer.status is AppendStatus.CREATED
 
 
 async def make(redis_url: str, database_url: str) -> Template:
@@ -99,18 +99,20 @@ async def make(redis_url: str, database_url: str) -> Template:
                 "unnamed": await submit(log, asked(), RoutingStarted()),
             }
             bunch = [new_order_id() for _ in range(BUNCH)]
-            await log.append([log.creation(one, ACCOUNT, asked())[0] for one in bunch])
+            await log.append([log.build_creation(item, ACCOUNT, asked())[0] for item in bunch])
             for fact in after_submission():
                 heads = [head for head in await log.load(bunch) if head is not None]
-                await log.append([log.unit(head, head.order, [fact])[0] for head in heads])
-            orders |= {f"bunch {number}": one for number, one in enumerate(bunch)}
+                await log.append(
+                    [log.build_append_of(head, head.order, [fact])[0] for head in heads]
+                )
+            orders |= {f"bunch {number}": item for number, item in enumerate(bunch)}
             waiting = await submit(log, asked(client_order_id="waiting"))
-            await say(log, waiting, RoutingStarted(), routed(), wait_ms=3_600_000)
+            await append_facts(log, waiting, RoutingStarted(), routed(), wait_ms=3_600_000)
             orders["waiting"] = waiting
             await engine_switch.halt(log, "odd prices", "ann")
             archived = await projected(log, archive)
         # … and what nobody has archived yet.
-        await say(log, orders["unnamed"], routed())
+        await append_facts(log, orders["unnamed"], routed())
         orders["late"] = await submit(log, asked(client_order_id="late"))
         position = await log.position()
         async with redis.asyncio.from_url(redis_url) as client:
@@ -173,7 +175,7 @@ async def _shared(template: Template) -> AsyncIterator[str]:
     yield template.database
 
 
-def made(redis_url: str, server_url: str) -> tuple[str, Template]:
+def build_template(redis_url: str, server_url: str) -> tuple[str, Template]:
     """The template, in a database of its own: (name of that, template)."""
 
     async def work() -> Template:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from events.ids import new_order_id
-from events.log import EventLog, Head, Result
+from events.log import AppendStatus, EventLog, OrderHead
 from events.log.head import head_of
 from events.order import Order
 from events.secret import SecretBytes
@@ -24,7 +24,7 @@ from events.types import (
 )
 
 ACCOUNT = "main"
-WRITTEN = (Result.CREATED, Result.EXISTS)  # the latter where an answer was lost
+WRITTEN = (AppendStatus.CREATED, AppendStatus.EXISTS)  # the latter where an answer was lost
 
 
 def submitted(client_order_id: str | None = None, to: str = "USDC") -> OrderSubmitted:
@@ -70,33 +70,33 @@ class Play:
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
-        self._heads: dict[str, tuple[Head, Order]] = {}
+        self._heads: dict[str, tuple[OrderHead, Order]] = {}
 
     async def create(self, count: int = 1, *, fact: OrderSubmitted | None = None) -> list[str]:
         """New orders, in one append; their ids."""
         ids = [new_order_id() for _ in range(count)]
         units = []
         for order_id in ids:
-            unit, order = self.log.creation(order_id, ACCOUNT, fact or submitted())
-            units.append(unit)
-            self._heads[order_id] = (head_of(unit.new), order)
+            request, order = self.log.build_creation(order_id, ACCOUNT, fact or submitted())
+            units.append(request)
+            self._heads[order_id] = (head_of(request.new), order)
         for answer in await self.log.append(units):
-            assert answer.result in WRITTEN, answer
+            assert answer.status in WRITTEN, answer
         return ids
 
-    async def say(self, order_ids: Sequence[str], *facts: Fact) -> int:
+    async def append(self, order_ids: Sequence[str], *facts: Fact) -> int:
         """The same facts of each order, in one append; the last position."""
         units = []
         for order_id in order_ids:
             head, order = self._heads[order_id]
-            unit, order = self.log.unit(head, order, facts)
-            units.append(unit)
-            self._heads[order_id] = (head_of(unit.new), order)
+            request, order = self.log.build_append_of(head, order, facts)
+            units.append(request)
+            self._heads[order_id] = (head_of(request.new), order)
         answers = await self.log.append(units)
-        while all(answer.result is Result.UNVERIFIED for answer in answers):
+        while all(answer.status is AppendStatus.UNVERIFIED for answer in answers):
             await asyncio.sleep(0.05)  # the server was started again: its projector looks at it
             answers = await self.log.append(units)
-        assert all(answer.result in WRITTEN for answer in answers), answers
+        assert all(answer.status in WRITTEN for answer in answers), answers
         return max(answer.position for answer in answers)
 
     async def live(self, count: int = 1, *, step_by_step: bool = True) -> list[str]:
@@ -104,7 +104,7 @@ class Play:
         ids = await self.create(count)
         if step_by_step:
             for fact in after_submission():
-                await self.say(ids, fact)
+                await self.append(ids, fact)
         else:
-            await self.say(ids, *after_submission())
+            await self.append(ids, *after_submission())
         return ids

@@ -16,21 +16,21 @@ from typing import Any
 import pytest
 
 from events.ids import new_order_id
-from events.log import EventLog, Head, LogError, Result, Stored
+from events.log import AppendStatus, EventLog, LogError, OrderHead, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
 from stages import builder, confirmer, router, submitter
-from stages.runtime.limiter import Limits
+from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.runner import Runner
 from stages.runtime.stage import Stage
 from stages.triggers import watcher
-from stages.triggers.runner import Watching
+from stages.triggers.runner import TriggerRunner
 from stages.venues import Chain, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 from tests.support.waits import HANG_S, until
 
 ACCOUNT = "main"
@@ -110,7 +110,7 @@ class Worker(Runner):
         await self.task
 
 
-class Watcher(Watching):
+class Watcher(TriggerRunner):
     """One that can also die: then it gives nothing back."""
 
     dead = False
@@ -170,8 +170,8 @@ class Crew:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
-        for one in reversed(self._closing):
-            await one.close()
+        for item in reversed(self._closing):
+            await item.close()
         self._closing.clear()
 
     async def _follow(self) -> None:
@@ -216,13 +216,13 @@ class Crew:
         chain = chain or self.chain()
         match name:
             case "router":
-                return router.stage(Market(venues or self.venues(), timeout_s=HANG_S))
+                return router.stage(VenueGroup(venues or self.venues(), timeout_s=HANG_S))
             case "builder":
                 return builder.stage(chain)
             case "submitter":
                 return submitter.stage(chain)
             case "watcher":
-                return watcher.stage(Market(venues or self.venues(), timeout_s=HANG_S))
+                return watcher.stage(VenueGroup(venues or self.venues(), timeout_s=HANG_S))
         return confirmer.stage(chain, attempts_max=attempts_max, rebroadcast_ms=rebroadcast_ms)
 
     async def worker(
@@ -247,7 +247,7 @@ class Crew:
             self._closing.append(log)
             await log.open()
         consumer = f"{stage.name}-{next(_numbers)}"
-        limiter = Limits(self.url, consumer, **limits)
+        limiter = RateAndConcurrencyLimiter(self.url, consumer, **limits)
         self._closing.append(limiter)
         further = {name: self.stage(name) for name in ahead}
         retry = RetryPolicy(attempts_max, *backoff_ms)
@@ -272,17 +272,17 @@ class Crew:
         log = EventLog(self.url, build="worker")
         self._closing.append(log)
         await log.open()
-        market = Market(venues or self.venues(), timeout_s=HANG_S)
-        made = Watcher(
+        market = VenueGroup(venues or self.venues(), timeout_s=HANG_S)
+        watcher = Watcher(
             log,
             market,
             name or f"watching-{next(_numbers)}",
             lease_ms=lease_ms,
             ahead={name: self.stage(name, venues=venues) for name in ahead},
         )
-        made.start()
-        self._watchers.append(made)
-        return made
+        watcher.start()
+        self._watchers.append(watcher)
+        return watcher
 
     async def engine(self, **options: Any) -> Watcher:
         """All of it: one worker a stage, and one that watches."""
@@ -295,27 +295,29 @@ class Crew:
         """New orders in one append; their ids."""
         fact = OrderSubmitted("market", "SOL", to, 9, 6, 1_500_000_000, 50, **fields)
         ids = [new_order_id() for _ in range(number)]
-        units = [self.log.creation(order_id, ACCOUNT, fact)[0] for order_id in ids]
-        assert {a.result for a in await self.log.append(units)} <= {Result.CREATED}
+        requests = [self.log.build_creation(order_id, ACCOUNT, fact)[0] for order_id in ids]
+        assert {a.status for a in await self.log.append(requests)} <= {AppendStatus.CREATED}
         return ids
 
     async def place(self, fact: OrderSubmitted) -> str:
         """One new order; its id."""
         order_id = new_order_id()
-        [answer] = await self.log.append([self.log.creation(order_id, ACCOUNT, fact)[0]])
-        assert answer.result is Result.CREATED
+        [answer] = await self.log.append([self.log.build_creation(order_id, ACCOUNT, fact)[0]])
+        assert answer.status is AppendStatus.CREATED
         return order_id
 
-    async def head(self, order_id: str) -> Head:
+    async def head(self, order_id: str) -> OrderHead:
         head = (await self.log.load([order_id]))[0]
         assert head is not None
         return head
 
-    async def say(self, order_id: str, *facts: Fact, wake: bool = True) -> None:
+    async def append(self, order_id: str, *facts: Fact, wake: bool = True) -> None:
         """What somebody else says of an order."""
         head = await self.head(order_id)
-        [answer] = await self.log.append([self.log.unit(head, head.order, facts, wake=wake)[0]])
-        assert answer.result is Result.CREATED
+        [answer] = await self.log.append(
+            [self.log.build_append_of(head, head.order, facts, wake=wake)[0]]
+        )
+        assert answer.status is AppendStatus.CREATED
 
     def facts(self, order_id: str) -> list[Fact]:
         """What was said of an order so far."""
@@ -347,10 +349,10 @@ class Crew:
 
     async def ended(self, ids: Sequence[str]) -> list[str]:
         """Waits until all have ended; their statuses."""
-        wanted = set(ids)
+        expected = set(ids)
 
         def over() -> bool:
-            return wanted <= {i for i, status in self.statuses().items() if status in TERMINAL}
+            return expected <= {i for i, status in self.statuses().items() if status in TERMINAL}
 
         await self.until(over)
         statuses = self.statuses()
@@ -378,12 +380,12 @@ class Crew:
 @contextlib.asynccontextmanager
 async def crew(url: str, folder: Path, simulation: Simulation = PATIENT) -> AsyncIterator[Crew]:
     """A log to work on, for the length of a block."""
-    made = Crew(url, folder / "ledger.sqlite", simulation)
+    crew = Crew(url, folder / "ledger.sqlite", simulation)
     try:
-        await made.open()
-        yield made
+        await crew.open()
+        yield crew
     finally:
-        await made.close()
+        await crew.close()
 
 
 class Gate:

@@ -36,8 +36,8 @@ COUNTS = ("initialized_tick_counts", "tick_array_bitmap_after")
 
 def recorded_swaps() -> list[Path]:
     """Files of recorded mainnet swaps."""
-    found = [each.glob("mainnet_clmm_swaps/swap_*.json") for each in vector_sets.folders()]
-    return sorted(path for each in found for path in each)
+    globs = [each.glob("mainnet_clmm_swaps/swap_*.json") for each in vector_sets.folders()]
+    return sorted(path for each in globs for path in each)
 
 
 def vector_files() -> list[Path]:
@@ -120,9 +120,12 @@ def written(after: ClmmPool, chain: Mapping[str, RawAccount]) -> dict[str, RawAc
     """The chain after a swap: the state in the pool's own accounts, the money in its vaults."""
     ours = {address: bytearray(account.data) for address, account in chain.items()}
     FAMILY.write(after, ours)
-    made = {a: RawAccount(chain[a].owner, bytes(data)) for a, data in ours.items()}
-    made[after.vault_a], made[after.vault_b] = vault(after.balance_a), vault(after.balance_b)
-    return made
+    raw_account = {a: RawAccount(chain[a].owner, bytes(data)) for a, data in ours.items()}
+    raw_account[after.vault_a], raw_account[after.vault_b] = (
+        vault(after.balance_a),
+        vault(after.balance_b),
+    )
+    return raw_account
 
 
 def as_read(pool: ClmmPool) -> ClmmPool:
@@ -133,16 +136,16 @@ def as_read(pool: ClmmPool) -> ClmmPool:
 @cache
 def recorded_chain(file: Path) -> tuple[str, dict[str, RawAccount], dict[str, Any]]:
     """A mainnet pool right before a swap that was recorded: address, accounts, and that swap."""
-    found = vector_sets.read(file)
-    address = found["pool_address"]
-    chain = {address: RawAccount(MAINNET, base64.b64decode(found["pool_b64"]))}
-    for array in found["tick_arrays"]:
+    text = vector_sets.read(file)
+    address = text["pool_address"]
+    chain = {address: RawAccount(MAINNET, base64.b64decode(text["pool_b64"]))}
+    for array in text["tick_arrays"]:
         chain[array["address"]] = RawAccount(MAINNET, base64.b64decode(array["data_b64"]))
     # The record has no config and no vaults: the config of another pool, at this pool's rate.
     config, _mint_a, _mint_b, vault_a, vault_b = FAMILY.needs(address, chain)[1:6]
     chain[config] = RawAccount(MAINNET, _config_at(400))
     chain[vault_a] = chain[vault_b] = vault(1 << 62)
-    return address, chain, found["swap"]
+    return address, chain, text["swap"]
 
 
 @cache

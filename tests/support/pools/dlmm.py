@@ -22,8 +22,8 @@ Json = dict[str, Any]
 
 def read(name: str, folder: Path = VECTORS) -> Json:
     """A file of a folder."""
-    found: Json = vector_sets.read(folder / name)
-    return found
+    text: Json = vector_sets.read(folder / name)
+    return text
 
 
 def raw(data: str | bytes, owner: str = PROGRAM) -> RawAccount:
@@ -33,8 +33,8 @@ def raw(data: str | bytes, owner: str = PROGRAM) -> RawAccount:
 
 def accounts_of(name: str, folder: Path = VECTORS) -> dict[str, RawAccount]:
     """The accounts of a pool of dlmm.json."""
-    found = read("dlmm_accounts.json", folder)[name]
-    return {address: raw(data) for address, data in found.items()}
+    text = read("dlmm_accounts.json", folder)[name]
+    return {address: raw(data) for address, data in text.items()}
 
 
 @lru_cache(maxsize=64)
@@ -58,8 +58,8 @@ def real_accounts(pair: str, vectors: Path = VECTORS) -> dict[str, RawAccount]:
         data = file.read_bytes()
         index = int.from_bytes(data[8:16], "little", signed=True)
         accounts[array_address(PROGRAM, pair, index)] = raw(data)
-    found = decoded(pair, accounts).pair
-    for address, name in ((found.reserve_x, "reserve_x"), (found.reserve_y, "reserve_y")):
+    result = decoded(pair, accounts).pair
+    for address, name in ((result.reserve_x, "reserve_x"), (result.reserve_y, "reserve_y")):
         accounts[address] = raw((folder / f"{name}.bin").read_bytes(), TOKENS)
     return accounts
 

@@ -65,5 +65,5 @@ def read(path: Path) -> Any:
 
 def sequences(folder: Path, family: str) -> list[Any]:
     """The sequences of a family in a folder: swaps in a row on one moving pool."""
-    found = read(folder / "sequences.json") or {"sequences": []}
-    return [each for each in found["sequences"] if each["family"] == family]
+    result = read(folder / "sequences.json") or {"sequences": []}
+    return [each for each in result["sequences"] if each["family"] == family]

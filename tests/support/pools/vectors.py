@@ -25,9 +25,9 @@ class Asked(NamedTuple):
 
 def vectors_of(name: str) -> list[Any]:
     """All vectors of the files of this name; the test is skipped where VECTORS has none."""
-    found = [vector for file in _files(name) for vector in file["vectors"]]
-    assert found, f"{name} has no vectors"
-    return found
+    vectors = [vector for file in _files(name) for vector in file["vectors"]]
+    assert vectors, f"{name} has no vectors"
+    return vectors
 
 
 def sequences(family: str) -> list[Any]:
@@ -35,10 +35,10 @@ def sequences(family: str) -> list[Any]:
     VECTORS has none.
     """
     files = _files("sequences.json")
-    found = [each for file in files for each in file["sequences"] if each["family"] == family]
-    if not found:
+    results = [each for file in files for each in file["sequences"] if each["family"] == family]
+    if not results:
         _absent(f"a sequence of {family}")
-    return found
+    return results
 
 
 def _files(name: str) -> list[Any]:

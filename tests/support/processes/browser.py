@@ -28,7 +28,7 @@ LIVE = "document.getElementById('connection').dataset.state === 'live'"
 """The console gets events."""
 
 
-def found() -> str:
+def browser_path() -> str:
     """The path of a browser; skips the test where there is none. CHROMIUM names another one."""
     paths = [os.environ.get("CHROMIUM", ""), *(shutil.which(name) or "" for name in NAMES)]
     path = next(filter(None, paths), "")
@@ -44,10 +44,10 @@ class Page:
         self.errors: list[str] = []
         self.tab = tab
         self._protocol = protocol
-        tab.on("console", self._said)
+        tab.on("console", self._output)
         tab.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _output(self, message: ConsoleMessage) -> None:
         # It says nothing at all there. What a request was refused with is said by the browser.
         self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
@@ -93,8 +93,8 @@ class Page:
     async def metric(self, name: str) -> float:
         """What the browser measures, such as JSHeapUsedSize in bytes, without garbage."""
         await self._protocol.send("HeapProfiler.collectGarbage")
-        found = (await self._protocol.send("Performance.getMetrics"))["metrics"]
-        return float(next(one["value"] for one in found if one["name"] == name))
+        result = (await self._protocol.send("Performance.getMetrics"))["metrics"]
+        return float(next(item["value"] for item in result if item["name"] == name))
 
     async def barriers(self) -> list[str]:
         """What keeps people out, by the rules of axe; none is how it should be."""
@@ -102,9 +102,9 @@ class Page:
             await self.tab.evaluate(AXE_SCRIPT)
         result = await self.tab.evaluate(AXE_RUN)
         return [
-            f"{one['id']} ({one['impact']}): {node['target']} {node['failureSummary']}"
-            for one in result["violations"]
-            for node in one["nodes"]
+            f"{item['id']} ({item['impact']}): {node['target']} {node['failureSummary']}"
+            for item in result["violations"]
+            for node in item["nodes"]
         ]
 
     async def screenshot(self, path: Path) -> None:
@@ -115,7 +115,7 @@ class Page:
 async def browser() -> AsyncIterator[Browser]:
     """A browser, for the length of a block."""
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]  # it refuses root
-    path = found()
+    path = browser_path()
     async with async_playwright() as driver:
         chromium = await driver.chromium.launch(executable_path=path, args=flags)
         try:

@@ -25,7 +25,7 @@ import msgspec
 from aiohttp import ClientSession, ClientTimeout, WSMsgType
 
 from engine.embedded import localnet
-from engine.embedded.data_dir import Record
+from engine.embedded.data_dir import RunState
 from engine.localnet.ledger import LocalLedger
 from engine.processes import parent_death
 from engine.settings import Settings, environment, load
@@ -108,10 +108,10 @@ class Engine:
 
     # -- the operator --------------------------------------------------------------------------
 
-    def record(self) -> Record:
+    def record(self) -> RunState:
         """What runs, as the engine wrote it down."""
         data = (self.settings.data_dir / "backends.json").read_bytes()
-        return msgspec.json.decode(data, type=Record)
+        return msgspec.json.decode(data, type=RunState)
 
     def pid(self, name: str) -> int:
         """Of a process, 0 while it does not run."""
@@ -199,15 +199,15 @@ class Engine:
         headers = {"Idempotency-Key": key} if key else {}
         began = time.monotonic()
         async with self.http.post(self.url + path, json=body, headers=headers) as answer:
-            found = await answer.json(content_type=None)
-            return Answer(answer.status, found, time.monotonic() - began)
+            result = await answer.json(content_type=None)
+            return Answer(answer.status, result, time.monotonic() - began)
 
     async def get(self, path: str) -> Answer:
         """One try. Raises aiohttp.ClientError or TimeoutError."""
         began = time.monotonic()
         async with self.http.get(self.url + path) as answer:
-            found = await answer.json(content_type=None)
-            return Answer(answer.status, found, time.monotonic() - began)
+            body = await answer.json(content_type=None)
+            return Answer(answer.status, body, time.monotonic() - began)
 
     async def submit(self, *, key: str, hang_up_s: float | None = None, **fields: Any) -> str:
         """The order's id. Like a careful bot it asks again under the same key until it knows;
@@ -279,17 +279,17 @@ class Engine:
 
     async def ended(self, ids: Iterable[str]) -> dict[str, str]:
         """Waits until all have ended; their statuses."""
-        wanted = set(ids)
+        expected = set(ids)
 
         def left() -> dict[str, str]:
-            now = {order_id: self._statuses.get(order_id, "unheard of") for order_id in wanted}
+            now = {order_id: self._statuses.get(order_id, "unheard of") for order_id in expected}
             return {i: status for i, status in now.items() if status not in TERMINAL}
 
         try:
             await self.until(lambda: not left())
         except TimeoutError:
             raise AssertionError(f"after {HANG_S} s not ended: {await self._why(left())}") from None
-        return {order_id: self._statuses[order_id] for order_id in wanted}
+        return {order_id: self._statuses[order_id] for order_id in expected}
 
     async def _why(self, left: dict[str, str]) -> dict[str, Any]:
         """What the gateway says of some of those that did not end, and how the engine is."""
@@ -305,27 +305,27 @@ class Engine:
     async def read_log(self) -> list[tuple[Stored, Event]]:
         """Every event of the log, checked: positions without gaps, all chains, nothing illegal."""
         log = EventLog(self.record().redis_url, build="judge")
-        await log.open(found=False)
+        await log.open(create=False)
         reader = log.reader("judge")
         try:
-            found: list[tuple[Stored, Event]] = []
-            while batches := await reader.read(len(found)):
+            events: list[tuple[Stored, Event]] = []
+            while batches := await reader.read(len(events)):
                 for batch in batches:
                     for position, record in enumerate(batch.records, batch.first):
-                        assert position == len(found) + 1, "positions have a gap"
-                        found.append((Stored(position, batch.time_us, record), record.event()))
-            assert len(found) == await log.position()
-            await self._check_orders(log, found)
-            return found
+                        assert position == len(events) + 1, "positions have a gap"
+                        events.append((Stored(position, batch.time_us, record), record.event()))
+            assert len(events) == await log.position()
+            await self._check_orders(log, events)
+            return events
         finally:
             await reader.close()
             await log.close()
 
-    async def _check_orders(self, log: EventLog, found: list[tuple[Stored, Event]]) -> None:
+    async def _check_orders(self, log: EventLog, events: list[tuple[Stored, Event]]) -> None:
         orders: dict[str, Order] = {}
         hashes: dict[str, bytes] = {}
         positions: dict[str, list[int]] = defaultdict(list)
-        for stored, event in found:
+        for stored, event in events:
             before = orders.get(event.order_id)
             where = f"position {stored.position}: {event}"
             assert type(event.fact) in NEXT[before.status if before else None], where
@@ -347,17 +347,17 @@ class Engine:
 
     async def assert_each_ended_exactly_once(self) -> None:
         """Every order that was accepted has ended, and the venue agrees on how."""
-        found = await self.read_log()
-        last = {event.order_id: event for _, event in found}
+        events = await self.read_log()
+        last = {event.order_id: event for _, event in events}
         assert set(last) == self.accepted, "an order was lost, or made twice"
-        said = {
+        signatures = {
             event.fact.signature
-            for _, event in found
+            for _, event in events
             if isinstance(event.fact, TransactionSubmitted)
         }
         rows = self.ledger()
         assert {row.order_id for row in rows} <= self.accepted, "the venue has an order of nobody"
-        assert {row.signature for row in rows} <= said, "sent before it was said"
+        assert {row.signature for row in rows} <= signatures, "sent before it was said"
         executed = Counter(row.order_id for row in rows if row.ok)
         by_signature = {row.signature: row for row in rows if row.ok}
         for order_id, event in last.items():
@@ -371,27 +371,27 @@ class Engine:
 
     async def assert_witnessed(self) -> None:
         """The subscriber got every event once, in order, however often it had to come back."""
-        found = await self.read_log()
-        await self.until(lambda: len(self.frames) >= len(found))
+        events = await self.read_log()
+        await self.until(lambda: len(self.frames) >= len(events))
         assert [f["position"] for f in self.frames] == list(range(1, len(self.frames) + 1))
-        hashes = [frame["hash"] for frame in self.frames[: len(found)]]
-        assert hashes == [stored.record.hash.hex() for stored, _ in found]
+        hashes = [frame["hash"] for frame in self.frames[: len(events)]]
+        assert hashes == [stored.record.hash.hex() for stored, _ in events]
         assert self.notices == [n for n in self.notices if n.get("code") == "shutdown"]
 
     async def assert_archived(self) -> None:
         """Postgres has the same events, byte for byte, and the same orders."""
-        found = await self.read_log()
+        events = await self.read_log()
         archive = await Archive.open(self.record().database_url, connections=1)
         try:
             await until(
-                functools.partial(_has, archive, len(found)), "the archive to have all of the log"
+                functools.partial(_has, archive, len(events)), "the archive to have all of the log"
             )
             stored: list[Stored] = []
             while page := await archive.read(len(stored), 1000):
                 stored += page
-            assert stored == [stored for stored, _ in found]
+            assert stored == [stored for stored, _ in events]
             orders: dict[str, Order] = {}
-            for _, event in found:
+            for _, event in events:
                 orders[event.order_id] = evolve(orders.get(event.order_id), event)
             assert await archive.orders(list(orders)) == orders
         finally:
@@ -430,8 +430,8 @@ def free_port() -> int:
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """Quick ones: nothing in tests waits for a minute."""
     fixed = {"data_dir": folder, "port": free_port(), "log_format": "json"}
-    said = {name.upper(): str(value) for name, value in (QUICK | fixed | changes).items()}
-    return load(said, env_file=None)
+    results = {name.upper(): str(value) for name, value in (QUICK | fixed | changes).items()}
+    return load(results, env_file=None)
 
 
 @contextlib.asynccontextmanager

@@ -79,8 +79,8 @@ class Localnet:
 
     async def blockhash(self) -> str:
         """The newest one."""
-        found = await self.call("getLatestBlockhash", {"commitment": "processed"})
-        return str(found["value"]["blockhash"])
+        reply = await self.call("getLatestBlockhash", {"commitment": "processed"})
+        return str(reply["value"]["blockhash"])
 
     async def send(self, instructions: Sequence[Instruction], **config: Any) -> str:
         """Sign and send; returns the signature."""
@@ -89,8 +89,8 @@ class Localnet:
 
     async def send_raw(self, raw: bytes, **config: Any) -> str:
         """Send bytes; returns the signature."""
-        said = base64.b64encode(raw).decode()
-        return str(await self.call("sendTransaction", said, {"encoding": "base64"} | config))
+        decoded = base64.b64encode(raw).decode()
+        return str(await self.call("sendTransaction", decoded, {"encoding": "base64"} | config))
 
     async def status(self, signature: str) -> Any:
         """What the chain says of a signature."""
@@ -101,26 +101,26 @@ class Localnet:
         """Wait until a transaction has come so far."""
         async with asyncio.timeout(HANG_S):
             while True:
-                found = await self.status(signature)
-                if found and found["confirmationStatus"] in statuses:
-                    return found
+                status = await self.status(signature)
+                if status and status["confirmationStatus"] in statuses:
+                    return status
                 await asyncio.sleep(LOOK_S)
 
     async def amount(self, symbol: str) -> int:
         """What the wallet holds of a token."""
         config = {"commitment": "processed"}
-        found = await self.call("getTokenAccountBalance", account_of(symbol), config)
-        return int(found["value"]["amount"])
+        reply = await self.call("getTokenAccountBalance", account_of(symbol), config)
+        return int(reply["value"]["amount"])
 
     async def pool(self, family: str, address: str) -> Pool:
         """A pool, decoded from what the chain shows."""
         kind, accounts = family_of(family), dict[str, RawAccount]()
         asked: set[str] = set()
-        while wanted := [each for each in kind.needs(address, accounts) if each not in asked]:
-            asked.update(wanted)
+        while expected := [each for each in kind.needs(address, accounts) if each not in asked]:
+            asked.update(expected)
             config = {"commitment": "processed", "encoding": "base64"}
-            found = await self.call("getMultipleAccounts", wanted, config)
-            for each, account in zip(wanted, found["value"], strict=True):
+            reply = await self.call("getMultipleAccounts", expected, config)
+            for each, account in zip(expected, reply["value"], strict=True):
                 if account is not None:
                     data = base64.b64decode(account["data"][0])
                     accounts[each] = RawAccount(account["owner"], data)

@@ -60,8 +60,8 @@ class Proxy:
             )
         finally:
             self._writers -= {writer, there}
-            for one in (writer, there):
-                one.transport.abort()
+            for stream_writer in (writer, there):
+                stream_writer.transport.abort()
 
     async def _pump(
         self,

@@ -34,13 +34,13 @@ class Terminal:
         with contextlib.suppress(OSError):
             self._stream.feed(os.read(fd, 1 << 16))
 
-    async def until(self, said: str | Callable[[str], bool]) -> None:
+    async def until(self, value: str | Callable[[str], bool]) -> None:
         """Waits until it stands there."""
-        true = said if callable(said) else (lambda text: said in text)
+        true = value if callable(value) else (lambda text: value in text)
         try:
             await until(lambda: true(self.text))
         except AssertionError:
-            raise AssertionError(f"never on the screen: {said}\n{self.text}") from None
+            raise AssertionError(f"never on the screen: {value}\n{self.text}") from None
 
     async def interrupt(self) -> int:
         """Ctrl-C; the exit code."""
@@ -54,23 +54,23 @@ async def terminal(
     command: Sequence[str], env: Mapping[str, str], *, columns: int = 120, rows: int = 24
 ) -> AsyncIterator[Terminal]:
     """Runs it for the length of a block."""
-    one = Terminal(columns, rows)
+    terminal = Terminal(columns, rows)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    said = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)}
+    results = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)}
     try:
-        one.process = await asyncio.create_subprocess_exec(
-            *command, stdin=theirs, stdout=theirs, stderr=theirs, env={**env, **said}
+        terminal.process = await asyncio.create_subprocess_exec(
+            *command, stdin=theirs, stdout=theirs, stderr=theirs, env={**env, **results}
         )
     finally:
         os.close(theirs)
     loop = asyncio.get_running_loop()
-    loop.add_reader(ours, one.read, ours)
+    loop.add_reader(ours, terminal.read, ours)
     try:
-        yield one
+        yield terminal
     finally:
-        if one.process.returncode is None:
-            one.process.kill()
-            await one.process.wait()
+        if terminal.process.returncode is None:
+            terminal.process.kill()
+            await terminal.process.wait()
         loop.remove_reader(ours)
         os.close(ours)

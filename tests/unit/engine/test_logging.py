@@ -23,12 +23,12 @@ class Lines:
 
 
 def test_an_outage_is_logged_at_once_and_then_every_ten_seconds_with_a_count() -> None:
-    lines, said = Lines(), []
+    lines, result = Lines(), []
     for tenth in range(300):
         lines.now = tenth / 10
         if (line := lines.log("waiting for the log", error="refused")) is not None:
-            said.append((lines.now, line.get("repeated")))
-    assert said == [(0.0, None), (10.0, 99), (20.0, 99)]
+            result.append((lines.now, line.get("repeated")))
+    assert result == [(0.0, None), (10.0, 99), (20.0, 99)]
 
 
 def test_whatever_is_another_thing_is_logged_at_once() -> None:
@@ -52,7 +52,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(KEPT):
         assert lines.log("order parked", order_id=str(number))
     assert lines.log("order parked", order_id="0")
-    assert len(lines._repeats._said) == 3
+    assert len(lines._repeats._counts) == 3
 
 
 def test_exceptions_are_logged_in_tests_as_by_the_processes() -> None:

@@ -17,11 +17,11 @@ LEAVES = {leaf.prog: leaf for leaf in commands_manual.leaves(PARSER)}
 
 def words(example: str) -> list[str]:
     """What the shell would hand to `engine`."""
-    said = shlex.split(example.split(" > ", maxsplit=1)[0])
-    while "=" in said[0]:
-        del said[0]
-    assert said[0] == "engine"
-    return said[1:]
+    parts = shlex.split(example.split(" > ", maxsplit=1)[0])
+    while "=" in parts[0]:
+        del parts[0]
+    assert parts[0] == "engine"
+    return parts[1:]
 
 
 @pytest.mark.parametrize("name", commands.names())
@@ -39,11 +39,11 @@ def test_the_help_of_a_command_has_its_examples_and_its_exit_codes(
     with pytest.raises(SystemExit) as ended:
         cli.main([name, "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    one = commands.command(name)
-    assert all(example in said for example in one.EXAMPLES)
-    assert all(f"  {code:<3} {meaning}" in said for code, meaning in one.EXITS.items())
-    assert 0 in one.EXITS
+    out = capsys.readouterr().out
+    command = commands.command(name)
+    assert all(example in out for example in command.EXAMPLES)
+    assert all(f"  {code:<3} {meaning}" in out for code, meaning in command.EXITS.items())
+    assert 0 in command.EXITS
 
 
 @pytest.mark.parametrize("called", [c for c in LEAVES if c.split()[1] not in PROCESSES])
@@ -59,8 +59,8 @@ def test_every_argument_says_what_it_means(called: str) -> None:
 
 
 def test_a_code_with_two_meanings_has_both() -> None:
-    said = commands_manual.every({2: "the records cannot be read"})[2]
-    assert said == "the records cannot be read; or an invalid argument or setting"
+    every = commands_manual.every({2: "the records cannot be read"})[2]
+    assert every == "the records cannot be read; or an invalid argument or setting"
 
 
 def test_a_tree_of_commands_is_walked_to_its_leaves() -> None:

@@ -23,9 +23,9 @@ def keypair(tmp_path: Path) -> str:
     return str(path)
 
 
-def check(**said: str) -> None:
+def check(**text: str) -> None:
     given = {"VENUES": "raydium,meteora", "SOLANA_RPC_URL": "http://127.0.0.1:1"}
-    venues.check(load(given | {name.upper(): value for name, value in said.items()}, None))
+    venues.check(load(given | {name.upper(): value for name, value in text.items()}, None))
 
 
 def test_the_examples_of_pools_can_be_used(keypair: str) -> None:
@@ -54,11 +54,11 @@ def test_a_process_alone_without_a_chain_says_so() -> None:
 
 
 def test_who_does_not_sign_never_reads_the_key(keypair: str) -> None:
-    said = {"VENUES": "raydium", "SOLANA_RPC_URL": "http://127.0.0.1:1", "POOLS": DEVNET}
-    venues.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
+    results = {"VENUES": "raydium", "SOLANA_RPC_URL": "http://127.0.0.1:1", "POOLS": DEVNET}
+    venues.open_trading(load(results | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
     with pytest.raises(SettingsError, match="SOLANA_KEYPAIR"):
-        venues.open_trading(load(said | {"SOLANA_KEYPAIR": "/none"}, None), signs=True)
-    venues.open_trading(load(said | {"SOLANA_KEYPAIR": keypair}, None), signs=True)
+        venues.open_trading(load(results | {"SOLANA_KEYPAIR": "/none"}, None), signs=True)
+    venues.open_trading(load(results | {"SOLANA_KEYPAIR": keypair}, None), signs=True)
 
 
 def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
@@ -69,7 +69,7 @@ def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("value", "line"),
     [
         ({"SOLANA_KEYPAIR": "/no/such/file"}, "SOLANA_KEYPAIR: neither a readable file"),
         ({"POOLS": "/no/such/file"}, "POOLS=/no/such/file: No such file"),
@@ -77,8 +77,8 @@ def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
     ],
 )
 def test_what_the_local_chain_cannot_be_given_is_said_before_it_starts(
-    said: dict[str, str], line: str
+    value: dict[str, str], line: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        venues.check(load({"VENUES": "raydium"} | said, None))
+        venues.check(load({"VENUES": "raydium"} | value, None))
     assert line in str(error.value)

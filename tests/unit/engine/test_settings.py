@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_defaults_are_those_that_are_promised() -> None:
-    found = load({}, None)
-    assert (found.host, found.port, found.data_dir) == ("127.0.0.1", 3000, Path(".data"))
-    assert (found.concurrency, found.orders_per_minute, found.max_attempts) == (10, 100, 3)
-    assert (found.venues, found.venue_failure_rate) == (("raydium", "meteora"), Decimal(0))
+    settings = load({}, None)
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 3000, Path(".data"))
+    assert (settings.concurrency, settings.orders_per_minute, settings.max_attempts) == (10, 100, 3)
+    assert (settings.venues, settings.venue_failure_rate) == (("raydium", "meteora"), Decimal(0))
 
 
 def test_settings_survive_the_way_to_a_child_process() -> None:
-    said = {"PORT": "4000", "VENUES": "a, b", "VENUE_FAILURE_RATE": "0.25", "DATA_DIR": "a b"}
-    found = load(said, None)
-    assert found.venues == ("a", "b")
-    assert load(environment(found), None) == found
+    results = {"PORT": "4000", "VENUES": "a, b", "VENUE_FAILURE_RATE": "0.25", "DATA_DIR": "a b"}
+    settings = load(results, None)
+    assert settings.venues == ("a", "b")
+    assert load(environment(settings), None) == settings
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file.write_text(
         "# a comment\n\nexport PORT='4000'  \nACCOUNT=\"x # y\"\nHOST=::1 # why\nPOSTGRES_DB=x\n"
     )
-    found = load({"HOST": "::"}, file)
-    assert (found.port, found.account, found.host) == (4000, "x # y", "::")
+    settings = load({"HOST": "::"}, file)
+    assert (settings.port, settings.account, settings.host) == (4000, "x # y", "::")
 
 
 def test_an_empty_value_counts_as_absent() -> None:

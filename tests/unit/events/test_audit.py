@@ -14,10 +14,10 @@ from events.audit.invariants import Auditor
 from events.audit.replay import Replay, Unreadable
 from events.audit.rows import RowCheck
 from events.ids import new_order_id
-from events.log import PARKED, POSITIONS_KEPT, Head, Stored
-from events.log.head import owes_number
+from events.log import PARKED, POSITIONS_KEPT, OrderHead, Stored
+from events.log.head import next_stage_code
 from events.order import Order, fold
-from events.streams.hash_chain import GENESIS, Record, encode_record, link, say
+from events.streams.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
 from events.types import (
     AttemptFailed,
     Event,
@@ -38,24 +38,26 @@ class Story:
 
     def __init__(self, count: int = 3, facts: list[Fact] | None = None) -> None:
         self.ids = [new_order_id() for _ in range(count)]
-        said = [
-            say(Order(i, account="main"), GENESIS, facts or life(), time_us=1_000, build="b")
+        batches = [
+            new_events(Order(i, account="main"), GENESIS, facts or life(), time_us=1_000, build="b")
             for i in self.ids
         ]
         records = [
-            record for step in zip(*(s.records for s in said), strict=True) for record in step
+            record for step in zip(*(s.records for s in batches), strict=True) for record in step
         ]
         self.events = [
-            Stored(position, 5, msgspec.msgpack.decode(record, type=Record))
+            Stored(position, 5, msgspec.msgpack.decode(record, type=HashedEvent))
             for position, record in enumerate(records, start=1)
         ]
-        self.ended = said
+        self.ended = batches
 
-    def head(self, number: int) -> Head:
-        said = self.ended[number]
+    def head(self, number: int) -> OrderHead:
+        batch = self.ended[number]
         positions = self.positions(number)[-POSITIONS_KEPT:]
-        owes = owes_number(said.order)
-        return Head(said.order.version, said.hash, owes, positions, orders.encode(said.order))
+        owes = next_stage_code(batch.order)
+        return OrderHead(
+            batch.order.version, batch.hash, owes, positions, orders.encode(batch.order)
+        )
 
     def positions(self, number: int) -> tuple[int, ...]:
         return tuple(range(number + 1, len(self.events) + 1, len(self.ids)))
@@ -69,7 +71,7 @@ class Story:
     def replace(self, position: int, body: bytes, *, rehash_from: bytes | None = None) -> None:
         stored = self.events[position - 1]
         digest = stored.record.hash if rehash_from is None else link(rehash_from, body)
-        self.events[position - 1] = stored._replace(record=Record(digest, msgspec.Raw(body)))
+        self.events[position - 1] = stored._replace(record=HashedEvent(digest, msgspec.Raw(body)))
 
 
 def first(auditor: Auditor) -> tuple[int, str]:
@@ -90,8 +92,8 @@ def test_a_flipped_byte_in_any_event_is_found_where_it_is(position: int) -> None
     body = bytearray(bytes(story.events[position - 1].record.body))
     body[-1] ^= 1
     story.replace(position, bytes(body))
-    found, code = first(story.audited())
-    assert found == position
+    result, code = first(story.audited())
+    assert result == position
     assert code in ("hash", "unreadable")
 
 
@@ -120,12 +122,12 @@ def test_an_event_rewritten_with_its_own_hash_breaks_the_chain_behind_it() -> No
 
 def append(story: Story, fact: Fact, status: Status) -> None:
     """A well-hashed event that no stage would have said."""
-    said = story.ended[0]
-    event = Event(story.ids[0], said.order.version + 1, 2_000, status, "main", "b", fact)  # type: ignore[arg-type]
+    batch = story.ended[0]
+    event = Event(story.ids[0], batch.order.version + 1, 2_000, status, "main", "b", fact)  # type: ignore[arg-type]
     body = encode(event)
-    record = encode_record(link(said.hash, body), body)
+    record = encode_record(link(batch.hash, body), body)
     story.events.append(
-        Stored(len(story.events) + 1, 5, msgspec.msgpack.decode(record, type=Record))
+        Stored(len(story.events) + 1, 5, msgspec.msgpack.decode(record, type=HashedEvent))
     )
 
 
@@ -196,12 +198,12 @@ def test_of_a_long_history_the_head_has_the_newest_positions_and_the_row_has_all
     again: list[Fact] = [AttemptFailed("router", n, "x", "", 0) for n in range(300)]
     story = Story(2, [*life()[:2], *again, *(life()[2:] if ends else [])])
     for positions, problems in ((story.positions(0), 0), ((7, *story.positions(0)[1:]), 1)):
-        auditor, said = story.audited(), story.ended[0]
+        auditor, batch = story.audited(), story.ended[0]
         auditor.heads([(story.ids[0], story.head(0))])
         rows = RowCheck(auditor, columns)
         for n, other in ((0, positions), (1, story.positions(1))):
             shown = columns(story.ended[n].order, story.ended[n].hash, other)
-            version = said.order.version
+            version = batch.order.version
             rows.row(story.ids[n], version, story.ended[n].hash, other, shown)
         assert len(auditor.problems) == problems
     auditor = story.audited()
@@ -327,10 +329,10 @@ def test_a_replay_gives_the_same_hash_however_it_is_cut() -> None:
 
 def test_other_events_give_another_hash() -> None:
     story = Story()
-    one, other = Replay(), Replay()
-    one.page(page(story))
+    replay, other = Replay(), Replay()
+    replay.page(page(story))
     other.page(page(story, until=17))
-    assert one.state_hash() != other.state_hash()
+    assert replay.state_hash() != other.state_hash()
 
 
 def test_a_replay_names_the_event_it_cannot_read() -> None:

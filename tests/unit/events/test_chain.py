@@ -8,7 +8,7 @@ import pytest
 
 from events import types as t
 from events.order import Order
-from events.streams.hash_chain import GENESIS, decode_batch, follows, link, say
+from events.streams.hash_chain import GENESIS, decode_batch, follows, link, new_events
 from events.types import TransactionBuilt
 from tests.unit.events.test_order import LIFE
 
@@ -25,15 +25,15 @@ def test_a_hash_covers_the_one_before_and_every_byte() -> None:
 
 
 def test_facts_said_in_one_breath_are_a_chain_of_their_own() -> None:
-    said = say(Order("id-1"), PREVIOUS, LIFE, time_us=1, build="b")
-    records = decode_batch(b"\x96" + b"".join(said.records))
+    batch = new_events(Order("id-1"), PREVIOUS, LIFE, time_us=1, build="b")
+    records = decode_batch(b"\x96" + b"".join(batch.records))
     previous = PREVIOUS
     for record, fact in zip(records, LIFE, strict=True):
         body = bytes(record.body)
         content = sha256(body).digest() if isinstance(fact, TransactionBuilt) else body
         previous = sha256(previous + content).digest()
         assert record.hash == previous
-    assert said.hash == previous
+    assert batch.hash == previous
 
 
 @pytest.mark.parametrize("withheld", [False, True])
@@ -47,14 +47,16 @@ def test_a_hash_follows_only_where_nothing_was_changed(withheld: bool) -> None:
 
 
 def test_more_facts_leave_the_order_before_as_it_was() -> None:
-    said = say(Order("id-1"), GENESIS, LIFE[:1], time_us=5, build="b")
-    before = said.order
-    said.go_on(LIFE[1:3])
+    batch = new_events(Order("id-1"), GENESIS, LIFE[:1], time_us=5, build="b")
+    before = batch.order
+    batch.extend(LIFE[1:3])
     assert (before.version, before.status) == (1, "pending")
-    assert (said.order.version, said.order.status) == (3, "building")
+    assert (batch.order.version, batch.order.status) == (3, "building")
 
 
 def test_time_does_not_go_back_whatever_the_clock_of_the_next_writer_says() -> None:
-    first = say(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
-    [event] = say(first.order, first.hash, [t.RoutingStarted()], time_us=50, build="b").events
+    first = new_events(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
+    [event] = new_events(
+        first.order, first.hash, [t.RoutingStarted()], time_us=50, build="b"
+    ).events
     assert event.time_us == 100

@@ -6,8 +6,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.commands.metrics import markdown
-from events.metrics import METERS, Counter, Histogram, Spread
-from gateway.api.exposition import Fact, exposed
+from events.metrics import METERS, Counter, Histogram, HistogramSeries
+from gateway.api.exposition import Gauge, exposed
 from gateway.api.metrics import FACTS
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ def test_the_document_of_the_metrics_is_that_of_the_code() -> None:
 
 
 def test_metrics_are_named_as_the_field_names_them() -> None:
-    names = [one.name for one in (*FACTS, *METERS)]
+    names = [item.name for item in (*FACTS, *METERS)]
     assert len(set(names)) == len(names)
     for name in names:
         assert re.fullmatch(r"oee_[a-z]+(_[a-z]+)*", name), name
@@ -34,17 +34,17 @@ def test_metrics_are_named_as_the_field_names_them() -> None:
 
 
 def test_a_spread_counts_each_time_in_the_bucket_that_it_fits() -> None:
-    spread = Spread((0.1, 1.0))
+    histogram = HistogramSeries((0.1, 1.0))
     for seconds in (0.05, 0.1, 0.5, 7.0):
-        spread.observe(seconds)
-    assert spread.counts == [2, 1, 1]
-    assert spread.total == 7.65
+        histogram.observe(seconds)
+    assert histogram.counts == [2, 1, 1]
+    assert histogram.total == 7.65
 
 
 def test_what_is_not_known_is_absent_and_never_0() -> None:
-    known, unknown = Fact("oee_known", "a"), Fact("oee_unknown", "b")
-    by_stage = Fact("oee_by_stage", "c", "stage")
-    nothing = Fact("oee_nothing", "d", "stage")
+    known, unknown = Gauge("oee_known", "a"), Gauge("oee_unknown", "b")
+    by_stage = Gauge("oee_by_stage", "c", "stage")
+    nothing = Gauge("oee_nothing", "d", "stage")
     values = {known: 0, unknown: None, by_stage: {"router": 2.5, "builder": None}, nothing: {}}
     text = exposed("", values)[0].decode()
     assert "\noee_known 0.0\n" in text

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from events import types as t
-from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, owed_by
+from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, next_stage
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, WITHHELD, link, say
+from events.streams.hash_chain import GENESIS, REDACTED_EVENTS, link, new_events
 from events.streams.state import ENGINE_NEXT, KEYS_NEXT
 from events.types import TERMINAL, Event, Status
 
@@ -48,7 +48,7 @@ ANY_FACTS = st.lists(st.sampled_from(LIFE + OTHERS), max_size=30)
 
 
 def events_of(facts: Sequence[t.Fact]) -> list[Event]:
-    return say(Order("id-1"), GENESIS, facts, time_us=1, build="b").events
+    return new_events(Order("id-1"), GENESIS, facts, time_us=1, build="b").events
 
 
 def after(*facts: t.Fact) -> Order:
@@ -72,7 +72,7 @@ def test_any_sequence_of_events_folds_and_never_leaves_the_table(facts: list[t.F
         allowed = set(NEXT[before].values()) | {before or Status.PENDING}
         assert order.status in allowed
         assert order.status == event.status
-        assert owed_by(order) in (*STAGES, None)
+        assert next_stage(order) in (*STAGES, None)
 
 
 @given(ANY_FACTS)
@@ -109,16 +109,16 @@ def test_every_status_and_event_has_a_row_or_is_refused_by_its_absence() -> None
 
 
 def test_who_owes_the_next_event_follows_from_the_fold() -> None:
-    owes = [owed_by(after(*LIFE[:n])) for n in range(1, len(LIFE) + 1)]
+    owes = [next_stage(after(*LIFE[:n])) for n in range(1, len(LIFE) + 1)]
     assert owes == ["router", "router", "builder", "submitter", "confirmer", None]
 
 
 def test_a_dead_transaction_is_replaced_without_leaving_submitted() -> None:
     dead = after(*LIFE[:5], OTHERS[0])
-    assert (dead.status, owed_by(dead), dead.attempts) == (Status.SUBMITTED, "builder", 1)
+    assert (dead.status, next_stage(dead), dead.attempts) == (Status.SUBMITTED, "builder", 1)
     assert not may_still_land(dead)
     rebuilt = after(*LIFE[:5], OTHERS[0], t.TransactionBuilt(2, "sig-2", 20, SecretBytes(b"raw2")))
-    assert (rebuilt.status, owed_by(rebuilt)) == (Status.SUBMITTED, "submitter")
+    assert (rebuilt.status, next_stage(rebuilt)) == (Status.SUBMITTED, "submitter")
     assert not may_still_land(rebuilt)
     resent = after(
         *LIFE[:5],
@@ -135,7 +135,7 @@ def test_a_limit_order_waits_is_routed_and_may_wait_again() -> None:
         "pending", "watching", "pending", "routing", "watching", "pending", "routing",
         "building", "building", "submitted", "confirmed",
     ]  # fmt: skip
-    assert [owed_by(after(*life[:n])) for n in range(1, 8)] == [
+    assert [next_stage(after(*life[:n])) for n in range(1, 8)] == [
         "watcher", None, "router", "router", None, "router", "router",
     ]  # fmt: skip
     waiting = after(*life[:5])
@@ -188,34 +188,34 @@ def test_a_cancel_wins_while_no_transaction_is_out() -> None:
 
 
 def test_a_parked_order_is_owed_nothing_until_it_is_replayed() -> None:
-    assert owed_by(after(*LIFE[:2], t.OrderParked("router", "bug", "engine"))) is None
+    assert next_stage(after(*LIFE[:2], t.OrderParked("router", "bug", "engine"))) is None
     parked = [*LIFE[:2], t.OrderParked("router", "bug", "engine"), t.OrderRequeued("ok", "ann")]
-    assert owed_by(after(*parked)) == "router"
+    assert next_stage(after(*parked)) == "router"
 
 
 def test_time_never_goes_back_within_an_order() -> None:
-    first = say(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
-    second = say(first.order, first.hash, LIFE[1:2], time_us=50, build="b")
+    first = new_events(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
+    second = new_events(first.order, first.hash, LIFE[1:2], time_us=50, build="b")
     assert [e.time_us for e in first.events + second.events] == [100, 100]
 
 
 def test_each_hash_follows_from_the_one_before() -> None:
-    said = say(Order("id-1"), GENESIS, LIFE, time_us=1, build="b")
+    batch = new_events(Order("id-1"), GENESIS, LIFE, time_us=1, build="b")
     digest = GENESIS
-    for event in said.events:
-        digest = link(digest, t.encode(event), withheld=type(event.fact) in WITHHELD)
-    assert digest == said.hash
+    for event in batch.events:
+        digest = link(digest, t.encode(event), withheld=type(event.fact) in REDACTED_EVENTS)
+    assert digest == batch.hash
 
 
 def test_a_route_that_could_not_be_built_is_looked_for_again() -> None:
     failed = t.AttemptFailed("builder", 1, "pool-disabled", "", 5)
-    assert owed_by(after(*LIFE[:3])) == "builder"
-    assert owed_by(after(*LIFE[:3], failed)) == "router"
-    assert owed_by(after(*LIFE[:3], failed, LIFE[2])) == "builder"
+    assert next_stage(after(*LIFE[:3])) == "builder"
+    assert next_stage(after(*LIFE[:3], failed)) == "router"
+    assert next_stage(after(*LIFE[:3], failed, LIFE[2])) == "builder"
 
 
 def test_an_order_has_the_id_and_account_of_its_events() -> None:
-    events = say(Order("id-7", account="ann"), GENESIS, LIFE, time_us=1, build="b").events
+    events = new_events(Order("id-7", account="ann"), GENESIS, LIFE, time_us=1, build="b").events
     order = fold(events)
     assert order is not None
     assert (order.id, order.account) == ("id-7", "ann")

@@ -14,7 +14,7 @@ import pytest
 from events.audit.proof import faults_of, proof_of
 from events.log import Stored
 from events.order import Order
-from events.streams.hash_chain import GENESIS, decode_batch, say
+from events.streams.hash_chain import GENESIS, decode_batch, new_events
 from events.types import Event, OrderArmed, Status, TransactionBuilt, encode
 from tests.unit.events.test_order import LIFE
 
@@ -24,8 +24,8 @@ Shown = dict[str, Any]
 
 
 def proof(order_id: str = ORDER_ID) -> dict[str, Any]:
-    said = say(Order(order_id), GENESIS, LIFE, time_us=1, build="b")
-    records = decode_batch(b"\x96" + b"".join(said.records))
+    batch = new_events(Order(order_id), GENESIS, LIFE, time_us=1, build="b")
+    records = decode_batch(b"\x96" + b"".join(batch.records))
     history = [Stored(at, 1, record) for at, record in enumerate(records, start=7)]
     document: dict[str, Any] = json.loads(json.dumps(proof_of(order_id, history)))
     return document

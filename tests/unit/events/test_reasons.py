@@ -41,13 +41,13 @@ def literals() -> Iterator[str]:
                     at, field = FIELDS.get(node.func.id, (-1, ""))
                     given = [word.value for word in node.keywords if word.arg == field]
                     given += node.args[at : at + 1] if at >= 0 else []
-                    yield from (str(one.value) for one in given if isinstance(one, ast.Constant))
+                    yield from (str(item.value) for item in given if isinstance(item, ast.Constant))
 
 
 def test_every_code_in_an_event_is_in_the_catalogue() -> None:
-    found = set(literals())
-    assert {"expired", "expires-at-passed", "transaction-expired", "discarded"} <= found
-    assert found <= REASONS.keys()
+    results = set(literals())
+    assert {"expired", "expires-at-passed", "transaction-expired", "discarded"} <= results
+    assert results <= REASONS.keys()
     assert {stopped.value for stopped in STOPPED} <= REASONS.keys()
 
 

@@ -26,6 +26,6 @@ def test_of_equals_the_first_wins_and_a_refused_quote_never() -> None:
 
 def test_why_says_by_how_much_over_which() -> None:
     quotes = [quote(10, 1_010_000, 0), quote(10, 1_001_000, 1_000)]
-    said = best_quote.why(quotes, 0, exact_out=False)
-    assert said == "pays 100.00 bps more than pool-1001000, fees and transaction cost off"
+    why = best_quote.why(quotes, 0, exact_out=False)
+    assert why == "pays 100.00 bps more than pool-1001000, fees and transaction cost off"
     assert best_quote.why(quotes[:1], 0, exact_out=False) == "the only usable quote"

@@ -97,7 +97,7 @@ def test_no_text_of_a_secret_holds_it(way: str) -> None:
         assert HIDDEN in str(secret.reveal())
 
 
-@pytest.mark.parametrize("secret", SECRETS[:3], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("secret", SECRETS[:3], ids=lambda value: type(value).__name__)
 def test_what_would_write_a_secret_out_refuses(secret: Secret[Any]) -> None:
     for write in (pickle.dumps, json.dumps, msgspec.json.encode, msgspec.msgpack.encode):
         for value in (secret, [secret], Holder(secret) if write is not json.dumps else secret):
@@ -168,4 +168,4 @@ def test_a_url_whose_password_is_not_quoted_is_not_well_formed(url: str) -> None
 )
 def test_the_parts_of_a_url_that_may_be_keys_are_known(url: str, parts: set[str]) -> None:
     assert SecretUrl(url).well_formed
-    assert {one for one in SecretUrl(url).parts() if one} == parts
+    assert {part for part in SecretUrl(url).parts() if part} == parts

@@ -10,11 +10,11 @@ import pytest
 from events import order as orders
 from events import streams
 from events import types as t
-from events.ids import ENGINE_ID, KEYS_ID
-from events.log.head import NOBODY, owes_number
+from events.ids import ENGINE_STREAM_ID, KEYS_ID
+from events.log.head import NO_STAGE, next_stage_code
 from events.order import Order
 from events.streams import ApiKey, EngineState, KeyRing, State, older_builds
-from events.streams.hash_chain import GENESIS, say
+from events.streams.hash_chain import GENESIS, new_events
 from events.types import EngineStatus, Event, Status
 
 HALTED = t.EngineHalted("odd", "ann")
@@ -48,9 +48,11 @@ STORED: dict[str, tuple[str, Sequence[t.Fact]]] = {
 
 
 def said(facts: Sequence[t.Fact]) -> list[Event]:
-    stream_id = ENGINE_ID if isinstance(facts[0], t.EngineHalted | t.EngineResumed) else KEYS_ID
+    stream_id = (
+        ENGINE_STREAM_ID if isinstance(facts[0], t.EngineHalted | t.EngineResumed) else KEYS_ID
+    )
     state = streams.new_state(stream_id)
-    return say(state, GENESIS, facts, time_us=5, build="b").events
+    return new_events(state, GENESIS, facts, time_us=5, build="b").events
 
 
 def after(*facts: t.Fact) -> State:
@@ -103,7 +105,7 @@ def test_the_switch_is_halted_and_runs_with_the_reason_of_the_last_event() -> No
     state = after(*life)
     assert isinstance(state, EngineState)
     assert (state.id, state.status, state.reason, state.version) == (
-        ENGINE_ID, EngineStatus.HALTED, "again", 3,
+        ENGINE_STREAM_ID, EngineStatus.HALTED, "again", 3,
     )  # fmt: skip
 
 
@@ -116,15 +118,15 @@ def test_keys_are_created_rotated_and_revoked() -> None:
 
 
 def test_what_happens_to_one_key_leaves_the_others() -> None:
-    made = (
+    created = (
         ApiKey("k1", "main", ("read", "trade"), b"\1\2", "bot", 5, 5),
         ApiKey("k2", "main", ("read",), b"\7", "bot", 5),
     )
     rotated = ApiKey("k1", "main", ("read", "trade"), b"\3", "bot", 5, 5, b"\1\2", 9)
     for facts, keys in (
-        ([CREATED, OTHER], made),
-        ([CREATED, OTHER, ROTATED], (rotated, made[1])),
-        ([CREATED, OTHER, REVOKED], made[:1]),
+        ([CREATED, OTHER], created),
+        ([CREATED, OTHER, ROTATED], (rotated, created[1])),
+        ([CREATED, OTHER, REVOKED], created[:1]),
     ):
         state = after(*facts)
         assert isinstance(state, KeyRing)
@@ -133,16 +135,16 @@ def test_what_happens_to_one_key_leaves_the_others() -> None:
 
 def test_nobody_owes_them_anything_and_they_never_end() -> None:
     for state in (after(HALTED), after(HALTED, RESUMED), after(CREATED)):
-        assert owes_number(state) == NOBODY
+        assert next_stage_code(state) == NO_STAGE
         assert not state.terminal
 
 
 @pytest.mark.parametrize(
     ("stream_id", "before", "allowed"),
     [
-        (ENGINE_ID, [], {t.EngineHalted}),
-        (ENGINE_ID, [HALTED], {t.EngineResumed}),
-        (ENGINE_ID, [HALTED, RESUMED], {t.EngineHalted}),
+        (ENGINE_STREAM_ID, [], {t.EngineHalted}),
+        (ENGINE_STREAM_ID, [HALTED], {t.EngineResumed}),
+        (ENGINE_STREAM_ID, [HALTED, RESUMED], {t.EngineHalted}),
         (KEYS_ID, [], {t.KeyCreated}),
         (KEYS_ID, [CREATED], {t.KeyCreated, t.KeyRotated, t.KeyRevoked}),
         ("id-1", [], {t.OrderSubmitted}),
@@ -165,7 +167,7 @@ def test_an_event_of_another_stream_changes_nothing_but_the_version() -> None:
     assert isinstance(ring, KeyRing)
     assert ([key.id for key in ring.keys], ring.version) == (["k1"], 3)
     order = orders.fold(
-        say(Order("id-1"), GENESIS, [submitted, HALTED], time_us=1, build="").events
+        new_events(Order("id-1"), GENESIS, [submitted, HALTED], time_us=1, build="").events
     )
     assert order is not None
     assert (order.status, order.type, order.version) == (Status.PENDING, "market", 2)

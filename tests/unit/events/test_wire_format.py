@@ -173,9 +173,9 @@ def test_a_fill_is_told_by_swap() -> None:
 def test_legs_and_quotes_from_before_there_were_transfer_fees_are_still_read() -> None:
     leg = ["raydium", "raydium-cpmm", "pool-1", "SOL", "USDC", 9, 6, 1, 2, 3, False, 4, True]
     quote = ["raydium", "pool-1", 1, 2, 3, 77, "", 4, 5, [leg]]
-    found = msgspec.msgpack.decode(msgspec.msgpack.encode(quote), type=t.Quote)
-    assert found.warnings == ()
-    assert (found.legs[0].transfer_fee_in, found.legs[0].transfer_fee_out) == (0, 0)
+    decoded = msgspec.msgpack.decode(msgspec.msgpack.encode(quote), type=t.Quote)
+    assert decoded.warnings == ()
+    assert (decoded.legs[0].transfer_fee_in, decoded.legs[0].transfer_fee_out) == (0, 0)
 
 
 def test_an_unknown_event_is_an_error_and_not_a_guess() -> None:

@@ -27,8 +27,10 @@ def test_a_committed_document_is_the_one_of_the_code(name: str) -> None:
 def test_writing_makes_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["docs", "--write"]) == 0
-    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert made == set(FILES)
+    as_posixes = {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert as_posixes == set(FILES)
 
 
 def test_every_code_and_every_event_is_in_its_catalogue() -> None:

@@ -15,10 +15,10 @@ from events.streams import statuses_after
 from events.types import FACTS, Fact
 from gateway.http.problems import CODES, Problem
 from gateway.middleware.authorization import PERMISSIONS
-from gateway.parsing.order_request import FIELDS, TAKES
+from gateway.parsing.order_request import FIELDS, FIELDS_BY_ORDER_TYPE
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.openapi import openapi
-from gateway.spec.operations import ANYWHERE, GUARDED, OPERATIONS
+from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
 from gateway.spec.request_schemas import body_schemas
 from projections.feed.frames import text_frame
 from projections.views.orders import event_frame, order_view
@@ -34,20 +34,20 @@ DOCUMENTS = {"openapi": openapi(), "asyncapi": asyncapi()}
 
 def refs(value: Any) -> list[str]:
     if isinstance(value, list):
-        return [ref for one in value for ref in refs(one)]
+        return [ref for item in value for ref in refs(item)]
     if isinstance(value, dict):
         own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
         mapped = value.get("mapping", {}).values() if "propertyName" in value else []
-        return [*own, *mapped, *(ref for one in value.values() for ref in refs(one))]
+        return [*own, *mapped, *(ref for item in value.values() for ref in refs(item))]
     return []
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_reference_leads_somewhere_and_every_schema_is_one(name: str) -> None:
     document = DOCUMENTS[name]
-    found = refs(document)
-    assert found
-    for ref in found:
+    results = refs(document)
+    assert results
+    for ref in results:
         target: Any = document
         for part in ref.removeprefix("#/").split("/"):
             target = target[part]
@@ -56,16 +56,18 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one(name: str) -> N
 
 
 def test_every_code_is_of_an_operation_or_of_all() -> None:
-    named = {code for one in OPERATIONS.values() for code in one.codes}
-    assert named | set(ANYWHERE) | set(GUARDED) == set(CODES)
+    named = {code for operation in OPERATIONS.values() for code in operation.codes}
+    assert named | set(COMMON_PROBLEMS) | set(GUARDED) == set(CODES)
 
 
 def test_every_operation_needs_a_scope_that_keys_can_have_or_is_open_on_purpose() -> None:
-    open_to_all = {path for (_, path), one in PERMISSIONS.items() if one.public}
+    open_to_all = {path for (_, path), permission in PERMISSIONS.items() if permission.public}
     assert open_to_all == {
         "/", "/static/{name}", "/docs", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz",
     }  # fmt: skip
-    assert {one.scope for one in PERMISSIONS.values() if not one.public} == set(SCOPES)
+    assert {
+        permission.scope for permission in PERMISSIONS.values() if not permission.public
+    } == set(SCOPES)
 
 
 def test_the_codes_of_the_document_are_all_that_there_are() -> None:
@@ -84,7 +86,7 @@ def test_every_event_has_a_shape_and_a_message_on_both_channels() -> None:
         assert set(FACTS) < set(channel["messages"])
 
 
-@pytest.mark.parametrize(("fact", "_"), SHOWN, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(("fact", "_"), SHOWN, ids=lambda value: type(value).__name__)
 def test_the_frame_of_every_event_is_as_documented(fact: Fact, _: object) -> None:
     name = type(fact).__name__
     schema = {"$ref": f"#/components/schemas/{name}"}
@@ -108,20 +110,20 @@ def test_an_order_has_exactly_the_fields_that_are_documented() -> None:
 
 
 def test_a_body_has_exactly_the_fields_that_requests_are_checked_for() -> None:
-    for kind, taken in TAKES.items():
+    for kind, taken in FIELDS_BY_ORDER_TYPE.items():
         fields = body_schemas()[f"{kind.title()}OrderRequest"]["properties"]
         assert set(fields) == FIELDS
         assert {n for n, schema in fields.items() if schema != {"type": "null"}} == taken
 
 
 def test_close_codes_are_those_that_the_sockets_have() -> None:
-    said = (ROOT / "gateway/streaming/websocket.py").read_text() + (
+    text = (ROOT / "gateway/streaming/websocket.py").read_text() + (
         ROOT / "projections/feed/subscription.py"
     ).read_text()
-    used = {int(code) for code in re.findall(r"\b(10[01]\d|44\d\d)\b", said)}
+    used = {int(code) for code in re.findall(r"\b(10[01]\d|44\d\d)\b", text)}
     assert used - {1000} <= set(CLOSE_CODES)
 
 
 def test_frames_are_taken_apart_as_they_were_put_together() -> None:
-    said = ["{}", "x" * 200, "y" * 70_000]
-    assert texts(b"".join(text_frame(one.encode()) for one in said)) == said
+    results = ["{}", "x" * 200, "y" * 70_000]
+    assert texts(b"".join(text_frame(item.encode()) for item in results)) == results

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.http.problems import Problem
 from gateway.middleware.auth import PRINCIPAL, Principal
-from gateway.streaming.connections import Presence
+from gateway.streaming.connections import ConnectionLimiter
 
 
 class Request(dict[Any, Any]):
@@ -25,7 +25,7 @@ def request_of(key_id: str) -> Any:
 def test_one_more_than_there_may_be_is_refused_until_one_has_gone(
     most: int, most_each: int
 ) -> None:
-    presence, request = Presence(most, most_each), request_of("k")
+    presence, request = ConnectionLimiter(most, most_each), request_of("k")
     first: Any = object()
     second: Any = object()
     with presence.held(request, first):
@@ -36,12 +36,12 @@ def test_one_more_than_there_may_be_is_refused_until_one_has_gone(
 
 
 def test_each_key_has_its_own_and_all_share_the_whole() -> None:
-    presence, one, other = Presence(2, 1), request_of("k"), request_of("l")
+    presence, request, other = ConnectionLimiter(2, 1), request_of("k"), request_of("l")
     first: Any = object()
     second: Any = object()
-    with presence.held(one, first):
+    with presence.held(request, first):
         with pytest.raises(Problem):
-            presence.check(one)
+            presence.check(request)
         presence.check(other)
         with presence.held(other, second), pytest.raises(Problem):
             presence.check(request_of("m"))

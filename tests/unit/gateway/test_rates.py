@@ -91,9 +91,9 @@ def test_who_waits_exactly_as_long_as_it_was_told_is_not_refused_for_a_rounding(
 
 def test_the_headers_say_the_policy_what_remains_and_until_when() -> None:
     rates = Rates(0.5, 4)
-    said = [rates.headers(rates.take("one", 0)) for _ in range(5)]
-    assert {one["RateLimit-Policy"] for one in said} == {'"default";q=4;w=8'}
-    assert [one["RateLimit"] for one in said] == [
+    headers = [rates.headers(rates.take("one", 0)) for _ in range(5)]
+    assert {item["RateLimit-Policy"] for item in headers} == {'"default";q=4;w=8'}
+    assert [item["RateLimit"] for item in headers] == [
         f'"default";r={remaining};t={reset_s}'
         for remaining, reset_s in ((3, 2), (2, 4), (1, 6), (0, 2), (0, 2))
     ]

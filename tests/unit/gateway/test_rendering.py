@@ -44,19 +44,19 @@ class Page(HTMLParser):
 
 
 def read() -> Page:
-    found = Page()
-    found.feed(page())
-    assert not found.open
-    return found
+    result = Page()
+    result.feed(page())
+    assert not result.open
+    return result
 
 
 def test_every_link_leads_to_a_place_of_the_page_or_of_the_gateway() -> None:
-    found = read()
-    assert len(found.ids) == len(set(found.ids))
-    for link in found.links:
+    text = read()
+    assert len(text.ids) == len(set(text.ids))
+    for link in text.links:
         place = link.removeprefix("#")
-        assert place in found.ids if link.startswith("#") else ("GET", link) in OPERATIONS
-    assert not found.tags & {"script", "img", "link", "iframe", "object", "form", "base"}
+        assert place in text.ids if link.startswith("#") else ("GET", link) in OPERATIONS
+    assert not text.tags & {"script", "img", "link", "iframe", "object", "form", "base"}
     assert "url(" not in page()
 
 

@@ -91,9 +91,9 @@ def test_a_limit_order_says_its_price_in_one_plain_form() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("said", [{}, {"timeInForce": "GTT"}, {"timeInForce": None}])
-def test_a_waiting_order_that_expires_is_gtt(said: dict[str, Any]) -> None:
-    for text in (limit(expiresAt=LATER, **said), sniper(expiresAt=LATER, **said)):
+@pytest.mark.parametrize("body", [{}, {"timeInForce": "GTT"}, {"timeInForce": None}])
+def test_a_waiting_order_that_expires_is_gtt(body: dict[str, Any]) -> None:
+    for text in (limit(expiresAt=LATER, **body), sniper(expiresAt=LATER, **body)):
         fact = parsed(text)
         assert (fact.time_in_force, fact.expires_at_us) == ("GTT", 1_893_456_000_000_000)
 
@@ -226,10 +226,10 @@ def test_numbers_are_taken_exactly_as_written(raw: str, units: int) -> None:
     ],
 )
 def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code: str) -> None:
-    found = problem(with_amount(raw))
-    assert found.code == code
+    result = problem(with_amount(raw))
+    assert result.code == code
     if code != "malformed-json":
-        assert found.document()["pointer"] == "/amount"
+        assert result.document()["pointer"] == "/amount"
 
 
 @pytest.mark.parametrize(
@@ -306,9 +306,9 @@ def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code:
 def test_each_malformed_request_has_its_code(
     body: str | bytes, code: str, pointer: str | None
 ) -> None:
-    found = problem(body)
-    assert found.code == code
-    assert found.document().get("pointer") == pointer
+    result = problem(body)
+    assert result.code == code
+    assert result.document().get("pointer") == pointer
 
 
 def test_all_faults_of_a_request_are_told_at_once() -> None:
@@ -359,9 +359,9 @@ def test_a_batch_takes_500_orders() -> None:
 
 
 def test_the_same_request_written_differently_has_the_same_digest() -> None:
-    one = parsed('{"tokenIn":"SOL","tokenOut":"USDC","amount":1.50}', "k1")
+    fact = parsed('{"tokenIn":"SOL","tokenOut":"USDC","amount":1.50}', "k1")
     other = parsed('{ "amount": "1.5", "tokenOut":"USDC","tokenIn":"SOL","slippageBps":50}', "k2")
-    assert digest_of(one) == digest_of(other)
+    assert digest_of(fact) == digest_of(other)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_another_request_has_another_digest(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("text", "other"),
     [
         (order(minAmountOut=1), order(minAmountOut=1, timeInForce="IOC")),
         (order(minAmountOut=1, timeInForce="FOK"), order(minAmountOut=1, timeInForce="IOC")),
@@ -390,9 +390,9 @@ def test_another_request_has_another_digest(fields: dict[str, Any]) -> None:
         (sniper(maxPrice=1), sniper(maxPrice=2)),
     ],
 )
-def test_what_waiting_orders_ask_for_is_part_of_the_digest(one: str, other: str) -> None:
-    assert digest_of(parsed(one)) != digest_of(parsed(other))
-    assert digest_of(parsed(one)) == digest_of(parsed(one, "k"))
+def test_what_waiting_orders_ask_for_is_part_of_the_digest(text: str, other: str) -> None:
+    assert digest_of(parsed(text)) != digest_of(parsed(other))
+    assert digest_of(parsed(text)) == digest_of(parsed(text, "k"))
 
 
 def test_a_market_order_has_the_digest_it_had_before_there_were_others() -> None:
@@ -417,8 +417,8 @@ json_values = st.recursive(
 def test_whatever_comes_in_it_is_an_order_or_a_problem(fields: dict[str, Any]) -> None:
     try:
         parsed(msgspec.json.encode(fields))
-    except Problem as found:
-        assert found.code in CODES
+    except Problem as error:
+        assert error.code in CODES
 
 
 @settings(max_examples=300)
@@ -426,8 +426,8 @@ def test_whatever_comes_in_it_is_an_order_or_a_problem(fields: dict[str, Any]) -
 def test_whatever_number_comes_in_it_is_exact_or_a_problem(text: str) -> None:
     try:
         fact = parsed(order(amount=text))
-    except Problem as found:
-        assert found.code in CODES
+    except Problem as error:
+        assert error.code in CODES
     else:
         assert 0 < fact.amount_in < 2**64
 

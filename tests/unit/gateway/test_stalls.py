@@ -34,16 +34,16 @@ def test_a_stage_without_a_worker_is_said_to_stand_still_after_a_while() -> None
 def test_workers_that_are_silent_are_told_from_those_that_rest() -> None:
     looks = Looks()
     assert {looks.look(900) for _ in range(30)} == {""}
-    said = [looks.look(1900 + 1000 * n) for n in range(10)]
-    assert said == [""] * 9 + ["its workers have been silent for 10 s"]
+    results = [looks.look(1900 + 1000 * n) for n in range(10)]
+    assert results == [""] * 9 + ["its workers have been silent for 10 s"]
 
 
 def test_a_front_that_does_not_move_is_a_stall_and_a_long_queue_is_none() -> None:
     looks = Looks()
     assert {looks.look(0, f"{n // 9}-0") for n in range(90)} == {""}
-    said = [looks.look(0, "100-0") for n in range(11)]
-    assert said[:10] == [""] * 10
-    assert said[10] == "its oldest order has not moved for 10 s"
+    results = [looks.look(0, "100-0") for n in range(11)]
+    assert results[:10] == [""] * 10
+    assert results[10] == "its oldest order has not moved for 10 s"
     assert looks.look(0, "101-0") == ""
     assert {looks.look(0) for _ in range(30)} == {""}
 
@@ -51,8 +51,8 @@ def test_a_front_that_does_not_move_is_a_stall_and_a_long_queue_is_none() -> Non
 def test_resting_orders_that_nobody_watches_are_said() -> None:
     looks = Looks()
     assert {looks.look(0, watchers=0) for _ in range(20)} == {""}
-    said = [looks.look(0, watchers=0, resting=3) for _ in range(11)]
-    assert (said[0], said[-1]) == ("", "no worker follows prices and pools")
+    results = [looks.look(0, watchers=0, resting=3) for _ in range(11)]
+    assert (results[0], results[-1]) == ("", "no worker follows prices and pools")
     assert looks.look(0, resting=3) == ""
 
 

@@ -20,10 +20,10 @@ from projections.views.explorer import explorer_of, link
     ],
 )
 def test_a_transaction_is_looked_up_on_its_own_cluster(cluster: str, url: str, ending: str) -> None:
-    found = link(explorer_of(cluster, url), "SIG")
-    assert found is not None
-    assert found.endswith(ending)
-    assert "key" not in found
+    text = link(explorer_of(cluster, url), "SIG")
+    assert text is not None
+    assert text.endswith(ending)
+    assert "key" not in text
 
 
 @pytest.mark.parametrize("url", ["https://rpc.example/key", "https://u:key@h", "https://h?k=key"])

@@ -6,28 +6,28 @@ import pytest
 
 from events.log import Stored
 from events.order import Order
-from events.streams.hash_chain import GENESIS, Record, decode_batch, say
+from events.streams.hash_chain import GENESIS, HashedEvent, decode_batch, new_events
 from projections.postgres.order_rows import OrderFold
 from projections.postgres.session import Session
 from tests.unit.events.test_order import LIFE
 
 ORDER_ID = "id-1"
 RECORDS = decode_batch(
-    b"\x96" + b"".join(say(Order(ORDER_ID), GENESIS, LIFE, time_us=1, build="b").records)
+    b"\x96" + b"".join(new_events(Order(ORDER_ID), GENESIS, LIFE, time_us=1, build="b").records)
 )
 
 
 @pytest.fixture
 def session() -> Session:
     """One that has folded the first three events of the order."""
-    made = Session.__new__(Session)
-    made._parked, made._fold = set(), OrderFold()
+    session = Session.__new__(Session)
+    session._parked, session._fold = set(), OrderFold()
     for position, record in enumerate(RECORDS[:3], start=1):
-        made._fold.apply(position, record.hash, record.event())
-    return made
+        session._fold.apply(position, record.hash, record.event())
+    return session
 
 
-def refused(session: Session, record: Record) -> str:
+def refused(session: Session, record: HashedEvent) -> str:
     refusal = session._judged(Stored(4, 1, record), record.event())
     return "" if refusal is None else str(refusal.reason)
 
@@ -43,11 +43,11 @@ def test_an_event_that_its_order_has_is_a_duplicate(session: Session, at: int) -
 
 def test_an_event_that_was_not_hashed_so_is_not_chained(session: Session) -> None:
     for record in (
-        Record(RECORDS[4].hash, RECORDS[3].body),
-        Record(bytes(32), RECORDS[3].body),
-        Record(RECORDS[3].hash, decode_batch(
-            b"\x96" + b"".join(say(Order(ORDER_ID), GENESIS, LIFE, time_us=2, build="b").records)
-        )[3].body),
+        HashedEvent(RECORDS[4].hash, RECORDS[3].body),
+        HashedEvent(bytes(32), RECORDS[3].body),
+        HashedEvent(RECORDS[3].hash, decode_batch(b"\x96" + b"".join(
+            new_events(Order(ORDER_ID), GENESIS, LIFE, time_us=2, build="b").records
+        ))[3].body),
     ):  # fmt: skip
         assert refused(session, record) == "not-chained"
 

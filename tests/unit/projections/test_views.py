@@ -11,7 +11,7 @@ from events.log import Stored
 from events.log.head import new_order
 from events.order import Order, fold
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, Record, say
+from events.streams.hash_chain import GENESIS, HashedEvent, new_events
 from events.types import (
     FACTS,
     AttemptFailed,
@@ -224,11 +224,11 @@ def test_every_fact_has_a_view() -> None:
 
 def test_signed_bytes_appear_nowhere() -> None:
     facts = [fact for fact, _ in ADDS[:4]]
-    said = say(new_order(ORDER, "main"), bytes(32), facts, time_us=TIME_US, build="b")
-    shown = msgspec.json.encode([event_frame(e, 1, "") for e in said.events])
-    shown += msgspec.json.encode(order_view(said.order))
-    assert said.order.transaction is not None
-    assert said.order.transaction.raw == SecretBytes(RAW)
+    batch = new_events(new_order(ORDER, "main"), bytes(32), facts, time_us=TIME_US, build="b")
+    shown = msgspec.json.encode([event_frame(e, 1, "") for e in batch.events])
+    shown += msgspec.json.encode(order_view(batch.order))
+    assert batch.order.transaction is not None
+    assert batch.order.transaction.raw == SecretBytes(RAW)
     for form in (RAW, RAW.hex().encode(), msgspec.json.encode(RAW)[1:-1]):
         assert form not in shown
 
@@ -237,8 +237,8 @@ def test_an_order_shows_all_its_fields_from_the_first_event_on() -> None:
     first = fold([event(ADDS[0][0])])
     assert first is not None
     early, facts = order_view(first), [ADDS[0][0], ADDS[2][0], ADDS[3][0], ADDS[4][0], ADDS[7][0]]
-    said = say(new_order(ORDER, "main"), bytes(32), facts, time_us=TIME_US, build="b")
-    late = order_view(said.order)
+    batch = new_events(new_order(ORDER, "main"), bytes(32), facts, time_us=TIME_US, build="b")
+    late = order_view(batch.order)
     assert early.keys() == late.keys()
     assert early["txHash"] is None
     assert (late["txHash"], late["amountOut"], late["executedPrice"]) == (
@@ -282,7 +282,7 @@ def test_frames_are_unmasked_text_messages(size: int, header: bytes) -> None:
 def test_an_event_of_a_newer_build_is_shown_as_unknown() -> None:
     body = msgspec.msgpack.encode([ORDER, 4, TIME_US, "watching", "main", "b9", ["LimitSet", 1]])
     record = msgspec.msgpack.encode([bytes(32), msgspec.Raw(body)])
-    frame = Frame(Stored(9, 0, msgspec.msgpack.decode(record, type=Record)), "e1.p0.")
+    frame = Frame(Stored(9, 0, msgspec.msgpack.decode(record, type=HashedEvent)), "e1.p0.")
     assert frame.view["event"] == frame.name == "Unknown"
     assert frame.view["status"] == "watching"
     assert frame.view["position"] == 9
@@ -292,11 +292,11 @@ def test_an_event_of_a_newer_build_is_shown_as_unknown() -> None:
 def test_what_was_asked_for_and_what_left_the_wallet_are_told_apart() -> None:
     asked = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
     landed = OrderConfirmed("sig", 148_990_000, "99.5", 6, 12, amount_in=1_490_000_000)
-    order = say(Order("id-1"), GENESIS, [asked, landed], time_us=1, build="b").order
+    order = new_events(Order("id-1"), GENESIS, [asked, landed], time_us=1, build="b").order
     view = order_view(order)
     assert (view["amount"], view["amountIn"]) == ("1.5", "1.49")
     exactly = msgspec.structs.replace(asked, amount_in=0, exact_amount_out=148_990_000)
-    order = say(Order("id-1"), GENESIS, [exactly, landed], time_us=1, build="b").order
+    order = new_events(Order("id-1"), GENESIS, [exactly, landed], time_us=1, build="b").order
     view = order_view(order)
     assert (view["amount"], view["amountIn"]) == ("148.99", "1.49")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.triggers.paused import Pause
-from stages.triggers.trigger_book import Book, Snipers, Terms
+from stages.triggers.trigger_book import PoolTriggerBook, PoolTriggerTerms, TriggerBook
 
 IDS = [f"order-{n}" for n in range(8)]
 PRICES = st.integers(1, 20)
@@ -41,7 +41,7 @@ class Plain:
 @settings(max_examples=400)
 @given(ACTS)
 def test_a_book_triggers_what_a_plain_list_would(acts: list[tuple[object, ...]]) -> None:
-    book, plain = Book(), Plain()
+    book, plain = TriggerBook(), Plain()
     for act in acts:
         match act:
             case ("add", str(order_id), int(target), int(slot)):
@@ -65,7 +65,7 @@ def test_a_book_triggers_what_a_plain_list_would(acts: list[tuple[object, ...]])
 
 
 def test_orders_that_left_do_not_fill_the_book() -> None:
-    book = Book()
+    book = TriggerBook()
     for n in range(20_000):
         book.add("one", 1000 + n, n % 2)
         book.add(f"other-{n}", 10**6 + n, 0)
@@ -108,23 +108,23 @@ def compared(act: Callable[[], object]) -> int:
 
 
 def test_a_tick_that_triggers_none_of_many_costs_no_more_than_of_few() -> None:
-    book, orders = Book(), 20_000
+    book, orders = TriggerBook(), 20_000
     for n in range(orders):
         book.add(f"{n:036}", Target(10**6 + n * 7919 % 20_011), 0)
     book.skip(0)
     assert compared(lambda: book.tick(1, 10**6 - 1)) == 1
     assert len(book) == orders
-    found: list[str] = []
+    results: list[str] = []
     log2 = orders.bit_length()
-    assert compared(lambda: found.extend(book.tick(2, 10**6 + 99))) <= 101 * 4 * log2
-    assert 0 < len(found) <= 100
+    assert compared(lambda: results.extend(book.tick(2, 10**6 + 99))) <= 101 * 4 * log2
+    assert 0 < len(results) <= 100
 
 
 def test_a_sniper_waits_for_its_slot_its_liquidity_and_its_price() -> None:
-    snipers = Snipers()
-    snipers.add("any", Terms(5, 0, 0))
-    snipers.add("deep", Terms(5, 100, 0))
-    snipers.add("cheap", Terms(5, 0, 50))
+    snipers = PoolTriggerBook()
+    snipers.add("any", PoolTriggerTerms(5, 0, 0))
+    snipers.add("deep", PoolTriggerTerms(5, 100, 0))
+    snipers.add("cheap", PoolTriggerTerms(5, 0, 50))
     assert snipers.event(4, 99, 999) == []
     assert snipers.event(5, 49, 99) == ["any"]
     assert snipers.event(6, 49, 100) == ["deep"]
@@ -133,9 +133,9 @@ def test_a_sniper_waits_for_its_slot_its_liquidity_and_its_price() -> None:
     assert snipers.event(7, 99, 999) == []
 
 
-def paused(price: int | None = 12, until: int = 50) -> Book:
+def paused(price: int | None = 12, until: int = 50) -> TriggerBook:
     """An order with target 10 whose attempt failed at slot 9 and a price of 12."""
-    book = Book()
+    book = TriggerBook()
     book.tick(9, 12)
     book.add("one", 10, 10, Pause(until, price))
     return book
@@ -174,7 +174,7 @@ def test_a_market_that_changed_and_a_failure_at_an_unknown_price_end_the_pause()
 
 
 def test_slots_before_the_first_tell_at_which_price_the_attempt_failed() -> None:
-    book = Book()
+    book = TriggerBook()
     book.add("one", 10, 10, Pause(50, 12))
     assert book.tick(8, 15) == book.tick(9, 14) == book.tick(10, 14) == book.tick(11, 13) == []
     assert book.tick(12, 15) == ["one"]
@@ -209,7 +209,7 @@ def test_what_ended_a_pause_in_a_book_of_late_orders_ends_it_in_the_other() -> N
 
 
 def test_the_price_that_triggered_counts_where_the_slot_of_the_quote_ended_higher() -> None:
-    book = Book()
+    book = TriggerBook()
     book.tick(9, 15)
     book.add("one", 10, 10, Pause(50, 15, trigger_price=12))
     assert book.tick(10, 12) == []

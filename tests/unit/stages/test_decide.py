@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from events import types as t
 from events.order import Order
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, say
+from events.streams.hash_chain import GENESIS, new_events
 from events.types import Quote
 from stages import builder, confirmer, router, submitter
 from stages.runtime.retry import RetryPolicy, after_expiry, after_refusal
-from stages.runtime.stage import Later, NotYet, Refused
+from stages.runtime.stage import Later, NotYet, VenueRefusal
 from stages.venues import Built, Outcome
 from tests.unit.events.test_order import LIFE
 
@@ -27,7 +27,7 @@ POLICY = RetryPolicy(attempts_max=3, base_ms=100, max_ms=250)
 
 def order_after(*facts: t.Fact, **submitted: object) -> Order:
     first = t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50, **submitted)  # type: ignore[arg-type]
-    return say(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
+    return new_events(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
 
 
 SENT = order_after(*LIFE[1:5])
@@ -56,7 +56,7 @@ def test_an_explicit_minimum_is_kept_as_it_is() -> None:
 
 
 def test_a_quote_below_the_minimum_fails_the_order() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         router.decide(order_after(min_amount_out=230_000_001), (RAYDIUM, METEORA))
     assert (refused.value.code, refused.value.retryable) == ("quote-below-minimum", False)
 
@@ -66,7 +66,7 @@ def test_an_exact_output_never_takes_more_than_was_said_or_fixed_before() -> Non
     [routed] = router.decide(exact, (METEORA,))
     assert isinstance(routed, t.OrderRouted)
     assert (routed.amount_in, routed.max_amount_in) == (1_500_000_000, 1_500_000_000)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         router.decide(exact, (replace(METEORA, amount_in=1_500_000_001),))
     assert (refused.value.code, refused.value.retryable) == ("quote-above-maximum", False)
 
@@ -99,7 +99,7 @@ def test_one_venue_that_fails_costs_its_own_quote_only() -> None:
 def test_no_quote_at_all_is_retried_only_where_that_can_help(
     quotes: tuple[Quote, ...], code: str, retryable: bool
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         router.decide(order_after(), quotes)
     assert (refused.value.code, refused.value.retryable) == (code, retryable)
 
@@ -163,7 +163,7 @@ def test_not_knowing_is_said_once_and_is_never_an_end() -> None:
 
 
 def refusal(order: Order, *, retryable: bool, jitter: float = 0.0) -> tuple[t.Fact, int]:
-    error = Refused("venue-timeout", "slow", retryable=retryable)
+    error = VenueRefusal("venue-timeout", "slow", retryable=retryable)
     return after_refusal(order, "router", error, POLICY, now_us=1_000_000, jitter=jitter)
 
 
@@ -258,13 +258,13 @@ async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behin
         ([], True),
         ([None], True),
         ([TimeoutError()], False),
-        ([Refused("venue-unavailable"), Refused("method-not-served")], False),
-        ([Refused("venue-unavailable"), None, TimeoutError()], True),
-        ([Refused("node-refused", "-32602: too large")], True),
+        ([VenueRefusal("venue-unavailable"), VenueRefusal("method-not-served")], False),
+        ([VenueRefusal("venue-unavailable"), None, TimeoutError()], True),
+        ([VenueRefusal("node-refused", "-32602: too large")], True),
     ],
 )
 def test_a_transaction_is_handed_over_unless_nodes_were_away_at_each_send(
-    errors: list[Refused | OSError | None], handed_over: bool
+    errors: list[VenueRefusal | OSError | None], handed_over: bool
 ) -> None:
     sends = confirmer.Sends()
     assert SENT.transaction is not None
@@ -283,7 +283,7 @@ def test_the_wait_is_half_of_the_backoff_at_the_least_and_never_nothing() -> Non
 
 
 def test_an_outage_is_written_down_with_its_reason_and_the_time_of_the_next_attempt() -> None:
-    error = Refused("venue-unavailable", "busy", retryable=True)
+    error = VenueRefusal("venue-unavailable", "busy", retryable=True)
     told = after_refusal(order_after(), "router", error, POLICY, now_us=1000, jitter=0)
     assert told == (t.AttemptFailed("router", 0, "venue-unavailable", "busy", 101_000), 100)
 

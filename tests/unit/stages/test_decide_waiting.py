@@ -9,11 +9,11 @@ from engine.recovery.replay_checks import CHECKS
 from events import types as t
 from events.order import Order, next_attempt
 from events.reason_codes import ReasonCode
-from events.streams.hash_chain import GENESIS, say
+from events.streams.hash_chain import GENESIS, new_events
 from events.types import Quote
 from stages import confirmer, router
 from stages.runtime.retry import OUTAGES, RetryPolicy, after_refusal
-from stages.runtime.stage import NotYet, Refused
+from stages.runtime.stage import NotYet, VenueRefusal
 from stages.triggers import watcher
 from stages.venues import Outcome, PoolEvent, Tick
 from tests.unit.events.test_order import LIFE
@@ -25,7 +25,7 @@ CREATED = PoolEvent("pool-created", "raydium", "p", 7, "100", 2_000)
 
 def waiting(kind: str = "limit", *facts: t.Fact, **terms: object) -> Order:
     first = t.OrderSubmitted(kind, "SOL", "USDC", 9, 6, 1_500_000_000, 50, **terms)  # type: ignore[arg-type]
-    return say(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
+    return new_events(Order("id-1"), GENESIS, [first, *facts], time_us=1000, build="b").order
 
 
 def market(*facts: t.Fact) -> Order:
@@ -56,8 +56,8 @@ TRIGGERED = (t.OrderArmed(7), t.OrderTriggered("tick", "d", "p", 7, "1"), t.Rout
     ],
 )
 def test_a_limit_order_fires_at_its_target_and_not_a_unit_before(target: str, fires: bool) -> None:
-    said = watcher.triggers(limit(target), TICK, 7)
-    assert said == (
+    facts = watcher.triggers(limit(target), TICK, 7)
+    assert facts == (
         [t.OrderTriggered("tick", "raydium", "p", 7, TICK.price, first_slot=7)] if fires else []
     )
 
@@ -84,9 +84,9 @@ def test_a_tick_of_a_slot_before_it_rested_or_of_an_order_under_way_fires_nothin
 def test_a_sniper_fires_at_the_pool_that_it_waits_for(
     terms: dict[str, object], fires: bool
 ) -> None:
-    said = watcher.triggers(sniper(**terms), CREATED, 7)
+    facts = watcher.triggers(sniper(**terms), CREATED, 7)
     expected = t.OrderTriggered("pool-created", "raydium", "p", 7, "100", 2_000, 9, 7)
-    assert said == ([expected] if fires else [])
+    assert facts == ([expected] if fires else [])
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market
     [back] = router.decide(sniper(*TRIGGERED), (NO_ROUTE, NO_ROUTE))
     assert isinstance(back, t.OrderRearmed)
     assert (back.reason, back.slot) == ("no-route", 8)
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         router.decide(waiting("market"), (NO_ROUTE, NO_ROUTE))
 
 
@@ -181,13 +181,13 @@ def test_what_a_market_refuses_as_it_is_now_is_waited_out(codes: tuple[str, ...]
         assert isinstance(back, t.OrderRearmed)
         assert back.reason == codes[-1]
         assert CHECKS[t.OrderRearmed](order, back) == [back]
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         router.decide(limit("150", *TRIGGERED), (Quote("raydium", "p", 0, 0, 0, 7, "wrong"),))
 
 
 @pytest.mark.parametrize("stage", ["router", "builder"])
 def test_no_failure_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None:
-    down = Refused("slippage-exceeded", retryable=True)
+    down = VenueRefusal("slippage-exceeded", retryable=True)
     failures = tuple(t.AttemptFailed(stage, n, "x", "", 0) for n in (1, 2, 3, 4))
     patient, _ = after_refusal(
         limit("150", *TRIGGERED, *failures), stage, down, RetryPolicy(), now_us=1, jitter=0
@@ -197,7 +197,7 @@ def test_no_failure_ends_a_limit_order_but_a_sniper_gives_up(stage: str) -> None
         sniper(*TRIGGERED, *failures), stage, down, RetryPolicy(), now_us=1, jitter=0
     )
     assert isinstance(ended, t.OrderFailed)
-    poor = Refused("insufficient-funds")
+    poor = VenueRefusal("insufficient-funds")
     ended, _ = after_refusal(
         limit("150", *TRIGGERED), stage, poor, RetryPolicy(), now_us=1, jitter=0
     )
@@ -215,13 +215,15 @@ def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(
         waits = []
         for _ in range(6):
             order = make(*TRIGGERED, *facts)
-            fact, wait_ms = after_refusal(order, stage, Refused(code), policy, now_us=1, jitter=0)
+            fact, wait_ms = after_refusal(
+                order, stage, VenueRefusal(code), policy, now_us=1, jitter=0
+            )
             assert isinstance(fact, t.AttemptFailed)
             assert (fact.attempt, fact.error) == (0, code)
             facts.append(fact)
             waits.append(wait_ms)
         assert waits == [100, 200, 400, 800, 1_000, 1_000]
-        own = Refused("slippage-exceeded", retryable=True)
+        own = VenueRefusal("slippage-exceeded", retryable=True)
         order = make(*TRIGGERED, *facts)
         ended, _ = after_refusal(order, stage, own, policy, now_us=1, jitter=0)
         assert isinstance(ended, t.AttemptFailed if order.patient else t.OrderFailed)
@@ -230,7 +232,7 @@ def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(
 
 def test_an_order_of_now_or_never_does_not_wait_for_nodes() -> None:
     order = waiting("market", min_amount_out=1, time_in_force="IOC")
-    stale = Refused("quotes-stale", retryable=True)
+    stale = VenueRefusal("quotes-stale", retryable=True)
     fact, _ = after_refusal(order, "router", stale, RetryPolicy(), now_us=1, jitter=0)
     assert fact == t.OrderFailed("router", "quotes-stale", 1)
 
@@ -287,7 +289,7 @@ class NoSlotYet:
     """A market whose chain cannot be asked."""
 
     def slot(self) -> int:
-        raise Refused("venue-unavailable", "no slot is known yet", retryable=True)
+        raise VenueRefusal("venue-unavailable", "no slot is known yet", retryable=True)
 
 
 def test_an_order_waits_for_a_chain_that_cannot_be_asked_when_it_comes() -> None:
@@ -301,7 +303,7 @@ def test_an_order_waits_for_a_chain_that_cannot_be_asked_when_it_comes() -> None
 @pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
 def test_an_order_of_now_or_never_is_not_tried_again(time_in_force: str) -> None:
     order = waiting("market", min_amount_out=1, time_in_force=time_in_force)
-    refused = Refused("venue-timeout", "slow", retryable=True)
+    refused = VenueRefusal("venue-timeout", "slow", retryable=True)
     fact, _ = after_refusal(order, "router", refused, RetryPolicy(), now_us=1, jitter=0)
     assert fact == t.OrderFailed("router", "venue-timeout", 1, "slow")
     sent = waiting("market", *LIFE[1:5], min_amount_out=1, time_in_force=time_in_force)
@@ -313,10 +315,10 @@ def test_an_order_of_now_or_never_is_not_tried_again(time_in_force: str) -> None
 def test_a_limit_order_whose_swap_failed_on_chain_waits_again_with_another_number() -> None:
     sent = limit("150", *TRIGGERED, *LIFE[2:5])
     outcome = Outcome("failed", slot=20, reason="slippage-exceeded")
-    said = confirmer.decide(sent, outcome, attempts_max=3)
-    assert said == [t.OrderRearmed("confirmer", "slippage-exceeded", 21, 0, 190, (), 9, 6)]
-    assert CHECKS[t.OrderRearmed](sent, said[0]) == said
-    again = limit("150", *TRIGGERED, *LIFE[2:5], said[0], *TRIGGERED[1:])
+    results = confirmer.decide(sent, outcome, attempts_max=3)
+    assert results == [t.OrderRearmed("confirmer", "slippage-exceeded", 21, 0, 190, (), 9, 6)]
+    assert CHECKS[t.OrderRearmed](sent, results[0]) == results
+    again = limit("150", *TRIGGERED, *LIFE[2:5], results[0], *TRIGGERED[1:])
     assert next_attempt(again) == 2
 
 
@@ -333,7 +335,7 @@ AMENDED = t.OrderAmended("ann", "150", None)
 
 
 @pytest.mark.parametrize(
-    ("order", "said", "sound"),
+    ("order", "value", "sound"),
     [
         (limit("150"), {"slot": 7, "first_slot": 7}, True),
         (limit("150"), {"slot": 6, "first_slot": 6}, False),  # before it came to rest
@@ -345,9 +347,9 @@ AMENDED = t.OrderAmended("ann", "150", None)
     ],
 )
 def test_an_audit_finds_a_trigger_by_a_tick_from_before_the_order_rested_or_was_amended(
-    order: Order, said: dict[str, int], sound: bool
+    order: Order, value: dict[str, int], sound: bool
 ) -> None:
-    fact = t.OrderTriggered("tick", "raydium", "p", price="153", **said)
+    fact = t.OrderTriggered("tick", "raydium", "p", price="153", **value)
     assert (CHECKS[t.OrderTriggered](order, fact) == [fact]) is sound
 
 

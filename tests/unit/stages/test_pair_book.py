@@ -21,43 +21,43 @@ def limit(order_id: str) -> Order:
 
 def book(**firsts: int) -> PairBook:
     """Of limit orders that count from these slots on."""
-    made = PairBook(PAIR)
+    pair_book = PairBook(PAIR)
     for order_id, first in firsts.items():
-        made.add(limit(order_id), first)
-    return made
+        pair_book.add(limit(order_id), first)
+    return pair_book
 
 
 @pytest.mark.parametrize("late", [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"]])
 def test_it_looks_back_as_far_as_the_earliest_of_the_late_orders(late: list[str]) -> None:
-    made = book(a=13, b=30, c=31)
-    made.begin(followed=40, late=late, now=50, floor=0)
-    assert made.done == made.seen == 12
+    pair_book = book(a=13, b=30, c=31)
+    pair_book.begin(followed=40, late=late, now=50, floor=0)
+    assert pair_book.done == pair_book.seen == 12
 
 
 def test_without_late_orders_it_goes_on_where_the_last_holder_was() -> None:
-    made = book(a=13, b=30)
-    made.begin(followed=40, late=[], now=50, floor=0)
-    assert made.done == 40
-    made.begin(followed=40, late=["gone"], now=50, floor=0)
-    assert made.done == 40
+    pair_book = book(a=13, b=30)
+    pair_book.begin(followed=40, late=[], now=50, floor=0)
+    assert pair_book.done == 40
+    pair_book.begin(followed=40, late=["gone"], now=50, floor=0)
+    assert pair_book.done == 40
 
 
 def test_where_nobody_followed_it_or_the_news_are_gone_all_is_looked_at() -> None:
     for followed, late in ((None, []), (40, None)):
-        made = book(a=13, b=30)
-        made.begin(followed=followed, late=late, now=50, floor=0)
-        assert made.done == 12
+        pair_book = book(a=13, b=30)
+        pair_book.begin(followed=followed, late=late, now=50, floor=0)
+        assert pair_book.done == 12
 
 
 def test_what_passed_before_the_end_of_a_halt_and_what_is_to_come_does_not_count() -> None:
-    made = book(a=13)
-    made.begin(followed=None, late=[], now=50, floor=20)
-    assert made.done == 20
-    made.begin(followed=60, late=[], now=50, floor=0)
-    assert made.done == 50
+    pair_book = book(a=13)
+    pair_book.begin(followed=None, late=[], now=50, floor=20)
+    assert pair_book.done == 20
+    pair_book.begin(followed=60, late=[], now=50, floor=0)
+    assert pair_book.done == 50
 
 
 def test_an_empty_book_begins_now() -> None:
-    made = book()
-    made.begin(followed=None, late=[], now=50, floor=0)
-    assert made.done == 50
+    pair_book = book()
+    pair_book.begin(followed=None, late=[], now=50, floor=0)
+    assert pair_book.done == 50

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from events import types as t
 from events.types import Quote, TokenWarning
 from stages import router
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from tests.unit.stages.test_decide import METEORA, NO_ROUTE, RAYDIUM, TIMEOUT, order_after
 from tests.unit.stages.test_decide_waiting import TRIGGERED, limit, sniper
 
@@ -98,7 +98,7 @@ def test_a_refusal_tells_the_amounts_or_what_each_venue_said() -> None:
 
 
 def refusal(order: Any, *quotes: Quote) -> tuple[str, str]:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(VenueRefusal) as refused:
         router.decide(order, quotes)
     return refused.value.code, refused.value.detail
 

@@ -16,11 +16,11 @@ from events.order import Order
 from events.types import Leg, OrderRouted, Quote, Status
 from stages import router
 from stages.pools.contract import PPB, Clock, ErrorCode, Rejected, Swap, impact_ppm
-from stages.routing.board import Board, Listed
+from stages.routing.board import Listed, PoolGraph
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
-from stages.routing.route import Candidate, Declined, Limits, Request
+from stages.routing.route import Candidate, Limits, RejectedPool, Request
 from stages.routing.split import equalised
 from stages.routing.terms import terms
 
@@ -83,25 +83,31 @@ class Plain(NamedTuple):
     errors: dict[str, ErrorCode] = {"TooMuch": ErrorCode(1, "insufficient-liquidity")}  # noqa: RUF012  # read only
 
 
-def board(*pools: Product) -> Board:
+def board(*pools: Product) -> PoolGraph:
     family: Any = Plain()
-    return Board([Listed(family, pool, 7) for pool in pools], CLOCK)
+    return PoolGraph([Listed(family, pool, 7) for pool in pools], CLOCK)
 
 
-def found(
-    of: Board, request: Request, costs: Costs = FREE, **limits: Any
-) -> list[Candidate | Declined]:
+def search(
+    of: PoolGraph, request: Request, costs: Costs = FREE, **limits: Any
+) -> list[Candidate | RejectedPool]:
     return candidates(of, request, costs, Limits(hop_slack_bps=10, **limits))
 
 
-def best(all_found: Sequence[Candidate | Declined]) -> Candidate:
-    usable = [one for one in all_found if isinstance(one, Candidate)]
-    return max(usable, key=lambda one: one.amount_out - one.cost)
+def best(all_found: Sequence[Candidate | RejectedPool]) -> Candidate:
+    usable = [item for item in all_found if isinstance(item, Candidate)]
+    return max(usable, key=lambda candidate: candidate.amount_out - candidate.cost)
 
 
-def of_kind(all_found: Sequence[Candidate | Declined], kind: str, steps: int) -> list[Candidate]:
-    usable = [one for one in all_found if isinstance(one, Candidate)]
-    return [one for one in usable if one.kind == kind and len(one.steps) == steps]
+def of_kind(
+    all_found: Sequence[Candidate | RejectedPool], kind: str, steps: int
+) -> list[Candidate]:
+    usable = [item for item in all_found if isinstance(item, Candidate)]
+    return [
+        candidate
+        for candidate in usable
+        if candidate.kind == kind and len(candidate.steps) == steps
+    ]
 
 
 DEEP = Product("deep", SOL, USDC, 10_000 * 10**9, 1_500_000 * 10**6)
@@ -109,22 +115,22 @@ SHALLOW = Product("shallow", USDC, SOL, 600_000 * 10**6, 4_000 * 10**9)
 
 
 def test_every_pool_of_a_pair_is_quoted_whichever_way_round_it_lies() -> None:
-    quoted = found(board(DEEP, SHALLOW), Request(SOL, USDC, 10**9))
-    assert [one.steps[0].way.listed.pool.address for one in quoted if isinstance(one, Candidate)][
-        :2
-    ] == ["deep", "shallow"]
+    quoted = search(board(DEEP, SHALLOW), Request(SOL, USDC, 10**9))
+    assert [
+        item.steps[0].way.listed.pool.address for item in quoted if isinstance(item, Candidate)
+    ][:2] == ["deep", "shallow"]
 
 
 def test_a_pool_that_refuses_is_named_with_its_reason() -> None:
-    quoted = found(board(DEEP), Request(SOL, USDC, 2_000_000 * 10**6, exact_out=True))
-    assert [(one.reason if isinstance(one, Declined) else "") for one in quoted] == [
+    quoted = search(board(DEEP), Request(SOL, USDC, 2_000_000 * 10**6, exact_out=True))
+    assert [(item.reason if isinstance(item, RejectedPool) else "") for item in quoted] == [
         "insufficient-liquidity"
     ]
 
 
 @pytest.mark.parametrize("sol", [10, 100, 1000])
 def test_a_split_over_two_pools_of_one_price_pays_what_both_as_one_would(sol: int) -> None:
-    quoted = found(board(DEEP, SHALLOW), Request(SOL, USDC, sol * 10**9))
+    quoted = search(board(DEEP, SHALLOW), Request(SOL, USDC, sol * 10**9))
     merged = Product("merged", SOL, USDC, 14_000 * 10**9, 2_100_000 * 10**6)
     ideal = merged.exact_in(sol * 10**9, True, CLOCK).amount_out
     whole, split = quoted[0], best(quoted)
@@ -144,12 +150,16 @@ def test_a_split_over_three_pools_of_one_price_pays_what_all_as_one_would(
     sol: int, order: tuple[int, ...]
 ) -> None:
     pools = [(DEEP, SHALLOW, THIRD)[at] for at in order]
-    quoted = found(board(*pools), Request(SOL, USDC, sol * 10**9))
+    quoted = search(board(*pools), Request(SOL, USDC, sol * 10**9))
     merged = Product("merged", SOL, USDC, 15_000 * 10**9, 2_250_000 * 10**6)
     ideal = merged.exact_in(sol * 10**9, True, CLOCK).amount_out
     [three] = of_kind(quoted, "split", 3)
     assert best(quoted) == three
-    assert max(one.amount_out for one in of_kind(quoted, "split", 2)) < three.amount_out <= ideal
+    assert (
+        max(candidate.amount_out for candidate in of_kind(quoted, "split", 2))
+        < three.amount_out
+        <= ideal
+    )
     assert (ideal - three.amount_out) * 10**6 <= ideal  # a hundredth of a basis point
     assert sum(step.swap.amount_in for step in three.steps) == sol * 10**9
     assert len({step.way.listed.pool.address for step in three.steps}) == 3
@@ -159,7 +169,7 @@ def test_three_pools_whose_prices_differ_are_shared_so_that_they_meet() -> None:
     poor = Product("poor", SOL, USDC, 3_000 * 10**9, 447_000 * 10**6)  # 149
     rich = Product("rich", SOL, USDC, 500 * 10**9, 75_500 * 10**6)  # 151
     amount = 300 * 10**9
-    [three] = of_kind(found(board(DEEP, poor, rich), Request(SOL, USDC, amount)), "split", 3)
+    [three] = of_kind(search(board(DEEP, poor, rich), Request(SOL, USDC, amount)), "split", 3)
     shares = [step.swap.amount_in for step in three.steps]
     pools: list[Any] = [step.way.listed.pool for step in three.steps]
 
@@ -177,7 +187,7 @@ def test_three_pools_whose_prices_differ_are_shared_so_that_they_meet() -> None:
 
 def test_an_exact_output_over_three_pools_costs_least_and_is_exact() -> None:
     request = Request(SOL, USDC, 100_000 * 10**6, exact_out=True)
-    quoted = found(board(DEEP, SHALLOW, THIRD), request)
+    quoted = search(board(DEEP, SHALLOW, THIRD), request)
     [three] = of_kind(quoted, "split", 3)
     merged = Product("merged", SOL, USDC, 15_000 * 10**9, 2_250_000 * 10**6)
     ideal = merged.exact_out(request.amount, True, CLOCK).amount_in
@@ -189,28 +199,28 @@ def test_an_exact_output_over_three_pools_costs_least_and_is_exact() -> None:
 def test_a_third_pool_that_does_not_fit_leaves_the_split_over_two() -> None:
     request = Request(SOL, USDC, 10**12)
     pools = board(DEEP, SHALLOW, THIRD)
-    quoted = found(pools, request, fits=lambda steps: len(steps) < 3)
+    quoted = search(pools, request, fits=lambda steps: len(steps) < 3)
     assert not of_kind(quoted, "split", 3)
     assert best(quoted).kind == "split"
 
 
 def test_no_split_is_offered_that_does_not_pay_its_cost() -> None:
     dear = Costs(10**9, SOL, (SOL, USDC))
-    quoted = found(board(DEEP, SHALLOW), Request(SOL, USDC, 10**9), dear)
-    assert all(one.kind == "direct" for one in quoted if isinstance(one, Candidate))
+    quoted = search(board(DEEP, SHALLOW), Request(SOL, USDC, 10**9), dear)
+    assert all(item.kind == "direct" for item in quoted if isinstance(item, Candidate))
 
 
 def test_no_split_is_offered_that_does_not_fit_into_a_transaction() -> None:
-    quoted = found(
+    quoted = search(
         board(DEEP, SHALLOW), Request(SOL, USDC, 10**12), fits=lambda steps: len(steps) == 1
     )
-    assert all(one.kind == "direct" for one in quoted if isinstance(one, Candidate))
+    assert all(item.kind == "direct" for item in quoted if isinstance(item, Candidate))
 
 
 def test_an_exact_output_is_split_so_that_less_goes_in() -> None:
-    quoted = found(board(DEEP, SHALLOW), Request(SOL, USDC, 100_000 * 10**6, exact_out=True))
+    quoted = search(board(DEEP, SHALLOW), Request(SOL, USDC, 100_000 * 10**6, exact_out=True))
     whole = quoted[0]
-    split = next(one for one in quoted if isinstance(one, Candidate) and one.kind == "split")
+    split = next(item for item in quoted if isinstance(item, Candidate) and item.kind == "split")
     assert isinstance(whole, Candidate)
     assert split.amount_in < whole.amount_in
     assert split.amount_out == whole.amount_out == 100_000 * 10**6
@@ -218,7 +228,7 @@ def test_an_exact_output_is_split_so_that_less_goes_in() -> None:
 
 def test_two_hops_are_found_where_there_is_no_pool() -> None:
     second = Product("ray-usdc", RAY, USDC, 10**12, 2 * 10**12)
-    [hop] = found(board(DEEP, second), Request(SOL, RAY, 10**9))
+    [hop] = search(board(DEEP, second), Request(SOL, RAY, 10**9))
     assert isinstance(hop, Candidate)
     first, last = (step.swap for step in hop.steps)
     assert hop.kind == "hop"
@@ -242,7 +252,7 @@ def test_a_hop_is_split_over_two_pools_where_that_pays_more(
     pools: tuple[Product, ...], steps: int
 ) -> None:
     request = Request(SOL, RAY, 500 * 10**9)
-    quoted = found(board(*pools), request)
+    quoted = search(board(*pools), request)
     [single] = of_kind(quoted, "hop", 2)
     split = best(quoted)
     assert (split.kind, len(split.steps)) == ("hop", steps)
@@ -257,24 +267,24 @@ def test_a_hop_is_split_over_two_pools_where_that_pays_more(
 
 def test_a_split_hop_that_does_not_fit_leaves_the_hop_of_single_pools() -> None:
     pools = board(DEEP, SHALLOW, RAY_DEEP, RAY_SHALLOW)
-    quoted = found(pools, Request(SOL, RAY, 500 * 10**9), fits=lambda steps: len(steps) <= 2)
+    quoted = search(pools, Request(SOL, RAY, 500 * 10**9), fits=lambda steps: len(steps) <= 2)
     assert best(quoted).kind == "hop"
-    assert all(len(one.steps) == 2 for one in quoted if isinstance(one, Candidate))
+    assert all(len(item.steps) == 2 for item in quoted if isinstance(item, Candidate))
 
 
 def test_a_split_hop_is_named_by_its_pools_and_its_fees_are_in_the_token_that_is_paid() -> None:
     pools = board(DEEP, SHALLOW, RAY_DEEP, RAY_SHALLOW)
     request = Request(SOL, RAY, 500 * 10**9)
-    one = best(found(pools, request))
+    candidate = best(search(pools, request))
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6), RAY: Token("RAY", 6)}
-    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000, warned={})
+    quote = as_quote(candidate, request, tokens.__getitem__, max_impact_ppm=1_000_000, warned={})
     assert quote.pool == "deep+shallow>ray-deep+ray-shallow"
     assert quote.dex == "dex"
     assert [(leg.token_in, leg.token_out) for leg in quote.legs] == [
         ("SOL", "USDC"), ("SOL", "USDC"), ("USDC", "RAY"), ("USDC", "RAY"),
     ]  # fmt: skip
     # A quarter of a percent of what goes in, twice.
-    assert abs(quote.fee - 2 * one.amount_in * 25 // 10_000) * 200 < quote.fee
+    assert abs(quote.fee - 2 * candidate.amount_in * 25 // 10_000) * 200 < quote.fee
 
 
 class Counting(Product, frozen=True):
@@ -302,7 +312,7 @@ def test_the_search_asks_a_bounded_number_of_quotes(exact_out: bool) -> None:
         for n in range(4)
     ]
     asked.clear()
-    quoted = found(board(*pools), Request(SOL, RAY, 10**13, exact_out))
+    quoted = search(board(*pools), Request(SOL, RAY, 10**13, exact_out))
     assert of_kind(quoted, "split", 3)
     assert exact_out or of_kind(quoted, "hop", 4)
     assert len(asked) <= QUOTES_MOST
@@ -312,8 +322,8 @@ def test_two_hops_are_offered_beside_a_pool_only_where_they_pay_more() -> None:
     second = Product("ray-usdc", RAY, USDC, 10**12, 2 * 10**12)
     poor = Product("poor", SOL, RAY, 10**9, 10**6)
     rich = Product("rich", SOL, RAY, 10**15, 2 * 10**14)
-    assert best(found(board(DEEP, second, poor), Request(SOL, RAY, 10**9))).kind == "hop"
-    assert best(found(board(DEEP, second, rich), Request(SOL, RAY, 10**9))).kind == "direct"
+    assert best(search(board(DEEP, second, poor), Request(SOL, RAY, 10**9))).kind == "hop"
+    assert best(search(board(DEEP, second, rich), Request(SOL, RAY, 10**9))).kind == "direct"
 
 
 @given(
@@ -325,19 +335,25 @@ def test_two_hops_are_offered_beside_a_pool_only_where_they_pay_more() -> None:
 def test_no_other_share_pays_more_than_the_one_found(
     amount: int, reserves: list[int], exact_out: bool
 ) -> None:
-    one = Product("one", SOL, USDC, reserves[0], reserves[1], 0)
+    product = Product("one", SOL, USDC, reserves[0], reserves[1], 0)
     two = Product("two", SOL, USDC, reserves[2], reserves[3], 0)
-    of = board(one, two)
+    of = board(product, two)
     first, second = of.ways(SOL, USDC)
     shares = equalised((first, second), amount, exact_out, of)
     scores = []
     for share in range(amount // 100, amount, amount // 100):
         try:
             if exact_out:
-                into = one.exact_out(share, True, CLOCK), two.exact_out(amount - share, True, CLOCK)
+                into = (
+                    product.exact_out(share, True, CLOCK),
+                    two.exact_out(amount - share, True, CLOCK),
+                )
                 scores.append(-sum(swap.amount_in for swap in into))
             else:
-                out = one.exact_in(share, True, CLOCK), two.exact_in(amount - share, True, CLOCK)
+                out = (
+                    product.exact_in(share, True, CLOCK),
+                    two.exact_in(amount - share, True, CLOCK),
+                )
                 scores.append(sum(swap.amount_out for swap in out))
         except Rejected:
             continue
@@ -347,7 +363,7 @@ def test_no_other_share_pays_more_than_the_one_found(
     given_side = [swap.amount_out if exact_out else swap.amount_in for swap in shares]
     assert sum(given_side) == amount
     # Where no split pays, the pools by themselves are candidates, too.
-    for pool in (one, two):
+    for pool in (product, two):
         alone = (
             pool.exact_out(amount, True, CLOCK) if exact_out else pool.exact_in(amount, True, CLOCK)
         )
@@ -368,13 +384,13 @@ def test_what_the_legs_promise_adds_up_to_no_less_than_the_order(
     parts: list[int], least: int
 ) -> None:
     legs = [msgspec.structs.replace(LEG, amount_out=part) for part in parts]
-    said = terms(legs, amount_in=1, min_out=least, max_in=0)
-    assert sum(one.threshold for one in said) >= least
+    swap_terms = terms(legs, amount_in=1, min_out=least, max_in=0)
+    assert sum(item.threshold for item in swap_terms) >= least
     spent = terms(
         [msgspec.structs.replace(LEG, amount_in=part) for part in parts],
         amount_in=1, min_out=1, max_in=least,
     )  # fmt: skip
-    assert sum(one.threshold for one in spent) <= least
+    assert sum(item.threshold for item in spent) <= least
 
 
 amounts = st.integers(1, 2**63)
@@ -401,8 +417,8 @@ def test_legs_that_keep_their_terms_keep_the_orders(
         )
         for into, out in last
     ]
-    made = terms(legs, amount_in=amount_in, min_out=least, max_in=0)
-    before, after = made[: len(first)], made[len(first) :]
+    swap_terms = terms(legs, amount_in=amount_in, min_out=least, max_in=0)
+    before, after = swap_terms[: len(first)], swap_terms[len(first) :]
     # Each program executes at the worst price that its threshold allows, or a better one.
     paid = [data.draw(st.integers(0, term.threshold)) for term in before]
     got = [data.draw(st.integers(term.threshold, 2**64)) for term in after]
@@ -429,22 +445,22 @@ def test_the_first_of_two_hops_yields_exactly_what_the_second_takes_in() -> None
 def test_a_quote_too_far_off_the_market_is_refused_and_still_shows_its_amounts() -> None:
     request = Request(SOL, USDC, 5_000 * 10**9)
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
-    [one] = found(board(DEEP), request)
-    quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=10_000, warned={})
+    [result] = search(board(DEEP), request)
+    quote = as_quote(result, request, tokens.__getitem__, max_impact_ppm=10_000, warned={})
     assert (quote.error, quote.dex, quote.pool) == ("price-impact-too-high", "dex", "deep")
     assert quote.amount_out > 0
     assert quote.price_impact_ppm > 300_000
     assert quote.legs[0].token_in == "SOL"
-    fine: Quote = as_quote(one, request, tokens.__getitem__, max_impact_ppm=1_000_000, warned={})
+    fine: Quote = as_quote(result, request, tokens.__getitem__, max_impact_ppm=1_000_000, warned={})
     assert not fine.error
 
 
 def test_a_quote_names_what_may_happen_to_its_tokens_and_a_route_keeps_the_chosen_ones() -> None:
     request = Request(SOL, USDC, 10**9)
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
-    [one] = found(board(DEEP), request)
+    [item] = search(board(DEEP), request)
     warned = {USDC: ("mint-authority", "pausable"), "another": ("pausable",)}
-    quote = as_quote(one, request, tokens.__getitem__, 10**6, warned)
+    quote = as_quote(item, request, tokens.__getitem__, 10**6, warned)
     assert [(w.code, w.token) for w in quote.warnings] == [
         ("mint-authority", "USDC"), ("pausable", "USDC"),
     ]  # fmt: skip
@@ -455,24 +471,24 @@ def test_a_quote_names_what_may_happen_to_its_tokens_and_a_route_keeps_the_chose
     )  # fmt: skip
     [fact] = router.decide(order, [worse, quote])
     assert isinstance(fact, OrderRouted)
-    assert [one.warnings for one in fact.quotes] == [(), quote.warnings]
+    assert [each.warnings for each in fact.quotes] == [(), quote.warnings]
     assert router.decide(order, fact.quotes) == [fact]
 
 
 def test_transfer_fees_are_part_of_the_fee_and_not_of_the_impact() -> None:
     request = Request(SOL, USDC, 10**9)
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
-    one = found(board(DEEP), request)[0]
-    assert isinstance(one, Candidate)
-    swap = one.steps[0].swap
+    result = search(board(DEEP), request)[0]
+    assert isinstance(result, Candidate)
+    swap = result.steps[0].swap
     taxed = msgspec.structs.replace(
         swap, amount_in=swap.amount_in + 1_000, transfer_fee_in=1_000,
         amount_out=swap.amount_out - swap.amount_out // 100,
         transfer_fee_out=swap.amount_out // 100,
     )  # fmt: skip
-    step = one.steps[0]._replace(swap=taxed)
-    plain = as_quote(one, request, tokens.__getitem__, 10**6, {})
-    quote = as_quote(one._replace(steps=(step,)), request, tokens.__getitem__, 10**6, {})
+    step = result.steps[0]._replace(swap=taxed)
+    plain = as_quote(result, request, tokens.__getitem__, 10**6, {})
+    quote = as_quote(result._replace(steps=(step,)), request, tokens.__getitem__, 10**6, {})
     assert quote.legs[0].transfer_fee_in == 1_000
     assert quote.legs[0].transfer_fee_out == swap.amount_out // 100
     assert quote.fee - plain.fee - 1_000 == pytest.approx(taxed.amount_in // 100, rel=1e-5)
@@ -493,5 +509,5 @@ def test_a_hop_asks_each_pool_for_its_price_once(monkeypatch: pytest.MonkeyPatch
         return plain(pool, a_to_b)
 
     monkeypatch.setattr(Product, "spot", counted)
-    assert best(found(board(*pools), Request(SOL, RAY, 10**6))).kind == "direct"
+    assert best(search(board(*pools), Request(SOL, RAY, 10**6))).kind == "direct"
     assert {asked[f"second {n}"] for n in many} == {1}

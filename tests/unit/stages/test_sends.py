@@ -11,12 +11,12 @@ import structlog
 from events import types as t
 from events.order import Order, Transaction
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, say
+from events.streams.hash_chain import GENESIS, new_events
 from stages import confirmer, submitter
-from stages.runtime.stage import Later, Refused
+from stages.runtime.stage import Later, VenueRefusal
 from stages.venues import Built, Outcome
 
-FAULTS = [Refused("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]
+FAULTS = [VenueRefusal("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]
 
 
 def sent(number: int) -> Order:
@@ -28,7 +28,7 @@ def sent(number: int) -> Order:
         t.TransactionBuilt(1, f"sig-{number}", 10, raw_of(number)),
         t.TransactionSubmitted(1, f"sig-{number}"),
     ]
-    return say(Order(f"id-{number}"), GENESIS, facts, time_us=1000, build="b").order
+    return new_events(Order(f"id-{number}"), GENESIS, facts, time_us=1000, build="b").order
 
 
 def raw_of(number: int) -> SecretBytes:
@@ -66,7 +66,7 @@ class Node:
 async def asked(node: Node, orders: Sequence[Order]) -> list[Outcome]:
     """What the confirmer learns of orders."""
     stage = confirmer.stage(node, attempts_max=3, rebroadcast_ms=0)
-    return [await one.awaitable if isinstance(one, Later) else one for one in stage.ask(orders)]
+    return [await item.awaitable if isinstance(item, Later) else item for item in stage.ask(orders)]
 
 
 async def test_all_that_was_written_in_one_append_is_sent() -> None:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from events.money import amount_at, price_units
 from events.order import Order
 from events.types import Quote
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair
 from stages.venues.simulated.launches import CYCLE_SLOTS, pool_of
 from stages.venues.simulated.path import PPM, factor_ppm
 from stages.venues.simulated.venue import BPS, DEXES, SPREAD_BPS, SimulatedVenue, Simulation
-from stages.venues.venue_group import Market
+from stages.venues.venue_group import VenueGroup
 from tests.support.waits import HANG_S
 
 SOL_USDC = Pair("SOL", "USDC", 9, 6)
@@ -35,16 +35,18 @@ class At(Simulation, frozen=True):
         return self.now
 
 
-def market(simulation: Simulation) -> Market:
-    return Market([SimulatedVenue(name, fee, simulation) for name, fee in DEXES], timeout_s=HANG_S)
+def market(simulation: Simulation) -> VenueGroup:
+    return VenueGroup(
+        [SimulatedVenue(name, fee, simulation) for name, fee in DEXES], timeout_s=HANG_S
+    )
 
 
 def quotes(slot: int, order_id: str = "o", to: str = "USDC") -> tuple[Quote, ...]:
     order = Order(order_id, token_in="SOL", token_out=to, decimals_in=9, decimals_out=6)
     order.amount_in = 1_500_000_000
-    found = market(At(seed=7, volatility_bps=500, now=slot)).quotes(order)
-    assert isinstance(found, tuple)
-    return found
+    fact = market(At(seed=7, volatility_bps=500, now=slot)).quotes(order)
+    assert isinstance(fact, tuple)
+    return fact
 
 
 @given(st.integers(0, 10**10), st.integers(0, 5000))
@@ -75,8 +77,10 @@ def test_another_process_sees_the_same_path() -> None:
         "from stages.venues.simulated.path import factor_ppm;"
         "print([factor_ppm(7, 'SOL-USDC', s, 500) for s in range(9)])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == str([factor_ppm(7, "SOL-USDC", s, 500) for s in range(9)])
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == str([factor_ppm(7, "SOL-USDC", s, 500) for s in range(9)])
 
 
 @pytest.mark.parametrize("slot", [3, 999, 12_345_678])
@@ -118,7 +122,7 @@ def test_an_old_pool_gains_liquidity_once_a_cycle() -> None:
 def test_events_and_ticks_asked_for_in_parts_are_those_of_the_whole() -> None:
     prices = market(MOVING)
     for ask in (prices.ticks, prices.pools):
-        parts = [one for at in range(0, 300, 7) for one in ask(SOL_NEW, at, min(at + 6, 299))]
+        parts = [item for at in range(0, 300, 7) for item in ask(SOL_NEW, at, min(at + 6, 299))]
         assert parts == ask(SOL_NEW, 0, 299)
 
 
@@ -133,5 +137,5 @@ async def test_the_next_slot_comes_when_its_time_comes() -> None:
 def test_without_volatility_prices_rest() -> None:
     ticks = market(Simulation()).ticks(SOL_USDC, 0, 99)
     assert {tick.price for tick in ticks} == {"149.625"}
-    with pytest.raises(Refused):
+    with pytest.raises(VenueRefusal):
         SimulatedVenue("raydium", 25, At(now=0))._pool("SOL", "NEW", 0)

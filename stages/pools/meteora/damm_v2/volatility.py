@@ -61,7 +61,7 @@ def moved(
     )
 
 
-def _bins(one: int, other: int, step_q64: int) -> int:
+def _bins(delta: int, other: int, step_q64: int) -> int:
     """How many bins lie between two roots of prices."""
-    low, high = (one, other) if one < other else (other, one)
+    low, high = (delta, other) if delta < other else (other, delta)
     return ((high << 64) // low - (1 << 64)) // step_q64 * 2

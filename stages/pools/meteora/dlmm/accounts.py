@@ -73,10 +73,10 @@ def _pair(address: str, accounts: Accounts) -> Pair:
     if account is None or not layout.is_pair(account.data):
         raise ValueError(f"{address} is not a DLMM pair")
     data, extension = account.data, extension_address(account.owner, address)
-    bits, found = own_bits(data[layout.BITMAP]), accounts.get(extension)
-    if found is not None:
-        bits |= _extension_bits(found.data, address)
-    return read_pair(address, account.owner, data, extension if found else None, bits)
+    bits, extension_account = own_bits(data[layout.BITMAP]), accounts.get(extension)
+    if extension_account is not None:
+        bits |= _extension_bits(extension_account.data, address)
+    return read_pair(address, account.owner, data, extension if extension_account else None, bits)
 
 
 def _extension_bits(data: bytes, pair: str) -> int:
@@ -107,12 +107,12 @@ def _arrays(pair: Pair, active_id: int, accounts: Accounts) -> Iterator[tuple[in
     """All arrays that are there, either way up to the first that is not."""
     for way in _outward(pair, active_id):
         for index in way:
-            found = accounts.get(array_address(pair.program, pair.address, index))
-            if found is None:
+            account = accounts.get(array_address(pair.program, pair.address, index))
+            if account is None:
                 break
-            yield index, layout.read_bins(found.data, pair.address, index)
+            yield index, layout.read_bins(account.data, pair.address, index)
 
 
 def _vault_amount(accounts: Accounts, address: str) -> int | None:
-    found = accounts.get(address)
-    return int.from_bytes(found.data[_VAULT_AMOUNT], "little") if found else None
+    account = accounts.get(address)
+    return int.from_bytes(account.data[_VAULT_AMOUNT], "little") if account else None

@@ -38,7 +38,7 @@ def next_array(bits: int, index: int, down: bool) -> int | None:
 
 def arrays_from(bits: int, index: int, down: bool) -> Iterator[int]:
     """All arrays in the order in which a swap that starts in `index` meets them."""
-    found = next_array(bits, index, down)
-    while found is not None:
-        yield found
-        found = next_array(bits, found + (-1 if down else 1), down)
+    following = next_array(bits, index, down)
+    while following is not None:
+        yield following
+        following = next_array(bits, following + (-1 if down else 1), down)

@@ -116,7 +116,7 @@ def _pour(
     return ins, outs
 
 
-def _check_exact(bought: int, wanted: int) -> None:
+def _check_exact(bought: int, expected: int) -> None:
     # The input is computed for the bin as a whole but spent by layers, so it may be one short.
-    if bought < wanted:
+    if bought < expected:
         raise Rejected(LAYERS_SHORT, "the layers of this bin do not add up to that amount")

@@ -48,19 +48,19 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
         return [address]
     account = accounts[address]
     flags = layout.flags(_pool_bytes(account.data))
-    wanted = [address, *layout.keys(account.data)[:5]]
+    addresses = [address, *layout.keys(account.data)[:5]]
     if flags.spacing < UNEXTENDED_SPACING:
         extension = extension_address(account.owner, address)
-        wanted.append(extension)
-        if wanted[1] not in accounts and extension not in accounts:
-            return wanted  # the next call knows which arrays lie in the extension
+        addresses.append(extension)
+        if addresses[1] not in accounts and extension not in accounts:
+            return addresses  # the next call knows which arrays lie in the extension
     below, above = _arrays(address, accounts, flags)
     near = [*islice(below, ARRAYS_EACH_WAY + 1), *islice(above, ARRAYS_EACH_WAY + 1)]
-    wanted += [
+    addresses += [
         array_address(account.owner, address, number, flags.spacing)
         for number in dict.fromkeys(near)
     ]
-    return wanted
+    return addresses
 
 
 def decode(address: str, accounts: Accounts) -> ClmmPool:

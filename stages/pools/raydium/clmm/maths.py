@@ -65,11 +65,11 @@ def step_back_fee_on_output(
     price: int, target: int, liquidity: int, remaining: int, fee_ppm: int, a_to_b: bool
 ) -> tuple[int, int, int, int]:
     """As `step_back`, with the fee taken from the output: (price after, in, net out, fee)."""
-    wanted = -(-remaining * PPM // (PPM - fee_ppm))
+    requested = -(-remaining * PPM // (PPM - fee_ppm))
     gross = _amount_out(price, target, liquidity, a_to_b)
     after = target
-    if wanted < gross:
-        after = _price_after_out(price, liquidity, wanted, a_to_b)
+    if requested < gross:
+        after = _price_after_out(price, liquidity, requested, a_to_b)
         gross = _amount_out(price, after, liquidity, a_to_b)
     used = _u64(_amount_in(price, after, liquidity, a_to_b))
     net = min(_u64(gross) - -(-gross * fee_ppm // PPM), remaining)

@@ -16,8 +16,8 @@ import structlog
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import Clock, Family, Pool, RawAccount
-from stages.venues import Refused
-from stages.venues.solana.accounts.history import Moment, PoolHistory
+from stages.venues import VenueRefusal
+from stages.venues.solana.accounts.history import PoolHistory, SlotSnapshot
 from stages.venues.solana.accounts.pools_file import PoolsFile
 from stages.venues.solana.accounts.watched import WatchedPool, together
 from stages.venues.solana.cluster.slot_time import SlotTime, read_pause_s, stale_s
@@ -74,16 +74,18 @@ class AccountCache:
 
     def quotable(self, address: str) -> Quotable:
         """The pool. Raises Refused: unknown, not supported, or too old to be quoted from."""
-        found = self._pools.get(address)
-        if found is None:
-            raise Refused("no-route", f"{address} is not in POOLS", retryable=True)
-        age_s = time.monotonic() - min(found.read_s, self._advanced_s)
+        watched_pool = self._pools.get(address)
+        if watched_pool is None:
+            raise VenueRefusal("no-route", f"{address} is not in POOLS", retryable=True)
+        age_s = time.monotonic() - min(watched_pool.read_s, self._advanced_s)
         if age_s > self._stale_s:
-            raise Refused(STALE, f"{age_s:.1f} s old", retryable=True)
-        if found.fault:
-            raise Refused(found.fault, address, retryable=True)  # on another route, that is
-        assert found.family is not None and found.pool is not None, "it has no fault"
-        return Quotable(found.family, found.pool, found.clock)
+            raise VenueRefusal(STALE, f"{age_s:.1f} s old", retryable=True)
+        if watched_pool.fault:
+            raise VenueRefusal(
+                watched_pool.fault, address, retryable=True
+            )  # on another route, that is
+        assert watched_pool.family is not None and watched_pool.pool is not None, "it has no fault"
+        return Quotable(watched_pool.family, watched_pool.pool, watched_pool.clock)
 
     def warnings(self) -> Mapping[str, tuple[str, ...]]:
         """What mints let somebody do to their tokens, by mint: `events.token_warnings`."""
@@ -125,7 +127,7 @@ class AccountCache:
         """The newest slot. Raises Refused before there is any."""
         newest = self.history.newest
         if newest is None:
-            raise Refused("venue-unavailable", "no slot is known yet", retryable=True)
+            raise VenueRefusal("venue-unavailable", "no slot is known yet", retryable=True)
         return newest.slot
 
     def age_s(self) -> float:
@@ -152,7 +154,9 @@ class AccountCache:
             async with asyncio.timeout(self._stale_s):
                 await self.next_slot(slot - 1)
         except TimeoutError:
-            raise Refused("quotes-stale", f"slot {slot} is not seen yet", retryable=True) from None
+            raise VenueRefusal(
+                "quotes-stale", f"slot {slot} is not seen yet", retryable=True
+            ) from None
 
     # -- keeping it ---------------------------------------------------------------------------
 
@@ -178,7 +182,7 @@ class AccountCache:
     async def _try_refresh(self) -> bool:
         try:
             advanced = await self.refresh()
-        except Refused as error:
+        except VenueRefusal as error:
             if not self._failing:
                 _log.warning("pool accounts cannot be read", error=str(error))
             self._failing, self._unread = True, error.detail
@@ -199,7 +203,7 @@ class AccountCache:
                 waiting = [pool for pool in waiting if not pool.exceeds(most, now_s)]
             groups = list(together(waiting, most))
             read = await asyncio.gather(*(self._read(group) for group in groups or [[]]))
-            slot = min(one for one, _ in read)
+            slot = min(slot_read for slot_read, _ in read)
             waiting = [pool for _, incomplete in read for pool in incomplete]
             if not waiting:
                 break
@@ -207,8 +211,8 @@ class AccountCache:
 
     async def _read(self, group: Sequence[WatchedPool]) -> tuple[int, list[WatchedPool]]:
         """The slot of the answer, and those pools of the group that want more."""
-        wanted = list(dict.fromkeys(a for pool in group for a in pool.wanted))[: ACCOUNTS_MAX - 1]
-        addresses = [*wanted, CLOCK]
+        names = list(dict.fromkeys(a for pool in group for a in pool.addresses))[: ACCOUNTS_MAX - 1]
+        addresses = [*names, CLOCK]
         answer = await self._rpc.get_accounts_at_once(
             addresses, commitment=self._options.commitment, min_context_slot=self._least_slot()
         )
@@ -243,7 +247,7 @@ class AccountCache:
     def _publish(self, slot: int) -> bool:
         newest = self.history.newest
         pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
-        self.history.record(Moment(slot, time.time_ns() // 1000, pools))
+        self.history.record(SlotSnapshot(slot, time.time_ns() // 1000, pools))
         self.readings += 1
         advanced = newest is None or slot > newest.slot
         self.slot_time.see(slot)

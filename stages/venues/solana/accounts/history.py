@@ -83,7 +83,7 @@ def seen(probed: Probed, dex: str, clock: Clock) -> Seen:
     )  # fmt: skip
 
 
-class Moment(NamedTuple):
+class SlotSnapshot(NamedTuple):
     """All pools at a slot."""
 
     slot: int
@@ -93,7 +93,7 @@ class Moment(NamedTuple):
     """By address; one that the chain does not have is not in it."""
 
 
-class Market(NamedTuple):
+class PairFilter(NamedTuple):
     """Which ticks are asked for: a pair at some DEXes, by its mints."""
 
     dexes: frozenset[str]
@@ -113,46 +113,46 @@ class PoolHistory:
 
     def __init__(self, kept_s: float = KEPT_S) -> None:
         self._kept_us = int(kept_s * 1_000_000)
-        self._moments: deque[Moment] = deque(maxlen=MOMENTS_MAX)
+        self._moments: deque[SlotSnapshot] = deque(maxlen=MOMENTS_MAX)
 
     @property
-    def newest(self) -> Moment | None:
+    def newest(self) -> SlotSnapshot | None:
         """The last moment."""
         return self._moments[-1] if self._moments else None
 
-    def record(self, moment: Moment) -> None:
+    def record(self, snapshot: SlotSnapshot) -> None:
         """Adds the newest moment. An earlier slot (the chain was started again) makes all others
         void. The first reading of a slot stands: watchers may have passed that slot already, so
         that what a later reading of it shows counts from the next slot on.
         """
         newest = self.newest
-        if newest is not None and moment.slot == newest.slot:
+        if newest is not None and snapshot.slot == newest.slot:
             return
-        if newest is not None and moment.slot < newest.slot:
+        if newest is not None and snapshot.slot < newest.slot:
             self._moments.clear()
-        self._moments.append(moment)
-        while moment.time_us - self._moments[0].time_us > self._kept_us:
+        self._moments.append(snapshot)
+        while snapshot.time_us - self._moments[0].time_us > self._kept_us:
             self._moments.popleft()
 
     def slot_at(self, time_us: int, slot_ms: float) -> int:
         """The slot of a time, or one shortly before it; 0 while nothing is known. Before the ring
         begins, slots are no shorter than `slot_ms`.
         """
-        found = bisect_right(self._moments, time_us, key=lambda moment: moment.time_us)
-        if found:
-            return self._moments[found - 1].slot
+        index = bisect_right(self._moments, time_us, key=lambda snapshot: snapshot.time_us)
+        if index:
+            return self._moments[index - 1].slot
         if not self._moments:
             return 0
         oldest = self._moments[0]
         slot_us = max(1, int(slot_ms * 1000))
         return max(0, oldest.slot - 1 - (oldest.time_us - time_us) // slot_us)
 
-    def ticks(self, market: Market, pair: Pair, first: int, last: int) -> list[Tick]:
+    def ticks(self, market: PairFilter, pair: Pair, first: int, last: int) -> list[Tick]:
         """The best tick of each slot from `first` through `last` that was seen."""
-        found = (self._tick(market, pair, moment) for moment in self._between(first, last))
-        return [tick for tick in found if tick is not None]
+        ticks = (self._tick(market, pair, snapshot) for snapshot in self._between(first, last))
+        return [tick for tick in ticks if tick is not None]
 
-    def events(self, market: Market, pair: Pair, first: int, last: int) -> Iterator[PoolEvent]:
+    def events(self, market: PairFilter, pair: Pair, first: int, last: int) -> Iterator[PoolEvent]:
         """What pools began to take swaps or gained liquidity from slot `first` through `last`.
 
         A pool counts from the first slot at which its program takes swaps this way, however long
@@ -170,27 +170,27 @@ class PoolHistory:
                 if event is not None:
                     yield event
 
-    def _between(self, first: int, last: int) -> Iterator[Moment]:
-        start = bisect_right(self._moments, first - 1, key=lambda moment: moment.slot)
-        for moment in islice(self._moments, start, None):
-            if moment.slot > last:
+    def _between(self, first: int, last: int) -> Iterator[SlotSnapshot]:
+        start = bisect_right(self._moments, first - 1, key=lambda slot_snapshot: slot_snapshot.slot)
+        for snapshot in islice(self._moments, start, None):
+            if snapshot.slot > last:
                 return
-            yield moment
+            yield snapshot
 
-    def _tick(self, market: Market, pair: Pair, moment: Moment) -> Tick | None:
-        found = [
+    def _tick(self, market: PairFilter, pair: Pair, snapshot: SlotSnapshot) -> Tick | None:
+        prices = [
             (pool.price(market.mint_in, pair.decimals_in, pair.decimals_out), address)
-            for address, pool in moment.pools.items()
+            for address, pool in snapshot.pools.items()
             if pool.known and market.trades(pool) and pool.takes(market.mint_in)
         ]
-        if not found:
+        if not prices:
             return None
-        price, address = max(found, key=lambda one: money.price_units(one[0]))
-        return Tick(moment.pools[address].dex, address, moment.slot, price)
+        price, address = max(prices, key=lambda value: money.price_units(value[0]))
+        return Tick(snapshot.pools[address].dex, address, snapshot.slot, price)
 
 
 def _event(
-    market: Market, pair: Pair, slot: int, address: str, earlier: Seen | None, pool: Seen
+    market: PairFilter, pair: Pair, slot: int, address: str, earlier: Seen | None, pool: Seen
 ) -> PoolEvent | None:
     cause = _cause(earlier, pool, market.mint_in)
     if cause is None:

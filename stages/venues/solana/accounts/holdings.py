@@ -10,7 +10,7 @@ from math import inf
 import structlog
 from solders.pubkey import Pubkey
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.transaction.programs import TOKEN, WSOL, associated_account
 
@@ -59,6 +59,6 @@ class WrappedAccount:
             if self._matters():
                 try:
                     await self.ask()
-                except Refused as error:
+                except VenueRefusal as error:
                     _log.info("account of wrapped SOL not read", error=str(error))
             await asyncio.sleep(ASKED_EVERY_S)

@@ -69,11 +69,11 @@ class PoolsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_pools(path: Path) -> PoolsFile:
     """Reads and checks the file. Raises PoolsFileError."""
     try:
-        found = _decode(path)
-        _check(found)
+        pools_file = _decode(path)
+        _check(pools_file)
     except (OSError, ValueError) as error:
-        raise PoolsFileError(f"POOLS={path}: {_said(error)}") from None
-    return found
+        raise PoolsFileError(f"POOLS={path}: {_describe(error)}") from None
+    return pools_file
 
 
 def _decode(path: Path) -> PoolsFile:
@@ -83,25 +83,25 @@ def _decode(path: Path) -> PoolsFile:
     return msgspec.convert(tomllib.loads(data.decode()), PoolsFile)
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "cannot be read"
     return str(error)
 
 
-def _check(found: PoolsFile) -> None:
-    _unique([token.symbol for token in found.tokens], "symbol")
-    _unique([token.mint for token in found.tokens], "mint")
-    for token in found.tokens:
+def _check(pools_file: PoolsFile) -> None:
+    _unique([token.symbol for token in pools_file.tokens], "symbol")
+    _unique([token.mint for token in pools_file.tokens], "mint")
+    for token in pools_file.tokens:
         _address(token.mint, f"mint of {token.symbol}")
         if token.mint == WSOL and (token.decimals, token.program) != (9, "token"):
             raise ValueError(f"{token.symbol}: native SOL has 9 decimals and program `token`")
-    symbols = {token.symbol: token for token in found.tokens}
-    for pair, addresses in found.pools.items():
+    symbols = {token.symbol: token for token in pools_file.tokens}
+    for pair, addresses in pools_file.pools.items():
         _check_pair(pair, symbols)
         for address in addresses:
             _address(address, f"pool of {pair}")
-    _unique([address for addresses in found.pools.values() for address in addresses], "pool")
+    _unique([address for addresses in pools_file.pools.values() for address in addresses], "pool")
 
 
 def _check_pair(pair: str, tokens: Mapping[str, TokenEntry]) -> None:

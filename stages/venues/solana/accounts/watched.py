@@ -37,7 +37,7 @@ class WatchedPool:
         """`tokens`: the two that POOLS says it trades, by mint."""
         self.address = address
         self.mints = frozenset(tokens)
-        self.wanted: tuple[str, ...] = (address, *tokens)
+        self.addresses: tuple[str, ...] = (address, *tokens)
         """The addresses that are read for it, in one and the same answer: its mints among them."""
         self.warnings: Mapping[str, tuple[str, ...]] = {}
         """What its mints let somebody do to the tokens, by mint."""
@@ -57,44 +57,44 @@ class WatchedPool:
     def take(self, accounts: Accounts, clock: Clock, now_s: float) -> bool:
         """Takes what the chain has at the clock's slot, all from one answer.
 
-        False if more accounts are needed: then `wanted` has grown and the pool is as it was.
+        False if more accounts are needed: then `addresses` has grown and the pool is as it was.
         """
-        used = {address: accounts[address] for address in self.wanted if address in accounts}
+        used = {address: accounts[address] for address in self.addresses if address in accounts}
         if used != self._used:
             self.warnings = {
                 mint: mint_warnings(used.get(mint), token) for mint, token in self._tokens.items()
             }
             try:
                 needed = self._needs(used)
-                if not set(needed) <= set(self.wanted):
-                    self.wanted = needed
+                if not set(needed) <= set(self.addresses):
+                    self.addresses = needed
                     return False
-                self.wanted = needed
+                self.addresses = needed
                 self.pool, self.fault = self._decode(used), ""
             except Exception as error:  # strangers wrote these bytes: one pool's loss
                 self._failed(error)
-            self._used = {address: used[address] for address in self.wanted if address in used}
+            self._used = {address: used[address] for address in self.addresses if address in used}
         self.clock, self.read_s = clock, now_s
         self._look()
         return True
 
     def exceeds(self, most: int, now_s: float) -> bool:
         """Whether it wants more than `most` accounts in one answer: then it cannot be quoted."""
-        if len(self.wanted) <= most:
+        if len(self.addresses) <= most:
             return False
         if self.fault != EXCEEDS_LIMIT:
             _log.warning(
                 "pool not quoted", pool=self.address, reason=EXCEEDS_LIMIT,
-                accounts=len(self.wanted), most=most,
+                accounts=len(self.addresses), most=most,
             )  # fmt: skip
         self.pool, self.fault, self._used, self.read_s = None, EXCEEDS_LIMIT, None, now_s
         return True
 
     def _look(self) -> None:
         """Fees change with the clock alone; what did not change stays the very same object."""
-        found = self._seen()
-        if found != self.seen:
-            self.seen = found
+        seen = self._seen()
+        if seen != self.seen:
+            self.seen = seen
 
     def _seen(self) -> Seen | None:
         if self.fault in NO_SWAPS:
@@ -113,18 +113,18 @@ class WatchedPool:
         """A way that is closed is probed at each slot: it may open by the clock alone. One that is
         open is probed again once the pool changed.
         """
-        found = self._probed
-        if found is None or found.pool is not pool or None in (found.rate_ab, found.rate_ba):
+        probed = self._probed
+        if probed is None or probed.pool is not pool or None in (probed.rate_ab, probed.rate_ba):
             rates = first_rate(pool, True, self.clock), first_rate(pool, False, self.clock)
-            found = self._probed = Probed(pool, *rates, pool.reserve_a, pool.reserve_b)
-        return found
+            probed = self._probed = Probed(pool, *rates, pool.reserve_a, pool.reserve_b)
+        return probed
 
     def _needs(self, used: Accounts) -> tuple[str, ...]:
-        found = used.get(self.address)
-        if found is None:
+        account = used.get(self.address)
+        if account is None:
             return (self.address, *self._tokens)
-        if self.family is None or not self.family.is_pool(found):
-            self.family = next((f for f in self._families if f.is_pool(found)), None)
+        if self.family is None or not self.family.is_pool(account):
+            self.family = next((f for f in self._families if f.is_pool(account)), None)
         of_family = self.family.needs(self.address, used) if self.family is not None else ()
         return tuple(dict.fromkeys((self.address, *self._tokens, *of_family)))
 
@@ -158,10 +158,10 @@ def together(pools: Iterable[WatchedPool], most: int) -> Iterator[list[WatchedPo
     group: list[WatchedPool] = []
     addresses: set[str] = set()
     for pool in pools:
-        joined = addresses | set(pool.wanted)
+        joined = addresses | set(pool.addresses)
         if group and len(joined) > most:
             yield group
-            group, joined = [], set(pool.wanted)
+            group, joined = [], set(pool.addresses)
         group.append(pool)
         addresses = joined
     if group:

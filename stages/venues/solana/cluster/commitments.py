@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 import msgspec
 import structlog
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.consensus import Consensus
 from stages.venues.solana.rpc.link import NotServed, RpcError
 from stages.venues.solana.rpc.methods import Rpc
@@ -99,15 +99,15 @@ class Commitments:
         """Asks once which consensus it is. Raises Refused, and changes nothing then."""
         try:
             migrated = await self._rpc.is_alpenglow()
-        except Refused as error:
+        except VenueRefusal as error:
             if not _too_old(error):
                 raise
             migrated = False  # before Agave 4.3: its cluster cannot have migrated
         if migrated or self.consensus is None:
-            found: Consensus = "alpenglow" if migrated else "tower"
-            if found != self.consensus:
-                _log.info("consensus", cluster=found, setting=self._setting)
-            self.consensus = found
+            consensus: Consensus = "alpenglow" if migrated else "tower"
+            if consensus != self.consensus:
+                _log.info("consensus", cluster=consensus, setting=self._setting)
+            self.consensus = consensus
         self._known.set()
 
     async def known(self) -> None:
@@ -131,13 +131,13 @@ class Commitments:
             try:
                 await self.look()
                 wait_s = LOOK_EVERY_S
-            except Refused as error:
+            except VenueRefusal as error:
                 _log.info("consensus not read", error=str(error))
                 wait_s = UNANSWERED_S
             await asyncio.sleep(wait_s)
 
 
-def _too_old(error: Refused) -> bool:
+def _too_old(error: VenueRefusal) -> bool:
     """Whether no node knows the method."""
     number = error.number if isinstance(error, RpcError) else None
     return number == METHOD_NOT_FOUND or error.code == NOT_SERVED

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from events.metrics import VERSION_REFUSALS
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.cluster.version_trials import version_refusal
 from stages.venues.solana.rpc.answers import AccountInfo
 from stages.venues.solana.rpc.methods import Rpc
@@ -151,7 +151,7 @@ class Features:
         if not active or self._setting == "0":
             self._take_refusal("")
         else:
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(VenueRefusal):
                 self._take_refusal(await version_refusal(self._rpc, V1))
         if active is not self._active:
             _log.info("transaction version", cluster=int(active), setting=self._setting)
@@ -165,7 +165,7 @@ class Features:
             try:
                 await self.ask()
                 wait_s = PENDING_S if self._pending or self.refusal else ASKED_EVERY_S
-            except (Refused, ValueError) as error:
+            except (VenueRefusal, ValueError) as error:
                 _log.warning("the cluster's features cannot be read", error=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):

@@ -40,8 +40,8 @@ class _Length(NamedTuple):
 
 def limit(loaded_bytes: int, margin_percent: int = MARGIN_PERCENT) -> int:
     """The limit to name for so much data: with a margin, whole pages, at most 64 MiB."""
-    wanted = -(-loaded_bytes * margin_percent // 100)
-    return min(DATA_SIZE_MAX, max(1, -(-wanted // PAGE_BYTES)) * PAGE_BYTES)
+    least_bytes = -(-loaded_bytes * margin_percent // 100)
+    return min(DATA_SIZE_MAX, max(1, -(-least_bytes // PAGE_BYTES)) * PAGE_BYTES)
 
 
 class LoadedSizes:
@@ -87,10 +87,10 @@ class LoadedSizes:
         }
         programdata = dict[str, int]()
         if behind:
-            found = await self._rpc.get_account_heads(list(behind.values()), 0, "processed")
+            accounts = await self._rpc.get_account_heads(list(behind.values()), 0, "processed")
             programdata = {
                 address: ACCOUNT_BYTES + _space(head)
-                for address, head in zip(behind, found, strict=True)
+                for address, head in zip(behind, accounts, strict=True)
             }
         now_s = time.monotonic()
         for address, head in zip(addresses, heads, strict=True):

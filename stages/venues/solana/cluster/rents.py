@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.transaction.wrapping import rent_at_most
 
@@ -44,7 +44,7 @@ class Rents:
                 try:
                     self._known[size] = await self._rpc.get_minimum_balance(size)
                     self._until_s[size] = now_s + ASKED_EVERY_S
-                except Refused as error:
+                except VenueRefusal as error:
                     _log.warning("rent not read", size=size, error=str(error))
                     self._until_s[size] = now_s + UNANSWERED_S
             return self._known.get(size, rent_at_most(size))

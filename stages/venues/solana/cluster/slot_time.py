@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import PerformanceSample
 from stages.venues.solana.rpc.methods import Rpc
 
@@ -119,12 +119,12 @@ class SlotTime:
             return
         try:
             self._sampled_ms = sampled_ms(await rpc.get_recent_performance_samples(SAMPLES))
-        except Refused as error:
+        except VenueRefusal as error:
             _log.info("performance samples not read", error=str(error))
         if self._sampled_ms is None:  # a node without samples: two of its slots will tell
             try:
                 self.see((await rpc.get_epoch_info("processed")).absolute_slot)
-            except Refused as error:
+            except VenueRefusal as error:
                 _log.info("slot not read", error=str(error))
 
     def start(self) -> None:

@@ -16,7 +16,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import At, Simulation
 from stages.venues.solana.rpc.asks import base64_of
 from stages.venues.solana.rpc.faults import unreadable_transaction
@@ -36,7 +36,7 @@ _UNSUPPORTED = re.compile(
 _simulation = Decoder(At[Simulation])
 
 
-def refuses_version(error: Refused, *, simulated: bool = False) -> bool:
+def refuses_version(error: VenueRefusal, *, simulated: bool = False) -> bool:
     """Whether a refusal of a transaction may be one of its version. A simulation has no other
     parameters that could be invalid.
     """
@@ -48,8 +48,8 @@ def refuses_version(error: Refused, *, simulated: bool = False) -> bool:
 def trial(version: int) -> bytes:
     """The bytes of a transaction of this version that can never land."""
     memo = Instruction(key(MEMO), b"-" * VERSIONS[V0].bytes_max, [])
-    made = VERSIONS[version].compiled(_PAYER, [memo], Budget(CU_MAX, 0), Hash.default())
-    return bytes(VersionedTransaction.populate(made, [Signature.default()]))
+    compiled = VERSIONS[version].compiled(_PAYER, [memo], Budget(CU_MAX, 0), Hash.default())
+    return bytes(VersionedTransaction.populate(compiled, [Signature.default()]))
 
 
 async def version_refusal(rpc: Rpc, version: int) -> str:
@@ -70,10 +70,10 @@ async def version_refusal(rpc: Rpc, version: int) -> str:
     return ""
 
 
-def _refusal(ask: Ask, answer: At[Simulation] | Refused | object) -> str:
+def _refusal(ask: Ask, answer: At[Simulation] | VenueRefusal | object) -> str:
     """Why this node does not take it; empty where it does."""
     simulated = ask.method == "simulateTransaction"
-    if isinstance(answer, Refused):
+    if isinstance(answer, VenueRefusal):
         return answer.detail if refuses_version(answer, simulated=simulated) else ""
     if isinstance(answer, At) and answer.value.err == UNSUPPORTED_VERSION:
         return UNSUPPORTED_VERSION

@@ -116,8 +116,10 @@ def _swaps(
 ) -> list[tuple[Family | None, Parsed | None]]:
     """For each instruction, the family of its program and the swap that it makes."""
     by_program = {program: f for f in families for program in f.programs.values()}
-    found = [(by_program.get(one.program), one) for one in instructions]
-    return [(family, family.parse(one) if family else None) for family, one in found]
+    pairs = [(by_program.get(instruction.program), instruction) for instruction in instructions]
+    return [
+        (family, family.parse(instruction) if family else None) for family, instruction in pairs
+    ]
 
 
 def _failed(
@@ -135,7 +137,7 @@ def _failed(
     filled = {each.accounts.token_out for _, each in swaps[:index] if each is not None}
     short = (
         account not in filled
-        and not any(_closes(one, account) for one in instructions)
+        and not any(_closes(instruction, account) for instruction in instructions)
         and balances.get(account, 0) < most
     )
     return _Failed(program, family, swap.terms.exact_out, short, logs)

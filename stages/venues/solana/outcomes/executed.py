@@ -25,7 +25,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from events.ids import created_ms, parse_order_id
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import HistoryPage, SignatureInfo
 from stages.venues.solana.rpc.link import RpcError
 from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
@@ -60,13 +60,13 @@ class Shown(NamedTuple):
     """The version that it declares; None: legacy, or unknown."""
 
 
-class Executed:
+class WalletHistory:
     """Asks one wallet's history, as far back as it has to. All methods raise Refused."""
 
     def __init__(self, rpc: Rpc, address: str) -> None:
         self._rpc = rpc
         self._address = address
-        self._said: dict[str, str] = {}
+        self._order_ids: dict[str, str] = {}
         """Signature -> the order that the memo of the history names; newest first."""
         self._proved: dict[str, bool] = {}
         self._unnamed: list[str] = []
@@ -81,17 +81,19 @@ class Executed:
     async def by(self, order_ids: Sequence[str], since_s: float) -> dict[str, list[str]]:
         """Order id -> signatures under which it was executed, finally, since a time (Unix)."""
         await self._read(since_s)
-        wanted = set(order_ids)
-        found: dict[str, list[str]] = {}
-        for signature in await self._prove(s for s, said in self._said.items() if said in wanted):
-            found.setdefault(self._said[signature], []).append(signature)
-        return found
+        ids = set(order_ids)
+        signatures: dict[str, list[str]] = {}
+        for signature in await self._prove(
+            s for s, order_id in self._order_ids.items() if order_id in ids
+        ):
+            signatures.setdefault(self._order_ids[signature], []).append(signature)
+        return signatures
 
     async def since(self, order_id: str) -> list[str]:
         """The executed orders whose ids are no lower."""
         await self._read(created_ms(order_id) / 1000)
-        later = [s for s, said in self._said.items() if said >= order_id]
-        return sorted({self._said[signature] for signature in await self._prove(later)})
+        later = [s for s, signed_order in self._order_ids.items() if signed_order >= order_id]
+        return sorted({self._order_ids[signature] for signature in await self._prove(later)})
 
     async def reaches(self, since_s: float) -> None:
         """Whether it can be read so far back."""
@@ -99,11 +101,11 @@ class Executed:
 
     async def _read(self, since_s: float) -> None:
         """The history back to a time."""
-        wanted_s = since_s - CLOCKS_S
+        least_s = since_s - CLOCKS_S
         oldest: int | None = None
         """The slot at which the memory of the node begins whose history has ended."""
         tries = 0
-        while self._back_to_s >= wanted_s:
+        while self._back_to_s >= least_s:
             page = await self._page(oldest)
             self._check_order(page.lines)
             self._take(page.lines)
@@ -114,11 +116,11 @@ class Executed:
             if not page.first_slot:
                 self._back_to_s = float("-inf")
             elif oldest is not None and page.first_slot <= oldest:
-                _check_memory(oldest, page.slot_time_s, wanted_s)
+                _check_memory(oldest, page.slot_time_s, least_s)
                 self._back_to_s = float("-inf")
             elif (tries := tries + 1) > OLDEST_TRIES:
                 detail = f"the node's blocks begin at slot {page.first_slot}, ever a later one"
-                raise Refused("history-too-short", detail, retryable=True)
+                raise VenueRefusal("history-too-short", detail, retryable=True)
             else:  # how old that slot is, the node has to say
                 oldest = page.first_slot
         await asyncio.gather(*map(self._name, self._unnamed))
@@ -131,17 +133,17 @@ class Executed:
                 page = await self._rpc.get_signatures_for_address(
                     self._address, before=self._before, commitment="finalized", slot=oldest
                 )
-            except Refused as error:
+            except VenueRefusal as error:
                 if oldest is None:
                     raise
                 detail = f"no node tells the time of its oldest block, slot {oldest}: {error}"
-                raise Refused("history-too-short", detail, retryable=True) from error
+                raise VenueRefusal("history-too-short", detail, retryable=True) from error
             if page.epoch.block_height >= self.least_height:
                 self.least_height = page.epoch.block_height
                 return page
             await asyncio.sleep(BEHIND_S)
         detail = f"the node is at height {page.epoch.block_height}, not {self.least_height}"
-        raise Refused("node-behind", detail, retryable=True)
+        raise VenueRefusal("node-behind", detail, retryable=True)
 
     def _take(self, lines: Sequence[SignatureInfo]) -> None:
         for line in lines:
@@ -149,7 +151,7 @@ class Executed:
                 self._unnamed.append(line.signature)
             named = _order_in(line.memo or "") if line.err is None else None
             if named is not None:
-                self._said[line.signature] = named
+                self._order_ids[line.signature] = named
             if line.block_time is not None:
                 self._back_to_s = min(self._back_to_s, line.block_time)
 
@@ -161,16 +163,18 @@ class Executed:
             return
         if page[-1].signature == self._before or page[0].slot > self._oldest_slot:
             detail = f"the node repeats its history after {self._before}"
-            raise Refused("history-repeated", detail, retryable=True)
+            raise VenueRefusal("history-repeated", detail, retryable=True)
 
     async def _prove(self, signatures: Iterable[str]) -> list[str]:
         """Those of them that the wallet paid for, oldest first."""
-        wanted = list(signatures)
-        await asyncio.gather(*(self._look(one) for one in wanted if one not in self._proved))
-        return [one for one in reversed(wanted) if self._proved[one]]
+        ordered = list(signatures)
+        await asyncio.gather(
+            *(self._look(signature) for signature in ordered if signature not in self._proved)
+        )
+        return [signature for signature in reversed(ordered) if self._proved[signature]]
 
     async def _look(self, signature: str) -> None:
-        self._proved[signature] = await self._orders_in(signature) == [self._said[signature]]
+        self._proved[signature] = await self._orders_in(signature) == [self._order_ids[signature]]
 
     async def _name(self, signature: str) -> None:
         """Of a line without a memo, the transaction itself says what it is: a node may leave the
@@ -178,7 +182,7 @@ class Executed:
         """
         match await self._orders_in(signature):
             case [str(order_id)]:
-                self._said[signature], self._proved[signature] = order_id, True
+                self._order_ids[signature], self._proved[signature] = order_id, True
 
     async def _orders_in(self, signature: str) -> list[str | None]:
         """What the memos of a transaction name; nothing for one that the wallet did not pay for.
@@ -190,7 +194,7 @@ class Executed:
         except ValueError as error:
             if await self._may_be_ours(signature, shown):
                 detail = f"{signature} may be paid by the wallet and cannot be decoded: {error}"
-                raise Refused("transaction-unreadable", detail) from None
+                raise VenueRefusal("transaction-unreadable", detail) from None
             return []
         if decoded.payer != self._address:
             return []
@@ -205,46 +209,46 @@ class Executed:
             payer = await self._rpc.get_fee_payer(signature, "finalized")
         if payer is not None:
             return payer == self._address
-        if shown.version is None or shown.version <= NEWEST_VERSION or signature in self._said:
+        if shown.version is None or shown.version <= NEWEST_VERSION or signature in self._order_ids:
             return True
         return _is_signed_by(shown.raw, signature, key)
 
     async def _shown(self, signature: str) -> Shown:
         async with self._at_once:
             try:
-                found = await self._rpc.get_transaction(signature, "finalized")
+                details = await self._rpc.get_transaction(signature, "finalized")
             except RpcError as error:
                 if error.number != VERSION_UNSUPPORTED:
                     raise
                 named = _VERSION.search(str(error))
                 return Shown(b"", int(named[1]) if named else NEWEST_VERSION + 1)
-        if found is None or found.transaction is None:
+        if details is None or details.transaction is None:
             detail = f"{signature} is in the history, but no node shows it"
-            raise Refused("details-not-available", detail, retryable=True)
-        raw = bytes_of(found.transaction[0])
+            raise VenueRefusal("details-not-available", detail, retryable=True)
+        raw = bytes_of(details.transaction[0])
         return Shown(raw, version_of(raw))
 
 
-def _check_memory(slot: int, slot_time_s: int | None, wanted_s: float) -> None:
+def _check_memory(slot: int, slot_time_s: int | None, least_s: float) -> None:
     """Whether a history that ends here had its beginning here. A node that was restored, or keeps
     little, knows nothing of what was before its oldest block, and does not say so. The age of that
     block is what the chain says, never slots times a length: that length changes.
     """
     if slot_time_s is None:
         detail = f"the node does not tell the time of its oldest block, slot {slot}"
-        raise Refused("history-too-short", detail, retryable=True)
-    if slot_time_s > wanted_s:
-        late_s = slot_time_s - wanted_s
+        raise VenueRefusal("history-too-short", detail, retryable=True)
+    if slot_time_s > least_s:
+        late_s = slot_time_s - least_s
         detail = (
             f"the node's blocks begin at slot {slot}, {late_s:.0f} s after the time in question"
         )
-        raise Refused("history-too-short", detail, retryable=True)
+        raise VenueRefusal("history-too-short", detail, retryable=True)
 
 
 def _order_in(memo: str) -> str | None:
     """The order that a line of a history names."""
-    said = _MEMO.match(memo)
-    return parse_order_id(order_id_of(said[1])) if said else None
+    match = _MEMO.match(memo)
+    return parse_order_id(order_id_of(match[1])) if match else None
 
 
 def bytes_of(text: str) -> bytes:

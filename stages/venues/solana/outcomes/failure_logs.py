@@ -62,8 +62,8 @@ class Failure(NamedTuple):
     def users_account(self) -> bool | None:
         """Whether an account check failed of one of the wallet's accounts; None: not told."""
         for line in reversed(self.lines):
-            if found := _ACCOUNT.match(line):
-                return bool(_USERS_ACCOUNT.fullmatch(found[1]))
+            if match := _ACCOUNT.match(line):
+                return bool(_USERS_ACCOUNT.fullmatch(match[1]))
         return None
 
 
@@ -73,9 +73,9 @@ def failure_of(logs: Sequence[str], index: int) -> Failure:
     begun = index < len(begins)
     lines = logs[begins[index] :] if begun else logs
     for number, line in enumerate(lines):
-        if found := _FAILED.match(line):
+        if match := _FAILED.match(line):
             lines = lines[: number + 1]
-            return Failure(tuple(lines), found[1], found[2], _transfers(lines) if begun else 0)
+            return Failure(tuple(lines), match[1], match[2], _transfers(lines) if begun else 0)
     return Failure(tuple(lines), transfers=_transfers(lines) if begun else 0)
 
 

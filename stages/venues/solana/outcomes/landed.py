@@ -35,17 +35,20 @@ class Sent(NamedTuple):
 
 def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
     """Reads a transaction of ours, of any version. Raises ValueError for bytes that are none."""
-    made = decode(raw)
-    instructions = instructions_of(made.message)
+    decoded = decode(raw)
+    instructions = instructions_of(decoded.message)
     by_program = {program: f for f in families for program in f.programs.values()}
     parsed = [
-        (by_program[one.program].parse(one), tuple(use.address for use in one.accounts))
-        for one in instructions
-        if one.program in by_program
+        (
+            by_program[instruction.program].parse(instruction),
+            tuple(use.address for use in instruction.accounts),
+        )
+        for instruction in instructions
+        if instruction.program in by_program
     ]
     swaps = [(swap, accounts) for swap, accounts in parsed if swap is not None]
     return Sent(
-        made.keys,
+        decoded.keys,
         tuple(instructions),
         tuple(swap for swap, _ in swaps),
         tuple(accounts for _, accounts in swaps),

@@ -24,7 +24,7 @@ from solders.signature import Signature
 
 from events.order import Transaction
 from stages.pools.contract import Family
-from stages.venues import Outcome, Refused
+from stages.venues import Outcome, VenueRefusal
 from stages.venues.solana.cluster.commitments import Commitments, Fill
 from stages.venues.solana.cluster.slot_time import (
     SlotTime,
@@ -51,7 +51,7 @@ _log = structlog.get_logger()
 _Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
 
 
-class Judged(NamedTuple):
+class StatusVerdict(NamedTuple):
     """What a status says by itself; one that `executed` still wants its amounts and fees."""
 
     outcome: Outcome | None
@@ -62,16 +62,16 @@ def judge(
     status: SignatureStatus | None,
     *,
     commitment: str,
-) -> Judged:
+) -> StatusVerdict:
     """Pure. That it is absent proves nothing yet."""
     if status is None:
-        return Judged(Outcome("absent"))
+        return StatusVerdict(Outcome("absent"))
     rank = _rank(status)
     if status.err is None and rank >= RANK[commitment]:
-        return Judged(None, status)
+        return StatusVerdict(None, status)
     if status.err is not None and rank >= RANK["finalized"]:
-        return Judged(None, status)
-    return Judged(Outcome("absent"))  # under way: neither there for good nor dead
+        return StatusVerdict(None, status)
+    return StatusVerdict(Outcome("absent"))  # under way: neither there for good nor dead
 
 
 def is_signature(text: str) -> bool:
@@ -116,7 +116,7 @@ class Outcomes:
         self._finalized: EpochInfo | None = None
         self._finalized_s = self._rose_s = 0.0
         """When it was read, and when it was found higher than before; by the monotonic clock."""
-        self._unread: Refused | None = None
+        self._unread: VenueRefusal | None = None
         """Why the finalized height could not be read; None where it was."""
         self._slot = 0
         self._advanced_s = 0.0
@@ -159,7 +159,7 @@ class Outcomes:
     async def _answer(self, asked: Sequence[_Asked]) -> None:
         try:
             await self._judge(asked)
-        except Refused as error:
+        except VenueRefusal as error:
             for _, future in asked:
                 _settle(future, _unknown(error))
         except Exception as error:  # a bug is the runner's to judge; nobody may wait for ever
@@ -173,7 +173,7 @@ class Outcomes:
     async def _judge(self, asked: Sequence[_Asked]) -> None:
         finalized = self._finalized  # before the question, see above
         self._begin(self._read_finalized())  # for the next question: this one does not wait
-        statuses = await self._rpc.get_signature_statuses([one.signature for one, _ in asked])
+        statuses = await self._rpc.get_signature_statuses([item.signature for item, _ in asked])
         stalled = self._is_stalled(statuses.slot)
         executed, doubtful = [], list[_Asked]()
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
@@ -183,11 +183,11 @@ class Outcomes:
             if status is None and _is_old(transaction) and (doubt := self._no_proof()):
                 _settle(future, doubt)
                 continue
-            judged = judge(status, commitment=self._commitments.fill)
-            if judged.executed is not None:
-                executed.append(self._detail(transaction, future, judged.executed))
-            elif judged.outcome is not None:
-                _settle(future, _STALLED if stalled else judged.outcome)
+            verdict = judge(status, commitment=self._commitments.fill)
+            if verdict.executed is not None:
+                executed.append(self._detail(transaction, future, verdict.executed))
+            elif verdict.outcome is not None:
+                _settle(future, _STALLED if stalled else verdict.outcome)
         if doubtful and finalized is not None:
             executed.append(self._prove(doubtful, finalized, stalled))
         await asyncio.gather(*executed)
@@ -251,15 +251,15 @@ class Outcomes:
             if time.monotonic() - self._finalized_s < finalized_age_s(self._slot_time):
                 return
             try:
-                found = await self._rpc.get_epoch_info("finalized")
-            except Refused as error:
+                epoch_info = await self._rpc.get_epoch_info("finalized")
+            except VenueRefusal as error:
                 _log.info("finalized height not read", error=str(error))
                 self._unread = error
                 return
             before, now_s = self._finalized, time.monotonic()
-            if before is None or found.block_height > before.block_height:
+            if before is None or epoch_info.block_height > before.block_height:
                 self._rose_s = now_s
-            self._finalized, self._finalized_s = found, now_s
+            self._finalized, self._finalized_s = epoch_info, now_s
             self._unread = None
 
     async def _detail(
@@ -270,7 +270,7 @@ class Outcomes:
                 return
             try:
                 _settle(future, await self._executed(transaction, status))
-            except Refused as error:
+            except VenueRefusal as error:
                 _settle(future, _unknown(error))
 
     async def _executed(self, transaction: Transaction, status: SignatureStatus) -> Outcome:
@@ -283,11 +283,11 @@ class Outcomes:
         for number in range(self._options.details_tries):
             if number:
                 await asyncio.sleep(details_pause_s(self._slot_time, number))
-            found = await self._commitments.ask(commitment, ask)
-            if found is not None and found.meta is not None:
-                if (found.meta.err is not None) is not failed:
+            details = await self._commitments.ask(commitment, ask)
+            if details is not None and details.meta is not None:
+                if (details.meta.err is not None) is not failed:
                     return Outcome("absent")  # a fork came between the two answers: ask again
-                return self._told(transaction, found.slot, found.meta)
+                return self._told(transaction, details.slot, details.meta)
         # Nodes index a little late: only what is missing for long takes an operator.
         detail = f"{_ended(failed, status.slot)}, and no node shows its balances"
         return Outcome(
@@ -324,7 +324,7 @@ def _ended(failed: bool, slot: int) -> str:
     return f"it {'failed' if failed else 'landed'} in slot {slot}"
 
 
-def _unknown(error: Refused) -> Outcome:
+def _unknown(error: VenueRefusal) -> Outcome:
     if not isinstance(error, NotServed):  # an outage, which the log names
         _log.info("outcome not known", error=str(error))
         return Outcome("unknown", reason=error.code)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from events.ids import parse_order_id
 from events.types import Fill
 from stages.pools.contract import Family
-from stages.venues import Outcome, Refused
+from stages.venues import Outcome, VenueRefusal
 from stages.venues.record import Record
 from stages.venues.solana.accounts.pools_file import TokenEntry
 from stages.venues.solana.outcomes.errors import reason_of
@@ -43,13 +43,15 @@ class Records:
         `transaction-of-another-wallet`, `amounts-unclear`, or what the nodes say.
         """
         if not is_signature(signature):
-            raise Refused("malformed-signature", f"{signature!r} is not a signature of this chain")
+            raise VenueRefusal(
+                "malformed-signature", f"{signature!r} is not a signature of this chain"
+            )
         details = await self._rpc.get_transaction(signature, "finalized")
         if details is None or details.meta is None or details.transaction is None:
             raise await self._missing(signature)
         decoded = self._decoded(signature, details)
         orders = [parse_order_id(order_id_of(memo)) for memo in memos_of(decoded.message)]
-        named = tuple(one for one in orders if one is not None)
+        named = tuple(order for order in orders if order is not None)
         meta = details.meta
         try:
             sent = read_sent(bytes_of(details.transaction[0]), self._families)
@@ -57,26 +59,28 @@ class Records:
                 return Record(signature, self._failed(sent, details.slot, meta), named)
             return self._landed(signature, sent, details.slot, meta, named)
         except ValueError as error:
-            raise Refused("amounts-unclear", f"{signature}: {error}") from None
+            raise VenueRefusal("amounts-unclear", f"{signature}: {error}") from None
 
-    async def _missing(self, signature: str) -> Refused:
+    async def _missing(self, signature: str) -> VenueRefusal:
         [status] = (await self._rpc.get_signature_statuses([signature])).value
         if status is None:
-            return Refused("transaction-not-found", f"no node has {signature}", retryable=True)
+            return VenueRefusal("transaction-not-found", f"no node has {signature}", retryable=True)
         detail = f"{signature} is {status.confirmation_status or 'processed'}, not finalized yet"
-        return Refused("transaction-not-finalized", detail, retryable=True)
+        return VenueRefusal("transaction-not-finalized", detail, retryable=True)
 
     def _decoded(self, signature: str, details: Details) -> Decoded:
         assert details.transaction is not None, "the caller has looked"
         try:
             decoded = decode(bytes_of(details.transaction[0]))
         except ValueError as error:
-            raise Refused("transaction-unreadable", f"{signature}: {error}") from None
+            raise VenueRefusal("transaction-unreadable", f"{signature}: {error}") from None
         if decoded.signatures[:1] != (signature,):
-            raise Refused("transaction-unreadable", f"the node shows another one for {signature}")
+            raise VenueRefusal(
+                "transaction-unreadable", f"the node shows another one for {signature}"
+            )
         if decoded.payer != self._address:
             detail = f"{decoded.payer} paid for {signature}, not {self._address}"
-            raise Refused("transaction-of-another-wallet", detail)
+            raise VenueRefusal("transaction-of-another-wallet", detail)
         return decoded
 
     def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
@@ -90,7 +94,7 @@ class Records:
         owners = {swap.accounts.owner for swap in sent.swaps} - {self._address}
         if owners:
             detail = f"{', '.join(owners)} swapped in {signature}, not {self._address}"
-            raise Refused("transaction-of-another-wallet", detail)
+            raise VenueRefusal("transaction-of-another-wallet", detail)
         fill = fill_of(sent, meta)
         outcome = Outcome(
             "landed",
@@ -102,14 +106,14 @@ class Records:
             legs=fill.legs,
         )
         ways = [self._mints(sent, number, meta) for number in range(len(sent.swaps))]
-        one = len(sent.swaps) == 1
+        single = len(sent.swaps) == 1
         return Record(
             signature,
             outcome,
             named,
             (self._symbol(ways[0][0]), self._symbol(ways[-1][1])),
-            self._dex(sent) if one else "",
-            sent.swaps[0].pool if one else "",
+            self._dex(sent) if single else "",
+            sent.swaps[0].pool if single else "",
             self._fills(sent, ways, outcome),
         )
 
@@ -134,7 +138,9 @@ class Records:
     def _dex(self, sent: Sent) -> str:
         by_program = {program: f for f in self._families for program in f.programs.values()}
         return next(
-            by_program[one.program].dex for one in sent.instructions if one.program in by_program
+            by_program[instruction.program].dex
+            for instruction in sent.instructions
+            if instruction.program in by_program
         )
 
     def _fills(

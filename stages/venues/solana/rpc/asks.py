@@ -80,17 +80,17 @@ def base64_of(raw: bytes) -> str:
     return b64encode(raw).decode()
 
 
-def first_key(found: Any) -> str | None:
+def first_key(value: Any) -> str | None:
     """The fee payer of a transaction in JSON, where there is one."""
     try:
-        first = found["transaction"]["message"]["accountKeys"][0]
+        first = value["transaction"]["message"]["accountKeys"][0]
     except (TypeError, KeyError, IndexError):
         return None
     return first if isinstance(first, str) else None
 
 
-def token_account(found: KeyedAccount) -> TokenAccount:
+def token_account(keyed_account: KeyedAccount) -> TokenAccount:
     """The mint and the amount, read from the account's bytes."""
-    data = found.account.bytes()
+    data = keyed_account.account.bytes()
     amount = int.from_bytes(data[64:72], "little")
-    return TokenAccount(found.pubkey, str(Pubkey.from_bytes(data[:32])), amount)
+    return TokenAccount(keyed_account.pubkey, str(Pubkey.from_bytes(data[:32])), amount)

@@ -15,7 +15,7 @@ GENESIS: dict[str, Cluster] = {
 """Any other chain is `local`."""
 
 
-class Admission:
+class ClusterGuard:
     """Judges nodes: all must be of the one expected chain, and mainnet has to be allowed.
 
     A node of another chain would swear that a transaction is absent which landed long ago.
@@ -28,10 +28,10 @@ class Admission:
 
     def refusal(self, genesis: str) -> MaybeReason:
         """Why a node with this genesis hash must not be used; empty if it may."""
-        found = GENESIS.get(genesis, "local")
-        if found == "mainnet" and not self._allow_mainnet:
+        cluster = GENESIS.get(genesis, "local")
+        if cluster == "mainnet" and not self._allow_mainnet:
             return "mainnet-not-allowed"
-        if found != self.expected or (self._genesis and genesis != self._genesis):
+        if cluster != self.expected or (self._genesis and genesis != self._genesis):
             return "wrong-cluster"
         self._genesis = genesis
         return ""

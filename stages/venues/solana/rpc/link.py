@@ -20,8 +20,8 @@ import structlog
 
 from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
 from events.reason_codes import MaybeReason, ReasonCode
-from stages.venues import Refused
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues import VenueRefusal
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.faults import SIZED, About, Fault
 from stages.venues.solana.rpc.node import Node, NodeFault
 from stages.venues.solana.rpc.options import RpcOptions
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 _genesis_decoder = msgspec.json.Decoder(str)
 
 
-class RpcError(Refused):
+class RpcError(VenueRefusal):
     """A refusal of what was asked for, which no other node contradicts: asking again would not
     help. `number` is JSON-RPC's.
     """
@@ -45,7 +45,7 @@ class RpcError(Refused):
         self.number = number
 
 
-class Unreachable(Refused):
+class Unreachable(VenueRefusal):
     """No node gave a result within the bounds. What was sent may have arrived all the same.
     `fault` is what was answered last.
     """
@@ -126,7 +126,7 @@ class AtNode:
 class RpcLink:
     """Calls methods on whichever node answers."""
 
-    def __init__(self, options: RpcOptions, admission: Admission) -> None:
+    def __init__(self, options: RpcOptions, admission: ClusterGuard) -> None:
         if not options.urls:
             raise ValueError("no RPC URL")
         self._options = options
@@ -158,15 +158,15 @@ class RpcLink:
 
     async def call(self, method: str, params: Sequence[Any], answer: msgspec.json.Decoder[T]) -> T:
         """The answer. Raises RpcError, Unreachable, or Refused if no node is of our chain."""
-        found: T = (await self.together([Ask(method, params, answer)]))[0]
-        return found
+        answers: T = (await self.together([Ask(method, params, answer)]))[0]
+        return answers
 
     async def together(self, asks: Sequence[Ask]) -> list[Any]:
         """The answers of one and the same node, asked one after the other. Raises as `call`."""
         ends = time.monotonic() + self._options.deadline_s
         faults, refused = dict[Node, NodeFault](), list[tuple[Node, NodeFault]]()
         for _ in range(self._options.tries_max):
-            node = self._next_node(asks, [one for one, _ in refused])
+            node = self._next_node(asks, [item for item, _ in refused])
             if node is None:
                 break
             if refused and self._wait_s(node, asks) > 0:  # who rests is no second opinion
@@ -176,16 +176,18 @@ class RpcLink:
             try:
                 async with asyncio.timeout(max(0.001, ends - time.monotonic())):
                     if await self._admit(node):
-                        found = [await self.ask_node(node, ask) for ask in asks]
+                        answers = [await self.ask_node(node, ask) for ask in asks]
                         self._contradicted(refused, asks)
-                        return found
+                        return answers
             except NodeFault as fault:
                 faults[node] = fault
                 if fault.fault.about in (About.REQUEST, About.BLOCK):
                     refused.append((node, fault))
             except TimeoutError:
                 faults[node] = self._late(node, asks[0].method)
-        raise self._failure(asks, [one for _, one in refused] or list(faults.values()))
+        raise self._failure(
+            asks, [node_fault for _, node_fault in refused] or list(faults.values())
+        )
 
     async def everywhere(
         self, methods: Sequence[str], work: Callable[[AtNode], Awaitable[T]]
@@ -217,15 +219,17 @@ class RpcLink:
             return None
 
         now = time.monotonic()
-        usable = [one for one in self._nodes if not one.refusal]
-        ready = [one for one in usable if one.rests_until(methods) <= now]
-        found = await asyncio.gather(*map(ask, ready or usable))
-        answered = Heard(one for one in found if one is not None)
+        usable = [answer for answer in self._nodes if not answer.refusal]
+        ready = [answer for answer in usable if answer.rests_until(methods) <= now]
+        answers = await asyncio.gather(*map(ask, ready or usable))
+        answered = Heard(answer for answer in answers if answer is not None)
         answered.refusals = tuple(
-            dict.fromkeys(str(one) for one in faults if one.fault.about is About.METHOD)
+            dict.fromkeys(str(answer) for answer in faults if answer.fault.about is About.METHOD)
         )
         if faults and all(fault.fault.about is About.METHOD for fault in faults) and not answered:
-            raise self._unserved(faults[-1].method, [str(one) for one in faults], faults[-1].fault)
+            raise self._unserved(
+                faults[-1].method, [str(answer) for answer in faults], faults[-1].fault
+            )
         if not answered:
             raise self._failure(asks, faults)
         return answered
@@ -234,8 +238,8 @@ class RpcLink:
         """One question to one node. Raises NodeFault, once what follows from it is noted."""
         began = time.perf_counter()
         try:
-            found = await node.ask(self._session(node), ask.method, ask.params, ask.answer)
-            if wrong := ask.check(found):
+            answer = await node.ask(self._session(node), ask.method, ask.params, ask.answer)
+            if wrong := ask.check(answer):
                 raise NodeFault(Fault(About.NODE, wrong), node.host, ask.method)
         except NodeFault as fault:
             self._count(ask.method, fault.fault)
@@ -243,7 +247,7 @@ class RpcLink:
             raise
         RPC.of(ask.method).observe(time.perf_counter() - began)
         node.served([ask.method])
-        return found
+        return answer
 
     # -- which node ----------------------------------------------------------------------------
 
@@ -251,7 +255,7 @@ class RpcLink:
         """The one that may be asked first and takes calls so large; None where there is none."""
         usable = [node for node in self._nodes if not node.refusal]
         if not usable:
-            raise Refused(
+            raise VenueRefusal(
                 self._nodes[0].refusal or "venue-unavailable",
                 "no node of SOLANA_RPC_URL may be used",
             )
@@ -278,7 +282,7 @@ class RpcLink:
         await asyncio.sleep(wait_s)
         return True
 
-    def _failure(self, asks: Sequence[Ask], faults: Sequence[NodeFault]) -> Refused:
+    def _failure(self, asks: Sequence[Ask], faults: Sequence[NodeFault]) -> VenueRefusal:
         """What it means that no node gave a result, for these reasons."""
         fault = faults[0].fault if faults else UNKNOWN
         methods = [ask.method for ask in asks]

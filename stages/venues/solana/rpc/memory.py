@@ -52,8 +52,8 @@ def _missing(method: str, text: str) -> NodeFault:
 
 
 async def _first_available(node: AtNode) -> int:
-    found: int = await node.ask(Ask(FIRST, (), _number))
-    return found
+    slot: int = await node.ask(Ask(FIRST, (), _number))
+    return slot
 
 
 async def _block_before(node: AtNode, oldest_slot: int) -> int:
@@ -66,5 +66,5 @@ async def _block_before(node: AtNode, oldest_slot: int) -> int:
 
 
 async def _lowest_slot(node: AtNode) -> int:
-    found: int = await node.ask(Ask(LOWEST, (), _number))
-    return found and found + LEDGER_MARGIN_SLOTS
+    slot: int = await node.ask(Ask(LOWEST, (), _number))
+    return slot and slot + LEDGER_MARGIN_SLOTS

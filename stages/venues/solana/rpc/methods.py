@@ -161,7 +161,7 @@ class Rpc:
                     raise
                 most = error.size_max
             else:
-                return [one for [one] in answers]
+                return [account for [account] in answers]
 
     async def get_latest_blockhash(self, commitment: Commitment) -> At[Blockhash]:
         """A blockhash to sign with; not one of a node that is behind what others said."""
@@ -280,10 +280,10 @@ class Rpc:
         """
         config = config_of(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
         try:
-            found = await self._link.call("getTransaction", (signature, config), _anything)
+            reply = await self._link.call("getTransaction", (signature, config), _anything)
         except (RpcError, NotServed):
             return None
-        return first_key(found)
+        return first_key(reply)
 
     async def get_signatures_for_address(
         self, address: str, *, before: str | None, commitment: Commitment, slot: int | None = None
@@ -317,17 +317,17 @@ class Rpc:
         least = None if known is None else max(0, known - BEHIND_SLOTS["processed"])
         config = config_of(commitment, minContextSlot=least)
 
-        def check(found: EpochInfo) -> str:
-            return behind_slot(found.absolute_slot, least)
+        def check(info: EpochInfo) -> str:
+            return behind_slot(info.absolute_slot, least)
 
         try:
-            found: EpochInfo = (
+            epoch_info: EpochInfo = (
                 await self._link.together([Ask("getEpochInfo", (config,), _epoch, check)])
             )[0]
         except NotServed:
-            found = await self._slot_and_height(config)
-        self._newest.take(commitment, found.absolute_slot)
-        return found
+            epoch_info = await self._slot_and_height(config)
+        self._newest.take(commitment, epoch_info.absolute_slot)
+        return epoch_info
 
     async def _slot_and_height(self, config: dict[str, Any]) -> EpochInfo:
         slot = Ask("getSlot", (config,), _number)
@@ -379,4 +379,7 @@ class Rpc:
                 for program in programs
             )
         )
-        return [token_account(one) for one in chain.from_iterable(a.value for a in answers)]
+        return [
+            token_account(keyed_account)
+            for keyed_account in chain.from_iterable(a.value for a in answers)
+        ]

@@ -227,22 +227,22 @@ class Node:
     def _reply(self, status: int, envelope: _Envelope, text: bytes) -> Reply:
         error = envelope.error
         if error is None:
-            said = (_words_in(text) or UNREADABLE) if status == 200 else _text_of(text)
-            return self._shown(status, None, said)
+            words = (_words_in(text) or UNREADABLE) if status == 200 else _text_of(text)
+            return self._shown(status, None, words)
         number, data = None, None
         if isinstance(error, dict):
             code, data = error.get("code"), error.get("data")
             number = _number(code)
-            said = words_of(error) or ("" if number is not None else str(code or ""))
+            words = words_of(error) or ("" if number is not None else str(code or ""))
         else:
-            said = words_of(error)
+            words = words_of(error)
         failed = isinstance(data, dict) and data.get("err") is not None
-        return self._shown(status, number, said, failed=failed)
+        return self._shown(status, number, words, failed=failed)
 
-    def _shown(self, status: int, number: int | None, said: str, *, failed: bool = False) -> Reply:
+    def _shown(self, status: int, number: int | None, text: str, *, failed: bool = False) -> Reply:
         parts = [f"HTTP {status}" if status != 200 else "", "" if number is None else f"{number}"]
-        said = shown(said, self._secrets)
-        return Reply(status, number, " ".join(filter(None, [*parts, said])), failed)
+        text = shown(text, self._secrets)
+        return Reply(status, number, " ".join(filter(None, [*parts, text])), failed)
 
 
 def _number(code: Any) -> int | None:

@@ -21,9 +21,9 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from events.secret import SecretUrl
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.asks import base64_of
-from stages.venues.solana.rpc.clusters import Admission
+from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.faults import About
 from stages.venues.solana.rpc.link import Ask, RpcError, RpcLink, TooLarge, Unreachable
 from stages.venues.solana.rpc.methods import ACCOUNTS_MAX, SIGNATURES_MAX
@@ -145,7 +145,7 @@ class Surveyed(NamedTuple):
         ]
 
 
-async def survey(url: SecretUrl, admission: Admission, subject: Subject) -> Surveyed:
+async def survey(url: SecretUrl, admission: ClusterGuard, subject: Subject) -> Surveyed:
     """Asks one node. Raises Refused where it cannot be used at all."""
     link = RpcLink(RpcOptions((url,), deadline_s=DEADLINE_S, observed=False), admission)
     refusals: dict[str, str] = {}
@@ -171,7 +171,7 @@ class Nodes:
     """All nodes of a process that runs, looked at now and then."""
 
     def __init__(
-        self, urls: Sequence[SecretUrl], admission: Callable[[], Admission], subject: Subject
+        self, urls: Sequence[SecretUrl], admission: Callable[[], ClusterGuard], subject: Subject
     ) -> None:
         self._urls, self._admission, self._subject = urls, admission, subject
         self._seen: list[Surveyed] = []
@@ -193,13 +193,13 @@ class Nodes:
         that says nothing of its methods.
         """
         told = await asyncio.gather(*map(self._survey, self._urls))
-        self._seen = [one for one in told if one is not None]
+        self._seen = [node for node in told if node is not None]
         return told
 
     async def _survey(self, url: SecretUrl) -> Surveyed | None:
         try:
             return await survey(url, self._admission(), self._subject)
-        except (Refused, OSError):
+        except (VenueRefusal, OSError):
             return None
 
 
@@ -208,7 +208,7 @@ def missing(seen: Sequence[Surveyed], use: Use) -> Iterator[str]:
     for name, method in METHODS.items():
         if method.use != use or not seen:
             continue
-        texts = [one.refusals[name] for one in seen if _lacks(one, name)]
+        texts = [node.refusals[name] for node in seen if _lacks(node, name)]
         if len(texts) == len(seen):
             yield "; ".join(texts) + _would_do(name)
 
@@ -218,6 +218,6 @@ def _would_do(name: str) -> str:
     return f" ({' or '.join(instead)} would do)" if instead else ""
 
 
-def _lacks(one: Surveyed, name: str) -> bool:
+def _lacks(surveyed: Surveyed, name: str) -> bool:
     served = [name, *METHODS[name].instead]
-    return all(other in one.refusals for other in served)
+    return all(other in surveyed.refusals for other in served)

@@ -47,11 +47,11 @@ class Wallet:
         raise TypeError("a wallet is never copied out of the process")
 
 
-def load_wallet(said: SecretText) -> Wallet:
+def load_wallet(secret_text: SecretText) -> Wallet:
     """The wallet of SOLANA_KEYPAIR: the path of a solana-keygen file, or its JSON array of 64
     numbers, or base58. Raises KeypairError.
     """
-    text = said.reveal().strip()
+    text = secret_text.reveal().strip()
     if not text:
         raise KeypairError("SOLANA_KEYPAIR is not set")
     if text.startswith("["):
@@ -92,7 +92,7 @@ def _keypair(secret: bytes) -> Keypair:
     """Raises ValueError, also where the two halves are not of one key."""
     if len(secret) != KEY_BYTES:
         raise ValueError("not 64 bytes")
-    found = Keypair.from_seed(secret[:32])
-    if bytes(found) != secret:
+    keypair = Keypair.from_seed(secret[:32])
+    if bytes(keypair) != secret:
         raise ValueError("the public half is of another key")
-    return found
+    return keypair

@@ -78,9 +78,11 @@ def instructions_of(message: AnyMessage) -> list[contract.Instruction]:
     try:
         return [
             contract.Instruction(
-                keys[one.program_id_index], tuple(map(use, one.accounts)), bytes(one.data)
+                keys[compiled_instruction.program_id_index],
+                tuple(map(use, compiled_instruction.accounts)),
+                bytes(compiled_instruction.data),
             )
-            for one in message.instructions
+            for compiled_instruction in message.instructions
         ]
     except IndexError:
         raise ValueError("accounts of a lookup table") from None
@@ -91,9 +93,10 @@ def memos_of(message: AnyMessage) -> list[str]:
     keys = message.account_keys
     memo = Pubkey.from_string(MEMO)
     return [
-        bytes(one.data).decode(errors="replace")
-        for one in message.instructions
-        if one.program_id_index < len(keys) and keys[one.program_id_index] == memo
+        bytes(compiled_instruction.data).decode(errors="replace")
+        for compiled_instruction in message.instructions
+        if compiled_instruction.program_id_index < len(keys)
+        and keys[compiled_instruction.program_id_index] == memo
     ]
 
 

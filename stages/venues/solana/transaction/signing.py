@@ -24,7 +24,7 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from stages.pools.contract import Family, Pool, SwapAccounts, SwapTerms
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.transaction.keypair import Wallet
 from stages.venues.solana.transaction.programs import MEMO, WSOL, associated_account, key
 from stages.venues.solana.transaction.versions import V0, VERSIONS, Budget, Message
@@ -126,28 +126,30 @@ def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> 
     """
     limits = VERSIONS[version]
     try:
-        made = limits.compiled(draft.owner, draft.instructions, budget, Hash.from_string(blockhash))
+        compiled = limits.compiled(
+            draft.owner, draft.instructions, budget, Hash.from_string(blockhash)
+        )
     except Exception as error:  # solders' CompileError is an Exception: more than 256 accounts
-        raise Refused("transaction-too-large", str(error), retryable=True) from error
-    addresses, size = len(made.account_keys), len(unsigned(made))
+        raise VenueRefusal("transaction-too-large", str(error), retryable=True) from error
+    addresses, size = len(compiled.account_keys), len(unsigned(compiled))
     if addresses > limits.addresses_max:
         detail = f"{addresses} addresses, at most {limits.addresses_max}"
-        raise Refused("transaction-too-large", detail, retryable=True)
+        raise VenueRefusal("transaction-too-large", detail, retryable=True)
     if size > limits.bytes_max:
         detail = f"{size} bytes, at most {limits.bytes_max}"
-        raise Refused("transaction-too-large", detail, retryable=True)
-    return made
+        raise VenueRefusal("transaction-too-large", detail, retryable=True)
+    return compiled
 
 
-def unsigned(made: Message) -> bytes:
+def unsigned(message: Message) -> bytes:
     """The transaction with an empty signature: for a simulation, and of no use to a thief."""
-    return bytes(VersionedTransaction.populate(made, [Signature.default()]))
+    return bytes(VersionedTransaction.populate(message, [Signature.default()]))
 
 
-def signed(made: Message, wallet: Wallet) -> tuple[str, bytes]:
+def signed(message: Message, wallet: Wallet) -> tuple[str, bytes]:
     """(signature, raw bytes)."""
-    signature = wallet.sign(made)
-    return str(signature), bytes(VersionedTransaction.populate(made, [signature]))
+    signature = wallet.sign(message)
+    return str(signature), bytes(VersionedTransaction.populate(message, [signature]))
 
 
 def cu_needed(legs: Iterable[Leg]) -> int:
@@ -233,9 +235,9 @@ def _brought(legs: Sequence[Leg]) -> int:
 
 def _swap(owner: Pubkey, leg: Leg, accounts: Mapping[str, Pubkey]) -> Instruction:
     use = SwapAccounts(str(owner), str(accounts[leg.mint_in]), str(accounts[leg.mint_out]))
-    made = leg.family.instruction(leg.pool, leg.a_to_b, leg.terms, use)
+    instruction = leg.family.instruction(leg.pool, leg.a_to_b, leg.terms, use)
     return Instruction(
-        key(made.program),
-        made.data,
-        [AccountMeta(key(a.address), a.signer, a.writable) for a in made.accounts],
+        key(instruction.program),
+        instruction.data,
+        [AccountMeta(key(a.address), a.signer, a.writable) for a in instruction.accounts],
     )

@@ -47,9 +47,9 @@ def status(node: Node, tx: Transaction) -> str:
 def entries(node: Node) -> list[Entry]:
     node.save()
     ledger = LocalLedger(node.store.path)
-    found = list(ledger.entries())
+    entries = list(ledger.entries())
     ledger.close()
-    return found
+    return entries
 
 
 async def test_a_transaction_waits_for_its_slot_and_is_confirmed_a_block_later(node: Node) -> None:

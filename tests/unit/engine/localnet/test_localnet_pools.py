@@ -78,8 +78,8 @@ def custom(outcome: Outcome) -> Any:
 def reasons(outcome: Outcome, instructions: list[Instruction]) -> set[tuple[str, bool]]:
     """What the error means, with its logs and without."""
     sent = [*budget(800_000), *instructions]
-    found = [reason_of(outcome.err, logs, sent, FAMILIES) for logs in (outcome.logs, [])]
-    return {(reason.code, reason.retryable) for reason in found}
+    reasons = [reason_of(outcome.err, logs, sent, FAMILIES) for logs in (outcome.logs, [])]
+    return {(reason.code, reason.retryable) for reason in reasons}
 
 
 @pytest.mark.parametrize("plan", POOLS, ids=lambda plan: plan.name)
@@ -157,19 +157,19 @@ def test_an_exact_output_is_paid_to_the_unit_and_never_with_more_than_allowed(
     name: str, node: Node
 ) -> None:
     plan, family = plan_of(name), family_of(name)
-    wanted = 100_000_000
+    expected = 100_000_000
     needed = (
         pool_of(node, plan)
-        .exact_out(wanted, plan.token_a.symbol == "SOL", node.bank.clock)
+        .exact_out(expected, plan.token_a.symbol == "SOL", node.bank.clock)
         .amount_in
     )
-    over = swap(node, plan, "SOL", wanted, needed - 1, exact_out=True)
+    over = swap(node, plan, "SOL", expected, needed - 1, exact_out=True)
     missed = run(node, *wrap(SOL), over)
     assert custom(missed) == {"Custom": family.errors[family.too_much_in].code}
     before = held(node, account_of("USDC"))
-    exact = swap(node, plan, "SOL", wanted, needed, exact_out=True)
+    exact = swap(node, plan, "SOL", expected, needed, exact_out=True)
     assert run(node, *wrap(SOL), exact).err is None
-    assert held(node, account_of("USDC")) - before == wanted
+    assert held(node, account_of("USDC")) - before == expected
 
 
 TAKEN_FIRST = {"raydium-amm-v4": 40, "raydium-clmm": 1}
@@ -239,8 +239,8 @@ def test_two_swaps_of_one_transaction_see_each_other(name: str, node: Node) -> N
     plan = plan_of(name)
     first = quoted(node, plan, SOL)
     second = first.after.exact_in(SOL, plan.token_a.symbol == "SOL", node.bank.clock)
-    one = swap(node, plan, "SOL", SOL)
-    outcome = run(node, *wrap(2 * SOL), one, one, memo("twice"))
+    instruction = swap(node, plan, "SOL", SOL)
+    outcome = run(node, *wrap(2 * SOL), instruction, instruction, memo("twice"))
     assert outcome.err is None
     assert [each.amount_out for each in outcome.swaps] == [first.amount_out, second.amount_out]
 

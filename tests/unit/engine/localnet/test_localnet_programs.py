@@ -192,7 +192,7 @@ def test_a_transaction_does_what_it_does_on_the_real_programs(
     theirs = svm.send_transaction(transaction.read(raw)[1])
     if isinstance(theirs, FailedTransactionMetadata):
         assert ours.err is not None, theirs
-        assert _said(ours.err) == _squeezed(str(theirs.err()))
+        assert _logs(ours.err) == _squeezed(str(theirs.err()))
     else:
         assert ours.err is None, theirs
         # The real associated-token program looks for its bump: some 1,500 units a try.
@@ -239,7 +239,7 @@ def _compare(node: Node, svm: LiteSVM, key: str) -> None:
         assert ours.owner == str(theirs.owner)
 
 
-def _said(err: object) -> str:
+def _logs(err: object) -> str:
     """Our error with nothing left but the words that LiteSVM's has as well."""
     if isinstance(err, str):
         return err
@@ -250,11 +250,11 @@ def _said(err: object) -> str:
     return f"{index}:{why['Custom'] if isinstance(why, dict) else why}"
 
 
-def _squeezed(said: str) -> str:
-    if found := re.search(r"InsufficientFundsForRent \{ account_index: (\d+)", said):
-        return f"InsufficientFundsForRent:{found[1]}"
-    if found := re.search(r"\(\((\d+), .*Custom\((\d+)\)", said):
-        return f"{found[1]}:{found[2]}"
-    if found := re.search(r"\(\((\d+), Fieldless\((\w+)\)", said):
-        return f"{found[1]}:{found[2]}"
-    return said
+def _squeezed(text: str) -> str:
+    if match := re.search(r"InsufficientFundsForRent \{ account_index: (\d+)", text):
+        return f"InsufficientFundsForRent:{match[1]}"
+    if match := re.search(r"\(\((\d+), .*Custom\((\d+)\)", text):
+        return f"{match[1]}:{match[2]}"
+    if match := re.search(r"\(\((\d+), Fieldless\((\w+)\)", text):
+        return f"{match[1]}:{match[2]}"
+    return text

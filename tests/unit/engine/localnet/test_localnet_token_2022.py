@@ -17,8 +17,8 @@ from tests.support.pools import token_2022 as t22
 from tests.unit.engine.localnet.test_localnet_programs import (
     THEM,
     _compare,
+    _logs,
     _run,
-    _said,
     _squeezed,
     _svm,
 )
@@ -96,7 +96,7 @@ def test_token_2022_does_what_the_real_program_does(case: str, tmp_path: Path) -
     theirs = svm.send_transaction(transaction.read(raw)[1])
     if isinstance(theirs, FailedTransactionMetadata):
         assert ours.err is not None, theirs
-        assert _said(ours.err) == _squeezed(str(theirs.err()))
+        assert _logs(ours.err) == _squeezed(str(theirs.err()))
     else:
         assert ours.err is None, theirs
     for key in keys:

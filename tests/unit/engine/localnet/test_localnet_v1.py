@@ -167,14 +167,16 @@ def message(
     return MessageV1(MessageHeader(signers, 0, 0), given, Hash.default(), keys, inside)
 
 
-def raw_of(made: MessageV1) -> bytes:
-    count = made.header.num_required_signatures
-    return bytes(VersionedTransaction.populate(made, [Signature.default()] * count))
+def raw_of(message_v1: MessageV1) -> bytes:
+    count = message_v1.header.num_required_signatures
+    return bytes(VersionedTransaction.populate(message_v1, [Signature.default()] * count))
 
 
-def twice(made: MessageV1) -> MessageV1:
-    keys = [*made.account_keys[:-1], made.account_keys[0]]
-    return MessageV1(made.header, made.config, Hash.default(), keys, made.instructions)
+def twice(message_v1: MessageV1) -> MessageV1:
+    keys = [*message_v1.account_keys[:-1], message_v1.account_keys[0]]
+    return MessageV1(
+        message_v1.header, message_v1.config, Hash.default(), keys, message_v1.instructions
+    )
 
 
 PADDING = transaction.V1_BYTES_MAX - len(raw_of(message()))

@@ -36,9 +36,9 @@ def accounts(**pool: int) -> dict[str, RawAccount]:
 
 
 def test_a_pool_names_its_vaults_once_it_is_known() -> None:
-    found = accounts()
+    raw_account = accounts()
     assert FAMILY.needs(raw.POOL, {}) == (raw.POOL,)
-    assert set(FAMILY.needs(raw.POOL, {raw.POOL: found[raw.POOL]})) == set(found)
+    assert set(FAMILY.needs(raw.POOL, {raw.POOL: raw_account[raw.POOL]})) == set(raw_account)
 
 
 def test_a_pool_is_known_by_owner_and_size() -> None:
@@ -51,10 +51,10 @@ def test_a_pool_is_known_by_owner_and_size() -> None:
 
 @pytest.mark.parametrize("missing", sorted(accounts()))
 def test_a_pool_with_a_missing_account_is_an_error(missing: str) -> None:
-    found = accounts()
-    del found[missing]
+    raw_account = accounts()
+    del raw_account[missing]
     with pytest.raises(ValueError, match=missing):
-        FAMILY.decode(raw.POOL, found)
+        FAMILY.decode(raw.POOL, raw_account)
 
 
 def test_a_decoded_pool_says_what_its_bytes_say() -> None:

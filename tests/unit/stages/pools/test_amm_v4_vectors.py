@@ -22,24 +22,24 @@ def vaults(pool: AmmV4Pool) -> tuple[int, int]:
     return pool.reserve_a + pool.terms.profit_a, pool.reserve_b + pool.terms.profit_b
 
 
-def wanted(vector: Any) -> Asked:
+def expected(vector: Any) -> Asked:
     return asked(vector, a_to_b=vector["direction"] == "coin_to_pc")
 
 
 def result(pool: AmmV4Pool, vector: Any) -> Swap | str:
-    return outcome(FAMILY, pool, wanted(vector), CLOCK, balance_first=True)
+    return outcome(FAMILY, pool, expected(vector), CLOCK, balance_first=True)
 
 
 def wrong(before: AmmV4Pool, vector: Any) -> Any:
     """What differs from what the program answered; nothing if all is the same."""
-    expected, found = vector["expected"], result(before, vector)
-    if isinstance(found, str) or not expected["ok"]:
-        return None if found == expected.get("error") else (found, expected)
-    after = found.after
+    expected, outcome = vector["expected"], result(before, vector)
+    if isinstance(outcome, str) or not expected["ok"]:
+        return None if outcome == expected.get("error") else (outcome, expected)
+    after = outcome.after
     assert isinstance(after, AmmV4Pool)
     figures = {
-        "amount_in": found.amount_in,
-        "amount_out": found.amount_out,
+        "amount_in": outcome.amount_in,
+        "amount_out": outcome.amount_out,
         "coin_vault_after": vaults(after)[0],
         "pc_vault_after": vaults(after)[1],
         "status_after": after.status,
@@ -50,9 +50,9 @@ def wrong(before: AmmV4Pool, vector: Any) -> Any:
 def test_every_vector_has_the_amounts_and_state_that_the_program_left() -> None:
     vectors = vectors_of("ammv4.json")
     differ = {
-        vector["id"]: found
+        vector["id"]: result
         for vector in vectors
-        if (found := wrong(decoded(raw.amm_v4(vector["pool"])), vector))
+        if (result := wrong(decoded(raw.amm_v4(vector["pool"])), vector))
     }
     refused = sum(not vector["expected"]["ok"] for vector in vectors)
     print(f"ammv4.json: {len(vectors)} vectors, {refused} refused, {len(differ)} differ")
@@ -76,17 +76,17 @@ def test_the_state_after_each_vector_survives_the_bytes_of_the_accounts() -> Non
     written = 0
     for vector in vectors_of("ammv4.json"):
         accounts = raw.amm_v4(vector["pool"])
-        found = result(decoded(accounts), vector)
-        if isinstance(found, str):
+        outcome = result(decoded(accounts), vector)
+        if isinstance(outcome, str):
             continue
-        assert isinstance(found.after, AmmV4Pool)
+        assert isinstance(outcome.after, AmmV4Pool)
         data = bytearray(accounts[raw.POOL].data)
-        FAMILY.write(found.after, {raw.POOL: data})
-        amount_a, amount_b = vaults(found.after)
+        FAMILY.write(outcome.after, {raw.POOL: data})
+        amount_a, amount_b = vaults(outcome.after)
         accounts[raw.POOL] = RawAccount(raw.AMM_V4, bytes(data))
         accounts[raw.VAULT_A] = raw.vault(raw.MINT_A, amount_a)
         accounts[raw.VAULT_B] = raw.vault(raw.MINT_B, amount_b)
-        assert decoded(accounts) == found.after, vector["id"]
+        assert decoded(accounts) == outcome.after, vector["id"]
         written += 1
     assert written
 

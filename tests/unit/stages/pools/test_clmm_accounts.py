@@ -139,7 +139,7 @@ def test_the_instruction_reads_back_and_names_accounts_in_order(
     a_to_b: bool, exact_out: bool
 ) -> None:
     pool = pool_of(NAME)
-    said = described(NAME)
+    result = described(NAME)
     terms = SwapTerms(exact_out, 10**6, 5)
     built = FAMILY.instruction(pool, a_to_b, terms, USE)
     parsed = FAMILY.parse(built)
@@ -150,10 +150,10 @@ def test_the_instruction_reads_back_and_names_accounts_in_order(
     ) + ("00" if exact_out else "01")
     way = ["0", "1"] if a_to_b else ["1", "0"]
     names = [account.address for account in built.accounts]
-    assert names[:3] == ["owner", said["amm_config"], said["address"]]
-    assert names[5:8] == [*(said[f"vault_{token}"] for token in way), said["observation"]]
-    assert names[11:14] == [*(said[f"mint_{token}"] for token in way), said["bitmap_extension"]]
-    start = {array["address"]: array["start"] for array in said["tick_arrays"]}
+    assert names[:3] == ["owner", result["amm_config"], result["address"]]
+    assert names[5:8] == [*(result[f"vault_{token}"] for token in way), result["observation"]]
+    assert names[11:14] == [*(result[f"mint_{token}"] for token in way), result["bitmap_extension"]]
+    start = {array["address"]: array["start"] for array in result["tick_arrays"]}
     assert [start[name] for name in names[14:]] == ([0, -600, -5400] if a_to_b else [0, 4800, 6000])
     assert [a.signer for a in built.accounts] == [True] + [False] * (len(names) - 1)
     assert [n for n, a in enumerate(built.accounts) if a.writable] == [

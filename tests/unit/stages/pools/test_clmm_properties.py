@@ -98,10 +98,10 @@ def funded(
 ) -> ClmmPool:
     """A pool that holds just what its liquidity and its orders are worth, and not a unit more."""
     nets = dict.fromkeys(orders, 0)
-    for one in owned:
-        nets[one.lower] = nets.get(one.lower, 0) + one.liquidity
-        nets[one.upper] = nets.get(one.upper, 0) - one.liquidity
-    ends = {end for one in owned for end in (one.lower, one.upper)}
+    for item in owned:
+        nets[item.lower] = nets.get(item.lower, 0) + item.liquidity
+        nets[item.upper] = nets.get(item.upper, 0) - item.liquidity
+    ends = {end for each in owned for end in (each.lower, each.upper)}
     ticks, tick = tuple(sorted(nets)), tick_at(price)
     prices = tuple(map(sqrt_price_at, ticks))
     depth = Depth(ticks, prices, tuple(nets[t] for t in ticks), False, False)
@@ -116,7 +116,7 @@ def funded(
         orders={at: left._replace(alone=at not in ends) for at, left in orders.items()},
         sqrt_price=price,
         tick=tick,
-        liquidity=sum(one.liquidity for one in owned if one.lower <= tick < one.upper),
+        liquidity=sum(each.liquidity for each in owned if each.lower <= tick < each.upper),
         outside=((0, 0),) * len(ticks),
         balance_a=-(-worth_a.numerator // worth_a.denominator) + sells_a,
         balance_b=-(-worth_b.numerator // worth_b.denominator) + sells_b,
@@ -176,14 +176,14 @@ def test_the_pool_holds_what_it_owes_after_any_swaps(
             earned[a_to_b == swap.fee_on_output] += swap.fee - taken
             stretches += 2 * (swap.steps + 1)
             pool = done
-            inside = (one.liquidity for one in owned if one.lower <= pool.tick < one.upper)
+            inside = (item.liquidity for item in owned if item.lower <= pool.tick < item.upper)
             assert pool.liquidity == sum(inside)
             owed_a, owed_b = worth(owned, pool.sqrt_price)
             makers_a, makers_b = makers(before, pool)
             assert pool.reserve_a >= owed_a + makers_a + earned[0]
             assert pool.reserve_b >= owed_b + makers_b + earned[1]
     # A stretch of the walk loses less than one unit of growth to rounding.
-    lost = stretches * ((sum(one.liquidity for one in owned) >> 64) + 1) + len(owned)
+    lost = stretches * ((sum(item.liquidity for item in owned) >> 64) + 1) + len(owned)
     for claimed, all_of_it in zip(claims(pool, owned), earned, strict=True):
         assert all_of_it - lost <= claimed <= all_of_it
 

@@ -215,8 +215,8 @@ def one_swap(
     tally["filled"] += 1
     tally["emptied"] += live(expected.after) < live(state)
     after = written(done.after, chain)
-    wanted = encoded(expected.after)
-    for at, account in wanted.items():
+    raw_account = encoded(expected.after)
+    for at, account in raw_account.items():
         if at not in (pool.vault_a, pool.vault_b):
             assert after[at].data == account.data, f"{at}: {where}"
     return expected.after, after

@@ -37,8 +37,8 @@ FILES = vector_files()
     ("folder", "name"), [pytest.param(*each, id=f"{each[0].name}/{each[1]}") for each in pools()]
 )
 def test_the_account_bytes_decode_to_what_the_set_says(folder: Path, name: str) -> None:
-    said, pool = described(name, folder), pool_of(name, folder)
-    initialised = said["initialized_ticks"]
+    result, pool = described(name, folder), pool_of(name, folder)
+    initialised = result["initialized_ticks"]
     assert {
         "address": pool.address,
         "amm_config": pool.config,
@@ -56,12 +56,12 @@ def test_the_account_bytes_decode_to_what_the_set_says(folder: Path, name: str) 
         "liquidity": pool.liquidity,
         "vault_0_amount": pool.balance_a,
         "vault_1_amount": pool.balance_b,
-    }.items() <= said.items()
-    assert pool.fee_on == said.get("fee_on", 0)
+    }.items() <= result.items()
+    assert pool.fee_on == result.get("fee_on", 0)
     assert (pool.dynamic and list(pool.dynamic)) == (
-        said.get("dynamic_fee") and list(said["dynamic_fee"].values())
+        result.get("dynamic_fee") and list(result["dynamic_fee"].values())
     )
-    assert pool.extended == (said["bitmap_extension"] is not None)
+    assert pool.extended == (result["bitmap_extension"] is not None)
     assert list(pool.depth.ticks) == [tick["tick"] for tick in initialised]
     assert list(pool.depth.nets) == [tick["liquidity_net"] for tick in initialised]
     bare = {tick["tick"] for tick in initialised if not tick["liquidity_gross"]}
@@ -75,9 +75,11 @@ def test_the_account_bytes_decode_to_what_the_set_says(folder: Path, name: str) 
             order["unfilled_ratio_x64"],
             "alone" if order["tick"] in bare else "",
         )
-        for order in said.get("limit_orders", [])
+        for order in result.get("limit_orders", [])
     }
-    assert [n * 60 * pool.spacing for n in pool.arrays] == [a["start"] for a in said["tick_arrays"]]
+    assert [n * 60 * pool.spacing for n in pool.arrays] == [
+        a["start"] for a in result["tick_arrays"]
+    ]
     assert not pool.depth.more_below
     assert not pool.depth.more_above
 

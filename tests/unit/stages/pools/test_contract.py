@@ -35,14 +35,14 @@ each_pool = pytest.mark.parametrize("plan", POOLS, ids=lambda plan: plan.name)
 
 def needed(family: Family, address: str) -> dict[str, RawAccount]:
     """The accounts that decoding reads, asked for round by round."""
-    found: dict[str, RawAccount] = {}
+    raw_account: dict[str, RawAccount] = {}
     asked: set[str] = set()
     for _ in range(ROUNDS_MAX):
-        wanted = set(family.needs(address, found)) - asked
-        if not wanted:
-            return found
-        asked |= wanted
-        found |= {each: CHAIN[each] for each in wanted if each in CHAIN}
+        expected = set(family.needs(address, raw_account)) - asked
+        if not expected:
+            return raw_account
+        asked |= expected
+        raw_account |= {each: CHAIN[each] for each in expected if each in CHAIN}
     raise AssertionError(f"{family.name} wants ever more accounts")
 
 
@@ -65,7 +65,7 @@ def test_needs_come_to_an_end_and_suffice(plan: PoolPlan) -> None:
     assert {pool.mint_a, pool.mint_b} == {plan.token_a.mint, plan.token_b.mint}
     # What is read besides changes nothing, and each pool is of one family alone.
     assert family.decode(plan.address, {**CHAIN, **accounts}).spot(True) == pool.spot(True)
-    assert [one.name for one in FAMILIES if one.is_pool(accounts[plan.address])] == [family.name]
+    assert [item.name for item in FAMILIES if item.is_pool(accounts[plan.address])] == [family.name]
 
 
 @each_pool
@@ -122,15 +122,15 @@ def test_an_instruction_reads_back_as_it_was_meant(
     symbol_in, symbol_out = symbols if plan.token_a.mint == mint_in else reversed(symbols)
     use = SwapAccounts(OWNER, account_of(symbol_in), account_of(symbol_out))
     terms = SwapTerms(exact_out, 123_456, 7 if not exact_out else U64_MAX)
-    made = family.instruction(pool, a_to_b, terms, use)
-    parsed = family.parse(made)
+    instruction = family.instruction(pool, a_to_b, terms, use)
+    parsed = family.parse(instruction)
     assert parsed is not None
     assert (parsed.pool, parsed.terms, parsed.accounts) == (plan.address, terms, use)
-    assert [one.address for one in made.accounts if one.signer] == (
-        [OWNER] if any(one.signer for one in made.accounts) else []
+    assert [account_use.address for account_use in instruction.accounts if account_use.signer] == (
+        [OWNER] if any(account_use.signer for account_use in instruction.accounts) else []
     )
-    assert family.parse(made._replace(data=bytes(8) + made.data[8:])) is None
-    assert all(one.parse(made) is None for one in FAMILIES if one is not family)
+    assert family.parse(instruction._replace(data=bytes(8) + instruction.data[8:])) is None
+    assert all(item.parse(instruction) is None for item in FAMILIES if item is not family)
 
 
 @each_pool

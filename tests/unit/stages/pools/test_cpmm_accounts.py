@@ -30,10 +30,10 @@ def accounts(config: dict[str, Any] | None = None, **pool: Any) -> dict[str, Raw
 
 
 def test_a_pool_names_its_config_vaults_and_mints_once_it_is_known() -> None:
-    found = accounts()
+    raw_account = accounts()
     assert FAMILY.needs(raw.POOL, {}) == (raw.POOL,)
-    assert set(FAMILY.needs(raw.POOL, {raw.POOL: found[raw.POOL]})) == set(found)
-    assert set(FAMILY.needs(raw.POOL, found)) == set(found)
+    assert set(FAMILY.needs(raw.POOL, {raw.POOL: raw_account[raw.POOL]})) == set(raw_account)
+    assert set(FAMILY.needs(raw.POOL, raw_account)) == set(raw_account)
 
 
 def test_a_pool_is_known_by_owner_size_and_discriminator() -> None:
@@ -47,17 +47,17 @@ def test_a_pool_is_known_by_owner_size_and_discriminator() -> None:
 
 @pytest.mark.parametrize("missing", sorted(accounts()))
 def test_a_pool_with_a_missing_account_is_an_error(missing: str) -> None:
-    found = accounts()
-    del found[missing]
+    raw_account = accounts()
+    del raw_account[missing]
     with pytest.raises(ValueError, match=missing):
-        FAMILY.decode(raw.POOL, found)
+        FAMILY.decode(raw.POOL, raw_account)
 
 
 def test_a_decoded_pool_says_what_its_bytes_say() -> None:
-    found = accounts(
+    raw_account = accounts(
         protocol_fees_token_0=1, fund_fees_token_0=2, creator_fees_token_0=4, fund_fees_token_1=8
     )
-    pool = FAMILY.decode(raw.POOL, found)
+    pool = FAMILY.decode(raw.POOL, raw_account)
     assert (pool.address, pool.program) == (raw.POOL, raw.CPMM)
     assert (pool.mint_a, pool.mint_b) == (raw.MINT_A, raw.MINT_B)
     assert (pool.reserve_a, pool.reserve_b) == (10**12 - 7, 10**11 - 8)
@@ -115,8 +115,10 @@ def test_a_pool_trades_from_its_open_time_on_while_swaps_are_enabled() -> None:
 def test_a_creator_fee_is_taken_in_the_token_that_its_mode_names(
     mode: int, a_to_b: bool, on_output: bool
 ) -> None:
-    found = accounts({"creator_fee_rate": 10_000}, creator_fee_on=mode, enable_creator_fee=True)
-    pool = FAMILY.decode(raw.POOL, found)
+    raw_account = accounts(
+        {"creator_fee_rate": 10_000}, creator_fee_on=mode, enable_creator_fee=True
+    )
+    pool = FAMILY.decode(raw.POOL, raw_account)
     swap = pool.exact_in(1_000_000, a_to_b, NOW)
     assert swap.fee == (2_500 if on_output else 12_500)
     assert bool(swap.other_fee) == on_output

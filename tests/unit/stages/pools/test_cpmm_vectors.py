@@ -51,18 +51,18 @@ def wrong(before: CpmmPool, vector: Any) -> Any:
     """What differs from what the program answered; nothing if all is the same."""
     a_to_b = vector["direction"] == "0to1"
     expected = vector["expected"]
-    found = outcome(FAMILY, before, asked(vector, a_to_b=a_to_b), CLOCK)
-    if isinstance(found, str) or not expected["ok"]:
-        return None if found == expected.get("error") else (found, expected)
-    return different(figures(before, found, a_to_b=a_to_b), expected) or None
+    result = outcome(FAMILY, before, asked(vector, a_to_b=a_to_b), CLOCK)
+    if isinstance(result, str) or not expected["ok"]:
+        return None if result == expected.get("error") else (result, expected)
+    return different(figures(before, result, a_to_b=a_to_b), expected) or None
 
 
 def test_every_vector_has_the_amounts_fees_and_state_that_the_program_left() -> None:
     vectors = vectors_of("cpmm.json")
     differ = {
-        vector["id"]: found
+        vector["id"]: result
         for vector in vectors
-        if (found := wrong(decoded(raw.cpmm(vector["pool"], vector["config"])), vector))
+        if (result := wrong(decoded(raw.cpmm(vector["pool"], vector["config"])), vector))
     }
     refused = sum(not vector["expected"]["ok"] for vector in vectors)
     print(f"cpmm.json: {len(vectors)} vectors, {refused} refused, {len(differ)} differ")
@@ -87,16 +87,16 @@ def test_the_state_after_each_vector_survives_the_bytes_of_the_accounts() -> Non
     for vector in vectors_of("cpmm.json"):
         accounts = raw.cpmm(vector["pool"], vector["config"])
         swap = asked(vector, a_to_b=vector["direction"] == "0to1")
-        found = outcome(FAMILY, decoded(accounts), swap, CLOCK)
-        if isinstance(found, str):
+        result = outcome(FAMILY, decoded(accounts), swap, CLOCK)
+        if isinstance(result, str):
             continue
-        assert isinstance(found.after, CpmmPool)
+        assert isinstance(result.after, CpmmPool)
         data = bytearray(accounts[raw.POOL].data)
-        FAMILY.write(found.after, {raw.POOL: data})
-        amount_a, amount_b = vaults(found.after)
+        FAMILY.write(result.after, {raw.POOL: data})
+        amount_a, amount_b = vaults(result.after)
         accounts[raw.POOL] = RawAccount(raw.CPMM, bytes(data))
         accounts[raw.VAULT_A] = raw.vault(raw.MINT_A, amount_a)
         accounts[raw.VAULT_B] = raw.vault(raw.MINT_B, amount_b)
-        assert decoded(accounts) == found.after, vector["id"]
+        assert decoded(accounts) == result.after, vector["id"]
         written += 1
     assert written

@@ -28,8 +28,8 @@ NOW = Clock(400_000_000, 1_760_000_000)
 
 def account(**changes: tuple[int, bytes]) -> bytes:
     """A layout-1 pool of the vectors at price 1, with bytes changed: name=(offset, bytes)."""
-    found = json.loads((VECTORS / "dammv2_accounts.json").read_bytes())["damm-pool-01"]
-    data = bytearray(base64.b64decode(found))
+    body = json.loads((VECTORS / "dammv2_accounts.json").read_bytes())["damm-pool-01"]
+    data = bytearray(base64.b64decode(body))
     for at, value in changes.values():
         data[at : at + len(value)] = value
     return bytes(data)

@@ -164,24 +164,27 @@ def test_there_are_vectors() -> None:
 
 @pytest.mark.parametrize(("vectors", "name"), POOLS)
 def test_account_bytes_decode_to_what_the_vectors_say_of_the_pool(vectors: Set, name: str) -> None:
-    said = vectors.pools[name]
-    pool = decoded(said["address"], vectors.bytes[name])
-    assert (pool.address, pool.program) == (said["address"], PROGRAM)
-    assert (pool.mint_a, pool.mint_b) == (said["token_a_mint"], said["token_b_mint"])
-    assert (pool.keys.vault_a, pool.keys.vault_b) == (said["token_a_vault"], said["token_b_vault"])
-    assert (pool.reserve_a, pool.reserve_b) == (said["reserve_a"], said["reserve_b"])
-    assert (pool.liquidity, pool.sqrt_price) == (said["liquidity"], said["sqrt_price"])
-    assert int(pool.keeps_reserves) == said.get("layout_version", 1)
-    terms = pool.terms
-    assert (terms.sqrt_min, terms.sqrt_max) == (said["sqrt_min_price"], said["sqrt_max_price"])
-    assert (terms.activation, int(terms.by_time)) == (
-        said["activation_point"],
-        said["activation_type"],
+    result = vectors.pools[name]
+    pool = decoded(result["address"], vectors.bytes[name])
+    assert (pool.address, pool.program) == (result["address"], PROGRAM)
+    assert (pool.mint_a, pool.mint_b) == (result["token_a_mint"], result["token_b_mint"])
+    assert (pool.keys.vault_a, pool.keys.vault_b) == (
+        result["token_a_vault"],
+        result["token_b_vault"],
     )
-    assert terms.enabled == (said["pool_status"] == 0)
-    assert terms.protocol_percent == said["protocol_fee_percent"]
-    assert terms.compounding_bps == said["compounding_fee_bps"]
-    dynamic = said["dynamic"]
+    assert (pool.reserve_a, pool.reserve_b) == (result["reserve_a"], result["reserve_b"])
+    assert (pool.liquidity, pool.sqrt_price) == (result["liquidity"], result["sqrt_price"])
+    assert int(pool.keeps_reserves) == result.get("layout_version", 1)
+    terms = pool.terms
+    assert (terms.sqrt_min, terms.sqrt_max) == (result["sqrt_min_price"], result["sqrt_max_price"])
+    assert (terms.activation, int(terms.by_time)) == (
+        result["activation_point"],
+        result["activation_type"],
+    )
+    assert terms.enabled == (result["pool_status"] == 0)
+    assert terms.protocol_percent == result["protocol_fee_percent"]
+    assert terms.compounding_bps == result["compounding_fee_bps"]
+    dynamic = result["dynamic"]
     assert (terms.volatility is None) == (dynamic is None)
     if dynamic and terms.volatility and pool.volatility:
         assert terms.volatility.bin_step_q64 == dynamic["bin_step_u128"]
@@ -198,13 +201,13 @@ def test_account_bytes_decode_to_what_the_vectors_say_of_the_pool(vectors: Set, 
 def test_every_swap_of_the_program_is_reproduced_with_the_state_after_it(vectors: Set) -> None:
     wrong = {}
     for vector in vectors.vectors:
-        said, data = vectors.pools[vector["pool"]], vectors.bytes[vector["pool"]]
-        pool = decoded(said["address"], data)
-        found, after = answer(pool, vector)
-        if differs := differences(found, vector["expected"]):
+        result, data = vectors.pools[vector["pool"]], vectors.bytes[vector["pool"]]
+        pool = decoded(result["address"], data)
+        results, after = answer(pool, vector)
+        if differs := differences(results, vector["expected"]):
             wrong[vector["id"]] = differs
-        elif found["ok"]:
-            assert decoded(said["address"], written(after, data)) == after
+        elif results["ok"]:
+            assert decoded(result["address"], written(after, data)) == after
     told(vectors.name, [not vector["expected"]["ok"] for vector in vectors.vectors], wrong)
 
 
@@ -220,7 +223,11 @@ def test_every_fee_is_shared_out_as_the_program_shares_it(vectors: Set) -> None:
 
 @pytest.mark.parametrize(
     ("vectors", "sequence"),
-    [pytest.param(each, one, id=one["id"]) for each in SETS for one in each.sequences],
+    [
+        pytest.param(each, sequence, id=sequence["id"])
+        for each in SETS
+        for sequence in each.sequences
+    ],
 )
 def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(
     vectors: Set, sequence: Json
@@ -229,8 +236,8 @@ def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(
     address, data = vectors.pools[name]["address"], vectors.bytes[name]
     pool = start = decoded(address, data)
     for number, step in enumerate(sequence["steps"]):
-        found, pool = answer(pool, step, start)
-        assert not differences(found, step["expected"]), f"step {number}"
+        results, pool = answer(pool, step, start)
+        assert not differences(results, step["expected"]), f"step {number}"
         # What is written and read again is the same pool.
         data = written(pool, data)
         assert decoded(address, data) == pool
@@ -241,16 +248,16 @@ def test_many_swaps_in_a_row_move_one_pool_as_the_program_does(
 def test_pools_of_mainnet_decode_and_their_swaps_are_reproduced(folder: Path) -> None:
     wrong, pools = {}, {}
     mainnet = vector_sets.read(folder / MAINNET)
-    for name, said in mainnet["meta"].items():
+    for name, item in mainnet["meta"].items():
         data = (folder / "mainnet_damm_accounts" / f"{name}.bin").read_bytes()
         pool = decoded(name, data)
         assert written(pool, data) == data
-        assert (pool.liquidity, pool.sqrt_price) == (said["liquidity"], said["sqrt_price"])
-        assert (pool.mint_a, pool.mint_b) == (said["token_a_mint"], said["token_b_mint"])
+        assert (pool.liquidity, pool.sqrt_price) == (item["liquidity"], item["sqrt_price"])
+        assert (pool.mint_a, pool.mint_b) == (item["token_a_mint"], item["token_b_mint"])
         pools[f"{name}.bin"] = pool
     for vector in mainnet["vectors"]:
-        found, _ = answer(pools[vector["account_file"]], vector)
-        if differs := differences(found, vector["onchain"]):
+        results, _ = answer(pools[vector["account_file"]], vector)
+        if differs := differences(results, vector["onchain"]):
             wrong[vector["id"]] = differs
     refused = [not vector["onchain"]["ok"] for vector in mainnet["vectors"]]
     told(MAINNET, refused, wrong)

@@ -67,15 +67,15 @@ def test_the_family_knows_its_pools_by_owner_size_and_mark() -> None:
 @pytest.mark.parametrize("name", [PLAIN, FAR, GAPS])
 def test_what_a_pool_needs_is_found_step_by_step(name: str) -> None:
     address, chain = patched(name)
-    said = read("dlmm.json")["pools"][name]
+    text = read("dlmm.json")["pools"][name]
     known: dict[str, RawAccount] = {}
     asked: set[str] = set()
     while set(FAMILY.needs(address, known)) - asked:
         asked |= set(FAMILY.needs(address, known))
         known = {key: chain[key] for key in asked & set(chain)}
-    arrays = {array["address"] for array in said["bin_arrays"]}
+    arrays = {array["address"] for array in text["bin_arrays"]}
     keys = ("address", "reserve_x", "reserve_y", "mint_x", "mint_y")
-    assert asked == arrays | {said[key] for key in keys} | {extension_address(PROGRAM, address)}
+    assert asked == arrays | {text[key] for key in keys} | {extension_address(PROGRAM, address)}
 
 
 def test_a_swap_beyond_the_bin_arrays_that_were_read_is_rejected_by_name() -> None:
@@ -300,9 +300,9 @@ def test_the_bitmap_finds_arrays_of_the_pair_and_of_its_extension_either_way() -
     above, below = bytearray(768), bytearray(768)
     above[0], below[0], below[767] = 0b10, 0b1, 0b10000000
     bits = own_bits(bytes(own)) | extension_bits(bytes(above), bytes(below))
-    found = [-6_656, -513, -512, -505, 504, 511, 513]
-    assert list(arrays_from(bits, -9_999, down=False)) == found
-    assert list(arrays_from(bits, 9_999, down=True)) == found[::-1]
+    results = [-6_656, -513, -512, -505, 504, 511, 513]
+    assert list(arrays_from(bits, -9_999, down=False)) == results
+    assert list(arrays_from(bits, 9_999, down=True)) == results[::-1]
     assert next_array(bits, -513, down=True) == next_array(bits, -513, down=False) == -513
     assert next_array(bits, 514, down=False) is None
     assert next_array(bits, -6_657, down=True) is None

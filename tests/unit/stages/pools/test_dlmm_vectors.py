@@ -50,11 +50,11 @@ FIRST_LIVE = (431_954_063, 1_783_663_127)
 """A slot of the recorded swaps and its Unix time, between those that the pair's bytes tell."""
 
 
-def differences(expected: Json, found: dict[str, int]) -> list[str]:
+def differences(expected: Json, value: dict[str, int]) -> list[str]:
     return [
-        f"{name} {found[name]} not {expected[name]}"
-        for name in found
-        if name in expected and found[name] != expected[name]
+        f"{name} {value[name]} not {expected[name]}"
+        for name in value
+        if name in expected and value[name] != expected[name]
     ]
 
 
@@ -113,9 +113,9 @@ def test_every_vector_agrees_in_amounts_and_state_and_each_rejection_in_its_name
         home = home_of(vector["pool"], folder)
         if home is None:
             continue
-        found, _ = disagreement(pool_of(vector["pool"], home), vector)
-        counts[AGREES if vector["expected"]["ok"] else "rejects alike"] += not found
-        wrong += [f"{vector['id']}: {found}"] * bool(found)
+        text, _ = disagreement(pool_of(vector["pool"], home), vector)
+        counts[AGREES if vector["expected"]["ok"] else "rejects alike"] += not text
+        wrong += [f"{vector['id']}: {text}"] * bool(text)
     report(f"{folder.name}/dlmm.json", counts, wrong)
 
 
@@ -137,9 +137,9 @@ def test_many_swaps_in_a_row_leave_the_pool_that_the_program_left(folder: Path) 
             continue
         pool = pool_of(name, home)
         for number, step in enumerate(sequence["steps"]):
-            found, pool = disagreement(pool, step)
-            counts[AGREES if step["expected"]["ok"] else "rejects alike"] += not found
-            wrong += [f"{sequence['id']} {number}: {found}"] * bool(found)
+            text, pool = disagreement(pool, step)
+            counts[AGREES if step["expected"]["ok"] else "rejects alike"] += not text
+            wrong += [f"{sequence['id']} {number}: {text}"] * bool(text)
         report(f"{folder.name}/sequences.json, {sequence['id']}", counts, wrong)
 
 
@@ -161,14 +161,14 @@ def test_real_pairs_swap_as_their_bytes_did_in_the_program(folder: Path) -> None
         try:
             swap = quoted(pool, vector)
         except Rejected as rejected:
-            found = [] if rejected.error == onchain.get("error") else [str(rejected)]
+            results = [] if rejected.error == onchain.get("error") else [str(rejected)]
         else:
             now = outcome(swap)
             now["protocol_fee_x_delta"] = after(swap).protocol_fee_x - pool.protocol_fee_x
             now["protocol_fee_y_delta"] = after(swap).protocol_fee_y - pool.protocol_fee_y
-            found = differences(onchain, now) if onchain["ok"] else ["quoted"]
-        counts[onchain.get("error", AGREES)] += not found
-        wrong += [f"{vector['id']}: {found}"] * bool(found)
+            results = differences(onchain, now) if onchain["ok"] else ["quoted"]
+        counts[onchain.get("error", AGREES)] += not results
+        wrong += [f"{vector['id']}: {results}"] * bool(results)
     report(REAL, counts, wrong)
 
 
@@ -186,9 +186,9 @@ def test_real_pairs_agree_with_the_independent_model_where_the_program_ran_somet
         pool = decoded(vector["pair"], real_accounts(vector["pair"], folder))
         swap = quoted(pool, vector, slot=1_000_000_000)
         protocol = after(swap).protocol_fee_x + after(swap).protocol_fee_y
-        found = differences(model, outcome(swap) | {"protocol_fee": protocol})
-        counts[AGREES] += not found
-        wrong += [f"{vector['id']}: {found}"] * bool(found)
+        results = differences(model, outcome(swap) | {"protocol_fee": protocol})
+        counts[AGREES] += not results
+        wrong += [f"{vector['id']}: {results}"] * bool(results)
     report(f"{REAL}, models", counts, wrong)
 
 
@@ -213,18 +213,18 @@ def test_the_real_sol_usdc_pair_swaps_as_in_the_program(folder: Path) -> None:
         try:
             swap = quoted(pool, vector)
         except Rejected as rejected:
-            found = [] if rejected.error in onchain.get("error", "") else [str(rejected)]
+            results = [] if rejected.error in onchain.get("error", "") else [str(rejected)]
         else:
             now = outcome(swap)
             now["protocol_fee"] = sum(
                 now[f"protocol_fee_{token}_after"] - getattr(pool, f"protocol_fee_{token}")
                 for token in "xy"
             )
-            found = differences(model, now) + (
+            results = differences(model, now) + (
                 differences(onchain, now) if onchain["ok"] else ["quoted"]
             )
-        counts[onchain.get("error", AGREES)] += not found
-        wrong += [f"{vector['id']}: {found}"] * bool(found)
+        counts[onchain.get("error", AGREES)] += not results
+        wrong += [f"{vector['id']}: {results}"] * bool(results)
     report("mainnet_dlmm_solusdc/vectors.json", counts, wrong)
 
 
@@ -261,53 +261,53 @@ def test_the_ten_recorded_swaps_of_mainnet_reproduce(folder: Path) -> None:
     ],
 )
 def test_account_bytes_decode_to_what_the_vectors_say(folder: Path, name: str) -> None:
-    said, pool = read(FILE, folder)["pools"][name], pool_of(name, folder)
+    text, pool = read(FILE, folder)["pools"][name], pool_of(name, folder)
     pair, volatility = pool.pair, pool.volatility
     assert (pool.address, pool.mint_a, pool.mint_b) == (
-        said["address"],
-        said["mint_x"],
-        said["mint_y"],
+        text["address"],
+        text["mint_x"],
+        text["mint_y"],
     )
     assert (pair.reserve_x, pair.reserve_y, pair.oracle, pair.extension) == (
-        said["reserve_x"],
-        said["reserve_y"],
-        said["oracle"],
-        said["bitmap_extension"],
+        text["reserve_x"],
+        text["reserve_y"],
+        text["oracle"],
+        text["bitmap_extension"],
     )
-    rate = said["base_factor"] * said["bin_step"] * 10 * 10 ** said["base_fee_power_factor"]
+    rate = text["base_factor"] * text["bin_step"] * 10 * 10 ** text["base_fee_power_factor"]
     assert pair.base_rate == min(100_000_000, rate)
     assert (pair.bin_step, pair.variable_fee_control, pair.max_volatility) == (
-        said["bin_step"],
-        said["variable_fee_control"],
-        said["max_volatility_accumulator"],
+        text["bin_step"],
+        text["variable_fee_control"],
+        text["max_volatility_accumulator"],
     )
     assert (pair.filter_s, pair.decay_s, pair.reduction_bps, pair.protocol_share_bps) == (
-        said["filter_period"],
-        said["decay_period"],
-        said["reduction_factor"],
-        said["protocol_share"],
+        text["filter_period"],
+        text["decay_period"],
+        text["reduction_factor"],
+        text["protocol_share"],
     )
     assert tuple(volatility) == (
-        said["volatility_accumulator"],
-        said["volatility_reference"],
-        said["index_reference"],
-        said["last_update_timestamp"],
+        text["volatility_accumulator"],
+        text["volatility_reference"],
+        text["index_reference"],
+        text["last_update_timestamp"],
     )
     assert (pool.active_id, pair.enabled, pair.fee_on_y) == (
-        said["active_id"],
-        said["status"] == 0,
-        said["collect_fee_mode"] == 1,
+        text["active_id"],
+        text["status"] == 0,
+        text["collect_fee_mode"] == 1,
     )
-    assert sorted(pool.arrays) == sorted(array["index"] for array in said["bin_arrays"])
-    for place in said["bins"]:
-        found = bin_of(pool, place["id"])
-        assert found[:4] == (
+    assert sorted(pool.arrays) == sorted(array["index"] for array in text["bin_arrays"])
+    for place in text["bins"]:
+        result = bin_of(pool, place["id"])
+        assert result[:4] == (
             place["amount_x"],
             place["amount_y"],
             place["price_x64"],
             place["open_order_amount"],
         )
-        assert (found.remaining, found.ask) == (
+        assert (result.remaining, result.ask) == (
             place["processed_order_remaining_amount"],
             place["limit_order_ask_side"],
         )

@@ -56,8 +56,8 @@ def test_extensions_refuse_warn_or_do_nothing(
 ) -> None:
     for spare in (0, 4, 300):
         account = t22.mint(*extensions, spare=spare)
-        found = read_mint(ADDRESS, account)
-        assert (found.refusal, found.warnings) == (refusal, warnings)
+        mint = read_mint(ADDRESS, account)
+        assert (mint.refusal, mint.warnings) == (refusal, warnings)
         if refusal:
             with pytest.raises(Unsupported) as refused:
                 check_mint(ADDRESS, account)
@@ -70,8 +70,10 @@ def test_extensions_refuse_warn_or_do_nothing(
 def test_authorities_of_a_mint_are_named_whatever_its_program(program: str) -> None:
     for minting, freezing in ((KEY, NONE), (NONE, KEY), (KEY, KEY), NO_AUTHORITY):
         data = t22.mint(mint_authority=minting, freeze_authority=freezing).data[:82]
-        wanted = ("mint-authority",) * (minting == KEY) + ("freeze-authority",) * (freezing == KEY)
-        assert read_mint(ADDRESS, RawAccount(program, data)) == Mint(warnings=wanted)
+        expected = ("mint-authority",) * (minting == KEY) + ("freeze-authority",) * (
+            freezing == KEY
+        )
+        assert read_mint(ADDRESS, RawAccount(program, data)) == Mint(warnings=expected)
 
 
 def test_a_transfer_fee_is_read_with_its_epochs() -> None:
@@ -82,18 +84,18 @@ def test_a_transfer_fee_is_read_with_its_epochs() -> None:
 
 
 def test_every_warning_has_a_text() -> None:
-    found = set[str]()
+    results = set[str]()
     for number in mints._EXTENSIONS:
         for size in (0, 1, 32, 33, 64, 108):
             for byte in (b"\0", b"\1", b"\2"):
                 try:
-                    found |= set(
+                    results |= set(
                         read_mint(ADDRESS, t22.mint(t22.Extension(number, byte * size))).warnings
                     )
                 except ValueError:
                     continue
     account = t22.mint(mint_authority=KEY, freeze_authority=KEY)
-    assert found | set(read_mint(ADDRESS, account).warnings) == set(TEXTS)
+    assert results | set(read_mint(ADDRESS, account).warnings) == set(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -127,10 +129,10 @@ def test_no_bytes_do_more_than_be_refused() -> None:
             data[chance.randrange(len(data))] = chance.randrange(256)
         owner = chance.choice([raw.TOKEN, raw.TOKEN_2022, raw.CPMM])
         try:
-            found = read_mint(ADDRESS, RawAccount(owner, bytes(data)))
+            mint = read_mint(ADDRESS, RawAccount(owner, bytes(data)))
         except ValueError:
             continue
-        assert set(found.warnings) <= set(TEXTS)
+        assert set(mint.warnings) <= set(TEXTS)
 
 
 def test_the_recorded_mint_of_mainnet_with_a_transfer_fee() -> None:
@@ -138,8 +140,8 @@ def test_the_recorded_mint_of_mainnet_with_a_transfer_fee() -> None:
     for path in RECORDED.glob("*/token_*_mint.bin"):
         data = path.read_bytes()
         owner = raw.TOKEN if len(data) == 82 else raw.TOKEN_2022
-        found = read_mint(path.name, RawAccount(owner, data))
-        assert not found.refusal
-        if found.fees.charges:
-            charging[path.parent.name[:5], path.name] = found.fees.at(1_064)[1:]
+        mint = read_mint(path.name, RawAccount(owner, data))
+        assert not mint.refusal
+        if mint.fees.charges:
+            charging[path.parent.name[:5], path.name] = mint.fees.at(1_064)[1:]
     assert charging == {("B5Eia", "token_x_mint.bin"): (5_000, 50)}

@@ -156,10 +156,10 @@ def test_an_instruction_says_the_wallets_amounts_and_names_the_pools_accounts(na
     use = SwapAccounts(plain.address, plain.mint_a, plain.mint_b)
     amount = plain.reserve_b // 20
     terms = SwapTerms(True, amount, U64_MAX)
-    made = family.instruction(pool, True, terms, use)
+    instruction = family.instruction(pool, True, terms, use)
     inner = family.instruction(plain, True, terms._replace(amount=amount * 10), use)
-    assert made.accounts == inner.accounts
-    parsed = family.parse(made)
+    assert instruction.accounts == inner.accounts
+    parsed = family.parse(instruction)
     assert parsed is not None
     assert parsed.terms == terms
 
@@ -184,10 +184,10 @@ def test_the_recorded_pair_of_a_taxed_mint_swaps_as_in_the_program() -> None:
         quote = pool.exact_out if vector["kind"] == "exact_out" else pool.exact_in
         clock = Clock(0, vector["timestamp"], epoch=10**6)
         swap = quote(vector["amount"], vector["swap_for_y"], clock)
-        found = (swap.amount_in, swap.amount_out)
+        result = (swap.amount_in, swap.amount_out)
         onchain = vector["onchain"]
-        if found != (onchain["amount_in"], onchain["amount_out"]):
-            wrong.append(f"{vector['id']}: {found} {onchain}")
+        if result != (onchain["amount_in"], onchain["amount_out"]):
+            wrong.append(f"{vector['id']}: {result} {onchain}")
         counts[vector["kind"]] += 1
     print(f"\n  pair {TAXED[:5]} with a transfer fee: {dict(counts)} agree")
     assert not wrong

@@ -29,8 +29,8 @@ def test_the_table_of_the_document_counts_the_committed_vectors(family: str) -> 
     assert row is not None
     swaps, refused, steps, _recorded = map(numbers, row[1].split("|"))
     folders = vector_sets.searched([vector_sets.COMMITTED])
-    found = [vector_sets.read(folder / FILES[family]) for folder in folders]
-    sets = [each["vectors"] for each in found if each]
+    reads = [vector_sets.read(folder / FILES[family]) for folder in folders]
+    sets = [each["vectors"] for each in reads if each]
     # Sets on account bytes of mainnet come last, and have files of their own shape.
     assert swaps[: len(sets)] == [len(each) for each in sets]
     assert refused[: len(sets)] == [sum(not v["expected"]["ok"] for v in each) for each in sets]

@@ -39,9 +39,11 @@ def built(
     of several legs is of version 1, as a large one would be.
     """
     version = V1 if len(legs) > 1 else V0
-    made = tuple(leg(name, given, exact_out=out, pair=pair) for name, given, out, pair in legs)
-    mints = {mint for one in made for mint in (one.mint_in, one.mint_out)}
-    plan = t.Plan(Pubkey.from_string(OWNER), made, dict.fromkeys(mints, TOKEN), "order", wrapping)
+    created = tuple(leg(name, given, exact_out=out, pair=pair) for name, given, out, pair in legs)
+    mints = {mint for leg in created for mint in (leg.mint_in, leg.mint_out)}
+    plan = t.Plan(
+        Pubkey.from_string(OWNER), created, dict.fromkeys(mints, TOKEN), "order", wrapping
+    )
     draft = t.drafted(plan)
     return tuple(
         instructions_of(t.message(draft, Budget(200_000, 5), str(Hash.default()), version))
@@ -51,7 +53,9 @@ def built(
 def at(instructions: Sequence[Instruction], *, swap: int = 0) -> int:
     """Where a swap stands among the instructions."""
     programs = {p for name in FAMILY_NAMES for p in family_of(name).programs.values()}
-    return [n for n, one in enumerate(instructions) if one.program in programs][swap]
+    return [n for n, instruction in enumerate(instructions) if instruction.program in programs][
+        swap
+    ]
 
 
 def failing(index: int, error: Any) -> dict[str, Any]:
@@ -72,8 +76,11 @@ def logs_of(
     one that it calls (`within`), fails.
     """
     lines = []
-    for one in instructions[:index]:
-        lines += [f"Program {one.program} invoke [1]", f"Program {one.program} success"]
+    for instruction in instructions[:index]:
+        lines += [
+            f"Program {instruction.program} invoke [1]",
+            f"Program {instruction.program} success",
+        ]
     program = instructions[index].program
     lines.append(f"Program {program} invoke [1]")
     for _ in range(paid):

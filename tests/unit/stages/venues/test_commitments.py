@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.cluster.commitments import Commitments, Fill, Setting
 from stages.venues.solana.rpc.link import NotServed, RpcError, Unreachable
 
@@ -19,17 +19,17 @@ DOWN = Unreachable("no answer in time")
 class Node:
     """Answers, in order, whether the cluster has migrated."""
 
-    def __init__(self, *answers: bool | Refused) -> None:
-        self._answers: Iterator[bool | Refused] = iter(answers)
+    def __init__(self, *answers: bool | VenueRefusal) -> None:
+        self._answers: Iterator[bool | VenueRefusal] = iter(answers)
 
     async def is_alpenglow(self) -> bool:
         answer = next(self._answers)
-        if isinstance(answer, Refused):
+        if isinstance(answer, VenueRefusal):
             raise answer
         return answer
 
 
-def commitments(setting: Setting, *answers: bool | Refused) -> Commitments:
+def commitments(setting: Setting, *answers: bool | VenueRefusal) -> Commitments:
     node: Any = Node(*answers)
     return Commitments(node, setting)
 
@@ -40,44 +40,44 @@ def commitments(setting: Setting, *answers: bool | Refused) -> Commitments:
         (MIGRATED, "alpenglow", "finalized", "finalized"),
         (NOT_MIGRATED, "tower", "confirmed", "confirmed"),
         (TOO_OLD, "tower", "confirmed", "confirmed"),
-        (Refused("method-not-served", retryable=True), "tower", "confirmed", "confirmed"),
+        (VenueRefusal("method-not-served", retryable=True), "tower", "confirmed", "confirmed"),
     ],
 )
 async def test_auto_follows_the_consensus(
-    answer: bool | Refused, consensus: str, fill: str, blockhash: str
+    answer: bool | VenueRefusal, consensus: str, fill: str, blockhash: str
 ) -> None:
-    made = commitments("auto", answer)
-    assert made.fill == "finalized", "right under both, until it is known"
-    await made.look()
-    assert (made.consensus, made.fill, made.blockhash) == (consensus, fill, blockhash)
-    assert made.facts.consensus == consensus
+    created = commitments("auto", answer)
+    assert created.fill == "finalized", "right under both, until it is known"
+    await created.look()
+    assert (created.consensus, created.fill, created.blockhash) == (consensus, fill, blockhash)
+    assert created.facts.consensus == consensus
 
 
 async def test_a_node_that_does_not_answer_settles_nothing() -> None:
-    made = commitments("auto", DOWN, NOT_MIGRATED)
+    created = commitments("auto", DOWN, NOT_MIGRATED)
     with pytest.raises(Unreachable):
-        await made.look()
-    assert (made.consensus, made.fill) == (None, "finalized")
-    await made.look()
-    assert (made.consensus, made.fill) == ("tower", "confirmed")
+        await created.look()
+    assert (created.consensus, created.fill) == (None, "finalized")
+    await created.look()
+    assert (created.consensus, created.fill) == ("tower", "confirmed")
 
 
 async def test_it_changes_when_the_cluster_migrates_and_never_back() -> None:
-    made = commitments("auto", NOT_MIGRATED, MIGRATED, NOT_MIGRATED, TOO_OLD)
+    created = commitments("auto", NOT_MIGRATED, MIGRATED, NOT_MIGRATED, TOO_OLD)
     fills = []
     for _ in range(4):
-        await made.look()
-        fills.append(made.fill)
+        await created.look()
+        fills.append(created.fill)
     assert fills == ["confirmed", "finalized", "finalized", "finalized"]
-    assert made.consensus == "alpenglow"
+    assert created.consensus == "alpenglow"
 
 
 @pytest.mark.parametrize("setting", ["confirmed", "finalized"])
 @pytest.mark.parametrize("answer", [MIGRATED, NOT_MIGRATED])
 async def test_a_choice_is_kept(setting: Setting, answer: bool) -> None:
-    made = commitments(setting, answer)
-    await made.look()
-    assert made.fill == setting
+    created = commitments(setting, answer)
+    await created.look()
+    assert created.fill == setting
 
 
 REFUSALS = (
@@ -89,7 +89,7 @@ REFUSALS = (
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
-    refusal: Refused,
+    refusal: VenueRefusal,
 ) -> None:
     asked: list[Fill] = []
 
@@ -99,10 +99,10 @@ async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
             raise refusal
         return "told"
 
-    made = commitments("confirmed")
-    assert [await made.ask("confirmed", call) for _ in range(2)] == ["told", "told"]
+    created = commitments("confirmed")
+    assert [await created.ask("confirmed", call) for _ in range(2)] == ["told", "told"]
     assert asked == ["confirmed", "finalized", "finalized"]
-    assert (made.fill, made.blockhash) == ("finalized", "finalized")
+    assert (created.fill, created.blockhash) == ("finalized", "finalized")
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,13 @@ async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
     ],
 )
 @pytest.mark.parametrize("commitment", get_args(Fill))
-async def test_other_refusals_are_not_taken_for_that(commitment: Fill, refusal: Refused) -> None:
+async def test_other_refusals_are_not_taken_for_that(
+    commitment: Fill, refusal: VenueRefusal
+) -> None:
     async def call(_: Fill) -> str:
         raise refusal
 
-    made = commitments("confirmed")
-    with pytest.raises(Refused):
-        await made.ask(commitment, call)
-    assert made.fill == "confirmed"
+    created = commitments("confirmed")
+    with pytest.raises(VenueRefusal):
+        await created.ask(commitment, call)
+    assert created.fill == "confirmed"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stages.venues import Refused
+from stages.venues import VenueRefusal
 from stages.venues.solana.cluster import slot_time
 from stages.venues.solana.cluster.slot_time import SlotTime
 from stages.venues.solana.rpc.answers import EpochInfo, PerformanceSample
@@ -27,14 +27,16 @@ class Clock:
         return self.now_s
 
 
-def watched(slot_ms: float, seconds: float, clock: Clock, made: SlotTime | None = None) -> SlotTime:
+def watched(
+    slot_ms: float, seconds: float, clock: Clock, slot_time: SlotTime | None = None
+) -> SlotTime:
     """Of a process that saw slots of this length pass for so long."""
-    made = made or SlotTime(clock_s=clock)
+    slot_time = slot_time or SlotTime(clock_s=clock)
     began_s = clock.now_s
     while clock.now_s - began_s < seconds:
-        made.see(int(clock.now_s * 1000 / slot_ms))
+        slot_time.see(int(clock.now_s * 1000 / slot_ms))
         clock.now_s += 0.1
-    return made
+    return slot_time
 
 
 @pytest.mark.parametrize("slot_ms", LENGTHS_MS)
@@ -44,23 +46,23 @@ def test_it_is_what_was_seen_to_pass(slot_ms: int) -> None:
 
 def test_it_follows_a_change_within_a_minute() -> None:
     clock = Clock()
-    made = watched(250, 90, clock)
-    assert made.ms == pytest.approx(250, rel=0.05)
+    slot_time = watched(250, 90, clock)
+    assert slot_time.ms == pytest.approx(250, rel=0.05)
     shift = int(clock.now_s * 1000 / 250)
     for tenth in range(700):
-        made.see(shift + tenth // 2)
+        slot_time.see(shift + tenth // 2)
         clock.now_s += 0.1
-    assert made.ms == pytest.approx(200, rel=0.05)
+    assert slot_time.ms == pytest.approx(200, rel=0.05)
 
 
 def test_a_node_that_is_behind_and_a_moment_of_watching_measure_nothing() -> None:
     clock = Clock()
     assert watched(200, 5, clock).ms == slot_time.UNMEASURED_MS
-    made = watched(200, 30, clock)
+    created = watched(200, 30, clock)
     for _ in range(20):
-        made.see(3)
+        created.see(3)
         clock.now_s += 1
-    assert made.ms == pytest.approx(200, rel=0.05)
+    assert created.ms == pytest.approx(200, rel=0.05)
 
 
 def samples(*pairs: tuple[int, int]) -> list[PerformanceSample]:
@@ -87,7 +89,7 @@ def test_the_samples_of_a_node_are_taken_where_they_can_be_true(
 def rpc(given: list[PerformanceSample] | None, slots: Any = None) -> Any:
     async def get_samples(_: int) -> list[PerformanceSample]:
         if given is None:
-            raise Refused("node-refused", "-32601")
+            raise VenueRefusal("node-refused", "-32601")
         return given
 
     async def get_epoch_info(_: str) -> EpochInfo:
@@ -100,27 +102,27 @@ def rpc(given: list[PerformanceSample] | None, slots: Any = None) -> Any:
 
 async def test_a_node_tells_it_at_once_and_what_is_seen_wins() -> None:
     clock = Clock()
-    made = SlotTime(None, rpc(samples((300, 60))), clock)
-    await made.measure()
-    assert made.ms == 200
-    watched(250, 30, clock, made)
-    assert made.ms == pytest.approx(250, rel=0.05)
+    slot_time = SlotTime(None, rpc(samples((300, 60))), clock)
+    await slot_time.measure()
+    assert slot_time.ms == 200
+    watched(250, 30, clock, slot_time)
+    assert slot_time.ms == pytest.approx(250, rel=0.05)
 
 
 async def test_a_node_without_samples_tells_it_by_two_of_its_slots() -> None:
     clock = Clock()
-    made = SlotTime(None, rpc(None, iter((1_000, 1_050))), clock)
+    created = SlotTime(None, rpc(None, iter((1_000, 1_050))), clock)
     for _ in range(2):
-        await made.measure()
+        await created.measure()
         clock.now_s += slot_time.SEEN_LEAST_S
-    assert made.ms == slot_time.SEEN_LEAST_S * 1000 / 50
+    assert created.ms == slot_time.SEEN_LEAST_S * 1000 / 50
 
 
 async def test_the_local_chain_has_a_setting_and_no_node_is_asked() -> None:
-    made = SlotTime(60_000, rpc(samples((300, 60))))
-    await made.measure()
-    made.start()
-    assert (made.ms, made._task) == (60_000, None)
+    slot_time = SlotTime(60_000, rpc(samples((300, 60))))
+    await slot_time.measure()
+    slot_time.start()
+    assert (slot_time.ms, slot_time._task) == (60_000, None)
     assert SlotTime(20).follows_a_clock
     assert not SlotTime(0).follows_a_clock
     await asyncio.sleep(0)
@@ -128,31 +130,31 @@ async def test_the_local_chain_has_a_setting_and_no_node_is_asked() -> None:
 
 @pytest.mark.parametrize("slot_ms", LENGTHS_MS)
 def test_every_wait_follows_the_length(slot_ms: int) -> None:
-    made = SlotTime(slot_ms)
-    waits = slot_time.rebroadcast_ms(made)
+    created = SlotTime(slot_ms)
+    waits = slot_time.rebroadcast_ms(created)
     assert waits in (400, 3 * slot_ms)
     assert waits <= max(400, 4 * slot_ms), "every leader's turn of four slots is sent to"
-    assert slot_time.first_wait_ms(made) == slot_ms // 2
-    assert slot_time.stalled_s(made, 2_000) == max(2.0, slot_ms / 100)
-    assert slot_time.stale_s(made, 2_000, 0) == max(2.0, 3 * slot_ms / 1000)
-    assert slot_time.stale_s(made, 2_000, 5_000) == 15.0
-    assert slot_time.finalized_age_s(made) == max(0.2, 2 * slot_ms / 1000)
-    assert slot_time.details_pause_s(made, 2) == 2 * slot_ms / 1000
+    assert slot_time.first_wait_ms(created) == slot_ms // 2
+    assert slot_time.stalled_s(created, 2_000) == max(2.0, slot_ms / 100)
+    assert slot_time.stale_s(created, 2_000, 0) == max(2.0, 3 * slot_ms / 1000)
+    assert slot_time.stale_s(created, 2_000, 5_000) == 15.0
+    assert slot_time.finalized_age_s(created) == max(0.2, 2 * slot_ms / 1000)
+    assert slot_time.details_pause_s(created, 2) == 2 * slot_ms / 1000
     # Of the 150 blocks that a blockhash lives, sharing it costs next to nothing.
-    assert slot_time.blockhash_shared_s(made) <= max(0.4, 150 * slot_ms / 1000 * 0.03)
-    assert 200_000 / slot_ms < made.slots_in(200) <= 200_000 / slot_ms * 1.2
+    assert slot_time.blockhash_shared_s(created) <= max(0.4, 150 * slot_ms / 1000 * 0.03)
+    assert 200_000 / slot_ms < created.slots_in(200) <= 200_000 / slot_ms * 1.2
 
 
 @pytest.mark.parametrize("slot_ms", LENGTHS_MS)
 def test_every_slot_is_read(slot_ms: int) -> None:
     """By readings that follow each other at this pace, each late by up to a tenth of a slot."""
-    made, at_ms, seen = SlotTime(slot_ms), 0.0, [0]
+    created, at_ms, seen = SlotTime(slot_ms), 0.0, [0]
     for number in range(1_000):
         slot = int(at_ms // slot_ms)
         advanced = slot > seen[-1]
         assert slot <= seen[-1] + 1, "a slot was missed"
         seen += [slot] * advanced
-        pause_s = slot_time.read_pause_s(made, 0, advanced=advanced)
+        pause_s = slot_time.read_pause_s(created, 0, advanced=advanced)
         at_ms += pause_s * 1000 + number % 10 / 100 * slot_ms
     assert 1.5 <= 1_000 / len(seen) <= 3, "readings a slot"
-    assert slot_time.read_pause_s(made, 2_000, advanced=False) == 2
+    assert slot_time.read_pause_s(created, 2_000, advanced=False) == 2

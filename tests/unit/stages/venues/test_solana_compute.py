@@ -35,16 +35,16 @@ class Asked(NamedTuple):
 
 
 def asked() -> list[Asked]:
-    found = []
+    result = []
     for each in vector_sets.read(vector_sets.COMMITTED / "clmm.json")["vectors"]:
         pool, clock = clmm_chain.pool_of(each["pool"]), clmm_chain.CLOCK
         way, out = each["zero_for_one"], not each["is_base_input"]
-        found.append(Asked(CLMM, pool, clock, way, out, each["amount"]))
+        result.append(Asked(CLMM, pool, clock, way, out, each["amount"]))
     for each in dlmm.read("dlmm.json")["vectors"]:
         pair, clock = dlmm.pool_of(each["pool"]), Clock(0, each["timestamp"])
         way, out = each["swap_for_y"], each["kind"] == "exact_out"
-        found.append(Asked(DLMM, pair, clock, way, out, each["amount"]))
-    return found
+        result.append(Asked(DLMM, pair, clock, way, out, each["amount"]))
+    return result
 
 
 def filled(leg: Leg, pool: Pool, clock: Clock) -> Swap | None:
@@ -79,10 +79,10 @@ def test_what_others_do_within_the_threshold_does_not_exhaust_the_limit() -> Non
         by_pool.setdefault(each.pool.address, []).append(each)
     for swaps in by_pool.values():
         for each in chance.sample(swaps, min(len(swaps), 12)):
-            found = with_slippage(each, chance.choice((10, 50, 300)))
-            if found is None:
+            result = with_slippage(each, chance.choice((10, 50, 300)))
+            if result is None:
                 continue
-            leg, now = found
+            leg, now = result
             plain = SHAPES[each.family.name].units
             simulated = plain + each.family.cu_step * now.steps
             limit = simulated * MARGIN_PERCENT // 100 + crossing(leg, each.clock).spare
@@ -126,10 +126,10 @@ def test_each_tick_or_bin_counts_and_one_more_is_spare(name: str) -> None:
         terms = SwapTerms(True, pool.reserve_b // part, 2**64 - 1)
         swap = pool.exact_out(terms.amount, True, CLOCK)
         leg = Leg(family, pool, True, terms._replace(threshold=swap.amount_in))
-        found = crossing(leg, CLOCK)
-        assert found.now == swap.steps * family.cu_step
+        result = crossing(leg, CLOCK)
+        assert result.now == swap.steps * family.cu_step
         # The price may not move at all, but within a bin.
-        assert found.spare == family.cu_step or (family is DLMM and found.spare > family.cu_step)
+        assert result.spare == family.cu_step or (family is DLMM and result.spare > family.cu_step)
 
 
 def test_a_swap_that_cannot_be_quoted_is_the_simulation_s_to_refuse() -> None:

@@ -123,7 +123,7 @@ def test_a_token_account_that_cannot_be_opened(
     error: Any, within: str, code: str, retryable: bool
 ) -> None:
     instructions = built((CPMM, "SOL", False, "SOL/USDC"))
-    index = [one.program for one in instructions].index(ASSOCIATED_TOKEN)
+    index = [instruction.program for instruction in instructions].index(ASSOCIATED_TOKEN)
     why = custom(error) if isinstance(error, int) else "refused"
     logs = logs_of(instructions, index, why, within=within) if within else NO_LOGS
     reason = reason_of(failing(index, error), logs, instructions, FAMILIES)
@@ -133,7 +133,7 @@ def test_a_token_account_that_cannot_be_opened(
 def test_a_wallet_without_the_lamports_that_the_swap_brings() -> None:
     for wrapping in (Wrapping.TEMPORARY, Wrapping.ASSOCIATED):
         instructions = built((CLMM, "SOL", True, "SOL/USDC"), wrapping=wrapping)
-        index = [one.program for one in instructions].index(SYSTEM)
+        index = [instruction.program for instruction in instructions].index(SYSTEM)
         reason = reason_of(failing(index, 1), NO_LOGS, instructions, FAMILIES)
         assert (reason.code, reason.retryable) == ("insufficient-funds", False)
 
@@ -252,18 +252,24 @@ def instructions_for(case: Case) -> tuple[tuple[Instruction, ...], int]:
     out = case.kind == "out"
     match case.pays:
         case "sol" | "tokens":
-            made = built((case.family, "SOL" if case.pays == "sol" else "USDC", out, "SOL/USDC"))
-            return made, at(made)
+            instructions = built(
+                (case.family, "SOL" if case.pays == "sol" else "USDC", out, "SOL/USDC")
+            )
+            return instructions, at(instructions)
         case "sol-associated":
-            made = built((case.family, "SOL", out, "SOL/USDC"), wrapping=Wrapping.ASSOCIATED)
-            return made, at(made)
+            instructions = built(
+                (case.family, "SOL", out, "SOL/USDC"), wrapping=Wrapping.ASSOCIATED
+            )
+            return instructions, at(instructions)
         case "first":  # SOL > USDC > RAY, of which the first output is exact
-            made = built((case.family, "SOL", True, "SOL/USDC"), (CPMM, "USDC", False, "RAY/USDC"))
-            return made, at(made)
+            instructions = built(
+                (case.family, "SOL", True, "SOL/USDC"), (CPMM, "USDC", False, "RAY/USDC")
+            )
+            return instructions, at(instructions)
     # RAY > SOL > USDC, of which the second takes what the first pays out.
     first = (AMM_V4, "RAY", True, "RAY/SOL")
-    made = built(first, (case.family, "SOL", False, "SOL/USDC"), wrapping=Wrapping.KEPT)
-    return made, at(made, swap=1)
+    instructions = built(first, (case.family, "SOL", False, "SOL/USDC"), wrapping=Wrapping.KEPT)
+    return instructions, at(instructions, swap=1)
 
 
 CASES = _cases()

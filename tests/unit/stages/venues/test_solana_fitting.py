@@ -9,7 +9,7 @@ import pytest
 from solders.hash import Hash
 from solders.keypair import Keypair
 
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues.solana.transaction.signing import (
     Leg,
     Plan,
@@ -32,14 +32,14 @@ PAIRS = list(product(FAMILY_NAMES, FAMILY_NAMES))
 def size(of: Sequence[Leg], wrapping: Wrapping, version: int) -> tuple[int, int]:
     """Bytes and addresses. Raises Refused."""
     plan = Plan(OWNER, of, PROGRAMS, MEMO, wrapping)
-    made = message(drafted(plan), Budget(CU_MAX, 1), str(Hash.default()), version)
-    return len(unsigned(made)), len(made.account_keys)
+    created = message(drafted(plan), Budget(CU_MAX, 1), str(Hash.default()), version)
+    return len(unsigned(created)), len(created.account_keys)
 
 
 def fits(of: Sequence[Leg], wrapping: Wrapping, version: int = V0) -> bool:
     try:
         size(of, wrapping, version)
-    except Refused as refused:
+    except VenueRefusal as refused:
         assert (refused.code, refused.retryable) == ("transaction-too-large", True)
         return False
     return True

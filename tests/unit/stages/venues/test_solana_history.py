@@ -5,12 +5,19 @@ from __future__ import annotations
 from stages.pools.contract import Clock
 from stages.pools.probe import first_rate
 from stages.venues import Pair
-from stages.venues.solana.accounts.history import Market, Moment, PoolHistory, Probed, Seen, seen
+from stages.venues.solana.accounts.history import (
+    PairFilter,
+    PoolHistory,
+    Probed,
+    Seen,
+    SlotSnapshot,
+    seen,
+)
 from stages.venues.solana.accounts.watched import WatchedPool, together
 from tests.support.chain.toy_family import ToyPool
 
 PAIR = Pair("SOL", "USDC", 9, 6)
-MARKET = Market(frozenset({"raydium"}), "sol", "usdc")
+MARKET = PairFilter(frozenset({"raydium"}), "sol", "usdc")
 SECOND_US = 1_000_000
 
 
@@ -24,7 +31,7 @@ def pool(reserve_a: int, reserve_b: int, dex: str = "raydium") -> Seen:
 def ring(*moments: tuple[int, dict[str, Seen]], kept: int = 100) -> PoolHistory:
     history = PoolHistory(kept)
     for slot, pools in moments:
-        history.record(Moment(slot, slot * SECOND_US, pools))
+        history.record(SlotSnapshot(slot, slot * SECOND_US, pools))
     return history
 
 
@@ -45,7 +52,7 @@ def test_ticks_are_those_of_the_slots_asked_for_and_of_the_dex() -> None:
 
 
 def test_the_other_way_round_has_its_own_net_price() -> None:
-    back = Market(frozenset({"raydium"}), "usdc", "sol")
+    back = PairFilter(frozenset({"raydium"}), "usdc", "sol")
     ticks = ring((1, {"p": BASE})).ticks(back, Pair("USDC", "SOL", 6, 9), 1, 1)
     assert ticks[0].price == "0.00665"  # 1/150, less a quarter of a percent
 
@@ -59,14 +66,14 @@ def test_what_a_later_reading_of_a_slot_shows_counts_from_the_next_slot_on() -> 
     """A watcher that has passed the slot would never look at it again."""
     history = ring((5, {}), (5, {"p": BASE}))
     assert list(history.events(MARKET, PAIR, 0, 5)) == []
-    history.record(Moment(6, 6 * SECOND_US, {"p": BASE}))
+    history.record(SlotSnapshot(6, 6 * SECOND_US, {"p": BASE}))
     assert [event.slot for event in history.events(MARKET, PAIR, 6, 6)] == [6]
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 9)] == [6]
 
 
 def test_a_chain_that_was_started_again_has_no_past() -> None:
     history = ring((5, {"p": BASE}))
-    history.record(Moment(2, 0, {"p": BASE}))
+    history.record(SlotSnapshot(2, 0, {"p": BASE}))
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 100)] == [2]
 
 
@@ -110,7 +117,7 @@ def test_all_accounts_of_a_pool_are_in_one_group() -> None:
     pools = []
     for number in range(30):
         pools.append(WatchedPool(str(number), {}, ()))
-        pools[-1].wanted = tuple(f"{number}.{n}" for n in range(9))
+        pools[-1].addresses = tuple(f"{number}.{n}" for n in range(9))
     groups = list(together(pools, 99))
     assert [len(group) for group in groups] == [11, 11, 8]
     assert [pool for group in groups for pool in group] == pools

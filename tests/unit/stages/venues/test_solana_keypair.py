@@ -26,8 +26,8 @@ def file(tmp_path: Path) -> str:
 
 
 def test_a_key_is_read_from_a_file_a_json_array_or_base58(file: str) -> None:
-    for said in (file, NUMBERS, BASE58, f"  {BASE58}\n"):
-        assert load_wallet(SecretText(said)).pubkey == KEY.pubkey()
+    for item in (file, NUMBERS, BASE58, f"  {BASE58}\n"):
+        assert load_wallet(SecretText(item)).pubkey == KEY.pubkey()
 
 
 def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
@@ -41,7 +41,7 @@ def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "",
         BASE58[:-3],
@@ -55,12 +55,12 @@ def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
         "x" * 5000,
     ],
 )
-def test_no_error_repeats_what_was_said(said: str) -> None:
+def test_no_error_repeats_what_was_said(text: str) -> None:
     with pytest.raises(KeypairError) as caught:
-        load_wallet(SecretText(said))
+        load_wallet(SecretText(text))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    for part in filter(None, (said[:40], said[-40:])):
+    for part in filter(None, (text[:40], text[-40:])):
         assert part not in shown
 
 

@@ -32,31 +32,31 @@ decimals = 6
 
 @pytest.mark.parametrize("cluster", ["mainnet", "devnet"])
 def test_the_examples_are_valid_and_trade_sol_for_usdc(cluster: str) -> None:
-    found = load_pools(ROOT / "pools" / f"{cluster}.toml")
-    assert found.cluster == cluster
-    tokens = found.by_name()
+    pools_file = load_pools(ROOT / "pools" / f"{cluster}.toml")
+    assert pools_file.cluster == cluster
+    tokens = pools_file.by_name()
     pair = {tokens["SOL"].mint, tokens["USDC"].mint}
     assert tokens[WSOL] == tokens["SOL"]
-    assert any(mints == pair for mints in found.mints_of_pools().values())
+    assert any(mints == pair for mints in pools_file.mints_of_pools().values())
 
 
 def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
     toml, other = tmp_path / "pools.toml", tmp_path / "pools.json"
     toml.write_text(GOOD)
-    found = load_pools(toml)
+    pools_file = load_pools(toml)
     other.write_text(
         json.dumps(
             {
-                "cluster": found.cluster,
+                "cluster": pools_file.cluster,
                 "tokens": [
                     {"symbol": t.symbol, "mint": t.mint, "decimals": t.decimals}
-                    for t in found.tokens
+                    for t in pools_file.tokens
                 ],
-                "pools": found.pools,
+                "pools": pools_file.pools,
             }
         )
     )
-    assert load_pools(other) == found
+    assert load_pools(other) == pools_file
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import TransactionMetadata
 
 from stages.pools.contract import AccountUse, Instruction, SwapAccounts, SwapTerms
-from stages.runtime.stage import Refused
+from stages.runtime.stage import VenueRefusal
 from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
 from stages.venues.solana.rpc.answers import Meta, TokenBalance, UiAmount
 from stages.venues.solana.transaction import signing as t
@@ -64,7 +64,7 @@ def leg(of: ToyPool, a_to_b: bool = True, amount: int = 2 * SOL) -> t.Leg:
     return t.Leg(TOY, of, a_to_b, SwapTerms(False, amount, 1))
 
 
-def made(
+def build(
     wallet: Wallet,
     *legs: t.Leg,
     cu_price: int = 5,
@@ -78,7 +78,7 @@ def made(
 
 
 def programs_of(message: Message) -> list[str]:
-    return [one.program for one in instructions_of(message)]
+    return [instruction.program for instruction in instructions_of(message)]
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +87,9 @@ def wallet() -> Wallet:
 
 
 def test_a_signed_transaction_parses_back_as_what_was_planned(wallet: Wallet) -> None:
-    signature, raw = t.signed(made(wallet, leg(pool())), wallet)
+    signature, raw = t.signed(build(wallet, leg(pool())), wallet)
     parsed = VersionedTransaction.from_bytes(raw)
-    assert [str(one) for one in parsed.signatures] == [signature]
+    assert [str(item) for item in parsed.signatures] == [signature]
     assert parsed.verify_with_results() == [True]
     assert isinstance(parsed.message, MessageV0)
     assert parsed.message.account_keys[0] == wallet.pubkey
@@ -101,12 +101,12 @@ def test_a_signed_transaction_parses_back_as_what_was_planned(wallet: Wallet) ->
 
 
 def test_a_swap_without_sol_wraps_and_unwraps_nothing(wallet: Wallet) -> None:
-    programs = programs_of(made(wallet, leg(pool(USDC, RAY)), cu_price=0))
+    programs = programs_of(build(wallet, leg(pool(USDC, RAY)), cu_price=0))
     assert programs == [COMPUTE_BUDGET, MEMO, ASSOCIATED_TOKEN, TOKEN]
 
 
 def test_the_token_account_is_that_of_the_mints_own_token_program(wallet: Wallet) -> None:
-    message = made(wallet, leg(pool(USDC, RAY)))
+    message = build(wallet, leg(pool(USDC, RAY)))
     create = next(i for i in instructions_of(message) if i.program == ASSOCIATED_TOKEN)
     assert create.accounts[1].address == str(associated_account(wallet.pubkey, RAY, TOKEN_2022))
     assert create.accounts[5].address == TOKEN_2022
@@ -114,22 +114,22 @@ def test_the_token_account_is_that_of_the_mints_own_token_program(wallet: Wallet
 
 def test_what_would_exceed_a_packet_is_refused_and_what_fits_just_is_not(wallet: Wallet) -> None:
     fits = [leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(3)]
-    size = len(t.unsigned(made(wallet, *fits, memo="")))
+    size = len(t.unsigned(build(wallet, *fits, memo="")))
     longest = "m" * (VERSIONS[V0].bytes_max - size - 1)  # its length takes a second byte
-    assert len(t.unsigned(made(wallet, *fits, memo=longest))) == VERSIONS[V0].bytes_max
-    with pytest.raises(Refused) as refused:
-        made(wallet, *fits, memo=longest + "m")
+    assert len(t.unsigned(build(wallet, *fits, memo=longest))) == VERSIONS[V0].bytes_max
+    with pytest.raises(VenueRefusal) as refused:
+        build(wallet, *fits, memo=longest + "m")
     # Another route may fit.
     assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
 
 
 def test_accounts_beyond_what_a_message_can_name_are_refused_too(wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="transaction-too-large"):
-        made(wallet, *(leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(300)))
+    with pytest.raises(VenueRefusal, match="transaction-too-large"):
+        build(wallet, *(leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(300)))
 
 
 def test_what_is_simulated_is_worth_nothing_to_who_sees_it(wallet: Wallet) -> None:
-    raw = t.unsigned(made(wallet, leg(pool())))
+    raw = t.unsigned(build(wallet, leg(pool())))
     assert VersionedTransaction.from_bytes(raw).signatures == [Signature.default()]
 
 
@@ -137,7 +137,7 @@ def test_a_replacement_has_a_memo_and_a_signature_of_its_own(wallet: Wallet) -> 
     memos = [t.memo_of(ORDER_ID, attempt) for attempt in (1, 2, 3)]
     assert memos[0] == ORDER_ID
     assert [t.order_id_of(memo) for memo in memos] == [ORDER_ID] * 3
-    signatures = {t.signed(made(wallet, leg(pool(USDC, RAY)), memo=m), wallet)[0] for m in memos}
+    signatures = {t.signed(build(wallet, leg(pool(USDC, RAY)), memo=m), wallet)[0] for m in memos}
     assert len(signatures) == 3
 
 
@@ -172,7 +172,11 @@ def test_both_versions_cost_the_same(cu_limit: int, cu_price: int, size: int) ->
     budget = Budget(cu_limit, cu_price, size)
     v0, v1 = (t.message(draft, budget, str(Hash.default()), version) for version in (V0, V1))
     assert isinstance(v1, MessageV1)
-    priced = [one.data for one in instructions_of(v0) if one.program == COMPUTE_BUDGET]
+    priced = [
+        instruction.data
+        for instruction in instructions_of(v0)
+        if instruction.program == COMPUTE_BUDGET
+    ]
     units = int.from_bytes(priced[0][1:], "little")
     price = int.from_bytes(priced[1][1:], "little") if len(priced) > 1 else 0
     assert units == v1.config.compute_unit_limit == min(cu_limit, 1_400_000)
@@ -181,11 +185,11 @@ def test_both_versions_cost_the_same(cu_limit: int, cu_price: int, size: int) ->
 
 
 def test_version_1_takes_4096_bytes_and_not_one_more(wallet: Wallet) -> None:
-    size = len(t.unsigned(made(wallet, leg(pool()), memo="", version=V1)))
+    size = len(t.unsigned(build(wallet, leg(pool()), memo="", version=V1)))
     longest = "m" * (4_096 - size)
-    assert len(t.unsigned(made(wallet, leg(pool()), memo=longest, version=V1))) == 4_096
-    with pytest.raises(Refused, match="4097 bytes, at most 4096") as refused:
-        made(wallet, leg(pool()), memo=longest + "m", version=V1)
+    assert len(t.unsigned(build(wallet, leg(pool()), memo=longest, version=V1))) == 4_096
+    with pytest.raises(VenueRefusal, match="4097 bytes, at most 4096") as refused:
+        build(wallet, leg(pool()), memo=longest + "m", version=V1)
     assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
 
 
@@ -200,14 +204,14 @@ def test_version_1_takes_64_addresses_and_not_one_more(wallet: Wallet) -> None:
         ).account_keys)  # fmt: skip
 
     most = next(n for n in range(1, 200) if addresses(n + 1) > 64)
-    assert len(made(wallet, *of(most), memo="", version=V1).account_keys) <= 64
-    with pytest.raises(Refused, match="addresses, at most 64") as refused:
-        made(wallet, *of(most + 1), memo="", version=V1)
+    assert len(build(wallet, *of(most), memo="", version=V1).account_keys) <= 64
+    with pytest.raises(VenueRefusal, match="addresses, at most 64") as refused:
+        build(wallet, *of(most + 1), memo="", version=V1)
     assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
 
 
 def test_what_is_simulated_of_version_1_is_worth_nothing_either(wallet: Wallet) -> None:
-    raw = t.unsigned(made(wallet, leg(pool()), version=V1))
+    raw = t.unsigned(build(wallet, leg(pool()), version=V1))
     assert VersionedTransaction.from_bytes(raw).signatures == [Signature.default()]
 
 
@@ -243,18 +247,18 @@ class World(NamedTuple):
         """Executes it; what it made of balances, as a node would say it."""
         signature, raw = t.signed(message, self.wallet)
         sent = read_sent(raw, [TOY])
-        before = [self.lamports(key(one)) for one in sent.keys]
+        before = [self.lamports(key(item)) for item in sent.keys]
         held = self._balances(sent)
         told = self.svm.send_transaction(VersionedTransaction.from_bytes(raw))
         assert isinstance(told, TransactionMetadata), told
         assert str(told.signature()) == signature
-        after = [self.lamports(key(one)) for one in sent.keys]
+        after = [self.lamports(key(item)) for item in sent.keys]
         # Whatever went out and came to nobody is the fee.
         meta = Meta(sum(before) - sum(after), before, after, None, held, self._balances(sent))
         return sent, meta
 
     def _balances(self, sent: Sent) -> list[TokenBalance]:
-        found = []
+        result = []
         for index, name in enumerate(sent.keys):
             account = self.svm.get_account(key(name))
             if account is not None and str(account.owner) == TOKEN and len(account.data) == 165:
@@ -262,8 +266,8 @@ class World(NamedTuple):
                 if name in (self.pool.vault_a, self.pool.vault_b):
                     owner = "the pool"  # in truth ours too, or nobody could sign for it here
                 amount = UiAmount(str(self.tokens(key(name))))
-                found.append(TokenBalance(index, mint, amount, owner))
-        return found
+                result.append(TokenBalance(index, mint, amount, owner))
+        return result
 
 
 @pytest.fixture
@@ -292,7 +296,7 @@ def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(
     world: World, version: int
 ) -> None:
     sold = leg(world.pool, amount=3 * SOL + 1)
-    sent, meta = world.run(made(world.wallet, sold, version=version))
+    sent, meta = world.run(build(world.wallet, sold, version=version))
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
     created_ata = RENT
     assert world.lamports(world.wallet.pubkey) == 7 * SOL - 1 - meta.fee - created_ata
@@ -302,21 +306,21 @@ def test_sol_that_is_sold_is_wrapped_to_the_lamport_and_nothing_stays_behind(
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_wrapped_sol_that_the_user_keeps_is_never_touched(world: World, version: int) -> None:
-    world.run(made(world.wallet, leg(world.pool), version=version))
+    world.run(build(world.wallet, leg(world.pool), version=version))
     assert world.tokens(world.own_wsol) == SOL
     assert world.lamports(world.own_wsol) == SOL + RENT
 
 
 def test_two_orders_of_one_wallet_wrap_beside_each_other(world: World) -> None:
     for order in ("a", "b"):
-        world.run(made(world.wallet, leg(world.pool, amount=SOL), memo=order))
+        world.run(build(world.wallet, leg(world.pool, amount=SOL), memo=order))
     assert world.tokens(key(world.pool.vault_a)) == 502 * SOL
 
 
 def test_the_smaller_form_wraps_to_the_lamport_too_and_is_smaller(world: World) -> None:
     world.svm.set_account(world.own_wsol, Account(0, b"", SYSTEM_ID))
-    small = made(world.wallet, leg(world.pool, amount=3 * SOL + 1), wrapping=t.Wrapping.ASSOCIATED)
-    assert len(t.unsigned(made(world.wallet, leg(world.pool)))) - len(t.unsigned(small)) == 111
+    small = build(world.wallet, leg(world.pool, amount=3 * SOL + 1), wrapping=t.Wrapping.ASSOCIATED)
+    assert len(t.unsigned(build(world.wallet, leg(world.pool)))) - len(t.unsigned(small)) == 111
     _, meta = world.run(small)
     assert world.tokens(key(world.pool.vault_a)) == 503 * SOL + 1
     assert world.lamports(world.own_wsol) == 0
@@ -349,7 +353,7 @@ def test_sol_in_the_middle_passes_through_an_account_that_the_user_keeps(
         t.Leg(HalfOut(), other_way(world), True, SwapTerms(False, 2 * SOL, 1)),
         leg(world.pool, amount=2 * SOL),
     )
-    keeps = made(world.wallet, *legs, version=version, wrapping=t.Wrapping.KEPT)
+    keeps = build(world.wallet, *legs, version=version, wrapping=t.Wrapping.KEPT)
     before = world.lamports(world.wallet.pubkey)
     _, meta = world.run(keeps)
     assert world.tokens(world.own_wsol) == SOL
@@ -365,7 +369,7 @@ def test_the_amounts_of_a_split_are_read_as_one(
     out = (100_000_000, 50_000_000, 7)[: len(parts)]
     sells = [leg(world.pool, amount=part) for part in parts]
     gets = [t.Leg(HalfOut(), world.pool, True, SwapTerms(False, part, 1)) for part in out]
-    sent, meta = world.run(made(world.wallet, *sells, *gets, version=version))
+    sent, meta = world.run(build(world.wallet, *sells, *gets, version=version))
     assert len(sent.swaps) == 2 * len(parts)
     fill = fill_of(sent, meta)
     assert (fill.amount_in, fill.amount_out) == (3 * SOL, sum(out))
@@ -373,7 +377,7 @@ def test_the_amounts_of_a_split_are_read_as_one(
 
 def test_the_amount_that_went_in_is_read_from_balances_without_fee_and_rent(world: World) -> None:
     sent, meta = world.run(
-        made(
+        build(
             world.wallet,
             leg(world.pool, amount=3 * SOL),
             t.Leg(HalfOut(), world.pool, True, SwapTerms(False, 450_000_000, 1)),
@@ -388,7 +392,7 @@ def test_the_sol_that_came_out_is_read_from_balances_without_fee_and_rent(world:
     swapped = other_way(world)
     usdc_held(world)
     sent, meta = world.run(
-        made(
+        build(
             world.wallet,
             leg(swapped, amount=150_000_000),
             t.Leg(HalfOut(), swapped, True, SwapTerms(False, SOL + 7, 1)),
@@ -400,7 +404,7 @@ def test_the_sol_that_came_out_is_read_from_balances_without_fee_and_rent(world:
 
 
 def test_balances_that_do_not_tell_are_an_error_and_never_a_guess(world: World) -> None:
-    sent, meta = world.run(made(world.wallet, leg(world.pool)))  # nothing came out
+    sent, meta = world.run(build(world.wallet, leg(world.pool)))  # nothing came out
     with pytest.raises(ValueError, match="balances"):
         fill_of(sent, meta)
     with pytest.raises(ValueError, match="another transaction"):
@@ -413,6 +417,6 @@ class HalfOut(ToyFamily):
     def instruction(
         self, pool: Any, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
     ) -> Instruction:
-        found = super().instruction(pool, a_to_b, terms, use)
-        vault, user = (AccountUse(one, False, True) for one in (pool.vault_b, use.token_out))
-        return found._replace(accounts=(vault, user, *found.accounts[2:]))
+        instruction = super().instruction(pool, a_to_b, terms, use)
+        vault, user = (AccountUse(item, False, True) for item in (pool.vault_b, use.token_out))
+        return instruction._replace(accounts=(vault, user, *instruction.accounts[2:]))

@@ -17,7 +17,7 @@ from stages.pools.families import FAMILIES
 from stages.pools.mints import TOKEN_2022_PROGRAM
 from stages.pools.probe import PROBE_UNITS, ROUNDED_UNITS, first_rate
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.solana.accounts.history import Market, Moment, PoolHistory
+from stages.venues.solana.accounts.history import PairFilter, PoolHistory, SlotSnapshot
 from stages.venues.solana.accounts.pools_file import TokenEntry
 from stages.venues.solana.accounts.watched import WatchedPool
 from tests.support.chain.localchain import FAMILY_NAMES, opened, plan_of
@@ -84,15 +84,15 @@ class Watch:
             pass
         seen = self.pool.seen
         pools = {} if seen is None else {self.plan.address: seen}
-        self.history.record(Moment(self.slot, self.slot * 10**6, pools))
+        self.history.record(SlotSnapshot(self.slot, self.slot * 10**6, pools))
 
-    def _market(self, side: str) -> tuple[Market, Pair]:
+    def _market(self, side: str) -> tuple[PairFilter, Pair]:
         """Of those who are paid in token `side`."""
         out, paid = self.plan.token_b, self.plan.token_a
         if side == "a":
             out, paid = paid, out
         pair = Pair(paid.symbol, out.symbol, paid.decimals, out.decimals)
-        return Market(frozenset({"raydium", "meteora"}), paid.mint, out.mint), pair
+        return PairFilter(frozenset({"raydium", "meteora"}), paid.mint, out.mint), pair
 
     def ticks(self, side: str) -> list[Tick]:
         """The newest slot's."""
