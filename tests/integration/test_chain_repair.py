@@ -214,7 +214,7 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
                 solana_rpc_url=(SecretUrl(url),),
             )
             args = argparse.Namespace(
-                yes=True, restored=False, json=False, drop_after=None, accept_loss=False
+                yes=True, restored=False, json=False, drop_after=None, accept_loss=False, reason=""
             )
             assert await asyncio.to_thread(repair.run, settings, args) == 0
         await log.open(create=False)

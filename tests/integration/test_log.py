@@ -168,14 +168,14 @@ async def test_each_unit_of_a_call_is_written_whole_or_not_at_all(log: EventLog)
     [message] = await taken(inbox, 3)
     before = {item: await head(log, item) for item in (good, stale, late)}
     facts = after_submission()[:3]
-    overtaken = await next_unit(log, stale, *facts, share=message.delivery(1))
+    overtaken = await next_unit(log, stale, *facts, delivery=message.delivery(1))
     assert await results(log, await next_unit(log, stale, RoutingStarted(), wake=False)) == [
         AppendStatus.CREATED
     ]
     requests = [
         overtaken,
-        await next_unit(log, good, *facts, share=message.delivery(0)),
-        await next_unit(log, late, *facts, share=message.delivery(2), not_after_ms=1),
+        await next_unit(log, good, *facts, delivery=message.delivery(0)),
+        await next_unit(log, late, *facts, delivery=message.delivery(2), not_after_ms=1),
     ]
     assert await results(log, *requests) == [
         AppendStatus.CONFLICT,
@@ -349,7 +349,7 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         inbox = await opened(log, "c")
         [message] = await taken(inbox, 1)
         request = await next_unit(
-            far, order_id, RoutingStarted(), routed(), share=message.delivery(0)
+            far, order_id, RoutingStarted(), routed(), delivery=message.delivery(0)
         )
         proxy.mode = "drop-answers"
         appending = far.append([request])
@@ -574,7 +574,7 @@ async def test_trimming_the_log_forgets_nothing_that_is_owed(log: EventLog) -> N
         await reader.read(0)
     assert (await reader.read(289))[0].first == 290
     await reader.close()
-    request = await next_unit(log, pending[0], RoutingStarted(), share=held[0].delivery(0))
+    request = await next_unit(log, pending[0], RoutingStarted(), delivery=held[0].delivery(0))
     assert await results(log, request) == [AppendStatus.CREATED]
     assert await log.history((await head(log, pending[0])).positions) != []
     await inbox.deregister()

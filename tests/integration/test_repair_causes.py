@@ -85,7 +85,7 @@ async def scene(
 async def repaired(settings: Settings) -> int:
     """`engine repair --yes`."""
     args = argparse.Namespace(
-        yes=True, restored=False, json=False, drop_after=None, accept_loss=False
+        yes=True, restored=False, json=False, drop_after=None, accept_loss=False, reason=""
     )
     return await asyncio.to_thread(repair.run, settings, args)
 
