@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+import redis.asyncio
+
 from events.order import Order, Transaction
 from events.secret import SecretBytes
 from events.types import (
@@ -18,7 +21,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from stages.runtime.limiter import PERMITS, RateAndConcurrencyLimiter
+from stages.runtime.limiter import PERMITS, STARTS, RateAndConcurrencyLimiter
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
@@ -69,6 +72,32 @@ async def test_what_the_limit_admits_starts_without_waiting_for_a_window(
         await team.submit(10)
         await team.until(lambda: len(team.of(OrderConfirmed)) == 8)
         assert len(team.of(RoutingStarted)) == 8
+
+
+async def test_the_window_counts_from_the_start_of_an_order_and_not_from_its_admission(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit = RateAndConcurrencyLimiter.admit
+
+    async def admit_early(
+        limiter: RateAndConcurrencyLimiter, order_ids: Sequence[str]
+    ) -> dict[str, int]:
+        waits = await admit(limiter, order_ids)
+        await asyncio.sleep(0.05)  # between the admission and the start
+        return waits
+
+    monkeypatch.setattr(RateAndConcurrencyLimiter, "admit", admit_early)
+    async with crew(redis_url, tmp_path) as team, redis.asyncio.from_url(redis_url) as client:
+        await team.worker("router", orders_per_minute=8, window_ms=3_600_000)
+        [order_id] = await team.submit()
+        await team.until(lambda: team.of(RoutingStarted))
+        [started] = team.of(RoutingStarted)
+
+        async def counted_from_the_start() -> bool:
+            score_ms = await client.zscore(STARTS, order_id)
+            return score_ms is not None and int(score_ms) >= started.time_us // 1000
+
+        await until(counted_from_the_start)
 
 
 async def test_orders_start_in_the_order_in_which_they_came(redis_url: str, tmp_path: Path) -> None:
