@@ -22,6 +22,8 @@ from events.secret import SecretUrl
 
 DUE_LIMIT = 500
 RECLAIM_LIMIT = 20
+REQUEUED_MAX = 10_000
+"""Entries that a worker which leaves puts back; the others stay pending until its leases end."""
 SUSPECT_DELIVERY_COUNT = 2
 """An entry that lost its worker so often may be a killer: it is handed over alone."""
 WATCHDOG_S = 5.0
@@ -266,8 +268,9 @@ class Inbox:
     async def deregister(self) -> None:
         """Puts back what is unsettled, so that a graceful stop is no attempt, and goes."""
         answer = await self._caller.call(
-            "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 10_000, "STREAMS", self._key, "0"
-        )
+            "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", REQUEUED_MAX,
+            "STREAMS", self._key, "0",
+        )  # fmt: skip
         pending = [entry_id for _, items in answer or () for entry_id, _ in items]
         if pending:
             await self._requeue(pending, self._inbox_orders)

@@ -11,6 +11,7 @@ import pytest
 
 from events.ids import new_order_id
 from events.log import EventLog, Inbox, InboxMessage, ack_only
+from events.log import inbox as inboxes
 from events.log.inbox import SUSPECT_DELIVERY_COUNT
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew
@@ -160,4 +161,24 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
     await until(taken)
     assert [inbox_message.id for inbox_message in left] == [other.id]
     for used in (dead, heir):
+        await used.close()
+
+
+async def test_a_worker_that_leaves_with_more_than_it_puts_back_at_once_loses_none(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "REQUEUED_MAX", 1)
+    inbox = await opened(log, "one", SHORT_MS)
+    pending = {(await entry_of(log, inbox, 1)).order_ids[0] for _ in range(3)}
+    await inbox.deregister()
+    other = await opened(log, "other", SHORT_MS)
+    taken: set[str] = set()
+
+    async def all_taken() -> bool:
+        for message in await other.take(10, block_ms=1):
+            taken.update(message.order_ids)
+        return taken == pending
+
+    await until(all_taken)
+    for used in (inbox, other):
         await used.close()
