@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
-
-import pytest
 
 from events.ids import new_order_id
 from events.log import AppendStatus, EventLog, LogError, OrderHead, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
 from stages import builder, confirmer, router, submitter
+from stages.runtime import runner
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.runner import Runner
 from stages.runtime.stage import Stage
+from stages.triggers import runner as trigger_runner
 from stages.triggers import watcher
 from stages.triggers.runner import TriggerRunner
 from stages.venues import Chain, Venue
@@ -43,6 +44,30 @@ PATIENT = Simulation(slot_ms=5, blockhash_slots=4000)
 _numbers = count(1)
 
 
+_patient: dict[ModuleType, tuple[int, dict[str, float]]] = {}
+
+
+@contextlib.contextmanager
+def patient(module: ModuleType, **bounds_s: float) -> Iterator[None]:
+    """Bounds of a stop for as long as any worker stops.
+
+    Workers stop side by side: each restoring what it met would leave the bounds of another behind.
+    """
+    users, own = _patient.get(module, (0, {name: getattr(module, name) for name in bounds_s}))
+    _patient[module] = (users + 1, own)
+    for name, bound_s in bounds_s.items():
+        setattr(module, name, bound_s)
+    try:
+        yield
+    finally:
+        users, own = _patient.pop(module)
+        if users > 1:
+            _patient[module] = (users - 1, own)
+        else:
+            for name, bound_s in own.items():
+                setattr(module, name, bound_s)
+
+
 class Worker(Runner):
     """A runner that can also die: then it neither finishes nor puts back anything."""
 
@@ -51,9 +76,7 @@ class Worker(Runner):
 
     async def _stop(self, loops: Sequence[asyncio.Task[Any]]) -> None:
         if not self.dead:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("stages.runtime.runner.STOP_S", self._patience_s)
-                patch.setattr("stages.runtime.runner.LEAVE_S", HANG_S)
+            with patient(runner, STOP_S=self._patience_s, LEAVE_S=HANG_S):
                 await super()._stop(loops)
             return
         for task in loops:
@@ -121,8 +144,7 @@ class Watcher(TriggerRunner):
 
     async def _leave(self) -> None:
         if not self.dead:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("stages.triggers.runner.LEAVE_S", HANG_S)
+            with patient(trigger_runner, LEAVE_S=HANG_S):
                 await super()._leave()
 
     async def stop(self) -> None:
