@@ -225,7 +225,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Serve HTTP and WebSocket."""
     from aiohttp import web
 
-    from engine.recovery.names import keep_names
+    from engine.recovery.idempotency_upgrade import keep_names
     from engine.recovery.settle import settler
     from engine.venues import chain_of, open_trading
     from gateway.api.audits import StoreUrls

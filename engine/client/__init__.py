@@ -14,7 +14,7 @@ Imports no process and no command. Public: what is exported here, and `session` 
 from engine.client.api import Client
 from engine.client.events import Event
 from engine.client.refusals import LostError, RefusedError, UnreachableError
-from engine.client.wishes import Filters, NewOrder
+from engine.client.requests import Filters, NewOrder
 
 __all__ = [
     "Client",

@@ -9,7 +9,7 @@ import msgspec
 from engine.client import Client
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal.asked import order_id
+from engine.terminal.argument_types import order_id
 from engine.terminal.operators import add_expiry, expiry, whoami
 
 HELP = "change the price or the expiry of an order while it waits"

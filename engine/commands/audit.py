@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.embedded.stores import gc_disabled, reading, records
 from engine.settings import Settings
-from engine.terminal import asked, timeline
+from engine.terminal import argument_types, timeline
 from engine.terminal.progress import Progress
 from events.archive import Archive, Page
 from events.archive.history import Gap, GivenUp, everything, order_history
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = what.add_parser("show", help="an order's timeline, and the reasons of each decision")
-    show.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
+    show.add_argument("order", metavar="ORDER", type=argument_types.order_id, help="order id")
     show.add_argument("--json", action="store_true", help="one JSON object an event and line")
     prove = what.add_parser(
         "verify",
@@ -57,9 +57,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     prove.add_argument("--json", action="store_true", help="for machines")
     replay = what.add_parser("replay", help="fold all events again; prints a hash of the state")
     replay.add_argument(
-        "--until", metavar="POSITION|TIME", type=asked.moment, help="the last position, or ISO time"
+        "--until",
+        metavar="POSITION|TIME",
+        type=argument_types.moment,
+        help="the last position, or ISO time",
     )
-    replay.add_argument("--order", type=asked.order_id, help="this order only")
+    replay.add_argument("--order", type=argument_types.order_id, help="this order only")
     replay.add_argument("--check", action="store_true", help="make the decisions again, compare")
     replay.add_argument("--json", action="store_true", help="for machines")
     checked = what.add_parser(

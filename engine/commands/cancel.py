@@ -12,7 +12,7 @@ import msgspec
 from engine.client import Client, Filters, RefusedError
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal.asked import order_id
+from engine.terminal.argument_types import order_id
 from engine.terminal.operators import whoami
 
 HELP = "cancel orders that are not sent yet"

@@ -10,7 +10,7 @@ from engine.embedded.stores import reading, records
 from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
-from engine.terminal import asked
+from engine.terminal import argument_types
 from engine.terminal.operators import whoami
 from engine.venues import chain_of
 from events.commands import doubts
@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="fail an order as `outcome-unknown`, once its transaction cannot land any more:"
         " look into the wallet first",
     )
-    closed.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
+    closed.add_argument("order", metavar="ORDER", type=argument_types.order_id, help="order id")
     closed.add_argument("--json", action="store_true", help="print one JSON object")
     closed.add_argument("--reason", default="closed by an operator", help="why")
     closed.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")

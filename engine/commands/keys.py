@@ -8,7 +8,7 @@ import time
 from engine.embedded.stores import reading, records
 from engine.processes.program import StartError
 from engine.settings import Settings
-from engine.terminal.asked import seconds
+from engine.terminal.argument_types import seconds
 from engine.terminal.operators import whoami
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES, IssuedKey, KeyRefused

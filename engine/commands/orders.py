@@ -9,7 +9,7 @@ import msgspec
 from engine.client import Client, Filters
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal.asked import count
+from engine.terminal.argument_types import count
 
 HELP = "list orders, newest first"
 EXAMPLES = (

@@ -9,10 +9,10 @@ from engine.embedded import localnet
 from engine.embedded.data_dir import running
 from engine.embedded.stores import reading, records
 from engine.recovery.chain_history import open_wallet
+from engine.recovery.parking_catalogue import notes
 from engine.recovery.settle import settle
-from engine.recovery.ways_out import notes
 from engine.settings import Settings
-from engine.terminal import asked, timeline
+from engine.terminal import argument_types, timeline
 from engine.terminal.operators import whoami
 from engine.venues import chain_of
 from events.archive import Archive
@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listed = what.add_parser("list", help="all of them, oldest first")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
     shown = what.add_parser("show", help="one order's timeline")
-    shown.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
+    shown.add_argument("order", metavar="ORDER", type=argument_types.order_id, help="order id")
     shown.add_argument("--json", action="store_true", help="one JSON object an event and line")
     for name, explained in (
         ("requeue", "put an order back to work"),
@@ -58,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("settle", "close an order by what the chain's record says of its transaction"),
     ):
         act = what.add_parser(name, help=explained)
-        act.add_argument("order", metavar="ORDER", type=asked.order_id, help="order id")
+        act.add_argument("order", metavar="ORDER", type=argument_types.order_id, help="order id")
         act.add_argument("--json", action="store_true", help="print one JSON object")
         act.add_argument("--reason", default=REASONS[name], help="why")
         act.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")

@@ -10,7 +10,7 @@ import msgspec
 from engine.client import Client
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal.shown import route
+from engine.terminal.event_lines import route
 
 HELP = "what an amount would give now, by every route"
 EXAMPLES = (

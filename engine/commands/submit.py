@@ -8,8 +8,8 @@ import msgspec
 from engine.client import Client, NewOrder
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal import shown
-from engine.terminal.obstacles import told
+from engine.terminal import event_lines
+from engine.terminal.blockers import told
 from engine.terminal.operators import add_expiry, expiry
 
 HELP = "submit an order, and with --watch see it through"
@@ -79,5 +79,7 @@ async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) ->
         async with told(client):
             async for event in client.follow(answer["orderId"]):
                 status = event.status
-                print(json.dumps(event.raw) if args.json else shown.line(event.raw), flush=True)
+                print(
+                    json.dumps(event.raw) if args.json else event_lines.line(event.raw), flush=True
+                )
         return 0 if status == "confirmed" else 3

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from engine.client import Client
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal import shown
-from engine.terminal.asked import order_id
-from engine.terminal.obstacles import told
+from engine.terminal import event_lines
+from engine.terminal.argument_types import order_id
+from engine.terminal.blockers import told
 from projections.feed.cursors import CursorError, parse_cursor
 from projections.views.event_schemas import Lost
 
@@ -99,7 +99,7 @@ async def _watch(gateway: Client, args: argparse.Namespace) -> int:
             events = client.events(args.after or None, on_lost=_lost)
         async with told(client):
             async for event in events:
-                text = shown.line(event.raw, with_order=not args.order)
+                text = event_lines.line(event.raw, with_order=not args.order)
                 print(json.dumps(event.raw) if args.json else text, flush=True)
     return 0
 

@@ -12,7 +12,7 @@ from events.archive import Checkpoint, Snapshot
 from events.archive.losses import Losses, digest_of
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import OrderRow
-from events.audit.labels import label_faults
+from events.audit.archive_columns import label_faults
 from events.log import Damaged, EventLog, LogTruncated, Stored
 from events.positions import spans
 from events.streams.hash_chain import GENESIS, follows

@@ -1,18 +1,18 @@
-"""`engine repair`: what is wrong with log and archive, and how they heal each other.
+"""`engine repair`: finds what is wrong with log and archive, and heals each from the other.
 
-A diagnosis reads both stores whole (`diagnosing`, `reconcile`), a plan says what is to be done
-(`plan`), and each step does one thing (`archiving`, `rewriting`, `founding`). After each step all
-of it is looked at again: a repair may break off anywhere, and a second one finds nothing to do.
+`diagnosis` and `reconcile` read both stores completely. `plan` decides what to do.
+`archive_repair`, `rewrite_log` and `recreate_log` carry out one step each. The diagnosis runs again
+after each step: a repair may stop anywhere, and a second one finds nothing to do.
 
 Imports no command or server of ours. Public: what is exported here; `settle`, `chain_history` and
 `replay_checks` have other commands.
 """
 
-from engine.recovery.accepting import Word
-from engine.recovery.carrying_out import Done, repair
-from engine.recovery.diagnosing import Diagnosis, diagnose
-from engine.recovery.founding import Repaired, RepairError, rebuild_log
+from engine.recovery.accept_loss import Word
+from engine.recovery.apply_plan import Done, repair
+from engine.recovery.diagnosis import Diagnosis, diagnose
 from engine.recovery.plan import Plan, Step, Words, plan
+from engine.recovery.recreate_log import Repaired, RepairError, rebuild_log
 
 __all__ = [
     "Diagnosis",

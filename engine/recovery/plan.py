@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from engine.recovery.accepting import Word
-from engine.recovery.diagnosing import Diagnosis
+from engine.recovery.accept_loss import Word
+from engine.recovery.diagnosis import Diagnosis
 from engine.recovery.reconcile import Lost
 from events.audit.problems import HEADS, INDEXES, ORDERS, Problem
 from events.log import LAYOUT, UPGRADABLE_LAYOUTS, other_chain

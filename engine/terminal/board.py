@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.terminal.shown import clock, route
+from engine.terminal.event_lines import clock, route
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,7 +6,7 @@ import argparse
 import getpass
 import time
 
-from engine.terminal.asked import seconds
+from engine.terminal.argument_types import seconds
 
 
 def whoami() -> str:

@@ -10,7 +10,7 @@ and `indexes`.
 from events.archive.listing import BadCursor, Filters
 from events.archive.page import Page
 from events.archive.pool import Archive, ArchiveUnavailable
-from events.archive.reading import (
+from events.archive.reader import (
     PAGE_EVENTS,
     PROJECTOR,
     Checkpoint,

@@ -15,7 +15,7 @@ from events.archive.listing import Filters
 from events.archive.loss_table import load_losses
 from events.archive.losses import Losses
 from events.archive.page import Page
-from events.archive.reading import (
+from events.archive.reader import (
     EVENTS,
     PAGE_EVENTS,
     PROJECTOR,

@@ -11,7 +11,7 @@ from events.archive import schema
 from events.archive.loss_table import load_losses
 from events.archive.losses import Losses
 from events.archive.page import LabelledEvent
-from events.archive.reading import (
+from events.archive.reader import (
     EVENTS,
     PAGE_EVENTS,
     PAGE_S,

@@ -14,7 +14,7 @@ import msgspec
 
 from events import types
 from events.archive.losses import NONE, Loss, Losses
-from events.audit.kept import Ended, Open, normal, summary, summary_of
+from events.audit.order_digests import Ended, Open, normal, summary, summary_of
 from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
 from events.ids import SYSTEM_STREAM_IDS
 from events.log import NO_STAGE, PARKED, POSITIONS_KEPT, OrderHead, Stored, next_stage_code

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from events.audit.inventory import Inventory
 from events.audit.problems import LOG
-from events.audit.walking import Report
+from events.audit.walk import Report
 from events.log import LAYOUT, UPGRADABLE_LAYOUTS
 
 

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from events.audit.derived import owed_fault
 from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
+from events.audit.log_indexes import owed_fault
 from events.audit.problems import INDEXES
 from events.commands.engine_switch import engine_state
 from events.ids import ENGINE_STREAM_ID

@@ -22,15 +22,15 @@ from events.archive.indexes import index_faults
 from events.archive.losses import Loss
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import TABLES, SchemaDamaged
-from events.audit.derived import audit_lists
+from events.audit.archive_columns import Clock
 from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
-from events.audit.labels import Clock
+from events.audit.log_indexes import audit_lists
 from events.audit.log_meta import Meta, read_meta
 from events.audit.marks import Marks
+from events.audit.orders_table import Columns, RowCheck
 from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS, Problem
-from events.audit.rows import Columns, RowCheck
-from events.audit.walking import ArchiveWalk, Holes, LogWalk, no_rows
+from events.audit.walk import ArchiveWalk, Holes, LogWalk, no_rows
 from events.log import Damaged, EventLog, LogReader, LogTruncated, Stored
 from events.positions import spans
 

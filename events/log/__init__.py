@@ -4,9 +4,18 @@ Imports `order`, and no archive, audit or command. Public: what is exported here
 imports a module of this folder or of `redis/`.
 """
 
-from events.log.asking import StageLag
+from events.log.append import NEVER_MS
+from events.log.append_request import (
+    AppendRequest,
+    AppendResult,
+    AppendStatus,
+    Delivery,
+    Idempotency,
+    ack_only,
+)
 from events.log.entries import RawEntry, Reason, Refused, batch_of, foreign_id
 from events.log.event_log import EVICTING, HEADS_KEPT_MS, INBOX_ORDERS, EventLog
+from events.log.foreign_entries import Foreign
 from events.log.head import (
     DAMAGED,
     EMPTY,
@@ -27,7 +36,10 @@ from events.log.head import (
     state_in,
 )
 from events.log.inbox import SUSPECT_DELIVERY_COUNT, Inbox, InboxMessage
-from events.log.reading import Batch, LogReader, Stored
+from events.log.outcome_counters import OUTCOME_COUNTERS
+from events.log.pair_leases import ExpiredOrders, LeaseGrant, PairLeases, PairProgress
+from events.log.queries import StageLag
+from events.log.reader import Batch, LogReader, Stored
 from events.log.redis.keys import GROUP, LAYOUT, UPGRADABLE_LAYOUTS, Keys
 from events.log.redis.library import RedisFunctions
 from events.log.redis.link import (
@@ -44,19 +56,7 @@ from events.log.redis.link import (
     Unsuitable,
     other_chain,
 )
-from events.log.tail import Foreign
-from events.log.tally import OUTCOME_COUNTERS
-from events.log.units import (
-    AppendRequest,
-    AppendResult,
-    AppendStatus,
-    Delivery,
-    Idempotency,
-    ack_only,
-)
-from events.log.watch import ExpiredOrders, LeaseGrant, PairLeases, PairProgress
 from events.log.workers import StageState, Workers
-from events.log.writing import NEVER_MS
 
 __all__ = [
     "DAMAGED",

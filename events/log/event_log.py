@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import ResponseError
 
-from events.log.asking import LogQueries
-from events.log.commit import Committer, append_library
+from events.log.append import LogAppender
+from events.log.foreign_entries import Tails
+from events.log.group_commit import Committer, append_library
 from events.log.inbox import Inbox
-from events.log.reading import LogReader
+from events.log.pair_leases import PairLeases
+from events.log.queries import LogQueries
+from events.log.reader import LogReader
 from events.log.redis.keys import LAYOUT, UPGRADABLE_LAYOUTS, Keys
 from events.log.redis.link import LogError, RedisConnection, Unsuitable, meta_number
-from events.log.standing import LogStatus
-from events.log.tail import Tails
-from events.log.watch import PairLeases
-from events.log.writing import LogAppender
+from events.log.status import LogStatus
 from events.secret import SecretUrl
 
 INBOX_ORDERS = 128

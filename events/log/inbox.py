@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from events.ids import ID_LENGTH
+from events.log.append_request import Delivery
 from events.log.head import STAGE_NUMBER, owes_of
 from events.log.redis.keys import GROUP, Keys
 from events.log.redis.library import RedisFunctions
 from events.log.redis.link import RedisConnection
-from events.log.units import Delivery
 from events.secret import SecretUrl
 
 DUE_LIMIT = 500

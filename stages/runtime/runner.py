@@ -22,7 +22,7 @@ from events.log import (
     LogTruncated,
 )
 from stages.runtime.fusion import Fused
-from stages.runtime.hands import Hands
+from stages.runtime.in_flight import Hands
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.pipeline import GROUP_MAX, process

@@ -14,7 +14,7 @@ from engine.settings import Settings
 from events.commands import orders as order_commands
 from events.ids import new_order_id
 from events.log import EventLog, LogReader, LogTruncated
-from events.log.commit import UNITS_PER_CALL
+from events.log.group_commit import UNITS_PER_CALL
 from events.money import price_units
 from events.types import OrderArmed, OrderSubmitted, OrderTriggered, TransactionSubmitted
 from stages.triggers.runner import TriggerRunner

@@ -11,8 +11,8 @@ import redis
 
 from events.ids import new_order_id
 from events.log import AppendStatus, EventLog, Full
-from events.log.commit import BYTES_PER_CALL, UNITS_PER_CALL
-from events.log.reading import Batch
+from events.log.group_commit import BYTES_PER_CALL, UNITS_PER_CALL
+from events.log.reader import Batch
 from events.types import AttemptFailed, RoutingStarted
 from tests.support.log.played import ACCOUNT, submitted
 

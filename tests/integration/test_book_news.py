@@ -39,7 +39,7 @@ async def resting(log: EventLog, count: int) -> list[str]:
 async def test_every_order_that_rests_is_found_however_many_pages_that_takes(
     log: EventLog, watches: PairLeases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("events.log.watch.SCAN", 50)
+    monkeypatch.setattr("events.log.pair_leases.SCAN", 50)
     ids = await resting(log, ORDERS)
     await Play(log).create(10)
     pages = [page async for page in watches.resting()]

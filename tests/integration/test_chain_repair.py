@@ -75,7 +75,7 @@ async def hurrying(local: LocalChain) -> AsyncIterator[None]:
 async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 2)  # it has pages
     async with (
         # Half a minute, in which a busy machine sends what it has built.
@@ -173,7 +173,7 @@ async def odd_history(url: str, strange: Mapping[str, bytes]) -> AsyncIterator[s
 async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 3)
     async with (
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,

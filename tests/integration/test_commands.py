@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from engine import cli, commands
-from engine.terminal import obstacles
+from engine.terminal import blockers
 from events.archive import Archive
 from projections.postgres.projector import run_projector
 from tests.integration.test_gateway_http import UNKNOWN, projected
@@ -163,14 +163,14 @@ async def test_submit_with_watch_says_that_the_engine_is_halted(
     gateway: Served, engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[bool] = []
-    real = obstacles.obstacles
+    real = blockers.obstacles
 
     def look(ready: dict[str, Any]) -> list[str]:
         looks.append(ready["halted"] is not None)
         return real(ready)
 
-    monkeypatch.setattr("engine.terminal.obstacles.LOOK_S", 0.02)
-    monkeypatch.setattr("engine.terminal.obstacles.obstacles", look)
+    monkeypatch.setattr("engine.terminal.blockers.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.terminal.blockers.obstacles", look)
     await engine("halt", "--reason", "odd prices")
     submit = ("submit", "SOL", "USDC", "1", "--watch", "--json")
     watching = asyncio.ensure_future(engine(*submit))

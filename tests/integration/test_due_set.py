@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from events.ids import new_order_id
 from events.log import AppendRequest, EventLog, Inbox, ack_only
+from events.log.append_request import WAIT_MAX_MS
 from events.log.inbox import DUE_LIMIT
-from events.log.units import WAIT_MAX_MS
 from events.types import AttemptFailed
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew

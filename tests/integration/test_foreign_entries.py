@@ -203,7 +203,7 @@ async def test_a_position_that_is_behind_its_own_orders_is_no_fault_of_the_entri
 async def test_the_log_is_whole_after_an_entry_was_set_aside_from_a_long_one(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("events.log.tail.COPIED_AT_ONCE", 7)
+    monkeypatch.setattr("events.log.foreign_entries.COPIED_AT_ONCE", 7)
     async with (
         opened(redis_url, database_url) as (log, _),
         redis.asyncio.from_url(redis_url) as client,

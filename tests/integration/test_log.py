@@ -28,7 +28,7 @@ from events.log import (
     Unavailable,
     ack_only,
 )
-from events.log.commit import append_library
+from events.log.group_commit import append_library
 from events.log.head import decode_head, head_of
 from events.log.inbox import DUE_LIMIT
 from events.order import encode

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine.recovery.names import keep_names
+from engine.recovery.idempotency_upgrade import keep_names
 from events.commands import orders
 from events.commands.idempotency import claim_of, names_of
 from events.ids import new_order_id

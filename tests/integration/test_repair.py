@@ -131,7 +131,7 @@ async def no_history(_: str) -> list[Stored]:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
     settings = Settings(
         data_dir=tmp_path,
         venues=("simulated",),

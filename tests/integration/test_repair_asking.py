@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from engine.localnet.genesis import pools_file
-from engine.recovery import RepairError, founding, rebuild_log
+from engine.recovery import RepairError, rebuild_log, recreate_log
 from engine.recovery.chain_history import ChainError, ChainHistory, open_wallet
 from engine.settings import Settings
 from events.archive import Archive
@@ -84,7 +84,7 @@ class Script:
         return self.height
 
     async def blocks_in(self, seconds: float) -> int:
-        assert seconds == founding.BEHIND_S
+        assert seconds == recreate_log.BEHIND_S
         return BEHIND
 
     async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
@@ -139,8 +139,8 @@ class Scene:
 async def scene(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(founding, "FENCED_S", 0.0)
-    monkeypatch.setattr(founding, "POLL_S", 0.0)
+    monkeypatch.setattr(recreate_log, "FENCED_S", 0.0)
+    monkeypatch.setattr(recreate_log, "POLL_S", 0.0)
     async with opened(redis_url, database_url) as (log, archive):
         yield Scene(redis_url, database_url, log, archive)
 
@@ -190,7 +190,7 @@ async def test_every_process_has_time_to_notice_that_it_is_fenced_off(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the chain is far above the last height already."""
-    monkeypatch.setattr(founding, "FENCED_S", 0.2)
+    monkeypatch.setattr(recreate_log, "FENCED_S", 0.2)
     scene.chain.height = 10 * LAST
     await scene.play.create()
     await scene.archived()
@@ -204,7 +204,7 @@ async def test_every_process_has_time_to_notice_that_it_is_fenced_off(
 async def test_it_waits_for_the_height_however_long_the_fence_has_stood(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(founding, "FENCED_S", -1.0)
+    monkeypatch.setattr(recreate_log, "FENCED_S", -1.0)
     await scene.play.create()
     await scene.archived()
     await scene.repair()
@@ -214,7 +214,7 @@ async def test_it_waits_for_the_height_however_long_the_fence_has_stood(
 async def test_each_open_order_is_asked_about_and_nothing_else(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(founding, "ORDERS", 3)
+    monkeypatch.setattr(recreate_log, "ORDERS", 3)
     play = scene.play
     pending = await play.create(7)
     resting, parked, begun, gone = await play.create(4)
@@ -251,7 +251,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     async with scene.archive.snapshot() as snapshot:
         [end] = await snapshot.at([await scene.archive.position()])
     # Long before the end of the archive, as an order that waits for its outcome may have been made.
-    long_ago_us = end.time_us - 10 * founding.CREATION_MS * 1000
+    long_ago_us = end.time_us - 10 * recreate_log.CREATION_MS * 1000
     connection = await asyncpg.connect(scene.database_url)
     await connection.execute("UPDATE orders SET created_us = $1 WHERE id = $2", long_ago_us, sent)
     await scene.repair()
@@ -262,7 +262,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     await scene.log.open(create=False)
     scene.chain = Script(scene.log)
     await scene.repair()
-    margin_us = end.time_us - founding.CREATION_MS * 1000
+    margin_us = end.time_us - recreate_log.CREATION_MS * 1000
     assert scene.chain.reached_us == [margin_us], "what was made before may have been sent after"
     assert scene.chain.asked_since_us == {margin_us}
     [first] = scene.chain.strangers_since
@@ -273,7 +273,7 @@ async def test_executed_orders_that_nobody_knows_are_named(scene: Scene) -> None
     [known] = await scene.play.create()
     await scene.archived()
     lost = new_order_id()
-    old = new_order_id(now_ms=created_ms(known) - 2 * founding.CREATION_MS)
+    old = new_order_id(now_ms=created_ms(known) - 2 * recreate_log.CREATION_MS)
     scene.chain.executions |= {lost: ["a"], old: ["b"]}
     assert (await scene.repair()).strangers == [lost]
 
@@ -301,7 +301,7 @@ async def test_nothing_is_founded_once_the_lock_is_lost(scene: Scene) -> None:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
             " AND objid = $1 AND pid <> pg_backend_pid()",
-            founding.LOCK,
+            recreate_log.LOCK,
         )
 
     scene.chain.waiting = lambda height: cut() if height == LAST else None

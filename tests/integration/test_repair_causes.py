@@ -57,7 +57,7 @@ def well(node: Node) -> None:
 async def scene(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.05)
+    monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
     monkeypatch.setattr("stages.venues.solana.outcomes.executed.BEHIND_S", 0.001)
     async with rpc_node() as node, opened(redis_url, database_url) as (log, archive):
         well(node)

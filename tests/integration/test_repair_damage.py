@@ -121,8 +121,8 @@ async def scene(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("engine.recovery.founding.FENCED_S", 0.01)
-    monkeypatch.setattr("engine.recovery.founding.POLL_S", 0.01)
+    monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.01)
+    monkeypatch.setattr("engine.recovery.recreate_log.POLL_S", 0.01)
     async with copied(template, redis_url, servers.database_url) as records:
         settings = Settings(
             data_dir=tmp_path, venues=("simulated",), slot_ms=SLOTS.slot_ms, blockhash_slots=4,

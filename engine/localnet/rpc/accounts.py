@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.localnet.rpc.asking import Call, address, commitment, invalid
 from engine.localnet.rpc.encoding import decimals_in, shown, ui_amount
+from engine.localnet.rpc.parameters import Call, address, commitment, invalid
 from engine.localnet.state.accounts import Account, is_token_account, read_token
 from engine.localnet.state.addresses import TOKEN, TOKEN_2022, raw
 

@@ -10,7 +10,7 @@ from solders.message import MessageV1, from_bytes_versioned
 
 from engine.localnet.bank import SLOTS_IN_EPOCH, epoch_of
 from engine.localnet.programs.budget import budget
-from engine.localnet.rpc.asking import (
+from engine.localnet.rpc.parameters import (
     BLOCK_NOT_AVAILABLE,
     SLOT_SKIPPED,
     Call,

@@ -10,7 +10,7 @@ from solders.signature import Signature
 from engine.localnet.faults import Faults
 from engine.localnet.genesis import pools_file
 from engine.localnet.landed import Details, Landed
-from engine.localnet.rpc.asking import Call, address, invalid
+from engine.localnet.rpc.parameters import Call, address, invalid
 from engine.localnet.state.accounts import (
     TOKEN_BYTES,
     Account,

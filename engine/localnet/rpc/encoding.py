@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.localnet.rpc.asking import INVALID_REQUEST, RpcError, invalid
+from engine.localnet.rpc.parameters import INVALID_REQUEST, RpcError, invalid
 from engine.localnet.state.accounts import (
     Account,
     decimals_of,

@@ -10,7 +10,8 @@ from solders.message import MessageV0, MessageV1
 from solders.transaction import VersionedTransaction
 
 from engine.localnet.landed import Landed, TokenBalance
-from engine.localnet.rpc.asking import (
+from engine.localnet.rpc.encoding import base58, decimals_in, ui_amount
+from engine.localnet.rpc.parameters import (
     VERSION_UNSUPPORTED,
     Call,
     RpcError,
@@ -18,7 +19,6 @@ from engine.localnet.rpc.asking import (
     invalid,
     signature,
 )
-from engine.localnet.rpc.encoding import base58, decimals_in, ui_amount
 from engine.localnet.state.addresses import TOKEN
 from engine.localnet.state.transaction import VERSIONS
 

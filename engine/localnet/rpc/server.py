@@ -13,7 +13,7 @@ from aiohttp import web
 
 from engine.localnet.node import Node
 from engine.localnet.rpc import accounts, chain, control, history, transactions
-from engine.localnet.rpc.asking import (
+from engine.localnet.rpc.parameters import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,

@@ -9,7 +9,8 @@ from solders.transaction import VersionedTransaction
 from engine.localnet import node as nodes
 from engine.localnet.execute import Outcome
 from engine.localnet.landed import Landed, seen
-from engine.localnet.rpc.asking import (
+from engine.localnet.rpc.encoding import TRANSACTION, shown, transaction_bytes
+from engine.localnet.rpc.parameters import (
     BAD_SIGNATURE,
     PREFLIGHT_FAILED,
     Call,
@@ -19,7 +20,6 @@ from engine.localnet.rpc.asking import (
     invalid,
     signature,
 )
-from engine.localnet.rpc.encoding import TRANSACTION, shown, transaction_bytes
 from engine.localnet.state import transaction as tx
 from engine.localnet.state.failures import NotTaken, words
 

@@ -3,7 +3,7 @@
 -- every function first decides, then writes, and the write that can be refused comes first.
 -- Key and head formats: events/log/redis/keys.py and events/log/head.py.
 
--- @…@ are constants of the Python beside it: see `append_library` of events/log/commit.py.
+-- @…@ are constants of the Python beside it: see `append_library` of events/log/group_commit.py.
 local GROUP = '@GROUP@'
 local ID_LENGTH = @ID_LENGTH@
 local PREFIX_LENGTH = @PREFIX_LENGTH@

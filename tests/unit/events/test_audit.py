@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from events import order as orders
 from events.archive import Page
 from events.audit.invariants import Auditor
+from events.audit.orders_table import RowCheck
 from events.audit.replay import Replay, Unreadable
-from events.audit.rows import RowCheck
 from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, OrderHead, Stored
 from events.log.head import next_stage_code

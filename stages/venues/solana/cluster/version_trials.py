@@ -18,7 +18,7 @@ from solders.transaction import VersionedTransaction
 
 from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import At, Simulation
-from stages.venues.solana.rpc.asks import base64_of
+from stages.venues.solana.rpc.calls import base64_of
 from stages.venues.solana.rpc.faults import unreadable_transaction
 from stages.venues.solana.rpc.link import Ask, RpcError
 from stages.venues.solana.rpc.methods import Rpc

@@ -27,7 +27,7 @@ from stages.venues.solana.rpc.answers import (
     Simulation,
     TokenAccount,
 )
-from stages.venues.solana.rpc.asks import (
+from stages.venues.solana.rpc.calls import (
     ACCOUNTS,
     STATUSES,
     accounts_ask,
@@ -51,8 +51,8 @@ from stages.venues.solana.rpc.link import (
     TooLarge,
     Unreachable,
 )
-from stages.venues.solana.rpc.memory import FIRST, LEDGER_MARGIN_SLOTS, LOWEST, first_slot_of
 from stages.venues.solana.rpc.node import NodeFault
+from stages.venues.solana.rpc.node_history import FIRST, LEDGER_MARGIN_SLOTS, LOWEST, first_slot_of
 from stages.venues.solana.rpc.options import Commitment
 from stages.venues.solana.rpc.slots import Newest
 from stages.venues.solana.transaction.messages import NEWEST_VERSION

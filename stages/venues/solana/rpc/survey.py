@@ -22,7 +22,7 @@ from solders.transaction import VersionedTransaction
 
 from events.secret import SecretUrl
 from stages.venues import VenueRefusal
-from stages.venues.solana.rpc.asks import base64_of
+from stages.venues.solana.rpc.calls import base64_of
 from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.faults import About
 from stages.venues.solana.rpc.link import Ask, RpcError, RpcLink, TooLarge, Unreachable

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engine.recovery.diagnosing import Diagnosis
-from engine.recovery.founding import RepairError
+from engine.recovery.diagnosis import Diagnosis
 from engine.recovery.plan import Plan
+from engine.recovery.recreate_log import RepairError
 from events.archive import Archive, Checkpoint, schema
 from events.archive.loss_table import withdraw_losses
 from events.archive.page import LabelledEvent
 from projections.postgres import migrate
-from projections.postgres.mending import mend, name_chain
+from projections.postgres.archive_writes import mend, name_chain
 from projections.postgres.rebuild import rebuild
 from projections.postgres.tables import CheckpointConflict
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.recovery import accepting, archiving
+from engine.recovery import accept_loss, archive_repair
 from engine.recovery.chain_history import ChainHistory
-from engine.recovery.diagnosing import Diagnosis, diagnose
-from engine.recovery.founding import Repaired, RepairError, rebuild_log
+from engine.recovery.diagnosis import Diagnosis, diagnose
 from engine.recovery.plan import Plan, Step, Words, archived_losses, plan
-from engine.recovery.rewriting import rewrite
+from engine.recovery.recreate_log import Repaired, RepairError, rebuild_log
+from engine.recovery.rewrite_log import rewrite
 from events.archive import Archive
 from events.log import EventLog
 
@@ -71,13 +71,15 @@ async def _do(
 ) -> None:
     match step:
         case Step.TABLES:
-            await archiving.make_tables(archive, diagnosis)
+            await archive_repair.make_tables(archive, diagnosis)
         case Step.ARCHIVE:
-            await archiving.mend_archive(archive, diagnosis, todo, log.chain)
+            await archive_repair.mend_archive(archive, diagnosis, todo, log.chain)
         case Step.ACCEPT:
-            await accepting.accept(log, archive, diagnosis, archived_losses(diagnosis), words.word)
+            await accept_loss.accept(
+                log, archive, diagnosis, archived_losses(diagnosis), words.word
+            )
         case Step.REBUILD:
-            await archiving.make_orders(archive)
+            await archive_repair.make_orders(archive)
         case Step.REWRITE:
             await rewrite(log, archive, diagnosis)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from events.log import workers
 from events.log.head import RESTING, OrderHead, decode_head
-from events.log.reading import LogReader, Stored
+from events.log.reader import LogReader, Stored
 from events.log.redis.keys import Keys
 from events.log.redis.link import RedisConnection, meta_number
 from events.log.workers import Workers

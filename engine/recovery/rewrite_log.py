@@ -6,17 +6,17 @@ send among them, so that the chain need not be asked.
 
 from __future__ import annotations
 
-from engine.recovery.derived import claims_in, known_in, names_in
-from engine.recovery.diagnosing import Diagnosis, stream_of
-from engine.recovery.founding import LOCK, RepairError
-from engine.recovery.stream import Target, target
+from engine.recovery.diagnosis import Diagnosis, stream_of
+from engine.recovery.log_indexes import claims_in, known_in, names_in
+from engine.recovery.recreate_log import LOCK, RepairError
+from engine.recovery.stream_plan import Target, target
 from events.archive import Archive, Checkpoint
 from events.ids import ENGINE_STREAM_ID
 from events.log import LAYOUT, EventLog
 from events.recovery.log_rebuild import LogRebuild
 from events.recovery.stream_survey import Meta
 from events.types import EngineStatus
-from projections.postgres.mending import mend
+from projections.postgres.archive_writes import mend
 from projections.postgres.tables import CheckpointConflict
 
 AGAIN = "the log moved on meanwhile: begin again"

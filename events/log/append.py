@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from events import streams
 from events.ids import created_ms
-from events.log.commit import Committer
+from events.log.append_request import AppendRequest, AppendResult, Delivery, Idempotency
+from events.log.group_commit import Committer
 from events.log.head import EMPTY, OrderHead, encode_head, new_order, next_stage_code
+from events.log.outcome_counters import OUTCOME_COUNTERS
 from events.log.redis.keys import Keys
-from events.log.tally import OUTCOME_COUNTERS
-from events.log.units import AppendRequest, AppendResult, Delivery, Idempotency
 from events.order import Order, may_still_land
 from events.streams import S, State
 from events.streams.hash_chain import EventBatch, new_events

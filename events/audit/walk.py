@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 from events.archive.losses import NONE, Losses, digest_of
 from events.archive.page import LabelledEvent
-from events.audit.labels import Clock, label_faults
+from events.audit.archive_columns import Clock, label_faults
 from events.audit.problems import ARCHIVE, LOG
 from events.log import Damaged, LogReader, RawEntry, Stored, batch_of, foreign_id
 from events.positions import span

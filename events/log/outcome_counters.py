@@ -6,8 +6,8 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from events.log.append_request import AppendRequest, AppendResult, Note
 from events.log.head import STAGE_NUMBER
-from events.log.units import AppendRequest, AppendResult, Note
 from events.metrics import ACCEPTED, DOUBTS, LONG_BUCKETS_S, ORDERS, PARKED, STAGE, WRITES
 from events.types import (
     Fact,

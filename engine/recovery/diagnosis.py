@@ -9,7 +9,7 @@ import msgspec
 from redis.exceptions import ResponseError
 
 from engine.recovery.reconcile import Lives, Reconciliation
-from engine.recovery.stream import Target, target
+from engine.recovery.stream_plan import Target, target
 from events.archive import Archive, Checkpoint, Snapshot
 from events.archive.page import LabelledEvent
 from events.audit.problems import Problem

@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.recovery.diagnosing import Diagnosis
-from engine.recovery.founding import RepairError
+from engine.recovery.diagnosis import Diagnosis
 from engine.recovery.reconcile import Lost, Reconciliation
+from engine.recovery.recreate_log import RepairError
 from events.archive import Archive
 from events.archive.loss_table import save_losses
 from events.archive.losses import Loss, Losses, Resumed

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from events import streams
 from events.audit.invariants import Auditor
-from events.audit.kept import summary, summary_of
+from events.audit.order_digests import summary, summary_of
 from events.audit.problems import ORDERS
 from events.streams import State
 from events.streams.older_builds import NOTHING_ADDED, added, adds

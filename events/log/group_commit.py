@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from events.ids import ID_LENGTH
+from events.log.append_request import AppendRequest, AppendResult, AppendStatus
 from events.log.head import PARKED, POSITIONS_KEPT, PREFIX_LENGTH, RESTING
+from events.log.outcome_counters import tally
 from events.log.redis.keys import GROUP, LAYOUT, Keys
 from events.log.redis.library import RedisFunctions
 from events.log.redis.link import (
@@ -26,8 +28,6 @@ from events.log.redis.link import (
     TailTaken,
     Unavailable,
 )
-from events.log.tally import tally
-from events.log.units import AppendRequest, AppendResult, AppendStatus
 from events.metrics import APPEND, APPEND_FAILURES, WRITES
 from events.order import STAGES
 
