@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from events.order import NEXT
 from events.reasons import REASONS
 from events.streams import statuses_after
 from events.token_warnings import TEXTS
@@ -138,7 +139,26 @@ def events() -> str:
         schema = schemas[name]
         parts += [f'## `"event":"{schema["title"]}"`\n{_lines(schema["description"])}\n']
         parts.append(fields(schema, list(schema["properties"])))
-    return "\n".join(parts)
+    return "\n".join(parts) + _transitions()
+
+
+def _transitions() -> str:
+    """What may follow what, for orders."""
+    rows = []
+    for before, row in NEXT.items():
+        by_status: dict[str, list[str]] = {}
+        for fact, after in row.items():
+            by_status.setdefault(after, []).append(f"`{fact.__name__}`")
+        rows += [
+            [f"`{before}`" if before else "no order yet", ", ".join(names), f"`{after}`"]
+            for after, names in by_status.items()
+        ]
+    return (
+        "\n# Transitions of an order\n"
+        "Any other event is refused.\n"
+        "After `confirmed`, `failed`, `expired` and `cancelled` there are no events.\n\n"
+        + table(["status before", "event", "status after"], rows)
+    )
 
 
 def _lines(text: str) -> str:
