@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +17,7 @@ from gateway.middleware.authorization import PERMISSIONS, Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
 from projections.views.event_schemas import Frame
-from projections.views.payloads import PAYLOADS
+from projections.views.payloads import PAYLOADS, VIEWS
 
 Json = dict[str, Any]
 
@@ -167,9 +168,25 @@ def _lines(text: str) -> str:
 
 
 def event_names() -> str:
-    """The names of the events as the console imports them: one that is gone fails at the start."""
-    rows = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
-    return f"// The names of the events. Made by `engine docs --write`.\n\n{''.join(rows)}"
+    """The names, headings and writers of the events, as the console imports them.
+
+    An import of an event that no longer exists fails when the page starts.
+    """
+    names = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
+    labels = {view.fact.__name__: view.label for view in VIEWS.values()}
+    writers = {view.fact.__name__: view.writer for view in VIEWS.values() if view.writer}
+    return (
+        "// The events: names, headings, and which service writes them."
+        " Made by `engine docs --write`.\n\n"
+        + "".join(names)
+        + _javascript("LABELS", labels)
+        + _javascript("WRITERS", writers)
+    )
+
+
+def _javascript(name: str, values: dict[str, str]) -> str:
+    rows = [f"  {key}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
+    return f"\nexport const {name} = {{\n{''.join(rows)}}};\n"
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:
