@@ -7,6 +7,7 @@ export const KeyCreated = "KeyCreated";
 export const KeyRevoked = "KeyRevoked";
 export const KeyRotated = "KeyRotated";
 export const OrderAmended = "OrderAmended";
+export const OrderAnnotated = "OrderAnnotated";
 export const OrderArmed = "OrderArmed";
 export const OrderCancelled = "OrderCancelled";
 export const OrderConfirmed = "OrderConfirmed";
@@ -33,6 +34,7 @@ export const LABELS = {
   KeyRevoked: "Key revoked",
   KeyRotated: "Key rotated",
   OrderAmended: "Amended",
+  OrderAnnotated: "Annotated",
   OrderArmed: "Waiting for the market",
   OrderCancelled: "Cancelled",
   OrderConfirmed: "Confirmed",
@@ -54,6 +56,7 @@ export const LABELS = {
 
 export const WRITERS = {
   OrderAmended: "gateway",
+  OrderAnnotated: "gateway",
   OrderArmed: "watcher",
   OrderCancelled: "gateway",
   OrderConfirmed: "confirmer",
