@@ -21,7 +21,6 @@ from events.money import U64_MAX
 from events.order.events import ORDER_EVENTS
 from events.order.events.attempt_failed import AttemptFailed
 from events.order.events.order_amended import OrderAmended
-from events.order.events.order_annotated import OrderAnnotated
 from events.order.events.order_armed import OrderArmed
 from events.order.events.order_cancelled import OrderCancelled
 from events.order.events.order_confirmed import OrderConfirmed
@@ -67,7 +66,6 @@ __all__ = [
     "KeyRotated",
     "Leg",
     "OrderAmended",
-    "OrderAnnotated",
     "OrderArmed",
     "OrderCancelled",
     "OrderConfirmed",
@@ -115,7 +113,6 @@ AnyFact = (
     | OrderRearmed
     | OrderAmended
     | OrderCancelled
-    | OrderAnnotated
     | EngineHalted
     | EngineResumed
     | KeyCreated

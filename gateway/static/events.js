@@ -7,7 +7,6 @@ export const KeyCreated = "KeyCreated";
 export const KeyRevoked = "KeyRevoked";
 export const KeyRotated = "KeyRotated";
 export const OrderAmended = "OrderAmended";
-export const OrderAnnotated = "OrderAnnotated";
 export const OrderArmed = "OrderArmed";
 export const OrderCancelled = "OrderCancelled";
 export const OrderConfirmed = "OrderConfirmed";
@@ -34,7 +33,6 @@ export const LABELS = {
   KeyRevoked: "Key revoked",
   KeyRotated: "Key rotated",
   OrderAmended: "Amended",
-  OrderAnnotated: "Annotated",
   OrderArmed: "Waiting for the market",
   OrderCancelled: "Cancelled",
   OrderConfirmed: "Confirmed",
@@ -56,7 +54,6 @@ export const LABELS = {
 
 export const WRITERS = {
   OrderAmended: "gateway",
-  OrderAnnotated: "gateway",
   OrderArmed: "watcher",
   OrderCancelled: "gateway",
   OrderConfirmed: "confirmer",

@@ -12,7 +12,6 @@ from typing import Any
 from events.order.events import (
     attempt_failed,
     order_amended,
-    order_annotated,
     order_armed,
     order_cancelled,
     order_confirmed,
@@ -53,6 +52,5 @@ ORDER_EVENTS: tuple[OrderEvent[Any], ...] = (
     order_rearmed.EVENT,
     order_amended.EVENT,
     order_cancelled.EVENT,
-    order_annotated.EVENT,
 )
 """All events of orders, in the order in which they are documented."""

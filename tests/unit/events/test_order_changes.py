@@ -67,7 +67,6 @@ CHANGED: list[tuple[str, Order, Fact, dict[str, Any]]] = [
         "max_amount_in": 50, "created_at_us": NOW_US,
     }),
     ("routing", FULL, t.RoutingStarted(), {}),
-    ("annotated", FULL, t.OrderAnnotated("check", "ann"), {}),
     ("routed", FULL, ROUTED, ROUTE),
     ("routed by the first quote", FULL, replace(ROUTED, chosen=0), ROUTE | {
         "legs": (OTHER_LEG, LEG), "warnings": (WARNING, OTHER_WARNING),

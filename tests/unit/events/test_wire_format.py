@@ -60,7 +60,6 @@ FACTS: dict[str, t.Fact] = {
         t.OrderAmended("ann", "151", 1_000_000)
     ),
     "ae4f7264657243616e63656c6c6564a3616e6ea26e6f": (t.OrderCancelled("ann", "no")),
-    "ae4f72646572416e6e6f7461746564a5636865636ba3616e6e": (t.OrderAnnotated("check", "ann")),
     "ac456e67696e6548616c746564a36f6464a3616e6e": (t.EngineHalted("odd", "ann")),
     "ad456e67696e65526573756d6564a466696e65a3616e6e": (t.EngineResumed("fine", "ann")),
     "aa4b657943726561746564a26b31a46d61696e92a472656164a57472616465c4020102a3626f7405a3616e6e": (

@@ -23,7 +23,6 @@ from events.types import (
     KeyRevoked,
     KeyRotated,
     OrderAmended,
-    OrderAnnotated,
     OrderArmed,
     OrderCancelled,
     OrderConfirmed,
@@ -176,7 +175,6 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
         {"actor": "ann", "targetPrice": "152", "expiresAt": None},
     ),
     (OrderCancelled("ann", "no"), {"actor": "ann", "reason": "no"}),
-    (OrderAnnotated("check", "ann"), {"note": "check", "actor": "ann"}),
     (EngineHalted("odd", "ann"), {"actor": "ann", "reason": "odd"}),
     (EngineResumed("", "ann"), {"actor": "ann", "reason": ""}),
     (
