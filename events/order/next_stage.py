@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from events.order.events.order_cancelled import OrderCancelled
 from events.order.state import Order
 from events.order.transitions import NEXT
-from events.types import TERMINAL, OrderCancelled, Status
+from events.status import TERMINAL, Status
 
 STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
 """Their numbers stand in heads: new ones are appended."""
