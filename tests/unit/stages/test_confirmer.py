@@ -119,8 +119,8 @@ def test_a_doubt_that_needs_an_operator_is_said_once_more() -> None:
 
 def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroadcast() -> None:
     chain = SimpleNamespace(first_wait_ms=3)
-    stage = confirmer.stage(chain, attempts_max=3, rebroadcast_ms=2000)
-    waits = [stage.wait_ms(SENT_ORDER.state, 1000 + ms * 1000) for ms in (0, 2, 100, 60_000)]
+    asks = confirmer.Confirmer(chain, attempts_max=3, rebroadcast_ms=2000)
+    waits = [asks.wait_ms(SENT_ORDER.state, 1000 + ms * 1000) for ms in (0, 2, 100, 60_000)]
     assert waits == [3, 3, 50, 2000]
 
 
@@ -128,12 +128,12 @@ def test_sends_whose_end_another_process_sees_are_forgotten_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(confirmer, "SENDS_KEPT", 10)
-    sends = confirmer.Sends()
+    sends = confirmer.Rebroadcasts()
     for number in range(100):
-        sends.judge(f"sig-of-others-{number}", TimeoutError())
-    sends.judge("sig-1", TimeoutError())
+        sends.record(f"sig-of-others-{number}", TimeoutError())
+    sends.record("sig-1", TimeoutError())
     assert len(sends._taken) == 10
-    assert not sends.judged(SENT_ORDER.state, ABSENT).handed_over
+    assert not sends.complete(SENT_ORDER.state, ABSENT).handed_over
 
 
 @pytest.mark.parametrize("behind_s", [3, 600])
@@ -177,9 +177,9 @@ async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behin
 def test_a_transaction_is_handed_over_unless_nodes_were_away_at_each_send(
     errors: list[VenueRefusal | OSError | None], handed_over: bool
 ) -> None:
-    sends = confirmer.Sends()
+    sends = confirmer.Rebroadcasts()
     for error in errors:
-        sends.judge("sig-1", error)
+        sends.record("sig-1", error)
     alive = replace(ABSENT, finalized_height=10)
-    assert sends.judged(SENT_ORDER.state, alive) is alive
-    assert sends.judged(SENT_ORDER.state, ABSENT).handed_over is handed_over
+    assert sends.complete(SENT_ORDER.state, alive) is alive
+    assert sends.complete(SENT_ORDER.state, ABSENT).handed_over is handed_over
