@@ -120,7 +120,7 @@ def tune() -> None:
 async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> None:
     """Run one or more stages in this process."""
     from engine.venues import chain_of, open_trading
-    from stages import builder, confirmer, router, screener, submitter
+    from stages import builder, confirmer, router, submitter
     from stages.runtime.limiter import RateAndConcurrencyLimiter
     from stages.runtime.retry import RetryPolicy
     from stages.runtime.runner import LEAVE_S, STOP_S, Runner
@@ -142,7 +142,6 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
             chain, attempts_max=settings.max_attempts, rebroadcast_ms=settings.rebroadcast_ms
         ),
         "watcher": lambda: watcher.stage(market),
-        "screener": screener.stage,
     }
     retry = RetryPolicy(settings.max_attempts, settings.retry_base_ms, settings.retry_max_ms)
     process = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

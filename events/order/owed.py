@@ -11,7 +11,7 @@ from events.order.state import Order
 from events.order.transitions import NEXT
 from events.types import TERMINAL, OrderCancelled, Status
 
-STAGES = ("router", "builder", "submitter", "confirmer", "watcher", "screener")
+STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
 """Their numbers stand in heads: new ones are appended."""
 
 IMMEDIATE_TIFS = frozenset({"IOC", "FOK"})
@@ -28,8 +28,6 @@ def next_stage(order: Order) -> str | None:
         return None
     if status is Status.PENDING and not order.triggered and order.kind.waits:
         return "watcher"
-    if status is Status.PENDING and order.amount_in >= SCREENED_FROM:
-        return "screener"
     if status in (Status.PENDING, Status.ROUTING):
         return "router"
     if order.transaction is None:
@@ -37,8 +35,6 @@ def next_stage(order: Order) -> str | None:
     return "confirmer" if order.transaction.submitted_at_us else "submitter"
 
 
-SCREENED_FROM = 10**18
-"""Base units of the input from which an order is screened before it is routed."""
 _WITHOUT_STAGE = TERMINAL | {Status.WATCHING}
 
 

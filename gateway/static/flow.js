@@ -8,9 +8,9 @@ import {
 } from "./events.js";
 
 const BOXES = [
-  ["gateway", 0, 0], ["router", 1, 0], ["builder", 2, 0], ["submitter", 3, 0], ["confirmer", 4, 0], ["watcher", 1, 1], ["screener", 0, 1], ["projector", 4, 1],
+  ["gateway", 0, 0], ["router", 1, 0], ["builder", 2, 0], ["submitter", 3, 0], ["confirmer", 4, 0], ["watcher", 1, 1], ["projector", 4, 1],
 ];
-const ARROWS = [["gateway", "router"], ["router", "builder"], ["builder", "submitter"], ["submitter", "confirmer"], ["watcher", "router"], ["screener", "router"]];
+const ARROWS = [["gateway", "router"], ["router", "builder"], ["builder", "submitter"], ["submitter", "confirmer"], ["watcher", "router"]];
 const [WIDE, HIGH, STEP, DOWN] = [136, 62, 176, 104];
 const WRITES = {
   [OrderSubmitted]: "gateway", [OrderCancelled]: "gateway", [OrderAmended]: "gateway", [RoutingStarted]: "router", [OrderRouted]: "router", [TransactionBuilt]: "builder",

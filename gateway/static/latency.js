@@ -43,7 +43,7 @@ export class Latency {
 
   /** [stage, how many, p50, p90, p99] of each, in ms. */
   rows() {
-    const order = ["router", "builder", "submitter", "confirmer", "watcher", "screener", WHOLE];
+    const order = ["router", "builder", "submitter", "confirmer", "watcher", WHOLE];
     return order.filter((stage) => this.spans.has(stage)).map((stage) => {
       const sorted = [...this.spans.get(stage)].sort((a, b) => a - b);
       const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];

@@ -323,7 +323,7 @@ def test_only_venues_and_the_engine_are_clients_of_http() -> None:
 
 def test_stages_know_neither_each_other_nor_a_venue() -> None:
     stages = {
-        *(f"stages.{name}" for name in ("router", "builder", "submitter", "confirmer", "screener")),
+        *(f"stages.{name}" for name in ("router", "builder", "submitter", "confirmer")),
         "stages.triggers.watcher",
     }
     wrong = [

@@ -18,7 +18,7 @@ from events.ids import new_order_id
 from events.log import AppendStatus, EventLog, LogError, OrderHead, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
-from stages import builder, confirmer, router, screener, submitter
+from stages import builder, confirmer, router, submitter
 from stages.runtime import runner
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
@@ -243,8 +243,6 @@ class Crew:
                 return builder.stage(chain)
             case "submitter":
                 return submitter.stage(chain)
-            case "screener":
-                return screener.stage()
             case "watcher":
                 return watcher.stage(VenueGroup(venues or self.venues(), timeout_s=HANG_S))
         return confirmer.stage(chain, attempts_max=attempts_max, rebroadcast_ms=rebroadcast_ms)
