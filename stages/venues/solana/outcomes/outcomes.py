@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple
+from typing import Any, assert_never
 
 import structlog
 from solders.signature import Signature
@@ -33,14 +33,23 @@ from stages.venues.solana.cluster.slot_time import (
     stalled_s,
 )
 from stages.venues.solana.outcomes.errors import reason_of
-from stages.venues.solana.outcomes.finality import may_prove, oldest_slot_needed, proved_height
+from stages.venues.solana.outcomes.finality import oldest_slot_needed
 from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
+from stages.venues.solana.outcomes.verdicts import (
+    Dead,
+    Expired,
+    Landed,
+    Pending,
+    Unknown,
+    Witness,
+    verdict_of_status,
+    verdict_of_witnesses,
+)
 from stages.venues.solana.rpc.answers import Details, EpochInfo, Meta, SignatureStatus, held
 from stages.venues.solana.rpc.link import NotServed
 from stages.venues.solana.rpc.methods import SIGNATURES_MAX, Rpc
 from stages.venues.solana.rpc.options import ChainOptions
 
-RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
 DETAILS_AT_ONCE = 16
 DOUBT_AFTER_S = 60.0
 """A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
@@ -49,29 +58,6 @@ _STALLED = Outcome("unknown", reason="chain-stalled")
 
 _log = structlog.get_logger()
 _Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
-
-
-class StatusVerdict(NamedTuple):
-    """What a status says by itself; one that `executed` still wants its amounts and fees."""
-
-    outcome: Outcome | None
-    executed: SignatureStatus | None = None
-
-
-def judge(
-    status: SignatureStatus | None,
-    *,
-    commitment: str,
-) -> StatusVerdict:
-    """Pure. That it is absent proves nothing yet."""
-    if status is None:
-        return StatusVerdict(Outcome("absent"))
-    rank = _rank(status)
-    if status.err is None and rank >= RANK[commitment]:
-        return StatusVerdict(None, status)
-    if status.err is not None and rank >= RANK["finalized"]:
-        return StatusVerdict(None, status)
-    return StatusVerdict(Outcome("absent"))  # under way: neither there for good nor dead
 
 
 def is_signature(text: str) -> bool:
@@ -89,12 +75,6 @@ def _is_old(transaction: Transaction) -> bool:
     """
     sent_s = transaction.submitted_at_us / 1_000_000
     return bool(sent_s) and abs(time.time() - sent_s) > DOUBT_AFTER_S
-
-
-def _rank(status: SignatureStatus) -> int:
-    if status.confirmation_status is None:  # nodes of old say it in the number alone
-        return RANK["finalized"] if status.confirmations is None else RANK["processed"]
-    return RANK.get(status.confirmation_status, RANK["processed"])
 
 
 class Outcomes:
@@ -175,58 +155,59 @@ class Outcomes:
         self._begin(self._read_finalized())  # for the next question: this one does not wait
         statuses = await self._rpc.get_signature_statuses([item.signature for item, _ in asked])
         stalled = self._is_stalled(statuses.slot)
-        executed, doubtful = [], list[_Asked]()
+        details, expired = [], list[_Asked]()
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
-            if status is None and may_prove(finalized, transaction.last_valid_height):
-                doubtful.append((transaction, future))
-                continue
-            if status is None and _is_old(transaction) and (doubt := self._no_proof()):
-                _settle(future, doubt)
-                continue
-            verdict = judge(status, commitment=self._commitments.fill)
-            if verdict.executed is not None:
-                executed.append(self._detail(transaction, future, verdict.executed))
-            elif verdict.outcome is not None:
-                _settle(future, _STALLED if stalled else verdict.outcome)
-        if doubtful and finalized is not None:
-            executed.append(self._prove(doubtful, finalized, stalled))
-        await asyncio.gather(*executed)
+            verdict = verdict_of_status(
+                status,
+                finalized=finalized,
+                last_valid_height=transaction.last_valid_height,
+                commitment=self._commitments.fill,
+            )
+            match verdict:
+                case Landed():
+                    details.append(self._detail(transaction, future, verdict.status))
+                case Expired():
+                    expired.append((transaction, future))
+                case Pending() if (
+                    status is None and _is_old(transaction) and (doubt := self._no_proof())
+                ):
+                    _settle(future, doubt)
+                case Pending():
+                    _settle(future, _STALLED if stalled else Outcome("absent"))
+                case _:
+                    assert_never(verdict)
+        if expired and finalized is not None:
+            details.append(self._prove(expired, finalized, stalled))
+        await asyncio.gather(*details)
 
-    async def _prove(self, doubtful: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
-        """Asks again, every node, and how far back it can see: that may prove death.
-
-        One that knows the transaction outweighs all others, and where there are several nodes two
-        have to say that it is nowhere: a node may have a gap that it knows nothing of.
-        """
-        signatures = [transaction.signature for transaction, _ in doubtful]
+    async def _prove(self, expired: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
+        """Asks every node again, and how far back its history reaches: that may prove death."""
         oldest_slots = [
             oldest_slot_needed(finalized, transaction.last_valid_height, transaction.least_slot)
-            for transaction, _ in doubtful
+            for transaction, _ in expired
         ]
+        signatures = [transaction.signature for transaction, _ in expired]
         answers = await self._rpc.get_statuses_and_memory(signatures, min(oldest_slots))
-        for number, (_, future) in enumerate(doubtful):
-            heights = [
-                proved_height(finalized, statuses.slot, first_slot, oldest_slots[number])
-                for first_slot, statuses in answers
-                if statuses.value[number] is None
-            ]
-            proved = [height for height in heights if height]
-            agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
-            height = min(proved) if agreed else 0
-            outcome = Outcome("absent", finalized_height=height)
-            earliest = min(first_slot for first_slot, _ in answers)
-            # Waiting brings no older blocks.
-            short = [
-                f"blocks begin at slot {first_slot}, slot {oldest_slots[number]} is needed"
-                for first_slot in sorted({first_slot for first_slot, _ in answers})
-                if first_slot > oldest_slots[number]
-            ]
-            if proved and len(heights) == len(answers) and not agreed:
-                missing = "; ".join([*answers.refusals, *short])
-                outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
-            elif earliest > oldest_slots[number]:
-                outcome = Outcome("unknown", reason="history-too-short", detail=short[0])
-            _settle(future, _STALLED if stalled and not height else outcome)
+        for number, (_, future) in enumerate(expired):
+            verdict = verdict_of_witnesses(
+                [
+                    Witness(statuses.slot, first_slot, statuses.value[number])
+                    for first_slot, statuses in answers
+                ],
+                finalized=finalized,
+                oldest_slot=oldest_slots[number],
+                quorum=self._rpc.witnesses,
+                refusals=answers.refusals,
+            )
+            match verdict:
+                case Dead(height):
+                    _settle(future, Outcome("absent", finalized_height=height))
+                case _ if stalled:
+                    _settle(future, _STALLED)
+                case Unknown(why, detail):
+                    _settle(future, Outcome("unknown", reason=why, detail=detail))
+                case Pending():
+                    _settle(future, Outcome("absent"))
 
     def _no_proof(self) -> Outcome | None:
         """Why no death can be proved now; None where it can. Slots may go on although nothing is
