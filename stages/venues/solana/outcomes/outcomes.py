@@ -25,16 +25,14 @@ from solders.signature import Signature
 from events.order import Transaction
 from stages.pools.contract import Family
 from stages.venues import Outcome, VenueRefusal
-from stages.venues.solana.cluster.commitments import Commitments, Fill
+from stages.venues.solana.cluster.commitments import Commitments
 from stages.venues.solana.cluster.slot_time import (
     SlotTime,
-    details_pause_s,
-    finalized_age_s,
     stalled_s,
 )
-from stages.venues.solana.outcomes.errors import reason_of
-from stages.venues.solana.outcomes.finality import oldest_slot_needed
-from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
+from stages.venues.solana.outcomes.details import READS_AT_ONCE, DetailsReader
+from stages.venues.solana.outcomes.finality import is_overdue, oldest_slot_needed
+from stages.venues.solana.outcomes.finalized import FinalizedHeight
 from stages.venues.solana.outcomes.verdicts import (
     Dead,
     Expired,
@@ -45,14 +43,10 @@ from stages.venues.solana.outcomes.verdicts import (
     verdict_of_status,
     verdict_of_witnesses,
 )
-from stages.venues.solana.rpc.answers import Details, EpochInfo, Meta, SignatureStatus, held
+from stages.venues.solana.rpc.answers import EpochInfo, SignatureStatus
 from stages.venues.solana.rpc.link import NotServed
 from stages.venues.solana.rpc.methods import SIGNATURES_MAX, Rpc
 from stages.venues.solana.rpc.options import ChainOptions
-
-DETAILS_AT_ONCE = 16
-DOUBT_AFTER_S = 60.0
-"""A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
 
 _STALLED = Outcome("unknown", reason="chain-stalled")
 
@@ -69,16 +63,8 @@ def is_signature(text: str) -> bool:
     return True
 
 
-def _is_old(transaction: Transaction) -> bool:
-    """Whether it was sent so long ago that it should have landed, or be dead. So much in the
-    future, it was sent by another clock.
-    """
-    sent_s = transaction.submitted_at_us / 1_000_000
-    return bool(sent_s) and abs(time.time() - sent_s) > DOUBT_AFTER_S
-
-
 class Outcomes:
-    """Asks for outcomes, and keeps the finalized height."""
+    """Asks for the outcomes of transactions, in batches."""
 
     def __init__(
         self,
@@ -91,17 +77,14 @@ class Outcomes:
         self._rpc = rpc
         self._commitments = commitments
         self._slot_time = slot_time
-        self._families = families
         self._options = options
-        self._finalized: EpochInfo | None = None
-        self._finalized_s = self._rose_s = 0.0
-        """When it was read, and when it was found higher than before; by the monotonic clock."""
-        self._unread: VenueRefusal | None = None
-        """Why the finalized height could not be read; None where it was."""
+        self._height = FinalizedHeight(rpc, slot_time)
+        self._details = DetailsReader(
+            rpc, families, slot_time, commitments, tries=options.details_tries
+        )
         self._slot = 0
         self._advanced_s = 0.0
-        self._reading = asyncio.Lock()
-        self._details_at_once = asyncio.Semaphore(DETAILS_AT_ONCE)
+        self._details_at_once = asyncio.Semaphore(READS_AT_ONCE)
         self._waiting: list[_Asked] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -151,10 +134,11 @@ class Outcomes:
                 future.cancel()  # nothing, where it is settled
 
     async def _judge(self, asked: Sequence[_Asked]) -> None:
-        finalized = self._finalized  # before the question, see above
-        self._begin(self._read_finalized())  # for the next question: this one does not wait
+        finalized = self._height.newest  # before the question, see above
+        self._begin(self._height.read())  # for the next question: this one does not wait
         statuses = await self._rpc.get_signature_statuses([item.signature for item, _ in asked])
         stalled = self._is_stalled(statuses.slot)
+        now_s = time.time()
         details, expired = [], list[_Asked]()
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
             verdict = verdict_of_status(
@@ -168,12 +152,10 @@ class Outcomes:
                     details.append(self._detail(transaction, future, verdict.status))
                 case Expired():
                     expired.append((transaction, future))
-                case Pending() if (
-                    status is None and _is_old(transaction) and (doubt := self._no_proof())
-                ):
-                    _settle(future, doubt)
                 case Pending():
-                    _settle(future, _STALLED if stalled else Outcome("absent"))
+                    overdue = status is None and is_overdue(transaction.submitted_at_us, now_s)
+                    doubt = self._no_proof() if overdue else None
+                    _settle(future, doubt or (_STALLED if stalled else Outcome("absent")))
                 case _:
                     assert_never(verdict)
         if expired and finalized is not None:
@@ -210,13 +192,10 @@ class Outcomes:
                     _settle(future, Outcome("absent"))
 
     def _no_proof(self) -> Outcome | None:
-        """Why no death can be proved now; None where it can. Slots may go on although nothing is
-        finalized.
-        """
-        if self._unread is not None:
-            return _unknown(self._unread)
-        stands = self._finalized and time.monotonic() - self._rose_s > DOUBT_AFTER_S
-        return _STALLED if stands else None
+        """Why no death can be proved now; None where it can."""
+        if self._height.error is not None:
+            return _unknown(self._height.error)
+        return _STALLED if self._height.stands_still() else None
 
     def _is_stalled(self, slot: int) -> bool:
         """Whether the chain has stood at this slot for too long; a proof of death holds even so."""
@@ -226,23 +205,6 @@ class Outcomes:
             self._slot_time.see(slot)
         return now_s - self._advanced_s > stalled_s(self._slot_time, self._options.stalled_ms)
 
-    async def _read_finalized(self) -> None:
-        """Reads the height for the next question; a failure only puts a proof off."""
-        async with self._reading:
-            if time.monotonic() - self._finalized_s < finalized_age_s(self._slot_time):
-                return
-            try:
-                epoch_info = await self._rpc.get_epoch_info("finalized")
-            except VenueRefusal as error:
-                _log.info("finalized height not read", error=str(error))
-                self._unread = error
-                return
-            before, now_s = self._finalized, time.monotonic()
-            if before is None or epoch_info.block_height > before.block_height:
-                self._rose_s = now_s
-            self._finalized, self._finalized_s = epoch_info, now_s
-            self._unread = None
-
     async def _detail(
         self, transaction: Transaction, future: asyncio.Future[Outcome], status: SignatureStatus
     ) -> None:
@@ -250,59 +212,9 @@ class Outcomes:
             if future.done():  # nobody waits for it any more: they will ask again
                 return
             try:
-                _settle(future, await self._executed(transaction, status))
+                _settle(future, await self._details.read(transaction, status))
             except VenueRefusal as error:
                 _settle(future, _unknown(error))
-
-    async def _executed(self, transaction: Transaction, status: SignatureStatus) -> Outcome:
-        failed = status.err is not None
-        commitment: Fill = "finalized" if failed else self._commitments.fill
-
-        async def ask(commitment: Fill) -> Details | None:
-            return await self._rpc.get_transaction(transaction.signature, commitment)
-
-        for number in range(self._options.details_tries):
-            if number:
-                await asyncio.sleep(details_pause_s(self._slot_time, number))
-            details = await self._commitments.ask(commitment, ask)
-            if details is not None and details.meta is not None:
-                if (details.meta.err is not None) is not failed:
-                    return Outcome("absent")  # a fork came between the two answers: ask again
-                return self._told(transaction, details.slot, details.meta)
-        # Nodes index a little late: only what is missing for long takes an operator.
-        detail = f"{_ended(failed, status.slot)}, and no node shows its balances"
-        return Outcome(
-            "unknown", reason="details-not-available", detail=detail if _is_old(transaction) else ""
-        )
-
-    def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
-        try:
-            sent = read_sent(transaction.raw.reveal(), self._families)
-            if meta.err is not None:
-                return self._failed(sent, slot, meta)
-            fill = fill_of(sent, meta)
-        except ValueError as error:
-            _log.warning("amounts not told", signature=transaction.signature, error=str(error))
-            detail = f"{_ended(meta.err is not None, slot)}: {error}"
-            return Outcome("unknown", reason="details-unclear", detail=detail)
-        return Outcome(
-            "landed",
-            fill.amount_out,
-            slot,
-            amount_in=fill.amount_in,
-            fee_lamports=fill.fee,
-            rent_lamports=fill.rent,
-            legs=fill.legs,
-        )
-
-    def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
-        logs, balances = meta.log_messages or (), held(meta.pre_token_balances, sent.keys)
-        reason = reason_of(meta.err, logs, sent.instructions, self._families, balances)
-        return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
-
-
-def _ended(failed: bool, slot: int) -> str:
-    return f"it {'failed' if failed else 'landed'} in slot {slot}"
 
 
 def _unknown(error: VenueRefusal) -> Outcome:
