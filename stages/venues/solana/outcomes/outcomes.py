@@ -44,7 +44,7 @@ from stages.venues.solana.outcomes.verdicts import (
     verdict_of_witnesses,
 )
 from stages.venues.solana.rpc.answers import EpochInfo, SignatureStatus
-from stages.venues.solana.rpc.link import NotServed
+from stages.venues.solana.rpc.errors import NotServed
 from stages.venues.solana.rpc.methods import SIGNATURES_MAX, Rpc
 from stages.venues.solana.rpc.options import ChainOptions
 

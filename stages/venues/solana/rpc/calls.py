@@ -17,7 +17,7 @@ from stages.venues.solana.rpc.answers import (
     SignatureStatus,
     TokenAccount,
 )
-from stages.venues.solana.rpc.link import Ask
+from stages.venues.solana.rpc.ask import Ask
 from stages.venues.solana.rpc.options import Commitment
 
 ACCOUNTS = "getMultipleAccounts"

@@ -27,6 +27,7 @@ from stages.venues.solana.rpc.answers import (
     Simulation,
     TokenAccount,
 )
+from stages.venues.solana.rpc.ask import Ask, Heard
 from stages.venues.solana.rpc.calls import (
     ACCOUNTS,
     STATUSES,
@@ -40,17 +41,9 @@ from stages.venues.solana.rpc.calls import (
     statuses_ask,
     token_account,
 )
+from stages.venues.solana.rpc.errors import NotServed, RpcError, TooLarge, Unreachable
 from stages.venues.solana.rpc.faults import About, already_processed
-from stages.venues.solana.rpc.link import (
-    Ask,
-    AtNode,
-    Heard,
-    NotServed,
-    RpcError,
-    RpcLink,
-    TooLarge,
-    Unreachable,
-)
+from stages.venues.solana.rpc.link import AtNode, RpcLink
 from stages.venues.solana.rpc.node import NodeFault
 from stages.venues.solana.rpc.node_history import FIRST, LEDGER_MARGIN_SLOTS, LOWEST, first_slot_of
 from stages.venues.solana.rpc.options import Commitment

@@ -22,10 +22,12 @@ from solders.transaction import VersionedTransaction
 
 from events.secret import SecretUrl
 from stages.venues import VenueRefusal
+from stages.venues.solana.rpc.ask import Ask
 from stages.venues.solana.rpc.calls import base64_of
 from stages.venues.solana.rpc.clusters import ClusterGuard
+from stages.venues.solana.rpc.errors import RpcError, TooLarge, Unreachable
 from stages.venues.solana.rpc.faults import About
-from stages.venues.solana.rpc.link import Ask, RpcError, RpcLink, TooLarge, Unreachable
+from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import ACCOUNTS_MAX, SIGNATURES_MAX
 from stages.venues.solana.rpc.options import RpcOptions
 from stages.venues.solana.transaction.programs import MEMO, TOKEN
