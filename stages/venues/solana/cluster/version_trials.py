@@ -18,8 +18,7 @@ from solders.transaction import VersionedTransaction
 
 from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import At, Simulation
-from stages.venues.solana.rpc.ask import Ask
-from stages.venues.solana.rpc.calls import base64_of
+from stages.venues.solana.rpc.calls import Ask, base64_of
 from stages.venues.solana.rpc.errors import RpcError
 from stages.venues.solana.rpc.faults import unreadable_transaction
 from stages.venues.solana.rpc.methods import Rpc

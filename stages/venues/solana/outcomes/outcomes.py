@@ -45,8 +45,9 @@ from stages.venues.solana.outcomes.verdicts import (
 )
 from stages.venues.solana.rpc.answers import EpochInfo, SignatureStatus
 from stages.venues.solana.rpc.errors import NotServed
-from stages.venues.solana.rpc.methods import SIGNATURES_MAX, Rpc
+from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import ChainOptions
+from stages.venues.solana.rpc.transaction_methods import SIGNATURES_MAX
 
 _STALLED = Outcome("unknown", reason="chain-stalled")
 

@@ -22,7 +22,7 @@ import structlog
 from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
 from events.reason_codes import MaybeReason
 from stages.venues import VenueRefusal
-from stages.venues.solana.rpc.ask import Ask, Heard
+from stages.venues.solana.rpc.calls import Ask, Heard
 from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.errors import NOT_ASKED, NotServed, RpcError, TooLarge, Unreachable
 from stages.venues.solana.rpc.faults import About, Fault

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.json import Decoder
 
-from stages.venues.solana.rpc.ask import Ask
+from stages.venues.solana.rpc.calls import Ask
 from stages.venues.solana.rpc.faults import About, Fault
 from stages.venues.solana.rpc.link import AtNode
 from stages.venues.solana.rpc.node import NodeFault
