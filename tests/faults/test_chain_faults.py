@@ -58,7 +58,7 @@ async def asked(crew: ChainCrew, order_id: str) -> None:
     assert transaction is not None
     outcomes = crew.chain()._outcomes
     async with asyncio.timeout(HANG_S):
-        while (known := outcomes._finalized) is None or known.block_height < final:
+        while (known := outcomes._height.newest) is None or known.block_height < final:
             await asyncio.gather(*crew.chain().outcomes([transaction]))
             await asyncio.sleep(0.02)
     await asyncio.gather(*crew.chain().outcomes([transaction]))

@@ -397,8 +397,8 @@ REVEAL_IN = {
     "stages/venues/simulated/chain.py": "to execute a transaction",
     "stages/venues/solana/chain.py": "the version of what a node refused",
     "stages/venues/solana/transaction/keypair.py": "the wallet itself",
-    "stages/venues/solana/outcomes/outcomes.py": "what was sent, to tell what it did",
-    "stages/venues/solana/rpc/methods.py": "to send a transaction",
+    "stages/venues/solana/outcomes/details.py": "what was sent, to tell what it did",
+    "stages/venues/solana/rpc/transaction_methods.py": "to send a transaction",
     "stages/venues/solana/rpc/node.py": "to connect, and the host of a node",
     "stages/venues/solana/rpc/survey.py": "the host of a node",
 }
