@@ -12,6 +12,8 @@ from events.types import FACTS
 from events.version import VERSION
 from gateway.http.problems import CODES
 from gateway.middleware.authorization import PERMISSIONS, Permission
+from gateway.schemas.request_schemas import body_schemas
+from gateway.schemas.response_schemas import Problem
 from gateway.spec.operations import (
     COMMON_PROBLEMS,
     HISTORY,
@@ -22,8 +24,6 @@ from gateway.spec.operations import (
     Operation,
     problem_of,
 )
-from gateway.spec.request_schemas import body_schemas
-from gateway.spec.response_schemas import Problem
 from projections.views.json_schema import REF, event_schemas
 from projections.views.orders import UNKNOWN
 from projections.views.schemas import UUID, Shape

@@ -15,8 +15,8 @@ from gateway.middleware.authorization import Permission
 from gateway.parsing import parameters
 from gateway.parsing.order_request import IDEMPOTENCY_KEY
 from gateway.parsing.traceparent import TRACEPARENT
-from gateway.spec import response_schemas
-from gateway.spec.request_schemas import QUOTE_PARAMETERS
+from gateway.schemas import response_schemas
+from gateway.schemas.request_schemas import QUOTE_PARAMETERS
 from projections.views.schemas import Order, Shape
 
 HISTORY = "History"

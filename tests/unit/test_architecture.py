@@ -99,9 +99,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *STORES, "projections/feed",
         "gateway/http", "gateway/parsing", "gateway/backends", "gateway/middleware",
     ),
+    "gateway/schemas": ("events/order", "projections/views", "gateway/http", "gateway/parsing"),
     "gateway/spec": (
         "events", "events/order", "events/streams", "projections/views", "projections/feed",
-        "gateway/http", "gateway/parsing", "gateway/middleware",
+        "gateway/http", "gateway/parsing", "gateway/middleware", "gateway/schemas",
     ),
     "gateway/api": ("events/*", "projections/*", "gateway/*"),
     "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
@@ -133,7 +134,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "engine", "engine/composition.py", "engine/processes", "engine/localnet",
         "engine/localnet/*",
     ),
-    "engine/client": ("events", "projections/views", "gateway/spec", "engine", "engine/embedded"),
+    "engine/client": (
+        "events", "projections/views", "gateway/schemas", "engine", "engine/embedded",
+    ),
     "engine/terminal": (
         *LOG, "projections/views", "projections/feed", "engine", "engine/client",
     ),

@@ -16,10 +16,10 @@ from events.types import FACTS, Fact
 from gateway.http.problems import CODES, Problem
 from gateway.middleware.authorization import PERMISSIONS
 from gateway.parsing.order_request import FIELDS, FIELDS_BY_ORDER_TYPE
+from gateway.schemas.request_schemas import body_schemas
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.openapi import openapi
 from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
-from gateway.spec.request_schemas import body_schemas
 from projections.feed.frames import text_frame
 from projections.views.orders import event_frame, order_view
 from projections.views.payloads import PAYLOADS
