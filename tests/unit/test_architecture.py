@@ -100,11 +100,19 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "gateway/http", "gateway/parsing", "gateway/backends", "gateway/middleware",
     ),
     "gateway/schemas": ("events/order", "projections/views", "gateway/http", "gateway/parsing"),
+    "gateway/api": (
+        "events/*", "projections/*", "gateway/http", "gateway/parsing", "gateway/backends",
+        "gateway/middleware", "gateway/streaming",
+    ),
+    "gateway/endpoints": (
+        "projections/views", "gateway/http", "gateway/parsing", "gateway/schemas",
+        "gateway/backends", "gateway/middleware", "gateway/streaming", "gateway/api",
+    ),
     "gateway/spec": (
         "events", "events/order", "events/streams", "projections/views", "projections/feed",
         "gateway/http", "gateway/parsing", "gateway/middleware", "gateway/schemas",
+        "gateway/endpoints",
     ),
-    "gateway/api": ("events/*", "projections/*", "gateway/*"),
     "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
     "gateway": (),
     "engine": ("events",),
