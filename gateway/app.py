@@ -1,33 +1,30 @@
-"""The application: the endpoints with their handlers, and what lives as long as the gateway.
+"""The application: the endpoints with their handlers, and the tasks that run beside them.
 
-`make_app` takes what it needs and reads no settings; `make_runner` serves it without an access
-log. The log need not be open yet: until somebody has founded it and it can be joined, orders are
-refused and /readyz says why.
+`make_app` reads no settings; `make_runner` serves the application without an access log. While
+the log does not exist or cannot be joined, orders are refused and /readyz gives the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
 
-from events.log import EventLog
 from events.metrics import REQUESTS, RESPONSES
-from events.money import Token
 from gateway.api.admin import Admin
-from gateway.api.audits import Audits, StoreUrls
+from gateway.api.audits import Audits
 from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
 from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
 from gateway.api.orders import Orders
-from gateway.api.parked import ParkedOrders, Settles, no_record
-from gateway.api.quotes import Asks, Quotes
+from gateway.api.parked import ParkedOrders
+from gateway.api.quotes import Quotes
 from gateway.backends.health import Health
 from gateway.endpoints.endpoint import Endpoint
 from gateway.endpoints.handlers import Handlers
@@ -39,7 +36,7 @@ from gateway.middleware.auth import Authenticator
 from gateway.middleware.guard import Guard, Handler, check_bound
 from gateway.middleware.origin import OriginGuard
 from gateway.middleware.ownership import Ownership
-from gateway.middleware.rate_limit import Rates
+from gateway.options import GatewayOptions
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.html import CSP, page
 from gateway.spec.openapi import openapi
@@ -48,11 +45,9 @@ from gateway.streaming.connections import ConnectionLimiter
 from gateway.streaming.sse import Streams
 from gateway.streaming.websocket import Sockets
 from projections.feed.feed import Feed
-from projections.feed.history_reader import Archive
 
-NOWHERE = StoreUrls()
 BODY_BYTES = 1_000_000
-"""More than 500 orders of the longest kind."""
+"""More than 500 orders of the greatest length."""
 
 LINE_BYTES = 8190
 """Longest request line, and longest header."""
@@ -60,12 +55,12 @@ LINE_BYTES = 8190
 HEADERS_MAX = 100
 
 IDLE_S = 75.0
-"""Above the 60 s after which the usual proxies let go of a connection: they close first."""
+"""Above the 60 s after which common proxies close an idle connection, so that they close first."""
 
 SHUTDOWN_S = 0.5
-"""For requests under way, after the streams and sockets are closed."""
+"""The time for open requests to finish, after streams and sockets are closed."""
 STOP_S = sse.SHUTDOWN_S + websocket.SHUTDOWN_S + SHUTDOWN_S
-"""All of a stop."""
+"""The longest that a stop takes."""
 
 _CODES = {int(status): str(int(status)) for status in HTTPStatus}
 
@@ -74,88 +69,86 @@ class UnknownRoute(Exception):
     """The router has a route without an entry in `ENDPOINTS`, and so without a permission."""
 
 
-def make_app(
-    *,
-    log: EventLog,
-    archive: Archive,
-    tokens: Mapping[str, Token],
-    account: str,
-    quotes: Asks,
-    market_fault: Callable[[], str] = lambda: "",
-    chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
-    heartbeat_ms: int = 5000,
-    slow_s: float = 5.0,
-    stuck_after_s: float = 20.0,
-    hosts: Collection[str] = (),
-    origins: Collection[str] = (),
-    keys_required: bool = False,
-    rates: Rates | None = None,
-    sockets_max: int = 0,
-    sockets_max_each: int = 0,
-    explorer: str = "",
-    records: StoreUrls = NOWHERE,
-    settles: Settles = no_record,
-) -> web.Application:
-    """The gateway. It closes neither `log` nor `archive`: whoever made them does.
-
-    `quotes`: asks the venues; `market_fault`: why none can be asked, else empty;
-    `chain_facts`: what is known of the cluster, None without one; `hosts`:
-    names besides localhost and addresses under which it is reached; `origins`: pages that may use
-    it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how
-    long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
-    API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
-    sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
-    see `views.explorer`; `records`: where log and archive are, for audits; `settles`: asks
-    the chain's record about a parked order.
-    """
+def make_app(options: GatewayOptions) -> web.Application:
+    """The gateway. It closes neither the log nor the archive."""
     health = Health(
-        log,
-        archive,
-        stuck_after_s=stuck_after_s,
-        market_fault=market_fault,
-        chain_facts=chain_facts,
+        options.log,
+        options.archive,
+        stuck_after_s=options.stuck_after_s,
+        market_fault=options.market_fault,
+        chain_facts=options.chain_facts,
     )
-    feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s, explorer=explorer)
+    feed = Feed(
+        options.log,
+        options.archive,
+        heartbeat_ms=options.heartbeat_ms,
+        slow_s=options.slow_s,
+        explorer=options.explorer,
+    )
     ownership = Ownership(feed.past)
-    access = Authenticator(log, account=account, required=keys_required, rates=rates)
-    presence = ConnectionLimiter(sockets_max, sockets_max_each)
-    access.gone = presence.cut
+    presence = ConnectionLimiter(options.sockets_max, options.sockets_max_each)
+    access = Authenticator(
+        options.log,
+        account=options.account,
+        required=options.keys_required,
+        rates=options.rates,
+        cut=presence.cut,
+    )
+    handlers = _handlers(options, health, feed, presence, ownership)
+    app = web.Application(client_max_size=BODY_BYTES)
+    app.cleanup_ctx.append(partial(_background, health, access, feed))
+    app.on_shutdown.append(handlers.sockets.shutdown)
+    app.on_shutdown.append(handlers.streams.shutdown)
+    app.on_response_prepare.append(check_bound)
+    app.on_response_prepare.append(response_headers.name_server)
+    origin_guard = OriginGuard(options.hosts, options.origins)
+    _add_routes(app, handlers, origin_guard, Guard(access, ownership))
+    return app
+
+
+def _handlers(
+    options: GatewayOptions,
+    health: Health,
+    feed: Feed,
+    presence: ConnectionLimiter,
+    ownership: Ownership,
+) -> Handlers:
+    log, archive, tokens, explorer = (
+        options.log,
+        options.archive,
+        options.tokens,
+        options.explorer,
+    )
     sockets = Sockets(log, feed, health, presence, ownership)
-    streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
-    handlers = Handlers(
+    return Handlers(
         orders=Orders(log, archive, feed, health, tokens=tokens, explorer=explorer),
         commands=CommandHandlers(log, archive, health, tokens=tokens, explorer=explorer),
         sockets=sockets,
-        streams=streams,
-        quotes=Quotes(quotes, tokens, log.partition),
+        streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
+        quotes=Quotes(options.quotes, tokens, log.partition),
         admin=Admin(log, archive, health),
-        parked=ParkedOrders(log, archive, feed.past, health, settles, explorer=explorer),
-        audits=Audits(feed, presence, records, explorer),
+        parked=ParkedOrders(log, archive, feed.past, health, options.settles, explorer=explorer),
+        audits=Audits(feed, presence, options.records, explorer),
         health=health,
         metrics=MetricsHandler(log, archive, health, sockets),
         console=Console(tokens),
         documents=Documents(openapi, asyncapi, page, CSP),
     )
 
-    async def life(_: web.Application) -> AsyncIterator[None]:
-        watches = [
-            asyncio.create_task(health.watch(), name="watch"),
-            asyncio.create_task(access.watch(), name="keys"),
-        ]
-        yield
-        for watch in watches:
-            watch.cancel()
-        await asyncio.wait(watches)
-        await feed.close()
 
-    app = web.Application(client_max_size=BODY_BYTES)
-    app.cleanup_ctx.append(life)
-    app.on_shutdown.append(sockets.shutdown)
-    app.on_shutdown.append(streams.shutdown)
-    app.on_response_prepare.append(check_bound)
-    app.on_response_prepare.append(response_headers.name_server)
-    _add_routes(app, handlers, OriginGuard(hosts, origins), Guard(access, ownership))
-    return app
+async def _background(
+    health: Health, access: Authenticator, feed: Feed, _: web.Application
+) -> AsyncIterator[None]:
+    """Watches log and keys for as long as the application runs, then closes the feed."""
+    watches = [
+        asyncio.create_task(health.watch(), name="watch"),
+        asyncio.create_task(access.watch(), name="keys"),
+    ]
+    yield
+    for watch in watches:
+        watch.cancel()
+    await asyncio.wait(watches)
+    await feed.close()
 
 
 def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:

@@ -28,6 +28,7 @@ from events.types import OrderArmed
 from gateway.app import UnknownRoute, make_app, make_runner
 from gateway.endpoints.table import ENDPOINTS
 from gateway.middleware import auth
+from gateway.options import GatewayOptions
 from tests.conftest import Servers
 from tests.support.http.permitted import EXPECTED, LIMIT, UNKNOWN, Call, Key, alike, ask
 from tests.support.http.served import GOOD, TOKENS, MemoryArchive, Served, served
@@ -149,7 +150,10 @@ async def test_a_gateway_with_a_route_that_has_no_permission_does_not_start() ->
         return web.json_response({})
 
     log = EventLog("redis://localhost", build="test")
-    app = make_app(log=log, archive=MemoryArchive(), tokens=TOKENS, account="me", quotes=_no_quotes)
+    options = GatewayOptions(
+        log=log, archive=MemoryArchive(), tokens=TOKENS, account="me", quotes=_no_quotes
+    )
+    app = make_app(options)
     make_runner(app)
     app.router.add_get("/hidden", hidden)
     with pytest.raises(UnknownRoute, match="GET /hidden has no permission"):

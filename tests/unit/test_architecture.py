@@ -113,6 +113,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "gateway/http", "gateway/parsing", "gateway/middleware", "gateway/schemas",
         "gateway/endpoints",
     ),
+    "gateway/options.py": (
+        "events", "events/log", "projections/feed", "gateway/middleware", "gateway/api",
+    ),
     "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
     "gateway": (),
     "engine": ("events",),
