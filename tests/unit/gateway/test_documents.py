@@ -16,7 +16,7 @@ from events.types import FACTS, Fact
 from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, Problem
-from gateway.parsing.order_request import FIELDS, FIELDS_BY_ORDER_TYPE
+from gateway.parsing.order_fields import FIELDS, FIELDS_BY_ORDER_TYPE
 from gateway.schemas.request_schemas import body_schemas
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.openapi import openapi
