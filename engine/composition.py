@@ -231,13 +231,14 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from gateway.api.audits import StoreUrls
     from gateway.app import STOP_S, make_app, make_runner
     from gateway.middleware.rate_limit import Rates
+    from gateway.options import GatewayOptions
 
     assert STOP_S < STOP_PATIENCE_S, "the gateway's clients are told before it is ended"
     trading = open_trading(settings, signs=False)
     log = make_log(settings, chain=chain_of(settings), linger_s=GATEWAY_LINGER_S)
     log.before_joining = lambda: keep_names(log, settings.database_url)
     archive = await Archive.open(settings.database_url)
-    app = make_app(
+    options = GatewayOptions(
         log=log,
         archive=archive,
         tokens=trading.tokens,
@@ -260,7 +261,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         sockets_max=settings.sockets_max,
         sockets_max_each=settings.sockets_max_each,
     )
-    runner = make_runner(app)
+    runner = make_runner(make_app(options))
     opening = asyncio.create_task(open_log(settings, log, stop))
     try:
         await runner.setup()

@@ -103,12 +103,24 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *STORES, "projections/feed",
         "gateway/http", "gateway/parsing", "gateway/backends", "gateway/middleware",
     ),
+    "gateway/schemas": ("events/order", "projections/views", "gateway/http", "gateway/parsing"),
+    "gateway/api": (
+        "events/*", "projections/*", "gateway/http", "gateway/parsing", "gateway/backends",
+        "gateway/middleware", "gateway/streaming",
+    ),
+    "gateway/endpoints": (
+        "projections/views", "gateway/http", "gateway/parsing", "gateway/schemas",
+        "gateway/backends", "gateway/middleware", "gateway/streaming", "gateway/api",
+    ),
     "gateway/spec": (
         "events", "events/order", "events/streams", "events/types.py",
         "projections/views", "projections/feed",
-        "gateway/http", "gateway/parsing", "gateway/middleware",
+        "gateway/http", "gateway/parsing", "gateway/middleware", "gateway/schemas",
+        "gateway/endpoints",
     ),
-    "gateway/api": ("events/*", "projections/*", "gateway/*"),
+    "gateway/options.py": (
+        "events", "events/log", "projections/feed", "gateway/middleware", "gateway/api",
+    ),
     "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
     "gateway": (),
     "engine": ("events",),
@@ -139,7 +151,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "engine/localnet/*",
     ),
     "engine/client": (
-        "events", "events/types.py", "projections/views", "gateway/spec", "engine",
+        "events", "events/types.py", "projections/views", "gateway/schemas", "engine",
         "engine/embedded",
     ),
     "engine/terminal": (

@@ -18,7 +18,7 @@ from events.commands.orders import (
     decide_cancel,
 )
 from events.commands.parked import NotAllowed, decide_discard, decide_replay
-from events.order.owed import executed_reason
+from events.order.next_stage import executed_reason
 from events.streams import KeyRing
 from events.types import (
     EngineHalted,

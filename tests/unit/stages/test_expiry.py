@@ -6,7 +6,7 @@ import pytest
 
 from events import order as orders
 from events.log import OrderHead
-from events.order.owed import executed_reason
+from events.order.next_stage import executed_reason
 from events.types import Fact, OrderAmended, OrderCancelled, OrderParked
 from stages.triggers.expiry import (
     LOOK_AGAIN_MS,

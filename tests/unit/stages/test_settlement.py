@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from events.order import Order
-from events.order.owed import executed_reason
+from events.order.next_stage import executed_reason
 from events.types import (
     Fill,
     OrderConfirmed,
