@@ -29,6 +29,7 @@ from events.secret import SecretUrl
 if TYPE_CHECKING:  # every process imports this module, and a fifth of its start would be aiohttp
     import aiohttp
 
+
 HELP = "run the whole engine: backends, gateway, stages, projector"
 EXAMPLES = (
     "engine up",

@@ -114,7 +114,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "events/*", "projections/postgres", "gateway/api", "stages/*",
         "engine", "engine/venues.py", "engine/telemetry",
     ),
-    "engine/composition.py": (
+    "engine/composition": (
         "events/*", "projections/*", "gateway/*", "stages/*",
         "engine", "engine/venues.py", "engine/processes", "engine/recovery", "engine/telemetry",
     ),
@@ -130,7 +130,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/localnet/rpc": ("engine/localnet", "engine/localnet/*"),
     "engine/embedded": (
         *STORES, "projections/postgres", "stages/venues/solana/transaction",
-        "engine", "engine/composition.py", "engine/processes", "engine/localnet",
+        "engine", "engine/composition", "engine/processes", "engine/localnet",
         "engine/localnet/*",
     ),
     "engine/client": ("events", "projections/views", "gateway/spec", "engine", "engine/embedded"),
@@ -139,7 +139,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
-        "engine", "engine/venues.py", "engine/composition.py", "engine/processes",
+        "engine", "engine/venues.py", "engine/composition", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
