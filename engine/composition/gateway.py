@@ -7,6 +7,7 @@ import ipaddress
 
 from aiohttp import web
 
+from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
 from engine.recovery.idempotency_upgrade import keep_names
 from engine.recovery.settle import settler
@@ -16,6 +17,8 @@ from events.archive import Archive
 from gateway.api.audits import StoreUrls
 from gateway.app import make_app, make_runner
 from gateway.middleware.rate_limit import Rates
+
+stop_times.check_gateway()
 
 LINGER_S = 0.003
 """How long an append waits for the orders of other requests."""

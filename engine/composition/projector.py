@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from projections.postgres import projector
 from projections.postgres.migrate import MigrationError, migrated
+
+stop_times.check_projector()
 
 
 async def run_projector(settings: Settings, stop: asyncio.Event) -> None:

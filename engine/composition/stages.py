@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
@@ -23,6 +24,8 @@ from stages.runtime.runner import Runner
 from stages.runtime.stage import Stage
 from stages.triggers import watcher
 from stages.triggers.runner import TriggerRunner
+
+stop_times.check_stages()
 
 FUSED_STAGES = ("builder", "submitter")
 """The stages whose facts may join the router's append."""
