@@ -110,9 +110,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/telemetry": ("events", "projections/traces", "engine"),
     "engine/processes": ("gateway/api", "engine", "engine/telemetry"),
     "engine/venues.py": ("events", "projections/views", "stages/*", "engine"),
+    "engine/recovery/recreation": ("events/*", "engine/telemetry"),
     "engine/recovery": (
         "events/*", "projections/postgres", "gateway/api", "stages/*",
-        "engine", "engine/venues.py", "engine/telemetry",
+        "engine", "engine/venues.py", "engine/telemetry", "engine/recovery/recreation",
     ),
     "engine/composition": (
         "events/*", "projections/*", "gateway/*", "stages/*",
