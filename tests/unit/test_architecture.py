@@ -127,11 +127,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/telemetry": ("events", "projections/traces", "engine"),
     "engine/processes": ("gateway/api", "engine", "engine/telemetry"),
     "engine/venues.py": ("events", "projections/views", "stages/*", "engine"),
+    "engine/recovery/recreation": ("events/*", "engine/telemetry"),
     "engine/recovery": (
         "events/*", "projections/postgres", "gateway/api", "stages/*",
-        "engine", "engine/venues.py", "engine/telemetry",
+        "engine", "engine/venues.py", "engine/telemetry", "engine/recovery/recreation",
     ),
-    "engine/composition.py": (
+    "engine/composition": (
         "events/*", "projections/*", "gateway/*", "stages/*",
         "engine", "engine/venues.py", "engine/processes", "engine/recovery", "engine/telemetry",
     ),
@@ -147,7 +148,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/localnet/rpc": ("engine/localnet", "engine/localnet/*"),
     "engine/embedded": (
         *STORES, "projections/postgres", "stages/venues/solana/transaction",
-        "engine", "engine/composition.py", "engine/processes", "engine/localnet",
+        "engine", "engine/composition", "engine/processes", "engine/localnet",
         "engine/localnet/*",
     ),
     "engine/client": (
@@ -159,7 +160,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
-        "engine", "engine/venues.py", "engine/composition.py", "engine/processes",
+        "engine", "engine/venues.py", "engine/composition", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),

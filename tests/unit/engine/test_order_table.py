@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from engine.terminal.board import Board, table
+from engine.terminal.order_table import Board, table
 
 ID = "01a21e50-41f2-7000-9b84-c17e94232{:03x}"
 
