@@ -11,12 +11,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import structlog
 
 from events.archive import ArchiveUnavailable
-from events.log import EventLog, LogError, LogTruncated, Missing, Stored
+from events.log import (
+    Continuity,
+    EventLog,
+    LogError,
+    LogIdentity,
+    LogTruncated,
+    Missing,
+    Stored,
+    check_continuity,
+)
 from projections.feed.cursors import cursor_prefix
 from projections.feed.frames import Frame, FrameEncoder
 from projections.feed.history_reader import Archive, HistoryGap, HistoryReader, flatten
@@ -64,7 +73,7 @@ class Feed:
         self._heartbeat_s = heartbeat_ms / 1000
         self._block_ms = min(1000, heartbeat_ms)
         self._recent: list[Frame] = []
-        self._last_hash = b""
+        self._last_hash: bytes | None = None
         self._live: dict[tuple[Filter, FrameEncoder], set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         self._followers: dict[str, set[Follower]] = {}
@@ -105,7 +114,7 @@ class Feed:
             if self._tasks:
                 return
             self.position, self._epoch = await self._log.position(), self.epoch
-            self._recent, self._last_hash = [], b""
+            self._recent, self._last_hash = [], None
             await self._look_back()
             self._tasks = [
                 asyncio.create_task(self._follow(), name="feed"),
@@ -207,7 +216,7 @@ class Feed:
         delay_s = 0.05
         while self._has_followers():
             try:
-                await self._verify()
+                await self._check_log()
                 async with contextlib.aclosing(
                     self._reader.tail(self.position, block_ms=self._block_ms)
                 ) as tail:
@@ -236,26 +245,32 @@ class Feed:
         """Whether what was just read may be of another epoch than what was read before."""
         return not self._log.joined or self.epoch != self._epoch
 
-    async def _verify(self) -> None:
-        """After each reconnect: is this still the log that we have been reading?"""
+    async def _check_log(self) -> None:
+        """Checks, after each reconnect, that the log is the one that was followed before."""
         self._doubt = False
         epoch, head = await self._log.epoch_and_position()
         if not epoch or epoch != self.epoch:
             raise Missing("the log is not there, or not opened yet")
-        if epoch != self._epoch:
-            self._epoch = epoch
-            await self._notify_gap(min(self.position, self._log.base or head), "epoch-changed")
-            # What an order had said may be void: whoever follows it begins anew.
-            for sink in {f.sink for group in self._followers.values() for f in group}:
-                sink.close(RESTART, "the log was rebuilt: follow again")
-        elif head < self.position:
-            await self._notify_gap(head, "log-regressed")
-        elif self._last_hash:
-            batch = await self._reader.entry_at(self.position)
-            if batch is not None:
-                digest = batch.records[self.position - batch.first].hash
-                if digest != self._last_hash:
-                    await self._notify_gap(head, "log-regressed", replaced=True)
+        handed_out = Continuity(self._epoch, self.position, self._last_hash)
+        match await check_continuity(handed_out, epoch, head, self._hash_at):
+            case LogIdentity.EPOCH_CHANGED:
+                self._epoch = epoch
+                await self._notify_gap(min(self.position, self._log.base or head), "epoch-changed")
+                # Events of an order may be void: its followers start again.
+                for sink in {f.sink for group in self._followers.values() for f in group}:
+                    sink.close(RESTART, "the log was rebuilt: follow again")
+            case LogIdentity.REGRESSED:
+                await self._notify_gap(head, "log-regressed")
+            case LogIdentity.REPLACED:
+                await self._notify_gap(head, "log-regressed", replaced=True)
+            case LogIdentity.SAME | LogIdentity.TRIMMED:
+                pass
+            case identity:
+                assert_never(identity)
+
+    async def _hash_at(self, position: int) -> bytes | None:
+        batch = await self._reader.entry_at(position)
+        return None if batch is None else batch.records[position - batch.first].hash
 
     async def _catch_up_from_archive(self) -> None:
         """The log was trimmed past us, or is damaged here: the archive has what we missed."""
@@ -272,7 +287,7 @@ class Feed:
         """
         async with self._turn:
             self.position = resume_after
-            self._recent, self._last_hash = [], b""
+            self._recent, self._last_hash = [], None
             for subscription in tuple(self._subscriptions):
                 if subscription.live or subscription.cursor > resume_after:
                     subscription.lose(resume_after, code)
