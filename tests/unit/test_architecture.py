@@ -85,7 +85,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "projections/views": EVENTS,
     "projections/feed": (*STORES, "projections/views"),
     "projections/postgres": STORES,
-    "projections/counts": (*STORES, "projections/feed"),
     "projections/traces": (*STORES, "projections/views", "projections/feed"),
     "gateway/http": ("events", "events/order", "projections/views"),
     "gateway/parsing": (
