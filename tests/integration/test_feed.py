@@ -17,6 +17,7 @@ from projections.feed.cursors import Cursor
 from projections.feed.feed import FOLLOWER_BYTES, Feed
 from projections.feed.frames import WEBSOCKET, Frame
 from projections.feed.history_reader import HistoryGap, HistoryReader
+from projections.feed.log_tail import Gap
 from projections.feed.order_follower import Follower
 from projections.feed.subscription import HIGH_BYTES, Filter, Subscription
 from tests.support.http.served import MemoryArchive
@@ -461,7 +462,7 @@ async def test_who_holds_back_too_much_is_live_no_more(harness: FeedHarness) -> 
         subscription = Subscription(harness.feed, page, Filter(None))
         harness.feed.attach(subscription)
         harness.feed.join(subscription)
-        harness.feed.position += 3
+        harness.feed._tail.position += 3
         subscription.take(b"\x81\x02{}", harness.feed.position - 3)
         assert (subscription.live, bool(page.writes)) == (live, live)
         if not live:
@@ -490,7 +491,7 @@ async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_b
     for subscription, cursor in zip(subscriptions, (10, 3), strict=True):
         subscription.cursor = cursor
         harness.feed.attach(subscription)
-    await harness.feed._notify_gap(4, "log-regressed")
+    await harness.feed._notify_gap(Gap(4, "log-regressed"))
     assert [subscription.cursor for subscription in subscriptions] == [4, 3]
     assert (beyond.notices, before.notices) == (["log-regressed"], [])
 
@@ -519,7 +520,7 @@ async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(
 async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(harness: FeedHarness) -> None:
     await harness.play.live(1)
     await harness.feed.ready()
-    harness.feed._log.epoch = harness.feed._epoch = 2
+    harness.feed._log.epoch = harness.feed._tail.epoch = 2
     page = Page()
     subscription = Subscription(harness.feed, page, Filter(None), Cursor(3, epoch=1))
     await subscription._check_start()

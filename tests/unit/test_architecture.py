@@ -136,7 +136,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "events/*", "projections/*", "gateway/*", "stages/*",
         "engine", "engine/venues.py", "engine/processes", "engine/recovery", "engine/telemetry",
     ),
-    "engine/localnet/state": ("stages/pools", "stages/venues"),
+    "engine/localnet/state": (
+        "stages/pools", "stages/venues", "stages/venues/solana/transaction",
+    ),
     "engine/localnet/programs": ("stages/pools", "stages/pools/*", "engine/localnet/state"),
     "engine/localnet/genesis": (
         "stages/pools/*", "engine/localnet/state", "engine/localnet/programs",
