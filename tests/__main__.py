@@ -1,7 +1,8 @@
 """All tests, file by file in TEST_LANES processes side by side (4), each with servers of its own.
 
 Tests of whole engines mostly wait for processes: twice as many lanes as cores keep a small machine
-busy. `make test ARGS=...` hands its arguments to one pytest instead.
+busy. `make test ARGS=...` hands its arguments to one pytest instead. The order is random
+(`tests/support/order.py`); PYTEST_ADDOPTS=--randomly-seed=... repeats that of another run.
 """
 
 from __future__ import annotations
@@ -41,15 +42,7 @@ def _all() -> list[str]:
     alone = os.environ.get("TEST_BACKEND") == "external"
     lanes = "1" if alone else os.environ.get("TEST_LANES", "4")
     side_by_side = ["-n", lanes, "--dist", "loadfile", "--no-loadscope-reorder"]
-    files = sorted(ROOT.glob("tests/**/test_*.py"), key=_place)
-    paths = [str(path.relative_to(ROOT)) for path in files]
-    return [*paths, "--color=auto", *(side_by_side if lanes != "1" else [])]
-
-
-def _place(path: Path) -> tuple[int, Path]:
-    """The longest files first, then all others by folder."""
-    place = LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST)
-    return place, path
+    return ["tests", "--color=auto", *(side_by_side if lanes != "1" else [])]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ import pytest
 from tests.support.processes.engine_up import PROCESSES, TOKENS, Engine, dice, engine_up
 from tests.support.waits import HANG_S
 
+pytestmark = pytest.mark.in_order(
+    "the last test compares what subscriber and archive have after all others"
+)
+
 ORDERS = 250
 KILLS = 12
 IN_HAND = {

@@ -13,6 +13,10 @@ import pytest
 
 from tests.support.processes.engine_up import Answer, Engine, dice, engine_up
 
+pytestmark = pytest.mark.in_order(
+    "the last test compares what subscriber and archive have after all others"
+)
+
 
 @pytest.fixture(scope="module")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
