@@ -17,13 +17,13 @@ LONGEST = (
     "test_repair_damage.py", "test_secrets.py", "test_repair.py", "test_audit.py",
     "test_localnet.py", "test_odd_requests.py", "test_chain_faults.py", "test_backup.py",
     "test_damage.py", "test_chain_life.py", "test_kills.py", "test_parking.py",
-    "test_racing_acts.py", "test_chain_versions.py", "test_audits_http.py", "test_localnet_v1.py",
-    "test_chain_token_2022.py", "test_foreign_entries.py", "test_doctor.py",
+    "test_racing_commands.py", "test_chain_versions.py", "test_audits_http.py",
+    "test_localnet_v1.py", "test_chain_token_2022.py", "test_foreign_entries.py", "test_doctor.py",
     "test_gateway_http.py", "test_embedded.py", "test_postgres_down.py", "test_chain_repair.py",
-    "test_archive.py", "test_valkey_killed.py", "test_gateway_restart.py", "test_life.py",
-    "test_chain_settle.py", "test_postgres_killed.py", "test_ahead_killed.py",
-    "test_watcher_killed.py", "test_send_gap.py", "test_console.py", "test_decide_waiting.py",
-    "test_manual.py",
+    "test_archive.py", "test_valkey_killed.py", "test_gateway_restart.py",
+    "test_order_lifecycle.py", "test_chain_settle.py", "test_postgres_killed.py",
+    "test_stage_fusion_killed.py", "test_watcher_killed.py", "test_send_gap.py", "test_console.py",
+    "test_decide_waiting.py", "test_manual.py",
 )  # fmt: skip
 """The files that take the longest, the longest first (`--durations=0` shows how long each takes).
 
