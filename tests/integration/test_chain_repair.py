@@ -49,6 +49,7 @@ from tests.support.chain.chain_crew import ChainCrew, LocalChain, chain_crew
 from tests.support.chain.localchain import OWNER, WALLET, memo, sealed, signed
 from tests.support.chain.rpc_node import PATIENT, JsonError, Node, rpc_node
 from tests.support.log.projected import opened, projected, projecting
+from tests.support.waits import pace
 
 SOL = 10**9
 PUBKEY = WALLET.pubkey()
@@ -63,7 +64,7 @@ async def hurrying(local: LocalChain) -> AsyncIterator[None]:
     async def hurry() -> None:
         while True:
             local.advance(10)
-            await asyncio.sleep(0.01)
+            await pace(0.01)
 
     work = asyncio.create_task(hurry())
     try:

@@ -23,7 +23,7 @@ from projections.feed.subscription import HIGH_BYTES, Filter, Subscription
 from tests.support.http.served import MemoryArchive
 from tests.support.log.played import Play, after_submission
 from tests.support.processes.proxied import proxied
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 
 class Page:
@@ -157,7 +157,7 @@ async def test_a_subscriber_that_joins_under_load_gets_everything_once(
     pages = []
     for _ in range(20):
         pages.append(await harness.subscribe(0))
-        await asyncio.sleep(0.01)
+        await pace(0.01)
     await writing
     for page in pages:
         await until(partial(page.reached, 1080))
@@ -334,7 +334,7 @@ async def test_an_outage_of_the_log_is_waited_out_without_gaps(redis_url: str) -
         for mode in ("refuse", "pass", "refuse", "pass"):
             await play.live(2)
             proxy.cut(mode)
-            await asyncio.sleep(0.1)
+            await pace(0.1)
         await until(lambda: len(page.positions) == 48)
         assert page.positions == through(48)
         assert not page.notices

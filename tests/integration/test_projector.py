@@ -438,7 +438,7 @@ async def test_heads_that_a_kill_kept_from_expiring_expire_after_the_restart(
     async with opened(redis_url, database_url) as (log, archive):
 
         async def killed(*_: object) -> None:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
 
         with monkeypatch.context() as patch:
             patch.setattr(EventLog, "expire_heads", killed)

@@ -36,7 +36,7 @@ from events.order import NEXT, Order, encode, evolve
 from events.streams.hash_chain import GENESIS, follows
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 ENGINE = (sys.executable, "-P", "-m", "engine")
 PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "watcher", "projector")
@@ -229,7 +229,7 @@ class Engine:
                         self.accepted.add(answer.body["orderId"])
                         return str(answer.body["orderId"])
                     assert answer.status == 503, answer
-                await asyncio.sleep(RETRY_S)
+                await pace(RETRY_S)
 
     async def submit_many(self, number: int, **fields: Any) -> list[str]:
         """Orders without faults, all at once."""
@@ -252,7 +252,7 @@ class Engine:
                     async for message in socket:
                         if message.type is WSMsgType.TEXT:
                             await self._take(msgspec.json.decode(message.data))
-            await asyncio.sleep(RETRY_S)
+            await pace(RETRY_S)
 
     async def _take(self, frame: dict[str, Any]) -> None:
         self._cursor = frame.get("cursor", self._cursor)

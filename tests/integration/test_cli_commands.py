@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from tests.integration.test_gateway_http import UNKNOWN, projected
 from tests.support.http.served import Served, served
 from tests.support.log.played import after_submission
 from tests.support.processes.engine_up import free_port
-from tests.support.waits import until
+from tests.support.waits import until, until_past
 
 
 class Printed(NamedTuple):
@@ -155,7 +156,7 @@ async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engi
 
 async def a_ms_later(make: Callable[[], Awaitable[str]]) -> str:
     """Ids of one millisecond are in no order."""
-    await asyncio.sleep(0.002)
+    await until_past(time.time_ns() // 1000 + 1000)
     return await make()
 
 

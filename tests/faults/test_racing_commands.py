@@ -46,6 +46,7 @@ from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import Simulation
 from tests.support.log.workers import Crew, Watcher, Worker, crew
 from tests.support.processes.engine_up import dice
+from tests.support.waits import pace
 
 MOVING = Simulation(seed=5, slot_ms=5, volatility_bps=100, blockhash_slots=4000)
 LIMIT = OrderSubmitted(
@@ -292,11 +293,11 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
                 ids.append(
                     await team.place(replace(LIMIT, target_price=target, expires_at_us=expires))
                 )
-                await asyncio.sleep(LIVE_S / ORDERS / 2 * chance.random())
+                await pace(LIVE_S / ORDERS / 2 * chance.random())
 
         async def act() -> None:
             while time.monotonic() < until:
-                await asyncio.sleep(chance.random() * 0.02)
+                await pace(chance.random() * 0.02)
                 if not ids:
                     continue
                 order_id = chance.choice(ids)
@@ -310,14 +311,14 @@ async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_n
 
         async def switch() -> None:
             while time.monotonic() < until:
-                await asyncio.sleep(chance.random() * 0.3)
+                await pace(chance.random() * 0.3)
                 await engine_switch.halt(team.log, "odd", "ann")
-                await asyncio.sleep(chance.random() * 0.1)
+                await pace(chance.random() * 0.1)
                 await engine_switch.resume(team.log, "ann")
 
         async def kill() -> None:
             while time.monotonic() < until:
-                await asyncio.sleep(chance.random() * 0.2)
+                await pace(chance.random() * 0.2)
                 at = chance.randrange(len(workers))
                 workers[at] = await killed(team, workers[at])
 
@@ -368,7 +369,7 @@ async def test_a_random_walk_through_many_resting_orders_triggers_each_once_whil
         await asyncio.gather(*(team.log.append(units[at : at + 200]) for at in range(0, MANY, 200)))
         await team.until(lambda: len(team.of(OrderArmed)) == MANY)
         for _ in range(8):
-            await asyncio.sleep(chance.random() * 0.25)
+            await pace(chance.random() * 0.25)
             at = chance.randrange(2)
             await watchers[at].die()
             watchers[at] = await team.watching(lease_ms=100)

@@ -14,6 +14,10 @@ from stages.venues.simulated.venue import FAULTS
 from tests.support.processes.engine_up import TOKENS, Engine, engine_up
 from tests.support.waits import HANG_S, until
 
+pytestmark = pytest.mark.in_order(
+    "one test compares log, archive and ledger after those of each fault"
+)
+
 LIFE = ["pending", "routing", "building", "building", "submitted", "confirmed"]
 STEPS = [
     "OrderSubmitted",

@@ -12,7 +12,7 @@ from events.types import OrderExpired, OrderRouted, OrderSubmitted, TransactionS
 from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from tests.support.log.workers import Crew, crew
-from tests.support.waits import until
+from tests.support.waits import until, until_blocking
 
 AHEAD = ("builder", "submitter")
 BREATH = ["RoutingStarted", "OrderRouted", "TransactionBuilt", "TransactionSubmitted"]
@@ -92,8 +92,8 @@ async def test_an_order_whose_time_is_over_at_the_append_is_not_sent(
         """Its transactions are made while the order's time runs out."""
 
         def build(self, order):  # type: ignore[no-untyped-def]
-            while time.time_ns() // 1000 <= (order.expires_at_us or 0):
-                time.sleep(0.01)
+            expires_at_us = order.expires_at_us or 0
+            until_blocking(lambda: time.time_ns() // 1000 > expires_at_us, "the order expired")
             return super().build(order)
 
     async with crew(redis_url, tmp_path) as team:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.faults.test_kills import KILLS, ORDERS, assert_all_is_well, load
 from tests.support.processes.engine_up import PROCESSES, dice, engine_up
+from tests.support.waits import pace
 
 
 async def test_random_kills_of_one_that_runs_ahead_lose_and_double_no_order(tmp_path: Path) -> None:
@@ -17,6 +18,6 @@ async def test_random_kills_of_one_that_runs_ahead_lose_and_double_no_order(tmp_
     async with engine_up(tmp_path / "d", **options) as engine:
         loading = asyncio.create_task(load(engine, chance, ORDERS, 2.5))
         for _ in range(KILLS):
-            await asyncio.sleep(chance.random() * 0.3)
+            await pace(chance.random() * 0.3)
             engine.kill(chance.choice((*PROCESSES, "router", "router")))
         await assert_all_is_well(engine, await loading)
