@@ -12,9 +12,10 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from events.order import Order
 from events.order.transitions import NEXT
+from events.status import EngineStatus
 from events.streams import EngineState, KeyRing, copied
 from events.streams.hash_chain import GENESIS, EventBatch, new_events
-from events.streams.state import ENGINE_NEXT, KEYS_FIRST, KEYS_NEXT
+from events.streams.system_fold import ENGINE_NEXT, KEYS_NEXT
 from events.types import Fact
 from stages.runtime.stage import NotYet
 
@@ -135,7 +136,7 @@ def _allowed(state: Order | EngineState | KeyRing) -> frozenset[type[Fact]]:
         case EngineState():
             return frozenset(ENGINE_NEXT[state.status if state.version else None])
         case KeyRing():
-            return KEYS_NEXT if state.version else KEYS_FIRST
+            return frozenset(KEYS_NEXT[EngineStatus.RUNNING if state.version else None])
 
 
 def _assert_fields(thing: object, fields: dict[str, object]) -> None:
