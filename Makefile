@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
+.PHONY: help run install test coverage mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,13 @@ install: $(STAMP)  ## install the locked dependencies into .venv, and start noth
 
 test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external, TEST_LANES=4)
 	@"$(BIN)/python" -m tests $(ARGS)
+
+coverage: $(STAMP)  ## the lines and branches that unit and integration tests execute (build/coverage)
+	@"$(BIN)/coverage" erase
+	@"$(BIN)/coverage" run -m pytest -q -n 2 --dist loadfile tests/unit tests/integration $(ARGS)
+	@"$(BIN)/coverage" combine -q
+	@"$(BIN)/coverage" html -q
+	@"$(BIN)/coverage" report
 
 mutants: $(STAMP)  ## plant each bug of tests/mutants, one at a time, and show which test catches it
 	@"$(BIN)/python" -m tests.mutants $(ARGS)

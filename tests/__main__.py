@@ -1,7 +1,8 @@
 """All tests, file by file in TEST_LANES processes side by side (4), each with servers of its own.
 
 Tests of whole engines mostly wait for processes: twice as many lanes as cores keep a small machine
-busy. `make test ARGS=...` hands its arguments to one pytest instead.
+busy. `make test ARGS=...` hands its arguments to one pytest instead. The order is random
+(`tests/support/order.py`); PYTEST_ADDOPTS=--randomly-seed=... repeats that of another run.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ LONGEST = (
     "test_repair_damage.py", "test_secrets.py", "test_repair.py", "test_audit.py",
     "test_localnet.py", "test_odd_requests.py", "test_chain_faults.py", "test_backup.py",
     "test_damage.py", "test_chain_life.py", "test_kills.py", "test_parking.py",
-    "test_racing_acts.py", "test_chain_versions.py", "test_audits_http.py", "test_localnet_v1.py",
-    "test_chain_token_2022.py", "test_foreign_entries.py", "test_doctor.py",
+    "test_racing_commands.py", "test_chain_versions.py", "test_audits_http.py",
+    "test_localnet_v1.py", "test_chain_token_2022.py", "test_foreign_entries.py", "test_doctor.py",
     "test_gateway_http.py", "test_embedded.py", "test_postgres_down.py", "test_chain_repair.py",
-    "test_archive.py", "test_valkey_killed.py", "test_gateway_restart.py", "test_life.py",
-    "test_chain_settle.py", "test_postgres_killed.py", "test_ahead_killed.py",
-    "test_watcher_killed.py", "test_send_gap.py", "test_console.py", "test_decide_waiting.py",
+    "test_archive.py", "test_valkey_killed.py", "test_gateway_restart.py",
+    "test_order_lifecycle.py", "test_chain_settle.py", "test_postgres_killed.py",
+    "test_stage_fusion_killed.py", "test_watcher_killed.py", "test_send_gap.py", "test_console.py",
     "test_manual.py",
 )  # fmt: skip
 """The files that take the longest, the longest first (`--durations=0` shows how long each takes).
@@ -41,15 +42,7 @@ def _all() -> list[str]:
     alone = os.environ.get("TEST_BACKEND") == "external"
     lanes = "1" if alone else os.environ.get("TEST_LANES", "4")
     side_by_side = ["-n", lanes, "--dist", "loadfile", "--no-loadscope-reorder"]
-    files = sorted(ROOT.glob("tests/**/test_*.py"), key=_place)
-    paths = [str(path.relative_to(ROOT)) for path in files]
-    return [*paths, "--color=auto", *(side_by_side if lanes != "1" else [])]
-
-
-def _place(path: Path) -> tuple[int, Path]:
-    """The longest files first, then all others by folder."""
-    place = LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST)
-    return place, path
+    return ["tests", "--color=auto", *(side_by_side if lanes != "1" else [])]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from hypothesis import settings
 
 from engine.embedded import databases
 from engine.processes import fast_imports
+from tests.support import order
 
 # As the processes do, and before structlog is imported: what is logged of an exception is a few
 # lines then. To draw every variable of every frame takes a second, in which no test goes on.
@@ -35,6 +36,11 @@ os.environ["VENUES"] = "simulated"
 # Slow machines are no bug: speed is measured in tests/bench and nowhere else.
 settings.register_profile("engine", deadline=None, print_blob=True)
 settings.load_profile("engine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Adds the hooks that order the tests."""
+    config.pluginmanager.register(order)
 
 
 class Servers(NamedTuple):

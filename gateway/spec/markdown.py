@@ -12,10 +12,11 @@ from events.reasons import REASONS
 from events.streams import statuses_after
 from events.token_warnings import TEXTS
 from events.types import FACTS
+from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, RETRY_AFTER_S
-from gateway.middleware.authorization import PERMISSIONS, Reach
+from gateway.middleware.authorization import Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
-from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
 from projections.views.event_schemas import Frame
 from projections.views.payloads import PAYLOADS, VIEWS
 
@@ -81,7 +82,9 @@ def _where(code: str) -> str:
     if code in GUARDED:
         return "whatever needs a scope"
     return ", ".join(
-        f"`{m} {path}`" for (m, path), operation in OPERATIONS.items() if code in operation.codes
+        f"`{endpoint.method} {endpoint.path}`"
+        for endpoint in ENDPOINTS.values()
+        if code in endpoint.problems
     )
 
 
@@ -89,11 +92,11 @@ def authorization() -> str:
     """Every operation: the scope of its key, and what it is to orders of other accounts."""
     rows = [
         [
-            f"`{method} {path}`",
-            f"`{permission.scope}`" if permission.scope else "no key",
-            OTHERS[permission.reach],
+            f"`{endpoint.method} {endpoint.path}`",
+            f"`{endpoint.permission.scope}`" if endpoint.permission.scope else "no key",
+            OTHERS[endpoint.permission.reach],
         ]
-        for (method, path), permission in PERMISSIONS.items()
+        for endpoint in ENDPOINTS.values()
     ]
     return (
         f"# Authorization\n{_GENERATED}\n"

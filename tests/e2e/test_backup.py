@@ -16,7 +16,7 @@ from engine.embedded import binaries
 from engine.embedded.databases import Embedded, started
 from engine.settings import Settings, environment
 from tests.support.processes.engine_up import ENGINE, Engine, engine_up
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, until
 
 
 async def told(*command: str | Path, settings: Settings | None = None) -> tuple[int, str]:
@@ -36,8 +36,11 @@ async def copy(servers: Embedded, folder: Path, to: Path) -> None:
     assert code == 0, text
     async with redis.asyncio.from_url(servers.redis_url) as client:
         await client.config_set("auto-aof-rewrite-percentage", 0)
-        while (await client.info("persistence"))["aof_rewrite_in_progress"]:
-            await asyncio.sleep(0.1)
+
+        async def rewritten() -> bool:
+            return not (await client.info("persistence"))["aof_rewrite_in_progress"]
+
+        await until(rewritten)
         shutil.copytree(folder / "valkey" / "appendonlydir", to / "appendonlydir")
         await client.config_set("auto-aof-rewrite-percentage", 100)
 

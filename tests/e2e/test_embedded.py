@@ -23,7 +23,7 @@ from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState, running
 from engine.processes.program import StartError
 from engine.settings import Settings
 from events.secret import SecretUrl
-from tests.support.waits import HANG_S
+from tests.support.waits import until_blocking
 
 HOLD = """
 import sys, time
@@ -52,10 +52,7 @@ def held(folder: Path) -> Iterator[RunState]:
 
 def until_free(folder: Path) -> None:
     """Wait until the servers are gone: they hold the lock of the folder, too."""
-    deadline = time.monotonic() + HANG_S
-    while running(folder, patience_s=1):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until_blocking(lambda: not running(folder, patience_s=1), "the servers are gone")
 
 
 async def test_data_survives_kill_9_and_nothing_is_left_running(short_path: Path) -> None:

@@ -36,7 +36,7 @@ from tests.support.chain.chain_crew import (
 )
 from tests.support.chain.localchain import mint_of
 from tests.support.processes.engine_up import LOCAL_CHAIN, Engine, dice, engine_up
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, pace, until
 
 SOL = 10**9
 LIFETIME = 100
@@ -57,10 +57,13 @@ async def asked(crew: ChainCrew, order_id: str) -> None:
     transaction = (await crew.head(order_id)).order.transaction
     assert transaction is not None
     outcomes = crew.chain()._outcomes
-    async with asyncio.timeout(HANG_S):
-        while (known := outcomes._finalized) is None or known.block_height < final:
-            await asyncio.gather(*crew.chain().outcomes([transaction]))
-            await asyncio.sleep(0.02)
+
+    async def known() -> bool:
+        await asyncio.gather(*crew.chain().outcomes([transaction]))
+        finalized = outcomes._height.newest
+        return finalized is not None and finalized.block_height >= final
+
+    await until(known)
     await asyncio.gather(*crew.chain().outcomes([transaction]))
 
 
@@ -73,13 +76,19 @@ async def submitted(crew: ChainCrew, number: int = 1, **fields: Any) -> list[str
 
 async def taken(crew: ChainCrew, order_id: str) -> Entry:
     """Blocks pass until one has taken a transaction of the order; its line in the ledger."""
-    async with asyncio.timeout(HANG_S):
-        while True:
-            crew.local.advance(1)
-            for entry in crew.local.entries():
-                if entry.memo.partition("/")[0] == order_id and not entry.forked:
-                    return entry
-            await asyncio.sleep(0.01)
+    entries: list[Entry] = []
+
+    def landed() -> bool:
+        crew.local.advance(1)
+        entries.extend(
+            entry
+            for entry in crew.local.entries()
+            if entry.memo.partition("/")[0] == order_id and not entry.forked
+        )
+        return bool(entries)
+
+    await until(landed)
+    return entries[0]
 
 
 def forked(crew: ChainCrew, entry: Entry) -> None:
@@ -93,7 +102,7 @@ async def blocks_until(crew: ChainCrew, ids: Sequence[str]) -> list[str]:
     ending = asyncio.create_task(crew.ended(ids))
     while not ending.done():
         crew.local.advance(1)
-        await asyncio.sleep(0.01)
+        await pace(0.01)
     return await ending
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ from tests.support.http.served import served
 from tests.support.log.played import Play, after_submission
 from tests.support.log.projected import NOT_YET, opened, projected, projecting
 from tests.support.processes.engine_up import free_port
-from tests.support.waits import HANG_S, until
-
-"""Longest wait for a server to start, or for a replica to catch up."""
+from tests.support.waits import holds, until, until_blocking
 
 
 @contextlib.contextmanager
@@ -47,14 +43,14 @@ def valkey(folder: Path, *options: str) -> Iterator[redis.Redis]:
 
 def answers(client: redis.Redis) -> None:
     """Wait until the server answers: it has started, and loads no data any more."""
-    ends_s = time.monotonic() + HANG_S
-    while time.monotonic() < ends_s:
+
+    def answered() -> bool:
         # BusyLoadingError, of a server that still reads its data, is a ConnectionError too.
         with contextlib.suppress(redis.ConnectionError):
-            if client.ping():
-                return
-        time.sleep(0.01)
-    raise AssertionError(f"no server answers at {url(client)}")
+            return bool(client.ping())
+        return False
+
+    until_blocking(answered, f"a server answers at {url(client)}")
 
 
 def in_step(primary: redis.Redis, replica: redis.Redis) -> None:
@@ -62,20 +58,19 @@ def in_step(primary: redis.Redis, replica: redis.Redis) -> None:
 
     WAIT alone does not tell: an acknowledged offset says nothing of a copy that is being loaded.
     """
-    ends_s = time.monotonic() + HANG_S
-    state: dict[str, object] = {}
-    while time.monotonic() < ends_s:
+
+    def copied() -> bool:
         with contextlib.suppress(redis.ConnectionError):
             state = replica.info("replication")
-            if (
+            return bool(
                 state["master_link_status"] == "up"
                 and not state["master_sync_in_progress"]
                 and not replica.info("persistence")["loading"]
                 and state["slave_repl_offset"] >= primary.info("replication")["master_repl_offset"]
-            ):
-                return
-        time.sleep(0.01)
-    raise AssertionError(f"the replica is not in step: {state}")
+            )
+        return False
+
+    until_blocking(copied, "the replica is in step")
 
 
 def url(client: redis.Redis) -> str:
@@ -129,8 +124,7 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
                 # Started again it does not know any more that it was a replica; the log does.
                 monkeypatch.setattr(EventLog, "promoted", AsyncMock(return_value=False))
                 async with projecting(url(second), database_url):
-                    await asyncio.sleep(1.0)
-                    assert await reported()
+                    await holds(reported, 1.0)
                     assert await log.suspended()
 
 

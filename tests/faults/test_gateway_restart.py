@@ -12,7 +12,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from tests.support.processes.engine_up import Engine, dice, engine_up
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, pace
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ async def test_a_subscriber_to_all_events_resumes_and_has_each_once_in_order(
     before = engine.connects
     loading = asyncio.gather(*(engine.submit_many(25) for _ in range(4)))
     for _ in range(times):
-        await asyncio.sleep(0.05 + 0.25 * chance.random())
+        await pace(0.05 + 0.25 * chance.random())
         pid = engine.kill("gateway", what)
         await engine.restarted("gateway", pid)
     ids = [order_id for some in await loading for order_id in some]
@@ -71,7 +71,7 @@ async def test_one_who_follows_an_order_sees_every_step_though_the_gateway_dies(
                     if socket.close_code == 1000:
                         break
             except aiohttp.ClientError:
-                await asyncio.sleep(0.05)
+                await pace(0.05)
     assert pid
     assert sorted(seen) == list(range(1, len(seen) + 1))
     assert seen[max(seen)] == "OrderConfirmed"

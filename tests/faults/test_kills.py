@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from tests.support.processes.engine_up import PROCESSES, TOKENS, Engine, dice, engine_up
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, pace
+
+pytestmark = pytest.mark.in_order(
+    "the last test compares what subscriber and archive have after all others"
+)
 
 ORDERS = 250
 KILLS = 12
@@ -49,7 +53,7 @@ async def load(engine: Engine, chance: random.Random, orders: int, over_s: float
     tag = os.urandom(4).hex()
 
     async def one(number: int) -> str:
-        await asyncio.sleep(chance.random() * over_s)
+        await pace(chance.random() * over_s)
         hang_up_s = chance.random() * 0.02 if number % 3 == 0 else None
         return await engine.submit(key=f"{tag}-{number}", hang_up_s=hang_up_s, **an_order(chance))
 
@@ -83,7 +87,7 @@ async def test_random_kills_lose_and_double_no_order(engine: Engine) -> None:
     chance = dice()
     loading = asyncio.create_task(load(engine, chance, ORDERS, 3.0))
     for _ in range(KILLS):
-        await asyncio.sleep(chance.random() * 0.4)
+        await pace(chance.random() * 0.4)
         engine.kill(chance.choice(PROCESSES))
     await assert_all_is_well(engine, await loading)
 
@@ -109,7 +113,7 @@ async def test_a_stopped_worker_that_goes_on_later_doubles_no_order(engine: Engi
     assert engine.kill(name, signal.SIGSTOP)
     async with engine.one_more(name):
         ids = await loading
-        await asyncio.sleep(engine.settings.lease_ms / 1000)
+        await pace(engine.settings.lease_ms / 1000)  # stopped for longer than its leases last
         assert engine.kill(name, signal.SIGCONT)
         await assert_all_is_well(engine, ids)
 
@@ -121,7 +125,7 @@ async def test_a_retry_whose_first_answer_was_lost_makes_no_second_order(engine:
     body = an_order(chance)
 
     async def bot(number: int) -> set[str]:
-        await asyncio.sleep(chance.random() * 0.2)
+        await pace(chance.random() * 0.2)
         tries = (engine.submit(key=f"{tag}-{number}", **body) for _ in range(3))
         return set(await asyncio.gather(*tries))
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +14,12 @@ import pytest
 
 from engine.embedded import databases
 from engine.embedded.data_dir import Folder
-from engine.processes.program import Program
 from events.audit.verify import verify
 from projections.postgres.copy_watchdog import aborting_on_disconnect
 from projections.postgres.order_rows import columns
 from tests.support.log.played import Play
 from tests.support.log.projected import opened, projected, projecting
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, holds, pace, until, until_blocking
 
 GROWTH = 60
 """Orders between two kills."""
@@ -39,22 +37,15 @@ class Killable:
     def start(self, name: str) -> None:
         """Blocks until it is ready; a Postgres that was killed may need more than one try."""
         program = self._programs[name]
-        deadline = time.monotonic() + HANG_S
-        while True:
-            with (self._logs / f"{name}.log").open("ab") as output:
-                process = self._running[name] = program.spawn(output)
-            if self._ready(program, process, deadline):
-                return
-            assert time.monotonic() < deadline, f"{name} does not start"
-            time.sleep(0.1)
 
-    @staticmethod
-    def _ready(program: Program, process: subprocess.Popen[bytes], deadline: float) -> bool:
-        while process.poll() is None and time.monotonic() < deadline:
-            if program.ready(process.pid):
-                return True
-            time.sleep(0.01)
-        return False
+        def ready() -> bool:
+            process = self._running.get(name)
+            if process is None or process.poll() is not None:
+                with (self._logs / f"{name}.log").open("ab") as output:
+                    process = self._running[name] = program.spawn(output)
+            return program.ready(process.pid)
+
+        until_blocking(ready, f"{name} is ready")
 
     def kill(self, name: str) -> None:
         """Kill -9 the server and all its children at once, as a power cut would."""
@@ -114,7 +105,7 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
         for down_s in (0.0, 1.0):
             await grown()
             killable.kill(victim)
-            await asyncio.sleep(down_s)
+            await pace(down_s)
             killable.start(victim)
         await grown()
         stop.set()
@@ -152,8 +143,7 @@ async def test_a_postgres_killed_in_the_middle_of_a_copy_holds_nobody_up(
 
     copying = asyncio.create_task(copy())
     await stuck.wait()
-    await asyncio.sleep(0.2)
-    assert not copying.done()
+    await holds(lambda: not copying.done(), 0.2)
     os.kill(backend, signal.SIGKILL)
     await asyncio.wait({copying}, timeout=HANG_S)
     assert copying.done()

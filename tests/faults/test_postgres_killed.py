@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from tests.support.processes.engine_up import Engine, engine_up
-from tests.support.waits import until
+from tests.support.waits import pace, until
 
 ORDERS = 80
 ORDERS_PER_S = 20
@@ -18,7 +18,7 @@ async def steady(engine: Engine) -> list[str]:
     tag = os.urandom(4).hex()
 
     async def submit(at: int) -> str:
-        await asyncio.sleep(at / ORDERS_PER_S)
+        await pace(at / ORDERS_PER_S)
         body = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5}
         answer = await engine.post(body, key=f"{tag}-{at}")
         assert answer.status == 202, answer

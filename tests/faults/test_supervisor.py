@@ -17,7 +17,7 @@ import structlog
 from engine.processes import supervisor
 from engine.processes.program import Program, StartError
 from engine.processes.supervisor import Supervisor
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 SLEEPER = "import time; time.sleep(600)"
 # Says in a file when it can no longer be asked to stop.
@@ -152,7 +152,7 @@ async def test_what_hangs_is_killed_and_started_again(
         # Life is shown from the loop that looks: no busy machine comes between the two.
         for _ in range(25):
             alive.touch()
-            await asyncio.sleep(0.02)
+            await pace(0.02)
         assert child.pid == first, "one that shows life is left alone"
         os.kill(first, signal.SIGSTOP)
         await until(lambda: child.pid not in (0, first))

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.processes import parent_death
 from engine.settings import environment
 from tests.support.processes.engine_up import ENGINE, free_port, settings_for
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, pace
 
 TRIES_S = 0.8
 """Eight tries of a process that makes ten a second."""
@@ -28,7 +28,7 @@ async def test_an_unreachable_redis_is_logged_on_change_only(tmp_path: Path) -> 
     )
     assert process.stderr is not None
     first = json.loads(await asyncio.wait_for(process.stderr.readline(), HANG_S))
-    await asyncio.sleep(TRIES_S)
+    await pace(TRIES_S)
     process.terminate()
     rest = (await process.stderr.read()).splitlines()
     await process.wait()

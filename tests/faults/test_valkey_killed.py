@@ -12,6 +12,11 @@ import aiohttp
 import pytest
 
 from tests.support.processes.engine_up import Answer, Engine, dice, engine_up
+from tests.support.waits import pace
+
+pytestmark = pytest.mark.in_order(
+    "the last test compares what subscriber and archive have after all others"
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +29,7 @@ async def steady(engine: Engine, orders: int, over_s: float) -> list[str]:
     tag = os.urandom(4).hex()
 
     async def submit(number: int) -> str:
-        await asyncio.sleep(number / orders * over_s)
+        await pace(number / orders * over_s)
         return await engine.submit(key=f"{tag}-{number}")
 
     return list(await asyncio.gather(*(submit(number) for number in range(orders))))
@@ -39,7 +44,7 @@ async def answers(engine: Engine, during: asyncio.Task[list[str]]) -> list[Answe
         key = f"{tag}-{len(heard)}"
         heard.append(await engine.post(body, key=key))
         engine.accepted.add(await engine.submit(key=key, amount=1))  # so that it is known
-        await asyncio.sleep(0.01)
+        await pace(0.01)
     return heard
 
 
@@ -58,7 +63,7 @@ async def test_valkey_killed_again_and_again_loses_and_doubles_no_order(engine: 
     loading = asyncio.create_task(steady(engine, 150, 2.0))
     asking = asyncio.create_task(answers(engine, loading))
     for _ in range(3):
-        await asyncio.sleep(0.2 + chance.random() * 0.3)
+        await pace(0.2 + chance.random() * 0.3)
         pid = engine.kill("valkey")
         await engine.restarted("valkey", pid)
     ids = await loading
@@ -90,8 +95,9 @@ async def test_a_valkey_that_hangs_and_is_then_killed_loses_and_doubles_no_order
     engine: Engine,
 ) -> None:
     body = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1}
+    accepted = engine.watch("OrderSubmitted")
     loading = asyncio.create_task(steady(engine, 60, 1.5))
-    await asyncio.sleep(0.4)
+    await accepted.wait()
     engine.kill("valkey", signal.SIGSTOP)
     heard = await asyncio.gather(*(engine.post(body, key=f"hung-{n}") for n in range(20)))
     assert {answer.status for answer in heard} == {503}

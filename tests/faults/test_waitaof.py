@@ -15,6 +15,7 @@ from engine.embedded.data_dir import Folder
 from events.ids import new_order_id
 from events.log import EventLog, OutcomeUnknown, Unavailable
 from tests.support.log.played import ACCOUNT, submitted
+from tests.support.waits import pace
 
 TIMEOUTS_S = (1.0, 5.0, 30.0)
 """How long an append waits. A machine that stood still has sent nothing: it is tried again."""
@@ -52,7 +53,7 @@ async def test_what_is_never_fsynced_is_never_accepted_however_often_it_is_tried
         assert log.durability == "waitaof"
 
         async def accept(after_s: float, timeout_s: float) -> object:
-            await asyncio.sleep(after_s)
+            await pace(after_s)
             request, _ = log.build_creation(new_order_id(), ACCOUNT, submitted())
             return (await log.append([request], timeout_s=timeout_s))[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from events.ids import new_order_id
 from events.log import EventLog
 from events.types import OrderSubmitted
 from tests.support.processes.engine_up import dice, engine_up
-from tests.support.waits import until
+from tests.support.waits import pace, until
 
 ORDERS = 300
 KILLS = 4
@@ -51,7 +50,7 @@ async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_p
             if answer.outcome is CommandOutcome.DONE:
                 cancelled.add(order_id)
             await engine.restarted("watcher", pid)
-            await asyncio.sleep(chance.random())
+            await pace(chance.random())
         statuses = await engine.ended(ids)
         await engine.assert_each_ended_exactly_once()
         assert {i for i, status in statuses.items() if status == "cancelled"} == cancelled

@@ -39,7 +39,7 @@ from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
 from tests.support.processes.engine_up import is_running, settings_for
-from tests.support.waits import until
+from tests.support.waits import holds, until
 
 NEVER_MS = 3_600_000
 ORDERS = 10
@@ -199,8 +199,8 @@ async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_l
         before = team.executions()
         chain.gate.open.set()
         await until(lambda: len(chain.sent) == ORDERS)
-        await asyncio.sleep(0.05)  # the venue takes what it gets at once, or not at all
-        assert team.executions() == before
+        # The venue takes what it gets at once, or not at all.
+        await holds(lambda: team.executions() == before, 0.05)
         assert set(before.values()) == {1}
         assert len(before) == ORDERS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -24,7 +23,7 @@ from projections.postgres.migrate import migrate
 from tests.support.log.played import Play, failed, submitted
 from tests.support.log.projected import NOT_YET, opened, projected, projecting
 from tests.support.patience import given_up_after
-from tests.support.waits import until
+from tests.support.waits import until, until_past
 
 
 @pytest.fixture
@@ -181,7 +180,7 @@ async def test_filters_find_exactly_what_they_name(played: Played) -> None:
 async def test_times_are_ranges_of_ids(played: Played) -> None:
     log, archive, play = played
     (early,) = await play.create()
-    await asyncio.sleep(0.01)
+    await until_past((created_ms(early) + 1) * 1000)
     (late,) = await play.create()
     await projected(log, archive)
     border = created_ms(late)

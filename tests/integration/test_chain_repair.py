@@ -41,13 +41,15 @@ from stages.venues import VenueRefusal
 from stages.venues.solana.outcomes.executed import CLOCKS_S, WalletHistory
 from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
-from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
+from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import RpcOptions
+from stages.venues.solana.rpc.transaction_methods import VERSION_UNSUPPORTED
 from stages.venues.solana.transaction.programs import MEMO
 from tests.support.chain.chain_crew import ChainCrew, LocalChain, chain_crew
 from tests.support.chain.localchain import OWNER, WALLET, memo, sealed, signed
 from tests.support.chain.rpc_node import PATIENT, JsonError, Node, rpc_node
 from tests.support.log.projected import opened, projected, projecting
+from tests.support.waits import pace
 
 SOL = 10**9
 PUBKEY = WALLET.pubkey()
@@ -62,7 +64,7 @@ async def hurrying(local: LocalChain) -> AsyncIterator[None]:
     async def hurry() -> None:
         while True:
             local.advance(10)
-            await asyncio.sleep(0.01)
+            await pace(0.01)
 
     work = asyncio.create_task(hurry())
     try:
@@ -76,7 +78,9 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 2)  # it has pages
+    monkeypatch.setattr(
+        "stages.venues.solana.rpc.transaction_methods.HISTORY_MAX", 2
+    )  # it has pages
     async with (
         # Half a minute, in which a busy machine sends what it has built.
         chain_crew(redis_url, tmp_path, chain_lifetime=1500) as crew,
@@ -174,7 +178,7 @@ async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_a
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 3)
+    monkeypatch.setattr("stages.venues.solana.rpc.transaction_methods.HISTORY_MAX", 3)
     async with (
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
         opened(redis_url, database_url) as (log, archive),

@@ -17,12 +17,13 @@ from projections.feed.cursors import Cursor
 from projections.feed.feed import FOLLOWER_BYTES, Feed
 from projections.feed.frames import WEBSOCKET, Frame
 from projections.feed.history_reader import HistoryGap, HistoryReader
+from projections.feed.log_tail import Gap
 from projections.feed.order_follower import Follower
 from projections.feed.subscription import HIGH_BYTES, Filter, Subscription
 from tests.support.http.served import MemoryArchive
 from tests.support.log.played import Play, after_submission
 from tests.support.processes.proxied import proxied
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 
 class Page:
@@ -156,7 +157,7 @@ async def test_a_subscriber_that_joins_under_load_gets_everything_once(
     pages = []
     for _ in range(20):
         pages.append(await harness.subscribe(0))
-        await asyncio.sleep(0.01)
+        await pace(0.01)
     await writing
     for page in pages:
         await until(partial(page.reached, 1080))
@@ -333,7 +334,7 @@ async def test_an_outage_of_the_log_is_waited_out_without_gaps(redis_url: str) -
         for mode in ("refuse", "pass", "refuse", "pass"):
             await play.live(2)
             proxy.cut(mode)
-            await asyncio.sleep(0.1)
+            await pace(0.1)
         await until(lambda: len(page.positions) == 48)
         assert page.positions == through(48)
         assert not page.notices
@@ -461,7 +462,7 @@ async def test_who_holds_back_too_much_is_live_no_more(harness: FeedHarness) -> 
         subscription = Subscription(harness.feed, page, Filter(None))
         harness.feed.attach(subscription)
         harness.feed.join(subscription)
-        harness.feed.position += 3
+        harness.feed._tail.position += 3
         subscription.take(b"\x81\x02{}", harness.feed.position - 3)
         assert (subscription.live, bool(page.writes)) == (live, live)
         if not live:
@@ -490,7 +491,7 @@ async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_b
     for subscription, cursor in zip(subscriptions, (10, 3), strict=True):
         subscription.cursor = cursor
         harness.feed.attach(subscription)
-    await harness.feed._notify_gap(4, "log-regressed")
+    await harness.feed._notify_gap(Gap(4, "log-regressed"))
     assert [subscription.cursor for subscription in subscriptions] == [4, 3]
     assert (beyond.notices, before.notices) == (["log-regressed"], [])
 
@@ -519,7 +520,7 @@ async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(
 async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(harness: FeedHarness) -> None:
     await harness.play.live(1)
     await harness.feed.ready()
-    harness.feed._log.epoch = harness.feed._epoch = 2
+    harness.feed._log.epoch = harness.feed._tail.epoch = 2
     page = Page()
     subscription = Subscription(harness.feed, page, Filter(None), Cursor(3, epoch=1))
     await subscription._check_start()

@@ -21,7 +21,7 @@ from tests.support.http.served import GOOD, Served, served, until_ready
 from tests.support.log.played import after_submission
 from tests.support.patience import given_up_after
 from tests.support.processes.proxied import proxied
-from tests.support.waits import HANG_S, MARGINS_S, until
+from tests.support.waits import HANG_S, MARGINS_S, holds, until, until_past
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 KEY = "Idempotency-Key"
@@ -342,7 +342,7 @@ async def test_a_batch_that_is_repeated_after_its_orders_expired_names_them_stil
         headers = {KEY: f"night-{margin_s:.0f}"}
         options: dict[str, Any] = {"path": "/api/orders/batch", "headers": headers}
         _, first, _ = await gateway.post({"orders": orders}, **options)
-        await asyncio.sleep(max(0.0, expires / 1000 - time.time()) + 0.01)
+        await until_past(expires * 1000)
         if all("orderId" in result for result in first["results"]):
             break
     _, again, _ = await gateway.post({"orders": [*orders, orders[0]]}, **options)
@@ -567,8 +567,11 @@ async def test_a_log_that_vanished_is_not_founded_anew_by_the_gateway(
         for _ in range(2):
             status, body, _ = await gateway.post()
             assert (status, body["code"]) == (503, "log-unavailable")
-            await asyncio.sleep(0.6)
-        assert await client.dbsize() == 0
+
+            async def empty() -> bool:
+                return await client.dbsize() == 0
+
+            await holds(empty, 0.6)
     assert (await gateway.get("/readyz"))[0] == 503
     await gateway.log.open()  # by command
     await until_ready(gateway)

@@ -26,7 +26,7 @@ from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
 from tests.support.log.workers import PATIENT, Crew, crew
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, holds, pace, until
 
 WINDOW_MS = 400
 
@@ -83,7 +83,7 @@ async def test_the_window_counts_from_the_start_of_an_order_and_not_from_its_adm
         limiter: RateAndConcurrencyLimiter, order_ids: Sequence[str]
     ) -> dict[str, int]:
         waits = await admit(limiter, order_ids)
-        await asyncio.sleep(0.05)  # between the admission and the start
+        await pace(0.05)  # between the admission and the start
         return waits
 
     monkeypatch.setattr(RateAndConcurrencyLimiter, "admit", admit_early)
@@ -144,7 +144,7 @@ class Counted:
             self._reached.set()
         try:
             await self._reached.wait()
-            await asyncio.sleep(seconds)  # so that one too many would meet the others
+            await pace(seconds)  # so that one too many would meet the others
         finally:
             for name in names:
                 self.now[name] -= 1
@@ -289,8 +289,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         await end_leases(40_000)
         await until(extended)
         waiting = asyncio.create_task(hold_once(heir))
-        await asyncio.sleep(0.05)
-        assert not waiting.done()  # as long as the other one lives
+        await holds(lambda: not waiting.done(), 0.05)  # as long as the other one lives
         keeper = dead._keeper
         assert keeper is not None
         keeper.cancel()  # dead: nobody extends, nobody returns
@@ -319,7 +318,7 @@ async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
         limits = RateAndConcurrencyLimiter(team.url, "one", concurrency=1)
         async with limits.permit():
             waiting = [asyncio.create_task(hold_once(limits)) for _ in range(20)]
-            await asyncio.sleep(0.05)
+            await until(lambda: len(limits._waiting) == len(waiting))
             for task in waiting[::2]:
                 task.cancel()
         await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), HANG_S)

@@ -36,7 +36,7 @@ from events.streams.hash_chain import GENESIS, follows
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.support.log.played import ACCOUNT, after_submission, routed, submitted
 from tests.support.processes.proxied import proxied
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 WINDOW_S = 3600
 HOUR_MS = 3_600_000
@@ -377,7 +377,8 @@ async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_writt
         await far.open()
         await created(far)
         proxy.cut("refuse")
-        await asyncio.sleep(0.02)  # it has noticed: so it knows that nothing was sent
+        with pytest.raises((Unavailable, OutcomeUnknown)):
+            await far.position()  # it has noticed: so it knows that nothing was sent
         with pytest.raises(Unavailable):
             await far.append(creations(far), timeout_s=0.1)
         assert await log.position() == 1
@@ -505,7 +506,7 @@ async def test_of_more_due_orders_than_are_handed_over_at_once_none_is_forgotten
         waiting -= moved
         assert moved <= DUE_LIMIT
         assert (await log.lag())["router"].waiting == waiting
-        await asyncio.sleep((next_ms or 0) / 1000)
+        await pace((next_ms or 0) / 1000)
     assert sorted(ids_of(await taken(inbox, len(ids)))) == sorted(ids)
     await inbox.close()
 

@@ -12,14 +12,14 @@ from engine.client import Client
 from engine.recovery.settle import settler
 from events.secret import SecretBytes
 from events.types import OrderParked, RoutingStarted, TransactionBuilt, TransactionSubmitted
-from tests.integration import test_repair, test_settle
+from tests.integration import test_repair, test_settlement
 from tests.integration.test_repair import Scene
-from tests.integration.test_settle import Operator
+from tests.integration.test_settlement import Operator
 from tests.support.http.served import Served, served
 from tests.support.log.played import routed
 from tests.support.log.projected import projected, projecting
 
-scene, operator = test_repair.scene, test_settle.operator
+scene, operator = test_repair.scene, test_settlement.operator
 PARK = OrderParked("router", "a bug", "engine")
 
 

@@ -51,7 +51,7 @@ from stages.venues.simulated.venue import Simulation
 from tests.support.log.played import Play, routed, submitted
 from tests.support.log.projected import opened, projected, projecting
 from tests.support.log.workers import Crew
-from tests.support.waits import until
+from tests.support.waits import holds, pace, until
 
 SLOTS = Simulation(slot_ms=5, blockhash_slots=4000)
 LIFETIME_SLOTS = 20
@@ -264,8 +264,11 @@ async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene
     assert (await scene.repair()).parked == [order_id]
     async with scene.afterwards() as later:
         await later.watching()
-        await asyncio.sleep(0.5)  # two rounds of whoever ends what expired
-        assert not (await scene.logged(order_id)).terminal
+
+        async def open_still() -> bool:
+            return not (await scene.logged(order_id)).terminal
+
+        await holds(open_still, 0.5)  # two rounds of the stage that ends expired orders
     assert crew.executions() == {order_id: 1}
 
 
@@ -479,7 +482,7 @@ async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Sce
                 # Suspended for a moment: the projector saw no log, and looks again.
                 assert answer.status in (AppendStatus.CREATED, AppendStatus.SUSPENDED)
                 ids.extend([fresh] if answer.status is AppendStatus.CREATED else [])
-            await asyncio.sleep(0.01)
+            await pace(0.01)
 
     async def kept_up() -> None:
         """As a supervisor does: whoever is fenced off is started again."""
@@ -490,7 +493,7 @@ async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Sce
                     assert isinstance(worker.task.exception(), Fenced)
                     with contextlib.suppress(Missing, LogTruncated):
                         workers[name] = await crew.worker(name)
-            await asyncio.sleep(0.01)
+            await pace(0.01)
 
     async with projecting(scene.redis_url, scene.database_url, chain="simulated"):
         work = [asyncio.create_task(submitting()), asyncio.create_task(kept_up())]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from events.log import EventLog, OrderHead
+from events.log import EventLog, InboxMessage, OrderHead
 from events.order import Order
 from events.secret import SecretBytes
 from events.types import (
@@ -28,7 +28,7 @@ from events.types import (
 from stages.runtime.stage import Later, Stage, VenueRefusal
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
 from tests.support.processes.proxied import proxied
-from tests.support.waits import MARGINS_S, until
+from tests.support.waits import MARGINS_S, pace, until, until_past
 
 NEVER_MS = 3_600_000
 LEASE_MS = 60_000
@@ -266,7 +266,7 @@ async def test_an_outage_of_the_log_costs_no_attempt(redis_url: str, tmp_path: P
         ids = await team.submit(20)
         for mode in ("refuse", "pass", "drop-answers", "pass", "hang", "pass"):
             proxy.cut(mode)
-            await asyncio.sleep(0.15)
+            await pace(0.15)
             ids += await team.submit(5)
         assert await team.ended(ids) == ["confirmed"] * len(ids)
         assert not team.of(AttemptFailed)
@@ -305,8 +305,14 @@ async def test_only_the_owner_of_an_entry_renews_it(redis_url: str, tmp_path: Pa
         [message] = await old.take(1, block_ms=1000)
         assert message.order_ids == tuple(ids)
         assert await old.renew() == []
-        await asyncio.sleep(0.04)
-        [taken] = await new.take(1, block_ms=1000)
+        handed: list[InboxMessage] = []
+
+        async def taken_over() -> bool:
+            handed.extend(await new.take(1, block_ms=10))
+            return bool(handed)
+
+        await until(taken_over)
+        [taken] = handed
         assert (taken.id, taken.deliveries) == (message.id, 1)
         assert await old.renew() == [message.id]
         assert await old.renew() == []
@@ -400,7 +406,7 @@ async def overdue(team: Crew, reached: Callable[[str], bool]) -> str:
         expires_at_us = now_us() + int(margin_s * 1e6)
         [order_id] = await team.submit(expires_at_us=expires_at_us)
         await until(lambda: reached(order_id) or "OrderExpired" in team.names(order_id))
-        await asyncio.sleep(max(0, (expires_at_us - now_us()) / 1e6) + 0.01)
+        await until_past(expires_at_us)
         return "" if "OrderExpired" in team.names(order_id) else order_id
 
     for margin_s in MARGINS_S:

@@ -193,7 +193,7 @@ class World:
         return (await self.outcomes(sent))[0]
 
     async def height_known(self) -> None:
-        await until(lambda: self.chain._outcomes._finalized)
+        await until(lambda: self.chain._outcomes._height.newest)
 
     def status(self, sent: Transaction, status: str, err: Any = None, slot: int = 1001) -> None:
         self.statuses[sent.signature] = {
@@ -856,7 +856,7 @@ async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) ->
             return outcome
 
         assert await told() == Outcome("absent"), "no height was known when it was asked"
-        await until(lambda: outcomes._finalized)
+        await until(lambda: outcomes._height.newest)
         assert await told() == Outcome("absent", finalized_height=1051)
         landed = {"slot": 990, "confirmations": None, "err": None,
                   "confirmationStatus": "finalized"}  # fmt: skip
@@ -891,11 +891,14 @@ async def test_a_witness_that_lost_its_history_is_named(world: World) -> None:
         outcomes = Outcomes(
             rpc, [world.family], ChainOptions(), SlotTime(10), Commitments(rpc, "confirmed")
         )
-        [outcome] = await asyncio.gather(*outcomes.ask([sent]))
-        async with asyncio.timeout(60):
-            while outcome.state == "absent":  # until the height is read
-                await asyncio.sleep(0.001)
-                [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+        outcome = Outcome("absent")
+
+        async def height_is_read() -> bool:
+            nonlocal outcome
+            [outcome] = await asyncio.gather(*outcomes.ask([sent]))
+            return outcome.state != "absent"
+
+        await until(height_is_read)
         await outcomes.close()
         await rpc.close()
     assert (outcome.state, outcome.reason) == ("unknown", "too-few-witnesses")
@@ -915,10 +918,12 @@ async def test_finality_that_nobody_can_read_is_a_doubt_and_no_endless_silence(
         world.node.answers[method] = down
     young = await world.built()
     old = replace(young, submitted_at_us=sent_at_us)
-    async with asyncio.timeout(60):
-        while (await world.outcomes(old))[0] == Outcome("absent"):
-            world.slot += 1
-            await asyncio.sleep(0.001)
+
+    async def doubted() -> bool:
+        world.slot += 1
+        return (await world.outcomes(old))[0] != Outcome("absent")
+
+    await until(doubted)
     world.slot += 1
     assert await world.outcomes(old, young) == [
         Outcome("unknown", reason="venue-unavailable"), Outcome("absent"),
@@ -931,7 +936,7 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
     young = await world.built()
     old = replace(young, submitted_at_us=1)
     assert await world.outcome_with_height(old) == Outcome("absent"), "it went on a moment ago"
-    monkeypatch.setattr("stages.venues.solana.outcomes.outcomes.DOUBT_AFTER_S", 0.0)
+    monkeypatch.setattr("stages.venues.solana.outcomes.finalized.DOUBT_AFTER_S", 0.0)
     told = []
     for _ in range(2):
         world.slot += 1
@@ -948,9 +953,11 @@ async def test_a_url_that_leads_to_another_chain_by_now_proves_nothing(world: Wo
     outcome = await world.outcome_with_height(sent)
     assert (outcome.state, outcome.finalized_height) == ("unknown", 0)
     world.node.answers["getGenesisHash"] = ours
-    async with asyncio.timeout(60):
-        while not (await world.outcomes(sent))[0].finalized_height:
-            await asyncio.sleep(0.01)
+
+    async def proven() -> bool:
+        return bool((await world.outcomes(sent))[0].finalized_height)
+
+    await until(proven)
 
 
 async def test_a_node_is_asked_for_blocks_as_old_as_the_oldest_of_a_call_needs(
@@ -988,7 +995,7 @@ async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: 
             Commitments(rpc, "confirmed"),
         )  # fmt: skip
         await asyncio.gather(*outcomes.ask([sent]))
-        await until(lambda: outcomes._finalized)
+        await until(lambda: outcomes._height.newest)
         [outcome] = await asyncio.gather(*outcomes.ask([sent]))
         assert outcome == Outcome("absent"), "nothing is proved"
         await outcomes.close()

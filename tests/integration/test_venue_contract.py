@@ -168,14 +168,16 @@ async def settled(answer: Any) -> Any:
 
 
 async def reached(trading: Trading, sent: Transaction, done: Callable[[Outcome], bool]) -> Outcome:
-    async with asyncio.timeout(HANG_S):
-        while True:
-            [answer] = trading.chain.outcomes([sent])
-            outcome = await settled(answer)
-            if done(outcome):
-                assert isinstance(outcome, Outcome)
-                return outcome
-            await asyncio.sleep(0.01)
+    outcome = Outcome("absent")
+
+    async def answered() -> bool:
+        nonlocal outcome
+        [answer] = trading.chain.outcomes([sent])
+        outcome = await settled(answer)
+        return done(outcome)
+
+    await until(answered)
+    return outcome
 
 
 @pytest.mark.parametrize("exact_out", [False, True])

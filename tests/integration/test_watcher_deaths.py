@@ -19,7 +19,7 @@ from events.ids import ENGINE_STREAM_ID, new_order_id
 from events.log import AppendStatus, PairLeases
 from events.order import Order
 from events.types import Fact, OrderArmed, OrderExpired, OrderSubmitted, OrderTriggered
-from tests.integration.test_watching_missed import Told
+from tests.integration.test_missed_ticks import Told
 from tests.support.log.workers import ACCOUNT, Crew, Watcher, crew
 from tests.support.processes.mortal import Point, Trap
 from tests.support.waits import HANG_S, until

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from events.types import (
     OrderTriggered,
     TransactionSubmitted,
 )
-from stages.triggers.runner import rendezvous_owner
+from stages.triggers.rebalance import rendezvous_owner
 from stages.venues import Pair
 from stages.venues.simulated.venue import Simulation
 from stages.venues.venue_group import VenueGroup
@@ -355,4 +354,3 @@ async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
         request, _ = team.log.build_append_of(head, head.order, [OrderArmed(1)])
         assert (await team.log.append([request]))[0].status is AppendStatus.CONFLICT
         assert not team.of(TransactionSubmitted)
-        await asyncio.sleep(0)

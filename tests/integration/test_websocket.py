@@ -18,7 +18,7 @@ from gateway.streaming import transport, websocket
 from projections.feed import feed as feeds
 from tests.support.http.served import Served, served
 from tests.support.log.played import after_submission, failed
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 UNKNOWN = "01900000-0000-7000-8000-000000000001"
 STATUSES = ["pending", "routing", "building", "building", "submitted", "confirmed"]
@@ -104,7 +104,7 @@ async def test_connecting_while_the_order_runs_never_misses_or_repeats_a_step(
     ids = [await gateway.accepted() for _ in range(30)]
 
     async def watch(order_id: str, delay_s: float) -> list[int]:
-        await asyncio.sleep(delay_s)
+        await pace(delay_s)
         async with follow(gateway, order_id) as ws:
             seen = await frames(ws, 6)
             assert await closed(ws) == 1000

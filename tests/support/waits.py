@@ -11,9 +11,10 @@ import contextlib
 import functools
 import inspect
 import os
+import time
 from collections.abc import Callable
 
-HANG_S = float(os.environ.get("TEST_HANG_S", "60"))
+HANG_S = float(os.environ.get("TEST_HANG_S", "120"))
 """What takes longer than this has hung. More than any wait of the product, less than the bound of
 pytest for a whole test, so that the message of the wait is the one that shows."""
 LOOK_S = 0.005
@@ -45,6 +46,39 @@ async def until(
             raise
         name = what or _described(condition)
         raise AssertionError(f"still not true after {HANG_S:.0f} s: {name}") from None
+
+
+def until_blocking(condition: Callable[[], object], what: str) -> None:
+    """The same, where no loop runs."""
+    end_s = time.monotonic() + HANG_S
+    while not condition():
+        assert time.monotonic() < end_s, f"still not true after {HANG_S:.0f} s: {what}"
+        time.sleep(LOOK_S)
+
+
+async def until_past(time_us: int) -> None:
+    """Waits until the clock of this machine shows a later time."""
+    while (left_us := time_us - time.time_ns() // 1000) >= 0:
+        await asyncio.sleep(left_us / 1e6 + LOOK_S)
+
+
+async def holds(condition: Callable[[], object], for_s: float) -> None:
+    """Asserts that a condition, a function or a coroutine function, stays true for a while.
+
+    For what must not happen. A bug that shows later is missed; a slow machine fails no test.
+    """
+    end_s = time.monotonic() + for_s
+    while True:
+        answer = condition()
+        assert await answer if inspect.isawaitable(answer) else answer, _described(condition)
+        if time.monotonic() >= end_s:
+            return
+        await asyncio.sleep(LOOK_S)
+
+
+async def pace(seconds: float) -> None:
+    """The pace of what a test does: of a load, of kills, of outages. Nothing is waited for."""
+    await asyncio.sleep(seconds)
 
 
 def _described(condition: Callable[[], object]) -> str:

@@ -103,27 +103,42 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *STORES, "projections/feed",
         "gateway/http", "gateway/parsing", "gateway/backends", "gateway/middleware",
     ),
+    "gateway/schemas": ("events/order", "projections/views", "gateway/http", "gateway/parsing"),
+    "gateway/api": (
+        "events/*", "projections/*", "gateway/http", "gateway/parsing", "gateway/backends",
+        "gateway/middleware", "gateway/streaming",
+    ),
+    "gateway/endpoints": (
+        "projections/views", "gateway/http", "gateway/parsing", "gateway/schemas",
+        "gateway/backends", "gateway/middleware", "gateway/streaming", "gateway/api",
+    ),
     "gateway/spec": (
         "events", "events/order", "events/streams", "events/types.py",
         "projections/views", "projections/feed",
-        "gateway/http", "gateway/parsing", "gateway/middleware",
+        "gateway/http", "gateway/parsing", "gateway/middleware", "gateway/schemas",
+        "gateway/endpoints",
     ),
-    "gateway/api": ("events/*", "projections/*", "gateway/*"),
+    "gateway/options.py": (
+        "events", "events/log", "projections/feed", "gateway/middleware", "gateway/api",
+    ),
     "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
     "gateway": (),
     "engine": ("events",),
     "engine/telemetry": ("events", "projections/traces", "engine"),
     "engine/processes": ("gateway/api", "engine", "engine/telemetry"),
     "engine/venues.py": ("events", "projections/views", "stages/*", "engine"),
+    "engine/recovery/recreation": ("events/*", "engine/telemetry"),
     "engine/recovery": (
         "events/*", "projections/postgres", "gateway/api", "stages/*",
-        "engine", "engine/venues.py", "engine/telemetry",
+        "engine", "engine/venues.py", "engine/telemetry", "engine/recovery/recreation",
     ),
-    "engine/composition.py": (
+    "engine/composition": (
         "events/*", "projections/*", "gateway/*", "stages/*",
         "engine", "engine/venues.py", "engine/processes", "engine/recovery", "engine/telemetry",
     ),
-    "engine/localnet/state": ("stages/pools", "stages/venues"),
+    "engine/localnet/state": (
+        "stages/pools", "stages/venues", "stages/venues/solana/transaction",
+    ),
     "engine/localnet/programs": ("stages/pools", "stages/pools/*", "engine/localnet/state"),
     "engine/localnet/genesis": (
         "stages/pools/*", "engine/localnet/state", "engine/localnet/programs",
@@ -135,11 +150,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/localnet/rpc": ("engine/localnet", "engine/localnet/*"),
     "engine/embedded": (
         *STORES, "projections/postgres", "stages/venues/solana/transaction",
-        "engine", "engine/composition.py", "engine/processes", "engine/localnet",
+        "engine", "engine/composition", "engine/processes", "engine/localnet",
         "engine/localnet/*",
     ),
     "engine/client": (
-        "events", "events/types.py", "projections/views", "gateway/spec", "engine",
+        "events", "events/types.py", "projections/views", "gateway/schemas", "engine",
         "engine/embedded",
     ),
     "engine/terminal": (
@@ -147,7 +162,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
-        "engine", "engine/venues.py", "engine/composition.py", "engine/processes",
+        "engine", "engine/venues.py", "engine/composition", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
@@ -397,8 +412,8 @@ REVEAL_IN = {
     "stages/venues/simulated/chain.py": "to execute a transaction",
     "stages/venues/solana/chain.py": "the version of what a node refused",
     "stages/venues/solana/transaction/keypair.py": "the wallet itself",
-    "stages/venues/solana/outcomes/outcomes.py": "what was sent, to tell what it did",
-    "stages/venues/solana/rpc/methods.py": "to send a transaction",
+    "stages/venues/solana/outcomes/details.py": "what was sent, to tell what it did",
+    "stages/venues/solana/rpc/transaction_methods.py": "to send a transaction",
     "stages/venues/solana/rpc/node.py": "to connect, and the host of a node",
     "stages/venues/solana/rpc/survey.py": "the host of a node",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,13 +17,14 @@ from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderArmed
 from gateway.app import make_app, make_runner
+from gateway.options import GatewayOptions
 from gateway.streaming import websocket
 from projections.feed.history_reader import Archive
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.simulated.venue import TOKENS as TRADED
 from stages.venues.venue_group import VenueGroup
 from tests.support.http.documented import CheckedSocket, Checker
-from tests.support.waits import HANG_S, MARGINS_S, until
+from tests.support.waits import HANG_S, MARGINS_S, until, until_past
 
 TOKENS = by_name(TRADED[symbol] for symbol in ("SOL", "USDC", "USDT", "BONK"))
 ACCOUNT = "main"
@@ -136,7 +136,7 @@ class Served(NamedTuple):
         for margin_s in MARGINS_S:
             expires_ms = int((time.time() + margin_s) * 1000)
             status, body, _ = await self.post(GOOD | fields | {"expiresAt": expires_ms})
-            await asyncio.sleep(max(0.0, expires_ms / 1000 - time.time()) + 0.01)
+            await until_past(expires_ms * 1000)
             if status == 202:
                 return str(body["orderId"]), expires_ms
             assert body["code"] == "expires-at-past"
@@ -171,7 +171,9 @@ async def served(
     market = VenueGroup([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=HANG_S)
     options.setdefault("quotes", market.ask)
     options.setdefault("slow_s", HANG_S)
-    app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
+    app = make_app(
+        GatewayOptions(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
+    )
     checker = Checker()
     app.middlewares.append(checker.middleware)
     runner = make_runner(app)

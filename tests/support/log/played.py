@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 
 from events.ids import new_order_id
-from events.log import AppendStatus, EventLog, OrderHead
+from events.log import AppendResult, AppendStatus, EventLog, OrderHead
 from events.log.head import head_of
 from events.order import Order
 from events.secret import SecretBytes
@@ -22,6 +21,7 @@ from events.types import (
     TransactionBuilt,
     TransactionSubmitted,
 )
+from tests.support.waits import until
 
 ACCOUNT = "main"
 WRITTEN = (AppendStatus.CREATED, AppendStatus.EXISTS)  # the latter where an answer was lost
@@ -92,10 +92,14 @@ class Play:
             request, order = self.log.build_append_of(head, order, facts)
             units.append(request)
             self._heads[order_id] = (head_of(request.new), order)
-        answers = await self.log.append(units)
-        while all(answer.status is AppendStatus.UNVERIFIED for answer in answers):
-            await asyncio.sleep(0.05)  # the server was started again: its projector looks at it
-            answers = await self.log.append(units)
+        answers: list[AppendResult] = []
+
+        async def verified() -> bool:
+            """False after a restart of the server, until its projector has looked at it."""
+            answers[:] = await self.log.append(units)
+            return any(answer.status is not AppendStatus.UNVERIFIED for answer in answers)
+
+        await until(verified)
         assert all(answer.status in WRITTEN for answer in answers), answers
         return max(answer.position for answer in answers)
 

@@ -32,7 +32,7 @@ from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.venue_group import VenueGroup
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 ACCOUNT = "main"
 LEASE_MS = 200
@@ -203,7 +203,7 @@ class Crew:
             try:
                 await self._read(reader)
             except LogError:
-                await asyncio.sleep(0.02)
+                await pace(0.02)
 
     async def _read(self, reader: Any) -> None:
         after = self.seen[-1][0].position if self.seen else self.after

@@ -36,7 +36,7 @@ from events.order import NEXT, Order, encode, evolve
 from events.streams.hash_chain import GENESIS, follows
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, pace, until
 
 ENGINE = (sys.executable, "-P", "-m", "engine")
 PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "watcher", "projector")
@@ -102,8 +102,10 @@ class Engine:
         self._witness = asyncio.create_task(self._follow(), name="witness")
 
     async def close(self) -> None:
-        self._witness.cancel()
-        await asyncio.gather(self._witness, return_exceptions=True)
+        # More than once: a cancellation is lost where closing the socket raises another error.
+        while not self._witness.done():
+            self._witness.cancel()
+            await asyncio.wait({self._witness}, timeout=1.0)
         await self.http.close()
 
     # -- the operator --------------------------------------------------------------------------
@@ -227,7 +229,7 @@ class Engine:
                         self.accepted.add(answer.body["orderId"])
                         return str(answer.body["orderId"])
                     assert answer.status == 503, answer
-                await asyncio.sleep(RETRY_S)
+                await pace(RETRY_S)
 
     async def submit_many(self, number: int, **fields: Any) -> list[str]:
         """Orders without faults, all at once."""
@@ -250,7 +252,7 @@ class Engine:
                     async for message in socket:
                         if message.type is WSMsgType.TEXT:
                             await self._take(msgspec.json.decode(message.data))
-            await asyncio.sleep(RETRY_S)
+            await pace(RETRY_S)
 
     async def _take(self, frame: dict[str, Any]) -> None:
         self._cursor = frame.get("cursor", self._cursor)

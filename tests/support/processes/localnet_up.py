@@ -16,7 +16,7 @@ import aiohttp
 from engine.localnet.ledger import LocalLedger
 from stages.pools.contract import Instruction, Pool, RawAccount, SwapAccounts, SwapTerms
 from tests.support.chain.localchain import OWNER, account_of, family_of, mint_of, signed
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, until
 
 LOOK_S = 0.005
 
@@ -99,12 +99,15 @@ class Localnet:
 
     async def reaches(self, signature: str, *statuses: str) -> Any:
         """Wait until a transaction has come so far."""
-        async with asyncio.timeout(HANG_S):
-            while True:
-                status = await self.status(signature)
-                if status and status["confirmationStatus"] in statuses:
-                    return status
-                await asyncio.sleep(LOOK_S)
+        status: Any = None
+
+        async def reached() -> bool:
+            nonlocal status
+            status = await self.status(signature)
+            return bool(status and status["confirmationStatus"] in statuses)
+
+        await until(reached)
+        return status
 
     async def amount(self, symbol: str) -> int:
         """What the wallet holds of a token."""

@@ -1,0 +1,74 @@
+"""A log is of one chain: its orders are never sent, or believed dead, on another one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from engine.recovery import Words, diagnose, plan
+from events.log import ClusterMismatch, EventLog
+from tests.support.log.played import Play
+from tests.support.log.projected import BUILD, NOT_YET, opened, projected, projecting
+from tests.support.processes.engine_up import ENGINE
+from tests.support.waits import HANG_S, until
+
+DEVNET = {
+    "VENUES": "raydium,meteora",
+    "SOLANA_RPC_URL": "http://127.0.0.1:1",
+    "POOLS": str(Path(__file__).parents[2] / "pools" / "devnet.toml"),
+}
+
+
+async def test_a_log_is_of_the_chain_that_was_named_first(redis_url: str) -> None:
+    reader = EventLog(redis_url, build=BUILD)
+    simulated = EventLog(redis_url, build=BUILD, chain="simulated")
+    devnet = EventLog(redis_url, build=BUILD, chain="devnet")
+    for event_log in (reader, simulated, reader, simulated):
+        await event_log.open()
+    with pytest.raises(ClusterMismatch, match="trade on 'simulated', not on what VENUES"):
+        await devnet.open()
+    for event_log in (reader, simulated, devnet):
+        await event_log.close()
+
+
+async def test_a_process_that_trades_elsewhere_says_so_in_one_line_and_ends(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    urls = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
+    async with opened(redis_url, database_url, chain="local"):
+        process = await asyncio.create_subprocess_exec(
+            *ENGINE, "stage", "confirmer",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            cwd=tmp_path, env=os.environ | urls | DEVNET,
+        )  # fmt: skip
+        raw, _ = await asyncio.wait_for(process.communicate(), HANG_S)
+    [line] = raw.decode().splitlines()
+    assert process.returncode == 2
+    assert line.startswith("engine: the orders of this log trade on 'local'"), line
+
+
+async def test_the_archive_remembers_the_chain_when_the_log_is_lost(
+    redis_url: str, database_url: str
+) -> None:
+    async with opened(redis_url, database_url, chain="local") as (log, archive):
+        async with projecting(redis_url, database_url):  # which trades on none, and need not know
+            await Play(log).live(1)
+            await projected(log, archive)
+        assert await archive.chain() == "local"
+        async with redis.asyncio.from_url(redis_url) as client:
+            await client.flushdb()
+    # Whoever asked devnet what was executed would hear "nothing", and execute it again.
+    async with opened(redis_url, database_url, chain="devnet") as (log, archive):
+        todo = plan(await diagnose(log, archive), log.chain, Words())
+        assert "this archive trade on 'local'" in todo.refused
+        async with projecting(redis_url, database_url, chain="devnet"):
+
+            async def halted() -> bool:
+                return "trade on 'local'" in (await archive.regression() or "")
+
+            await until(halted, "the report", ignoring=NOT_YET)
+            await until(log.suspended, "the log to be suspended")
