@@ -18,7 +18,7 @@ class NewOrder(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     token_out: str
     amount: Whole
     """Of token_in, or of token_out with swap_mode exactOut."""
-    type: Literal["market", "limit", "sniper", "capped"] = "market"
+    type: Literal["market", "limit", "sniper"] = "market"
     swap_mode: Literal["exactIn", "exactOut"] = "exactIn"
     max_amount_in: Whole | None = None
     slippage_bps: int | None = None

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from typing import Literal
 
 import msgspec
 
@@ -40,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     waits.add_argument("--limit", metavar="PRICE", help="wait until IN is worth so many OUT, net")
     waits.add_argument("--sniper", action="store_true", help="wait for a pool or its liquidity")
     parser.add_argument("--min-liquidity", help="of the pool, whole tokens of IN; with --sniper")
-    parser.add_argument("--max-price", help="most IN to pay an OUT")
+    parser.add_argument("--max-price", help="most IN to pay an OUT; with --sniper")
     parser.add_argument("--tif", help="GTC or GTT to wait; IOC or FOK with --min-amount-out")
     add_expiry(parser)
     parser.add_argument("--client-order-id", help="your own name for it: the same gives the same")
@@ -54,7 +53,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         args.token_in,
         args.token_out,
         args.amount,
-        type=_order_type(args),
+        type="limit" if args.limit is not None else "sniper" if args.sniper else "market",
         swap_mode="exactOut" if args.exact_out else "exactIn",
         max_amount_in=args.max_amount_in,
         slippage_bps=args.slippage_bps,
@@ -67,14 +66,6 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         client_order_id=args.client_order_id,
     )
     return run_with_gateway(_submit(connect(settings), order, args))
-
-
-def _order_type(args: argparse.Namespace) -> Literal["market", "limit", "sniper", "capped"]:
-    if args.limit is not None:
-        return "limit"
-    if args.sniper:
-        return "sniper"
-    return "capped" if args.max_price is not None else "market"
 
 
 async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:

@@ -46,14 +46,6 @@ ORDER_TYPES: dict[str, OrderType] = {
         minimum="target-price",
         patient=True,
     ),
-    "capped": OrderType(
-        fields=("slippageBps", "maxPrice"),
-        required=("maxPrice",),
-        times_in_force=("GTC", "GTT"),
-        slippage_default_bps=50,
-        digest_version=2,
-        minimum="max-price",
-    ),
     # One that comes late buys something else: it is not patient.
     "sniper": OrderType(
         fields=("slippageBps", "minLiquidity", "maxPrice"),

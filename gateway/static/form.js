@@ -114,7 +114,7 @@ export class Form {
     if (said.exactOut) body.swapMode = "exactOut";
     if (said.type !== "limit" && said.slippageBps) body.slippageBps = Number(said.slippageBps);
     if (said.type === "limit") body.targetPrice = said.targetPrice.trim();
-    for (const name of ["minLiquidity", "maxPrice"]) if ((said.type === "sniper" || (said.type === "capped" && name === "maxPrice")) && said[name].trim()) body[name] = said[name].trim();
+    for (const name of ["minLiquidity", "maxPrice"]) if (said.type === "sniper" && said[name].trim()) body[name] = said[name].trim();
     return body;
   }
 

@@ -93,13 +93,6 @@ def test_a_waiting_order_that_expires_is_gtt(body: dict[str, Any]) -> None:
         assert (fact.time_in_force, fact.expires_at_us) == ("GTT", 1_893_456_000_000_000)
 
 
-def test_a_capped_order_needs_its_price() -> None:
-    fact = parsed(order(type="capped", maxPrice="0.0067"))
-    assert (fact.order_type, fact.time_in_force, fact.max_price) == ("capped", "GTC", "0.0067")
-    with pytest.raises(Problem):
-        parsed(order(type="capped"))
-
-
 def test_a_sniper_says_what_it_waits_for() -> None:
     fact = parsed(sniper(minLiquidity="250.5", maxPrice="0.00670", slippageBps=300))
     assert (fact.order_type, fact.time_in_force) == ("sniper", "GTC")

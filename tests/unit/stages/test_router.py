@@ -146,8 +146,6 @@ def test_a_sniper_takes_its_slippage_but_never_pays_more_than_its_highest_price(
     for max_price, least in [("", 228_850_000), ("0.00653", 229_709_036)]:  # 1.5 / 0.00653
         order = given(sniper(max_price=max_price), *TRIGGERED)
         order.when(router.decide, (METEORA,)).then_one(OrderRouted, min_amount_out=least)
-    capped = replace(market(max_price="0.00653"), order_type="capped")
-    given(capped).when(router.decide, QUOTES).then_one(OrderRouted, min_amount_out=229_709_036)
     order = given(sniper(max_price="0.0065"), *TRIGGERED)
     order.when(router.decide, (METEORA,)).then_one(OrderRearmed)
 
