@@ -9,11 +9,11 @@ import pytest
 
 from engine import cli
 from engine.commands.docs import FILES
+from engine.documents.postman_flow import FOLDERS
 from events.types import FACTS
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES
 from gateway.spec.openapi import openapi
-from gateway.spec.postman_flow import FOLDERS
 
 ROOT = Path(__file__).parents[3]
 

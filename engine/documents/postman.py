@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from engine.documents.postman_flow import BASE, FLOW, FOLDERS, SUBMIT, VARIABLES, Folder, Step
 from gateway.endpoints.table import ENDPOINTS
-from gateway.spec.postman_flow import BASE, FLOW, FOLDERS, SUBMIT, VARIABLES, Folder, Step
 
 Json = dict[str, Any]
 
