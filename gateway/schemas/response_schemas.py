@@ -294,6 +294,12 @@ class Tokens(Shape):
     tokens: list[Traded]
 
 
+class EngineVersion(Shape):
+    """The version of the engine."""
+
+    version: str
+
+
 class Index(Shape):
     """Where things are."""
 
