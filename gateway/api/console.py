@@ -14,7 +14,6 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 
 from events.money import Token
-from events.version import VERSION
 from gateway.http import responses
 from gateway.http.problems import Problem
 
@@ -89,10 +88,6 @@ class Console:
     async def tokens(self, _: web.Request) -> web.Response:
         """GET /api/tokens: what can be traded."""
         return responses.json_response({"tokens": self._tokens})
-
-    async def version(self, _: web.Request) -> web.Response:
-        """GET /api/version: the version of the engine."""
-        return responses.json_response({"version": VERSION})
 
     @staticmethod
     def _answer(request: web.Request, file: File) -> web.Response:

@@ -19,16 +19,6 @@ ENDPOINTS = (
     ),
     Endpoint(
         "GET",
-        "/api/version",
-        lambda handlers: handlers.console.version,
-        Permission("read", Reach.NONE),
-        tag="engine",
-        summary="Read the version of the engine",
-        responses={200: Response("The version", response_schemas.EngineVersion)},
-        query=None,
-    ),
-    Endpoint(
-        "GET",
         "/",
         lambda handlers: handlers.console.index,
         PUBLIC,

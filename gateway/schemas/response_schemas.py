@@ -294,12 +294,6 @@ class Tokens(Shape):
     tokens: list[Traded]
 
 
-class EngineVersion(Shape):
-    """The version of the engine."""
-
-    version: str
-
-
 class Index(Shape):
     """Where things are."""
 

@@ -97,7 +97,6 @@ EXPECTED: dict[Key, Expected] = {
     ("GET", "/readyz"): Expected("", "none", (_http(200),)),
     ("GET", "/metrics"): Expected("read", "none", (_http(200),)),
     ("GET", "/api/tokens"): Expected("read", "none", (_http(200),)),
-    ("GET", "/api/version"): Expected("read", "none", (_http(200),)),
     ("GET", "/"): Expected("", "none", (_http(200),)),
     ("GET", "/static/{name}"): Expected("", "none", (_http(200),)),
     ("GET", "/openapi.json"): Expected("", "none", (_http(200),)),
