@@ -1,6 +1,6 @@
-"""GET /metrics: the engine at one look. What log and archive know is asked for, all else counted.
+"""GET /metrics: counters of this process, and gauges read from log and archive.
 
-A fact that is not known at the moment is absent: 0 would be a lie that no alarm is raised by.
+A value that is unknown at the moment is absent: 0 would keep an alarm silent.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ FACTS = (
     MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
     PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S, PROJECTOR_HALTED, SOCKETS,
 )  # fmt: skip
-"""All there are; the table of the documentation."""
+"""All gauges, in the order of the documentation."""
 
 Known = dict[Gauge, Any]
 
 
 class MetricsHandler:
-    """Asks for the facts."""
+    """Reads the gauges."""
 
     def __init__(self, log: EventLog, archive: Archive, health: Health, sockets: Sockets) -> None:
         self._log = log
@@ -114,7 +114,7 @@ class MetricsHandler:
 
 
 def _told(state: dict[str, Any]) -> Known:
-    """What /readyz says, as numbers."""
+    """The state of /readyz as gauges."""
     log, postgres = state["log"], state["postgres"]
     up = log["status"] != "unavailable"
     known: Known = {

@@ -1,4 +1,4 @@
-"""The catalogues of errors and events for people, as Markdown, made from the documents. Pure."""
+"""The generated pages of docs/reference that concern the API. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GENERATED = (
 
 
 def errors() -> str:
-    """Every problem code: status, meaning, and who may answer it."""
+    """Every problem code: status, meaning, and the endpoints that answer it."""
     rows = [
         [f"`{code}`", str(status), title, _where(code)] for code, (status, title) in CODES.items()
     ]
@@ -87,7 +87,7 @@ def _where(code: str) -> str:
 
 
 def authorization() -> str:
-    """Every operation: the scope of its key, and what it is to orders of other accounts."""
+    """Every endpoint: its scope, and how it treats orders of other accounts."""
     rows = [
         [
             f"`{endpoint.method} {endpoint.path}`",
@@ -121,7 +121,7 @@ OTHERS = {
 
 
 def events() -> str:
-    """Every event: meaning, statuses, and what its frame adds."""
+    """Every event: meaning, statuses, and the fields of its frame."""
     schemas = asyncapi()["components"]["schemas"]
     common = list(Frame.__struct_encode_fields__)
     parts = [
@@ -150,13 +150,13 @@ def _lines(text: str) -> str:
 
 
 def event_names() -> str:
-    """The names of the events as the console imports them: one that is gone fails at the start."""
+    """The names of the events as a JavaScript module: an import of a removed one fails at once."""
     rows = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
     return f"// The names of the events. Made by `engine docs --write`.\n\n{''.join(rows)}"
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:
-    """The table of these fields of an object."""
+    """The table of some fields of an object."""
     rows = []
     for name in names:
         field = schema["properties"][name]
@@ -190,7 +190,7 @@ def kind_of(schema: Json) -> str:
 
 
 def constraint_of(schema: Json) -> str:
-    """What is said about a value, or about what it may be."""
+    """The description of a value, or of its alternatives."""
     own = schema.get("description", "")
     within = [
         constraint_of(schema_) for schema_ in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
