@@ -54,11 +54,11 @@ class Admin:
             await self._log.halted()
         return switch
 
-    async def _done(self, act: Awaitable[Answer]) -> web.Response:
+    async def _done(self, command: Awaitable[Answer]) -> web.Response:
         """The state after the command, whether or not this request caused it."""
         async with writing_log(self._health, ACT_S):
-            answer = await act
-            if answer.outcome is Outcome.CONFLICT:
+            executed = await command
+            if executed.outcome is Outcome.CONFLICT:
                 raise Problem("version-conflict", "the engine's state kept changing")
             view = await engine_view(self._log, self._archive)
         return responses.json_response(view)

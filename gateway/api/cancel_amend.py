@@ -115,17 +115,17 @@ class CommandHandlers:
         try:
             return {"orderId": order_id, "status": await self._cancel(order_id, actor, reason)}
         except Problem as problem:
-            status = problem.more.get("orderStatus", "unknown")
+            status = problem.fields.get("orderStatus", "unknown")
             return {"orderId": order_id, "status": status, "problem": problem.document()}
 
     async def _cancel(self, order_id: str, actor: str, reason: str) -> Status:
         """The status after the cancel. Raises Problem."""
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
-                answer = await orders.cancel(self._log, order_id, actor, reason)
-        order = await self._answered(order_id, answer)
+                result = await orders.cancel(self._log, order_id, actor, reason)
+        order = await self._order_after(order_id, result)
         if order.status is not Status.CANCELLED:
-            code = "version-conflict" if answer.outcome is CommandOutcome.CONFLICT else "too-late"
+            code = "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "too-late"
             raise _refused(code, order)
         return order.status
 
@@ -143,11 +143,11 @@ class CommandHandlers:
         if amendment.target_price is not None and "targetPrice" not in order.kind.fields:
             detail = f"a {order.type} order has no target price"
             raise invalid([FieldError("field-not-allowed", "/targetPrice", detail)])
-        answer = await self._amend(order_id, amendment, actor_name(request, amendment.actor))
-        order = await self._answered(order_id, answer)
-        if answer.outcome not in (CommandOutcome.DONE, CommandOutcome.ALREADY):
+        result = await self._amend(order_id, amendment, actor_name(request, amendment.actor))
+        order = await self._order_after(order_id, result)
+        if result.outcome not in (CommandOutcome.DONE, CommandOutcome.ALREADY):
             code = (
-                "version-conflict" if answer.outcome is CommandOutcome.CONFLICT else "not-watching"
+                "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "not-watching"
             )
             raise _refused(code, order)
         return responses.order(order, self._explorer)
@@ -175,8 +175,8 @@ class CommandHandlers:
         if reason:
             raise Problem("suspended", reason)
 
-    async def _answered(self, order_id: str, answer: CommandResult) -> Order:
-        return answer.order or await self._ended(order_id)
+    async def _order_after(self, order_id: str, result: CommandResult) -> Order:
+        return result.order or await self._ended(order_id)
 
     async def _ended(self, order_id: str) -> Order:
         """An order that ended long ago, so that the log no longer has its head."""

@@ -98,10 +98,10 @@ class Console:
 
 
 def _read() -> dict[str, File]:
-    result = {}
+    served = {}
     for path in files("gateway").joinpath("static").iterdir():
         kind = TYPES.get(path.name.rpartition(".")[2])
         if kind is not None:
             body = path.read_bytes()
-            result[path.name] = File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
-    return result
+            served[path.name] = File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+    return served

@@ -81,10 +81,10 @@ class MetricsHandler:
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /metrics."""
-        state, more, doubted = await asyncio.gather(
+        state, log_facts, doubted = await asyncio.gather(
             self._health.state(), self._ask_log(), self._in_doubt()
         )
-        known = _told(state) | more | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
+        known = _facts_of(state) | log_facts | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
         body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""), known)
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
@@ -113,7 +113,7 @@ class MetricsHandler:
         return len(doubted.orders) if doubted.all_seen else None
 
 
-def _told(state: dict[str, Any]) -> Known:
+def _facts_of(state: dict[str, Any]) -> Known:
     """The state of /readyz as gauges."""
     log, postgres = state["log"], state["postgres"]
     up = log["status"] != "unavailable"

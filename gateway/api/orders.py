@@ -110,15 +110,15 @@ class Orders:
     async def submit_batch(self, request: web.Request) -> web.Response:
         """POST /api/orders/batch. All valid orders are written in one append."""
         OriginGuard.check_json(request)
-        items = parse_batch(await body_of(request))
+        raw_orders = parse_batch(await body_of(request))
         account = own_account(request)
         key = _key_of(request)
         now_us = _now_us()
         submissions: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
-        for index, item in enumerate(items):
+        for index, raw in enumerate(raw_orders):
             try:
-                fields = parse_object(item)
+                fields = parse_object(raw)
                 own_key = None if key is None else f"{key}#{index}"
                 fact = await self._parsed(fields, own_key, now_us, account)
             except Problem as problem:

@@ -73,9 +73,9 @@ class Quotes:
         if "slippageBps" in query:
             slippage = self._read(query, "slippageBps", _slippage)
         exact_out = mode == "exactOut"
-        of = token_out if exact_out else token_in
+        counted = token_out if exact_out else token_in
         try:
-            amount = to_base_units(query["amount"], of.decimals)
+            amount = to_base_units(query["amount"], counted.decimals)
         except AmountError as error:
             raise _bad("amount", str(error)) from None
         return Order(

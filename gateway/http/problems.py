@@ -107,7 +107,7 @@ class FieldError(NamedTuple):
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. More fields may be added by name."""
+    """Ends a request with a problem document. `fields` are further members of the document."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Problem(Exception):
         *,
         faults: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
-        **more: Any,
+        **fields: Any,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -124,13 +124,13 @@ class Problem(Exception):
         self.detail = detail
         self.faults = faults
         self.headers = headers or {}
-        self.more = more
+        self.fields = fields
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON."""
         status, title = CODES[self.code]
         document = {"type": f"urn:oee:problem:{self.code}", "title": title, "status": status}
-        document |= {"code": self.code, "detail": self.detail or title} | self.more
+        document |= {"code": self.code, "detail": self.detail or title} | self.fields
         if self.faults:
             document["pointer"] = self.faults[0].pointer
             document["errors"] = [fault._asdict() for fault in self.faults]

@@ -45,10 +45,10 @@ class _Protocol(RequestHandler):
             raise ConnectionError("an answer was begun already")
         if status >= 500:
             self.log_exception("a request failed", exc_info=exc)
-        answer = _problem(status, exc).response()
-        answer.headers[hdrs.SERVER] = response_headers.SERVER
-        answer.force_close()
-        return answer
+        response = _problem(status, exc).response()
+        response.headers[hdrs.SERVER] = response_headers.SERVER
+        response.force_close()
+        return response
 
     def log_exception(self, *args: Any, **more: Any) -> None:
         """Logs an unreadable body at debug level: the client caused it and has its response."""

@@ -261,8 +261,8 @@ def _limit(query: Query) -> int:
     text = query.get("limit")
     if text is None:
         return LIST_DEFAULT
-    few = text.isascii() and text.isdigit() and len(text) <= 9
-    if not (few and 1 <= int(text) <= LIST_LIMIT):
+    short = text.isascii() and text.isdigit() and len(text) <= 9
+    if not (short and 1 <= int(text) <= LIST_LIMIT):
         raise _bad("limit", f"a whole number from 1 to {LIST_LIMIT}")
     return int(text)
 
