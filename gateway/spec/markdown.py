@@ -150,7 +150,7 @@ def _lines(text: str) -> str:
 
 
 def event_names() -> str:
-    """The names of the events as a JavaScript module: an import of a removed one fails at once."""
+    """The names of the events as the console imports them: one that is gone fails at the start."""
     rows = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
     return f"// The names of the events. Made by `engine docs --write`.\n\n{''.join(rows)}"
 
