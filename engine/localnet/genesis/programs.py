@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from engine.localnet.genesis.market import POOLS
+from engine.localnet.genesis.market import POOLS, PROGRAMS
 from engine.localnet.state.accounts import Account
 from engine.localnet.state.addresses import (
     ATA,
@@ -42,6 +42,7 @@ FAMILY_BYTES = {
     "meteora-damm-v2": 1_421_773,
 }
 """Bytes of the programdata accounts of programs that can be upgraded."""
+assert FAMILY_BYTES.keys() == PROGRAMS.keys()
 
 
 def program_accounts(families: Iterable[str]) -> dict[str, Account]:

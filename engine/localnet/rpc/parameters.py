@@ -9,8 +9,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from engine.localnet.node import Node
-from engine.localnet.state.accounts import Account, clock_account
-from engine.localnet.state.addresses import CLOCK_SYSVAR
+from engine.localnet.state.accounts import Account
 
 INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
 PARSE_ERROR = -32700
@@ -98,11 +97,7 @@ class Call(NamedTuple):
 
     def account(self, address: str, level: str) -> Account | None:
         """An account as of a commitment."""
-        bank = self.node.bank
-        if address == CLOCK_SYSVAR:
-            block = bank.blocks.at(bank.blocks.height(level))
-            return clock_account(block.slot, block.time_s)
-        return bank.account(address, level)
+        return self.node.bank.account(address, level)
 
 
 def commitment(config: dict[str, Any], otherwise: str = "finalized") -> str:

@@ -99,13 +99,6 @@ def mint_account(decimals: int, supply: int, authority: str | None) -> Account:
     return Account(rent_exempt(MINT_BYTES), TOKEN, bytes(data))
 
 
-def clock_account(slot: int, time_s: int) -> Account:
-    """The clock as an account: slot, epoch's beginning, epoch, next epoch, Unix time."""
-    numbers = (slot, time_s, 0, 1, time_s)
-    data = b"".join(number.to_bytes(8, "little") for number in numbers)
-    return Account(rent_exempt(40), addresses.SYSVAR_OWNER, data)
-
-
 def is_mint(account: Account | None) -> bool:
     """Whether this is an initialised mint."""
     if account is None or not _may_be(account, MINT_BYTES, _MINT_KIND):
