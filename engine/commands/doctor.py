@@ -2,11 +2,9 @@
 
 import argparse
 import asyncio
-import sys
 
 import msgspec
 
-from engine.colour import colourful
 from engine.commands.up import reachable
 from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding
@@ -17,6 +15,7 @@ from engine.processes.program import StartError
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
+from engine.terminal.styles import styled
 from engine.venues import chain_of
 from events.secret import SecretUrl
 
@@ -28,7 +27,7 @@ EXAMPLES = (
 EXITS = {0: "nothing is broken, though there may be warnings", 1: "something is"}
 
 MARKS = {"ok": "ok", "warning": "WARN", "failed": "FAIL", "skipped": "-"}
-COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
+STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "bright_black"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,9 +90,7 @@ def _chain(settings: Settings) -> str:
 
 
 def _tell(finding: Finding) -> None:
-    mark = f"{MARKS[finding.status]:<5}"
-    if colourful(sys.stdout):
-        mark = f"\x1b[{COLOURS[finding.status]}m{mark}\x1b[0m"
+    mark = styled(f"{MARKS[finding.status]:<5}", STYLES[finding.status])
     print(f"{mark} {finding.name}: {finding.detail}")
     if finding.mend:
         print(f"      mend: {finding.mend}")

@@ -10,7 +10,7 @@ import asyncpg
 from engine.embedded.backends import backends
 from engine.embedded.stores import gc_disabled, reading
 from engine.settings import Settings
-from engine.terminal.progress import Progress
+from engine.terminal.progress import progress_bar
 from projections.postgres.rebuild import RebuildError, rebuild
 
 HELP = "rebuild the tables that show orders from the archive of events"
@@ -33,7 +33,7 @@ async def _rebuild(settings: Settings, args: argparse.Namespace) -> int:
     async with backends(settings) as (_, database_url):
         began = time.perf_counter()
         try:
-            with gc_disabled(), Progress("rebuild") as progress:
+            with gc_disabled(), progress_bar("rebuild") as progress:
                 done = await rebuild(database_url, progress)
         except RebuildError as error:
             return _not_rebuilt(str(error))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
 
 import structlog
 
-from engine.colour import colourful
 from engine.settings import Settings
 from engine.telemetry.scrubbing import Scrubber
 from events.ids import trace_id
@@ -83,7 +83,7 @@ def configure(settings: Settings, process: str) -> None:
     render: list[structlog.typing.Processor] = (
         [
             structlog.dev.ConsoleRenderer(
-                colors=colourful(sys.stderr),
+                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
                 # The default shows the values of variables where rich is installed.
                 exception_formatter=structlog.dev.plain_traceback,
             )

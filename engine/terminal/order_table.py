@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.terminal.event_lines import clock, route
+from engine.terminal.styles import STATUS_STYLES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 KEPT = 200
 ID_WIDTH, WIDE = 36, 120
 RATE_S = 5.0
-STYLES = {
-    "confirmed": "green", "failed": "red", "expired": "yellow", "cancelled": "yellow",
-    "submitted": "cyan", "watching": "magenta",
-}  # fmt: skip
 STEPS = {"pending": 1, "watching": 1, "routing": 2, "building": 3, "submitted": 4, "confirmed": 5}
 TERMINAL = ("confirmed", "failed", "expired", "cancelled")
 
@@ -112,7 +109,7 @@ def table(board: Board, most: int, now_s: float, width: int) -> Table:
     drawn.add_column("", overflow="ellipsis", no_wrap=True, style="dim")
     for row in board.rows(most):
         bar = "●" * STEPS.get(row.status, 5)
-        style = STYLES.get(row.status, "")
+        style = STATUS_STYLES.get(row.status, "")
         status = f"[{style}]{bar:<5} {row.status}[/]" if style else f"{bar:<5} {row.status}"
         cells = (
             clock(row.changed),
