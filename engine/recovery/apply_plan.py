@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from engine.recovery import accept_loss, archive_repair
 from engine.recovery.chain_history import ChainHistory
 from engine.recovery.diagnosis import Diagnosis, diagnose
-from engine.recovery.plan import Plan, Step, Words, archived_losses, plan
+from engine.recovery.faults import Step, archived_losses
+from engine.recovery.plan import Plan, Words, plan
 from engine.recovery.recreate_log import Repaired, rebuild_log
 from engine.recovery.recreation.errors import RepairError
 from engine.recovery.rewrite_log import rewrite
@@ -83,6 +84,10 @@ async def _do(
             await archive_repair.make_orders(archive)
         case Step.REWRITE:
             await rewrite(log, archive, diagnosis)
+        case Step.REBUILD_LOG:
+            raise AssertionError("`repair` carries it out: it needs the chain")
+        case _:
+            assert_never(step)
 
 
 async def _rebuild_log(
