@@ -69,9 +69,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sockets_max_each: Annotated[
         int, _doc("The same of one key, or of one address without keys; 0: any number", ge=0)
     ] = 2_000
-    log_retry_ms: Annotated[
-        int, _doc("Pause before a process tries again to open the log", "ms", ge=1)
-    ] = 100
     metrics_port: Annotated[
         int,
         _doc(

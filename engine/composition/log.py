@@ -21,6 +21,7 @@ from events.log import (
     Unavailable,
 )
 
+RETRY_S = 0.1
 QUIET_S = 3.0
 """So long the wait is logged as information only: at a start all processes wait for each other."""
 
@@ -64,7 +65,7 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             log_line = structlog.get_logger().info if quiet else structlog.get_logger().warning
             log_line("waiting for the log", error=str(error))
             waited = True
-            await asyncio.sleep(settings.log_retry_ms / 1000)
+            await asyncio.sleep(RETRY_S)
         else:
             if waited:
                 structlog.get_logger().info("the log is open", epoch=log.epoch)
