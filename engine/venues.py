@@ -57,11 +57,11 @@ class Trading(NamedTuple):
     unsuited: Callable[[], Awaitable[str]] = _suited
     """Why the settings do not fit the cluster, once it has answered; empty where they do."""
     facts: Callable[[], Mapping[str, Any] | None] = lambda: None
-    """What /readyz says of the cluster; None where there is none."""
+    """The cluster as /readyz reports it; None where there is none."""
     watch_nodes: Callable[[], Awaitable[None]] = _at_once
     """Looks now and then at what the nodes serve, for `fault`, until it is cancelled."""
     explorer: str = ""
-    """Where people look transactions up; empty where nobody can."""
+    """URL of an explorer for transactions; empty without one."""
 
 
 def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # no key here
@@ -95,7 +95,7 @@ class _Reads(_Closes, Protocol):
 
 @contextlib.asynccontextmanager
 async def _reading(reads: Iterable[_Reads], ends: Iterable[_Closes]) -> AsyncIterator[None]:
-    """Lets some read in the background; closes the others, too, in order."""
+    """Starts `reads` in the background for the length of the block; then closes `ends` in order."""
     for read in reads:
         read.start()
     try:
@@ -133,7 +133,7 @@ def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
 
 
 def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
-    """Return how long a slot is set to be; None where it is measured: on every real chain."""
+    """Returns how long a slot is set to be; None where it is measured: on every real chain."""
     return settings.slot_ms if pools.cluster == "local" else None
 
 
@@ -230,12 +230,12 @@ def _solana(settings: Settings, signs: bool) -> Trading:
 
 
 def ledger_path(settings: Settings) -> Path:
-    """Return where the simulated chain keeps its ledger."""
+    """Returns where the simulated chain keeps its ledger."""
     return settings.data_dir / LEDGER
 
 
 def chain_of(settings: Settings) -> str:
-    """Return the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
+    """Returns the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
     says so, is not given to this process. Raises SettingsError.
     """
     if settings.venues == ("simulated",):
@@ -263,7 +263,9 @@ def check(settings: Settings) -> None:
 
 
 def _check_cluster(settings: Settings, cluster: str) -> None:
-    """The nodes are asked as well, once they answer: what they say is what counts."""
+    """Checks the cluster of POOLS against the settings. The nodes are asked too, once they answer,
+    and their genesis hash decides.
+    """
     if cluster == "mainnet" and not settings.allow_mainnet:
         msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
         raise SettingsError(msg)
@@ -273,7 +275,7 @@ def _check_cluster(settings: Settings, cluster: str) -> None:
 
 
 class NoWalletError(SettingsError):
-    """The key cannot be read: as it should be where nobody signs."""
+    """The wallet's key cannot be read, which is normal in a process that does not sign."""
 
 
 def wallet_of(settings: Settings) -> Wallet:
@@ -308,7 +310,7 @@ def _chosen(settings: Settings) -> Callable[[Settings, bool], Trading]:
 
 
 def open_trading(settings: Settings, *, signs: bool) -> Trading:
-    """Connect to what VENUES names. Who does not sign never reads the key.
+    """Connects to what VENUES names. A process that does not sign never reads the key.
 
     Raises SettingsError, OSError.
     """

@@ -45,7 +45,7 @@ SHOWN = 50  # problems listed for a person; --json lists all
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = what.add_parser("show", help="an order's timeline, and the reasons of each decision")
     show.add_argument("order", metavar="ORDER", type=argument_types.order_id, help="order id")

@@ -34,7 +34,7 @@ assert MARKS.keys() == STYLES.keys() == set(get_args(Status)), "each status has 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -1,4 +1,4 @@
-"""`engine projections rebuild`: the tables made anew from the archive, while the engine runs."""
+"""`engine projections rebuild`: rebuilds the tables from the archive while the engine runs."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ EXITS = {0: "rebuilt", 1: "not, and nothing changed", 2: "the records cannot be 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("what", choices=["rebuild"])
     parser.add_argument("--json", action="store_true", help="for machines")
 

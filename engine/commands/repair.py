@@ -40,7 +40,7 @@ SHOWN = 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--yes", action="store_true", help="do it; without, only say what is wrong")
     parser.add_argument(
         "--restored",

@@ -18,13 +18,13 @@ from stages.runtime.stage import VenueRefusal
 LAMPORTS = 10**9
 NODE_S = 3.0
 STILL_S = 2.0
-"""A chain that goes on has another slot after so long."""
+"""A chain that makes progress has another slot after so long."""
 LITTLE = LAMPORTS // 20
 """Some hundred transactions with their fees and accounts."""
 
 
 async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Finding]:
-    """All of it. Addresses of nodes carry keys: only their hosts are shown.
+    """Runs all checks of the chain. URLs of nodes carry keys: only their hosts are shown.
 
     `apart`: each process runs by itself, and this may be one that has no key.
     """

@@ -1,4 +1,4 @@
-"""Does what a plan says, a step at a time, until nothing is left to do."""
+"""Carries out a plan, a step at a time, until nothing is left to do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Done(NamedTuple):
     """What was given up."""
     founded: Repaired | None
     left: list[str]
-    """What is wrong still."""
+    """What is still wrong."""
 
 
 async def repair(
@@ -41,8 +41,8 @@ async def repair(
     *,
     first: Diagnosis | None = None,
 ) -> Done:
-    """Does it. `wallet` is opened where the chain has to be asked; `first` is a diagnosis that was
-    made just now.
+    """Repairs the stores. `wallet` is opened where the chain has to be asked; `first` is a
+    diagnosis that was made just now.
 
     Raises RepairError where a word is missing or a step cannot be done; it can be begun again.
     Raises ChainError, RebuildError, LogError, ArchiveUnavailable or asyncpg's errors.

@@ -191,7 +191,7 @@ def archived_losses(diagnosis: Diagnosis) -> list[Lost]:
 
 
 def _log(diagnosis: Diagnosis) -> Iterator[Fault]:
-    """What is made from the events anew, in the same epoch."""
+    """What the log server holds besides the events; it is rewritten in the same epoch."""
     meta = diagnosis.meta
     for text in diagnosis.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)

@@ -1,5 +1,5 @@
-"""What ends each kind of parking, and the codes of a settlement that is refused: two tables, which
-docs/reference/commands.md shows and the tests hold against the code.
+"""What ends each kind of parking, and the codes of a refused settlement. `engine docs --write` puts
+both tables into docs/reference/commands.md.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 
 class Way(NamedTuple):
-    """Out of one kind of parking."""
+    """What ends one kind of parking."""
 
     reason: str
-    """As listed."""
+    """As `engine parked` lists it."""
     happened: str
     ends: str
-    """Which command."""
+    """The commands that end it."""
 
 
 _MENDED = (
@@ -68,11 +68,11 @@ CODES: Mapping[str, str] = {
     "another-settlement": "another process settles an order by a named transaction now: try again",
     "not-allowed": "the order is not parked, or keeps changing",
 }
-"""Why nothing was settled. Beside these, what the nodes say, such as `venue-unavailable`."""
+"""Why a settlement was refused. Refusals of the nodes, such as `venue-unavailable`, are besides."""
 
 
 def notes() -> str:
-    """Return both tables and what has to be known to read them, in Markdown."""
+    """Returns both tables and what has to be known to read them, in Markdown."""
     return "\n\n".join(
         (
             "**Why an order is parked, and what ends that.**\n"

@@ -17,14 +17,14 @@ from projections.views.formats import signed_tokens, timestamp
 
 
 def tell(history: Sequence[Stored], prefix: str, *, as_json: bool) -> None:
-    """Print the timeline for a person, or the frame of each event for a machine."""
+    """Prints the timeline for a person, or the frame of each event for a machine."""
     told = (json.dumps(Frame(s, prefix).view) for s in history) if as_json else lines(history)
     for line in told:
         print(line)
 
 
 def lines(history: Sequence[Stored]) -> Iterator[str]:
-    """Return the timeline. Raises `msgspec.DecodeError` for an event of a newer build."""
+    """Returns the timeline. Raises `msgspec.DecodeError` for an event of a newer build."""
     events = [stored.record.event() for stored in history]
     if not events:
         return
