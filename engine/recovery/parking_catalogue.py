@@ -1,11 +1,14 @@
 """What ends each kind of parking, and the codes of a refused settlement. `engine docs --write` puts
-both tables into docs/reference/commands.md.
+both tables into docs/reference/commands.md; `tests/unit/engine/test_parking_catalogue.py` holds the
+codes against the sources that raise them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+from events.reason_codes import ReasonCode
 
 
 class Way(NamedTuple):
@@ -51,7 +54,10 @@ WAYS = (
     ),
 )
 
-CODES: Mapping[str, str] = {
+OwnCode = Literal["wallet-unknown", "another-settlement", "not-allowed"]
+"""The refusals that never become the failure reason of an order."""
+
+CODES: Mapping[ReasonCode | OwnCode, str] = {
     "transaction-not-found": "no node has it, and its death is not proved",
     "transaction-not-finalized": "it is in a block that may still go away: try again",
     "transaction-unreadable": "the record cannot be read",
@@ -69,6 +75,7 @@ CODES: Mapping[str, str] = {
     "not-allowed": "the order is not parked, or keeps changing",
 }
 """Why a settlement was refused. Refusals of the nodes, such as `venue-unavailable`, are besides."""
+assert CODES.keys() >= set(get_args(OwnCode)), "every refusal has its meaning"
 
 
 def notes() -> str:
