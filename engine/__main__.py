@@ -7,7 +7,7 @@ from engine.processes import fast_imports
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Runs the command line and exits with its code."""
     if sys.argv[1:2] and sys.argv[1] in fast_imports.PROCESSES:
         fast_imports.load()
     sys.exit(cli.main())

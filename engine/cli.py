@@ -1,4 +1,4 @@
-"""The command line: runs one command of `commands/`, and says in a line what went wrong."""
+"""The command line: runs one command of `commands/`, and prints an error in one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.settings import load
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 is well, 1 a fault, 2 a usage that makes no sense."""
+    """Runs one command: 0 is well, 1 a fault, 2 a usage that makes no sense."""
     args = sys.argv[1:] if argv is None else list(argv)
     if not args:
         parser(names()).print_help()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Command(Protocol):
-    """What a file of `commands/` says of itself."""
+    """How a file of `commands/` describes itself."""
 
     HELP: str
     EXAMPLES: Sequence[str]
@@ -34,18 +34,18 @@ ALWAYS: Mapping[int, str] = {
     2: "an invalid argument or setting",
     130: "Ctrl-C",
 }
-"""What these exit codes say of any command."""
+"""The exit codes that every command has."""
 
 
 def epilog(examples: Sequence[str], exits: Mapping[int, str]) -> str:
-    """Return what stands below the arguments."""
+    """Returns what stands below the arguments."""
     lines = ["examples:", *(f"  {example}" for example in examples), "", "exit codes:"]
     lines += [f"  {code:<3} {meaning}" for code, meaning in every(exits).items()]
     return "\n".join(lines)
 
 
 def every(exits: Mapping[int, str]) -> dict[int, str]:
-    """Return all exit codes; where the command has another use for one, both."""
+    """Returns all exit codes; where the command has another use for one, both."""
     codes = sorted({*exits, *ALWAYS})
     return {code: "; or ".join(_meanings(code, exits)) for code in codes}
 
@@ -55,7 +55,7 @@ def _meanings(code: int, exits: Mapping[int, str]) -> Iterable[str]:
 
 
 def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Return what understands each command that can be called; its `prog` is how."""
+    """Returns what understands each command that can be called; its `prog` is how."""
     below = _below(parser)
     if not below:
         yield parser
@@ -72,7 +72,7 @@ def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentPar
 
 
 def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -> str:
-    """Return docs/reference/commands.md."""
+    """Returns docs/reference/commands.md."""
     lines = [_HEAD]
     for name, command in commands.items():
         lines += [f"\n## `engine {name}`", f"{command.HELP[0].upper()}{command.HELP[1:]}.", ""]

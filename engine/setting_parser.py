@@ -1,4 +1,4 @@
-"""From the text of a setting to its value, or one line that says what was expected."""
+"""Parses the text of a setting; an error states in one line what was expected."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import inspect as shapes
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message is the one line a person needs."""
+    """A setting that cannot be used; the message is one line."""
 
 
 def convert(name: str, text: str, kind: Any) -> Any:
-    """The value. Raises SettingsError."""
+    """Returns the value of `text` as `kind`. Raises SettingsError."""
     shape = shapes.type_info(kind)
     inner = shape.type if isinstance(shape, shapes.Metadata) else shape
     raw: object = text
@@ -27,7 +27,7 @@ def convert(name: str, text: str, kind: Any) -> Any:
 
 
 def _expected(shape: shapes.Type, error: Exception) -> str:
-    """Say in words what a value has to be."""
+    """Describes what a value has to be."""
     match shape:
         case shapes.IntType(ge=low, le=None):
             return f"a whole number of at least {low}"

@@ -37,7 +37,7 @@ def _doc(says: str, unit: str = "", **bounds: Any) -> Meta:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment may say. Zero means "no limit" where a field says so."""
+    """The settings of the environment. Zero means "no limit" where a description says so."""
 
     host: Annotated[str, _doc("Address the gateway listens on")] = "127.0.0.1"
     port: Annotated[int, _doc("Port the gateway listens on", ge=1, le=65535)] = 3000
@@ -288,7 +288,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "default"
 
     def __post_init__(self) -> None:
-        """Hold the one bound that `Meta` cannot: decimals have no ge/le, and NaN is a Decimal."""
+        """Holds the one bound that `Meta` cannot: decimals have no ge/le, and NaN is a Decimal."""
         for name in ("venue_failure_rate", "otel_traces_sampler_arg"):
             part = getattr(self, name)
             if not (part.is_finite() and 0 <= part <= 1):
@@ -301,7 +301,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
-    """Read the settings: the environment first, then `env_file` where it exists, then defaults.
+    """Reads the settings: the environment first, then `env_file` where it exists, then defaults.
 
     An empty value counts as absent. Raises `SettingsError` with one clear line.
     """
@@ -325,7 +325,9 @@ def _renamed(former: str, name: str) -> str:
 
 
 def _check_urls(settings: Settings) -> None:
-    """Say what is wrong with them, and never what they are: they carry passwords and keys."""
+    """Raises SettingsError for a malformed URL. The message does not hold the URL: it may carry a
+    password or key.
+    """
     for name in ("redis_url", "database_url", "otel_exporter_otlp_endpoint"):
         url = getattr(settings, name)
         if url and not url.well_formed:
@@ -353,9 +355,9 @@ def _is_http(url: str) -> bool:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Say the settings as environment variables of a child: `load(environment(s)) == s`.
+    """Returns the settings as environment variables of a child: `load(environment(s)) == s`.
 
-    With their secrets: nobody logs or prints it. What people are shown is `shown`.
+    It holds secrets, and is neither logged nor printed; `shown` is for people.
     """
     return {
         f.name.upper(): _text(getattr(settings, f.name), str_of=_revealed)
@@ -382,7 +384,7 @@ Made by `engine docs --write`.
 
 
 def markdown() -> str:
-    """Return the table of docs/reference/settings.md."""
+    """Returns the table of docs/reference/settings.md."""
     rows = ["| Variable | Default | Unit | Meaning |", "|---|---|---|---|"]
     for name, shape, default in _table():
         extra, schema = shape.extra or {}, shape.extra_json_schema or {}
@@ -392,12 +394,12 @@ def markdown() -> str:
 
 
 def reference() -> str:
-    """Return docs/reference/settings.md."""
+    """Returns docs/reference/settings.md."""
     return f"{_HEAD}\n{markdown()}\n"
 
 
 def dotenv() -> str:
-    """Return a `.env` file with every setting, commented out, at its default."""
+    """Returns a `.env` file with every setting, commented out, at its default."""
     head = "# Copy to .env and uncomment what you change. The environment wins over this file.\n"
     lines = [
         f"\n# {(shape.extra_json_schema or {})['description']}\n# {name}={default}\n"
@@ -424,7 +426,7 @@ def _revealed(value: object) -> str:
 
 
 def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
+    """Yields the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
     try:
         text = path.read_text(encoding="utf-8")

@@ -61,11 +61,11 @@ class Trading(NamedTuple):
     unsuited: Callable[[], Awaitable[str]] = _suited
     """Why the settings do not fit the cluster, once it has answered; empty where they do."""
     facts: Callable[[], Mapping[str, Any] | None] = lambda: None
-    """What /readyz says of the cluster; None where there is none."""
+    """The cluster as /readyz reports it; None where there is none."""
     watch_nodes: Callable[[], Awaitable[None]] = _at_once
     """Looks now and then at what the nodes serve, for `fault`, until it is cancelled."""
     explorer: str = ""
-    """Where people look transactions up; empty where nobody can."""
+    """URL of an explorer for transactions; empty without one."""
 
 
 def _simulated(settings: Settings) -> Trading:
@@ -125,7 +125,7 @@ def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
 
 
 def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
-    """Return how long a slot is set to be; None where it is measured: on every real chain."""
+    """Returns how long a slot is set to be; None where it is measured: on every real chain."""
     return settings.slot_ms if pools.cluster == "local" else None
 
 
@@ -268,12 +268,12 @@ class SolanaTrading:
 
 
 def ledger_path(settings: Settings) -> Path:
-    """Return where the simulated chain keeps its ledger."""
+    """Returns where the simulated chain keeps its ledger."""
     return settings.data_dir / LEDGER
 
 
 def chain_of(settings: Settings) -> str:
-    """Return the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
+    """Returns the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
     says so, is not given to this process. Raises SettingsError.
     """
     if settings.venues == SIMULATED:
@@ -301,7 +301,9 @@ def check(settings: Settings) -> None:
 
 
 def _check_cluster(settings: Settings, cluster: str) -> None:
-    """The nodes are asked as well, once they answer: what they say is what counts."""
+    """Checks the cluster of POOLS against the settings. The nodes are asked too, once they answer,
+    and their genesis hash decides.
+    """
     if cluster == "mainnet" and not settings.allow_mainnet:
         msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
         raise SettingsError(msg)
@@ -311,7 +313,7 @@ def _check_cluster(settings: Settings, cluster: str) -> None:
 
 
 class NoWalletError(SettingsError):
-    """The key cannot be read: as it should be where nobody signs."""
+    """The wallet's key cannot be read, which is normal in a process that does not sign."""
 
 
 def wallet_of(settings: Settings) -> Wallet:

@@ -33,7 +33,7 @@ class Client(Transport):
     # -- orders --------------------------------------------------------------------------------
 
     async def submit(self, order: NewOrder, *, key: str = "") -> response_schemas.Accepted:
-        """Submit an order: once, however often it takes. `key`: an Idempotency-Key of your own."""
+        """Submits an order: once, however often it takes. `key`: an Idempotency-Key of your own."""
         return _as(
             response_schemas.Accepted, await self._keyed("/api/orders/execute", _json(order), key)
         )
@@ -47,18 +47,18 @@ class Client(Transport):
         return _as(response_schemas.BatchResults, answer).results
 
     async def order(self, order_id: str) -> Order:
-        """Return an order as it is now."""
+        """Returns an order as it is now."""
         return _as(Order, await self.ask("GET", f"/api/orders/{order_id}"))
 
     async def history(self, order_id: str) -> list[Event]:
-        """Return all that happened to an order."""
+        """Returns all that happened to an order."""
         answer = await self.ask("GET", f"/api/orders/{order_id}/events")
         return [event_of(raw) for raw in answer["events"]]
 
     async def orders(
         self, filters: Filters = ALL, *, most: int | None = None
     ) -> AsyncIterator[Order]:
-        """Yield orders, the newest first, as many pages as it takes."""
+        """Yields orders, the newest first, as many pages as it takes."""
         cursor: dict[str, str] = {}
         left = most
         while left is None or left > 0:
@@ -83,9 +83,8 @@ class Client(Transport):
     async def cancel_many(
         self, filters: Filters = ALL, *, reason: str = "", actor: str = ""
     ) -> AsyncIterator[response_schemas.CancelResult]:
-        """Call all open orders off that are meant (without filters: all), and say of each what
-
-        became of it.
+        """Cancels all open orders that match the filters (all without filters), and returns the
+        outcome of each.
         """
         requested = filters.params() or {"all": "true"}
         cursor: str | None = "0"
@@ -100,7 +99,7 @@ class Client(Transport):
             cursor = page.next_cursor
 
     async def amend(self, order_id: str, version: int, terms: dict[str, Any]) -> Order:
-        """Change `targetPrice` or `expiresAt` of an order that waits, if it is at `version`.
+        """Changes `targetPrice` or `expiresAt` of an order that waits, if it is at `version`.
 
         Tried once: where the outcome is not known, that version may be another one by now.
         """
@@ -112,18 +111,18 @@ class Client(Transport):
     async def quotes(
         self, token_in: str, token_out: str, amount: Whole, **more: str
     ) -> response_schemas.QuotesAnswer:
-        """Return what an order would be routed by. `more`: swapMode, slippageBps."""
+        """Returns what an order would be routed by. `more`: swapMode, slippageBps."""
         params = {"tokenIn": token_in, "tokenOut": token_out, "amount": str(amount)} | more
         return _as(
             response_schemas.QuotesAnswer, await self.ask("GET", "/api/quotes", params=params)
         )
 
     async def tokens(self) -> list[response_schemas.Traded]:
-        """Return what can be traded."""
+        """Returns what can be traded."""
         return _as(response_schemas.Tokens, await self.ask("GET", "/api/tokens")).tokens
 
     async def ready(self) -> response_schemas.Readiness:
-        """Return what /readyz says, ready or not."""
+        """Returns what /readyz says, ready or not."""
         return _as(response_schemas.Readiness, (await self.request("GET", "/readyz"))[1])
 
     async def halt(self, reason: str, actor: str = "") -> response_schemas.EngineState:
@@ -132,7 +131,7 @@ class Client(Transport):
         return _as(response_schemas.EngineState, answer)
 
     async def resume(self, reason: str = "", actor: str = "") -> response_schemas.EngineState:
-        """End a halt."""
+        """Ends a halt."""
         answer = await self.ask("POST", "/api/admin/resume", json=_words(reason, actor))
         return _as(response_schemas.EngineState, answer)
 
@@ -144,11 +143,11 @@ class Client(Transport):
         return await self._parked(order_id, "settle", words)
 
     async def requeue(self, order_id: str, reason: str = "", actor: str = "") -> Order:
-        """Put a parked order back to work."""
+        """Puts a parked order back to work."""
         return await self._parked(order_id, "requeue", _words(reason, actor))
 
     async def discard(self, order_id: str, reason: str = "", actor: str = "") -> Order:
-        """Fail a parked order of which no transaction can land."""
+        """Fails a parked order of which no transaction can land."""
         return await self._parked(order_id, "discard", _words(reason, actor))
 
     async def _parked(self, order_id: str, act: str, words: dict[str, str]) -> Order:
@@ -158,7 +157,7 @@ class Client(Transport):
     # -- events --------------------------------------------------------------------------------
 
     async def follow(self, order_id: str) -> AsyncIterator[Event]:
-        """Yield every event of one order from the first on, until it ended. Reconnects."""
+        """Yields every event of one order from the first on, until it ended. Reconnects."""
         seen = 0
         while True:
             socket = await self.connect("/api/orders/execute", orderId=order_id)
@@ -176,7 +175,7 @@ class Client(Transport):
     async def events(
         self, after: str | int | None = None, *, on_lost: OnLost | None = None, **filters: str
     ) -> AsyncIterator[Event]:
-        """Yield every event of every order after a position or cursor; default: from now on.
+        """Yields every event of every order after a position or cursor; default: from now on.
 
         Reconnects and resumes, without a gap and without an event twice. What the log cannot give
         any more is told to `on_lost`, and ends it with LostError where nobody listens. `filters`:
@@ -198,7 +197,7 @@ class Client(Transport):
             await asyncio.sleep(RECONNECT_S)
 
     async def position(self) -> int:
-        """Return the position of the newest event."""
+        """Returns the position of the newest event."""
         return (await self.ready()).log.position or 0
 
     async def _keyed(self, path: str, content: Json, key: str) -> Json:

@@ -10,7 +10,7 @@ from engine.client import Client
 
 
 async def switch(gateway: Client, act: str, body: dict[str, str], *, as_json: bool) -> int:
-    """`act` is halt or resume; says what the engine's state is then."""
+    """Halts or resumes, as `act` names it, and prints the engine's state after it."""
     async with gateway as client:
         state = await (client.halt(**body) if act == "halt" else client.resume(**body))
         view = msgspec.to_builtins(state)

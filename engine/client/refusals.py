@@ -8,7 +8,7 @@ from projections.views.event_schemas import Lost
 
 
 class UnreachableError(Exception):
-    """Nothing that is a gateway answers at the URL, or it went silent; one line says which."""
+    """No gateway answers at the URL, or it stopped answering; the message is one line."""
 
 
 class RefusedError(Exception):

@@ -1,4 +1,4 @@
-"""What may be asked for, as types; the gateway checks it, and says what is wrong."""
+"""The requests as types; the gateway validates them."""
 
 from __future__ import annotations
 

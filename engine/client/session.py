@@ -1,4 +1,4 @@
-"""Which gateway a command means, and how it says what that one refuses."""
+"""Finds the gateway of a command, and prints what the gateway refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PORT = Settings().port
 
 
 def run_with_gateway(work: Coroutine[Any, Any, int]) -> int:
-    """Run a command; say in one line what the gateway refuses, or that it does not answer."""
+    """Runs a command; prints in one line what the gateway refuses, or that it does not answer."""
     try:
         return asyncio.run(work)
     except (RefusedError, UnreachableError) as error:
@@ -30,7 +30,7 @@ def run_with_gateway(work: Coroutine[Any, Any, int]) -> int:
 
 
 def gateway_url(settings: Settings) -> str:
-    """Return where the gateway of this DATA_DIR listens, else what HOST and PORT say."""
+    """Returns where the gateway of this DATA_DIR listens, else the address of HOST and PORT."""
     state = running(settings.data_dir)
     if state and settings.port not in (PORT, urlsplit(state.gateway_url).port or settings.port):
         msg = (
@@ -43,5 +43,5 @@ def gateway_url(settings: Settings) -> str:
 
 
 def connect(settings: Settings) -> Client:
-    """Return a client of the gateway of this DATA_DIR, not entered yet."""
+    """Returns a client of the gateway of this DATA_DIR, not entered yet."""
     return Client(gateway_url(settings), settings.api_key)

@@ -51,7 +51,7 @@ class Transport:
         return self._session
 
     async def ask(self, method: str, path: str, *, tries: int = TRIES, **options: Any) -> Json:
-        """Ask for what may be done twice; tries again where the gateway says 503, or goes silent.
+        """Asks for what may be done twice; tries again where the gateway says 503, or goes silent.
 
         `options` are those of `aiohttp.ClientSession.request`. Raises RefusedError, or
         UnreachableError.

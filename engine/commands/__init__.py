@@ -36,27 +36,27 @@ class Command(Protocol):
     EXAMPLES: Sequence[str]
     """Command lines that work as they stand."""
     EXITS: Mapping[int, str]
-    """What its exit codes say; those of `commands_manual.ALWAYS` go without saying."""
+    """Exit code -> meaning, besides `commands_manual.ALWAYS`."""
 
     def arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare its arguments."""
+        """Declares its arguments."""
 
     def run(self, settings: Settings, args: argparse.Namespace) -> int:
-        """Do it; return the exit code."""
+        """Executes the command and returns the exit code."""
 
 
 def names() -> list[str]:
-    """Return the names of all commands."""
+    """Returns the names of all commands."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def command(name: str) -> Command:
-    """Return the file of `commands/` of that name."""
+    """Returns the file of `commands/` of that name."""
     return cast("Command", importlib.import_module(f"{__name__}.{name}"))
 
 
 def parser(of: Sequence[str]) -> argparse.ArgumentParser:
-    """Return what understands these commands."""
+    """Returns the parser of these commands."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="engine", description="An order execution engine.", epilog=FIRST, formatter_class=form

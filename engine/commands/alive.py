@@ -16,7 +16,7 @@ EXITS = {0: "it lives", 1: "it does not"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument(
         "name",
         nargs="?",
@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Look at the file that the process touches."""
+    """Looks at the file that the process touches."""
     names = [args.name] if args.name else known(settings)
     dead = [name for name in names if not is_alive(settings, name)]
     if args.json:

@@ -21,7 +21,7 @@ NO_EXPIRY = "none"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("order", metavar="ORDER", type=order_id, help="order id")
     parser.add_argument("--target-price", metavar="PRICE", help="of a limit order")
     add_expiry(parser, f"ISO time with zone: not after this; {NO_EXPIRY}: it expires no more")
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Amend it."""
+    """Amends it."""
     terms = {"targetPrice": args.target_price, "expiresAt": expiry(args)}
     given = {name: value for name, value in terms.items() if value is not None}
     if args.expires_at == NO_EXPIRY:

@@ -14,7 +14,7 @@ from typing import Any
 from engine.embedded.stores import gc_disabled, reading, records
 from engine.settings import Settings
 from engine.terminal import argument_types, timeline
-from engine.terminal.progress import Progress
+from engine.terminal.progress import progress_bar
 from events.archive import Archive, Page
 from events.archive.history import Gap, GivenUp, everything, order_history
 from events.archive.losses import Losses
@@ -45,7 +45,7 @@ SHOWN = 50  # problems listed for a person; --json lists all
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = what.add_parser("show", help="an order's timeline, and the reasons of each decision")
     show.add_argument("order", metavar="ORDER", type=argument_types.order_id, help="order id")
@@ -134,7 +134,7 @@ async def _show(settings: Settings, args: argparse.Namespace) -> int:
 async def _verify(settings: Settings, args: argparse.Namespace) -> int:
     began = time.monotonic()
     async with records(settings, opened=False) as (log, archive):
-        with gc_disabled(), Progress("verify") as progress:
+        with gc_disabled(), progress_bar("verify") as progress:
             verdict = await verify(archive, log, columns, progress)
     seconds = time.monotonic() - began
     if args.json:
@@ -247,7 +247,7 @@ async def _fold(
 ) -> None:
     until, until_us = args.until or (None, None)
     end = min(until or sys.maxsize, await log.position()) or (until or sys.maxsize)
-    with gc_disabled(), Progress("replay") as progress:
+    with gc_disabled(), progress_bar("replay") as progress:
         async with aclosing(_pages(log, archive, args.order, until, losses)) as pages:
             async for page in pages:
                 cut = page.until_time(until_us) if until_us else page
@@ -278,7 +278,7 @@ async def _pages(
 async def _export(settings: Settings, args: argparse.Namespace) -> int:
     async with records(settings) as (log, archive):
         prefix = cursor_prefix(log.epoch or 1, log.partition)
-        with Progress("export") as progress:
+        with progress_bar("export") as progress:
             end, losses = await log.position(), await archive.losses()
             pages_of = everything(archive, log, after=args.after, losses=losses)
             async with aclosing(pages_of) as pages:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments: those of the benchmark."""
+    """Declares the arguments: those of the benchmark."""
     parser.add_argument("--quick", action="store_true", help="a few seconds a figure")
     parser.add_argument("--only", metavar="LETTERS", help="these figures, such as b,d")
     parser.add_argument("--profile", action="store_true", help="also which process took how much")

@@ -26,7 +26,7 @@ Results = AsyncGenerator[dict[str, Any]]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("orders", nargs="*", metavar="ORDER", type=order_id, help="order ids")
     parser.add_argument("--all", action="store_true", help="every open order, or all of these:")
     parser.add_argument("--status", help="with --all: of this status, such as watching")
@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Cancel them."""
+    """Cancels them."""
     filters = {"status": args.status, "token": args.token, "clientOrderId": args.client_order_id}
     if bool(args.orders) == args.all or (args.orders and any(filters.values())):
         print("engine: name orders, or say --all [--status S --token T]", file=sys.stderr)

@@ -62,7 +62,7 @@ PRINTED: dict[str, Callable[[], str]] = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     what = parser.add_mutually_exclusive_group(required=True)
     parser.add_argument("--json", action="store_true", help="as a JSON string, or list of files")
     what.add_argument("document", nargs="?", choices=sorted(PRINTED), help="print this one")
@@ -74,7 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_: Settings, args: argparse.Namespace) -> int:
-    """Print one, or write all."""
+    """Prints one, or writes all."""
     if not args.write:
         text = PRINTED[args.document]()
         print(json.dumps(text) + "\n" if args.json else text, end="")

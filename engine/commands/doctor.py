@@ -2,14 +2,14 @@
 
 import argparse
 import asyncio
-import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple, get_args
 
 import msgspec
 
-from engine.colour import colourful
 from engine.commands.up import reachable
 from engine.doctor import archive, chain, log_server, machine, records, running
-from engine.doctor.findings import Finding
+from engine.doctor.findings import Finding, Status
 from engine.embedded import localnet
 from engine.embedded.data_dir import RunState
 from engine.embedded.data_dir import running as recorded
@@ -17,6 +17,7 @@ from engine.processes.program import StartError
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
+from engine.terminal.styles import styled
 from engine.venues import chain_of
 from events.secret import SecretUrl
 
@@ -28,16 +29,17 @@ EXAMPLES = (
 EXITS = {0: "nothing is broken, though there may be warnings", 1: "something is"}
 
 MARKS = {"ok": "ok", "warning": "WARN", "failed": "FAIL", "skipped": "-"}
-COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
+STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "bright_black"}
+assert MARKS.keys() == STYLES.keys() == set(get_args(Status)), "each status has a mark and a style"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Look at everything; 1 where something is broken."""
+    """Prints what the checks found; returns 1 where something is broken."""
     quiet()
     findings = asyncio.run(examine(settings))
     status = next(
@@ -51,49 +53,104 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     return 1 if status == "failed" else 0
 
 
+class Subject(NamedTuple):
+    """What is examined: settings, completed by what runs here."""
+
+    settings: Settings
+    record: RunState | None
+    """The engine that runs in DATA_DIR."""
+    redis_url: SecretUrl
+    """Empty where there is none, as the next."""
+    database_url: SecretUrl
+    chain: str
+    """The chain that the settings name; empty where POOLS cannot be read."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether the processes run by themselves, beside external servers."""
+        return is_apart(self.settings, self.record)
+
+
+def is_apart(settings: Settings, record: RunState | None) -> bool:
+    """Whether the processes of this engine run by themselves, beside external servers."""
+    return record is None and bool(settings.redis_url and settings.database_url)
+
+
 async def examine(settings: Settings) -> list[Finding]:
-    """Everything that can be looked at; starts nothing and changes nothing."""
+    """Runs all checks; starts nothing and changes nothing."""
+    findings: list[Finding] = []
     record: RunState | None = None
     try:
         record = recorded(settings.data_dir)
     except (StartError, OSError) as error:
-        findings = [Finding("engine", "warning", str(error), "wait a moment")]
-    else:
-        findings = []
-    apart = record is None and bool(settings.redis_url and settings.database_url)
-    findings += machine.look(settings, runs=record is not None, apart=apart)
-    settings = localnet.with_chain(settings, record)
-    redis_url = settings.redis_url or SecretUrl(record.redis_url if record else "")
-    database_url = settings.database_url or SecretUrl(record.database_url if record else "")
-    if redis_url:
-        findings += [
-            finding async for finding in log_server.look(redis_url, chain=_chain(settings))
-        ]
-    if database_url:
-        findings += [finding async for finding in archive.look(database_url)]
-    if redis_url and database_url:
-        looked = records.look(settings, redis_url, database_url, chain=_chain(settings))
-        findings += [finding async for finding in looked]
-    findings += [finding async for finding in chain.look(settings, apart=apart)]
-    if record is not None and record.gateway_url:
-        findings += await running.look(record.gateway_url)
-    elif apart:
-        findings += await running.look(reachable(settings), elsewhere=True)
+        findings.append(Finding("engine", "warning", str(error), "wait a moment"))
+    findings += machine.look(settings, runs=record is not None, apart=is_apart(settings, record))
+    subject = _subject(settings, record)
+    for check in CHECKS:
+        findings += [finding async for finding in check(subject)]
     return findings
 
 
-def _chain(settings: Settings) -> str:
-    """The chain that settings name; what is wrong with POOLS, `chain.look` says."""
+def _subject(settings: Settings, record: RunState | None) -> Subject:
+    settings = localnet.with_chain(settings, record)
     try:
-        return chain_of(settings)
+        chain_name = chain_of(settings)
     except SettingsError:
-        return ""
+        chain_name = ""
+    return Subject(
+        settings,
+        record,
+        settings.redis_url or SecretUrl(record.redis_url if record else ""),
+        settings.database_url or SecretUrl(record.database_url if record else ""),
+        chain_name,
+    )
+
+
+async def _log_server(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.redis_url:
+        async for finding in log_server.look(subject.redis_url, chain=subject.chain):
+            yield finding
+
+
+async def _archive(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.database_url:
+        async for finding in archive.look(subject.database_url):
+            yield finding
+
+
+async def _records(subject: Subject) -> AsyncIterator[Finding]:
+    settings, redis_url, database_url = subject.settings, subject.redis_url, subject.database_url
+    if redis_url and database_url:
+        async for finding in records.look(settings, redis_url, database_url, chain=subject.chain):
+            yield finding
+
+
+async def _chain(subject: Subject) -> AsyncIterator[Finding]:
+    async for finding in chain.look(subject.settings, apart=subject.apart):
+        yield finding
+
+
+async def _gateway(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.record is not None and subject.record.gateway_url:
+        for finding in await running.look(subject.record.gateway_url):
+            yield finding
+    elif subject.apart:
+        for finding in await running.look(reachable(subject.settings), elsewhere=True):
+            yield finding
+
+
+CHECKS: Sequence[Callable[[Subject], AsyncIterator[Finding]]] = (
+    _log_server,
+    _archive,
+    _records,
+    _chain,
+    _gateway,
+)
+"""In the order of the report; those of this machine come first."""
 
 
 def _tell(finding: Finding) -> None:
-    mark = f"{MARKS[finding.status]:<5}"
-    if colourful(sys.stdout):
-        mark = f"\x1b[{COLOURS[finding.status]}m{mark}\x1b[0m"
+    mark = styled(f"{MARKS[finding.status]:<5}", STYLES[finding.status])
     print(f"{mark} {finding.name}: {finding.detail}")
     if finding.mend:
         print(f"      mend: {finding.mend}")

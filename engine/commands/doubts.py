@@ -30,7 +30,7 @@ EXITS = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     listed = what.add_parser("list", help="all of them, newest first")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -13,13 +13,13 @@ EXITS = {0: "halted", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--reason", required=True, help="why; clients see it in /readyz")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Halt."""
+    """Halts."""
     body = {"reason": args.reason, "actor": args.actor}
     return run_with_gateway(switch(connect(settings), "halt", body, as_json=args.json))

@@ -28,7 +28,7 @@ GRACE_S = 0.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     create = what.add_parser("create", help="make a key, and print it once")
     create.add_argument("--account", required=True, help="whose orders it makes and sees")

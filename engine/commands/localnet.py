@@ -18,7 +18,7 @@ PORT = 8899
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--port", type=_port, default=PORT, help="default: %(default)s; 0: any")
     parser.add_argument("--data", type=_file, help="its file (default: under DATA_DIR)")
     parser.add_argument(
@@ -92,7 +92,7 @@ def _faults(text: str) -> object:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Run until asked to stop; print one line when it answers."""
+    """Runs until asked to stop; prints one line when it answers."""
     if args.pools:
         from engine.localnet.genesis import pools_file
 

@@ -1,4 +1,4 @@
-"""`engine metrics`: what the gateway's /metrics says, and the document of all there are."""
+"""`engine metrics`: the values of the gateway's /metrics, and the reference of all metrics."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ Made by `engine docs --write`.
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--markdown", action="store_true", help="the text of docs/reference/metrics.md"
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Print them."""
+    """Prints them."""
     if args.markdown:
         print(markdown(), end="")
         return 0
@@ -70,7 +70,7 @@ async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:
 
 
 def markdown() -> str:
-    """Return the document."""
+    """Returns the document."""
     from events.metrics import METERS, Counter
     from gateway.api.metrics import FACTS
 

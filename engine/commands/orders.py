@@ -20,7 +20,7 @@ EXITS = {0: "listed", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--status", help="such as watching")
     parser.add_argument("--token", help="on either side")
     parser.add_argument("--client-order-id", help="your own name for it")
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """List them."""
+    """Lists them."""
     return run_with_gateway(_list(connect(settings), args))
 
 

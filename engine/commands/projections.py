@@ -1,4 +1,4 @@
-"""`engine projections rebuild`: the tables made anew from the archive, while the engine runs."""
+"""`engine projections rebuild`: rebuilds the tables from the archive while the engine runs."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ import asyncpg
 from engine.embedded.backends import backends
 from engine.embedded.stores import gc_disabled, reading
 from engine.settings import Settings
-from engine.terminal.progress import Progress
+from engine.terminal.progress import progress_bar
 from projections.postgres.rebuild import RebuildError, rebuild
 
 HELP = "rebuild the tables that show orders from the archive of events"
@@ -19,7 +19,7 @@ EXITS = {0: "rebuilt", 1: "not, and nothing changed", 2: "the records cannot be 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("what", choices=["rebuild"])
     parser.add_argument("--json", action="store_true", help="for machines")
 
@@ -33,7 +33,7 @@ async def _rebuild(settings: Settings, args: argparse.Namespace) -> int:
     async with backends(settings) as (_, database_url):
         began = time.perf_counter()
         try:
-            with gc_disabled(), Progress("rebuild") as progress:
+            with gc_disabled(), progress_bar("rebuild") as progress:
                 done = await rebuild(database_url, progress)
         except RebuildError as error:
             return _not_rebuilt(str(error))

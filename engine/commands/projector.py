@@ -13,11 +13,11 @@ EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments: none."""
+    """Declares the arguments: none."""
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Run until asked to stop."""
+    """Runs until asked to stop."""
     from engine.composition.projector import run_projector
 
     ready = with_backends(settings)

@@ -21,7 +21,7 @@ EXITS = {0: "there is a route", 1: "refused, or no gateway", 3: "there is none"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("token_in", metavar="IN", help="token to sell, by symbol or mint")
     parser.add_argument("token_out", metavar="OUT", help="token to buy, by symbol or mint")
     parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Ask for it."""
+    """Asks for it."""
     params = {"token_in": args.token_in, "token_out": args.token_out, "amount": args.amount}
     if args.exact_out:
         params["swapMode"] = "exactOut"

@@ -15,7 +15,7 @@ from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
 from engine.terminal.operator_name import whoami
-from engine.terminal.progress import Progress
+from engine.terminal.progress import progress_bar
 from engine.venues import chain_of
 from projections.postgres.migrate import MigrationError
 from projections.postgres.rebuild import RebuildError
@@ -40,7 +40,7 @@ SHOWN = 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--yes", action="store_true", help="do it; without, only say what is wrong")
     parser.add_argument(
         "--restored",
@@ -84,7 +84,7 @@ async def _run(settings: Settings, args: argparse.Namespace) -> int:
                 print("\n".join(told(todo)))
             with (
                 localnet.local_chain_running(settings) as reached,
-                Progress("repair") as progress,
+                progress_bar("repair") as progress,
             ):
                 done = await recovery.repair(
                     log, archive, words, lambda: open_wallet(reached), progress, first=diagnosis

@@ -1,4 +1,4 @@
-"""`engine resume`: what `engine halt` stopped goes on."""
+"""`engine resume`: ends a halt."""
 
 import argparse
 
@@ -13,13 +13,13 @@ EXITS = {0: "running", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("--reason", default="", help="why")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Resume."""
+    """Ends the halt."""
     body = {"actor": args.actor} | ({"reason": args.reason} if args.reason else {})
     return run_with_gateway(switch(connect(settings), "resume", body, as_json=args.json))

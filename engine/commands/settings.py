@@ -13,7 +13,7 @@ EXITS = {0: "shown"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--markdown", action="store_true", help="the table of docs/reference/settings.md"
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Print them."""
+    """Prints them."""
     if args.markdown:
         print(source.markdown())
     elif args.dotenv:

@@ -17,12 +17,12 @@ EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("names", nargs="+", choices=STAGES, metavar="NAME")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Run until asked to stop."""
+    """Runs until asked to stop."""
     from engine.composition.stages import run_stages
 
     ready = with_backends(settings)

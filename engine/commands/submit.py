@@ -27,7 +27,7 @@ EXITS = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("token_in", metavar="IN", help="token to sell, such as SOL")
     parser.add_argument("token_out", metavar="OUT", help="token to buy, such as USDC")
     parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Submit it."""
+    """Submits it."""
     order = NewOrder(
         args.token_in,
         args.token_out,

@@ -54,11 +54,11 @@ TRACER = ("tracer",)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments: none."""
+    """Declares the arguments: none."""
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Run until asked to stop; print one line on stdout when a POST would succeed."""
+    """Runs until asked to stop; prints one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
     venues.check(settings)  # says at once what is wrong with VENUES
     enabled.is_enabled(settings)  # … and with traces
@@ -112,7 +112,7 @@ async def _supervise(
 
 
 def _programs(settings: Settings) -> list[list[Program]]:
-    """Return our own processes; they read the same settings from their environment."""
+    """Returns our own processes; they read the same settings from their environment."""
     environ = {**os.environ, **environment(settings)}
     *before, last = PROCESSES
     processes = [*before, (*last, TRACER) if enabled.is_enabled(settings) else last]
@@ -150,7 +150,7 @@ async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
 
 
 def _claim_port(settings: Settings) -> None:
-    """Find out before anything is started that the port is taken or the address is not ours."""
+    """Finds out before anything is started that the port is taken or the address is not ours."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -162,14 +162,14 @@ def _claim_port(settings: Settings) -> None:
 
 
 def reachable(settings: Settings) -> str:
-    """Return a URL at which we reach a gateway that listens on HOST and PORT."""
+    """Returns a URL at which we reach a gateway that listens on HOST and PORT."""
     host = settings.host
     known = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not a bind
     return f"http://{known.get(host, f'[{host}]' if ':' in host else host)}:{settings.port}"
 
 
 def with_backends(settings: Settings) -> Settings:
-    """Return the settings with all URLs filled in, for a process that starts no backends."""
+    """Returns the settings with all URLs filled in, for a process that starts no backends."""
     record = None
     if not (settings.redis_url and settings.database_url) or localnet.runs_here(settings):
         record = running(settings.data_dir)

@@ -34,13 +34,13 @@ class Row(NamedTuple):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument("what", choices=["ledger"])
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Print every transaction that landed, oldest first, and count executions per order."""
+    """Prints every transaction that landed, oldest first, and counts executions per order."""
     from engine.localnet.open import FILE
 
     if settings.solana_rpc_url and settings.venues != ("simulated",):

@@ -33,7 +33,7 @@ RECENT = 200
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Declares the arguments."""
     parser.add_argument(
         "order", nargs="?", type=order_id, help="order id; without it, every event of every order"
     )
@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Follow."""
+    """Follows."""
     try:
         parse_cursor(args.after or "0")
     except CursorError as error:

@@ -1,4 +1,4 @@
-"""`engine doctor`: looks at everything an engine stands on, and says how to mend what is wrong.
+"""`engine doctor`: checks everything an engine depends on, and suggests how to repair faults.
 
 Imports no command. Public: a module a subject, whose findings `engine doctor` prints.
 """

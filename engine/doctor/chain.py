@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from engine.doctor import consensus, nodes, versions
@@ -18,13 +18,13 @@ from stages.runtime.stage import VenueRefusal
 LAMPORTS = 10**9
 NODE_S = 3.0
 STILL_S = 2.0
-"""A chain that goes on has another slot after so long."""
+"""A chain that makes progress has another slot after so long."""
 LITTLE = LAMPORTS // 20
 """Some hundred transactions with their fees and accounts."""
 
 
 async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Finding]:
-    """All of it. Addresses of nodes carry keys: only their hosts are shown.
+    """Runs all checks of the chain. URLs of nodes carry keys: only their hosts are shown.
 
     `apart`: each process runs by itself, and this may be one that has no key.
     """
@@ -92,12 +92,13 @@ async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
 
 
 async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]:
+    """Asks for the pools, the wallet's balance, the transaction version and the consensus."""
     opened = open_rpc(settings, observed=False)
-    address = wallet_of(settings).address if signs else ""
-    pools = [address for some in opened.pools.pools.values() for address in some]
+    wallet = wallet_of(settings).address if signs else ""
+    pools = [address for listed in opened.pools.pools.values() for address in listed]
     try:
         answers = await opened.rpc.get_multiple_accounts(pools, commitment="finalized")
-        lamports = await opened.rpc.get_balance(address, "finalized") if signs else 0
+        lamports = await opened.rpc.get_balance(wallet, "finalized") if signs else 0
         transactions = await versions.look(settings, opened.rpc)
         agreement = await consensus.look(settings, opened.rpc, slot_setting(settings, opened.pools))
     except (VenueRefusal, OSError) as error:
@@ -108,19 +109,24 @@ async def _account(settings: Settings, *, signs: bool) -> AsyncIterator[Finding]
     yield transactions
     yield agreement
     accounts = [account for answer in answers for account in answer.value]
-    absent = [address for address, a in zip(pools, accounts, strict=True) if a is None]
-    some = 0 < len(absent) < len(pools)
-    if some and opened.pools.cluster == "local":
-        yield ok("POOLS", f"{len(pools) - len(absent)} of {len(pools)} are there; launches come")
-    elif absent:
-        shown = ", ".join(absent[:3]) + (", …" if len(absent) > 3 else "")
-        detail = f"{len(absent)} of {len(pools)} are not on this chain: {shown}"
-        make = failed if len(absent) == len(pools) else warning
-        yield make("POOLS", detail, "take them out of the file of POOLS")
-    else:
-        yield ok("POOLS", f"all {len(pools)} are there")
+    absent = [address for address, account in zip(pools, accounts, strict=True) if account is None]
+    yield judge_pools(opened.pools.cluster, len(pools), absent)
     if signs:
-        yield _balance(address, lamports)
+        yield _balance(wallet, lamports)
+
+
+def judge_pools(cluster: str, count: int, absent: Sequence[str]) -> Finding:
+    """Judges how many of the pools in POOLS exist: `absent` are the addresses of the others. On a
+    local chain some may still be launched. Pure.
+    """
+    if not absent:
+        return ok("POOLS", f"all {count} are there")
+    if cluster == "local" and len(absent) < count:
+        return ok("POOLS", f"{count - len(absent)} of {count} are there; launches come")
+    shown = ", ".join(absent[:3]) + (", …" if len(absent) > 3 else "")
+    judge = failed if len(absent) == count else warning
+    detail = f"{len(absent)} of {count} are not on this chain: {shown}"
+    return judge("POOLS", detail, "take them out of the file of POOLS")
 
 
 def _balance(address: str, lamports: int) -> Finding:

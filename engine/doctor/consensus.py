@@ -15,7 +15,7 @@ NAME = "consensus"
 
 
 async def look(settings: Settings, rpc: Rpc, slot_setting: int | None) -> Finding:
-    """What a node says of both. `slot_setting`: as `engine.venues.slot_setting` has it."""
+    """The consensus and the slot time of a node. `slot_setting`: of `engine.venues`."""
     from stages.venues.solana.cluster.commitments import Commitments
     from stages.venues.solana.cluster.slot_time import SlotTime
 

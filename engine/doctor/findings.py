@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The findings of the doctor."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the doctor's: what was looked at, what it is, how to mend it."""
+    """One line of the report: the subject, its state, and how to repair it."""
 
     name: str
     status: Status
     detail: str
     mend: str = ""
     command: str = ""
-    """The command that mends it, where one does."""
+    """The command that repairs it; empty without one."""
 
 
 def ok(name: str, detail: str) -> Finding:
-    """It is as it should be."""
+    """The subject is in order."""
     return Finding(name, "ok", detail)
 
 
 def warning(name: str, detail: str, mend: str) -> Finding:
-    """It works, and may not always."""
+    """The subject works now, and may fail later."""
     return Finding(name, "warning", detail, mend)
 
 
@@ -36,7 +36,7 @@ def failed(name: str, detail: str, mend: str, command: str = "") -> Finding:
 
 
 def skipped(name: str, detail: str) -> Finding:
-    """There was nothing to look at."""
+    """The check does not apply."""
     return Finding(name, "skipped", detail)
 
 
@@ -45,7 +45,7 @@ SKEW_FAILED_S = 10.0
 
 
 def skew(name: str, ours_s: float, theirs_s: float) -> Finding:
-    """Whether two clocks agree: expiry is judged by one and asked for by the other."""
+    """Compares two clocks: an expiry is given by one and judged by the other."""
     apart = abs(ours_s - theirs_s)
     mend = "run an NTP client (chrony, systemd-timesyncd) on both machines"
     detail = f"{apart:.3f} s apart from this machine's"

@@ -1,4 +1,4 @@
-"""Log, archive and tables: whether all of them say the same, and which command heals them."""
+"""Whether log, archive and tables agree, and which command repairs them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from events.secret import SecretUrl
 
 NAME = "records"
 EVENTS_MAX = 300_000
-"""More take longer than somebody waits who wants to know whether the engine is well: of those the
-newest are looked at."""
+"""Of a longer log only the newest events are read, so that a check ends within seconds."""
 
 
 async def look(

@@ -1,4 +1,4 @@
-"""The engine itself, where it runs: what its gateway says."""
+"""The running engine, as its gateway reports it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEND = "look into logs/{part}.log of DATA_DIR; start it, or kill it where it han
 
 
 async def look(url: str, *, elsewhere: bool = False) -> list[Finding]:
-    """What /readyz says, as findings. `elsewhere`: the gateway may well run on another machine."""
+    """The answer of /readyz as findings. `elsewhere`: the gateway may run on another machine."""
     try:
         async with Client(url) as client:
             ready = msgspec.to_builtins(await client.ready())

@@ -15,7 +15,7 @@ NAME = "transactions"
 
 
 async def look(settings: Settings, rpc: Rpc) -> Finding:
-    """What its feature accounts say, and whether nodes take it."""
+    """Whether the cluster's feature accounts enable the version, and whether nodes accept it."""
     from stages.venues.solana.cluster.features import Features
 
     features = Features(rpc, settings.tx_version)

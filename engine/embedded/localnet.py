@@ -35,7 +35,7 @@ def runs_here(settings: Settings) -> bool:
 
 
 def prepare(settings: Settings, folder: Path) -> Settings:
-    """Make wallet and pools where there are none; return the settings that lead to the chain."""
+    """Makes wallet and pools where there are none; returns the settings that lead to the chain."""
     from engine.localnet.genesis import pools_file
 
     (folder / POOLS).write_text(json.dumps(pools_file(), indent=1), encoding="utf-8")
@@ -47,7 +47,7 @@ def prepare(settings: Settings, folder: Path) -> Settings:
 
 
 def with_chain(settings: Settings, record: RunState | None) -> Settings:
-    """Return the settings that lead to what a running engine trades on: its VENUES, whatever was
+    """Returns the settings that lead to what a running engine trades on: its VENUES, whatever was
     said to us, and its local chain, if it has one.
     """
     if record is not None and record.venues:
@@ -59,7 +59,7 @@ def with_chain(settings: Settings, record: RunState | None) -> Settings:
 
 @contextlib.contextmanager
 def local_chain_running(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings that lead to the chain, and run it for so long where no engine does.
+    """Yields the settings that lead to the chain, and runs it for so long where no engine does.
 
     Enter it in the main thread. Raises StartError.
     """

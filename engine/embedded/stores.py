@@ -1,4 +1,4 @@
-"""What the operators' commands read: log and archive, wherever they are."""
+"""Log and archive for the operators' commands, embedded or external."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def records(
 
 @contextlib.contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Folding millions of events makes no garbage that refers to itself; looking for it is slow."""
+    """Disables the cyclic garbage collector for a long fold, which creates no cycles."""
     gc.collect()
     gc.disable()
     try:
@@ -59,7 +59,7 @@ def gc_disabled() -> Iterator[None]:
 
 
 def reading(work: Callable[[], Awaitable[int]]) -> int:
-    """Run a command; say in one line what cannot be read."""
+    """Runs a command; prints in one line what cannot be read."""
 
     async def run() -> int:
         return await work()

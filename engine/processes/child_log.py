@@ -27,18 +27,18 @@ class ChildLog:
         self.path = path
         self._size = path.stat().st_size if path.exists() else 0
         self._tail = b""
-        """What this run said last: a full disk keeps it from the file."""
+        """The end of this run's output, which a full disk would keep from the file."""
 
     def mark(self) -> None:
-        """Note that a new run begins here."""
+        """Marks the begin of a new run."""
         self._tail = b""
 
     def last_words(self) -> str:
-        """Return the line of this run that says best why it ended."""
+        """Returns the line of this run's output that explains best why it ended."""
         return last_error_line(self._tail.decode(errors="replace"))
 
     async def pump(self, name: str, source: int) -> None:
-        """Read the pipe `source` until its writers are gone, and close it."""
+        """Reads the pipe `source` until its writers are gone, and closes it."""
         reader = asyncio.StreamReader(limit=LINE_BYTES)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", 0)

@@ -1,20 +1,22 @@
-"""Imports our libraries without what they would import on the off chance that somebody wants it."""
+"""Imports redis-py and structlog without the libraries that they load where those are installed.
+
+redis-py loads the metrics of OpenTelemetry, structlog loads rich; no process uses either there. The
+imports are in those libraries, so none of ours could be deferred instead. Measured with 10 starts
+each, median CPU time until all modules are imported: a stage 0.45 s instead of 0.62 s (28 % less),
+the gateway 0.85 s instead of 0.97 s (12 % less); `engine --version` does not call this.
+"""
 
 import sys
 from importlib import import_module
 
 PROCESSES = ("gateway", "projector", "stage", "up")
-"""The commands that import them anyway."""
+"""The commands that import these libraries in any case."""
 LIBRARIES = ("redis.asyncio", "structlog")
 LEFT_OUT = ("opentelemetry", "rich")
 
 
 def load() -> None:
-    """Import them, before anything else does.
-
-    redis-py takes all of OpenTelemetry's metrics if it is installed, structlog takes rich: a fifth
-    of the start of every process, and of its restart after a crash, for what we use none of there.
-    """
+    """Imports them before any other module does."""
     absent = [name for name in LEFT_OUT if name not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]  # Python's own sign for "not there"

@@ -24,7 +24,7 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def serve(settings: Settings, process: str, main: Main) -> int:
-    """Run `main(stop)` until it returns; return the exit code."""
+    """Runs `main(stop)` until it returns; returns the exit code."""
     logging.configure(settings, process)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_live(main, alive_file(settings, process), settings.heartbeat_ms / 1000))
@@ -32,17 +32,17 @@ def serve(settings: Settings, process: str, main: Main) -> int:
 
 
 def alive_file(settings: Settings, process: str) -> Path:
-    """Return the file whose time says when the loop of a process last turned."""
+    """Returns the file whose modification time is when the event loop of a process last turned."""
     return settings.data_dir / "alive" / process.replace(" ", "-")
 
 
 def known(settings: Settings) -> list[str]:
-    """Return the processes that ever lived with this DATA_DIR."""
+    """Returns the processes that ever lived with this DATA_DIR."""
     return sorted(path.name for path in alive_file(settings, "x").parent.glob("*"))
 
 
 def is_alive(settings: Settings, process: str) -> bool:
-    """Tell whether a process showed life within its last three heartbeats."""
+    """Whether a process touched its file within its last three heartbeats."""
     try:
         age_s = time.time() - alive_file(settings, process).stat().st_mtime
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def is_alive(settings: Settings, process: str) -> bool:
 
 
 async def stop_on_signal(stop: asyncio.Event) -> None:
-    """Set `stop` at the first SIGINT or SIGTERM, or SIGHUP unless it is ignored (nohup)."""
+    """Sets `stop` at the first SIGINT or SIGTERM, or SIGHUP unless it is ignored (nohup)."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
@@ -87,7 +87,7 @@ async def _beat(alive: Path, every_s: float) -> None:
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop where it is installed."""
+    """Returns uvloop's loop where it is installed."""
     try:
         import uvloop
     except ImportError:

@@ -19,7 +19,7 @@ async def metered(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.asynccontextmanager
 async def listening(settings: Settings) -> AsyncIterator[None]:
-    """Serve /metrics for the length of a block. A port that is taken stops nobody from working."""
+    """Serves /metrics for the length of a block. A port that is taken does not stop the process."""
     if not settings.metrics_port:
         yield
         return

@@ -29,7 +29,7 @@ DROPPED = "dropped"  # root turned into nobody, where namespaces are forbidden
 
 
 def command(argv: Sequence[str | Path], death: signal.Signals, user: str = SELF) -> list[str]:
-    """Return the command that runs `argv` as `user` until it ends or this process does."""
+    """Returns the command that runs `argv` as `user` until it ends or this process does."""
     head = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
     return [*head, str(int(death)), str(os.getpid()), user, *map(str, argv)]
 

@@ -1,4 +1,4 @@
-"""A program that we start: what to run, how it dies, and how to tell that it is ready."""
+"""A child program: its command line, its end, and how its readiness is detected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.processes import parent_death
 
 
 class StartError(Exception):
-    """Something a person has to settle before the engine can run; the message is one line."""
+    """The engine cannot start before an operator changes something; the message is one line."""
 
 
 def _at_once(_pid: int) -> bool:
@@ -45,7 +45,7 @@ class Program:
     hung_s: float = 30.0
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start it, from the main thread, in a session of its own: Ctrl-C reaches only us."""
+        """Starts it, from the main thread, in a session of its own: Ctrl-C reaches only us."""
         return subprocess.Popen(
             parent_death.command(self.argv, self.death, self.user),
             stdin=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ class Program:
 
 
 def signal_group(pid: int, what: signal.Signals) -> None:
-    """Signal a program and what it started; one that is gone already is no fault."""
+    """Signals a program and what it started; one that is gone already is ignored."""
     try:
         os.killpg(pid, what)
     except ProcessLookupError:
@@ -68,7 +68,7 @@ def signal_group(pid: int, what: signal.Signals) -> None:
 
 
 def last_words(log: Path) -> str:
-    """Return the line of a log that says best why its program ended."""
+    """Returns the line of a log that explains best why its program ended."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
@@ -79,7 +79,7 @@ def last_words(log: Path) -> str:
 
 
 def last_error_line(text: str) -> str:
-    """Return the line of an output that says best why its program ended."""
+    """Returns the line of an output that explains best why its program ended."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     words = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")
     for line in reversed(lines):

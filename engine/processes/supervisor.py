@@ -61,7 +61,7 @@ class Child:
         return self._process.pid if self._process and self._process.poll() is None else 0
 
     async def keep(self) -> None:
-        """Run it again and again."""
+        """Runs it again and again."""
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
@@ -132,7 +132,7 @@ class Child:
         return False
 
     async def stop(self, patience_s: float) -> None:
-        """Ask it to end, and make it end once patience is over."""
+        """Asks it to end, and kills it once patience is over."""
         self._stopping.set()
         if not self.pid:
             return
@@ -173,7 +173,7 @@ class Supervisor:
         ready: Callable[[], Awaitable[bool]],
         announce: Callable[[], None],
     ) -> None:
-        """Start everything, `announce()` once `ready()` says so, and end at `stop`."""
+        """Starts everything, calls `announce()` once `ready()` is true, and ends at `stop`."""
         try:
             for group in reversed(self._groups):
                 self._keepers += [asyncio.create_task(child.keep()) for child in group]
@@ -195,7 +195,7 @@ class Supervisor:
             await self._stop()
 
     async def _until(self, stop: asyncio.Event, reached: Callable[[], Awaitable[bool]]) -> None:
-        """Wait for a step of the start; say what it waits for every ten seconds."""
+        """Waits for a step of the start; logs what is missing every ten seconds."""
         told = time.monotonic()
         while not stop.is_set() and not await reached():
             for child in self.children:
@@ -213,7 +213,7 @@ class Supervisor:
             await asyncio.sleep(POLL_S)
 
     async def _stop(self) -> None:
-        """Stop group by group; late groups inherit the time that early ones did not need."""
+        """Stops group by group; late groups inherit the time that early ones did not need."""
         deadline = time.monotonic() + STOP_S
         for number, group in enumerate(self._groups):
             left = (deadline - time.monotonic()) / (len(self._groups) - number)

@@ -1,6 +1,6 @@
 """`engine repair`: finds what is wrong with log and archive, and heals each from the other.
 
-`diagnosis` and `reconcile` read both stores completely. `plan` decides what to do.
+`diagnosis` and `reconcile` read both stores completely. `faults` and `plan` decide what to do.
 `archive_repair`, `rewrite_log` and `recreate_log` carry out one step each. The diagnosis runs again
 after each step: a repair may stop anywhere, and a second one finds nothing to do.
 
@@ -11,7 +11,8 @@ Imports no command or server of ours. Public: what is exported here; `settle`, `
 from engine.recovery.accept_loss import Word
 from engine.recovery.apply_plan import Done, repair
 from engine.recovery.diagnosis import Diagnosis, diagnose
-from engine.recovery.plan import Plan, Step, Words, plan
+from engine.recovery.faults import Step
+from engine.recovery.plan import Plan, Words, plan
 from engine.recovery.recreate_log import Repaired, rebuild_log
 from engine.recovery.recreation.errors import RepairError
 

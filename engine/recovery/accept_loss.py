@@ -1,7 +1,7 @@
-"""Records that events of the archive are given up, and from what their orders go on.
+"""Records that events of the archive are given up, and the state that their orders continue from.
 
-An order goes on from its row in `orders`, or from its head, where that is the state after the last
-of its lost events. Where neither is left nothing is known of it any more.
+An order continues from its row in `orders`, or from its head, where that is the state after the
+last of its lost events. Where neither is left, the order is lost.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _order_of(
     kept: Mapping[str, Sequence[Resumed]],
     proof: Reconciliation,
 ) -> str:
-    """The order that lacks the event. What a damaged row says counts only where that order is not
+    """The order that lacks the event. The id in a damaged row counts only where that order is not
     whole without it.
     """
     if lost.position in owners:

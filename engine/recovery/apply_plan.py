@@ -1,14 +1,15 @@
-"""Does what a plan says, a step at a time, until nothing is left to do."""
+"""Carries out a plan, a step at a time, until nothing is left to do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from engine.recovery import accept_loss, archive_repair
 from engine.recovery.chain_history import ChainHistory
 from engine.recovery.diagnosis import Diagnosis, diagnose
-from engine.recovery.plan import Plan, Step, Words, archived_losses, plan
+from engine.recovery.faults import Step, archived_losses
+from engine.recovery.plan import Plan, Words, plan
 from engine.recovery.recreate_log import Repaired, rebuild_log
 from engine.recovery.recreation.errors import RepairError
 from engine.recovery.rewrite_log import rewrite
@@ -28,7 +29,7 @@ class Done(NamedTuple):
     """What was given up."""
     founded: Repaired | None
     left: list[str]
-    """What is wrong still."""
+    """What is still wrong."""
 
 
 async def repair(
@@ -40,8 +41,8 @@ async def repair(
     *,
     first: Diagnosis | None = None,
 ) -> Done:
-    """Does it. `wallet` is opened where the chain has to be asked; `first` is a diagnosis that was
-    made just now.
+    """Repairs the stores. `wallet` is opened where the chain has to be asked; `first` is a
+    diagnosis that was made just now.
 
     Raises RepairError where a word is missing or a step cannot be done; it can be begun again.
     Raises ChainError, RebuildError, LogError, ArchiveUnavailable or asyncpg's errors.
@@ -83,6 +84,10 @@ async def _do(
             await archive_repair.make_orders(archive)
         case Step.REWRITE:
             await rewrite(log, archive, diagnosis)
+        case Step.REBUILD_LOG:
+            raise AssertionError("`repair` carries it out: it needs the chain")
+        case _:
+            assert_never(step)
 
 
 async def _rebuild_log(

@@ -36,7 +36,9 @@ class ChainError(Exception):
 
 
 class ChainHistory(Protocol):
-    """Asked by a repair, or by who settles an order. Methods raise ChainError, or say otherwise."""
+    """What a repair and a settlement ask the chain. Methods raise ChainError unless they name
+    another error.
+    """
 
     async def last_height(self) -> int:
         """No transaction that was made before now can land above this height."""

@@ -1,4 +1,4 @@
-"""Reads everything that a repair goes by: both stores, event by event, and what an audit says."""
+"""Reads what a repair is planned from: both stores, event by event, and the result of an audit."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Diagnosis(NamedTuple):
     promoted: bool
     """The log is suspended until the chain was asked."""
     fenced: bool
-    """A repair keeps everybody out, or did until it broke off."""
+    """A repair holds the fence, or was interrupted and left it."""
     target: Target
     """The stream as it is to stand."""
     lacking: list[str]
@@ -68,7 +68,7 @@ class Diagnosis(NamedTuple):
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever said."""
+        """Whether neither store has ever held an event."""
         return not self.archived_end and not self.log_end and not self.proof.position
 
 
@@ -174,7 +174,7 @@ class _Rows:
         return None
 
     async def finish(self) -> None:
-        """Reads what nobody asked for."""
+        """Reads the remaining rows."""
         while await self.following() is not None:
             pass
 
@@ -231,7 +231,7 @@ async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
 
 
 async def _problems(log: EventLog, archive: Archive) -> list[Problem]:
-    """What an audit says, where there is something that it can read."""
+    """The problems that an audit reports; none where it cannot read the stores."""
     try:
         return (await verify(archive, log, columns)).problems
     except _UNREADABLE as error:

@@ -1,21 +1,24 @@
-"""What ends each kind of parking, and the codes of a settlement that is refused: two tables, which
-docs/reference/commands.md shows and the tests hold against the code.
+"""What ends each kind of parking, and the codes of a refused settlement. `engine docs --write` puts
+both tables into docs/reference/commands.md; `tests/unit/engine/test_parking_catalogue.py` holds the
+codes against the sources that raise them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+from events.reason_codes import ReasonCode
 
 
 class Way(NamedTuple):
-    """Out of one kind of parking."""
+    """What ends one kind of parking."""
 
     reason: str
-    """As listed."""
+    """As `engine parked` lists it."""
     happened: str
     ends: str
-    """Which command."""
+    """The commands that end it."""
 
 
 _MENDED = (
@@ -51,7 +54,10 @@ WAYS = (
     ),
 )
 
-CODES: Mapping[str, str] = {
+OwnCode = Literal["wallet-unknown", "another-settlement", "not-allowed"]
+"""The refusals that never become the failure reason of an order."""
+
+CODES: Mapping[ReasonCode | OwnCode, str] = {
     "transaction-not-found": "no node has it, and its death is not proved",
     "transaction-not-finalized": "it is in a block that may still go away: try again",
     "transaction-unreadable": "the record cannot be read",
@@ -68,11 +74,12 @@ CODES: Mapping[str, str] = {
     "another-settlement": "another process settles an order by a named transaction now: try again",
     "not-allowed": "the order is not parked, or keeps changing",
 }
-"""Why nothing was settled. Beside these, what the nodes say, such as `venue-unavailable`."""
+"""Why a settlement was refused. Refusals of the nodes, such as `venue-unavailable`, are besides."""
+assert CODES.keys() >= set(get_args(OwnCode)), "every refusal has its meaning"
 
 
 def notes() -> str:
-    """Return both tables and what has to be known to read them, in Markdown."""
+    """Returns both tables and what has to be known to read them, in Markdown."""
     return "\n\n".join(
         (
             "**Why an order is parked, and what ends that.**\n"

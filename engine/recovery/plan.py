@@ -1,42 +1,28 @@
 """From a diagnosis to what is to be done about it, and what a person has to agree to.
 
-Rule of this file: pure. The log goes on in its epoch only where every event up to its end is proved
-from one store or the other. Otherwise something may have been said, and sent, of which nothing is
-left: then the chain is asked, and the log is founded again in an epoch of its own.
+Rule of this file: pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from enum import Enum
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.recovery.accept_loss import Word
 from engine.recovery.diagnosis import Diagnosis
-from engine.recovery.reconcile import Lost
-from events.audit.problems import HEADS, INDEXES, ORDERS, Problem
-from events.log import LAYOUT, UPGRADABLE_LAYOUTS, other_chain
-from events.positions import spans
-from events.recovery.log_rebuild import FOUNDING
+from engine.recovery.faults import (
+    Fault,
+    Step,
+    all_faults,
+    archived_losses,
+    checkpoint_fault,
+    of_order,
+    recreation_faults,
+    unarchived_losses,
+)
+from events.log import other_chain
 
 COMMAND = "engine repair"
-
-
-class Step(Enum):
-    """What a repair does, in this order."""
-
-    TABLES = "make the missing tables"
-    ARCHIVE = "mend the archive"
-    ACCEPT = "record the accepted loss"
-    REBUILD = "make `orders` again from the archive"
-    REWRITE = "write the log again from the events, in its epoch"
-    REBUILD_LOG = "ask the chain what it executed, and found the log again in a new epoch"
-
-
-STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
-"""Store of an audit's problem -> what mends it."""
-CODES = {"index": Step.ARCHIVE, "aside": Step.REWRITE}
-"""The same by code, of the other stores."""
 
 
 class Words(NamedTuple):
@@ -50,16 +36,6 @@ class Words(NamedTuple):
     """Events of which no copy is left may stay lost."""
     word: Word = Word()
     """Who accepts it, and why."""
-
-
-class Fault(NamedTuple):
-    """One thing that is wrong, and what is done about it."""
-
-    text: str
-    step: Step | None
-    """None: nothing can be done."""
-    does: str = ""
-    """More about the step."""
 
 
 class Plan(NamedTuple):
@@ -96,59 +72,58 @@ class Plan(NamedTuple):
 
 
 def plan(diagnosis: Diagnosis, chain: str, words: Words) -> Plan:
-    """What to do. `chain`: on which the settings trade; empty where they do not say."""
+    """Returns what to do. `chain` is the one that the settings name; empty where they name none."""
     proof = diagnosis.proof
-    founding = list(_founding(diagnosis, words))
-    tail = diagnosis.archived_end > proof.proved_end
-    all_of_it = bool(founding) and diagnosis.same
-    until = proof.proved_end if all_of_it else min(proof.proved_end, diagnosis.archived_end)
-    until = min([until, *(lost.position - 1 for lost in _unarchived(diagnosis))])
-    mark = _checkpoint_fault(diagnosis, until)
-    faults = [
-        *founding,
-        *_tables(diagnosis),
-        *_rows(diagnosis, until),
-        *([Fault(f"checkpoint: {mark}", Step.ARCHIVE, "the checkpoint")] if mark else []),
-        *_lost(diagnosis),
-        *_audited(
-            diagnosis, moved=until != (diagnosis.checkpoint.position if diagnosis.checkpoint else 0)
-        ),
-        *_log(diagnosis),
-        *_chain(diagnosis, chain),
-    ]
-    if not faults:  # what no step is for; else it follows from what is mended first
-        faults = [Fault(describe(problem), None) for problem in diagnosis.problems]
+    recreates = any(recreation_faults(diagnosis, restored=words.restored))
+    until = _archive_end(diagnosis, recreates=recreates)
+    faults = all_faults(diagnosis, chain, until, restored=words.restored)
+    steps = _steps(diagnosis, faults)
+    drop_after = proof.proved_end if diagnosis.archived_end > proof.proved_end else None
+    command = _command(diagnosis, words, drop_after) if steps else ""
+    return Plan(
+        faults=faults,
+        steps=steps,
+        lost=[
+            f"position {lost.position}{of_order(lost.order_id)}: {lost.detail}"
+            for lost in proof.gone
+        ],
+        command=command,
+        refused=_other_chain(diagnosis, chain, founding=recreates)
+        or _refused(diagnosis, words, drop_after, command, steps),
+        drop_after=drop_after,
+        archive_until=until,
+        checkpoint=bool(checkpoint_fault(diagnosis, until)) or drop_after is not None,
+    )
+
+
+def _archive_end(diagnosis: Diagnosis, *, recreates: bool) -> int:
+    """The last position that the archive is to have."""
+    proof = diagnosis.proof
+    whole = recreates and diagnosis.same
+    end = proof.proved_end if whole else min(proof.proved_end, diagnosis.archived_end)
+    return min([end, *(lost.position - 1 for lost in unarchived_losses(diagnosis))])
+
+
+def _steps(diagnosis: Diagnosis, faults: Sequence[Fault]) -> list[Step]:
+    """The steps that mend the faults, in their order."""
     steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
     if Step.REBUILD_LOG in steps and Step.REWRITE in steps:
         steps.remove(Step.REWRITE)
-    if archived_losses(
-        diagnosis
-    ):  # a head or a row of an order that lacks events would be an old one
+    if archived_losses(diagnosis):
+        # The head or row of an order that lacks events would be an old one.
         steps = [step for step in steps if step not in (Step.REBUILD, Step.REWRITE)]
-    drop_after = proof.proved_end if tail else None
-    needs = [
+    return steps
+
+
+def _command(diagnosis: Diagnosis, words: Words, drop_after: int | None) -> str:
+    """The command that agrees to everything that the plan needs."""
+    loses = unarchived_losses(diagnosis) or archived_losses(diagnosis)
+    agreements = [
         *(["--restored"] if words.restored or diagnosis.promoted else []),
-        *([f"--drop-after {drop_after}"] if tail else []),
-        *(["--accept-loss"] if _unarchived(diagnosis) or archived_losses(diagnosis) else []),
+        *([f"--drop-after {drop_after}"] if drop_after is not None else []),
+        *(["--accept-loss"] if loses else []),
     ]
-    command = " ".join([COMMAND, *needs, "--yes"]) if steps else ""
-    return Plan(
-        faults, steps,
-        [f"position {lost.position}{_of(lost.order_id)}: {lost.detail}" for lost in proof.gone],
-        command, _other_chain(diagnosis, chain, founding=bool(founding))
-        or _refused(diagnosis, words, drop_after, command, steps), drop_after, until,
-        bool(mark) or tail,
-    )  # fmt: skip
-
-
-def describe(problem: Problem) -> str:
-    """A problem of the audit, in one line."""
-    where = f"{problem.store} at position {problem.position}{_of(problem.order_id)}"
-    return f"{where}: {problem.code}: {problem.detail}"
-
-
-def _of(order_id: str) -> str:
-    return f", order {order_id}" if order_id else ""
+    return " ".join([COMMAND, *agreements, "--yes"])
 
 
 def _refused(
@@ -159,7 +134,7 @@ def _refused(
         return f"rows that the log never vouched for stand {where}"
     if drop_after is not None and words.drop_after is None:
         return f"rows of the archive would be deleted; if they may be: {command}"
-    if _unarchived(diagnosis) and not words.accept_loss:
+    if unarchived_losses(diagnosis) and not words.accept_loss:
         return f"events are lost for good; if the engine is to continue without them: {command}"
     if steps[:1] == [Step.ACCEPT] and not words.accept_loss:  # what comes before it may be done
         return (
@@ -171,141 +146,6 @@ def _refused(
     return ""
 
 
-def _founding(diagnosis: Diagnosis, words: Words) -> Iterator[Fault]:
-    """Why the log cannot go on in its epoch."""
-    meta, checkpoint, end = diagnosis.meta, diagnosis.checkpoint, diagnosis.proof.proved_end
-    if diagnosis.empty and not meta.fault and not words.restored:
-        return
-    if not meta.there:
-        yield Fault(
-            f"the log is gone, the archive has {diagnosis.archived_end} events", Step.REBUILD_LOG
-        )
-        return
-    if FOUNDING.encode() in meta.fields:
-        yield Fault("a repair began to found the log again, and broke off", Step.REBUILD_LOG)
-    if meta.fault:
-        yield Fault(f"the log's {meta.fault}", Step.REBUILD_LOG)
-    elif checkpoint is not None and meta.epoch != checkpoint.epoch:
-        text = f"the log is of epoch {meta.epoch}, the archive of {checkpoint.epoch}"
-        yield Fault(text, Step.REBUILD_LOG)
-    if meta.layout not in (LAYOUT, *UPGRADABLE_LAYOUTS):
-        text = f"the log has layout {meta.layout!r}, this build reads {LAYOUT}"
-        yield Fault(text, Step.REBUILD_LOG)
-    if diagnosis.log_end != end and not meta.fault:
-        theirs = diagnosis.archived_end if diagnosis.archived_end > diagnosis.log_end else end
-        what = "the archive" if diagnosis.archived_end > diagnosis.log_end else "what is left of it"
-        text = f"the log ends at position {diagnosis.log_end}, {what} at {theirs}"
-        if diagnosis.archived_end <= end:  # else it may go on: see `_rows`
-            yield Fault(text, Step.REBUILD_LOG)
-    elif diagnosis.log_end != meta.position and not meta.fault:
-        text = f"the log says that it ends at {meta.position}, heads of orders name {end}"
-        yield Fault(text, Step.REBUILD_LOG)
-    if diagnosis.proof.conflicts and not diagnosis.same:
-        yield Fault("the log differs from the archive", Step.REBUILD_LOG)
-    if words.restored:
-        yield Fault("what happened after the copies were taken is unknown", Step.REBUILD_LOG)
-    elif diagnosis.promoted:
-        text = "the log server was a replica: what its primary took last may be missing"
-        yield Fault(text, Step.REBUILD_LOG)
-
-
-def _tables(diagnosis: Diagnosis) -> Iterator[Fault]:
-    if diagnosis.missing_tables and not (diagnosis.empty and len(diagnosis.missing_tables) > 1):
-        names = ", ".join(diagnosis.missing_tables)
-        yield Fault(f"tables are missing: {names}", Step.TABLES, names)
-    if diagnosis.lacking:
-        names = ", ".join(diagnosis.lacking)
-        text = f"archive: columns of `events` are missing: {names}"
-        yield Fault(text, Step.ARCHIVE, f"columns are made again: {names}")
-
-
-def _rows(diagnosis: Diagnosis, until: int) -> Iterator[Fault]:
-    proof = diagnosis.proof
-    wrong = [r.stored.position for r in proof.rows if r.stored.position <= until]
-    if wrong:
-        at = spans(wrong)
-        text = f"archive: rows are missing, damaged or wrongly labelled, at {at}"
-        yield Fault(text, Step.ARCHIVE, f"{len(wrong)} rows are written, at {at}")
-    if proof.regained:
-        at = spans(proof.regained)
-        text = f"archive: a loss was accepted at {at}, where nothing is lost"
-        yield Fault(text, Step.ARCHIVE, f"the accepted loss at {at} is withdrawn")
-    if diagnosis.strays:
-        at = spans(diagnosis.strays)
-        yield Fault(f"archive: rows at {at}, which no log has", Step.ARCHIVE, "they are deleted")
-    if diagnosis.archived_end > proof.proved_end:
-        end = proof.proved_end
-        text = (
-            f"archive: rows after position {end}, up to {diagnosis.archived_end}, continue nothing"
-        )
-        yield Fault(text, Step.ARCHIVE, f"rows after position {end} are DELETED")
-        if diagnosis.meta.there and diagnosis.log_end > end:
-            text = f"the log ends at position {diagnosis.log_end}, what is proved of it at {end}"
-            yield Fault(text, Step.REBUILD_LOG)
-
-
-def _audited(diagnosis: Diagnosis, *, moved: bool) -> Iterator[Fault]:
-    """What an audit finds beside the events: those were looked at here, copy by copy."""
-    for problem in diagnosis.problems:
-        if problem.store in STEPS:
-            yield Fault(describe(problem), STEPS[problem.store])
-        elif problem.code in CODES:
-            yield Fault(describe(problem), CODES[problem.code])
-    if diagnosis.archived_end and "orders" in diagnosis.missing_tables:
-        yield Fault("`orders` is not there", Step.REBUILD)
-    if diagnosis.unfolded:
-        yield Fault(f"{diagnosis.unfolded} orders could not be folded", Step.REBUILD)
-    if moved:
-        yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
-
-
-def _unarchived(diagnosis: Diagnosis) -> list[Lost]:
-    """What is lost of what only the log had."""
-    return [lost for lost in diagnosis.proof.lost if lost.position > diagnosis.archived_end]
-
-
-def _lost(diagnosis: Diagnosis) -> Iterator[Fault]:
-    unarchived = _unarchived(diagnosis)
-    if unarchived:
-        at = spans([lost.position for lost in unarchived])
-        does = "orders that only the log has are taken over where they are whole, the rest is void"
-        yield Fault(
-            f"log: events at {at} are lost, and no archive has them", Step.REBUILD_LOG, does
-        )
-    if archived := archived_losses(diagnosis):
-        at = spans([lost.position for lost in archived])
-        text = f"archive: events at {at} are lost: restore these rows of `events` from a backup"
-        does = f"events at {at} stay lost, and their orders continue from the last state known"
-        yield Fault(f"{text}, or accept the loss", Step.ACCEPT, does)
-
-
-def archived_losses(diagnosis: Diagnosis) -> list[Lost]:
-    """What is lost of what the archive had: nothing is made of the rest of it."""
-    return [lost for lost in diagnosis.proof.lost if lost.position <= diagnosis.archived_end]
-
-
-def _log(diagnosis: Diagnosis) -> Iterator[Fault]:
-    """What is made from the events anew, in the same epoch."""
-    meta = diagnosis.meta
-    for text in diagnosis.target.faults:
-        yield Fault(f"log: {text}", Step.REWRITE)
-    if diagnosis.fenced:
-        yield Fault("a repair was interrupted, and keeps every process out", Step.REWRITE)
-    if meta.there and meta.suspended and not diagnosis.promoted:
-        yield Fault(f"the log is suspended: {meta.suspended}", Step.REWRITE)
-
-
-def _chain(diagnosis: Diagnosis, chain: str) -> Iterator[Fault]:
-    """Log and archive are of one chain, once they have one history."""
-    theirs = diagnosis.meta.chain
-    if not chain or not diagnosis.common:
-        return
-    if theirs not in ("", chain) and diagnosis.archive_chain == chain:
-        yield Fault(f"the log names another chain, {theirs!r}", Step.REWRITE)
-    if diagnosis.archive_chain not in ("", chain) and theirs == chain:
-        yield Fault(f"the archive names another chain, {diagnosis.archive_chain!r}", Step.ARCHIVE)
-
-
 def _other_chain(diagnosis: Diagnosis, chain: str, *, founding: bool) -> str:
     """Why nothing is touched: to ask our chain what was executed would be to hear "nothing"."""
     named = {"log": diagnosis.meta.chain, "archive": diagnosis.archive_chain}
@@ -313,23 +153,3 @@ def _other_chain(diagnosis: Diagnosis, chain: str, *, founding: bool) -> str:
     if not others or (diagnosis.common and len(others) == 1 and not founding):
         return ""
     return other_chain(others[-1], named[others[-1]])
-
-
-def _checkpoint_fault(diagnosis: Diagnosis, until: int) -> str:
-    """What is wrong with the checkpoint, if the archive ends there."""
-    checkpoint = diagnosis.checkpoint
-    if checkpoint is None:
-        return "there is none" if until else ""
-    if checkpoint.position != until:
-        return f"it stands at {checkpoint.position}, the archive ends at {until}"
-    if not until:
-        return ""
-    stored = diagnosis.proved.get(until)
-    if stored is not None and stored.time_us != checkpoint.time_us:
-        return "it has another time than its event"
-    if (
-        diagnosis.target.faults
-    ):  # the entry may be made again, and the checkpoint is told of it then
-        return ""
-    digest = diagnosis.target.digest_at(until)
-    return "" if digest in (b"", checkpoint.digest) else "it does not know the log's entry there"

@@ -269,8 +269,8 @@ class Reconciliation:
         return [*self.lost, *self.beyond]
 
     def end(self) -> None:
-        """No position follows. What is not proved at the end is no loss: nothing was said there
-        that is known.
+        """Ends the reading. Unproved positions at the end are not losses: no known event was
+        written there.
         """
         self.beyond = [lost for lost in self.lost if lost.position > self.proved_end]
         self.lost = [lost for lost in self.lost if lost.position <= self.proved_end]

@@ -1,7 +1,7 @@
-"""Writes the log again from the events, in the epoch that it has: nothing that was said is void.
+"""Rewrites the log from the events, in its epoch: no event is lost.
 
-Everybody is fenced off for as long as that takes. Every event up to the log's end is proved, each
-send among them, so that the chain need not be asked.
+Every process is fenced off meanwhile. Every event up to the log's end is proved, each send among
+them, so that the chain need not be asked.
 """
 
 from __future__ import annotations
@@ -40,14 +40,16 @@ async def rewrite(log: EventLog, archive: Archive, diagnosis: Diagnosis) -> None
             except BaseException:
                 await work.unfence()
                 raise
-            # From here on heads are replaced: nobody may come in before all of them are there.
+            # From here on heads are replaced: no process may join before all of them are there.
             await _write(log, archive, work, diagnosis, meta, stream)
     finally:
         await work.close()
 
 
 async def _proved(work: LogRebuild, diagnosis: Diagnosis) -> tuple[Meta, Target]:
-    """Goes on to the log's end. Raises RepairError where that is not the log of the diagnosis."""
+    """Proves the events up to the log's end. Raises RepairError where it is not the log of the
+    diagnosis.
+    """
     meta, entries, proof = await work.meta(), await work.entries(), diagnosis.proof
     end = meta.position
     if end is None or meta.epoch != diagnosis.meta.epoch or proof.position != proof.proved_end:
@@ -102,7 +104,7 @@ async def _write(
 
 
 async def _digest(archive: Archive, stream: Target) -> None:
-    """The checkpoint knows its entry as it is to stand."""
+    """Records the rewritten entry at the checkpoint's position in the checkpoint."""
     checkpoint = await archive.checkpoint()
     if checkpoint is None or not checkpoint.position:
         return

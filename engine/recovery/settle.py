@@ -1,4 +1,4 @@
-"""Settles a parked order by the chain's record: reads its transaction, and says what became of it.
+"""Settles a parked order by the chain's record: reads its transaction and records the outcome.
 
 Nothing is guessed. A transaction counts once it is finalized and our wallet paid for it, and its
 order is closed with what moved. What the record does not tell is refused, with a code.
@@ -130,7 +130,7 @@ class _Asked:
         return settlement.recovered(order, record, reason, actor, others)
 
     def _chosen(self, records: Sequence[Record]) -> Record:
-        """The one that closes the order: of several somebody has to say which."""
+        """The record that closes the order; of several, the one that the operator named."""
         if self._signature:
             return next(record for record in records if record.signature == self._signature)
         if len(records) > 1:

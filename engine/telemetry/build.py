@@ -13,7 +13,7 @@ PACKAGES = ("engine", "events", "gateway", "projections", "stages")
 
 @cache
 def build_id() -> str:
-    """Return for instance `0.1.0+5e1f3a9c`; the same source gives the same id anywhere."""
+    """Returns for instance `0.1.0+5e1f3a9c`; the same source gives the same id anywhere."""
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
     for package in PACKAGES:

@@ -1,15 +1,15 @@
-"""How our processes log: structlog to stderr, one JSON object a line, or coloured for a person."""
+"""Logging of the processes: structlog to stderr, as JSON lines or coloured for a person."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
 
 import structlog
 
-from engine.colour import colourful
 from engine.settings import Settings
 from engine.telemetry.scrubbing import Scrubber
 from events.ids import trace_id
@@ -21,7 +21,7 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 
 REPEAT_S = 10.0
-"""What is said again and again, such as that a server does not answer, is logged this often."""
+"""How often a repeated line, such as that a server does not answer, is logged."""
 KEPT = 200
 
 
@@ -32,7 +32,7 @@ class Repeats:
         self._every_s = every_s
         self._clock = clock
         self._counts: dict[str, tuple[float, int]] = {}
-        """What was said -> when, and how often it was dropped since."""
+        """Log line -> when it was written, and how often it was dropped since."""
 
     def __call__(
         self, _: object, __: str, event: structlog.typing.EventDict
@@ -61,7 +61,7 @@ def add_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlo
 
 
 def quiet() -> None:
-    """Set up structlog for a command whose answer is on stdout: errors alone, on stderr."""
+    """Sets up structlog for a command whose answer is on stdout: errors alone, on stderr."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -69,7 +69,7 @@ def quiet() -> None:
 
 
 def configure(settings: Settings, process: str) -> None:
-    """Set up structlog, and the standard library's loggers to look the same."""
+    """Sets up structlog, and the standard library's loggers to look the same."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     person = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stderr.isatty()
@@ -83,7 +83,7 @@ def configure(settings: Settings, process: str) -> None:
     render: list[structlog.typing.Processor] = (
         [
             structlog.dev.ConsoleRenderer(
-                colors=colourful(sys.stderr),
+                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
                 # The default shows the values of variables where rich is installed.
                 exception_formatter=structlog.dev.plain_traceback,
             )

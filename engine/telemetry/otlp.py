@@ -24,7 +24,7 @@ _SCOPE = InstrumentationScope("engine.tracer")
 
 
 class Collector:
-    """Where OTEL_EXPORTER_OTLP_ENDPOINT says; the exporter reads OTEL_… itself, as is the habit."""
+    """The collector at OTEL_EXPORTER_OTLP_ENDPOINT; the exporter reads further OTEL_… names."""
 
     def __init__(self, endpoint: SecretUrl, version: str) -> None:
         # It says so at every try; `tracing` says so once in a while.

@@ -1,4 +1,4 @@
-"""What is typed as an argument, checked: argparse says what is wrong with it, and exits with 2."""
+"""Parsers of arguments. For a ValueError argparse prints the message and exits with 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from events.ids import parse_order_id
 
 
 def order_id(text: str) -> str:
-    """Return the id of an order."""
+    """Returns the id of an order."""
     order_id = parse_order_id(text)
     if order_id is None:
         raise argparse.ArgumentTypeError(
@@ -20,14 +20,14 @@ def order_id(text: str) -> str:
 
 
 def count(text: str) -> int:
-    """Return a number of things, one or more."""
+    """Returns a number of things, one or more."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
     return int(text)
 
 
 def seconds(text: str) -> float:
-    """Return a time that will have passed some day."""
+    """Returns a time that will have passed some day."""
     seconds_ = float(text)
     if not (math.isfinite(seconds_) and 0 < seconds_ < 10**10):
         raise argparse.ArgumentTypeError(f"{text!r}: more than 0 seconds")
@@ -35,7 +35,7 @@ def seconds(text: str) -> float:
 
 
 def moment(text: str) -> tuple[int | None, int | None]:
-    """Return (position, None) or (None, time in µs)."""
+    """Returns (position, None) or (None, time in µs)."""
     if text.isascii() and text.isdigit():
         return int(text), None
     try:

@@ -27,7 +27,7 @@ def obstacles(ready: dict[str, Any]) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def told(client: Client) -> AsyncIterator[None]:
-    """For the length of a block, says on stderr what holds orders up, whenever that changes."""
+    """For the length of the block, prints on stderr what holds orders up, whenever it changes."""
     before = await _tell(client, [])
     work = asyncio.create_task(_keep_telling(client, before))
     try:

@@ -1,4 +1,4 @@
-"""Orders as a table that keeps up with their events. Pure, but for `table`, which draws it."""
+"""The orders that changed last, as a live table. Pure, except for `table`, which draws it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.terminal.event_lines import clock, route
+from engine.terminal.styles import STATUS_STYLES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,16 +15,12 @@ if TYPE_CHECKING:
 KEPT = 200
 ID_WIDTH, WIDE = 36, 120
 RATE_S = 5.0
-STYLES = {
-    "confirmed": "green", "failed": "red", "expired": "yellow", "cancelled": "yellow",
-    "submitted": "cyan", "watching": "magenta",
-}  # fmt: skip
 STEPS = {"pending": 1, "watching": 1, "routing": 2, "building": 3, "submitted": 4, "confirmed": 5}
 TERMINAL = ("confirmed", "failed", "expired", "cancelled")
 
 
 class Row:
-    """What is known of an order."""
+    """One order of the table."""
 
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
@@ -31,7 +28,7 @@ class Row:
         self.began = self.changed = ""
 
     def take(self, frame: dict[str, Any]) -> None:
-        """One more event."""
+        """Applies an event's frame."""
         self.status, self.changed = frame["status"], frame["timestamp"]
         self.note = frame.get("error") or frame.get("reason") or ""
         if frame["event"] == "OrderSubmitted":
@@ -64,7 +61,7 @@ class Board:
         self.ended: dict[str, int] = {}
 
     def take(self, frame: dict[str, Any], now_s: float) -> None:
-        """An event, and when it came."""
+        """Applies an event's frame, received at `now_s`."""
         if "orderId" not in frame or frame["status"] in ("halted", "running"):
             return
         self.events += 1
@@ -83,7 +80,7 @@ class Board:
         return sorted(newest, key=lambda row: row.order_id, reverse=True)
 
     def rate(self, now_s: float) -> float:
-        """Events a second, of late."""
+        """Events a second, over the last RATE_S seconds."""
         while self._times and self._times[0] < now_s - RATE_S:
             self._times.popleft()
         return len(self._times) / RATE_S
@@ -95,9 +92,7 @@ class Board:
 
 
 def table(board: Board, most: int, now_s: float, width: int) -> Table:
-    """Draw it, for a terminal of so many columns; needs rich. From WIDE columns on the ids are
-    whole, whatever else is long.
-    """
+    """Draws the table for a terminal of `width` columns. From WIDE columns on, ids are not cut."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -112,7 +107,7 @@ def table(board: Board, most: int, now_s: float, width: int) -> Table:
     drawn.add_column("", overflow="ellipsis", no_wrap=True, style="dim")
     for row in board.rows(most):
         bar = "●" * STEPS.get(row.status, 5)
-        style = STYLES.get(row.status, "")
+        style = STATUS_STYLES.get(row.status, "")
         status = f"[{style}]{bar:<5} {row.status}[/]" if style else f"{bar:<5} {row.status}"
         cells = (
             clock(row.changed),

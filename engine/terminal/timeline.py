@@ -12,14 +12,14 @@ from projections.views.payloads import VIEWS
 
 
 def tell(history: Sequence[Stored], prefix: str, *, as_json: bool) -> None:
-    """Print the timeline for a person, or the frame of each event for a machine."""
+    """Prints the timeline for a person, or the frame of each event for a machine."""
     frames = (json.dumps(Frame(stored, prefix).view) for stored in history)
     for line in frames if as_json else lines(history):
         print(line)
 
 
 def lines(history: Sequence[Stored]) -> Iterator[str]:
-    """Return the timeline. Raises `msgspec.DecodeError` for an event of a newer build."""
+    """Returns the timeline. Raises `msgspec.DecodeError` for an event of a newer build."""
     events = [stored.record.event() for stored in history]
     if not events:
         return
