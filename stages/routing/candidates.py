@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import Rejected, Swap
-from stages.routing.board import PoolDirection, PoolGraph, above, marginal
 from stages.routing.costs import Costs
 from stages.routing.hops import Hops
+from stages.routing.pool_graph import PoolDirection, PoolGraph, above, marginal
 from stages.routing.route import Candidate, Limits, Maker, RejectedPool, Request, stepped
 from stages.routing.split import equalised, widened
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stages.routing.board import PoolGraph
+from stages.routing.pool_graph import PoolGraph
 
 SIGNATURE_LAMPORTS = 5_000
 OVERHEAD_CU = 60_000

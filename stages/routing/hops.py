@@ -11,7 +11,7 @@ from functools import reduce
 from itertools import chain, islice
 
 from stages.pools.contract import Rejected
-from stages.routing.board import PoolDirection, above, marginal
+from stages.routing.pool_graph import PoolDirection, above, marginal
 from stages.routing.route import Candidate, Limits, Maker, Step, stepped
 from stages.routing.split import COARSE_STEPS, equalised
 

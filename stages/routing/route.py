@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import PPM, Swap, impact_ppm
-from stages.routing.board import PoolDirection, PoolGraph
 from stages.routing.costs import Costs
+from stages.routing.pool_graph import PoolDirection, PoolGraph
 
 Kind = Literal["direct", "split", "hop"]
 

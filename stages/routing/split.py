@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from events.types import U64_MAX
 from stages.pools.contract import Rejected, Swap
-from stages.routing.board import PoolDirection, PoolGraph, above, marginal
+from stages.routing.pool_graph import PoolDirection, PoolGraph, above, marginal
 
 STEPS = 20
 """Shares are found to a millionth of the amount."""
