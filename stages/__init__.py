@@ -1,4 +1,4 @@
-"""What the engine does about it: a stage hears of an order, asks a venue, decides, appends.
+"""The stages of an order: each takes orders from an inbox, asks a venue, decides and appends.
 
-Imports events. Public: the four stages, what settles a parked order, and the rooms.
+Imports events. Public: router, builder, submitter, confirmer, settlement, and the packages.
 """

@@ -1,4 +1,4 @@
-"""Builder: has the route's transaction signed and puts it, bytes and all, into the log."""
+"""Builder: has the transaction of a route built and signed, and appends its bytes to the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.venues import Built, Chain
 
 
 def decide(order: Order, built: Built) -> list[Fact]:
-    """The transaction of the next attempt."""
+    """The event that records the transaction of the next attempt."""
     return [
         TransactionBuilt(
             attempt=next_attempt(order),
@@ -24,7 +24,7 @@ def decide(order: Order, built: Built) -> list[Fact]:
 
 
 def stage(chain: Chain) -> Stage:
-    """The stage, building for this chain."""
+    """The stage on a chain."""
 
     def build(order: Order) -> Built | Later | VenueRefusal:
         try:

@@ -1,4 +1,4 @@
-"""Router: asks every venue, picks the best net output, fixes the least acceptable one."""
+"""Router: asks every venue for quotes, picks the best one and fixes the least output."""
 
 from __future__ import annotations
 
@@ -31,26 +31,30 @@ UNSUITED: frozenset[ReasonCode] = frozenset(
         "transaction-too-large", "token-paused",
     }
 )  # fmt: skip
-"""Refusals of a market as it is now: an order which waits for a price waits them out."""
+"""Refusals that concern the market as it is now: an order that waits for a price or a pool returns
+to waiting."""
 
 
 def begin(order: Order) -> Fact | None:
-    """Routing starts once; a retry does not start again."""
+    """The start of routing, which a retry does not repeat."""
     return RoutingStarted() if order.status is Status.PENDING else None
 
 
 def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
-    """The best route; of equals the one named first."""
+    """The route of the best quote, the first of equal ones; or the return to waiting.
+
+    Raises VenueRefusal where there is no acceptable quote.
+    """
     exactly = order.exact_amount_out
     chosen = best_quote.best(quotes, exact_out=exactly is not None)
     if chosen is None:
-        refused = _why_not(quotes)
-        if order.kind.waits and not refused.retryable:
+        refusal = _refusal_of(quotes)
+        if order.kind.waits and not refusal.retryable:
             codes = (recorded(quote.error) for quote in quotes)
-            unsuited = next((code for code in codes if code in UNSUITED), refused.code)
+            unsuited = next((code for code in codes if code in UNSUITED), refusal.code)
             if unsuited in UNSUITED:
-                return [_retreat(order, unsuited, quotes, 0, 0)]
-        raise refused
+                return [_rearmed(order, unsuited, quotes, 0, 0)]
+        raise refusal
     if exactly is not None:
         return [_routed_exactly(order, exactly, quotes, chosen)]
     best = quotes[chosen]
@@ -59,7 +63,7 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
         raise VenueRefusal("amount-too-large", "the least output exceeds what a u64 holds")
     if best.amount_out < worst:
         if order.kind.waits:
-            return [_retreat(order, "quote-below-target", quotes, best.amount_out, worst)]
+            return [_rearmed(order, "quote-below-target", quotes, best.amount_out, worst)]
         raise VenueRefusal("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
     return [_routed(order, quotes, chosen, best.amount_out, least, order.amount_in)]
 
@@ -90,9 +94,8 @@ def _routed(
 
 
 def _recorded(quotes: Sequence[Quote], chosen: int) -> tuple[Quote, ...]:
-    """The quotes as they are recorded: all name the same tokens, one says what may happen to them.
-
-    That keeps the event small.
+    """The quotes as recorded. Only the chosen one keeps its token warnings, which are the same in
+    all: that keeps the event small.
     """
     return tuple(
         quote if index == chosen or not quote.warnings else replace(quote, warnings=())
@@ -101,7 +104,7 @@ def _recorded(quotes: Sequence[Quote], chosen: int) -> tuple[Quote, ...]:
 
 
 def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen: int) -> Fact:
-    """The output is given; what may go in at most is fixed from here on and never loosened."""
+    """The route of an exact output. Its first route fixes the greatest input, which never grows."""
     best = quotes[chosen]
     most = order.max_amount_in
     if most is None:
@@ -112,12 +115,12 @@ def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen:
 
 
 def _least(order: Order, best: Quote) -> tuple[int, int]:
-    """The least amount that may come out, and the least that a quote has to promise."""
+    """The least output of the route, and the least that its quote has to promise, in base units."""
     if order.kind.minimum == "target-price":
         target = money.price_units(order.target_price)
         least = money.amount_at(order.amount_in, order.decimals_in, target, order.decimals_out)
         return least, least
-    if order.min_amount_out is not None:  # said by the client, or fixed by the first route
+    if order.min_amount_out is not None:  # set by the client, or fixed by the first route
         return order.min_amount_out, order.min_amount_out
     if order.kind.minimum == "max-price":
         worst = 0
@@ -130,11 +133,11 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
     return money.min_amount_out(best.amount_out, order.slippage_bps), 0
 
 
-def _retreat(
+def _rearmed(
     order: Order, reason: ReasonCode, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
-    """The order waits again. One that was led on more than a few times passes over a price that
-    stays: `stages.triggers.price_pause`.
+    """The order returns to waiting. After several returns it ignores an unchanged price for some
+    slots: see `stages.triggers.price_pause`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
     return OrderRearmed(
@@ -150,8 +153,8 @@ def _retreat(
     )
 
 
-def _why_not(quotes: Sequence[Quote]) -> VenueRefusal:
-    """The refusal that stands for all: one worth a retry where there is any."""
+def _refusal_of(quotes: Sequence[Quote]) -> VenueRefusal:
+    """The refusal of all quotes: a retryable one, if there is any."""
     codes = [recorded(quote.error) for quote in quotes]
     for code in codes:
         if code in best_quote.UNANSWERED:
@@ -160,11 +163,11 @@ def _why_not(quotes: Sequence[Quote]) -> VenueRefusal:
 
 
 def stage(market: VenueGroup) -> Stage:
-    """The stage, asking this market."""
+    """The stage on a market."""
 
     def ask(orders: Sequence[Order]) -> list[tuple[Quote, ...] | Later]:
         answers = [market.quotes(order) for order in orders]
-        return [fact if isinstance(fact, tuple) else Later(fact) for fact in answers]
+        return [quotes if isinstance(quotes, tuple) else Later(quotes) for quotes in answers]
 
     return Stage(
         name="router",

@@ -1,4 +1,4 @@
-"""What the chain's record of a transaction means for a parked order that is settled by it. Pure."""
+"""Settlement: what the chain's record of a transaction means for a parked order. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ STAGE = "operator"
 
 
 def check(order: Order, record: Record, *, known: bool) -> None:
-    """Whether the transaction is the order's. Raises Refused.
+    """Checks that the transaction is the order's. Raises VenueRefusal where it is not.
 
-    One that is `known` to be names the order itself: the log had it, or a repair found it. Of any
-    other also the amounts have to be within the order's terms, as far as those are known.
+    `known`: the log or a repair names it as the order's, so it has to name the order itself. The
+    amounts of any other transaction have to be within the order's terms.
     """
     named = f"{record.signature} names"
     if any(order_id != order.id for order_id in record.orders):
@@ -42,7 +42,7 @@ def check(order: Order, record: Record, *, known: bool) -> None:
 
 
 def _outside(order: Order, record: Record) -> str:
-    """Which of the order's terms the amounts do not keep; empty where they keep all."""
+    """The first of the order's terms that the amounts violate, in words; empty: none."""
     taken, given = record.outcome.amount_in, record.outcome.amount_out
     if order.exact_amount_out is not None:
         if given != order.exact_amount_out:
@@ -64,7 +64,7 @@ def _outside(order: Order, record: Record) -> str:
 def recovered(
     order: Order, record: Record, reason: str, actor: str, others: Sequence[str] = ()
 ) -> list[Fact]:
-    """The end of the order by this record."""
+    """The facts that end the order by this record."""
     recovered_fact = TransactionRecovered(
         record.signature, reason, actor, record.dex, record.pool, tuple(others)
     )
@@ -85,7 +85,7 @@ def recovered(
 
 
 def _with_fills(sent: Order, fact: Fact, record: Record) -> Fact:
-    """The swaps are those of the record where the route is not known any more."""
+    """The event with the swaps of the record, where the route is not known any more."""
     if isinstance(fact, OrderConfirmed) and not sent.legs:
         return replace(fact, fills=record.fills)
     return fact
@@ -100,7 +100,7 @@ def _after(order: Order, fact: TransactionRecovered) -> Order:
 
 
 def dead(order: Order, finalized_height: int, reason: str, actor: str) -> list[Fact]:
-    """The end of an order whose transaction was proved dead."""
+    """The facts that end an order whose transaction was proved dead."""
     assert order.transaction is not None, "only what was sent can be dead"
     transaction = order.transaction
     proof = TransactionExpired(

@@ -1,7 +1,7 @@
-"""Submitter: writes that it sends, durably, and then sends, once.
+"""Submitter: appends that a transaction is sent, and then sends it, once.
 
-From `TransactionSubmitted` on the transaction may land, whatever the send says; what becomes of it
-is the confirmer's business.
+From `TransactionSubmitted` on the transaction may land, even where the send fails. The confirmer
+finds out what became of it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _log = structlog.get_logger()
 
 
 def decide(order: Order, _: None) -> list[Fact]:
-    """Says what is about to be sent: the bytes that the builder recorded, and no others."""
+    """The event that precedes the send of the transaction that the builder recorded."""
     assert order.transaction is not None, "the submitter owes only orders that are built"
     return [TransactionSubmitted(order.transaction.attempt, order.transaction.signature)]
 
 
 def stage(chain: Chain) -> Stage:
-    """The stage, sending to this chain."""
+    """The stage on a chain."""
 
     async def send(orders: Sequence[Order]) -> None:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await chain.send([o.transaction.raw for o in orders if o.transaction is not None])
         except (VenueRefusal, OSError) as error:  # TimeoutError is an OSError
-            # Unclear or not accepted: either way the confirmer finds out and sends again.
+            # Accepted or not, the confirmer asks for the outcome and sends again.
             _log.warning("send failed", error=str(error), order_ids=[order.id for order in orders])
 
     return Stage(name="submitter", decide=decide, after=send, needs_permit=True)

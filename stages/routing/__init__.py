@@ -1,4 +1,4 @@
-"""Which way a swap goes over many pools: direct, split over two, or in two hops.
+"""Routes of a swap over many pools: direct, split over two or three pools, or in two hops.
 
 Rule of this package: pure. Pools, the chain's clock and costs go in, candidates come out.
 

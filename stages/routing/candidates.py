@@ -1,4 +1,4 @@
-"""Every route worth comparing for a swap: each pool by itself, the best splits, the best hops."""
+"""The routes of a swap that are compared: each pool alone, the best splits, the best two hops."""
 
 from __future__ import annotations
 
@@ -6,113 +6,115 @@ from collections.abc import Iterator, Sequence
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import Rejected, Swap
-from stages.routing.board import PoolDirection, PoolGraph, above, marginal
 from stages.routing.costs import Costs
 from stages.routing.hops import Hops
-from stages.routing.route import Candidate, Limits, Maker, RejectedPool, Request, stepped
+from stages.routing.pool_graph import PoolDirection, PoolGraph, above, marginal
+from stages.routing.route import Candidate, Limits, RejectedPool, Request, RouteFactory, stepped
 from stages.routing.split import equalised, widened
 
 SPLIT_WITH = 2
-"""So many of the next best pools the best one is split with, one at a time."""
+"""Pools that the best one is split with, one at a time: the next best ones."""
 THIRD_OF = 4
-"""The third pool of a split is one of so many best."""
+"""Pools of which one may be the third of a split: the best ones."""
 
 
 def candidates(
-    board: PoolGraph, request: Request, costs: Costs, limits: Limits
+    graph: PoolGraph, request: Request, costs: Costs, limits: Limits
 ) -> list[Candidate | RejectedPool]:
-    """All of them, direct ones in the order of the board. Empty where no pool leads there."""
-    maker = Maker(board, request, costs)
+    """All candidates, direct ones first, in the order of the graph. Empty: no pool leads there."""
+    factory = RouteFactory(graph, request, costs)
     offered: list[Candidate | RejectedPool] = [
-        _direct(maker, direction) for direction in board.ways(request.mint_in, request.mint_out)
+        _direct(factory, direction) for direction in graph.ways(request.mint_in, request.mint_out)
     ]
     direct = [candidate for candidate in offered if isinstance(candidate, Candidate)]
-    direct.sort(key=maker.net, reverse=True)
-    offered += _splits(maker, limits, direct)
-    offered += Hops(maker, limits).candidates(direct)
+    direct.sort(key=factory.net, reverse=True)
+    offered += _splits(factory, limits, direct)
+    offered += Hops(factory, limits).candidates(direct)
     return offered
 
 
-def _direct(maker: Maker, direction: PoolDirection) -> Candidate | RejectedPool:
+def _direct(factory: RouteFactory, direction: PoolDirection) -> Candidate | RejectedPool:
     try:
-        step = maker.step(direction, maker.request.amount, maker.request.exact_out)
+        step = factory.step(direction, factory.request.amount, factory.request.exact_out)
     except Rejected as error:
         return RejectedPool(direction, _reason(direction, error))
     if step.swap.amount_out < 1:
         return RejectedPool(direction, "amount-too-small")
-    return maker.candidate("direct", (step,))
+    return factory.candidate("direct", (step,))
 
 
-def _splits(maker: Maker, limits: Limits, direct: Sequence[Candidate]) -> list[Candidate]:
-    """Splits over two pools and over three, where they pay more than what has fewer pools."""
-    pairs = list(_pairs(maker, limits, direct))
+def _splits(factory: RouteFactory, limits: Limits, direct: Sequence[Candidate]) -> list[Candidate]:
+    """Splits over two and three pools, each only where it pays more than fewer pools do."""
+    pairs = list(_pairs(factory, limits, direct))
     if not pairs:
         return []
-    best = max(pairs, key=maker.net)
-    third = _third(maker, best, direct)
-    if third is not None and maker.net(third) > maker.net(best) and limits.fits(third.steps):
+    best = max(pairs, key=factory.net)
+    third = _third(factory, best, direct)
+    if third is not None and factory.net(third) > factory.net(best) and limits.fits(third.steps):
         pairs.append(third)
     return pairs
 
 
-def _pairs(maker: Maker, limits: Limits, direct: Sequence[Candidate]) -> Iterator[Candidate]:
-    """The best pool shared with each of the next, where that can pay at all."""
-    request, board = maker.request, maker.board
+def _pairs(
+    factory: RouteFactory, limits: Limits, direct: Sequence[Candidate]
+) -> Iterator[Candidate]:
+    """Splits over the best pool and one of the next ones, where a split can pay."""
+    request, graph = factory.request, factory.graph
     for other in direct[1 : 1 + SPLIT_WITH]:
         whole, (best,), (second,) = direct[0], direct[0].steps, other.steps
         # The second pool's first unit must beat the best one's last.
-        if not above(board.marginal(second.way), _last(board, best.way, best.swap)):
+        if not above(graph.marginal(second.way), _last(graph, best.way, best.swap)):
             continue
         directions = best.way, second.way
-        swaps = equalised(directions, request.amount, request.exact_out, board)
+        swaps = equalised(directions, request.amount, request.exact_out, graph)
         if swaps is None:
             continue
-        candidate = _side_by_side(maker, directions, swaps)
-        if maker.net(candidate) > maker.net(whole) and limits.fits(candidate.steps):
+        candidate = _side_by_side(factory, directions, swaps)
+        if factory.net(candidate) > factory.net(whole) and limits.fits(candidate.steps):
             yield candidate
 
 
-def _third(maker: Maker, pair: Candidate, direct: Sequence[Candidate]) -> Candidate | None:
-    """The pair with that pool beside it whose first unit gets most, if it beats their last."""
-    board = maker.board
+def _third(factory: RouteFactory, pair: Candidate, direct: Sequence[Candidate]) -> Candidate | None:
+    """The pair and a third pool, whose first unit pays most and beats the last unit of the pair."""
+    graph = factory.graph
     first, second = pair.steps
-    last = _last(board, first.way, first.swap)
+    last = _last(graph, first.way, first.swap)
     best = None
     for other in direct[:THIRD_OF]:
         direction = other.steps[0].way
         if direction in (first.way, second.way):
             continue
-        offered = board.marginal(direction)
+        offered = graph.marginal(direction)
         if above(offered, last):
             last, best = offered, direction
     if best is None:
         return None
     directions = first.way, second.way, best
-    added = maker.cost(directions) - pair.cost
+    added = factory.cost(directions) - pair.cost
     swaps = widened(
         directions,
         (first.swap, second.swap),
-        maker.request.exact_out,
-        board,
+        factory.request.exact_out,
+        graph,
         lambda gain: gain > added,
     )
-    return None if swaps is None else _side_by_side(maker, directions, swaps)
+    return None if swaps is None else _side_by_side(factory, directions, swaps)
 
 
 def _side_by_side(
-    maker: Maker, directions: Sequence[PoolDirection], swaps: Sequence[Swap]
+    factory: RouteFactory, directions: Sequence[PoolDirection], swaps: Sequence[Swap]
 ) -> Candidate:
-    exact_out = maker.request.exact_out
+    exact_out = factory.request.exact_out
     steps = [
         stepped(direction, swap, exact_out)
         for direction, swap in zip(directions, swaps, strict=True)
     ]
-    return maker.candidate("split", tuple(steps))
+    return factory.candidate("split", tuple(steps))
 
 
-def _last(board: PoolGraph, direction: PoolDirection, swap: Swap) -> tuple[int, int]:
-    """What the next unit after a swap would get: out per in."""
-    return marginal(swap.after, direction.a_to_b, board.clock)
+def _last(graph: PoolGraph, direction: PoolDirection, swap: Swap) -> tuple[int, int]:
+    """The price of the next unit after a swap: out per in."""
+    return marginal(swap.after, direction.a_to_b, graph.clock)
 
 
 def _reason(direction: PoolDirection, error: Rejected) -> ReasonCode:

@@ -1,7 +1,7 @@
-"""Routes of two hops, through the mints in the middle, where each hop may be a split itself.
+"""Routes of two hops through a middle mint, where each hop may be a split itself.
 
-The second hop's inputs are written into the transaction: the first has to yield exactly them, so
-that it is quoted by its outputs, and a little less than it could give.
+The inputs of the second hop are fixed in the transaction, and the first hop has to yield exactly
+these. So it is quoted by exact outputs, which are slightly less than it could yield.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from functools import reduce
 from itertools import chain, islice
 
 from stages.pools.contract import Rejected
-from stages.routing.board import PoolDirection, above, marginal
-from stages.routing.route import Candidate, Limits, Maker, Step, stepped
+from stages.routing.pool_graph import PoolDirection, above, marginal
+from stages.routing.route import Candidate, Limits, RouteFactory, Step, stepped
 from stages.routing.split import COARSE_STEPS, equalised
 
 HOP_POOLS = 3
-"""So many pools of either hop are combined: the very best may not fit into one transaction."""
+"""Pools of each hop that are combined: the best two may not fit into one transaction."""
 BPS = 10_000
 
 _Hop = tuple[Step, ...]
@@ -24,22 +24,22 @@ _Hop = tuple[Step, ...]
 
 
 class Hops:
-    """Searches for one request. An exact output is never asked for in two hops: what the first
-    yields too much would be left in a third token.
+    """The two-hop routes of one request. An exact output has none: what the first hop yields in
+    excess would be left in a third token.
     """
 
-    def __init__(self, maker: Maker, limits: Limits) -> None:
-        self._maker = maker
+    def __init__(self, factory: RouteFactory, limits: Limits) -> None:
+        self._factory = factory
         self._limits = limits
 
     def candidates(self, direct: Sequence[Candidate]) -> Iterator[Candidate]:
-        """Through each middle mint the best route of single pools that fits, and the best with a
-        split in it where that pays more; both only where they pay more than the best pool.
+        """For each middle mint the best route of single pools that fits, and the best route with a
+        split if it pays more. Both have to pay more than the best pool.
         """
-        request, net = self._maker.request, self._maker.net
+        request, net = self._factory.request, self._factory.net
         if request.exact_out:
             return
-        for middle in self._maker.costs.middles:
+        for middle in self._factory.costs.middles:
             if middle in (request.mint_in, request.mint_out):
                 continue
             least = net(direct[0]) if direct else None
@@ -49,10 +49,10 @@ class Hops:
                     yield candidate
 
     def _through(self, middle: str, direct: Sequence[Candidate]) -> Iterator[Candidate]:
-        """The best of single pools, then the best of those with a split."""
-        request, board = self._maker.request, self._maker.board
-        firsts = board.ways(request.mint_in, middle)
-        seconds = board.ways(middle, request.mint_out)
+        """The best route of single pools, then the best one with a split."""
+        request, graph = self._factory.request, self._factory.graph
+        firsts = graph.ways(request.mint_in, middle)
+        seconds = graph.ways(middle, request.mint_out)
         if not firsts or not seconds or not self._may_pay(firsts, seconds, direct):
             return
         best = self._best(firsts, request.amount)
@@ -66,18 +66,18 @@ class Hops:
         yield from self._fitting(self._split(best, seconds))
 
     def _fitting(self, routes: Iterable[_Hop]) -> Iterator[Candidate]:
-        """The best one that fits, if any does."""
-        hops = [self._maker.candidate("hop", steps) for steps in routes]
-        hops.sort(key=self._maker.net, reverse=True)
+        """The best route that fits, if any does."""
+        hops = [self._factory.candidate("hop", steps) for steps in routes]
+        hops.sort(key=self._factory.net, reverse=True)
         yield from islice(
             (candidate for candidate in hops if self._limits.fits(candidate.steps)), 1
         )
 
     def _split(self, best: Sequence[Step], seconds: Sequence[PoolDirection]) -> Iterator[_Hop]:
-        """The best pool of the first hop, or two, with the best of the second hop, or two; one
-        hop at least is split.
+        """One or two of the best pools of the first hop, with one or two of the second. At least
+        one hop is split.
         """
-        halves = self._shared(best, self._maker.request.amount)
+        halves = self._shared(best, self._factory.request.amount)
         for first in chain(self._exactly(best[:1]), self._exactly(halves)):
             through = _yields(first)
             lasts = self._best(seconds, through)
@@ -87,31 +87,31 @@ class Hops:
                 yield (*first, *shared)
 
     def _exactly(self, steps: Sequence[Step]) -> Iterator[_Hop]:
-        """A first hop that yields a little less than these steps, exactly; none where it cannot."""
+        """The first hop that yields `hop_slack_bps` less than these steps, exactly, if it can."""
         less = BPS - self._limits.hop_slack_bps
         amounts = [step.swap.amount_out * less // BPS for step in steps]
         if not steps or not all(amounts):
             return
         try:
             hop = tuple(
-                self._maker.step(step.way, amount, True)
+                self._factory.step(step.way, amount, True)
                 for step, amount in zip(steps, amounts, strict=True)
             )
         except Rejected:
             return
-        if sum(step.swap.amount_in for step in hop) <= self._maker.request.amount:
+        if sum(step.swap.amount_in for step in hop) <= self._factory.request.amount:
             yield hop
 
     def _shared(self, best: Sequence[Step], amount: int) -> _Hop:
-        """The amount over the best two pools; empty where that cannot pay."""
+        """A split of the amount over the best two pools; empty where a split cannot pay."""
         if len(best) < 2:
             return ()
-        (first, two), board = best[:2], self._maker.board
-        last = marginal(first.swap.after, first.way.a_to_b, board.clock)
-        if not above(board.marginal(two.way), last):
+        (first, second), graph = best[:2], self._factory.graph
+        last = marginal(first.swap.after, first.way.a_to_b, graph.clock)
+        if not above(graph.marginal(second.way), last):
             return ()
-        directions = first.way, two.way
-        swaps = equalised(directions, amount, False, board, COARSE_STEPS)
+        directions = first.way, second.way
+        swaps = equalised(directions, amount, False, graph, COARSE_STEPS)
         if swaps is None:
             return ()
         return tuple(
@@ -125,24 +125,24 @@ class Hops:
         seconds: Sequence[PoolDirection],
         direct: Sequence[Candidate],
     ) -> bool:
-        """Whether the best prices of both hops together beat what the best pool pays."""
+        """Whether the best prices of both hops together beat the best pool."""
         if not direct:
             return True
         paid = direct[0].amount_out, direct[0].amount_in
-        candidate, two = self._dearest(firsts), self._dearest(seconds)
-        return above((candidate[0] * two[0], candidate[1] * two[1]), paid)
+        first, second = self._dearest(firsts), self._dearest(seconds)
+        return above((first[0] * second[0], first[1] * second[1]), paid)
 
     def _dearest(self, directions: Sequence[PoolDirection]) -> tuple[int, int]:
-        """The best price of these pools: out per in. Each is asked once."""
-        prices = map(self._maker.board.marginal, directions)
+        """The best price of these pools: out per in."""
+        prices = map(self._factory.graph.marginal, directions)
         return reduce(lambda best, price: price if above(price, best) else best, prices)
 
     def _best(self, directions: Sequence[PoolDirection], amount: int) -> list[Step]:
-        """What the best of these pools would pay for an amount, the best first."""
+        """The swaps of an amount through the best of these pools, the best first."""
         steps = []
         for direction in directions if amount else ():
             try:
-                step = self._maker.step(direction, amount, False)
+                step = self._factory.step(direction, amount, False)
             except Rejected:
                 continue
             if step.swap.amount_out:

@@ -1,4 +1,4 @@
-"""Candidates as the quotes that events record."""
+"""Candidates, converted to the quotes that events record."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from stages.pools.contract import fees_of
 from stages.routing.route import Candidate, RejectedPool, Request, Step
 
 BESIDE, AFTER = "+", ">"
-"""Between the names of a route's pools: side by side, one hop after the other."""
+"""Separators in the pools of a route: of one hop, and of two hops."""
 
-Named = Callable[[str], Token]
-"""The token of a mint."""
+TokenOf = Callable[[str], Token]
+"""Returns the token of a mint."""
 
 
 def as_quote(
     value: Candidate | RejectedPool,
     request: Request,
-    named: Named,
+    token_of: TokenOf,
     max_impact_ppm: int,
     warned: Mapping[str, Sequence[str]],
 ) -> Quote:
-    """A quote, with the refusal beside its amounts where its price impact is too high.
+    """The quote of a candidate. One with a price impact that is too high has amounts and an error.
 
     `warned`: the codes of `events.token_warnings` by mint.
     """
@@ -47,26 +47,26 @@ def as_quote(
         error="price-impact-too-high" if value.impact_ppm > max_impact_ppm else "",
         price_impact_ppm=value.impact_ppm,
         cost=value.cost,
-        legs=tuple(_leg(step, named) for step in value.steps),
-        warnings=_warnings(value, named, warned),
+        legs=tuple(_leg(step, token_of) for step in value.steps),
+        warnings=_warnings(value, token_of, warned),
     )
 
 
 def _warnings(
-    candidate: Candidate, named: Named, warned: Mapping[str, Sequence[str]]
+    candidate: Candidate, token_of: TokenOf, warned: Mapping[str, Sequence[str]]
 ) -> tuple[TokenWarning, ...]:
-    """Of every token of the route, once each."""
+    """The warnings about the tokens of the route, each once."""
     pools = [step.way.listed.pool for step in candidate.steps]
     mints = dict.fromkeys(mint for pool in pools for mint in (pool.mint_a, pool.mint_b))
     return tuple(
-        TokenWarning(code, named(mint).symbol) for mint in mints for code in warned.get(mint, ())
+        TokenWarning(code, token_of(mint).symbol) for mint in mints for code in warned.get(mint, ())
     )
 
 
-def _leg(step: Step, named: Named) -> Leg:
+def _leg(step: Step, token_of: TokenOf) -> Leg:
     family, pool, _ = step.way.listed
     mints = (pool.mint_a, pool.mint_b) if step.way.a_to_b else (pool.mint_b, pool.mint_a)
-    token_in, token_out = map(named, mints)
+    token_in, token_out = map(token_of, mints)
     return Leg(
         dex=family.dex,
         family=family.name,
@@ -87,8 +87,9 @@ def _leg(step: Step, named: Named) -> Leg:
 
 
 def _fee(candidate: Candidate) -> int:
-    """All fees in base units of token_in, each valued at the rate of its own swap, those of a
-    second hop at the rate of the whole first one; rounded up.
+    """All fees in base units of token_in, rounded up.
+
+    Each is converted at the rate of its own swap, those of a second hop also at that of the first.
     """
     total = 0
     for number, hop in enumerate(candidate.hops):

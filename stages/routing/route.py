@@ -1,4 +1,4 @@
-"""What is asked of the search, and the routes that it makes: steps, amounts, impact, cost."""
+"""A request for routes, and the routes: steps, amounts, price impact, cost."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal, NamedTuple
 
 from events.reason_codes import ReasonCode
 from stages.pools.contract import PPM, Swap, impact_ppm
-from stages.routing.board import PoolDirection, PoolGraph
 from stages.routing.costs import Costs
+from stages.routing.pool_graph import PoolDirection, PoolGraph
 
 Kind = Literal["direct", "split", "hop"]
 
 
 class Request(NamedTuple):
-    """What is to be swapped. `amount` is of mint_in, or of mint_out if `exact_out`."""
+    """A swap to be routed. `amount` is in base units of mint_in, or of mint_out if `exact_out`."""
 
     mint_in: str
     mint_out: str
@@ -24,7 +24,7 @@ class Request(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One swap of a route, quoted."""
+    """One swap of a route."""
 
     way: PoolDirection
     exact_out: bool
@@ -33,8 +33,8 @@ class Step(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A route: its steps side by side (`split`) or one hop after the other (`hop`), where each
-    hop may be a split itself.
+    """A route: one pool (`direct`), several that share the amount (`split`), or two hops, each of
+    which may be a split itself (`hop`).
     """
 
     kind: Kind
@@ -43,52 +43,52 @@ class Candidate(NamedTuple):
     amount_out: int
     impact_ppm: int
     cost: int
-    """Of the transaction, in base units of mint_out, or of mint_in if the output is exact."""
+    """The cost of the transaction, in mint_out, or in mint_in if the output is exact."""
 
     @property
     def hops(self) -> list[tuple[Step, ...]]:
-        """The steps of each hop, side by side."""
+        """The steps of each hop."""
         return hops_of(self.steps)
 
 
 class RejectedPool(NamedTuple):
-    """A pool that would not swap this."""
+    """A pool that refuses the swap."""
 
     way: PoolDirection
     reason: ReasonCode
 
 
 class Limits(NamedTuple):
-    """How a route may look."""
+    """Limits of a route."""
 
     hop_slack_bps: int
-    """So much less than the first hop's output the second takes in: prices move meanwhile."""
+    """By how much the input of the second hop is less than the first could yield: prices move."""
     fits: Callable[[Sequence[Step]], bool] = lambda _: True
     """Whether these swaps fit into one transaction."""
 
 
-class Maker:
-    """Makes routes for one request, and compares them."""
+class RouteFactory:
+    """Creates the routes of one request and compares them."""
 
-    def __init__(self, board: PoolGraph, request: Request, costs: Costs) -> None:
-        self.board = board
+    def __init__(self, graph: PoolGraph, request: Request, costs: Costs) -> None:
+        self.graph = graph
         self.request = request
         self.costs = costs
 
     def net(self, candidate: Candidate) -> int:
-        """What is compared: the more the better."""
+        """The value by which routes are compared, in base units; more is better."""
         if self.request.exact_out:
             return -(candidate.amount_in + candidate.cost)
         return candidate.amount_out - candidate.cost
 
     def step(self, direction: PoolDirection, amount: int, exact_out: bool) -> Step:
-        """One swap, quoted. Raises Rejected."""
+        """A swap of an amount through a pool. Raises Rejected."""
         pool = direction.listed.pool
         quote = pool.exact_out if exact_out else pool.exact_in
-        return stepped(direction, quote(amount, direction.a_to_b, self.board.clock), exact_out)
+        return stepped(direction, quote(amount, direction.a_to_b, self.graph.clock), exact_out)
 
     def candidate(self, kind: Kind, steps: tuple[Step, ...]) -> Candidate:
-        """The route of these steps."""
+        """The route of these steps, with its impact and cost."""
         hops = hops_of(steps)
         kept = PPM
         for hop in hops:
@@ -103,29 +103,29 @@ class Maker:
         )
 
     def cost(self, directions: Sequence[PoolDirection]) -> int:
-        """Of a transaction of swaps through these pools, in the token that is compared."""
+        """The cost of a transaction through these pools, in the token that is compared."""
         lamports = self.costs.lamports(
             sum(direction.listed.family.cu_limit for direction in directions)
         )
         request = self.request
         token = request.mint_in if request.exact_out else request.mint_out
-        return self.costs.worth(self.board, lamports, token)
+        return self.costs.worth(self.graph, lamports, token)
 
 
 def stepped(direction: PoolDirection, swap: Swap, exact_out: bool) -> Step:
-    """A step whose swap is known."""
+    """The step of a swap."""
     return Step(
         direction, exact_out, swap, impact_ppm(swap, direction.listed.pool.spot(direction.a_to_b))
     )
 
 
 def hops_of(steps: Sequence[Step]) -> list[tuple[Step, ...]]:
-    """The steps by hop: those that lead to one mint stand side by side."""
+    """The steps by hop: consecutive steps with one output mint."""
     return [tuple(hop) for _, hop in groupby(steps, key=lambda step: step.way.mint_out)]
 
 
 def _impact(side_by_side: Sequence[Step]) -> int:
-    """The impact of a hop: that of its steps by what goes into each, rounded up."""
+    """The price impact of a hop: the mean of its steps weighted by input, rounded up."""
     amount_in = sum(step.swap.amount_in for step in side_by_side)
     weighted = sum(step.impact_ppm * step.swap.amount_in for step in side_by_side)
     return -(-weighted // amount_in) if amount_in else 0

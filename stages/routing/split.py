@@ -1,8 +1,8 @@
-"""One amount over two or three pools, so that the next unit would get the same in each.
+"""Splits of one amount over two or three pools, so that the next unit pays the same in each.
 
-Every output is concave in what goes in, so the best shares are where the marginal prices meet: we
-bisect on the exact quoters, and keep the best that was seen. No closed form would know of ticks,
-bins and rounding.
+The output of a pool is concave in its input, so the best shares are where the marginal prices meet.
+They are found by bisection on the exact quotes, and the best split that was seen is kept: a closed
+form would ignore ticks, bins and rounding.
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ from typing import NamedTuple
 
 from events.money import U64_MAX
 from stages.pools.contract import Rejected, Swap
-from stages.routing.board import PoolDirection, PoolGraph, above, marginal
+from stages.routing.pool_graph import PoolDirection, PoolGraph, above, marginal
 
 STEPS = 20
-"""Shares are found to a millionth of the amount."""
+"""Bisections of a split: the shares are exact to a millionth of the amount."""
 COARSE_STEPS = 14
-"""Near the best shares the loss grows with the square of the distance: a hundred-millionth."""
+"""Bisections of a split in a hop. The loss grows with the square of the error: 1e-8."""
 BRACKET_STEPS, THIRD_STEPS, REFINE_STEPS = 10, 8, 6
 REFINE_PART = 32
-"""A third pool moves the share between the first two by no more than such a part of them."""
+"""A third pool moves the shares of the first two by at most 1 / REFINE_PART."""
 
 
 class _Part(NamedTuple):
-    """Swaps that share an amount, and what the next unit would get: out per in."""
+    """Swaps that share an amount, and the price of the next unit: out per in."""
 
     swaps: tuple[Swap, ...]
     marginal: tuple[int, int]
 
 
 _Source = Callable[[int], _Part | None]
-"""Quotes an amount; None where it cannot be swapped."""
+"""Quotes an amount. None: it cannot be swapped."""
 
 
 def equalised(
     directions: tuple[PoolDirection, PoolDirection],
     amount: int,
     exact_out: bool,
-    board: PoolGraph,
+    graph: PoolGraph,
     steps: int = STEPS,
 ) -> tuple[Swap, Swap] | None:
-    """The two swaps that together pay most (or cost least); None where no split is possible.
+    """The two swaps that together pay most, or cost least. None: no split is possible.
 
-    `amount` goes in, or comes out if `exact_out`.
+    `amount` is the input, or the output if `exact_out`.
     """
-    first, second = (_single(direction, exact_out, board) for direction in directions)
+    first, second = (_single(direction, exact_out, graph) for direction in directions)
     both = _meet(first, second, (0, amount), amount, exact_out, steps)
     return None if both is None else (both[0].swaps[0], both[1].swaps[0])
 
@@ -54,19 +54,19 @@ def widened(
     directions: tuple[PoolDirection, PoolDirection, PoolDirection],
     pair: tuple[Swap, Swap],
     exact_out: bool,
-    board: PoolGraph,
+    graph: PoolGraph,
     pays: Callable[[int], bool],
 ) -> tuple[Swap, Swap, Swap] | None:
-    """Three swaps for what `pair`, the best two swaps of the first two ways, swaps; None where
-    the third pool takes no part, or so small a one that the gain does not pay (`pays`, of as much
-    as it can be at most; units of the output, or of the input if `exact_out`).
+    """Three swaps of the amount that `pair` swaps, the best two swaps of the first two directions.
 
-    First the third against the other two in their ratio, then these two again.
+    None: the third pool gets no share, or `pays` declines the greatest gain that its share can have
+    (in units of the output, or of the input if `exact_out`). The third pool is split against the
+    first two in their ratio, and then these two again.
     """
-    first, second, third = (_single(direction, exact_out, board) for direction in directions)
+    first, second, third = (_single(direction, exact_out, graph) for direction in directions)
     shares = [_given(swap, exact_out) for swap in pair]
     amount = sum(shares)
-    last = marginal(pair[0].after, directions[0].a_to_b, board.clock)
+    last = marginal(pair[0].after, directions[0].a_to_b, graph.clock)
     most = _bracket(third, amount, last, exact_out)
     if not pays(most.gain):
         return None
@@ -86,14 +86,14 @@ def widened(
 
 
 class _Most(NamedTuple):
-    """What a third pool can take part in at most, and what that can gain at most."""
+    """The greatest share of a third pool, and the greatest gain of it."""
 
     share: int
     gain: int
 
 
 def _bracket(third: _Source, amount: int, last: tuple[int, int], exact_out: bool) -> _Most:
-    """As far as it pays more than the others' last unit: their prices only rise as it takes."""
+    """The share up to which the third pool pays more than the last unit of the others."""
     low, high = 0, amount
     lowest = highest = None
     for _ in range(BRACKET_STEPS):
@@ -107,16 +107,16 @@ def _bracket(third: _Source, amount: int, last: tuple[int, int], exact_out: bool
             low, lowest = share, part
     out, into = last
     if exact_out:
-        # It costs no less than its lower end, and the others save no more than for the upper.
+        # It costs at least what the lower end does; the others save no more than for the upper end.
         return _Most(high, high * into // out - (lowest.swaps[0].amount_in if lowest else 0))
-    if highest is None:  # it refuses so much: nothing is known of it
+    if highest is None:  # the pool refuses the upper end: no bound is known
         return _Most(high, U64_MAX)
-    # It pays no more than its upper end, and the others lose no less than for the lower.
+    # It pays at most what the upper end does; the others lose at least what the lower end does.
     return _Most(high, highest.swaps[0].amount_out - low * out // into)
 
 
 def _given(swap: Swap, exact_out: bool) -> int:
-    """Its share of the amount that is shared."""
+    """The share of the split amount that a swap has."""
     return swap.amount_out if exact_out else swap.amount_in
 
 
@@ -128,7 +128,10 @@ def _meet(
     exact_out: bool,
     steps: int,
 ) -> tuple[_Part, _Part] | None:
-    """The best of so many looks at `amount` over two sources; the left share lies in `bounds`."""
+    """The best split of `amount` over two sources within `steps` bisections.
+
+    `bounds` are those of the left share. None: no split was quoted.
+    """
     best: tuple[int, tuple[_Part, _Part]] | None = None
     low, high = bounds
     for _ in range(steps):
@@ -160,25 +163,25 @@ def _score(swaps: Sequence[Swap], exact_out: bool) -> int:
     return sum(swap.amount_out for swap in swaps)
 
 
-def _single(direction: PoolDirection, exact_out: bool, board: PoolGraph) -> _Source:
-    """One pool."""
+def _single(direction: PoolDirection, exact_out: bool, graph: PoolGraph) -> _Source:
+    """The quotes of one pool."""
     pool = direction.listed.pool
     quote = pool.exact_out if exact_out else pool.exact_in
 
     def source(amount: int) -> _Part | None:
         try:
-            swap = quote(amount, direction.a_to_b, board.clock)
+            swap = quote(amount, direction.a_to_b, graph.clock)
         except Rejected:
             return None
         if not (swap.amount_in and swap.amount_out):
             return None
-        return _Part((swap,), marginal(swap.after, direction.a_to_b, board.clock))
+        return _Part((swap,), marginal(swap.after, direction.a_to_b, graph.clock))
 
     return source
 
 
 def _together(pair: tuple[_Source, _Source], shares: Sequence[int]) -> _Source:
-    """Two pools in a fixed ratio."""
+    """The quotes of two pools in a fixed ratio."""
     whole = sum(shares)
 
     def source(amount: int) -> _Part | None:
@@ -186,7 +189,7 @@ def _together(pair: tuple[_Source, _Source], shares: Sequence[int]) -> _Source:
         first, second = pair[0](part), pair[1](amount - part)
         if first is None or second is None:
             return None
-        # Their prices meet but for rounding and ticks: the lower one counts.
+        # Their prices are equal except for rounding and ticks: the lower one counts.
         lower = second if above(first.marginal, second.marginal) else first
         return _Part((*first.swaps, *second.swaps), lower.marginal)
 

@@ -1,5 +1,4 @@
-"""How a stage is run: inbox, retries, pacing, append, quarantine. The same for every stage.
+"""How every stage is run: inbox, retries, rate limits, append, quarantine.
 
-Imports the log, and no stage, trigger or venue. Public: `stage` (the
-protocol), `runner`, `retry`.
+Imports the log, and no stage, trigger or venue. Public: `stage` (the protocol), `runner`, `retry`.
 """

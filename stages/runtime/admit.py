@@ -1,4 +1,4 @@
-"""Admit: whose turn it is. What expired ends; what is not due, or over the rate limit, waits."""
+"""Admit: ends expired orders, and delays those that are not due or exceed the rate limit."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from stages.runtime.work import Context, Decided, WorkItem
 
 
 class Turn(Enum):
-    """What an order's times say of it now."""
+    """Whether an order is due or has expired."""
 
     DUE = "due"
     EXPIRED = "expired"
 
 
 class Turns(NamedTuple):
-    """A group by whose turn it is."""
+    """The orders of a group, by what is done with them now."""
 
     due: list[WorkItem]
     expired: list[Decided]
     early: list[tuple[WorkItem, int]]
-    """Not due for so many ms."""
+    """Each with the ms until it is due."""
 
 
 def decide_turn(order: Order, retry: RetryPolicy, now_us: int) -> Turn | int:
-    """Whether it is the order's turn, or in how many ms it is. Pure.
+    """Whether an order is due or has expired, or in how many ms it is due. Pure.
 
-    A wait longer than any is a clock that was set back, or another machine's: the due-set, which
-    handed the order over, goes by the server's.
+    A wait longer than the policy's longest means that a clock was set back, or that another
+    machine's differs: the due-set, which delivered the order, uses the server's clock.
     """
     expires = order.expires_at_us
     if may_still_land(order):
@@ -46,7 +46,7 @@ def decide_turn(order: Order, retry: RetryPolicy, now_us: int) -> Turn | int:
 
 
 def sort_turns(group: Sequence[WorkItem], stage: str, retry: RetryPolicy, now_us: int) -> Turns:
-    """Pure."""
+    """The orders of a group, by `decide_turn`. Pure."""
     turns = Turns([], [], [])
     for work in group:
         turn = decide_turn(work.order, retry, now_us)
@@ -60,7 +60,7 @@ def sort_turns(group: Sequence[WorkItem], stage: str, retry: RetryPolicy, now_us
 
 
 async def pace(group: list[WorkItem], ctx: Context) -> list[WorkItem]:
-    """Those whose turn has come under ORDERS_PER_MINUTE; the others wait in the due-set."""
+    """The orders that may start under ORDERS_PER_MINUTE; the others wait in the due-set."""
     if not ctx.stage.paced:
         return group
     fresh = [work for work in group if ctx.stage.begin(work.order) is not None]

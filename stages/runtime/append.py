@@ -1,6 +1,6 @@
-"""Append: each order's facts, or none of them; what the log refused is settled another way.
+"""Append: writes the facts of each order, all or none, and sorts orders by the log's answer.
 
-Nothing here decides anything but how to go on when the log refuses.
+The only decision made here is what follows a refused append.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ from typing import NamedTuple
 
 import structlog
 
-from events.log import AppendRequest, AppendResult, AppendStatus
+from events.log import AppendRequest, AppendResult, AppendStatus, Delivery
 from events.order import IMMEDIATE_TIFS
 from events.types import Fact, OrderFailed, OrderParked
 from stages.runtime.retry import after_expiry
-from stages.runtime.work import Context, Decided, Named, PendingAppend, WorkItem
+from stages.runtime.work import Context, Decided, OrderDelivery, PendingAppend, WorkItem
 
 WRITTEN = (AppendStatus.CREATED, AppendStatus.EXISTS)
 STOPPED = (AppendStatus.SUSPENDED, AppendStatus.HALTED)
 UNVERIFIED = "the projector has not compared this log with the archive since its server started"
 SUSPENDED_WAIT_MS = 1000
-"""Between two tries to send while the log is suspended or halted."""
+"""Between two attempts to append a send while the log is suspended or halted."""
 
 _log = structlog.get_logger()
 
 
 class Written(NamedTuple):
-    """What became of a group."""
+    """The orders of a group, by what became of their append."""
 
     appended: list[PendingAppend]
-    """In the log."""
-    retry: list[Named]
-    """Somebody else was there first: to be looked at again."""
+    """Written to the log."""
+    retry: list[OrderDelivery]
+    """Another writer was faster: they are loaded again."""
     suspended: list[tuple[WorkItem, int]]
-    """The log takes no sends now: to be tried again in so many ms."""
+    """The log accepts no sends now; each with the ms until it is tried again."""
 
 
 def encode(decided: Decided, ctx: Context) -> PendingAppend:
-    """The facts as records. Raises where they cannot be encoded: a venue's absurd number, a bug."""
+    """The facts as records. Raises where they cannot be encoded, such as a number out of range."""
     work = decided.work
     return PendingAppend(
         work, ctx.log.new_events(work.head, work.order, decided.facts), decided.wait_ms
@@ -45,31 +45,31 @@ def encode(decided: Decided, ctx: Context) -> PendingAppend:
 
 
 async def append(appends: Sequence[PendingAppend], ctx: Context) -> Written:
-    """Writes the facts, settles the shares and hands the orders on, each or not at all."""
+    """Writes the facts, acks the deliveries and passes the orders to their next stage."""
     written = Written([], [], [])
     if not appends:
         return written
-    results = await ctx.log.append([_unit(item, ctx) for item in appends])
-    instead: list[tuple[WorkItem, Fact]] = []
+    results = await ctx.log.append([_request(pending, ctx) for pending in appends])
+    ends: list[tuple[WorkItem, Fact]] = []
     for pending, result in zip(appends, results, strict=True):
         work = pending.work
         if result.status in WRITTEN:
             written.appended.append(pending)
-        elif (fact := _instead(work, result, ctx.stage.name)) is not None:
-            instead.append((work, fact))
+        elif (fact := _end_of(work, result, ctx.stage.name)) is not None:
+            ends.append((work, fact))
         elif result.status in (*STOPPED, AppendStatus.UNVERIFIED):
             written.suspended.append((work, SUSPENDED_WAIT_MS))
         else:
             _log.info("fenced", stage=ctx.stage.name, **work.log_context)
             written.retry.append((work.order_id, work.delivery))
-    if any(append_result.status is AppendStatus.UNVERIFIED for append_result in results):
+    if any(result.status is AppendStatus.UNVERIFIED for result in results):
         _log.warning("nothing is sent: see /readyz", stage=ctx.stage.name, reason=UNVERIFIED)
-    written.retry.extend(await _end(instead, ctx))
+    written.retry.extend(await _append_ends(ends, ctx))
     return written
 
 
-def _instead(work: WorkItem, result: AppendResult, stage: str) -> Fact | None:
-    """The end of an order whose send was refused, where that is its end. Pure."""
+def _end_of(work: WorkItem, result: AppendResult, stage: str) -> Fact | None:
+    """The fact that ends an order whose send was refused; None where it is tried again. Pure."""
     if result.status in STOPPED and work.order.time_in_force in IMMEDIATE_TIFS:
         return OrderFailed(stage, result.status.value, work.order.attempts + 1)
     if result.status is AppendStatus.LATE:  # its time was over on the server's clock
@@ -77,8 +77,8 @@ def _instead(work: WorkItem, result: AppendResult, stage: str) -> Fact | None:
     return None
 
 
-async def _end(ends: Sequence[tuple[WorkItem, Fact]], ctx: Context) -> list[Named]:
-    """Appends these ends; the orders that somebody else has changed meanwhile."""
+async def _append_ends(ends: Sequence[tuple[WorkItem, Fact]], ctx: Context) -> list[OrderDelivery]:
+    """Appends the ends of orders. Returns the orders that another writer has changed meanwhile."""
     if not ends:
         return []
     requests = [
@@ -86,19 +86,19 @@ async def _end(ends: Sequence[tuple[WorkItem, Fact]], ctx: Context) -> list[Name
         for work, fact in ends
     ]
     results = await ctx.log.append(requests)
-    pairs = list(zip(ends, results, strict=True))
-    ctx.hands.settled(
-        [w.delivery for (w, _), result in pairs if result.status is not AppendStatus.CONFLICT]
-    )
-    return [
-        (w.order_id, w.delivery)
-        for (w, _), result in pairs
-        if result.status is AppendStatus.CONFLICT
-    ]
+    settled: list[Delivery] = []
+    conflicts: list[OrderDelivery] = []
+    for (work, _), result in zip(ends, results, strict=True):
+        if result.status is AppendStatus.CONFLICT:
+            conflicts.append((work.order_id, work.delivery))
+        else:
+            settled.append(work.delivery)
+    ctx.in_flight.settled(settled)
+    return conflicts
 
 
-def _unit(pending: PendingAppend, ctx: Context) -> AppendRequest:
-    """An order that has no place in its head any more (a bug) is parked, it alone."""
+def _request(pending: PendingAppend, ctx: Context) -> AppendRequest:
+    """The append request. An order that cannot be encoded any more (a bug) is parked, it alone."""
     work = pending.work
     try:
         return ctx.log.build_append(

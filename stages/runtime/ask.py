@@ -1,7 +1,7 @@
-"""Ask: the stage's one effect before the append. Answers are there now, or come later.
+"""Ask: the stage's one effect before the append. An answer is known at once, or comes later.
 
-What comes later is waited for in a task of its own, timed and under the stage's deadline; that the
-order has begun is appended meanwhile.
+A later answer is awaited in a task of its own, under the stage's deadline. The fact that work on
+the order has begun is appended meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
 
 def ask(group: Sequence[WorkItem], stage: Stage) -> Asked:
-    """Asks for all at once; where that raises, for each alone."""
+    """Asks for all orders in one call, and for each alone where that call raises."""
     asked = Asked([], [])
     answers = isolate(stage.ask, [work.order for work in group])
     for work, answer in zip(group, answers, strict=True):
@@ -44,7 +44,7 @@ def ask(group: Sequence[WorkItem], stage: Stage) -> Asked:
 
 
 async def receive(pending: Pending, ctx: Context) -> Answered | None:
-    """The answer that comes later; None where somebody else has the order by now."""
+    """Awaits a later answer. None: another worker has changed the order meanwhile."""
     work = pending.work
     answer = asyncio.ensure_future(pending.answer.awaitable)
     began = time.perf_counter()
@@ -59,9 +59,9 @@ async def receive(pending: Pending, ctx: Context) -> Answered | None:
 
 
 async def begin(work: WorkItem, ctx: Context) -> WorkItem | None:
-    """Appends that work has started, so that it shows while the venue takes its time.
+    """Appends the fact that work has begun, so that clients see it before the venue answers.
 
-    None where somebody was there first.
+    None: another worker was faster.
     """
     fact = ctx.stage.begin(work.order)
     if fact is None:
@@ -75,7 +75,7 @@ async def begin(work: WorkItem, ctx: Context) -> WorkItem | None:
 
 
 async def _within(answer: asyncio.Future[Answer], deadline_s: float) -> Answer:
-    """The answer, or the error that stands for it."""
+    """The answer, or the error in its place."""
     try:
         async with asyncio.timeout(deadline_s):
             return await answer
@@ -84,13 +84,13 @@ async def _within(answer: asyncio.Future[Answer], deadline_s: float) -> Answer:
 
 
 def dropping(later: Later) -> Callable[[object], None]:
-    """As the callback of a task that was perhaps cancelled before its first step."""
+    """A done callback for a task that may be cancelled before its first step."""
     return lambda _: later.drop()
 
 
 def isolate(call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | Exception]:
-    """What the call answers for each item. Where it raises, it is called for each item alone, and
-    an item that makes it raise is answered with the error.
+    """The answers of one call for all items. Where it raises, each item gets a call of its own,
+    and an item whose call raises gets the error as its answer.
     """
     try:
         return list(call(items))

@@ -11,32 +11,34 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import DAMAGED, OrderHead, order_in
-from stages.runtime.work import Named, WorkItem
+from stages.runtime.work import OrderDelivery, WorkItem
 
 
 class Unreadable(NamedTuple):
     """An order of this stage whose head this build cannot read."""
 
-    named: Named
+    delivery: OrderDelivery
     head: OrderHead
     error: msgspec.DecodeError
 
 
 class Claimed(NamedTuple):
-    """Orders by what is done with them."""
+    """The loaded orders, by what is done with them."""
 
     owed: list[WorkItem]
-    others: list[Named]
-    """Nothing is owed here: they are settled without an event."""
+    others: list[OrderDelivery]
+    """Another stage owes their next event, or none does: they are acked without an event."""
     gone: list[str]
-    """Of these, the ones whose head is missing or damaged."""
+    """Those of `others` whose head is missing or damaged."""
     unreadable: list[Unreadable]
 
 
-def claim(named: Sequence[Named], heads: Sequence[OrderHead | None], number: int) -> Claimed:
-    """Pure. `number` is the stage's in heads."""
+def claim(
+    deliveries: Sequence[OrderDelivery], heads: Sequence[OrderHead | None], number: int
+) -> Claimed:
+    """Sorts orders by their heads. `number` is the stage's number in heads."""
     claimed = Claimed([], [], [], [])
-    for (order_id, delivery), head in zip(named, heads, strict=True):
+    for (order_id, delivery), head in zip(deliveries, heads, strict=True):
         if head is None or head.owes != number:
             claimed.others.append((order_id, delivery))
             if head is None or head.owes == DAMAGED:

@@ -1,6 +1,6 @@
-"""Decide: from answers to facts, to another attempt, or to asking again later.
+"""Decide: turns answers into facts, another attempt, or a later question.
 
-Rule of this file: pure. Time and jitter come from outside.
+Rule of this file: pure. Time and jitter are parameters.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from stages.runtime.work import Answered, Decided, WorkItem
 
 
 class Fault(NamedTuple):
-    """A bug met this order: it is parked, it alone."""
+    """An order that a decision raised an unexpected error for: it is parked."""
 
     work: WorkItem
     error: Exception
 
 
 class Decisions(NamedTuple):
-    """What was decided of a group."""
+    """The orders of a group, by what was decided."""
 
     decided: list[Decided]
     again: list[WorkItem]
-    """To be asked about again later: nothing to write yet."""
+    """Asked about again later: there is nothing to write yet."""
     faults: list[Fault]
 
 
@@ -39,18 +39,18 @@ def decide(
     now_us: int,
     jitter: Callable[[], float],
 ) -> Decisions:
-    """Each order on its own. `jitter` is drawn once a refusal, 0 to 1."""
+    """Decides each order on its own. `jitter` returns 0 to 1, called once for each refusal."""
     decisions = Decisions([], [], [])
-    for item in answered:
+    for answer in answered:
         try:
-            decided = _decide(item, stage, retry, now_us, jitter)
+            decided = _decide(answer, stage, retry, now_us, jitter)
         except LogError:
             raise
         except Exception as error:
-            decisions.faults.append(Fault(item.work, error))
+            decisions.faults.append(Fault(answer.work, error))
             continue
         if decided is None:
-            decisions.again.append(item.work)
+            decisions.again.append(answer.work)
         else:
             decisions.decided.append(decided)
     return decisions
@@ -59,7 +59,7 @@ def decide(
 def _decide(
     answered: Answered, stage: Stage, retry: RetryPolicy, now_us: int, jitter: Callable[[], float]
 ) -> Decided | None:
-    """What to write about an order; None is to ask again later."""
+    """What to write about an order; None: ask again later."""
     work, order = answered.work, answered.work.order
     begin = stage.begin(order)
     wait_ms = 0
@@ -69,7 +69,7 @@ def _decide(
         facts = stage.decide(order, answered.answer)
     except (VenueRefusal, OSError) as error:
         if may_still_land(order):
-            return None  # that nobody answered says nothing of what was sent: ask again
+            return None  # that no answer came says nothing of what was sent: ask again
         fact, wait_ms = after_refusal(
             order, stage.name, _refusal(error), retry, now_us=now_us, jitter=jitter()
         )
@@ -82,5 +82,5 @@ def _decide(
 def _refusal(error: VenueRefusal | OSError) -> VenueRefusal:
     if isinstance(error, VenueRefusal):
         return error
-    # TimeoutError too: the venue cannot be reached.
+    # An OSError, such as a TimeoutError: the venue cannot be reached.
     return VenueRefusal("venue-unavailable", repr(error), retryable=True)

@@ -1,4 +1,4 @@
-"""Effects: what follows an append. The pace counts what began, and the stage does its `after`."""
+"""Effects: what follows an append. Starts are counted, and the stage's `after` runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.runtime.work import Context, PendingAppend
 
 
 async def effects(done: Sequence[PendingAppend], ctx: Context) -> None:
-    """Of what is in the log now."""
+    """Runs the effects of appended facts."""
     await started(
         [
             pending.work.order_id
@@ -27,13 +27,13 @@ async def effects(done: Sequence[PendingAppend], ctx: Context) -> None:
 
 
 async def started(order_ids: Sequence[str], ctx: Context) -> None:
-    """The window counts from the start itself, so that it is never too short."""
+    """Counts starts for ORDERS_PER_MINUTE. Its window begins here and is never too short."""
     if order_ids and ctx.stage.paced and ctx.limits.orders_per_minute:
         await persist(ctx.stage.name, lambda: ctx.limits.started(order_ids))
 
 
 async def send(orders: Sequence[Order], ctx: Context) -> None:
-    """The stage's `after`, under the permit where there is one."""
+    """Runs the stage's `after` for the orders that may have been sent."""
     after = ctx.stage.after
     if after is None and ctx.fused:
         after = ctx.fused["submitter"].after
@@ -43,11 +43,11 @@ async def send(orders: Sequence[Order], ctx: Context) -> None:
     if crossed and ctx.one_by_one:
         await _timed(after, crossed, ctx)
     elif crossed:
-        ctx.hands.spawn(_timed(after, crossed, ctx))
+        ctx.in_flight.spawn(_timed(after, crossed, ctx))
 
 
 async def _timed(after: After, orders: Sequence[Order], ctx: Context) -> None:
-    # Called here and not before: a task that is killed before its first step has begun nothing.
+    # Called in the task: one that is cancelled before its first step has sent nothing.
     began = time.perf_counter()
     await after(orders)
     ctx.venue.observe(time.perf_counter() - began)

@@ -1,9 +1,8 @@
-"""Fuse: what several stages would write about an order in turn, written in one append.
+"""Fuse: appends the facts of several stages at once.
 
-An order that passes an inbox at each stage pays a round trip and an fsync for each. While every
-stage has its answer at once, its facts join those before them in one append: all of them, or none,
-by the order's version, the halt and the expiry. What takes longer, or is refused, is left to the
-stage whose turn it is.
+An inbox costs a round trip and an fsync at each stage. While the next stage has its answer at once,
+its facts join the batch before them: all of the batch is appended or none, as version, halt and
+expiry allow. An answer that takes longer, or is a refusal, is left to the stage itself.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from events.types import Fact
 from stages.runtime.stage import Answer, Later, NotYet, Stage, VenueRefusal
 
 PATIENCE_S = 0.02
-"""How long a venue may take to answer; it is asked again by the stage itself."""
+"""How long a venue may take to answer before it is left to the stage itself."""
 
 Fused = Mapping[str, Stage]
 """The stages whose facts may join, by name."""
@@ -28,7 +27,7 @@ _log = structlog.get_logger()
 
 
 async def fuse_waiting(batch: EventBatch[Order], stages: Fused) -> None:
-    """Adds to `said` what `stages` write after it, waiting a moment for answers."""
+    """Adds the facts of the following stages to a batch, and waits PATIENCE_S for each answer."""
     while (stage := stages.get(next_stage(batch.order) or "")) is not None:
         order = batch.order
         try:
@@ -45,8 +44,8 @@ async def fuse_waiting(batch: EventBatch[Order], stages: Fused) -> None:
 
 
 def fuse(batch: EventBatch[Order], stages: Fused) -> None:
-    """As `fuse_waiting`, as far as all answers are there at once. Never raises: what goes wrong is
-    for the stage whose turn it is to find, and to judge.
+    """As `fuse_waiting`, but waits for no answer. Never raises: an error is left to the stage
+    itself, which meets it again and decides on it.
     """
     while (stage := stages.get(next_stage(batch.order) or "")) is not None:
         order = batch.order
@@ -59,7 +58,7 @@ def fuse(batch: EventBatch[Order], stages: Fused) -> None:
             if not following:
                 break
             batch.extend(following)
-        except Exception as error:  # see above
+        except Exception as error:  # left to the stage, see above
             _log.debug("not fused", stage=stage.name, order_id=order.id, error=repr(error))
             break
 

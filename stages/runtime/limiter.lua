@@ -30,9 +30,9 @@ local function release(keys, argv)
 end
 
 -- KEYS starts queue; ARGV limit window_ms order...  Answers ms to wait, one an order, 0 is go.
--- `starts` holds when each order of the window started, or was told to; `queue` when each order
--- that waits is to ask again. Those that wait are counted before whoever comes later, and dropped
--- once they are a window late: they have ended meanwhile.
+-- `starts` holds when each order of the window started, or was allowed to; `queue` when each waiting
+-- order is to ask again. Waiting orders are counted before later ones, and dropped once they are a
+-- window late: they have ended meanwhile.
 local function admit(keys, argv)
   local now, limit, window = now_ms(), tonumber(argv[1]), tonumber(argv[2])
   redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', now - window)

@@ -1,6 +1,6 @@
-"""CONCURRENCY and ORDERS_PER_MINUTE over all workers: excess waits, it is not rejected.
+"""CONCURRENCY and ORDERS_PER_MINUTE over all workers. Orders in excess wait.
 
-Permits are leased members of a sorted set by server time; a dead worker's run out. They live under
+Permits are members of a sorted set, leased by server time: those of a dead worker expire. They have
 a hash tag of their own and are never atomic with an append.
 """
 
@@ -21,11 +21,11 @@ STARTS = "oee:{limits}:starts"
 QUEUE = "oee:{limits}:queue"
 WINDOW_MS = 60_000
 POLL_S = 0.005
-"""Between tries while all permits are out."""
+"""Between two attempts while all permits are taken."""
 
 
 class RateAndConcurrencyLimiter:
-    """The limits as one process sees them. 0 is unlimited."""
+    """The limits, as one process applies them. 0 is unlimited."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class RateAndConcurrencyLimiter:
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[None]:
-        """Holds one of the CONCURRENCY permits; waits for it, first come first served."""
+        """WorkTracker one of the CONCURRENCY permits; waits for it, first come first served."""
         waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._keep()
@@ -79,7 +79,7 @@ class RateAndConcurrencyLimiter:
             self._keeper = asyncio.create_task(self._serve(), name="permits")
 
     async def _serve(self) -> None:
-        """Returns, extends and takes permits until nobody here has or wants one."""
+        """Returns, extends and takes permits while this process holds or awaits any."""
         loop = asyncio.get_running_loop()
         extend_at = loop.time() + self._lease_ms / 4000
         while self._waiting or self._held or self._returned:
@@ -93,9 +93,7 @@ class RateAndConcurrencyLimiter:
             except LogError:
                 await asyncio.sleep(0.2)
                 continue
-            if (
-                self._waiting
-            ):  # all are out: everyone polls alike, whoever has just returned one too
+            if self._waiting:  # all permits are taken: every process polls at the same rate
                 await asyncio.sleep(POLL_S * (0.5 + random.random()))
             elif self._held:
                 self._news.clear()
@@ -110,11 +108,11 @@ class RateAndConcurrencyLimiter:
             del self._returned[: len(members)]
 
     async def _take_now(self) -> None:
-        works = [w for w in self._waiting if not w.done()]
-        if not works:
+        waiters = [waiter for waiter in self._waiting if not waiter.done()]
+        if not waiters:
             self._waiting.clear()
             return
-        members = [f"{self._consumer}:{next(self._numbers)}" for _ in works]
+        members = [f"{self._consumer}:{next(self._numbers)}" for _ in waiters]
         granted = await self._call("acquire", self.concurrency, self._lease_ms, *members)
         for member in members[:granted]:
             while self._waiting:
@@ -145,16 +143,16 @@ class RateAndConcurrencyLimiter:
         return dict(zip(order_ids, waits, strict=True))
 
     async def started(self, order_ids: Sequence[str]) -> None:
-        """Their routing has started: the window counts from now, not from the admission."""
+        """Counts these orders as started now; the admission does not count. Raises LogError."""
         await self._library.call(self._link, "started", [STARTS], self._window_ms, *order_ids)
 
     async def close(self) -> None:
-        """Returns what is held and closes the connection."""
+        """Returns all permits and closes the connection."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         members = [*self._held, *self._returned]
         if members:
-            with suppress(LogError):  # else they run out by themselves
+            with suppress(LogError):  # else their leases expire
                 await self._call("release", *members)
         await self._link.close()

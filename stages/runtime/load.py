@@ -1,6 +1,6 @@
-"""Load: the heads of delivered orders, from the entries that carried them or from the log.
+"""Load: the heads of delivered orders, from the inbox entries that carried them or from the log.
 
-What an order owes follows from its head, never from the entry that woke us.
+Which stage is next follows from an order's head, never from the inbox entry.
 """
 
 from __future__ import annotations
@@ -20,60 +20,65 @@ from events.log import (
     OrderHead,
     decode_head,
 )
-from stages.runtime.work import Named
+from stages.runtime.work import OrderDelivery
 
 FAULT_WAIT_S = 0.2
-"""Between two tries while the log does not answer."""
+"""Between two attempts while the log does not answer."""
 DELIVERIES_MAX = 5
-"""An entry delivered so often without being acknowledged is taken for a poison message."""
+"""An entry that was delivered so often without an ack is a poison message."""
 
 _log = structlog.get_logger()
 
 
 class SortedMessages(NamedTuple):
-    """What a read of the inbox brought, sorted by what is done with it."""
+    """The entries of one inbox read, by what is done with them."""
 
-    named: list[Named]
-    """To be worked on."""
+    deliveries: list[OrderDelivery]
+    """Orders to work on."""
     heads: list[OrderHead | None]
-    """Of these, where each came with its entry; else they are loaded."""
-    poisonous: list[Named]
-    """Orders that were alone in an entry which lost its worker again and again."""
-    torn: list[InboxMessage]
-    """Entries of several orders, of which one is poisonous."""
+    """Their heads, where each entry carries one; else they are loaded."""
+    poisonous: list[OrderDelivery]
+    """Orders alone in an entry whose worker died again and again."""
+    to_split: list[InboxMessage]
+    """Entries of several orders, one of which is poisonous."""
 
 
 def sort_delivery(messages: Sequence[InboxMessage]) -> SortedMessages:
-    """Pure."""
+    """Sorts inbox entries by their delivery count. Pure."""
     sorted_ = SortedMessages([], [], [], [])
     for message in messages:
         deliveries = [
             (order_id, message.delivery(place)) for place, order_id in enumerate(message.order_ids)
         ]
         if message.deliveries < DELIVERIES_MAX:
-            sorted_.named.extend(deliveries)
+            sorted_.deliveries.extend(deliveries)
             if message.head:
                 sorted_.heads.append(decode_head(message.head))
         elif len(deliveries) == 1:
             sorted_.poisonous.extend(deliveries)
         else:
-            sorted_.torn.append(message)
+            sorted_.to_split.append(message)
     return sorted_
 
 
-async def load(log: EventLog, stage: str, named: Sequence[Named]) -> list[OrderHead | None]:
-    """The heads as they are now; waits until the log answers."""
+async def load(
+    log: EventLog, stage: str, deliveries: Sequence[OrderDelivery]
+) -> list[OrderHead | None]:
+    """The current heads of orders. Waits until the log answers."""
     heads: list[OrderHead | None] = []
 
     async def loaded() -> None:
-        heads[:] = await log.load([order_id for order_id, _ in named])
+        heads[:] = await log.load([order_id for order_id, _ in deliveries])
 
     await persist(stage, loaded)
     return heads
 
 
 async def persist(stage: str, act: Callable[[], Awaitable[object]]) -> None:
-    """Repeats an idempotent act until the log answers: its outage costs no attempt."""
+    """Repeats an idempotent call until the log answers. An outage of the log costs no attempt.
+
+    Raises Fenced or LogTruncated.
+    """
     while True:
         try:
             await act()

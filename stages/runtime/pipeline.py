@@ -1,10 +1,10 @@
-"""The pipeline of every stage, from a delivery of the inbox to its ack. To be read from the top.
+"""The pipeline of every stage, from the delivery by an inbox to its ack. Reads from the top down.
 
     load → claim → admit → ask → decide → fuse → append → effects → settle
 
 Each step is a function in the file of its name; `claim`, `decide` and the choice in `admit` are
-pure. The unit of work is a group of orders: what a read of the inbox brought, or one order where a
-permit is needed or a venue takes its time. Groups are independent; a slow order holds up nobody.
+pure. The unit of work is a group of orders: those of one inbox read, or a single order that needs a
+permit or has a slow answer. Groups are independent: a slow order does not delay the others.
 """
 
 from __future__ import annotations
@@ -27,10 +27,18 @@ from stages.runtime.effects import effects
 from stages.runtime.fusion import fuse
 from stages.runtime.load import load, persist, sort_delivery
 from stages.runtime.settle import settle_others, settle_written, wait
-from stages.runtime.work import Answered, Context, Decided, Named, Pending, PendingAppend, WorkItem
+from stages.runtime.work import (
+    Answered,
+    Context,
+    Decided,
+    OrderDelivery,
+    Pending,
+    PendingAppend,
+    WorkItem,
+)
 
 GROUP_MAX = 256
-"""Orders that are loaded, asked about and appended together."""
+"""Orders that are loaded, asked about and appended together, at most."""
 SHORT_WAIT_MS = 50
 """Waits up to this long stay in memory, under the lease; longer ones go to the due-set."""
 REASON_MAX = 500
@@ -40,37 +48,39 @@ _log = structlog.get_logger()
 
 
 async def process(messages: Sequence[InboxMessage], ctx: Context) -> None:
-    """One delivery: works on it until it is appended or goes on in tasks of its own."""
-    delivery = sort_delivery(messages)
-    for message in delivery.torn:
-        await _tear(message, ctx)
-    if delivery.poisonous:
-        await _park_poisonous(delivery.poisonous, ctx)
-    if not delivery.named:
+    """Works on the entries of one inbox read, until each order is appended or has its own task."""
+    entries = sort_delivery(messages)
+    for message in entries.to_split:
+        await _split(message, ctx)
+    if entries.poisonous:
+        await _park_poisonous(entries.poisonous, ctx)
+    if not entries.deliveries:
         return
-    if len(delivery.heads) == len(delivery.named):
-        await _work_on(delivery.named, delivery.heads, ctx)
+    if len(entries.heads) == len(entries.deliveries):
+        await _work_on(entries.deliveries, entries.heads, ctx)
     else:
-        await _reload(delivery.named, ctx)
+        await _reload(entries.deliveries, ctx)
 
 
-async def _reload(named: Sequence[Named], ctx: Context) -> None:
-    """As after a conflict: the heads are loaded, and whatever they say now is done."""
-    await _work_on(named, await load(ctx.log, ctx.stage.name, named), ctx)
+async def _reload(deliveries: Sequence[OrderDelivery], ctx: Context) -> None:
+    """Loads the current heads, as after a conflict, and works on what they owe now."""
+    await _work_on(deliveries, await load(ctx.log, ctx.stage.name, deliveries), ctx)
 
 
-async def _work_on(named: Sequence[Named], heads: Sequence[OrderHead | None], ctx: Context) -> None:
-    claimed = claim(named, heads, ctx.number)
+async def _work_on(
+    deliveries: Sequence[OrderDelivery], heads: Sequence[OrderHead | None], ctx: Context
+) -> None:
+    claimed = claim(deliveries, heads, ctx.number)
     await settle_others(claimed, ctx)
     if ctx.one_by_one:
         for work in claimed.owed:
-            ctx.hands.spawn(_attend([work], ctx), [work.delivery])
+            ctx.in_flight.spawn(_attend([work], ctx), [work.delivery])
     elif claimed.owed:
         await _attend(claimed.owed, ctx)
 
 
 async def _attend(group: Sequence[WorkItem], ctx: Context) -> None:
-    """Admit and ask. An answer that comes later is waited for in a task of its own."""
+    """Admits and asks. A later answer is awaited in a task of its own."""
     turns = sort_turns(group, ctx.stage.name, ctx.retry, time.time_ns() // 1000)
     await _write([encode(expired, ctx) for expired in turns.expired], ctx)
     await wait(turns.early, ctx)
@@ -83,7 +93,7 @@ async def _attend(group: Sequence[WorkItem], ctx: Context) -> None:
             if ctx.one_by_one:
                 await _conclude_later(pending, ctx)
             else:
-                task = ctx.hands.spawn(_conclude_later(pending, ctx), [pending.work.delivery])
+                task = ctx.in_flight.spawn(_conclude_later(pending, ctx), [pending.work.delivery])
                 task.add_done_callback(dropping(pending.answer))
         if asked.now:
             await _conclude(asked.now, ctx)
@@ -98,27 +108,27 @@ async def _conclude_later(pending: Pending, ctx: Context) -> None:
 
 
 async def _conclude(answered: Sequence[Answered], ctx: Context) -> None:
-    """From the answers to the ack."""
+    """Decides on answers and writes the facts."""
     decisions = decide(
         answered, ctx.stage, ctx.retry, now_us=time.time_ns() // 1000, jitter=random.random
     )
-    results, faults = _encode(decisions.decided, ctx)
+    appends, faults = _encode(decisions.decided, ctx)
     await _park([*decisions.faults, *faults], ctx)
     if decisions.again:
         again = decisions.again
-        ctx.hands.spawn(_ask_again(again, ctx), [work.delivery for work in again])
-    await _write(results, ctx)
+        ctx.in_flight.spawn(_ask_again(again, ctx), [work.delivery for work in again])
+    await _write(appends, ctx)
 
 
 def _encode(decided: Sequence[Decided], ctx: Context) -> tuple[list[PendingAppend], list[Fault]]:
-    """The facts as records, with those of the stages that can follow at once."""
+    """The facts as records, with those of the next stages whose answers are known at once."""
     appends: list[PendingAppend] = []
     faults: list[Fault] = []
-    for item in decided:
+    for decision in decided:
         try:
-            pending = encode(item, ctx)
+            pending = encode(decision, ctx)
         except Exception as error:
-            faults.append(Fault(item.work, error))
+            faults.append(Fault(decision.work, error))
             continue
         if ctx.fused and not pending.wait_ms:
             fuse(pending.batch, ctx.fused)
@@ -127,7 +137,7 @@ def _encode(decided: Sequence[Decided], ctx: Context) -> tuple[list[PendingAppen
 
 
 async def _write(appends: Sequence[PendingAppend], ctx: Context) -> None:
-    """Append, then what follows an append. A conflict is looked at again."""
+    """Appends, then acks and runs the effects. Orders with a conflict are loaded again."""
     if not appends:
         return
     written = await append(appends, ctx)
@@ -147,11 +157,11 @@ async def _ask_again(group: Sequence[WorkItem], ctx: Context) -> None:
         await _attend([work for work, _ in soon], ctx)
 
 
-# -- what goes wrong -------------------------------------------------------------------------------
+# -- faults ---------------------------------------------------------------------------------------
 
 
 async def _park(faults: Sequence[Fault], ctx: Context) -> None:
-    """Bugs: each parks its order, it alone."""
+    """Parks the orders that met a bug."""
     for fault in faults:
         _log.error(
             "a bug met an order",
@@ -162,9 +172,9 @@ async def _park(faults: Sequence[Fault], ctx: Context) -> None:
         await _park_one(fault.work, f"{type(fault.error).__name__}: {fault.error}", ctx)
 
 
-async def _park_poisonous(named: Sequence[Named], ctx: Context) -> None:
-    """Orders whose worker died on them again and again, each alone in its entry."""
-    claimed = claim(named, await load(ctx.log, ctx.stage.name, named), ctx.number)
+async def _park_poisonous(deliveries: Sequence[OrderDelivery], ctx: Context) -> None:
+    """Parks orders whose worker died on them again and again."""
+    claimed = claim(deliveries, await load(ctx.log, ctx.stage.name, deliveries), ctx.number)
     await settle_others(claimed, ctx)
     for work in claimed.owed:
         await _park_one(work, "its worker died on it again and again", ctx)
@@ -176,7 +186,7 @@ async def _park_one(work: WorkItem, reason: str, ctx: Context) -> None:
     await _write([encode(Decided(work, [parked]), ctx)], ctx)
 
 
-async def _tear(message: InboxMessage, ctx: Context) -> None:
-    """Puts each order of an entry that keeps losing its worker back on its own."""
+async def _split(message: InboxMessage, ctx: Context) -> None:
+    """Replaces an entry whose worker keeps dying by one entry for each of its orders."""
     _log.warning("entry keeps losing its worker", order_ids=message.order_ids)
-    await persist(ctx.stage.name, lambda: ctx.hands.split(message))
+    await persist(ctx.stage.name, lambda: ctx.in_flight.split(message))

@@ -1,8 +1,10 @@
-"""What a refusal means for an order: another attempt later, or the end. Pure.
+"""Retry: what a refusal means for an order, another attempt or its end.
 
-Attempts count the order's own failures before the send and transactions proved dead, never a send
-without an answer: after that only the chain can tell. What nodes fail to do is no attempt: the
-order waits as long as that lasts, ever longer between two tries, until its time is over.
+Attempts count an order's own failures before the send, and transactions proved dead. A send without
+an answer never counts: only the chain can tell its outcome. An outage of the nodes does not count
+either: the order waits, with growing backoff, until the outage or its own time is over.
+
+Rule of this file: pure.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from stages.runtime.stage import VenueRefusal
 OUTAGES: frozenset[ReasonCode] = best_quote.UNANSWERED - {"venue-timeout"} | {
     "method-not-served", "call-too-large", "wrong-cluster", "mainnet-not-allowed",
 }  # fmt: skip
-"""Codes of refusals that speak of the nodes, never of the order. A venue that answers too late is
-not among them: another amount or route may be quick."""
+"""Codes of refusals that concern the nodes and never the order. `venue-timeout` is not one of them:
+another amount or route may be answered in time."""
 
 DETAIL_MAX = 300
-"""Characters of what nodes say that an event keeps."""
+"""Characters of a node's error that an event keeps."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class RetryPolicy:
     max_ms: int = 30_000
 
     def backoff_ms(self, attempt: int, jitter: float) -> int:
-        """Wait after failed attempt 1, 2 …; jitter in 0..1 takes up to half of it away."""
+        """The wait after failed attempt 1, 2, …; `jitter` in 0..1 shortens it by up to a half."""
         full = min(self.max_ms, self.base_ms * 2 ** min(attempt - 1, 30))
         return max(1, int(full * (1 - jitter / 2)))
 
@@ -48,7 +50,10 @@ def after_refusal(
     now_us: int,
     jitter: float,
 ) -> tuple[Fact, int]:
-    """The fact to say and, for another attempt, the wait in ms (else 0)."""
+    """The fact to append and the wait in ms until the next attempt; 0: there is none.
+
+    Raises RuntimeError for an order whose transaction may still land, as `after_expiry` does.
+    """
     _check_not_sent(order)
     if error.code in OUTAGES and order.time_in_force not in IMMEDIATE_TIFS:
         wait_ms = policy.backoff_ms(order.outages + 1, jitter)
@@ -56,8 +61,8 @@ def after_refusal(
         detail = error.detail[:DETAIL_MAX]
         return AttemptFailed(stage, order.attempts, error.code, detail, again_us), wait_ms
     attempt = order.attempts + 1
-    tried_out = attempt >= policy.attempts_max and not order.patient
-    if not error.retryable or tried_out or order.time_in_force in IMMEDIATE_TIFS:
+    exhausted = attempt >= policy.attempts_max and not order.patient
+    if not error.retryable or exhausted or order.time_in_force in IMMEDIATE_TIFS:
         return OrderFailed(stage, error.code, attempt, error.detail), 0
     wait_ms = policy.backoff_ms(attempt, jitter)
     failed = AttemptFailed(stage, attempt, error.code, error.detail, now_us + wait_ms * 1000)
@@ -65,9 +70,9 @@ def after_refusal(
 
 
 def after_expiry(order: Order, stage: str) -> Fact:
-    """The end of an order whose time is over and of which nothing can land any more.
+    """The fact that ends an order whose time is over and whose transactions cannot land.
 
-    An order whose earlier transaction was proved dead has been `submitted`, so it fails instead.
+    An order that was `submitted`, and whose transaction was proved dead, fails instead of expiring.
     """
     _check_not_sent(order)
     if order.status.value == "submitted":
@@ -76,24 +81,24 @@ def after_expiry(order: Order, stage: str) -> Fact:
 
 
 def _check_not_sent(order: Order) -> None:
-    """Not an assert: those can be switched off."""
+    """An error and not an assert, which can be switched off."""
     if may_still_land(order):
         raise RuntimeError(f"order {order.id} is sent: only the chain can tell its end")
 
 
 PATIENT_RETREATS = 3
-"""So many times an order that was led on is tried again in the next slot; then ever later,"""
+"""Times that an order which returned to waiting is tried again in the next slot."""
 PAUSE_SLOTS_MAX = 64
-"""… up to this many slots: one whose amount is too small to be paid its target may never be, and on
-a real chain each swap that fails costs its fee."""
+"""After that it pauses for up to so many slots: its amount may never be paid its target, and each
+swap that fails on chain costs a fee."""
 
 
 def pause_slots(retreats: int) -> int:
-    """How many slots an order that retreated so often before passes over a price that stays."""
+    """For how many slots an order that returned to waiting so often ignores an unchanged price."""
     return int(min(2 ** min(max(0, retreats - PATIENT_RETREATS), 16), PAUSE_SLOTS_MAX))
 
 
 def paused_until_slot(retreats: int, slot: int) -> int:
-    """From which slot on the price of this slot counts again; 0 where that is the next one."""
+    """The slot from which the price of `slot` counts again; 0: the next one."""
     pause = pause_slots(retreats)
     return slot + pause if pause > 1 else 0

@@ -1,4 +1,4 @@
-"""Settle: what leaves our hands without an event: settled, waiting, set aside, unreadable."""
+"""Settle: acks deliveries, delays orders, and parks those whose heads cannot be read."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _log = structlog.get_logger()
 
 
 async def settle_written(written: Written, ctx: Context) -> None:
-    """The shares of what is in the log were settled by the append itself; the rest waits."""
-    ctx.hands.settled([pending.work.delivery for pending in written.appended])
+    """Ends the leases of appended orders, which the append itself acked, and delays the others."""
+    ctx.in_flight.settled([pending.work.delivery for pending in written.appended])
     if any(pending.wait_ms for pending in written.appended):
-        ctx.hands.waiting()
+        ctx.in_flight.waiting()
     await wait(written.suspended, ctx)
 
 
 async def settle_others(claimed: Claimed, ctx: Context) -> None:
-    """What this stage does not owe, and what it cannot read."""
+    """Settles orders that are not this stage's, or whose heads it cannot read."""
     for unreadable in claimed.unreadable:
         await _quarantine(unreadable, ctx)
     if claimed.gone:
@@ -48,24 +48,24 @@ async def settle_others(claimed: Claimed, ctx: Context) -> None:
 
 
 async def wait(waits: Sequence[tuple[WorkItem, int]], ctx: Context) -> None:
-    """Moves orders to the due-set for so many ms, none further than to its expiry."""
+    """Moves orders to the due-set, each for its ms, but not beyond its expiry."""
     if not waits:
         return
     now_us = time.time_ns() // 1000
-    units = []
+    requests = []
     for work, ms in waits:
         expires = work.order.expires_at_us
         bound = ms
         if expires is not None and not may_still_land(work.order):
             bound = min(ms, max(1, (expires - now_us) // 1000 + 1))
-        units.append(ack_only(work.order_id, work.delivery, wait_ms=bound))
-    await _settle(units, ctx)
-    ctx.hands.waiting()
+        requests.append(ack_only(work.order_id, work.delivery, wait_ms=bound))
+    await _settle(requests, ctx)
+    ctx.in_flight.waiting()
 
 
 async def _quarantine(unreadable: Unreadable, ctx: Context) -> None:
     """Parks an order of which only the fixed part of its head can be read, or none of it."""
-    order_id, delivery = unreadable.named
+    order_id, delivery = unreadable.delivery
     stage = ctx.stage.name
     if not await is_intact(ctx.log, order_id, unreadable.head):
         await _set_aside([order_id], ctx)
@@ -84,33 +84,35 @@ async def _quarantine(unreadable: Unreadable, ctx: Context) -> None:
 
 
 async def _set_aside(order_ids: Sequence[str], ctx: Context) -> None:
-    """Lists orders as parked that are open and have no head, or a damaged one: nothing can be
-    written about them before a repair. Others go on.
+    """Lists open orders without a readable head as parked: nothing can be appended to them before
+    a repair.
     """
-    results: list[str] = []
+    listed_ids: list[str] = []
 
     async def listed() -> None:
-        results[:] = await ctx.log.open_among(order_ids)
-        await ctx.log.set_aside(results)
+        listed_ids[:] = await ctx.log.open_among(order_ids)
+        await ctx.log.set_aside(listed_ids)
 
     await persist(ctx.stage.name, listed)
-    for order_id in results:
+    for order_id in listed_ids:
         _log.error("head damaged", stage=ctx.stage.name, order_id=order_id, mend="engine repair")
 
 
 async def _settle(requests: Sequence[AppendRequest], ctx: Context) -> None:
     await ctx.log.append(requests)
-    ctx.hands.settled([request.delivery for request in requests if request.delivery is not None])
+    ctx.in_flight.settled(
+        [request.delivery for request in requests if request.delivery is not None]
+    )
 
 
 # -- heads that this build cannot read -------------------------------------------------------------
 #
-# Parked by what can be read of the last event. The body is kept as it is: a replay folds it again.
+# They are parked by what can be read of the last event. The body is kept: a requeue folds it again.
 
 
 async def is_intact(log: EventLog, order_id: str, head: OrderHead) -> bool:
-    """Whether its fixed part is that of the order's newest event: what is said on top of another
-    one would not continue the order. Raises LogError.
+    """Whether the fixed part of a head is that of the order's newest event. Another one cannot be
+    appended to. Raises LogError.
     """
     stored = await log.history(head.positions[-1:])
     if not stored or stored[0].record.hash != head.hash:
@@ -122,7 +124,7 @@ async def is_intact(log: EventLog, order_id: str, head: OrderHead) -> bool:
 async def park_unreadable(
     log: EventLog, stage: str, order_id: str, head: OrderHead, delivery: Delivery, error: Exception
 ) -> AppendRequest:
-    """The unit that parks the order without touching its body. Raises LogError."""
+    """The request that parks an order and keeps the body of its head. Raises LogError."""
     status, account, time_us = Status.PENDING, "", 0
     stored = await log.history(head.positions[-1:])
     if stored:

@@ -1,7 +1,7 @@
-"""What a stage is: four small functions that the runner drives. A stage knows neither Redis nor
+"""What a stage is: four small functions that the pipeline calls.
 
-the stage after it. `ask` is its one effect before the append, `after` its one effect behind it;
-`decide` is pure, so that an audit can run it again on what the events recorded.
+A stage knows neither Redis nor the stage after it. `ask` is its one effect before the append and
+`after` its one effect behind it. `decide` is pure: an audit repeats it on what the events recorded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from events.types import Fact
 
 
 class VenueRefusal(Exception):
-    """A venue's answer that says nothing. `code` is stable and goes into the event."""
+    """A venue refuses, or cannot answer. `code` is stable and recorded in the event."""
 
     def __init__(self, code: ReasonCode, detail: str = "", *, retryable: bool = False) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -30,22 +30,22 @@ class VenueRefusal(Exception):
 
 
 class NotYet:
-    """A decision to ask again later, with nothing to say now."""
+    """The decision to ask again later and to append nothing now."""
 
 
 NOT_YET = NotYet()
 
 Answer = Any
-"""What `ask` learned and `decide` judges; each stage has its own type."""
+"""What `ask` returns and `decide` is given; each stage has its own type."""
 
 
 class Later(msgspec.Struct, frozen=True, gc=False):
-    """An answer that is not there yet."""
+    """An answer that has to be awaited."""
 
     awaitable: Awaitable[Answer]
 
     def drop(self) -> None:
-        """Ends a question whose answer nobody waits for."""
+        """Cancels a question whose answer is not needed any more."""
         answer = self.awaitable
         if inspect.iscoroutine(answer):
             if inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
@@ -67,7 +67,7 @@ def _at_once(_: Order, __: int) -> int:
 
 
 After = Callable[[Sequence[Order]], Coroutine[Any, Any, None]]
-"""The effect that follows what was said of these orders."""
+"""The effect that follows the appended facts of these orders."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,18 @@ class Stage:
 
     name: str
     decide: Callable[[Order, Answer], Sequence[Fact] | NotYet]
-    """Pure. Raises Refused where the answer is a refusal."""
+    """Pure. Raises VenueRefusal where the answer is a refusal."""
     ask: Callable[[Sequence[Order]], Sequence[Answer | Later]] = _no_questions
-    """One answer an order: at once, or `Later`. May raise Refused."""
+    """One answer for each order, at once or as `Later`. May raise VenueRefusal."""
     begin: Callable[[Order], Fact | None] = _nothing_to_begin
-    """Said as soon as work on the order starts, once."""
+    """The fact that is appended as soon as work on the order starts, if any."""
     after: After | None = None
-    """Done once the facts of these orders are durable."""
+    """Called once the facts of these orders are durable."""
     wait_ms: Callable[[Order, int], int] = _at_once
-    """After NOT_YET: how long to wait, given the order and the time (µs)."""
+    """The wait in ms after NOT_YET, given the order and the time in µs."""
     deadline_s: float = 30.0
-    """An answer that takes longer counts as a venue that cannot be reached."""
+    """A venue whose answer takes longer counts as unreachable."""
     needs_permit: bool = False
-    """Its orders are in venue calls: CONCURRENCY counts them."""
+    """Whether its orders are in venue calls, which CONCURRENCY limits."""
     paced: bool = False
-    """Its begin is what ORDERS_PER_MINUTE counts."""
+    """Whether its `begin` is what ORDERS_PER_MINUTE limits."""

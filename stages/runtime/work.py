@@ -1,4 +1,4 @@
-"""What the steps of the pipeline hand to each other, and what they all need.
+"""What the steps of the pipeline pass to each other, and what they all need.
 
 Rule of this file: types only.
 """
@@ -20,12 +20,12 @@ from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.stage import Answer, Later, Stage
 
-Named = tuple[str, Delivery]
-"""An order and the inbox share that its settling settles."""
+OrderDelivery = tuple[str, Delivery]
+"""An order id and the delivery that is acked once the order is settled."""
 
 
 class WorkItem(msgspec.Struct, frozen=True, gc=False):
-    """One order in hand."""
+    """One order that a worker works on."""
 
     delivery: Delivery
     order_id: str
@@ -34,25 +34,25 @@ class WorkItem(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def log_context(self) -> dict[str, Any]:
-        """What a line of the log says of it: which order, and its newest event."""
+        """Fields of a log line: the order id and the position of its newest event."""
         return log_context(self.order_id, self.head)
 
 
 def log_context(order_id: str, head: OrderHead) -> dict[str, Any]:
-    """See `WorkItem.log_context`. A head that we wrote a moment ago does not know its position."""
+    """See `WorkItem.log_context`. A head that this process has just written has no position yet."""
     where = {"position": head.positions[-1]} if head.positions else {}
     return {"order_id": order_id, **where}
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """An order and what the venue said about it."""
+    """An order and the answer of the venue."""
 
     work: WorkItem
     answer: Answer
 
 
 class Pending(NamedTuple):
-    """An order whose answer takes its time."""
+    """An order whose answer comes later."""
 
     work: WorkItem
     answer: Later
@@ -64,7 +64,7 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     work: WorkItem
     facts: Sequence[Fact]
     wait_ms: int = 0
-    """The next stage sees it after so long."""
+    """How long the next delivery is delayed; 0: not at all."""
 
 
 class PendingAppend(msgspec.Struct, frozen=True, gc=False):
@@ -75,28 +75,28 @@ class PendingAppend(msgspec.Struct, frozen=True, gc=False):
     wait_ms: int = 0
 
 
-class Holds(Protocol):
-    """Whose hands the work is in."""
+class WorkTracker(Protocol):
+    """Keeps track of tasks, and of the leases of the deliveries that they work on."""
 
     def spawn(self, work: Coroutine[Any, Any, None], deliveries: Sequence[Delivery] = ()) -> Any:
-        """Runs work in a task of its own."""
+        """Runs work in a task of its own, which holds these deliveries."""
         ...
 
     def settled(self, deliveries: Sequence[Delivery]) -> None:
-        """These need no lease any more."""
+        """These deliveries are acked: their leases end."""
         ...
 
     def waiting(self) -> None:
-        """Something went to the due-set."""
+        """An order was added to the due-set."""
         ...
 
     async def split(self, message: InboxMessage) -> None:
-        """Puts each order of an entry back on its own."""
+        """Replaces an inbox entry by one entry for each of its orders."""
         ...
 
 
 class Context:
-    """What all steps of one stage need. No step holds another one."""
+    """What all steps of one stage need. No step refers to another one."""
 
     def __init__(
         self,
@@ -104,16 +104,16 @@ class Context:
         log: EventLog,
         retry: RetryPolicy,
         limits: RateAndConcurrencyLimiter,
-        hands: Holds,
+        in_flight: WorkTracker,
         fused: Mapping[str, Stage],
     ) -> None:
         self.stage = stage
         self.log = log
         self.retry = retry
         self.limits = limits
-        self.hands = hands
+        self.in_flight = in_flight
         self.fused = fused
-        """The stages whose facts join those of this one; see `fusion`."""
+        """The stages whose facts are appended with those of this one; see `fusion`."""
         self.number = STAGE_NUMBER[stage.name]
         self.venue = VENUE.of(stage.name)
         self.one_by_one = stage.needs_permit and limits.concurrency > 0

@@ -1,5 +1,5 @@
-"""Limit and sniper orders: the books of all pairs, held against ticks and pool events.
+"""Triggers: the books of limit and sniper orders, which are compared with ticks and pool events.
 
-Imports `runtime` and the protocols of `venues`, and no stage. Public: `watcher`
-(decides), `runner`.
+Imports `runtime` and the protocols of `venues`, and no stage. Public: `watcher` (the decisions and
+the stage), `runner`.
 """

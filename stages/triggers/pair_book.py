@@ -1,6 +1,6 @@
-"""The book of a pair beside the ticks it is held against: what was looked at, what was triggered.
+"""The book of a pair, and how far its ticks and pool events were compared with it.
 
-Rule of this file: no log. What a takeover has to look at again, and what it must not, is here.
+Rule of this file: no log. It decides which slots are looked at again when a watcher takes over.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from stages.venues import Pair, PoolEvent, Tick
 from stages.venues.venue_group import VenueGroup
 
 LOOK_BACK_SLOTS = 8
-"""Of these slots before an order counts again the last that was seen tells the price at which its
-attempt failed: a watcher need not have seen the very slot."""
+"""The last price in so many slots before an order counts again is taken for the price at which its
+attempt failed: the watcher may not have seen that very slot."""
 
 
 class TriggerCandidate(NamedTuple):
@@ -29,40 +29,42 @@ class TriggerCandidate(NamedTuple):
 
 
 class PairBook:
-    """The orders of a pair, and how far its ticks were followed here."""
+    """The orders of a pair, and the slots that this watcher has compared with them."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.limits = TriggerBook()
-        """Of all that a price triggers: limit orders, and snipers that retreated."""
-        self.snipers = PoolTriggerBook()
+        self.by_price = TriggerBook()
+        """The orders that a price triggers: limit orders, and snipers that returned to waiting."""
+        self.by_pool = PoolTriggerBook()
+        """The orders that a pool event triggers."""
         self.done: int | None = None
-        """Everything through this slot is triggered; None while somebody else follows the pair."""
+        """The slot through which triggers are appended; None while another watcher follows it."""
         self._last_before: tuple[int, int | None] = (-1, None)
-        """The last price before a slot, of the last order that was asked about."""
+        """A cache of `pause_of`: a slot, and the last price before it."""
 
     def __len__(self) -> int:
-        return len(self.limits) + sum(order_id not in self.limits for order_id in self.snipers)
+        return len(self.by_price) + sum(order_id not in self.by_price for order_id in self.by_pool)
 
     @property
     def seen(self) -> int:
-        """The newest slot that was looked at; triggering may still be under way."""
-        return self.limits.slot
+        """The newest slot that was looked at; its triggers may not be appended yet."""
+        return self.by_price.slot
 
     def add(self, order: Order, first: int, pause: Pause | None = None) -> bool:
-        """Adds an order for which slots from `first` on count; False where all of it is known.
+        """Adds an order for which slots from `first` on count.
 
-        An order with other terms is another one: what passed may have paid these.
+        False: the book has it with the same terms. Slots that were looked at may trigger other
+        terms.
         """
         target, is_new = target_of(order), False
         if target is not None:
-            is_new = self.limits.add(order.id, target, first, pause)
+            is_new = self.by_price.add(order.id, target, first, pause)
         if order.kind.waits_for == "price":
             return is_new
-        return self.snipers.add(order.id, terms_of(order, first)) or is_new
+        return self.by_pool.add(order.id, terms_of(order, first)) or is_new
 
     def pause_of(self, order: Order, first: int, market: VenueGroup) -> Pause | None:
-        """How an order that retreated passes over the price at which its last attempt failed."""
+        """How an order that returned to waiting ignores the price at which its attempt failed."""
         if order.paused_until_slot < first:
             return None
         if self._last_before[0] != first:
@@ -72,58 +74,60 @@ class PairBook:
         return Pause(order.paused_until_slot, self._last_before[1], trigger_price)
 
     def discard(self, order_id: str) -> None:
-        """Takes an order out."""
-        self.limits.discard(order_id)
-        self.snipers.discard(order_id)
+        """Removes an order; it may be absent."""
+        self.by_price.discard(order_id)
+        self.by_pool.discard(order_id)
 
     def begin(self, followed: int | None, late: Iterable[str] | None, now: int, floor: int) -> None:
-        """Takes the pair over: it was followed through a slot, if it ever was, but for the orders
+        """Takes the pair over from a holder that followed it through the slot `followed`, if any.
 
-        `late`, of which its last holder may not have heard; None: it may have heard of none. From
-        where on these are looked at, each says itself. What happened through the slot `floor`
-        counts no more: an operator had halted the engine.
+        `late` are the orders that the last holder may not have known; None: it may have known none.
+        Slots are looked at again from the first slot of these on. Slots through `floor` count no
+        more: the engine was halted.
         """
-        self.limits.rewind(-1)
+        self.by_price.rewind(-1)
         earliest = self._earliest()
         start = now if earliest is None else earliest - 1
         if followed is not None and late is not None:
             firsts = (self._first_slot(order_id) for order_id in late)
             before = [first - 1 for first in firsts if first is not None]
-            if (paused := self.limits.paused.earliest()) is not None:
-                before.append(paused - 1)  # whether the price left since is known here only
+            if (paused := self.by_price.paused.earliest()) is not None:
+                before.append(
+                    paused - 1
+                )  # only this watcher knows whether the price has left since
             start = max(start, min([followed, *before]))
         self.done = min(max(start, floor), now)
-        self.limits.rewind(self.done)
+        self.by_price.rewind(self.done)
 
     def touched(self, market: VenueGroup, last: int) -> list[TriggerCandidate]:
-        """What happened after the slots seen, through `last`, triggers; it is out of the book."""
+        """Removes and returns the orders that are triggered by the slots from `seen` to `last`."""
         candidates: list[TriggerCandidate] = []
         first = self.seen + 1
         events = market.pools(self.pair, first, last) if self._needs_events() else []
         for event in events:
-            ids = self.snipers.event(event.slot, price_units(event.price), event.liquidity)
+            ids = self.by_pool.event(event.slot, price_units(event.price), event.liquidity)
             candidates += [TriggerCandidate(order_id, event) for order_id in ids]
         for order_id, _ in candidates:
-            self.limits.discard(order_id)
-        if len(self.limits):
+            self.by_price.discard(order_id)
+        if len(self.by_price):
             changed = {event.slot for event in events}
             for tick in market.ticks(self.pair, first, last):
                 if tick.slot in changed:
-                    self.limits.wake(tick.slot)
-                ids = self.limits.tick(tick.slot, price_units(tick.price))
+                    self.by_price.wake(tick.slot)
+                ids = self.by_price.tick(tick.slot, price_units(tick.price))
                 candidates += [TriggerCandidate(order_id, tick) for order_id in ids]
                 for order_id in ids:
-                    self.snipers.discard(order_id)
-        self.limits.skip(last)
+                    self.by_pool.discard(order_id)
+        self.by_price.skip(last)
         return candidates
 
     def _needs_events(self) -> bool:
-        return bool(len(self.snipers) or self.limits.paused)
+        return bool(len(self.by_pool) or self.by_price.paused)
 
     def _first_slot(self, order_id: str) -> int | None:
-        first = self.limits.first_slot(order_id)
-        return self.snipers.first_slot(order_id) if first is None else first
+        first = self.by_price.first_slot(order_id)
+        return self.by_pool.first_slot(order_id) if first is None else first
 
     def _earliest(self) -> int | None:
-        slots = (self.limits.earliest(), self.snipers.earliest())
+        slots = (self.by_price.earliest(), self.by_pool.earliest())
         return min((slot for slot in slots if slot is not None), default=None)

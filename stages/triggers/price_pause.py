@@ -1,8 +1,8 @@
-"""Limit orders that were led on more than a few times: they pass over a price that stays.
+"""Price pauses: orders that returned to waiting several times ignore an unchanged price.
 
-Rule of this file: pure. A pause must never cost an order its price. It ends at once when the price
-leaves and so may come back, when it pays more than where the last attempt failed, or when the
-market gains liquidity; else at its last slot. Paused orders are looked at one by one: they are few.
+Rule of this file: pure. A pause never costs an order its price. It ends when the price leaves the
+target, rises above the one at which the last attempt failed, or the market gains liquidity; else at
+its last slot. Paused orders are few, and looked at one by one.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ Entry = tuple[int, str, int]
 
 
 class Pause(NamedTuple):
-    """How long an order passes over the price at which its last attempt failed."""
+    """How long an order ignores the price at which its last attempt failed."""
 
     until_slot: int
-    """From here on any price counts."""
+    """The slot from which any price counts."""
     price: int | None
-    """The last one seen before the slots that count, in units; None where none was seen: then the
-    next one counts."""
+    """The last price before the slots that count, in units; None: none was seen, and the next price
+    counts."""
     trigger_price: int | None = None
-    """The one that had triggered the order. The attempt was made at this or at a later one: the
-    slot of the quote may have ended with a higher price than it was made from."""
+    """The price that triggered the order. The attempt was made at this price or a later one: the
+    slot of the quote may have ended with a higher price than the one quoted from."""
 
     @property
     def failed_at(self) -> int | None:
-        """The lower of the two: rather another attempt than a price that is missed."""
+        """The lower of both prices: another attempt is better than a missed price."""
         if self.price is None or self.trigger_price is None:
             return self.price
         return min(self.price, self.trigger_price)
@@ -50,15 +50,15 @@ class Paused:
         self._orders[entry[1]] = entry, pause
 
     def discard(self, order_id: str) -> None:
-        """Takes an order out; one that is not in is no fault."""
+        """Removes an order; it may be absent."""
         self._orders.pop(order_id, None)
 
     def earliest(self) -> int | None:
-        """The first slot that counts for any of them."""
+        """The first slot that counts for any order."""
         return min((entry[2] for entry, _ in self._orders.values()), default=None)
 
     def tick(self, slot: int, price: int) -> list[Entry]:
-        """The orders whose pause ends at this tick; they are out."""
+        """Removes and returns the orders whose pause ends at this tick."""
         ended = []
         for entry, pause in list(self._orders.values()):
             target, order_id, first = entry
@@ -70,7 +70,7 @@ class Paused:
         return ended
 
     def wake(self, slot: int) -> list[Entry]:
-        """The orders for which this slot counts, whatever the price; they are out."""
+        """Removes and returns the orders for which this slot counts, at any price."""
         ended = [entry for entry, _ in self._orders.values() if entry[2] <= slot]
         for _, order_id, _ in ended:
             del self._orders[order_id]

@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 
 
 class TriggerRunner:
-    """One watcher."""
+    """One watcher: its books, its leases, and the loops that drive them."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class TriggerRunner:
                 await self._fire(book.touched(self._market, min(last, book.seen + SLOTS_PER_STEP)))
                 await asyncio.sleep(0)
             if key in self._books:
-                self._books[key].limits.follow(book.limits)
+                self._books[key].by_price.follow(book.by_price)
 
     def _put(self, order: Order) -> tuple[PairBook, bool]:
         """As `PairBooks.add`. A new pair is claimed at once."""
@@ -273,7 +273,7 @@ class TriggerRunner:
         if self._halted:
             self._halted = await self._log.halted() or bool(await self._log.suspended())
         while looked := [*self._look()]:
-            await self._fire([item for _, _, candidate in looked for item in candidate])
+            await self._fire([candidate for _, _, candidates in looked for candidate in candidates])
             for book, last, _ in looked:
                 if book.done is not None and book.seen >= last:  # not taken over again meanwhile
                     book.done = last
@@ -287,7 +287,7 @@ class TriggerRunner:
             if book.done is not None and book.seen < self._slot:
                 last = min(self._slot, book.seen + SLOTS_PER_STEP)
                 if self._halted:  # ticks and events trigger nothing
-                    book.limits.skip(last)
+                    book.by_price.skip(last)
                     yield book, last, []
                 else:
                     yield book, last, book.touched(self._market, last)
@@ -306,10 +306,10 @@ class TriggerRunner:
         self._begun.clear()
         self._slot = self._market.slot()
 
-    async def _fire(self, candidate: Sequence[TriggerCandidate]) -> None:
+    async def _fire(self, candidates: Sequence[TriggerCandidate]) -> None:
         """Appends the triggers; puts orders that were not triggered back into their books."""
-        fired = await self._firing.fire(candidate)
-        for order in fired.halted:
+        untriggered = await self._firing.fire(candidates)
+        for order in untriggered.halted:
             self._halted = True
             self._put(order)
-        await self._rest(fired.other_terms)
+        await self._rest(untriggered.other_terms)

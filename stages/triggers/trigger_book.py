@@ -1,7 +1,7 @@
 """The book of a pair: the orders that wait for its price or its pool.
 
-Rule of this file: pure. A price that reaches no target costs one comparison; one that reaches k of
-n costs k times log n. Orders that left are dropped when they come up, or when they are the most.
+Rule of this file: pure. A price that reaches no target costs one comparison, one that reaches k of
+n targets k log n. Removed orders stay in the heaps until they reach the top or are the majority.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _COMPACT_FROM = 1000
 
 
 class TriggerBook:
-    """Limit orders by target. One is due at a tick of its slot or later that pays its target."""
+    """Orders by target price. A tick of its first slot or later triggers an order."""
 
     def __init__(self) -> None:
         self.slot = -1
-        """Of the newest tick."""
+        """The slot of the newest tick."""
         self._entries: dict[str, Entry] = {}
         self._by_target: list[Entry] = []
         self._later: list[tuple[int, str, Entry]] = []
-        """Whose first slot is still to come, by it."""
+        """The orders whose first slot is still to come, by that slot."""
         self.paused = Paused()
 
     def __len__(self) -> int:
@@ -37,18 +37,18 @@ class TriggerBook:
         return iter(self._entries)
 
     def first_slot(self, order_id: str) -> int | None:
-        """From when on ticks count for an order; None where it is not in the book."""
+        """The first slot whose ticks count for an order; None: it is not in the book."""
         entry = self._entries.get(order_id)
         return None if entry is None else entry[2]
 
     def earliest(self) -> int | None:
-        """The first slot that counts for anybody who has seen no tick yet, or is paused."""
+        """The first slot that counts for an order that has seen no tick yet or is paused."""
         slots = [self._later[0][0]] if self._later else []
         paused = self.paused.earliest()
         return min(slots if paused is None else [*slots, paused], default=None)
 
     def add(self, order_id: str, target: int, slot: int, pause: Pause | None = None) -> bool:
-        """Adds an order, or gives it other terms; False where it was here with just these."""
+        """Adds an order or changes its terms; False: it was there with the same terms."""
         known = self._entries.get(order_id)
         woken = pause is None and order_id in self.paused  # amended
         if known is not None and known[0] == target and known[2] == slot and not woken:
@@ -66,18 +66,18 @@ class TriggerBook:
         return True
 
     def discard(self, order_id: str) -> None:
-        """Takes an order out; one that is not in is no fault."""
+        """Removes an order; it may be absent."""
         self.paused.discard(order_id)
         if self._entries.pop(order_id, None) is not None:
             self._compact()
 
     def wake(self, slot: int) -> None:
-        """The market changed at this slot: for orders that are paused its price counts again."""
+        """Ends the pauses of orders for which this slot counts: the market changed."""
         for entry in self.paused.wake(slot):
             heapq.heappush(self._by_target, entry)
 
     def follow(self, other: TriggerBook) -> None:
-        """Orders whose pause ended in another book of the pair are paused here no longer."""
+        """Ends the pauses that ended in another book of the pair."""
         for order_id in other:
             entry = self._entries.get(order_id)
             if order_id in self.paused and order_id not in other.paused and entry is not None:
@@ -85,9 +85,9 @@ class TriggerBook:
                 heapq.heappush(self._by_target, entry)
 
     def tick(self, slot: int, price: int) -> list[str]:
-        """The orders that this tick triggers, the lowest target first; they are out of the book.
+        """Removes and returns the orders that this tick triggers, the lowest target first.
 
-        Slots never go back, but for `rewind`.
+        Slots only increase, except after `rewind`.
         """
         self._advance(slot)
         if self.paused:
@@ -103,12 +103,12 @@ class TriggerBook:
         return candidates
 
     def skip(self, slot: int) -> None:
-        """There is nothing (more) to see up to this slot."""
+        """Marks the slots through this one as seen."""
         if slot > self.slot:
             self._advance(slot)
 
     def rewind(self, slot: int) -> None:
-        """The next tick is that of the slot after this one, even if later ones were seen."""
+        """Marks the slots after this one as not seen."""
         self.slot = slot
         self._rebuild()
 
@@ -138,13 +138,13 @@ class PoolTriggerTerms(NamedTuple):
 
     slot: int
     liquidity: int
-    """The least, in base units of token_in; 0: any."""
+    """The least liquidity, in base units of token_in; 0: any."""
     price: int
     """The least token_out per token_in, in units of a price; 0: any."""
 
 
 class PoolTriggerBook:
-    """Orders that wait for a pool event."""
+    """The orders that wait for a pool event."""
 
     def __init__(self) -> None:
         self._terms: dict[str, PoolTriggerTerms] = {}
@@ -159,26 +159,26 @@ class PoolTriggerBook:
         return iter(self._terms)
 
     def first_slot(self, order_id: str) -> int | None:
-        """From when on events count for an order; None where it does not wait here."""
+        """The first slot whose events count for an order; None: it is not in the book."""
         terms = self._terms.get(order_id)
         return None if terms is None else terms.slot
 
     def earliest(self) -> int | None:
-        """The first slot that counts for any of them."""
+        """The first slot that counts for any order."""
         return min((terms.slot for terms in self._terms.values()), default=None)
 
     def add(self, order_id: str, terms: PoolTriggerTerms) -> bool:
-        """Adds an order, or gives it other terms; False where it was here with just these."""
+        """Adds an order or changes its terms; False: it was there with the same terms."""
         known = self._terms.get(order_id)
         self._terms[order_id] = terms
         return known != terms
 
     def discard(self, order_id: str) -> None:
-        """Takes an order out; one that is not in is no fault."""
+        """Removes an order; it may be absent."""
         self._terms.pop(order_id, None)
 
     def event(self, slot: int, price: int, liquidity: int) -> list[str]:
-        """The orders that this event triggers; they are out."""
+        """Removes and returns the orders that this event triggers."""
         order_ids = [
             order_id
             for order_id, terms in self._terms.items()

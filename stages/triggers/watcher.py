@@ -1,7 +1,7 @@
-"""Watcher: lets limit and sniper orders rest, and says what triggers them.
+"""Watcher: lets limit and sniper orders rest, and decides what triggers them.
 
-The books and what drives them are in `trigger_book.py` and `runner.py`; what is decided
-about one order is here.
+This file decides about a single order. `trigger_book.py` has the books of many, `runner.py` drives
+them.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from stages.venues import PoolEvent, Tick
 from stages.venues.venue_group import VenueGroup
 
 NO_SLOT_MS = 500
-"""Between two looks for the first slot."""
+"""Between two questions for the first slot."""
 
 
 def decide(_: Order, slot: int | None) -> list[Fact] | NotYet:
-    """The order rests: what happens at this slot or later counts. It waits for a chain that cannot
-    be asked: that is no fault of the order.
+    """The order rests, and ticks and events from this slot on count. None: the chain cannot be
+    asked now, and the order waits for it.
     """
     return NOT_YET if slot is None else [OrderArmed(slot)]
 
 
 def first_slot(order: Order, market: VenueGroup) -> int:
-    """The first slot that counts: where the order came to rest, or its price was last amended.
-
-    The slot of an amendment counts, as the one in which an order comes to rest does.
+    """The first slot that counts: the one in which the order began to rest, or in which its price
+    was last amended.
     """
     if not order.counts_from_us:
         return order.watch_slot
@@ -38,9 +37,8 @@ def first_slot(order: Order, market: VenueGroup) -> int:
 
 
 def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
-    """What a tick or a pool event means for an order whose `first_slot` is this.
-
-    Nothing, where it does not concern the order.
+    """The trigger by a tick or a pool event, for an order whose `first_slot` is `first`; empty: it
+    does not trigger the order.
     """
     if order.status is not Status.WATCHING or seen.slot < max(first, order.watch_slot):
         return []
@@ -70,10 +68,10 @@ def triggers(order: Order, seen: Tick | PoolEvent, first: int) -> list[Fact]:
 
 
 def target_of(order: Order) -> int | None:
-    """The price that an order waits for, in units; None where no price triggers it.
+    """The price that an order waits for, in units; None: no price triggers it.
 
-    A sniper waits for its pool. Once that came and its price retreated, it waits for its own
-    highest price too: no other event may ever come.
+    A sniper waits for its pool. One that was triggered and returned to waiting also waits for its
+    highest price: there may never be another pool event.
     """
     if order.kind.waits_for == "price":
         return price_units(order.target_price)
@@ -81,7 +79,7 @@ def target_of(order: Order) -> int | None:
 
 
 def terms_of(order: Order, first: int) -> PoolTriggerTerms:
-    """What a sniper waits for. At most x token_in a token_out is at least 1/x the other way."""
+    """What a sniper waits for. A highest price x of token_out is a least price 1/x of token_in."""
     least = 0
     if order.max_price:
         least = -(-int(10 ** (2 * PRICE_PLACES)) // price_units(order.max_price))
@@ -89,7 +87,7 @@ def terms_of(order: Order, first: int) -> PoolTriggerTerms:
 
 
 def stage(market: VenueGroup) -> Stage:
-    """The stage, by the slots of this market."""
+    """The stage on a market, which tells the current slot."""
 
     def ask(orders: Sequence[Order]) -> list[int | None]:
         try:

@@ -1,4 +1,7 @@
-"""Says what triggered, and sends what ran ahead. It knows the log, and no book."""
+"""Appends triggers, and sends the transactions of orders whose stages were fused.
+
+It knows the log and no book.
+"""
 
 from __future__ import annotations
 
@@ -21,41 +24,41 @@ from stages.triggers.watcher import first_slot, triggers
 from stages.venues.venue_group import VenueGroup
 
 UNITS_MAX = 500
-"""Orders that are triggered in one append."""
+"""Orders that are triggered in one append, at most."""
 
 _log = structlog.get_logger()
 
 
 class Untriggered(NamedTuple):
-    """Orders that were not triggered, and belong back into a book."""
+    """Orders that were not triggered and return to a book."""
 
     other_terms: list[Order]
-    """They were amended meanwhile: this did not trigger them, something before it may have."""
+    """Amended meanwhile: this event does not trigger them, an earlier one may."""
     halted: list[Order]
-    """The engine was halted: what happened triggers nothing later either."""
+    """The engine is halted: this event does not trigger them later either."""
 
 
 class _TriggerAppend(NamedTuple):
-    touched: TriggerCandidate
+    candidate: TriggerCandidate
     before: Order
     after: Order
     request: AppendRequest
 
 
 class TriggerWriter:
-    """What a watcher says."""
+    """Appends the triggers of a watcher."""
 
     def __init__(self, log: EventLog, market: VenueGroup, ahead: Mapping[str, Stage]) -> None:
         self._log = log
         self._market = market
         self._ahead = ahead
-        """The stages that snipers run ahead through, up to the send."""
+        """The stages whose facts are appended with a sniper's trigger, up to the send."""
         self._sends: set[asyncio.Task[None]] = set()
 
-    async def fire(self, candidate: Sequence[TriggerCandidate]) -> Untriggered:
-        """Says what triggered. It tries until the log answers: orders in hand are in no book."""
-        fired = Untriggered([], [])
-        waiting = list(candidate)
+    async def fire(self, candidates: Sequence[TriggerCandidate]) -> Untriggered:
+        """Appends triggers. Repeats until the log answers: these orders are in no book now."""
+        untriggered = Untriggered([], [])
+        waiting = list(candidates)
         while waiting:
             some, waiting = waiting[:UNITS_MAX], waiting[UNITS_MAX:]
             heads = await self.heads([order_id for order_id, _ in some])
@@ -69,11 +72,11 @@ class TriggerWriter:
                 if facts:
                     appends.append(await self._prepare(item, head, order, facts))
                 else:
-                    fired.other_terms.append(order)
+                    untriggered.other_terms.append(order)
             again, halted = await self._write(appends)
             waiting += again
-            fired.halted.extend(halted)
-        return fired
+            untriggered.halted.extend(halted)
+        return untriggered
 
     async def _prepare(
         self, candidate: TriggerCandidate, head: OrderHead, order: Order, facts: Sequence[Fact]
@@ -83,7 +86,7 @@ class TriggerWriter:
             if order.kind.waits_for == "pool" and self._ahead:
                 await fuse_waiting(batch, self._ahead)
             request, after = self._log.build_append(head, order, batch), batch.order
-        except Exception as error:  # it must not hold up the others, again and again
+        except Exception as error:  # a bug: the order must not delay the others again and again
             _log.exception("order parked", stage="watcher", **log_context(order.id, head))
             reason = f"{type(error).__name__}: {error}"[:500]
             parked = OrderParked("watcher", reason, "engine")
@@ -93,15 +96,15 @@ class TriggerWriter:
     async def _write(
         self, appends: Sequence[_TriggerAppend]
     ) -> tuple[list[TriggerCandidate], list[Order]]:
-        """What is to be said again, and the orders that a halt kept from it."""
+        """The candidates to try again, and the orders that a halt refused."""
         again, halted, written = list[TriggerCandidate](), list[Order](), list[Order]()
-        answers = await self._log.append([trigger_append.request for trigger_append in appends])
+        answers = await self._log.append([append_.request for append_ in appends])
         for append_, answer in zip(appends, answers, strict=True):
             match answer.status:
                 case AppendStatus.CONFLICT:
-                    again.append(append_.touched)
+                    again.append(append_.candidate)
                 case AppendStatus.UNVERIFIED:  # for a moment only: what passes counts
-                    again.append(append_.touched)
+                    again.append(append_.candidate)
                     await asyncio.sleep(FAULT_WAIT_S)
                 case AppendStatus.HALTED | AppendStatus.SUSPENDED:
                     halted.append(append_.before)
@@ -111,7 +114,7 @@ class TriggerWriter:
         return again, halted
 
     def _send(self, orders: Sequence[Order]) -> None:
-        """What the submitter does behind its append; the confirmer does it again, if we die."""
+        """Sends as the submitter does. The confirmer sends again if this process dies."""
         after = self._ahead["submitter"].after if orders else None
         if after is not None:
             task = asyncio.create_task(after(orders), name="send")
@@ -123,7 +126,7 @@ class TriggerWriter:
         await asyncio.gather(*self._sends, return_exceptions=True)
 
     async def heads(self, order_ids: Sequence[str]) -> list[OrderHead | None]:
-        """Asks until the log answers."""
+        """The heads of orders. Repeats until the log answers. Raises Fenced."""
         while True:
             try:
                 return await self._log.load(order_ids)
@@ -135,5 +138,5 @@ class TriggerWriter:
 
 
 def resting(head: OrderHead | None) -> Order | None:
-    """The order, if it rests and this build can read it."""
+    """The order of a head, if it rests and this build can read it."""
     return order_of(head) if head is not None and head.owes == RESTING else None

@@ -17,9 +17,9 @@ from engine.localnet.state.pools import Families
 from engine.settings import Settings
 from stages.pools.contract import Clock
 from stages.pools.families import FAMILIES
-from stages.routing.board import Listed, PoolGraph
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
+from stages.routing.pool_graph import Listed, PoolGraph
 from stages.routing.route import Candidate, Limits, Request
 from tests.bench.report import Figure, Outcome, Target
 from tests.bench.subject import Subject

@@ -172,8 +172,8 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
         gate, claims = Gate(), count()
         claim, claimed = first._watches.claim, 0
 
-        async def held_up(candidate: Sequence[TriggerCandidate]) -> Untriggered:
-            del candidate  # they wait until this watcher is dead
+        async def held_up(candidates: Sequence[TriggerCandidate]) -> Untriggered:
+            del candidates  # they wait until this watcher is dead
             await gate.passing()
             return Untriggered([], [])
 

@@ -83,9 +83,9 @@ class Worker(Runner):
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         await asyncio.sleep(0)  # a task that never began would warn about its coroutine
-        for task in self._hands.tasks:
+        for task in self._in_flight.tasks:
             task.cancel()
-        await asyncio.gather(*self._hands.tasks, return_exceptions=True)
+        await asyncio.gather(*self._in_flight.tasks, return_exceptions=True)
         await self._inbox.close()
 
     @property

@@ -16,9 +16,9 @@ from events.order import Order
 from events.types import Leg, OrderRouted, Quote, Status
 from stages import router
 from stages.pools.contract import PPB, Clock, ErrorCode, Rejected, Swap, impact_ppm
-from stages.routing.board import Listed, PoolGraph
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
+from stages.routing.pool_graph import Listed, PoolGraph
 from stages.routing.quoting import as_quote
 from stages.routing.route import Candidate, Limits, RejectedPool, Request
 from stages.routing.split import equalised

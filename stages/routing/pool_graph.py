@@ -1,4 +1,4 @@
-"""The pools as they were at one slot, and which ways lead from one mint to another."""
+"""The pools at one slot, as edges between the mints that they swap."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Listed(NamedTuple):
 
 
 class PoolDirection(NamedTuple):
-    """A pool and which way through it."""
+    """A pool and the direction of a swap through it."""
 
     listed: Listed
     a_to_b: bool
 
     @property
     def mint_out(self) -> str:
-        """What comes out."""
+        """The mint of the output."""
         pool = self.listed.pool
         return pool.mint_b if self.a_to_b else pool.mint_a
 
@@ -42,15 +42,15 @@ class PoolGraph:
             self._ways.setdefault((b, a), []).append(PoolDirection(listed, False))
 
     def ways(self, mint_in: str, mint_out: str) -> list[PoolDirection]:
-        """The pools that swap one for the other."""
+        """The pools that swap one mint for the other, each with its direction."""
         return self._ways.get((mint_in, mint_out), [])
 
     def marginal(self, direction: PoolDirection) -> tuple[int, int]:
-        """What a very small swap gets now, fees off: base units out per base unit in."""
+        """The price of a very small swap after fees: base units out per base unit in."""
         return marginal(direction.listed.pool, direction.a_to_b, self.clock)
 
     def rate(self, mint_in: str, mint_out: str) -> tuple[int, int] | None:
-        """The spot price where most of mint_in lies; None without a pool. Looked for once."""
+        """The spot price of the pool with most of mint_in, cached; None: there is no pool."""
         pair = mint_in, mint_out
         if pair not in self._rates:
             direction = max(self.ways(*pair), key=_depth, default=None)
