@@ -8,7 +8,7 @@ from typing import NamedTuple
 from events.reason_codes import ReasonCode
 from events.types import Quote
 from stages.pools.contract import Clock
-from stages.routing.board import Listed, PoolGraph
+from stages.routing.pool_graph import Listed, PoolGraph
 from stages.runtime.stage import VenueRefusal
 from stages.venues.solana.accounts.cache import STALE, AccountCache, Quotable
 

@@ -17,7 +17,6 @@ from events.types import Quote
 from stages.pools.contract import SwapTerms
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
-from stages.routing.pool_graph import Listed, PoolGraph
 from stages.routing.quoting import as_quote
 from stages.routing.route import Limits, Request, Step
 from stages.runtime.stage import VenueRefusal
