@@ -15,6 +15,7 @@ FILES = {
     "raydium-clmm": "clmm.json",
     "meteora-dlmm": "dlmm.json",
     "meteora-damm-v2": "dammv2.json",
+    "toy-constant": "constant.json",
 }
 
 
