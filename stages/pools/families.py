@@ -5,7 +5,6 @@ from __future__ import annotations
 from stages.pools.contract import Family
 from stages.pools.meteora import damm_v2, dlmm
 from stages.pools.raydium import amm_v4, clmm, cpmm
-from stages.pools.toy import constant
 
 FAMILIES: tuple[Family, ...] = (
     cpmm.FAMILY,
@@ -13,7 +12,6 @@ FAMILIES: tuple[Family, ...] = (
     clmm.FAMILY,
     dlmm.FAMILY,
     damm_v2.FAMILY,
-    constant.FAMILY,
 )
 DEXES = tuple(dict.fromkeys(family.dex for family in FAMILIES))
 """The names that VENUES takes."""

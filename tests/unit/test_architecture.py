@@ -50,8 +50,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "stages/pools/raydium/amm_v4": ("stages/pools", "stages/pools/raydium"),
     "stages/pools/raydium/clmm": ("stages/pools", "stages/pools/raydium"),
     "stages/pools/raydium/cpmm": ("stages/pools", "stages/pools/raydium"),
-    "stages/pools/toy": (),
-    "stages/pools/toy/constant": ("events", "stages/pools"),
     "stages/pools/families.py": ("stages/pools", "stages/pools/*"),
     "stages/routing": ("events", "stages/pools"),
     "stages/runtime": LOG,

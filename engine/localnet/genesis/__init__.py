@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from engine.localnet.genesis import amm_v4, clmm, constant, cpmm, damm, dlmm
+from engine.localnet.genesis import amm_v4, clmm, cpmm, damm, dlmm
 from engine.localnet.genesis.market import POOLS, TOKENS, Launch, PoolPlan, launches
 from engine.localnet.programs.shapes import SHAPES
 from engine.localnet.state import addresses
@@ -25,7 +25,6 @@ LAYOUTS: Mapping[str, Layout] = {
     "raydium-amm-v4": amm_v4.create_pool_accounts,
     "raydium-clmm": clmm.create_pool_accounts,
     "meteora-dlmm": dlmm.create_pool_accounts,
-    "toy-constant": constant.create_pool_accounts,
     "meteora-damm-v2": damm.create_pool_accounts,
 }
 assert LAYOUTS.keys() == SHAPES.keys()

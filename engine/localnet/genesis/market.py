@@ -46,7 +46,6 @@ CPMM = PROGRAMS["raydium-cpmm"]
 AMM_V4 = PROGRAMS["raydium-amm-v4"]
 CLMM = PROGRAMS["raydium-clmm"]
 DLMM = PROGRAMS["meteora-dlmm"]
-CONSTANT = PROGRAMS["toy-constant"]
 DAMM_V2 = PROGRAMS["meteora-damm-v2"]
 
 
@@ -126,7 +125,6 @@ POOLS = (
     _plan("raydium-clmm", "SOL/USDC", 5_000_000, 400, 10),
     _plan("meteora-dlmm", "SOL/USDC", 5_000_000, 1_000, 10),
     _plan("meteora-damm-v2", "SOL/USDC", 3_000_000),
-    _plan("toy-constant", "SOL/USDC", 1_000_000),
     _plan("raydium-clmm", "SOL/USDT", 2_000_000, 500, 10, dynamic_fee=True),
     _plan("meteora-dlmm", "SOL/USDT", 1_000_000, 1_000, 10),
     _plan("raydium-clmm", "USDC/USDT", 8_000_000, 100, 1),

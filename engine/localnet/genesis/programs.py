@@ -39,7 +39,6 @@ FAMILY_BYTES = {
     "raydium-amm-v4": 1_449_397,
     "raydium-clmm": 2_031_253,
     "meteora-dlmm": 1_957_805,
-    "toy-constant": 50_000,
     "meteora-damm-v2": 1_421_773,
 }
 """Bytes of the programdata accounts of programs that can be upgraded."""

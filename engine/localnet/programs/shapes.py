@@ -44,6 +44,5 @@ SHAPES: Mapping[str, Shape] = {
     ),
     "raydium-clmm": Shape(73, 105, 137, 169, 13, 56_200, 16_000, takes_first=True),
     "meteora-dlmm": Shape(88, 120, 152, 184, 16, 43_200, 5_600),
-    "toy-constant": Shape(8, 40, 72, 104, 7, 10_000),
     "meteora-damm-v2": Shape(168, 200, 232, 264, 14, 16_600),
 }

@@ -30,7 +30,7 @@ CHAIN = {
     for address, account in genesis(FAMILY_NAMES).items()
 }
 ROUNDS_MAX = 6
-PRICED_BY_VAULTS = {"raydium-cpmm", "raydium-amm-v4", "toy-constant"}
+PRICED_BY_VAULTS = {"raydium-cpmm", "raydium-amm-v4"}
 """Their price is what their vaults hold, which no family writes."""
 each_pool = pytest.mark.parametrize("plan", POOLS, ids=lambda plan: plan.name)
 

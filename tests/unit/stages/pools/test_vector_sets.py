@@ -15,7 +15,6 @@ FILES = {
     "raydium-clmm": "clmm.json",
     "meteora-dlmm": "dlmm.json",
     "meteora-damm-v2": "dammv2.json",
-    "toy-constant": "constant.json",
 }
 
 
