@@ -67,6 +67,7 @@ _WORTH = {
     "NEW": 10_000_000,
     **dict.fromkeys(FAULTS, 1_000_000_000),
 }
+assert _WORTH.keys() == TOKENS.keys(), "each token has a worth"
 
 DEXES = (("raydium", 25), ("meteora", 20))
 """Name and fee in bps of each venue."""

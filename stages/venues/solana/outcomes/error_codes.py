@@ -174,6 +174,8 @@ OF_PROGRAM: Mapping[str, Mapping[int, Reason]] = {
     ASSOCIATED_TOKEN: {**TOKEN_CODES, 0: _UNUSABLE},
 }
 """Custom codes of the programs around the swap."""
+_TABLES = (OF_TRANSACTION.values(), OF_INSTRUCTION.values(), TOKEN_CODES.values())
+assert {reason.code for reasons in _TABLES for reason in reasons} >= OF_WALLET, "an error has each"
 
 ANCHOR_NO_ACCOUNT = 3012
 """An account of the instruction is not there."""

@@ -26,7 +26,7 @@ from stages.venues.solana.rpc.account_methods import ACCOUNTS_MAX
 from stages.venues.solana.rpc.calls import Ask, base64_of
 from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.errors import RpcError, TooLarge, Unreachable
-from stages.venues.solana.rpc.faults import About
+from stages.venues.solana.rpc.faults import PLAIN, SIZED, TAKES_TRANSACTIONS, About
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.options import RpcOptions
 from stages.venues.solana.rpc.transaction_methods import SIGNATURES_MAX
@@ -126,6 +126,8 @@ METHODS: Mapping[str, Method] = {
     "getAgGenesisCert": Method("figures", lambda _, __: ()),
 }
 """By name, in the order in which they are tried."""
+assert {name for method in METHODS.values() for name in method.instead} <= METHODS.keys()
+assert METHODS.keys() >= SIZED | PLAIN | TAKES_TRANSACTIONS, "faults are read of known methods"
 
 
 class Surveyed(NamedTuple):

@@ -15,6 +15,8 @@ from solders.instruction import Instruction
 from solders.message import MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 
+from stages.venues.solana.transaction.messages import NEWEST_VERSION
+
 V0, V1 = 0, 1
 CU_MAX = 1_400_000
 DATA_SIZE_MAX = 64 * 1024 * 1024
@@ -81,3 +83,4 @@ VERSIONS: Mapping[int, Version] = {
     V0: Version(1_232, 256, _v0),
     V1: Version(4_096, 64, _v1),
 }
+assert max(VERSIONS) == NEWEST_VERSION, "each version that is built can be decoded"
