@@ -55,13 +55,13 @@ class Trading(NamedTuple):
     fault: Callable[[], str] = lambda: ""
     """Why no venue can be asked now; empty where one can."""
     live: Live = _nothing_lives
-    """What has to live while it is used; True where pools are followed as well."""
+    """Runs the background readers while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
     """Returns once there is something to quote from, while it lives."""
     unsuited: Callable[[], Awaitable[str]] = _suited
     """Why the settings do not fit the cluster, once it has answered; empty where they do."""
     facts: Callable[[], Mapping[str, Any] | None] = lambda: None
-    """What /readyz says of the cluster; None where there is none."""
+    """The cluster's facts for /readyz; None where there is no cluster."""
     watch_nodes: Callable[[], Awaitable[None]] = _at_once
     """Looks now and then at what the nodes serve, for `fault`, until it is cancelled."""
     explorer: str = ""
@@ -130,8 +130,8 @@ def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
 
 
 def node_survey(settings: Settings, *, signs: bool) -> Nodes:
-    """What the nodes serve of what the engine asks for. Who does not sign asks about no wallet of
-    ours. Raises SettingsError.
+    """The survey of the methods that the nodes serve. A process that does not sign asks about no
+    wallet of this engine. Raises SettingsError.
     """
     from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.survey import Nodes, Subject

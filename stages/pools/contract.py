@@ -1,4 +1,4 @@
-"""What every pool family answers: quotes exact to the last unit, pure, in integers.
+"""The contract of a pool family: quotes exact to the last unit, pure, in integers.
 
 A pool is the frozen state of one pool of one program, decoded from account bytes; a swap gives what
 leaves and what reaches the wallet, and the pool as it is afterwards. No clock, network or float
@@ -70,11 +70,13 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     after: Pool
     """The pool after it."""
     other_fee: int = 0
-    """What is taken from the other token besides, where a program charges both sides at once."""
+    """The fee on the other token, where a program charges both sides at once."""
     transfer_fee_in: int = 0
-    """What the input's mint withholds from what leaves the wallet; no part of `fee`."""
+    """The transfer fee that the input's mint withholds from what leaves the wallet; no part of
+    `fee`."""
     transfer_fee_out: int = 0
-    """What the output's mint withholds from what leaves the pool; no part of `fee`."""
+    """The transfer fee that the output's mint withholds from what leaves the pool; no part of
+    `fee`."""
     steps: int = 0
     """How many ticks and edges of its fee's groups it comes to, or bins it trades with, where the
     family counts them."""
@@ -105,12 +107,12 @@ class Pool(Protocol):
 
     @property
     def reserve_a(self) -> int:
-        """What the pool holds of mint_a for traders, in base units."""
+        """The balance of mint_a that belongs to traders, in base units."""
         ...
 
     @property
     def reserve_b(self) -> int:
-        """What the pool holds of mint_b for traders, in base units."""
+        """The balance of mint_b that belongs to traders, in base units."""
         ...
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
@@ -147,7 +149,7 @@ class Instruction(NamedTuple):
 
 
 class SwapTerms(NamedTuple):
-    """What a swap instruction says."""
+    """The terms of a swap instruction."""
 
     exact_out: bool
     amount: int
@@ -249,7 +251,7 @@ class Family(Protocol):
 
 
 class ErrorCode(NamedTuple):
-    """What an error of a program is called, everywhere."""
+    """An error of a program: its code on chain and its reason here."""
 
     code: int
     """The custom error code in the chain's answer; -1 where the program panics."""
@@ -273,7 +275,7 @@ def fees_of(swap: Swap) -> tuple[int, int]:
 
 
 def before_fees(swap: Swap) -> tuple[int, int]:
-    """What was swapped for what, all fees apart: base units in and out."""
+    """The amounts swapped before all fees: base units in and out."""
     fee_in, fee_out = fees_of(swap)
     return swap.amount_in - fee_in, swap.amount_out + fee_out
 

@@ -36,7 +36,7 @@ _FROZEN = 2
 
 
 class Mint(NamedTuple):
-    """What a mint says."""
+    """The properties of a mint that matter for trading."""
 
     refusal: MaybeReason = ""
     """Why its token is not traded, as a stable code; empty if it may be."""
@@ -47,7 +47,7 @@ class Mint(NamedTuple):
 
 
 class _Finding(NamedTuple):
-    """What one extension says."""
+    """The effect of one extension."""
 
     refusal: MaybeReason = ""
     warnings: tuple[str, ...] = ()

@@ -42,11 +42,11 @@ class TransferFee(NamedTuple):
         return bool(self.basis_points and self.maximum)
 
     def fee(self, gross: int) -> int:
-        """What a transfer of `gross` base units withholds."""
+        """The fee that a transfer of `gross` base units withholds."""
         return min(-(-gross * self.basis_points // BPS), self.maximum)
 
     def net(self, gross: int) -> int:
-        """What a transfer of `gross` base units delivers."""
+        """The amount that a transfer of `gross` base units delivers."""
         return gross - self.fee(gross)
 
     def gross(self, net: int) -> int:
@@ -113,12 +113,12 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def reserve_a(self) -> int:
-        """What the pool holds of mint_a for traders, in base units."""
+        """The balance of mint_a that belongs to traders, in base units."""
         return self.inner.reserve_a
 
     @property
     def reserve_b(self) -> int:
-        """What the pool holds of mint_b for traders, in base units."""
+        """The balance of mint_b that belongs to traders, in base units."""
         return self.inner.reserve_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:

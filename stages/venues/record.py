@@ -1,4 +1,4 @@
-"""What the chain's record says of one finalized transaction, whoever asks about it afterwards."""
+"""The chain's record of one finalized transaction, for orders that are settled by an operator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.venues import Outcome
 
 
 class Record(NamedTuple):
-    """A finalized transaction that our wallet paid for."""
+    """A finalized transaction that the engine's wallet paid for."""
 
     signature: str
     outcome: Outcome

@@ -25,7 +25,7 @@ class TwoAmounts(NamedTuple):
     owner: int
 
     def data(self, terms: SwapTerms) -> bytes:
-        """What the instruction says."""
+        """The data of the instruction."""
         if terms.exact_out:
             return self.layout.pack(self.exact_out, terms.threshold, terms.amount)
         return self.layout.pack(self.exact_in, terms.amount, terms.threshold)

@@ -98,7 +98,7 @@ class Ledger:
         )
 
     def find(self, order_ids: Sequence[str]) -> dict[str, Landed]:
-        """What landed of these orders, by signature."""
+        """The landed transactions of these orders, by signature."""
         landed: dict[str, Landed] = {}
         try:
             for at in range(0, len(order_ids), STATUSES_PER_QUERY):

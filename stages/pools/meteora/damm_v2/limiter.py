@@ -62,7 +62,7 @@ class Limiter(msgspec.Struct, frozen=True, gc=False):
         return -(-(amount - net) * PPB // amount)
 
     def _net(self, amount: int) -> int:
-        """What its own rate leaves of an amount."""
+        """The amount less the fee of its own rate."""
         return amount - -(-amount * self.of_included(amount) // PPB)
 
     def _root(self, net: int) -> int:

@@ -183,5 +183,5 @@ class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
 
 
 def _grossed(net: int, rate: int) -> int:
-    """What costs `net` and the fee on top, rounded up."""
+    """The amount of which `net` remains after the fee, rounded up."""
     return -(-net * PPB // (PPB - rate))

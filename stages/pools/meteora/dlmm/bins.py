@@ -18,9 +18,9 @@ class Bin(NamedTuple):
     open_orders: int
     """Of limit orders that no swap has reached yet."""
     processing: int
-    """What the limit orders now being filled were at first."""
+    """The original amount of the limit orders that are being filled."""
     remaining: int
-    """What is left of them."""
+    """The remaining amount of those orders."""
     ask: int
     """1 where the limit orders sell x, 0 where they sell y."""
 
@@ -30,7 +30,9 @@ Bins = tuple[Bin, ...]
 
 
 def layers_of(place: Bin, for_y: bool, takes_orders: bool) -> tuple[int, ...]:
-    """What the bin sells of y (or x): the makers', then limit orders part filled, then open."""
+    """The amounts of y (or x) that the bin sells: makers', then partly filled limit orders, then
+    open ones.
+    """
     makers = place.y if for_y else place.x
     if takes_orders and (place.remaining or place.open_orders) and (not place.ask) == for_y:
         return makers, place.remaining, place.open_orders
@@ -38,7 +40,7 @@ def layers_of(place: Bin, for_y: bool, takes_orders: bool) -> tuple[int, ...]:
 
 
 def sold_by(bins: Bins, for_y: bool, takes_orders: bool) -> int:
-    """What the bins of an array sell of y (or x) together: `layers_of`, summed for the many."""
+    """The amount of y (or x) that all bins of an array sell: the sum of `layers_of`, faster."""
     total = sum([place.y for place in bins] if for_y else [place.x for place in bins])
     if takes_orders:
         total += sum(

@@ -29,13 +29,13 @@ class AmmV4Keys(msgspec.Struct, frozen=True, gc=False):
 
 
 class AmmV4Terms(msgspec.Struct, frozen=True, gc=False):
-    """What no swap changes."""
+    """The terms that no swap changes."""
 
     fee_numerator: int
     fee_denominator: int
     open_time_s: int
     profit_a: int
-    """What of vault a is not the traders', in base units; so is the next."""
+    """The part of vault a that is not the traders', in base units; `profit_b`, of vault b."""
     profit_b: int
 
 

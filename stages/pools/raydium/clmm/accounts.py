@@ -32,7 +32,7 @@ class ReadArrays(NamedTuple):
     more_above: bool
 
     def depth(self) -> Depth:
-        """What no swap changes about their ticks."""
+        """The part of the ticks that no swap changes."""
         return Depth(
             ticks=tuple([tick.tick for tick in self.ticks]),
             prices=tuple([sqrt_price_at(tick.tick) for tick in self.ticks]),

@@ -26,7 +26,7 @@ class DynamicFee(NamedTuple):
     decay_s: int
     """After so long, the volatility is forgotten."""
     reduction: int
-    """What is kept of the volatility in a new reference, in 1/10,000."""
+    """The share of the volatility that a new reference keeps, in 1/10,000."""
     control: int
     """How steeply the fee rises."""
     volatility_max: int

@@ -33,7 +33,7 @@ OUT_OF_COMPUTE = "ProgramFailedToComplete"
 
 
 class Conditions(NamedTuple):
-    """What a swap depends on, besides where the pool stands."""
+    """The parameters of a swap, apart from the pool's position."""
 
     depth: Depth
     rates: Rates
@@ -110,7 +110,7 @@ class _Walk:
         self._filled: dict[int, Orders] = {}
 
     def walked(self) -> Walked:
-        """What it has come to."""
+        """The state of a walk."""
         return Walked(
             amount_in=self._paid,
             amount_out=self._got,

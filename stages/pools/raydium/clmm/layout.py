@@ -79,7 +79,7 @@ class PoolKeys(NamedTuple):
 
 
 class PoolFlags(NamedTuple):
-    """What a pool says about itself besides its keys and its position."""
+    """The fields of a pool besides its keys and its position."""
 
     spacing: int
     status: int

@@ -102,14 +102,14 @@ def _price_after_out(price: int, liquidity: int, amount: int, a_to_b: bool) -> i
 
 
 def _amount_in(price: int, after: int, liquidity: int, a_to_b: bool) -> int:
-    """What must come in to move the price from `price` to `after`, rounded up."""
+    """The input that moves the price from `price` to `after`, rounded up."""
     if a_to_b:
         return -(-(liquidity * (price - after) << 64) // (price * after))
     return (liquidity * (after - price) + _Q64_LESS_1) >> 64
 
 
 def _amount_out(price: int, after: int, liquidity: int, a_to_b: bool) -> int:
-    """What goes out when the price moves from `price` to `after`, rounded down."""
+    """The output when the price moves from `price` to `after`, rounded down."""
     if a_to_b:
         return liquidity * (price - after) >> 64
     return (liquidity * (after - price) << 64) // (price * after)

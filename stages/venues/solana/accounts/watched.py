@@ -34,13 +34,13 @@ class WatchedPool:
     def __init__(
         self, address: str, tokens: Mapping[str, TokenEntry], families: Sequence[Family]
     ) -> None:
-        """`tokens`: the two that POOLS says it trades, by mint."""
+        """`tokens`: the two that the pool trades according to POOLS, by mint."""
         self.address = address
         self.mints = frozenset(tokens)
         self.addresses: tuple[str, ...] = (address, *tokens)
         """The addresses that are read for it, in one and the same answer: its mints among them."""
         self.warnings: Mapping[str, tuple[str, ...]] = {}
-        """What its mints let somebody do to the tokens, by mint."""
+        """The permissions of its mints over their tokens, by mint."""
         self._tokens = tokens
         self.family: Family | None = None
         self.pool: Pool | None = None
@@ -52,7 +52,7 @@ class WatchedPool:
         self._used: dict[str, RawAccount] | None = None
         self._probed: Probed | None = None
         self.seen: Seen | None = NOT_KNOWN
-        """What the ring keeps of it; None: there is no such pool on the chain."""
+        """Its entry for the ring; None: there is no such pool on the chain."""
 
     def take(self, accounts: Accounts, clock: Clock, now_s: float) -> bool:
         """Takes what the chain has at the clock's slot, all from one answer.

@@ -1,7 +1,7 @@
-"""What a new account has to hold, as the cluster says: asked once an hour, as features change it.
+"""The rent-exempt balance of new accounts, as the cluster reports it: asked once an hour.
 
 SIMD-0437 lowers it in steps, from 6,960 to 696 lamports a byte. Associated accounts are funded by
-their program; only the temporary account of wrapped SOL is funded by us.
+their program; only the temporary account of wrapped SOL is funded by the engine.
 """
 
 from __future__ import annotations

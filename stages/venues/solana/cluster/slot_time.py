@@ -72,7 +72,7 @@ class SlotTime:
 
     @property
     def short_ms(self) -> float:
-        """What no slot is shorter than over any longer stretch: a past slot that is computed with
+        """The shortest length of a slot over any longer stretch: a past slot that is computed with
         it is rather too early.
         """
         return self.ms * SHORT_PERCENT / 100
@@ -167,7 +167,7 @@ FIRST_WAIT_SLOTS = 0.5
 BLOCKHASH_SHARED_SLOTS = 4
 """So long a blockhash is shared by what is built: a leader's turn, of the 150 blocks it lives."""
 BLOCKHASH_SHARED_LEAST_S, BLOCKHASH_SHARED_MOST_S = 0.4, 2.0
-"""At most so long, however long a slot is said to be: a wrong length must not outlive the hash."""
+"""The upper bound for any reported length: a wrong length must not outlive the hash."""
 STALLED_SLOTS = 10
 """A chain whose slots have not gone on for so long stands."""
 STALE_READINGS = 3

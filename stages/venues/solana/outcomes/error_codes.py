@@ -1,5 +1,5 @@
-"""What the chain's own errors mean: of transactions, of instructions, and of the programs around a
-swap. Tables only; `errors` decides which of them counts.
+"""Reasons for the chain's own errors: of transactions, of instructions, and of the programs around
+a swap. Tables only; `errors` decides which of them counts.
 
 Names: `TransactionError` and `InstructionError` of the Solana SDK. Numbers: `SystemError`, the
 `TokenError` of spl-token and spl-token-2022, `AssociatedTokenAccountError`, Anchor's `ErrorCode`.
@@ -42,7 +42,7 @@ _FROZEN = Reason("token-account-frozen")
 _PAUSED = Reason("token-paused")
 _UNSUPPORTED = Reason("unsupported-mint")
 NOT_RENT_EXEMPT = Reason("account-not-rent-exempt", retryable=True)
-"""An account of ours was opened with too little: the cluster's rent has changed."""
+"""An account that the transaction opened has too little: the cluster's rent has changed."""
 _TAKEN = Reason("temporary-account-taken", retryable=True)
 
 OF_WALLET: frozenset[ReasonCode] = frozenset(
@@ -51,7 +51,8 @@ OF_WALLET: frozenset[ReasonCode] = frozenset(
         "token-account-frozen", "token-paused",
     }
 )  # fmt: skip
-"""What no other route would change; whatever else a simulation says, another may do better."""
+"""Reasons that are the same on every route; after any other reason of a simulation another route
+may do better."""
 
 OF_TRANSACTION: Mapping[str, Reason] = {
     "AccountBorrowOutstanding": _MALFORMED,

@@ -1,8 +1,8 @@
-"""What an error on chain means: a stable reason, and whether a new try may do better. Pure.
+"""The reason of an error on chain, and whether a new try may do better. Pure.
 
-The name depends on who ran out of what: the wallet, an account that the transaction itself filled,
-or the pool. So it is told from three things: the chain's error, the logs, and the instructions of
-our own transaction. The tables are those of the pool families and `error_codes`.
+The reason depends on which account ran out of funds: the wallet's, an account that the transaction
+itself filled, or the pool's. It is derived from three things: the chain's error, the logs, and the
+instructions of the transaction. The tables are those of the pool families and `error_codes`.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ def _failed(
 
 
 def _most(swap: Parsed) -> int:
-    """What it takes at most."""
+    """The most that the swap takes."""
     return swap.terms.threshold if swap.terms.exact_out else swap.terms.amount
 
 
 def _closes(instruction: Instruction, account: str) -> bool:
-    """What a transaction closes in the end, it has filled itself: with wrapped SOL."""
+    """An account that a transaction closes at its end was filled by it: with wrapped SOL."""
     return (
         instruction.program == TOKEN
         and instruction.data == _CLOSE_ACCOUNT

@@ -1,4 +1,4 @@
-"""What the nodes' answers prove about a sent transaction: executed, dead, or neither. Pure.
+"""Verdicts on a sent transaction from the nodes' answers: executed, dead, or neither. Pure.
 
 `verdict_of_status` judges the answer of one node. A signature that this node does not know, and
 whose last valid height has passed, is `Expired`: every node is asked, and `verdict_of_witnesses`

@@ -1,4 +1,4 @@
-"""What all methods of Solana's JSON-RPC share: the connection, and how new an answer has to be."""
+"""The base of all methods of Solana's JSON-RPC: the connection, and how new an answer has to be."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from stages.venues.solana.transaction.wrapping import (
 )
 
 CU_AROUND = 60_000
-"""What all beside the swaps consumes at most: memo, two token accounts, wrap, unwrap."""
+"""Compute units of all besides the swaps, at most: memo, two token accounts, wrap, unwrap."""
 
 
 class Leg(NamedTuple):
@@ -52,17 +52,17 @@ class Leg(NamedTuple):
 
     @property
     def mint_in(self) -> str:
-        """What it pays."""
+        """The mint that the swap pays."""
         return self.pool.mint_a if self.a_to_b else self.pool.mint_b
 
     @property
     def mint_out(self) -> str:
-        """What it is paid."""
+        """The mint that the swap receives."""
         return self.pool.mint_b if self.a_to_b else self.pool.mint_a
 
     @property
     def amount_in_most(self) -> int:
-        """What it takes at most."""
+        """The most that the swap takes."""
         return self.terms.threshold if self.terms.exact_out else self.terms.amount
 
 
@@ -121,8 +121,8 @@ def drafted(plan: Plan) -> Draft:
 
 
 def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> Message:
-    """What is to be signed. Raises Refused `transaction-too-large`, retryable: another route may
-    fit.
+    """The message to sign. Raises VenueRefusal `transaction-too-large`, retryable: another route
+    may fit.
     """
     limits = VERSIONS[version]
     try:
@@ -216,8 +216,8 @@ def _unwrap(plan: Plan, account: Pubkey) -> list[Instruction]:
 
 
 def _seed(plan: Plan) -> str:
-    """Nobody can know it before the transaction is out: an account that somebody has sent a
-    lamport to before could not be created.
+    """A seed that cannot be known before the transaction is out: an account that holds a lamport
+    already could not be created.
     """
     return sha256(plan.memo.encode()).hexdigest()[:8]
 

@@ -27,7 +27,7 @@ Message = MessageV0 | MessageV1
 
 
 class Budget(NamedTuple):
-    """What the transaction may compute and load, and what it offers for that."""
+    """The compute and data limits of the transaction, and its priority fee."""
 
     cu_limit: int
     cu_price: int

@@ -25,7 +25,7 @@ _INITIALIZE_ACCOUNT_3 = 18
 
 
 def rent_at_most(size: int) -> int:
-    """What makes an account of `size` bytes rent-exempt, at most; it comes back at its close."""
+    """The most that makes an account of `size` bytes rent-exempt; its closing returns it."""
     return (ACCOUNT_OVERHEAD_BYTES + size) * RENT_PER_BYTE_MOST
 
 
