@@ -47,7 +47,7 @@ async def _suited() -> str:
 
 
 class Trading(NamedTuple):
-    """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
+    """The market, the chain and the tokens that orders are traded with."""
 
     market: VenueGroup
     chain: Chain
@@ -57,7 +57,7 @@ class Trading(NamedTuple):
     live: Live = _nothing_lives
     """Runs the background readers while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
-    """Returns once there is something to quote from, while it lives."""
+    """Returns once quotes can be computed, while `live` runs."""
     unsuited: Callable[[], Awaitable[str]] = _suited
     """Why the settings do not fit the cluster, once it has answered; empty where they do."""
     facts: Callable[[], Mapping[str, Any] | None] = lambda: None
@@ -65,7 +65,7 @@ class Trading(NamedTuple):
     watch_nodes: Callable[[], Awaitable[None]] = _at_once
     """Looks now and then at what the nodes serve, for `fault`, until it is cancelled."""
     explorer: str = ""
-    """Where people look transactions up; empty where nobody can."""
+    """The explorer of the chain; empty where it has none."""
 
 
 def _simulated(settings: Settings) -> Trading:
@@ -98,7 +98,7 @@ class _Reader(Protocol):
 
 
 class Connected(NamedTuple):
-    """A chain's nodes, and the pools that are traded there."""
+    """The nodes of a chain, and the pools that are traded there."""
 
     rpc: Rpc
     pools: PoolsFile
@@ -125,7 +125,7 @@ def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
 
 
 def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
-    """Return how long a slot is set to be; None where it is measured: on every real chain."""
+    """The length of a slot in the settings; None on every real chain, where it is measured."""
     return settings.slot_ms if pools.cluster == "local" else None
 
 
@@ -268,13 +268,13 @@ class SolanaTrading:
 
 
 def ledger_path(settings: Settings) -> Path:
-    """Return where the simulated chain keeps its ledger."""
+    """The path of the simulated chain's ledger."""
     return settings.data_dir / LEDGER
 
 
 def chain_of(settings: Settings) -> str:
-    """Return the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
-    says so, is not given to this process. Raises SettingsError.
+    """The chain that orders trade on: `simulated`, or a cluster; empty where this process has no
+    POOLS, which names it. Raises SettingsError.
     """
     if settings.venues == SIMULATED:
         return "simulated"
@@ -284,8 +284,8 @@ def chain_of(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names nothing that there is, or where what it needs is not
-    there or cannot be used: before anything is started.
+    """Raises SettingsError where VENUES names an unknown market, or where a file or setting that it
+    needs is missing or cannot be used: before anything is started.
     """
     _check_venues(settings)
     if settings.venues == SIMULATED:
@@ -301,7 +301,9 @@ def check(settings: Settings) -> None:
 
 
 def _check_cluster(settings: Settings, cluster: str) -> None:
-    """The nodes are asked as well, once they answer: what they say is what counts."""
+    """Raises SettingsError. The nodes are asked as well, once they answer, and their answer
+    decides.
+    """
     if cluster == "mainnet" and not settings.allow_mainnet:
         msg = f"POOLS={settings.pools}: of mainnet, where money is real; ALLOW_MAINNET=1 allows it"
         raise SettingsError(msg)
@@ -311,7 +313,7 @@ def _check_cluster(settings: Settings, cluster: str) -> None:
 
 
 class NoWalletError(SettingsError):
-    """The key cannot be read: as it should be where nobody signs."""
+    """The key cannot be read, as intended in a process that does not sign."""
 
 
 def wallet_of(settings: Settings) -> Wallet:

@@ -89,7 +89,7 @@ class Tick(NamedTuple):
 
 
 PoolCause = Literal["pool-created", "pool-opened", "liquidity-added"]
-"""A new pool takes swaps; one that was there before takes swaps (again); liquidity came."""
+"""A new pool takes swaps; a pool that existed takes swaps (again); its liquidity grew."""
 
 
 class PoolEvent(NamedTuple):

@@ -9,7 +9,7 @@ Consensus = Literal["alpenglow", "tower"]
 
 
 class Depth(NamedTuple):
-    """How many blocks stand on one that has come so far."""
+    """The number of blocks on top of a block at each commitment."""
 
     confirmed: int
     finalized: int

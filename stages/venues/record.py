@@ -17,9 +17,8 @@ class Record(NamedTuple):
     orders: tuple[str, ...]
     """The ids of orders that it names."""
     tokens: tuple[str, str] | None = None
-    """Symbols, or mints without one: what left and what came. None where the record does not tell:
-    of a failure, and of a chain whose record has no tokens.
-    """
+    """Symbols, or mints without a symbol: input and output. None where the record does not tell: of
+    a failure, and of a chain whose record has no tokens."""
     dex: str = ""
     """Of a swap through one pool, as the next."""
     pool: str = ""

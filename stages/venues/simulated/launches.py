@@ -30,7 +30,7 @@ class Pool(NamedTuple):
     """Which of the venues it is at."""
     cycle: int
     created: int
-    """The slot; where the pool was there before, the first slot of the cycle."""
+    """The slot; the first slot of the cycle where the pool existed before."""
     gains: int
     """The slot at which its liquidity doubles."""
     gone: int

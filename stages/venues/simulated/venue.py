@@ -99,7 +99,7 @@ class Simulation(msgspec.Struct, frozen=True):
         return int.from_bytes(sha256(text.encode()).digest()[:8])
 
     def fails(self, *what: object) -> bool:
-        """Whether this call is one of those that fail."""
+        """Whether this call fails."""
         return self.failure_rate > 0 and self.draw("fails", *what) < self.failure_rate * 2**64
 
     def factor_ppm(self, token_in: str, token_out: str, slot: int) -> tuple[int, int]:

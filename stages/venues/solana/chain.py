@@ -1,4 +1,4 @@
-"""The chain as the stages see it: builds signed transactions, sends bytes, tells outcomes."""
+"""The chain of the stages: builds signed transactions, sends bytes, follows outcomes."""
 
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ class SolanaChain:
         return message(draft, budget, blockhash, version)
 
     async def _larger(self, too_large: VenueRefusal) -> int:
-        """The version that may hold what v0 does not. Who found the route, in another process, may
-        know more of the cluster. Raises VenueRefusal.
+        """The version that may hold what v0 does not. The process that routed the order may know
+        more about the cluster. Raises VenueRefusal.
         """
         features = self._features
         if features.version == V0 and not features.refusal:
@@ -238,7 +238,7 @@ class SolanaChain:
         )
 
     async def _measured(self, draft: Draft, trial: Message, *, afresh: bool) -> int | None:
-        """Bytes of account data that it loads; None where no node tells."""
+        """Bytes of account data that it loads; None where the nodes do not report it."""
         addresses = [str(address) for address in trial.account_keys]
         try:
             return await self._sizes.of(addresses, draft.created, afresh=afresh)
@@ -293,7 +293,7 @@ class SolanaChain:
         return min(CU_MAX, -(-consumed // 100) + spare)
 
     async def send(self, transactions: Sequence[SecretBytes]) -> None:
-        """See `Chain.send`. One that fails does not keep the others from being sent."""
+        """See `Chain.send`. A failed send does not keep the others from being sent."""
         told = await asyncio.gather(
             *(self._send(raw) for raw in transactions), return_exceptions=True
         )

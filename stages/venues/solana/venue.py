@@ -121,8 +121,8 @@ class SolanaVenue:
         return tuple(quotes)
 
     def _fits(self, steps: Sequence[Step]) -> bool:
-        """Whether these swaps fit into one transaction: it is made, with the longest of all, in
-        each form that it may have.
+        """Whether these swaps fit into one transaction: the longest one is built, in each form that
+        it may have.
         """
         legs = [
             Leg(
@@ -170,7 +170,9 @@ class SolanaVenue:
         return list(self._cache.history.events(self._market(pair), pair, first, last))
 
     def _market(self, pair: Pair) -> PairFilter:
-        """Of a token that POOLS does not have (any more) there is no market: nothing is seen."""
+        """The pair by mints. A token that POOLS does not have (any more) has no market: the filter
+        is empty.
+        """
         tokens = [self._tokens.get(name) for name in (pair.token_in, pair.token_out)]
         mint_in, mint_out = (token.mint if token is not None else "" for token in tokens)
         return PairFilter(self._dexes, mint_in, mint_out)

@@ -1,6 +1,7 @@
 """Meteora DLMM: the bytes of a pair and of its bin arrays.
 
-Offsets: the program's published interface and the vectors' account bytes.
+Offsets: the program's published interface, https://github.com/MeteoraAg/dlmm-sdk (idls/dlmm.json),
+and the vectors' account bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The accounts of a Raydium AMM v4 pool: what is where, read and written (offsets: its source).
+"""The accounts of a Raydium AMM v4 pool, read and written.
 
-AmmInfo has no discriminator: owner and size must do. The program takes SPL Token mints only, so
-that no mint needs to be looked at.
+Offsets: `AmmInfo` of https://github.com/raydium-io/raydium-amm (program/src/state.rs). It has no
+discriminator: owner and size identify it. The program takes SPL Token mints only, so that no mint
+is checked.
 """
 
 from __future__ import annotations

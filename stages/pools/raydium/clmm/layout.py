@@ -1,4 +1,8 @@
-"""Raydium CLMM: where the fields of its accounts lie (little endian), and how they are read."""
+"""Raydium CLMM: the offsets of the fields of its accounts, little endian, and how they are read.
+
+Source: https://github.com/raydium-io/raydium-clmm (programs/amm/src/states: pool.rs,
+tick_array.rs, tickarray_bitmap_extension.rs, config.rs).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Raydium CLMM: amounts and prices of one stretch of constant liquidity, rounded for the pool.
 
 From the definitions of concentrated liquidity (Uniswap v3 whitepaper, 6.2.3): between two square
-roots of the price, token 1 moves by L·Δ√P and token 0 by L·Δ(1/√P). What comes in is rounded up,
-what goes out is rounded down, and the price such that the pool never loses. Square roots are
+roots of the price, token 1 moves by L·Δ√P and token 0 by L·Δ(1/√P). Input is rounded up, output is
+rounded down, and the price such that the pool never loses. Square roots are
 Q64.64, fees per million. Where the fee is on the output, the rounding is that of the vectors.
 """
 

@@ -1,4 +1,8 @@
-"""The accounts of a Raydium CPMM pool: what is where, read and written (offsets: its source)."""
+"""The accounts of a Raydium CPMM pool, read and written.
+
+Offsets: `PoolState` and `AmmConfig` of https://github.com/raydium-io/raydium-cp-swap
+(programs/cp-swap/src/states/pool.rs, config.rs).
+"""
 
 from __future__ import annotations
 

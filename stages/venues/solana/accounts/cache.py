@@ -116,7 +116,7 @@ class AccountCache:
         return stale_s(self.slot_time, self._options.stale_ms, self._options.read_ms)
 
     def data_length(self, address: str) -> int | None:
-        """Bytes of an account's data; None for one that is not read here."""
+        """Bytes of an account's data; None for an account that is not read here."""
         known = self._raw.get(address)
         return None if known is None else len(known[1].data)
 
@@ -125,7 +125,7 @@ class AccountCache:
         return [pool.address for pool in self._pools.values() if pool.mints == mints]
 
     def slot(self) -> int:
-        """The newest slot. Raises VenueRefusal before there is any."""
+        """The newest slot. Raises VenueRefusal before the first reading."""
         newest = self.history.newest
         if newest is None:
             raise VenueRefusal("venue-unavailable", "no slot is known yet", retryable=True)
@@ -211,7 +211,7 @@ class AccountCache:
         return self._publish(slot)
 
     async def _read(self, group: Sequence[WatchedPool]) -> tuple[int, list[WatchedPool]]:
-        """The slot of the answer, and those pools of the group that want more."""
+        """The slot of the answer, and the pools of the group that need more accounts."""
         names = list(dict.fromkeys(a for pool in group for a in pool.addresses))[: ACCOUNTS_MAX - 1]
         addresses = [*names, CLOCK]
         answer = await self._rpc.get_accounts_at_once(

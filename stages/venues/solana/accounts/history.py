@@ -90,7 +90,7 @@ class SlotSnapshot(NamedTuple):
     time_us: int
     """When we learned of it."""
     pools: Mapping[str, Seen]
-    """By address; one that the chain does not have is not in it."""
+    """By address, without those that the chain does not have."""
 
 
 class PairFilter(NamedTuple):
@@ -121,9 +121,10 @@ class PoolHistory:
         return self._moments[-1] if self._moments else None
 
     def record(self, snapshot: SlotSnapshot) -> None:
-        """Adds the newest moment. An earlier slot (the chain was started again) makes all others
-        void. The first reading of a slot stands: watchers may have passed that slot already, so
-        that what a later reading of it shows counts from the next slot on.
+        """Adds the newest snapshot. An earlier slot (the chain was started again) voids all others.
+
+        The first reading of a slot is kept: watchers may have passed that slot already, so that a
+        later reading of it counts from the next slot on.
         """
         newest = self.newest
         if newest is not None and snapshot.slot == newest.slot:

@@ -33,7 +33,7 @@ class WrappedAccount:
         self._task: asyncio.Task[None] | None = None
 
     def exists(self) -> bool | None:
-        """Whether there is one; None: not known."""
+        """Whether the account exists; None: not known."""
         return self._exists if time.monotonic() - self._read_s < KEPT_S else None
 
     def start(self) -> None:

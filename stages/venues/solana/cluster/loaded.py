@@ -106,7 +106,7 @@ def programdata_of(head: AccountInfo | None) -> str:
 
 
 def _space(head: AccountInfo | None) -> int:
-    """Of a node that does not tell the length of an account, it may be any."""
+    """The length of an account that the node does not report may be any."""
     if head is None:
         return ABSENT_BYTES
     return DATA_SIZE_MAX if head.space is None else head.space

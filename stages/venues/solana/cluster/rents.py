@@ -34,8 +34,8 @@ class Rents:
         self._asking = asyncio.Lock()
 
     async def of(self, size: int) -> int:
-        """The least balance of an account of `size` bytes. Where no node tells, what was told last,
-        else the most that it ever was: what is too much of it becomes wrapped SOL in the temporary
+        """The least balance of an account of `size` bytes. Without an answer, the last known
+        balance, else the highest that it ever was: the excess becomes wrapped SOL in the temporary
         account, and comes back when that is closed.
         """
         async with self._asking:
@@ -50,6 +50,6 @@ class Rents:
             return self._known.get(size, rent_at_most(size))
 
     async def rose(self, size: int, above: int) -> bool:
-        """Whether it is more now than what a transaction was made with; asks again."""
+        """Whether it is more now than the balance a transaction was made with; asks again."""
         self._until_s.pop(size, None)
         return await self.of(size) > above

@@ -136,7 +136,7 @@ OF_INSTRUCTION: Mapping[str, Reason] = {
 ACCOUNT_MISSING = "token-account-missing"
 """How the table of a pool program calls it; of the wallet it is `insufficient-funds`."""
 NO_ACCOUNT = frozenset({"IncorrectProgramId", "InvalidAccountData", "UninitializedAccount"})
-"""What a program finds of an address where there is not a token account."""
+"""The errors of programs at an address without a token account."""
 
 TOKEN_SHORT = 1
 """The token programs: an account holds less than a transfer takes."""
@@ -179,7 +179,7 @@ _TABLES = (OF_TRANSACTION.values(), OF_INSTRUCTION.values(), TOKEN_CODES.values(
 assert {reason.code for reasons in _TABLES for reason in reasons} >= OF_WALLET, "an error has each"
 
 ANCHOR_NO_ACCOUNT = 3012
-"""An account of the instruction is not there."""
+"""An account of the instruction does not exist."""
 ANCHOR: Mapping[int, Reason] = {
     2014: _UNUSABLE,  # a token account of another mint
     2015: _UNUSABLE,  # … of another owner

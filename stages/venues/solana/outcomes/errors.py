@@ -64,8 +64,8 @@ class _Failed(NamedTuple):
     """The pool program, if it is a swap."""
     exact_out: bool
     short: bool
-    """Whether the wallet's own account may hold less than the swap may take. Not one that this
-    transaction fills: by wrapping SOL, or by an earlier swap."""
+    """Whether the wallet's own account may hold less than the swap may take. Not an account that
+    this transaction fills: by wrapping SOL, or by an earlier swap."""
     logs: Failure
 
 
@@ -76,9 +76,11 @@ def reason_of(
     families: Sequence[Family],
     balances: Mapping[str, int] = MappingProxyType({}),
 ) -> Reason:
-    """Why a transaction of these instructions failed. `err` is the chain's, as JSON has it; `logs`
-    may be cut or empty. `balances` are what token accounts held before it, in base units, as far as
-    the node tells. Never raises: an error that no table has is `transaction-failed`.
+    """The reason why a transaction of these instructions failed.
+
+    `err` is the chain's, as JSON has it; `logs` may be cut or empty. `balances` are those of token
+    accounts before it, in base units, as far as the node reports them. Never raises: an error that
+    no table has is `transaction-failed`.
     """
     match err:
         case str():

@@ -31,7 +31,7 @@ class Failure(NamedTuple):
     """The logs of the instruction that failed; empty where they were cut before it."""
 
     lines: tuple[str, ...] = ()
-    """Of this instruction, up to the failure; all lines where its beginning is not told."""
+    """Of this instruction, up to the failure; all lines where its beginning is missing."""
     program: str = ""
     """The program that raised the error, which the instruction's may only pass on."""
     why: str = ""
@@ -60,7 +60,7 @@ class Failure(NamedTuple):
 
     @property
     def users_account(self) -> bool | None:
-        """Whether an account check failed of one of the wallet's accounts; None: not told."""
+        """Whether an account check failed of an account of the wallet; None: not known."""
         for line in reversed(self.lines):
             if match := _ACCOUNT.match(line):
                 return bool(_USERS_ACCOUNT.fullmatch(match[1]))

@@ -58,7 +58,7 @@ def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
 
 
 def fill_of(sent: Sent, meta: Meta) -> Fill:
-    """The swap's amounts. Raises ValueError where the balances do not tell them."""
+    """The swap's amounts. Raises ValueError where the balances do not show them."""
     if not (sent.swaps and len(meta.pre_balances) == len(sent.keys) == len(meta.post_balances)):
         raise ValueError("the balances are of another transaction")
     before, after = _units(meta.pre_token_balances), _units(meta.post_token_balances)

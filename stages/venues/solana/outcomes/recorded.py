@@ -41,7 +41,7 @@ class Records:
 
     async def read(self, signature: str) -> Record:
         """The record. Raises VenueRefusal: `transaction-not-found`, `transaction-not-finalized`,
-        `transaction-of-another-wallet`, `amounts-unclear`, or what the nodes say.
+        `transaction-of-another-wallet`, `amounts-unclear`, or the error of the nodes.
         """
         if not is_signature(signature):
             raise VenueRefusal(

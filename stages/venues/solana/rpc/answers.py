@@ -113,7 +113,7 @@ class Simulation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     units_consumed: int | None = None
     logs: list[str] | None = None
     loaded_accounts_data_size: int | None = None
-    """Bytes of account data that it loads; nodes before Agave 2 do not tell."""
+    """Bytes of account data that it loads; None from nodes before Agave 2."""
     pre_token_balances: list[TokenBalance] | None = None
     """The balances of its token accounts; None from nodes before Agave 3."""
 
@@ -158,7 +158,7 @@ class HistoryPage(NamedTuple):
     epoch: EpochInfo
     lines: list[SignatureInfo]
     slot_time_s: int | None
-    """Unix time of the slot that was asked about; None: it cannot tell, or was not asked."""
+    """Unix time of the requested slot; None: unknown, or not requested."""
 
 
 class KeyedAccount(msgspec.Struct, frozen=True, gc=False):

@@ -84,7 +84,7 @@ class ChainMethods(RpcMethods):
         return await self._link.call("getRecentPerformanceSamples", (limit,), _samples)
 
     async def is_alpenglow(self) -> bool:
-        """Whether the cluster has migrated to Alpenglow: then there is a certificate of it."""
+        """Whether the cluster has migrated to Alpenglow: then it has a genesis certificate."""
         return await self._link.call("getAgGenesisCert", (), _anything) is not None
 
     async def get_genesis_hash(self) -> str:

@@ -29,7 +29,7 @@ class About(StrEnum):
     SIZE = "size"
     """More accounts or signatures in one call than this node takes: smaller calls go on."""
     METHOD = "method"
-    """This method at this node: it rests there, other methods go on."""
+    """This method at this node: it rests there, other methods are not affected."""
     NODE = "node"
     """The node: it rests, another one is asked."""
     MOMENT = "moment"
@@ -217,7 +217,7 @@ def _about(reply: Reply, words: str) -> tuple[About, float]:
 
 
 def _as_status(number: int | None) -> int:
-    """The HTTP status that a number stands for: 429 and -32429 are both 429; else 0."""
+    """The HTTP status of a number: 429 and -32429 are both 429; else 0."""
     if number is None:
         return 0
     status = -32_000 - number if number < 0 else number

@@ -103,7 +103,7 @@ class RpcLink:
 
     @property
     def nodes(self) -> int:
-        """How many there are that may be used."""
+        """The number of nodes that may be used."""
         return sum(not node.refusal for node in self._nodes)
 
     def refusal(self, genesis: str) -> MaybeReason:
@@ -225,7 +225,7 @@ class RpcLink:
     # -- which node ----------------------------------------------------------------------------
 
     def _next_node(self, asks: Sequence[Ask], but: Sequence[Node]) -> Node | None:
-        """The one that may be asked first and takes calls so large; None where there is none."""
+        """The node that may be asked first and takes calls so large; None without such a node."""
         usable = [node for node in self._nodes if not node.refusal]
         if not usable:
             raise VenueRefusal(

@@ -78,7 +78,7 @@ class Node:
         self.number = number
         self.host = urlsplit(url.reveal()).hostname or "?"
         self.local = self.host in {"localhost", "::1"} or self.host.startswith("127.")
-        """Whether it runs on this machine: no proxy stands before it."""
+        """Whether it runs on this machine: then it is reached without a proxy."""
         self.admitted = False
         self.refusal: MaybeReason = ""
         self.asking = asyncio.Lock()
@@ -103,7 +103,7 @@ class Node:
         return list(methods) if self.admitted else ["getGenesisHash", *methods]
 
     def unserved(self, methods: Sequence[str]) -> str:
-        """Why one of these methods is not served here, with its name; empty where all may be."""
+        """Why one of these methods is not served here, with its name; empty if all may be asked."""
         now = time.monotonic()
         for name in self._first(methods):
             rest = self._methods.get(name)
@@ -208,7 +208,7 @@ class Node:
         raise NodeFault(fault, self.host, method)
 
     async def _post(self, session: aiohttp.ClientSession, body: bytes) -> tuple[int, float, bytes]:
-        """Status, Retry-After in seconds, body. Raises NodeFault where there is none."""
+        """Status, Retry-After in seconds, body. Raises NodeFault where the node does not answer."""
         try:
             async with session.post(
                 self._url.reveal(), data=body, allow_redirects=False

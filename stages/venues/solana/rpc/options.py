@@ -28,7 +28,7 @@ class RpcOptions(msgspec.Struct, frozen=True):
     connections: int = 64
     """Open connections at most, over all nodes."""
     observed: bool = True
-    """Whether log and metrics tell of refusals: not of a check, which tells of them itself."""
+    """Whether log and metrics report refusals: not those of a check, which reports them itself."""
 
 
 class CacheOptions(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ from stages.venues.solana.rpc.transaction_methods import SIGNATURES_MAX
 from stages.venues.solana.transaction.programs import MEMO, TOKEN
 
 SURVEY_S = 300.0
-"""How often a process that runs looks again: plans and nodes change."""
+"""How often a running process looks again: plans and nodes change."""
 DEADLINE_S = 3.0
 """For one method at one node."""
 NO_SIGNATURE = str(Signature.default())

@@ -121,7 +121,7 @@ class TransactionMethods(RpcMethods):
 
     @property
     def witnesses(self) -> int:
-        """How many nodes have to agree that something is not there: two, where there are two."""
+        """How many nodes have to agree that a signature is absent: two, where there are two."""
         return max(1, min(2, self._link.nodes))
 
     async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
@@ -134,8 +134,8 @@ class TransactionMethods(RpcMethods):
         return await self._link.call("getTransaction", (signature, config), _details)
 
     async def get_fee_payer(self, signature: str, commitment: Commitment) -> str | None:
-        """Who paid for a transaction of any version, as the node has decoded it; None where the
-        node does not tell.
+        """The fee payer of a transaction of any version, as the node has decoded it; None where the
+        node does not report it.
         """
         config = config_of(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
         try:

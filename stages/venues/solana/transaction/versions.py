@@ -50,7 +50,7 @@ Compile = Callable[[Pubkey, Sequence[Instruction], Budget, Hash], Message]
 
 
 class Version(NamedTuple):
-    """The limits of a version, and how its message is made. `compiled` raises solders' errors."""
+    """The limits of a version, and how a message is compiled. `compiled` raises solders' errors."""
 
     bytes_max: int
     addresses_max: int

@@ -30,7 +30,7 @@ def rent_at_most(size: int) -> int:
 
 
 def create_account(owner: Pubkey, account: Pubkey, mint: str, program: str) -> Instruction:
-    """The owner's associated account of the token, if there is none yet."""
+    """The creation of the owner's associated account of the token, unless it exists."""
     return Instruction(
         key(ASSOCIATED_TOKEN),
         _CREATE_IDEMPOTENT,
