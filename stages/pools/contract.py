@@ -35,7 +35,7 @@ class Rejected(Exception):
 
 
 class Unsupported(Exception):
-    """A pool that is never quoted, by name: what it does is not what our arithmetic does.
+    """A pool that is never quoted: the arithmetic here does not cover it.
 
     `reason` is a stable code such as `rate-limiter`, `token-paused`, `transfer-hook-mint`.
     """
@@ -116,11 +116,11 @@ class Pool(Protocol):
         ...
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         ...
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         ...
 
     def spot(self, a_to_b: bool) -> tuple[int, int]:
@@ -226,17 +226,17 @@ class Family(Protocol):
     def needs(self, address: str, accounts: Accounts) -> Sequence[str]:
         """The addresses that `decode` reads, as far as the accounts known so far tell.
 
-        Called again with what was found, until it names nothing new: pool, then what the pool
+        Called again with the accounts read, until it names nothing new: pool, then what the pool
         names (config, vaults), then what its price makes near (tick or bin arrays, either way).
         """
         ...
 
     def decode(self, address: str, accounts: Accounts) -> Pool:
-        """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
+        """The pool. Raises Unsupported by name, ValueError for other bytes."""
         ...
 
     def write(self, after: Pool, accounts: MutableMapping[str, bytearray]) -> None:
-        """Write a pool's state back into the bytes of its own accounts (not the vaults')."""
+        """Writes a pool's state back into the bytes of its own accounts (not the vaults')."""
         ...
 
     def instruction(
@@ -246,7 +246,7 @@ class Family(Protocol):
         ...
 
     def parse(self, instruction: Instruction) -> Parsed | None:
-        """Read a swap instruction; None if it is another of the program's instructions."""
+        """Reads a swap instruction; None if it is another of the program's instructions."""
         ...
 
 
@@ -256,7 +256,7 @@ class ErrorCode(NamedTuple):
     code: int
     """The custom error code in the chain's answer; -1 where the program panics."""
     reason: ReasonCode
-    """Our stable name, such as `slippage-exceeded`. On chain, `insufficient-funds` and
+    """The stable reason, such as `slippage-exceeded`. On chain, `insufficient-funds` and
     `token-account-missing` are the wallet's only where the swap pays from an account of the
     wallet."""
     retryable: bool = False
@@ -267,7 +267,7 @@ class ErrorCode(NamedTuple):
 
 
 def fees_of(swap: Swap) -> tuple[int, int]:
-    """All fees of pool and mints: what is taken of the input and of the output, in base units."""
+    """All fees of pool and mints: on the input and on the output, in base units."""
     fee_in, fee_out = swap.fee, swap.other_fee
     if swap.fee_on_output:
         fee_in, fee_out = fee_out, fee_in

@@ -69,7 +69,7 @@ def read_mint(address: str, account: RawAccount) -> Mint:
 
 
 def check_mint(address: str, account: RawAccount) -> None:
-    """Raise Unsupported by name if the token is not traded. ValueError if it is not a mint."""
+    """Raises Unsupported by name if the token is not traded. ValueError if it is not a mint."""
     mint = read_mint(address, account)
     if mint.refusal:
         raise Unsupported(mint.refusal, f"{address} {mint.detail}")

@@ -87,7 +87,7 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
     """A pool of which at least one mint charges transfer fees; see `stages.pools.contract.Pool`."""
 
     inner: Pool
-    """The pool as its program computes it: with what arrives and before what is withheld."""
+    """The pool as its program computes it: without the transfer fees."""
     fees_a: TransferFees
     fees_b: TransferFees
 
@@ -122,7 +122,7 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
         return self.inner.reserve_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in, transfer fee included. Raises Rejected."""
+        """Swaps exactly `amount` base units in, transfer fee included. Raises Rejected."""
         fee_in, fee_out = self._fees(a_to_b, clock)
         arriving = fee_in.net(amount)
         swap = self.inner.exact_in(arriving, a_to_b, clock)
@@ -130,7 +130,7 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
         return self._outside(swap, paid, fee_out.net(swap.amount_out))
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units reach the wallet. Raises Rejected."""
+        """Swaps so that exactly `amount` base units reach the wallet. Raises Rejected."""
         fee_in, fee_out = self._fees(a_to_b, clock)
         swap = self.inner.exact_out(fee_out.gross(amount), a_to_b, clock)
         return self._outside(swap, fee_in.gross(swap.amount_in), fee_out.net(swap.amount_out))

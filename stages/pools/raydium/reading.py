@@ -13,7 +13,7 @@ _AMOUNT = slice(64, 72)
 
 
 def data_of(accounts: Accounts, address: str, size: int) -> bytes:
-    """The bytes of an account that must be there with this size."""
+    """The bytes of an account of this size. Raises ValueError without it."""
     account = accounts.get(address)
     if account is None:
         raise ValueError(f"{address} is not there")

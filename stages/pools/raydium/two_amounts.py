@@ -18,7 +18,7 @@ class TwoAmounts(NamedTuple):
     exact_in: int | bytes
     exact_out: int | bytes
     accounts: int
-    """So many there are at least."""
+    """The least number of accounts."""
     pool: int
     token_in: int
     token_out: int
@@ -31,7 +31,7 @@ class TwoAmounts(NamedTuple):
         return self.layout.pack(self.exact_in, terms.amount, terms.threshold)
 
     def parse(self, instruction: Instruction) -> Parsed | None:
-        """Read a swap; None if it is another instruction, or too short to be one."""
+        """Reads a swap; None if it is another instruction, or too short to be one."""
         data, accounts = instruction.data, instruction.accounts
         if len(data) < self.layout.size or len(accounts) < self.accounts:
             return None

@@ -59,7 +59,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> DammPool:
-    """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
+    """The pool. Raises Unsupported by name, ValueError for other bytes."""
     account = accounts.get(address)
     if account is None or not is_pool_data(account.data):
         raise ValueError(f"{address} is not a DAMM v2 pool")
@@ -91,7 +91,7 @@ def decode(address: str, accounts: Accounts) -> DammPool:
 
 
 def write(after: DammPool, accounts: MutableMapping[str, bytearray]) -> None:
-    """Write all that a swap changes in the pool's account."""
+    """Writes all that a swap changes in the pool's account."""
     data = accounts[after.address]
     _put_u128(data, _SQRT_PRICE, after.sqrt_price)
     for collected, places in (

@@ -24,7 +24,7 @@ from stages.pools.contract import PPB
 
 
 class Limiter(msgspec.Struct, frozen=True, gc=False):
-    """Brackets of a fee, per 1e9 of what lies within them."""
+    """Brackets of a fee, per 1e9 of the amount within them."""
 
     cliff: int
     increment: int

@@ -46,7 +46,7 @@ class DammTerms(msgspec.Struct, frozen=True, gc=False):
 
 
 class Collected(NamedTuple):
-    """Fees of one token: what swaps have added up in the account."""
+    """The fees of one token that swaps have added up in the account."""
 
     protocol: int
     """Not yet claimed, base units."""

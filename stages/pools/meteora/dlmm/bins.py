@@ -9,12 +9,12 @@ BINS_PER_ARRAY = 70
 
 
 class Bin(NamedTuple):
-    """One price and what is offered at it, in base units."""
+    """A price and the amounts offered at it, in base units."""
 
     x: int
     y: int
     price: int
-    """Q64.64, y per x; 0 in a bin that nobody used yet."""
+    """Q64.64, y per x; 0 in a bin that was never used."""
     open_orders: int
     """Of limit orders that no swap has reached yet."""
     processing: int
@@ -52,7 +52,7 @@ def sold_by(bins: Bins, for_y: bool, takes_orders: bool) -> int:
 
 
 def traded(place: Bin, for_y: bool, ins: Sequence[int], outs: Sequence[int]) -> Bin:
-    """The bin afterwards. What orders are paid is set aside for them, out of the bin's amounts.
+    """The bin afterwards. The payment of orders is set aside for them, out of the bin's amounts.
 
     Open orders that a swap reaches become those being filled.
     """

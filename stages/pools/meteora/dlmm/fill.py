@@ -38,7 +38,7 @@ class Terms(NamedTuple):
 
 
 def fill(left: int, layers: Sequence[int], price: int, rate: int, terms: Terms) -> Fill:
-    """Swap as much as the bin has of what is `left`: input, or output if exact_out."""
+    """Swaps as much as the bin has of the amount `left`: input, or output if exact_out."""
     needs = [amount_in(layer, price, terms.for_y) for layer in layers]
     if needs[0] > _U64_MAX or sum(needs) > _U64_MAX:
         raise Rejected("TypeCastFailed", "a bin is worth more than 64 bits can say")
@@ -103,7 +103,7 @@ def _fee_on_output(
 def _pour(
     amount: int, layers: Sequence[int], needs: Sequence[int], price: int, for_y: bool
 ) -> tuple[Sequence[int], Sequence[int]]:
-    """Spend an amount on the layers one after another."""
+    """Spends an amount on the layers one after another."""
     if len(layers) == 1:
         bought = layers[0] if amount >= needs[0] else amount_out(amount, price, for_y)
         return (amount,), (bought,)

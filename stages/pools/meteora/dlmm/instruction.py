@@ -55,7 +55,7 @@ def write_swap(pool: DlmmPool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
 
 
 def parse_swap(instruction: Instruction) -> Parsed | None:
-    """Read a swap instruction back; None if it is another one."""
+    """Reads a swap instruction back; None if it is another one."""
     data, accounts = instruction.data, instruction.accounts
     if instruction.program not in PROGRAMS.values() or len(accounts) < _FIXED_ACCOUNTS:
         return None

@@ -60,11 +60,11 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
         return self._offered(for_y=True)
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         return self._swap(amount, a_to_b, False, clock)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         return self._swap(amount, a_to_b, True, clock)
 
     def exact_out_within(self, amount: int, most_in: int, a_to_b: bool, clock: Clock) -> Swap:

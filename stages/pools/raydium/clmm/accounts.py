@@ -64,7 +64,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> ClmmPool:
-    """The pool. Raises Unsupported, and ValueError for bytes that are no such pool."""
+    """The pool. Raises Unsupported, and ValueError for other bytes."""
     account = _account(accounts, address)
     data = _pool_bytes(account.data)
     flags = layout.flags(data)

@@ -116,7 +116,7 @@ class DynamicRate(FixedRate):
         return target
 
     def end(self, tick: int) -> None:
-        """Go on to the next group; after a skip, to the one that follows `tick`."""
+        """Moves on to the next group; after a skip, to the one that follows `tick`."""
         if self._skipped:
             self._group, beyond = divmod(tick, self._spacing)
             self._group -= not self._a_to_b and not beyond

@@ -64,7 +64,7 @@ def fill(
     out: bool,
     on_input: bool,
 ) -> Fill:
-    """Take `remaining` of the input, or of the output if `out`, as far as the orders go.
+    """Takes `remaining` of the input, or of the output if `out`, as far as the orders go.
 
     Raises Rejected (CalculateOverflow) where the input is not a u64.
     """

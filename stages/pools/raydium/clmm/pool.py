@@ -84,12 +84,12 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
         return self.balance_b - self.protocol_fees_b - self.fund_fees_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock, sqrt_price_limit: int = 0) -> Swap:
-        """Swap `amount` in, or less if the price reaches the limit (0: none) first."""
+        """Swaps `amount` in, or less if the price reaches the limit (0: none) first."""
         self._open(clock)
         return self._swap(amount, a_to_b, clock, out=False, limit=sqrt_price_limit)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock, sqrt_price_limit: int = 0) -> Swap:
-        """Swap so that `amount` comes out, or less if the price reaches the limit (0: none)."""
+        """Swaps so that `amount` comes out, or less if the price reaches the limit (0: none)."""
         self._open(clock)
         return self._swap(amount, a_to_b, clock, out=True, limit=sqrt_price_limit)
 

@@ -29,7 +29,7 @@ NOTHING_FILLED: Mapping[int, Orders] = {}
 
 
 class Depth(msgspec.Struct, frozen=True, gc=False):
-    """The initialised ticks that were read, in order, and what no swap changes about them."""
+    """The initialised ticks that were read, in order, with the properties that no swap changes."""
 
     ticks: tuple[int, ...]
     prices: tuple[int, ...]
@@ -63,7 +63,7 @@ class Rates(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a pool stands."""
+    """The price, tick and liquidity of a pool."""
 
     sqrt_price: int
     tick: int
@@ -112,7 +112,7 @@ def walk(
     out: bool,
     limit: int,
 ) -> Walked | None:
-    """Swap `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected.
+    """Swaps `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected.
 
     None if it comes to a tick with limit orders (`orders`, by tick).
     """

@@ -73,7 +73,7 @@ class Owed(msgspec.Struct, frozen=True, gc=False):
 
 
 class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
-    """The state of a pool. A vault holds the reserve and what is owed."""
+    """The state of a pool. A vault holds the reserve and the fees owed."""
 
     keys: CpmmKeys
     terms: CpmmTerms
@@ -83,7 +83,7 @@ class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
     owed_b: Owed
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         terms = self.terms
         if terms.status & _SWAP_DISABLED or clock.time_s < terms.open_time_s:
             raise Rejected("NotApproved")
@@ -103,7 +103,7 @@ class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
         return self._swap(amount, gross, total, creator, a_to_b)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         terms = self.terms
         if terms.status & _SWAP_DISABLED or clock.time_s < terms.open_time_s:
             raise Rejected("NotApproved")
