@@ -47,7 +47,7 @@ async def _suited() -> str:
 
 
 class Trading(NamedTuple):
-    """Where orders go: who quotes, who carries transactions, which tokens there are by name."""
+    """The market, the chain and the tokens that orders are traded with."""
 
     market: VenueGroup
     chain: Chain
@@ -55,9 +55,9 @@ class Trading(NamedTuple):
     fault: Callable[[], str] = lambda: ""
     """Why no venue can be asked now; empty where one can."""
     live: Live = _nothing_lives
-    """What has to live while it is used; True where pools are followed as well."""
+    """Runs the background readers while it is used; True where pools are followed as well."""
     ready: Callable[[], Awaitable[object]] = _at_once
-    """Returns once there is something to quote from, while it lives."""
+    """Returns once quotes can be computed, while `live` runs."""
     unsuited: Callable[[], Awaitable[str]] = _suited
     """Why the settings do not fit the cluster, once it has answered; empty where they do."""
     facts: Callable[[], Mapping[str, Any] | None] = lambda: None
@@ -98,7 +98,7 @@ class _Reader(Protocol):
 
 
 class Connected(NamedTuple):
-    """A chain's nodes, and the pools that are traded there."""
+    """The nodes of a chain, and the pools that are traded there."""
 
     rpc: Rpc
     pools: PoolsFile
@@ -130,8 +130,8 @@ def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
 
 
 def node_survey(settings: Settings, *, signs: bool) -> Nodes:
-    """What the nodes serve of what the engine asks for. Who does not sign asks about no wallet of
-    ours. Raises SettingsError.
+    """The survey of the methods that the nodes serve. A process that does not sign asks about no
+    wallet of this engine. Raises SettingsError.
     """
     from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.survey import Nodes, Subject
@@ -284,8 +284,8 @@ def chain_of(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names nothing that there is, or where what it needs is not
-    there or cannot be used: before anything is started.
+    """Raises SettingsError where VENUES names an unknown market, or where a file or setting that it
+    needs is missing or cannot be used: before anything is started.
     """
     _check_venues(settings)
     if settings.venues == SIMULATED:

@@ -1,4 +1,4 @@
-"""What every pool family answers: quotes exact to the last unit, pure, in integers.
+"""The contract of a pool family: quotes exact to the last unit, pure, in integers.
 
 A pool is the frozen state of one pool of one program, decoded from account bytes; a swap gives what
 leaves and what reaches the wallet, and the pool as it is afterwards. No clock, network or float
@@ -35,7 +35,7 @@ class Rejected(Exception):
 
 
 class Unsupported(Exception):
-    """A pool that is never quoted, by name: what it does is not what our arithmetic does.
+    """A pool that is never quoted: the arithmetic here does not cover it.
 
     `reason` is a stable code such as `rate-limiter`, `token-paused`, `transfer-hook-mint`.
     """
@@ -70,11 +70,13 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
     after: Pool
     """The pool after it."""
     other_fee: int = 0
-    """What is taken from the other token besides, where a program charges both sides at once."""
+    """The fee on the other token, where a program charges both sides at once."""
     transfer_fee_in: int = 0
-    """What the input's mint withholds from what leaves the wallet; no part of `fee`."""
+    """The transfer fee that the input's mint withholds from what leaves the wallet; no part of
+    `fee`."""
     transfer_fee_out: int = 0
-    """What the output's mint withholds from what leaves the pool; no part of `fee`."""
+    """The transfer fee that the output's mint withholds from what leaves the pool; no part of
+    `fee`."""
     steps: int = 0
     """How many ticks and edges of its fee's groups it comes to, or bins it trades with, where the
     family counts them."""
@@ -105,20 +107,20 @@ class Pool(Protocol):
 
     @property
     def reserve_a(self) -> int:
-        """What the pool holds of mint_a for traders, in base units."""
+        """The balance of mint_a that belongs to traders, in base units."""
         ...
 
     @property
     def reserve_b(self) -> int:
-        """What the pool holds of mint_b for traders, in base units."""
+        """The balance of mint_b that belongs to traders, in base units."""
         ...
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         ...
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         ...
 
     def spot(self, a_to_b: bool) -> tuple[int, int]:
@@ -147,7 +149,7 @@ class Instruction(NamedTuple):
 
 
 class SwapTerms(NamedTuple):
-    """What a swap instruction says."""
+    """The terms of a swap instruction."""
 
     exact_out: bool
     amount: int
@@ -224,17 +226,17 @@ class Family(Protocol):
     def needs(self, address: str, accounts: Accounts) -> Sequence[str]:
         """The addresses that `decode` reads, as far as the accounts known so far tell.
 
-        Called again with what was found, until it names nothing new: pool, then what the pool
+        Called again with the accounts read, until it names nothing new: pool, then what the pool
         names (config, vaults), then what its price makes near (tick or bin arrays, either way).
         """
         ...
 
     def decode(self, address: str, accounts: Accounts) -> Pool:
-        """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
+        """The pool. Raises Unsupported by name, ValueError for other bytes."""
         ...
 
     def write(self, after: Pool, accounts: MutableMapping[str, bytearray]) -> None:
-        """Write a pool's state back into the bytes of its own accounts (not the vaults')."""
+        """Writes a pool's state back into the bytes of its own accounts (not the vaults')."""
         ...
 
     def instruction(
@@ -244,17 +246,17 @@ class Family(Protocol):
         ...
 
     def parse(self, instruction: Instruction) -> Parsed | None:
-        """Read a swap instruction; None if it is another of the program's instructions."""
+        """Reads a swap instruction; None if it is another of the program's instructions."""
         ...
 
 
 class ErrorCode(NamedTuple):
-    """What an error of a program is called, everywhere."""
+    """An error of a program: its code on chain and its reason here."""
 
     code: int
     """The custom error code in the chain's answer; -1 where the program panics."""
     reason: ReasonCode
-    """Our stable name, such as `slippage-exceeded`. On chain, `insufficient-funds` and
+    """The stable reason, such as `slippage-exceeded`. On chain, `insufficient-funds` and
     `token-account-missing` are the wallet's only where the swap pays from an account of the
     wallet."""
     retryable: bool = False
@@ -265,7 +267,7 @@ class ErrorCode(NamedTuple):
 
 
 def fees_of(swap: Swap) -> tuple[int, int]:
-    """All fees of pool and mints: what is taken of the input and of the output, in base units."""
+    """All fees of pool and mints: on the input and on the output, in base units."""
     fee_in, fee_out = swap.fee, swap.other_fee
     if swap.fee_on_output:
         fee_in, fee_out = fee_out, fee_in
@@ -273,7 +275,7 @@ def fees_of(swap: Swap) -> tuple[int, int]:
 
 
 def before_fees(swap: Swap) -> tuple[int, int]:
-    """What was swapped for what, all fees apart: base units in and out."""
+    """The amounts swapped before all fees: base units in and out."""
     fee_in, fee_out = fees_of(swap)
     return swap.amount_in - fee_in, swap.amount_out + fee_out
 

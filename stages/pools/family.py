@@ -74,7 +74,7 @@ class PoolFamily(Generic[P]):
     def instruction(
         self, pool: Pool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
     ) -> Instruction:
-        """See `Family.instruction`. The accounts are those of what the pool itself moves."""
+        """See `Family.instruction`. The accounts are those of the pool's own amounts."""
         ours = self._ours(pool)
         outer = self.write_swap(ours, a_to_b, terms, use)
         if isinstance(pool, FeeMintPool) and terms.exact_out:

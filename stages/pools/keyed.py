@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Keyed:
-    """Reads from `keys`, each family's own struct, what every pool has to tell."""
+    """The addresses of a pool, read from `keys`, each family's own struct."""
 
     __slots__ = ()
 

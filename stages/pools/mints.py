@@ -36,7 +36,7 @@ _FROZEN = 2
 
 
 class Mint(NamedTuple):
-    """What a mint says."""
+    """The properties of a mint that matter for trading."""
 
     refusal: MaybeReason = ""
     """Why its token is not traded, as a stable code; empty if it may be."""
@@ -47,7 +47,7 @@ class Mint(NamedTuple):
 
 
 class _Finding(NamedTuple):
-    """What one extension says."""
+    """The effect of one extension."""
 
     refusal: MaybeReason = ""
     warnings: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ def read_mint(address: str, account: RawAccount) -> Mint:
 
 
 def check_mint(address: str, account: RawAccount) -> None:
-    """Raise Unsupported by name if the token is not traded. ValueError if it is not a mint."""
+    """Raises Unsupported by name if the token is not traded. ValueError if it is not a mint."""
     mint = read_mint(address, account)
     if mint.refusal:
         raise Unsupported(mint.refusal, f"{address} {mint.detail}")

@@ -14,8 +14,8 @@ Rate = tuple[int, int]
 """Base units out per base unit in, before fees, as a fraction."""
 
 PROBE_UNITS = (10_000, 100, 10)
-"""What the probe is worth at least, in base units of either token: small beside any order, and
-large enough for rounding not to matter. The smaller ones are for tokens with few decimals."""
+"""The least worth of a probe, in base units of either token: small beside any order, and large
+enough for rounding not to matter. The smaller ones are for tokens with few decimals."""
 ROUNDED_UNITS = 2
 """So many units of the output may be lost to rounding."""
 

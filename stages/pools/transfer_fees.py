@@ -42,11 +42,11 @@ class TransferFee(NamedTuple):
         return bool(self.basis_points and self.maximum)
 
     def fee(self, gross: int) -> int:
-        """What a transfer of `gross` base units withholds."""
+        """The fee that a transfer of `gross` base units withholds."""
         return min(-(-gross * self.basis_points // BPS), self.maximum)
 
     def net(self, gross: int) -> int:
-        """What a transfer of `gross` base units delivers."""
+        """The amount that a transfer of `gross` base units delivers."""
         return gross - self.fee(gross)
 
     def gross(self, net: int) -> int:
@@ -87,7 +87,7 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
     """A pool of which at least one mint charges transfer fees; see `stages.pools.contract.Pool`."""
 
     inner: Pool
-    """The pool as its program computes it: with what arrives and before what is withheld."""
+    """The pool as its program computes it: without the transfer fees."""
     fees_a: TransferFees
     fees_b: TransferFees
 
@@ -113,16 +113,16 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def reserve_a(self) -> int:
-        """What the pool holds of mint_a for traders, in base units."""
+        """The balance of mint_a that belongs to traders, in base units."""
         return self.inner.reserve_a
 
     @property
     def reserve_b(self) -> int:
-        """What the pool holds of mint_b for traders, in base units."""
+        """The balance of mint_b that belongs to traders, in base units."""
         return self.inner.reserve_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in, transfer fee included. Raises Rejected."""
+        """Swaps exactly `amount` base units in, transfer fee included. Raises Rejected."""
         fee_in, fee_out = self._fees(a_to_b, clock)
         arriving = fee_in.net(amount)
         swap = self.inner.exact_in(arriving, a_to_b, clock)
@@ -130,7 +130,7 @@ class FeeMintPool(msgspec.Struct, frozen=True, gc=False):
         return self._outside(swap, paid, fee_out.net(swap.amount_out))
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units reach the wallet. Raises Rejected."""
+        """Swaps so that exactly `amount` base units reach the wallet. Raises Rejected."""
         fee_in, fee_out = self._fees(a_to_b, clock)
         swap = self.inner.exact_out(fee_out.gross(amount), a_to_b, clock)
         return self._outside(swap, fee_in.gross(swap.amount_in), fee_out.net(swap.amount_out))

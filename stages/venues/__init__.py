@@ -1,7 +1,7 @@
-"""What the stages ask of the outside: venues that quote, a chain that carries transactions.
+"""The ports of the stages: venues that quote, a chain that carries transactions.
 
-An answer is given at once or as an awaitable; a refusal is `Refused` with a stable code. A market
-is an option of the setting VENUES: one folder here and one row in `engine.venues`.
+An answer is given at once or as an awaitable; a refusal is `VenueRefusal` with a stable code. A
+market is an option of the setting VENUES: see `engine.venues`.
 
 Imports `runtime.stage`, and no stage or concrete venue. Public: the protocols here, and
 `venue_group`.
@@ -40,9 +40,10 @@ class LegOutcome(NamedTuple):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What the chain says of one transaction.
+    """The state of one transaction on chain.
 
-    `absent` is no proof of death: that takes a finalized height past the last valid one.
+    `absent` alone does not prove that it is dead: that takes a finalized height past the last valid
+    one.
     """
 
     state: Literal["landed", "failed", "absent", "unknown"]
@@ -51,10 +52,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     reason: MaybeReason = ""
     finalized_height: int = 0
     amount_in: int = 0
-    """What left the wallet; 0 where that is the order's amount_in."""
+    """The input that left the wallet; 0 where that is the order's amount_in."""
     fee_lamports: int = 0
     rent_lamports: int = 0
-    """What was laid down for token accounts that the transaction opened."""
+    """The rent of token accounts that the transaction opened."""
     detail: str = ""
     """With `unknown`: what is missing, in words."""
     handed_over: bool = True
@@ -64,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pair(NamedTuple):
-    """What is swapped for what. One way and the other are two pairs."""
+    """The tokens of a swap, by symbol. The two directions are two pairs."""
 
     token_in: str
     token_out: str
@@ -88,7 +89,7 @@ class Tick(NamedTuple):
 
 
 PoolCause = Literal["pool-created", "pool-opened", "liquidity-added"]
-"""A new pool takes swaps; one that was there before takes swaps (again); liquidity came."""
+"""A new pool takes swaps; a pool that existed takes swaps (again); its liquidity grew."""
 
 
 class PoolEvent(NamedTuple):
@@ -101,13 +102,13 @@ class PoolEvent(NamedTuple):
     price: str
     """As of a tick."""
     liquidity: int
-    """What the pool now holds, in base units of the pair's token_in."""
+    """The balance of the pool after it, in base units of the pair's token_in."""
 
 
 class Venue(Protocol):
-    """A place that quotes swaps and tells what prices and pools do.
+    """A place that quotes swaps and reports prices and pool events.
 
-    Ticks and pool events can be asked for again: whoever was away misses none.
+    Ticks and pool events can be asked for again, so that a watcher that was away misses none.
     """
 
     name: str
@@ -133,12 +134,12 @@ class Venue(Protocol):
         ...
 
     def quotes(self, order: Order) -> Sequence[Quote] | Awaitable[Sequence[Quote]]:
-        """What each route through this venue would give the order now. Raises Refused."""
+        """The quote of each route through this venue for the order now. Raises VenueRefusal."""
         ...
 
 
 class Chain(Protocol):
-    """What carries transactions."""
+    """Builds, sends and follows transactions."""
 
     @property
     def first_wait_ms(self) -> int:
@@ -147,19 +148,19 @@ class Chain(Protocol):
 
     @property
     def rebroadcast_ms(self) -> int:
-        """Time between two sends of the same bytes, where no setting says it."""
+        """Time between two sends of the same bytes, where no setting gives it."""
         ...
 
     def build(self, order: Order) -> Built | Awaitable[Built]:
-        """A signed transaction for the order's route. Raises Refused."""
+        """A signed transaction for the order's route. Raises VenueRefusal."""
         ...
 
     async def send(self, transactions: Sequence[SecretBytes]) -> None:
-        """Hands transactions over, all at once. An error says nothing about what was accepted."""
+        """Sends transactions, all at once. An error tells nothing about which were accepted."""
         ...
 
     def outcomes(self, sent: Sequence[Transaction]) -> Sequence[Outcome | Awaitable[Outcome]]:
-        """What became of each. Never raises Refused: not knowing is an outcome."""
+        """The outcome of each transaction. Never raises VenueRefusal: `unknown` is an outcome."""
         ...
 
 

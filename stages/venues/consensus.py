@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Consensus = Literal["alpenglow", "tower"]
 
 
 class Depth(NamedTuple):
-    """How many blocks stand on one that has come so far."""
+    """The number of blocks on top of a block at each commitment."""
 
     confirmed: int
     finalized: int
@@ -20,3 +20,4 @@ DEPTHS: Mapping[Consensus, Depth] = {"alpenglow": Depth(1, 1), "tower": Depth(1,
 be dropped. TowerBFT: confirmed blocks can be dropped until 32 stand on them."""
 AT_ONCE: Mapping[Consensus, Depth] = {"alpenglow": Depth(0, 0), "tower": Depth(0, 32)}
 """Where transactions do not wait for a slot (SLOT_MS=0)."""
+assert DEPTHS.keys() == AT_ONCE.keys() == set(get_args(Consensus)), "each consensus has its depths"

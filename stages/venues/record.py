@@ -1,4 +1,4 @@
-"""What the chain's record says of one finalized transaction, whoever asks about it afterwards."""
+"""The chain's record of one finalized transaction, for orders that are settled by an operator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.venues import Outcome
 
 
 class Record(NamedTuple):
-    """A finalized transaction that our wallet paid for."""
+    """A finalized transaction that the engine's wallet paid for."""
 
     signature: str
     outcome: Outcome
@@ -17,9 +17,8 @@ class Record(NamedTuple):
     orders: tuple[str, ...]
     """The ids of orders that it names."""
     tokens: tuple[str, str] | None = None
-    """Symbols, or mints without one: what left and what came. None where the record does not tell:
-    of a failure, and of a chain whose record has no tokens.
-    """
+    """Symbols, or mints without a symbol: input and output. None where the record does not tell: of
+    a failure, and of a chain whose record has no tokens."""
     dex: str = ""
     """Of a swap through one pool, as the next."""
     pool: str = ""

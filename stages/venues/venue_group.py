@@ -1,4 +1,4 @@
-"""Asks all venues at once; one that fails or is slow costs its own quote only."""
+"""Asks all venues at once; a venue that fails or is slow loses its own quote only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class VenueGroup:
         return self._gather(order, answers) if later else _joined(answers)  # type: ignore[arg-type]  # none is awaitable
 
     async def ask(self, order: Order) -> tuple[Quote, ...]:
-        """As `quotes`, waiting for what is not there at once."""
+        """As `quotes`, waiting for the venues that answer later."""
         answer = self.quotes(order)
         return answer if isinstance(answer, tuple) else await answer
 

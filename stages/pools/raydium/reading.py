@@ -13,7 +13,7 @@ _AMOUNT = slice(64, 72)
 
 
 def data_of(accounts: Accounts, address: str, size: int) -> bytes:
-    """The bytes of an account that must be there with this size."""
+    """The bytes of an account of this size. Raises ValueError without it."""
     account = accounts.get(address)
     if account is None:
         raise ValueError(f"{address} is not there")
@@ -23,7 +23,7 @@ def data_of(accounts: Accounts, address: str, size: int) -> bytes:
 
 
 def vault_amount(accounts: Accounts, address: str) -> int:
-    """What a token account holds, in base units; Token-2022 ones are longer than SPL's."""
+    """The balance of a token account, in base units; Token-2022 accounts are longer than SPL's."""
     account = accounts.get(address)
     if account is None or len(account.data) < _TOKEN_ACCOUNT_SIZE:
         raise ValueError(f"{address} is not a token account")

@@ -1,7 +1,7 @@
-"""What the token programs answer from within a swap (codes: spl-token's TokenError).
+"""The errors of the token programs within a swap (codes: spl-token's TokenError).
 
-In a quote it is the vault that holds too little, or could hold no more; on chain it depends on who
-pays: see solana/errors.py.
+In a quote it is the vault that holds too little, or could hold no more; on chain it depends on
+which account pays: see solana/errors.py.
 """
 
 from __future__ import annotations

@@ -18,20 +18,20 @@ class TwoAmounts(NamedTuple):
     exact_in: int | bytes
     exact_out: int | bytes
     accounts: int
-    """So many there are at least."""
+    """The least number of accounts."""
     pool: int
     token_in: int
     token_out: int
     owner: int
 
     def data(self, terms: SwapTerms) -> bytes:
-        """What the instruction says."""
+        """The data of the instruction."""
         if terms.exact_out:
             return self.layout.pack(self.exact_out, terms.threshold, terms.amount)
         return self.layout.pack(self.exact_in, terms.amount, terms.threshold)
 
     def parse(self, instruction: Instruction) -> Parsed | None:
-        """Read a swap; None if it is another instruction, or too short to be one."""
+        """Reads a swap; None if it is another instruction, or too short to be one."""
         data, accounts = instruction.data, instruction.accounts
         if len(data) < self.layout.size or len(accounts) < self.accounts:
             return None

@@ -1,4 +1,6 @@
-"""The simulated chain: what lands, when, and what it says of it. The ledger is its only memory."""
+"""The simulated chain: which transactions land, when, and their outcomes. The ledger is its only
+memory.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ REBROADCAST_SLOTS, REBROADCAST_LEAST_MS = 3, 400
 
 
 class SimulatedTransaction(msgspec.Struct, frozen=True, array_like=True):
-    """What a signed transaction says; its msgpack bytes are the raw transaction."""
+    """The content of a signed transaction; its msgpack bytes are the raw transaction."""
 
     order_id: str
     attempt: int
@@ -58,7 +60,7 @@ class SimulatedChain:
     """Takes transactions into the ledger."""
 
     first_wait_ms = 0
-    """What is sent without latency has landed before a timer could go off."""
+    """Without latency, a transaction has landed before a timer could fire."""
 
     @property
     def rebroadcast_ms(self) -> int:
@@ -105,7 +107,7 @@ class SimulatedChain:
             raise VenueRefusal("venue-timeout", "the answer was lost", retryable=True)
 
     def _accept(self, transactions: Sequence[bytes], height: int) -> tuple[list[Landed], int, int]:
-        """What lands, how many were refused, and of how many the answer is lost."""
+        """The transactions that land, the number refused, and the number whose answer is lost."""
         landed: list[Landed] = []
         refused = lost = 0
         for raw in transactions:

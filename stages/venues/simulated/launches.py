@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 LAUNCHED = frozenset({"NEW"})
-"""Tokens whose pools come and go: nobody has a route for them in between."""
+"""Tokens whose pools come and go: there is no route for them in between."""
 
 CYCLE_SLOTS = 50
 _CREATED_WITHIN = 24
@@ -24,13 +24,13 @@ _SETTLED_WORTH = (1_000_000, 10_000_000)
 
 
 class Pool(NamedTuple):
-    """What happens to the pair's pool in one cycle."""
+    """The life of the pair's pool in one cycle."""
 
     venue: int
     """Which of the venues it is at."""
     cycle: int
     created: int
-    """The slot; where the pool was there before, the first slot of the cycle."""
+    """The slot; the first slot of the cycle where the pool existed before."""
     gains: int
     """The slot at which its liquidity doubles."""
     gone: int

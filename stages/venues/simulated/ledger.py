@@ -71,7 +71,7 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[Ledger]:
-        """Holds the only write lock; what was landed inside is there when it ends."""
+        """Holds the only write lock; what was recorded inside is committed when it ends."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -84,9 +84,8 @@ class Ledger:
             raise OSError(f"venue ledger: {error}") from error
 
     def land(self, transactions: Sequence[Landed]) -> None:
-        """Records what landed; a signature that is there already changes nothing.
-
-        Inside `writing` only.
+        """Records landed transactions; a signature that is recorded already changes nothing. Inside
+        `writing` only.
         """
         rows = [
             (t.order_id, t.signature, t.attempt, t.slot, int(t.ok), str(t.amount_in),
@@ -98,7 +97,7 @@ class Ledger:
         )
 
     def find(self, order_ids: Sequence[str]) -> dict[str, Landed]:
-        """What landed of these orders, by signature."""
+        """The landed transactions of these orders, by signature."""
         landed: dict[str, Landed] = {}
         try:
             for at in range(0, len(order_ids), STATUSES_PER_QUERY):

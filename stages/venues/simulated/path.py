@@ -25,7 +25,7 @@ def _node(seed: int, pair: str, octave: int, number: int) -> int:
 
 @lru_cache(maxsize=16_384)
 def factor_ppm(seed: int, pair: str, slot: int, volatility_bps: int) -> int:
-    """What the pair's price at rest is multiplied with at this slot, in millionths.
+    """The factor of the pair's price at rest at this slot, in millionths.
 
     It stays within `volatility_bps` of a million either way.
     """

@@ -67,6 +67,7 @@ _WORTH = {
     "NEW": 10_000_000,
     **dict.fromkeys(FAULTS, 1_000_000_000),
 }
+assert _WORTH.keys() == TOKENS.keys(), "each token has a worth"
 
 HISTORY_S = 200
 """Ticks and pool events of older slots are not reported, as on a chain: an engine that was down for
@@ -101,11 +102,11 @@ class Simulation(msgspec.Struct, frozen=True):
         return int.from_bytes(sha256(text.encode()).digest()[:8])
 
     def fails(self, *what: object) -> bool:
-        """Whether this call is one of those that fail."""
+        """Whether this call fails."""
         return self.failure_rate > 0 and self.draw("fails", *what) < self.failure_rate * 2**64
 
     def factor_ppm(self, token_in: str, token_out: str, slot: int) -> tuple[int, int]:
-        """What the pair's price at rest is multiplied with and divided by at this slot."""
+        """The factor and divisor of the pair's price at rest at this slot."""
         if not self.volatility_bps:
             return 1, 1
         low, high = sorted((token_in, token_out))
@@ -181,7 +182,7 @@ class SimulatedVenue:
         )
 
     def _pool(self, token_in: str, token_out: str, slot: int) -> str:
-        """The name of our pool for the pair. Raises Refused where there is none now."""
+        """The name of this venue's pool for the pair. Raises VenueRefusal without a pool now."""
         name = f"{self.name}-{token_in}-{token_out}"
         if LAUNCHED.isdisjoint((token_in, token_out)):
             return name
@@ -255,7 +256,7 @@ class SimulatedVenue:
 
 @lru_cache(maxsize=8)
 def _spread(simulation: Simulation, order_id: str) -> tuple[int, int]:
-    """What every venue draws for an order, one after the other."""
+    """The number that every venue draws for an order, one after the other."""
     return divmod(simulation.draw(order_id, "spread"), len(DEXES))
 
 

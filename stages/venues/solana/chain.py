@@ -1,4 +1,4 @@
-"""The chain as the stages see it: builds signed transactions, sends bytes, tells outcomes."""
+"""The chain of the stages: builds signed transactions, sends bytes, follows outcomes."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ from stages.venues.solana.transaction.versions import CU_MAX, DATA_SIZE_MAX, V0,
 from stages.venues.solana.transaction.wrapping import TOKEN_ACCOUNT_BYTES
 
 SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code, SLIPPAGE.code})
-"""What a transaction fails of where it opens accounts with too little rent. What is missing of it
-is taken from the wrapped SOL, so that a swap may lack some of its input, as after a worse price.
-"""
+"""The errors of a transaction that opens accounts with too little rent. The missing rent is taken
+from the wrapped SOL, so that a swap may lack some of its input, as after a worse price."""
 VERSION_REFUSED: ReasonCode = "transaction-version-refused"
 TOO_LARGE: ReasonCode = "transaction-too-large"
 
@@ -108,7 +107,7 @@ class SolanaChain:
         return rebroadcast_ms(self._cache.slot_time)
 
     async def close(self) -> None:
-        """Ends what is under way. The client and the cache are closed by whoever made them."""
+        """Ends what is under way. The client and the cache are closed by their owner."""
         await self._outcomes.close()
 
     async def build(self, order: Order) -> Built:
@@ -153,7 +152,7 @@ class SolanaChain:
         version: int,
         crossings: Sequence[Crossing],
     ) -> Message:
-        """What is to be signed, as its simulation allows it. Raises Refused."""
+        """The message to sign, within the limits that its simulation gives. Raises VenueRefusal."""
         try:
             draft, trial = await self._fitting(plan, blockhash, version)
         except VenueRefusal as error:
@@ -173,8 +172,8 @@ class SolanaChain:
         return message(draft, budget, blockhash, version)
 
     async def _larger(self, too_large: VenueRefusal) -> int:
-        """The version that may hold what v0 does not. Who found the route, in another process, may
-        know more of the cluster. Raises Refused.
+        """The version that may hold what v0 does not. The process that routed the order may know
+        more about the cluster. Raises VenueRefusal.
         """
         features = self._features
         if features.version == V0 and not features.refusal:
@@ -188,7 +187,7 @@ class SolanaChain:
 
     async def _fitting(self, plan: Plan, blockhash: str, version: int) -> tuple[Draft, Message]:
         """Its instructions, in a smaller form if only that fits and may be used, and a message to
-        try them with: it may load all that a transaction may. Raises Refused.
+        try them with: it may load all that a transaction may. Raises VenueRefusal.
         """
         most = Budget(CU_MAX, self._options.cu_price)
         draft = drafted(plan)
@@ -202,7 +201,7 @@ class SolanaChain:
         return draft, message(draft, most, blockhash, version)
 
     async def _smaller(self, legs: Sequence[Leg]) -> Wrapping | None:
-        """The smaller form, where these swaps may have one. Raises Refused."""
+        """The smaller form, where these swaps may have one. Raises VenueRefusal."""
         assert self._wallet is not None, "who builds has a key"
         if not any(WSOL in (leg.mint_in, leg.mint_out) for leg in legs):
             return None
@@ -220,7 +219,7 @@ class SolanaChain:
         version: int,
         crossings: Sequence[Crossing],
     ) -> Budget:
-        """What it may compute and load. Raises Refused for what the simulation says fails."""
+        """The compute and data limits. Raises VenueRefusal where the simulation fails."""
         if version == V0:
             simulation = await self._simulated(trial, version)
             return Budget(self._cu_limit(simulation, draft, crossings), self._options.cu_price)
@@ -239,7 +238,7 @@ class SolanaChain:
         )
 
     async def _measured(self, draft: Draft, trial: Message, *, afresh: bool) -> int | None:
-        """Bytes of account data that it loads; None where no node tells."""
+        """Bytes of account data that it loads; None where the nodes do not report it."""
         addresses = [str(address) for address in trial.account_keys]
         try:
             return await self._sizes.of(addresses, draft.created, afresh=afresh)
@@ -248,7 +247,7 @@ class SolanaChain:
             return None
 
     async def _simulated(self, trial: Message, version: int) -> Simulation:
-        """What the transaction would do. Raises Refused for what it says fails."""
+        """The simulation of the transaction. Raises VenueRefusal where it fails."""
         try:
             # Never signed: a node that simulates must not hold a second valid transaction of the
             # order.
@@ -282,7 +281,9 @@ class SolanaChain:
         return reason_of(simulation.err, logs, instructions, self._families, balances)
 
     def _cu_limit(self, simulation: Simulation, draft: Draft, crossings: Sequence[Crossing]) -> int:
-        """What the simulation consumes, a margin, and what the swaps may cross besides."""
+        """The units of the simulation, a margin, and the units of further ticks that the swaps may
+        cross.
+        """
         spare = sum(crossing.spare for crossing in crossings)
         if not simulation.units_consumed:
             return min(
@@ -292,7 +293,7 @@ class SolanaChain:
         return min(CU_MAX, -(-consumed // 100) + spare)
 
     async def send(self, transactions: Sequence[SecretBytes]) -> None:
-        """See `Chain.send`. One that fails does not keep the others from being sent."""
+        """See `Chain.send`. A failed send does not keep the others from being sent."""
         told = await asyncio.gather(
             *(self._send(raw) for raw in transactions), return_exceptions=True
         )

@@ -15,7 +15,7 @@ from stages.venues.solana.transaction.signing import Leg
 
 
 def legs_of(order: Order, cache: AccountCache, tokens: Mapping[str, TokenEntry]) -> tuple[Leg, ...]:
-    """The swaps of the order's route, with the pools as they are now. Raises Refused."""
+    """The swaps of the order's route, with the pools as they are now. Raises VenueRefusal."""
     if not order.legs:
         raise VenueRefusal("no-route", "the route names no pools")
     if not order.min_amount_out:

@@ -1,6 +1,6 @@
 """All watched pools as one venue: routes over them for an order, their ticks and pool events.
 
-Quotes are computed at once from the account cache: nobody waits for a node. One venue for both
+Quotes are computed at once from the account cache, without a call to a node. One venue for all
 DEXes, as routes go across them.
 """
 
@@ -37,8 +37,8 @@ from stages.venues.solana.transaction.versions import CU_MAX, V0, Budget
 HOP_SLACK_BPS = 10
 """Of orders that name no slippage: limit orders."""
 HOP_SLACK_MOST_BPS = 100
-"""What the first of two hops leaves with the user is not swapped: who allows much slippage wants
-the whole amount swapped all the same."""
+"""The upper bound: the remainder of the first of two hops is not swapped, and an order that allows
+much slippage wants the whole amount swapped all the same."""
 _PLACEHOLDER_WALLET = Keypair.from_seed(bytes(32)).pubkey()
 """Any key is as long as another: transactions are measured with this one."""
 _SOME_ORDER = "00000000-0000-0000-0000-000000000000/99"
@@ -121,8 +121,8 @@ class SolanaVenue:
         return tuple(quotes)
 
     def _fits(self, steps: Sequence[Step]) -> bool:
-        """Whether these swaps fit into one transaction: it is made, with the longest of all, in
-        each form that it may have.
+        """Whether these swaps fit into one transaction: the longest one is built, in each form that
+        it may have.
         """
         legs = [
             Leg(
@@ -162,7 +162,7 @@ class SolanaVenue:
         return await self._cache.next_slot(after)
 
     def ticks(self, pair: Pair, first: int, last: int) -> list[Tick]:
-        """See `Venue.ticks`. Slots that nobody saw have none: a chain's past is not kept."""
+        """See `Venue.ticks`. Slots that were not read have none: a chain's past is not kept."""
         return self._cache.history.ticks(self._market(pair), pair, first, last)
 
     def pools(self, pair: Pair, first: int, last: int) -> list[PoolEvent]:
@@ -170,7 +170,9 @@ class SolanaVenue:
         return list(self._cache.history.events(self._market(pair), pair, first, last))
 
     def _market(self, pair: Pair) -> PairFilter:
-        """Of a token that POOLS does not have (any more) there is no market: nothing is seen."""
+        """The pair by mints. A token that POOLS does not have (any more) has no market: the filter
+        is empty.
+        """
         tokens = [self._tokens.get(name) for name in (pair.token_in, pair.token_out)]
         mint_in, mint_out = (token.mint if token is not None else "" for token in tokens)
         return PairFilter(self._dexes, mint_in, mint_out)

@@ -54,7 +54,7 @@ def write_swap(
 
 
 def parse_swap(instruction: Instruction) -> Parsed | None:
-    """Read a swap2; None for other instructions and for partial fills, which we never send."""
+    """Reads a swap2; None for other instructions and for partial fills, which are never sent."""
     accounts, data = instruction.accounts, instruction.data
     if len(data) != _DATA.size or len(accounts) < _ACCOUNTS:
         return None

@@ -1,9 +1,9 @@
-"""The account of a DAMM v2 pool: what is where, read and written.
+"""The account of a DAMM v2 pool, read and written.
 
 1112 bytes, little endian. Offsets follow from the published IDL (struct Pool, aligned as in C) and
-docs.meteora.ag (program accounts); every one was seen in the accounts of dammv2_accounts.json.
-Layout 0 does not keep what the pool holds: there the reserves are what its range holds, rounded up.
-The first swap writes them and makes the layout 1 (damm-lim-05 of dammv2_more).
+docs.meteora.ag (program accounts); each was verified in the accounts of dammv2_accounts.json.
+Layout 0 does not keep the reserves: there they are the amounts in its range, rounded up. The first
+swap writes them and changes the layout to 1 (damm-lim-05 of dammv2_more).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> DammPool:
-    """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
+    """The pool. Raises Unsupported by name, ValueError for other bytes."""
     account = accounts.get(address)
     if account is None or not is_pool_data(account.data):
         raise ValueError(f"{address} is not a DAMM v2 pool")
@@ -91,7 +91,7 @@ def decode(address: str, accounts: Accounts) -> DammPool:
 
 
 def write(after: DammPool, accounts: MutableMapping[str, bytearray]) -> None:
-    """Write all that a swap changes in the pool's account."""
+    """Writes all that a swap changes in the pool's account."""
     data = accounts[after.address]
     _put_u128(data, _SQRT_PRICE, after.sqrt_price)
     for collected, places in (

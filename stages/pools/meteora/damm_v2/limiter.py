@@ -24,7 +24,7 @@ from stages.pools.contract import PPB
 
 
 class Limiter(msgspec.Struct, frozen=True, gc=False):
-    """Brackets of a fee, per 1e9 of what lies within them."""
+    """Brackets of a fee, per 1e9 of the amount within them."""
 
     cliff: int
     increment: int
@@ -62,7 +62,7 @@ class Limiter(msgspec.Struct, frozen=True, gc=False):
         return -(-(amount - net) * PPB // amount)
 
     def _net(self, amount: int) -> int:
-        """What its own rate leaves of an amount."""
+        """The amount less the fee of its own rate."""
         return amount - -(-amount * self.of_included(amount) // PPB)
 
     def _root(self, net: int) -> int:

@@ -28,7 +28,9 @@ Spent = tuple[int, int, int]
 def spend(
     liquidity: int, sqrt_price: int, limit: int, net: int, a_to_b: bool, partial: bool
 ) -> Spent:
-    """What `net` input pays. At the limit of the range `partial` stops, and else it is refused."""
+    """The output for `net` input. At the limit of the range `partial` stops; otherwise it is
+    refused.
+    """
     if a_to_b:
         after = -(-liquidity * sqrt_price // (liquidity + net * sqrt_price))
         if after < limit:
@@ -65,7 +67,7 @@ def cost(liquidity: int, sqrt_price: int, limit: int, gross: int, a_to_b: bool) 
 
 
 def product_out(reserve_in: int, reserve_out: int, net: int) -> int:
-    """What `net` input pays at a·b = k."""
+    """The output for `net` input at a·b = k."""
     return reserve_out * net // (reserve_in + net)
 
 
@@ -82,6 +84,6 @@ def product_price(reserve_a: int, reserve_b: int) -> int:
 
 
 def range_reserves(liquidity: int, sqrt_price: int, low: int, high: int) -> tuple[int, int]:
-    """What the range holds of a and of b, from its price to either limit, rounded up."""
+    """The amounts of a and b in the range, from its price to either limit, rounded up."""
     in_a = -(-liquidity * (high - sqrt_price) // (sqrt_price * high))
     return in_a, -(-liquidity * (sqrt_price - low) >> 128)

@@ -50,15 +50,15 @@ class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
     """Whether the account holds the reserves; the first swap writes them where it does not."""
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         return self._paying(amount, a_to_b, clock, False)
 
     def partial_fill(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap `amount` base units in, or what takes the price to its limit. Raises Rejected."""
+        """Swaps `amount` base units in, or less at the price's limit. Raises Rejected."""
         return self._paying(amount, a_to_b, clock, True)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         point = self._open(amount, clock)
         if self.terms.collects_b and not a_to_b:
             net, after = self._cost(amount, a_to_b)
@@ -183,5 +183,5 @@ class DammPool(msgspec.Struct, Keyed, frozen=True, gc=False):
 
 
 def _grossed(net: int, rate: int) -> int:
-    """What costs `net` and the fee on top, rounded up."""
+    """The amount of which `net` remains after the fee, rounded up."""
     return -(-net * PPB // (PPB - rate))

@@ -48,7 +48,7 @@ class FlatFee(msgspec.Struct, frozen=True, gc=False):
     cliff: int
 
     def numerator(self, point: int, sqrt_price: int) -> int:  # noqa: ARG002 - it never changes
-        """The one fee."""
+        """The fee, at any point."""
         return self.cliff
 
 

@@ -1,4 +1,4 @@
-"""What a DAMM v2 pool is made of: its addresses, its terms, and the fees it has collected."""
+"""The parts of a DAMM v2 pool: its addresses, its terms, and the fees it has collected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DammKeys(msgspec.Struct, frozen=True, gc=False):
 
 
 class DammTerms(msgspec.Struct, frozen=True, gc=False):
-    """What no swap changes."""
+    """The terms that no swap changes."""
 
     enabled: bool
     activation: int
@@ -46,7 +46,7 @@ class DammTerms(msgspec.Struct, frozen=True, gc=False):
 
 
 class Collected(NamedTuple):
-    """Fees of one token: what swaps have added up in the account."""
+    """The fees of one token that swaps have added up in the account."""
 
     protocol: int
     """Not yet claimed, base units."""

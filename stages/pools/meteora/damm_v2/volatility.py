@@ -19,7 +19,7 @@ _SCALE = 100_000_000_000
 
 
 class VolatilityTerms(msgspec.Struct, frozen=True, gc=False):
-    """What no swap changes."""
+    """The terms that no swap changes."""
 
     max_accumulator: int
     control: int
@@ -30,12 +30,12 @@ class VolatilityTerms(msgspec.Struct, frozen=True, gc=False):
     bin_step_q64: int
 
     def fee(self, accumulator: int) -> int:
-        """What is added to the base fee, per 1e9, rounded up."""
+        """The surcharge on the base fee, per 1e9, rounded up."""
         return -(-((accumulator * self.bin_step) ** 2) * self.control // _SCALE)
 
 
 class Volatility(NamedTuple):
-    """What is remembered between swaps."""
+    """The state that is kept between swaps."""
 
     moved_at_s: int
     sqrt_reference: int
@@ -46,7 +46,7 @@ class Volatility(NamedTuple):
 def moved(
     terms: VolatilityTerms, was: Volatility, sqrt_before: int, sqrt_after: int, now_s: int
 ) -> Volatility:
-    """What is remembered after a swap that moved the price so."""
+    """The state after a swap that moved the price so."""
     moved_at_s, sqrt_reference, accumulator, reference = was
     elapsed = now_s - moved_at_s
     if elapsed >= terms.filter_s:

@@ -41,7 +41,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> DlmmPool:
-    """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
+    """The pool. Raises Unsupported by name, ValueError for other bytes."""
     pair = _pair(address, accounts)
     check_mints(accounts, pair.mint_x, pair.mint_y)
     data = accounts[address].data
@@ -59,7 +59,7 @@ def decode(address: str, accounts: Accounts) -> DlmmPool:
 
 
 def write(after: DlmmPool, accounts: MutableMapping[str, bytearray]) -> None:
-    """Write a pair and the bins that were read. Rewards and oracle stay as they are."""
+    """Writes a pair and the bins that were read. Rewards and oracle stay as they are."""
     pair, fees = after.pair, (after.protocol_fee_x, after.protocol_fee_y)
     layout.write_pair(accounts[pair.address], after.active_id, after.volatility, *fees)
     for index, bins in after.arrays.items():
@@ -104,7 +104,7 @@ def _outward(pair: Pair, active_id: int) -> tuple[Iterator[int], Iterator[int]]:
 
 
 def _arrays(pair: Pair, active_id: int, accounts: Accounts) -> Iterator[tuple[int, Bins]]:
-    """All arrays that are there, either way up to the first that is not."""
+    """All arrays that exist, in each direction up to the first that does not."""
     for way in _outward(pair, active_id):
         for index in way:
             account = accounts.get(array_address(pair.program, pair.address, index))

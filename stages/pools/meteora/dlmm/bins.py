@@ -9,18 +9,18 @@ BINS_PER_ARRAY = 70
 
 
 class Bin(NamedTuple):
-    """One price and what is offered at it, in base units."""
+    """A price and the amounts offered at it, in base units."""
 
     x: int
     y: int
     price: int
-    """Q64.64, y per x; 0 in a bin that nobody used yet."""
+    """Q64.64, y per x; 0 in a bin that was never used."""
     open_orders: int
     """Of limit orders that no swap has reached yet."""
     processing: int
-    """What the limit orders now being filled were at first."""
+    """The original amount of the limit orders that are being filled."""
     remaining: int
-    """What is left of them."""
+    """The remaining amount of those orders."""
     ask: int
     """1 where the limit orders sell x, 0 where they sell y."""
 
@@ -30,7 +30,9 @@ Bins = tuple[Bin, ...]
 
 
 def layers_of(place: Bin, for_y: bool, takes_orders: bool) -> tuple[int, ...]:
-    """What the bin sells of y (or x): the makers', then limit orders part filled, then open."""
+    """The amounts of y (or x) that the bin sells: makers', then partly filled limit orders, then
+    open ones.
+    """
     makers = place.y if for_y else place.x
     if takes_orders and (place.remaining or place.open_orders) and (not place.ask) == for_y:
         return makers, place.remaining, place.open_orders
@@ -38,7 +40,7 @@ def layers_of(place: Bin, for_y: bool, takes_orders: bool) -> tuple[int, ...]:
 
 
 def sold_by(bins: Bins, for_y: bool, takes_orders: bool) -> int:
-    """What the bins of an array sell of y (or x) together: `layers_of`, summed for the many."""
+    """The amount of y (or x) that all bins of an array sell: the sum of `layers_of`, faster."""
     total = sum([place.y for place in bins] if for_y else [place.x for place in bins])
     if takes_orders:
         total += sum(
@@ -50,7 +52,7 @@ def sold_by(bins: Bins, for_y: bool, takes_orders: bool) -> int:
 
 
 def traded(place: Bin, for_y: bool, ins: Sequence[int], outs: Sequence[int]) -> Bin:
-    """The bin afterwards. What orders are paid is set aside for them, out of the bin's amounts.
+    """The bin afterwards. The payment of orders is set aside for them, out of the bin's amounts.
 
     Open orders that a swap reaches become those being filled.
     """

@@ -17,7 +17,7 @@ _U64_MAX = (1 << 64) - 1
 
 
 class Fill(NamedTuple):
-    """What one bin did, in base units; `ins` and `outs` by layer, without the fee."""
+    """The swap in one bin, in base units; `ins` and `outs` by layer, without the fee."""
 
     paid: int
     got: int
@@ -29,7 +29,7 @@ class Fill(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What does not change from bin to bin."""
+    """The terms that are the same in every bin."""
 
     exact_out: bool
     for_y: bool
@@ -38,7 +38,7 @@ class Terms(NamedTuple):
 
 
 def fill(left: int, layers: Sequence[int], price: int, rate: int, terms: Terms) -> Fill:
-    """Swap as much as the bin has of what is `left`: input, or output if exact_out."""
+    """Swaps as much as the bin has of the amount `left`: input, or output if exact_out."""
     needs = [amount_in(layer, price, terms.for_y) for layer in layers]
     if needs[0] > _U64_MAX or sum(needs) > _U64_MAX:
         raise Rejected("TypeCastFailed", "a bin is worth more than 64 bits can say")
@@ -54,12 +54,12 @@ def empties(left: int, layers: Sequence[int], rate: int, terms: Terms) -> bool:
 
 
 def amount_in(amount_out: int, price: int, for_y: bool) -> int:
-    """What this output costs, fees apart."""
+    """The input for this output, fees apart."""
     return -(-(amount_out << Q64) // price) if for_y else -(-amount_out * price >> Q64)
 
 
 def amount_out(amount_in: int, price: int, for_y: bool) -> int:
-    """What this input buys, fees apart."""
+    """The output for this input, fees apart."""
     return amount_in * price >> Q64 if for_y else (amount_in << Q64) // price
 
 
@@ -103,7 +103,7 @@ def _fee_on_output(
 def _pour(
     amount: int, layers: Sequence[int], needs: Sequence[int], price: int, for_y: bool
 ) -> tuple[Sequence[int], Sequence[int]]:
-    """Spend an amount on the layers one after another."""
+    """Spends an amount on the layers one after another."""
     if len(layers) == 1:
         bought = layers[0] if amount >= needs[0] else amount_out(amount, price, for_y)
         return (amount,), (bought,)

@@ -55,7 +55,7 @@ def write_swap(pool: DlmmPool, a_to_b: bool, terms: SwapTerms, use: SwapAccounts
 
 
 def parse_swap(instruction: Instruction) -> Parsed | None:
-    """Read a swap instruction back; None if it is another one."""
+    """Reads a swap instruction back; None if it is another one."""
     data, accounts = instruction.data, instruction.accounts
     if instruction.program not in PROGRAMS.values() or len(accounts) < _FIXED_ACCOUNTS:
         return None
@@ -91,7 +91,7 @@ def arrays_crossed(pool: DlmmPool, a_to_b: bool, terms: SwapTerms) -> list[int]:
 
 
 def _holds(pool: DlmmPool, index: int, bins: Bins, for_y: bool, output: bool) -> int:
-    """What an array's bins sell from the active one on, or what that costs without fees."""
+    """The amount that an array's bins sell from the active bin on, or its cost without fees."""
     pair, total = pool.pair, 0
     for bin_id, place in _ahead(pool, index, bins, for_y):
         price = place.price or price_at(bin_id, pair.bin_step)

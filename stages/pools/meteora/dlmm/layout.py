@@ -1,6 +1,7 @@
 """Meteora DLMM: the bytes of a pair and of its bin arrays.
 
-Offsets: the program's published interface and the vectors' account bytes.
+Offsets: the program's published interface, https://github.com/MeteoraAg/dlmm-sdk (idls/dlmm.json),
+and the vectors' account bytes.
 """
 
 from __future__ import annotations
@@ -85,14 +86,14 @@ def read_bins(data: bytes, pair: str, index: int) -> Bins:
 def write_pair(
     data: bytearray, active_id: int, volatility: Volatility, fee_x: int, fee_y: int
 ) -> None:
-    """Write what swaps change of a pair."""
+    """Writes what swaps change of a pair."""
     VOLATILITY.pack_into(data, VOLATILITY_AT, *volatility)
     _ACTIVE_ID.pack_into(data, ACTIVE_AT, active_id)
     PROTOCOL_FEES.pack_into(data, PROTOCOL_FEES_AT, fee_x, fee_y)
 
 
 def write_bins(data: bytearray, bins: Bins) -> None:
-    """Write what swaps take from and leave in the bins of an array.
+    """Writes what swaps take from and leave in the bins of an array.
 
     What the program books for others than the next swap is left as it was: the makers' fees for
     each share, what filled orders are paid and their age, rewards.

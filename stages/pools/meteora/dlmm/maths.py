@@ -16,7 +16,7 @@ _ONE = 1 << Q64
 _U128_MAX = (1 << 128) - 1
 _VARIABLE_UNIT = 100_000_000_000
 _ORDER_SHARE_BPS = 5_000
-"""Of the fee on what limit orders sold, the part that is theirs."""
+"""The limit orders' part of the fee on their sales."""
 
 
 def price_at(bin_id: int, bin_step: int) -> int:
@@ -57,7 +57,7 @@ def protocol_fee(fee: int, makers_in: int, orders_in: int, share_bps: int) -> in
 
     The fee is divided by what makers and limit orders take in; of the makers' part the protocol
     gets its share, of the orders' part one half, rounded up. Where the fee ate the whole input
-    there is nobody else to give it to.
+    there is no other receiver.
     """
     if orders_in:
         orders = fee * orders_in // (makers_in + orders_in)

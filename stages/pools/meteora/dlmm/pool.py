@@ -24,7 +24,7 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
     protocol_fee_x: int
     protocol_fee_y: int
     vault_x: int | None
-    """What the vault holds; None if it was not read."""
+    """The balance of the vault; None if it was not read."""
     vault_y: int | None
     arrays: Mapping[int, Bins]
     """The bin arrays that were read, by index."""
@@ -51,20 +51,20 @@ class DlmmPool(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def reserve_a(self) -> int:
-        """What the bins that were read offer of x, in base units."""
+        """The amount of x that the bins read so far offer, in base units."""
         return self._offered(for_y=False)
 
     @property
     def reserve_b(self) -> int:
-        """What the bins that were read offer of y, in base units."""
+        """The amount of y that the bins read so far offer, in base units."""
         return self._offered(for_y=True)
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         return self._swap(amount, a_to_b, False, clock)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         return self._swap(amount, a_to_b, True, clock)
 
     def exact_out_within(self, amount: int, most_in: int, a_to_b: bool, clock: Clock) -> Swap:

@@ -1,8 +1,8 @@
 """Meteora DLMM: the volatility behind the variable fee.
 
-It counts the bins crossed since a reference bin. A swap that comes soon after the last goes on from
-the same reference; one that comes later starts from the active bin with a part of what there was;
-one much later starts from nothing. https://docs.meteora.ag/core-products/dlmm/formulas
+It counts the bins crossed since a reference bin. A swap soon after the last one keeps the
+reference; a later one starts from the active bin with a part of the volatility, and one much later
+from 0. https://docs.meteora.ag/core-products/dlmm/formulas
 """
 
 from __future__ import annotations

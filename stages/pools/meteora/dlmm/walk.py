@@ -34,13 +34,13 @@ class Start(NamedTuple):
 
 
 class End(NamedTuple):
-    """Where it ends, and what it moved in base units."""
+    """The end of the walk, and the amounts moved in base units."""
 
     paid: int
     got: int
     fee: int
     protocol: int
-    """The protocol's part of the fee, with what was rounded off an exact output."""
+    """The protocol's part of the fee, with the rounding of an exact output."""
     fee_on_output: bool
     active_id: int
     volatility: Volatility
@@ -58,7 +58,7 @@ def walk(
     clock: Clock,
     most_in: int | None = None,
 ) -> End:
-    """Swap `amount`: of output if exact_out, for at most `most_in`. Raises Rejected."""
+    """Swaps `amount`: of output if exact_out, for at most `most_in`. Raises Rejected."""
     _check(pair, amount, clock)
     terms = Terms(exact_out, for_y, pair.fee_on_y and for_y)
     volatility = referred(start.volatility, pair, start.active_id, clock.time_s)

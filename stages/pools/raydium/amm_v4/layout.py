@@ -1,7 +1,8 @@
-"""The accounts of a Raydium AMM v4 pool: what is where, read and written (offsets: its source).
+"""The accounts of a Raydium AMM v4 pool, read and written.
 
-AmmInfo has no discriminator: owner and size must do. The program takes SPL Token mints only, so
-that no mint needs to be looked at.
+Offsets: `AmmInfo` of https://github.com/raydium-io/raydium-amm (program/src/state.rs). It has no
+discriminator: owner and size identify it. The program takes SPL Token mints only, so that no mint
+is checked.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> AmmV4Pool:
-    """The pool. Raises ValueError for bytes that are no such pool."""
+    """The pool. Raises ValueError for other bytes."""
     data = data_of(accounts, address, SIZE)
     keys = AmmV4Keys(
         address=address,
@@ -64,8 +65,8 @@ def decode(address: str, accounts: Accounts) -> AmmV4Pool:
 
 
 def write(after: AmmV4Pool, accounts: MutableMapping[str, bytearray]) -> None:
-    """Write the status: all that a swap changes there but for epoch and totals of what was swapped.
+    """Writes the status. A swap also changes the epoch and the totals of swapped amounts.
 
-    Those nothing here reads.
+    Those are not read here.
     """
     _STATUS.pack_into(accounts[after.address], 0, after.status)

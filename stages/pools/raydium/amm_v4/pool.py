@@ -29,13 +29,13 @@ class AmmV4Keys(msgspec.Struct, frozen=True, gc=False):
 
 
 class AmmV4Terms(msgspec.Struct, frozen=True, gc=False):
-    """What no swap changes."""
+    """The terms that no swap changes."""
 
     fee_numerator: int
     fee_denominator: int
     open_time_s: int
     profit_a: int
-    """What of vault a is not the traders', in base units; so is the next."""
+    """The part of vault a that is not the traders', in base units; `profit_b`, of vault b."""
     profit_b: int
 
 
@@ -49,7 +49,7 @@ class AmmV4Pool(msgspec.Struct, Keyed, frozen=True, gc=False):
     reserve_b: int
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         terms, of_in, of_out = self.terms, self.reserve_a, self.reserve_b
         if not a_to_b:
             of_in, of_out = of_out, of_in
@@ -66,7 +66,7 @@ class AmmV4Pool(msgspec.Struct, Keyed, frozen=True, gc=False):
         return self._swap(amount, out, fee, a_to_b)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         terms, of_in, of_out = self.terms, self.reserve_a, self.reserve_b
         if not a_to_b:
             of_in, of_out = of_out, of_in
@@ -103,7 +103,7 @@ class AmmV4Pool(msgspec.Struct, Keyed, frozen=True, gc=False):
         return Swap(paid, out, fee, False, AmmV4Pool(self.keys, terms, SWAP_ONLY, a, b))
 
     def _check(self, clock: Clock) -> None:
-        """Raise Rejected unless it trades now; the first swap opens a pool that waits."""
+        """Raises Rejected unless it trades now; the first swap opens a pool that waits."""
         opens = self.status == WAITING_TRADE and clock.time_s >= self.terms.open_time_s
         if self.status != SWAP_ONLY and not opens:
             raise Rejected("Error: InvalidStatus")

@@ -32,7 +32,7 @@ class ReadArrays(NamedTuple):
     more_above: bool
 
     def depth(self) -> Depth:
-        """What no swap changes about their ticks."""
+        """The part of the ticks that no swap changes."""
         return Depth(
             ticks=tuple([tick.tick for tick in self.ticks]),
             prices=tuple([sqrt_price_at(tick.tick) for tick in self.ticks]),
@@ -64,7 +64,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> ClmmPool:
-    """The pool. Raises Unsupported, and ValueError for bytes that are no such pool."""
+    """The pool. Raises Unsupported, and ValueError for other bytes."""
     account = _account(accounts, address)
     data = _pool_bytes(account.data)
     flags = layout.flags(data)

@@ -26,7 +26,7 @@ class DynamicFee(NamedTuple):
     decay_s: int
     """After so long, the volatility is forgotten."""
     reduction: int
-    """What is kept of the volatility in a new reference, in 1/10,000."""
+    """The share of the volatility that a new reference keeps, in 1/10,000."""
     control: int
     """How steeply the fee rises."""
     volatility_max: int
@@ -116,7 +116,7 @@ class DynamicRate(FixedRate):
         return target
 
     def end(self, tick: int) -> None:
-        """Go on to the next group; after a skip, to the one that follows `tick`."""
+        """Moves on to the next group; after a skip, to the one that follows `tick`."""
         if self._skipped:
             self._group, beyond = divmod(tick, self._spacing)
             self._group -= not self._a_to_b and not beyond

@@ -33,7 +33,7 @@ OUT_OF_COMPUTE = "ProgramFailedToComplete"
 
 
 class Conditions(NamedTuple):
-    """What a swap depends on, besides where the pool stands."""
+    """The parameters of a swap, apart from the pool's position."""
 
     depth: Depth
     rates: Rates
@@ -55,7 +55,7 @@ class Conditions(NamedTuple):
 def walk_through(
     conditions: Conditions, start: Position, amount: int, *, a_to_b: bool, out: bool, limit: int
 ) -> Walked:
-    """Swap `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected."""
+    """Swaps `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected."""
     walk = _Walk(conditions, start, amount, a_to_b, out, limit)
     while walk.remaining and walk.price != limit:
         walk.step()
@@ -110,7 +110,7 @@ class _Walk:
         self._filled: dict[int, Orders] = {}
 
     def walked(self) -> Walked:
-        """What it has come to."""
+        """The state of a walk."""
         return Walked(
             amount_in=self._paid,
             amount_out=self._got,
@@ -125,7 +125,7 @@ class _Walk:
         )
 
     def step(self) -> None:
-        """Go on to the next tick, edge of a group, or limit, as far as what remains does."""
+        """Moves on to the next tick, edge of a group, or limit, as far as the rest allows."""
         depth, number, fee = self._conditions.depth, self._number, self._fee
         if not 0 <= number < len(depth.ticks):
             raise edge(depth.more_below if self._a_to_b else depth.more_above)
@@ -150,7 +150,7 @@ class _Walk:
         fee.end(self._tick)
 
     def _take(self, paid: int, got: int, fee: int) -> None:
-        """Count what was paid (without a fee on it), what came out (less one), and the fee."""
+        """Counts the input (without a fee on it), the output (less its fee), and the fee."""
         if self._on_input:
             paid += fee
         self._paid += paid
@@ -186,7 +186,7 @@ class _Walk:
         self._number += -1 if a_to_b else 1
 
     def _fill(self, tick: int, orders: Orders) -> Orders:
-        """Take from the orders at a tick; what is left of them."""
+        """Takes from the orders at a tick, and returns the rest of them."""
         paid, got, fee, left = fill(
             orders,
             self.price,

@@ -49,7 +49,7 @@ def instruction(pool: ClmmPool, a_to_b: bool, terms: SwapTerms, use: SwapAccount
 
 
 def arrays(pool: ClmmPool, a_to_b: bool, terms: SwapTerms) -> list[str]:
-    """The tick arrays that a swap reads, in its order, and up to three where there are."""
+    """The tick arrays that a swap reads, in its order, and up to three if they exist."""
     here = number_of(pool.tick, pool.spacing)
     if a_to_b:
         ahead = [number for number in reversed(pool.arrays) if number <= here]
@@ -63,7 +63,7 @@ def arrays(pool: ClmmPool, a_to_b: bool, terms: SwapTerms) -> list[str]:
 
 
 def parse(instruction: Instruction) -> Parsed | None:
-    """Read a swap_v2 back; None for any other instruction, and for one with a price limit."""
+    """Reads a swap_v2 back; None for any other instruction, and for one with a price limit."""
     if instruction.program not in PROGRAMS.values() or len(instruction.data) != _SWAP.size:
         return None
     discriminator, amount, threshold, limit, exact_in = _SWAP.unpack(instruction.data)

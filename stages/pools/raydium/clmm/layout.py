@@ -1,4 +1,8 @@
-"""Raydium CLMM: where the fields of its accounts lie (little endian), and how they are read."""
+"""Raydium CLMM: the offsets of the fields of its accounts, little endian, and how they are read.
+
+Source: https://github.com/raydium-io/raydium-clmm (programs/amm/src/states: pool.rs,
+tick_array.rs, tickarray_bitmap_extension.rs, config.rs).
+"""
 
 from __future__ import annotations
 
@@ -79,7 +83,7 @@ class PoolKeys(NamedTuple):
 
 
 class PoolFlags(NamedTuple):
-    """What a pool says about itself besides its keys and its position."""
+    """The fields of a pool besides its keys and its position."""
 
     spacing: int
     status: int
@@ -95,7 +99,7 @@ class ReadTick(NamedTuple):
     outside_a: int
     outside_b: int
     orders: Orders | None
-    """The limit orders, if any rest there."""
+    """The limit orders at the tick; None without any."""
 
 
 @lru_cache(maxsize=1 << 12)
@@ -126,7 +130,7 @@ def dynamic_fee(data: bytes) -> DynamicFee | None:
 
 
 def write_dynamic_fee(data: bytearray, fee: DynamicFee) -> None:
-    """Write what a swap changes of the dynamic fee."""
+    """Writes what a swap changes of the dynamic fee."""
     changes = (fee.group, fee.reference, fee.volatility, fee.updated_s)
     _DYNAMIC_CHANGES.pack_into(data, _DYNAMIC_CHANGES_AT, *changes)
 
@@ -169,19 +173,19 @@ def tick_array(data: bytes) -> tuple[ReadTick, ...]:
 
 
 def write_outside(data: bytearray, tick: int, spacing: int, outside: tuple[int, int]) -> None:
-    """Write the fee growths outside of a tick into its tick array."""
+    """Writes the fee growths outside of a tick into its tick array."""
     at = _tick_at(data, tick, spacing) + _OUTSIDE_AT
     _OUTSIDE.pack_into(data, at, *map(raw128, outside))
 
 
 def write_orders(data: bytearray, tick: int, spacing: int, orders: Orders) -> None:
-    """Write the limit orders of a tick into its tick array."""
+    """Writes the limit orders of a tick into its tick array."""
     at = _tick_at(data, tick, spacing) + _ORDERS_AT
     _ORDERS.pack_into(data, at, orders.phase, orders.open, orders.part, raw128(orders.ratio))
 
 
 def write_count(data: bytearray) -> int:
-    """Count the initialised ticks of a tick array again, and write how many there are."""
+    """Counts the initialised ticks of a tick array again, and write how many there are."""
     count: int = sum(
         gross != _NO_LIQUIDITY or opened > 0 or part > 0
         for _tick, _net, gross, _far_a, _far_b, _phase, opened, part, _ratio in _ticks_of(data)
@@ -211,7 +215,7 @@ def raw128(value: int) -> bytes:
 
 
 def expect(data: bytes, discriminator: bytes, size: int, what: str) -> None:
-    """Raise ValueError unless `data` begins and measures as an account of that kind."""
+    """Raises ValueError unless `data` begins and measures as an account of that kind."""
     if not data.startswith(discriminator) or len(data) < size:
         raise ValueError(f"not {what} of the Raydium CLMM")
 

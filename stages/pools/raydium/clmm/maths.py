@@ -1,8 +1,8 @@
 """Raydium CLMM: amounts and prices of one stretch of constant liquidity, rounded for the pool.
 
 From the definitions of concentrated liquidity (Uniswap v3 whitepaper, 6.2.3): between two square
-roots of the price, token 1 moves by L·Δ√P and token 0 by L·Δ(1/√P). What comes in is rounded up,
-what goes out is rounded down, and the price such that the pool never loses. Square roots are
+roots of the price, token 1 moves by L·Δ√P and token 0 by L·Δ(1/√P). Input is rounded up, output is
+rounded down, and the price such that the pool never loses. Square roots are
 Q64.64, fees per million. Where the fee is on the output, the rounding is that of the vectors.
 """
 
@@ -102,14 +102,14 @@ def _price_after_out(price: int, liquidity: int, amount: int, a_to_b: bool) -> i
 
 
 def _amount_in(price: int, after: int, liquidity: int, a_to_b: bool) -> int:
-    """What must come in to move the price from `price` to `after`, rounded up."""
+    """The input that moves the price from `price` to `after`, rounded up."""
     if a_to_b:
         return -(-(liquidity * (price - after) << 64) // (price * after))
     return (liquidity * (after - price) + _Q64_LESS_1) >> 64
 
 
 def _amount_out(price: int, after: int, liquidity: int, a_to_b: bool) -> int:
-    """What goes out when the price moves from `price` to `after`, rounded down."""
+    """The output when the price moves from `price` to `after`, rounded down."""
     if a_to_b:
         return liquidity * (price - after) >> 64
     return (liquidity * (after - price) << 64) // (price * after)

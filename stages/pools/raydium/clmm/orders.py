@@ -18,9 +18,9 @@ class Orders(NamedTuple):
     phase: int
     """How often the open orders have begun to be filled."""
     open: int
-    """What the orders sell that no swap has reached."""
+    """The amount of the orders that no swap has reached."""
     part: int
-    """What is left of those that a swap has reached."""
+    """The remaining amount of the orders that a swap has reached."""
     ratio: int
     """The part of the latter that is not filled, Q64.64."""
     alone: bool
@@ -28,7 +28,7 @@ class Orders(NamedTuple):
 
     @property
     def total(self) -> int:
-        """What they sell."""
+        """The amount that the orders sell."""
         return self.open + self.part
 
     def less(self, amount: int) -> Orders:
@@ -44,7 +44,7 @@ class Orders(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """What a swap takes at a tick."""
+    """The amounts that a swap takes at a tick."""
 
     paid: int
     """In base units of the input, without a fee on it."""
@@ -64,7 +64,7 @@ def fill(
     out: bool,
     on_input: bool,
 ) -> Fill:
-    """Take `remaining` of the input, or of the output if `out`, as far as the orders go.
+    """Takes `remaining` of the input, or of the output if `out`, as far as the orders go.
 
     Raises Rejected (CalculateOverflow) where the input is not a u64.
     """
@@ -94,7 +94,7 @@ def fill(
 
 
 def _cost(amount: int, price: int, a_to_b: bool) -> int:
-    """What `amount` of the output costs at `price` (Q64.64, token 1 for token 0), rounded up."""
+    """The input for `amount` of the output at `price` (Q64.64, token 1 for token 0), rounded up."""
     return -(-(amount << 64) // price) if a_to_b else -(-amount * price >> 64)
 
 

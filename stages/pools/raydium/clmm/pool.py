@@ -53,7 +53,7 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
     orders: Mapping[int, Orders]
     """By tick of the depth, the limit orders, where any rest."""
     balance_a: int
-    """What the vault of mint_a holds, fees that nobody collected yet included."""
+    """The balance of mint_a's vault, uncollected fees included."""
     balance_b: int
     sqrt_price: int
     """The square root of b per a, Q64.64."""
@@ -75,21 +75,21 @@ class ClmmPool(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def reserve_a(self) -> int:
-        """What is there of mint_a besides the protocol's and the fund's fees."""
+        """The balance of mint_a without the fees of the protocol and the fund."""
         return self.balance_a - self.protocol_fees_a - self.fund_fees_a
 
     @property
     def reserve_b(self) -> int:
-        """What is there of mint_b besides the protocol's and the fund's fees."""
+        """The balance of mint_b without the fees of the protocol and the fund."""
         return self.balance_b - self.protocol_fees_b - self.fund_fees_b
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock, sqrt_price_limit: int = 0) -> Swap:
-        """Swap `amount` in, or less if the price reaches the limit (0: none) first."""
+        """Swaps `amount` in, or less if the price reaches the limit (0: none) first."""
         self._open(clock)
         return self._swap(amount, a_to_b, clock, out=False, limit=sqrt_price_limit)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock, sqrt_price_limit: int = 0) -> Swap:
-        """Swap so that `amount` comes out, or less if the price reaches the limit (0: none)."""
+        """Swaps so that `amount` comes out, or less if the price reaches the limit (0: none)."""
         self._open(clock)
         return self._swap(amount, a_to_b, clock, out=True, limit=sqrt_price_limit)
 
@@ -218,7 +218,7 @@ def _outside_after(pool: ClmmPool, crossed: list[tuple[int, int]], fee_in_a: boo
 
 
 def _filled(pool: ClmmPool, filled: Mapping[int, Orders], outside: Outside) -> dict[str, object]:
-    """What orders that were filled change: a tick that held nothing else is one no longer."""
+    """The change by filled orders: a tick that held nothing else is no longer initialised."""
     orders = {tick: left for tick, left in {**pool.orders, **filled}.items() if left.total}
     changes: dict[str, object] = {"orders": orders, "filled": {**pool.filled, **filled}}
     gone = {tick for tick, left in filled.items() if left.alone and not left.total}

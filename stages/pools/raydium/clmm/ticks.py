@@ -1,7 +1,8 @@
 """Raydium CLMM: the square root of the price at a tick, and the tick at a square root, in Q64.64.
 
 The price at tick t is 1.0001^t (Uniswap v3 whitepaper, 6.1). The program multiplies rounded
-powers of 1.0001^(-1/2), so its powers, not better ones, are the price.
+powers of 1.0001^(-1/2), so its powers, not better ones, are the price: `get_sqrt_price_at_tick` of
+https://github.com/raydium-io/raydium-clmm (programs/amm/src/libraries/tick_math.rs).
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """Raydium CLMM: a swap walks from one initialised tick to the next, paying a fee on each stretch.
 
-Written from the Uniswap v3 whitepaper (6.2.3 swapping within a tick, 6.3.1 crossing one); the
-fee's split and the order of the program's refusals are those that the vectors show.
+Mirrors `swap_internal` of
+https://github.com/raydium-io/raydium-clmm/blob/master/programs/amm/src/instructions/swap.rs and, in
+`maths.step`, `compute_swap_step` of libraries/swap_math.rs there. Written from the Uniswap v3
+whitepaper (6.2.3 swapping within a tick, 6.3.1 crossing a tick); the split of the fee and the order
+of the refusals are those that the vectors show.
 
 This walk is the fast one, for a fixed fee on the input and no limit orders on the way: most swaps.
 `general_walk` does the rest, and the same where both can.
@@ -26,7 +29,7 @@ NOTHING_FILLED: Mapping[int, Orders] = {}
 
 
 class Depth(msgspec.Struct, frozen=True, gc=False):
-    """The initialised ticks that were read, in order, and what no swap changes about them."""
+    """The initialised ticks that were read, in order, with the properties that no swap changes."""
 
     ticks: tuple[int, ...]
     prices: tuple[int, ...]
@@ -60,7 +63,7 @@ class Rates(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a pool stands."""
+    """The price, tick and liquidity of a pool."""
 
     sqrt_price: int
     tick: int
@@ -109,7 +112,7 @@ def walk(
     out: bool,
     limit: int,
 ) -> Walked | None:
-    """Swap `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected.
+    """Swaps `amount` of the input, or of the output if `out`, up to `limit`. Raises Rejected.
 
     None if it comes to a tick with limit orders (`orders`, by tick).
     """

@@ -21,7 +21,7 @@ _BITMAPS = {
 
 
 def write(after: ClmmPool, accounts: Buffers) -> None:
-    """Write a pool and the ticks that swaps changed. Rewards, oracle and vaults stay."""
+    """Writes a pool and the ticks that swaps changed. Rewards, oracle and vaults stay."""
     data = accounts[after.address]
     position = (raw128(after.liquidity), raw128(after.sqrt_price), after.tick)
     layout.POSITION.pack_into(data, layout.POSITION_AT, *position)

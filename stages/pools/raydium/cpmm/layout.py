@@ -1,4 +1,8 @@
-"""The accounts of a Raydium CPMM pool: what is where, read and written (offsets: its source)."""
+"""The accounts of a Raydium CPMM pool, read and written.
+
+Offsets: `PoolState` and `AmmConfig` of https://github.com/raydium-io/raydium-cp-swap
+(programs/cp-swap/src/states/pool.rs, config.rs).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,7 @@ def needs(address: str, accounts: Accounts) -> Sequence[str]:
 
 
 def decode(address: str, accounts: Accounts) -> CpmmPool:
-    """The pool. Raises Unsupported by name, ValueError for bytes that are no such pool."""
+    """The pool. Raises Unsupported by name, ValueError for other bytes."""
     data = data_of(accounts, address, SIZE)
     if not is_pool_data(data):
         raise ValueError(f"{address} is not a CPMM pool")
@@ -65,7 +69,7 @@ def decode(address: str, accounts: Accounts) -> CpmmPool:
 
 
 def write(after: CpmmPool, accounts: MutableMapping[str, bytearray]) -> None:
-    """Write what is owed: all that a swap changes in the pool account, but for the epoch."""
+    """Writes the fees owed: a swap changes nothing else in the pool account but the epoch."""
     data, a, b = accounts[after.address], after.owed_a, after.owed_b
     _FEES.pack_into(data, _FEES_AT, a.protocol, b.protocol, a.fund, b.fund)
     _CREATOR_FEES.pack_into(data, _CREATOR_FEES_AT, a.creator, b.creator)

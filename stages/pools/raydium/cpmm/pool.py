@@ -42,7 +42,7 @@ class CpmmKeys(msgspec.Struct, frozen=True, gc=False):
 
 
 class Way(msgspec.Struct, frozen=True, gc=False):
-    """What a swap one way pays, in millionths."""
+    """The fee rates of a swap in one direction, in millionths."""
 
     rate_in: int
     """Of the input: trade fee, and the creator's if it is taken there."""
@@ -51,7 +51,7 @@ class Way(msgspec.Struct, frozen=True, gc=False):
 
 
 class CpmmTerms(msgspec.Struct, frozen=True, gc=False):
-    """What no swap changes."""
+    """The terms that no swap changes."""
 
     a_to_b: Way
     b_to_a: Way
@@ -65,7 +65,7 @@ class CpmmTerms(msgspec.Struct, frozen=True, gc=False):
 
 
 class Owed(msgspec.Struct, frozen=True, gc=False):
-    """What a vault holds that is not the traders', in base units."""
+    """The part of a vault that is not the traders', in base units."""
 
     protocol: int
     fund: int
@@ -73,7 +73,7 @@ class Owed(msgspec.Struct, frozen=True, gc=False):
 
 
 class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
-    """The state of a pool. A vault holds the reserve and what is owed."""
+    """The state of a pool. A vault holds the reserve and the fees owed."""
 
     keys: CpmmKeys
     terms: CpmmTerms
@@ -83,7 +83,7 @@ class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
     owed_b: Owed
 
     def exact_in(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap exactly `amount` base units in. Raises Rejected."""
+        """Swaps exactly `amount` base units in. Raises Rejected."""
         terms = self.terms
         if terms.status & _SWAP_DISABLED or clock.time_s < terms.open_time_s:
             raise Rejected("NotApproved")
@@ -103,7 +103,7 @@ class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
         return self._swap(amount, gross, total, creator, a_to_b)
 
     def exact_out(self, amount: int, a_to_b: bool, clock: Clock) -> Swap:
-        """Swap so that exactly `amount` base units come out. Raises Rejected."""
+        """Swaps so that exactly `amount` base units come out. Raises Rejected."""
         terms = self.terms
         if terms.status & _SWAP_DISABLED or clock.time_s < terms.open_time_s:
             raise Rejected("NotApproved")
@@ -131,7 +131,9 @@ class CpmmPool(msgspec.Struct, Keyed, frozen=True, gc=False):
         return (self.reserve_b, self.reserve_a) if a_to_b else (self.reserve_a, self.reserve_b)
 
     def fee_ppb(self, a_to_b: bool, clock: Clock) -> int:  # noqa: ARG002 - it never changes
-        """What of a swap goes into fees, at input and output together, per 1e9, rounded up."""
+        """The share of a swap that goes into fees, at input and output together, per 1e9, rounded
+        up.
+        """
         way = self.terms.a_to_b if a_to_b else self.terms.b_to_a
         return 1000 * PPM - (PPM - way.rate_in) * (PPM - way.creator_out) // 1000
 

@@ -1,4 +1,4 @@
-"""The watched accounts: which pools and tokens there are, what they hold, and held a moment ago.
+"""The watched accounts: pools, tokens, their balances now and a moment ago.
 
 Imports `rpc` and `cluster`, and builds nothing. Public: `cache`, `history`, `pools_file`.
 """

@@ -74,7 +74,7 @@ class AccountCache:
     # -- reading it ---------------------------------------------------------------------------
 
     def quotable(self, address: str) -> Quotable:
-        """The pool. Raises Refused: unknown, not supported, or too old to be quoted from."""
+        """The pool. Raises VenueRefusal: unknown, not supported, or too old to be quoted from."""
         watched_pool = self._pools.get(address)
         if watched_pool is None:
             raise VenueRefusal("no-route", f"{address} is not in POOLS", retryable=True)
@@ -89,7 +89,7 @@ class AccountCache:
         return Quotable(watched_pool.family, watched_pool.pool, watched_pool.clock)
 
     def warnings(self) -> Mapping[str, tuple[str, ...]]:
-        """What mints let somebody do to their tokens, by mint: `events.token_warnings`."""
+        """The permissions of mints over tokens, as codes of `events.token_warnings` by mint."""
         return {
             mint: codes for pool in self._pools.values() for mint, codes in pool.warnings.items()
         }
@@ -116,7 +116,7 @@ class AccountCache:
         return stale_s(self.slot_time, self._options.stale_ms, self._options.read_ms)
 
     def data_length(self, address: str) -> int | None:
-        """Bytes of an account's data; None for one that is not read here."""
+        """Bytes of an account's data; None for an account that is not read here."""
         known = self._raw.get(address)
         return None if known is None else len(known[1].data)
 
@@ -125,7 +125,7 @@ class AccountCache:
         return [pool.address for pool in self._pools.values() if pool.mints == mints]
 
     def slot(self) -> int:
-        """The newest slot. Raises Refused before there is any."""
+        """The newest slot. Raises VenueRefusal before the first reading."""
         newest = self.history.newest
         if newest is None:
             raise VenueRefusal("venue-unavailable", "no slot is known yet", retryable=True)
@@ -148,7 +148,7 @@ class AccountCache:
         return newest is not None and newest.slot >= slot
 
     async def reach(self, slot: int) -> None:
-        """Waits until it is. Raises Refused where that takes longer than data may be old."""
+        """Waits until it is. Raises VenueRefusal where that takes longer than data may be old."""
         if self.reached(slot):
             return
         try:
@@ -194,7 +194,7 @@ class AccountCache:
         return advanced
 
     async def refresh(self) -> bool:
-        """Reads all accounts once; whether there is a later slot. Raises Refused."""
+        """Reads all accounts once; whether there is a later slot. Raises VenueRefusal."""
         most = self._rpc.accounts_max - 1  # and the clock
         waiting: list[WatchedPool] = list(self._pools.values())
         slot = 0
@@ -211,7 +211,7 @@ class AccountCache:
         return self._publish(slot)
 
     async def _read(self, group: Sequence[WatchedPool]) -> tuple[int, list[WatchedPool]]:
-        """The slot of the answer, and those pools of the group that want more."""
+        """The slot of the answer, and the pools of the group that need more accounts."""
         names = list(dict.fromkeys(a for pool in group for a in pool.addresses))[: ACCOUNTS_MAX - 1]
         addresses = [*names, CLOCK]
         answer = await self._rpc.get_accounts_at_once(

@@ -1,10 +1,10 @@
-"""A short ring of past slots: what each pool paid and held. Pure; integers throughout.
+"""A short ring of past slots: the price and reserves of each pool. Pure; integers throughout.
 
-A pool has a tick only where its program takes a swap at that slot, and at a rate at which one is
-filled: what triggers an order must be tradable.
+A pool has a tick only where its program takes a swap at that slot, and at a rate at which a swap is
+filled: a price that triggers an order must be tradable.
 
-Slots that nobody saw (missed, or older than the ring) have no ticks. That is all a chain allows:
-unlike the simulation, its past cannot be computed again.
+Slots that were not read (missed, or older than the ring) have no ticks: unlike the simulation, a
+chain's past cannot be computed again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stages.pools.probe import Rate
 from stages.venues import Pair, PoolCause, PoolEvent, Tick
 
 GROWN_PPM = 10_000
-"""What counts as added liquidity, of a side's reserve: swaps there and back in one slot leave their
-fees on both sides, far less than that."""
+"""The least growth of a reserve that counts as added liquidity: swaps there and back in one slot
+leave their fees on both sides, far less than that."""
 KEPT_S = 200.0
 """How far back the ring reaches."""
 MOMENTS_MAX = 4_096
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
         return (self.rate_ab if mint_in == self.mint_a else self.rate_ba) is not None
 
     def price(self, mint_in: str, decimals_in: int, decimals_out: int) -> str:
-        """What the pool paid net for very small amounts, whole tokens, rounded down."""
+        """The net price of the pool for very small amounts, whole tokens, rounded down."""
         a_to_b = mint_in == self.mint_a
         units_out, units_in = (self.rate_ab if a_to_b else self.rate_ba) or (0, 1)
         fee_ppb = self.fee_ab_ppb if a_to_b else self.fee_ba_ppb
@@ -58,14 +58,14 @@ class Seen(NamedTuple):
 
 
 NOT_KNOWN = Seen("", "", "", (0, 1), (0, 1), 0, 0, 0, 0, known=False)
-"""A pool that was not read yet. It may have taken swaps all along: its first reading is no
+"""A pool that was not read yet. It may have taken swaps before, so that its first reading is not an
 event."""
 NOT_THERE = NOT_KNOWN._replace(rate_ab=None, rate_ba=None)
 """A pool that was absent, and whose first accounts cannot be decoded yet."""
 
 
 class Probed(NamedTuple):
-    """What a pool tells whatever the time is, once it is open."""
+    """The properties of a pool that do not depend on time, once it is open."""
 
     pool: Pool
     rate_ab: Rate | None
@@ -75,7 +75,7 @@ class Probed(NamedTuple):
 
 
 def seen(probed: Probed, dex: str, clock: Clock) -> Seen:
-    """What the ring keeps of a pool."""
+    """The entry of a pool in the ring."""
     pool, rate_ab, rate_ba, reserve_a, reserve_b = probed
     return Seen(
         dex, pool.mint_a, pool.mint_b, rate_ab, rate_ba,
@@ -90,7 +90,7 @@ class SlotSnapshot(NamedTuple):
     time_us: int
     """When we learned of it."""
     pools: Mapping[str, Seen]
-    """By address; one that the chain does not have is not in it."""
+    """By address, without those that the chain does not have."""
 
 
 class PairFilter(NamedTuple):
@@ -121,9 +121,10 @@ class PoolHistory:
         return self._moments[-1] if self._moments else None
 
     def record(self, snapshot: SlotSnapshot) -> None:
-        """Adds the newest moment. An earlier slot (the chain was started again) makes all others
-        void. The first reading of a slot stands: watchers may have passed that slot already, so
-        that what a later reading of it shows counts from the next slot on.
+        """Adds the newest snapshot. An earlier slot (the chain was started again) voids all others.
+
+        The first reading of a slot is kept: watchers may have passed that slot already, so that a
+        later reading of it counts from the next slot on.
         """
         newest = self.newest
         if newest is not None and snapshot.slot == newest.slot:
@@ -135,8 +136,8 @@ class PoolHistory:
             self._moments.popleft()
 
     def slot_at(self, time_us: int, slot_ms: float) -> int:
-        """The slot of a time, or one shortly before it; 0 while nothing is known. Before the ring
-        begins, slots are no shorter than `slot_ms`.
+        """The slot of a time, or a slot shortly before it; 0 while none is known. Before the ring
+        begins, slots are taken to be `slot_ms` long or longer.
         """
         index = bisect_right(self._moments, time_us, key=lambda snapshot: snapshot.time_us)
         if index:
@@ -153,11 +154,11 @@ class PoolHistory:
         return [tick for tick in ticks if tick is not None]
 
     def events(self, market: PairFilter, pair: Pair, first: int, last: int) -> Iterator[PoolEvent]:
-        """What pools began to take swaps or gained liquidity from slot `first` through `last`.
+        """The pools that began to take swaps or gained liquidity from slot `first` through `last`.
 
         A pool counts from the first slot at which its program takes swaps this way, however long
-        its accounts were there before. A swap takes from one side what it adds to the other: where
-        a side grew by `GROWN_PPM` or more and neither fell, somebody added liquidity.
+        its accounts existed before. A swap takes from one side what it adds to the other: where a
+        side grew by `GROWN_PPM` or more and neither fell, liquidity was added.
         """
         for before, after in pairwise(self._moments):
             if not first <= after.slot <= last:

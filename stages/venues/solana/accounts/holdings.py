@@ -16,7 +16,7 @@ from stages.venues.solana.transaction.programs import TOKEN, WSOL, associated_ac
 
 ASKED_EVERY_S = 10.0
 KEPT_S = 30.0
-"""What was read longer ago says nothing. The builder asks again before it relies on it."""
+"""An older reading counts as unknown. The builder asks again before it relies on it."""
 
 _log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class WrappedAccount:
         self._task: asyncio.Task[None] | None = None
 
     def exists(self) -> bool | None:
-        """Whether there is one; None: not known."""
+        """Whether the account exists; None: not known."""
         return self._exists if time.monotonic() - self._read_s < KEPT_S else None
 
     def start(self) -> None:
@@ -49,7 +49,7 @@ class WrappedAccount:
             self._task = None
 
     async def ask(self) -> bool:
-        """Asks once. Raises Refused, and changes nothing then."""
+        """Asks once. Raises VenueRefusal, and changes nothing then."""
         answer = await self._rpc.get_multiple_accounts([self._address], commitment="processed")
         self._exists, self._read_s = answer[0].value[0] is not None, time.monotonic()
         return self._exists

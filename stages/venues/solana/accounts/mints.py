@@ -1,6 +1,6 @@
-"""Whether a mint is what the POOLS file says, and one whose token is traded. Pure.
+"""Whether a mint agrees with the POOLS file and its token may be traded. Pure.
 
-Wrong decimals would move a thousandfold of what was meant, so the chain has the last word.
+Wrong decimals would move a thousandfold of the intended amount, so the chain's value decides.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def mint_fault(account: RawAccount | None, token: TokenEntry) -> MaybeReason:
 
 
 def mint_warnings(account: RawAccount | None, token: TokenEntry) -> tuple[str, ...]:
-    """What the mint lets somebody do, as codes of `events.token_warnings`; none if it is none."""
+    """The permissions of a mint over its token, as codes of `events.token_warnings`; empty where it
+    has none.
+    """
     if account is None:
         return ()
     try:

@@ -27,7 +27,7 @@ PROGRAMS = {"token": TOKEN, "token-2022": TOKEN_2022}
 
 
 class PoolsFileError(ValueError):
-    """A POOLS file that cannot be used; one line that says where and why."""
+    """A POOLS file that cannot be used: one line with the place and the reason."""
 
 
 class TokenEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +45,7 @@ class TokenEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PoolsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the file says, checked."""
+    """The content of the file, checked."""
 
     cluster: Cluster
     tokens: tuple[TokenEntry, ...]
@@ -57,7 +57,7 @@ class PoolsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name: token for token in self.tokens for name in (token.symbol, token.mint)}
 
     def mints_of_pools(self) -> dict[str, frozenset[str]]:
-        """The two mints that each pool is said to trade, by its address."""
+        """The two mints that each pool trades according to the file, by its address."""
         tokens = self.by_name()
         return {
             address: frozenset(tokens[symbol].mint for symbol in pair.split("/"))

@@ -23,7 +23,7 @@ UNREADABLE: ReasonCode = "pool-unreadable"
 NO_SWAPS = frozenset({NO_ACCOUNT, NO_FAMILY, NO_MINT})
 """No program can have taken a swap."""
 EXCEEDS_LIMIT: ReasonCode = "pool-exceeds-node-limit"
-"""It wants more accounts than the nodes put into one answer."""
+"""The pool needs more accounts than the nodes put into one answer."""
 
 _log = structlog.get_logger()
 
@@ -34,13 +34,13 @@ class WatchedPool:
     def __init__(
         self, address: str, tokens: Mapping[str, TokenEntry], families: Sequence[Family]
     ) -> None:
-        """`tokens`: the two that POOLS says it trades, by mint."""
+        """`tokens`: the two that the pool trades according to POOLS, by mint."""
         self.address = address
         self.mints = frozenset(tokens)
         self.addresses: tuple[str, ...] = (address, *tokens)
         """The addresses that are read for it, in one and the same answer: its mints among them."""
         self.warnings: Mapping[str, tuple[str, ...]] = {}
-        """What its mints let somebody do to the tokens, by mint."""
+        """The permissions of its mints over their tokens, by mint."""
         self._tokens = tokens
         self.family: Family | None = None
         self.pool: Pool | None = None
@@ -52,7 +52,7 @@ class WatchedPool:
         self._used: dict[str, RawAccount] | None = None
         self._probed: Probed | None = None
         self.seen: Seen | None = NOT_KNOWN
-        """What the ring keeps of it; None: there is no such pool on the chain."""
+        """Its entry for the ring; None: there is no such pool on the chain."""
 
     def take(self, accounts: Accounts, clock: Clock, now_s: float) -> bool:
         """Takes what the chain has at the clock's slot, all from one answer.
@@ -79,7 +79,7 @@ class WatchedPool:
         return True
 
     def exceeds(self, most: int, now_s: float) -> bool:
-        """Whether it wants more than `most` accounts in one answer: then it cannot be quoted."""
+        """Whether it needs more than `most` accounts in one answer: then it cannot be quoted."""
         if len(self.addresses) <= most:
             return False
         if self.fault != EXCEEDS_LIMIT:
@@ -110,8 +110,8 @@ class WatchedPool:
         return last  # whether it takes swaps cannot be told: as far as events go, all is as it was
 
     def _probe(self, pool: Pool) -> Probed:
-        """A way that is closed is probed at each slot: it may open by the clock alone. One that is
-        open is probed again once the pool changed.
+        """A closed direction is probed at each slot: it may open by the clock alone. An open one is
+        probed again once the pool has changed.
         """
         probed = self._probed
         if probed is None or probed.pool is not pool or None in (probed.rate_ab, probed.rate_ba):
@@ -152,8 +152,8 @@ class WatchedPool:
 
 
 def together(pools: Iterable[WatchedPool], most: int) -> Iterator[list[WatchedPool]]:
-    """The pools in groups of at most `most` addresses: one answer each, so that no pool is ever
-    put together from two slots. A pool that alone wants more is a group of its own.
+    """The pools in groups of at most `most` addresses, one answer each, so that a pool is never put
+    together from two slots. A pool that alone needs more is a group of its own.
     """
     group: list[WatchedPool] = []
     addresses: set[str] = set()

@@ -26,7 +26,7 @@ class Blockhashes:
         """The blockhash, and the slot of the answer with it. Raises what the client raises.
 
         `fresh`: of an answer that was asked for from now on; for a transaction that follows a dead
-        one, whose blockhash may be the one that is shared.
+        one, whose blockhash may be the shared one.
         """
         called_s = time.monotonic()
         async with self._asking:

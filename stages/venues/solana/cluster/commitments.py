@@ -37,10 +37,10 @@ _log = structlog.get_logger()
 
 
 class ConsensusFacts(msgspec.Struct, frozen=True, rename="camel"):
-    """What people are told."""
+    """The consensus and commitment, for /readyz."""
 
     consensus: Consensus | None
-    """What the cluster runs; None: no node has answered yet."""
+    """The consensus of the cluster; None: no node has answered yet."""
     commitment: Fill
     """From when on a transaction counts as a fill."""
 
@@ -55,7 +55,7 @@ class Commitments:
         self._known = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.consensus: Consensus | None = None
-        """What the cluster runs; None: not known yet."""
+        """The consensus of the cluster; None: not known yet."""
 
     @property
     def facts(self) -> ConsensusFacts:
@@ -96,7 +96,7 @@ class Commitments:
     # -- asking for it ------------------------------------------------------------------------
 
     async def look(self) -> None:
-        """Asks once which consensus it is. Raises Refused, and changes nothing then."""
+        """Asks once which consensus it is. Raises VenueRefusal, and changes nothing then."""
         try:
             migrated = await self._rpc.is_alpenglow()
         except VenueRefusal as error:

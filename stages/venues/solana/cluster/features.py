@@ -1,9 +1,9 @@
-"""What the cluster can do, as far as we use it: whether it takes transaction v1 (SIMD-0385).
+"""Features of the cluster that the engine uses: whether it takes transaction v1 (SIMD-0385).
 
 A feature is an account of the feature program: absent or without a slot, it is not active. Where it
-is, nodes are tried as well: one that cannot read v1 refuses what the cluster would take. Asked at
-the start, every hour, every minute while nodes refuse v1, and after a refusal that leaves it in
-doubt. A node that does not answer changes nothing: what was answered last holds, and v0 before any
+is active, nodes are tried as well: a node that cannot read v1 refuses what the cluster would take.
+Asked at the start, every hour, every minute while nodes refuse v1, and after a refusal that leaves
+it in doubt. A node that does not answer changes nothing: the last answer holds, and v0 before any
 answer.
 """
 
@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 
 
 class ChainFacts(msgspec.Struct, frozen=True, rename="camel"):
-    """What /readyz says of the cluster. Null: no node has answered yet."""
+    """The features, for /readyz. Null: no node has answered yet."""
 
     transaction_version: int | None
     """The newest version that the cluster takes."""
@@ -48,8 +48,8 @@ class ChainFacts(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def activation_slot(account: AccountInfo | None) -> int | None:
-    """From which slot on a feature is active; None: not decided. One byte says whether there is a
-    slot, then follows the slot, u64 little endian.
+    """The slot from which a feature is active; None: not decided. The first byte tells whether
+    there is a slot; the slot follows, u64 little endian.
     """
     if account is None or account.owner != FEATURES:
         return None
@@ -142,7 +142,7 @@ class Features:
             self._task = None
 
     async def ask(self) -> None:
-        """Asks once. Raises Refused, and changes nothing then."""
+        """Asks once. Raises VenueRefusal, and changes nothing then."""
         # Finalized: a fork cannot take the activation back.
         answer = (await self._rpc.get_multiple_accounts([TX_V1], commitment="finalized"))[0]
         since = activation_slot(answer.value[0])

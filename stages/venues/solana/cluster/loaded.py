@@ -17,7 +17,7 @@ from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.transaction.versions import DATA_SIZE_MAX
 
 ACCOUNT_BYTES = 64
-"""What each account counts besides its data."""
+"""The bytes that each account counts besides its data."""
 PAGE_BYTES = 32 * 1024
 """Blocks are filled by pages of this size: a limit within one costs nothing more."""
 MARGIN_PERCENT = 125
@@ -57,7 +57,7 @@ class LoadedSizes:
         self, addresses: Sequence[str], created: Mapping[str, int], *, afresh: bool = False
     ) -> int:
         """Bytes that a transaction of these addresses may load. `created`: data lengths of
-        accounts that it creates itself. `afresh`: nothing that was kept counts. Raises Refused.
+        accounts that it creates itself. `afresh`: reads all of them again. Raises VenueRefusal.
         """
         oldest_s = time.monotonic() - (0 if afresh else KEPT_S)
         lengths = dict(created)
@@ -106,7 +106,7 @@ def programdata_of(head: AccountInfo | None) -> str:
 
 
 def _space(head: AccountInfo | None) -> int:
-    """Of a node that does not tell the length of an account, it may be any."""
+    """The length of an account that the node does not report may be any."""
     if head is None:
         return ABSENT_BYTES
     return DATA_SIZE_MAX if head.space is None else head.space

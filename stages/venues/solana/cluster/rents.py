@@ -1,7 +1,7 @@
-"""What a new account has to hold, as the cluster says: asked once an hour, as features change it.
+"""The rent-exempt balance of new accounts, as the cluster reports it: asked once an hour.
 
 SIMD-0437 lowers it in steps, from 6,960 to 696 lamports a byte. Associated accounts are funded by
-their program; only the temporary account of wrapped SOL is funded by us.
+their program; only the temporary account of wrapped SOL is funded by the engine.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Rents:
         self._asking = asyncio.Lock()
 
     async def of(self, size: int) -> int:
-        """The least balance of an account of `size` bytes. Where no node tells, what was told last,
-        else the most that it ever was: what is too much of it becomes wrapped SOL in the temporary
+        """The least balance of an account of `size` bytes. Without an answer, the last known
+        balance, else the highest that it ever was: the excess becomes wrapped SOL in the temporary
         account, and comes back when that is closed.
         """
         async with self._asking:
@@ -50,6 +50,6 @@ class Rents:
             return self._known.get(size, rent_at_most(size))
 
     async def rose(self, size: int, above: int) -> bool:
-        """Whether it is more now than what a transaction was made with; asks again."""
+        """Whether it is more now than the balance a transaction was made with; asks again."""
         self._until_s.pop(size, None)
         return await self.of(size) > above

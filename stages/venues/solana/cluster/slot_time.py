@@ -72,7 +72,7 @@ class SlotTime:
 
     @property
     def short_ms(self) -> float:
-        """What no slot is shorter than over any longer stretch: a past slot that is computed with
+        """The shortest length of a slot over any longer stretch: a past slot that is computed with
         it is rather too early.
         """
         return self.ms * SHORT_PERCENT / 100
@@ -113,7 +113,7 @@ class SlotTime:
     # -- asking for it ------------------------------------------------------------------------
 
     async def measure(self) -> None:
-        """Asks a node once, unless passing slots tell already. Never raises what a node causes."""
+        """Asks a node once, unless the passing slots are enough. Raises no error of a node."""
         rpc = self._rpc
         if self._setting_ms is not None or self._seen_ms() is not None or rpc is None:
             return
@@ -146,7 +146,7 @@ class SlotTime:
 
 
 def sampled_ms(samples: Sequence[PerformanceSample]) -> float | None:
-    """The mean length by the node's samples; None where they do not tell. Pure."""
+    """The mean length by the node's samples; None where there are too few. Pure."""
     slots = sum(sample.num_slots for sample in samples)
     seconds = sum(sample.sample_period_secs for sample in samples)
     return _plausible(seconds * 1000 / slots) if slots > 0 else None
@@ -167,9 +167,9 @@ FIRST_WAIT_SLOTS = 0.5
 BLOCKHASH_SHARED_SLOTS = 4
 """So long a blockhash is shared by what is built: a leader's turn, of the 150 blocks it lives."""
 BLOCKHASH_SHARED_LEAST_S, BLOCKHASH_SHARED_MOST_S = 0.4, 2.0
-"""At most so long, however long a slot is said to be: a wrong length must not outlive the hash."""
+"""The upper bound for any reported length: a wrong length must not outlive the hash."""
 STALLED_SLOTS = 10
-"""A chain whose slots have not gone on for so long stands."""
+"""A chain whose slots have not advanced for so long is stalled."""
 STALE_READINGS = 3
 """Data is not called old before so many readings should have replaced it."""
 FINALIZED_AGE_SLOTS, FINALIZED_AGE_LEAST_S = 2, 0.2
@@ -200,7 +200,7 @@ def blockhash_shared_s(slot_time: SlotTime) -> float:
 
 
 def stalled_s(slot_time: SlotTime, setting_ms: int) -> float:
-    """After how long without a new slot the chain stands; `setting_ms` at least."""
+    """After how long without a new slot the chain is stalled; `setting_ms` at least."""
     return slot_time.seconds(STALLED_SLOTS, least_s=setting_ms / 1000)
 
 

@@ -26,9 +26,9 @@ from stages.venues.solana.transaction.programs import MEMO, key
 from stages.venues.solana.transaction.versions import CU_MAX, V0, VERSIONS, Budget
 
 UNSUPPORTED_VERSION = "UnsupportedVersion"
-"""What a node says of bytes that it can read, and its bank cannot execute."""
+"""The answers of a node to bytes that it can read, and its bank cannot execute."""
 INVALID_PARAMS = -32602
-"""What a node says of bytes that it cannot read as a transaction."""
+"""The answers of a node to bytes that it cannot read as a transaction."""
 _PAYER = Pubkey(bytes([1]) * 32)
 _UNSUPPORTED = re.compile(
     r"transaction version|unsupported.?version|version is (?:un|not )supported|\bhttp 413\b"
@@ -53,8 +53,9 @@ def trial(version: int) -> bytes:
 
 
 async def version_refusal(rpc: Rpc, version: int) -> str:
-    """Why no node takes transactions of this version; empty where one does. Raises Refused where
-    no node answers.
+    """Why no node takes transactions of this version; empty where one does.
+
+    Raises VenueRefusal where no node answers.
     """
     raw = base64_of(trial(version))
     unsigned = {"encoding": "base64", "sigVerify": False, "replaceRecentBlockhash": True}

@@ -1,5 +1,5 @@
-"""What became of transactions: statuses, errors, balances, the chain's record.
+"""The outcomes of transactions: statuses, errors, balances, the chain's record.
 
-Imports `rpc`, `cluster` and `accounts`, and sends nothing. Public: `outcomes`,
-`executed`, `recorded`.
+Imports `rpc`, `cluster` and `accounts`, and sends nothing. Public: `outcomes`, `executed`,
+`recorded`.
 """

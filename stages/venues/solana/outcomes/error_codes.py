@@ -1,5 +1,5 @@
-"""What the chain's own errors mean: of transactions, of instructions, and of the programs around a
-swap. Tables only; `errors` decides which of them counts.
+"""Reasons for the chain's own errors: of transactions, of instructions, and of the programs around
+a swap. Tables only; `errors` decides which of them counts.
 
 Names: `TransactionError` and `InstructionError` of the Solana SDK. Numbers: `SystemError`, the
 `TokenError` of spl-token and spl-token-2022, `AssociatedTokenAccountError`, Anchor's `ErrorCode`.
@@ -42,7 +42,7 @@ _FROZEN = Reason("token-account-frozen")
 _PAUSED = Reason("token-paused")
 _UNSUPPORTED = Reason("unsupported-mint")
 NOT_RENT_EXEMPT = Reason("account-not-rent-exempt", retryable=True)
-"""An account of ours was opened with too little: the cluster's rent has changed."""
+"""An account that the transaction opened has too little: the cluster's rent has changed."""
 _TAKEN = Reason("temporary-account-taken", retryable=True)
 
 OF_WALLET: frozenset[ReasonCode] = frozenset(
@@ -51,7 +51,8 @@ OF_WALLET: frozenset[ReasonCode] = frozenset(
         "token-account-frozen", "token-paused",
     }
 )  # fmt: skip
-"""What no other route would change; whatever else a simulation says, another may do better."""
+"""Reasons that are the same on every route; after any other reason of a simulation another route
+may do better."""
 
 OF_TRANSACTION: Mapping[str, Reason] = {
     "AccountBorrowOutstanding": _MALFORMED,
@@ -135,7 +136,7 @@ OF_INSTRUCTION: Mapping[str, Reason] = {
 ACCOUNT_MISSING = "token-account-missing"
 """How the table of a pool program calls it; of the wallet it is `insufficient-funds`."""
 NO_ACCOUNT = frozenset({"IncorrectProgramId", "InvalidAccountData", "UninitializedAccount"})
-"""What a program finds of an address where there is not a token account."""
+"""The errors of programs at an address without a token account."""
 
 TOKEN_SHORT = 1
 """The token programs: an account holds less than a transfer takes."""
@@ -174,9 +175,11 @@ OF_PROGRAM: Mapping[str, Mapping[int, Reason]] = {
     ASSOCIATED_TOKEN: {**TOKEN_CODES, 0: _UNUSABLE},
 }
 """Custom codes of the programs around the swap."""
+_TABLES = (OF_TRANSACTION.values(), OF_INSTRUCTION.values(), TOKEN_CODES.values())
+assert {reason.code for reasons in _TABLES for reason in reasons} >= OF_WALLET, "an error has each"
 
 ANCHOR_NO_ACCOUNT = 3012
-"""An account of the instruction is not there."""
+"""An account of the instruction does not exist."""
 ANCHOR: Mapping[int, Reason] = {
     2014: _UNUSABLE,  # a token account of another mint
     2015: _UNUSABLE,  # … of another owner

@@ -1,8 +1,8 @@
-"""What an error on chain means: a stable reason, and whether a new try may do better. Pure.
+"""The reason of an error on chain, and whether a new try may do better. Pure.
 
-The name depends on who ran out of what: the wallet, an account that the transaction itself filled,
-or the pool. So it is told from three things: the chain's error, the logs, and the instructions of
-our own transaction. The tables are those of the pool families and `error_codes`.
+The reason depends on which account ran out of funds: the wallet's, an account that the transaction
+itself filled, or the pool's. It is derived from three things: the chain's error, the logs, and the
+instructions of the transaction. The tables are those of the pool families and `error_codes`.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class _Failed(NamedTuple):
     """The pool program, if it is a swap."""
     exact_out: bool
     short: bool
-    """Whether the wallet's own account may hold less than the swap may take. Not one that this
-    transaction fills: by wrapping SOL, or by an earlier swap."""
+    """Whether the wallet's own account may hold less than the swap may take. Not an account that
+    this transaction fills: by wrapping SOL, or by an earlier swap."""
     logs: Failure
 
 
@@ -76,9 +76,11 @@ def reason_of(
     families: Sequence[Family],
     balances: Mapping[str, int] = MappingProxyType({}),
 ) -> Reason:
-    """Why a transaction of these instructions failed. `err` is the chain's, as JSON has it; `logs`
-    may be cut or empty. `balances` are what token accounts held before it, in base units, as far as
-    the node tells. Never raises: an error that no table has is `transaction-failed`.
+    """The reason why a transaction of these instructions failed.
+
+    `err` is the chain's, as JSON has it; `logs` may be cut or empty. `balances` are those of token
+    accounts before it, in base units, as far as the node reports them. Never raises: an error that
+    no table has is `transaction-failed`.
     """
     match err:
         case str():
@@ -144,12 +146,12 @@ def _failed(
 
 
 def _most(swap: Parsed) -> int:
-    """What it takes at most."""
+    """The most that the swap takes."""
     return swap.terms.threshold if swap.terms.exact_out else swap.terms.amount
 
 
 def _closes(instruction: Instruction, account: str) -> bool:
-    """What a transaction closes in the end, it has filled itself: with wrapped SOL."""
+    """An account that a transaction closes at its end was filled by it: with wrapped SOL."""
     return (
         instruction.program == TOKEN
         and instruction.data == _CLOSE_ACCOUNT

@@ -1,16 +1,18 @@
-"""What a wallet executed, order by order, by the chain's history: asked when the log is lost.
+"""The transactions that a wallet executed, by order, from the chain's history: asked when the log
+is lost.
 
 A line of an address's history proves little, since strangers can name the address and write any
-memo: a transaction counts as the order's if the wallet itself paid for it and its memo says so.
+memo: a transaction counts as the order's if the wallet itself paid for it and its memo names the
+order.
 
 A stranger's transaction stops nothing, whatever it holds. Where a transaction cannot be decoded:
 
 - If its fee payer is known, by the layout of the versions known here or by the node, it is a
-  stranger's if somebody else paid, and stops the reading if the wallet paid.
+  stranger's if another wallet paid, and stops the reading if the wallet paid.
 - If nothing tells the fee payer, its version decides. No version newer than `NEWEST_VERSION` is
-  ever built here, so a newer one is no order of this engine. It stops the reading all the same if
-  its line names an order or the wallet's signature is proved, since another program, or a newer
-  build, may use the same key.
+  ever built here, so a newer one belongs to no order of this engine. It stops the reading all the
+  same if its line names an order or the wallet's signature is proved, since another program, or a
+  newer build, may use the same key.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from stages.venues.solana.transaction.messages import (
 from stages.venues.solana.transaction.signing import order_id_of
 
 CLOCKS_S = 3_600
-"""How far the chain's clock may be behind ours."""
+"""How far the chain's clock may be behind the local one."""
 AT_ONCE = 16
 BEHIND_S, BEHIND_TRIES = 0.5, 20
 """How long a node may take to be as far as another one was."""
@@ -53,7 +55,7 @@ _VERSION = re.compile(r"version \((\d+)\)")
 
 
 class Shown(NamedTuple):
-    """What a node shows of a transaction."""
+    """A transaction as a node shows it."""
 
     raw: bytes
     """Empty where the node shows none, because of the version."""
@@ -128,7 +130,7 @@ class WalletHistory:
         self._unnamed.clear()
 
     async def _page(self, oldest: int | None) -> HistoryPage:
-        """The next page, of a node that is no less far than those of the pages before."""
+        """The next page, of a node that is as far as those of the pages before."""
         for _ in range(BEHIND_TRIES):
             try:
                 page = await self._rpc.get_signatures_for_address(
@@ -157,7 +159,7 @@ class WalletHistory:
                 self._back_to_s = min(self._back_to_s, line.block_time)
 
     def _check_order(self, page: Sequence[SignatureInfo]) -> None:
-        """Whether a page goes on where the last one ended: a node that ignores `before` would be
+        """Whether a page continues where the last one ended: a node that ignores `before` would be
         asked without end.
         """
         if self._before is None or not page:
@@ -178,16 +180,16 @@ class WalletHistory:
         self._proved[signature] = await self._orders_in(signature) == [self._order_ids[signature]]
 
     async def _name(self, signature: str) -> None:
-        """Of a line without a memo, the transaction itself says what it is: a node may leave the
-        memo out of its index.
+        """The order id that a transaction itself names, of a line without a memo: a node may leave
+        the memo out of its index.
         """
         match await self._orders_in(signature):
             case [str(order_id)]:
                 self._order_ids[signature], self._proved[signature] = order_id, True
 
     async def _orders_in(self, signature: str) -> list[str | None]:
-        """What the memos of a transaction name; nothing for one that the wallet did not pay for.
-        Raises Refused where the wallet may have paid and the memos cannot be read.
+        """The order ids in the memos of a transaction; empty where the wallet did not pay for it.
+        Raises VenueRefusal where the wallet may have paid and the memos cannot be read.
         """
         shown = await self._shown(signature)
         try:
@@ -232,8 +234,8 @@ class WalletHistory:
 
 def _check_memory(slot: int, slot_time_s: int | None, least_s: float) -> None:
     """Whether a history that ends here had its beginning here. A node that was restored, or keeps
-    little, knows nothing of what was before its oldest block, and does not say so. The age of that
-    block is what the chain says, never slots times a length: that length changes.
+    little, does not know what was before its oldest block, and does not report that. The age of
+    that block comes from the chain, never from slots times a length: that length changes.
     """
     if slot_time_s is None:
         detail = f"the node does not tell the time of its oldest block, slot {slot}"
@@ -253,7 +255,7 @@ def _order_in(memo: str) -> str | None:
 
 
 def bytes_of(text: str) -> bytes:
-    """The bytes of base64; what is no base64, as it stands."""
+    """The bytes of base64; any other text as it is."""
     try:
         return b64decode(text, validate=True)
     except ValueError:

@@ -28,10 +28,10 @@ _USERS_ACCOUNT = re.compile(r"user_\w+|(in|out)put_token_account")
 
 
 class Failure(NamedTuple):
-    """What the logs say of the instruction that failed; empty where they do not reach so far."""
+    """The logs of the instruction that failed; empty where they were cut before it."""
 
     lines: tuple[str, ...] = ()
-    """Of this instruction, up to the failure; all lines where its beginning is not told."""
+    """Of this instruction, up to the failure; all lines where its beginning is missing."""
     program: str = ""
     """The program that raised the error, which the instruction's may only pass on."""
     why: str = ""
@@ -60,7 +60,7 @@ class Failure(NamedTuple):
 
     @property
     def users_account(self) -> bool | None:
-        """Whether an account check failed of one of the wallet's accounts; None: not told."""
+        """Whether an account check failed of an account of the wallet; None: not known."""
         for line in reversed(self.lines):
             if match := _ACCOUNT.match(line):
                 return bool(_USERS_ACCOUNT.fullmatch(match[1]))
@@ -68,7 +68,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(logs: Sequence[str], index: int) -> Failure:
-    """What the logs say of instruction `index`, which failed."""
+    """The logs of instruction `index`, which failed."""
     begins = [number for number, line in enumerate(logs) if _INVOKED.match(line)]
     begun = index < len(begins)
     lines = logs[begins[index] :] if begun else logs

@@ -1,4 +1,4 @@
-"""What a node must have seen for a signature that it does not know to be dead. Pure."""
+"""The proof of one node that a signature it does not know is dead. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SLOTS_A_BLOCK_MAX = 2
 """For a transaction of which no earliest slot is known: slots may pass without a block, by far not
 every second one, unless the cluster stood still for long."""
 FORK_SLOTS = 32
-"""A blockhash of a confirmed block may be of a fork. The other one is no deeper than a root."""
+"""A blockhash of a confirmed block may be of a fork, which is at most as deep as a root."""
 
 DOUBT_AFTER_S = 60.0
 """A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
@@ -46,8 +46,8 @@ def proved_height(finalized: EpochInfo, slot: int, first_slot: int, oldest_slot:
 
     `slot` is where the node stood when it was asked, after `finalized` was read. `first_slot` is
     that of the oldest block which the same node still has (0: it has them all), `oldest_slot` that
-    of the oldest one needed. A node that was restored from a snapshot knows nothing of the blocks
-    before it, and does not say so.
+    of the oldest one needed. A node that was restored from a snapshot does not know the blocks
+    before it, and does not report that.
     """
     if slot < finalized.absolute_slot:
         return 0

@@ -1,4 +1,6 @@
-"""What a landed swap moved: read from the balances before and after, never from the quote. Pure."""
+"""The amounts of a landed swap: read from the balances before and after, never from the quote.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from stages.venues.solana.transaction.messages import decode, instructions_of
 
 
 class Fill(NamedTuple):
-    """What the swap took and gave, in base units, and what the chain took for it, in lamports."""
+    """The amounts of the swap, in base units, and the chain's fees, in lamports."""
 
     amount_in: int
     amount_out: int
@@ -24,7 +26,7 @@ class Fill(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What our own bytes say of the swap they make."""
+    """The swaps of a transaction, read from its own bytes."""
 
     keys: tuple[str, ...]
     instructions: tuple[Instruction, ...]
@@ -34,7 +36,7 @@ class Sent(NamedTuple):
 
 
 def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
-    """Reads a transaction of ours, of any version. Raises ValueError for bytes that are none."""
+    """Reads a transaction of this engine, of any version. Raises ValueError for other bytes."""
     decoded = decode(raw)
     instructions = instructions_of(decoded.message)
     by_program = {program: f for f in families for program in f.programs.values()}
@@ -56,14 +58,16 @@ def read_sent(raw: bytes, families: Sequence[Family]) -> Sent:
 
 
 def fill_of(sent: Sent, meta: Meta) -> Fill:
-    """The swap's amounts. Raises ValueError where the balances do not tell them."""
+    """The swap's amounts. Raises ValueError where the balances do not show them."""
     if not (sent.swaps and len(meta.pre_balances) == len(sent.keys) == len(meta.post_balances)):
         raise ValueError("the balances are of another transaction")
     before, after = _units(meta.pre_token_balances), _units(meta.post_token_balances)
     gained = _lamports_gained(sent, meta)
 
     def moved(account: str) -> int:
-        """What reached this token account; for SOL, whose account is gone, what reached us."""
+        """The change of this token account; for SOL, whose account is closed, the change of the
+        wallet.
+        """
         index = sent.keys.index(account)
         if index in before or index in after:
             return after.get(index, 0) - before.get(index, 0)
@@ -82,10 +86,10 @@ def fill_of(sent: Sent, meta: Meta) -> Fill:
 
 
 def _legs(sent: Sent, meta: Meta, moved: Callable[[str], int]) -> tuple[LegOutcome, ...]:
-    """What each swap moved, by the balances of its pool.
+    """The amounts of each swap, by the balances of its pool.
 
-    What is left of a token that one swap gives and another takes is told once, with the first swap
-    that gives it.
+    The remainder of a token that one swap gives and another takes is counted once, with the first
+    swap that gives it.
     """
     first, last = sent.swaps[0].accounts.token_in, sent.swaps[-1].accounts.token_out
     told = {first, last}
@@ -100,7 +104,9 @@ def _legs(sent: Sent, meta: Meta, moved: Callable[[str], int]) -> tuple[LegOutco
 
 
 def _through_pool(sent: Sent, meta: Meta, accounts: Set[str]) -> tuple[int, int]:
-    """What token accounts gained of one token and lost of another; 0 where that is not clear."""
+    """The amounts that token accounts gained of one token and lost of another; 0 where that is not
+    clear.
+    """
     names, change = dict(enumerate(sent.keys)), dict[str, int]()
     for balances, sign in ((meta.pre_token_balances, -1), (meta.post_token_balances, 1)):
         for balance in balances or ():
@@ -116,7 +122,7 @@ def _units(balances: Sequence[TokenBalance] | None) -> dict[int, int]:
 
 
 def _rent(sent: Sent, meta: Meta) -> int:
-    """Somebody may have sent lamports to the address before: then less was missing."""
+    """Lamports may have been sent to the address before: then less was missing."""
     there = {balance.account_index for balance in meta.pre_token_balances or ()}
     opened = {
         balance.account_index
@@ -127,8 +133,8 @@ def _rent(sent: Sent, meta: Meta) -> int:
 
 
 def _lamports_gained(sent: Sent, meta: Meta) -> int:
-    """By the wallet and its token accounts together, so that rent that moves between them, for an
-    account that was created, is no part of the swap.
+    """The change of the wallet and its token accounts together: rent that moves between them, for
+    an account that was created, does not count as part of the swap.
     """
     owner = sent.keys[0]
     balances = [*(meta.pre_token_balances or ()), *(meta.post_token_balances or ())]

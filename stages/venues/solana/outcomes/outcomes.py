@@ -56,7 +56,7 @@ _Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
 
 
 def is_signature(text: str) -> bool:
-    """Whether it looks like one of Solana."""
+    """Whether the text has the form of a Solana signature."""
     try:
         Signature.from_string(text)
     except ValueError:
@@ -137,7 +137,9 @@ class Outcomes:
     async def _judge(self, asked: Sequence[_Asked]) -> None:
         finalized = self._height.newest  # before the question, see above
         self._begin(self._height.read())  # for the next question: this one does not wait
-        statuses = await self._rpc.get_signature_statuses([item.signature for item, _ in asked])
+        statuses = await self._rpc.get_signature_statuses(
+            [transaction.signature for transaction, _ in asked]
+        )
         stalled = self._is_stalled(statuses.slot)
         now_s = time.time()
         details, expired = [], list[_Asked]()

@@ -1,5 +1,6 @@
 """Reads one transaction from the chain's record, by its signature: for orders that are settled by
-it. Only what is finalized counts, and only what our wallet paid for; nothing is guessed.
+it. Only finalized transactions count, and only those that the engine's wallet paid for; nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Records:
         self._tokens = tokens
 
     async def read(self, signature: str) -> Record:
-        """The record. Raises Refused: `transaction-not-found`, `transaction-not-finalized`,
-        `transaction-of-another-wallet`, `amounts-unclear`, or what the nodes say.
+        """The record. Raises VenueRefusal: `transaction-not-found`, `transaction-not-finalized`,
+        `transaction-of-another-wallet`, `amounts-unclear`, or the error of the nodes.
         """
         if not is_signature(signature):
             raise VenueRefusal(
@@ -105,8 +106,8 @@ class Records:
         )
 
     def _mints(self, sent: Sent, number: int, meta: Meta) -> tuple[str, str]:
-        """What a swap pays and is paid. An account that holds nothing before and after is gone:
-        that of wrapped SOL.
+        """The mints that a swap pays and receives. An account without a balance before and after
+        was closed: that of wrapped SOL.
         """
         mints = {
             balance.account_index: balance.mint

@@ -1,4 +1,4 @@
-"""What the nodes' answers prove about a sent transaction: executed, dead, or neither. Pure.
+"""Verdicts on a sent transaction from the nodes' answers: executed, dead, or neither. Pure.
 
 `verdict_of_status` judges the answer of one node. A signature that this node does not know, and
 whose last valid height has passed, is `Expired`: every node is asked, and `verdict_of_witnesses`
@@ -7,14 +7,16 @@ judges their answers. `finality.py` has the proof of a single node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, get_args
 
 from events.reason_codes import ReasonCode
 from stages.venues.solana.outcomes.finality import may_prove, proved_height
 from stages.venues.solana.rpc.answers import EpochInfo, SignatureStatus
+from stages.venues.solana.rpc.options import Commitment
 
-RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
+RANK: Mapping[str, int] = {"processed": 0, "confirmed": 1, "finalized": 2}
+assert RANK.keys() == set(get_args(Commitment)), "each commitment has its rank"
 
 
 class Landed(NamedTuple):
@@ -59,7 +61,7 @@ def verdict_of_status(
     *,
     finalized: EpochInfo | None,
     last_valid_height: int,
-    commitment: str,
+    commitment: Commitment,
 ) -> Landed | Pending | Expired:
     """The verdict of one node, asked after `finalized` was read.
 

@@ -26,7 +26,7 @@ class AccountMethods(RpcMethods):
 
     @property
     def accounts_max(self) -> int:
-        """How many accounts one answer holds, by what the nodes have said so far."""
+        """How many accounts one answer holds, by the limits that the nodes have reported so far."""
         return self._link.size_max(ACCOUNTS) or ACCOUNTS_MAX
 
     async def get_multiple_accounts(

@@ -1,4 +1,4 @@
-"""What nodes answer, as far as we read it: one struct an answer, decoded by msgspec.
+"""The answers of nodes, as far as they are read: one struct an answer, decoded by msgspec.
 
 Field names are the protocol's own (camelCase on the wire). Amounts are lamports or base units.
 """
@@ -54,7 +54,7 @@ class Blockhash(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class SignatureStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a node knows of a signature that was processed."""
+    """The status of a signature that was processed."""
 
     slot: int
     err: Any = None
@@ -84,7 +84,7 @@ class UiAmount(msgspec.Struct, frozen=True, gc=False):
 
 
 class TokenBalance(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a token account of the transaction held."""
+    """The balance of a token account of the transaction."""
 
     account_index: int
     mint: str
@@ -107,19 +107,19 @@ def held(balances: Sequence[TokenBalance] | None, keys: Sequence[str]) -> dict[s
 
 
 class Simulation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a transaction would do now."""
+    """The result of a simulation."""
 
     err: Any = None
     units_consumed: int | None = None
     logs: list[str] | None = None
     loaded_accounts_data_size: int | None = None
-    """Bytes of account data that it loads; nodes before Agave 2 do not tell."""
+    """Bytes of account data that it loads; None from nodes before Agave 2."""
     pre_token_balances: list[TokenBalance] | None = None
-    """What its token accounts hold; nodes before Agave 3 do not tell."""
+    """The balances of its token accounts; None from nodes before Agave 3."""
 
 
 class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a landed transaction did to balances."""
+    """The effect of a landed transaction on balances."""
 
     fee: int
     pre_balances: list[int]
@@ -151,14 +151,14 @@ class SignatureInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class HistoryPage(NamedTuple):
-    """A page of an address's history, and what the same node says of its own memory."""
+    """A page of an address's history, and how far back the same node sees."""
 
     first_slot: int
     """The oldest slot that it still has; 0: it has them all."""
     epoch: EpochInfo
     lines: list[SignatureInfo]
     slot_time_s: int | None
-    """Unix time of the slot that was asked about; None: it cannot tell, or was not asked."""
+    """Unix time of the requested slot; None: unknown, or not requested."""
 
 
 class KeyedAccount(msgspec.Struct, frozen=True, gc=False):
@@ -169,7 +169,7 @@ class KeyedAccount(msgspec.Struct, frozen=True, gc=False):
 
 
 class TokenAccount(msgspec.Struct, frozen=True, gc=False):
-    """A token account of somebody."""
+    """A token account of an owner."""
 
     address: str
     mint: str

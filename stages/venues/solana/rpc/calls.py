@@ -36,7 +36,8 @@ class Ask(NamedTuple):
     params: Sequence[Any]
     answer: Decoder[Any]
     check: Callable[[Any], str] = lambda _: ""
-    """Why a result is none; empty for a good one. A node that gives such is left for another."""
+    """Why a result is refused; empty for a good one. A refused result sends the call to another
+    node."""
 
     @property
     def size(self) -> int:
@@ -89,12 +90,12 @@ def joined(
 
 
 def behind(answer: At[Any], least: int | None) -> str:
-    """Why an answer is too old; empty for one that is not."""
+    """Why an answer is too old; empty for a recent one."""
     return behind_slot(answer.slot, least)
 
 
 def behind_slot(slot: int, least: int | None) -> str:
-    """Why a slot is too old; empty for one that is not."""
+    """Why a slot is too old; empty for a recent one."""
     return f"behind: at slot {slot}, not {least}" if least is not None and slot < least else ""
 
 
@@ -104,7 +105,7 @@ def base64_of(raw: bytes) -> str:
 
 
 def first_key(value: Any) -> str | None:
-    """The fee payer of a transaction in JSON, where there is one."""
+    """The fee payer of a transaction in JSON; None where it is missing."""
     try:
         first = value["transaction"]["message"]["accountKeys"][0]
     except (TypeError, KeyError, IndexError):

@@ -27,7 +27,7 @@ class ChainMethods(RpcMethods):
     """The methods about the chain as a whole."""
 
     async def get_latest_blockhash(self, commitment: Commitment) -> At[Blockhash]:
-        """A blockhash to sign with; not one of a node that is behind what others said."""
+        """A blockhash to sign with; not of a node that is behind the answers of others."""
         least, height = self._least(commitment), self._valid_heights.of(commitment) or 0
 
         def check(answer: At[Blockhash]) -> str:
@@ -84,9 +84,9 @@ class ChainMethods(RpcMethods):
         return await self._link.call("getRecentPerformanceSamples", (limit,), _samples)
 
     async def is_alpenglow(self) -> bool:
-        """Whether the cluster has migrated to Alpenglow: then there is a certificate of it."""
+        """Whether the cluster has migrated to Alpenglow: then it has a genesis certificate."""
         return await self._link.call("getAgGenesisCert", (), _anything) is not None
 
     async def get_genesis_hash(self) -> str:
-        """What tells mainnet from devnet."""
+        """The hash that tells clusters apart."""
         return await self._link.call("getGenesisHash", (), _text)

@@ -20,16 +20,16 @@ LONG_REST_S = 30.0
 
 
 class About(StrEnum):
-    """What an answer speaks about. The values are labels of a metric."""
+    """The subject of an answer. The values are labels of a metric."""
 
     REQUEST = "request"
-    """What was asked for: only this may end an order."""
+    """The request: only this may end an order."""
     BLOCK = "block"
     """A block that this node does not have: another may; nothing rests."""
     SIZE = "size"
     """More accounts or signatures in one call than this node takes: smaller calls go on."""
     METHOD = "method"
-    """This method at this node: it rests there, other methods go on."""
+    """This method at this node: it rests there, other methods are not affected."""
     NODE = "node"
     """The node: it rests, another one is asked."""
     MOMENT = "moment"
@@ -44,7 +44,7 @@ class Reply(NamedTuple):
     number: int | None = None
     """JSON-RPC's `error.code`, where it is a number."""
     text: str = ""
-    """`error.message`, or what the body says."""
+    """`error.message`, or the text of the body."""
     failed: bool = False
     """Whether it holds the error of a simulation that ran (`error.data.err`)."""
 
@@ -147,7 +147,7 @@ STATUSES: Mapping[int, About] = {
 """HTTP statuses without words that are known; 520 to 530 are those of a proxy in front."""
 
 SPEAKS_OF_REQUEST = frozenset({200, 400, 422, 500})
-"""HTTP statuses under which a node may say something about the request."""
+"""HTTP statuses whose body may be about the request."""
 
 _ITEMS = r"(?:inputs?|accounts?|address(?:es)?|pub.?keys?|public keys?|keys?|signatures?|items?)"
 _TOO_MANY = re.compile(rf"too many {_ITEMS}")
@@ -167,7 +167,7 @@ _ALREADY = re.compile(r"already (?:been )?processed|alreadyprocessed|already in 
 
 
 def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
-    """What a reply to this method means; `size` is how many items the call held, of `SIZED`."""
+    """The fault of a reply to this method; `size` is how many items the call held, of `SIZED`."""
     words = reply.text.lower()
     if method == "sendTransaction" and already_processed(words):
         return Fault(About.REQUEST, reply.text, reply.number)
@@ -193,12 +193,12 @@ def meaning(method: str, reply: Reply, *, size: int = 0) -> Fault:
 
 
 def already_processed(text: str) -> bool:
-    """Whether a node says of a transaction that the chain has taken it."""
+    """Whether a node reports that the chain has taken the transaction already."""
     return bool(_ALREADY.search(text.lower()))
 
 
 def unreadable_transaction(text: str) -> bool:
-    """Whether a node says of a transaction that it cannot read its bytes."""
+    """Whether a node reports that it cannot read the bytes of a transaction."""
     return bool(_UNREADABLE.search(text.lower()))
 
 
@@ -217,7 +217,7 @@ def _about(reply: Reply, words: str) -> tuple[About, float]:
 
 
 def _as_status(number: int | None) -> int:
-    """The HTTP status that a number stands for: 429 and -32429 are both 429; else 0."""
+    """The HTTP status of a number: 429 and -32429 are both 429; else 0."""
     if number is None:
         return 0
     status = -32_000 - number if number < 0 else number
@@ -251,7 +251,7 @@ def _size_max(words: str, size: int) -> int:
 
 _URL = re.compile(r"\b(?:https?|wss?)://\S+")
 _BLOB = re.compile(r"[\w+/=-]{100,}")
-"""Longer than a signature (88): a node that says a transaction's bytes back to us."""
+"""Longer than a signature (88): a node that repeats the bytes of a transaction."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
@@ -272,7 +272,7 @@ def shown(text: str, secrets: tuple[str, ...] = ()) -> str:
 
 
 def words_of(body: Any) -> str:
-    """What a decoded body says that is no JSON-RPC answer: its usual fields for a message."""
+    """The text of a decoded body that is not a JSON-RPC answer: its usual fields for a message."""
     if isinstance(body, str):
         return body
     if isinstance(body, dict):

@@ -1,9 +1,9 @@
-"""The way to the nodes: several URLs, time-outs, backoff, failover. Knows no HTTP and no methods.
+"""Calls to the nodes: several URLs, time-outs, backoff, failover. Knows no HTTP and no methods.
 
-What an answer means is `faults`'s to say. A node that fails rests for a while, longer each time
-in a row, and the next one is asked; a method that a node does not serve rests there alone. The
-first that does not rest is preferred. Every call ends within `deadline_s`. All calls may be asked
-twice: reads change nothing, and a transaction's bytes are taken once by the chain.
+`faults` interprets the answers. A node that fails rests for a while, longer each time in a row, and
+the next one is asked; a method that a node does not serve rests there alone. The first that does
+not rest is preferred. Every call ends within `deadline_s`. All calls may be asked twice: reads
+change nothing, and a transaction's bytes are taken once by the chain.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class AtNode:
 
 
 class Answer(NamedTuple, Generic[T]):
-    """What an attempt returned."""
+    """The answer of an attempt."""
 
     value: T
 
@@ -103,7 +103,7 @@ class RpcLink:
 
     @property
     def nodes(self) -> int:
-        """How many there are that may be used."""
+        """The number of nodes that may be used."""
         return sum(not node.refusal for node in self._nodes)
 
     def refusal(self, genesis: str) -> MaybeReason:
@@ -117,7 +117,7 @@ class RpcLink:
         return 0 if 0 in limits or not limits else max(limits)
 
     async def call(self, method: str, params: Sequence[Any], answer: msgspec.json.Decoder[T]) -> T:
-        """The answer. Raises RpcError, Unreachable, or Refused if no node is of our chain."""
+        """The answer. Raises RpcError, Unreachable, or VenueRefusal if no node may be used."""
         answers: T = (await self.together([Ask(method, params, answer)]))[0]
         return answers
 
@@ -225,7 +225,7 @@ class RpcLink:
     # -- which node ----------------------------------------------------------------------------
 
     def _next_node(self, asks: Sequence[Ask], but: Sequence[Node]) -> Node | None:
-        """The one that may be asked first and takes calls so large; None where there is none."""
+        """The node that may be asked first and takes calls so large; None without such a node."""
         usable = [node for node in self._nodes if not node.refusal]
         if not usable:
             raise VenueRefusal(
@@ -256,7 +256,7 @@ class RpcLink:
         return True
 
     def _failure(self, asks: Sequence[Ask], faults: Sequence[NodeFault]) -> VenueRefusal:
-        """What it means that no node gave a result, for these reasons."""
+        """The error of a call to which no node gave a result, for these reasons."""
         fault = faults[0].fault if faults else NOT_ASKED
         methods = [ask.method for ask in asks]
         if fault.about is About.REQUEST:
@@ -298,7 +298,7 @@ class RpcLink:
         return NotServed("; ".join(dict.fromkeys(reasons)), fault)
 
     async def _admit(self, node: Node) -> bool:
-        """Whether the node is of our chain; asked once, before anything else."""
+        """Whether the node is of this cluster; asked once, before anything else."""
         async with node.asking:
             if node.admitted or node.refusal:
                 return node.admitted

@@ -29,9 +29,9 @@ METHOD_REST_S = 60.0
 SIZE_KEPT_S = 600.0
 """How long a node's limit is believed: plans change."""
 BODY_MAX = 65_536
-"""Bytes that are read of an answer that is no result."""
+"""Bytes that are read of an answer without a result."""
 PAGE_BYTES = 1_000
-"""Within so many a page says that it is one."""
+"""A page identifies itself within so many bytes."""
 UNREADABLE = "unreadable answer"
 
 _log = structlog.get_logger()
@@ -78,7 +78,7 @@ class Node:
         self.number = number
         self.host = urlsplit(url.reveal()).hostname or "?"
         self.local = self.host in {"localhost", "::1"} or self.host.startswith("127.")
-        """Whether it runs on this machine: no proxy stands before it."""
+        """Whether it runs on this machine: then it is reached without a proxy."""
         self.admitted = False
         self.refusal: MaybeReason = ""
         self.asking = asyncio.Lock()
@@ -97,11 +97,13 @@ class Node:
         return max([self._rest.until, *(rest.until for rest in rests if rest is not None)])
 
     def _first(self, methods: Sequence[str]) -> list[str]:
-        """With what is asked before them: a node says first which chain it is of."""
+        """The methods with the first one of all: a node is asked for its cluster before anything
+        else.
+        """
         return list(methods) if self.admitted else ["getGenesisHash", *methods]
 
     def unserved(self, methods: Sequence[str]) -> str:
-        """Why one of these methods is not served here, with its name; empty where all may be."""
+        """Why one of these methods is not served here, with its name; empty if all may be asked."""
         now = time.monotonic()
         for name in self._first(methods):
             rest = self._methods.get(name)
@@ -206,7 +208,7 @@ class Node:
         raise NodeFault(fault, self.host, method)
 
     async def _post(self, session: aiohttp.ClientSession, body: bytes) -> tuple[int, float, bytes]:
-        """Status, Retry-After in seconds, body. Raises NodeFault where there is none."""
+        """Status, Retry-After in seconds, body. Raises NodeFault where the node does not answer."""
         try:
             async with session.post(
                 self._url.reveal(), data=body, allow_redirects=False
@@ -254,7 +256,7 @@ def _number(code: Any) -> int | None:
 
 
 def _text_of(body: bytes) -> str:
-    """The words of a body that is no answer of JSON-RPC: of a proxy, mostly."""
+    """The text of a body that is not an answer of JSON-RPC: mostly of a proxy."""
     try:
         return words_of(msgspec.json.decode(body)) or body.decode(errors="replace")
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -262,8 +264,8 @@ def _text_of(body: bytes) -> str:
 
 
 def _words_in(body: bytes) -> str:
-    """What a body says that came with 200 and is no answer: of a page, or in a field for a message.
-    Nothing of what may be an answer cut short, whose bytes may look like any words.
+    """The text of a body that came with 200 without an answer: of a page, or in a field for a
+    message. Empty for what may be an answer cut short, whose bytes may look like any words.
     """
     try:
         return words_of(msgspec.json.decode(body))
@@ -273,7 +275,7 @@ def _words_in(body: bytes) -> str:
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
-    """What the node asks for, in seconds or as a date; 0 if nothing that we understand."""
+    """The node's Retry-After in seconds, also of a date; 0 if it is absent or cannot be read."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -1,6 +1,4 @@
-"""How far back a node sees: what it says of a signature that it does not know proves nothing of the
-blocks before.
-"""
+"""How far back a node sees: that it does not know a signature proves nothing about older blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from stages.venues.solana.rpc.node import NodeFault
 FIRST = "getFirstAvailableBlock"
 LOWEST = "minimumLedgerSlot"
 LOOK_BACK_SLOTS = 200
-"""Some of so many slots hold a block, on a chain that goes on."""
+"""Some of so many slots hold a block, on a chain that advances."""
 LEDGER_MARGIN_SLOTS = 64
 """`minimumLedgerSlot` names a slot of which the node may have a part only."""
 

@@ -1,4 +1,4 @@
-"""What `engine` says about the chain: one frozen struct, made from the settings there."""
+"""The options of nodes, cache and chain: frozen structs, made from the settings in `engine`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RpcOptions(msgspec.Struct, frozen=True):
     """Longest wait for one answer of one node."""
     deadline_s: float = 8.0
     """Longest wait for a call, with all its tries on all nodes. Below the deadlines of the
-    submitter and the confirmer (10 s), so that it is we who say why."""
+    submitter and the confirmer (10 s), so that the error names the cause."""
     tries_max: int = 8
     backoff_s: float = 0.2
     """How long a node rests after a failure; doubles with each in a row, with jitter."""
@@ -28,7 +28,7 @@ class RpcOptions(msgspec.Struct, frozen=True):
     connections: int = 64
     """Open connections at most, over all nodes."""
     observed: bool = True
-    """Whether log and metrics tell of refusals: not of a check, which tells of them itself."""
+    """Whether log and metrics report refusals: not those of a check, which reports them itself."""
 
 
 class CacheOptions(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class ChainOptions(msgspec.Struct, frozen=True):
     cu_margin_percent: int = 130
     """The limit, of what the simulation consumed: prices move on, and swaps cross more then."""
     stalled_ms: int = 2_000
-    """A chain whose slots have not gone on for so long, at least, cannot say what becomes of a
+    """A chain whose slots have not advanced for so long, at least, cannot tell the outcome of a
     transaction."""
     sends_at_once: int = 16
     details_tries: int = 4

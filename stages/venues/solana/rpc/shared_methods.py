@@ -1,10 +1,10 @@
-"""What all methods of Solana's JSON-RPC share: the connection, and how new an answer has to be."""
+"""The base of all methods of Solana's JSON-RPC: the connection, and how new an answer has to be."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from stages.venues.solana.rpc.calls import Ask
 from stages.venues.solana.rpc.errors import TooLarge
@@ -15,6 +15,7 @@ from stages.venues.solana.rpc.slots import Newest
 BEHIND_SLOTS: dict[Commitment, int] = {"processed": 32, "confirmed": 64, "finalized": 96}
 """So far behind the newest known processed slot, a node is left for another one. Two healthy nodes
 are a few slots apart; under TowerBFT a finalized bank is 32 behind."""
+assert BEHIND_SLOTS.keys() == set(get_args(Commitment)), "each commitment has its distance"
 
 
 class RpcMethods:

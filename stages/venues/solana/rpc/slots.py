@@ -8,8 +8,8 @@ from collections.abc import Callable
 from stages.venues.solana.rpc.options import Commitment
 
 FORGOTTEN_S = 5.0
-"""A slot that nothing has followed for so long binds no node: the chain stands or began anew, and
-the nodes that are left are all there is."""
+"""A slot that nothing has followed for so long binds no node: the chain stands still or began
+again, and the remaining nodes are all there is."""
 
 
 class Newest:

@@ -26,27 +26,26 @@ from stages.venues.solana.rpc.account_methods import ACCOUNTS_MAX
 from stages.venues.solana.rpc.calls import Ask, base64_of
 from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.errors import RpcError, TooLarge, Unreachable
-from stages.venues.solana.rpc.faults import About
+from stages.venues.solana.rpc.faults import PLAIN, SIZED, TAKES_TRANSACTIONS, About
 from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.options import RpcOptions
 from stages.venues.solana.rpc.transaction_methods import SIGNATURES_MAX
 from stages.venues.solana.transaction.programs import MEMO, TOKEN
 
 SURVEY_S = 300.0
-"""How often a process that runs looks again: plans and nodes change."""
+"""How often a running process looks again: plans and nodes change."""
 DEADLINE_S = 3.0
 """For one method at one node."""
 NO_SIGNATURE = str(Signature.default())
 Use = Literal["orders", "repair", "figures"]
-"""What a method is for: orders stand without it, or `engine repair` does, or figures are less
-exact."""
+"""The use of a method: for orders, for `engine repair`, or for more exact figures."""
 
 _anything: Decoder[Any] = Decoder()
 _log = structlog.get_logger()
 
 
 class Subject(NamedTuple):
-    """What is asked about."""
+    """The addresses that the survey asks about."""
 
     wallet: str
     accounts: Sequence[str]
@@ -126,6 +125,8 @@ METHODS: Mapping[str, Method] = {
     "getAgGenesisCert": Method("figures", lambda _, __: ()),
 }
 """By name, in the order in which they are tried."""
+assert {name for method in METHODS.values() for name in method.instead} <= METHODS.keys()
+assert METHODS.keys() >= SIZED | PLAIN | TAKES_TRANSACTIONS, "faults are read of known methods"
 
 
 class Surveyed(NamedTuple):
@@ -134,12 +135,12 @@ class Surveyed(NamedTuple):
     host: str
     slot: int
     refusals: Mapping[str, str]
-    """Method -> what the node said instead of serving it."""
+    """Method -> the answer of the node instead of serving it."""
     limits: Mapping[str, str]
     """Method -> by what the node limits its calls, of those that it serves in part."""
 
     def lacks(self, use: Use) -> list[str]:
-        """What it said of the methods of this use that nothing else at this node stands in for."""
+        """The answers to the methods of this use that nothing else at this node stands in for."""
         return [
             text + _would_do(name)
             for name, text in self.refusals.items()
@@ -148,7 +149,7 @@ class Surveyed(NamedTuple):
 
 
 async def survey(url: SecretUrl, admission: ClusterGuard, subject: Subject) -> Surveyed:
-    """Asks one node. Raises Refused where it cannot be used at all."""
+    """Asks one node. Raises VenueRefusal where it cannot be used at all."""
     link = RpcLink(RpcOptions((url,), deadline_s=DEADLINE_S, observed=False), admission)
     refusals: dict[str, str] = {}
     limits: dict[str, str] = {}
@@ -191,8 +192,8 @@ class Nodes:
             await asyncio.sleep(SURVEY_S)
 
     async def look(self) -> list[Surveyed | None]:
-        """Looks at all of them once, in order; None for one that cannot be used or does not answer:
-        that says nothing of its methods.
+        """Looks at all nodes once, in order; None for a node that cannot be used or does not
+        answer: that tells nothing about its methods.
         """
         told = await asyncio.gather(*map(self._survey, self._urls))
         self._seen = [node for node in told if node is not None]
@@ -206,7 +207,7 @@ class Nodes:
 
 
 def missing(seen: Sequence[Surveyed], use: Use) -> Iterator[str]:
-    """What the nodes said of each method of this use that none of them serves."""
+    """The answers of the nodes to each method of this use that none of them serves."""
     for name, method in METHODS.items():
         if method.use != use or not seen:
             continue

@@ -60,8 +60,8 @@ class TransactionMethods(RpcMethods):
     """The methods about transactions and their signatures."""
 
     async def send_transaction(self, raw: SecretBytes) -> str:
-        """Hands the bytes over and returns the signature; the node neither checks nor resends.
-        Empty where the node says that the chain has taken it already.
+        """Sends the bytes and returns the signature; the node neither checks nor resends. Empty
+        where the node reports that the chain has taken it already.
         """
         config = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
         params = base64_of(raw.reveal()), config
@@ -73,7 +73,7 @@ class TransactionMethods(RpcMethods):
             raise
 
     async def simulate_transaction(self, raw: bytes, commitment: Commitment) -> At[Simulation]:
-        """What the transaction would do now. It needs no signature and no valid blockhash."""
+        """The simulation of the transaction now. It needs no signature and no valid blockhash."""
         least = self._newest.of(commitment)
         config = config_of(
             commitment, encoding="base64", sigVerify=False, replaceRecentBlockhash=True,
@@ -102,9 +102,9 @@ class TransactionMethods(RpcMethods):
     async def get_statuses_and_memory(
         self, signatures: Sequence[str], oldest_slot: int = 0
     ) -> Heard[tuple[int, At[list[SignatureStatus | None]]]]:
-        """Of each node that answers: the oldest slot that it still has, and what it knows of
-        signatures. `oldest_slot` is the latest one that would do. Raises NotServed where no node
-        can say how far back it sees.
+        """Of each node that answers: the oldest slot that it still has, and the statuses of the
+        signatures. `oldest_slot` is the latest that would do. Raises NotServed where no node can
+        tell how far back it sees.
         """
 
         async def look(node: AtNode) -> tuple[int, At[list[SignatureStatus | None]]]:
@@ -121,7 +121,7 @@ class TransactionMethods(RpcMethods):
 
     @property
     def witnesses(self) -> int:
-        """How many nodes have to agree that something is not there: two, where there are two."""
+        """How many nodes have to agree that a signature is absent: two, where there are two."""
         return max(1, min(2, self._link.nodes))
 
     async def get_transaction(self, signature: str, commitment: Commitment) -> Details | None:
@@ -134,8 +134,8 @@ class TransactionMethods(RpcMethods):
         return await self._link.call("getTransaction", (signature, config), _details)
 
     async def get_fee_payer(self, signature: str, commitment: Commitment) -> str | None:
-        """Who paid for a transaction of any version, as the node has decoded it; None where the
-        node does not tell.
+        """The fee payer of a transaction of any version, as the node has decoded it; None where the
+        node does not report it.
         """
         config = config_of(commitment, encoding="json", maxSupportedTransactionVersion=VERSION_MAX)
         try:
@@ -147,9 +147,9 @@ class TransactionMethods(RpcMethods):
     async def get_signatures_for_address(
         self, address: str, *, before: str | None, commitment: Commitment, slot: int | None = None
     ) -> HistoryPage:
-        """Up to 1,000 transactions that name the address, newest first; those before one of them.
-        Anybody can make such: they need not be the address's own. With them, of the same node: the
-        oldest slot that it still has, how far it is, and the time of a slot's block.
+        """Up to 1,000 transactions that name the address, newest first; those before `before`.
+        Anyone can make such transactions: they need not be the address's own. With them, of the
+        same node: the oldest slot that it still has, how far it is, and the time of a slot's block.
         """
         config = config_of(commitment, limit=HISTORY_MAX, before=before)
         asks = [

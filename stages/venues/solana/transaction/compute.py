@@ -15,7 +15,7 @@ SPARE_MAX = 200_000
 """Units for what a swap may cross besides: a priority fee is paid for all that is asked for, and
 few swaps cross that much more."""
 _FIRST_PART, _GROWTH = 4, 4
-"""What others swap before: first a part of ours, then so many times as much."""
+"""The swaps of others before it: first a part of its own amount, then so many times as much."""
 
 
 class Crossing(NamedTuple):
@@ -28,7 +28,7 @@ class Crossing(NamedTuple):
 
 
 def crossing(leg: Leg, clock: Clock) -> Crossing:
-    """What a swap crosses; nothing where the family has no ticks or bins."""
+    """The ticks or bins that a swap crosses; 0 where the family has none."""
     units = leg.family.cu_step
     if not units:
         return Crossing(0, 0)

@@ -23,7 +23,7 @@ _BASE58_MOST = 90
 
 
 class KeypairError(ValueError):
-    """A key that cannot be used; says what was expected, never what was found."""
+    """A key that cannot be used; the message names what was expected, never the content."""
 
 
 class Wallet:

@@ -89,7 +89,7 @@ def instructions_of(message: AnyMessage) -> list[contract.Instruction]:
 
 
 def memos_of(message: AnyMessage) -> list[str]:
-    """The memos, also beside accounts of lookup tables: a program is never one of those."""
+    """The memos, also beside accounts of lookup tables: a program is never in a lookup table."""
     keys = message.account_keys
     memo = Pubkey.from_string(MEMO)
     return [
@@ -120,8 +120,8 @@ def version_of(raw: bytes) -> int | None:
 
 
 def is_signed_by(raw: bytes, signature: Signature, key: Pubkey) -> bool:
-    """Whether this key made the first signature of a transaction in an unknown layout: over what
-    is before the signatures, as in v1, or over what follows them, as in v0.
+    """Whether this key signed first in a transaction of an unknown layout: over the bytes before
+    the signatures, as in v1, or over those that follow them, as in v0.
     """
     at = raw.find(bytes(signature))
     if at < 0:

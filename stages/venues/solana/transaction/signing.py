@@ -39,7 +39,7 @@ from stages.venues.solana.transaction.wrapping import (
 )
 
 CU_AROUND = 60_000
-"""What all beside the swaps consumes at most: memo, two token accounts, wrap, unwrap."""
+"""Compute units of all besides the swaps, at most: memo, two token accounts, wrap, unwrap."""
 
 
 class Leg(NamedTuple):
@@ -52,17 +52,17 @@ class Leg(NamedTuple):
 
     @property
     def mint_in(self) -> str:
-        """What it pays."""
+        """The mint that the swap pays."""
         return self.pool.mint_a if self.a_to_b else self.pool.mint_b
 
     @property
     def mint_out(self) -> str:
-        """What it is paid."""
+        """The mint that the swap receives."""
         return self.pool.mint_b if self.a_to_b else self.pool.mint_a
 
     @property
     def amount_in_most(self) -> int:
-        """What it takes at most."""
+        """The most that the swap takes."""
         return self.terms.threshold if self.terms.exact_out else self.terms.amount
 
 
@@ -70,7 +70,7 @@ class Wrapping(Enum):
     """Which account holds wrapped SOL while the transaction runs."""
 
     TEMPORARY = "temporary"
-    """One of its own, created and closed by it."""
+    """An account of this transaction alone, created and closed by it."""
     ASSOCIATED = "associated"
     """The wallet's associated account, which does not exist yet: created and closed."""
     KEPT = "kept"
@@ -78,7 +78,7 @@ class Wrapping(Enum):
 
 
 class Plan(NamedTuple):
-    """A swap to be made into a transaction."""
+    """A swap to be built into a transaction."""
 
     owner: Pubkey
     legs: Sequence[Leg]
@@ -101,7 +101,7 @@ class Draft(NamedTuple):
 
 
 def memo_of(order_id: str, attempt: int) -> str:
-    """The order id; a replacement adds its number, so that its signature is one of its own."""
+    """The order id; a replacement adds its number, so that it has a signature of its own."""
     return order_id if attempt <= 1 else f"{order_id}/{attempt}"
 
 
@@ -111,7 +111,9 @@ def order_id_of(memo: str) -> str:
 
 
 def drafted(plan: Plan) -> Draft:
-    """Its instructions: made once, for the message that is simulated and for the one signed."""
+    """The instructions of the plan: made once, for the message that is simulated and for the one
+    signed.
+    """
     wraps = any(WSOL in (leg.mint_in, leg.mint_out) for leg in plan.legs)
     created = {}
     if wraps and plan.wrapping is not Wrapping.KEPT:
@@ -121,8 +123,8 @@ def drafted(plan: Plan) -> Draft:
 
 
 def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> Message:
-    """What is to be signed. Raises Refused `transaction-too-large`, retryable: another route may
-    fit.
+    """The message to sign. Raises VenueRefusal `transaction-too-large`, retryable: another route
+    may fit.
     """
     limits = VERSIONS[version]
     try:
@@ -174,7 +176,7 @@ def wrappings(legs: Sequence[Leg], has_account: bool | None) -> tuple[Wrapping, 
 
 
 def sol_is_inside(legs: Sequence[Leg]) -> bool:
-    """Whether SOL is neither what the swaps begin with nor what they end with."""
+    """Whether SOL is neither the input of the first swap nor the output of the last."""
     mints_in, mints_out = {leg.mint_in for leg in legs}, {leg.mint_out for leg in legs}
     return WSOL in mints_in & mints_out
 
@@ -216,8 +218,8 @@ def _unwrap(plan: Plan, account: Pubkey) -> list[Instruction]:
 
 
 def _seed(plan: Plan) -> str:
-    """Nobody can know it before the transaction is out: an account that somebody has sent a
-    lamport to before could not be created.
+    """A seed that cannot be known before the transaction is out: an account that holds a lamport
+    already could not be created.
     """
     return sha256(plan.memo.encode()).hexdigest()[:8]
 

@@ -15,6 +15,8 @@ from solders.instruction import Instruction
 from solders.message import MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 
+from stages.venues.solana.transaction.messages import NEWEST_VERSION
+
 V0, V1 = 0, 1
 CU_MAX = 1_400_000
 DATA_SIZE_MAX = 64 * 1024 * 1024
@@ -25,7 +27,7 @@ Message = MessageV0 | MessageV1
 
 
 class Budget(NamedTuple):
-    """What the transaction may compute and load, and what it offers for that."""
+    """The compute and data limits of the transaction, and its priority fee."""
 
     cu_limit: int
     cu_price: int
@@ -48,7 +50,7 @@ Compile = Callable[[Pubkey, Sequence[Instruction], Budget, Hash], Message]
 
 
 class Version(NamedTuple):
-    """The limits of a version, and how its message is made. `compiled` raises solders' errors."""
+    """The limits of a version, and how a message is compiled. `compiled` raises solders' errors."""
 
     bytes_max: int
     addresses_max: int
@@ -81,3 +83,4 @@ VERSIONS: Mapping[int, Version] = {
     V0: Version(1_232, 256, _v0),
     V1: Version(4_096, 64, _v1),
 }
+assert max(VERSIONS) == NEWEST_VERSION, "each version that is built can be decoded"

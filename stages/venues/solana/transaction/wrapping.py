@@ -25,12 +25,12 @@ _INITIALIZE_ACCOUNT_3 = 18
 
 
 def rent_at_most(size: int) -> int:
-    """What makes an account of `size` bytes rent-exempt, at most; it comes back at its close."""
+    """The most that makes an account of `size` bytes rent-exempt; its closing returns it."""
     return (ACCOUNT_OVERHEAD_BYTES + size) * RENT_PER_BYTE_MOST
 
 
 def create_account(owner: Pubkey, account: Pubkey, mint: str, program: str) -> Instruction:
-    """The owner's associated account of the token, if there is none yet."""
+    """The creation of the owner's associated account of the token, unless it exists."""
     return Instruction(
         key(ASSOCIATED_TOKEN),
         _CREATE_IDEMPOTENT,

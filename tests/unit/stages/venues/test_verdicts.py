@@ -15,6 +15,7 @@ from stages.venues.solana.outcomes.verdicts import (
     verdict_of_witnesses,
 )
 from stages.venues.solana.rpc.answers import EpochInfo, SignatureStatus
+from stages.venues.solana.rpc.options import Commitment
 
 FINALIZED = EpochInfo(absolute_slot=10_000, block_height=9_000)
 NEEDED = 500
@@ -55,7 +56,7 @@ SHORT = f"blocks begin at slot {NEEDED + 1}, slot {NEEDED} is needed"
     ],
 )
 def test_a_status_counts_at_its_commitment_and_a_failure_once_it_is_final(
-    status: SignatureStatus, commitment: str, verdict: Landed | Pending
+    status: SignatureStatus, commitment: Commitment, verdict: Landed | Pending
 ) -> None:
     for last_valid_height in (8_999, 9_001):
         assert (
