@@ -21,6 +21,9 @@ of open orders could expire before layout 4: see `names` in `meta`."""
 GROUP = "workers"
 """The consumer group of every inbox."""
 
+STAGE_KEYS = ("inbox", "due", "shares")
+"""The keys of a stage, by the names of their functions in `Keys`, in the order of an append."""
+
 
 class Keys:
     """The keys of one partition."""
@@ -72,9 +75,7 @@ class Keys:
         self._due = f"{tag}:due:"
         self._shares = f"{tag}:shares:"
         self.stages = [
-            key
-            for stage in STAGES
-            for key in (self.inbox(stage), self.due(stage), self.shares(stage))
+            key for stage in STAGES for key in (getattr(self, name)(stage) for name in STAGE_KEYS)
         ]
 
     def order(self, order_id: str) -> str:
