@@ -12,10 +12,10 @@ import struct
 
 import msgspec
 
-from events import order as orders
 from events import streams
 from events.order import STAGES, Order, next_stage
 from events.streams import EngineState, S, State
+from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import GENESIS
 from events.types import Status
 
@@ -49,7 +49,7 @@ class OrderHead(msgspec.Struct, frozen=True, gc=False):
     @property
     def order(self) -> Order:
         """The folded order. Raises `msgspec.DecodeError`."""
-        return orders.decode(self.body)
+        return streams.decode_order(self.body)
 
     @property
     def state(self) -> State:
@@ -110,7 +110,7 @@ def decode_head(data: bytes) -> OrderHead:
 def _is_one_value(body: bytes) -> bool:
     try:
         _value.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNDECODABLE):
         return False
     return True
 
