@@ -39,6 +39,8 @@ BACKLOG_PAUSE_S = 0.1
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
+assert UNITS_PER_CALL < 2**16, "the number of an inbox entry in a call has two bytes"
+
 _APPEND = APPEND.of()
 
 

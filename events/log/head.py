@@ -35,6 +35,10 @@ POSITIONS_KEPT = 128
 
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
+assert min(STAGE_NUMBER.values()) > NO_STAGE
+assert max(STAGE_NUMBER.values()) < DAMAGED < RESTING < PARKED < 2**8, "one byte, all different"
+assert 4 + len(GENESIS) == PREFIX_LENGTH, "a version and a hash"
+
 
 class OrderHead(msgspec.Struct, frozen=True, gc=False):
     """A head as loaded. `body` is the encoded Order; decoding it may fail for a foreign build."""

@@ -24,6 +24,8 @@ REDACTED_EVENTS = frozenset({TransactionBuilt})
 """Facts with the bytes of a signed transaction: whoever has them can send it."""
 _RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
 
+assert _RECORD_PREFIX[-1] == len(GENESIS) == sha256().digest_size
+
 
 class HashedEvent(msgspec.Struct, frozen=True, array_like=True):
     """An event as stored: its hash and its exact bytes."""

@@ -18,6 +18,8 @@ UPGRADABLE_LAYOUTS = ("1", "2", "3", "4")
 """A log of one of these layouts is taken over. All of it means the same in ours, except that names
 of open orders could expire before layout 4: see `names` in `meta`."""
 
+assert LAYOUT not in UPGRADABLE_LAYOUTS
+
 GROUP = "workers"
 """The consumer group of every inbox."""
 
