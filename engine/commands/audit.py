@@ -20,7 +20,8 @@ from events.archive.history import Gap, GivenUp, everything, order_history
 from events.archive.losses import Losses
 from events.audit.proof import faults_of
 from events.audit.replay import Checks, Replay, Unreadable
-from events.audit.verify import Verdict, lost, shown, verify
+from events.audit.verdict import Verdict, accepted_loss_json, problem_json
+from events.audit.verify import verify
 from events.log import Damaged, EventLog
 from projections.feed.cursors import cursor_prefix
 from projections.feed.frames import Frame
@@ -155,9 +156,9 @@ def _verdict(verdict: Verdict, seconds: float) -> dict[str, object]:
         "lag": max(0, verdict.head - verdict.archived),
         "comparedInBoth": verdict.compared,
         "seconds": round(seconds, 3),
-        "acceptedLosses": [lost(loss) for loss in verdict.accepted],
+        "acceptedLosses": [accepted_loss_json(loss) for loss in verdict.accepted],
         "problemCount": len(verdict.problems),
-        "problems": [shown(problem) for problem in verdict.problems],
+        "problems": [problem_json(problem) for problem in verdict.problems],
     }
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from events.log import Stored
+from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import HashedEvent
 from events.types import Event, decode_many
 
@@ -33,7 +34,10 @@ class Page(NamedTuple):
 
     def events(self) -> list[Event]:
         """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
-        return decode_many(self.bodies)
+        try:
+            return decode_many(self.bodies)
+        except UNDECODABLE as error:
+            raise msgspec.DecodeError(str(error)) from None
 
     def hash(self, at: int) -> bytes:
         """The hash of the `at`th event."""
@@ -41,9 +45,11 @@ class Page(NamedTuple):
 
     def stored(self) -> list[Stored]:
         """The events with their exact bytes. Raises `msgspec.DecodeError` for what is no array."""
-        records = map(
-            HashedEvent, map(self.hash, range(len(self.positions))), _raws.decode(self.bodies)
-        )
+        try:
+            bodies = _raws.decode(self.bodies)
+        except UNDECODABLE as error:
+            raise msgspec.DecodeError(str(error)) from None
+        records = map(HashedEvent, map(self.hash, range(len(self.positions))), bodies)
         return [Stored(*row) for row in zip(self.positions, self.times, records, strict=True)]
 
     def until_time(self, time_us: int) -> Page:

@@ -9,7 +9,7 @@ from typing import Self
 
 import asyncpg
 
-from events import order as orders
+from events import streams
 from events.archive import listing
 from events.archive.listing import Filters
 from events.archive.loss_table import load_losses
@@ -175,7 +175,7 @@ class Archive:
         query = "SELECT id, state FROM orders WHERE id = ANY($1::uuid[])"
         async with self.connection() as connection:
             rows = await connection.fetch(query, order_ids)
-        return {str(row["id"]): orders.decode(row["state"]) for row in rows}
+        return {str(row["id"]): streams.decode_order(row["state"]) for row in rows}
 
     async def signed(self, signature: str) -> list[str]:
         """The orders whose newest transaction is this one. Without an index: for rare questions."""
@@ -194,7 +194,7 @@ class Archive:
         before = listing.decode_cursor(cursor) if cursor else None
         async with self.connection() as connection:
             rows, following = await listing.find(connection.fetch, filters, limit, before)
-        return [orders.decode(state) for state in rows], following
+        return [streams.decode_order(state) for state in rows], following
 
     # -- how far -------------------------------------------------------------------------------
 

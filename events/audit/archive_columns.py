@@ -10,6 +10,8 @@ from events import types
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import NO_ORDER
 from events.ids import parse_order_id
+from events.streams.damage import UNDECODABLE
+from events.streams.hash_chain import decode_event
 
 UNKNOWN = "Unknown"
 """The type of an event that the build which archived it could not read."""
@@ -41,17 +43,17 @@ def label_faults(row: LabelledEvent) -> Iterator[tuple[str, str]]:
 def _expected(body: bytes, named: str) -> tuple[str, int, str]:
     """What the projector writes beside a body."""
     try:
-        event = types.decode(body)
+        event = decode_event(body)
         # The build that archived it may not have known it, or known it by a former name.
         same = named == UNKNOWN or types.current_name(named) == event.name
         name = named if same else event.name
         return _order(event.order_id), _version(event.version), name
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         pass
     try:
         known = _envelope.decode(body)
         return _order(known.order_id), _version(known.version), UNKNOWN
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, *UNDECODABLE):
         return NO_ORDER, 0, UNKNOWN
 
 

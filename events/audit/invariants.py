@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from events import types
 from events.archive.losses import NONE, Loss, Losses
 from events.audit.order_digests import Ended, Open, normal, summary, summary_of
 from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
@@ -20,7 +19,8 @@ from events.ids import SYSTEM_STREAM_IDS
 from events.log import NO_STAGE, PARKED, POSITIONS_KEPT, OrderHead, Stored, next_stage_code
 from events.positions import span
 from events.streams import State, evolve, may_follow
-from events.streams.hash_chain import GENESIS, follows
+from events.streams.damage import UNDECODABLE
+from events.streams.hash_chain import GENESIS, decode_event, follows
 from events.streams.older_builds import added, adds, basis
 from events.types import Event, OrderSubmitted
 
@@ -147,7 +147,7 @@ class Auditor:
         self.position = max(position, self.position)
         body = bytes(record.body)
         try:
-            event = types.decode(body)
+            event = decode_event(body)
         except msgspec.DecodeError as error:
             self._breaks(position, _order_id(body), "unreadable", str(error), store)
             return
@@ -191,7 +191,7 @@ class Auditor:
         """Whether an event would continue its order."""
         body = bytes(stored.record.body)
         try:
-            event = types.decode(body)
+            event = decode_event(body)
         except msgspec.DecodeError:
             return False
         seen = self._open.get(event.order_id)
@@ -359,5 +359,5 @@ class Auditor:
 def _order_id(body: bytes) -> str:
     try:
         return _envelope.decode(body).order_id
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNDECODABLE):
         return ""

@@ -14,11 +14,19 @@ from events.audit.inventory import Inventory, Name, Waiting
 from events.audit.problems import INDEXES
 from events.commands.idempotency import digest_of, names_of
 from events.ids import ID_LENGTH, SYSTEM_STREAM_IDS
-from events.log import NO_STAGE, PARKED, RESTING, OrderHead, next_stage_code
+from events.log import (
+    NEVER_MS,
+    NO_STAGE,
+    PARKED,
+    RESTING,
+    WAIT_MAX_MS,
+    OrderHead,
+    next_stage_code,
+)
 from events.order import STAGES, Order
 
 PAGE = 500
-DUE_SLACK_MS = 2 * 86_400_000
+DUE_SLACK_MS = 2 * WAIT_MAX_MS
 """Twice the longest wait: what is due later is never handed over."""
 EXPIRING_MS = 5_000
 """A name that is as near to its end may be gone already."""
@@ -137,7 +145,7 @@ def _faults(inventory: Inventory, lists: Lists, order: Order) -> Iterable[tuple[
         yield "list", "it expires never, and is in the list of those that do", keys.expiry
     elif expires_ms is not None and order.id not in lists.expiry:
         yield "list", "it is open, and in no list of those that expire", keys.expiry
-    elif expires_ms is not None and lists.expiry[order.id] > 2**53:
+    elif expires_ms is not None and lists.expiry[order.id] > NEVER_MS:
         yield "list", "it is listed to expire at a time that never comes", keys.expiry
     for number, stage in enumerate(STAGES, start=1):
         waiting = lists.waiting[stage]

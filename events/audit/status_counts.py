@@ -13,6 +13,7 @@ import msgspec
 from events.archive import Page
 from events.archive.losses import Loss
 from events.ids import SYSTEM_STREAM_IDS
+from events.streams.damage import UNDECODABLE
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -35,7 +36,11 @@ class StatusCounter:
 
     def page(self, page: Page) -> None:
         """Takes events in. Raises `msgspec.DecodeError`."""
-        for envelope in _envelopes.decode(page.bodies):
+        try:
+            envelopes = _envelopes.decode(page.bodies)
+        except UNDECODABLE as error:
+            raise msgspec.DecodeError(str(error)) from None
+        for envelope in envelopes:
             self._statuses[envelope.order_id] = envelope.status
         self.position = page.positions[-1]
         self.time_us = page.times[-1]

@@ -12,36 +12,24 @@ answer raise.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
-from hashlib import sha256
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-from events.archive import Archive, Checkpoint, Snapshot
+from events.archive import Archive, Snapshot
 from events.archive.indexes import index_faults
-from events.archive.losses import Loss
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import TABLES, SchemaDamaged
 from events.audit.archive_columns import Clock
+from events.audit.archive_tables import ArchiveTables
 from events.audit.invariants import Auditor
 from events.audit.inventory import Inventory
 from events.audit.log_indexes import audit_lists
 from events.audit.log_meta import Meta, read_meta
 from events.audit.marks import Marks
-from events.audit.orders_table import Columns, RowCheck
-from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS, Problem
+from events.audit.orders_table import Columns
+from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS
+from events.audit.verdict import Verdict
 from events.audit.walk import ArchiveWalk, Holes, LogWalk, no_rows
-from events.log import (
-    Continuity,
-    Damaged,
-    EventLog,
-    LogIdentity,
-    LogReader,
-    LogTruncated,
-    Stored,
-    check_continuity,
-)
-from events.positions import spans
+from events.log import Damaged, EventLog, LogReader, LogTruncated, Stored
 
 HEADS_AT_ONCE = 500
 ENTRIES_AT_ONCE = 20
@@ -56,54 +44,6 @@ TABLE_STORES = {"orders": ORDERS, "projection_parked": ORDERS}
 """What is no part of the archive."""
 
 Progress = Callable[[int, int], None]
-
-
-class Verdict(NamedTuple):
-    """What was found."""
-
-    events: int
-    orders: int
-    archived: int
-    """Through which position Postgres was compared."""
-    head: int
-    """The newest position of the log, at the end."""
-    compared: int
-    """Events that were in the log and in the archive, and were compared."""
-    problems: list[Problem]
-    """By position."""
-    accepted: Sequence[Loss] = ()
-    """Losses that a person accepted, and at whose positions nothing else is wrong."""
-
-    @property
-    def accepted_at(self) -> str:
-        """Their positions in words."""
-        return spans([loss.position for loss in self.accepted])
-
-
-def shown(problem: Problem) -> dict[str, Any]:
-    """A problem as JSON."""
-    return {
-        "store": problem.store,
-        "code": problem.code,
-        "position": problem.position,
-        "key": problem.key or None,
-        "orderId": problem.order_id or None,
-        "detail": problem.detail,
-        "mend": problem.mend,
-    }
-
-
-def lost(loss: Loss) -> dict[str, Any]:
-    """An accepted loss as JSON."""
-    return {
-        "position": loss.position,
-        "orderId": loss.order_id or None,
-        "detail": loss.detail,
-        "acceptedBy": loss.by,
-        "acceptedUs": loss.at_us,
-        "reason": loss.reason or None,
-        "resumed": loss.resumed is not None,
-    }
 
 
 async def verify(
@@ -247,16 +187,25 @@ class _Verification:
         rows = no_rows() if "events" in missing else snapshot.labelled()
         archive = ArchiveWalk(rows, self._report, Clock(now_us), self._auditor.losses)
         await self._side_by_side(archive, archived)
+        tables = ArchiveTables(
+            self._auditor,
+            self._report,
+            self._columns,
+            self._reader,
+            self._meta,
+            self._end,
+            self._log.keys.log,
+        )
         if checkpoint is not None and "events" not in missing:
-            await self._checkpoint(snapshot, checkpoint)
+            await tables.check_checkpoint(snapshot, checkpoint)
         if "orders" not in missing:
-            await self._orders(snapshot)
+            await tables.check_orders(snapshot)
         if "projection_parked" not in missing:
-            await self._parked(snapshot)
+            await tables.check_parked(snapshot)
         if "events" not in missing and not await snapshot.finds_orders():
             self._report(1, "function", "the function is missing", ORDERS, "order_events")
-        tables = set(TABLES) - missing
-        for table, name, detail in index_faults(await snapshot.indexes(), tables):
+        present = set(TABLES) - missing
+        for table, name, detail in index_faults(await snapshot.indexes(), present):
             self._report(1, "index", detail, TABLE_STORES.get(table, ARCHIVE), name)
         return archived
 
@@ -342,56 +291,6 @@ class _Verification:
             vouched = "" if first <= self._end else f", and the log ends at {self._end}"
             detail = f"{count:,} rows stand behind the checkpoint, which is at {end}{vouched}"
             self._report(first, "beyond", detail, ARCHIVE, "events")
-
-    async def _checkpoint(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """It belongs to this log, and to the archive's last event."""
-        end, key = checkpoint.position, "checkpoints"
-        for newest in await snapshot.at([end]):
-            if newest.time_us != checkpoint.time_us:
-                detail = f"its time is {checkpoint.time_us}, that of its event {newest.time_us}"
-                self._report(end, "checkpoint", detail, ARCHIVE, key)
-        if not self._meta.there:
-            return
-        chain, theirs = await snapshot.chain(), self._meta.text("chain")
-        if chain and theirs and chain != theirs:
-            detail = f"the archive is of chain {chain!r}, the log of {theirs!r}"
-            self._report(end, "chain", detail, ARCHIVE, key)
-        archived = Continuity(checkpoint.epoch, end, checkpoint.digest if end else None)
-        identity = LogIdentity.TRIMMED
-        with contextlib.suppress(Damaged):  # it was reported
-            identity = await check_continuity(
-                archived, self._meta.epoch, self._end, self._entry_digest
-            )
-        if identity is LogIdentity.EPOCH_CHANGED:
-            detail = f"the log is of epoch {self._meta.epoch}, the archive of {checkpoint.epoch}"
-            self._report(end, "epoch", detail, ARCHIVE, key)
-        elif identity is LogIdentity.REGRESSED:
-            detail = f"the log ends at {self._end}, the archive at {end}"
-            self._report(self._end + 1, "log", detail, LOG, self._log.keys.log)
-        elif identity is LogIdentity.REPLACED:
-            detail = "the log's entry there is not the one that was projected"
-            self._report(end, "checkpoint", detail, ARCHIVE, key)
-
-    async def _entry_digest(self, position: int) -> bytes | None:
-        """None: a hole, which was reported, or trimmed since. Raises Damaged."""
-        entry = await self._reader.entry_at(position)
-        return None if entry is None else sha256(entry.data).digest()
-
-    async def _orders(self, snapshot: Snapshot) -> None:
-        rows = RowCheck(self._auditor, self._columns)
-        async for order_rows in snapshot.orders():
-            for row in order_rows:
-                rows.row(row.id, row.version, row.hash, row.positions, row.columns)
-        rows.finish()
-
-    async def _parked(self, snapshot: Snapshot) -> None:
-        for order_id in await snapshot.parked():
-            at = self._auditor.last_position(order_id)
-            known = self._auditor.is_sound(order_id)
-            if known is not False:
-                detail = "its events are not folded, though they can be"
-                detail = detail if known else f"order {order_id}: no event names it"
-                self._report(at, "unfolded", detail, ORDERS, "projection_parked")
 
     # -- what follows ----------------------------------------------------------------------------
 

@@ -61,4 +61,4 @@ def names_of(keys: Keys, account: str, order_id: str, fact: OrderSubmitted) -> I
 
 def claim_of(value: bytes) -> Claim:
     """Inverse of what `names_of` registers."""
-    return Claim(value[:ID_LENGTH].decode(), value[ID_LENGTH:])
+    return Claim(value[:ID_LENGTH].decode(errors="replace"), value[ID_LENGTH:])

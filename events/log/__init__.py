@@ -6,6 +6,7 @@ imports a module of this folder or of `redis/`.
 
 from events.log.append import NEVER_MS
 from events.log.append_request import (
+    WAIT_MAX_MS,
     AppendRequest,
     AppendResult,
     AppendStatus,
@@ -77,6 +78,7 @@ __all__ = [
     "STAGE_NUMBER",
     "SUSPECT_DELIVERY_COUNT",
     "UPGRADABLE_LAYOUTS",
+    "WAIT_MAX_MS",
     "AppendRequest",
     "AppendResult",
     "AppendStatus",

@@ -12,6 +12,8 @@ Note = tuple[dict[str, int], str]
 WAIT_MAX_MS = 86_400_000
 """Longest stay in the due-set: who has to wait longer is looked at on the way."""
 
+assert WAIT_MAX_MS < 2**32, "a wait has four bytes"
+
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One order of one inbox entry: what a unit settles."""

@@ -7,7 +7,6 @@ While a call is under way the next units gather, so batches grow by themselves u
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from events.ids import ID_LENGTH
+from events.log.append_call import encode_units, fixed_keys, layout_constants
 from events.log.append_request import AppendRequest, AppendResult, AppendStatus
 from events.log.head import PARKED, POSITIONS_KEPT, PREFIX_LENGTH, RESTING
 from events.log.outcome_counters import tally
@@ -29,7 +29,6 @@ from events.log.redis.link import (
     Unavailable,
 )
 from events.metrics import APPEND, APPEND_FAILURES, WRITES
-from events.order import STAGES
 
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
@@ -40,10 +39,8 @@ BACKLOG_PAUSE_S = 0.1
 BUSY_CALLERS = 4
 """So many in one call mean load: there, lingering lets the next call carry more."""
 
-_CREATE, _WAKE, _SEND, _HALT, _RESUME, _EXPIRES = 1, 2, 4, 8, 16, 32
-_META = struct.Struct("<BBBBHHIQ")
-_LUA_META = _META.format.replace("I", "I4").replace("H", "I2").replace("Q", "I8")
-"""The same, as Lua's struct has it."""
+assert UNITS_PER_CALL < 2**16, "the number of an inbox entry in a call has two bytes"
+
 _APPEND = APPEND.of()
 
 
@@ -56,7 +53,7 @@ def append_library() -> RedisFunctions:
         "PARKED": PARKED,
         "RESTING": RESTING,
         "POSITIONS_KEPT": POSITIONS_KEPT,
-        "UNIT_META": _LUA_META,
+        **layout_constants(),
     }
     return RedisFunctions("events.log.redis", "functions.lua", constants)
 
@@ -83,10 +80,7 @@ class Committer:
         self._link = link
         self._library = library
         self._keys = keys
-        self._fixed_keys = [
-            keys.meta, keys.log, keys.open, keys.parked, keys.owed, keys.expiry, keys.book,
-            keys.aliases, *keys.stages,
-        ]  # fmt: skip
+        self._fixed_keys = fixed_keys(keys)
         self._inbox_orders = inbox_orders
         self._window_ms = window_ms
         self._linger_s = linger_s
@@ -232,60 +226,27 @@ class Committer:
     async def _call(
         self, requests: Sequence[AppendRequest], timeout_s: float
     ) -> list[AppendResult]:
-        keys = list(self._fixed_keys)
-        keys += [self._keys.order(append_request.order_id) for append_request in requests]
-        entries: dict[tuple[int, bytes], int] = {}
-        listed: list[bytes | str | int] = []
-        arguments: list[bytes | str | int] = []
-        creates = False
-        for request in requests:
-            entry = index = idempotency_keys = 0
-            if request.delivery is not None:
-                index = request.delivery.place
-                name = (request.delivery.stage, request.delivery.entry)
-                entry = entries.get(name, 0)
-                if not entry:
-                    entry = entries[name] = len(entries) + 1
-                    listed += (
-                        request.delivery.stage,
-                        request.delivery.entry,
-                        request.delivery.size,
-                    )
-            flags = (_WAKE if request.wake else 0) | (_SEND if request.sends else 0)
-            if not request.old and request.events:
-                flags |= _CREATE
-                creates = creates or not request.halts
-            if request.halts is not None:
-                flags |= _HALT if request.halts else _RESUME
-            if request.expires_ms is not None:
-                flags |= _EXPIRES
-            if request.idempotency is not None:
-                idempotency_keys = len(request.idempotency.keys)
-                keys += request.idempotency.keys
-            arguments.append(
-                _META.pack(
-                    request.events, request.owes, flags, idempotency_keys,
-                    entry, index, request.wait_ms, request.not_after_ms,
-                )
-            )  # fmt: skip
-            arguments += (request.old, request.new)
-            if idempotency_keys and request.idempotency is not None:
-                arguments.append(request.idempotency.value)
-            if request.expires_ms is not None:
-                arguments.append(request.expires_ms)
-            arguments.append(request.records)
+        call = encode_units(requests, self._keys)
         server = await self._link.server(timeout_s=timeout_s)
+        header = call.header(
+            self.epoch,
+            LAYOUT,
+            server.run_id,
+            inbox_orders=self._inbox_orders,
+            window_ms=self._window_ms,
+        )
         # On one connection, or WAITAOF would answer for a client that has written nothing.
         then = [self.after_append] if self.after_append else []
         answer = await self._library.call(
             self._link,
-            "accept" if creates else "append",
-            keys,
-            self.epoch, LAYOUT, len(STAGES), len(entries), len(requests),
-            sum(append_request.events for append_request in requests),
-            self._inbox_orders, self._window_ms, server.run_id, *listed, *arguments,
-            timeout_s=timeout_s, on=server, then=then,
-        )  # fmt: skip
+            "accept" if call.creates else "append",
+            [*self._fixed_keys, *call.keys],
+            *header,
+            *call.arguments,
+            timeout_s=timeout_s,
+            on=server,
+            then=then,
+        )
         if then:
             answer, synced = answer
             if synced[0] < 1:

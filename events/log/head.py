@@ -12,10 +12,10 @@ import struct
 
 import msgspec
 
-from events import order as orders
 from events import streams
 from events.order import STAGES, Order, next_stage
 from events.streams import EngineState, S, State
+from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import GENESIS
 from events.types import Status
 
@@ -35,6 +35,10 @@ POSITIONS_KEPT = 128
 
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
+assert min(STAGE_NUMBER.values()) > NO_STAGE
+assert max(STAGE_NUMBER.values()) < DAMAGED < RESTING < PARKED < 2**8, "one byte, all different"
+assert 4 + len(GENESIS) == PREFIX_LENGTH, "a version and a hash"
+
 
 class OrderHead(msgspec.Struct, frozen=True, gc=False):
     """A head as loaded. `body` is the encoded Order; decoding it may fail for a foreign build."""
@@ -49,7 +53,7 @@ class OrderHead(msgspec.Struct, frozen=True, gc=False):
     @property
     def order(self) -> Order:
         """The folded order. Raises `msgspec.DecodeError`."""
-        return orders.decode(self.body)
+        return streams.decode_order(self.body)
 
     @property
     def state(self) -> State:
@@ -110,7 +114,7 @@ def decode_head(data: bytes) -> OrderHead:
 def _is_one_value(body: bytes) -> bool:
     try:
         _value.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNDECODABLE):
         return False
     return True
 

@@ -31,7 +31,7 @@ WATCHDOG_S = 5.0
 
 
 def _ids(joined: bytes) -> tuple[str, ...]:
-    text = joined.decode()
+    text = joined.decode("ascii", errors="replace")  # a character a byte: damage moves no place
     return tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
 
 
@@ -104,7 +104,7 @@ class Inbox:
         entries = await self._caller.call("XRANGE", self._key, "-", "+")
         named = {order_id for _, fields in entries for order_id in _ids(fields[1])}
         waiting = await self._caller.call("ZRANGE", self._keys.due(self._stage), 0, -1)
-        await self.rebuild_from_open_orders(but=named | {order_id.decode() for order_id in waiting})
+        await self.rebuild_from_open_orders(but=named | set(_ids(b"".join(waiting))))
         try:
             await self._caller.call("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
         except ResponseError as error:
@@ -251,7 +251,7 @@ class Inbox:
         number = STAGE_NUMBER[self._stage]
         while True:
             cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", 500)
-            ids = [order_id.decode() for order_id in pairs[::2]]
+            ids = [order_id.decode(errors="replace") for order_id in pairs[::2]]
             if ids:
                 heads = await self._caller.call("MGET", *(self._keys.order(i) for i in ids))
                 owed = [

@@ -128,7 +128,7 @@ class PairLeases:
         cursor: Any = b"0"
         while True:
             cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", SCAN)
-            keys = [self._keys.order(order_id.decode()) for order_id in pairs[::2]]
+            keys = [self._keys.order(order_id.decode(errors="replace")) for order_id in pairs[::2]]
             heads = await self._caller.call("MGET", *keys) if keys else []
             yield [decode_head(data) for data in heads if owes_of(data) == RESTING]
             if cursor == b"0":
@@ -143,7 +143,7 @@ class PairLeases:
         )
         time_us = int(time[0]) * 1_000_000 + int(time[1])
         ids = [
-            order_id.decode()
+            order_id.decode(errors="replace")
             for order_id, ms in zip(pairs[::2], pairs[1::2], strict=True)
             if float(ms) * 1000 <= time_us
         ]
@@ -169,7 +169,7 @@ def _named(after: int, entries: Sequence[Any]) -> tuple[int, list[str]]:
         if number != after + 1:
             raise LogTruncated(f"news go from {after} to {number}")
         after = number
-        joined = fields[1].decode()
+        joined = fields[1].decode("ascii", errors="replace")
         for at in range(0, len(joined), ID_LENGTH):
             named[joined[at : at + ID_LENGTH]] = None
     return after, list(named)

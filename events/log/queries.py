@@ -108,7 +108,7 @@ class LogQueries:
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
         """Parked orders and when (ms) they were parked, oldest first."""
         pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
-        ids = [order_id.decode() for order_id in pairs[::2]]
+        ids = [order_id.decode(errors="replace") for order_id in pairs[::2]]
         return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
 
     async def parked_orders(self) -> int:
@@ -158,6 +158,6 @@ class LogQueries:
         What is open all the while comes in one page or another, and may come twice.
         """
         following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
-        ids = [order_id.decode() for order_id in pairs[::2]]
+        ids = [order_id.decode(errors="replace") for order_id in pairs[::2]]
         heads = zip(ids, await self.load(ids), strict=True)
         return int(following), {i: head for i, head in heads if head is not None}

@@ -18,6 +18,7 @@ from events.ids import ENGINE_STREAM_ID, KEYS_ID
 from events.order import NEXT, Order
 from events.status import EngineStatus, Status
 from events.streams import layout, system_fold
+from events.streams.damage import UNDECODABLE
 from events.streams.state import ApiKey, EngineState, KeyRing, SystemState
 from events.streams.system_fold import ENGINE_NEXT, KEYS_NEXT
 
@@ -32,6 +33,7 @@ __all__ = [
     "as_row",
     "copied",
     "decode",
+    "decode_order",
     "encode",
     "evolve",
     "fold",
@@ -119,9 +121,17 @@ def encode(state: State) -> bytes:
 def decode(body: bytes) -> State:
     """Inverse of `encode`. Raises `msgspec.DecodeError`."""
     try:
-        return orders.decode(body)
+        return decode_order(body)
     except msgspec.ValidationError as error:
         try:
             return layout.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, *UNDECODABLE):
             raise error from None
+
+
+def decode_order(body: bytes) -> Order:
+    """The order in these bytes. Raises `msgspec.DecodeError`, also for another state."""
+    try:
+        return orders.decode(body)
+    except UNDECODABLE as error:
+        raise msgspec.DecodeError(str(error)) from None

@@ -16,12 +16,15 @@ import msgspec
 
 from events import types
 from events.streams import S, advance, copied, status_after
+from events.streams.damage import UNDECODABLE
 from events.types import Event, Fact, TransactionBuilt
 
 GENESIS = bytes(32)
 REDACTED_EVENTS = frozenset({TransactionBuilt})
 """Facts with the bytes of a signed transaction, which permit a broadcast."""
 _RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
+
+assert _RECORD_PREFIX[-1] == len(GENESIS) == sha256().digest_size
 
 
 class HashedEvent(msgspec.Struct, frozen=True, array_like=True):
@@ -32,15 +35,26 @@ class HashedEvent(msgspec.Struct, frozen=True, array_like=True):
 
     def event(self) -> Event:
         """The event. Raises `msgspec.DecodeError` for an unknown one."""
-        return types.decode(self.body)
+        return decode_event(self.body)
+
+
+def decode_event(body: bytes | msgspec.Raw) -> Event:
+    """The event in these bytes. Raises `msgspec.DecodeError`."""
+    try:
+        return types.decode(body)
+    except UNDECODABLE as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 _batch_decoder = msgspec.msgpack.Decoder(list[HashedEvent])
 
 
 def decode_batch(data: bytes) -> list[HashedEvent]:
-    """The records of one log entry, in order."""
-    return _batch_decoder.decode(data)
+    """The records of one log entry, in order. Raises `msgspec.DecodeError`."""
+    try:
+        return _batch_decoder.decode(data)
+    except UNDECODABLE as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def encode_record(digest: bytes, body: bytes) -> bytes:

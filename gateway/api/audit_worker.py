@@ -19,7 +19,8 @@ import msgspec
 from events.archive import Archive, ArchiveUnavailable
 from events.archive.history import Gap, everything
 from events.audit.status_counts import StatusCounter
-from events.audit.verify import lost, shown, verify
+from events.audit.verdict import accepted_loss_json, problem_json
+from events.audit.verify import verify
 from events.log import EventLog, LogError, Missing
 from events.secret import SecretUrl
 from projections.postgres.order_rows import columns
@@ -104,7 +105,7 @@ class _Progress:
 
 async def _verify(log: EventLog, archive: Archive) -> None:
     verdict = await verify(archive, log, columns, _Progress())
-    problems = [shown(problem) for problem in verdict.problems[:PROBLEMS_MAX]]
+    problems = [problem_json(problem) for problem in verdict.problems[:PROBLEMS_MAX]]
     _print(
         {
             "sound": not verdict.problems,
@@ -113,7 +114,9 @@ async def _verify(log: EventLog, archive: Archive) -> None:
             "orders": verdict.orders,
             "archivedThrough": verdict.archived,
             "head": verdict.head,
-            "acceptedLosses": [lost(loss) for loss in verdict.accepted[:PROBLEMS_MAX]],
+            "acceptedLosses": [
+                accepted_loss_json(loss) for loss in verdict.accepted[:PROBLEMS_MAX]
+            ],
             "problemCount": len(verdict.problems),
             "problems": problems,
         }

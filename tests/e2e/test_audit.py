@@ -22,7 +22,8 @@ from events.archive import Archive
 from events.archive.history import everything
 from events.archive.listing import Filters
 from events.audit.replay import Replay
-from events.audit.verify import Verdict, verify
+from events.audit.verdict import Verdict
+from events.audit.verify import verify
 from events.commands import engine_switch
 from events.log import EventLog
 from events.types import TransactionBuilt

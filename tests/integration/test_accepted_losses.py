@@ -18,7 +18,8 @@ from engine.doctor import records
 from events.archive.history import GivenUp, everything, order_history
 from events.archive.losses import digest_of
 from events.audit.replay import Replay
-from events.audit.verify import Verdict, verify
+from events.audit.verdict import Verdict
+from events.audit.verify import verify
 from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.postgres.order_rows import columns
 from projections.postgres.rebuild import rebuild

@@ -11,11 +11,20 @@ local PARKED = @PARKED@
 local RESTING = @RESTING@
 local NEWS_KEPT = 100000
 local POSITIONS_KEPT = @POSITIONS_KEPT@
-local UNIT_META = '@UNIT_META@'
 local PACKED_AT_ONCE = 100
 local ASIDE_KEPT = 1000
 local FIELDS_MAX = 4000
 local COPY_MS = 60000
+
+-- The layout of an append call: events/log/append_call.py. Places count from 1.
+local KEY = {@KEY_PLACES@}
+local STAGE_KEY = {@STAGE_KEY_PLACES@}
+local HEADER = {@HEADER_PLACES@}
+local ENTRY = {@ENTRY_PLACES@}
+local UNIT = {@UNIT_PLACES@}
+local UNIT_FORMAT = '@UNIT_FORMAT@'
+local CREATE, WAKE, SEND = @FLAG_CREATE@, @FLAG_WAKE@, @FLAG_SEND@
+local HALT, RESUME, EXPIRES = @FLAG_HALT@, @FLAG_RESUME@, @FLAG_EXPIRES@
 
 local function now_us()
   local t = redis.call('TIME')
@@ -133,7 +142,6 @@ local function known_as(keys, before_first, names, value, seen, idem_sets)
   return '=' .. known
 end
 
--- Every order pays for each line of the first loop three times: no call in it that is not needed.
 -- Registers names. Those of an open order do not expire. One that came with a known name of its order
 -- lives as long as that one; while the order is open, it is noted for its end.
 local function register(aliases, idem_sets)
@@ -176,208 +184,295 @@ local function release(aliases, names, ids, until_ms)
   end)
 end
 
--- KEYS meta log open parked owed expiry book aliases, (inbox due shares) a stage, an order key a unit, idempotency keys
--- ARGV epoch layout stages entries units events orders_per_inbox_entry window_ms run_id,
---      stage id size            of each inbox entry that units settle
---      meta old new [value] [expires_ms] records   of each unit; new is its head less the positions;
---      the idempotency keys of a unit that ends its order are those whose window begins
--- meta: <records u8, owes u8, flags u8, idempotency keys u8, entry u16, index u16, wait_ms u32,
---        not_after_ms u64>
--- flags: create 1, wake 2, send 4, halt 8, resume 16, expires 32
--- Answers {time_us, entries in all inboxes (0 where no order is created), result...}, a result is the last position (created), its negative (exists),
--- 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the idempotency key that was there before, or
--- '+' .. value of one where the keys name two orders. The error TAIL: entries stand where the next one belongs.
-local function append(keys, argv)
-  local meta = redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'suspended', 'halted', 'verified')
-  if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
+-- An append has four parts: read the call, decide each unit (validate, apply, schedule), write the
+-- log, write what is kept beside it. The first two write nothing. One call runs at a time, so its state
+-- is in locals of this file, set anew by `begin` and `read_unit`: in tables it would be an eighth slower.
+
+local sub, byte, read  -- set by `begin`: there is no `string` while a library is loaded
+
+-- The call as it came, and the state of the log before it.
+local keys, argv, stages, units, entries, per_entry, window_ms, run_id
+local time_us, time_ms, first, suspended, was_halted, verified, before_heads, heads, numbers
+
+-- What its units change, gathered before anything is written. Lists of pairs are flat.
+local position, halted, existed, written, records, head_sets, seen
+local idem_sets, ended_names, ended_ids
+local open_adds, open_rems, park_adds, park_rems, expiry_adds, expiry_rems, news
+local wakes, waits, ends, owed, settled
+
+-- The unit that is decided.
+local unit_events, unit_owes, unit_flags, unit_idempotency_keys, unit_entry, unit_index
+local unit_wait_ms, unit_not_after_ms, unit_old, unit_new, unit_records, unit_value, unit_expires_ms
+local unit_create, unit_wake, unit_send, unit_halt, unit_resume, unit_key, unit_head, unit_id
+
+-- Begins a call; returns an error where its caller is fenced off.
+local function begin(call_keys, call_argv)
+  keys, argv = call_keys, call_argv
+  sub, byte, read = string.sub, string.byte, struct.unpack
+  local meta = redis.call('HMGET', keys[KEY.meta],
+    'epoch', 'layout', 'position', 'suspended', 'halted', 'verified')
+  if meta[1] ~= argv[HEADER.epoch] or meta[2] ~= argv[HEADER.layout] then
     return redis.error_reply('FENCED epoch ' .. tostring(meta[1]) .. ' layout ' .. tostring(meta[2]))
   end
-  local stages, entries, units = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
-  local per_entry, window_ms, run_id = tonumber(argv[7]), argv[8], argv[9]
-  local stage_base, order_base = 8, 8 + 3 * stages
-  local entry_base = 9
-  local arg = entry_base + 3 * entries
-  local time_us = now_us()
-  local time_ms = math.floor(time_us / 1000)
-  local first = tonumber(meta[3])
-  local position = first
-  local heads = redis.call('MGET', unpack(keys, order_base + 1, order_base + units))
-  local idem_key = order_base + units
-  local numbers = packed_positions(first, tonumber(argv[6]))
+  stages, units, entries =
+    tonumber(argv[HEADER.stages]), tonumber(argv[HEADER.units]), tonumber(argv[HEADER.entries])
+  per_entry = tonumber(argv[HEADER.orders_per_inbox_entry])
+  window_ms, run_id = tonumber(argv[HEADER.window_ms]), argv[HEADER.run_id]
+  time_us, first = now_us(), tonumber(meta[3])
+  time_ms = math.floor(time_us / 1000)
+  suspended, was_halted, verified = meta[4], meta[5], meta[6]
+  before_heads = KEY.count + STAGE_KEY.count * stages
+  heads = redis.call('MGET', unpack(keys, before_heads + 1, before_heads + units))
+  numbers = packed_positions(first, tonumber(argv[HEADER.events]))
 
-  local reply, seen, records = {time_us, 0}, {}, {''}
-  local head_sets, idem_sets, open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}, {}, {}
-  local ended_names, ended_ids = {}, {}
-  local wakes, waits, ends, owed, settled = {}, {}, {}, {[RESTING] = 0}, {}
-  local halted, expiry_adds, expiry_rems, news, existed = meta[5], {}, {}, {}, false
-  local sub, byte, read = string.sub, string.byte, struct.unpack
-  local written = 0
+  position, halted, existed = first, was_halted, false
+  written, records, head_sets, seen = 0, {''}, {}, {}
+  idem_sets, ended_names, ended_ids = {}, {}, {}
+  open_adds, open_rems, park_adds, park_rems = {}, {}, {}, {}
+  expiry_adds, expiry_rems, news = {}, {}, {}
+  wakes, waits, ends, owed, settled = {}, {}, {}, {[RESTING] = 0}, {}
   for s = 1, stages do wakes[s], waits[s], ends[s], owed[s] = {}, {}, {}, 0 end
+end
 
-  for u = 1, units do
-    local n, owes, flags, idems, entry, index, wait_ms, not_after_ms =
-      read(UNIT_META, argv[arg + 1])
-    local create, wake, send = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
-    local old, new = argv[arg + 2], argv[arg + 3]
-    arg = arg + 3
-    local value, expires_ms
-    if idems > 0 then arg = arg + 1; value = argv[arg] end
-    if flags >= 32 then arg = arg + 1; expires_ms = argv[arg] end
-    local key, head = keys[order_base + u], heads[u]
-    local id = sub(key, -ID_LENGTH)
-    local found = head and sub(head, 1, PREFIX_LENGTH) or ''
-    local result
-    if n == 0 then
-      result = 0
-    elseif found ~= old then
-      local ours = head and (create or sub(new, 1, PREFIX_LENGTH) == found)
-      result = ours and 'exists' or 'conflict'
-    elseif seen[key] then
-      result = 'conflict'
-    elseif not_after_ms > 0 and time_ms > not_after_ms then
-      result = 'late'
-    elseif meta[4] and (create or send) and flags % 16 < 8 then
-      result = 'suspended'
-    elseif send and halted then
-      result = 'halted'
-    elseif send and meta[6] ~= run_id then
-      result = 'unverified'
-    elseif idems > 0 and create then
-      result = known_as(keys, idem_key, idems, value, seen, idem_sets)
-      existed = existed or result
+local function add_pair(list, score, id)
+  local n = #list
+  list[n + 1], list[n + 2] = score, id
+end
+
+-- Reads the unit whose arguments stand behind argv[at]; returns the place of its last argument.
+local function read_unit(at)
+  @UNIT_FIELDS@ = read(UNIT_FORMAT, argv[at + UNIT.meta])
+  unit_old, unit_new, unit_records = argv[at + UNIT.old], argv[at + UNIT.new], argv[at + UNIT.records]
+  at = at + UNIT.count
+  local flags = unit_flags
+  unit_create, unit_wake = flags % (2 * CREATE) >= CREATE, flags % (2 * WAKE) >= WAKE
+  unit_send = flags % (2 * SEND) >= SEND
+  unit_halt, unit_resume = flags % (2 * HALT) >= HALT, flags % (2 * RESUME) >= RESUME
+  unit_value, unit_expires_ms = nil, nil
+  if unit_idempotency_keys > 0 then at = at + 1; unit_value = argv[at] end
+  if flags % (2 * EXPIRES) >= EXPIRES then at = at + 1; unit_expires_ms = argv[at] end
+  return at
+end
+
+-- Why the unit is not written; nil: it is. 0: it has no events. `before_names`: the place before its
+-- first idempotency key.
+local function validate(before_names)
+  if unit_events == 0 then return 0 end
+  local stored = unit_head and sub(unit_head, 1, PREFIX_LENGTH) or ''
+  if stored ~= unit_old then
+    local ours = unit_head and (unit_create or sub(unit_new, 1, PREFIX_LENGTH) == stored)
+    return ours and 'exists' or 'conflict'
+  elseif seen[unit_key] then
+    return 'conflict'
+  elseif unit_not_after_ms > 0 and time_ms > unit_not_after_ms then
+    return 'late'
+  elseif suspended and (unit_create or unit_send) and not unit_halt then
+    return 'suspended'
+  elseif unit_send and halted then
+    return 'halted'
+  elseif unit_send and verified ~= run_id then
+    return 'unverified'
+  elseif unit_create and unit_idempotency_keys > 0 then
+    local known = known_as(keys, before_names, unit_idempotency_keys, unit_value, seen, idem_sets)
+    existed = existed or known ~= nil
+    return known
+  end
+end
+
+-- The idempotency keys of the unit: a creation registers them, the end of an order begins their window.
+local function apply_names(before_names)
+  for k = before_names + 1, before_names + unit_idempotency_keys do
+    local name = keys[k]
+    if unit_create then
+      seen[name] = unit_value
+      idem_sets[#idem_sets + 1] = {name, unit_value}
+    else
+      ended_names[#ended_names + 1], ended_ids[#ended_ids + 1] = name, unit_id
     end
+  end
+end
+
+-- Moves the order between lists and counters: the stage `was` owed it the next event until now.
+local function apply_indexes(was)
+  local owes, id = unit_owes, unit_id
+  if unit_create then add_pair(open_adds, time_ms, id) end
+  if owes == 0 then
+    open_rems[#open_rems + 1] = id
+  elseif owes == PARKED and was ~= PARKED then
+    add_pair(park_adds, time_ms, id)
+  end
+  if was == PARKED and owes ~= PARKED then park_rems[#park_rems + 1] = id end
+  if owes == RESTING or was == RESTING then news[#news + 1] = id end
+  if unit_expires_ms then
+    if owes == 0 or unit_expires_ms == '0' then
+      expiry_rems[#expiry_rems + 1] = id
+    else
+      add_pair(expiry_adds, unit_expires_ms, id)
+    end
+  end
+  if was ~= owes then
+    -- A unit that settles no share of its own ends a wait: a cancel, an expiry.
+    if unit_entry == 0 and ends[was] then ends[was][#ends[was] + 1] = id end
+    if owed[was] then owed[was] = owed[was] - 1 end
+    if owed[owes] then owed[owes] = owed[owes] + 1 end
+  end
+end
+
+-- Adds the unit to what is written; returns the position of its last event.
+local function apply(before_names)
+  local n, was = unit_events, 0
+  local before = 8 * (position - first)
+  local positions = sub(numbers, before + 1, before + 8 * n)
+  if unit_head then
+    was = byte(unit_head, PREFIX_LENGTH + 1)
+    local kept = read('>I4', unit_head)
+    if kept + n > POSITIONS_KEPT then kept = POSITIONS_KEPT - n end
+    if kept > 0 then positions = sub(unit_head, -8 * kept) .. positions end
+  end
+  position = position + n
+  written = written + 1
+  records[written + 1] = unit_records
+  seen[unit_key] = true
+  head_sets[2 * written - 1], head_sets[2 * written] = unit_key, unit_new .. positions
+  if unit_idempotency_keys > 0 then apply_names(before_names) end
+  apply_indexes(was)
+  if unit_halt then halted = '1' elseif unit_resume then halted = nil end
+  return position
+end
+
+-- Hands the order to the stage that owes it the next event, and settles the share of the unit.
+local function schedule(wake)
+  if wake and wakes[unit_owes] then
+    if unit_wait_ms > 0 then
+      add_pair(waits[unit_owes], time_ms + unit_wait_ms, unit_id)
+    else
+      wakes[unit_owes][#wakes[unit_owes] + 1] = unit_id
+    end
+  end
+  if unit_entry > 0 then
+    local indexes = settled[unit_entry] or {}
+    settled[unit_entry] = indexes
+    indexes[#indexes + 1] = unit_index
+  end
+end
+
+-- Decides all units; returns the answer, less its backlog. Every order pays for each line of the loop
+-- three times: no call in it that is not needed.
+local function decide()
+  local answer = {time_us, 0}
+  local at = HEADER.count + ENTRY.count * entries
+  local before_names = before_heads + units
+  for u = 1, units do
+    at = read_unit(at)
+    unit_key, unit_head = keys[before_heads + u], heads[u]
+    unit_id = sub(unit_key, -ID_LENGTH)
+    local result, wake = validate(before_names), unit_wake
     if not result then
-      local positions = sub(numbers, 8 * (position - first) + 1, 8 * (position - first + n))
-      local was = 0
-      if head then
-        was = byte(head, PREFIX_LENGTH + 1)
-        local kept = read('>I4', head)
-        if kept + n > POSITIONS_KEPT then kept = POSITIONS_KEPT - n end
-        if kept > 0 then positions = sub(head, -8 * kept) .. positions end
-      end
-      position = position + n
-      written = written + 1
-      records[written + 1] = argv[arg + 1]
-      seen[key] = true
-      head_sets[2 * written - 1] = key
-      head_sets[2 * written] = new .. positions
-      for k = 1, idems do
-        local name = keys[idem_key + k]
-        if create then
-          seen[name] = value
-          idem_sets[#idem_sets + 1] = {name, value}
-        else
-          ended_names[#ended_names + 1], ended_ids[#ended_ids + 1] = name, id
-        end
-      end
-      if create then
-        open_adds[#open_adds + 1] = time_ms
-        open_adds[#open_adds + 1] = id
-      end
-      if owes == 0 then
-        open_rems[#open_rems + 1] = id
-      elseif owes == PARKED and was ~= PARKED then
-        park_adds[#park_adds + 1] = time_ms
-        park_adds[#park_adds + 1] = id
-      end
-      if was == PARKED and owes ~= PARKED then park_rems[#park_rems + 1] = id end
-      if owes == RESTING or was == RESTING then news[#news + 1] = id end
-      if expires_ms then
-        if owes == 0 or expires_ms == '0' then
-          expiry_rems[#expiry_rems + 1] = id
-        else
-          expiry_adds[#expiry_adds + 1] = expires_ms
-          expiry_adds[#expiry_adds + 1] = id
-        end
-      end
-      if flags % 16 >= 8 then halted = '1' elseif flags % 32 >= 16 then halted = nil end
-      -- Whoever settles no share of its own ends a wait: a cancel, an expiry.
-      if entry == 0 and was ~= owes and ends[was] then ends[was][#ends[was] + 1] = id end
-      if was ~= owes then
-        if owed[was] then owed[was] = owed[was] - 1 end
-        if owed[owes] then owed[owes] = owed[owes] + 1 end
-      end
-      result = position
+      result = apply(before_names)
     elseif result == 'exists' then
       existed = true
-      result = -read('>I8', head, #head - 7)
-      wake = false
+      result, wake = -read('>I8', unit_head, #unit_head - 7), false
     end
-    if type(result) == 'number' then
-      if wake and wakes[owes] then
-        if wait_ms > 0 then
-          waits[owes][#waits[owes] + 1] = time_ms + wait_ms
-          waits[owes][#waits[owes] + 1] = id
-        else
-          wakes[owes][#wakes[owes] + 1] = id
-        end
-      end
-      if entry > 0 then
-        settled[entry] = settled[entry] or {}
-        settled[entry][#settled[entry] + 1] = index
-      end
-    end
-    reply[u + 2] = result
-    arg = arg + 1
-    idem_key = idem_key + idems
+    if type(result) == 'number' then schedule(wake) end
+    answer[u + 2] = result
+    before_names = before_names + unit_idempotency_keys
   end
+  return answer
+end
 
-  -- Decided; now write. XADD refuses an id that is not new, and then nothing has been written.
+-- Writes entry, position and heads. XADD refuses an id that is not new, and then nothing has been
+-- written: the error is returned.
+local function write_log()
   if position > first then
+    local before = string.format('%d', first)
     records[1] = array_header(position - first)
-    local behind = redis.call('XRANGE', keys[2], '(' .. meta[3] .. '-0', '+', 'COUNT', 1)
-    local added = #behind > 0 and {err = 'equal or smaller'} or redis.pcall('XADD', keys[2],
+    local behind = redis.call('XRANGE', keys[KEY.log], '(' .. before .. '-0', '+', 'COUNT', 1)
+    local added = #behind > 0 and {err = 'equal or smaller'} or redis.pcall('XADD', keys[KEY.log],
       string.format('%d-0', position), 't', string.format('%d', time_us), 'b', table.concat(records))
     if type(added) == 'table' and added.err then
       if string.find(added.err, 'equal or smaller', 1, true) then
-        return redis.error_reply('TAIL entries stand behind position ' .. meta[3])
+        return redis.error_reply('TAIL entries stand behind position ' .. before)
       end
       return added
     end
-    redis.call('HSET', keys[1], 'position', string.format('%d', position))
+    redis.call('HSET', keys[KEY.meta], 'position', string.format('%d', position))
     redis.call('MSET', unpack(head_sets))
   elseif existed then
     -- What another connection wrote is fsynced before this one's last write: so write.
-    redis.call('HSET', keys[1], 'position', meta[3])
+    redis.call('HSET', keys[KEY.meta], 'position', string.format('%d', first))
   end
-  register(keys[8], idem_sets)
-  if #ended_names > 0 then release(keys[8], ended_names, ended_ids, time_ms + tonumber(window_ms)) end
-  if #open_adds > 0 then redis.call('ZADD', keys[3], unpack(open_adds)) end
-  if #open_rems > 0 then redis.call('ZREM', keys[3], unpack(open_rems)) end
-  if #park_adds > 0 then redis.call('ZADD', keys[4], unpack(park_adds)) end
-  if #park_rems > 0 then redis.call('ZREM', keys[4], unpack(park_rems)) end
-  if #expiry_adds > 0 then redis.call('ZADD', keys[6], unpack(expiry_adds)) end
-  if #expiry_rems > 0 then redis.call('ZREM', keys[6], unpack(expiry_rems)) end
-  if #news > 0 then
-    tell_watchers(keys[1], keys[7], table.concat(news))
+end
+
+local function write_list(key, adds, rems)
+  if #adds > 0 then redis.call('ZADD', key, unpack(adds)) end
+  if #rems > 0 then redis.call('ZREM', key, unpack(rems)) end
+end
+
+local function write_indexes()
+  register(keys[KEY.aliases], idem_sets)
+  if #ended_names > 0 then
+    release(keys[KEY.aliases], ended_names, ended_ids, time_ms + window_ms)
   end
-  if halted and not meta[5] then redis.call('HSET', keys[1], 'halted', halted) end
-  if meta[5] and not halted then redis.call('HDEL', keys[1], 'halted') end
-  if owed[RESTING] ~= 0 then redis.call('HINCRBY', keys[5], RESTING, owed[RESTING]) end
+  write_list(keys[KEY.open], open_adds, open_rems)
+  write_list(keys[KEY.parked], park_adds, park_rems)
+  write_list(keys[KEY.expiry], expiry_adds, expiry_rems)
+  if #news > 0 then tell_watchers(keys[KEY.meta], keys[KEY.book], table.concat(news)) end
+  if halted and not was_halted then redis.call('HSET', keys[KEY.meta], 'halted', halted) end
+  if was_halted and not halted then redis.call('HDEL', keys[KEY.meta], 'halted') end
+  if owed[RESTING] ~= 0 then redis.call('HINCRBY', keys[KEY.owed], RESTING, owed[RESTING]) end
+end
+
+-- Writes what each stage has before it; returns how many entries all inboxes have then, 0 where no
+-- order is created: only who accepts orders slows down for it.
+local function write_stages()
+  local backlog, before = 0, KEY.count
   for s = 1, stages do
-    local inbox, due = keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s - 1]
-    if owed[s] ~= 0 then redis.call('HINCRBY', keys[5], s, owed[s]) end
+    local inbox, due = keys[before + STAGE_KEY.inbox], keys[before + STAGE_KEY.due]
+    if owed[s] ~= 0 then redis.call('HINCRBY', keys[KEY.owed], s, owed[s]) end
     if #ends[s] > 0 then redis.call('ZREM', due, unpack(ends[s])) end
     if #wakes[s] > 0 then hand_over(inbox, wakes[s], per_entry, head_sets) end
     if #waits[s] > 0 then redis.call('ZADD', due, unpack(waits[s])) end
-    -- Only who takes new orders slows down for it.
-    if #open_adds > 0 then reply[2] = reply[2] + redis.call('XLEN', inbox) end
+    if #open_adds > 0 then backlog = backlog + redis.call('XLEN', inbox) end
+    before = before + STAGE_KEY.count
   end
+  return backlog
+end
+
+-- Marks the shares that units settled, and drops the inbox entries of which none is left.
+local function settle_entries()
   local dropped = {}
   for e = 1, entries do
     if settled[e] then
-      local at = entry_base + 3 * e
-      local s, id, size = tonumber(argv[at - 2]), argv[at - 1], tonumber(argv[at])
-      if settle(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], id, size, settled[e]) then
+      local at = HEADER.count + ENTRY.count * (e - 1)
+      local s, id, size = tonumber(argv[at + ENTRY.stage]), argv[at + ENTRY.id], tonumber(argv[at + ENTRY.size])
+      local before = KEY.count + STAGE_KEY.count * (s - 1)
+      if settle(keys[before + STAGE_KEY.inbox], keys[before + STAGE_KEY.shares], id, size, settled[e]) then
         dropped[s] = dropped[s] or {}
         dropped[s][#dropped[s] + 1] = id
       end
     end
   end
   for s, ids in pairs(dropped) do
-    drop_entries(keys[stage_base + 3 * s - 2], keys[stage_base + 3 * s], ids)
+    local before = KEY.count + STAGE_KEY.count * (s - 1)
+    drop_entries(keys[before + STAGE_KEY.inbox], keys[before + STAGE_KEY.shares], ids)
   end
-  return reply
+end
+
+-- Writes the units of a call: see events/log/append_call.py. Answers {time_us, entries in all inboxes
+-- (0 where no order is created), result...}; a result is the last position (created), its negative
+-- (exists), 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the idempotency
+-- key that was there before, or '+' .. value of one where the keys name two orders. The error TAIL:
+-- entries stand where the next one belongs.
+local function append(call_keys, call_argv)
+  local fenced = begin(call_keys, call_argv)
+  if fenced then return fenced end
+  local answer = decide()
+  local refused = write_log()
+  if refused then return refused end
+  write_indexes()
+  answer[2] = write_stages()
+  settle_entries()
+  return answer
 end
 
 -- KEYS log copy; ARGV from to count. Copies what an append may have written; answers the id of the

@@ -18,8 +18,13 @@ UPGRADABLE_LAYOUTS = ("1", "2", "3", "4")
 """A log of one of these layouts is taken over. All of it means the same in ours, except that names
 of open orders could expire before layout 4: see `names` in `meta`."""
 
+assert LAYOUT not in UPGRADABLE_LAYOUTS
+
 GROUP = "workers"
 """The consumer group of every inbox."""
+
+STAGE_KEYS = ("inbox", "due", "shares")
+"""The keys of a stage, by the names of their functions in `Keys`, in the order of an append."""
 
 
 class Keys:
@@ -72,9 +77,7 @@ class Keys:
         self._due = f"{tag}:due:"
         self._shares = f"{tag}:shares:"
         self.stages = [
-            key
-            for stage in STAGES
-            for key in (self.inbox(stage), self.due(stage), self.shares(stage))
+            key for stage in STAGES for key in (getattr(self, name)(stage) for name in STAGE_KEYS)
         ]
 
     def order(self, order_id: str) -> str:
