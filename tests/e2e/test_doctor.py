@@ -91,7 +91,7 @@ async def test_where_each_process_runs_by_itself_its_ports_and_keys_are_no_fault
     )
 
 
-async def test_servers_that_forget_are_named_with_how_to_mend_them(
+async def test_servers_without_durability_are_named_with_a_remedy(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
@@ -228,7 +228,7 @@ def test_versions_are_compared_as_numbers(info: dict[str, str], status: str) -> 
     assert log_server._version(info).status == status
 
 
-def test_clocks_that_are_apart_are_said() -> None:
+def test_clock_skew_is_reported() -> None:
     assert [skew("c", 100.0, at).status for at in (100.1, 99.0, 120.0)] == [
         "ok", "warning", "failed",
     ]  # fmt: skip

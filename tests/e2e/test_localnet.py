@@ -115,7 +115,7 @@ async def test_a_missed_threshold_answers_as_a_node_does(chain: Localnet) -> Non
     assert chain.executions() == {}
 
 
-async def test_a_simulation_changes_nothing_and_says_the_units(chain: Localnet) -> None:
+async def test_a_simulation_changes_nothing_and_returns_the_compute_units(chain: Localnet) -> None:
     raw = bytes(signed(await chain.blockhash(), pay("tried")))
     config = {"encoding": "base64", "replaceRecentBlockhash": True, "commitment": "processed",
               "accounts": {"addresses": [THEM], "encoding": "base64"}}  # fmt: skip
@@ -206,7 +206,7 @@ async def test_an_answer_is_lost_after_acceptance(chain: Localnet) -> None:
         await chain.send_raw(raw)
 
 
-async def test_calls_are_turned_away_and_slow_where_that_is_wanted(chain: Localnet) -> None:
+async def test_rejections_and_latency_can_be_injected(chain: Localnet) -> None:
     await chain.call("localnet_setFaults", {"rejectNext": 1, "methods": ["getSlot"]})
     body = {"jsonrpc": "2.0", "id": 1, "method": "getBlockHeight"}
     assert (await chain.post(body))[0] == 200
@@ -285,7 +285,7 @@ async def test_a_fork_drops_a_confirmed_transaction_under_tower(tower: Localnet)
     assert tower.executions() == {"forked": 1}
 
 
-async def test_the_chain_tells_its_consensus(slow: Localnet, tower: Localnet) -> None:
+async def test_the_chain_reports_its_consensus(slow: Localnet, tower: Localnet) -> None:
     assert isinstance(await slow.call("getAgGenesisCert"), dict)
     assert await tower.call("getAgGenesisCert") is None
     for chain, behind in ((slow, 1), (tower, 32)):

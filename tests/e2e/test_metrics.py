@@ -33,7 +33,7 @@ async def scraped(http: aiohttp.ClientSession, url: str) -> Samples:
     }
 
 
-async def test_the_gateway_tells_what_the_log_knows(redis_url: str) -> None:
+async def test_the_metrics_of_the_gateway_show_the_state_of_the_log(redis_url: str) -> None:
     async with served(redis_url) as gateway:
         before = await scraped(gateway.http, gateway.url)
         first, second = await gateway.accepted(), await gateway.accepted()

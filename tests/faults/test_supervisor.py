@@ -185,7 +185,7 @@ async def never() -> bool:
     return False
 
 
-async def test_what_no_restart_mends_is_told_at_once(tmp_path: Path) -> None:
+async def test_a_fault_that_no_restart_repairs_is_reported_at_once(tmp_path: Path) -> None:
     code = "import sys; print('engine: PORT is no number', file=sys.stderr); sys.exit(2)"
     supervisor = Supervisor([[replace(script("a", code), hopeless=2)]], tmp_path)
     with pytest.raises(StartError, match=r"^a does not start: PORT is no number$"):
@@ -193,7 +193,7 @@ async def test_what_no_restart_mends_is_told_at_once(tmp_path: Path) -> None:
     assert supervisor.children[0].deaths <= 1
 
 
-async def test_a_program_that_never_starts_is_told_in_one_line(
+async def test_a_program_that_never_starts_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.processes.supervisor.DEATHS_MAX", 2)

@@ -115,7 +115,7 @@ async def test_heads_of_ended_orders_stay_for_ten_minutes_or_the_window_in_ms(
         await other.close()
 
 
-async def test_the_heads_of_all_orders_expire_that_are_told_to(log: EventLog) -> None:
+async def test_the_heads_of_all_named_orders_expire(log: EventLog) -> None:
     ids = [new_order_id() for _ in range(1100)]
     await asyncio.gather(
         *(log.append([log.build_creation(order_id, ACCOUNT, submitted())[0]]) for order_id in ids)
@@ -125,7 +125,7 @@ async def test_the_heads_of_all_orders_expire_that_are_told_to(log: EventLog) ->
     assert min(left) > 0
 
 
-async def test_without_memory_no_order_is_taken_and_what_is_in_flight_goes_on(
+async def test_without_memory_no_order_is_accepted_and_open_orders_continue(
     log: EventLog, request: pytest.FixtureRequest
 ) -> None:
     order_id = new_order_id()

@@ -252,7 +252,7 @@ async def test_what_failed_on_chain_fails_the_order_with_its_fee(
     await assert_sound(redis_url, database_url)
 
 
-async def test_one_whose_transaction_is_proved_dead_fails_and_not_before(
+async def test_an_order_fails_once_its_transaction_is_proved_dead_and_not_before(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with (

@@ -110,7 +110,9 @@ async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next
         assert (answer.outcome, answer.order.status) == (CommandOutcome.TOO_LATE, "submitted")
 
 
-async def test_a_repeated_cancel_says_so_and_writes_nothing(log: EventLog) -> None:
+async def test_a_repeated_cancel_is_reported_as_already_done_and_appends_nothing(
+    log: EventLog,
+) -> None:
     _, order_id = await resting(log)
     assert (await orders.cancel(log, order_id, "ann")).outcome is CommandOutcome.DONE
     position = await log.position()
@@ -143,7 +145,7 @@ async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
 # -- amend -----------------------------------------------------------------------------------------
 
 
-async def test_an_amended_order_rests_with_its_new_terms(log: EventLog) -> None:
+async def test_an_amended_order_keeps_watching_with_its_new_terms(log: EventLog) -> None:
     _, order_id = await resting(log)
     answer = await orders.amend(log, order_id, 2, "149.5", None, "ann")
     assert answer.outcome is CommandOutcome.DONE
@@ -163,7 +165,7 @@ async def test_an_amend_of_another_version_is_a_conflict(log: EventLog) -> None:
     ).outcome is CommandOutcome.CONFLICT
 
 
-async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
+async def test_an_amend_of_an_older_version_conflicts_though_its_terms_already_apply(
     log: EventLog,
 ) -> None:
     _, order_id = await resting(log)
@@ -172,7 +174,7 @@ async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
     assert stale.outcome is CommandOutcome.CONFLICT
 
 
-async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
+async def test_an_amend_of_one_term_keeps_the_other(log: EventLog) -> None:
     _, order_id = await resting(log)
     expires_us = 2 * 10**15
     await orders.amend(log, order_id, 2, None, expires_us, "ann")
@@ -184,7 +186,7 @@ async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
     assert (unlimited.target_price, unlimited.expires_at_us) == ("149", None)
 
 
-async def test_an_order_that_a_repair_found_executed_can_neither_be_amended_nor_cancelled(
+async def test_an_order_executed_according_to_a_repair_can_neither_be_amended_nor_cancelled(
     log: EventLog,
 ) -> None:
     play, order_id = await resting(log)
@@ -235,7 +237,7 @@ async def test_while_halted_no_trigger_fires_and_nothing_is_sent_and_cancels_wor
     assert await append_facts(log, other, after_submission()[3]) is AppendStatus.CREATED
 
 
-async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> None:
+async def test_a_second_halt_and_a_second_resume_append_no_event(log: EventLog) -> None:
     assert (await engine_switch.resume(log, "ann")).outcome is Switched.ALREADY
     for _ in range(2):
         outcomes = [(await engine_switch.halt(log, f"r{n}", "ann")).outcome for n in range(2)]
@@ -307,7 +309,7 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
     assert await expiries() == []
 
 
-async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
+async def test_a_command_whose_answer_was_lost_is_done_though_other_events_followed(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, order_id = await resting(log)
@@ -328,7 +330,7 @@ async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
 
 
 @pytest.mark.parametrize("marked", [True, False])
-async def test_a_switch_mends_a_mark_that_is_not_what_the_events_say(
+async def test_a_halt_or_resume_corrects_a_halt_mark_that_contradicts_the_events(
     log: EventLog, marked: bool
 ) -> None:
     if marked:

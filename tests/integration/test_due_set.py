@@ -78,7 +78,7 @@ async def test_however_many_are_due_each_is_handed_over(log: EventLog, inbox: In
     assert handed_over == set(ids)
 
 
-async def test_who_was_due_first_is_handed_over_first(log: EventLog, inbox: Inbox) -> None:
+async def test_the_order_due_first_is_delivered_first(log: EventLog, inbox: Inbox) -> None:
     third, first, second = await let_wait(log, inbox, [30, 10, 20])
     await due_until(log, [third, first, second])
     assert (await inbox.promote_due())[0] == 3

@@ -104,7 +104,7 @@ async def test_a_name_never_expires_while_its_order_is_open_and_then_after_the_w
     )
 
 
-async def test_a_resting_order_keeps_its_name_through_all_that_happens_to_it(
+async def test_a_watching_order_keeps_its_key_through_all_its_events(
     log: EventLog,
 ) -> None:
     order_id = await placed(log, "c1")
@@ -141,7 +141,7 @@ async def test_a_further_name_lives_as_long_as_the_one_it_came_with(log: EventLo
     assert await log._link.call("EXISTS", log.keys.aliases) == 0, "nothing is left of it"
 
 
-async def test_a_name_that_went_to_another_order_is_left_to_that_one(log: EventLog) -> None:
+async def test_releasing_a_key_keeps_it_where_another_order_has_taken_it(log: EventLog) -> None:
     first = await placed(log, "c1")
     await log._link.call("DEL", log.keys.idempotency(ACCOUNT, "client", "c1"))
     second = await placed(log, "c1")
@@ -266,7 +266,9 @@ async def test_a_gateway_takes_no_order_before_the_names_are_kept(redis_url: str
     await log.close()
 
 
-async def test_over_http_a_name_outlives_its_window_while_the_order_rests(redis_url: str) -> None:
+async def test_over_http_a_key_outlives_its_window_while_the_order_is_watching(
+    redis_url: str,
+) -> None:
     async with served(redis_url) as gateway:
         order_id = await gateway.resting(clientOrderId="c1")
         fields = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5, "type": "limit",

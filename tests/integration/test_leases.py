@@ -125,7 +125,7 @@ async def test_an_order_that_is_settled_twice_in_one_call_settles_no_other(log: 
         await used.close()
 
 
-async def test_who_lost_an_entry_does_not_put_it_back(log: EventLog) -> None:
+async def test_a_worker_that_lost_an_entry_does_not_return_it(log: EventLog) -> None:
     late = await opened(log, "late", LONG_MS)
     message = await entry_of(log, late, 2)
     await until(partial(is_stale, log, message))
@@ -164,7 +164,7 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
         await used.close()
 
 
-async def test_a_worker_that_leaves_with_more_than_it_puts_back_at_once_loses_none(
+async def test_a_worker_that_leaves_with_many_entries_returns_them_all(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inboxes, "REQUEUED_MAX", 1)

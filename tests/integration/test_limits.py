@@ -200,7 +200,7 @@ async def test_never_more_orders_than_the_limit_are_in_venue_calls_over_all_work
         assert held <= 5
 
 
-async def test_without_a_limit_there_is_none(redis_url: str, tmp_path: Path) -> None:
+async def test_limits_of_zero_admit_every_order(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         counted = Counted(40)
         await counted_workers(team, counted, 0)
@@ -311,7 +311,7 @@ async def hold_once(limits: RateAndConcurrencyLimiter) -> None:
         pass
 
 
-async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
+async def test_a_cancelled_wait_for_a_permit_takes_no_permit(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

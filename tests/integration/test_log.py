@@ -116,7 +116,7 @@ async def test_a_unit_is_created_once_and_exists_when_it_comes_again(log: EventL
     assert await log.position() == 2
 
 
-async def test_of_two_that_read_the_same_head_one_conflicts(log: EventLog) -> None:
+async def test_of_two_appends_to_the_same_version_one_is_a_conflict(log: EventLog) -> None:
     [order_id] = await created(log)
     request = await next_unit(log, order_id, RoutingStarted())
     other = await next_unit(log, order_id, AttemptFailed("router", 1, "x", "", 0))
@@ -208,7 +208,7 @@ async def test_a_head_is_what_its_events_add_up_to(log: EventLog) -> None:
     assert await log.open_orders() == 0
 
 
-async def test_a_head_does_not_grow_with_the_history_and_one_that_did_is_read_and_goes_on(
+async def test_a_head_does_not_grow_with_the_history_and_a_long_head_is_still_read(
     log: EventLog,
 ) -> None:
     [order_id] = await created(log)
@@ -369,7 +369,7 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         await far.close()
 
 
-async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_written(
+async def test_an_append_with_a_timeout_reports_whether_it_may_have_been_written(
     redis_url: str, log: EventLog
 ) -> None:
     async with proxied(redis_url) as proxy:
@@ -397,7 +397,7 @@ async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_writt
 
 
 @pytest.mark.parametrize("refusal", ["the connection", "the log"])
-async def test_a_refusal_after_a_lost_answer_never_says_that_nothing_was_written(
+async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(
     redis_url: str, log: EventLog, refusal: str
 ) -> None:
     async with proxied(redis_url) as proxy:
@@ -442,7 +442,7 @@ async def test_an_order_that_is_handed_over_alone_comes_with_its_own_head(log: E
     await inbox.close()
 
 
-async def test_of_an_entry_that_is_settled_in_part_the_rest_is_put_back(log: EventLog) -> None:
+async def test_the_unsettled_orders_of_an_entry_are_returned_to_the_inbox(log: EventLog) -> None:
     ids = await created(log, 4)
     inbox = await opened(log, "c")
     [message] = await taken(inbox, 4)
@@ -492,7 +492,7 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
     await inbox.close()
 
 
-async def test_of_more_due_orders_than_are_handed_over_at_once_none_is_forgotten(
+async def test_more_due_orders_than_one_call_promotes_are_all_delivered(
     log: EventLog,
 ) -> None:
     ids = await created(log, DUE_LIMIT + 100)
@@ -600,7 +600,7 @@ async def test_a_suspended_log_takes_no_order_and_no_send_and_follows_what_is_ou
     await created(log)
 
 
-async def test_a_server_that_nobody_vouched_for_takes_orders_and_no_send(log: EventLog) -> None:
+async def test_an_unverified_server_accepts_orders_and_no_send(log: EventLog) -> None:
     [order_id] = await created(log)
     steps = after_submission()
     for fact in steps[:3]:

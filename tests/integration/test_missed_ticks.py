@@ -147,7 +147,7 @@ async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
         yield watch
 
 
-async def test_a_tick_that_passes_while_nobody_watches_counts(
+async def test_a_tick_that_passes_without_any_watcher_counts(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -196,7 +196,7 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
         assert await context.triggered_at(order_id) == 15
 
 
-async def test_an_order_that_begins_to_rest_while_the_books_are_made_is_in_them(
+async def test_an_order_armed_while_the_trigger_book_is_built_is_in_it(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -275,7 +275,7 @@ async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_si
         assert len(context.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
 
 
-async def test_who_takes_over_looks_as_far_back_as_the_orders_that_the_last_holder_never_heard_of(
+async def test_a_takeover_reads_ticks_since_the_oldest_order_unknown_to_the_last_holder(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -292,7 +292,7 @@ async def test_who_takes_over_looks_as_far_back_as_the_orders_that_the_last_hold
         assert await context.triggered_at(order_id) == 13
 
 
-async def test_who_takes_over_does_not_look_again_at_what_the_last_holder_saw(
+async def test_a_takeover_does_not_repeat_ticks_of_the_last_holder(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:

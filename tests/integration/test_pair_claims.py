@@ -67,7 +67,9 @@ async def test_a_pair_that_is_given_back_or_whose_claim_ran_out_is_taken_where_i
         assert claims.watchers == ["first", "heir"]
 
 
-async def test_who_lost_a_pair_neither_says_how_far_it_is_nor_gives_it_back(log: EventLog) -> None:
+async def test_a_watcher_that_lost_a_pair_can_neither_note_its_slot_nor_release_it(
+    log: EventLog,
+) -> None:
     async with (
         watcher(log, "late", lease_ms=1) as late,
         watcher(log, "next", lease_ms=1) as following,

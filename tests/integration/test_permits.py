@@ -36,7 +36,7 @@ async def test_a_call_that_fails_gives_its_permit_back(limits: RateAndConcurrenc
     await given_back(limits)
 
 
-async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(
+async def test_a_task_cancelled_as_it_gets_a_permit_returns_it(
     limits: RateAndConcurrencyLimiter,
 ) -> None:
     async def hold() -> None:

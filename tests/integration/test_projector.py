@@ -68,7 +68,7 @@ async def test_every_event_and_order_is_projected(redis_url: str, database_url: 
             ]
 
 
-async def test_columns_are_what_the_order_says(redis_url: str, database_url: str) -> None:
+async def test_the_columns_of_a_row_equal_the_order(redis_url: str, database_url: str) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         play = Play(log)
         (done,) = await play.live()
@@ -104,7 +104,7 @@ async def test_at_low_load_an_event_waits_for_no_others(
             await projected(log, archive)
 
 
-async def test_it_goes_on_where_it_stopped_in_the_middle_of_orders(
+async def test_the_projector_resumes_in_the_middle_of_orders(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
@@ -470,7 +470,7 @@ async def test_migrations_apply_once_and_a_changed_one_is_refused(
         await second.close()
 
 
-async def test_an_order_that_nobody_can_name_does_not_stop_it(
+async def test_events_of_an_unknown_order_do_not_stop_the_projector(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):

@@ -61,7 +61,7 @@ async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
         await inbox.close()
 
 
-async def test_who_waits_for_a_price_or_a_person_is_handed_to_nobody(log: EventLog) -> None:
+async def test_watching_and_parked_orders_are_in_no_inbox(log: EventLog) -> None:
     play = Play(log)
     [resting] = await play.create(fact=LIMIT)
     await play.append([resting], OrderArmed(7))

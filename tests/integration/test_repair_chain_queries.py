@@ -269,7 +269,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     assert first == first_id_at(margin_us // 1000)
 
 
-async def test_executed_orders_that_nobody_knows_are_named(scene: Scene) -> None:
+async def test_executed_orders_unknown_to_the_archive_are_listed(scene: Scene) -> None:
     [known] = await scene.play.create()
     await scene.archived()
     lost = new_order_id()
@@ -278,7 +278,7 @@ async def test_executed_orders_that_nobody_knows_are_named(scene: Scene) -> None
     assert (await scene.repair()).strangers == [lost]
 
 
-async def test_a_chain_that_cannot_tell_fences_nobody_off(
+async def test_a_repair_that_the_chain_cannot_answer_fences_no_process(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forgetful(_: int) -> None:
@@ -292,7 +292,7 @@ async def test_a_chain_that_cannot_tell_fences_nobody_off(
     await scene.play.create()
 
 
-async def test_nothing_is_founded_once_the_lock_is_lost(scene: Scene) -> None:
+async def test_a_repair_that_lost_its_lock_creates_no_log(scene: Scene) -> None:
     [order_id] = await scene.play.create()
     await scene.archived()
     connection = await asyncpg.connect(scene.database_url)

@@ -349,7 +349,7 @@ CASES = [
 ]  # fmt: skip
 
 
-async def test_records_that_nobody_touched_need_nothing(scene: Scene) -> None:
+async def test_undamaged_records_need_no_repair(scene: Scene) -> None:
     told = await scene.advice()
     assert (told.status, told.command) == ("ok", ""), told
 

@@ -95,7 +95,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
         assert team.executions() == dict.fromkeys([*good, *more, bad[0]], 1)
 
 
-async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_nothing(
+async def test_a_confirmer_without_an_answer_asks_again_and_appends_nothing(
     redis_url: str, tmp_path: Path
 ) -> None:
     """A worker that was stopped for longer than its deadline meets that when it goes on."""
@@ -174,7 +174,7 @@ async def test_only_the_order_that_kills_its_worker_is_parked(
         assert team.executions() == dict.fromkeys(others, 1)
 
 
-async def test_work_that_a_bug_ended_without_a_word_is_delivered_again(
+async def test_a_delivery_that_ended_in_an_exception_is_delivered_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -274,7 +274,9 @@ async def test_an_outage_of_the_log_costs_no_attempt(redis_url: str, tmp_path: P
         await team.close()
 
 
-async def test_who_meets_a_conflict_looks_again_and_goes_on(redis_url: str, tmp_path: Path) -> None:
+async def test_a_worker_that_meets_a_conflict_loads_the_order_again(
+    redis_url: str, tmp_path: Path
+) -> None:
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
         await team.worker(gated(team.stage("router"), gate), lease_ms=NEVER_MS)

@@ -176,7 +176,7 @@ async def test_an_account_that_is_absent_may_come_to_be(chain: Chain) -> None:
     assert await chain.sizes.of([absent], {}) >= 64 + 10_240
 
 
-async def test_of_a_node_that_tells_no_lengths_the_limit_is_the_largest(chain: Chain) -> None:
+async def test_a_node_that_reports_no_lengths_gets_the_largest_limit(chain: Chain) -> None:
     chain.world, chain.tells_space = programs(Random(SEED)), False
     assert limit(await chain.sizes.of([TOKEN], {})) == DATA_SIZE_MAX
 

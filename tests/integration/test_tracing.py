@@ -167,7 +167,7 @@ async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
     )
 
 
-async def test_a_tracer_that_died_goes_on_with_the_same_spans(
+async def test_a_restarted_tracer_continues_the_same_spans(
     log: EventLog, collector: Received
 ) -> None:
     play, (started, *others) = Play(log), after_submission()
@@ -214,7 +214,7 @@ async def test_only_so_many_orders_are_traced_and_those_wholly(
     assert all(collector.names(order_id) == STEPS for order_id in traced)
 
 
-async def test_one_that_is_too_far_behind_says_what_it_left_out(
+async def test_a_tracer_too_far_behind_logs_what_it_skipped(
     log: EventLog, collector: Received
 ) -> None:
     play, before = Play(log), UNTRACED.counts[""]
@@ -244,7 +244,7 @@ async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
     assert collector.of(old) == []
 
 
-async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_for(
+async def test_the_trace_of_a_client_is_linked_and_not_part_of_the_idempotent_request(
     redis_url: str, collector: Received
 ) -> None:
     async with served(redis_url) as gateway:

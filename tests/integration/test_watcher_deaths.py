@@ -283,7 +283,7 @@ async def test_an_order_whose_news_were_read_and_not_taken_in_is_looked_at_by_th
 
 
 @pytest.mark.parametrize("point", TRIGGERING, ids=str)
-async def test_an_order_that_is_heard_of_late_is_triggered_once_whoever_dies_over_it(
+async def test_an_order_that_reaches_a_watcher_late_is_triggered_once_wherever_watchers_die(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -311,7 +311,7 @@ async def test_an_order_that_is_heard_of_late_is_triggered_once_whoever_dies_ove
     [Point("claim", "before"), Point("claim", "after"), Point("claim", "after", 2), *TRIGGERING],
     ids=str,
 )
-async def test_who_dies_while_it_takes_over_leaves_all_to_the_next(
+async def test_a_watcher_that_dies_during_a_takeover_leaves_every_pair_to_the_next(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -333,7 +333,7 @@ async def test_who_dies_while_it_takes_over_leaves_all_to_the_next(
 
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "slow"])
 @pytest.mark.parametrize("point", TRIGGERING[:3], ids=str)
-async def test_a_cancel_between_the_tick_and_its_word_wins(
+async def test_a_cancel_between_a_tick_and_its_append_wins(
     redis_url: str, tmp_path: Path, point: Point, dies: bool
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -359,7 +359,7 @@ async def test_a_cancel_between_the_tick_and_its_word_wins(
 
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "slow"])
 @pytest.mark.parametrize("point", TRIGGERING[:3], ids=str)
-async def test_an_amendment_between_the_tick_and_its_word_counts(
+async def test_an_amend_between_a_tick_and_its_append_counts(
     redis_url: str, tmp_path: Path, point: Point, dies: bool
 ) -> None:
     """One is amended to a price that this tick does not pay, one to a price that it does: an
@@ -396,7 +396,7 @@ async def test_an_amendment_between_the_tick_and_its_word_counts(
 
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "slow"])
 @pytest.mark.parametrize("point", TRIGGERING[:3], ids=str)
-async def test_a_halt_between_the_tick_and_its_word_wins_and_the_tick_is_over(
+async def test_a_halt_between_a_tick_and_its_append_wins_and_the_tick_is_void(
     redis_url: str, tmp_path: Path, point: Point, dies: bool
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -469,7 +469,7 @@ async def test_more_than_five_hundred_orders_expire_at_once(redis_url: str, tmp_
         assert ended == dict.fromkeys(ids, 1)
 
 
-async def test_who_lost_its_pair_does_not_say_how_far_the_next_one_is(
+async def test_a_watcher_that_lost_a_pair_cannot_note_the_slot_of_the_next_holder(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:

@@ -111,7 +111,7 @@ async def test_a_limit_order_that_is_payable_at_once_is_triggered_at_once(
         assert await team.ended(ids) == ["confirmed"] * 20
 
 
-async def test_a_sniper_fires_at_the_new_pool_and_pays_no_more_than_it_said(
+async def test_a_sniper_order_is_triggered_by_a_new_pool_within_its_limits(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -132,7 +132,7 @@ async def test_a_sniper_fires_at_the_new_pool_and_pays_no_more_than_it_said(
 AHEAD = ("router", "builder", "submitter")
 
 
-async def test_a_sniper_may_run_ahead_from_its_trigger_to_the_send_in_one_breath(
+async def test_a_sniper_order_is_triggered_routed_built_and_sent_in_one_append(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -291,7 +291,7 @@ async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
         assert await team.ended([order_id]) == ["confirmed"]
 
 
-async def test_a_watcher_that_begins_finds_all_that_rests(redis_url: str, tmp_path: Path) -> None:
+async def test_a_new_watcher_loads_every_watching_order(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         for name in ("watcher", "router", "builder", "submitter", "confirmer"):
             await team.worker(name)
@@ -344,7 +344,7 @@ async def test_a_watcher_that_stops_gives_its_pairs_back_at_once(
         await until(lambda: len(second.held) == len(TOKENS))
 
 
-async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
+async def test_an_append_of_a_stage_to_a_cancelled_order_is_a_conflict(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
