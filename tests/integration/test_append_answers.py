@@ -12,6 +12,7 @@ import redis.asyncio
 from events.ids import new_order_id
 from events.log import AppendRequest, AppendStatus, EventLog, Fenced, OutcomeUnknown, Unavailable
 from events.log.redis.link import RedisConnection, Server
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.processes.proxied import Proxy, proxied
 from tests.support.waits import until
@@ -61,7 +62,7 @@ async def test_an_append_refused_after_a_lost_answer_has_an_unknown_outcome(
     proxy.mode = "drop-answers"
     appending = far.append([creation(far)], timeout_s=30)
     await written(log, 2)
-    await log._link.call("HSET", log.keys.meta, "epoch", "2")
+    await LogServer(log).call("HSET", log.keys.meta, "epoch", "2")
     proxy.cut("pass")
     with pytest.raises(OutcomeUnknown):
         await appending
@@ -74,7 +75,7 @@ async def test_an_append_that_waits_for_its_outcome_raises_fenced(
     proxy.mode = "drop-answers"
     appending = far.append([creation(far)])
     await written(log, 2)
-    await log._link.call("HSET", log.keys.meta, "epoch", "2")
+    await LogServer(log).call("HSET", log.keys.meta, "epoch", "2")
     proxy.cut("pass")
     with pytest.raises(Fenced):
         await appending

@@ -31,6 +31,7 @@ from events.types import (
     TransactionExpired,
     TransactionSubmitted,
 )
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, after_submission, routed, submitted
 
 LIMIT = OrderSubmitted(
@@ -291,7 +292,9 @@ async def test_an_order_that_expired_is_not_triggered(log: EventLog) -> None:
 
 async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) -> None:
     async def expiries() -> list[bytes]:
-        reply: list[bytes] = await log._link.call("ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES")
+        reply: list[bytes] = await LogServer(log).call(
+            "ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES"
+        )
         return reply[1::2]
 
     _, order_id = await resting(log, replace(LIMIT, expires_at_us=3 * 10**15))
@@ -334,11 +337,11 @@ async def test_a_halt_or_resume_corrects_a_halt_mark_that_contradicts_the_events
     log: EventLog, marked: bool
 ) -> None:
     if marked:
-        await log._link.call("HSET", log.keys.meta, "halted", 1)
+        await LogServer(log).call("HSET", log.keys.meta, "halted", 1)
         assert (await engine_switch.resume(log, "ann")).outcome is Switched.DONE
     else:
         await engine_switch.halt(log, "odd", "ann")
-        await log._link.call("HDEL", log.keys.meta, "halted")
+        await LogServer(log).call("HDEL", log.keys.meta, "halted")
         assert (await engine_switch.halt(log, "odd", "ann")).outcome is Switched.DONE
     assert await log.halted() is not marked
     state = await engine_switch.engine_state(log)
@@ -354,7 +357,7 @@ async def test_a_log_of_a_layout_before_is_taken_over(
     log: EventLog, redis_url: str, layout: str
 ) -> None:
     [order_id] = await Play(log).create()
-    await log._link.call("HSET", log.keys.meta, "layout", layout)
+    await LogServer(log).call("HSET", log.keys.meta, "layout", layout)
     after = EventLog(redis_url, build="new")
     await after.open()
     assert (await orders.cancel(after, order_id, "ann")).outcome is CommandOutcome.DONE

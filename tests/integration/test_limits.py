@@ -25,6 +25,7 @@ from stages.runtime.limiter import PERMITS, STARTS, RateAndConcurrencyLimiter
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import PATIENT, Crew, crew
 from tests.support.waits import HANG_S, holds, pace, until
 
@@ -196,7 +197,7 @@ async def test_never_more_orders_than_the_limit_are_in_venue_calls_over_all_work
         assert await team.ended(ids) == ["confirmed"] * 60
         assert counted.most == 5
         assert team.executions() == dict.fromkeys(ids, 1)
-        held = await team.log._link.call("ZCARD", PERMITS)
+        held = await LogServer(team.log).call("ZCARD", PERMITS)
         assert held <= 5
 
 
@@ -275,7 +276,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         entered = [dead.permit(), dead.permit()]
         for permit in entered:
             await permit.__aenter__()
-        link = team.log._link
+        link = LogServer(team.log)
 
         async def end_leases(in_ms: int) -> None:
             for member in await link.call("ZRANGE", PERMITS, 0, -1):
@@ -325,4 +326,4 @@ async def test_a_cancelled_wait_for_a_permit_takes_no_permit(
         async with asyncio.timeout(HANG_S), limits.permit():
             pass
         await limits.close()
-        assert await team.log._link.call("ZCARD", PERMITS) == 0
+        assert await LogServer(team.log).call("ZCARD", PERMITS) == 0

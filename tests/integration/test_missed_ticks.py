@@ -30,6 +30,7 @@ from events.types import (
 from stages.triggers.pair_book import TriggerCandidate
 from stages.triggers.writer import Untriggered
 from stages.venues import Pair, PoolEvent, Tick, VenueRefusal
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import Crew, Gate, Watcher, crew
 from tests.support.waits import until
 
@@ -123,7 +124,7 @@ class Watch:
     async def followed(self, watcher: Watcher, slot: int) -> None:
         """Through this slot, and the log knows."""
         self.venue.move(slot)
-        key, link = self.team.log.keys.slots, self.team.log._link
+        key, link = self.team.log.keys.slots, LogServer(self.team.log)
 
         async def noted() -> bool:
             return int(await link.call("HGET", key, PAIR) or 0) >= slot
@@ -321,7 +322,7 @@ async def test_where_the_news_are_trimmed_every_order_is_held_against_all_since_
         await context.resting("1000")
         await context.followed(first, LONG)
         await first.die()
-        await context.team.log._link.call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
+        await LogServer(context.team.log).call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
         context.hears.set()
         await context.begun()
         assert await context.triggered_at(order_id) == 13

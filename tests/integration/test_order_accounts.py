@@ -10,6 +10,7 @@ from events.ids import new_order_id
 from events.log import EventLog
 from projections.feed.ownership import owns
 from tests.support.http.served import MemoryArchive
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, Play
 
 
@@ -31,7 +32,7 @@ async def test_an_order_is_of_its_own_account_wherever_it_stands(
     if archived:
         await archive.take(log)
     if headless:
-        await log._link.call("DEL", log.keys.order(order_id))
+        await LogServer(log).call("DEL", log.keys.order(order_id))
     there = archived or not headless
     assert await owns(log, archive, ACCOUNT, order_id) is there
     assert not await owns(log, archive, "other", order_id)

@@ -11,6 +11,7 @@ from events.log import EventLog
 from events.recovery.log_rebuild import LogEntry, LogRebuild
 from events.recovery.order_histories import life_of
 from events.types import OrderArmed, OrderParked
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, after_submission, submitted
 
 STEPS = {"router": 0, "builder": 2, "submitter": 3, "confirmer": 4}
@@ -73,4 +74,4 @@ async def test_watching_and_parked_orders_are_in_no_inbox(log: EventLog) -> None
     assert await log.open_orders() == 2
     for stage in (*STEPS, "watcher"):
         assert (await log.lag())[stage].orders == 0
-        assert await log._link.call("XLEN", log.keys.inbox(stage)) == 0
+        assert await LogServer(log).call("XLEN", log.keys.inbox(stage)) == 0

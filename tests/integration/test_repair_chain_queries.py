@@ -37,6 +37,7 @@ from events.types import (
     TransactionSubmitted,
 )
 from tests.support.chain.rpc_node import Node, at, rpc_node
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, routed, submitted
 from tests.support.log.projected import opened, projected, projecting
 
@@ -68,7 +69,7 @@ class Script:
         self.waiting: Callable[[int], Any] = lambda _: None
 
     async def _there(self) -> bool:
-        return bool(await self.log._link.call("EXISTS", self.log.keys.meta))
+        return bool(await LogServer(self.log).call("EXISTS", self.log.keys.meta))
 
     async def last_height(self) -> int:
         assert not await self._there(), "whoever is not fenced off may make another one"
@@ -173,7 +174,7 @@ async def test_a_transaction_of_a_builder_that_was_ahead_of_our_node_is_waited_f
     if where == "archived":
         await scene.built(valid)
         await scene.archived()
-        await scene.log._link.call("DEL", scene.log.keys.log)
+        await LogServer(scene.log).call("DEL", scene.log.keys.log)
     else:
         [before] = await scene.play.create()
         await scene.archived()
@@ -309,7 +310,7 @@ async def test_a_repair_that_lost_its_lock_creates_no_log(scene: Scene) -> None:
     with pytest.raises(RepairError, match="let go of the lock"):
         await scene.repair()
     await connection.close()
-    assert not await scene.log._link.call("EXISTS", scene.log.keys.meta)
+    assert not await LogServer(scene.log).call("EXISTS", scene.log.keys.meta)
     assert await scene.log.load([order_id]) == heads, "nothing was replaced"
 
 
@@ -332,7 +333,7 @@ async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scen
     scene.chain = Script(scene.log)
     scene.chain.began_fenced = True
     assert (await scene.repair()).epoch == 2
-    assert not await scene.log._link.call("EXISTS", scene.log.keys.fenced)
+    assert not await LogServer(scene.log).call("EXISTS", scene.log.keys.fenced)
     assert plan(await diagnose(scene.log, scene.archive), "", Words()).faults == []
 
 

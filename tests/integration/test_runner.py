@@ -26,6 +26,7 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.runtime.stage import Later, Stage, VenueRefusal
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
 from tests.support.processes.proxied import proxied
 from tests.support.waits import MARGINS_S, pace, until, until_past
@@ -125,7 +126,7 @@ async def test_a_head_that_cannot_be_read_is_parked_and_others_go_on(
     async with crew(redis_url, tmp_path) as team:
         ids = await team.submit(5)
         bad = ids[2]
-        key, link = team.log.keys.order(bad), team.log._link
+        key, link = team.log.keys.order(bad), LogServer(team.log)
         data = await link.call("GET", key)
         await link.call("SET", key, data[:37] + b"\xc1 no order" + data[-8:])
         await team.all_stages()
@@ -247,7 +248,7 @@ async def test_what_was_delivered_into_a_lost_answer_is_read_again(
         assert await team.ended(await team.submit(1)) == ["confirmed"]
         proxy.mode = "drop-answers"
         ids = await team.submit(3)
-        link, key = team.log._link, team.log.keys.inbox("router")
+        link, key = LogServer(team.log), team.log.keys.inbox("router")
 
         async def delivered() -> int:
             return int((await link.call("XPENDING", key, "workers"))[0])
@@ -332,7 +333,7 @@ async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_p
         worker._inbox._lease_ms = LEASE_MS  # it renews often, and does not reclaim its own
         ids = await team.submit(3)
         await holding(worker, 3)
-        link, key = team.log._link, team.log.keys.inbox("router")
+        link, key = LogServer(team.log), team.log.keys.inbox("router")
 
         async def idle_ms() -> int:
             [[_, _, idle_ms, _]] = await link.call("XPENDING", key, "workers", "-", "+", 9)
@@ -440,7 +441,7 @@ async def test_once_it_is_sent_an_order_does_not_expire(redis_url: str, tmp_path
         for name in ("router", "builder", "submitter"):
             await team.worker(name)
         order_id = await overdue(team, lambda each: "TransactionSubmitted" in team.names(each))
-        link, key = team.log._link, team.log.keys.expiry
+        link, key = LogServer(team.log), team.log.keys.expiry
         due_ms = float(await link.call("ZSCORE", key, order_id))
 
         async def looked_at() -> bool:

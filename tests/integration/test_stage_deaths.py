@@ -18,6 +18,7 @@ from events.log import AppendStatus, EventLog, ack_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
 from stages.runtime.stage import Later, Stage
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import ACCOUNT, Crew, Worker, crew
 from tests.support.processes.mortal import Point, Trap
 from tests.support.waits import until
@@ -216,7 +217,7 @@ async def test_more_than_five_hundred_orders_that_wait_come_back_all(
             inbox.mark_acked(
                 [request.delivery for request in requests if request.delivery is not None]
             )
-            if not await team.log._link.call("XLEN", team.log.keys.inbox("router")):
+            if not await LogServer(team.log).call("XLEN", team.log.keys.inbox("router")):
                 break
         counter: Counter[str] = Counter()
 

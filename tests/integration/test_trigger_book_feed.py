@@ -8,6 +8,7 @@ import pytest
 
 from events.log import EventLog, LogTruncated, PairLeases
 from events.types import OrderArmed
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play
 
 ORDERS = 300
@@ -62,7 +63,7 @@ async def test_a_watcher_behind_a_trimmed_trigger_book_feed_is_told_to_reload(
 ) -> None:
     for _ in range(3):
         await resting(log, 1)
-    await log._link.call("XTRIM", log.keys.book, "MAXLEN", 1)
+    await LogServer(log).call("XTRIM", log.keys.book, "MAXLEN", 1)
     with pytest.raises(LogTruncated):
         await watches.news(0, block_ms=1)
     with pytest.raises(LogTruncated):

@@ -20,6 +20,7 @@ from events.log import AppendStatus, PairLeases
 from events.order import Order
 from events.types import Fact, OrderArmed, OrderExpired, OrderSubmitted, OrderTriggered
 from tests.integration.test_missed_ticks import Told
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import ACCOUNT, Crew, Watcher, crew
 from tests.support.processes.mortal import Point, Trap
 from tests.support.waits import HANG_S, until
@@ -142,7 +143,7 @@ class Scene:
 
     async def noted(self) -> dict[str, int]:
         """Through which slot each pair was followed, as a successor is told."""
-        keys, link = self.team.log.keys, self.team.log._link
+        keys, link = self.team.log.keys, LogServer(self.team.log)
         reply = await link.call("HGETALL", keys.slots)
         return {k.decode(): int(v) for k, v in zip(reply[::2], reply[1::2], strict=True)}
 
@@ -456,7 +457,7 @@ async def test_more_orders_expire_than_a_round_takes_and_each_does_once(
         await scene.team.until(lambda: len(scene.team.of(OrderExpired)) >= len(ids))
         ended = Counter(event.order_id for event in scene.team.of(OrderExpired))
         assert ended == dict.fromkeys(ids, 1)
-        left = await scene.team.log._link.call("ZCARD", scene.team.log.keys.expiry)
+        left = await LogServer(scene.team.log).call("ZCARD", scene.team.log.keys.expiry)
         assert left == 0
 
 
