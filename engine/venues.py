@@ -1,10 +1,13 @@
-"""The options of VENUES: one function and one line of the table each."""
+"""The markets of VENUES: the simulated chain, or the DEXes of a Solana cluster.
+
+A DEX is a folder of `stages.pools` and its lines in `stages.pools.families`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -13,7 +16,7 @@ import msgspec
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from events.money import Token, by_name
-from stages.venues import Chain
+from stages.venues import Chain, Venue
 from stages.venues.venue_group import VenueGroup
 
 if TYPE_CHECKING:  # the simulation needs none of it
@@ -24,7 +27,8 @@ if TYPE_CHECKING:  # the simulation needs none of it
 
 LEDGER = "venue-ledger.sqlite"
 """Under DATA_DIR: what the simulated chain executed."""
-DEXES = ("raydium", "meteora")
+SIMULATED = ("simulated",)
+"""VENUES of the simulated chain."""
 
 Live = Callable[[bool], contextlib.AbstractAsyncContextManager[None]]
 
@@ -64,7 +68,7 @@ class Trading(NamedTuple):
     """Where people look transactions up; empty where nobody can."""
 
 
-def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # no key here
+def _simulated(settings: Settings) -> Trading:
     from stages.venues.simulated.chain import SimulatedChain
     from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
 
@@ -85,24 +89,12 @@ def _simulated(settings: Settings, signs: bool) -> Trading:  # noqa: ARG001  # n
     )
 
 
-class _Closes(Protocol):
-    async def close(self) -> None: ...
+class _Reader(Protocol):
+    """Reads something of the chain in the background."""
 
-
-class _Reads(_Closes, Protocol):
     def start(self) -> None: ...
 
-
-@contextlib.asynccontextmanager
-async def _reading(reads: Iterable[_Reads], ends: Iterable[_Closes]) -> AsyncIterator[None]:
-    """Lets some read in the background; closes the others, too, in order."""
-    for read in reads:
-        read.start()
-    try:
-        yield
-    finally:
-        for each in ends:
-            await each.close()
+    async def close(self) -> None: ...
 
 
 class Connected(NamedTuple):
@@ -157,76 +149,122 @@ def node_survey(settings: Settings, *, signs: bool) -> Nodes:
     )
 
 
-def _solana(settings: Settings, signs: bool) -> Trading:
-    from projections.views.explorer import explorer_of
-    from stages.pools.families import FAMILIES
-    from stages.routing.costs import Costs
-    from stages.venues.solana.accounts.cache import AccountCache
-    from stages.venues.solana.accounts.holdings import WrappedAccount
-    from stages.venues.solana.chain import SolanaChain
-    from stages.venues.solana.cluster.commitments import Commitments
-    from stages.venues.solana.cluster.features import Features
-    from stages.venues.solana.rpc.options import CacheOptions, ChainOptions
-    from stages.venues.solana.transaction.programs import WSOL
-    from stages.venues.solana.transaction.versions import V0
-    from stages.venues.solana.venue import SolanaVenue
+class SolanaTrading:
+    """Trading on a Solana cluster: what is read of the chain, and what trades by it."""
 
-    rpc, pools = open_rpc(settings)
-    wallet = wallet_of(settings) if signs else None
-    reading = CacheOptions(
-        slot_ms=slot_setting(settings, pools),
-        read_ms=settings.pools_read_ms,
-        stale_ms=settings.quotes_stale_ms,
-    )
-    cache = AccountCache(rpc, FAMILIES, pools, reading)
-    options = ChainOptions(
-        cu_price=settings.cu_price_micro_lamports,
-        stalled_ms=settings.quotes_stale_ms,
-    )
-    features = Features(rpc, settings.tx_version)
-    commitments = Commitments(rpc, settings.commitment)
-    wraps = wallet and WrappedAccount(rpc, wallet.pubkey, lambda: features.version == V0)
-    chain = SolanaChain(
-        rpc, wallet, cache, FAMILIES, pools.by_name(), options, features, commitments=commitments
-    )
-    entries = pools.tokens
-    tokens = by_name(Token(entry.symbol, entry.decimals, entry.mint) for entry in entries)
-    middles = tuple(tokens[name].mint for name in ("SOL", "USDC") if name in tokens)
-    venue = SolanaVenue(
-        cache,
-        tokens,
-        {entry.mint: entry.program_id for entry in entries},
-        settings.venues,
-        Costs(settings.cu_price_micro_lamports, WSOL, middles),
-        max_price_impact_bps=settings.max_price_impact_bps,
-        version=lambda: features.version,
-        wraps=wraps.exists if wraps else lambda: None,
-    )
+    def __init__(self, settings: Settings, *, signs: bool) -> None:
+        """Asks no node yet. Raises SettingsError."""
+        from stages.pools.families import FAMILIES
+        from stages.venues.solana.accounts.cache import AccountCache
+        from stages.venues.solana.accounts.holdings import WrappedAccount
+        from stages.venues.solana.chain import SolanaChain
+        from stages.venues.solana.cluster.commitments import Commitments
+        from stages.venues.solana.cluster.features import Features
+        from stages.venues.solana.rpc.options import CacheOptions, ChainOptions
+        from stages.venues.solana.transaction.versions import V0
 
-    always: list[_Reads] = [cache.slot_time, commitments]
-    reads: list[_Reads] = [*always, cache, features, *([wraps] if wraps else [])]
+        self._settings = settings
+        rpc, pools = self._rpc, self._pools = open_rpc(settings)
+        wallet = wallet_of(settings) if signs else None
+        reading = CacheOptions(
+            slot_ms=slot_setting(settings, pools),
+            read_ms=settings.pools_read_ms,
+            stale_ms=settings.quotes_stale_ms,
+        )
+        options = ChainOptions(
+            cu_price=settings.cu_price_micro_lamports, stalled_ms=settings.quotes_stale_ms
+        )
+        self._tokens = by_name(Token(t.symbol, t.decimals, t.mint) for t in pools.tokens)
+        self._cache = cache = AccountCache(rpc, FAMILIES, pools, reading)
+        self._features = features = Features(rpc, settings.tx_version)
+        self._commitments = Commitments(rpc, settings.commitment)
+        self._wrapped = wallet and WrappedAccount(
+            rpc, wallet.pubkey, lambda: features.version == V0
+        )
+        self._chain = SolanaChain(
+            rpc, wallet, cache, FAMILIES, pools.by_name(), options, features,
+            commitments=self._commitments,
+        )  # fmt: skip
+        self._nodes = node_survey(settings, signs=False)
 
-    async def ready() -> None:
-        await asyncio.gather(cache.next_slot(0), features.known(), commitments.known())
+    def trading(self) -> Trading:
+        """The parts as the stages and the gateway take them."""
+        from projections.views.explorer import explorer_of
 
-    market = VenueGroup([venue], timeout_s=settings.venue_timeout_ms / 1000)
-    nodes = node_survey(settings, signs=False)
-    return Trading(
-        market,
-        chain,
-        tokens,
-        live=lambda pools_too: _reading(reads if pools_too else always, [chain, *reads, rpc]),
-        ready=ready,
-        fault=lambda: features.fault or cache.fault() or nodes.fault(),
-        unsuited=features.unsuited,
-        facts=lambda: {
-            **msgspec.to_builtins(features.facts),
-            **msgspec.to_builtins(commitments.facts),
-            "slotMs": round(cache.slot_time.ms),
-        },
-        watch_nodes=nodes.watch,
-        explorer=explorer_of(pools.cluster, settings.solana_rpc_url[0]),
-    )
+        timeout_s = self._settings.venue_timeout_ms / 1000
+        return Trading(
+            VenueGroup([self._venue()], timeout_s=timeout_s),
+            self._chain,
+            self._tokens,
+            fault=self._fault,
+            live=self._live,
+            ready=self._ready,
+            unsuited=self._features.unsuited,
+            facts=self._facts,
+            watch_nodes=self._nodes.watch,
+            explorer=explorer_of(self._pools.cluster, self._settings.solana_rpc_url[0]),
+        )
+
+    def _venue(self) -> Venue:
+        from stages.routing.costs import Costs
+        from stages.venues.solana.transaction.programs import WSOL
+        from stages.venues.solana.venue import SolanaVenue
+
+        settings, tokens = self._settings, self._tokens
+        middles = tuple(tokens[name].mint for name in ("SOL", "USDC") if name in tokens)
+        return SolanaVenue(
+            self._cache,
+            tokens,
+            {token.mint: token.program_id for token in self._pools.tokens},
+            settings.venues,
+            Costs(settings.cu_price_micro_lamports, WSOL, middles),
+            max_price_impact_bps=settings.max_price_impact_bps,
+            version=lambda: self._features.version,
+            wraps=self._wrapped.exists if self._wrapped else lambda: None,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _live(self, pools_too: bool) -> AsyncIterator[None]:
+        self._open(pools_too=pools_too)
+        try:
+            yield
+        finally:
+            await self._close()
+
+    def _always(self) -> list[_Reader]:
+        """The readers that every process needs."""
+        return [self._cache.slot_time, self._commitments]
+
+    def _of_pools(self) -> list[_Reader]:
+        """The readers of a process that quotes."""
+        wrapped = [self._wrapped] if self._wrapped else []
+        return [self._cache, self._features, *wrapped]
+
+    def _open(self, *, pools_too: bool) -> None:
+        for reader in [*self._always(), *(self._of_pools() if pools_too else [])]:
+            reader.start()
+
+    async def _close(self) -> None:
+        """Closes all, started or not; the connections last."""
+        await self._chain.close()
+        for reader in [*self._always(), *self._of_pools()]:
+            await reader.close()
+        await self._rpc.close()
+
+    async def _ready(self) -> None:
+        await asyncio.gather(
+            self._cache.next_slot(0), self._features.known(), self._commitments.known()
+        )
+
+    def _fault(self) -> str:
+        return self._features.fault or self._cache.fault() or self._nodes.fault()
+
+    def _facts(self) -> Mapping[str, Any]:
+        return {
+            **msgspec.to_builtins(self._features.facts),
+            **msgspec.to_builtins(self._commitments.facts),
+            "slotMs": round(self._cache.slot_time.ms),
+        }
 
 
 def ledger_path(settings: Settings) -> Path:
@@ -238,7 +276,7 @@ def chain_of(settings: Settings) -> str:
     """Return the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
     says so, is not given to this process. Raises SettingsError.
     """
-    if settings.venues == ("simulated",):
+    if settings.venues == SIMULATED:
         return "simulated"
     if settings.pools:
         return _pools_of(settings).cluster
@@ -249,8 +287,8 @@ def check(settings: Settings) -> None:
     """Raises SettingsError where VENUES names nothing that there is, or where what it needs is not
     there or cannot be used: before anything is started.
     """
-    _chosen(settings)
-    if settings.venues == ("simulated",):
+    _check_venues(settings)
+    if settings.venues == SIMULATED:
         return
     for name in ("solana_keypair", "pools"):
         if settings.solana_rpc_url and not getattr(settings, name):
@@ -297,19 +335,23 @@ def _pools_of(settings: Settings) -> PoolsFile:
     return pools
 
 
-def _chosen(settings: Settings) -> Callable[[Settings, bool], Trading]:
-    if settings.venues == ("simulated",):
-        return _simulated
-    if set(settings.venues) <= set(DEXES):
-        return _solana
-    named = ",".join(settings.venues)
-    msg = f"VENUES={named!r}: expected simulated, or one or more of {', '.join(DEXES)}"
-    raise SettingsError(msg)
+def _check_venues(settings: Settings) -> None:
+    if settings.venues == SIMULATED:
+        return
+    from stages.pools.families import DEXES
+
+    if not set(settings.venues) <= set(DEXES):
+        named = ",".join(settings.venues)
+        msg = f"VENUES={named!r}: expected simulated, or one or more of {', '.join(DEXES)}"
+        raise SettingsError(msg)
 
 
 def open_trading(settings: Settings, *, signs: bool) -> Trading:
-    """Connect to what VENUES names. Who does not sign never reads the key.
+    """Connects to the markets of VENUES. A process that does not sign never reads the key.
 
     Raises SettingsError, OSError.
     """
-    return _chosen(settings)(settings, signs)
+    _check_venues(settings)
+    if settings.venues == SIMULATED:
+        return _simulated(settings)
+    return SolanaTrading(settings, signs=signs).trading()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from events.quote import Quote
 from events.reason_codes import ReasonCode
-from events.types import Quote
 
 _CENTI_BPS = 1_000_000
 """A hundredth of a basis point is a millionth."""

@@ -11,7 +11,8 @@ from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 
 import msgspec
 
-from events.types import U64_MAX
+U64_MAX = 2**64 - 1
+"""The largest amount, in base units."""
 
 PRICE_DIGITS = 12
 """Significant digits of a price."""

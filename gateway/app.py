@@ -1,53 +1,53 @@
-"""The application: the table of routes, and what lives as long as the gateway.
+"""The application: the endpoints with their handlers, and the tasks that run beside them.
 
-`make_app` takes what it needs and reads no settings; `make_runner` serves it without an access
-log. The log need not be open yet: until somebody has founded it and it can be joined, orders are
-refused and /readyz says why.
+`make_app` reads no settings; `make_runner` serves the application without an access log. While
+the log does not exist or cannot be joined, orders are refused and /readyz gives the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import hdrs, web
 
-from events.log import EventLog
 from events.metrics import REQUESTS, RESPONSES
-from events.money import Token
-from gateway.api import docs
 from gateway.api.admin import Admin
-from gateway.api.audits import Audits, StoreUrls
+from gateway.api.audits import Audits
 from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
+from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
 from gateway.api.orders import Orders
-from gateway.api.parked import ParkedOrders, Settles, no_record
-from gateway.api.quotes import Asks, Quotes
+from gateway.api.parked import ParkedOrders
+from gateway.api.quotes import Quotes
 from gateway.backends.health import Health
+from gateway.endpoints.endpoint import Endpoint
+from gateway.endpoints.handlers import Handlers
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http import response_headers
 from gateway.http.problems import Problem
 from gateway.http.protocol import Runner
 from gateway.middleware.auth import Authenticator
-from gateway.middleware.authorization import check_routes
 from gateway.middleware.guard import Guard, Handler, check_bound
 from gateway.middleware.origin import OriginGuard
 from gateway.middleware.ownership import Ownership
-from gateway.middleware.rate_limit import Rates
+from gateway.options import GatewayOptions
+from gateway.spec.asyncapi import asyncapi
+from gateway.spec.html import CSP, page
+from gateway.spec.openapi import openapi
 from gateway.streaming import sse, websocket
 from gateway.streaming.connections import ConnectionLimiter
-from gateway.streaming.sse import Streams, negotiate_event_stream
+from gateway.streaming.sse import Streams
 from gateway.streaming.websocket import Sockets
 from projections.feed.feed import Feed
-from projections.feed.history_reader import Archive
 
-NOWHERE = StoreUrls()
 BODY_BYTES = 1_000_000
-"""More than 500 orders of the longest kind."""
+"""More than 500 orders of the greatest length."""
 
 LINE_BYTES = 8190
 """Longest request line, and longest header."""
@@ -55,138 +55,109 @@ LINE_BYTES = 8190
 HEADERS_MAX = 100
 
 IDLE_S = 75.0
-"""Above the 60 s after which the usual proxies let go of a connection: they close first."""
+"""Above the 60 s after which common proxies close an idle connection, so that they close first."""
 
 SHUTDOWN_S = 0.5
-"""For requests under way, after the streams and sockets are closed."""
+"""The time for open requests to finish, after streams and sockets are closed."""
 STOP_S = sse.SHUTDOWN_S + websocket.SHUTDOWN_S + SHUTDOWN_S
-"""All of a stop."""
+"""The longest that a stop takes."""
 
 _CODES = {int(status): str(int(status)) for status in HTTPStatus}
 
 
-class Route(NamedTuple):
-    """A line of the API."""
-
-    method: str
-    path: str
-    handler: Handler
+class UnknownRoute(Exception):
+    """The router has a route without an entry in `ENDPOINTS`, and so without a permission."""
 
 
-def make_app(
-    *,
-    log: EventLog,
-    archive: Archive,
-    tokens: Mapping[str, Token],
-    account: str,
-    quotes: Asks,
-    market_fault: Callable[[], str] = lambda: "",
-    chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
-    heartbeat_ms: int = 5000,
-    slow_s: float = 5.0,
-    stuck_after_s: float = 20.0,
-    hosts: Collection[str] = (),
-    origins: Collection[str] = (),
-    keys_required: bool = False,
-    rates: Rates | None = None,
-    sockets_max: int = 0,
-    sockets_max_each: int = 0,
-    explorer: str = "",
-    records: StoreUrls = NOWHERE,
-    settles: Settles = no_record,
-) -> web.Application:
-    """The gateway. It closes neither `log` nor `archive`: whoever made them does.
-
-    `quotes`: asks the venues; `market_fault`: why none can be asked, else empty;
-    `chain_facts`: what is known of the cluster, None without one; `hosts`:
-    names besides localhost and addresses under which it is reached; `origins`: pages that may use
-    it besides its own; `slow_s`: how long a socket may take to take 256 KiB; `stuck_after_s`: how
-    long a stage may stand still until /readyz says so; `keys_required`: nobody comes in without an
-    API key; `rates`: how many requests a key may make; `sockets_max`, `sockets_max_each`: how many
-    sockets and streams there may be, in all and of one key or address, 0 is any number; `explorer`:
-    see `views.explorer`; `records`: where log and archive are, for audits; `settles`: asks
-    the chain's record about a parked order.
-    """
+def make_app(options: GatewayOptions) -> web.Application:
+    """The gateway. It closes neither the log nor the archive."""
     health = Health(
-        log,
-        archive,
-        stuck_after_s=stuck_after_s,
-        market_fault=market_fault,
-        chain_facts=chain_facts,
+        options.log,
+        options.archive,
+        stuck_after_s=options.stuck_after_s,
+        market_fault=options.market_fault,
+        chain_facts=options.chain_facts,
     )
-    feed = Feed(log, archive, heartbeat_ms=heartbeat_ms, slow_s=slow_s, explorer=explorer)
+    feed = Feed(
+        options.log,
+        options.archive,
+        heartbeat_ms=options.heartbeat_ms,
+        slow_s=options.slow_s,
+        explorer=options.explorer,
+    )
     ownership = Ownership(feed.past)
-    access = Authenticator(log, account=account, required=keys_required, rates=rates)
-    presence = ConnectionLimiter(sockets_max, sockets_max_each)
-    access.gone = presence.cut
-    orders = Orders(log, archive, feed, health, tokens=tokens, explorer=explorer)
-    acts = CommandHandlers(log, archive, health, tokens=tokens, explorer=explorer)
-    admin = Admin(log, archive, health)
-    parked = ParkedOrders(log, archive, feed.past, health, settles, explorer=explorer)
-    audits = Audits(feed, presence, records, explorer)
-    console = Console(tokens)
-    sockets = Sockets(log, feed, health, presence, ownership)
-    streams = Streams(log, feed, health, presence, heartbeat_ms=heartbeat_ms)
-    routes = [
-        Route("POST", "/api/orders/execute", orders.submit),
-        Route("GET", "/api/orders/execute", sockets.execute),
-        Route("POST", "/api/orders/batch", orders.submit_batch),
-        Route("GET", "/api/orders", orders.list),
-        Route("DELETE", "/api/orders", acts.cancel_many),
-        Route("GET", "/api/orders/{id}", orders.read),
-        Route("PATCH", "/api/orders/{id}", acts.amend),
-        Route("DELETE", "/api/orders/{id}", acts.cancel),
-        Route(
-            "GET", "/api/orders/{id}/events", negotiate_event_stream(streams.order, orders.history)
-        ),
-        Route("GET", "/api/events", negotiate_event_stream(streams.events, sockets.events)),
-        Route("GET", "/api/quotes", Quotes(quotes, tokens, log.partition).read),
-        Route("POST", "/api/admin/halt", admin.halt),
-        Route("POST", "/api/admin/resume", admin.resume),
-        Route("POST", "/api/admin/parked/{id}/settle", parked.settle),
-        Route("POST", "/api/admin/parked/{id}/requeue", parked.requeue),
-        Route("POST", "/api/admin/parked/{id}/discard", parked.discard),
-        Route("GET", "/api/audit/orders/{id}", audits.order),
-        Route("GET", "/api/audit/orders/{id}/proof", audits.proof),
-        Route("GET", "/api/audit/state", audits.state),
-        Route("GET", "/api/audit/verify", audits.verify),
-        Route("GET", "/healthz", health.healthz),
-        Route("GET", "/readyz", health.readyz),
-        Route("GET", "/metrics", MetricsHandler(log, archive, health, sockets).metrics),
-        Route("GET", "/openapi.json", docs.read_openapi),
-        Route("GET", "/asyncapi.json", docs.read_asyncapi),
-        Route("GET", "/docs", docs.read_page),
-        Route("GET", "/api/tokens", console.tokens),
-        Route("GET", "/static/{name}", console.file),
-        Route("GET", "/", console.index),
-    ]
-
-    async def life(_: web.Application) -> AsyncIterator[None]:
-        watches = [
-            asyncio.create_task(health.watch(), name="watch"),
-            asyncio.create_task(access.watch(), name="keys"),
-        ]
-        yield
-        for watch in watches:
-            watch.cancel()
-        await asyncio.wait(watches)
-        await feed.close()
-
+    presence = ConnectionLimiter(options.sockets_max, options.sockets_max_each)
+    access = Authenticator(
+        options.log,
+        account=options.account,
+        required=options.keys_required,
+        rates=options.rates,
+        cut=presence.cut,
+    )
+    handlers = _handlers(options, health, feed, presence, ownership)
     app = web.Application(client_max_size=BODY_BYTES)
-    app.cleanup_ctx.append(life)
-    app.on_shutdown.append(sockets.shutdown)
-    app.on_shutdown.append(streams.shutdown)
+    app.cleanup_ctx.append(partial(_background, health, access, feed))
+    app.on_shutdown.append(handlers.sockets.shutdown)
+    app.on_shutdown.append(handlers.streams.shutdown)
     app.on_response_prepare.append(check_bound)
     app.on_response_prepare.append(response_headers.name_server)
-    _add_routes(app, routes, OriginGuard(hosts, origins), Guard(access, ownership))
+    origin_guard = OriginGuard(options.hosts, options.origins)
+    _add_routes(app, handlers, origin_guard, Guard(access, ownership))
     return app
 
 
-def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
-    """Serves the application; signals are the caller's. A connection on which no whole head of a
+def _handlers(
+    options: GatewayOptions,
+    health: Health,
+    feed: Feed,
+    presence: ConnectionLimiter,
+    ownership: Ownership,
+) -> Handlers:
+    log, archive, tokens, explorer = (
+        options.log,
+        options.archive,
+        options.tokens,
+        options.explorer,
+    )
+    sockets = Sockets(log, feed, health, presence, ownership)
+    return Handlers(
+        orders=Orders(log, archive, feed, health, tokens=tokens, explorer=explorer),
+        commands=CommandHandlers(log, archive, health, tokens=tokens, explorer=explorer),
+        sockets=sockets,
+        streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
+        quotes=Quotes(options.quotes, tokens, log.partition),
+        admin=Admin(log, archive, health),
+        parked=ParkedOrders(log, archive, feed.past, health, options.settles, explorer=explorer),
+        audits=Audits(feed, presence, options.records, explorer),
+        health=health,
+        metrics=MetricsHandler(log, archive, health, sockets),
+        console=Console(tokens),
+        documents=Documents(openapi, asyncapi, page, CSP),
+    )
 
-    request comes for `idle_s` is closed, however slowly its bytes drip in.
+
+async def _background(
+    health: Health, access: Authenticator, feed: Feed, _: web.Application
+) -> AsyncIterator[None]:
+    """Watches log and keys for as long as the application runs, then closes the feed."""
+    watches = [
+        asyncio.create_task(health.watch(), name="watch"),
+        asyncio.create_task(access.watch(), name="keys"),
+    ]
+    yield
+    for watch in watches:
+        watch.cancel()
+    await asyncio.wait(watches)
+    await feed.close()
+
+
+def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
+    """The server of the application. Signals are the caller's.
+
+    A connection that sends no complete request head for `idle_s` is closed, however slowly its
+    bytes arrive. Raises UnknownRoute for a route that is not an endpoint.
     """
+    check_routes(app)
     return Runner(
         app,
         access_log=None,
@@ -199,14 +170,26 @@ def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
     )
 
 
+def check_routes(app: web.Application) -> None:
+    """Raises UnknownRoute for a route that was added to the router beside the endpoints."""
+    served = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.method != hdrs.METH_ANY and route.resource is not None
+    }
+    if unknown := sorted(served - ENDPOINTS.keys()):
+        raise UnknownRoute("; ".join(f"{m} {path} has no permission" for m, path in unknown))
+
+
 def _add_routes(
-    app: web.Application, routes: list[Route], origin_guard: OriginGuard, guard: Guard
+    app: web.Application, handlers: Handlers, origin_guard: OriginGuard, guard: Guard
 ) -> None:
-    check_routes((route.method, route.path) for route in routes)
     allowed: dict[str, list[str]] = {}
-    for route in routes:
-        app.router.add_route(route.method, route.path, _metered(route, origin_guard, guard))
-        allowed.setdefault(route.path, []).append(route.method)
+    for endpoint in ENDPOINTS.values():
+        handler = guard.of(endpoint.permission, endpoint.handler(handlers))
+        measured = _metered(endpoint, _guarded(handler, origin_guard))
+        app.router.add_route(endpoint.method, endpoint.path, measured)
+        allowed.setdefault(endpoint.path, []).append(endpoint.method)
 
     def refuse(path: str) -> Handler:
         allow = ", ".join(allowed[path])
@@ -223,10 +206,9 @@ def _add_routes(
     app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, origin_guard))
 
 
-def _metered(route: Route, origin_guard: OriginGuard, guard: Guard) -> Handler:
-    """Counts the answers of a route, and how long they took; sockets apart."""
-    handle = _guarded(guard.of(route.method, route.path, route.handler), origin_guard)
-    histogram = REQUESTS.of(f"{route.method} {route.path}")
+def _metered(endpoint: Endpoint, handle: Handler) -> Handler:
+    """Counts the responses of an endpoint and measures their duration, but for WebSockets."""
+    histogram = REQUESTS.of(f"{endpoint.method} {endpoint.path}")
 
     async def measured(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
@@ -240,7 +222,7 @@ def _metered(route: Route, origin_guard: OriginGuard, guard: Guard) -> Handler:
 
 
 def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
-    """Checks who comes in, and turns whatever goes wrong into a problem document."""
+    """Checks Host and Origin, and turns every exception into a problem document."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         answer: web.StreamResponse

@@ -1,7 +1,8 @@
-"""Confirmer: owns everything after the send: asks, sends the same bytes again, proves death.
+"""Confirmer: asks what became of sent transactions, sends the same bytes again, proves death.
 
-Dead means: finalized height past the last valid one and signature absent. Only that lets a
-replacement be built or the order fail. Anything else that is not an outcome stays `submitted`.
+A transaction is dead when the finalized height is past its last valid one and its signature is
+absent. Only then is a replacement built, or does the order fail. Any other answer that is not an
+outcome leaves the order `submitted`.
 """
 
 from __future__ import annotations
@@ -31,12 +32,10 @@ from stages.venues import Chain, Outcome
 DEADLINE_S = 10.0
 UNDECIDED = ("absent", "unknown")
 CLOCKS_APART_MS = 2_000
-"""Further ahead than that lies a send that another clock told, or ours before it was set back."""
+"""A send that lies further in the future was timed by another clock, or before a clock was set."""
 LONG_AGO_MS = 3_600_000
 SENDS_KEPT = 10_000
-"""Of so many transactions, the newest, it is remembered whether they were taken: of many the end is
-seen by another process.
-"""
+"""Transactions whose rebroadcasts are remembered, the newest: another process may see their end."""
 
 _log = structlog.get_logger()
 
@@ -49,7 +48,7 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
         case "landed":
             return [_confirmed(order, transaction, outcome)]
         case "failed" if order.patient:
-            return [_retreated(order, outcome)]
+            return [_rearmed(order, outcome)]
         case "failed":
             return [
                 OrderFailed(
@@ -60,7 +59,7 @@ def decide(order: Order, outcome: Outcome, *, attempts_max: int) -> list[Fact] |
                 )
             ]
         case "absent" if outcome.finalized_height > transaction.last_valid_height:
-            return _dead(order, transaction, outcome, attempts_max)
+            return _expired(order, transaction, outcome, attempts_max)
         case "unknown" if not order.in_doubt or _is_worse(order, outcome):
             detail = outcome.detail[:DETAIL_MAX]
             return [TransactionInDoubt(transaction.signature, outcome.reason, detail)]
@@ -91,7 +90,7 @@ def _confirmed(order: Order, transaction: Transaction, outcome: Outcome) -> Fact
 
 
 def _fills(order: Order, outcome: Outcome) -> tuple[Fill, ...]:
-    """The swaps of a transaction are those of the route, in its order."""
+    """The executed swaps; none where they are not those of the route, one for one."""
     if len(order.legs) != len(outcome.legs):
         return ()
     return tuple(
@@ -100,8 +99,8 @@ def _fills(order: Order, outcome: Outcome) -> tuple[Fill, ...]:
     )
 
 
-def _retreated(order: Order, outcome: Outcome) -> Fact:
-    """The price moved on before the swap: the chain undid it, and the order waits again."""
+def _rearmed(order: Order, outcome: Outcome) -> Fact:
+    """The price moved before the swap, which the chain reverted: the order waits again."""
     return OrderRearmed(
         stage="confirmer",
         reason=outcome.reason,
@@ -115,7 +114,7 @@ def _retreated(order: Order, outcome: Outcome) -> Fact:
     )
 
 
-def _dead(
+def _expired(
     order: Order, transaction: Transaction, outcome: Outcome, attempts_max: int
 ) -> list[Fact]:
     proof = TransactionExpired(
@@ -132,21 +131,21 @@ def _dead(
     return [proof, OrderFailed("confirmer", "transaction-expired", attempts)]
 
 
-class Sends:
-    """Whether nodes took, or considered, the transactions that this process has sent again."""
+class Rebroadcasts:
+    """Whether a node took, or considered, each transaction that this process sent again."""
 
     def __init__(self) -> None:
         self._taken: dict[str, bool] = {}
 
-    def judge(self, signature: str, error: VenueRefusal | OSError | None) -> None:
-        """One send, and what came of it: a node that refuses the transaction itself was there."""
+    def record(self, signature: str, error: VenueRefusal | OSError | None) -> None:
+        """Records a send. A node that refused the transaction itself was reachable."""
         away = isinstance(error, OSError) or (error is not None and error.code in OUTAGES)
         self._taken[signature] = self._taken.get(signature, False) or not away
         if len(self._taken) > SENDS_KEPT:
             del self._taken[next(iter(self._taken))]
 
-    def judged(self, order: Order, outcome: Outcome) -> Outcome:
-        """The outcome; of a transaction that is proved dead, also whether a node ever took it."""
+    def complete(self, order: Order, outcome: Outcome) -> Outcome:
+        """The outcome; for a transaction that is proved dead, also whether a node ever took it."""
         assert order.transaction is not None, "the confirmer owes only orders that are sent"
         signature = order.transaction.signature
         if outcome.state == "absent":
@@ -160,37 +159,53 @@ class Sends:
 
 
 def age_ms(order: Order, now_us: int) -> int:
-    """How long ago the transaction was said to be sent. Where the clocks disagree that is not
-    known, and it counts as sent long ago: it is sent again, and asked for in that rhythm.
+    """The time since the transaction was sent.
+
+    Where the clocks disagree it is not known and counts as long: the transaction is sent again, and
+    its outcome asked for at the interval of rebroadcasts.
     """
     sent_us = order.transaction.submitted_at_us if order.transaction else now_us
     age = (now_us - sent_us) // 1000
     return max(0, age) if age >= -CLOCKS_APART_MS else LONG_AGO_MS
 
 
-def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
-    """The stage, asking this chain; the same bytes are sent again every `rebroadcast_ms`; 0: as
-    often as the chain's slots make it worth while.
-    """
+class Confirmer:
+    """The stage's calls to the chain, and what it remembers between them."""
 
-    def again_ms() -> int:
-        return rebroadcast_ms or chain.rebroadcast_ms
+    def __init__(self, chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> None:
+        self._chain = chain
+        self._attempts_max = attempts_max
+        self._rebroadcast_ms = rebroadcast_ms
+        self._rebroadcasts = Rebroadcasts()
 
-    sends = Sends()
-
-    def ask(orders: Sequence[Order]) -> list[Outcome | Later]:
+    def ask(self, orders: Sequence[Order]) -> list[Outcome | Later]:
+        """An outcome for each order. A transaction that is due to be sent again answers later."""
         now_us = time.time_ns() // 1000
         answers: list[Outcome | Later] = []
-        outcomes = chain.outcomes([o.transaction for o in orders if o.transaction is not None])
-        for order, outcome in zip(orders, outcomes, strict=True):
-            again = age_ms(order, now_us) >= again_ms()
+        sent = [order.transaction for order in orders if order.transaction is not None]
+        for order, outcome in zip(orders, self._chain.outcomes(sent), strict=True):
+            again = age_ms(order, now_us) >= self._interval_ms()
             if isinstance(outcome, Outcome) and not (again and outcome.state in UNDECIDED):
-                answers.append(sends.judged(order, outcome))
+                answers.append(self._rebroadcasts.complete(order, outcome))
             else:
-                answers.append(Later(_answer(order, outcome, again=again)))
+                answers.append(Later(self._answer(order, outcome, again=again)))
         return answers
 
-    async def _answer(order: Order, asked: Outcome | Awaitable[Outcome], *, again: bool) -> Outcome:
+    def decide(self, order: Order, outcome: Outcome) -> list[Fact] | NotYet:
+        """See the function of this name."""
+        return decide(order, outcome, attempts_max=self._attempts_max)
+
+    def wait_ms(self, order: Order, now_us: int) -> int:
+        """Half the age of the send: short at first, at most the interval of rebroadcasts."""
+        wait_ms = max(age_ms(order, now_us) // 2, self._chain.first_wait_ms)
+        return min(wait_ms, self._interval_ms())
+
+    def _interval_ms(self) -> int:
+        return self._rebroadcast_ms or self._chain.rebroadcast_ms
+
+    async def _answer(
+        self, order: Order, asked: Outcome | Awaitable[Outcome], *, again: bool
+    ) -> Outcome:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 outcome = asked if isinstance(asked, Outcome) else await asked
@@ -198,24 +213,26 @@ def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
             outcome = Outcome("unknown", reason="no-answer")
             _log.info("not answered", stage="confirmer", order_id=order.id, error=repr(error))
         if again and outcome.state in UNDECIDED and order.transaction is not None:
-            try:
-                async with asyncio.timeout(DEADLINE_S):
-                    await chain.send([order.transaction.raw])
-                sends.judge(order.transaction.signature, None)
-            except (VenueRefusal, OSError) as error:
-                sends.judge(order.transaction.signature, error)
-                _log.info(
-                    "rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error)
-                )
-        return sends.judged(order, outcome)
+            await self._send_again(order, order.transaction)
+        return self._rebroadcasts.complete(order, outcome)
 
-    def wait_ms(order: Order, now_us: int) -> int:
-        # Ask often at first, then ever more rarely, down to the rhythm of the rebroadcast.
-        return min(max(age_ms(order, now_us) // 2, chain.first_wait_ms), again_ms())
+    async def _send_again(self, order: Order, transaction: Transaction) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self._chain.send([transaction.raw])
+        except (VenueRefusal, OSError) as error:
+            self._rebroadcasts.record(transaction.signature, error)
+            _log.info("rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error))
+        else:
+            self._rebroadcasts.record(transaction.signature, None)
 
+
+def stage(chain: Chain, *, attempts_max: int, rebroadcast_ms: int) -> Stage:
+    """The stage on a chain. It sends again every `rebroadcast_ms`; 0: at the chain's interval."""
+    confirmer = Confirmer(chain, attempts_max=attempts_max, rebroadcast_ms=rebroadcast_ms)
     return Stage(
         name="confirmer",
-        ask=ask,
-        decide=lambda order, outcome: decide(order, outcome, attempts_max=attempts_max),
-        wait_ms=wait_ms,
+        ask=confirmer.ask,
+        decide=confirmer.decide,
+        wait_ms=confirmer.wait_ms,
     )

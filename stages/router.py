@@ -134,7 +134,7 @@ def _retreat(
     order: Order, reason: ReasonCode, quotes: Sequence[Quote], amount_out: int, least: int
 ) -> Fact:
     """The order waits again. One that was led on more than a few times passes over a price that
-    stays: `stages.triggers.paused`.
+    stays: `stages.triggers.price_pause`.
     """
     slot = max(order.watch_slot, *(quote.slot for quote in quotes)) if quotes else order.watch_slot
     return OrderRearmed(

@@ -23,7 +23,7 @@ LONGEST = (
     "test_archive.py", "test_valkey_killed.py", "test_gateway_restart.py",
     "test_order_lifecycle.py", "test_chain_settle.py", "test_postgres_killed.py",
     "test_stage_fusion_killed.py", "test_watcher_killed.py", "test_send_gap.py", "test_console.py",
-    "test_decide_waiting.py", "test_manual.py",
+    "test_manual.py",
 )  # fmt: skip
 """The files that take the longest, the longest first (`--durations=0` shows how long each takes).
 

@@ -17,7 +17,7 @@ from engine.client.events import Event, event_of
 from engine.client.refusals import LostError, RefusedError
 from engine.client.requests import Filters, NewOrder, Whole
 from engine.client.transport import RECONNECT_S, Json, Transport, frames_of
-from gateway.spec import response_schemas
+from gateway.schemas import response_schemas
 from projections.views.event_schemas import Lost
 from projections.views.schemas import Order, Shape
 

@@ -10,7 +10,8 @@ from engine.client import Client
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.argument_types import order_id
-from engine.terminal.operators import add_expiry, expiry, whoami
+from engine.terminal.operator_name import whoami
+from engine.terminal.order_expiry import add_expiry, expiry
 
 HELP = "change the price or the expiry of an order while it waits"
 EXAMPLES = ("engine amend 01a21e50-41f2-7000-9b84-c17e942321be --target-price 151.5",)

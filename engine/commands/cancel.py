@@ -13,7 +13,7 @@ from engine.client import Client, Filters, RefusedError
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.argument_types import order_id
-from engine.terminal.operators import whoami
+from engine.terminal.operator_name import whoami
 
 HELP = "cancel orders that are not sent yet"
 EXAMPLES = (

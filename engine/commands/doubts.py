@@ -11,7 +11,7 @@ from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
 from engine.terminal import argument_types
-from engine.terminal.operators import whoami
+from engine.terminal.operator_name import whoami
 from engine.venues import chain_of
 from events.commands import doubts
 from events.order import Order

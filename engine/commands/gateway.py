@@ -2,7 +2,6 @@
 
 import argparse
 
-from engine import composition
 from engine.commands.up import with_backends
 from engine.processes.lifecycle import serve
 from engine.settings import Settings
@@ -18,5 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
+    from engine.composition.gateway import run_gateway
+
     ready = with_backends(settings)
-    return serve(ready, "gateway", lambda stop: composition.run_gateway(ready, stop))
+    return serve(ready, "gateway", lambda stop: run_gateway(ready, stop))

@@ -5,7 +5,7 @@ import argparse
 from engine.client.halt_resume import switch
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from engine.terminal.operators import whoami
+from engine.terminal.operator_name import whoami
 
 HELP = "let nothing be sent and no trigger fire until `engine resume`; cancels still work"
 EXAMPLES = ('engine halt --reason "prices look odd"',)

@@ -9,7 +9,7 @@ from engine.embedded.stores import reading, records
 from engine.processes.program import StartError
 from engine.settings import Settings
 from engine.terminal.argument_types import seconds
-from engine.terminal.operators import whoami
+from engine.terminal.operator_name import whoami
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES, IssuedKey, KeyRefused
 from events.log import EventLog

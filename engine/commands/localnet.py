@@ -102,7 +102,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Event) -> None:
-    from engine.composition import tune
+    from engine.composition.log import tune
     from engine.localnet.open import FILE, Options, open_node
     from engine.localnet.rpc.server import HOST
     from engine.localnet.rpc.server import serve as open_door

@@ -13,7 +13,7 @@ from engine.recovery.parking_catalogue import notes
 from engine.recovery.settle import settle
 from engine.settings import Settings
 from engine.terminal import argument_types, timeline
-from engine.terminal.operators import whoami
+from engine.terminal.operator_name import whoami
 from engine.venues import chain_of
 from events.archive import Archive
 from events.archive.history import order_history

@@ -2,7 +2,6 @@
 
 import argparse
 
-from engine import composition
 from engine.commands.up import with_backends
 from engine.processes.lifecycle import serve
 from engine.processes.metrics_server import metered
@@ -19,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
+    from engine.composition.projector import run_projector
+
     ready = with_backends(settings)
-    return serve(
-        ready, "projector", lambda stop: metered(ready, composition.run_projector(ready, stop))
-    )
+    return serve(ready, "projector", lambda stop: metered(ready, run_projector(ready, stop)))

@@ -14,7 +14,7 @@ from engine.recovery import Done, Plan, RepairError, Word, Words
 from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
-from engine.terminal.operators import whoami
+from engine.terminal.operator_name import whoami
 from engine.terminal.progress import Progress
 from engine.venues import chain_of
 from projections.postgres.migrate import MigrationError
@@ -82,7 +82,10 @@ async def _run(settings: Settings, args: argparse.Namespace) -> int:
                 return _diagnosed(todo, as_json=args.json)
             if not args.json:
                 print("\n".join(told(todo)))
-            with localnet.local_chain_running(settings) as reached, Progress("repair") as progress:
+            with (
+                localnet.local_chain_running(settings) as reached,
+                Progress("repair") as progress,
+            ):
                 done = await recovery.repair(
                     log, archive, words, lambda: open_wallet(reached), progress, first=diagnosis
                 )

@@ -10,7 +10,7 @@ from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal import event_lines
 from engine.terminal.blockers import told
-from engine.terminal.operators import add_expiry, expiry
+from engine.terminal.order_expiry import add_expiry, expiry
 
 HELP = "submit an order, and with --watch see it through"
 EXAMPLES = (

@@ -2,7 +2,6 @@
 
 import argparse
 
-from engine import composition
 from engine.commands.up import with_backends
 from engine.processes.lifecycle import serve
 from engine.processes.metrics_server import metered
@@ -21,7 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Run until asked to stop."""
+    from engine.composition.tracer import run_tracer
+
     if not enabled.is_enabled(settings):
         raise SettingsError("engine tracer: OTEL_EXPORTER_OTLP_ENDPOINT is not set")
     ready = with_backends(settings)
-    return serve(ready, "tracer", lambda stop: metered(ready, composition.run_tracer(ready, stop)))
+    return serve(ready, "tracer", lambda stop: metered(ready, run_tracer(ready, stop)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import venues
+from engine.composition import stop_times
 from engine.embedded import databases, localnet
 from engine.embedded.backends import missing
 from engine.embedded.data_dir import Folder, running
@@ -28,6 +29,8 @@ from events.secret import SecretUrl
 
 if TYPE_CHECKING:  # every process imports this module, and a fifth of its start would be aiohttp
     import aiohttp
+
+stop_times.check_supervisor()
 
 HELP = "run the whole engine: backends, gateway, stages, projector"
 EXAMPLES = (

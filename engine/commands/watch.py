@@ -56,7 +56,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 async def _live(gateway: Client, args: argparse.Namespace) -> int:
     from rich.live import Live
 
-    from engine.terminal.board import Board, table
+    from engine.terminal.order_table import Board, table
 
     board = Board()
     async with gateway as client:

@@ -47,7 +47,7 @@ def _methods(name: str, surveyed: Surveyed, seen: Sequence[Surveyed]) -> Finding
 
 def _lag(seen: Sequence[Surveyed]) -> Finding:
     """Their slots were asked for at the same moment."""
-    from stages.venues.solana.rpc.methods import BEHIND_SLOTS
+    from stages.venues.solana.rpc.shared_methods import BEHIND_SLOTS
 
     newest = max(node.slot for node in seen)
     behind = max(seen, key=lambda surveyed: newest - surveyed.slot)

@@ -8,7 +8,7 @@ import asyncpg
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from engine.composition import make_log
+from engine.composition.log import make_log
 from engine.doctor import newest
 from engine.doctor.findings import Finding, failed, ok, skipped
 from engine.recovery import Words, diagnose, plan

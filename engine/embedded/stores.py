@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 from redis.exceptions import ResponseError
 
-from engine.composition import make_log
+from engine.composition.log import make_log
 from engine.embedded.backends import backends
 from engine.processes.lifecycle import fast_loop
 from engine.processes.program import StartError

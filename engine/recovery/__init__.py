@@ -12,7 +12,8 @@ from engine.recovery.accept_loss import Word
 from engine.recovery.apply_plan import Done, repair
 from engine.recovery.diagnosis import Diagnosis, diagnose
 from engine.recovery.plan import Plan, Step, Words, plan
-from engine.recovery.recreate_log import Repaired, RepairError, rebuild_log
+from engine.recovery.recreate_log import Repaired, rebuild_log
+from engine.recovery.recreation.errors import RepairError
 
 __all__ = [
     "Diagnosis",

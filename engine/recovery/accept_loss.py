@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from engine.recovery.diagnosis import Diagnosis
 from engine.recovery.reconcile import Lost, Reconciliation
-from engine.recovery.recreate_log import RepairError
+from engine.recovery.recreation.errors import RepairError
 from events.archive import Archive
 from events.archive.loss_table import save_losses
 from events.archive.losses import Loss, Losses, Resumed

@@ -9,7 +9,8 @@ from engine.recovery import accept_loss, archive_repair
 from engine.recovery.chain_history import ChainHistory
 from engine.recovery.diagnosis import Diagnosis, diagnose
 from engine.recovery.plan import Plan, Step, Words, archived_losses, plan
-from engine.recovery.recreate_log import Repaired, RepairError, rebuild_log
+from engine.recovery.recreate_log import Repaired, rebuild_log
+from engine.recovery.recreation.errors import RepairError
 from engine.recovery.rewrite_log import rewrite
 from events.archive import Archive
 from events.log import EventLog

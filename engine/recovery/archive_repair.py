@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.recovery.diagnosis import Diagnosis
 from engine.recovery.plan import Plan
-from engine.recovery.recreate_log import RepairError
+from engine.recovery.recreation.errors import RepairError
 from events.archive import Archive, Checkpoint, schema
 from events.archive.loss_table import withdraw_losses
 from events.archive.page import LabelledEvent

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from engine.recovery.diagnosis import Diagnosis, stream_of
 from engine.recovery.log_indexes import claims_in, known_in, names_in
-from engine.recovery.recreate_log import LOCK, RepairError
+from engine.recovery.recreate_log import LOCK
+from engine.recovery.recreation.errors import RepairError
 from engine.recovery.stream_plan import Target, target
 from events.archive import Archive, Checkpoint
 from events.ids import ENGINE_STREAM_ID

@@ -31,7 +31,16 @@ from events.audit.marks import Marks
 from events.audit.orders_table import Columns, RowCheck
 from events.audit.problems import ARCHIVE, INDEXES, LOG, ORDERS, Problem
 from events.audit.walk import ArchiveWalk, Holes, LogWalk, no_rows
-from events.log import Damaged, EventLog, LogReader, LogTruncated, Stored
+from events.log import (
+    Continuity,
+    Damaged,
+    EventLog,
+    LogIdentity,
+    LogReader,
+    LogTruncated,
+    Stored,
+    check_continuity,
+)
 from events.positions import spans
 
 HEADS_AT_ONCE = 500
@@ -347,19 +356,26 @@ class _Verification:
         if chain and theirs and chain != theirs:
             detail = f"the archive is of chain {chain!r}, the log of {theirs!r}"
             self._report(end, "chain", detail, ARCHIVE, key)
-        if checkpoint.epoch != self._meta.epoch:
+        archived = Continuity(checkpoint.epoch, end, checkpoint.digest if end else None)
+        identity = LogIdentity.TRIMMED
+        with contextlib.suppress(Damaged):  # it was reported
+            identity = await check_continuity(
+                archived, self._meta.epoch, self._end, self._entry_digest
+            )
+        if identity is LogIdentity.EPOCH_CHANGED:
             detail = f"the log is of epoch {self._meta.epoch}, the archive of {checkpoint.epoch}"
             self._report(end, "epoch", detail, ARCHIVE, key)
-        elif self._end < end:
+        elif identity is LogIdentity.REGRESSED:
             detail = f"the log ends at {self._end}, the archive at {end}"
             self._report(self._end + 1, "log", detail, LOG, self._log.keys.log)
-        elif end:
-            with contextlib.suppress(Damaged):  # which was told
-                entry = await self._reader.entry_at(end)
-                # None: a hole, which was told; or trimmed away meanwhile.
-                if entry is not None and sha256(entry.data).digest() != checkpoint.digest:
-                    detail = "the log's entry there is not the one that was projected"
-                    self._report(end, "checkpoint", detail, ARCHIVE, key)
+        elif identity is LogIdentity.REPLACED:
+            detail = "the log's entry there is not the one that was projected"
+            self._report(end, "checkpoint", detail, ARCHIVE, key)
+
+    async def _entry_digest(self, position: int) -> bytes | None:
+        """None: a hole, which was reported, or trimmed since. Raises Damaged."""
+        entry = await self._reader.entry_at(position)
+        return None if entry is None else sha256(entry.data).digest()
 
     async def _orders(self, snapshot: Snapshot) -> None:
         rows = RowCheck(self._auditor, self._columns)

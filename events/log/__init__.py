@@ -13,6 +13,7 @@ from events.log.append_request import (
     Idempotency,
     ack_only,
 )
+from events.log.continuity import Continuity, LogIdentity, check_continuity
 from events.log.entries import RawEntry, Reason, Refused, batch_of, foreign_id
 from events.log.event_log import EVICTING, HEADS_KEPT_MS, INBOX_ORDERS, EventLog
 from events.log.foreign_entries import Foreign
@@ -81,6 +82,7 @@ __all__ = [
     "AppendStatus",
     "Batch",
     "ClusterMismatch",
+    "Continuity",
     "Damaged",
     "Delivery",
     "EventLog",
@@ -94,6 +96,7 @@ __all__ = [
     "Keys",
     "LeaseGrant",
     "LogError",
+    "LogIdentity",
     "LogReader",
     "LogTruncated",
     "Missing",
@@ -114,6 +117,7 @@ __all__ = [
     "Workers",
     "ack_only",
     "batch_of",
+    "check_continuity",
     "decode_head",
     "encode_head",
     "engine_in",

@@ -35,7 +35,7 @@ class Idempotency(msgspec.Struct, frozen=True, gc=False):
     """Of a creation: the order id and the digest of the request."""
 
 
-class AppendRequest(msgspec.Struct, frozen=True, gc=False):
+class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one order has to say in one breath."""
 
     order_id: str
@@ -105,5 +105,13 @@ def ack_only(order_id: str, delivery: Delivery, *, wait_ms: int = 0) -> AppendRe
     wake = wait_ms > 0
     wait_ms = min(wait_ms, WAIT_MAX_MS)
     return AppendRequest(
-        order_id, b"", b"", delivery.stage, 0, b"", delivery, wake=wake, wait_ms=wait_ms
+        order_id=order_id,
+        old=b"",
+        new=b"",
+        owes=delivery.stage,
+        events=0,
+        records=b"",
+        delivery=delivery,
+        wake=wake,
+        wait_ms=wait_ms,
     )

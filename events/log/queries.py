@@ -60,8 +60,9 @@ class LogQueries:
     async def epoch_and_position(self) -> tuple[int, int]:
         """Epoch and newest position of the log that is there now; (0, 0) where there is none."""
         epoch, position = await self._link.call("HMGET", self.keys.meta, "epoch", "position")
-        if meta_number(epoch, "epoch") != self.epoch:
-            self.joined = False
+        # Joined again, too: a log that was missing for a moment may be seen so by this call alone,
+        # and then no process opens it again.
+        self.joined = bool(self.epoch) and meta_number(epoch, "epoch") == self.epoch
         return meta_number(epoch, "epoch"), meta_number(position, "position")
 
     async def bounds(self) -> tuple[int, int]:

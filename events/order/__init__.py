@@ -6,7 +6,7 @@ Imports types, and no log or store. Public: what is exported here, `hash_chain` 
 """
 
 from events.order.fold import advance, copied, evolve, fold
-from events.order.owed import (
+from events.order.next_stage import (
     EXECUTED,
     IMMEDIATE_TIFS,
     STAGES,

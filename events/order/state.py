@@ -12,8 +12,9 @@ from typing import final
 import msgspec
 
 from events.order.order_types import OrderType, order_type
+from events.quote import Fill, Leg, TokenWarning
 from events.secret import SecretBytes, restored, stored
-from events.types import TERMINAL, Fill, Leg, Status, TokenWarning
+from events.status import TERMINAL, Status
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):

@@ -7,25 +7,19 @@ them by the functions here; `hash_chain` makes their records. Pure, all of it. I
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from events import order as orders
+from events.event import Envelope, Fact
 from events.ids import ENGINE_STREAM_ID, KEYS_ID
 from events.order import NEXT, Order
-from events.streams import layout
-from events.streams.state import (
-    ENGINE_NEXT,
-    KEYS_FIRST,
-    KEYS_NEXT,
-    ApiKey,
-    EngineState,
-    KeyRing,
-    SystemState,
-)
-from events.types import EngineStatus, Event, Fact, Status
+from events.status import EngineStatus, Status
+from events.streams import layout, system_fold
+from events.streams.state import ApiKey, EngineState, KeyRing, SystemState
+from events.streams.system_fold import ENGINE_NEXT, KEYS_NEXT
 
 __all__ = [
     "ApiKey",
@@ -68,15 +62,15 @@ def status_after(state: State, fact: Fact) -> Status | EngineStatus:
     """The status that follows; an event that may not follow leaves it as it was."""
     if type(state) is Order:
         return orders.status_after(state, fact)
-    return state.status_after(fact)
+    return system_fold.status_after(state, fact)
 
 
 def statuses_after(kind: type[Fact]) -> list[str]:
     """All statuses that an event of this kind may leave, sorted: for documents."""
-    if kind in KEYS_NEXT:
-        return [EngineStatus.RUNNING]
-    strs = {str(row[kind]) for row in NEXT.values() if kind in row}
-    return sorted(strs | {str(row[kind]) for row in ENGINE_NEXT.values() if kind in row})
+    rows: list[Mapping[type[Fact], Status | EngineStatus]] = [
+        *NEXT.values(), *ENGINE_NEXT.values(), *KEYS_NEXT.values(),
+    ]  # fmt: skip
+    return sorted({str(row[kind]) for row in rows if kind in row})
 
 
 def may_follow(state: State | None, stream_id: str, kind: type[Fact]) -> bool:
@@ -85,26 +79,26 @@ def may_follow(state: State | None, stream_id: str, kind: type[Fact]) -> bool:
     if stream_id == ENGINE_STREAM_ID:
         return kind in ENGINE_NEXT[state.status if isinstance(state, EngineState) else None]
     if stream_id == KEYS_ID:
-        return kind in (KEYS_NEXT if state is not None else KEYS_FIRST)
+        return kind in KEYS_NEXT[None if state is None else EngineStatus.RUNNING]
     return kind in NEXT[state.status if isinstance(state, Order) else None]
 
 
-def advance(state: State, event: Event) -> None:
+def advance(state: State, event: Envelope) -> None:
     """The state after an event, in place."""
     if type(state) is Order:
         orders.advance(state, event)
     else:
-        state.advance(event)
+        system_fold.advance(state, event)
 
 
-def evolve(state: State | None, event: Event) -> State:
+def evolve(state: State | None, event: Envelope) -> State:
     """The state after an event; the one before is left as it was. Never raises."""
     after = new_state(event.order_id, event.account) if state is None else copied(state)
     advance(after, event)
     return after
 
 
-def fold(events: Iterable[Event]) -> State | None:
+def fold(events: Iterable[Envelope]) -> State | None:
     """The state that all events of one stream add up to; None for no events."""
     state: State | None = None
     for event in events:

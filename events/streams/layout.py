@@ -12,8 +12,8 @@ import msgspec
 
 from events import order as orders
 from events.order import Order
+from events.status import EngineStatus
 from events.streams.state import ApiKey, EngineState, KeyRing
-from events.types import EngineStatus
 
 _ENGINE, _KEYS = "engine", "keys"
 """The type of such an order."""

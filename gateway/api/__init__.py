@@ -1,5 +1,5 @@
 """The handlers, one file a resource.
 
-Imports every room of the gateway; only `app` imports it, and the engine for `exposition` and
-`parked`. Public: what `app` binds.
+Imports `http`, `parsing`, `backends`, `middleware` and `streaming`; only `endpoints` and `app`
+import it, and the engine for `exposition`, `parked` and `audits`. Public: what `app` binds.
 """

@@ -17,7 +17,7 @@ from gateway.http.problems import Problem
 from gateway.middleware.auth import actor_name
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
-from gateway.parsing.order_request import Switch, parse_switch
+from gateway.parsing.command_requests import Switch, parse_switch
 from gateway.parsing.parameters import NONE, reject_unknown_parameters
 from projections.feed.history_reader import Archive
 

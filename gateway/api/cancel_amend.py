@@ -27,7 +27,7 @@ from gateway.http.problems import FieldError, Problem, invalid
 from gateway.middleware.auth import actor_name, visible_account
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
-from gateway.parsing.order_request import Amendment, parse_amendment
+from gateway.parsing.command_requests import Amendment, parse_amendment
 from gateway.parsing.parameters import (
     CANCEL_PARAMETERS,
     NONE,

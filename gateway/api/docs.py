@@ -1,31 +1,48 @@
-"""GET /openapi.json, /asyncapi.json, /docs: the documents, made once, when somebody first asks."""
+"""GET /openapi.json, /asyncapi.json, /docs."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
 from gateway.http import responses
-from gateway.spec.asyncapi import asyncapi
-from gateway.spec.html import CSP, page
-from gateway.spec.openapi import openapi
-
-HEADERS = {
-    "Content-Security-Policy": CSP,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
-async def read_openapi(_: web.Request) -> web.Response:
-    """What HTTP offers."""
-    return responses.json_response(openapi())
+class Documents:
+    """Serves the documents of the API. Each is built on its first request."""
 
+    def __init__(
+        self,
+        openapi: Callable[[], dict[str, Any]],
+        asyncapi: Callable[[], dict[str, Any]],
+        page: Callable[[], str],
+        page_policy: str,
+    ) -> None:
+        """`page_policy`: the Content-Security-Policy of the page."""
+        self._openapi = openapi
+        self._asyncapi = asyncapi
+        self._page = page
+        self._page_headers = {
+            "Content-Security-Policy": page_policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
 
-async def read_asyncapi(_: web.Request) -> web.Response:
-    """What the WebSockets say."""
-    return responses.json_response(asyncapi())
+    async def read_openapi(self, _: web.Request) -> web.Response:
+        """GET /openapi.json: the HTTP interface."""
+        return responses.json_response(self._openapi())
 
+    async def read_asyncapi(self, _: web.Request) -> web.Response:
+        """GET /asyncapi.json: the WebSockets."""
+        return responses.json_response(self._asyncapi())
 
-async def read_page(_: web.Request) -> web.Response:
-    """Both of them for people."""
-    return web.Response(text=page(), content_type="text/html", charset="utf-8", headers=HEADERS)
+    async def read_page(self, _: web.Request) -> web.Response:
+        """GET /docs: both documents as one page of HTML."""
+        return web.Response(
+            text=self._page(),
+            content_type="text/html",
+            charset="utf-8",
+            headers=self._page_headers,
+        )

@@ -79,7 +79,7 @@ class MetricsHandler:
         self._health = health
         self._sockets = sockets
 
-    async def metrics(self, request: web.Request) -> web.Response:
+    async def read(self, request: web.Request) -> web.Response:
         """GET /metrics."""
         state, more, doubted = await asyncio.gather(
             self._health.state(), self._ask_log(), self._in_doubt()

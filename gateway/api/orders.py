@@ -31,14 +31,8 @@ from gateway.http.problems import Problem
 from gateway.middleware.auth import own_account, visible_account
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
-from gateway.parsing.order_request import (
-    IDEMPOTENCY_KEY,
-    Fields,
-    parse_batch,
-    parse_key,
-    parse_object,
-    parse_order,
-)
+from gateway.parsing.field_reader import Fields, parse_object
+from gateway.parsing.order_request import IDEMPOTENCY_KEY, parse_batch, parse_key, parse_order
 from gateway.parsing.parameters import NONE, list_filters, order_id_of, reject_unknown_parameters
 from gateway.parsing.traceparent import traced
 from projections.feed.feed import Feed

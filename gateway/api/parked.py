@@ -19,7 +19,7 @@ from gateway.http.problems import Problem
 from gateway.middleware.auth import actor_name
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
-from gateway.parsing.order_request import ParkedAct, parse_parked
+from gateway.parsing.command_requests import ParkedAct, parse_parked
 from gateway.parsing.parameters import NONE, order_id_of, reject_unknown_parameters
 from projections.feed.history_reader import Archive, HistoryGap, HistoryReader
 

@@ -60,11 +60,17 @@ class Authenticator:
     """Lets requests in, or raises Problem."""
 
     def __init__(
-        self, log: EventLog, *, account: str, required: bool = False, rates: Rates | None = None
+        self,
+        log: EventLog,
+        *,
+        account: str,
+        required: bool = False,
+        rates: Rates | None = None,
+        cut: Callable[[Callable[[Principal], bool]], None] = lambda _: None,
     ) -> None:
-        self.rates = rates
-        self.gone: Callable[[Callable[[Principal], bool]], None] = lambda _: None
-        """Told, after each look, how to tell whose key is good no more."""
+        """`cut`: closes the connections of principals whose key is no longer valid."""
+        self._rates = rates
+        self._cut = cut
         self._log = log
         self._required = required
         self._anybody = Principal("", account, None, frozenset(SCOPES))
@@ -79,8 +85,8 @@ class Authenticator:
             principal = self._anybody
         else:
             principal = self._known(text) or await self._refresh_and_authenticate(text)
-        if self.rates is not None:
-            self._count(self.rates, principal, request)
+        if self._rates is not None:
+            self._count(self._rates, principal, request)
         if scope not in principal.scopes:
             raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
         request[PRINCIPAL] = principal
@@ -90,7 +96,7 @@ class Authenticator:
         """Runs for as long as the gateway."""
         while True:
             await self._look()
-            self.gone(self._is_gone)
+            self._cut(self._is_gone)
             await asyncio.sleep(WATCH_S)
 
     async def _look(self) -> None:

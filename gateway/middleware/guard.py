@@ -1,7 +1,7 @@
-"""What stands around every handler: who asks, what for, and whose order it is.
+"""Enforces an endpoint's permission around its handler: key, scope, and owner of the order.
 
-Made from the table of `authorization` and from nothing else. A handler that makes, lists or names
-orders has to ask for the account to do it for: the answer of one that did not is never sent.
+A handler that creates, lists or names orders must ask for the account that it acts for: the
+response of a handler that did not is replaced by an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.middleware.auth import BOUND, Authenticator, visible_account
-from gateway.middleware.authorization import PERMISSIONS, Permission, Reach
+from gateway.middleware.authorization import Permission, Reach
 from gateway.middleware.ownership import Ownership
 from gateway.parsing.parameters import order_id_of
 
@@ -19,19 +19,18 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _PERMISSION = web.RequestKey("permission", Permission)
 _FREE = (Reach.NONE, Reach.IN_PATH)
-"""Where the handler has no account to ask for: there is no order, or it was looked at before."""
+"""Where a handler needs no account: no order is concerned, or its owner was checked before."""
 
 
 class Guard:
-    """Lets in what the table permits."""
+    """Admits the requests that an endpoint permits."""
 
     def __init__(self, access: Authenticator, ownership: Ownership) -> None:
         self._access = access
         self._ownership = ownership
 
-    def of(self, method: str, path: str, handler: Handler) -> Handler:
-        """The handler of a route behind its guard."""
-        permission = PERMISSIONS[method, path]
+    def of(self, permission: Permission, handler: Handler) -> Handler:
+        """The handler with its permission enforced."""
         return handler if permission.public else self._guarded(permission, handler)
 
     def _guarded(self, permission: Permission, handler: Handler) -> Handler:
@@ -50,9 +49,9 @@ class Guard:
 
 
 async def check_bound(request: web.Request, response: web.StreamResponse) -> None:
-    """Raises RuntimeError for an answer that is bound to no account.
+    """Raises RuntimeError for a response whose handler did not ask for an account.
 
-    Also a signal of aiohttp, before the first byte of a stream or a socket.
+    Also a signal of aiohttp, sent before the first byte of a stream or a socket.
     """
     permission = request.get(_PERMISSION)
     if permission is None or permission.reach in _FREE or response.status >= 400:

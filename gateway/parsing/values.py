@@ -21,8 +21,10 @@ AMOUNT_LENGTH = 80
 TEXT_LENGTH = 200
 """Of a reason or an actor, in characters."""
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
+NUMBER = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
+KEY = "[!-~]{1,128}"
+_number = re.compile(NUMBER, re.ASCII)
+_key = re.compile(KEY, re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _text = msgspec.json.Decoder(str)
@@ -72,7 +74,7 @@ def _decimal_text(raw: bytes, malformed: str = "amount-malformed") -> str:
     if len(raw) > AMOUNT_LENGTH:
         raise InvalidField(malformed, f"more than {AMOUNT_LENGTH} characters")
     text = _text.decode(raw) if raw[:1] == b'"' else raw.decode()
-    if not _NUMBER.fullmatch(text):
+    if not _number.fullmatch(text):
         raise InvalidField(malformed, f"{text!r} is not a decimal number")
     return text
 
@@ -141,4 +143,4 @@ def is_text(text: str) -> bool:
 
 def is_key(text: str) -> bool:
     """Whether it can be the name of a request or an order."""
-    return _KEY.fullmatch(text) is not None
+    return _key.fullmatch(text) is not None

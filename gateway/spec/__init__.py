@@ -1,5 +1,5 @@
-"""What is promised: operations, schemas, OpenAPI, AsyncAPI, documents, the Postman collection.
+"""The documents made from the endpoints: OpenAPI, AsyncAPI, Markdown, HTML, Postman. Pure.
 
-Imports no handler: the tables that requests are checked by are in `parsing` and `middleware`.
+Imports `endpoints` and `schemas`, and no handler.
 Public: `openapi`, `asyncapi`, `markdown`, `html`, `postman`.
 """

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 from events.types import FACTS
+from gateway.endpoints.table import ENDPOINTS
 from gateway.spec.openapi import info, ref
-from gateway.spec.operations import OPERATIONS
 from projections.views.json_schema import control_message_schemas, event_schemas
 from projections.views.orders import UNKNOWN
 from projections.views.schemas import UUID
@@ -40,7 +40,7 @@ _MEANING = {
 
 @cache
 def asyncapi() -> Json:
-    """The document. Nobody may change it."""
+    """The document, which callers must not change."""
     schemas = _schemas()
     messages = {name for names in (*RECEIVED.values(), *SENT.values()) for name in names}
     return {
@@ -75,12 +75,12 @@ def _message(name: str, schema: Json) -> Json:
 
 def _channels() -> list[tuple[str, Json]]:
     messages = []
-    for (_, path), operation in OPERATIONS.items():
-        if name := operation.channel:
+    for endpoint in ENDPOINTS.values():
+        if name := endpoint.channel:
             names = (*RECEIVED[name], *SENT.get(name, ()))
-            query = {"type": "object", "properties": dict(operation.query or {})}
+            query = {"type": "object", "properties": dict(endpoint.query or {})}
             channel = {
-                "address": path,
+                "address": endpoint.path,
                 "description": _MEANING[name],
                 "messages": {item: {"$ref": f"#/components/messages/{item}"} for item in names},
                 "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},

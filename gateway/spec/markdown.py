@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from events.order import NEXT
 from events.reasons import REASONS
 from events.streams import statuses_after
 from events.token_warnings import TEXTS
 from events.types import FACTS
+from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, RETRY_AFTER_S
-from gateway.middleware.authorization import PERMISSIONS, Reach
+from gateway.middleware.authorization import Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
-from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
 from projections.views.event_schemas import Frame
-from projections.views.payloads import PAYLOADS
+from projections.views.payloads import PAYLOADS, VIEWS
 
 Json = dict[str, Any]
 
@@ -79,7 +82,9 @@ def _where(code: str) -> str:
     if code in GUARDED:
         return "whatever needs a scope"
     return ", ".join(
-        f"`{m} {path}`" for (m, path), operation in OPERATIONS.items() if code in operation.codes
+        f"`{endpoint.method} {endpoint.path}`"
+        for endpoint in ENDPOINTS.values()
+        if code in endpoint.problems
     )
 
 
@@ -87,11 +92,11 @@ def authorization() -> str:
     """Every operation: the scope of its key, and what it is to orders of other accounts."""
     rows = [
         [
-            f"`{method} {path}`",
-            f"`{permission.scope}`" if permission.scope else "no key",
-            OTHERS[permission.reach],
+            f"`{endpoint.method} {endpoint.path}`",
+            f"`{endpoint.permission.scope}`" if endpoint.permission.scope else "no key",
+            OTHERS[endpoint.permission.reach],
         ]
-        for (method, path), permission in PERMISSIONS.items()
+        for endpoint in ENDPOINTS.values()
     ]
     return (
         f"# Authorization\n{_GENERATED}\n"
@@ -138,7 +143,26 @@ def events() -> str:
         schema = schemas[name]
         parts += [f'## `"event":"{schema["title"]}"`\n{_lines(schema["description"])}\n']
         parts.append(fields(schema, list(schema["properties"])))
-    return "\n".join(parts)
+    return "\n".join(parts) + _transitions()
+
+
+def _transitions() -> str:
+    """What may follow what, for orders."""
+    rows = []
+    for before, row in NEXT.items():
+        by_status: dict[str, list[str]] = {}
+        for fact, after in row.items():
+            by_status.setdefault(after, []).append(f"`{fact.__name__}`")
+        rows += [
+            [f"`{before}`" if before else "no order yet", ", ".join(names), f"`{after}`"]
+            for after, names in by_status.items()
+        ]
+    return (
+        "\n# Transitions of an order\n"
+        "Any other event is refused.\n"
+        "After `confirmed`, `failed`, `expired` and `cancelled` there are no events.\n\n"
+        + table(["status before", "event", "status after"], rows)
+    )
 
 
 def _lines(text: str) -> str:
@@ -147,9 +171,25 @@ def _lines(text: str) -> str:
 
 
 def event_names() -> str:
-    """The names of the events as the console imports them: one that is gone fails at the start."""
-    rows = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
-    return f"// The names of the events. Made by `engine docs --write`.\n\n{''.join(rows)}"
+    """The names, headings and writers of the events, as the console imports them.
+
+    An import of an event that no longer exists fails when the page starts.
+    """
+    names = [f'export const {name} = "{name}";\n' for name in sorted(FACTS)]
+    labels = {view.fact.__name__: view.label for view in VIEWS.values()}
+    writers = {view.fact.__name__: view.writer for view in VIEWS.values() if view.writer}
+    return (
+        "// The events: names, headings, and which service writes them."
+        " Made by `engine docs --write`.\n\n"
+        + "".join(names)
+        + _javascript("LABELS", labels)
+        + _javascript("WRITERS", writers)
+    )
+
+
+def _javascript(name: str, values: dict[str, str]) -> str:
+    rows = [f"  {key}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
+    return f"\nexport const {name} = {{\n{''.join(rows)}}};\n"
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:

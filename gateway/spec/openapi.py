@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the HTTP interface, made from `operations`. Pure."""
+"""The OpenAPI 3.1 document of the HTTP interface, made from the table of endpoints. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import msgspec
 
 from events.types import FACTS
 from events.version import VERSION
-from gateway.http.problems import CODES
-from gateway.middleware.authorization import PERMISSIONS, Permission
-from gateway.spec.operations import (
+from gateway.endpoints.endpoint import (
     COMMON_PROBLEMS,
     HISTORY,
     JSON,
-    OPERATIONS,
     STREAM,
-    Answer,
-    Operation,
-    problem_of,
+    Endpoint,
+    Response,
 )
-from gateway.spec.request_schemas import body_schemas
-from gateway.spec.response_schemas import Problem
+from gateway.endpoints.table import ENDPOINTS
+from gateway.http.problems import CODES
+from gateway.schemas.request_schemas import body_schemas
+from gateway.schemas.response_schemas import Problem
 from projections.views.json_schema import REF, event_schemas
 from projections.views.orders import UNKNOWN
 from projections.views.schemas import UUID, Shape
@@ -53,7 +51,7 @@ _KEY = {
 
 
 def info(description: str) -> Json:
-    """What both documents say of themselves."""
+    """The `info` object of both documents."""
     return {
         "title": "Order execution engine",
         "version": VERSION,
@@ -64,10 +62,10 @@ def info(description: str) -> Json:
 
 @cache
 def openapi() -> Json:
-    """The document. Nobody may change it."""
+    """The document, which callers must not change."""
     paths: dict[str, Json] = {}
-    for (method, path), operation in OPERATIONS.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation)
+    for endpoint in ENDPOINTS.values():
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     return {
         "openapi": "3.1.0",
         "info": info(_SUMMARY),
@@ -98,8 +96,8 @@ def one_event() -> Json:
 
 def _schemas() -> Json:
     shapes: list[type[Shape]] = [Problem]
-    for operation in OPERATIONS.values():
-        schemas = (answer.shape for answer in operation.answers.values())
+    for endpoint in ENDPOINTS.values():
+        schemas = (response.shape for response in endpoint.responses.values())
         shapes += [shape for shape in schemas if isinstance(shape, type)]
     _, parts = msgspec.json.schema_components(list(dict.fromkeys(shapes)), ref_template=REF)
     history = {
@@ -115,19 +113,18 @@ def _schemas() -> Json:
     return {name: every[name] for name in sorted(every)}
 
 
-def _operation(method: str, path: str, operation: Operation) -> Json:
-    permission = PERMISSIONS[method, path]
+def _operation(endpoint: Endpoint) -> Json:
     document: Json = {
-        "operationId": _id_of(method, path),
-        "tags": [operation.tag],
-        "summary": operation.summary,
-        "parameters": _parameters(path, operation),
-        "responses": _responses(operation, permission),
+        "operationId": _id_of(endpoint.method, endpoint.path),
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint),
     }
-    if not permission.public:
-        document["security"] = [{"key": [permission.scope]}, {}]
-    if operation.body:
-        content = {JSON: {"schema": ref(operation.body)}}
+    if not endpoint.permission.public:
+        document["security"] = [{"key": [endpoint.permission.scope]}, {}]
+    if endpoint.body:
+        content = {JSON: {"schema": ref(endpoint.body)}}
         document["requestBody"] = {"required": True, "content": content}
     return document
 
@@ -136,14 +133,14 @@ def _id_of(method: str, path: str) -> str:
     return "-".join([method.lower(), *re.findall(r"[\w.]+", path)])
 
 
-def _parameters(path: str, operation: Operation) -> list[Json]:
+def _parameters(endpoint: Endpoint) -> list[Json]:
     parameters = [
         _parameter(name, "path", {"type": "string", "format": "uuid", "pattern": UUID}, True)
-        for name in re.findall(r"{(\w+)}", path)
+        for name in re.findall(r"{(\w+)}", endpoint.path)
     ]
-    for name, schema in (operation.query or {}).items():
-        parameters.append(_parameter(name, "query", dict(schema), name in operation.required))
-    for header in operation.headers:
+    for name, schema in (endpoint.query or {}).items():
+        parameters.append(_parameter(name, "query", dict(schema), name in endpoint.required))
+    for header in endpoint.headers:
         schema = {"type": "string", "description": header.description}
         parameters.append(_parameter(header.name, "header", schema, False))
     return parameters
@@ -155,31 +152,40 @@ def _parameter(name: str, place: str, schema: Json, required: bool) -> Json:
     return document | {"description": description} if description else document
 
 
-def _responses(operation: Operation, permission: Permission) -> Json:
-    responses = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    for status, codes in operation.problems(permission).items():
+def _responses(endpoint: Endpoint) -> Json:
+    responses = {str(status): _response(spec) for status, spec in endpoint.responses.items()}
+    for status, codes in endpoint.problems_by_status().items():
         response = responses.setdefault(str(status), {"description": _titles(codes), "content": {}})
-        response["content"][PROBLEM] = {"schema": problem_of(codes)}
+        response["content"][PROBLEM] = {"schema": _problem_of(codes)}
     return dict(sorted(responses.items()))
+
+
+def _problem_of(codes: list[str]) -> Json:
+    """The schema of a problem with one of these codes."""
+    return {
+        "$ref": "#/components/schemas/Problem",
+        "type": "object",
+        "properties": {"code": {"enum": codes}},
+    }
 
 
 def _titles(codes: list[str]) -> str:
     return CODES[codes[0]][1] if len(codes) == 1 else "One of these problems"
 
 
-def _answer(answer: Answer) -> Json:
-    document: Json = {"description": answer.description, "content": {}}
-    if answer.headers:
+def _response(response: Response) -> Json:
+    document: Json = {"description": response.description, "content": {}}
+    if response.headers:
         document["headers"] = {
             header.name: {"description": header.description, "schema": {"type": "string"}}
-            for header in answer.headers
+            for header in response.headers
         }
-    if answer.shape is not None:
-        name = answer.shape if isinstance(answer.shape, str) else answer.shape.__name__
-        document["content"][answer.media] = {"schema": ref(name)}
-    elif answer.media:
-        document["content"][answer.media] = {"schema": _untyped(answer.media, answer.kind)}
-    for media in answer.others:
+    if response.shape is not None:
+        name = response.shape if isinstance(response.shape, str) else response.shape.__name__
+        document["content"][response.media] = {"schema": ref(name)}
+    elif response.media:
+        document["content"][response.media] = {"schema": _untyped(response.media, response.kind)}
+    for media in response.others:
         document["content"][media] = {"schema": _untyped(media, "string")}
     return document
 

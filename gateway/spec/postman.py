@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-from gateway.spec.operations import OPERATIONS
+from gateway.endpoints.table import ENDPOINTS
 from gateway.spec.postman_flow import BASE, FLOW, FOLDERS, SUBMIT, VARIABLES, Folder, Step
 
 Json = dict[str, Any]
@@ -85,7 +85,7 @@ def _url(path: str, step: Step) -> Json:
         "path": path[1:].split("/"),
     }
     if step.query:
-        table = OPERATIONS[step.operation].query or {}
+        table = ENDPOINTS[step.operation].query or {}
         url["query"] = [
             {"key": name, "value": _escaped(value), "description": _about(table[name])}
             for name, value in step.query.items()

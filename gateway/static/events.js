@@ -1,4 +1,4 @@
-// The names of the events. Made by `engine docs --write`.
+// The events: names, headings, and which service writes them. Made by `engine docs --write`.
 
 export const AttemptFailed = "AttemptFailed";
 export const EngineHalted = "EngineHalted";
@@ -24,3 +24,46 @@ export const TransactionExpired = "TransactionExpired";
 export const TransactionInDoubt = "TransactionInDoubt";
 export const TransactionRecovered = "TransactionRecovered";
 export const TransactionSubmitted = "TransactionSubmitted";
+
+export const LABELS = {
+  AttemptFailed: "Attempt failed",
+  EngineHalted: "Engine halted",
+  EngineResumed: "Engine resumed",
+  KeyCreated: "Key created",
+  KeyRevoked: "Key revoked",
+  KeyRotated: "Key rotated",
+  OrderAmended: "Amended",
+  OrderArmed: "Waiting for the market",
+  OrderCancelled: "Cancelled",
+  OrderConfirmed: "Confirmed",
+  OrderExpired: "Expired",
+  OrderFailed: "Failed",
+  OrderParked: "Parked",
+  OrderRearmed: "Back to waiting",
+  OrderRequeued: "Requeued",
+  OrderRouted: "Route chosen",
+  OrderSubmitted: "Taken",
+  OrderTriggered: "Triggered",
+  RoutingStarted: "Routing",
+  TransactionBuilt: "Transaction built",
+  TransactionExpired: "Transaction dead",
+  TransactionInDoubt: "In doubt",
+  TransactionRecovered: "Settled by the chain's record",
+  TransactionSubmitted: "Sent",
+};
+
+export const WRITERS = {
+  OrderAmended: "gateway",
+  OrderArmed: "watcher",
+  OrderCancelled: "gateway",
+  OrderConfirmed: "confirmer",
+  OrderExpired: "watcher",
+  OrderRouted: "router",
+  OrderSubmitted: "gateway",
+  OrderTriggered: "watcher",
+  RoutingStarted: "router",
+  TransactionBuilt: "builder",
+  TransactionExpired: "confirmer",
+  TransactionInDoubt: "confirmer",
+  TransactionSubmitted: "submitter",
+};

@@ -1,24 +1,16 @@
 // The picture of the flow: who hands orders to whom, how many each did a second, and has before it.
 
 import { svg } from "./dom.js";
-import {
-  OrderAmended, OrderArmed, OrderCancelled, OrderConfirmed, OrderExpired, OrderRouted,
-  OrderSubmitted, OrderTriggered, RoutingStarted, TransactionBuilt, TransactionExpired,
-  TransactionInDoubt, TransactionSubmitted,
-} from "./events.js";
+import { WRITERS } from "./events.js";
 
 const BOXES = [
   ["gateway", 0, 0], ["router", 1, 0], ["builder", 2, 0], ["submitter", 3, 0], ["confirmer", 4, 0], ["watcher", 1, 1], ["projector", 4, 1],
 ];
 const ARROWS = [["gateway", "router"], ["router", "builder"], ["builder", "submitter"], ["submitter", "confirmer"], ["watcher", "router"]];
 const [WIDE, HIGH, STEP, DOWN] = [136, 62, 176, 104];
-const WRITES = {
-  [OrderSubmitted]: "gateway", [OrderCancelled]: "gateway", [OrderAmended]: "gateway", [RoutingStarted]: "router", [OrderRouted]: "router", [TransactionBuilt]: "builder",
-  [TransactionSubmitted]: "submitter", [OrderConfirmed]: "confirmer", [TransactionExpired]: "confirmer", [TransactionInDoubt]: "confirmer", [OrderArmed]: "watcher", [OrderTriggered]: "watcher", [OrderExpired]: "watcher",
-};
 
-/** Whose event it is, by its name or the stage that it names. */
-export const writer = (frame) => (frame.stage && BOXES.some(([name]) => name === frame.stage) ? frame.stage : WRITES[frame.event]);
+/** The service that wrote an event: the stage that it names, else that of its kind. */
+export const writer = (frame) => (frame.stage && BOXES.some(([name]) => name === frame.stage) ? frame.stage : WRITERS[frame.event]);
 
 /** `facts`: name -> {rate, lag, fault}. */
 export function flow(facts) {

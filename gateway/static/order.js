@@ -5,10 +5,8 @@ import * as api from "./api.js";
 import * as chain from "./chain.js";
 import { $, announce, badge, clock, el } from "./dom.js";
 import {
-  AttemptFailed, OrderAmended, OrderArmed, OrderCancelled, OrderConfirmed, OrderExpired,
-  OrderFailed, OrderParked, OrderRearmed, OrderRequeued, OrderRouted, OrderSubmitted,
-  OrderTriggered, RoutingStarted, TransactionBuilt, TransactionExpired, TransactionInDoubt,
-  TransactionRecovered, TransactionSubmitted,
+  AttemptFailed, LABELS, OrderAmended, OrderArmed, OrderConfirmed, OrderRouted, OrderTriggered,
+  TransactionBuilt, TransactionInDoubt, TransactionSubmitted,
 } from "./events.js";
 import { grouped } from "./money.js";
 import { explained, quoteList, warningList } from "./quotes.js";
@@ -16,13 +14,6 @@ import { ENDED } from "./store.js";
 
 const READ_AGAIN = new Set([TransactionSubmitted, TransactionInDoubt]);
 const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
-const WORDS = {
-  [OrderSubmitted]: "Taken", [RoutingStarted]: "Routing", [OrderRouted]: "Route chosen", [TransactionBuilt]: "Transaction built",
-  [TransactionSubmitted]: "Sent", [OrderConfirmed]: "Confirmed", [OrderFailed]: "Failed", [OrderExpired]: "Expired", [OrderCancelled]: "Cancelled",
-  [AttemptFailed]: "Attempt failed", [TransactionInDoubt]: "In doubt", [TransactionExpired]: "Transaction dead", [OrderArmed]: "Waiting for the market",
-  [OrderTriggered]: "Triggered", [OrderRearmed]: "Back to waiting", [OrderAmended]: "Amended", [OrderParked]: "Parked", [OrderRequeued]: "Requeued",
-  [TransactionRecovered]: "Settled by the chain's record",
-};
 const DETAILS = {
   [OrderRouted]: (f, o) => `${f.dex}, ${grouped(f.amountOut)} ${o.tokenOut}, at least ${grouped(f.minAmountOut)}`,
   [OrderTriggered]: (f) => `${f.cause} at ${f.dex}, price ${f.price}, slot ${f.slot}`,
@@ -89,7 +80,7 @@ export class OrderView {
     const known = this.store.orders.get(this.id);
     if (this.order && known) this.order = { ...this.order, ...known };
     if (!whole || !known || READ_AGAIN.has(frame.event) || ENDED.has(frame.status)) this.load();
-    announce(`${WORDS[frame.event] ?? frame.event}`);
+    announce(`${LABELS[frame.event] ?? frame.event}`);
     this.draw();
   }
 
@@ -147,7 +138,7 @@ export class OrderView {
       const took = before === null ? "" : `+${duration(Date.parse(frame.timestamp) - before)}`;
       before = Date.parse(frame.timestamp);
       const detail = DETAILS[frame.event]?.(frame, order) ?? frame.reason ?? "";
-      return el("li", { class: frame.status }, el("div", { class: "line" }, WORDS[frame.event] ?? frame.event, el("time", { class: "num", datetime: frame.timestamp }, `${clock(frame.timestamp)} ${took}`)), detail ? el("small", {}, detail) : "");
+      return el("li", { class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("time", { class: "num", datetime: frame.timestamp }, `${clock(frame.timestamp)} ${took}`)), detail ? el("small", {}, detail) : "");
     });
     const [first, last] = [this.events[0], this.events.at(-1)];
     const whole = first ? ` · ${duration(Date.parse(last.timestamp) - Date.parse(first.timestamp))} in all` : "";

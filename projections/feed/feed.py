@@ -1,8 +1,8 @@
-"""The feed: follows the log and hands every event to whoever wants it.
+"""The feed: follows the log and delivers its events to all subscribers of a process.
 
-One feed a process. It reads the log itself, never Postgres, and only while somebody listens. An
-event is decoded and encoded once, whoever gets it; a socket gets many at once; nobody waits for
-the slowest. What it cannot give any more it says: `{"event":"notice","recovered":false}`.
+It reads the log, never Postgres, and only while there are subscribers. An event is decoded and
+encoded once, however many receive it. A slow socket delays no other. Events that can no longer be
+delivered are announced by `{"event":"notice","recovered":false}`.
 """
 
 from __future__ import annotations
@@ -15,34 +15,36 @@ from typing import Any
 
 import structlog
 
-from events.archive import ArchiveUnavailable
-from events.log import EventLog, LogError, LogTruncated, Missing, Stored
+from events.log import EventLog, Stored
 from projections.feed.cursors import cursor_prefix
 from projections.feed.frames import Frame, FrameEncoder
-from projections.feed.history_reader import Archive, HistoryGap, HistoryReader, flatten
+from projections.feed.history_reader import Archive, HistoryReader
+from projections.feed.log_tail import EPOCH_CHANGED, Gap, LogTail
 from projections.feed.order_follower import Follower, ends
 from projections.feed.subscription import HIGH_BYTES, PART, SLOW, Filter, Sink, Subscription
 from projections.views.formats import timestamp
 
 RECENT = 4096
-"""Events kept at hand (at most twice as many): those who were away shortly need no Redis."""
+"""Events kept in memory, at most twice as many: a short reconnect is served without Redis."""
 
 LINGER_S = 5.0
-"""How long the log is followed on after the last subscriber left."""
+"""How long the log is followed after the last subscriber left."""
+
+RESTART_S = 1.0
+"""Wait after an unexpected error."""
 
 WRITES_PER_TURN = 128
-"""Writes (~8 µs each) until others get their turn of the loop."""
+"""Writes (~8 µs each) before other tasks get a turn of the loop."""
 
 FOLLOWER_BYTES = 4 * HIGH_BYTES
-"""What a socket that follows single orders may hold back until it is cut."""
-
+"""Unsent bytes at which a socket that follows single orders is closed."""
 
 RESTART = 1012
-"""Close code: come back at once."""
+"""Close code: reconnect at once."""
 
 
 class Feed:
-    """The fan-out. `await ready()` before making a Subscription or Follower."""
+    """The fan-out. `ready()` is awaited before a Subscription or a Follower is created."""
 
     def __init__(
         self,
@@ -55,36 +57,34 @@ class Feed:
     ) -> None:
         self.past = HistoryReader(log, archive)
         self.slow_s = slow_s
-        """How long a socket may take to take what it holds back."""
-        self.position = 0
-        """Everything up to here was handed out."""
+        """How long a socket may take to drain its unsent bytes."""
         self._log = log
+        self._tail = LogTail(log, self.past, block_ms=min(1000, heartbeat_ms))
         self._explorer = explorer
-        self._reader = log.reader("feed")
         self._heartbeat_s = heartbeat_ms / 1000
-        self._block_ms = min(1000, heartbeat_ms)
         self._recent: list[Frame] = []
-        self._last_hash = b""
         self._live: dict[tuple[Filter, FrameEncoder], set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._turn = asyncio.Lock()
-        """Held while frames go out, so that a heartbeat never overtakes them."""
-        self._followed_until = 0.0
-        self._doubt = False
-        self._epoch = 0
-        """Of the log whose `position` this is."""
+        """Held while frames are written, so that a heartbeat never overtakes them."""
+        self._needed_until = 0.0
+
+    @property
+    def position(self) -> int:
+        """Everything up to here was delivered."""
+        return self._tail.position
 
     @property
     def epoch(self) -> int:
-        """Of the log."""
+        """The epoch of the log."""
         return self._log.epoch
 
     @property
     def common_position(self) -> int:
-        """Up to here at most, another epoch has what this one has."""
+        """The greatest position that is valid in the epoch before as well."""
         return min(self.position, self._log.base or self.position)
 
     @property
@@ -95,33 +95,23 @@ class Feed:
     # -- life ----------------------------------------------------------------------------------
 
     async def ready(self) -> None:
-        """Follows the log from now on, for at least a moment. Raises LogError.
+        """Follows the log from now on, for at least LINGER_S. Raises LogError.
 
-        Whoever is attached or registered calls it before looking at what there is: the feed may
-        have stopped since, and would begin again further on than where they look.
+        A subscriber calls it after it was registered and before it reads history: a feed that had
+        stopped resumes at the end of the log, past what the subscriber would read.
         """
-        self._followed_until = asyncio.get_running_loop().time() + LINGER_S
+        self._needed_until = asyncio.get_running_loop().time() + LINGER_S
         async with self._starting:
             if self._tasks:
                 return
-            self.position, self._epoch = await self._log.position(), self.epoch
-            self._recent, self._last_hash = [], b""
-            await self._look_back()
+            await self._tail.start()
+            self._recent = []
+            async for stored in self._tail.newest(RECENT):
+                self._keep(self.frames(stored))
             self._tasks = [
                 asyncio.create_task(self._follow(), name="feed"),
                 asyncio.create_task(self._heartbeats(), name="heartbeats"),
             ]
-
-    async def _look_back(self) -> None:
-        """Has the newest events at hand, for all those who come back at once after a restart."""
-        after = max(0, self.position - RECENT)
-        with contextlib.suppress(LogTruncated):
-            while batches := await self._reader.read(after):
-                stored = [s for s in flatten(batches, after) if s.position <= self.position]
-                if not stored:
-                    break
-                self._keep(self.frames(stored))
-                after = stored[-1].position
 
     async def close(self) -> None:
         """Stops following and closes the connections."""
@@ -129,29 +119,30 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._reader.close()
+        await self._tail.close()
         await self.past.close()
 
-    def _has_followers(self) -> bool:
+    def _needed(self) -> bool:
+        now = asyncio.get_running_loop().time()
         if self._subscriptions or self._followers:
-            self._followed_until = asyncio.get_running_loop().time() + LINGER_S
+            self._needed_until = now + LINGER_S
             return True
-        return asyncio.get_running_loop().time() < self._followed_until
+        return now < self._needed_until
 
-    # -- who listens ---------------------------------------------------------------------------
+    # -- subscribers ---------------------------------------------------------------------------
 
     def attach(self, subscription: Subscription) -> None:
-        """Counts a subscriber, which catches up by itself and then joins."""
+        """Registers a subscriber, which catches up by itself and then joins."""
         self._subscriptions.add(subscription)
 
     def join(self, subscription: Subscription) -> None:
-        """Makes a subscriber live. It stands where the feed stands."""
+        """Makes a subscriber live; its cursor is the feed's position."""
         assert subscription.cursor == self.position
         subscription.live = True
         self._live.setdefault(_group(subscription), set()).add(subscription)
 
     def leave(self, subscription: Subscription) -> None:
-        """Ends being live."""
+        """Stops sending live events to a subscriber."""
         subscription.live = False
         if members := self._live.get(_group(subscription)):
             members.discard(subscription)
@@ -159,7 +150,7 @@ class Feed:
                 del self._live[_group(subscription)]
 
     def detach(self, subscription: Subscription) -> None:
-        """Forgets a subscriber."""
+        """Removes a subscriber."""
         self.leave(subscription)
         self._subscriptions.discard(subscription)
 
@@ -168,21 +159,21 @@ class Feed:
         self._followers.setdefault(follower.order_id, set()).add(follower)
 
     def unfollow(self, follower: Follower) -> None:
-        """Forgets a follower."""
+        """Removes a follower."""
         if followers := self._followers.get(follower.order_id):
             followers.discard(follower)
             if not followers:
                 del self._followers[follower.order_id]
 
-    # -- what there is -------------------------------------------------------------------------
+    # -- frames --------------------------------------------------------------------------------
 
     def frames(self, stored: Sequence[Stored]) -> list[Frame]:
-        """Events as frames, which cost nothing until somebody wants them."""
+        """Events as frames, which are decoded and encoded on first use."""
         prefix = cursor_prefix(self.epoch, self._log.partition)
         return [Frame(event, prefix, self._explorer) for event in stored]
 
     def recent(self, after: int) -> list[Frame] | None:
-        """What was handed out after a position; None where that reaches too far back."""
+        """The frames delivered after a position; None where they are no longer in memory."""
         if after >= self.position:
             return []
         first = self._recent[0].position if self._recent else self.position + 1
@@ -193,7 +184,7 @@ class Feed:
         return max(self.position, await self._log.position())
 
     def position_fields(self, position: int) -> dict[str, Any]:
-        """The fields that name a place."""
+        """The fields of a message that name a position."""
         prefix = cursor_prefix(self.epoch, self._log.partition)
         return {
             "position": position,
@@ -204,103 +195,63 @@ class Feed:
     # -- following -----------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        delay_s = 0.05
-        while self._has_followers():
+        while self._needed():
             try:
-                await self._verify()
-                async with contextlib.aclosing(
-                    self._reader.tail(self.position, block_ms=self._block_ms)
-                ) as tail:
-                    async for batches in tail:
-                        if self._epoch_changed():
-                            break
-                        delay_s = 0.05
-                        await self._hand_out(flatten(batches, self.position))
-                        if self._doubt or not self._has_followers():
-                            break
-            except LogTruncated:
-                await self._catch_up_from_archive()
-            except LogError:
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 1.0)
+                async with contextlib.aclosing(self._tail.pages(self._needed)) as pages:
+                    async for page in pages:
+                        if isinstance(page, Gap):
+                            await self._notify_gap(page)
+                        else:
+                            await self._deliver(page)
             except Exception:
-                # A bug must not leave everybody waiting for ever in silence.
+                # Without this, a bug would leave every subscriber waiting in silence.
                 structlog.get_logger().exception("the feed stumbled", position=self.position)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RESTART_S)
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             if task is not asyncio.current_task():
                 task.cancel()
 
-    def _epoch_changed(self) -> bool:
-        """Whether what was just read may be of another epoch than what was read before."""
-        return not self._log.joined or self.epoch != self._epoch
+    async def _notify_gap(self, gap: Gap) -> None:
+        """Announces a gap to the followers, and to the subscribers past it.
 
-    async def _verify(self) -> None:
-        """After each reconnect: is this still the log that we have been reading?"""
-        self._doubt = False
-        epoch, head = await self._log.epoch_and_position()
-        if not epoch or epoch != self.epoch:
-            raise Missing("the log is not there, or not opened yet")
-        if epoch != self._epoch:
-            self._epoch = epoch
-            await self._notify_gap(min(self.position, self._log.base or head), "epoch-changed")
-            # What an order had said may be void: whoever follows it begins anew.
-            for sink in {f.sink for group in self._followers.values() for f in group}:
-                sink.close(RESTART, "the log was rebuilt: follow again")
-        elif head < self.position:
-            await self._notify_gap(head, "log-regressed")
-        elif self._last_hash:
-            batch = await self._reader.entry_at(self.position)
-            if batch is not None:
-                digest = batch.records[self.position - batch.first].hash
-                if digest != self._last_hash:
-                    await self._notify_gap(head, "log-regressed", replaced=True)
-
-    async def _catch_up_from_archive(self) -> None:
-        """The log was trimmed past us, or is damaged here: the archive has what we missed."""
-        try:
-            await self._hand_out(await self.past.page(self.position))
-        except HistoryGap as gap:
-            await self._notify_gap(gap.resume_after, "events-lost")
-        except (LogError, ArchiveUnavailable):
-            await asyncio.sleep(0.5)
-
-    async def _notify_gap(self, resume_after: int, code: str, *, replaced: bool = False) -> None:
-        """Tells all whom it concerns; `replaced`: also who stands before `resume_after`, since what
-        was read up to there may be of another log.
+        Where the log was `replaced`, subscribers before `resume_after` are told as well.
         """
         async with self._turn:
-            self.position = resume_after
-            self._recent, self._last_hash = [], b""
+            self._tail.advance(gap.resume_after)
+            self._recent = []
             for subscription in tuple(self._subscriptions):
-                if subscription.live or subscription.cursor > resume_after:
-                    subscription.lose(resume_after, code)
-                elif replaced and subscription.cursor:
-                    subscription.lose(subscription.cursor, code)
-            notice: dict[str, Any] = {"event": "notice", "code": code, "recovered": False}
-            notice |= self.position_fields(resume_after)
-            for sink in {f.sink for group in self._followers.values() for f in group}:
+                if subscription.live or subscription.cursor > gap.resume_after:
+                    subscription.lose(gap.resume_after, gap.code)
+                elif gap.replaced and subscription.cursor:
+                    subscription.lose(subscription.cursor, gap.code)
+            notice: dict[str, Any] = {"event": "notice", "code": gap.code, "recovered": False}
+            notice |= self.position_fields(gap.resume_after)
+            sinks = {follower.sink for group in self._followers.values() for follower in group}
+            for sink in sinks:
                 sink.write(sink.medium.notice(notice))
+            if gap.code == EPOCH_CHANGED:  # events of an order may be void: its followers restart
+                for sink in sinks:
+                    sink.close(RESTART, "the log was rebuilt: follow again")
 
-    # -- handing out ---------------------------------------------------------------------------
+    # -- delivery ------------------------------------------------------------------------------
 
-    async def _hand_out(self, stored: Sequence[Stored]) -> None:
-        for at in range(0, len(stored), PART):
-            if at:
-                await asyncio.sleep(0)  # lets the sockets take the last part
-            part = self.frames(stored[at : at + PART])
+    async def _deliver(self, stored: Sequence[Stored]) -> None:
+        for start in range(0, len(stored), PART):
+            if start:
+                await asyncio.sleep(0)  # the sockets send the last part
+            part = self.frames(stored[start : start + PART])
             async with self._turn:
-                await self._hand_out_part(part)
+                await self._deliver_part(part)
 
-    async def _hand_out_part(self, part: list[Frame]) -> None:
-        before, self.position = self.position, part[-1].position
-        self._last_hash = part[-1].record.hash
+    async def _deliver_part(self, part: list[Frame]) -> None:
+        before, newest = self.position, part[-1]
+        self._tail.advance(newest.position, newest.record.hash)
         self._keep(part)
-        # Whoever joins from here on already has this part, so the members are taken now.
+        # A subscriber that joins from here on has this part, so the members are copied now.
         groups = [(group, tuple(members)) for group, members in self._live.items()]
         if self._followers:
-            self._tell_followers(part)
+            self._write_to_followers(part)
         writes = 0
         for (filters, medium), members in groups:
             data = filters.join(part, medium)
@@ -318,7 +269,7 @@ class Feed:
         if len(self._recent) > 2 * RECENT:
             del self._recent[:-RECENT]
 
-    def _tell_followers(self, part: list[Frame]) -> None:
+    def _write_to_followers(self, part: list[Frame]) -> None:
         written: dict[Sink, list[bytes]] = {}
         over: list[Follower] = []
         for frame in part:
@@ -340,19 +291,13 @@ class Feed:
         head = self.position
         while True:
             await asyncio.sleep(self._heartbeat_s)
-            known = True
-            try:
-                epoch, newest = await self._log.epoch_and_position()
-                known = epoch == self._epoch
-                self._doubt = self._doubt or not known or newest < self.position
-                head = newest if known else head
-            except LogError:
-                known = False
+            newest = await self._tail.head()
+            head = head if newest is None else newest
             async with self._turn:
-                self._beat(head, known)
+                self._beat(head, newest is not None)
 
     def _beat(self, head: int, known: bool) -> None:
-        """Says how far each subscriber has been served, and how far the log has come."""
+        """Writes to each subscriber its position and the newest one of the log."""
         about = {"event": "heartbeat", "head": head}
         if not known:
             about["log"] = "unavailable"
@@ -370,5 +315,5 @@ class Feed:
 
 
 def _group(subscription: Subscription) -> tuple[Filter, FrameEncoder]:
-    """Those who get the same bytes."""
+    """The key of the subscribers that receive the same bytes."""
     return subscription.filters, subscription.sink.medium

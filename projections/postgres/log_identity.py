@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import assert_never
 
 from events.archive import Checkpoint
-from events.log import EventLog, LogReader
+from events.log import Continuity, EventLog, LogIdentity, LogReader, check_continuity
 
 
 async def why_different_log(log: EventLog, reader: LogReader, at: Checkpoint) -> str:
-    """Why the log does not hold what stood there when the checkpoint was written; empty: it does.
+    """Returns why the log is not the one that the checkpoint was taken of; empty: it is.
 
     Raises LogError.
     """
-    if at.epoch != log.epoch:
-        return f"the log is of epoch {log.epoch}, the archive of {at.epoch}"
+
+    async def digest_at(position: int) -> bytes | None:
+        entry = await reader.entry_at(position)
+        return None if entry is None else sha256(entry.data).digest()
+
+    archived = Continuity(at.epoch, at.position, at.digest if at.position else None)
     head = await log.position()
-    if head < at.position:
-        return f"the log ends at position {head}, the archive at {at.position}"
-    if at.position:
-        entry = await reader.entry_at(at.position)
-        if entry is None:
+    match await check_continuity(archived, log.epoch, head, digest_at):
+        case LogIdentity.SAME:
+            return ""
+        case LogIdentity.EPOCH_CHANGED:
+            return f"the log is of epoch {log.epoch}, the archive of {at.epoch}"
+        case LogIdentity.REGRESSED:
+            return f"the log ends at position {head}, the archive at {at.position}"
+        case LogIdentity.TRIMMED:
             return f"the log no longer holds position {at.position}"
-        if sha256(entry.data).digest() != at.digest:
+        case LogIdentity.REPLACED:
             return f"the log differs from the archive at position {at.position}"
-    return ""
+        case identity:
+            assert_never(identity)

@@ -20,13 +20,8 @@ from events.metrics import REFUSALS
 from events.secret import SecretUrl
 from projections.postgres import tables
 from projections.postgres.migrate import migrate
-from projections.postgres.session import (
-    STOP_S,
-    LogArchiveMismatch,
-    ProjectorStopped,
-    Refused,
-    Session,
-)
+from projections.postgres.session import STOP_S, Session
+from projections.postgres.stopped import LogArchiveMismatch, ProjectorStopped, Refused
 from projections.postgres.tables import CheckpointConflict
 
 BACKOFF_S = (0.05, 1.0)
@@ -119,7 +114,7 @@ class Projector:
             except CheckpointConflict:
                 _log.info("the checkpoint was moved by another process")
             except ProjectorStopped as error:
-                if session is not None and session.went_on:
+                if session is not None and session.progressed:
                     self._halted = ""
                 if str(error) != self._halted:  # once, not every second
                     _log.error("projecting stopped", reason=str(error))

@@ -1,8 +1,8 @@
-"""Follows the log and hands on its traces.
+"""Follows the log and sends its traces to a collector.
 
-Nothing is dropped while they are taken: what was not taken is read again, from where the mark in
-the log's server says, also by the next process. Whoever is too far behind leaves out the oldest and
-counts them, so that a collector that was away for a day is not sent that day.
+Spans that a collector refuses are read again, also by the next process: a mark in the log's server
+says how far they were taken. A follower that is too far behind skips the oldest events and counts
+them, so that a collector that was away for a day is not sent that day.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
 import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Stored
 from events.metrics import SPANS, UNTRACED
 from projections.feed.history_reader import HistoryGap, HistoryReader
-from projections.traces.spans import Span, Tracer, sampled
+from projections.traces.spans import Span, Tracer, sample
 
 MARK = "traces"
 BEHIND_MAX = 200_000
 """Events."""
 BATCH = 512
-"""Spans a request, as collectors are used to."""
+"""Spans a request, as collectors expect."""
 PAUSE_S = 0.5
-"""After the end of the log, or a fault."""
+"""Wait at the end of the log, and after a fault."""
 
 Send = Callable[[Sequence[Span]], Awaitable[bool]]
-"""Whether they were taken."""
+"""Returns whether the collector took them."""
 
 _log = structlog.get_logger()
 
@@ -43,66 +42,105 @@ async def follow(
     stop: asyncio.Event,
     behind_max: int = BEHIND_MAX,
 ) -> None:
-    """Sends the spans of that part of all orders until `stop` is set.
+    """Sends the spans of a `ratio` of all orders until `stop` is set.
 
-    The first time it begins with what happens then: what is past is in the audit.
+    Without a mark it begins at the end of the log: earlier orders are in the audit.
     """
-    tracer, after = Tracer(), None
-    waiting: list[Span] = []
+    exporter = _Exporter(log, past, send, ratio, behind_max)
     while not stop.is_set():
         try:
-            head = await log.position()
-            if after is None and (after := await log.marked(MARK)) is None:
-                await log.mark(MARK, head)
-            # Behind the head, nowhere: a log that was founded again goes on there.
-            after = head if after is None else min(after, head)
-            if head - after > behind_max:
-                UNTRACED.add(number=head - after)
-                _log.warning("traces left out", after=after, until=head)
-                tracer, after, waiting = Tracer(), head, []
-            if not waiting:
-                events = await past.page(after)
-                # Folded once: what is not taken waits as it is.
-                waiting = [
-                    s for stored in events for s in await _spans(tracer, past, stored, ratio)
-                ]
-                read = events[-1].position if events else after
-            if not await _sent(waiting, send):
-                _log.warning("the collector does not take traces: they wait")
-            elif read > after:
-                after, waiting = read, []
-                await log.mark(MARK, after)
+            if await exporter.send_page():
                 continue
         except HistoryGap as gap:
-            UNTRACED.add(number=gap.resume_after - (after or 0))
-            tracer, after, waiting = Tracer(), gap.resume_after, []
+            exporter.skip(gap.resume_after)
             continue
         except (LogError, ArchiveUnavailable) as error:
             _log.warning("traces wait", error=str(error))
-            tracer, waiting = Tracer(), []  # it may have folded half of a page
+            exporter.forget()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), PAUSE_S)
 
 
-async def _sent(spans: Sequence[Span], send: Send) -> bool:
-    """Whether all were taken. Who is asked for a part again knows its spans by their ids."""
-    for at in range(0, len(spans), BATCH):
-        some = spans[at : at + BATCH]
-        if not await send(some):
+class _Exporter:
+    """How far events are folded and their spans are taken."""
+
+    def __init__(
+        self, log: EventLog, past: HistoryReader, send: Send, ratio: float, behind_max: int
+    ) -> None:
+        self._log = log
+        self._past = past
+        self._send = send
+        self._ratio = ratio
+        self._behind_max = behind_max
+        self._tracer = Tracer()
+        self._after: int | None = None
+        """The position up to which spans were taken; None before the mark was read."""
+        self._read = 0
+        """The position up to which `_unsent` has the spans."""
+        self._unsent: list[Span] = []
+
+    async def send_page(self) -> bool:
+        """Sends the spans of the next page; returns whether another may follow at once.
+
+        Raises HistoryGap, LogError, ArchiveUnavailable.
+        """
+        after = await self._start()
+        if not self._unsent:
+            events = await self._past.page(after)
+            # Folded once: spans that are not taken are kept as they are.
+            self._unsent = await self._spans(events)
+            self._read = events[-1].position if events else after
+        if not await _take(self._unsent, self._send):
+            _log.warning("the collector does not take traces: they wait")
             return False
-        SPANS.add(number=len(some))
+        if self._read == after:
+            return False
+        self._after, self._unsent = self._read, []
+        await self._log.mark(MARK, self._read)
+        return True
+
+    def skip(self, resume_after: int) -> None:
+        """Continues after a position and counts the events before it as missing."""
+        UNTRACED.add(number=resume_after - (self._after or 0))
+        self._after = resume_after
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops what was folded: it may be half of a page."""
+        self._tracer, self._unsent = Tracer(), []
+
+    async def _start(self) -> int:
+        """The position to read after."""
+        head = await self._log.position()
+        if self._after is None:
+            self._after = await self._log.marked(MARK)
+            if self._after is None:
+                await self._log.mark(MARK, head)
+                self._after = head
+        # A mark beyond the head is of a log that was rebuilt since.
+        self._after = min(self._after, head)
+        if head - self._after > self._behind_max:
+            _log.warning("traces left out", after=self._after, until=head)
+            self.skip(head)
+        return self._after
+
+    async def _spans(self, events: Sequence[Stored]) -> list[Span]:
+        sampled = sample(events, self._ratio)
+        histories: dict[str, list[Stored]] = {}
+        for order_id in self._tracer.unknown(sampled):
+            with contextlib.suppress(HistoryGap):  # its beginning is gone
+                histories[order_id] = await self._past.order(order_id)
+        spans, untraced = self._tracer.spans_of(sampled, histories)
+        if untraced:
+            UNTRACED.add(number=untraced)
+        return spans
+
+
+async def _take(spans: Sequence[Span], send: Send) -> bool:
+    """Whether all were taken. A part that is sent twice has the same ids."""
+    for start in range(0, len(spans), BATCH):
+        batch = spans[start : start + BATCH]
+        if not await send(batch):
+            return False
+        SPANS.add(number=len(batch))
     return True
-
-
-async def _spans(tracer: Tracer, past: HistoryReader, stored: Stored, ratio: float) -> list[Span]:
-    try:
-        event = stored.record.event()
-        if not sampled(event.order_id, ratio):
-            return []
-        if event.version > 1 and not tracer.knows(event.order_id):
-            history = await past.order(event.order_id)
-            tracer.recall([earlier for earlier in history if earlier.position < stored.position])
-        return list(tracer.take(stored))
-    except (msgspec.DecodeError, HistoryGap):  # of a newer build; or its beginning is gone
-        UNTRACED.add()
-        return []

@@ -56,3 +56,8 @@ def swap_mode(of: Order | OrderSubmitted) -> str:
 def bps(ppm: int) -> str:
     """Millionths as basis points, exact."""
     return to_tokens(ppm, 2)
+
+
+def fee_clause(fee_lamports: int) -> str:
+    """The network fee as the end of a sentence; empty for none."""
+    return f", network fee {fee_lamports} lamports" if fee_lamports else ""

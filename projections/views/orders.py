@@ -17,7 +17,7 @@ from events.reasons import failure
 from events.types import Event
 from projections.views.explorer import link
 from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
-from projections.views.payloads import PAYLOADS, OrderConfirmedPayload, Payload
+from projections.views.payloads import VIEWS, OrderConfirmedPayload, Payload
 from projections.views.schemas import Fill, Leftover, Leg, TokenWarning
 
 Json = dict[str, Any]
@@ -134,7 +134,7 @@ def _common(event: Event, position: int, cursor: str, digest: bytes) -> Json:
 
 def _payload(event: Event, explorer: str) -> Payload:
     fact = event.fact
-    added = PAYLOADS[type(fact)].from_event(fact)
+    added = VIEWS[type(fact)].payload_of(fact)
     if isinstance(added, OrderConfirmedPayload) and explorer:
         added.explorer_url = link(explorer, added.tx_hash) or UNSET
     return added

@@ -184,7 +184,7 @@ class Family(Protocol):
 
     @property
     def dex(self) -> str:
-        """`raydium` or `meteora`."""
+        """The DEX of the program, such as `raydium`: a value of the setting VENUES."""
         ...
 
     @property

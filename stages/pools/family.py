@@ -22,6 +22,9 @@ from stages.pools.transfer_fees import FeeMintPool, with_fees, without_fees
 
 P = TypeVar("P", bound=Pool)
 
+CLUSTERS = frozenset({"mainnet", "devnet"})
+"""Where the programs have addresses; the local chain has those of mainnet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoolFamily(Generic[P]):
@@ -44,6 +47,12 @@ class PoolFamily(Generic[P]):
     cu_step: int = 0
     transfer_fees: bool = True
     """Whether the program trades mints that charge transfer fees."""
+
+    def __post_init__(self) -> None:
+        assert self.name.startswith(f"{self.dex}-"), f"{self.name} is not named after {self.dex}"
+        assert self.programs.keys() == CLUSTERS, f"{self.name}: a program for each of {CLUSTERS}"
+        thresholds = {self.too_little_out, self.too_much_in}
+        assert thresholds <= self.errors.keys(), f"{self.name}: {thresholds} are not in its errors"
 
     def is_pool(self, account: RawAccount) -> bool:
         """See `Family.is_pool`."""

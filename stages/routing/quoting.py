@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from events.money import Token
-from events.types import Leg, Quote, TokenWarning
+from events.quote import Leg, Quote, TokenWarning
 from stages.pools.contract import fees_of
 from stages.routing.route import Candidate, RejectedPool, Request, Step
 

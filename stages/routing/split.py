@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from events.types import U64_MAX
+from events.money import U64_MAX
 from stages.pools.contract import Rejected, Swap
 from stages.routing.board import PoolDirection, PoolGraph, above, marginal
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from events.types import Leg
+from events.quote import Leg
 from stages.pools.contract import SwapTerms
 
 

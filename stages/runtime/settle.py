@@ -140,13 +140,13 @@ async def park_unreadable(
     body = encode(event)
     digest = link(head.hash, body)
     return AppendRequest(
-        order_id,
-        head.prefix,
-        encode_head(event.version, digest, PARKED, head.body),
-        PARKED,
-        1,
-        encode_record(digest, body),
-        delivery,
+        order_id=order_id,
+        old=head.prefix,
+        new=encode_head(event.version, digest, PARKED, head.body),
+        owes=PARKED,
+        events=1,
+        records=encode_record(digest, body),
+        delivery=delivery,
         wake=False,
         note=OUTCOME_COUNTERS[OrderParked],
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from events.money import price_units
 from events.order import Order
-from stages.triggers.paused import Pause
+from stages.triggers.price_pause import Pause
 from stages.triggers.trigger_book import PoolTriggerBook, TriggerBook
 from stages.triggers.watcher import target_of, terms_of
 from stages.venues import Pair, PoolEvent, Tick

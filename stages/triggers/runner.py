@@ -1,9 +1,9 @@
-"""Drives the books: follows ticks and pool events of the pairs that are ours, and triggers orders.
+"""Drives a watcher: keeps the books by the log's news, follows the pairs that it holds, triggers.
 
-Every watcher keeps the book of every pair, from news of the log; the pairs are shared by leases,
-and only the holder of a pair follows its ticks. Whoever takes a pair over begins where the last
-holder said it was, or at the first slot of an order of which that one had not heard yet: what it
-triggers again is refused by the version.
+Every watcher keeps the book of every pair. The pairs are shared by leases, and only the holder of a
+pair follows its ticks and pool events. A new holder starts where the last one stopped, or at the
+first slot of an order that the last one did not know of. An order that is triggered twice is
+refused by its version.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from hashlib import sha256
 
 import msgspec
 import structlog
@@ -25,22 +24,18 @@ from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage, VenueRefusal
 from stages.triggers.expiry import expire, order_of
 from stages.triggers.pair_book import PairBook, TriggerCandidate
+from stages.triggers.pair_books import PairBooks
+from stages.triggers.rebalance import preferred, rebalance
 from stages.triggers.watcher import first_slot
 from stages.triggers.writer import UNITS_MAX, TriggerWriter, resting
-from stages.venues import Pair
 from stages.venues.venue_group import VenueGroup
 
 NEWS_BLOCK_MS = 1000
 LEAVE_S = 1.0
 SLOTS_PER_STEP = 200
-"""Ticks of a pair that are looked at before others have their turn."""
+"""Slots of a pair that are looked at before the other pairs have their turn."""
 
 _log = structlog.get_logger()
-
-
-def rendezvous_owner(pair: str, watchers: Iterable[str]) -> str:
-    """Who of those that live follows a pair: all agree, and few pairs move as one comes or goes."""
-    return max(watchers, key=lambda name: sha256(f"{pair} {name}".encode()).digest())
 
 
 class TriggerRunner:
@@ -61,35 +56,35 @@ class TriggerRunner:
         self._name = watcher
         self._lease_ms = lease_ms
         self._watches = log.watches(watcher, lease_ms=lease_ms)
-        self._books: dict[str, PairBook] = {}
+        self._books = PairBooks(market)
         self._built = asyncio.Event()
         self._news = 0
-        """What the news through this number named is in the books, and was held against all ticks
-        through `done` of its pair."""
+        """The orders that the news through this number name are in the books, and were compared
+        with all ticks through `done` of their pair."""
         self._read = 0
-        """What the news through this number named may be in the books already."""
+        """The orders that the news through this number name may be in the books already."""
         self._slot = 0
         self._watchers: list[str] = []
         self._claim_now = asyncio.Event()
         self._begun = asyncio.Event()
         self._halted = False
         self._floor = 0
-        """What happened through this slot counts no more."""
+        """Ticks and events through this slot trigger nothing: the engine was halted then."""
 
     @property
     def held(self) -> dict[str, int]:
-        """The pairs that are followed here, and through which slot."""
-        return {key: book.done for key, book in self._books.items() if book.done is not None}
+        """The pairs that this watcher follows, and the slot through which it did."""
+        return self._books.followed
 
     @property
     def resting(self) -> int:
-        """How many orders are in the books."""
-        return sum(len(book) for book in self._books.values())
+        """The number of orders in the books."""
+        return self._books.orders
 
     # -- life ----------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watches until `stop`, then gives its pairs to the others. Raises Fenced."""
+        """Runs until `stop`, then releases its pairs. Raises Fenced."""
         steps = (self._apply_book_updates, self._claim, self._follow, self._expire)
         tasks = [asyncio.create_task(self._repeat(step), name=step.__name__) for step in steps]
         stopping = asyncio.create_task(stop.wait())
@@ -123,7 +118,7 @@ class TriggerRunner:
                 _log.warning("chain not available", stage="watcher", error=str(error))
                 self._built.clear()
             except Exception:
-                # Whatever it was in the middle of: the heads know better.
+                # The books may be half changed: they are rebuilt from the heads.
                 _log.exception("the books are rebuilt")
                 self._built.clear()
             await asyncio.sleep(FAULT_WAIT_S)
@@ -142,7 +137,7 @@ class TriggerRunner:
     # -- the books -----------------------------------------------------------------------------
 
     async def _apply_book_updates(self) -> None:
-        """Takes in what changed."""
+        """Reads news of the log and updates the books of the orders that they name."""
         if not self._built.is_set():
             await self._build()
         self._read, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
@@ -151,20 +146,20 @@ class TriggerRunner:
                 some = ids[at : at + UNITS_MAX]
                 await self._rest(self._heard(some, await self._firing.heads(some)))
         except LogError:
-            self._built.clear()  # some are in the books and were not held against what they missed
+            self._built.clear()  # some are in the books and were not compared with missed ticks
             raise
         self._news = self._read
 
     async def _build(self) -> None:
-        """Makes the books from the heads; what follows comes as news."""
+        """Builds the books from the heads of all resting orders; news tell of later changes."""
         self._read = await self._watches.newest()
         await self._look_up_halt()
-        before, books = self.held, dict[str, PairBook]()
+        before, books = self.held, PairBooks(self._market)
         async with aclosing(self._watches.resting()) as pages:
             async for heads in pages:
                 for head in heads:
                     if (order := order_of(head)) is not None:
-                        _add(_book_of(books, order), order, self._market)
+                        books.add(order)
         followed = {key: PairProgress(done, self._news) for key, done in before.items()}
         late = await self._missed_orders(followed.values())
         self._books = books
@@ -174,7 +169,7 @@ class TriggerRunner:
         self._claim_now.set()
 
     async def _look_up_halt(self) -> None:
-        """What passed before the last resume is over, whoever followed the pairs then."""
+        """Ignores what happened before the last resume, whichever watcher followed the pairs."""
         engine = await self._engine()
         if engine is not None and engine.status is EngineStatus.RUNNING:
             self._floor = self._market.slot_at(engine.updated_at_us)
@@ -189,28 +184,27 @@ class TriggerRunner:
             return None
 
     def _heard(self, ids: Sequence[str], heads: Sequence[OrderHead | None]) -> list[Order]:
-        """Those that rest; the others are in no book any more."""
+        """The orders that rest; the others are removed from the books."""
         orders: list[Order] = []
         for order_id, head in zip(ids, heads, strict=True):
             if (order := resting(head)) is not None:
                 orders.append(order)
-                continue
-            for book in self._books.values():
-                book.discard(order_id)
+            else:
+                self._books.discard(order_id)
         return orders
 
     async def _rest(self, orders: Sequence[Order]) -> None:
-        """Puts orders into their books. Those that come late, because their slots were looked at
+        """Puts orders into their books.
 
-        before, are held against what they missed in books of their own: each slot is looked at
-        once for all of them, however long they went unheard.
+        Orders whose slots were looked at before they came are compared with those slots in books
+        of their own: each slot is looked at once for all of them.
         """
-        late: dict[str, PairBook] = {}
+        late = PairBooks(self._market)
         for order in orders:
             first = first_slot(order, self._market)
             book, is_new = self._put(order)
             if is_new and book.done is not None and first <= book.seen:
-                _add(_book_of(late, order), order, self._market)
+                late.add(order)
         for key, book in late.items():
             last = self._books[key].seen if key in self._books else self._slot
             book.begin(None, None, last, self._floor)
@@ -221,55 +215,44 @@ class TriggerRunner:
                 self._books[key].limits.follow(book.limits)
 
     def _put(self, order: Order) -> tuple[PairBook, bool]:
-        """Its book, and whether it was not there yet with these terms."""
+        """As `PairBooks.add`. A new pair is claimed at once."""
         pairs = len(self._books)
-        book = _book_of(self._books, order)
+        added = self._books.add(order)
         if len(self._books) > pairs:
             self._claim_now.set()
-        return book, _add(book, order, self._market)
+        return added
 
     # -- the pairs -----------------------------------------------------------------------------
 
     async def _claim(self) -> None:
-        """Shares the pairs with the other watchers, and says how far ours were followed."""
+        """Shares the pairs with the other watchers, and records how far its own were followed."""
         await self._built.wait()
         self._claim_now.clear()
         await self._look_up_halt()
-        held = self.held
-        pairs = [
-            key
-            for key in self._books
-            if self._watchers and rendezvous_owner(key, self._watchers) == self._name
-        ]
-        claims = await self._watches.claim(dict.fromkeys(pairs) | held, self._news)
-        given = [key for key in held if key not in pairs and self._watchers]
-        if given:
-            await self._watches.release(given)
-        for key, book in self._books.items():
-            if key not in claims.held or key in given:
-                book.done = None
-        begun = {
-            key: followed
-            for key, followed in claims.held.items()
-            if key in self._books and self._books[key].done is None and key not in given
-        }
-        self._begin(begun, await self._missed_orders(begun.values()))
-        if claims.watchers != self._watchers:
-            self._watchers = claims.watchers
+        shares = preferred(self._name, self._books, self._watchers)
+        grant = await self._watches.claim(dict.fromkeys(shares) | self.held, self._news)
+        changes = rebalance(shares, self.held, [*self._books], self._watchers, grant)
+        for key in changes.stop:
+            self._books[key].done = None
+        if changes.give:
+            await self._watches.release(changes.give)
+        self._begin(changes.begin, await self._missed_orders(changes.begin.values()))
+        if grant.watchers != self._watchers:
+            self._watchers = grant.watchers
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(self._lease_ms / 4000):
                 await self._claim_now.wait()
 
     async def _missed_orders(self, followed: Iterable[PairProgress | None]) -> set[str] | None:
-        """The orders of which those who followed these pairs may not have heard; None: any."""
+        """The orders that the last holders of these pairs may not know of; None: any order."""
         heard = [progress.news for progress in followed if progress is not None]
         through, late = min(heard, default=self._read), set[str]()
         try:
             while heard:
                 through, named = await self._watches.all_news(through)
                 late |= named
-                if through >= self._read:  # else there are more in the books by now
+                if through >= self._read:  # else the books hold more by now
                     break
         except LogTruncated:  # these news are trimmed away
             return None
@@ -285,30 +268,32 @@ class TriggerRunner:
     # -- ticks ---------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        """Follows the pairs that are ours up to the newest slot."""
+        """Follows the held pairs up to the newest slot."""
         await self._next_slot()
         if self._halted:
             self._halted = await self._log.halted() or bool(await self._log.suspended())
         while looked := [*self._look()]:
             await self._fire([item for _, _, candidate in looked for item in candidate])
             for book, last, _ in looked:
-                if book.done is not None and book.seen >= last:  # not taken over anew meanwhile
+                if book.done is not None and book.seen >= last:  # not taken over again meanwhile
                     book.done = last
             await asyncio.sleep(0)
 
     def _look(self) -> Iterator[tuple[PairBook, int, list[TriggerCandidate]]]:
-        """Looks at what is new in each pair of ours, through some slot."""
+        """The held books that are behind, each with the slot through which it is looked at now and
+        what was triggered there.
+        """
         for book in self._books.values():
             if book.done is not None and book.seen < self._slot:
                 last = min(self._slot, book.seen + SLOTS_PER_STEP)
-                if self._halted:  # what happens now triggers nothing
+                if self._halted:  # ticks and events trigger nothing
                     book.limits.skip(last)
                     yield book, last, []
                 else:
                     yield book, last, book.touched(self._market, last)
 
     async def _next_slot(self) -> None:
-        """Waits for a new slot, or for a pair to be begun."""
+        """Waits for a new slot, or for a new pair to be followed."""
         waits = [
             asyncio.ensure_future(self._market.next_slot(self._slot)),
             asyncio.ensure_future(self._begun.wait()),
@@ -322,19 +307,9 @@ class TriggerRunner:
         self._slot = self._market.slot()
 
     async def _fire(self, candidate: Sequence[TriggerCandidate]) -> None:
-        """Says what triggered; puts back what is not to be triggered now."""
+        """Appends the triggers; puts orders that were not triggered back into their books."""
         fired = await self._firing.fire(candidate)
         for order in fired.halted:
             self._halted = True
             self._put(order)
         await self._rest(fired.other_terms)
-
-
-def _add(book: PairBook, order: Order, market: VenueGroup) -> bool:
-    first = first_slot(order, market)
-    return book.add(order, first, book.pause_of(order, first, market))
-
-
-def _book_of(books: dict[str, PairBook], order: Order) -> PairBook:
-    pair = Pair(order.token_in, order.token_out, order.decimals_in, order.decimals_out)
-    return books.get(pair.key) or books.setdefault(pair.key, PairBook(pair))

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from stages.triggers.paused import Entry, Pause, Paused
+from stages.triggers.price_pause import Entry, Pause, Paused
 
 _COMPACT_FROM = 1000
 

@@ -13,8 +13,8 @@ from unittest.mock import patch
 
 from events.secret import SecretUrl
 from gateway.api.audits import StoreUrls
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http import responses
-from gateway.spec.operations import OPERATIONS
 from projections.postgres.migrate import migrated
 from tests.support.http.served import Served, served
 
@@ -50,8 +50,8 @@ async def test_odd_requests_are_answered_as_documented(
     async with served(redis_url, records=records) as gateway:
         code, output = await ask_oddly(gateway, tmp_path)
         assert code == 0, output
-        sockets = {of for of, operation in OPERATIONS.items() if operation.channel}
-        assert gateway.checker.asked >= set(OPERATIONS) - sockets, output
+        sockets = {key for key, endpoint in ENDPOINTS.items() if endpoint.channel}
+        assert gateway.checker.asked >= set(ENDPOINTS) - sockets, output
 
 
 async def test_a_planted_bug_is_detected(redis_url: str, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ async def asked(crew: ChainCrew, order_id: str) -> None:
 
     async def known() -> bool:
         await asyncio.gather(*crew.chain().outcomes([transaction]))
-        finalized = outcomes._finalized
+        finalized = outcomes._height.newest
         return finalized is not None and finalized.block_height >= final
 
     await until(known)

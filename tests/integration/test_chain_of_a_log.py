@@ -71,4 +71,4 @@ async def test_the_archive_remembers_the_chain_when_the_log_is_lost(
                 return "trade on 'local'" in (await archive.regression() or "")
 
             await until(halted, "the report", ignoring=NOT_YET)
-            assert await log.suspended()
+            await until(log.suspended, "the log to be suspended")

@@ -41,8 +41,9 @@ from stages.venues import VenueRefusal
 from stages.venues.solana.outcomes.executed import CLOCKS_S, WalletHistory
 from stages.venues.solana.rpc.clusters import ClusterGuard
 from stages.venues.solana.rpc.link import RpcLink
-from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
+from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import RpcOptions
+from stages.venues.solana.rpc.transaction_methods import VERSION_UNSUPPORTED
 from stages.venues.solana.transaction.programs import MEMO
 from tests.support.chain.chain_crew import ChainCrew, LocalChain, chain_crew
 from tests.support.chain.localchain import OWNER, WALLET, memo, sealed, signed
@@ -77,7 +78,9 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 2)  # it has pages
+    monkeypatch.setattr(
+        "stages.venues.solana.rpc.transaction_methods.HISTORY_MAX", 2
+    )  # it has pages
     async with (
         # Half a minute, in which a busy machine sends what it has built.
         chain_crew(redis_url, tmp_path, chain_lifetime=1500) as crew,
@@ -175,7 +178,7 @@ async def test_dust_transfers_of_any_version_do_not_block_the_recreation_of_a_lo
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
-    monkeypatch.setattr("stages.venues.solana.rpc.methods.HISTORY_MAX", 3)
+    monkeypatch.setattr("stages.venues.solana.rpc.transaction_methods.HISTORY_MAX", 3)
     async with (
         chain_crew(redis_url, tmp_path, chain_wallets=(OWNER, str(STRANGER.pubkey()))) as crew,
         opened(redis_url, database_url) as (log, archive),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from solders.message import MessageV0, MessageV1
 
-from engine import composition
+from engine.composition import stages as composition
+from engine.composition.log import make_log
 from engine.localnet.genesis.market import BY_SYMBOL
 from engine.localnet.state.accounts import TOKEN_RENT, Account
 from engine.localnet.state.addresses import TOKEN, WSOL
@@ -259,7 +260,7 @@ async def test_without_a_cluster_readyz_shows_none(redis_url: str) -> None:
 
 async def founded(settings: Settings) -> Settings:
     """With a log of the local chain."""
-    log = composition.make_log(settings, chain="local")
+    log = make_log(settings, chain="local")
     await log.open(create=True)
     await log.close()
     return settings

@@ -13,7 +13,7 @@ from engine.client import Client, Event, Filters, LostError, NewOrder, RefusedEr
 from engine.client.events import event_of
 from events.commands import api_keys
 from events.types import FACTS
-from gateway.parsing.order_request import FIELDS
+from gateway.parsing.order_fields import FIELDS
 from projections.views.event_schemas import Frame
 from projections.views.payloads import PAYLOADS, Payload
 from tests.support.http.served import MemoryArchive, served

@@ -12,14 +12,15 @@ from aiohttp import web
 
 from events.types import RoutingStarted
 from gateway.api import orders
+from gateway.endpoints.endpoint import Endpoint
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http import responses
 from gateway.http.problems import CODES
-from gateway.middleware.authorization import PERMISSIONS, PUBLIC
+from gateway.middleware.authorization import PUBLIC
 from gateway.parsing import parameters
 from gateway.parsing.order_request import parse_order
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
-from gateway.spec.operations import OPERATIONS
 from projections.feed import frames
 from projections.views.orders import event_frame, order_view
 from tests.support.http.served import Served, served
@@ -36,7 +37,7 @@ async def test_both_documents_are_served_and_every_route_is_in_them(redis_url: s
             for route in gateway.runner.app.router.routes()
             if route.method != "*" and route.resource is not None
         }
-    assert routes == set(OPERATIONS)
+    assert routes == set(ENDPOINTS)
 
 
 async def test_the_page_is_served_under_a_strict_policy(redis_url: str) -> None:
@@ -114,18 +115,14 @@ async def test_a_route_that_no_document_has_fails_the_test(redis_url: str) -> No
     async def hidden(_: web.Request) -> web.Response:
         return web.json_response({})
 
-    from gateway import app as source
-
-    make = source._add_routes
-
-    def add(app: web.Application, routes: Any, *others: Any) -> None:
-        make(app, [source.Route("GET", "/hidden", hidden), *routes], *others)
-
+    endpoint = Endpoint(
+        "GET", "/hidden", lambda _: hidden, PUBLIC, tag="engine", summary="Hidden", responses={}
+    )
+    openapi()  # made of the endpoints as they are
     text = "GET /hidden 200: an undocumented route"
     with (
         pytest.raises(AssertionError, match=text),
-        patch.object(source, "_add_routes", add),
-        patch.dict(PERMISSIONS, {("GET", "/hidden"): PUBLIC}),
+        patch.dict(ENDPOINTS, {endpoint.key: endpoint}),
     ):
         async with served(redis_url) as gateway:
             await gateway.get("/hidden")

@@ -17,6 +17,7 @@ from projections.feed.cursors import Cursor
 from projections.feed.feed import FOLLOWER_BYTES, Feed
 from projections.feed.frames import WEBSOCKET, Frame
 from projections.feed.history_reader import HistoryGap, HistoryReader
+from projections.feed.log_tail import Gap
 from projections.feed.order_follower import Follower
 from projections.feed.subscription import HIGH_BYTES, Filter, Subscription
 from tests.support.http.served import MemoryArchive
@@ -465,7 +466,7 @@ async def test_a_subscriber_with_too_many_unsent_frames_leaves_the_live_feed(
         subscription = Subscription(harness.feed, page, Filter(None))
         harness.feed.attach(subscription)
         harness.feed.join(subscription)
-        harness.feed.position += 3
+        harness.feed._tail.position += 3
         subscription.take(b"\x81\x02{}", harness.feed.position - 3)
         assert (subscription.live, bool(page.writes)) == (live, live)
         if not live:
@@ -494,7 +495,7 @@ async def test_a_subscriber_beyond_the_end_of_the_log_gets_a_notice_and_resumes_
     for subscription, cursor in zip(subscriptions, (10, 3), strict=True):
         subscription.cursor = cursor
         harness.feed.attach(subscription)
-    await harness.feed._notify_gap(4, "log-regressed")
+    await harness.feed._notify_gap(Gap(4, "log-regressed"))
     assert [subscription.cursor for subscription in subscriptions] == [4, 3]
     assert (beyond.notices, before.notices) == (["log-regressed"], [])
 
@@ -523,7 +524,7 @@ async def test_a_heartbeat_carries_the_position_of_a_subscriber_that_is_behind(
 async def test_a_cursor_of_the_previous_epoch_is_refused_as_such(harness: FeedHarness) -> None:
     await harness.play.live(1)
     await harness.feed.ready()
-    harness.feed._log.epoch = harness.feed._epoch = 2
+    harness.feed._log.epoch = harness.feed._tail.epoch = 2
     page = Page()
     subscription = Subscription(harness.feed, page, Filter(None), Cursor(3, epoch=1))
     await subscription._check_start()

@@ -12,7 +12,8 @@ import redis.asyncio
 
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
-from gateway.middleware.authorization import PERMISSIONS, Reach
+from gateway.endpoints.table import ENDPOINTS
+from gateway.middleware.authorization import Permission, Reach
 from tests.support.http.permitted import EXPECTED, LIMIT, UNKNOWN, alike, ask
 from tests.support.http.served import MemoryArchive, Served, served
 from tests.support.processes.proxied import proxied
@@ -23,8 +24,9 @@ from tests.support.waits import HANG_S
 async def test_an_answer_whose_handler_asked_for_no_account_is_not_sent(
     reach: Reach, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PERMISSIONS, ("GET", "/api/tokens"), PERMISSIONS["GET", "/api/tokens"]
-                        ._replace(reach=reach))  # fmt: skip
+    tokens = ENDPOINTS["GET", "/api/tokens"]
+    permission = Permission(tokens.permission.scope, reach)
+    monkeypatch.setitem(ENDPOINTS, tokens.key, tokens._replace(permission=permission))
     async with served(redis_url) as gateway:
         status, body = await gateway.get("/api/tokens")
         assert (status, body["code"]) == (500, "internal")

@@ -47,7 +47,15 @@ async def raw(log: EventLog, order_id: str, body: bytes, version: int = 1) -> in
     """Appends bytes that no stage would write."""
     digest = link(GENESIS, body)
     head = encode_head(version, digest, 0, b"\xc0")
-    request = AppendRequest(order_id, b"", head, 0, 1, encode_record(digest, body), wake=False)
+    request = AppendRequest(
+        order_id=order_id,
+        old=b"",
+        new=head,
+        owes=0,
+        events=1,
+        records=encode_record(digest, body),
+        wake=False,
+    )
     return (await log.append([request]))[0].position
 
 

@@ -16,6 +16,7 @@ import pytest
 from engine.localnet.genesis import pools_file
 from engine.recovery import RepairError, rebuild_log, recreate_log
 from engine.recovery.chain_history import ChainError, ChainHistory, open_wallet
+from engine.recovery.recreation import gather
 from engine.settings import Settings
 from events.archive import Archive
 from events.ids import ENGINE_STREAM_ID, created_ms, first_id_at, new_order_id
@@ -216,6 +217,7 @@ async def test_each_open_order_is_asked_about_and_nothing_else(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recreate_log, "ORDERS", 3)
+    monkeypatch.setattr(gather, "PAGE_ORDERS", 3)
     play = scene.play
     pending = await play.create(7)
     resting, parked, begun, gone = await play.create(4)
@@ -252,7 +254,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     async with scene.archive.snapshot() as snapshot:
         [end] = await snapshot.at([await scene.archive.position()])
     # Long before the end of the archive, as an order that waits for its outcome may have been made.
-    long_ago_us = end.time_us - 10 * recreate_log.CREATION_MS * 1000
+    long_ago_us = end.time_us - 10 * gather.CREATION_MS * 1000
     connection = await asyncpg.connect(scene.database_url)
     await connection.execute("UPDATE orders SET created_us = $1 WHERE id = $2", long_ago_us, sent)
     await scene.repair()
@@ -263,7 +265,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     await scene.log.open(create=False)
     scene.chain = Script(scene.log)
     await scene.repair()
-    margin_us = end.time_us - recreate_log.CREATION_MS * 1000
+    margin_us = end.time_us - gather.CREATION_MS * 1000
     assert scene.chain.reached_us == [margin_us], "what was made before may have been sent after"
     assert scene.chain.asked_since_us == {margin_us}
     [first] = scene.chain.strangers_since
@@ -274,7 +276,7 @@ async def test_executed_orders_unknown_to_the_archive_are_listed(scene: Scene) -
     [known] = await scene.play.create()
     await scene.archived()
     lost = new_order_id()
-    old = new_order_id(now_ms=created_ms(known) - 2 * recreate_log.CREATION_MS)
+    old = new_order_id(now_ms=created_ms(known) - 2 * gather.CREATION_MS)
     scene.chain.executions |= {lost: ["a"], old: ["b"]}
     assert (await scene.repair()).strangers == [lost]
 

@@ -38,7 +38,7 @@ from events.log import EventLog, LogError
 from events.order import Order
 from events.secret import Secret, SecretText, SecretUrl
 from events.types import TransactionBuilt
-from gateway.spec.operations import OPERATIONS
+from gateway.endpoints.table import ENDPOINTS
 from projections.postgres.migrate import migrated
 from projections.postgres.rebuild import rebuild
 from stages.runtime.limiter import RateAndConcurrencyLimiter
@@ -301,7 +301,7 @@ async def test_no_answer_of_a_gateway_contains_the_urls_of_log_and_archive(
                         endless = answer.status == 101
                         text = "" if endless else await answer.text()
                         answers.append(f"{answer.status} {dict(answer.headers)} {text}")
-    assert len(answers) >= 2 * len(OPERATIONS)
+    assert len(answers) >= 2 * len(ENDPOINTS)
     ones = [item for item in answers if HIDDEN in item]
     assert ones == []
     assert HIDDEN not in lines[0]

@@ -460,8 +460,8 @@ def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
         if "OrderParked(" in path.read_text(encoding="utf-8")
     ]
     assert places == [
+        "events/order/events/order_parked.py:1",  # the fact itself
         "events/recovery/order_histories.py:1",  # executed on chain by …
-        "events/types.py:1",  # the fact itself
         "stages/runtime/append.py:1",  # an exception, as the next but one
         "stages/runtime/pipeline.py:1",  # its worker died on it again and again; and exceptions
         "stages/runtime/settle.py:1",  # unreadable head: …

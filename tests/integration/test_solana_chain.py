@@ -193,7 +193,7 @@ class World:
         return (await self.outcomes(sent))[0]
 
     async def height_known(self) -> None:
-        await until(lambda: self.chain._outcomes._finalized)
+        await until(lambda: self.chain._outcomes._height.newest)
 
     def status(self, sent: Transaction, status: str, err: Any = None, slot: int = 1001) -> None:
         self.statuses[sent.signature] = {
@@ -856,7 +856,7 @@ async def test_both_of_two_nodes_have_to_report_a_transaction_as_missing(world: 
             return outcome
 
         assert await told() == Outcome("absent"), "no height was known when it was asked"
-        await until(lambda: outcomes._finalized)
+        await until(lambda: outcomes._height.newest)
         assert await told() == Outcome("absent", finalized_height=1051)
         landed = {"slot": 990, "confirmations": None, "err": None,
                   "confirmationStatus": "finalized"}  # fmt: skip
@@ -936,7 +936,7 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
     young = await world.built()
     old = replace(young, submitted_at_us=1)
     assert await world.outcome_with_height(old) == Outcome("absent"), "it went on a moment ago"
-    monkeypatch.setattr("stages.venues.solana.outcomes.outcomes.DOUBT_AFTER_S", 0.0)
+    monkeypatch.setattr("stages.venues.solana.outcomes.finalized.DOUBT_AFTER_S", 0.0)
     told = []
     for _ in range(2):
         world.slot += 1
@@ -995,7 +995,7 @@ async def test_a_node_that_knows_a_transaction_outweighs_all_that_do_not(world: 
             Commitments(rpc, "confirmed"),
         )  # fmt: skip
         await asyncio.gather(*outcomes.ask([sent]))
-        await until(lambda: outcomes._finalized)
+        await until(lambda: outcomes._height.newest)
         [outcome] = await asyncio.gather(*outcomes.ask([sent]))
         assert outcome == Outcome("absent"), "nothing is proved"
         await outcomes.close()

@@ -15,7 +15,7 @@ from events.metrics import RPC_FAULTS, RPC_UNSERVED
 from events.secret import SecretBytes
 from stages.venues.solana.cluster.commitments import Commitments
 from stages.venues.solana.rpc import slots
-from stages.venues.solana.rpc.link import NotServed, RpcError, TooLarge, Unreachable
+from stages.venues.solana.rpc.errors import NotServed, RpcError, TooLarge, Unreachable
 from stages.venues.solana.rpc.methods import Rpc
 from tests.integration.test_solana_rpc import client
 from tests.support.chain.rpc_node import GENESIS, HttpError, JsonError, Node, at, rpc_node

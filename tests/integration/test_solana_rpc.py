@@ -15,7 +15,8 @@ from events.metrics import RPC, RPC_FAILURES
 from events.secret import SecretBytes, SecretUrl
 from stages.runtime.stage import VenueRefusal
 from stages.venues.solana.rpc.clusters import GENESIS, ClusterGuard
-from stages.venues.solana.rpc.link import RpcError, RpcLink, Unreachable
+from stages.venues.solana.rpc.errors import RpcError, Unreachable
+from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import RpcOptions
 from tests.support.chain.rpc_node import GENESIS as LOCAL

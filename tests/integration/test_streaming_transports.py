@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,12 +13,14 @@ import redis.asyncio
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
 from events.log import EventLog
+from gateway.backends import health
 from gateway.middleware.auth import Authenticator
 from gateway.streaming.transport import Socket
 from tests.support.http.permitted import LIMIT, UNKNOWN
 from tests.support.http.served import GOOD, Served, served
 from tests.support.http.streamed import DOORS, SSE, WEBSOCKET, Door, Refused
 from tests.support.log.played import after_submission
+from tests.support.waits import HANG_S
 
 pytestmark = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 
@@ -293,6 +296,26 @@ async def test_every_subscriber_gets_a_notice_when_the_log_lost_its_end(
             order_id = await gateway.accepted()
             for reader in (live, slow):
                 assert (await reader.frames(1))[0]["orderId"] == order_id
+
+
+async def test_followers_are_served_after_the_log_was_missing_for_a_moment(
+    redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a heartbeat sees that it is missing: the health check looks before and after."""
+    monkeypatch.setattr(health, "WATCH_S", 3600.0)
+    async with served(redis_url, heartbeat_ms=50) as gateway:
+        await gateway.accepted()
+        async with door.feed(gateway, "after=0") as reader:
+            assert (await reader.frames(1))[0]["position"] == 1
+            async with redis.asyncio.from_url(redis_url) as client:
+                await client.flushdb()
+            async with asyncio.timeout(HANG_S):
+                while (await reader.next()).get("log") != "unavailable":
+                    pass
+            await gateway.log.open()
+            assert (await reader.frames(1))[0]["code"] == "log-regressed"
+            order_id = await gateway.accepted()
+            assert (await reader.frames(1))[0]["orderId"] == order_id
 
 
 # -- slow readers ----------------------------------------------------------------------------------

@@ -264,7 +264,8 @@ def test_without_an_endpoint_no_process_imports_opentelemetry() -> None:
     code = (
         "import sys; from engine.processes import fast_imports; fast_imports.load()\n"
         "import gateway.app, projections.postgres.projector, stages.runtime.runner\n"
-        "import engine.composition\n"
+        "import engine.composition.gateway, engine.composition.projector\n"
+        "import engine.composition.stages\n"
         "import engine.commands.up, engine.commands.stage, stages.venues.solana.rpc.link\n"
         "sys.exit(any(name.split('.')[0] in ('opentelemetry', 'rich') for name in sys.modules))"
     )

@@ -24,7 +24,7 @@ from events.types import (
     OrderTriggered,
     TransactionSubmitted,
 )
-from stages.triggers.runner import rendezvous_owner
+from stages.triggers.rebalance import rendezvous_owner
 from stages.venues import Pair
 from stages.venues.simulated.venue import Simulation
 from stages.venues.venue_group import VenueGroup

@@ -1,4 +1,4 @@
-"""Addresses that everybody on Solana knows, and how others are derived. All base58."""
+"""Addresses that are the same on every cluster, and how others are derived. All base58."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from hashlib import sha256
 
 from solders.pubkey import Pubkey
 
-SYSTEM = "11111111111111111111111111111111"
-COMPUTE_BUDGET = "ComputeBudget111111111111111111111111111111"
-TOKEN = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105 - an address
-TOKEN_2022 = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105 - an address
-ATA = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"
-MEMO = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
+from stages.venues.solana.transaction import programs
+
+SYSTEM = programs.SYSTEM
+COMPUTE_BUDGET = programs.COMPUTE_BUDGET
+TOKEN = programs.TOKEN
+TOKEN_2022 = programs.TOKEN_2022
+ATA = programs.ASSOCIATED_TOKEN
+MEMO = programs.MEMO
 MEMO_V1 = "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo"
 NATIVE_LOADER = "NativeLoader1111111111111111111111111111111"
 BPF_LOADER = "BPFLoaderUpgradeab1e11111111111111111111111"
@@ -23,10 +25,10 @@ TX_V1 = "txv1aq4pp281K9um3tnPgkfX8UqtFT6wcVW3hNezGLL"
 """The feature that lets blocks take transactions of version 1 (SIMD-0385)."""
 INSTRUCTIONS_SYSVAR = "Sysvar1nstructions1111111111111111111111111"
 SYSVAR_OWNER = "Sysvar1111111111111111111111111111111111111"
-CLOCK_SYSVAR = "SysvarC1ock11111111111111111111111111111111"
+CLOCK_SYSVAR = programs.CLOCK
 RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
 
-WSOL = "So11111111111111111111111111111111111111112"
+WSOL = programs.WSOL
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 USDT = "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB"
 RAY = "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R"

@@ -1,63 +1,76 @@
-"""What each event adds to its frame: one file an event, one struct for the JSON and its schema.
+"""The public view of each event: what its frame adds, with its schema, and its summary.
 
-Rule of this package: pure. A payload is made by `from_event` and by nothing else, so that what is
-sent and what is documented cannot differ. Imports `events` and the schemas beside it. Public:
-`PAYLOADS`, `Payload`.
+One file an event; its struct, transitions and fold are in the file of the same name in
+`events/order/events` or `events/streams/events`. Pure. Imports `events` and the schemas of views.
+Public: `VIEWS`, `PAYLOADS`, `Payload`.
 """
 
 from __future__ import annotations
 
-from events import types as t
-from projections.views.payloads.attempt_failed import AttemptFailedPayload
-from projections.views.payloads.base import Payload
-from projections.views.payloads.key_created import KeyCreatedPayload
-from projections.views.payloads.key_revoked import KeyRevokedPayload
-from projections.views.payloads.key_rotated import KeyRotatedPayload
-from projections.views.payloads.order_amended import OrderAmendedPayload
-from projections.views.payloads.order_armed import OrderArmedPayload
+from typing import Any
+
+from events.types import FACTS, Fact
+from projections.views.payloads import (
+    attempt_failed,
+    engine_halted,
+    engine_resumed,
+    key_created,
+    key_revoked,
+    key_rotated,
+    order_amended,
+    order_armed,
+    order_cancelled,
+    order_confirmed,
+    order_expired,
+    order_failed,
+    order_parked,
+    order_rearmed,
+    order_requeued,
+    order_routed,
+    order_submitted,
+    order_triggered,
+    routing_started,
+    transaction_built,
+    transaction_expired,
+    transaction_in_doubt,
+    transaction_recovered,
+    transaction_submitted,
+)
+from projections.views.payloads.base import EventView, Payload
 from projections.views.payloads.order_confirmed import OrderConfirmedPayload
-from projections.views.payloads.order_expired import OrderExpiredPayload
-from projections.views.payloads.order_failed import OrderFailedPayload
-from projections.views.payloads.order_parked import OrderParkedPayload
-from projections.views.payloads.order_rearmed import OrderRearmedPayload
-from projections.views.payloads.order_routed import OrderRoutedPayload
-from projections.views.payloads.order_submitted import OrderSubmittedPayload
-from projections.views.payloads.order_triggered import OrderTriggeredPayload
-from projections.views.payloads.reason_and_actor import ReasonAndActorPayload
-from projections.views.payloads.routing_started import RoutingStartedPayload
-from projections.views.payloads.transaction_built import TransactionBuiltPayload
-from projections.views.payloads.transaction_expired import TransactionExpiredPayload
-from projections.views.payloads.transaction_in_doubt import TransactionInDoubtPayload
-from projections.views.payloads.transaction_recovered import TransactionRecoveredPayload
-from projections.views.payloads.transaction_submitted import TransactionSubmittedPayload
 
-PAYLOADS: dict[type[t.Fact], type[Payload]] = {
-    t.OrderSubmitted: OrderSubmittedPayload,
-    t.RoutingStarted: RoutingStartedPayload,
-    t.OrderRouted: OrderRoutedPayload,
-    t.TransactionBuilt: TransactionBuiltPayload,
-    t.TransactionSubmitted: TransactionSubmittedPayload,
-    t.TransactionExpired: TransactionExpiredPayload,
-    t.TransactionInDoubt: TransactionInDoubtPayload,
-    t.OrderConfirmed: OrderConfirmedPayload,
-    t.OrderFailed: OrderFailedPayload,
-    t.OrderExpired: OrderExpiredPayload,
-    t.AttemptFailed: AttemptFailedPayload,
-    t.OrderParked: OrderParkedPayload,
-    t.OrderRequeued: ReasonAndActorPayload,
-    t.TransactionRecovered: TransactionRecoveredPayload,
-    t.OrderArmed: OrderArmedPayload,
-    t.OrderTriggered: OrderTriggeredPayload,
-    t.OrderRearmed: OrderRearmedPayload,
-    t.OrderAmended: OrderAmendedPayload,
-    t.OrderCancelled: ReasonAndActorPayload,
-    t.EngineHalted: ReasonAndActorPayload,
-    t.EngineResumed: ReasonAndActorPayload,
-    t.KeyCreated: KeyCreatedPayload,
-    t.KeyRotated: KeyRotatedPayload,
-    t.KeyRevoked: KeyRevokedPayload,
-}
+_VIEWS: tuple[EventView[Any], ...] = (
+    order_submitted.VIEW,
+    routing_started.VIEW,
+    order_routed.VIEW,
+    transaction_built.VIEW,
+    transaction_submitted.VIEW,
+    transaction_expired.VIEW,
+    transaction_in_doubt.VIEW,
+    order_confirmed.VIEW,
+    order_failed.VIEW,
+    order_expired.VIEW,
+    attempt_failed.VIEW,
+    order_parked.VIEW,
+    order_requeued.VIEW,
+    transaction_recovered.VIEW,
+    order_armed.VIEW,
+    order_triggered.VIEW,
+    order_rearmed.VIEW,
+    order_amended.VIEW,
+    order_cancelled.VIEW,
+    engine_halted.VIEW,
+    engine_resumed.VIEW,
+    key_created.VIEW,
+    key_rotated.VIEW,
+    key_revoked.VIEW,
+)
 
-assert PAYLOADS.keys() == set(t.FACTS.values()), "every event has its payload"
+VIEWS: dict[type[Fact], EventView[Any]] = {view.fact: view for view in _VIEWS}
 
-__all__ = ["PAYLOADS", "OrderConfirmedPayload", "Payload"]
+assert VIEWS.keys() == set(FACTS.values()), "every event has its public view"
+
+PAYLOADS: dict[type[Fact], type[Payload]] = {fact: view.payload for fact, view in VIEWS.items()}
+"""What the frame of each event adds."""
+
+__all__ = ["PAYLOADS", "VIEWS", "EventView", "OrderConfirmedPayload", "Payload"]

@@ -1,12 +1,10 @@
-"""The payload of `AttemptFailed`."""
+"""The public view of `AttemptFailed`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import AttemptFailed
-from projections.views.formats import time_or_none
-from projections.views.payloads.base import Payload
+from projections.views.formats import time_or_none, timestamp
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Count, FailureReason, Time
 
 
@@ -19,13 +17,26 @@ class AttemptFailedPayload(Payload):
     detail: str
     next_attempt_at: Time | None
 
-    @classmethod
-    def from_event(cls, fact: AttemptFailed) -> Self:
-        """See Payload."""
-        return cls(
-            stage=fact.stage,
-            attempt=fact.attempt,
-            error=fact.error,
-            detail=fact.detail,
-            next_attempt_at=time_or_none(fact.next_attempt_at_us),
-        )
+
+def _payload(fact: AttemptFailed) -> AttemptFailedPayload:
+    return AttemptFailedPayload(
+        stage=fact.stage,
+        attempt=fact.attempt,
+        error=fact.error,
+        detail=fact.detail,
+        next_attempt_at=time_or_none(fact.next_attempt_at_us),
+    )
+
+
+def _lines(fact: AttemptFailed) -> list[str]:
+    failure = f"{fact.stage}, attempt {fact.attempt}: {fact.error} {fact.detail}".rstrip()
+    return [f"{failure}, again at {timestamp(fact.next_attempt_at_us)}"]
+
+
+VIEW = EventView(
+    AttemptFailed,
+    AttemptFailedPayload,
+    _payload,
+    _lines,
+    label="Attempt failed",
+)

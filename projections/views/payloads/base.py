@@ -1,20 +1,42 @@
-"""What an event adds to its frame: one struct, which is both the JSON and its schema."""
+"""What the public view of an event consists of."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from collections.abc import Callable
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from msgspec import Meta
 
+from events.types import Fact
 from projections.views.schemas import Shape
 
 Fee = Annotated[int, Meta(ge=0, description="Lamports: network fee of this transaction.")]
 
+F = TypeVar("F", bound=Fact)
+
 
 class Payload(Shape):
-    """Base of all payloads. Signed transaction bytes (`raw`) have a field in none of them."""
+    """Base of all payloads: what an event adds to its frame, as JSON and as schema.
 
-    @classmethod
-    def from_event(cls, fact: Any) -> Self:
-        """The payload of the event."""
-        raise NotImplementedError
+    None has a field for the bytes of a signed transaction (`raw`).
+    """
+
+
+class EventView(NamedTuple, Generic[F]):
+    """How an event is shown."""
+
+    fact: type[F]
+    payload: type[Payload]
+    payload_of: Callable[[F], Payload]
+    """Makes what is sent, of the type above: what is sent and what is documented cannot differ."""
+    lines: Callable[[F], list[str]]
+    """Its summary in the timeline of `engine audit show`, without indent; may be empty."""
+    label: str
+    """Its heading in the console."""
+    writer: str = ""
+    """The service that writes it; empty for an event that names its stage, or has several."""
+
+
+def no_lines(_: Fact) -> list[str]:
+    """The summary of an event that has nothing to add to its name."""
+    return []

@@ -1,12 +1,10 @@
-"""The payload of `KeyCreated`."""
+"""The public view of `KeyCreated`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import KeyCreated
 from projections.views.formats import time_or_none
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Time
 
 
@@ -20,14 +18,26 @@ class KeyCreatedPayload(Payload):
     expires_at: Time | None
     actor: str
 
-    @classmethod
-    def from_event(cls, fact: KeyCreated) -> Self:
-        """See Payload."""
-        return cls(
-            key_id=fact.key_id,
-            key_account=fact.account,
-            scopes=list(fact.scopes),
-            label=fact.label,
-            expires_at=time_or_none(fact.expires_at_us),
-            actor=fact.actor,
-        )
+
+def _payload(fact: KeyCreated) -> KeyCreatedPayload:
+    return KeyCreatedPayload(
+        key_id=fact.key_id,
+        key_account=fact.account,
+        scopes=list(fact.scopes),
+        label=fact.label,
+        expires_at=time_or_none(fact.expires_at_us),
+        actor=fact.actor,
+    )
+
+
+def _lines(fact: KeyCreated) -> list[str]:
+    return [f"{fact.key_id}, by {fact.actor}"]
+
+
+VIEW = EventView(
+    KeyCreated,
+    KeyCreatedPayload,
+    _payload,
+    _lines,
+    label="Key created",
+)

@@ -1,11 +1,9 @@
-"""The payload of `KeyRevoked`."""
+"""The public view of `KeyRevoked`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import KeyRevoked
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 
 
 class KeyRevokedPayload(Payload):
@@ -15,7 +13,19 @@ class KeyRevokedPayload(Payload):
     reason: str
     actor: str
 
-    @classmethod
-    def from_event(cls, fact: KeyRevoked) -> Self:
-        """See Payload."""
-        return cls(key_id=fact.key_id, reason=fact.reason, actor=fact.actor)
+
+def _payload(fact: KeyRevoked) -> KeyRevokedPayload:
+    return KeyRevokedPayload(key_id=fact.key_id, reason=fact.reason, actor=fact.actor)
+
+
+def _lines(fact: KeyRevoked) -> list[str]:
+    return [f"{fact.key_id}, by {fact.actor}"]
+
+
+VIEW = EventView(
+    KeyRevoked,
+    KeyRevokedPayload,
+    _payload,
+    _lines,
+    label="Key revoked",
+)

@@ -1,12 +1,10 @@
-"""The payload of `KeyRotated`."""
+"""The public view of `KeyRotated`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import KeyRotated
 from projections.views.formats import time_or_none
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Time
 
 
@@ -17,11 +15,23 @@ class KeyRotatedPayload(Payload):
     old_until: Time | None
     actor: str
 
-    @classmethod
-    def from_event(cls, fact: KeyRotated) -> Self:
-        """See Payload."""
-        return cls(
-            key_id=fact.key_id,
-            old_until=time_or_none(fact.old_until_us),
-            actor=fact.actor,
-        )
+
+def _payload(fact: KeyRotated) -> KeyRotatedPayload:
+    return KeyRotatedPayload(
+        key_id=fact.key_id,
+        old_until=time_or_none(fact.old_until_us),
+        actor=fact.actor,
+    )
+
+
+def _lines(fact: KeyRotated) -> list[str]:
+    return [f"{fact.key_id}, by {fact.actor}"]
+
+
+VIEW = EventView(
+    KeyRotated,
+    KeyRotatedPayload,
+    _payload,
+    _lines,
+    label="Key rotated",
+)

@@ -1,11 +1,9 @@
-"""The payload of `OrderArmed`."""
+"""The public view of `OrderArmed`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import OrderArmed
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Count
 
 
@@ -14,7 +12,20 @@ class OrderArmedPayload(Payload):
 
     slot: Count
 
-    @classmethod
-    def from_event(cls, fact: OrderArmed) -> Self:
-        """See Payload."""
-        return cls(slot=fact.slot)
+
+def _payload(fact: OrderArmed) -> OrderArmedPayload:
+    return OrderArmedPayload(slot=fact.slot)
+
+
+def _lines(fact: OrderArmed) -> list[str]:
+    return [f"waits; what happens from slot {fact.slot} on counts"]
+
+
+VIEW = EventView(
+    OrderArmed,
+    OrderArmedPayload,
+    _payload,
+    _lines,
+    label="Waiting for the market",
+    writer="watcher",
+)

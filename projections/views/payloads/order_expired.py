@@ -1,11 +1,9 @@
-"""The payload of `OrderExpired`."""
+"""The public view of `OrderExpired`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import OrderExpired
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Count, FailureReason
 
 
@@ -16,7 +14,20 @@ class OrderExpiredPayload(Payload):
     reason: FailureReason
     attempts: Count
 
-    @classmethod
-    def from_event(cls, fact: OrderExpired) -> Self:
-        """See Payload."""
-        return cls(stage=fact.stage, reason=fact.reason, attempts=fact.attempts)
+
+def _payload(fact: OrderExpired) -> OrderExpiredPayload:
+    return OrderExpiredPayload(stage=fact.stage, reason=fact.reason, attempts=fact.attempts)
+
+
+def _lines(fact: OrderExpired) -> list[str]:
+    return [f"{fact.stage}: {fact.reason} after {fact.attempts} attempts"]
+
+
+VIEW = EventView(
+    OrderExpired,
+    OrderExpiredPayload,
+    _payload,
+    _lines,
+    label="Expired",
+    writer="watcher",
+)

@@ -1,11 +1,9 @@
-"""The payload of `OrderParked`."""
+"""The public view of `OrderParked`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import OrderParked
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 
 
 class OrderParkedPayload(Payload):
@@ -15,7 +13,19 @@ class OrderParkedPayload(Payload):
     reason: str
     actor: str
 
-    @classmethod
-    def from_event(cls, fact: OrderParked) -> Self:
-        """See Payload."""
-        return cls(stage=fact.stage, reason=fact.reason, actor=fact.actor)
+
+def _payload(fact: OrderParked) -> OrderParkedPayload:
+    return OrderParkedPayload(stage=fact.stage, reason=fact.reason, actor=fact.actor)
+
+
+def _lines(fact: OrderParked) -> list[str]:
+    return [f"{fact.stage}: {fact.reason}, by {fact.actor}"]
+
+
+VIEW = EventView(
+    OrderParked,
+    OrderParkedPayload,
+    _payload,
+    _lines,
+    label="Parked",
+)

@@ -1,14 +1,15 @@
-"""The payload of `OrderRearmed`."""
+"""The public view of `OrderRearmed`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
 from events.money import to_tokens
 from events.types import OrderRearmed
-from projections.views.payloads.base import Fee, Payload
+from projections.views.formats import fee_clause
+from projections.views.payloads.base import EventView, Fee, Payload
 from projections.views.schemas import Amount, Count, FailureReason, Quote
 
 
@@ -32,17 +33,33 @@ class OrderRearmedPayload(Payload):
         | UnsetType
     ) = UNSET
 
-    @classmethod
-    def from_event(cls, fact: OrderRearmed) -> Self:
-        """See Payload."""
-        offered = fact.amount_out
-        return cls(
-            stage=fact.stage,
-            reason=fact.reason,
-            slot=fact.slot,
-            quotes=[Quote.of(quote, fact.decimals_in, fact.decimals_out) for quote in fact.quotes],
-            amount_out=to_tokens(offered, fact.decimals_out) if offered else None,
-            min_amount_out=to_tokens(fact.min_amount_out, fact.decimals_out),
-            fee_lamports=fact.fee_lamports or UNSET,
-            paused_until_slot=fact.paused_until_slot or UNSET,
-        )
+
+def _payload(fact: OrderRearmed) -> OrderRearmedPayload:
+    offered = fact.amount_out
+    return OrderRearmedPayload(
+        stage=fact.stage,
+        reason=fact.reason,
+        slot=fact.slot,
+        quotes=[Quote.of(quote, fact.decimals_in, fact.decimals_out) for quote in fact.quotes],
+        amount_out=to_tokens(offered, fact.decimals_out) if offered else None,
+        min_amount_out=to_tokens(fact.min_amount_out, fact.decimals_out),
+        fee_lamports=fact.fee_lamports or UNSET,
+        paused_until_slot=fact.paused_until_slot or UNSET,
+    )
+
+
+def _lines(fact: OrderRearmed) -> list[str]:
+    best = f"{to_tokens(fact.amount_out, fact.decimals_out)} offered, " if fact.amount_out else ""
+    least = to_tokens(fact.min_amount_out, fact.decimals_out)
+    cost = fee_clause(fact.fee_lamports)
+    waits = f"waits again from slot {fact.slot} on"
+    return [f"{fact.stage}: {fact.reason}, {best}{least} required{cost}; {waits}"]
+
+
+VIEW = EventView(
+    OrderRearmed,
+    OrderRearmedPayload,
+    _payload,
+    _lines,
+    label="Back to waiting",
+)

@@ -1,14 +1,14 @@
-"""The payload of `OrderTriggered`."""
+"""The public view of `OrderTriggered`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from msgspec import Meta
 
 from events.money import to_tokens
 from events.types import OrderTriggered
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Amount, Count, Price
 
 TRIGGER_CAUSES = ["tick", "pool-created", "pool-opened", "liquidity-added"]
@@ -24,14 +24,30 @@ class OrderTriggeredPayload(Payload):
     price: Price
     liquidity: Amount | None
 
-    @classmethod
-    def from_event(cls, fact: OrderTriggered) -> Self:
-        """See Payload."""
-        return cls(
-            cause=fact.cause,
-            dex=fact.dex,
-            pool=fact.pool,
-            slot=fact.slot,
-            price=fact.price,
-            liquidity=to_tokens(fact.liquidity, fact.decimals_in) if fact.liquidity else None,
-        )
+
+def _payload(fact: OrderTriggered) -> OrderTriggeredPayload:
+    return OrderTriggeredPayload(
+        cause=fact.cause,
+        dex=fact.dex,
+        pool=fact.pool,
+        slot=fact.slot,
+        price=fact.price,
+        liquidity=to_tokens(fact.liquidity, fact.decimals_in) if fact.liquidity else None,
+    )
+
+
+def _lines(fact: OrderTriggered) -> list[str]:
+    text = f"{fact.cause} in slot {fact.slot}: {fact.dex} pays {fact.price}"
+    if fact.liquidity:
+        text += f", liquidity {to_tokens(fact.liquidity, fact.decimals_in)}"
+    return [text]
+
+
+VIEW = EventView(
+    OrderTriggered,
+    OrderTriggeredPayload,
+    _payload,
+    _lines,
+    label="Triggered",
+    writer="watcher",
+)

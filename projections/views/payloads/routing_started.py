@@ -1,18 +1,24 @@
-"""The payload of `RoutingStarted`."""
+"""The public view of `RoutingStarted`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import RoutingStarted
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload, no_lines
 
 
 class RoutingStartedPayload(Payload):
     """Adds nothing."""
 
-    @classmethod
-    def from_event(cls, fact: RoutingStarted) -> Self:
-        """See Payload."""
-        del fact
-        return cls()
+
+def _payload(_: RoutingStarted) -> RoutingStartedPayload:
+    return RoutingStartedPayload()
+
+
+VIEW = EventView(
+    RoutingStarted,
+    RoutingStartedPayload,
+    _payload,
+    no_lines,
+    label="Routing",
+    writer="router",
+)

@@ -1,11 +1,9 @@
-"""The payload of `TransactionBuilt`."""
+"""The public view of `TransactionBuilt`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import TransactionBuilt
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Count
 
 
@@ -16,11 +14,25 @@ class TransactionBuiltPayload(Payload):
     last_valid_height: Count
     attempt: Count
 
-    @classmethod
-    def from_event(cls, fact: TransactionBuilt) -> Self:
-        """See Payload."""
-        return cls(
-            signature=fact.signature,
-            last_valid_height=fact.last_valid_height,
-            attempt=fact.attempt,
-        )
+
+def _payload(fact: TransactionBuilt) -> TransactionBuiltPayload:
+    return TransactionBuiltPayload(
+        signature=fact.signature,
+        last_valid_height=fact.last_valid_height,
+        attempt=fact.attempt,
+    )
+
+
+def _lines(fact: TransactionBuilt) -> list[str]:
+    valid = f"valid to height {fact.last_valid_height}"
+    return [f"attempt {fact.attempt}, signature {fact.signature}, {valid}"]
+
+
+VIEW = EventView(
+    TransactionBuilt,
+    TransactionBuiltPayload,
+    _payload,
+    _lines,
+    label="Transaction built",
+    writer="builder",
+)

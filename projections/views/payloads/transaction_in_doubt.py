@@ -1,13 +1,13 @@
-"""The payload of `TransactionInDoubt`."""
+"""The public view of `TransactionInDoubt`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
 from events.types import TransactionInDoubt
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import FailureReason
 
 
@@ -19,12 +19,25 @@ class TransactionInDoubtPayload(Payload):
     reason: FailureReason
     detail: Annotated[str, Meta(description="What is missing, in words.")] | UnsetType = UNSET
 
-    @classmethod
-    def from_event(cls, fact: TransactionInDoubt) -> Self:
-        """See Payload."""
-        return cls(
-            in_doubt=True,
-            signature=fact.signature,
-            reason=fact.reason,
-            detail=fact.detail or UNSET,
-        )
+
+def _payload(fact: TransactionInDoubt) -> TransactionInDoubtPayload:
+    return TransactionInDoubtPayload(
+        in_doubt=True,
+        signature=fact.signature,
+        reason=fact.reason,
+        detail=fact.detail or UNSET,
+    )
+
+
+def _lines(fact: TransactionInDoubt) -> list[str]:
+    return [f"unknown yet: {fact.reason}" + (f" ({fact.detail})" if fact.detail else "")]
+
+
+VIEW = EventView(
+    TransactionInDoubt,
+    TransactionInDoubtPayload,
+    _payload,
+    _lines,
+    label="In doubt",
+    writer="confirmer",
+)

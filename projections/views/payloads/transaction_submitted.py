@@ -1,11 +1,9 @@
-"""The payload of `TransactionSubmitted`."""
+"""The public view of `TransactionSubmitted`."""
 
 from __future__ import annotations
 
-from typing import Self
-
 from events.types import TransactionSubmitted
-from projections.views.payloads.base import Payload
+from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Count
 
 
@@ -15,7 +13,20 @@ class TransactionSubmittedPayload(Payload):
     signature: str
     attempt: Count
 
-    @classmethod
-    def from_event(cls, fact: TransactionSubmitted) -> Self:
-        """See Payload."""
-        return cls(signature=fact.signature, attempt=fact.attempt)
+
+def _payload(fact: TransactionSubmitted) -> TransactionSubmittedPayload:
+    return TransactionSubmittedPayload(signature=fact.signature, attempt=fact.attempt)
+
+
+def _lines(fact: TransactionSubmitted) -> list[str]:
+    return [f"attempt {fact.attempt}: from here on it may land"]
+
+
+VIEW = EventView(
+    TransactionSubmitted,
+    TransactionSubmittedPayload,
+    _payload,
+    _lines,
+    label="Sent",
+    writer="submitter",
+)

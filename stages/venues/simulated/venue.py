@@ -68,6 +68,9 @@ _WORTH = {
     **dict.fromkeys(FAULTS, 1_000_000_000),
 }
 
+HISTORY_S = 200
+"""Ticks and pool events of older slots are not reported, as on a chain: an engine that was down for
+days would otherwise compute every slot of them before it triggers an order."""
 DEXES = (("raydium", 25), ("meteora", 20))
 """Name and fee in bps of each venue."""
 _FEE_MAX_BPS = max(fee for _, fee in DEXES)
@@ -117,6 +120,10 @@ class Simulation(msgspec.Struct, frozen=True):
     def height(self) -> int:
         """The chain's slot and block height now."""
         return time.time_ns() // 1_000_000 // max(1, self.slot_ms)
+
+    def oldest_slot(self) -> int:
+        """The first slot of which ticks and pool events are reported now."""
+        return self.height() - HISTORY_S * 1000 // max(1, self.slot_ms)
 
 
 class SimulatedVenue:
@@ -205,7 +212,7 @@ class SimulatedVenue:
         if "NOROUTE" in (pair.token_in, pair.token_out):
             return []
         ticks = []
-        for slot in range(first, last + 1):
+        for slot in range(max(first, self._simulation.oldest_slot()), last + 1):
             try:
                 pool = self._pool(pair.token_in, pair.token_out, slot)
             except VenueRefusal:
@@ -223,6 +230,7 @@ class SimulatedVenue:
         token_in, token_out = pair.token_in, pair.token_out
         if "NOROUTE" in (token_in, token_out):
             return []
+        first = max(first, self._simulation.oldest_slot())
         return [
             PoolEvent(
                 cause,  # type: ignore[arg-type]  # of two words

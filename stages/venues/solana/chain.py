@@ -33,7 +33,7 @@ from stages.venues.solana.outcomes.error_codes import (
 from stages.venues.solana.outcomes.errors import reason_of
 from stages.venues.solana.outcomes.outcomes import Outcomes
 from stages.venues.solana.rpc.answers import Simulation, held
-from stages.venues.solana.rpc.link import NotServed
+from stages.venues.solana.rpc.errors import NotServed
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import ChainOptions
 from stages.venues.solana.transaction.compute import Crossing, crossing

@@ -14,16 +14,16 @@ from solders.keypair import Keypair
 from events.money import Token
 from events.order import Order
 from events.types import Quote
-from stages.pools.contract import Clock, SwapTerms
-from stages.routing.board import Listed, PoolGraph
+from stages.pools.contract import SwapTerms
 from stages.routing.candidates import candidates
 from stages.routing.costs import Costs
 from stages.routing.quoting import as_quote
 from stages.routing.route import Limits, Request, Step
 from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair, PoolEvent, Tick
-from stages.venues.solana.accounts.cache import STALE, AccountCache
+from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.history import PairFilter
+from stages.venues.solana.pool_reader import PoolReader
 from stages.venues.solana.transaction.signing import (
     Leg,
     Plan,
@@ -74,8 +74,7 @@ class SolanaVenue:
         self._version = version
         self._wraps = wraps
         self._max_impact_ppm = max_price_impact_bps * 100
-        self._board: tuple[int, PoolGraph, dict[frozenset[str], list[Quote]]] | None = None
-        self._warned: Mapping[str, tuple[str, ...]] = {}
+        self._reader = PoolReader(cache, dexes, venue=self.name)
 
     def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
         """See `Venue.quotes`. A watcher may be a slot ahead of us: its pool is new, not missing."""
@@ -98,7 +97,7 @@ class SolanaVenue:
             order.amount_in if exactly is None else exactly,
             exactly is not None,
         )
-        board, faulty = self._look()
+        view = self._reader.view()
         fitted: list[bool] = []
 
         def fits(steps: Sequence[Step]) -> bool:
@@ -108,11 +107,11 @@ class SolanaVenue:
         limits = Limits(hop_slack_bps(order.slippage_bps), fits)
         quotes = [
             as_quote(
-                candidate, request, self._tokens.__getitem__, self._max_impact_ppm, self._warned
+                candidate, request, self._tokens.__getitem__, self._max_impact_ppm, view.warnings
             )
-            for candidate in candidates(board, request, self._costs, limits)
+            for candidate in candidates(view.graph, request, self._costs, limits)
         ]
-        quotes += faulty.get(frozenset((request.mint_in, request.mint_out)), [])
+        quotes += view.refused.get(frozenset((request.mint_in, request.mint_out)), [])
         if not quotes and fitted:
             raise VenueRefusal("transaction-too-large", "no route there fits into one transaction")
         if not quotes:
@@ -120,37 +119,6 @@ class SolanaVenue:
                 "no-route", f"no pools lead from {order.token_in} to {order.token_out}"
             )
         return tuple(quotes)
-
-    def _look(self) -> tuple[PoolGraph, dict[frozenset[str], list[Quote]]]:
-        """The pools as of the newest reading, and those that cannot be quoted from, with why."""
-        newest = self._cache.history.newest
-        if newest is None or self._cache.stale():
-            raise VenueRefusal("quotes-stale", "no recent account data", retryable=True)
-        if self._board is None or self._board[0] != self._cache.readings:
-            listed, faulty = [], dict[frozenset[str], list[Quote]]()
-            clock = None
-            for pool in self._cache.watched():
-                try:
-                    quotable = self._cache.quotable(pool.address)
-                except VenueRefusal as error:
-                    dex = pool.family.dex if pool.family else self.name
-                    refused = Quote(dex, pool.address, 0, 0, 0, newest.slot, error.code)
-                    faulty.setdefault(pool.mints, []).append(refused)
-                    continue
-                if quotable.family.dex in self._dexes:
-                    listed.append(Listed(quotable.family, quotable.pool, quotable.clock.slot))
-                    clock = max(clock or quotable.clock, quotable.clock)
-            codes = {quote.error for quotes in faulty.values() for quote in quotes}
-            if clock is None and STALE in codes:
-                raise VenueRefusal("quotes-stale", "no pool can be quoted from", retryable=True)
-            # Without any pool nobody looks at the clock.
-            self._warned = self._cache.warnings()
-            self._board = (
-                self._cache.readings,
-                PoolGraph(listed, clock or Clock(newest.slot, 0)),
-                faulty,
-            )
-        return self._board[1], self._board[2]
 
     def _fits(self, steps: Sequence[Step]) -> bool:
         """Whether these swaps fit into one transaction: it is made, with the longest of all, in

@@ -1,7 +1,7 @@
-"""What each operation is meant to ask of a key: written down a second time, for the tests alone.
+"""The intended permission of each endpoint: a second, independent statement for the tests.
 
-Not made from `gateway.middleware.authorization`, or a wrong row there would be expected here. An
-operation that is new has no entry, and `test_authorization` fails.
+It is not derived from `gateway.endpoints`: a wrong permission there would be expected here as
+well. A new endpoint without an entry here fails `test_authorization`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from events.money import by_name
 from events.order import Order, fold
 from events.types import Fact, OrderArmed
 from gateway.app import make_app, make_runner
+from gateway.options import GatewayOptions
 from gateway.streaming import websocket
 from projections.feed.history_reader import Archive
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
@@ -170,7 +171,9 @@ async def served(
     market = VenueGroup([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=HANG_S)
     options.setdefault("quotes", market.ask)
     options.setdefault("slow_s", HANG_S)
-    app = make_app(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
+    app = make_app(
+        GatewayOptions(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
+    )
     checker = Checker()
     app.middlewares.append(checker.middleware)
     runner = make_runner(app)

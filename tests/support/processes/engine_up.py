@@ -102,8 +102,10 @@ class Engine:
         self._witness = asyncio.create_task(self._follow(), name="witness")
 
     async def close(self) -> None:
-        self._witness.cancel()
-        await asyncio.gather(self._witness, return_exceptions=True)
+        # More than once: a cancellation is lost where closing the socket raises another error.
+        while not self._witness.done():
+            self._witness.cancel()
+            await asyncio.wait({self._witness}, timeout=1.0)
         await self.http.close()
 
     # -- the operator --------------------------------------------------------------------------

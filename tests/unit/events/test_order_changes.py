@@ -9,7 +9,7 @@ from msgspec.structs import asdict, replace
 
 from events import types as t
 from events.order import Order, evolve, next_attempt
-from events.order.owed import executed_by, executed_reason, may_cancel, was_executed
+from events.order.next_stage import executed_by, executed_reason, may_cancel, was_executed
 from events.order.state import Transaction, encode
 from events.secret import SecretBytes
 from events.streams.older_builds import adds, basis

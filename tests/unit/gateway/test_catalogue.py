@@ -10,10 +10,9 @@ import pytest
 from engine import cli
 from engine.commands.docs import FILES
 from events.types import FACTS
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES
-from gateway.middleware.authorization import PERMISSIONS
 from gateway.spec.openapi import openapi
-from gateway.spec.operations import OPERATIONS
 from gateway.spec.postman_flow import FOLDERS
 
 ROOT = Path(__file__).parents[3]
@@ -48,12 +47,10 @@ def test_a_document_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_collection_has_every_operation_and_expects_what_is_documented() -> None:
     steps = [step for folder in FOLDERS for step in folder.steps]
-    sockets = {of for of, operation in OPERATIONS.items() if operation.channel}
-    assert {step.operation for step in steps} == set(OPERATIONS) - sockets
+    sockets = {key for key, endpoint in ENDPOINTS.items() if endpoint.channel}
+    assert {step.operation for step in steps} == set(ENDPOINTS) - sockets
     for step in steps:
-        operation = OPERATIONS[step.operation]
-        assert (
-            set(step.statuses)
-            <= operation.answers.keys() | operation.problems(PERMISSIONS[step.operation]).keys()
-        )
-        assert set(step.query) <= set(operation.query or ())
+        endpoint = ENDPOINTS[step.operation]
+        documented = endpoint.responses.keys() | endpoint.problems_by_status().keys()
+        assert set(step.statuses) <= documented
+        assert set(step.query) <= set(endpoint.query or ())

@@ -13,13 +13,13 @@ from events.commands.api_keys import SCOPES
 from events.order import fold
 from events.streams import statuses_after
 from events.types import FACTS, Fact
+from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, Problem
-from gateway.middleware.authorization import PERMISSIONS
-from gateway.parsing.order_request import FIELDS, FIELDS_BY_ORDER_TYPE
+from gateway.parsing.order_fields import FIELDS, FIELDS_BY_ORDER_TYPE
+from gateway.schemas.request_schemas import body_schemas
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from gateway.spec.openapi import openapi
-from gateway.spec.operations import COMMON_PROBLEMS, GUARDED, OPERATIONS
-from gateway.spec.request_schemas import body_schemas
 from projections.feed.frames import text_frame
 from projections.views.orders import event_frame, order_view
 from projections.views.payloads import PAYLOADS
@@ -56,18 +56,17 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one(name: str) -> N
 
 
 def test_every_code_is_of_an_operation_or_of_all() -> None:
-    named = {code for operation in OPERATIONS.values() for code in operation.codes}
+    named = {code for endpoint in ENDPOINTS.values() for code in endpoint.problems}
     assert named | set(COMMON_PROBLEMS) | set(GUARDED) == set(CODES)
 
 
 def test_every_operation_needs_a_scope_that_keys_can_have_or_is_open_on_purpose() -> None:
-    open_to_all = {path for (_, path), permission in PERMISSIONS.items() if permission.public}
+    open_to_all = {endpoint.path for endpoint in ENDPOINTS.values() if endpoint.permission.public}
     assert open_to_all == {
         "/", "/static/{name}", "/docs", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz",
     }  # fmt: skip
-    assert {
-        permission.scope for permission in PERMISSIONS.values() if not permission.public
-    } == set(SCOPES)
+    scopes = {endpoint.permission.scope for endpoint in ENDPOINTS.values()}
+    assert scopes - {""} == set(SCOPES)
 
 
 def test_the_codes_of_the_document_are_all_that_there_are() -> None:

@@ -6,10 +6,10 @@ import re
 from html.parser import HTMLParser
 
 from events.types import FACTS
+from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES
 from gateway.spec.html import CSP, page
 from gateway.spec.openapi import openapi
-from gateway.spec.operations import OPERATIONS
 
 VOID = {"meta", "br"}
 
@@ -55,16 +55,16 @@ def test_every_link_leads_to_a_place_of_the_page_or_of_the_gateway() -> None:
     assert len(text.ids) == len(set(text.ids))
     for link in text.links:
         place = link.removeprefix("#")
-        assert place in text.ids if link.startswith("#") else ("GET", link) in OPERATIONS
+        assert place in text.ids if link.startswith("#") else ("GET", link) in ENDPOINTS
     assert not text.tags & {"script", "img", "link", "iframe", "object", "form", "base"}
     assert "url(" not in page()
 
 
 def test_everything_can_be_searched_for() -> None:
     text = read().text
-    for (method, path), operation in OPERATIONS.items():
-        assert f"{method} {path} {operation.summary}" in text
-        assert all(name in text for name in operation.query or ())
+    for endpoint in ENDPOINTS.values():
+        assert f"{endpoint.method} {endpoint.path} {endpoint.summary}" in text
+        assert all(name in text for name in endpoint.query or ())
     for name in (*CODES, *FACTS, *openapi()["components"]["schemas"]):
         assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text), name
 

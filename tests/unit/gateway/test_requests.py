@@ -17,15 +17,10 @@ from events.commands.orders import NEVER
 from events.money import Token
 from events.types import OrderSubmitted
 from gateway.http.problems import CODES, Problem
-from gateway.parsing.order_request import (
-    FIELDS,
-    parse_amendment,
-    parse_batch,
-    parse_key,
-    parse_object,
-    parse_order,
-    parse_switch,
-)
+from gateway.parsing.command_requests import parse_amendment, parse_switch
+from gateway.parsing.field_reader import parse_object
+from gateway.parsing.order_fields import FIELDS
+from gateway.parsing.order_request import parse_batch, parse_key, parse_order
 
 TOKENS = {"SOL": Token("SOL", 9), "USDC": Token("USDC", 6), "BONK": Token("BONK", 5)}
 LATER = "2030-01-01T00:00:00Z"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.triggers.paused import Pause
+from stages.triggers.price_pause import Pause
 from stages.triggers.trigger_book import PoolTriggerBook, PoolTriggerTerms, TriggerBook
 
 IDS = [f"order-{n}" for n in range(8)]

@@ -1,4 +1,4 @@
-"""Sending and sending again: all of it, with the bytes that were recorded, shown to nobody."""
+"""Sends and rebroadcasts: all transactions, with the recorded bytes, which no log line shows."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from collections.abc import Sequence
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
-from events import types as t
 from events.order import Order, Transaction
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, new_events
+from events.types import TransactionBuilt, TransactionSubmitted
 from stages import confirmer, submitter
 from stages.runtime.stage import Later, VenueRefusal
 from stages.venues import Built, Outcome
+from tests.support.histories import SENT, market
+from tests.support.specification import given
 
 FAULTS = [VenueRefusal("venue-unavailable", "busy"), OSError("reset"), TimeoutError()]
 
 
 def sent(number: int) -> Order:
     """An order whose transaction is said to be sent, long ago."""
-    facts: list[t.Fact] = [
-        t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50),
-        t.RoutingStarted(),
-        t.OrderRouted("raydium", "p", 200, 190, "1", (), 9, 6),
-        t.TransactionBuilt(1, f"sig-{number}", 10, raw_of(number)),
-        t.TransactionSubmitted(1, f"sig-{number}"),
-    ]
-    return new_events(Order(f"id-{number}"), GENESIS, facts, time_us=1000, build="b").order
+    facts = market(), *SENT[:2], TransactionBuilt(1, f"sig-{number}", 10, raw_of(number))
+    order = given(*facts, TransactionSubmitted(1, f"sig-{number}")).state
+    named: Order = replace(order, id=f"id-{number}")
+    return named
 
 
 def raw_of(number: int) -> SecretBytes:

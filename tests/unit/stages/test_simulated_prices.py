@@ -17,13 +17,19 @@ from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair
 from stages.venues.simulated.launches import CYCLE_SLOTS, pool_of
 from stages.venues.simulated.path import PPM, factor_ppm
-from stages.venues.simulated.venue import BPS, DEXES, SPREAD_BPS, SimulatedVenue, Simulation
+from stages.venues.simulated.venue import (
+    BPS,
+    DEXES,
+    HISTORY_S,
+    SPREAD_BPS,
+    SimulatedVenue,
+    Simulation,
+)
 from stages.venues.venue_group import VenueGroup
 from tests.support.waits import HANG_S
 
 SOL_USDC = Pair("SOL", "USDC", 9, 6)
 SOL_NEW = Pair("SOL", "NEW", 9, 6)
-MOVING = Simulation(seed=7, volatility_bps=500)
 
 
 class At(Simulation, frozen=True):
@@ -33,6 +39,9 @@ class At(Simulation, frozen=True):
 
     def height(self) -> int:
         return self.now
+
+
+MOVING = At(seed=7, volatility_bps=500)
 
 
 def market(simulation: Simulation) -> VenueGroup:
@@ -135,7 +144,21 @@ async def test_the_next_slot_comes_when_its_time_comes() -> None:
 
 
 def test_without_volatility_prices_rest() -> None:
-    ticks = market(Simulation()).ticks(SOL_USDC, 0, 99)
+    ticks = market(At()).ticks(SOL_USDC, 0, 99)
     assert {tick.price for tick in ticks} == {"149.625"}
     with pytest.raises(VenueRefusal):
         SimulatedVenue("raydium", 25, At(now=0))._pool("SOL", "NEW", 0)
+
+
+def test_slots_older_than_the_history_have_no_ticks_and_no_pool_events() -> None:
+    """However long an engine was down, it computes a bounded number of slots."""
+    simulation = At(seed=7, now=10_000_000)
+    kept = HISTORY_S * 1000 // simulation.slot_ms
+    group = market(simulation)
+    ticks = group.ticks(SOL_NEW, 0, simulation.now)
+    events = group.pools(SOL_NEW, 0, simulation.now)
+    assert len(group.ticks(SOL_USDC, 0, simulation.now)) == kept + 1
+    assert 0 < len(ticks) <= kept + 1
+    assert events
+    assert min(tick.slot for tick in ticks) >= simulation.now - kept
+    assert min(event.slot for event in events) >= simulation.now - kept

@@ -21,9 +21,10 @@ from stages.venues.solana.accounts.history import PoolHistory, SlotSnapshot
 from stages.venues.solana.accounts.pools_file import PoolsFile
 from stages.venues.solana.accounts.watched import WatchedPool, together
 from stages.venues.solana.cluster.slot_time import SlotTime, read_pause_s, stale_s
+from stages.venues.solana.rpc.account_methods import ACCOUNTS_MAX
 from stages.venues.solana.rpc.answers import AccountInfo
-from stages.venues.solana.rpc.link import Unreachable
-from stages.venues.solana.rpc.methods import ACCOUNTS_MAX, Rpc
+from stages.venues.solana.rpc.errors import Unreachable
+from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import CacheOptions
 from stages.venues.solana.transaction.programs import CLOCK
 

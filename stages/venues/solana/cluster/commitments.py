@@ -19,7 +19,7 @@ import structlog
 
 from stages.venues import VenueRefusal
 from stages.venues.consensus import Consensus
-from stages.venues.solana.rpc.link import NotServed, RpcError
+from stages.venues.solana.rpc.errors import NotServed, RpcError
 from stages.venues.solana.rpc.methods import Rpc
 
 T = TypeVar("T")

@@ -18,9 +18,9 @@ from solders.transaction import VersionedTransaction
 
 from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import At, Simulation
-from stages.venues.solana.rpc.calls import base64_of
+from stages.venues.solana.rpc.calls import Ask, base64_of
+from stages.venues.solana.rpc.errors import RpcError
 from stages.venues.solana.rpc.faults import unreadable_transaction
-from stages.venues.solana.rpc.link import Ask, RpcError
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.transaction.programs import MEMO, key
 from stages.venues.solana.transaction.versions import CU_MAX, V0, VERSIONS, Budget

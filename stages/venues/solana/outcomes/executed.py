@@ -27,8 +27,9 @@ from solders.signature import Signature
 from events.ids import created_ms, parse_order_id
 from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.answers import HistoryPage, SignatureInfo
-from stages.venues.solana.rpc.link import RpcError
-from stages.venues.solana.rpc.methods import VERSION_UNSUPPORTED, Rpc
+from stages.venues.solana.rpc.errors import RpcError
+from stages.venues.solana.rpc.methods import Rpc
+from stages.venues.solana.rpc.transaction_methods import VERSION_UNSUPPORTED
 from stages.venues.solana.transaction.messages import (
     NEWEST_VERSION,
     decode,

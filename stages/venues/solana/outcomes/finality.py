@@ -12,6 +12,17 @@ every second one, unless the cluster stood still for long."""
 FORK_SLOTS = 32
 """A blockhash of a confirmed block may be of a fork. The other one is no deeper than a root."""
 
+DOUBT_AFTER_S = 60.0
+"""A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
+
+
+def is_overdue(submitted_at_us: int, now_s: float) -> bool:
+    """Whether it was sent so long ago that it should have landed or be dead; 0: not sent.
+
+    Sent as far in the future, it was sent by another clock.
+    """
+    return bool(submitted_at_us) and abs(now_s - submitted_at_us / 1_000_000) > DOUBT_AFTER_S
+
 
 def may_prove(finalized: EpochInfo | None, last_valid_height: int) -> bool:
     """Whether a signature that is absent now may be dead: it is worth asking closely."""

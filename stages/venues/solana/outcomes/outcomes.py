@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple
+from typing import Any, assert_never
 
 import structlog
 from solders.signature import Signature
@@ -25,53 +25,34 @@ from solders.signature import Signature
 from events.order import Transaction
 from stages.pools.contract import Family
 from stages.venues import Outcome, VenueRefusal
-from stages.venues.solana.cluster.commitments import Commitments, Fill
+from stages.venues.solana.cluster.commitments import Commitments
 from stages.venues.solana.cluster.slot_time import (
     SlotTime,
-    details_pause_s,
-    finalized_age_s,
     stalled_s,
 )
-from stages.venues.solana.outcomes.errors import reason_of
-from stages.venues.solana.outcomes.finality import may_prove, oldest_slot_needed, proved_height
-from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
-from stages.venues.solana.rpc.answers import Details, EpochInfo, Meta, SignatureStatus, held
-from stages.venues.solana.rpc.link import NotServed
-from stages.venues.solana.rpc.methods import SIGNATURES_MAX, Rpc
+from stages.venues.solana.outcomes.details import READS_AT_ONCE, DetailsReader
+from stages.venues.solana.outcomes.finality import is_overdue, oldest_slot_needed
+from stages.venues.solana.outcomes.finalized import FinalizedHeight
+from stages.venues.solana.outcomes.verdicts import (
+    Dead,
+    Expired,
+    Landed,
+    Pending,
+    Unknown,
+    Witness,
+    verdict_of_status,
+    verdict_of_witnesses,
+)
+from stages.venues.solana.rpc.answers import EpochInfo, SignatureStatus
+from stages.venues.solana.rpc.errors import NotServed
+from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import ChainOptions
-
-RANK = {"processed": 0, "confirmed": 1, "finalized": 2}
-DETAILS_AT_ONCE = 16
-DOUBT_AFTER_S = 60.0
-"""A transaction that is absent for so long, while its death cannot be proved, is in doubt."""
+from stages.venues.solana.rpc.transaction_methods import SIGNATURES_MAX
 
 _STALLED = Outcome("unknown", reason="chain-stalled")
 
 _log = structlog.get_logger()
 _Asked = tuple[Transaction, "asyncio.Future[Outcome]"]
-
-
-class StatusVerdict(NamedTuple):
-    """What a status says by itself; one that `executed` still wants its amounts and fees."""
-
-    outcome: Outcome | None
-    executed: SignatureStatus | None = None
-
-
-def judge(
-    status: SignatureStatus | None,
-    *,
-    commitment: str,
-) -> StatusVerdict:
-    """Pure. That it is absent proves nothing yet."""
-    if status is None:
-        return StatusVerdict(Outcome("absent"))
-    rank = _rank(status)
-    if status.err is None and rank >= RANK[commitment]:
-        return StatusVerdict(None, status)
-    if status.err is not None and rank >= RANK["finalized"]:
-        return StatusVerdict(None, status)
-    return StatusVerdict(Outcome("absent"))  # under way: neither there for good nor dead
 
 
 def is_signature(text: str) -> bool:
@@ -83,22 +64,8 @@ def is_signature(text: str) -> bool:
     return True
 
 
-def _is_old(transaction: Transaction) -> bool:
-    """Whether it was sent so long ago that it should have landed, or be dead. So much in the
-    future, it was sent by another clock.
-    """
-    sent_s = transaction.submitted_at_us / 1_000_000
-    return bool(sent_s) and abs(time.time() - sent_s) > DOUBT_AFTER_S
-
-
-def _rank(status: SignatureStatus) -> int:
-    if status.confirmation_status is None:  # nodes of old say it in the number alone
-        return RANK["finalized"] if status.confirmations is None else RANK["processed"]
-    return RANK.get(status.confirmation_status, RANK["processed"])
-
-
 class Outcomes:
-    """Asks for outcomes, and keeps the finalized height."""
+    """Asks for the outcomes of transactions, in batches."""
 
     def __init__(
         self,
@@ -111,17 +78,14 @@ class Outcomes:
         self._rpc = rpc
         self._commitments = commitments
         self._slot_time = slot_time
-        self._families = families
         self._options = options
-        self._finalized: EpochInfo | None = None
-        self._finalized_s = self._rose_s = 0.0
-        """When it was read, and when it was found higher than before; by the monotonic clock."""
-        self._unread: VenueRefusal | None = None
-        """Why the finalized height could not be read; None where it was."""
+        self._height = FinalizedHeight(rpc, slot_time)
+        self._details = DetailsReader(
+            rpc, families, slot_time, commitments, tries=options.details_tries
+        )
         self._slot = 0
         self._advanced_s = 0.0
-        self._reading = asyncio.Lock()
-        self._details_at_once = asyncio.Semaphore(DETAILS_AT_ONCE)
+        self._details_at_once = asyncio.Semaphore(READS_AT_ONCE)
         self._waiting: list[_Asked] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -171,71 +135,68 @@ class Outcomes:
                 future.cancel()  # nothing, where it is settled
 
     async def _judge(self, asked: Sequence[_Asked]) -> None:
-        finalized = self._finalized  # before the question, see above
-        self._begin(self._read_finalized())  # for the next question: this one does not wait
+        finalized = self._height.newest  # before the question, see above
+        self._begin(self._height.read())  # for the next question: this one does not wait
         statuses = await self._rpc.get_signature_statuses([item.signature for item, _ in asked])
         stalled = self._is_stalled(statuses.slot)
-        executed, doubtful = [], list[_Asked]()
+        now_s = time.time()
+        details, expired = [], list[_Asked]()
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
-            if status is None and may_prove(finalized, transaction.last_valid_height):
-                doubtful.append((transaction, future))
-                continue
-            if status is None and _is_old(transaction) and (doubt := self._no_proof()):
-                _settle(future, doubt)
-                continue
-            verdict = judge(status, commitment=self._commitments.fill)
-            if verdict.executed is not None:
-                executed.append(self._detail(transaction, future, verdict.executed))
-            elif verdict.outcome is not None:
-                _settle(future, _STALLED if stalled else verdict.outcome)
-        if doubtful and finalized is not None:
-            executed.append(self._prove(doubtful, finalized, stalled))
-        await asyncio.gather(*executed)
+            verdict = verdict_of_status(
+                status,
+                finalized=finalized,
+                last_valid_height=transaction.last_valid_height,
+                commitment=self._commitments.fill,
+            )
+            match verdict:
+                case Landed():
+                    details.append(self._detail(transaction, future, verdict.status))
+                case Expired():
+                    expired.append((transaction, future))
+                case Pending():
+                    overdue = status is None and is_overdue(transaction.submitted_at_us, now_s)
+                    doubt = self._no_proof() if overdue else None
+                    _settle(future, doubt or (_STALLED if stalled else Outcome("absent")))
+                case _:
+                    assert_never(verdict)
+        if expired and finalized is not None:
+            details.append(self._prove(expired, finalized, stalled))
+        await asyncio.gather(*details)
 
-    async def _prove(self, doubtful: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
-        """Asks again, every node, and how far back it can see: that may prove death.
-
-        One that knows the transaction outweighs all others, and where there are several nodes two
-        have to say that it is nowhere: a node may have a gap that it knows nothing of.
-        """
-        signatures = [transaction.signature for transaction, _ in doubtful]
+    async def _prove(self, expired: Sequence[_Asked], finalized: EpochInfo, stalled: bool) -> None:
+        """Asks every node again, and how far back its history reaches: that may prove death."""
         oldest_slots = [
             oldest_slot_needed(finalized, transaction.last_valid_height, transaction.least_slot)
-            for transaction, _ in doubtful
+            for transaction, _ in expired
         ]
+        signatures = [transaction.signature for transaction, _ in expired]
         answers = await self._rpc.get_statuses_and_memory(signatures, min(oldest_slots))
-        for number, (_, future) in enumerate(doubtful):
-            heights = [
-                proved_height(finalized, statuses.slot, first_slot, oldest_slots[number])
-                for first_slot, statuses in answers
-                if statuses.value[number] is None
-            ]
-            proved = [height for height in heights if height]
-            agreed = len(heights) == len(answers) and len(proved) >= self._rpc.witnesses
-            height = min(proved) if agreed else 0
-            outcome = Outcome("absent", finalized_height=height)
-            earliest = min(first_slot for first_slot, _ in answers)
-            # Waiting brings no older blocks.
-            short = [
-                f"blocks begin at slot {first_slot}, slot {oldest_slots[number]} is needed"
-                for first_slot in sorted({first_slot for first_slot, _ in answers})
-                if first_slot > oldest_slots[number]
-            ]
-            if proved and len(heights) == len(answers) and not agreed:
-                missing = "; ".join([*answers.refusals, *short])
-                outcome = Outcome("unknown", reason="too-few-witnesses", detail=missing)
-            elif earliest > oldest_slots[number]:
-                outcome = Outcome("unknown", reason="history-too-short", detail=short[0])
-            _settle(future, _STALLED if stalled and not height else outcome)
+        for number, (_, future) in enumerate(expired):
+            verdict = verdict_of_witnesses(
+                [
+                    Witness(statuses.slot, first_slot, statuses.value[number])
+                    for first_slot, statuses in answers
+                ],
+                finalized=finalized,
+                oldest_slot=oldest_slots[number],
+                quorum=self._rpc.witnesses,
+                refusals=answers.refusals,
+            )
+            match verdict:
+                case Dead(height):
+                    _settle(future, Outcome("absent", finalized_height=height))
+                case _ if stalled:
+                    _settle(future, _STALLED)
+                case Unknown(why, detail):
+                    _settle(future, Outcome("unknown", reason=why, detail=detail))
+                case Pending():
+                    _settle(future, Outcome("absent"))
 
     def _no_proof(self) -> Outcome | None:
-        """Why no death can be proved now; None where it can. Slots may go on although nothing is
-        finalized.
-        """
-        if self._unread is not None:
-            return _unknown(self._unread)
-        stands = self._finalized and time.monotonic() - self._rose_s > DOUBT_AFTER_S
-        return _STALLED if stands else None
+        """Why no death can be proved now; None where it can."""
+        if self._height.error is not None:
+            return _unknown(self._height.error)
+        return _STALLED if self._height.stands_still() else None
 
     def _is_stalled(self, slot: int) -> bool:
         """Whether the chain has stood at this slot for too long; a proof of death holds even so."""
@@ -245,23 +206,6 @@ class Outcomes:
             self._slot_time.see(slot)
         return now_s - self._advanced_s > stalled_s(self._slot_time, self._options.stalled_ms)
 
-    async def _read_finalized(self) -> None:
-        """Reads the height for the next question; a failure only puts a proof off."""
-        async with self._reading:
-            if time.monotonic() - self._finalized_s < finalized_age_s(self._slot_time):
-                return
-            try:
-                epoch_info = await self._rpc.get_epoch_info("finalized")
-            except VenueRefusal as error:
-                _log.info("finalized height not read", error=str(error))
-                self._unread = error
-                return
-            before, now_s = self._finalized, time.monotonic()
-            if before is None or epoch_info.block_height > before.block_height:
-                self._rose_s = now_s
-            self._finalized, self._finalized_s = epoch_info, now_s
-            self._unread = None
-
     async def _detail(
         self, transaction: Transaction, future: asyncio.Future[Outcome], status: SignatureStatus
     ) -> None:
@@ -269,59 +213,9 @@ class Outcomes:
             if future.done():  # nobody waits for it any more: they will ask again
                 return
             try:
-                _settle(future, await self._executed(transaction, status))
+                _settle(future, await self._details.read(transaction, status))
             except VenueRefusal as error:
                 _settle(future, _unknown(error))
-
-    async def _executed(self, transaction: Transaction, status: SignatureStatus) -> Outcome:
-        failed = status.err is not None
-        commitment: Fill = "finalized" if failed else self._commitments.fill
-
-        async def ask(commitment: Fill) -> Details | None:
-            return await self._rpc.get_transaction(transaction.signature, commitment)
-
-        for number in range(self._options.details_tries):
-            if number:
-                await asyncio.sleep(details_pause_s(self._slot_time, number))
-            details = await self._commitments.ask(commitment, ask)
-            if details is not None and details.meta is not None:
-                if (details.meta.err is not None) is not failed:
-                    return Outcome("absent")  # a fork came between the two answers: ask again
-                return self._told(transaction, details.slot, details.meta)
-        # Nodes index a little late: only what is missing for long takes an operator.
-        detail = f"{_ended(failed, status.slot)}, and no node shows its balances"
-        return Outcome(
-            "unknown", reason="details-not-available", detail=detail if _is_old(transaction) else ""
-        )
-
-    def _told(self, transaction: Transaction, slot: int, meta: Meta) -> Outcome:
-        try:
-            sent = read_sent(transaction.raw.reveal(), self._families)
-            if meta.err is not None:
-                return self._failed(sent, slot, meta)
-            fill = fill_of(sent, meta)
-        except ValueError as error:
-            _log.warning("amounts not told", signature=transaction.signature, error=str(error))
-            detail = f"{_ended(meta.err is not None, slot)}: {error}"
-            return Outcome("unknown", reason="details-unclear", detail=detail)
-        return Outcome(
-            "landed",
-            fill.amount_out,
-            slot,
-            amount_in=fill.amount_in,
-            fee_lamports=fill.fee,
-            rent_lamports=fill.rent,
-            legs=fill.legs,
-        )
-
-    def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
-        logs, balances = meta.log_messages or (), held(meta.pre_token_balances, sent.keys)
-        reason = reason_of(meta.err, logs, sent.instructions, self._families, balances)
-        return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
-
-
-def _ended(failed: bool, slot: int) -> str:
-    return f"it {'failed' if failed else 'landed'} in slot {slot}"
 
 
 def _unknown(error: VenueRefusal) -> Outcome:

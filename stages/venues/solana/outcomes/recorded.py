@@ -12,11 +12,11 @@ from stages.pools.contract import Family
 from stages.venues import Outcome, VenueRefusal
 from stages.venues.record import Record
 from stages.venues.solana.accounts.pools_file import TokenEntry
-from stages.venues.solana.outcomes.errors import reason_of
+from stages.venues.solana.outcomes.details import executed_outcome
 from stages.venues.solana.outcomes.executed import bytes_of
-from stages.venues.solana.outcomes.landed import Sent, fill_of, read_sent
+from stages.venues.solana.outcomes.landed import Sent, read_sent
 from stages.venues.solana.outcomes.outcomes import is_signature
-from stages.venues.solana.rpc.answers import Details, Meta, held
+from stages.venues.solana.rpc.answers import Details, Meta
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.transaction.messages import Decoded, decode, memos_of
 from stages.venues.solana.transaction.programs import WSOL
@@ -56,7 +56,8 @@ class Records:
         try:
             sent = read_sent(bytes_of(details.transaction[0]), self._families)
             if meta.err is not None:
-                return Record(signature, self._failed(sent, details.slot, meta), named)
+                outcome = executed_outcome(sent, details.slot, meta, self._families)
+                return Record(signature, outcome, named)
             return self._landed(signature, sent, details.slot, meta, named)
         except ValueError as error:
             raise VenueRefusal("amounts-unclear", f"{signature}: {error}") from None
@@ -83,11 +84,6 @@ class Records:
             raise VenueRefusal("transaction-of-another-wallet", detail)
         return decoded
 
-    def _failed(self, sent: Sent, slot: int, meta: Meta) -> Outcome:
-        logs, balances = meta.log_messages or (), held(meta.pre_token_balances, sent.keys)
-        reason = reason_of(meta.err, logs, sent.instructions, self._families, balances)
-        return Outcome("failed", slot=slot, reason=reason.code, fee_lamports=meta.fee)
-
     def _landed(
         self, signature: str, sent: Sent, slot: int, meta: Meta, named: tuple[str, ...]
     ) -> Record:
@@ -95,16 +91,7 @@ class Records:
         if owners:
             detail = f"{', '.join(owners)} swapped in {signature}, not {self._address}"
             raise VenueRefusal("transaction-of-another-wallet", detail)
-        fill = fill_of(sent, meta)
-        outcome = Outcome(
-            "landed",
-            fill.amount_out,
-            slot,
-            amount_in=fill.amount_in,
-            fee_lamports=fill.fee,
-            rent_lamports=fill.rent,
-            legs=fill.legs,
-        )
+        outcome = executed_outcome(sent, slot, meta, self._families)
         ways = [self._mints(sent, number, meta) for number in range(len(sent.swaps))]
         single = len(sent.swaps) == 1
         return Record(

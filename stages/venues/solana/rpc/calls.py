@@ -1,10 +1,10 @@
-"""What is asked of a node, and which answers are refused: for other items, or too old. Pure."""
+"""Questions to nodes, and which answers are refused: for other items, or too old. Pure."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.json import Decoder
 from solders.pubkey import Pubkey
@@ -17,14 +17,37 @@ from stages.venues.solana.rpc.answers import (
     SignatureStatus,
     TokenAccount,
 )
-from stages.venues.solana.rpc.link import Ask
+from stages.venues.solana.rpc.faults import SIZED
 from stages.venues.solana.rpc.options import Commitment
+
+T = TypeVar("T")
 
 ACCOUNTS = "getMultipleAccounts"
 STATUSES = "getSignatureStatuses"
 
 _accounts = Decoder(At[list[AccountInfo | None]])
 _statuses = Decoder(At[list[SignatureStatus | None]])
+
+
+class Ask(NamedTuple):
+    """A method, its parameters, and how its answer is read."""
+
+    method: str
+    params: Sequence[Any]
+    answer: Decoder[Any]
+    check: Callable[[Any], str] = lambda _: ""
+    """Why a result is none; empty for a good one. A node that gives such is left for another."""
+
+    @property
+    def size(self) -> int:
+        """How many items it holds, where they may be split."""
+        return len(self.params[0]) if self.method in SIZED else 0
+
+
+class Heard(list[T]):
+    """Answers of several nodes. `refusals`: why others, which do not serve a method, gave none."""
+
+    refusals: tuple[str, ...] = ()
 
 
 def config_of(commitment: Commitment, **more: Any) -> dict[str, Any]:

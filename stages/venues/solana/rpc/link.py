@@ -12,85 +12,30 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from enum import Enum, auto
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
 import structlog
 
 from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
-from events.reason_codes import MaybeReason, ReasonCode
+from events.reason_codes import MaybeReason
 from stages.venues import VenueRefusal
+from stages.venues.solana.rpc.calls import Ask, Heard
 from stages.venues.solana.rpc.clusters import ClusterGuard
-from stages.venues.solana.rpc.faults import SIZED, About, Fault
+from stages.venues.solana.rpc.errors import NOT_ASKED, NotServed, RpcError, TooLarge, Unreachable
+from stages.venues.solana.rpc.faults import About, Fault
 from stages.venues.solana.rpc.node import Node, NodeFault
 from stages.venues.solana.rpc.options import RpcOptions
 
 T = TypeVar("T")
 
-UNKNOWN = Fault(About.NODE, "not asked")
+FINAL = (About.REQUEST, About.BLOCK)
+"""Faults that the same node would answer with again."""
+
 _log = structlog.get_logger()
 _genesis_decoder = msgspec.json.Decoder(str)
-
-
-class RpcError(VenueRefusal):
-    """A refusal of what was asked for, which no other node contradicts: asking again would not
-    help. `number` is JSON-RPC's.
-    """
-
-    def __init__(self, number: int, message: str) -> None:
-        # The number leads, once: what the node said may name it too.
-        text = message.removeprefix(f"{number}").strip()
-        super().__init__("node-refused", f"{number}: {text[:200]}")
-        self.number = number
-
-
-class Unreachable(VenueRefusal):
-    """No node gave a result within the bounds. What was sent may have arrived all the same.
-    `fault` is what was answered last.
-    """
-
-    def __init__(
-        self, detail: str, fault: Fault = UNKNOWN, *, code: ReasonCode = "venue-unavailable"
-    ) -> None:
-        super().__init__(code, detail, retryable=True)
-        self.fault = fault
-
-
-class NotServed(Unreachable):
-    """No node serves the method; the detail names it."""
-
-    def __init__(self, detail: str, fault: Fault = UNKNOWN) -> None:
-        super().__init__(detail, fault, code="method-not-served")
-
-
-class TooLarge(Unreachable):
-    """No node takes so many items in one call; `size_max` is the most that one takes."""
-
-    def __init__(self, detail: str, size_max: int) -> None:
-        super().__init__(detail, code="call-too-large")
-        self.size_max = size_max
-
-
-class Ask(NamedTuple):
-    """A method, its parameters, and how its answer is read."""
-
-    method: str
-    params: Sequence[Any]
-    answer: msgspec.json.Decoder[Any]
-    check: Callable[[Any], str] = lambda _: ""
-    """Why a result is none; empty for a good one. A node that gives such is left for another."""
-
-    @property
-    def size(self) -> int:
-        """How many items it holds, where they may be split."""
-        return len(self.params[0]) if self.method in SIZED else 0
-
-
-class Heard(list[T]):
-    """Answers of several nodes. `refusals`: why others, which do not serve a method, gave none."""
-
-    refusals: tuple[str, ...] = ()
 
 
 class AtNode:
@@ -121,6 +66,21 @@ class AtNode:
             fault = Fault(About.NODE, refusal)
             self._node.take("getGenesisHash", fault)
             raise NodeFault(fault, self._node.host, "getGenesisHash")
+
+
+class Answer(NamedTuple, Generic[T]):
+    """What an attempt returned."""
+
+    value: T
+
+
+class Skipped(Enum):
+    """Why a node was not asked in an attempt."""
+
+    TOO_LATE = auto()
+    """The deadline passes before the node may be asked."""
+    NOT_ADMITTED = auto()
+    """It serves another cluster."""
 
 
 class RpcLink:
@@ -163,76 +123,89 @@ class RpcLink:
 
     async def together(self, asks: Sequence[Ask]) -> list[Any]:
         """The answers of one and the same node, asked one after the other. Raises as `call`."""
-        ends = time.monotonic() + self._options.deadline_s
+        ends_s = time.monotonic() + self._options.deadline_s
         faults, refused = dict[Node, NodeFault](), list[tuple[Node, NodeFault]]()
+
+        async def ask_all(node: AtNode) -> list[Any]:
+            return [await node.ask(ask) for ask in asks]
+
         for _ in range(self._options.tries_max):
-            node = self._next_node(asks, [item for item, _ in refused])
+            node = self._next_node(asks, [refusing for refusing, _ in refused])
             if node is None:
                 break
             if refused and self._wait_s(node, asks) > 0:  # who rests is no second opinion
                 break
-            if not await self._rested(node, asks, ends) or time.monotonic() >= ends:
+            attempt = await self._attempt(node, asks, ask_all, ends_s)
+            if isinstance(attempt, Answer):
+                self._contradicted(refused, asks)
+                answers: list[Any] = attempt.value
+                return answers
+            if attempt is Skipped.TOO_LATE:
                 break
-            try:
-                async with asyncio.timeout(max(0.001, ends - time.monotonic())):
-                    if await self._admit(node):
-                        answers = [await self.ask_node(node, ask) for ask in asks]
-                        self._contradicted(refused, asks)
-                        return answers
-            except NodeFault as fault:
-                faults[node] = fault
-                if fault.fault.about in (About.REQUEST, About.BLOCK):
-                    refused.append((node, fault))
-            except TimeoutError:
-                faults[node] = self._late(node, asks[0].method)
-        raise self._failure(
-            asks, [node_fault for _, node_fault in refused] or list(faults.values())
-        )
+            if isinstance(attempt, NodeFault):
+                faults[node] = attempt
+                if attempt.fault.about in FINAL:
+                    refused.append((node, attempt))
+        raise self._failure(asks, [fault for _, fault in refused] or list(faults.values()))
 
     async def everywhere(
-        self, methods: Sequence[str], work: Callable[[AtNode], Awaitable[T]]
+        self, methods: Sequence[str], calls: Callable[[AtNode], Awaitable[T]]
     ) -> Heard[T]:
-        """What each node that answers says. Raises as `call` where none does."""
+        """The answer of each node that gives one. Raises as `call` where none does."""
         asks = [Ask(name, ((),), _genesis_decoder) for name in methods]
         faults: list[NodeFault] = []
 
-        async def ask(node: Node) -> T | None:
-            ends, refusals = time.monotonic() + self._options.deadline_s, 0
+        async def ask(node: Node) -> Answer[T] | None:
+            ends_s, refusals = time.monotonic() + self._options.deadline_s, 0
             for _ in range(self._options.tries_max):
-                if not await self._rested(node, asks, ends) or time.monotonic() >= ends:
+                attempt = await self._attempt(node, asks, calls, ends_s)
+                if isinstance(attempt, Answer):
+                    return attempt
+                if isinstance(attempt, Skipped):
                     break
-                try:
-                    async with asyncio.timeout(max(0.001, ends - time.monotonic())):
-                        if not await self._admit(node):
-                            break
-                        return await work(AtNode(self, node))
-                except NodeFault as fault:
-                    faults.append(fault)
-                    if fault.fault.about in (About.REQUEST, About.BLOCK):
-                        break  # it will say the same again
-                    if fault.fault.about is About.METHOD:
-                        if (refusals := refusals + 1) == 2:
-                            break
-                        await asyncio.sleep(self._options.backoff_s)
-                except TimeoutError:
-                    faults.append(self._late(node, methods[0]))
+                faults.append(attempt)
+                if attempt.fault.about in FINAL:
+                    break
+                if attempt.fault.about is About.METHOD:
+                    if (refusals := refusals + 1) == 2:
+                        break
+                    await asyncio.sleep(self._options.backoff_s)
             return None
 
-        now = time.monotonic()
-        usable = [answer for answer in self._nodes if not answer.refusal]
-        ready = [answer for answer in usable if answer.rests_until(methods) <= now]
-        answers = await asyncio.gather(*map(ask, ready or usable))
-        answered = Heard(answer for answer in answers if answer is not None)
-        answered.refusals = tuple(
-            dict.fromkeys(str(answer) for answer in faults if answer.fault.about is About.METHOD)
+        now_s = time.monotonic()
+        usable = [node for node in self._nodes if not node.refusal]
+        ready = [node for node in usable if node.rests_until(methods) <= now_s]
+        attempts = await asyncio.gather(*map(ask, ready or usable))
+        answers = Heard(
+            answer.value for answer in attempts if answer is not None and answer.value is not None
         )
-        if faults and all(fault.fault.about is About.METHOD for fault in faults) and not answered:
-            raise self._unserved(
-                faults[-1].method, [str(answer) for answer in faults], faults[-1].fault
-            )
-        if not answered:
-            raise self._failure(asks, faults)
-        return answered
+        unserved = [str(fault) for fault in faults if fault.fault.about is About.METHOD]
+        answers.refusals = tuple(dict.fromkeys(unserved))
+        if answers:
+            return answers
+        if faults and len(unserved) == len(faults):
+            raise self._unserved(faults[-1].method, unserved, faults[-1].fault)
+        raise self._failure(asks, faults)
+
+    async def _attempt(
+        self,
+        node: Node,
+        asks: Sequence[Ask],
+        calls: Callable[[AtNode], Awaitable[T]],
+        ends_s: float,
+    ) -> Answer[T] | NodeFault | Skipped:
+        """One try at one node, once it has rested. What follows from a fault is noted."""
+        if not await self._rested(node, asks, ends_s) or time.monotonic() >= ends_s:
+            return Skipped.TOO_LATE
+        try:
+            async with asyncio.timeout(max(0.001, ends_s - time.monotonic())):
+                if not await self._admit(node):
+                    return Skipped.NOT_ADMITTED
+                return Answer(await calls(AtNode(self, node)))
+        except NodeFault as fault:
+            return fault
+        except TimeoutError:
+            return self._late(node, asks[0].method)
 
     async def ask_node(self, node: Node, ask: Ask) -> Any:
         """One question to one node. Raises NodeFault, once what follows from it is noted."""
@@ -270,21 +243,21 @@ class RpcLink:
     def _wait_s(self, node: Node, asks: Sequence[Ask]) -> float:
         return node.rests_until([ask.method for ask in asks]) - time.monotonic()
 
-    async def _rested(self, node: Node, asks: Sequence[Ask], ends: float) -> bool:
+    async def _rested(self, node: Node, asks: Sequence[Ask], ends_s: float) -> bool:
         """Waits until the node may be asked; False, at once, if that is too late for us."""
         wait_s = self._wait_s(node, asks)
         if wait_s <= 0:
             return True
         # Those who wait for the same node do not come back all at once.
         wait_s += random.uniform(0, self._options.backoff_s)
-        if time.monotonic() + wait_s >= ends:
+        if time.monotonic() + wait_s >= ends_s:
             return False
         await asyncio.sleep(wait_s)
         return True
 
     def _failure(self, asks: Sequence[Ask], faults: Sequence[NodeFault]) -> VenueRefusal:
         """What it means that no node gave a result, for these reasons."""
-        fault = faults[0].fault if faults else UNKNOWN
+        fault = faults[0].fault if faults else NOT_ASKED
         methods = [ask.method for ask in asks]
         if fault.about is About.REQUEST:
             return RpcError(fault.number or 0, fault.text)

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.json import Decoder
 
+from stages.venues.solana.rpc.calls import Ask
 from stages.venues.solana.rpc.faults import About, Fault
-from stages.venues.solana.rpc.link import Ask, AtNode
+from stages.venues.solana.rpc.link import AtNode
 from stages.venues.solana.rpc.node import NodeFault
 
 FIRST = "getFirstAvailableBlock"

@@ -1,6 +1,6 @@
 """Asks nodes once for each method that the engine asks for, in the sizes in which it asks.
 
-`METHODS` is the table of them: a method that `methods.py` calls has a row here.
+`METHODS` is the table of them: every method that this room calls has a row here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from solders.transaction import VersionedTransaction
 
 from events.secret import SecretUrl
 from stages.venues import VenueRefusal
-from stages.venues.solana.rpc.calls import base64_of
+from stages.venues.solana.rpc.account_methods import ACCOUNTS_MAX
+from stages.venues.solana.rpc.calls import Ask, base64_of
 from stages.venues.solana.rpc.clusters import ClusterGuard
+from stages.venues.solana.rpc.errors import RpcError, TooLarge, Unreachable
 from stages.venues.solana.rpc.faults import About
-from stages.venues.solana.rpc.link import Ask, RpcError, RpcLink, TooLarge, Unreachable
-from stages.venues.solana.rpc.methods import ACCOUNTS_MAX, SIGNATURES_MAX
+from stages.venues.solana.rpc.link import RpcLink
 from stages.venues.solana.rpc.options import RpcOptions
+from stages.venues.solana.rpc.transaction_methods import SIGNATURES_MAX
 from stages.venues.solana.transaction.programs import MEMO, TOKEN
 
 SURVEY_S = 300.0

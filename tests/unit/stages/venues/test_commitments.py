@@ -9,7 +9,7 @@ import pytest
 
 from stages.venues import VenueRefusal
 from stages.venues.solana.cluster.commitments import Commitments, Fill, Setting
-from stages.venues.solana.rpc.link import NotServed, RpcError, Unreachable
+from stages.venues.solana.rpc.errors import NotServed, RpcError, Unreachable
 
 MIGRATED, NOT_MIGRATED = True, False
 TOO_OLD = RpcError(-32601, "Method not found")

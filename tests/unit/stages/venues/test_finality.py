@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from stages.venues.solana.outcomes.finality import may_prove, oldest_slot_needed, proved_height
+from stages.venues.solana.outcomes.finality import (
+    is_overdue,
+    may_prove,
+    oldest_slot_needed,
+    proved_height,
+)
 from stages.venues.solana.rpc.answers import EpochInfo
 
 FINALIZED = EpochInfo(absolute_slot=10_000, block_height=9_000)
@@ -58,3 +63,13 @@ def test_a_node_proves_what_it_stood_beyond_and_has_the_blocks_of(
     slot: int, first_slot: int, oldest_slot: int, height: int
 ) -> None:
     assert proved_height(FINALIZED, slot, first_slot, oldest_slot) == height
+
+
+@pytest.mark.parametrize(
+    ("submitted_at_us", "overdue"),
+    [(0, False), (1_000_000_000, False), (939_999_999, True), (1_060_000_001, True)],
+)
+def test_a_transaction_is_overdue_a_minute_after_it_was_sent_or_by_a_clock_as_far_ahead(
+    submitted_at_us: int, overdue: bool
+) -> None:
+    assert is_overdue(submitted_at_us, now_s=1_000.0) is overdue

@@ -1,0 +1,57 @@
+"""The event `OrderRouted`."""
+
+from __future__ import annotations
+
+from events.event import Fact
+from events.order.order_event import OrderEvent
+from events.order.state import Order
+from events.quote import Quote
+from events.status import Status
+
+
+class OrderRouted(Fact, frozen=True, array_like=True, tag=True):
+    """The route is chosen. `min_amount_out` is fixed from here on and never loosened."""
+
+    dex: str
+    pool: str
+    amount_out: int
+    min_amount_out: int
+    price: str
+    """Expected net amount_out / amount_in in whole tokens, a decimal string rounded down."""
+    quotes: tuple[Quote, ...]
+    decimals_in: int
+    decimals_out: int
+    chosen: int = -1
+    """Which of the quotes won; -1 in logs from before there were several a venue."""
+    amount_in: int = 0
+    """Of swap mode exactOut: what is expected to go in."""
+    max_amount_in: int = 0
+    """Of swap mode exactOut: the most that may go in, fixed from here on."""
+
+
+def _apply(order: Order, fact: OrderRouted, _: int) -> None:
+    order.dex = fact.dex
+    order.pool = fact.pool
+    order.quoted_amount_out = fact.amount_out
+    order.min_amount_out = fact.min_amount_out
+    order.price = fact.price
+    order.stale_route = False
+    chosen = fact.quotes[fact.chosen] if 0 <= fact.chosen < len(fact.quotes) else None
+    order.legs = chosen.legs if chosen is not None else ()
+    order.warnings = chosen.warnings if chosen is not None else ()
+    if order.exact_amount_out is not None:
+        order.amount_in = fact.amount_in
+        order.max_amount_in = fact.max_amount_in
+
+
+EVENT = OrderEvent(
+    OrderRouted,
+    transitions={
+        Status.ROUTING: Status.BUILDING,
+        # A route that could not be built is replaced.
+        Status.BUILDING: None,
+        # So is one of which a transaction is proved dead.
+        Status.SUBMITTED: None,
+    },
+    apply=_apply,
+)

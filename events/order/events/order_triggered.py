@@ -1,0 +1,42 @@
+"""The event `OrderTriggered`."""
+
+from __future__ import annotations
+
+from events.event import Fact
+from events.order.order_event import OrderEvent
+from events.order.state import Order
+from events.status import Status
+
+
+class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
+    """What the order waited for has happened: the tick or the pool event that did it."""
+
+    cause: str
+    """`tick`, `pool-created`, `pool-opened` or `liquidity-added`."""
+    dex: str
+    pool: str
+    slot: int
+    price: str
+    """Net token_out per token_in there, whole tokens; a decimal string rounded down."""
+    liquidity: int = 0
+    """Of the pool, in base units of token_in; 0 for a tick."""
+    decimals_in: int = 0
+    first_slot: int | None = None
+    """The first slot that counted for the order: its own, or that in which its price was amended,
+    as the venue told it. None: said by a build that did not ask."""
+
+
+def _apply(order: Order, fact: OrderTriggered, _: int) -> None:
+    order.triggered = True
+    order.trigger_price = fact.price
+    order.watch_slot = fact.slot
+    order.paused_until_slot = 0
+    order.attempts = order.outages = 0
+    order.next_attempt_at_us = 0
+
+
+EVENT = OrderEvent(
+    OrderTriggered,
+    transitions={Status.WATCHING: Status.PENDING},
+    apply=_apply,
+)

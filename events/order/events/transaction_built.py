@@ -1,0 +1,40 @@
+"""The event `TransactionBuilt`."""
+
+from __future__ import annotations
+
+from events.event import Fact
+from events.order.order_event import OrderEvent
+from events.order.state import Order, Transaction
+from events.secret import SecretBytes
+from events.status import Status
+
+
+class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
+    """A transaction was signed. `raw` never leaves the engine: it permits a broadcast."""
+
+    attempt: int
+    signature: str
+    last_valid_height: int
+    raw: SecretBytes
+    least_slot: int = 0
+    """It can only land in a later slot: that of the node's answer with the blockhash. 0: not known,
+    as in logs from before it was written down."""
+
+
+def _apply(order: Order, fact: TransactionBuilt, _: int) -> None:
+    order.transaction = Transaction(
+        fact.attempt, fact.signature, fact.last_valid_height, fact.raw, least_slot=fact.least_slot
+    )
+    order.signature = fact.signature
+    order.transactions += 1
+
+
+EVENT = OrderEvent(
+    TransactionBuilt,
+    transitions={
+        Status.BUILDING: None,
+        # A replacement of a transaction proved dead.
+        Status.SUBMITTED: None,
+    },
+    apply=_apply,
+)

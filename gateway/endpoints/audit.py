@@ -1,0 +1,66 @@
+"""Audits: an order or all orders at a moment, proofs, verification."""
+
+from __future__ import annotations
+
+from gateway.endpoints.endpoint import STREAM, Endpoint, Header, Response
+from gateway.endpoints.shared import LOOKUP, READ
+from gateway.middleware.authorization import Permission, Reach
+from gateway.parsing.parameters import AT
+from gateway.schemas import response_schemas
+
+_FILE = Header("Content-Disposition", "Under which name to keep it")
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/audit/orders/{id}",
+        lambda handlers: handlers.audits.order,
+        Permission("read", Reach.IN_PATH),
+        tag="audit",
+        summary="Read an order as it was",
+        responses={200: Response("As of that moment", response_schemas.OrderAt)},
+        problems=(*LOOKUP, *READ, "history-lost"),
+        query=AT,
+    ),
+    Endpoint(
+        "GET",
+        "/api/audit/orders/{id}/proof",
+        lambda handlers: handlers.audits.proof,
+        Permission("read", Reach.IN_PATH),
+        tag="audit",
+        summary="Take the proof of an order's chain away",
+        responses={
+            200: Response(
+                "A document that can be checked without us", response_schemas.Proof, (_FILE,)
+            )
+        },
+        problems=(*LOOKUP, *READ, "history-lost"),
+    ),
+    Endpoint(
+        "GET",
+        "/api/audit/state",
+        lambda handlers: handlers.audits.state,
+        Permission("admin", Reach.NONE),
+        tag="audit",
+        summary="Count the orders in each status at a moment",
+        responses={200: Response("As of that moment", response_schemas.StateAt)},
+        problems=("malformed-parameter", "archive-unavailable", "audit-busy"),
+        query=AT,
+    ),
+    Endpoint(
+        "GET",
+        "/api/audit/verify",
+        lambda handlers: handlers.audits.verify,
+        Permission("admin", Reach.NONE),
+        tag="audit",
+        summary="Verify all records",
+        responses={
+            200: Response(
+                "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …},"
+                " `fault` or `close`",
+                media=STREAM,
+            )
+        },
+        problems=("malformed-parameter", "archive-unavailable", "audit-busy"),
+    ),
+)

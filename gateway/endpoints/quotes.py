@@ -1,0 +1,26 @@
+"""Quotes without an order."""
+
+from __future__ import annotations
+
+from gateway.endpoints.endpoint import Endpoint, Response
+from gateway.middleware.authorization import Permission, Reach
+from gateway.parsing.parameters import QUOTE_REQUIRED
+from gateway.schemas import response_schemas
+from gateway.schemas.request_schemas import QUOTE_PARAMETERS
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/quotes",
+        lambda handlers: handlers.quotes.read,
+        Permission("read", Reach.NONE),
+        tag="orders",
+        summary="What an order would be routed by, without an order",
+        responses={
+            200: Response("Every route, the best one and why it is", response_schemas.QuotesAnswer)
+        },
+        problems=("missing-parameter", "malformed-parameter", "venues-unavailable"),
+        query=QUOTE_PARAMETERS,
+        required=QUOTE_REQUIRED,
+    ),
+)
