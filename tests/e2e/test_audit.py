@@ -91,7 +91,7 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
         assert {order.id for order in listed} == set(ids)
 
 
-async def test_it_proves_a_running_engine_sound(redis_url: str, database_url: str) -> None:
+async def test_verify_reports_a_running_engine_as_sound(redis_url: str, database_url: str) -> None:
     async with (
         history(redis_url, database_url) as (log, archive, play, _),
         projecting(redis_url, database_url, retain_events=500),

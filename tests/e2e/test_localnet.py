@@ -171,7 +171,7 @@ async def test_no_web_page_reaches_it_by_a_name_of_its_own(chain: Localnet) -> N
         assert answer.status == 403
 
 
-async def test_a_killed_chain_goes_on_with_all_that_it_answered(chain: Localnet) -> None:
+async def test_a_killed_chain_resumes_with_every_acknowledged_transaction(chain: Localnet) -> None:
     raws = [bytes(signed(await chain.blockhash(), pay(f"order {n}"))) for n in range(20)]
     signatures = await asyncio.gather(*(chain.send_raw(raw) for raw in raws))
     await chain.stop(kill=True)
@@ -220,7 +220,7 @@ async def test_rejections_and_latency_can_be_injected(chain: Localnet) -> None:
         await chain.call("localnet_setFaults", {"noSuchFault": 1})
 
 
-async def test_a_stalled_chain_takes_no_transaction_until_it_goes_on(chain: Localnet) -> None:
+async def test_a_stalled_chain_lands_no_transaction_until_it_resumes(chain: Localnet) -> None:
     await chain.call("localnet_setFaults", {"stalled": True})
     height = await chain.call("getBlockHeight", {"commitment": "processed"})
     signature = await chain.send(pay("stalled"))

@@ -81,7 +81,7 @@ async def test_a_follower_gets_every_status_before_during_and_after_the_order(
     assert seen == [frame for frame in engine.frames if frame["orderId"] == order_id]
 
 
-async def test_what_each_step_adds_fits_together(engine: Engine) -> None:
+async def test_the_events_of_an_order_are_consistent(engine: Engine) -> None:
     order_id = await engine.submit(key="life-2", amount="2.5", tokenOut="USDC", slippageBps=100)
     frames = {frame["event"]: frame for frame in await follow(engine, order_id)}
     routed, confirmed = frames["OrderRouted"], frames["OrderConfirmed"]
@@ -256,7 +256,7 @@ async def test_a_cancelled_order_is_never_executed(engine: Engine) -> None:
     assert not [row for row in engine.ledger() if row.order_id == order_id]
 
 
-async def test_a_halted_engine_takes_orders_and_sends_none_until_it_is_resumed(
+async def test_a_halted_engine_accepts_orders_and_sends_none_until_it_is_resumed(
     engine: Engine,
 ) -> None:
     async def switch(act: str) -> None:

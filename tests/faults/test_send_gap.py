@@ -107,7 +107,7 @@ async def assert_sent_once(team: Crew, ids: Sequence[str], chain: Witnessed) -> 
 
 
 @pytest.mark.parametrize("kind", [Forgetful, Broken, Buggy])
-async def test_what_the_submitter_failed_to_send_is_sent_by_the_confirmer_once_and_unchanged(
+async def test_a_transaction_that_the_submitter_failed_to_send_is_sent_once_by_the_confirmer(
     redis_url: str, tmp_path: Path, kind: type[Witnessed]
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

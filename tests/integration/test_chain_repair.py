@@ -483,7 +483,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-async def test_what_the_wallet_may_have_paid_for_and_cannot_be_read_is_not_guessed(
+async def test_an_unreadable_transaction_that_the_wallet_may_have_paid_is_a_refusal(
     name: str,
 ) -> None:
     answer, payers, text = UNREADABLE[name]
@@ -533,7 +533,7 @@ async def test_a_node_that_repeats_a_page_is_not_asked_without_end() -> None:
         await history._rpc.close()
 
 
-async def test_what_no_node_shows_is_not_guessed() -> None:
+async def test_a_transaction_that_no_node_shows_is_a_refusal() -> None:
     order_id = new_order_id()
     line = {"signature": "a", "slot": 7, "err": None, "memo": f"[36] {order_id}", "blockTime": 1}
     async with rpc_node() as node:

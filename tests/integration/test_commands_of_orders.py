@@ -137,7 +137,7 @@ async def test_a_parked_order_can_be_cancelled(log: EventLog) -> None:
     assert await log.parked() == []
 
 
-async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
+async def test_an_unknown_order_cannot_be_cancelled(log: EventLog) -> None:
     await engine_switch.halt(log, "odd", "ann")
     for order_id in (new_order_id(), ENGINE_STREAM_ID):
         assert await orders.cancel(log, order_id, "ann") == (CommandOutcome.NOT_FOUND, None)

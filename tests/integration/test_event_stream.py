@@ -278,7 +278,7 @@ async def test_a_stream_of_an_order_resumes_and_is_204_after_the_last_event(
         ("/api/events?colour=red", "", 400, "malformed-parameter"),
     ],
 )
-async def test_what_cannot_be_streamed_is_a_problem(
+async def test_a_stream_that_cannot_start_is_answered_with_a_problem(
     gateway: Served, path: str, last: str, status: int, code: str
 ) -> None:
     async with stream(gateway, path, last) as answer:

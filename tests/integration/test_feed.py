@@ -343,7 +343,7 @@ async def test_an_outage_of_the_log_is_waited_out_without_gaps(redis_url: str) -
     await direct.close()
 
 
-async def test_what_was_trimmed_during_an_outage_comes_from_the_archive(redis_url: str) -> None:
+async def test_events_trimmed_during_an_outage_come_from_the_archive(redis_url: str) -> None:
     direct, archive = EventLog(redis_url, build="test"), MemoryArchive()
     await direct.open()
     async with proxied(redis_url) as proxy:
@@ -601,7 +601,7 @@ async def test_an_event_appended_between_a_read_and_a_look_at_the_position_is_no
     await past.close()
 
 
-async def test_what_happens_while_the_history_is_read_is_not_lost(
+async def test_events_appended_while_the_history_is_read_are_delivered(
     harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.feed.ready()

@@ -409,7 +409,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("sent", ODD.values(), ids=ODD.keys())
-async def test_what_is_no_http_is_a_problem_without_the_insides_of_a_library(
+async def test_malformed_http_is_a_problem_without_internals_of_a_library(
     gateway: Served, sent: bytes
 ) -> None:
     reader, writer = await asyncio.open_connection(*gateway.runner.addresses[0])

@@ -74,7 +74,7 @@ async def test_without_a_key_only_the_health_checks_are_served(doors: Doors) -> 
 @pytest.mark.parametrize(
     "presented", ["x", "oee_", "oee_abc_def", "oee__", "Bearer", "é".encode().decode("latin-1")]
 )
-async def test_what_is_no_key_opens_nothing(doors: Doors, presented: str) -> None:
+async def test_a_malformed_key_is_refused(doors: Doors, presented: str) -> None:
     await doors.key("main", "read")
     assert await doors.status("GET", "/api/tokens", presented) == 401
 
@@ -196,7 +196,7 @@ async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doo
     assert await doors.status("GET", "/api/tokens", key) == 401
 
 
-async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Doors) -> None:
+async def test_streams_opened_with_the_old_secret_of_a_rotated_key_are_closed(doors: Doors) -> None:
     old = await doors.key("me", "read")
     key_id, url = old.split("_")[1], f"{doors.gateway.url}/api/events"
     async with doors.gateway.http.ws_connect(url, headers=bearer(old)) as ws:
@@ -283,7 +283,7 @@ async def test_without_keys_required_a_key_still_counts_and_a_bad_one_is_refused
         assert order["account"] == "desk"
 
 
-async def test_what_happens_to_keys_stands_in_the_log_without_their_secrets(doors: Doors) -> None:
+async def test_key_events_are_in_the_log_without_secrets(doors: Doors) -> None:
     key = await doors.key("me", "read")
     key_id, secret = key.split("_", 2)[1:]
     await api_keys.rotate(doors.gateway.log, key_id, 0, "bob")

@@ -61,7 +61,7 @@ async def test_no_window_has_more_starts_than_the_limit_over_two_workers(
         assert most_in_a_window(starts, WINDOW_MS) <= limit
 
 
-async def test_what_the_limit_admits_starts_without_waiting_for_a_window(
+async def test_orders_within_the_rate_limit_start_without_waiting_for_a_window(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

@@ -512,7 +512,7 @@ async def test_more_due_orders_than_one_call_promotes_are_all_delivered(
     await inbox.close()
 
 
-async def test_what_is_put_back_counts_as_never_delivered(log: EventLog) -> None:
+async def test_a_returned_entry_counts_as_never_delivered(log: EventLog) -> None:
     ids = await created(log, 3)
     for turn in range(4):
         inbox = await opened(log, f"c{turn}")
@@ -526,7 +526,7 @@ async def test_what_is_put_back_counts_as_never_delivered(log: EventLog) -> None
     )
 
 
-async def test_what_a_dead_worker_held_is_taken_over_with_its_deliveries_counted(
+async def test_entries_of_a_dead_worker_are_taken_over_with_their_delivery_count(
     log: EventLog,
 ) -> None:
     ids = await created(log, 3)

@@ -328,7 +328,7 @@ async def test_where_the_news_are_trimmed_every_order_is_held_against_all_since_
         assert await context.triggered_at(order_id) == 13
 
 
-async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_put_back(
+async def test_ticks_that_passed_while_an_order_was_parked_do_not_count_after_its_replay(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:

@@ -20,7 +20,7 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
     await opened.close()
 
 
-async def test_what_an_open_order_lacks_in_is_named(log: EventLog) -> None:
+async def test_each_list_that_lacks_an_open_order_is_named(log: EventLog) -> None:
     play = Play(log)
     [listed, lost, ended] = [*await play.create(2), *await play.live(1)]
     expiring = replace(submitted(), expires_at_us=2 * 10**15)

@@ -24,7 +24,7 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 @pytest.mark.parametrize("archived", [False, True])
 @pytest.mark.parametrize("headless", [False, True])
-async def test_an_order_is_of_its_own_account_wherever_it_stands(
+async def test_an_order_belongs_to_its_account_in_head_and_archive(
     log: EventLog, archived: bool, headless: bool
 ) -> None:
     archive = MemoryArchive()

@@ -222,7 +222,7 @@ async def test_an_unreadable_event_is_archived_and_only_its_order_is_parked(
         assert "cannot be read" in parked[0]["reason"]
 
 
-async def test_what_postgres_refuses_is_isolated_and_parked(
+async def test_rows_that_postgres_refuses_are_isolated_and_parked(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
@@ -242,7 +242,7 @@ async def test_what_postgres_refuses_is_isolated_and_parked(
         assert len(await archive.history(bad)) == 6
 
 
-async def test_what_was_folded_behind_a_refused_chunk_is_folded_again(
+async def test_events_behind_a_refused_chunk_are_folded_again(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batcher, "CHUNK_EVENTS", 1)

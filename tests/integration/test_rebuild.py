@@ -223,7 +223,7 @@ async def test_the_cause_of_a_stopped_rebuild_is_reported_though_rows_are_in_tra
         assert await table(database_url) == before
 
 
-async def test_what_the_projector_writes_just_before_the_switch_is_in_the_new_table(
+async def test_rows_written_just_before_the_switch_are_in_the_rebuilt_table(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It writes between the last look at the checkpoint and the lock that holds it up."""

@@ -157,7 +157,7 @@ async def test_a_sound_log_needs_no_repair_and_a_lost_one_does(scene: Scene) -> 
     assert "ends at position 0" in await scene.wrong()
 
 
-async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
+async def test_archived_orders_continue_after_the_repair(scene: Scene) -> None:
     crew = scene.crew
     named = OrderSubmitted(
         "market", "SOL", "USDC", 9, 6, 10**9, 50, client_order_id="c1", idempotency_key="k1"

@@ -203,7 +203,7 @@ async def test_every_process_has_time_to_notice_that_it_is_fenced_off(
     assert scene.chain.calls.count("finalized") > 2
 
 
-async def test_it_waits_for_the_height_however_long_the_fence_has_stood(
+async def test_a_repair_waits_for_the_height_however_old_the_fence_is(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recreate_log, "FENCED_S", -1.0)
@@ -244,7 +244,9 @@ async def test_an_adopted_order_that_was_executed_is_not_executed_again(scene: S
     assert (done.adopted, done.parked, done.strangers) == ([order_id], [order_id], [])
 
 
-async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) -> None:
+async def test_the_chain_is_asked_since_the_oldest_transaction_that_may_have_been_sent(
+    scene: Scene,
+) -> None:
     play = scene.play
     [sent] = await play.create()
     fact = TransactionBuilt(1, "s", 1, SecretBytes(b"raw"))

@@ -372,7 +372,9 @@ async def test_the_doctors_advice_leads_out_of_every_damage(
     print("|", " | ".join(result), "|")
 
 
-async def test_what_only_the_log_has_survives_a_mark_that_is_behind(scene: Scene) -> None:
+async def test_events_only_in_the_log_survive_a_repair_of_an_older_position_mark(
+    scene: Scene,
+) -> None:
     """The heads of its orders name the entries behind the mark: the log wrote them."""
     late = scene.records.orders["late"]
     before = await scene.log.load([late, scene.records.orders["unnamed"]])

@@ -232,7 +232,7 @@ async def test_a_worker_that_is_stopped_ends_what_is_quick(redis_url: str, tmp_p
         assert {event.order_id for event in team.of(OrderRouted)} == set(ids)
 
 
-async def test_what_was_delivered_into_a_lost_answer_is_read_again(
+async def test_entries_delivered_in_a_lost_answer_are_delivered_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team, proxied(redis_url) as proxy:

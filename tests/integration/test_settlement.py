@@ -182,7 +182,7 @@ async def test_an_order_executed_according_to_a_repair_is_confirmed_with_the_amo
 
 
 @pytest.mark.parametrize("fact", [MARKET, LIMIT], ids=["pending", "watching"])
-async def test_it_is_closed_from_whatever_status_the_archive_knew(
+async def test_an_order_is_settled_from_every_archived_status(
     operator: Operator, fact: Any
 ) -> None:
     order_id = await operator.executed("sig-1", fact=fact)
@@ -197,7 +197,7 @@ async def test_it_is_closed_from_whatever_status_the_archive_knew(
     await operator.sound()
 
 
-async def test_what_failed_on_chain_fails_the_order(operator: Operator) -> None:
+async def test_a_transaction_that_failed_on_chain_fails_the_order(operator: Operator) -> None:
     order_id = await operator.parked(OrderParked("router", "a bug", "engine"))
     operator.lands(
         order_id, "sig-1", ok=False, amount_in=0, amount_out=0, reason="slippage-exceeded"
@@ -210,7 +210,7 @@ async def test_what_failed_on_chain_fails_the_order(operator: Operator) -> None:
     await operator.sound()
 
 
-async def test_what_is_not_final_or_nowhere_is_refused(operator: Operator) -> None:
+async def test_a_transaction_that_is_not_final_or_unknown_is_refused(operator: Operator) -> None:
     order_id = await operator.executed("sig-1")
     assert await operator.refused(order_id) == "transaction-not-found"
     operator.lands(order_id, "sig-1", slot=SLOTS.height() + 10_000)
@@ -361,7 +361,7 @@ def test_a_transaction_outside_the_terms_does_not_fit(number: int) -> None:
         settlement.check(*FITS_NOT[number], known=False)
 
 
-def test_what_the_order_was_sent_by_has_to_name_it_and_may_keep_other_terms() -> None:
+def test_the_recorded_transaction_of_an_order_has_to_name_it_and_may_have_older_terms() -> None:
     # Its price may have been amended in a log that is lost.
     settlement.check(order(type="limit", target_price="151"), record(), known=True)
     for orders in ((), ("id-2",)):

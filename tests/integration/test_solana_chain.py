@@ -321,7 +321,7 @@ async def test_next_slot_waits_for_the_next_slot(world: World) -> None:
     assert await asyncio.wait_for(waiting, HANG_S) == 1003
 
 
-async def test_data_of_a_chain_that_stands_still_is_not_quoted_from(world: World) -> None:
+async def test_data_of_a_stalled_chain_is_not_quoted(world: World) -> None:
     await world.stands_still()
     with pytest.raises(VenueRefusal) as refused:
         world.cache.quotable(POOL)
@@ -421,14 +421,16 @@ async def test_a_swap_that_crosses_ticks_may_cross_one_more(
     assert int.from_bytes(first.data[1:], "little") == limit
 
 
-async def test_what_is_simulated_is_not_signed(world: World) -> None:
+async def test_a_simulated_transaction_is_not_signed(world: World) -> None:
     await world.chain.build(order())
     (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
     parsed = VersionedTransaction.from_bytes(b64decode(raw))
     assert parsed.signatures == [Signature.default()]
 
 
-async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(world: World) -> None:
+async def test_a_refusal_of_the_simulation_is_a_named_reason_and_nothing_is_signed(
+    world: World,
+) -> None:
     world.simulation = {"err": {"InstructionError": [6, {"Custom": 6005}]}}
     with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(order())
@@ -583,7 +585,7 @@ async def test_a_later_transaction_has_a_blockhash_of_its_own(
         ({"token_out": "SOL"}, "no-route"),
     ],
 )
-async def test_what_cannot_be_swapped_is_not_built(
+async def test_a_route_that_cannot_be_swapped_is_not_built(
     world: World, fields: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(VenueRefusal) as refused:
@@ -654,7 +656,7 @@ async def test_amounts_that_are_not_available_yet_are_reported_later(world: Worl
     assert (await world.outcomes(sent))[0].state == "landed"
 
 
-async def test_what_is_processed_only_is_no_outcome(world: World) -> None:
+async def test_a_transaction_that_is_only_processed_has_no_outcome(world: World) -> None:
     sent = await world.built()
     for err in (None, "AccountInUse"):
         world.status(sent, "processed", err)

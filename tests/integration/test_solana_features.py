@@ -107,7 +107,7 @@ async def test_the_feature_is_active_from_its_slot_on(
         ("1", False, 1, True),
     ],
 )
-async def test_what_is_built_by_setting_and_cluster(
+async def test_the_built_version_follows_from_setting_and_cluster(
     cluster: Cluster, setting: TxVersion, active: bool, version: int, fault: bool
 ) -> None:
     cluster.feature = account(1) if active else None
@@ -339,7 +339,7 @@ def refusing(world: World, method: str, refusal: Any) -> None:
 
 
 @pytest.mark.parametrize("refusal", [*REFUSALS, "UnsupportedVersion"], ids=str)
-async def test_what_nodes_refuse_for_its_version_is_built_as_v0_at_once(
+async def test_a_transaction_refused_for_its_version_is_rebuilt_as_v0_at_once(
     world: FeaturedWorld, refusal: Any
 ) -> None:
     """The cluster takes v1, so that it was built again and again, without end."""
@@ -431,7 +431,7 @@ async def test_a_route_for_v1_makes_a_builder_with_older_knowledge_query_the_clu
         await world.chain.build(order())
 
 
-async def test_what_replaces_a_dead_transaction_is_v0_where_it_fits(
+async def test_the_replacement_of_a_dead_transaction_is_v0_where_it_fits(
     world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sender that drops v1 without a word would drop the next one too."""

@@ -146,7 +146,7 @@ async def test_the_limit_is_enough_for_every_route_and_not_the_largest_there_is(
         assert loads(addresses, grown | later) <= named, (path, hops)
 
 
-async def test_what_was_read_is_kept_and_read_again_after_an_hour_or_where_it_is_doubted(
+async def test_features_are_cached_for_an_hour_and_read_again_after_a_refusal(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain.world = programs(Random(SEED))
@@ -165,7 +165,7 @@ async def test_what_was_read_is_kept_and_read_again_after_an_hour_or_where_it_is
     assert chain.asked > asked
 
 
-async def test_what_the_process_reads_anyway_is_not_asked_for(chain: Chain) -> None:
+async def test_accounts_with_known_sizes_are_not_asked_for(chain: Chain) -> None:
     chain.known["A"] = 1_544
     assert await chain.sizes.of(["A", "B"], {"B": 165}) == 64 + 1_544 + 64 + 165
     assert chain.asked == 0

@@ -191,7 +191,7 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
         (b'{"id": "other", "result": "free plan"}', "unreadable answer"),
     ],
 )
-async def test_what_comes_with_200_and_is_no_answer_gives_its_reason(
+async def test_a_malformed_answer_with_status_200_is_a_fault_with_its_reason(
     nodes: list[Node], body: bytes, words: str
 ) -> None:
     """Of providers, and of what stands before them: an operator is to read it."""

@@ -104,7 +104,7 @@ async def test_an_order_whose_time_is_over_at_the_append_is_not_sent(
         assert team.executions() == {}
 
 
-async def test_what_has_no_answer_at_once_is_left_to_its_own_stage(
+async def test_a_step_without_an_immediate_answer_is_left_to_its_own_stage(
     redis_url: str, tmp_path: Path
 ) -> None:
     class Later(SimulatedChain):

@@ -72,7 +72,7 @@ async def test_a_feed_has_the_orders_of_its_account_only_however_it_is_asked(
         assert {frame["orderId"] for frame in every} == {*shown, *hidden}
 
 
-async def test_what_happens_to_keys_is_shown_to_admins_alone(redis_url: str, door: Door) -> None:
+async def test_key_events_are_delivered_to_admins_alone(redis_url: str, door: Door) -> None:
     async with served(redis_url, keys_required=True) as gateway:
         mine, admin = await key(gateway, "me"), await key(gateway, "boss", "admin")
         await gateway.ask("POST", "/api/admin/halt", json={"reason": "odd"}, headers=admin)

@@ -135,7 +135,7 @@ async def test_an_order_is_one_trace_with_a_span_for_each_step(
     assert not any("raw" in a.key for span in spans for a in span.attributes)
 
 
-async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
+async def test_failures_are_error_spans_and_only_orders_have_traces(
     log: EventLog, collector: Received
 ) -> None:
     async with tracer(log, collector):
@@ -149,7 +149,7 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
     assert EngineHalted.__name__ not in {span.name for span in collector.spans.values()}
 
 
-async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
+async def test_a_collector_gets_every_span_after_its_outage(
     log: EventLog, collector: Received
 ) -> None:
     play, (started, *others) = Play(log), after_submission()

@@ -102,7 +102,7 @@ def test_faults_that_there_are_not_are_refused_in_words(
         ("--data", "/no/such/folder/chain.sqlite"),
     ],
 )  # fmt: skip
-def test_what_a_local_chain_cannot_be_started_with_is_refused(
+def test_settings_that_a_local_chain_cannot_start_with_are_refused(
     option: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:

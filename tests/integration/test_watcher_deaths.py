@@ -176,7 +176,7 @@ async def scene_of(redis_url: str, folder: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.parametrize("point", TRIGGERING, ids=str)
-async def test_what_a_slot_triggers_is_in_the_log_before_the_slot_is_noted(
+async def test_triggers_of_a_slot_are_appended_before_the_slot_is_noted(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -196,7 +196,7 @@ async def test_what_a_slot_triggers_is_in_the_log_before_the_slot_is_noted(
 
 
 @pytest.mark.parametrize("point", [Point(c, f, 2) for c, f, _ in TRIGGERING], ids=str)
-async def test_of_more_orders_than_one_append_takes_none_is_lost_or_triggered_twice(
+async def test_more_orders_than_one_append_takes_are_each_triggered_once(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
 ) -> None:
     monkeypatch.setattr("stages.triggers.writer.UNITS_MAX", 5)

@@ -146,7 +146,7 @@ async def test_a_sniper_order_is_triggered_routed_built_and_sent_in_one_append(
         assert set(team.executions().values()) == {1}
 
 
-async def test_what_a_venue_does_not_answer_at_once_is_left_to_its_stage(
+async def test_a_step_that_the_venue_does_not_answer_at_once_is_left_to_its_stage(
     redis_url: str, tmp_path: Path
 ) -> None:
     slow = replace(MOVING, latency_ms=60)
@@ -158,9 +158,7 @@ async def test_what_a_venue_does_not_answer_at_once_is_left_to_its_stage(
         assert team.names(order_id).count("OrderTriggered") == 1
 
 
-async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_a_fused_sniper_order_is_stopped_by_a_halt(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
         await team.worker("confirmer")
@@ -174,7 +172,7 @@ async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
         assert await team.ended([order_id]) == ["confirmed"]
 
 
-async def test_a_watching_order_expires_on_time_and_so_does_one_that_waits_for_a_retry(
+async def test_watching_orders_and_orders_that_wait_for_a_retry_expire_on_time(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -228,7 +226,7 @@ async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_
         assert await team.log.resting() == watcher.resting == 1
 
 
-async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
+async def test_a_halt_stops_every_trigger_and_a_resume_starts_them_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -243,7 +241,7 @@ async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
         assert await team.ended(ids) == ["confirmed"] * 5
 
 
-async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_comes_later(
+async def test_ticks_during_a_halt_trigger_no_order_after_a_takeover(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
