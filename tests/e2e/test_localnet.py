@@ -212,10 +212,11 @@ async def test_rejections_and_latency_can_be_injected(chain: Localnet) -> None:
     assert (await chain.post(body))[0] == 200
     assert (await chain.post(body | {"method": "getSlot"}))[0] == 429
     assert (await chain.post(body | {"method": "getSlot"}))[0] == 200
-    await chain.call("localnet_setFaults", {"latencyMs": 80})
+    await chain.call("localnet_setFaults", {"latencyMs": 200})
     began = asyncio.get_running_loop().time()
     await chain.call("getSlot")
-    assert asyncio.get_running_loop().time() - began >= 0.08
+    # A timer of the event loop may run out a moment early.
+    assert asyncio.get_running_loop().time() - began >= 0.19
     with pytest.raises(RpcFault):
         await chain.call("localnet_setFaults", {"noSuchFault": 1})
 

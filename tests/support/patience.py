@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from events.archive import Archive
+from events.log import RedisConnection
 from gateway.api import order_lookup
 from gateway.backends import backend_errors
 
@@ -38,6 +39,10 @@ DEFAULTS: tuple[Callable[..., Any], ...] = (
     Archive.connection, order_lookup.logged, backend_errors.reading_log, backend_errors.writing_log,
 )  # fmt: skip
 """Functions whose only default is such a bound."""
+CALLS: tuple[Callable[..., Any], ...] = (
+    RedisConnection.call, RedisConnection.pipeline, RedisConnection.server,
+)  # fmt: skip
+"""Functions with a keyword `timeout_s`."""
 WRITING = ("ACT_S", "APPEND_S")
 """Of appends alone: what is read before them is waited for."""
 
@@ -51,6 +56,10 @@ def set_bounds(patch: pytest.MonkeyPatch, bound_s: float, only: tuple[str, ...] 
     if not only:
         for function in DEFAULTS:
             patch.setattr(getattr(function, "__wrapped__", function), "__defaults__", (bound_s,))
+        for call in CALLS:
+            patch.setattr(
+                call, "__kwdefaults__", (call.__kwdefaults__ or {}) | {"timeout_s": bound_s}
+            )
 
 
 @contextlib.contextmanager

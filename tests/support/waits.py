@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable
 
-HANG_S = float(os.environ.get("TEST_HANG_S", "60"))
+HANG_S = float(os.environ.get("TEST_HANG_S", "120"))
 """What takes longer than this has hung. More than any wait of the product, less than the bound of
 pytest for a whole test, so that the message of the wait is the one that shows."""
 LOOK_S = 0.005
