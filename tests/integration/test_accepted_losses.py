@@ -19,6 +19,7 @@ from events.archive.history import GivenUp, everything, order_history
 from events.archive.losses import digest_of
 from events.audit.replay import Replay
 from events.audit.verify import Verdict, verify
+from events.commands import orders
 from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.postgres.order_rows import columns
 from projections.postgres.rebuild import rebuild
@@ -314,6 +315,20 @@ async def test_an_order_of_which_nothing_is_left_is_forgotten(scene: Scene) -> N
         await order_history(scene.archive, scene.log, order_id)
     assert await scene.archive.order(order_id) is None
     await goes_on(scene)
+
+
+async def test_an_order_with_events_that_are_not_archived_is_not_given_up(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its head is newer than every lost event: no state is left that follows them."""
+    await take(scene, *await placed(scene, "resting"))
+    await scene.sql.execute("DELETE FROM orders WHERE id = $1", scene.resting)
+    await scene.log.open(create=False)
+    cancelled = await orders.cancel(scene.log, scene.resting, "ann")
+    assert cancelled.outcome is orders.CommandOutcome.DONE
+    assert await scene.follow(f'{LOSES} --reason "no backup"') == 1
+    assert "are not archived yet" in capsys.readouterr().err
+    assert (await verdict(scene)).accepted == ()
 
 
 @pytest.mark.parametrize(
