@@ -1,4 +1,4 @@
-"""Which of an order's quotes is best, and why: the one rule that router, API and audit share.
+"""The best of several quotes, and why: the rule that router, API and audit share.
 
 Rule of this file: pure, and in integers.
 """
@@ -20,11 +20,11 @@ UNANSWERED: frozenset[ReasonCode] = frozenset(
         "pool-exceeds-node-limit",
     }
 )  # fmt: skip
-"""Codes of quotes that say nothing of the market: there may be an answer the next time."""
+"""Codes of quotes without an answer about the market; another request may get one."""
 
 
 def net(quote: Quote, exact_out: bool) -> int:
-    """What quotes are compared by, the more the better: output less cost, or minus input and cost.
+    """The value by which quotes are compared: output less cost, or minus input and cost.
 
     In base units of token_out, or of token_in if the output is exact.
     """
@@ -34,7 +34,7 @@ def net(quote: Quote, exact_out: bool) -> int:
 
 
 def best(quotes: Sequence[Quote], *, exact_out: bool) -> int | None:
-    """The index of the best usable quote, of equals the first; None where there is none."""
+    """The index of the first best usable quote; None where no quote is usable."""
     best_quote, highest = None, 0
     for index, quote in enumerate(quotes):
         if quote.error:
@@ -46,7 +46,7 @@ def best(quotes: Sequence[Quote], *, exact_out: bool) -> int | None:
 
 
 def why(quotes: Sequence[Quote], chosen: int, *, exact_out: bool) -> str:
-    """Why the chosen quote won, in words: by how much over which next best."""
+    """The margin of the chosen quote over the next best, as a sentence."""
     others = [q for index, q in enumerate(quotes) if index != chosen and not q.error]
     if not others:
         return "the only usable quote"

@@ -6,7 +6,7 @@ import msgspec
 
 
 class TokenWarning(msgspec.Struct, frozen=True, array_like=True):
-    """What somebody may do to a token of a route; see `events.token_warnings`."""
+    """A power of the issuer over a token of a route; see `events.token_warnings`."""
 
     code: str
     token: str
@@ -30,13 +30,13 @@ class Leg(msgspec.Struct, frozen=True, array_like=True):
     fee: int
     fee_on_output: bool
     price_impact_ppm: int
-    """How far below the pool's spot price, fees apart, in millionths."""
+    """The shortfall against the pool's spot price without fees, in millionths."""
     exact_out: bool
     """Whether amount_out is exact and amount_in the estimate, or the other way round."""
     transfer_fee_in: int = 0
-    """What the mint of token_in withholds; part of amount_in, no part of `fee`."""
+    """Withheld by the mint of token_in; part of amount_in, not of `fee`."""
     transfer_fee_out: int = 0
-    """What the mint of token_out withholds; not in amount_out, no part of `fee`."""
+    """Withheld by the mint of token_out; neither in amount_out nor in `fee`."""
 
 
 class Fill(msgspec.Struct, frozen=True, array_like=True):
@@ -49,18 +49,19 @@ class Fill(msgspec.Struct, frozen=True, array_like=True):
     decimals_in: int
     decimals_out: int
     amount_in: int
-    """What reached the pool; 0 where the chain does not tell."""
+    """The input of the pool; 0 where the chain does not show it."""
     amount_out: int
-    """What left the pool; 0 where the chain does not tell."""
+    """The output of the pool; 0 where the chain does not show it."""
     leftover: int = 0
     """What the wallet keeps of token_out, where that is the token between two swaps: the second
     swap took the rest. Of several swaps into that token the first has all of it."""
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):
-    """What one route through a venue would give. `amount_out` is what the wallet would receive,
+    """The outcome of one route through a venue.
 
-    pool fees off. Routes are compared by it less `cost`; see `events.best_quote`.
+    `amount_out` is the amount that the wallet receives, less pool fees. Routes are compared by it
+    less `cost`; see `events.best_quote`.
     """
 
     dex: str
@@ -72,11 +73,11 @@ class Quote(msgspec.Struct, frozen=True, array_like=True):
     its rate."""
     slot: int
     error: str = ""
-    """The stable code of the refusal; the amounts are 0 then, unless they are why."""
+    """The stable code of a refusal; the amounts are then 0, unless they are its reason."""
     price_impact_ppm: int = 0
     cost: int = 0
     """Of the transaction: in base units of token_out, or of token_in if the output is exact."""
     legs: tuple[Leg, ...] = ()
-    """Swaps side by side, or one after the other; none where the venue has no pools to name."""
+    """The swaps, side by side or one after the other; empty for a venue without pools."""
     warnings: tuple[TokenWarning, ...] = ()
     """Of the tokens of its legs; a recorded route keeps those of the chosen quote only."""

@@ -18,6 +18,7 @@ import msgspec
 from events.event import Envelope, Fact
 from events.former_names import FORMER_NAMES, current_name, under_current_name
 from events.money import U64_MAX
+from events.order.events import ORDER_EVENTS
 from events.order.events.attempt_failed import AttemptFailed
 from events.order.events.order_amended import OrderAmended
 from events.order.events.order_armed import OrderArmed
@@ -40,6 +41,7 @@ from events.order.events.transaction_submitted import TransactionSubmitted
 from events.quote import Fill, Leg, Quote, TokenWarning
 from events.secret import restored, stored
 from events.status import TERMINAL, EngineStatus, Status, StreamStatus
+from events.streams.events import ENGINE_EVENTS, KEY_EVENTS
 from events.streams.events.engine_halted import EngineHalted
 from events.streams.events.engine_resumed import EngineResumed
 from events.streams.events.key_created import KeyCreated
@@ -122,6 +124,9 @@ FACTS: dict[str, type[Fact]] = {fact.__name__: fact for fact in get_args(AnyFact
 """The name of each event -> its struct."""
 
 assert set(FACTS.values()) == set(Fact.__subclasses__()), "every fact is in the union"
+assert set(FACTS.values()) == {
+    event.fact for events in (ORDER_EVENTS, ENGINE_EVENTS, KEY_EVENTS) for event in events
+}, "every fact has its transitions and its fold"
 
 
 class Event(Envelope, frozen=True, array_like=True):

@@ -1,4 +1,4 @@
-"""The door: HTTP and WebSocket. It writes orders into the log and shows what became of them.
+"""HTTP and WebSocket: writes orders into the log, and serves orders and events.
 
 Imports projections and events. Public: `app.make_app`, `options.GatewayOptions`.
 """

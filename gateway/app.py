@@ -194,16 +194,16 @@ def _add_routes(
     def refuse(path: str) -> Handler:
         allow = ", ".join(allowed[path])
 
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def handle(request: web.Request) -> web.StreamResponse:
             if origin_guard.asked_for(request):
                 return web.Response(status=204, headers=origin_guard.preflight(allow))
             raise Problem("method-not-allowed", f"allowed: {allow}", headers={hdrs.ALLOW: allow})
 
-        return answer
+        return handle
 
     for path in allowed:
         app.router.add_route("*", path, _guarded(refuse(path), origin_guard))
-    app.router.add_route("*", "/{path:.*}", _guarded(_nothing_here, origin_guard))
+    app.router.add_route("*", "/{path:.*}", _guarded(_not_found, origin_guard))
 
 
 def _metered(endpoint: Endpoint, handle: Handler) -> Handler:
@@ -212,11 +212,11 @@ def _metered(endpoint: Endpoint, handle: Handler) -> Handler:
 
     async def measured(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
-        answer = await handle(request)
-        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        response = await handle(request)
+        if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
             histogram.observe(time.perf_counter() - began)
-            RESPONSES.add(_CODES[answer.status])
-        return answer
+            RESPONSES.add(_CODES[response.status])
+        return response
 
     return measured
 
@@ -225,27 +225,27 @@ def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
     """Checks Host and Origin, and turns every exception into a problem document."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        answer: web.StreamResponse
+        response: web.StreamResponse
         try:
             guard.check(request)
-            answer = await handler(request)
+            response = await handler(request)
         except Problem as problem:
-            answer = problem.response()
+            response = problem.response()
         except web.HTTPRequestEntityTooLarge:
-            answer = Problem("payload-too-large", f"at most {BODY_BYTES} bytes").response()
+            response = Problem("payload-too-large", f"at most {BODY_BYTES} bytes").response()
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             structlog.get_logger().exception(
                 "a request failed", path=request.path, order_id=request.match_info.get("id")
             )
-            answer = Problem("internal").response()
-        if (more := response_headers.of(request)) and not answer.prepared:
-            answer.headers.update(more)
-        return answer
+            response = Problem("internal").response()
+        if (headers := response_headers.of(request)) and not response.prepared:
+            response.headers.update(headers)
+        return response
 
     return handle
 
 
-async def _nothing_here(request: web.Request) -> web.StreamResponse:
+async def _not_found(request: web.Request) -> web.StreamResponse:
     raise Problem("not-found", request.path[:200])

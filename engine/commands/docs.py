@@ -7,11 +7,11 @@ from pathlib import Path
 
 from engine import commands_manual
 from engine.commands import command, names, parser
+from engine.documents.postman import collection
 from engine.settings import Settings
 from gateway.spec import markdown
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
-from gateway.spec.postman import collection
 
 HELP = "print a reference document, or write all of them and the Postman collection"
 EXAMPLES = (

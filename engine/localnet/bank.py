@@ -1,7 +1,7 @@
-"""The bank: it takes transactions into the newest block, makes blocks, and undoes them in a fork.
+"""The bank: adds transactions to the newest block, begins blocks, and undoes them in a fork.
 
-Rule of this file: no clock, no network, no file. The newest block is filled while it is the newest;
-what it changed is in its `before`.
+Rule of this file: no clock, no network, no file. Transactions go to the newest block only; its
+`before` has the accounts as they were.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _clock(block: Block) -> Account:
 
 
 def first_block(genesis_hash: str, time_s: int) -> Block:
-    """The block that everything begins with."""
+    """The block that a chain begins with."""
     return Block(1_000, 1_000, genesis_hash, time_s, {}, [])
 
 
@@ -53,9 +53,9 @@ class Bank:
         self.slot = max(slot, blocks.tip.slot)
         """The newest slot ever; a fork does not give slots back."""
         self.recent: dict[str, Landed] = {}
-        """By signature: what the blocks at hand took."""
+        """The transactions of the blocks in memory, by signature."""
         self.dirty: set[str] = set()
-        """Addresses written since somebody last saved them."""
+        """Addresses written since the last save."""
         self._table = programs(self.state.families)
 
     @property
@@ -65,7 +65,7 @@ class Bank:
         return Clock(tip.slot, tip.time_s, epoch_of(tip.slot))
 
     def load(self, accounts: Mapping[str, Account]) -> None:
-        """Begin with these accounts."""
+        """Adds accounts without a transaction."""
         self.state.accounts.update(accounts)
 
     def takes(self, version: int | None) -> bool:
@@ -73,19 +73,19 @@ class Bank:
         return version != 1 or TX_V1 in self.state.accounts
 
     def check(self, tx: Transaction) -> None:
-        """Whether the newest block may take it. Raises NotTaken."""
+        """Checks that the newest block accepts a transaction. Raises NotTaken."""
         if tx.signature in self.recent:
             raise NotTaken("AlreadyProcessed")
         if self.blocks.tip.height > self.blocks.valid_until(tx.blockhash):
             raise NotTaken("BlockhashNotFound")
 
     def run(self, tx: Transaction) -> tuple[Outcome, View]:
-        """Execute a transaction without keeping anything. Raises NotTaken."""
+        """Executes a transaction on a view of its own. Raises NotTaken."""
         view = View(self.state, _writable(tx))
         return execute(view, tx, self.clock, self._table), view
 
     def take(self, tx: Transaction, outcome: Outcome, view: View) -> Landed:
-        """The newest block takes what `run` did, whether it failed or not."""
+        """Adds an executed transaction to the newest block, whether it failed or not."""
         tip = self.blocks.tip
         done = landed(tx, outcome, self.state, view, (tip.slot, tip.height, tip.time_s))
         self.keep(view)
@@ -94,7 +94,7 @@ class Bank:
         return done
 
     def keep(self, view: View) -> None:
-        """Keep what a view changed."""
+        """Applies the changes of a view."""
         state = self.state
         for address in view.rewritten:
             state.forget(address)
@@ -109,18 +109,18 @@ class Bank:
         state.moved |= view.moved
 
     def flush(self) -> None:
-        """Bring the bytes of all pools up to date."""
+        """Writes the state of all moved pools to their accounts."""
         state = self.state
         for address in state.moved:
             moved = state.pools[address]
             pools.write(moved, state.get, self._write)
             if pools.reads_of(moved, state.get) != moved.reads:
-                # Its price has come to where other arrays count: decode it anew.
+                # Its price has moved to other arrays: it is decoded again when needed.
                 del state.pools[address]
         state.moved.clear()
 
     def begin(self, time_s: int) -> list[str]:
-        """Begin a block; returns signatures that are history now."""
+        """Begins a block; returns the signatures of the block that leaves memory."""
         self.flush()
         self.slot += 1
         tip = self.blocks.tip
@@ -135,7 +135,7 @@ class Bank:
         return past
 
     def fork(self, depth: int) -> list[str]:
-        """Drop the newest `depth` blocks, none that is final; returns their signatures."""
+        """Drops the newest `depth` blocks, but no final one; returns their signatures."""
         self.flush()
         blocks = self.blocks
         dropped: list[str] = []
@@ -161,7 +161,7 @@ class Bank:
         return self.blocks.past(address, self.blocks.height(commitment), now)
 
     def pool_addresses(self) -> list[str]:
-        """Every pool that can be swapped with."""
+        """The addresses of all pools that can be decoded."""
         addresses = []
         by_program = self.state.families.by_program
         for address, account in list(self.state.accounts.items()):

@@ -1,4 +1,4 @@
-"""Executing a transaction on a view: the fee first, then every instruction or none."""
+"""Executes a transaction on a view: the fee first, then all instructions or none."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SMALL: Mapping[str, Program] = {
 
 
 class Outcome(NamedTuple):
-    """What came of a transaction; `err` as in JSON, None where all is well."""
+    """The result of a transaction. `err` is the chain's JSON value, None on success."""
 
     err: Any
     fee: int
@@ -52,11 +52,11 @@ class Outcome(NamedTuple):
     swaps: list[Swapped]
     memo: str
     loaded: int = 0
-    """Bytes of account data that were loaded; those that were allowed where they are too many."""
+    """Bytes of account data that were loaded, at most the limit."""
 
 
 def programs(families: Families) -> dict[str, Program]:
-    """The table of programs of a chain with these pool programs."""
+    """All programs of a chain with these pool programs, by address."""
     table = dict(SMALL)
     for program, family in families.by_program.items():
         table[program] = partial(swaps.run, family=family)
@@ -64,7 +64,7 @@ def programs(families: Families) -> dict[str, Program]:
 
 
 def execute(view: View, tx: Transaction, clock: Clock, table: Mapping[str, Program]) -> Outcome:
-    """Execute a transaction on its view. Raises NotTaken, with the view as it was."""
+    """Executes a transaction on its view. Raises NotTaken and leaves the view as it was."""
     terms = budget.budget(tx.steps, tx.config)
     fee = terms.fee(tx.signatures)
     missing = next((step.program for step in tx.steps if step.program not in table), None)
@@ -123,8 +123,8 @@ def _run(context: Context, table: Mapping[str, Program]) -> Any:
 
 
 def _failure(error: Exception) -> InstructionFailed:
-    """What an instruction failed of. Nonsense that trips our arithmetic would trip the program's:
-    it panics, and whoever sent it must not bring the chain down.
+    """The failure of an instruction. Any other exception is a program that panicked: input that
+    breaks this arithmetic would break the program's, and must not stop the chain.
     """
     if isinstance(error, InstructionFailed):
         return error
@@ -140,8 +140,8 @@ def _consumed(program: str, before: int, after: int) -> str:
 
 
 def _rent(view: View, keys: list[str]) -> Any:
-    """No account may be left with less than its rent, unless it is gone, or had no more before:
-    a rent that rises leaves those usable that are there (SIMD-0392).
+    """The error of an account that is left with less than its rent, and had more before: existing
+    accounts stay usable when the rent rises (SIMD-0392).
     """
     for address, account in view.changed.items():
         least = min(view.rent_exempt(len(account.data)), view.held(address) or U64_MAX)

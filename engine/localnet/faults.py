@@ -1,4 +1,4 @@
-"""What can be made to go wrong, switched while the chain runs (`localnet_setFaults`)."""
+"""Faults that are injected while the chain runs (`localnet_setFaults`)."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     """Rates are probabilities from 0 to 1; `…_next` counts the next calls, whatever the rate."""
 
     methods: tuple[str, ...] = ()
-    """Methods that latency and 429s are for; empty: all."""
+    """Methods that latency and 429s apply to; empty: all."""
     latency_ms: Count = 0
-    """Time before a call is looked at."""
+    """Time before a call is handled."""
     reject_rate: Rate = 0.0
     """HTTP 429."""
     reject_next: Count = 0
     drop_rate: Rate = 0.0
-    """A transaction is accepted, and no block ever takes it."""
+    """A transaction is accepted, and never lands."""
     drop_next: Count = 0
     lose_rate: Rate = 0.0
     """A transaction is accepted and executed; the connection breaks before the answer."""
     lose_next: Count = 0
     confirm_delay: Count = 0
-    """Blocks by which `confirmed` comes later."""
+    """Blocks by which `confirmed` is delayed."""
     stalled: bool = False
-    """No more blocks; what is sent waits."""
+    """No blocks are made; transactions wait."""
     fork_every: Count = 0
-    """A fork each so many slots; 0: none."""
+    """Slots between two forks; 0: no forks."""
     fork_depth: Count = 2
-    """Blocks that such a fork drops, as far as they are not final."""
+    """Blocks that a fork drops, as far as they are not final."""
 
 
 class Luck:
@@ -55,5 +55,5 @@ class Luck:
         return bool(rate > 0 and self._random.random() < rate)
 
     def concerns(self, method: str) -> bool:
-        """Whether latency and 429s are for this method."""
+        """Whether latency and 429s apply to this method."""
         return not self.faults.methods or method in self.faults.methods

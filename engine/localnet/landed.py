@@ -1,4 +1,4 @@
-"""A transaction that a block took, with all that a node tells of it afterwards."""
+"""A transaction that landed, with everything that a node reports of it afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.localnet.state.view import State, View
 
 
 class TokenBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a token account of the transaction held; base units."""
+    """The balance of a token account of the transaction, in base units."""
 
     index: int
     mint: str
@@ -25,7 +25,7 @@ class TokenBalance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What `getTransaction` tells besides. Balances are in lamports, in the order of its keys."""
+    """What `getTransaction` adds. Balances are in lamports, in the order of the account keys."""
 
     raw: bytes
     before: list[int]
@@ -34,7 +34,7 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tokens_after: list[TokenBalance]
     logs: list[str]
     wallets: list[str] = []
-    """Wallets that it names beside the one that paid: it is in their history too."""
+    """Wallets that it names besides the payer: it is in their history too."""
 
 
 class Landed(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +45,7 @@ class Landed(msgspec.Struct, frozen=True, gc=False):
     height: int
     time_s: int
     err: Any
-    """As in JSON; None where it did what it should."""
+    """The chain's JSON value; None on success."""
     fee: int
     units: int
     memo: str
@@ -57,7 +57,10 @@ class Landed(msgspec.Struct, frozen=True, gc=False):
 def landed(
     tx: Transaction, outcome: Outcome, state: State, view: View, at: tuple[int, int, int]
 ) -> Landed:
-    """Write down an executed transaction, before its view is kept; at: slot, height, time."""
+    """The record of an executed transaction, made before its view is applied.
+
+    `at`: slot, height, Unix time.
+    """
     slot, height, time_s = at
     before = [state.accounts.get(key) for key in tx.keys]
     after = [view.get(key) for key in tx.keys]
@@ -87,7 +90,7 @@ def landed(
 def _wallets(
     keys: list[str], before: list[Account | None], after: list[Account | None]
 ) -> list[str]:
-    """Of real nodes every address has a history, here those of wallets alone."""
+    """The wallets among the keys. On a real node every address has a history; here only wallets."""
     return [
         key
         for key, was, now in zip(keys[1:], before[1:], after[1:], strict=True)
@@ -105,14 +108,14 @@ def _tokens(accounts: list[Account | None]) -> list[TokenBalance]:
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
-    """How far a landed transaction has come."""
+    """The commitment of a landed transaction."""
 
     status: str
     confirmations: int | None
 
 
 def seen(blocks: Blocks, landed: Landed) -> Seen:
-    """Its commitment now, and the blocks built on it; None once it is final."""
+    """The commitment now, and the number of blocks built on it; None once it is final."""
     if landed.height <= blocks.finalized_height:
         return Seen("finalized", None)
     status = "confirmed" if landed.height <= blocks.confirmed_height else "processed"

@@ -1,4 +1,4 @@
-"""Pools of the token NEW: created, given liquidity, and gone, over and over (`market.launches`)."""
+"""Pools of the token NEW: created, grown and removed in a cycle (`market.launches`)."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from engine.localnet.state.view import View
 
 
 class Launches:
-    """Brings the launched pools to where the slot wants them."""
+    """Applies the schedule of launched pools."""
 
     def __init__(self) -> None:
         self._all = launches()
         self._grown: set[str] = set()
 
     def follow(self, bank: Bank, slot: int) -> None:
-        """Create, grow or remove what is due."""
+        """Creates, grows or removes the pools that are due at a slot."""
         at = slot % LAUNCH_CYCLE
         for launch in self._all:
             if launch.plan.program not in bank.state.families.by_program:
                 continue
             address = launch.plan.address
-            there = address in bank.state.accounts
-            exists = launch.created <= at < launch.gone
-            if exists and not there:
+            exists = address in bank.state.accounts
+            planned = launch.created <= at < launch.gone
+            if planned and not exists:
                 self._grown.discard(address)
                 _write(bank, LAYOUTS[launch.plan.family](launch.plan))
-            elif there and not exists:
+            elif exists and not planned:
                 self._grown.discard(address)
                 account = LAYOUTS[launch.plan.family](launch.plan)
                 _write(bank, dict.fromkeys(account, Account(0)))
-            elif there and at == launch.gains and address not in self._grown:
+            elif exists and at == launch.gains and address not in self._grown:
                 self._grown.add(address)
                 _grow(bank, launch)
 
@@ -48,7 +48,7 @@ def _write(bank: Bank, accounts: dict[str, Account]) -> None:
 
 
 def _grow(bank: Bank, launch: Launch) -> None:
-    """Double the liquidity at the price of the moment."""
+    """Doubles the liquidity at the current price."""
     bank.flush()
     pool = bank.state.pool(launch.plan.address)
     account = bank.state.accounts[launch.plan.address]

@@ -1,7 +1,7 @@
-"""The local chain's own record of what it executed, for tests to count by.
+"""The local chain's record of executed transactions, by which tests count executions.
 
-Written by `store`, read here, from any process, while the chain runs. It knows nothing of orders
-but the memo that a transaction carries.
+`store` writes it; any process reads it here while the chain runs. It knows orders only by the memo
+that a transaction carries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 class Entry(NamedTuple):
-    """A transaction that a block took. Amounts are base units, fees lamports.
+    """A landed transaction. Amounts are base units, fees lamports.
 
     The amounts are the first swap's mint in and the last one's mint out, summed over all swaps.
     """
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     height: int
     ok: bool
     error: str
-    """JSON of the chain's error; empty where all went well."""
+    """JSON of the chain's error; empty on success."""
     fee: int
     units: int
     memo: str
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     amount_in: int
     amount_out: int
     forked: bool
-    """A fork has dropped it: it did not happen, unless it landed again as another entry."""
+    """Whether a fork dropped it. It may have landed again as another entry."""
 
 
 class LocalLedger:
@@ -52,7 +52,7 @@ class LocalLedger:
             raise OSError(f"ledger {path}: {error}") from error
 
     def entries(self, memo: str | None = None) -> Iterator[Entry]:
-        """Everything that was ever executed, oldest first, forked ones too."""
+        """All landed transactions, oldest first, forked ones included."""
         query = f"SELECT {COLUMNS} FROM landed"  # noqa: S608  # constants only
         try:
             if memo is None:
@@ -65,9 +65,9 @@ class LocalLedger:
             yield _entry(row)
 
     def executions(self) -> dict[str, int]:
-        """How often each order was executed successfully, on the chain as it is now.
+        """How often each order was executed successfully, without transactions that a fork dropped.
 
-        An order's memo is its id, and its replacements' that and `/` and a number.
+        The memo of an order is its id; that of a replacement has `/` and a number after it.
         """
         done = (entry for entry in self.entries() if entry.ok and not entry.forked)
         return dict(Counter(entry.memo.partition("/")[0] for entry in done))

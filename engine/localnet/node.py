@@ -1,4 +1,4 @@
-"""The node: takes transactions from its door, makes blocks by the clock, and remembers it all."""
+"""The node: accepts transactions, makes blocks by the clock, and stores both."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from engine.localnet.state.view import View
 from engine.localnet.store import Store
 
 FAST_SLOT_MS = 20
-"""With SLOT_MS=0 a transaction is executed at once, and blocks end after so long."""
+"""Length of a block where SLOT_MS=0, which executes transactions at once."""
 QUEUE_MAX = 50_000
 
 
 class Failed(Exception):
-    """The transaction fails when tried: nothing was sent on."""
+    """The transaction failed in preflight or simulation."""
 
     def __init__(self, err: Any, outcome: Outcome | None = None) -> None:
         super().__init__(err)
@@ -33,14 +33,14 @@ class Failed(Exception):
 
 
 class Flow(Protocol):
-    """Others who trade on the chain: asked once a block."""
+    """Other traders on the chain, called once per block."""
 
     def trade(self, bank: Bank) -> None:
-        """Do what they do in the newest block."""
+        """Trades in the newest block."""
 
 
 class Pace(NamedTuple):
-    """How fast the chain is."""
+    """The speed of the chain."""
 
     slot_ms: int
     now_s: Callable[[], int] = lambda: int(time.time())
@@ -52,7 +52,7 @@ class Pace(NamedTuple):
 
 
 class Node:
-    """One node, the only one there is."""
+    """The only node of the chain."""
 
     def __init__(self, bank: Bank, store: Store, luck: Luck, pace: Pace, flow: Flow) -> None:
         self.bank = bank
@@ -69,7 +69,7 @@ class Node:
     # -- transactions --------------------------------------------------------------------------
 
     def simulate(self, tx: Transaction, *, fresh_blockhash: bool) -> tuple[Outcome, View]:
-        """Execute and keep nothing. Raises Failed where no block would take it."""
+        """Executes without keeping anything. Raises Failed where no block would accept it."""
         try:
             if not fresh_blockhash:
                 self.bank.check(tx)
@@ -78,7 +78,7 @@ class Node:
             raise Failed(error.err) from None
 
     async def send(self, tx: Transaction, *, preflight: bool) -> None:
-        """Take a transaction: executed now, or with the next slot. Raises Failed (preflight)."""
+        """Executes a transaction now, or with the next slot. Raises Failed (preflight)."""
         if tx.signature in self._queue:
             return
         instant = self._pace.instant and not self.luck.faults.stalled
@@ -109,7 +109,7 @@ class Node:
     # -- blocks --------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Make blocks until stopped."""
+        """Makes blocks until stopped."""
         every_s = (self._pace.slot_ms or FAST_SLOT_MS) / 1000
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -123,7 +123,7 @@ class Node:
         self.save()
 
     def block(self) -> None:
-        """Make a block of everything that waits, and of what others trade."""
+        """Makes a block of the trades of others and the waiting transactions."""
         faults, bank = self.luck.faults, self.bank
         bank.blocks.delay = faults.confirm_delay
         if faults.fork_every and bank.slot % faults.fork_every == 0:
@@ -140,11 +140,11 @@ class Node:
         self._begun.append(self.bank.blocks.tip)
 
     def fork(self, depth: int) -> list[str]:
-        """Drop the newest blocks and go on from before; returns the signatures dropped."""
+        """Drops the newest blocks and continues from before them; returns their signatures."""
         dropped = self.bank.fork(depth)
         height = self.bank.blocks.tip.height + 1
         if self._unsaved:
-            # What is dropped has to be in the ledger before it can be marked there.
+            # A transaction must be in the ledger before it can be marked as forked.
             self._write({}, [])
         self._forked += [(signature, height) for signature in dropped]
         self._begun = [block for block in self._begun if block.height < height]
@@ -153,7 +153,7 @@ class Node:
         return dropped
 
     def fund(self, accounts: Mapping[str, Account]) -> None:
-        """Write accounts as no transaction could: the faucet."""
+        """Writes accounts without a transaction, as the faucet does."""
         view = View(self.bank.state)
         for address, account in accounts.items():
             view.put(address, account)
@@ -162,14 +162,14 @@ class Node:
     # -- memory --------------------------------------------------------------------------------
 
     def landed(self, signature: str, *, history: bool) -> Landed | None:
-        """What landed under a signature; older than the blocks at hand only with `history`."""
+        """The transaction with a signature; older ones than the blocks in memory with `history`."""
         landed = self.bank.recent.get(signature)
         if landed is None and history:
             landed = self.store.landed(signature)
         return landed
 
     async def saved(self) -> None:
-        """Wait until what is executed is written down; callers of one turn share one write."""
+        """Waits until executed transactions are stored; callers of one turn share a write."""
         if self._saving is None:
             loop = asyncio.get_running_loop()
             self._saving = loop.create_future()
@@ -187,7 +187,7 @@ class Node:
             saving.set_result(None)
 
     def save(self) -> None:
-        """Write down everything that is not yet. Raises OSError; then nothing is written."""
+        """Stores everything unsaved, or nothing. Raises OSError."""
         bank = self.bank
         bank.flush()
         accounts = bank.state.accounts

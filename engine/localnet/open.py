@@ -27,11 +27,11 @@ FILE = "localnet.sqlite"
 GRANT_SOL = 1_000_000 * 10**9
 """Lamports of a funded wallet."""
 GRANT_DOLLARS = 10_000_000
-"""Worth of each other token that it gets."""
+"""Value of each other token that it gets."""
 
 
 class Options(NamedTuple):
-    """How the chain is to be. slot_ms 0: transactions are executed at once."""
+    """The options of a chain. `slot_ms` 0: transactions are executed at once."""
 
     path: Path
     slot_ms: int = 200
@@ -42,16 +42,16 @@ class Options(NamedTuple):
     trades_per_slot: int = 3
     volatility_bps: int = 300
     rent_per_byte: int = RENT_PER_BYTE
-    """Lamports that new accounts have to hold for each of their bytes, and for 128 more."""
+    """Lamports that new accounts must hold for each of their bytes, and for 128 more."""
     faults: Faults = Faults()
     transaction_v1: bool = True
-    """Whether the feature is active that lets blocks take transactions of version 1."""
+    """Whether blocks accept transactions of version 1."""
     wallets: tuple[str, ...] = ()
-    """Who is given money, unless they have some."""
+    """Wallets that are funded, unless they have SOL."""
 
 
 def open_node(options: Options, families: Iterable[Family]) -> Node:
-    """Open the chain's file, or begin one. Raises OSError."""
+    """Opens the chain's file, or creates it. Raises OSError."""
     families = tuple(families)
     store = Store(options.path)
     fresh = not store.meta("genesis")
@@ -66,8 +66,8 @@ def open_node(options: Options, families: Iterable[Family]) -> Node:
     )
     for block in kept[1:]:
         blocks.add(block)
-    # What a file's blocks changed is not in it, so none of them can be undone: all are final, under
-    # whichever consensus they were made.
+    # The file does not have the accounts as they were before its blocks, so that no block can be
+    # undone: all are final, under any consensus.
     blocks.finalize(kept[-1].height)
     bank = Bank(families, blocks, int(store.meta("slot") or 0))
     bank.state.rent_per_byte = options.rent_per_byte
@@ -80,7 +80,7 @@ def open_node(options: Options, families: Iterable[Family]) -> Node:
     terms = traders.Terms(options.seed, options.trades_per_slot, options.volatility_bps)
     luck = Luck(options.faults, options.seed)
     node = Node(bank, store, luck, Pace(options.slot_ms), traders.Traders(terms))
-    # A chain that has just begun, or begun again, opens with a block of its own.
+    # A chain begins every run with a new block.
     node.block()
     for wallet in options.wallets:
         fund(node, wallet)
@@ -88,7 +88,7 @@ def open_node(options: Options, families: Iterable[Family]) -> Node:
 
 
 def fund(node: Node, wallet: str) -> None:
-    """Give a wallet SOL and every token, unless it has SOL already."""
+    """Gives a wallet SOL and every token, unless it has SOL."""
     if node.bank.account(wallet) is not None:
         return
     given = {wallet: Account(GRANT_SOL)}

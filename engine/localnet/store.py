@@ -1,7 +1,7 @@
-"""The chain's memory: one SQLite file with accounts, blocks and everything that ever landed.
+"""The chain's storage: one SQLite file with accounts, blocks and landed transactions.
 
-Written once a batch, in one transaction, before anybody is answered: a killed process goes on
-where it was. A power cut is not simulated.
+It is written once per batch, in one transaction, before any call is answered: a killed process
+continues where it was. A power cut is not simulated.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _details = msgspec.msgpack.Decoder(Details).decode
 
 
 class Store:
-    """Raises OSError for whatever SQLite has to complain about, and where the file is in use: two
-    chains that write one file would make money out of nothing.
+    """Raises OSError for errors of SQLite, and where another process has the file: two chains
+    writing one file would create money.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class Store:
         self._next = (newest or 0) + 1
 
     def meta(self, key: str) -> str:
-        """A note; empty where there is none."""
+        """A stored text; empty where there is none."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else ""
 
@@ -91,7 +91,7 @@ class Store:
         return {row[0]: Account(row[1], row[2], row[3], bool(row[4])) for row in rows}
 
     def blocks(self) -> list[Block]:
-        """The newest blocks, oldest first, with what they took, but not what was before them."""
+        """The newest blocks, oldest first, without transactions and earlier accounts."""
         rows = self._db.execute(
             "SELECT slot, height, blockhash, time_s FROM blocks ORDER BY height DESC LIMIT ?",
             (KEPT,),
@@ -99,11 +99,11 @@ class Store:
         return [Block(row[0], row[1], row[2], row[3], {}, []) for row in reversed(rows)]
 
     def since(self, height: int) -> list[Landed]:
-        """What landed from a height on, oldest first."""
+        """The transactions of a height and after it, oldest first."""
         return self._find("height >= ?", height)
 
     def landed(self, signature: str) -> Landed | None:
-        """What landed under a signature, on the chain as it is now."""
+        """The transaction with a signature, unless a fork dropped it."""
         landed = self._find("signature = ?", signature)
         return landed[-1] if landed else None
 
@@ -111,7 +111,8 @@ class Store:
         self, address: str, *, height: int, before: str, until: str, limit: int
     ) -> list[Landed]:
         """The newest transactions up to a height that a wallet paid for or that name it, newest
-        first: older than signature `before`, younger than `until`, where they are not empty.
+        first. They are older than signature `before` and newer than `until`, unless those are
+        empty.
         """
         numbers = "SELECT id FROM landed WHERE forked = 0 AND signature"
         older = f"AND l.id < coalesce(({numbers} = ?), 0)" if before else ""
@@ -122,7 +123,7 @@ class Store:
         join = "SELECT l.id FROM named n JOIN landed l ON l.id = n.id WHERE n.address = ?"
         both = f"SELECT * FROM ({paid}) UNION ALL SELECT * FROM ({join} {which} {newest})"  # noqa: S608  # constants only
         query = f"{_SELECT_LANDED} WHERE l.id IN ({both}) {newest}"
-        values = [address, height, *(each for each in (before, until) if each)]
+        values = [address, height, *(signature for signature in (before, until) if signature)]
         return [_landed(row) for row in self._db.execute(query, [*values, *values])]
 
     def time_of(self, slot: int) -> int | None:
@@ -131,10 +132,10 @@ class Store:
         return int(row[0]) if row else None
 
     def slot_before(self, time_s: int) -> int | None:
-        """The newest slot whose block was made by a time; None where that was before them all."""
+        """The newest slot whose block was made by a time; None before the first block."""
         row = self._db.execute("SELECT max(slot) FROM blocks WHERE time_s <= ?", (time_s,))
-        fetchone = row.fetchone()[0]
-        return None if fetchone is None else int(fetchone)
+        slot = row.fetchone()[0]
+        return None if slot is None else int(slot)
 
     def save(
         self,
@@ -145,7 +146,7 @@ class Store:
         forked: Iterable[tuple[str, int]] = (),
         meta: Mapping[str, str],
     ) -> None:
-        """Write all of it, or nothing. forked: (signature, least height) of what is undone."""
+        """Writes all of it, or nothing. `forked`: signature and least height of dropped ones."""
         db = self._db
         try:
             db.execute("BEGIN IMMEDIATE")

@@ -1,8 +1,8 @@
-"""Others who trade on the chain, so that prices move and the two DEXes differ.
+"""Other traders on the chain, so that prices move and the two DEXes differ.
 
-Every token has a fair price that wanders round where it began; it depends on seed and slot alone.
-Each slot some pools see a trade of somebody who does not care, and some see one of somebody who
-brings the pool back towards the fair price.
+Every token has a fair price that varies around its first one; it depends on seed and slot alone.
+In each slot some pools get a random trade, and some get one that moves the pool towards the fair
+price.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from stages.venues.simulated.path import factor_ppm
 TRADER = named("trader")
 _TRIES = 6
 _NOISE_PPM = (50, 1_500)
-"""Of a pool's reserve: what a careless trade is worth."""
+"""Size of a random trade, of the pool's reserve."""
 _EDGE_PPB = 300_000
-"""What an arbitrageur wants besides the pool's fee."""
+"""Least gain of an arbitrage trade, besides the pool's fee."""
 
 
 class Terms(NamedTuple):
-    """What the flow depends on. per_slot 0: nobody else trades."""
+    """The parameters of the traders. `per_slot` 0: there are none."""
 
     seed: int
     per_slot: int = 3
     volatility_bps: int = 300
-    """How far fair prices wander either way."""
+    """How far fair prices vary either way."""
 
 
 def wallet() -> dict[str, Account]:
@@ -51,14 +51,14 @@ def wallet() -> dict[str, Account]:
 
 
 class Traders:
-    """The flow; all its state is on the chain."""
+    """The traders; their state is on the chain."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._launches = Launches()
 
     def trade(self, bank: Bank) -> None:
-        """Do what they do in the newest block."""
+        """Trades in the newest block."""
         if not self._terms.per_slot:
             return
         slot = bank.blocks.tip.slot
@@ -66,12 +66,12 @@ class Traders:
         self._launches.follow(bank, slot)
         addresses = [plan.address for plan in POOLS]
         for address in draw.sample(addresses, min(len(addresses), self._terms.per_slot)):
-            self._careless(bank, address, draw)
+            self._random_trade(bank, address, draw)
         for address in draw.sample(addresses, min(len(addresses), self._terms.per_slot)):
             self._arbitrage(bank, address, slot)
 
     def fair(self, pool: Pool, slot: int) -> Fraction:
-        """What one base unit of a is worth in b, by fair prices."""
+        """Base units of b for one of a, by fair prices."""
         a, b = BY_MINT[pool.mint_a], BY_MINT[pool.mint_b]
         return a.unit / b.unit * self._factor(a.symbol, slot) / self._factor(b.symbol, slot)
 
@@ -80,7 +80,7 @@ class Traders:
             return Fraction(1)
         return _wandered(self._terms.seed, symbol, slot, self._terms.volatility_bps)
 
-    def _careless(self, bank: Bank, address: str, draw: Random) -> None:
+    def _random_trade(self, bank: Bank, address: str, draw: Random) -> None:
         pooled = _pool(bank, address)
         a_to_b, part = draw.random() < 0.5, draw.randint(*_NOISE_PPM)
         if pooled is not None:
@@ -94,7 +94,7 @@ class Traders:
         pool, fair = pooled.pool, self.fair(pooled.pool, slot)
         out, into = pool.spot(a_to_b=True)
         spot = Fraction(out, into)
-        a_to_b = spot > fair  # a is dear here: bring it
+        a_to_b = spot > fair  # a is expensive here: sell it
         gap = spot / fair - 1 if a_to_b else fair / spot - 1
         edge = Fraction(pool.fee_ppb(a_to_b, bank.clock) + _EDGE_PPB, PPB)
         if gap > edge:
@@ -116,7 +116,7 @@ def _pool(bank: Bank, address: str) -> Pooled | None:
 
 
 def _trade(bank: Bank, address: str, a_to_b: bool, amount: int, fair: Fraction | None) -> None:
-    """Swap this much, or less where it would drive the pool past the fair price."""
+    """Swaps this amount, or less where it would move the pool past the fair price."""
     for _ in range(_TRIES):
         pooled = _pool(bank, address)
         if pooled is None or amount <= 0:
@@ -147,6 +147,6 @@ def _keep(bank: Bank, pooled: Pooled, a_to_b: bool, swap: Swap) -> None:
         accounts, epoch = (source, target), bank.clock.epoch
         swaps.settle(view, SHAPES[pooled.family.name], swap, a_to_b, accounts, epoch)
     except InstructionFailed:
-        return  # out of tokens: nobody trades
+        return  # out of tokens
     view.move(Pooled(pooled.family, swap.after, pooled.reads))
     bank.keep(view)

@@ -1,4 +1,4 @@
-"""An order's life as lines for a person: when, how long after, what, and why."""
+"""The timeline of an order for a person: time, duration of each step, event, and details."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from projections.views.payloads import VIEWS
 
 def tell(history: Sequence[Stored], prefix: str, *, as_json: bool) -> None:
     """Print the timeline for a person, or the frame of each event for a machine."""
-    told = (json.dumps(Frame(s, prefix).view) for s in history) if as_json else lines(history)
-    for line in told:
+    frames = (json.dumps(Frame(stored, prefix).view) for stored in history)
+    for line in frames if as_json else lines(history):
         print(line)
 
 

@@ -1,8 +1,7 @@
-"""What the events of an order mean: its state, what may follow what, who has the next word.
+"""An order: its state, its events, their transitions and their fold, and the stage that is next.
 
-Pure, all of it: no clock, no network, no randomness.
-
-Imports types, and no log or store. Public: what is exported here, `hash_chain` and `stored`.
+Pure, all of it: no clock, no network, no randomness. Imports the files beside it in `events`, and
+no log or store. Public: what is exported here, and `order_types`.
 """
 
 from events.order.fold import advance, copied, evolve, fold

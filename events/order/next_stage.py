@@ -1,7 +1,4 @@
-"""Who has the next word on an order, and what may still be done about it: read off its state.
-
-Pure: (status, state of the transaction) -> stage.
-"""
+"""Which stage is next for an order, and which commands it still allows. Pure."""
 
 from __future__ import annotations
 
@@ -20,9 +17,10 @@ IMMEDIATE_TIFS = frozenset({"IOC", "FOK"})
 
 
 def next_stage(order: Order) -> str | None:
-    """The stage that owes this order its next event, or None.
+    """The stage that appends the order's next event, or None.
 
-    Nobody owes a resting order anything: a tick, a cancel or its expiry comes, or nothing does.
+    None for an order that has ended, is parked, or is `watching`: that one continues by a tick, a
+    pool event, a command or its expiry.
     """
     status = order.status
     if order.parked or status in _WITHOUT_STAGE:
@@ -40,33 +38,33 @@ _WITHOUT_STAGE = TERMINAL | {Status.WATCHING}
 
 
 EXECUTED = "executed on chain by "
-"""How a repair's reason begins which parks an order that the chain has executed, by a transaction
-of which the log knows nothing any more."""
+"""The prefix of the reason with which a repair parks an order that was executed on chain by a
+transaction whose events are lost."""
 
 
 _LOST = ", whose events are lost"
 
 
 def was_executed(order: Order) -> bool:
-    """Whether a repair found that out: nothing may be said of its end, or done again."""
+    """Whether a repair parked it as executed: it must not be executed again."""
     return order.parked.startswith(EXECUTED)
 
 
 def executed_by(order: Order) -> tuple[str, ...]:
-    """The transactions by which it was, as the repair named them."""
+    """The signatures that the repair recorded; empty for an order that it did not park."""
     if not was_executed(order):
         return ()
     return tuple(order.parked.removeprefix(EXECUTED).removesuffix(_LOST).split(", "))
 
 
 def executed_reason(signatures: Sequence[str]) -> str:
-    """Why a repair parks an order that these transactions executed; see `executed_by`."""
+    """The reason with which a repair parks an order that these transactions executed."""
     return f"{EXECUTED}{', '.join(signatures)}{_LOST}"
 
 
 def may_cancel(order: Order) -> bool:
-    """Whether no transaction of the order is out, so that a cancel wins: none was ever sent, or the
-    last one was proved dead and its replacement is not sent yet.
+    """Whether the order can be cancelled: no transaction was sent, or the last one is proved dead
+    and its replacement is not sent yet.
     """
     may = order.status in _MAY_CANCEL and not was_executed(order)
     return may and not may_still_land(order)
@@ -76,12 +74,12 @@ _MAY_CANCEL = frozenset(status for status, row in NEXT.items() if status and Ord
 
 
 def next_attempt(order: Order) -> int:
-    """The number of the order's next transaction: never one that was used before."""
+    """The number of the order's next transaction; a number is never used twice."""
     return max(order.attempts, order.transactions) + 1
 
 
 def may_still_land(order: Order) -> bool:
-    """Whether a transaction of this order is out, so that only the chain can tell its end."""
+    """Whether a transaction of this order was sent and its outcome is not known."""
     return (
         order.status is Status.SUBMITTED
         and order.transaction is not None

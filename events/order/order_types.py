@@ -1,4 +1,4 @@
-"""The types of orders: one row a type. Whatever differs between them stands here."""
+"""The types of orders, one row a type: the differences between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class OrderType(NamedTuple):
     """What is special about a type of order."""
 
     fields: tuple[str, ...]
-    """What it takes besides the fields that all take, as requests name them."""
+    """Its fields besides those of every type, as requests name them."""
     times_in_force: tuple[str, ...]
     slippage_default_bps: int
     digest_version: int
@@ -17,16 +17,15 @@ class OrderType(NamedTuple):
     required: tuple[str, ...] = ()
     """Those of `fields` that a request must have."""
     waits_for: Literal["", "price", "pool"] = ""
-    """What has to happen before it is routed; empty: nothing."""
+    """Its trigger; empty: it is routed at once."""
     minimum: Literal["slippage", "target-price", "max-price"] = "slippage"
-    """What bounds the least output, where the client did not say it."""
+    """How the least output is computed where the request does not give it."""
     patient: bool = False
-    """Whether it waits for its price however long that takes: no number of failed attempts ends it,
-    and a swap that fails on chain sends it back to waiting."""
+    """Whether failed attempts never end it, and a swap that fails on chain makes it wait again."""
 
     @property
     def waits(self) -> bool:
-        """Whether something has to happen before it is routed."""
+        """Whether it has a trigger."""
         return bool(self.waits_for)
 
 
@@ -60,5 +59,5 @@ ORDER_TYPES: dict[str, OrderType] = {
 
 
 def order_type(name: str) -> OrderType:
-    """The type's row. What is about no order, such as the engine's switch, waits for nothing."""
+    """The type's row; that of market orders for an unknown type."""
     return ORDER_TYPES.get(name) or ORDER_TYPES["market"]

@@ -1,4 +1,4 @@
-"""What may follow what: status -> event -> status after it. `None` is "no order yet".
+"""The transitions of an order: status -> event -> status after it. `None` is "no order yet".
 
 Pure: a table, made of the transitions that stand with each event in `events.order.events`. The
 fold, the audit and the tests share it; docs/reference/events.md prints it.

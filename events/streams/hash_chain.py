@@ -20,7 +20,7 @@ from events.types import Event, Fact, TransactionBuilt
 
 GENESIS = bytes(32)
 REDACTED_EVENTS = frozenset({TransactionBuilt})
-"""Facts with the bytes of a signed transaction: whoever has them can send it."""
+"""Facts with the bytes of a signed transaction, which permit a broadcast."""
 _RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
 
 
@@ -59,7 +59,7 @@ def follows(previous: bytes, body: bytes, digest: bytes) -> bool:
 
 
 class EventBatch(msgspec.Struct, Generic[S], gc=False):
-    """What is said of a stream in one breath: its records so far, and the state after them."""
+    """Events of one stream for one append: their records, and the state after them."""
 
     order: S
     hash: bytes
@@ -69,9 +69,9 @@ class EventBatch(msgspec.Struct, Generic[S], gc=False):
     events: list[Event]
 
     def extend(self, facts: Sequence[Fact]) -> None:
-        """Adds facts, all of them or (where one cannot be encoded, which raises) none.
+        """Adds all facts, or none where one cannot be encoded, which raises.
 
-        The order before is left as it was: whoever was shown it keeps it.
+        The previous state object is unchanged.
         """
         order, previous = copied(self.order), self.hash
         records: list[bytes] = []
@@ -101,7 +101,7 @@ def new_events(
 ) -> EventBatch[S]:
     """Appends `facts` to the stream (a new one has version 0) and to its chain.
 
-    Time never goes back within an order, whatever the writer's clock says.
+    Time never goes back within a stream, also where the writer's clock does.
     """
     batch = EventBatch(order, previous, max(time_us, order.updated_at_us), build, [], [])
     batch.extend(facts)

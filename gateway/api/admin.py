@@ -1,4 +1,4 @@
-"""What an operator says to the engine as a whole: halt, resume."""
+"""Commands of an operator for the engine as a whole: halt, resume."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Admin:
         self._health = health
 
     async def halt(self, request: web.Request) -> web.Response:
-        """POST /api/admin/halt: from the answer on nothing is sent and no trigger fires."""
+        """POST /api/admin/halt: once it is answered, nothing is sent and no trigger fires."""
         switch = await self._parse_switch(request, reason_required=True)
         actor = actor_name(request, switch.actor)
         return await self._done(engine_switch.halt(self._log, switch.reason, actor))
@@ -54,11 +54,11 @@ class Admin:
             await self._log.halted()
         return switch
 
-    async def _done(self, act: Awaitable[Answer]) -> web.Response:
-        """The state as it is after the act, whoever brought it about."""
+    async def _done(self, command: Awaitable[Answer]) -> web.Response:
+        """The state after the command, whether or not this request caused it."""
         async with writing_log(self._health, ACT_S):
-            answer = await act
-            if answer.outcome is Outcome.CONFLICT:
+            executed = await command
+            if executed.outcome is Outcome.CONFLICT:
                 raise Problem("version-conflict", "the engine's state kept changing")
             view = await engine_view(self._log, self._archive)
         return responses.json_response(view)

@@ -1,7 +1,7 @@
 """The auditor's process: `python -m gateway.api.audit_worker`, JSON lines on stdin and stdout.
 
-Folding millions of events takes a processor for seconds: in a process of its own the gateway's loop
-goes on. It ends with its stdin, so that nobody audits for a client who has gone.
+Folding millions of events takes a processor for seconds; in a separate process it does not block
+the gateway's event loop. The process ends with its stdin, so that no audit outlives its client.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from projections.views.formats import timestamp
 
 PROBLEMS_MAX = 100
 NICE = 10
-"""Orders go first."""
+"""Lowers the process's priority below that of order processing."""
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What is to be found out."""
+    """The request of one audit."""
 
     what: Literal["verify", "state"]
     redis_url: SecretUrl
     database_url: SecretUrl
     window_s: int
-    """How long clients' names are kept after their orders' ends."""
+    """How long idempotency keys are kept after the end of their orders."""
     position: int = 0
-    """State at this one; 0: at the newest, or at `time_us`."""
+    """The position to audit at; 0: the newest, or that of `time_us`."""
     time_us: int = 0
 
 
 def main() -> None:
-    """Be the auditor."""
+    """Runs the audit that stdin asks for."""
     os.nice(NICE)
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task, dec_hook=_secret)
     threading.Thread(target=_leave_with_stdin, daemon=True).start()
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def encoded(task: Task) -> bytes:
-    """The task as the auditor reads it, with its secrets: for its standard input alone."""
+    """The task as JSON, with its secrets: for the auditor's standard input only."""
     return msgspec.json.encode(task, enc_hook=SecretUrl.reveal)
 
 
@@ -90,7 +90,7 @@ async def _audit(task: Task) -> None:
 
 
 class _Progress:
-    """A line each percent."""
+    """Writes a line for each percent."""
 
     def __init__(self) -> None:
         self._percent = -1

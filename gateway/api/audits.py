@@ -1,6 +1,6 @@
-"""Audits over HTTP: what was true at a moment, whether all records are sound, and proofs.
+"""Audits over HTTP: point-in-time state, verification of all records, proofs.
 
-What looks at every event is done by a process of its own (`audit_worker`), one at a time.
+Audits that read every event run in a separate process (`audit_worker`), one at a time.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from projections.views.orders import order_view
 
 EVENT_STREAM = {**SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 STATE_S = 60.0
-"""How long the state of everything may take to be counted."""
+"""Timeout of a count of all orders."""
 TURN_S = 2.0
-"""How long whoever asks waits for another's audit to end. A slider asks often."""
+"""How long a request waits for another audit to end; the console's slider asks often."""
 LINE_BYTES = 1 << 20
 
 
 class StoreUrls(NamedTuple):
-    """Where log and archive are; empty URLs: they cannot be audited from here."""
+    """The addresses of log and archive; with empty URLs they cannot be audited from here."""
 
     redis_url: SecretUrl = SecretUrl("")
     database_url: SecretUrl = SecretUrl("")
     window_s: int = 86_400
-    """How long clients' names are kept after their orders' ends."""
+    """How long idempotency keys are kept after the end of their orders."""
 
 
 class Audits:
@@ -81,7 +81,7 @@ class Audits:
         return responses.json_response(content)
 
     async def proof(self, request: web.Request) -> web.Response:
-        """GET /api/audit/orders/{id}/proof: its chain, for whoever checks it without us."""
+        """GET /api/audit/orders/{id}/proof: its hash chain, to be checked independently."""
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, NONE)
         history = await self._history(order_id)
@@ -91,7 +91,7 @@ class Audits:
         return responses.json_response(document, headers={"Content-Disposition": name})
 
     async def state(self, request: web.Request) -> web.Response:
-        """GET /api/audit/state?at=: how many orders stood in each status."""
+        """GET /api/audit/state?at=: the number of orders in each status."""
         reject_unknown_parameters(request.query, AT)
         position, time_us = parse_as_of(request.query)
         async with self._asked("state", position, time_us) as lines:
@@ -106,7 +106,7 @@ class Audits:
         raise Problem("archive-unavailable", "the auditor ended silently")
 
     async def verify(self, request: web.Request) -> web.StreamResponse:
-        """GET /api/audit/verify: as Server-Sent Events, at last `verdict`, `fault` or `close`."""
+        """GET /api/audit/verify: Server-Sent Events that end with `verdict`, `fault` or `close`."""
         reject_unknown_parameters(request.query, NONE)
         response, telling = web.StreamResponse(headers=EVENT_STREAM), _Telling()
         with self._presence.held(request, telling):
@@ -136,7 +136,7 @@ class Audits:
     async def _asked(
         self, what: Any, position: int, time_us: int
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The auditor's answers; it ends with the block, whatever ends that."""
+        """The auditor's output. The process ends with the block."""
         if not self._where.database_url:
             raise Problem("archive-unavailable", "this gateway knows no archive to audit")
         try:
@@ -168,14 +168,14 @@ class Audits:
 
 
 class _Telling:
-    """An audit that tells its progress, as `ConnectionLimiter` sees it."""
+    """A running audit, as `ConnectionLimiter` counts it."""
 
     def __init__(self) -> None:
         self.bound = asyncio.timeout(None)
         self.code, self.reason = 0, ""
 
     def close(self, code: int, reason: str) -> None:
-        """Ends it: its auditor with it. Once: what is closed cannot be closed again."""
+        """Ends the audit and its process. Does nothing when called again."""
         if self.code:
             return
         self.code, self.reason = code, reason

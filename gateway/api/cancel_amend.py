@@ -1,6 +1,7 @@
-"""What clients may do about orders that are under way: cancel one or many, amend.
+"""Commands for open orders: cancel one or many, amend.
 
-The log decides, once: an act that comes too late is told the status that was faster.
+The log serialises concurrent changes: a command that is too late is answered with the status that
+won.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ from projections.feed.history_reader import Archive
 LOAD_S = 0.8
 ACT_S = 1.0
 CLIENT_S = 2.0
-"""After that a client has its answer."""
+"""How long a client waits for its response."""
 assert LOAD_S + ACT_S < CLIENT_S, "a cancel loads the order and acts before its client gives up"
 
 CANCEL_ORDERS = 500
-"""A call looks at no further page of open orders once it has found so many."""
+"""A call reads no further page of open orders once it has this many."""
 
 SEARCH_S = 0.5
-"""How long a call looks for orders to cancel."""
+"""How long a call searches for orders to cancel."""
 
 
 class CommandHandlers:
@@ -85,8 +86,8 @@ class CommandHandlers:
     async def cancel_many(self, request: web.Request) -> web.Response:
         """DELETE /api/orders.
 
-        Asks the log's own index of open orders: a projection that is behind, or down, would have
-        orders missed that were accepted a moment ago.
+        Reads the log's index of open orders: the archive may lag and lack orders that were just
+        accepted.
         """
         account = visible_account(request)
         filters, cursor = cancel_filters(request.query, self._tokens, account)
@@ -114,17 +115,17 @@ class CommandHandlers:
         try:
             return {"orderId": order_id, "status": await self._cancel(order_id, actor, reason)}
         except Problem as problem:
-            status = problem.more.get("orderStatus", "unknown")
+            status = problem.fields.get("orderStatus", "unknown")
             return {"orderId": order_id, "status": status, "problem": problem.document()}
 
     async def _cancel(self, order_id: str, actor: str, reason: str) -> Status:
-        """The status after it. Raises Problem."""
+        """The status after the cancel. Raises Problem."""
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
-                answer = await orders.cancel(self._log, order_id, actor, reason)
-        order = await self._answered(order_id, answer)
+                result = await orders.cancel(self._log, order_id, actor, reason)
+        order = await self._order_after(order_id, result)
         if order.status is not Status.CANCELLED:
-            code = "version-conflict" if answer.outcome is CommandOutcome.CONFLICT else "too-late"
+            code = "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "too-late"
             raise _refused(code, order)
         return order.status
 
@@ -142,11 +143,11 @@ class CommandHandlers:
         if amendment.target_price is not None and "targetPrice" not in order.kind.fields:
             detail = f"a {order.type} order has no target price"
             raise invalid([FieldError("field-not-allowed", "/targetPrice", detail)])
-        answer = await self._amend(order_id, amendment, actor_name(request, amendment.actor))
-        order = await self._answered(order_id, answer)
-        if answer.outcome not in (CommandOutcome.DONE, CommandOutcome.ALREADY):
+        result = await self._amend(order_id, amendment, actor_name(request, amendment.actor))
+        order = await self._order_after(order_id, result)
+        if result.outcome not in (CommandOutcome.DONE, CommandOutcome.ALREADY):
             code = (
-                "version-conflict" if answer.outcome is CommandOutcome.CONFLICT else "not-watching"
+                "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "not-watching"
             )
             raise _refused(code, order)
         return responses.order(order, self._explorer)
@@ -162,23 +163,23 @@ class CommandHandlers:
     # -- finding -------------------------------------------------------------------------------
 
     async def _loaded(self, order_id: str) -> Order:
-        """The order before the act. While the log cannot even be read, nothing is written."""
+        """The order before the command. While the log cannot be read, nothing is written."""
         await self._check_standing()
         return await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
 
     async def _check_standing(self) -> None:
-        """What were said now of a log that has to be repaired would be void afterwards."""
+        """Raises Problem while the log is suspended: a repair would discard what is written now."""
         self._health.check_open()
         async with reading_log(LOAD_S):
             reason = await self._log.suspended()
         if reason:
             raise Problem("suspended", reason)
 
-    async def _answered(self, order_id: str, answer: CommandResult) -> Order:
-        return answer.order or await self._ended(order_id)
+    async def _order_after(self, order_id: str, result: CommandResult) -> Order:
+        return result.order or await self._ended(order_id)
 
     async def _ended(self, order_id: str) -> Order:
-        """An order whose head is gone, because it ended long ago."""
+        """An order that ended long ago, so that the log no longer has its head."""
         order = await archived(self._archive, order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
@@ -188,14 +189,14 @@ class CommandHandlers:
 
 
 class CancelPage(NamedTuple):
-    """Orders to cancel, and where to look on; 0 where all were seen."""
+    """Orders to cancel, and the cursor of the next page; 0 after the last."""
 
     order_ids: list[str]
     cursor: int
 
 
 def _is(head: OrderHead, filters: CancelFilter) -> bool:
-    """An order that cannot be read may be meant: a cancel of all accounts' orders tells of it."""
+    """Whether an open order matches; an unreadable one matches for all accounts only."""
     try:
         order = head.order
     except msgspec.DecodeError:

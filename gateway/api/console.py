@@ -1,7 +1,7 @@
-"""The console: the files of gateway/static/, read once, and who gets them at `/`.
+"""The console: the files of gateway/static/, read once.
 
-Everything comes from this gateway and nothing is inline, so that the policy can be strict: text
-that somebody puts into an order can never become script.
+Everything comes from this gateway and nothing is inline, so that the content policy can be strict:
+text in an order can never become script.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LINKS = {
 
 
 class File(NamedTuple):
-    """A file as it is served."""
+    """A file, its content type and its ETag."""
 
     body: bytes
     kind: str
@@ -61,7 +61,7 @@ class File(NamedTuple):
 
 
 class Console:
-    """The handlers."""
+    """Serves the console and what it offers for trading."""
 
     def __init__(self, tokens: Mapping[str, Token]) -> None:
         self._files = _read()
@@ -72,7 +72,7 @@ class Console:
         ]
 
     async def index(self, request: web.Request) -> web.Response:
-        """GET /: the console for browsers, links for programs."""
+        """GET /: the console for browsers, links for other clients."""
         if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
             return self._answer(request, self._files[PAGE])
         content = {"name": "order execution engine", "links": LINKS}
@@ -86,7 +86,7 @@ class Console:
         return self._answer(request, self._files[name])
 
     async def tokens(self, _: web.Request) -> web.Response:
-        """GET /api/tokens: what can be traded."""
+        """GET /api/tokens: the tokens that can be traded."""
         return responses.json_response({"tokens": self._tokens})
 
     @staticmethod
@@ -98,10 +98,10 @@ class Console:
 
 
 def _read() -> dict[str, File]:
-    result = {}
+    served = {}
     for path in files("gateway").joinpath("static").iterdir():
         kind = TYPES.get(path.name.rpartition(".")[2])
         if kind is not None:
             body = path.read_bytes()
-            result[path.name] = File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
-    return result
+            served[path.name] = File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+    return served

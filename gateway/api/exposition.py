@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them, by its own library: what a process counted, and facts."""
+"""Metrics in the Prometheus text format: counters of the processes, and gauges."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _process = ProcessCollector(registry=CollectorRegistry())
 
 
 def samples(text: str) -> Iterator[dict[str, Any]]:
-    """Every sample of such a text: its name, its labels, its value."""
+    """The samples of the text format: name, labels, value."""
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             yield {"name": sample.name, "labels": sample.labels, "value": sample.value}
 
 
 class Gauge(NamedTuple):
-    """Something that is so now, and is asked for when somebody wants to know."""
+    """A gauge that is read when metrics are requested."""
 
     name: str
     help: str
@@ -38,7 +38,7 @@ class Gauge(NamedTuple):
 
 
 Values = Mapping[Gauge, float | Mapping[str, float | None] | None]
-"""What facts are, by label value where they have one. What is not known is None, or missing."""
+"""The values of gauges, by label value where there is a label; unknown ones are None or absent."""
 
 
 def exposed(accept: str, values: Values | None = None) -> tuple[bytes, str]:
@@ -48,7 +48,7 @@ def exposed(accept: str, values: Values | None = None) -> tuple[bytes, str]:
 
 
 async def answer(request: web.Request) -> web.Response:
-    """What this process counted, over HTTP."""
+    """The counters of this process, over HTTP."""
     body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""))
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 

@@ -1,6 +1,6 @@
-"""GET /metrics: the engine at one look. What log and archive know is asked for, all else counted.
+"""GET /metrics: counters of this process, and gauges read from log and archive.
 
-A fact that is not known at the moment is absent: 0 would be a lie that no alarm is raised by.
+A value that is unknown at the moment is absent: 0 would keep an alarm silent.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ FACTS = (
     MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
     PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S, PROJECTOR_HALTED, SOCKETS,
 )  # fmt: skip
-"""All there are; the table of the documentation."""
+"""All gauges, in the order of the documentation."""
 
 Known = dict[Gauge, Any]
 
 
 class MetricsHandler:
-    """Asks for the facts."""
+    """Reads the gauges."""
 
     def __init__(self, log: EventLog, archive: Archive, health: Health, sockets: Sockets) -> None:
         self._log = log
@@ -81,10 +81,10 @@ class MetricsHandler:
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /metrics."""
-        state, more, doubted = await asyncio.gather(
+        state, log_facts, doubted = await asyncio.gather(
             self._health.state(), self._ask_log(), self._in_doubt()
         )
-        known = _told(state) | more | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
+        known = _facts_of(state) | log_facts | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
         body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""), known)
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
@@ -113,8 +113,8 @@ class MetricsHandler:
         return len(doubted.orders) if doubted.all_seen else None
 
 
-def _told(state: dict[str, Any]) -> Known:
-    """What /readyz says, as numbers."""
+def _facts_of(state: dict[str, Any]) -> Known:
+    """The state of /readyz as gauges."""
     log, postgres = state["log"], state["postgres"]
     up = log["status"] != "unavailable"
     known: Known = {

@@ -1,4 +1,4 @@
-"""Finding one order: by its head in the log, or, once that is gone, in the archive."""
+"""Reads one order: from its head in the log or, once that is removed, from the archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from projections.feed.history_reader import Archive
 
 
 async def logged(log: EventLog, order_id: str, timeout_s: float = ANSWER_S) -> Order | None:
-    """The order as it is now; None where it has no head (any more). Raises Problem."""
+    """The current order; None when the log has no head of it. Raises Problem."""
     async with reading_log(timeout_s):
         head = (await log.load([order_id]))[0]
     if head is None:
@@ -25,7 +25,7 @@ async def logged(log: EventLog, order_id: str, timeout_s: float = ANSWER_S) -> O
 
 
 async def archived(archive: Archive, order_id: str) -> Order | None:
-    """The order as projected, which may be old, unless it has ended. Raises Problem."""
+    """The archived order, which may lag unless it has ended. Raises Problem."""
     with readable(order_id):
         async with reading_archive():
             return await archive.order(order_id)
@@ -33,7 +33,7 @@ async def archived(archive: Archive, order_id: str) -> Order | None:
 
 @contextmanager
 def readable(order_id: str) -> Iterator[None]:
-    """An order of a newer build is no bug of this one."""
+    """Turns an order that a newer build wrote into Problem `unreadable-order`."""
     try:
         yield
     except msgspec.DecodeError as error:

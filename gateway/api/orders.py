@@ -1,7 +1,7 @@
-"""Orders over HTTP: submit, submit many, read one, list, history.
+"""Orders over HTTP: submit one or many, read one, list, history.
 
-A 2xx means that the order is in the log, durably. What is not known is said (`outcome-unknown`,
-with the id under which the order may be found), never guessed.
+A 2xx means that the order is durably in the log. When that is unknown, the response is
+`outcome-unknown` with the id under which the order may be found.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from projections.feed.history_reader import Archive, HistoryGap
 from projections.views.orders import order_view
 
 APPEND_S = 1.5
-"""How long an append may take until its outcome counts as unknown."""
+"""How long an append may take before its outcome counts as unknown."""
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
-    """An order on its way into the log."""
+    """A new order and its append request."""
 
     order_id: str
     fact: OrderSubmitted
@@ -52,7 +52,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
 
 
 class Orders:
-    """The handlers of everything below /api/orders."""
+    """The handlers below /api/orders, without the commands."""
 
     def __init__(
         self,
@@ -93,9 +93,9 @@ class Orders:
     async def _retried_late(
         self, fields: Fields, key: str | None, problem: Problem, account: str
     ) -> OrderSubmitted:
-        """Whoever retries when the order has expired meanwhile still learns that it was taken.
+        """The fact of a retry whose order has expired since it was accepted.
 
-        Raises `problem` where it was not.
+        Raises `problem` where it was never accepted.
         """
         if any(fault.code != "expires-at-past" for fault in problem.faults):
             raise problem
@@ -108,17 +108,17 @@ class Orders:
         raise problem
 
     async def submit_batch(self, request: web.Request) -> web.Response:
-        """POST /api/orders/batch. All good orders are written in one append."""
+        """POST /api/orders/batch. All valid orders are written in one append."""
         OriginGuard.check_json(request)
-        items = parse_batch(await body_of(request))
+        raw_orders = parse_batch(await body_of(request))
         account = own_account(request)
         key = _key_of(request)
         now_us = _now_us()
         submissions: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
-        for index, item in enumerate(items):
+        for index, raw in enumerate(raw_orders):
             try:
-                fields = parse_object(item)
+                fields = parse_object(raw)
                 own_key = None if key is None else f"{key}#{index}"
                 fact = await self._parsed(fields, own_key, now_us, account)
             except Problem as problem:
@@ -171,7 +171,7 @@ class Orders:
         return {"index": index, "status": "pending", "orderId": submission.order_id}
 
     async def _earlier(self, fact: OrderSubmitted, result: AppendResult) -> str | None:
-        """The order that these names had made before, if any. Raises Problem for another one."""
+        """The order that has these idempotency keys, if any. Raises Problem if it differs."""
         if result.status not in (AppendStatus.DUPLICATE, AppendStatus.AMBIGUOUS):
             return None
         claim = claim_of(result.duplicate_of)
@@ -183,7 +183,7 @@ class Orders:
         raise Problem("idempotency-conflict", detail, orderId=claim.order_id)
 
     async def _asked_unnamed(self, fact: OrderSubmitted, claim: Claim) -> bool:
-        """Whether it is the same request, but for the clientOrderId that it leaves out."""
+        """Whether the request is the same, apart from a clientOrderId that it leaves out."""
         if fact.client_order_id is not None:
             return False
         order = await self._find_order(claim.order_id)
@@ -197,7 +197,7 @@ class Orders:
             result["status"] = status
 
     async def _statuses(self, order_ids: Sequence[str]) -> list[str]:
-        """Of orders that exist. Where nobody can tell now, what was true at the beginning."""
+        """The statuses of existing orders; `pending` where neither log nor archive can be read."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 heads = await self._log.load(order_ids)
@@ -218,7 +218,7 @@ class Orders:
     # -- reading -------------------------------------------------------------------------------
 
     async def read(self, request: web.Request) -> web.Response:
-        """GET /api/orders/{id}: from the log's head, or, once that is gone, from the archive."""
+        """GET /api/orders/{id}: from the log's head or, once that is removed, from the archive."""
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, NONE)
         order = await self._find_order(order_id)
@@ -238,7 +238,7 @@ class Orders:
         return order or await archived(self._archive, order_id)
 
     async def history(self, request: web.Request) -> web.Response:
-        """GET /api/orders/{id}/events: positions, times, hashes and what each step added."""
+        """GET /api/orders/{id}/events: each event with position, time and hash."""
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, NONE)
         async with reading_archive(), reading_log():
@@ -269,7 +269,7 @@ class Orders:
 
 
 def _key_of(request: web.Request) -> str | None:
-    """The Idempotency-Key. Of two, nobody can tell which was meant. Raises Problem."""
+    """The Idempotency-Key. Raises Problem for two of them: which is meant is unknown."""
     values = request.headers.getall(IDEMPOTENCY_KEY, ())
     if len(values) > 1:
         raise Problem("malformed-idempotency-key", "the header stands there more than once")
@@ -281,7 +281,7 @@ def _rejected(index: int, problem: Problem) -> dict[str, Any]:
 
 
 def _check_written(result: AppendResult) -> None:
-    """Raises Problem for a creation that was refused."""
+    """Raises Problem for a creation that the log refused."""
     if result.status is AppendStatus.SUSPENDED:
         raise Problem("suspended")
     if result.status not in (AppendStatus.CREATED, AppendStatus.EXISTS):
@@ -289,7 +289,7 @@ def _check_written(result: AppendResult) -> None:
 
 
 def _named(submissions: Sequence[Submission]) -> dict[str, Any]:
-    """Under which ids orders are found whose outcome is not known."""
+    """The ids of orders with an unknown outcome, as fields of the problem."""
     ids = [submission.order_id for submission in submissions]
     return {"orderId": ids[0]} if len(ids) == 1 else {"orderIds": ids}
 

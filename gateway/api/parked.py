@@ -1,4 +1,4 @@
-"""What an operator does about parked orders: put them back to work, fail them, settle them."""
+"""Commands for parked orders: requeue, discard, settle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from projections.feed.history_reader import Archive, HistoryGap, HistoryReader
 LOAD_S = 0.8
 ACT_S = 5.0
 RECORD_S = 30.0
-"""How long the nodes may take to show a transaction, and what is known of it."""
+"""How long the nodes may take to return a transaction and its details."""
 
 
 class Settles(Protocol):
@@ -35,14 +35,14 @@ class Settles(Protocol):
     def __call__(
         self, history: History, order_id: str, *, signature: str, reason: str, actor: str
     ) -> Awaitable[Settled]:
-        """The order after it."""
+        """The settled order."""
         ...
 
 
 async def no_record(
     history: History, order_id: str, *, signature: str, reason: str, actor: str
 ) -> Settled:
-    """For a gateway beside which there is no chain."""
+    """The `Settles` of a gateway without a chain."""
     del history, signature, reason, actor
     raise NotSettled("wallet-unknown", f"no chain can be asked about {order_id} here")
 
@@ -68,7 +68,7 @@ class ParkedOrders:
         self._explorer = explorer
 
     async def settle(self, request: web.Request) -> web.Response:
-        """POST /api/admin/parked/{id}/settle: close it by the chain's record."""
+        """POST /api/admin/parked/{id}/settle: closes it by the chain's record."""
         order_id, requested = await self._parse(request, signature=True)
         act = self._settles(
             self._past.order,
@@ -84,7 +84,7 @@ class ParkedOrders:
         return await self._done(order_id, settled(), RECORD_S)
 
     async def requeue(self, request: web.Request) -> web.Response:
-        """POST /api/admin/parked/{id}/requeue: put it back to work."""
+        """POST /api/admin/parked/{id}/requeue: returns it to its stage."""
         order_id, requested = await self._parse(request)
         reason, actor = (
             requested.reason or "requeued by an operator",
@@ -94,7 +94,7 @@ class ParkedOrders:
         return await self._done(order_id, act, ACT_S)
 
     async def discard(self, request: web.Request) -> web.Response:
-        """POST /api/admin/parked/{id}/discard: fail it, where no transaction can land."""
+        """POST /api/admin/parked/{id}/discard: fails it, if no transaction can land."""
         order_id, requested = await self._parse(request)
         reason, actor = (
             requested.reason or "discarded by an operator",
@@ -116,7 +116,7 @@ class ParkedOrders:
         return order_id, act
 
     async def _is_there(self, order_id: str) -> bool:
-        """A head that cannot be read is one: it may be what the order is parked for."""
+        """Whether the order exists. An unreadable head counts: it may be why it is parked."""
         try:
             order = await logged(self._log, order_id, LOAD_S)
         except Problem as problem:

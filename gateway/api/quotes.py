@@ -1,4 +1,4 @@
-"""GET /api/quotes: what an order would be routed by, without an order."""
+"""GET /api/quotes: the quotes by which an order would be routed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, reject_unkn
 from projections.views import schemas
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
-"""Every route that there is for an order, refusals included."""
+"""Asks for every route of an order, refusals included."""
 
 QUOTES_S = 5.0
-"""How long the venues may take."""
+"""Timeout of the venues."""
 
 
 class Quotes:
-    """The handler."""
+    """Serves quotes."""
 
     def __init__(self, ask: Asks, tokens: Mapping[str, Token], partition: int) -> None:
         self._ask = ask
@@ -44,7 +44,7 @@ class Quotes:
         self._partition = partition
 
     async def read(self, request: web.Request) -> web.Response:
-        """All routes, the best one and why it is, and what slippage would leave of it."""
+        """GET /api/quotes: all routes, the best one with the reason, and its bound by slippage."""
         order = self._order(request)
         try:
             async with asyncio.timeout(QUOTES_S):
@@ -73,9 +73,9 @@ class Quotes:
         if "slippageBps" in query:
             slippage = self._read(query, "slippageBps", _slippage)
         exact_out = mode == "exactOut"
-        of = token_out if exact_out else token_in
+        counted = token_out if exact_out else token_in
         try:
-            amount = to_base_units(query["amount"], of.decimals)
+            amount = to_base_units(query["amount"], counted.decimals)
         except AmountError as error:
             raise _bad("amount", str(error)) from None
         return Order(
@@ -90,7 +90,7 @@ class Quotes:
         )
 
     def _read(self, query: Mapping[str, str], name: str, read: Callable[[msgspec.Raw], Any]) -> Any:
-        """As the field of that name of an order is read."""
+        """A parameter, read like the order field of that name."""
         try:
             return read(msgspec.Raw(msgspec.json.encode(query[name])))
         except values.InvalidField as bad:

@@ -1,4 +1,4 @@
-"""What a client is told while the log or the archive does not answer, and how soon."""
+"""Problems of requests while the log or the archive does not answer, and their deadlines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.backends.health import Health
 from gateway.http.problems import Problem
 
 ANSWER_S = 1.9
-"""Nobody waits longer than this for the log, whatever happens to it."""
+"""The longest that a request waits for the log."""
 
 
 @asynccontextmanager
 async def reading_log(timeout_s: float = ANSWER_S) -> AsyncIterator[None]:
-    """Nothing is written within."""
+    """Turns errors of reads from the log into problems. The block writes nothing."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
@@ -30,7 +30,7 @@ async def reading_log(timeout_s: float = ANSWER_S) -> AsyncIterator[None]:
 async def writing_log(
     health: Health, timeout_s: float = ANSWER_S, **about: Any
 ) -> AsyncIterator[None]:
-    """An append within may have been carried out though no answer came; `about` names what."""
+    """Turns errors of appends into problems: the block may have written; `about` names what."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
@@ -39,7 +39,7 @@ async def writing_log(
 
 
 def not_written(error: LogError | TimeoutError, health: Health, **about: Any) -> Problem:
-    """What to say of an append that failed so."""
+    """The problem of a failed append."""
     if isinstance(error, Full):
         return Problem("log-full")
     if isinstance(error, (OutcomeUnknown, TimeoutError)):
@@ -51,7 +51,7 @@ def not_written(error: LogError | TimeoutError, health: Health, **about: Any) ->
 
 @asynccontextmanager
 async def reading_archive() -> AsyncIterator[None]:
-    """The archive has a deadline of its own."""
+    """Turns errors of the archive into problems. The archive has its own deadline."""
     try:
         yield
     except ArchiveUnavailable as error:

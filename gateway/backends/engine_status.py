@@ -1,4 +1,4 @@
-"""Whether the engine is halted, why, since when and by whom."""
+"""The engine's halt: reason, actor, time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from projections.feed.history_reader import Archive
 from projections.views.formats import timestamp
 
 ARCHIVE_S = 0.3
-"""How long the archive may take to say who it was; nobody's readiness waits for a name."""
+"""How long the archive may take to return the actor; readiness does not depend on it."""
 
 NEVER_HALTED = {"status": "running", "reason": None, "actor": None, "since": None}
 
 
 async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
-    """The engine's own state, by its newest event; an actor that cannot be read now is null.
-
-    Raises LogError.
+    """The engine's state by its newest event; the actor is null while it cannot be read. Raises
+    LogError.
     """
     head = (await log.load([ENGINE_STREAM_ID]))[0]
     if head is None:
@@ -39,7 +38,7 @@ async def engine_view(log: EventLog, archive: Archive) -> dict[str, Any]:
 
 
 async def _actor(log: EventLog, archive: Archive, position: int) -> str | None:
-    """Who made the event at a position, which the log may hold no longer."""
+    """The actor of the event at a position that the log may have trimmed."""
     try:
         events: Sequence[Stored] = await log.history([position])
         if not events:

@@ -1,7 +1,7 @@
-"""Whether the engine is alive and ready, and how far each part of it is behind.
+"""Liveness, readiness and lag of the engine.
 
-A watch in the background opens the log, notices when its memory runs short, and opens it again
-when it came back as another one: no request waits to find that out.
+A background task opens the log, watches its memory, and opens it again after its epoch changed, so
+that no request waits for that.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from projections.feed.history_reader import Archive
 
 WATCH_S = 0.5
 POLICY_LOOKS = 10
-"""Every so many looks, five seconds, the server is asked whether it may drop what it holds."""
+"""The eviction policy is read once in this many looks (every five seconds)."""
 UNVOUCHED_S = 2.0
-"""After a restart of the log's server the projector takes a moment to compare; longer is news."""
+"""How long the projector may take to verify the log after a restart of its server."""
 UNVOUCHED = "nothing is sent: the log was not compared with the archive since its server started"
 ASK_S = 1.5
 """How long /readyz waits for a backend."""
 
 
 class Health:
-    """Knows the state of the backends."""
+    """The state of the backends."""
 
     def __init__(
         self,
@@ -45,18 +45,19 @@ class Health:
         market_fault: Callable[[], str] = lambda: "",
         chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
-        """`market_fault` says why no venue can be asked now; empty where one can. `chain_facts`:
-        what is known of the cluster; None without one.
+        """`market_fault`: why no venue can be asked; empty while one can.
+
+        `chain_facts`: what is known of the cluster; None without a cluster.
         """
         self.open = False
         """Whether the log may be written to."""
         self.full = False
         """Whether new orders are refused for lack of memory."""
         self._policy = ""
-        """By which the server may drop what it holds; empty where it may not."""
+        """The eviction policy of the server; empty where it evicts nothing."""
         self._writable = True
         self._unvouched_s: float | None = None
-        """Since when nobody has vouched for the server as it runs now."""
+        """Since when the running server is not verified."""
         self._foreign = Foreign([], 0)
         """Entries that the log did not write."""
         self._looks = 0
@@ -73,7 +74,7 @@ class Health:
             raise Problem("log-unavailable", self._fault)
 
     def check_accepting(self) -> None:
-        """Raises Problem while no new order can be taken."""
+        """Raises Problem while no new order can be accepted."""
         self.check_open()
         if unsafe := self._unsafe():
             raise Problem("log-unavailable", unsafe)
@@ -106,14 +107,16 @@ class Health:
             await asyncio.sleep(WATCH_S)
 
     def _unsafe(self) -> str:
-        """Why nothing may be written though the log answers; empty where all is well."""
+        """Why nothing may be written although the log answers; empty while writes are safe."""
         if not self._writable:
             return "the log server is a replica now: it takes no writes"
         return f"maxmemory-policy is {self._policy}{EVICTING}" if self._policy else ""
 
     async def _look_at_server(self) -> None:
-        """Its role and policy may change while it runs; and once it has started anew, nothing is
-        sent until somebody has compared its log.
+        """Reads role, eviction policy and verification of the server.
+
+        Role and policy can change while it runs. After its restart nothing is sent until its log is
+        compared with the archive.
         """
         if self._looks % POLICY_LOOKS == 0:
             self._policy = await self._log.evicts()
@@ -129,20 +132,20 @@ class Health:
         self._fault = str(error)
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """The process runs."""
+        """GET /healthz: the process runs."""
         return json_response({"status": "ok"})
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Each backend and each lag; 503 while no order can be taken.
+        """GET /readyz: each backend and each lag; 503 while no order can be accepted.
 
-        A halt takes orders, and so does an engine of which a part stands still: they are safe in
-        the log and go on with it, and 503 would have a balancer cut off reads and cancels too.
+        A halted or stalled engine accepts orders, which are safe in the log and resume later; a 503
+        would make a balancer cut off reads and cancels as well.
         """
         state = await self.state()
         return json_response(state, status=503 if state["status"] == "unavailable" else 200)
 
     async def state(self) -> dict[str, Any]:
-        """What /readyz says."""
+        """The response of /readyz."""
         log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
         stages, halted = log.pop("stages", None), log.pop("halted", None)
         resting, parked = log.pop("resting", None), log.pop("parked", None)
@@ -166,7 +169,7 @@ class Health:
     def _reasons(
         self, log: dict[str, Any], archive: dict[str, Any], projection: dict[str, Any] | None
     ) -> dict[str, str]:
-        """What is not as it should be, by part. Only without the log can no order be taken."""
+        """The faults by part. Only a fault of the log stops orders from being accepted."""
         reasons = {
             part: str(asked.get("detail") or asked["status"])
             for part, asked in (("log", log), ("postgres", archive))
@@ -235,7 +238,7 @@ class Health:
         return {"status": "ok"} | _at(checkpoint.position)
 
     async def _projection(self, head: int | None, archive: dict[str, Any]) -> dict[str, Any] | None:
-        """How far the projector is behind, null where that is not known."""
+        """The lag of the projector; None while it is unknown."""
         projected = archive.get("position")
         if head is None or projected is None:
             return None

@@ -1,7 +1,7 @@
-"""Which stages stand still: nobody reads their inbox, or what is at its front does not move.
+"""Detects stalled stages: no worker reads the inbox, or its front does not move.
 
-A short pause is none of it (a restart, a takeover): only what lasts is said, as seen from here, so
-that a gateway that has just started says nothing yet.
+Short pauses such as a restart or a takeover are not reported; a gateway that has just started
+reports nothing yet.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ WATCHER = "watcher"
 
 
 class StageObservation(NamedTuple):
-    """What is remembered of a stage; times in s of any one clock."""
+    """What was seen of a stage; times in seconds of one clock."""
 
     heard_at: float
-    """When one of its workers was last known to live."""
+    """When one of its workers was last alive."""
     front: bytes
     front_since: float
-    """Since when this entry stands at the front."""
+    """Since when this entry is at the front."""
 
 
 def observe(before: StageObservation | None, state: StageState, now: float) -> StageObservation:
-    """What to remember after another look."""
+    """The record after another look."""
     if before is None:
         return StageObservation(now, state.front, now)
     silent_s = None if state.silent_ms is None else state.silent_ms / 1000
@@ -37,7 +37,7 @@ def observe(before: StageObservation | None, state: StageState, now: float) -> S
 
 
 def judge(seen: StageObservation, state: StageState, now: float, after_s: float) -> str:
-    """Why the stage stands still, empty where it does not."""
+    """Why the stage is stalled; empty while it is not."""
     if now - seen.heard_at >= after_s:
         if state.silent_ms is None:
             return "no worker of it runs"
@@ -48,7 +48,7 @@ def judge(seen: StageObservation, state: StageState, now: float, after_s: float)
 
 
 class Stalls:
-    """Remembers the last looks; `reasons` says what stands still now, by stage."""
+    """The last looks; `reasons` has the stalled stages."""
 
     def __init__(self, after_s: float) -> None:
         self.after_s = after_s
@@ -57,7 +57,7 @@ class Stalls:
         self._followed_at: float | None = None
 
     def take(self, workers: Workers, now: float) -> None:
-        """Another look."""
+        """Takes another look."""
         reasons = {}
         for stage, state in workers.stages.items():
             seen = self._seen[stage] = observe(self._seen.get(stage), state, now)
@@ -70,7 +70,7 @@ class Stalls:
         self.reasons = reasons
 
     def forget(self) -> None:
-        """The log was away: what stood still meanwhile was not to blame."""
+        """Forgets all looks: after an outage of the log no stage is to blame."""
         self.reasons = {}
         self._seen.clear()
         self._followed_at = None

@@ -1,4 +1,4 @@
-"""Everything that can be wrong, as RFC 9457 problems: one table of stable codes.
+"""All errors of the API as RFC 9457 problems: one table of stable codes.
 
 Clients switch on `code`. `detail` is for people and may change; it never holds a stack trace.
 """
@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 RETRY_AFTER_S = 1
-"""What a client is told to wait: outages of the log are checked for more often than that."""
+"""Retry-After of a 503; outages of the log are checked more often than that."""
 
 CODES: dict[str, tuple[int, str]] = {
     "malformed-request": (400, "The request cannot be read as HTTP"),
@@ -91,14 +91,14 @@ SAFE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-"""Of every answer that is not a page: not cached, not framed, not taken for a script."""
+"""Headers of every response that is not a page: no caching, framing or sniffing."""
 PROBLEM_HEADERS = {"Content-Type": "application/problem+json", **SAFE}
 
 _to_json = msgspec.json.Encoder().encode
 
 
 class FieldError(NamedTuple):
-    """One thing wrong with one field."""
+    """A fault of one field."""
 
     code: str
     pointer: str
@@ -107,7 +107,7 @@ class FieldError(NamedTuple):
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. More fields may be added by name."""
+    """Ends a request with a problem document. `fields` are further members of the document."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Problem(Exception):
         *,
         faults: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
-        **more: Any,
+        **fields: Any,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -124,13 +124,13 @@ class Problem(Exception):
         self.detail = detail
         self.faults = faults
         self.headers = headers or {}
-        self.more = more
+        self.fields = fields
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON."""
         status, title = CODES[self.code]
         document = {"type": f"urn:oee:problem:{self.code}", "title": title, "status": status}
-        document |= {"code": self.code, "detail": self.detail or title} | self.more
+        document |= {"code": self.code, "detail": self.detail or title} | self.fields
         if self.faults:
             document["pointer"] = self.faults[0].pointer
             document["errors"] = [fault._asdict() for fault in self.faults]

@@ -1,4 +1,4 @@
-"""The server below the application: what is no HTTP at all is answered with a problem, too."""
+"""The HTTP server below the application: answers unreadable requests with a problem, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.http.problems import Problem
 
 
 class Runner(web.AppRunner):
-    """Serves an application by our own protocol."""
+    """Runs an application with `_Protocol`."""
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
@@ -40,18 +40,18 @@ class _Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - the library's words show its insides
     ) -> web.StreamResponse:
-        """What the library answers by itself: requests that it cannot read, above all."""
+        """The responses that aiohttp sends without the application, to unreadable requests."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
         if status >= 500:
             self.log_exception("a request failed", exc_info=exc)
-        answer = _problem(status, exc).response()
-        answer.headers[hdrs.SERVER] = response_headers.SERVER
-        answer.force_close()
-        return answer
+        response = _problem(status, exc).response()
+        response.headers[hdrs.SERVER] = response_headers.SERVER
+        response.force_close()
+        return response
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """A body that cannot be read was answered already, and is the client's affair."""
+        """Logs an unreadable body at debug level: the client caused it and has its response."""
         if isinstance(more.get("exc_info"), web.RequestPayloadError):
             self.log_debug(*args, **more)
         else:

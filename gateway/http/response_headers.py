@@ -1,4 +1,4 @@
-"""Headers that the answer to a request gets, whatever the answer is."""
+"""Headers that a request's response gets, whichever handler or error answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ async def name_server(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def add(request: web.Request, headers: dict[str, str]) -> None:
-    """For the answer that will come."""
+    """Adds headers to the response of a request."""
     request[EXTRAS] = of(request) | headers
 
 
 def of(request: web.Request) -> dict[str, str]:
-    """All that were added."""
+    """The headers added so far."""
     headers: dict[str, str] = request.get(EXTRAS, {})
     return headers

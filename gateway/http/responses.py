@@ -1,4 +1,4 @@
-"""Answers as JSON bytes."""
+"""JSON responses."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _ACCEPTED = (
 def json_response(
     content: Any, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
-    """An answer with this content."""
+    """The response with this content."""
     return web.Response(
         body=_to_json(content), status=status, headers=JSON if headers is None else JSON | headers
     )
 
 
 def order(order: Order, explorer: str) -> web.Response:
-    """An order as it is now. Its ETag is its version, such as PATCH expects in If-Match."""
+    """The current order. Its ETag is its version, as PATCH expects it in If-Match."""
     return json_response(order_view(order, explorer), headers={"ETag": f'"{order.version}"'})
 
 
 def accepted(order_id: str) -> web.Response:
-    """The order is in the log, durably."""
+    """The response to an order that is durably in the log."""
     return web.Response(body=accepted_body(order_id, "pending"), status=202, headers=JSON)
 
 
 def replayed(order_id: str, status: str) -> web.Response:
-    """The key names an order already: that one, as it is now."""
+    """The response to a retry: the first order, with its current status."""
     headers = JSON | {"Idempotent-Replayed": "true"}
     return web.Response(body=accepted_body(order_id, status), status=200, headers=headers)
 

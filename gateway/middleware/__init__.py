@@ -1,4 +1,4 @@
-"""What happens to every request before its handler: origin, key, rate, permission, ownership.
+"""Middleware around every handler: origin, key, rate limit, permission, ownership.
 
 Imports `http`, `parsing` and `backends`, and no handler. Public: every module.
 """

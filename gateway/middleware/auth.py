@@ -1,9 +1,10 @@
-"""Authentication: the principal of a request, by API keys as the log has them now.
+"""Authentication: the principal of a request, by the API keys in the log.
 
-Without keys required, a request without one is of the default account, with all scopes, and sees
-all orders. A request with a key is held to it either way. The keys are read twice a second, in
-every gateway: so long a revoked one may still be good. For a key that is not known they are read at
-once: it may be as young as that. Until they were read once, no key is good.
+Where keys are not required, a request without one acts for the default account, has all scopes and
+sees all orders. A key that is sent is always enforced.
+
+Each gateway reads the keys twice a second, so that a revoked key is refused within that time. An
+unknown key triggers a read at once, because it may be new. Until the first read no key is valid.
 """
 
 from __future__ import annotations
@@ -27,37 +28,37 @@ from gateway.middleware.rate_limit import Rates
 WATCH_S = 0.5
 ASK_S = 1.5
 LOOK_S = 0.05
-"""Between two looks: who tries keys that there never were waits so long, and the log does not."""
+"""The least time between two reads of the keys, however many unknown keys are tried."""
 ADMIN = "admin"
 BEARER = "Bearer "
 SUBPROTOCOL = "oee"
 OFFERED = "bearer."
-"""How a browser's WebSocket, which can set no header, offers its key beside `oee`."""
+"""The subprotocol that carries a key: browsers cannot set headers of a WebSocket."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="oee"'}
 
 
 class Principal(NamedTuple):
-    """On whose behalf a request is."""
+    """The authenticated party of a request."""
 
     key_id: str
     """Empty without a key."""
     account: str
-    """Of the orders that it makes."""
+    """The account of the orders that it creates."""
     visible: str | None
-    """The account whose orders it sees; None is all."""
+    """The account whose orders it sees; None is all accounts."""
     scopes: frozenset[str]
     shown: PresentedKey | None = None
-    """The key of the request, by its secret of then."""
+    """The key that the request presented."""
 
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 BOUND = web.RequestKey("bound", bool)
-"""Set once the handler has asked whose orders it may make, list or name."""
+"""Set once the handler has asked for the account that it acts for."""
 
 
 class Authenticator:
-    """Lets requests in, or raises Problem."""
+    """Authenticates requests."""
 
     def __init__(
         self,
@@ -93,14 +94,14 @@ class Authenticator:
         return principal
 
     async def watch(self) -> None:
-        """Runs for as long as the gateway."""
+        """Reads the keys and cuts connections of invalid ones, for as long as the gateway runs."""
         while True:
             await self._look()
             self._cut(self._is_gone)
             await asyncio.sleep(WATCH_S)
 
     async def _look(self) -> None:
-        """Reads the keys as they are after this call; however many ask, once every LOOK_S."""
+        """Reads the keys as of now or later; concurrent calls share one read each LOOK_S."""
         asked_at = time.monotonic()
         async with self._looking:
             if self._looked_at >= asked_at:
@@ -152,12 +153,12 @@ class Authenticator:
 
 
 def principal_of(request: web.Request) -> Principal:
-    """The one that `admit` let in."""
+    """The principal that `admit` returned for a request."""
     return request[PRINCIPAL]
 
 
 def own_account(request: web.Request) -> str:
-    """The account of the orders that the request makes."""
+    """The account of the orders that the request creates."""
     request[BOUND] = True
     return request[PRINCIPAL].account
 
@@ -169,14 +170,14 @@ def visible_account(request: web.Request) -> str | None:
 
 
 def actor_name(request: web.Request, actor: str | None) -> str:
-    """The actor of an act as it is written down: by name, and by key."""
+    """The actor as events record it: its name, and the id of its key."""
     principal = request[PRINCIPAL]
     name = actor or principal.account
     return f"{name} (key {principal.key_id})" if principal.key_id else name
 
 
 def _presented(request: web.Request) -> SecretText | None:
-    """The key that a request brings; None for none. Raises Problem for what is none of ours."""
+    """The key of a request; None without one. Raises Problem for another scheme."""
     header = request.headers.get(hdrs.AUTHORIZATION)
     if header is not None:
         if header[: len(BEARER)].lower() != BEARER.lower():

@@ -40,10 +40,10 @@ class Guard:
             if permission.reach is Reach.IN_PATH:
                 order_id = order_id_of(request.match_info["id"])
                 await self._ownership.check(visible_account(request), order_id)
-            answer = await handler(request)
-            if not answer.prepared:
-                await check_bound(request, answer)
-            return answer
+            response = await handler(request)
+            if not response.prepared:
+                await check_bound(request, response)
+            return response
 
         return handle
 

@@ -1,7 +1,7 @@
-"""Who may come in: a web page in the user's browser may not use an engine on the loopback.
+"""Checks of Host and Origin: protect an engine on the loopback from pages in the user's browser.
 
-A page can send requests here under a foreign Origin, or, by rebinding a name it owns to this
-address, under a foreign Host. An address or `localhost` cannot be rebound; names have to be told.
+A foreign page sends its own Origin or, by DNS rebinding, a foreign Host. Addresses and `localhost`
+cannot be rebound; other names must be configured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.http import response_headers
 from gateway.http.problems import Problem
 
 CACHE = 1000
-"""Hosts remembered as good."""
+"""How many accepted hosts are cached."""
 
 PREFLIGHT = "Access-Control-Request-Method"
 CORS = {
@@ -23,7 +23,7 @@ CORS = {
     "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, RateLimit, RateLimit-Policy,"
     " Retry-After",
 }
-"""What a page of ALLOWED_ORIGINS is told beside that it may read the answer."""
+"""The response headers that a page of ALLOWED_ORIGINS may read."""
 
 
 class OriginGuard:
@@ -35,7 +35,7 @@ class OriginGuard:
         self._good: set[str] = set()
 
     def check(self, request: web.Request) -> None:
-        """Refuses foreign pages."""
+        """Raises Problem for a foreign Host or Origin."""
         headers = request.headers
         host = headers.get(hdrs.HOST, "")
         if host not in self._good:
@@ -49,14 +49,14 @@ class OriginGuard:
             raise Problem("origin-forbidden", f"Origin {origin[:100]}")
 
     def asked_for(self, request: web.Request) -> bool:
-        """Whether a browser asks if a page of ALLOWED_ORIGINS may do something here."""
+        """Whether it is the preflight request of a page of ALLOWED_ORIGINS."""
         headers = request.headers
         wants = request.method == hdrs.METH_OPTIONS and PREFLIGHT in headers
         return wants and headers.get(hdrs.ORIGIN) in self._origins
 
     @staticmethod
     def preflight(methods: str) -> dict[str, str]:
-        """The headers of the answer: these methods, with all headers that we look at."""
+        """The headers of a preflight response: these methods, and every request header in use."""
         return {
             "Access-Control-Allow-Methods": methods,
             "Access-Control-Allow-Headers": "authorization, content-type, idempotency-key,"
@@ -66,7 +66,7 @@ class OriginGuard:
 
     @staticmethod
     def check_json(request: web.Request) -> None:
-        """Refuses bodies that a page could send without asking first."""
+        """Raises Problem for a body that a page can send without a preflight request."""
         content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
         if content_type != "application/json":
             kind = content_type.partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""The one place where an order is looked at for a principal that sees one account's orders only."""
+"""Checks that an order belongs to the account of a principal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from projections.feed.history_reader import HistoryReader
 
 
 class Ownership:
-    """Tells which orders there are for a principal."""
+    """Looks up the owners of orders."""
 
     def __init__(self, past: HistoryReader) -> None:
         self._past = past

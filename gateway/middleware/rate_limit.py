@@ -1,7 +1,7 @@
-"""How many requests a key may make: a bucket of tokens each, in this process alone.
+"""Rate limits: a token bucket for each key, in this process only.
 
-The headers are those of draft-ietf-httpapi-ratelimit-headers: the policy is `burst` requests in the
-seconds that it takes to earn so many again.
+The headers follow draft-ietf-httpapi-ratelimit-headers: the policy is `burst` requests in the
+seconds that it takes to earn as many.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import math
 from typing import NamedTuple
 
 CALLERS_MAX = 10_000
-"""Buckets kept; beyond that those that are full again are let go of."""
+"""How many buckets are kept before full ones are dropped."""
 
 ROUNDING = 1e-6
-"""Of a token: far above what floats lose, far below what anybody could use."""
+"""In tokens: far above the error of floats, far below one request."""
 
 
 class Taken(NamedTuple):
-    """What a request left in its bucket."""
+    """The state of a bucket after a request."""
 
     allowed: bool
     remaining: int
     reset_s: int
-    """Until one more is earned, where none is left; else until the bucket is full."""
+    """Until a token is earned when none is left, else until the bucket is full."""
 
 
 class Rates:
-    """The buckets."""
+    """The token buckets of all keys."""
 
     def __init__(self, per_s: float, burst: int) -> None:
-        """`per_s`: requests earned a second; `burst`: as many as may come at once."""
+        """`per_s`: requests earned a second; `burst`: the size of a bucket."""
         self._per_s = per_s
         self._burst = max(1, burst)
         self._buckets: dict[str, tuple[float, float]] = {}
@@ -37,7 +37,7 @@ class Rates:
         self.policy = f'"default";q={self._burst};w={window_s}'
 
     def take(self, caller: str, now_s: float) -> Taken:
-        """Takes one token, if there is one."""
+        """Takes a token, if there is one."""
         tokens, then_s = self._buckets.get(caller, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
         # A client that waited exactly as long as it was told is not refused for a rounding.
@@ -51,7 +51,7 @@ class Rates:
         return Taken(allowed, int(tokens), math.ceil(missing / self._per_s))
 
     def headers(self, taken: Taken) -> dict[str, str]:
-        """What the answer says of it."""
+        """The rate limit headers of the response."""
         limit = f'"default";r={taken.remaining};t={taken.reset_s}'
         return {"RateLimit-Policy": self.policy, "RateLimit": limit}
 

@@ -1,4 +1,4 @@
-"""The body of a request, within a time: who sends a byte a second holds nobody up."""
+"""Reads a request body within a total deadline: protects against clients that send very slowly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BODY_S = 10.0
 
 
 async def body_of(request: web.Request, within_s: float = BODY_S) -> bytes:
-    """All of it. Raises Problem."""
+    """The whole body. Raises Problem."""
     try:
         if request.content.is_eof():  # it came with its head, as nearly all do: no timer is needed
             return await request.read()

@@ -1,4 +1,4 @@
-"""The bodies of commands: amend, halt, resume, and what is done about parked orders. Pure.
+"""The bodies of commands: amend, halt, resume, settle, requeue, discard. Pure.
 
 All faults of a request are reported at once.
 """
@@ -41,7 +41,7 @@ class ParkedAct(NamedTuple):
 
 
 def parse_amendment(body: bytes, if_match: str | None, *, now_us: int) -> Amendment:
-    """The terms of a PATCH. The version stands in the body or in If-Match. Raises Problem."""
+    """The body of a PATCH; the version is in the body or in If-Match. Raises Problem."""
     form = FieldReader(parse_object(body))
     matched = _version_of(if_match)
     version = form.take("version", values.as_version, required=matched is None)
@@ -79,7 +79,7 @@ def parse_switch(body: bytes, *, reason_required: bool) -> Switch:
 
 
 def parse_parked(body: bytes, *, signature: bool) -> ParkedAct:
-    """The body of what is done about a parked order. Raises Problem."""
+    """The body of a command for a parked order. Raises Problem."""
     form = FieldReader(parse_object(body))
     names = ("reason", "actor", *(("signature",) if signature else ()))
     texts = {name: form.take(name, values.as_text) for name in names}

@@ -1,4 +1,4 @@
-"""Query parameters, checked. Rule of this file: pure. All raise Problem."""
+"""Query parameters: their schemas and their validation. Pure. All functions raise Problem."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Query = MultiMapping[str]
 LIST_LIMIT = 500
 LIST_DEFAULT = 50
 FILTER_ORDERS = 100
-"""Orders that one subscriber to all events may name."""
+"""How many orders a subscriber to all events may name."""
 
 _STATUSES = frozenset(status.value for status in Status)
 _ALL_STATUSES = _STATUSES | {status.value for status in EngineStatus}
-"""Those of events, too, that are about no order."""
+"""Statuses of events, including those that concern no order."""
 _ENDED = frozenset(status.value for status in TERMINAL)
 _ZSCAN_MAX = 2**64
 
 Table = Mapping[str, Mapping[str, Any]]
-"""The parameters that a request may have: the JSON Schema of each by its name."""
+"""The parameters of a request: name to JSON Schema."""
 
 
 def _schema(description: str, **schema: Any) -> dict[str, Any]:
@@ -87,11 +87,11 @@ FEED: Table = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SEVERAL = frozenset({"events", "orderId", "status"})
-"""Parameters of the feed that may be said several times."""
+"""Parameters of the feed that may be repeated."""
 
 
 class CancelFilter(NamedTuple):
-    """What open orders are meant; None is any."""
+    """The open orders to cancel; None matches any."""
 
     status: str | None
     token: str | None
@@ -100,7 +100,7 @@ class CancelFilter(NamedTuple):
 
 
 def order_id_of(text: str) -> str:
-    """The canonical id of what can be an order: the engine's own events are none."""
+    """The canonical order id. The engine's own streams are unknown orders."""
     order_id = _uuid(text)
     if order_id in SYSTEM_STREAM_IDS:
         raise Problem("unknown-order", order_id)
@@ -117,7 +117,7 @@ def _uuid(text: str) -> str:
 def reject_unknown_parameters(
     query: Query, names: Iterable[str], several: Collection[str] = ()
 ) -> None:
-    """Refuses parameters that nobody would look at."""
+    """Refuses parameters that would be ignored, and repeated ones."""
     for name in query:
         if name not in names:
             raise _bad(name, f"the parameters are {', '.join(names)}")
@@ -128,7 +128,7 @@ def reject_unknown_parameters(
 def list_filters(
     query: Query, tokens: Mapping[str, Token], account: str | None
 ) -> tuple[Filters, int, str | None]:
-    """Filters, limit and cursor of a list of an account's orders; None is all accounts."""
+    """Filters, page size and cursor of a list of an account's orders; None is all accounts."""
     reject_unknown_parameters(query, LIST)
     since_us, until_us = _time_us(query, "from"), _time_us(query, "to")
     filters = Filters(
@@ -145,9 +145,9 @@ def list_filters(
 def cancel_filters(
     query: Query, tokens: Mapping[str, Token], account: str | None
 ) -> tuple[CancelFilter, int]:
-    """Which orders of an account are to be cancelled (None: of all), and where to go on looking.
+    """The orders of an account to cancel (None: all accounts), and the cursor to continue from.
 
-    Without a filter `all=true` has to be there.
+    Without a filter, `all=true` is required.
     """
     reject_unknown_parameters(query, CANCEL_MANY)
     symbol = _token(query, tokens)
@@ -164,7 +164,7 @@ def cancel_filters(
 
 
 POSITIONS_BELOW = 10**12
-"""A number below is a position, above Unix milliseconds: of September 2001 on."""
+"""A smaller number is a position, a larger one Unix milliseconds (since September 2001)."""
 
 
 def parse_as_of(query: Query) -> tuple[int, int]:
@@ -180,7 +180,7 @@ def parse_as_of(query: Query) -> tuple[int, int]:
 
 
 def cancel_words(query: Query) -> tuple[str | None, str]:
-    """Who cancels, as they say, and why."""
+    """The actor and the reason of a cancel."""
     for name in ("actor", "reason"):
         if name in query and not is_text(query[name]):
             raise _bad(name, f"1 to {TEXT_LENGTH} printable characters")
@@ -195,7 +195,7 @@ def _scan_cursor(query: Query) -> int:
 
 
 def _token(query: Query, tokens: Mapping[str, Token]) -> str | None:
-    """The symbol of a token, by that or by the address of its mint."""
+    """The symbol of a token that is given by its symbol or its mint address."""
     symbol = query.get("token")
     if symbol is not None and symbol not in tokens:
         known = dict.fromkeys(token.symbol for token in tokens.values())
@@ -204,7 +204,7 @@ def _token(query: Query, tokens: Mapping[str, Token]) -> str | None:
 
 
 def _name(query: Query, parameter: str) -> str | None:
-    """What an order may be called."""
+    """A client order ID."""
     text = query.get(parameter)
     if text is not None and not is_key(text):
         raise _bad(parameter, "1 to 128 printable ASCII characters, no spaces")
@@ -219,7 +219,7 @@ def _status(query: Query, known: Collection[str]) -> str | None:
 
 
 def feed_filter(query: Query, account: str | None) -> tuple[Filter, Cursor | None]:
-    """What a subscriber to an account's events wants (None: to all), and from where on."""
+    """The filter of a subscriber (account None: all accounts), and the cursor to resume after."""
     reject_unknown_parameters(query, FEED, SEVERAL)
     order_ids = frozenset(_uuid(text) for text in _names(query, "orderId"))
     if len(order_ids) > FILTER_ORDERS:
@@ -234,7 +234,7 @@ def feed_filter(query: Query, account: str | None) -> tuple[Filter, Cursor | Non
 
 
 def resumes_after(query: Query) -> Cursor | None:
-    """The place behind which a subscriber begins; None is now."""
+    """The cursor to resume after; None is from now on."""
     after = query.get("after")
     if after is None:
         return None
@@ -252,7 +252,7 @@ def _known(query: Query, parameter: str, known: Collection[str]) -> frozenset[st
 
 
 def _names(query: Query, parameter: str) -> list[str]:
-    """Names separated by commas, in one parameter or in several."""
+    """Comma-separated names, in one parameter or in several."""
     text = ",".join(query.getall(parameter, []))
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -261,14 +261,14 @@ def _limit(query: Query) -> int:
     text = query.get("limit")
     if text is None:
         return LIST_DEFAULT
-    few = text.isascii() and text.isdigit() and len(text) <= 9
-    if not (few and 1 <= int(text) <= LIST_LIMIT):
+    short = text.isascii() and text.isdigit() and len(text) <= 9
+    if not (short and 1 <= int(text) <= LIST_LIMIT):
         raise _bad("limit", f"a whole number from 1 to {LIST_LIMIT}")
     return int(text)
 
 
 def _time_us(query: Query, parameter: str) -> int | None:
-    """ISO 8601 with a zone, exactly, or Unix milliseconds."""
+    """A time in µs, from ISO 8601 with a zone or Unix milliseconds."""
     text = query.get(parameter)
     if text is None:
         return None

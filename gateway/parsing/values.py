@@ -1,7 +1,6 @@
-"""From one raw JSON value to what it means, exactly. Raises `InvalidField` with a code.
+"""Reads single raw JSON values exactly. Pure; the clock is an argument. Raises `InvalidField`.
 
-Rule of this file: pure; the clock is an argument. Values are taken from the raw text of the body,
-so that 1.5 and 0.1 are what the client wrote.
+Values are read from the raw text of the body, so that 1.5 and 0.1 are what the client wrote.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from projections.views.formats import LAST_US
 SLIPPAGE_MAX_BPS = 5000
 AMOUNT_LENGTH = 80
 TEXT_LENGTH = 200
-"""Of a reason or an actor, in characters."""
+"""In characters: the longest reason or actor."""
 
 NUMBER = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
 KEY = "[!-~]{1,128}"
@@ -32,7 +31,7 @@ _integer = msgspec.json.Decoder(int)
 
 
 class InvalidField(Exception):
-    """A value that cannot be taken. `code` is one of `gateway.http.problems.CODES`."""
+    """An invalid value. `code` is one of `gateway.http.problems.CODES`."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(code)
@@ -41,7 +40,7 @@ class InvalidField(Exception):
 
 
 def as_choice(raw: msgspec.Raw, code: str, choices: Collection[str]) -> str:
-    """One of a few words."""
+    """One of the choices."""
     word = _text.decode(raw)
     if word not in choices:
         raise InvalidField(code, f"expected one of {', '.join(choices)}")
@@ -49,7 +48,7 @@ def as_choice(raw: msgspec.Raw, code: str, choices: Collection[str]) -> str:
 
 
 def as_token(raw: msgspec.Raw, tokens: Mapping[str, Token]) -> Token:
-    """A token that is traded, by its symbol or the address of its mint."""
+    """A traded token, by its symbol or its mint address."""
     token = tokens.get(_text.decode(raw))
     if token is None:
         known = dict.fromkeys(token.symbol for token in tokens.values())
@@ -58,13 +57,13 @@ def as_token(raw: msgspec.Raw, tokens: Mapping[str, Token]) -> Token:
 
 
 def as_units(raw: msgspec.Raw, token: Token | None) -> int | None:
-    """A JSON number or a string, in whole tokens; None where the token itself is at fault."""
+    """Base units, from whole tokens as a JSON number or string; None where the token is invalid."""
     text = _decimal_text(bytes(raw))
     return None if token is None else to_base_units(text, token.decimals)
 
 
 def as_price(raw: msgspec.Raw) -> str:
-    """A JSON number or a string; in the one plain form that prices have."""
+    """A price in canonical form, from a JSON number or string."""
     return to_price(_decimal_text(bytes(raw), "price-malformed"))
 
 
@@ -80,7 +79,7 @@ def _decimal_text(raw: bytes, malformed: str = "amount-malformed") -> str:
 
 
 def as_slippage(raw: msgspec.Raw) -> int:
-    """Basis points."""
+    """A slippage in basis points."""
     bps = _integer.decode(raw)
     if not 0 <= bps <= SLIPPAGE_MAX_BPS:
         raise InvalidField("slippage-out-of-range", f"0 to {SLIPPAGE_MAX_BPS} basis points")
@@ -88,7 +87,7 @@ def as_slippage(raw: msgspec.Raw) -> int:
 
 
 def as_time(raw: msgspec.Raw, now_us: int) -> int:
-    """ISO 8601 with a zone, or Unix milliseconds."""
+    """A time in µs after `now_us`, from ISO 8601 with a zone or Unix milliseconds."""
     value: Any = msgspec.json.decode(raw)
     if isinstance(value, str):
         time_us = _iso_us(value)
@@ -112,7 +111,7 @@ def _iso_us(text: str) -> int:
 
 
 def as_client_order_id(raw: msgspec.Raw) -> str:
-    """A client's own name for an order."""
+    """A client order ID."""
     text = _text.decode(raw)
     if not is_key(text):
         detail = "1 to 128 printable ASCII characters, no spaces"
@@ -129,7 +128,7 @@ def as_version(raw: msgspec.Raw) -> int:
 
 
 def as_text(raw: msgspec.Raw) -> str:
-    """A few words for people, such as a reason."""
+    """A short text for people, such as a reason."""
     text = _text.decode(raw)
     if not is_text(text):
         raise InvalidField("malformed-text", f"1 to {TEXT_LENGTH} printable characters")
@@ -137,10 +136,10 @@ def as_text(raw: msgspec.Raw) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether it can be shown in one line."""
+    """Whether a text is printable and fits one line."""
     return 0 < len(text) <= TEXT_LENGTH and text.isprintable() and not text.isspace()
 
 
 def is_key(text: str) -> bool:
-    """Whether it can be the name of a request or an order."""
+    """Whether a text is a valid idempotency key or client order ID."""
     return _key.fullmatch(text) is not None

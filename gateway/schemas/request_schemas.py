@@ -23,11 +23,12 @@ QUOTE_PARAMETERS: dict[str, Schema] = {name: _OF_FIELDS[name] for name in QUOTE_
 }
 """Those of the order fields with these names; a query has an amount as a string only."""
 
-_IN_FORCE = {
-    "market": "With a bound: filled at once or not at all",
-    "limit": "GTC, or GTT with `expiresAt`, which alone means GTT",
-    "sniper": "GTC, or GTT with `expiresAt`, which alone means GTT",
+_IN_FORCE: dict[tuple[str, ...], str] = {
+    ("IOC", "FOK"): "With a bound: filled at once or not at all",
+    ("GTC", "GTT"): "GTC, or GTT with `expiresAt`, which alone means GTT",
 }
+"""The times in force of a type -> what the field means."""
+assert {kind.times_in_force for kind in ORDER_TYPES.values()} == _IN_FORCE.keys()
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -41,7 +42,7 @@ def _order_of(order_type: str) -> Schema:
     own = _OF_FIELDS | {
         "timeInForce": {
             "enum": list(ORDER_TYPES[order_type].times_in_force),
-            "description": _IN_FORCE[order_type],
+            "description": _IN_FORCE[ORDER_TYPES[order_type].times_in_force],
         }
     }
     required = required_fields(order_type)

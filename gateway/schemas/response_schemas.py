@@ -1,6 +1,6 @@
-"""The shape of every answer that is no order and no frame; those are `projections.views.schemas`.
+"""The shapes of responses other than orders and frames, which are in `projections.views.schemas`.
 
-Rule of this file: types only. A field without a default is always there.
+Rule of this file: types only. A field without a default is always present.
 """
 
 from __future__ import annotations

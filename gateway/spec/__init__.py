@@ -1,5 +1,5 @@
-"""The documents made from the endpoints: OpenAPI, AsyncAPI, Markdown, HTML, Postman. Pure.
+"""The documents made from the endpoints: OpenAPI, AsyncAPI, Markdown, HTML. Pure.
 
 Imports `endpoints` and `schemas`, and no handler.
-Public: `openapi`, `asyncapi`, `markdown`, `html`, `postman`.
+Public: `openapi`, `asyncapi`, `markdown`, `html`.
 """

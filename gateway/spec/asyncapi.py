@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the WebSockets, made from the same shapes. Pure."""
+"""The AsyncAPI 3 document of the WebSockets. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RECEIVED = {
     "orders": (*_EVENTS, "Lost", "Shutdown", "FollowFault"),
     "events": (*_EVENTS, "Heartbeat", "Lost", "Shutdown"),
 }
-"""What a client of each channel may be told."""
+"""The messages that a client of each channel receives."""
 
 SENT = {"orders": ("Follow",)}
 _MEANING = {
@@ -90,7 +90,7 @@ def _channels() -> list[tuple[str, Json]]:
 
 
 def _operations() -> list[tuple[str, Json]]:
-    """Seen from the gateway: it sends what clients receive."""
+    """The operations from the gateway's view: it sends what clients receive."""
     operations = []
     for action, table in (("send", RECEIVED), ("receive", SENT)):
         for channel, names in table.items():

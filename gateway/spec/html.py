@@ -1,4 +1,8 @@
-"""The documents as one page for people: plain HTML, no script, nothing from elsewhere. Pure."""
+"""OpenAPI and AsyncAPI as one page of plain HTML, without scripts or external resources. Pure.
+
+The documentation site is not served instead: it does not describe fields, and its pages need
+scripts, three of them inline.
+"""
 
 from __future__ import annotations
 
@@ -175,7 +179,7 @@ def _errors(document: Json) -> str:
 
 
 def _type(schema: Json, schemas: Json) -> str:
-    """The kind of a value; what is a schema leads there."""
+    """The type of a value, linked where it is a schema."""
     words = re.split(r"(\w+)", kind_of(schema).replace("`", ""))
     return "".join(_link(word) if word in schemas else _text(word) for word in words)
 
@@ -185,7 +189,7 @@ def _link(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped; what stands between backticks is code."""
+    """Escaped text; what stands between backticks is code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

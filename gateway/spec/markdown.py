@@ -1,4 +1,4 @@
-"""The catalogues of errors and events for people, as Markdown, made from the documents. Pure."""
+"""The generated pages of docs/reference that concern the API. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GENERATED = (
 
 
 def errors() -> str:
-    """Every problem code: status, meaning, and who may answer it."""
+    """Every problem code: status, meaning, and the endpoints that answer it."""
     rows = [
         [f"`{code}`", str(status), title, _where(code)] for code, (status, title) in CODES.items()
     ]
@@ -89,7 +89,7 @@ def _where(code: str) -> str:
 
 
 def authorization() -> str:
-    """Every operation: the scope of its key, and what it is to orders of other accounts."""
+    """Every endpoint: its scope, and how it treats orders of other accounts."""
     rows = [
         [
             f"`{endpoint.method} {endpoint.path}`",
@@ -123,7 +123,7 @@ OTHERS = {
 
 
 def events() -> str:
-    """Every event: meaning, statuses, and what its frame adds."""
+    """Every event: meaning, statuses, and the fields of its frame."""
     schemas = asyncapi()["components"]["schemas"]
     common = list(Frame.__struct_encode_fields__)
     parts = [
@@ -193,7 +193,7 @@ def _javascript(name: str, values: dict[str, str]) -> str:
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:
-    """The table of these fields of an object."""
+    """The table of some fields of an object."""
     rows = []
     for name in names:
         field = schema["properties"][name]
@@ -227,7 +227,7 @@ def kind_of(schema: Json) -> str:
 
 
 def constraint_of(schema: Json) -> str:
-    """What is said about a value, or about what it may be."""
+    """The description of a value, or of its alternatives."""
     own = schema.get("description", "")
     within = [
         constraint_of(schema_) for schema_ in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))

@@ -26,7 +26,7 @@ async function ask(path, options = {}) {
     return ask(path, options);
   }
   const body = await answer.json().catch(() => ({}));
-  // /readyz says what is wrong with a 503 of its own.
+  // /readyz answers 503 with its own document, not with a Problem.
   if (!answer.ok && !body.reasons) throw new Problem(answer.status, body);
   return body;
 }
@@ -35,7 +35,7 @@ const id = encodeURIComponent;
 
 export const tokens = () => ask("/api/tokens");
 export const ready = () => ask("/readyz");
-/** Gauges without labels, by name: what is not known is not there. */
+/** Gauges without labels, by name; unknown ones are absent. */
 export async function metrics() {
   const answer = await fetch("/metrics", { headers: { accept: "text/plain", ...key.headers() } });
   const lines = answer.ok ? (await answer.text()).matchAll(/^(\w+) (\S+)$/gm) : [];
@@ -44,14 +44,14 @@ export async function metrics() {
 export const order = (orderId) => ask(`/api/orders/${id(orderId)}`);
 export const history = (orderId) => ask(`/api/orders/${id(orderId)}/events`);
 export const cancel = (orderId) => ask(`/api/orders/${id(orderId)}?reason=console`, { method: "DELETE" });
-export const quotes = (wanted, signal) => ask(`/api/quotes?${new URLSearchParams(wanted)}`, { signal });
+export const quotes = (query, signal) => ask(`/api/quotes?${new URLSearchParams(query)}`, { signal });
 
 export const stateAt = (at) => ask(`/api/audit/state?at=${id(at)}`);
 export const orderAt = (orderId, at) => ask(`/api/audit/orders/${id(orderId)}?at=${id(at)}`);
 export const proof = (orderId) => ask(`/api/audit/orders/${id(orderId)}/proof`);
 
-/** `told` is called with the name and data of each event of the stream. */
-export async function verify(signal, told) {
+/** `onEvent` is called with the name and data of each event of the stream. */
+export async function verify(signal, onEvent) {
   const answer = await fetch("/api/audit/verify", { headers: { accept: "text/event-stream", ...key.headers() }, signal });
   if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -62,7 +62,7 @@ export async function verify(signal, told) {
     rest = blocks.pop();
     for (const block of blocks) {
       const [name, data] = block.split("\n");
-      told(name.slice(7), JSON.parse(data.slice(6)));
+      onEvent(name.slice(7), JSON.parse(data.slice(6)));
     }
   }
 }
@@ -73,7 +73,7 @@ export function orders(limit, cursor) {
   return ask(`/api/orders?${query}`);
 }
 
-/** The key makes it safe to ask again: one key is one order. */
+/** A retry with the same key returns the same order. */
 export function submit(body, key) {
   return ask("/api/orders/execute", {
     method: "POST", body: JSON.stringify(body),

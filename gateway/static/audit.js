@@ -1,15 +1,15 @@
-// What was true at any moment, whether the records are sound, and proofs to take away.
+// Point-in-time state, verification of the records, and proofs to download.
 
 import * as api from "./api.js";
 import { $, badge, el } from "./dom.js";
 import { asked } from "./money.js";
 
-const SOON_MS = 250; // after the slider came to rest
+const SOON_MS = 250; // after the slider stopped
 
 export class AuditView {
   constructor() {
     this.asked = 0;
-    this.atEnd = true; // until somebody moves the slider
+    this.atEnd = true; // until the slider is moved
     $("audit-at").addEventListener("input", () => this.moved());
     $("audit-order").addEventListener("input", () => this.soon());
     $("audit-form").addEventListener("submit", (event) => event.preventDefault());
@@ -26,14 +26,14 @@ export class AuditView {
       slider.max = log.position ?? 0;
       slider.min = Math.min(1, slider.max);
       if (this.atEnd) slider.value = slider.max;
-      this.say("");
+      this.message("");
     } catch (error) {
-      this.say(error.message);
+      this.message(error.message);
     }
     this.show();
   }
 
-  /** The log goes on: newer positions come within reach; where the slider stands, it stays. */
+  /** Extends the range of the slider to a newer position and leaves its value. */
   grown(position) {
     if (Number($("audit-at").max) < position) $("audit-at").max = position;
   }
@@ -43,7 +43,7 @@ export class AuditView {
     $("audit-at").setAttribute("aria-valuetext", `position ${text}`);
   }
 
-  say(text) {
+  message(text) {
     $("audit-said").textContent = text;
   }
 
@@ -64,9 +64,9 @@ export class AuditView {
     if (at === "0") return $("audit-state").replaceChildren(el("p", { class: "quiet" }, "Nothing has happened yet."));
     const asked = ++this.asked;
     try {
-      const found = order ? await api.orderAt(order, at) : await api.stateAt(at);
+      const answer = order ? await api.orderAt(order, at) : await api.stateAt(at);
       if (asked !== this.asked) return;
-      $("audit-state").replaceChildren(order ? this.one(found) : this.all(found));
+      $("audit-state").replaceChildren(order ? this.order(answer) : this.all(answer));
     } catch (error) {
       if (asked === this.asked) $("audit-state").replaceChildren(el("p", { class: "error", role: "alert" }, error.message));
     }
@@ -78,7 +78,7 @@ export class AuditView {
     return el("table", {}, el("caption", { class: "quiet" }, `${orders.toLocaleString()} orders`), el("tbody", {}, rows));
   }
 
-  one({ position, following, order }) {
+  order({ position, following, order }) {
     if (!order) return el("p", { class: "quiet" }, "The order did not exist yet.");
     const facts = [["Status", badge(order.status)], ["By the event at", position.toLocaleString()], ["The next one at", following?.toLocaleString() ?? "none"], ["Version", String(order.version)],
       ["Swap", asked(order)], ["Route", order.dex ?? "–"], order.swapMode === "exactOut" ? ["At most", order.maxAmountIn ? `${order.maxAmountIn} ${order.tokenIn}` : "–"] : ["At least", order.minAmountOut ? `${order.minAmountOut} ${order.tokenOut}` : "–"], ["Signature", order.signature ?? "–"], ["Updated", new Date(order.updatedAt).toLocaleString()]];
@@ -86,21 +86,21 @@ export class AuditView {
   }
 
   async verify() {
-    const [bar, said] = [$("verify-progress"), $("verify-said")];
+    const [bar, output] = [$("verify-progress"), $("verify-said")];
     this.stop = new AbortController();
     bar.hidden = $("verify-stop").hidden = false;
     $("verify").disabled = true;
     bar.value = 0;
-    said.textContent = "Reading…";
+    output.textContent = "Reading…";
     try {
       await api.verify(this.stop.signal, (name, data) => {
         if (name === "progress") bar.value = data.done / Math.max(1, data.of);
-        else if (name === "fault") said.textContent = `It cannot be read: ${data.fault}`;
-        else said.textContent = data.sound ? `Sound: ${data.events.toLocaleString()} events of ${data.orders.toLocaleString()} orders, archived through ${data.archivedThrough.toLocaleString()}.`
+        else if (name === "fault") output.textContent = `It cannot be read: ${data.fault}`;
+        else output.textContent = data.sound ? `Sound: ${data.events.toLocaleString()} events of ${data.orders.toLocaleString()} orders, archived through ${data.archivedThrough.toLocaleString()}.`
           : `BROKEN, first at position ${data.firstBadPosition}: ${data.problems[0].code}, ${data.problems[0].detail}`;
       });
     } catch (error) {
-      said.textContent = error.name === "AbortError" ? "Stopped." : error.message;
+      output.textContent = error.name === "AbortError" ? "Stopped." : error.message;
     }
     bar.hidden = $("verify-stop").hidden = true;
     $("verify").disabled = false;
@@ -108,16 +108,16 @@ export class AuditView {
 
   async proof() {
     const order = $("audit-order").value.trim();
-    const said = $("proof-said");
-    if (!order) return (said.textContent = "Name an order above.");
+    const output = $("proof-said");
+    if (!order) return (output.textContent = "Name an order above.");
     try {
       const document_ = await api.proof(order);
       const url = URL.createObjectURL(new Blob([JSON.stringify(document_, null, 1)], { type: "application/json" }));
       el("a", { href: url, download: `proof-${order}.json` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 1000);
-      said.textContent = `${document_.events.length} events. engine audit check-proof says whether it holds.`;
+      output.textContent = `${document_.events.length} events. engine audit check-proof says whether it holds.`;
     } catch (error) {
-      said.textContent = error.message;
+      output.textContent = error.message;
     }
   }
 }

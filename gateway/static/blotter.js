@@ -1,4 +1,4 @@
-// The list of orders: filtered, sorted, and only as many rows in the page as can be seen.
+// The list of orders: filtered and sorted, with only the visible rows in the page.
 
 import { $, badge, clock, el } from "./dom.js";
 import { asked, grouped, units } from "./money.js";
@@ -9,7 +9,7 @@ const SPARE = 8;
 const MANY = 2000;
 const PAUSE_MS = 200;
 
-// Amounts are compared as whole numbers of their smallest part: exact, and read once an order.
+// Amounts are compared as integers of their smallest unit: exact, and parsed once per order.
 const decimal = (text) => units(text, 30) ?? -1n;
 const COLUMNS = [
   { name: "Created", key: (order) => order.createdAt },
@@ -51,7 +51,7 @@ export class Blotter {
     this.plan(true);
   }
 
-  /** At most once a frame, however many events come; many orders are sorted a few times a second. */
+  /** Redraws at most once per animation frame; a long list is sorted a few times a second. */
   plan(stale) {
     this.stale ||= stale;
     if (this.planned) return;
@@ -90,23 +90,23 @@ export class Blotter {
   arrange() {
     const words = $("search").value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const [status, type] = [$("status-filter").value, $("type-filter").value];
-    const wanted = (order) =>
+    const passes = (order) =>
       (!status || (status === "open" ? !ENDED.has(order.status) : order.status === status)) && (!type || order.type === type) &&
       (!words.length || matches(order, words));
-    const found = [];
-    for (const order of this.store.orders.values()) if (wanted(order)) found.push(order);
+    const matching = [];
+    for (const order of this.store.orders.values()) if (passes(order)) matching.push(order);
     const { column, down } = this.sort;
-    const keyed = found.map((order) => [column.key(order), order]);
+    const keyed = matching.map((order) => [column.key(order), order]);
     const ahead = down ? -1 : 1;
     keyed.sort(([x, a], [y, b]) => (x < y ? -ahead : x > y ? ahead : a.orderId < b.orderId ? 1 : -1));
     this.rows = keyed.map(([, order]) => order);
     const all = this.store.orders.size;
     const known = `${all.toLocaleString()}${this.store.partial ? " newest" : ""} orders`;
-    $("count").textContent = found.length === all ? known : `${found.length.toLocaleString()} of ${known}`;
-    $("empty").hidden = found.length > 0;
+    $("count").textContent = matching.length === all ? known : `${matching.length.toLocaleString()} of ${known}`;
+    $("empty").hidden = matching.length > 0;
     $("empty").textContent = all ? "No order matches. Change the search or the filters." : this.store.read ? "No orders yet. Place the first one; it appears here at once." : "Reading the orders…";
-    $("grid").setAttribute("aria-rowcount", String(found.length + 1));
-    $("body").style.height = `${found.length * ROW}px`;
+    $("grid").setAttribute("aria-rowcount", String(matching.length + 1));
+    $("body").style.height = `${matching.length * ROW}px`;
   }
 
   draw() {

@@ -1,4 +1,4 @@
-// What lives as long as the page: the feed, the orders, the views, and which of them is shown.
+// The page: the feed, the orders, the views, and which of them is shown.
 
 import * as api from "./api.js";
 import { AuditView } from "./audit.js";
@@ -15,7 +15,7 @@ import { Store } from "./store.js";
 const PAGE = 500;
 const PAGES = 10;
 const BACK = 5000;
-const SHOWN = 2000; // events of before, for the picture of the throughput
+const SHOWN = 2000; // past events, for the throughput chart
 const STATES = { connecting: "Connecting…", live: "Live", down: "Reconnecting…" };
 
 let listed = 0; // the lists have every event up to this position
@@ -35,9 +35,9 @@ const feed = new Feed({
     engine.count(frame);
     audit.grown(frame.position);
   },
-  // What was seen behind that place is void: everything is read anew.
+  // Events after that position may be void: everything is read again.
   notice: (notice) => {
-    announce(`The log says: ${notice.code}`);
+    announce(`Feed notice: ${notice.code}`);
     listed = 0;
     store.clear();
     pages().catch(() => {});
@@ -49,15 +49,15 @@ const feed = new Feed({
   },
 });
 
-/** Pages of the list, and the position up to which they are complete for certain. */
+/** Loads the list; returns the position from which the feed starts. */
 async function load() {
   for (;;) {
     const used = key.current();
     try {
       const { log, postgres } = await api.ready();
       if (log.position === undefined) throw new Error("the log is not there");
-      // Asked for before the list: what is listed has all that was projected by then. Without
-      // lists there is the feed.
+      // Read before the list, which then includes everything projected up to this position. Without
+      // Postgres the orders come from the feed alone.
       if (postgres.status !== "ok") return Math.max(0, log.position - BACK);
       await pages();
       listed = postgres.position;
@@ -69,12 +69,12 @@ async function load() {
   }
 }
 
-/** The first page is waited for; the older ones may come while the feed runs. */
+/** Waits for the first page; older pages load while the feed runs. */
 function pages() {
   const page = async (cursor) => {
-    const found = await api.orders(PAGE, cursor);
-    store.load(found.orders);
-    return found.nextCursor;
+    const answer = await api.orders(PAGE, cursor);
+    store.load(answer.orders);
+    return answer.nextCursor;
   };
   const older = async (cursor) => {
     store.partial = Boolean(cursor); // until the last page is here

@@ -1,4 +1,4 @@
-// Elements from data. Text is only ever set as text: nothing from outside becomes markup.
+// Creates elements from data. Text is set as text only: no input becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -17,7 +17,7 @@ export const el = (tag, attributes, ...children) => fill(document.createElement(
 export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 export const badge = (status) => el("span", { class: `badge ${status}` }, status);
 
-/** A bar so many thousandths long. */
+/** A bar; `permille` is its length in thousandths. */
 export function bar(permille) {
   return svg("svg", { class: "bar", viewBox: "0 0 1000 5", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "track", width: 1000, height: 5 }), svg("rect", { class: "fill", width: permille, height: 5 }));

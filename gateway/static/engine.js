@@ -1,4 +1,4 @@
-// The engine: what /readyz says, how many orders are parked or in doubt, and events a second.
+// The engine view: /readyz, the numbers of parked and in-doubt orders, and events a second.
 
 import * as api from "./api.js";
 import { $, badge, el, svg } from "./dom.js";
@@ -14,7 +14,7 @@ export class EngineView {
     this.store = store;
     this.counts = new Map(); // second -> events
     this.latency = new Latency();
-    this.written = []; // [second, who] of the last few seconds
+    this.written = []; // [second, writer] of the last few seconds
     this.latest = null;
     this.metrics = new Map(); // name -> value, of those without labels
     this.looks = []; // [s, position that the projector had reached] of the last few seconds
@@ -23,7 +23,7 @@ export class EngineView {
     setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest)), 1000);
   }
 
-  /** Every event of the feed, those of before too: they are the picture of the throughput. */
+  /** Counts an event of the feed, past ones included, for the throughput chart. */
   count(frame) {
     const second = Math.floor(Date.parse(frame.timestamp) / 1000);
     this.counts.set(second, (this.counts.get(second) ?? 0) + 1);
@@ -47,7 +47,7 @@ export class EngineView {
     if (!$("view-engine").hidden) this.draw();
   }
 
-  /** Notes how far the projector is: what it wrote since the oldest of these looks is its rate. */
+  /** Records the position of the projector; its rate is the progress since the oldest record. */
   projected() {
     const [now, position] = [performance.now() / 1000, this.latest.postgres?.position];
     if (position === undefined) this.looks = [];
@@ -66,10 +66,10 @@ export class EngineView {
 
   banner() {
     const { halted, reasons = {} } = this.latest;
-    const said = Object.entries(reasons).filter(([part]) => part !== "gateway").map(([part, reason]) => `${part}: ${reason}`);
-    if (halted) said.unshift(`Halted by ${halted.actor}: ${halted.reason || "no reason given"}. Orders are taken and wait.`);
-    $("banner").hidden = !said.length;
-    if ($("banner").textContent !== said.join(" · ")) $("banner").textContent = said.join(" · ");
+    const messages = Object.entries(reasons).filter(([part]) => part !== "gateway").map(([part, reason]) => `${part}: ${reason}`);
+    if (halted) messages.unshift(`Halted by ${halted.actor}: ${halted.reason || "no reason given"}. Orders are taken and wait.`);
+    $("banner").hidden = !messages.length;
+    if ($("banner").textContent !== messages.join(" · ")) $("banner").textContent = messages.join(" · ");
   }
 
   draw() {
@@ -82,7 +82,7 @@ export class EngineView {
     const tile = (name, value) => el("div", { class: "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"));
     const number = (value) => (value === undefined || value === null ? "–" : value.toLocaleString());
     $("tiles").replaceChildren(tile("Events in the log", number(seen.log?.position)), tile("Resting orders", number(seen.resting)), tile("Parked", number(allParked)),
-      tile("In doubt", number(allDoubt)), tile("Lists behind", seen.lag?.projection ? `${number(seen.lag.projection.events)} events` : "–"));
+      tile("In doubt", number(allDoubt)), tile("Projection lag", seen.lag?.projection ? `${number(seen.lag.projection.events)} events` : "–"));
     this.stages(seen, [parked, allParked], [doubt, allDoubt]);
     this.backends(seen);
     this.throughput();
@@ -109,7 +109,7 @@ export class EngineView {
     $("latency").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
   }
 
-  /** `parked` and `doubt`: those that are here, and how many there are: of more, only the sum is known. */
+  /** `parked` and `doubt`: the loaded orders, and the total; of orders not loaded only the total is known. */
   stages(seen, parked, doubt) {
     const at = ([list, all], name) => {
       const here = list.filter((order) => order.parked === name || (name === "confirmer" && !order.parked && order.inDoubt)).length;
@@ -140,7 +140,7 @@ export class EngineView {
   }
 }
 
-// What is built, and what the cluster takes: null before a node has answered.
+// The transaction version that is built and the newest that the cluster accepts; null: not known yet.
 function versions({ buildsVersion, transactionVersion }) {
   return transactionVersion === null ? `v${buildsVersion} is built` : `v${buildsVersion} is built, the cluster takes v${transactionVersion}`;
 }

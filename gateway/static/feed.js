@@ -1,6 +1,6 @@
-// The feed as Server-Sent Events, without a gap: whatever ends a connection, the next one goes on
-// behind the last id. Read with fetch, not EventSource: heartbeats are comments, which an
-// EventSource hides, and a connection on which nothing comes any more has to be noticed.
+// The feed as Server-Sent Events, without gaps: after a disconnect the next connection resumes after
+// the last id. It uses fetch, not EventSource: heartbeats are comments, which EventSource hides, and
+// without them a dead connection is not noticed.
 
 import * as key from "./key.js";
 
@@ -17,23 +17,23 @@ export class Feed {
     this.state = "";
   }
 
-  /** Begins behind a cursor or a position. */
+  /** Starts after a cursor or a position. */
   async run(after) {
     this.cursor = String(after);
     for (;;) {
-      this.say(this.state === "" ? "connecting" : this.state);
+      this.setState(this.state === "" ? "connecting" : this.state);
       try {
         await this.connect();
       } catch {
-        // it is tried again, whatever it was
+        // every error is retried
       }
-      this.say("down");
+      this.setState("down");
       await new Promise((done) => setTimeout(done, this.delay * (0.75 + Math.random() / 2)));
       this.delay = Math.min(this.delay * 2, LONGEST_MS);
     }
   }
 
-  say(state) {
+  setState(state) {
     if (this.state !== state) this.handlers.state((this.state = state));
   }
 
@@ -58,7 +58,7 @@ export class Feed {
       }
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       this.delay = FIRST_MS;
-      this.say("live");
+      this.setState("live");
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let rest = ""; ;) {
         const { value, done } = await reader.read();
@@ -83,6 +83,6 @@ export class Feed {
     }
     if (data && name === "") this.handlers.event(JSON.parse(data));
     else if (data && name === "notice") this.handlers.notice(JSON.parse(data));
-    if (id) this.cursor = id; // after it was handled: what fails is given again
+    if (id) this.cursor = id; // after it was handled: a failed event is delivered again
   }
 }

@@ -1,5 +1,5 @@
-// The order form: asks for quotes as one types, says what is wrong beside the field, and places an
-// order under a key of its own, so that asking again after an outage can never place it twice.
+// The order form: fetches quotes while the user types, shows errors beside the field, and submits
+// each order with its own idempotency key, so that a retry after an outage cannot place it twice.
 
 import * as api from "./api.js";
 import { $, el } from "./dom.js";
@@ -15,7 +15,7 @@ export class Form {
     this.form = $("form");
     this.placed = placed;
     this.tokens = new Map();
-    this.pending = null; // { body, key } of an order of which no answer came
+    this.pending = null; // { request, body, key } of an order without a response
     this.form.addEventListener("input", () => this.changed());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -45,29 +45,29 @@ export class Form {
   }
 
   changed() {
-    const said = this.read();
-    for (const field of this.form.querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.split(" ").includes(said.type);
-    for (const radio of this.form.elements.swapMode) radio.disabled = said.type !== "market";
-    if (said.type !== "market") this.form.elements.swapMode.value = "exactIn";
-    $("amount-label").textContent = said.exactOut ? `${said.tokenOut} to receive` : `${said.tokenIn} to spend`;
-    $("target-hint").textContent = `least ${said.tokenOut} for one ${said.tokenIn}, fees included`;
-    $("max-price-hint").textContent = `${said.tokenIn} for one ${said.tokenOut}`;
-    $("submit").textContent = said.type === "market" ? "Place market order" : `Place ${said.type} order`;
+    const input = this.read();
+    for (const field of this.form.querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.split(" ").includes(input.type);
+    for (const radio of this.form.elements.swapMode) radio.disabled = input.type !== "market";
+    if (input.type !== "market") this.form.elements.swapMode.value = "exactIn";
+    $("amount-label").textContent = input.exactOut ? `${input.tokenOut} to receive` : `${input.tokenIn} to spend`;
+    $("target-hint").textContent = `least ${input.tokenOut} for one ${input.tokenIn}, fees included`;
+    $("max-price-hint").textContent = `${input.tokenIn} for one ${input.tokenOut}`;
+    $("submit").textContent = input.type === "market" ? "Place market order" : `Place ${input.type} order`;
     $("form-error").textContent = $("form-done").textContent = "";
-    this.faults(said.amount ? this.amountFault(said) : {});
+    this.faults(input.amount ? this.amountFault(input) : {});
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.quote(), TYPING_MS);
   }
 
-  amountFault(said) {
-    const token = this.tokens.get(said.exactOut ? said.tokenOut : said.tokenIn);
-    const wrong = fault(said.amount, token?.decimals ?? 18);
+  amountFault(input) {
+    const token = this.tokens.get(input.exactOut ? input.tokenOut : input.tokenIn);
+    const wrong = fault(input.amount, token?.decimals ?? 18);
     return wrong ? { amount: wrong } : {};
   }
 
-  faults(found) {
+  faults(faults) {
     for (const place of this.form.querySelectorAll("[data-error]")) {
-      place.textContent = found[place.dataset.error] ?? "";
+      place.textContent = faults[place.dataset.error] ?? "";
       const input = $(FIELDS[place.dataset.error] ?? "");
       if (input) input.setAttribute("aria-invalid", String(place.textContent !== ""));
     }
@@ -75,14 +75,14 @@ export class Form {
 
   async quote() {
     this.control?.abort();
-    const said = this.read();
-    if (!said.amount || said.tokenIn === said.tokenOut || this.amountFault(said).amount) return this.show(null);
+    const input = this.read();
+    if (!input.amount || input.tokenIn === input.tokenOut || this.amountFault(input).amount) return this.show(null);
     const control = (this.control = this.asking = new AbortController());
-    const wanted = { tokenIn: said.tokenIn, tokenOut: said.tokenOut, amount: said.amount, swapMode: said.exactOut ? "exactOut" : "exactIn" };
-    if (said.type !== "limit" && /^\d{1,4}$/.test(said.slippageBps)) wanted.slippageBps = said.slippageBps;
+    const query = { tokenIn: input.tokenIn, tokenOut: input.tokenOut, amount: input.amount, swapMode: input.exactOut ? "exactOut" : "exactIn" };
+    if (input.type !== "limit" && /^\d{1,4}$/.test(input.slippageBps)) query.slippageBps = input.slippageBps;
     try {
-      const found = await api.quotes(wanted, control.signal);
-      if (!control.signal.aborted) this.show(found, said);
+      const answer = await api.quotes(query, control.signal);
+      if (!control.signal.aborted) this.show(answer, input);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.show(null);
@@ -92,52 +92,52 @@ export class Form {
     }
   }
 
-  show(found, said) {
+  show(answer, input) {
     $("outcome").replaceChildren();
     $("quotes").replaceChildren();
-    if (!found) return;
-    const best = found.best;
-    if (!best) return void $("quotes").replaceChildren(el("p", { class: "quiet" }, "No pool can fill this now."), quoteList(found.quotes, null, found));
-    const token = this.tokens.get(said.tokenOut);
-    const least = said.type === "limit" && worth(said.amount, said.targetPrice.trim(), token?.decimals ?? 0);
-    const terms = said.type === "limit" ? (least ? `You receive at least ${grouped(least)} ${found.tokenOut}, or nothing. ` : "") : "";
-    const outcome = said.exactOut ? `${grouped(best.amountIn)} ${found.tokenIn}` : `${grouped(best.amountOut)} ${found.tokenOut}`;
-    const bound = best.maxAmountIn ? `at most ${grouped(best.maxAmountIn)} ${found.tokenIn}` : `at least ${grouped(best.minAmountOut)} ${found.tokenOut}`;
+    if (!answer) return;
+    const best = answer.best;
+    if (!best) return void $("quotes").replaceChildren(el("p", { class: "quiet" }, "No pool can fill this now."), quoteList(answer.quotes, null, answer));
+    const token = this.tokens.get(input.tokenOut);
+    const least = input.type === "limit" && worth(input.amount, input.targetPrice.trim(), token?.decimals ?? 0);
+    const terms = input.type === "limit" ? (least ? `You receive at least ${grouped(least)} ${answer.tokenOut}, or nothing. ` : "") : "";
+    const outcome = input.exactOut ? `${grouped(best.amountIn)} ${answer.tokenIn}` : `${grouped(best.amountOut)} ${answer.tokenOut}`;
+    const bound = best.maxAmountIn ? `at most ${grouped(best.maxAmountIn)} ${answer.tokenIn}` : `at least ${grouped(best.minAmountOut)} ${answer.tokenOut}`;
     $("outcome").replaceChildren(
-      el("div", { class: "outcome" }, el("span", { class: "quiet" }, said.type !== "market" ? "Now it would bring" : said.exactOut ? "You spend" : "You receive"), el("strong", { class: "num" }, outcome)),
-      el("p", { class: "hint num" }, `${terms}1 ${found.tokenIn} = ${grouped(best.price)} ${found.tokenOut}${said.type === "limit" ? " now" : `, ${bound}`}`));
-    $("quotes").replaceChildren(warningList(best.warnings), el("h3", {}, "Every route now"), quoteList(found.quotes, best, found), el("p", { class: "hint" }, explained(best.why, found.quotes)));
+      el("div", { class: "outcome" }, el("span", { class: "quiet" }, input.type !== "market" ? "Now it would bring" : input.exactOut ? "You spend" : "You receive"), el("strong", { class: "num" }, outcome)),
+      el("p", { class: "hint num" }, `${terms}1 ${answer.tokenIn} = ${grouped(best.price)} ${answer.tokenOut}${input.type === "limit" ? " now" : `, ${bound}`}`));
+    $("quotes").replaceChildren(warningList(best.warnings), el("h3", {}, "Every route now"), quoteList(answer.quotes, best, answer), el("p", { class: "hint" }, explained(best.why, answer.quotes)));
   }
 
-  body(said) {
-    const body = { type: said.type, tokenIn: said.tokenIn, tokenOut: said.tokenOut, amount: said.amount };
-    if (said.exactOut) body.swapMode = "exactOut";
-    if (said.type !== "limit" && said.slippageBps) body.slippageBps = Number(said.slippageBps);
-    if (said.type === "limit") body.targetPrice = said.targetPrice.trim();
-    for (const name of ["minLiquidity", "maxPrice"]) if (said.type === "sniper" && said[name].trim()) body[name] = said[name].trim();
+  body(input) {
+    const body = { type: input.type, tokenIn: input.tokenIn, tokenOut: input.tokenOut, amount: input.amount };
+    if (input.exactOut) body.swapMode = "exactOut";
+    if (input.type !== "limit" && input.slippageBps) body.slippageBps = Number(input.slippageBps);
+    if (input.type === "limit") body.targetPrice = input.targetPrice.trim();
+    for (const name of ["minLiquidity", "maxPrice"]) if (input.type === "sniper" && input[name].trim()) body[name] = input[name].trim();
     return body;
   }
 
-  check(said) {
-    const found = this.amountFault(said);
-    if (!said.amount) found.amount = "How much?";
-    if (said.type === "limit" && !said.targetPrice.trim()) found.targetPrice = "A limit order needs a price";
-    if (said.type !== "limit" && !/^\d{1,4}$/.test(said.slippageBps)) found.slippageBps = "A whole number, 0 to 5000";
-    return found;
+  check(input) {
+    const faults = this.amountFault(input);
+    if (!input.amount) faults.amount = "How much?";
+    if (input.type === "limit" && !input.targetPrice.trim()) faults.targetPrice = "A limit order needs a price";
+    if (input.type !== "limit" && !/^\d{1,4}$/.test(input.slippageBps)) faults.slippageBps = "A whole number, 0 to 5000";
+    return faults;
   }
 
   async submit() {
-    const said = this.read();
-    const wrong = this.check(said);
+    const input = this.read();
+    const wrong = this.check(input);
     this.faults(wrong);
-    if (said.tokenIn === said.tokenOut) return void ($("form-error").textContent = "Choose two different tokens");
+    if (input.tokenIn === input.tokenOut) return void ($("form-error").textContent = "Choose two different tokens");
     if (Object.keys(wrong).length) return $(FIELDS[Object.keys(wrong)[0]]).focus();
-    // The same wish, asked again because no answer came, has the same key and the same expiry.
-    const wish = JSON.stringify([this.body(said), said.expiresIn]);
-    if (this.pending?.wish !== wish) {
-      const body = this.body(said);
-      if (said.type !== "market" && said.expiresIn) body.expiresAt = Date.now() + Number(said.expiresIn) * 1000;
-      this.pending = { wish, body, key: newKey() };
+    // The same order, retried because no response came, has the same key and the same expiry.
+    const request = JSON.stringify([this.body(input), input.expiresIn]);
+    if (this.pending?.request !== request) {
+      const body = this.body(input);
+      if (input.type !== "market" && input.expiresIn) body.expiresAt = Date.now() + Number(input.expiresIn) * 1000;
+      this.pending = { request, body, key: newKey() };
     }
     $("submit").disabled = true;
     try {
@@ -156,7 +156,7 @@ export class Form {
   refused(error) {
     if (error.status && error.status < 500) this.pending = null;
     const unsure = error.status === 0 || error.status >= 500;
-    this.faults(Object.fromEntries(error.errors.map((one) => [one.pointer.slice(1), one.detail])));
+    this.faults(Object.fromEntries(error.errors.map(({ pointer, detail }) => [pointer.slice(1), detail])));
     const again = unsure ? " Placing it again is safe: it cannot be placed twice." : "";
     $("form-error").textContent = `${error.message}.${again}`.replace("..", ".");
   }

@@ -1,5 +1,5 @@
-// The API key of this tab, where the gateway wants one. It is kept in sessionStorage only: it goes
-// with the tab, and with every request, and nowhere else.
+// The API key of this tab, where the gateway requires one. It is kept in sessionStorage only, is
+// gone with the tab, and is sent with every request.
 
 import { $ } from "./dom.js";
 
@@ -12,8 +12,9 @@ export const headers = () => (current() ? { authorization: `Bearer ${current()}`
 let asking = null;
 
 /**
- * Asks for a key, once for all who are refused meanwhile; resolves when one was given. `used`: the
- * key that was refused: where there is another one by now, nobody is asked. `why`: what it lacked.
+ * Asks the user for a key, once for all requests that fail meanwhile; resolves with the input.
+ * `used`: the key that was rejected; if it has changed since, the user is not asked. `why`: the scope
+ * that it lacked.
  */
 export function ask(used, why = "") {
   if (used !== current()) return Promise.resolve();

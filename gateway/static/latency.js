@@ -1,5 +1,5 @@
-// How long each stage takes, and an order in all: from the times that the events carry, of the
-// newest orders. What an order waited for (a price, a permit) is part of it.
+// Latency of each stage and of whole orders, from the timestamps of the newest events. Waiting for a
+// price or a permit is included.
 
 import {
   OrderArmed, OrderConfirmed, OrderRouted, OrderSubmitted, RoutingStarted, TransactionBuilt,
@@ -9,7 +9,7 @@ import {
 const KEPT = 2000;
 const OPEN = 20000;
 const BY = { [OrderRouted]: "router", [TransactionBuilt]: "builder", [TransactionSubmitted]: "submitter", [OrderConfirmed]: "confirmer", [OrderArmed]: "watcher" };
-const BEGINNINGS = new Set([RoutingStarted]); // what follows them is measured from before
+const BEGINNINGS = new Set([RoutingStarted]); // the next event is measured from the one before
 export const WHOLE = "POST to confirmed";
 
 /** ms since the epoch, with the µs that Date.parse drops. */

@@ -1,5 +1,5 @@
-// The market: what every pool pays for one token, over time, and how deep each is. All of it from
-// GET /api/quotes: exact amounts of the pools as they are now.
+// The market view: the price of every pool over time, and its depth. All figures come from
+// GET /api/quotes, with the exact amounts of the current pools.
 
 import * as api from "./api.js";
 import { $, el, svg } from "./dom.js";
@@ -11,8 +11,8 @@ const LADDER = [1, 10, 100, 1000, 10000];
 const COLOURS = 7;
 const SCALE = 30;
 
-const one = (quote) => (quote.legs?.length ?? 1) <= 1 && !quote.error && quote.amountOut;
-// An address by its beginning; the simulation's pools have names, which say the venue already.
+const isDirect = (quote) => (quote.legs?.length ?? 1) <= 1 && !quote.error && quote.amountOut;
+// The start of an address; the pools of the simulation have names that repeat the venue.
 const pool = (address) => (!address || address.includes("-") ? "" : ` ${address.slice(0, 4)}…`);
 const name = (quote) => `${quote.legs?.[0]?.family ?? quote.dex}${pool(quote.pool)}`;
 /** Billionths of tokenOut for one tokenIn, exact but for the last one; null without amounts. */
@@ -21,7 +21,7 @@ function billionths(quote) {
   return out === null || !into ? null : (out * 1000000000n) / into;
 }
 
-/** For the picture only: where a line goes. */
+/** The price as a float, for the chart only. */
 const height = (quote) => Number(billionths(quote) ?? 0n) / 1e9;
 
 export class MarketView {
@@ -59,22 +59,22 @@ export class MarketView {
 
   async ask() {
     const pair = this.pair();
-    if (!pair.tokenIn || pair.tokenIn === pair.tokenOut) return this.say("Choose two different tokens.");
+    if (!pair.tokenIn || pair.tokenIn === pair.tokenOut) return this.message("Choose two different tokens.");
     const asked = ++this.asked;
     try {
       const ladder = await Promise.all(LADDER.map((amount) => api.quotes({ ...pair, amount: String(amount) })));
       if (asked !== this.asked) return;
       this.take(ladder);
-      this.say(this.latest.length ? "" : "No pool of this pair can be used now.");
+      this.message(this.latest.length ? "" : "No pool of this pair can be used now.");
     } catch (error) {
-      if (asked === this.asked) this.say(error.message);
+      if (asked === this.asked) this.message(error.message);
     }
     this.draw();
   }
 
   take(ladder) {
     const now = Date.now();
-    this.latest = ladder[0].quotes.filter(one);
+    this.latest = ladder[0].quotes.filter(isDirect);
     for (const quote of this.latest) {
       const key = quote.pool || quote.dex;
       if (!this.series.has(key)) this.series.set(key, { name: name(quote), points: [] });
@@ -86,7 +86,7 @@ export class MarketView {
     this.depth = [...this.series].map(([key, { name: pool }]) => [pool, ladder.map((answer) => of(answer, key))]);
   }
 
-  say(text) {
+  message(text) {
     $("market-said").textContent = text;
   }
 
@@ -123,7 +123,7 @@ export class MarketView {
     return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Prices" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
   }
 
-  /** How far below its price for one token a pool pays for more of them: less is deeper. */
+  /** The price impact of larger amounts, against the price of one token: less is deeper. */
   ladder(tokenIn) {
     const cell = (quote, first) => {
       if (!quote || quote.error || !quote.amountOut || !first) return el("td", { class: "n quiet" }, quote?.error ?? "–");
@@ -131,7 +131,7 @@ export class MarketView {
       return el("td", { class: "n", title: `${quote.amountIn} → ${quote.amountOut}` }, lost < 100 ? `${lost.toFixed(1)} bps` : `${(lost / 100).toFixed(1)} %`,
         svg("svg", { class: "bar", viewBox: "0 0 1000 5", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { class: "track", width: 1000, height: 5 }), svg("rect", { class: "fill", width: Math.min(1000, lost), height: 5 })));
     };
-    const rows = this.depth.map(([pool, quotes]) => el("tr", {}, el("th", { scope: "row" }, pool), quotes.map((quote) => cell(quote, one(quotes[0] ?? {}) && quotes[0]))));
+    const rows = this.depth.map(([pool, quotes]) => el("tr", {}, el("th", { scope: "row" }, pool), quotes.map((quote) => cell(quote, isDirect(quotes[0] ?? {}) && quotes[0]))));
     const head = [el("th", { scope: "col" }, "Pool"), ...LADDER.map((amount) => el("th", { scope: "col", class: "n" }, `${amount.toLocaleString()} ${tokenIn}`))];
     return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Depth" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
   }

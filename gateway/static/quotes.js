@@ -1,4 +1,4 @@
-// Quotes of every pool, the best first, as bars beside each other.
+// Quotes of every pool, the best first, as bars.
 
 import { bar, el } from "./dom.js";
 import { behind, compare, grouped } from "./money.js";
@@ -26,10 +26,10 @@ export function explained(why, quotes) {
   return quotes.reduce((text, quote) => text.replaceAll(quote.pool, quote.legs?.length > 1 ? `${quote.legs.length} legs` : quote.legs?.[0]?.family ?? quote.dex), String(why ?? ""));
 }
 
-/** What somebody may do to the tokens of a route. */
+/** Warnings about the authorities over the tokens of a route. */
 export function warningList(warnings) {
   if (!warnings?.length) return "";
-  return el("ul", { class: "hint warnings", "aria-label": "Warnings" }, warnings.map((one) => el("li", {}, el("b", {}, `${one.token} ${one.code}`), ` ${one.text}`)));
+  return el("ul", { class: "hint warnings", "aria-label": "Warnings" }, warnings.map((warning) => el("li", {}, el("b", {}, `${warning.token} ${warning.code}`), ` ${warning.text}`)));
 }
 
 function line(quote, won, figure, late, length) {

@@ -1,4 +1,4 @@
-"""What stays open: WebSockets and Server-Sent Events over the feed.
+"""Long-lived responses over the feed: WebSockets and Server-Sent Events.
 
 Imports no handler. Public: `websocket`, `sse`, `connections`.
 """

@@ -1,6 +1,6 @@
-"""Who holds a connection open: how many there may be, and whose are cut.
+"""The open connections: limits, and closing those of revoked keys.
 
-Counted in this process alone; sockets and event streams alike.
+Counted in this process only, sockets and event streams together.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gateway.http.problems import Problem
 from gateway.middleware.auth import Principal, principal_of
 
 REVOKED = 4401
-"""Close code: the key is good no more."""
+"""Close code: the key is no longer valid."""
 
 
 class Connection(Protocol):
-    """What stays open for long: a socket, a stream, an audit that tells its progress."""
+    """A long-lived connection: a socket, an event stream, a running audit."""
 
     def close(self, code: int, reason: str) -> None:
-        """Ends it. Does not wait."""
+        """Closes it without waiting."""
         ...
 
 
@@ -31,14 +31,14 @@ class ConnectionLimiter:
     """All open sockets and streams."""
 
     def __init__(self, most: int, most_each: int) -> None:
-        """`most`: in all; `most_each`: of one key, or of one address without a key. 0: no limit."""
+        """`most`: in all; `most_each`: for one key, or one address without a key. 0: no limit."""
         self._most = most
         self._most_each = most_each
         self._open: dict[Connection, Principal] = {}
         self._of: Counter[str] = Counter()
 
     def check(self, request: web.Request) -> None:
-        """Raises Problem where one more would be too many."""
+        """Raises Problem where one more connection exceeds a limit."""
         if self._most and len(self._open) >= self._most:
             raise Problem("too-many-connections", f"at most {self._most} at once")
         if self._most_each and self._of[_holder(request)] >= self._most_each:
@@ -61,7 +61,7 @@ class ConnectionLimiter:
                 del self._of[holder]
 
     def cut(self, is_gone: Callable[[Principal], bool]) -> None:
-        """Closes those whose key is good no more."""
+        """Closes the connections of principals whose key is no longer valid."""
         for socket, principal in tuple(self._open.items()):
             if is_gone(principal):
                 socket.close(REVOKED, "the key is good no more")

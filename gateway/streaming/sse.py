@@ -1,8 +1,8 @@
-"""Server-Sent Events: the feed and single orders for whoever has no WebSocket, such as curl.
+"""Server-Sent Events: the feed and single orders for clients without WebSocket, such as curl.
 
-The same events as there. `id:` is the cursor; who comes back with `Last-Event-ID`, as browsers do
-by themselves, goes on behind it. The last event of a stream is named `close` and says why: 1000 the
-order ended, 1012 the gateway restarts, 1013 try again later, 4408 too slow.
+They carry the same events. `id:` is the cursor; a client that reconnects with `Last-Event-ID`, as
+browsers do, continues after it. The last event of a stream is named `close` and has the reason:
+1000 the order ended, 1012 the gateway restarts, 1013 try again later, 4408 too slow.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from projections.feed.subscription import Subscription
 LAST_EVENT_ID = "Last-Event-ID"
 EVENT_STREAM = "text/event-stream"
 RETRY_MS = 1000
-"""How long browsers are told to wait until they come back."""
+"""How long browsers wait before they reconnect."""
 
 SHUTDOWN_S = 0.3
-"""How long clients get to take the rest when the gateway stops."""
+"""How long clients may take to receive the rest when the gateway stops."""
 
 HEADERS = {
     "Content-Type": EVENT_STREAM,
@@ -57,7 +57,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def negotiate_event_stream(stream: Handler, other: Handler) -> Handler:
-    """`stream` for those who accept event streams, `other` for everybody else."""
+    """`stream` for requests that accept event streams, `other` for all others."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         wants = EVENT_STREAM in request.headers.get(hdrs.ACCEPT, "")
@@ -67,7 +67,7 @@ def negotiate_event_stream(stream: Handler, other: Handler) -> Handler:
 
 
 class Streams:
-    """The handlers, and all open streams."""
+    """The handlers and all open streams."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Streams:
         self._stopping = False
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """GET /api/events: everything, or what the filters leave of it."""
+        """GET /api/events: all events that the filters leave."""
         filters, after = feed_filter(_resumed(request), visible_account(request))
         self._check(after)
         async with self._stream(request) as (response, stream):
@@ -102,7 +102,7 @@ class Streams:
         return response
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """GET /api/orders/{id}/events: its history, then what happens to it, until it ends."""
+        """GET /api/orders/{id}/events: the history of an order, then its events until it ends."""
         order_id = order_id_of(request.match_info["id"])
         query = _resumed(request)
         reject_unknown_parameters(query, ("after",))
@@ -126,7 +126,7 @@ class Streams:
         return response
 
     def _check(self, after: Cursor | None) -> int:
-        """The position that a cursor names in this log, or in what it has of another one."""
+        """The position in this log that a cursor stands for. Raises Problem."""
         if after is None:
             return 0
         if after.partition != self._log.partition:
@@ -136,7 +136,7 @@ class Streams:
         return min(after.position, self._feed.common_position)
 
     async def _is_over(self, order_id: str, after: int) -> bool:
-        """Whether nothing will come any more. Raises Problem for an order that nobody knows."""
+        """Whether `after` is the last event of an ended order. Raises Problem if it is unknown."""
         self._health.check_open()
         async with reading_archive(), reading_log():
             try:
@@ -190,7 +190,7 @@ class Streams:
             stream.gone.set()
 
     async def _until_over(self, stream: EventStream) -> None:
-        """Ends with the stream or its client; proxies cut connections on which nothing comes."""
+        """Returns when the stream or its client ends. Heartbeats keep proxies from cutting it."""
         while not stream.hung_up():
             try:
                 async with asyncio.timeout(self._heartbeat_s):
@@ -200,7 +200,7 @@ class Streams:
                 stream.write(b":\n\n")
 
     async def shutdown(self, _: web.Application) -> None:
-        """Says goodbye to everybody: resume from the last cursor, at once."""
+        """Closes all streams; clients resume from their last cursor."""
         self._stopping = True
         leaving = list(self._open)
         for stream in leaving:
@@ -212,7 +212,7 @@ class Streams:
 
 
 def _resumed(request: web.Request) -> Query:
-    """The query, going on where `Last-Event-ID` says, which is newer than any `after`."""
+    """The query, resuming after `Last-Event-ID`, which is newer than any `after`."""
     query: MultiDict[str] = MultiDict(request.query)
     if last := request.headers.get(LAST_EVENT_ID):
         query["after"] = last

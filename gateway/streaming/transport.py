@@ -1,9 +1,9 @@
-"""The one place that writes to the transport of a WebSocket or an event stream.
+"""Writes to the transport of a WebSocket or an event stream; nothing else does.
 
 aiohttp's `send_str` costs 6 to 10 µs a frame and waits when the socket is full, so that one slow
-reader would hold up all. Frames come here encoded (`feed.frames`), many at once, and go out
-in one write. That is allowed because messages of a server are not masked, we do not compress, and
-aiohttp writes its own frames (ping, pong, close) whole and without waiting in between.
+reader would delay all others. Here encoded frames (`feed.frames`) go out in one write. That is safe
+because server messages are not masked, compression is off, and aiohttp writes its own frames (ping,
+pong, close) whole and without waiting in between.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from events.metrics import CUT_OFFS
 from projections.feed.frames import SSE, WEBSOCKET, FrameEncoder, json_frame
 
 KERNEL_BYTES = 256 * 1024
-"""Send buffer of a socket; the kernel would let it grow to several MB by itself."""
+"""Send buffer of a socket; by itself the kernel lets it grow to several MB."""
 
 CLOSE_S = 5.0
-"""How long a client may take to read what is left and to say goodbye."""
+"""How long a client may take to read the rest and to close."""
 
 _CLOSE = 0x88
 _REASON_BYTES = 123
@@ -28,8 +28,8 @@ _REASON_BYTES = 123
 class Socket:
     """A prepared WebSocket as the feed sees it. No call waits.
 
-    Its handler reads on until the client has said goodbye too: hanging up earlier would make the
-    kernel throw away what the client has not read yet.
+    Its handler reads until the client has closed as well: an earlier hang-up would make the kernel
+    discard what the client has not read yet.
     """
 
     medium: FrameEncoder = WEBSOCKET
@@ -37,7 +37,7 @@ class Socket:
     def __init__(self, transport: asyncio.Transport) -> None:
         self.closed = False
         self.gone = asyncio.Event()
-        """Set once the handler is done with it."""
+        """Set once the handler has finished with it."""
         self._transport = transport
         self._patience: asyncio.TimerHandle | None = None
         if raw := transport.get_extra_info("socket"):
@@ -57,7 +57,7 @@ class Socket:
         return self._transport.get_write_buffer_size()
 
     def close(self, code: int, reason: str) -> None:
-        """Says goodbye after what was written, and hangs up when no answer comes."""
+        """Closes after what was written, and hangs up when the client does not answer."""
         if self.closed:
             return
         CUT_OFFS.add(str(code))
@@ -74,7 +74,7 @@ class Socket:
         self._transport.abort()
 
     def release(self) -> None:
-        """Its handler is done."""
+        """Called when its handler has finished."""
         self.closed = True
         self.gone.set()
         if self._patience is not None:
@@ -89,7 +89,7 @@ class EventStream(Socket):
     def __init__(self, transport: asyncio.Transport, *, chunked: bool) -> None:
         super().__init__(transport)
         self.over = asyncio.Event()
-        """Set once nothing more will be written: its handler ends the response then."""
+        """Set once nothing more is written; its handler then ends the response."""
         self._chunked = chunked
 
     def write(self, frames: bytes) -> None:
@@ -108,7 +108,7 @@ class EventStream(Socket):
         return self._transport.is_closing()
 
     def close(self, code: int, reason: str) -> None:
-        """Says goodbye after what was written, and hangs up when it is not read."""
+        """Closes after what was written, and hangs up when it is not read."""
         super().close(code, reason)
         self.over.set()
 

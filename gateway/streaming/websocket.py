@@ -1,7 +1,7 @@
-"""WebSockets: following single orders, and following everything.
+"""WebSockets: follow single orders, or all events.
 
-Close codes: 1000 the order ended; 1011 a bug; 1012 the gateway restarts; 1013 try again later;
-4401 the key is good no more; 4404 unknown order; 4408 too slow, resume from the last cursor.
+Close codes: 1000 the order ended; 1011 a bug; 1012 the gateway restarts; 1013 try again later; 4401
+the key is no longer valid; 4404 unknown order; 4408 too slow, resume from the last cursor.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from projections.feed.order_follower import Follower
 from projections.feed.subscription import SLOW, Subscription
 
 MESSAGE_BYTES = 4096
-"""Longest message of a client: an order id in JSON."""
+"""The longest message of a client: an order id in JSON."""
 
 PING_S = 20.0
 FOLLOWED_ORDERS = 10_000
-"""Orders that one socket may follow at once."""
+"""How many orders one socket may follow at once."""
 
 SHUTDOWN_S = 0.7
-"""How long clients get to say goodbye when the gateway stops; its supervisor waits for 2 s."""
+"""How long clients may take to close when the gateway stops; its supervisor waits for 2 s."""
 
 BUG, RESTART, LATER, UNKNOWN = 1011, 1012, 1013, 4404
 
@@ -72,7 +72,7 @@ class Sockets:
 
     @property
     def open(self) -> int:
-        """How many there are."""
+        """How many sockets are open."""
         return len(self._open)
 
     # -- one order, or several -----------------------------------------------------------------
@@ -159,7 +159,7 @@ class Sockets:
             socket.release()
 
     async def shutdown(self, _: web.Application) -> None:
-        """Says goodbye to everybody: resume from the last cursor, at once."""
+        """Closes all sockets; clients resume from their last cursor."""
         self._stopping = True
         leaving = list(self._open)
         for socket in leaving:
@@ -183,7 +183,7 @@ class OrderFollowers:
     """The orders that one socket follows."""
 
     def __init__(self, feed: Feed, socket: Socket, known: Known, *, single: bool) -> None:
-        """`known`: raises Problem for an order that its client may not see."""
+        """`known`: raises Problem for an order that the client may not see."""
         self._feed = feed
         self._known = known
         self._socket = socket
@@ -191,7 +191,7 @@ class OrderFollowers:
         self._followers: dict[str, Follower] = {}
 
     async def wish(self, text: str) -> None:
-        """A message of the client: `{"orderId": "…"}`."""
+        """Handles a message of the client: `{"orderId": "…"}`."""
         try:
             wish = _wish.decode(text)
         except msgspec.DecodeError as error:
@@ -242,21 +242,22 @@ class OrderFollowers:
             self._socket.close(1000, "the order has ended")
 
     def end(self) -> None:
-        """The client is gone."""
+        """Stops following all orders."""
         for follower in tuple(self._followers.values()):
             follower.leave()
 
 
 def check_end(socket: Socket, running: asyncio.Task[None]) -> None:
-    """A bug must not leave a subscriber waiting in silence."""
+    """Logs a failed subscription and closes its socket: its client must not wait in silence."""
     if not running.cancelled() and (error := running.exception()) is not None:
         structlog.get_logger().error("a subscription failed", exc_info=error)
         socket.close(BUG, "internal: resume from the last cursor")
 
 
 def _protocols(request: web.Request) -> tuple[str, ...]:
-    """What we speak, where anything is offered: the library would log offers that match nothing,
-    and one of them may be a key.
+    """The subprotocol to answer with, where the client offers any.
+
+    aiohttp would log offers that match nothing, and one of them may be a key.
     """
     return (SUBPROTOCOL,) if hdrs.SEC_WEBSOCKET_PROTOCOL in request.headers else ()
 

@@ -1,8 +1,7 @@
-"""Cursors: how a subscriber names the place up to which it has everything.
+"""Cursors: the place from which a subscriber resumes.
 
-A cursor is opaque to clients. It carries the epoch, the partition and the position, so that a
-reader can tell a place in this log from a place in one that was lost. A plain position is taken
-as well, for people.
+A cursor is opaque to clients. It holds epoch, partition and position, so that a place in this log
+is told from one in a log that was lost. A plain position is accepted as well, for people.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class CursorError(ValueError):
 
 
 class Cursor(NamedTuple):
-    """Delivered through `position`. `epoch` is None where the client gave a plain position."""
+    """Everything up to `position` was delivered. `epoch` is None for a plain position."""
 
     position: int
     partition: int = 0
@@ -27,7 +26,7 @@ class Cursor(NamedTuple):
 
 
 def cursor_prefix(epoch: int, partition: int = 0) -> str:
-    """What stands before the position in every cursor of this log."""
+    """The text before the position in every cursor of this log."""
     return f"e{epoch}.p{partition}."
 
 

@@ -1,9 +1,9 @@
-"""Frames: one event encoded once, as the bytes that every subscriber's socket gets.
+"""Frames: one event encoded once, as the bytes that every subscriber receives.
 
 Rule of this file: pure. A frame is a whole WebSocket text message (RFC 6455 §5.2): FIN and opcode
-1, the length, the payload. Messages of a server are not masked and we do not compress, so the same
-bytes serve all sockets, and joining frames is joining bytes. The same holds for the other medium,
-Server-Sent Events: an event is a few lines that end with an empty one.
+1, the length, the payload. Server messages are neither masked nor compressed, so that the same
+bytes serve all sockets, and joining frames is joining bytes. The same holds for Server-Sent Events:
+an event is a few lines that end with an empty one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def json_frame(content: dict[str, Any]) -> bytes:
 
 
 def sse_message(content: dict[str, Any]) -> bytes:
-    """Anything but an event, as Server-Sent Events: named, so that no `onmessage` takes it for one.
+    """A control message as a Server-Sent Event. Its name keeps it from `onmessage` handlers.
 
     Its cursor, where it has one, becomes the place from which the client resumes.
     """
@@ -51,12 +51,12 @@ def sse_message(content: dict[str, Any]) -> bytes:
 
 
 def sse_beat(content: dict[str, Any]) -> bytes:
-    """A heartbeat: a comment, which no handler sees, and an id alone, which moves the cursor on."""
+    """A heartbeat: a comment, which no handler sees, and an id alone, which moves the cursor."""
     return b": " + _to_json(content) + f"\nid: {content['cursor']}\n\n".encode()
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """The start of an event: all that is needed to find its followers."""
+    """The first fields of an event, by which its followers are looked up."""
 
     order_id: str = ""
     version: int = 0
@@ -69,7 +69,7 @@ _envelope = msgspec.msgpack.Decoder(Envelope)
 
 
 def envelope_of(record: HashedEvent) -> Envelope:
-    """Read without decoding the whole event; empty for bytes that are no event at all."""
+    """Decodes the envelope alone; empty fields for bytes that are not an event."""
     try:
         return _envelope.decode(record.body)
     except msgspec.DecodeError:
@@ -77,7 +77,7 @@ def envelope_of(record: HashedEvent) -> Envelope:
 
 
 class Frame:
-    """One event where it stands; decoded and encoded when somebody wants it, and only once."""
+    """One event at its position, decoded and encoded on first use."""
 
     __slots__ = ("_event", "_sse", "_wire", "explorer", "position", "prefix", "record")
 
@@ -92,12 +92,12 @@ class Frame:
 
     @property
     def envelope(self) -> Envelope:
-        """See `envelope_of`."""
+        """The first fields of the event."""
         return envelope_of(self.record)
 
     @property
     def event(self) -> Event | None:
-        """The event; None for one that only a newer build can read."""
+        """The event; None where only a newer build can read it."""
         if self._event is None:
             try:
                 self._event = types.decode(self.record.body)
@@ -146,7 +146,7 @@ class Frame:
         return event_json(self.event, self.position, cursor, self.record.hash, self.explorer)
 
     def _unknown(self, cursor: str) -> dict[str, Any]:
-        """An event that this build cannot read is still shown: positions have no gaps."""
+        """An event that this build cannot read is shown all the same: positions have no gaps."""
         known = self.envelope
         return {
             "orderId": known.order_id,
@@ -161,7 +161,7 @@ class Frame:
 
 
 class FrameEncoder(NamedTuple):
-    """How things are written for one kind of socket."""
+    """The encoders of one kind of socket."""
 
     event: Callable[[Frame], bytes]
     notice: Callable[[dict[str, Any]], bytes]

@@ -1,4 +1,4 @@
-"""The past: what happened, from the live log and, where that is trimmed, from the archive."""
+"""Past events, from the live log and, where that is trimmed, from the archive."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ LOG_PAGE = 20
 
 
 class HistoryGap(Exception):
-    """Neither log nor archive has what follows a position."""
+    """Neither log nor archive has the events after a position."""
 
     def __init__(self, after: int, resume_after: int, detail: str = "") -> None:
         text = detail or f"nothing holds the events after {after} up to {resume_after}"
         super().__init__(text)
         self.resume_after = resume_after
-        """The first position after which there is something again."""
+        """The first position after which events exist again."""
 
 
 class Archive(Histories, Protocol):
-    """The long-term log. Every call may raise `events.archive.ArchiveUnavailable`."""
+    """The long-term store of events. Every call may raise `events.archive.ArchiveUnavailable`."""
 
     async def read(self, after: int, limit: int) -> Sequence[Stored]:
-        """The events that follow a position, in order."""
+        """The events after a position, in order."""
         ...
 
     async def order(self, order_id: str) -> Order | None:
@@ -47,7 +47,7 @@ class Archive(Histories, Protocol):
 
 
 class HistoryReader:
-    """Reads what happened. Shared by all who look back; each call is one page."""
+    """Reads past events, one page per call. Shared by all readers of a process."""
 
     def __init__(self, log: EventLog, archive: Archive) -> None:
         self._log = log
@@ -57,21 +57,21 @@ class HistoryReader:
     async def page(self, after: int) -> list[Stored]:
         """The next events after a position; none at the end of the log.
 
-        Raises LogError, ArchiveUnavailable or Lost.
+        Raises LogError, ArchiveUnavailable or HistoryGap.
         """
         try:
             batches = await self._reader.read(after, batches=LOG_PAGE)
             if not batches:
                 if after >= await self._log.position():
                     return []
-                # Appended since, or gone: only a read that follows the position can tell.
+                # Appended since, or trimmed: only another read can tell.
                 batches = await self._reader.read(after, batches=LOG_PAGE)
         except LogTruncated as error:  # trimmed past `after`, or damaged there
             return await self._archived(after, error.resume_after)
         return flatten(batches, after) if batches else await self._archived(after)
 
     async def _archived(self, after: int, resume_after: int = 0) -> list[Stored]:
-        """What the archive has; `resume_after`: where the log goes on, where that is known."""
+        """The next page of the archive. `resume_after`: where the log resumes; 0: unknown."""
         rows = await self._archive.read(after, ARCHIVE_PAGE)
         losses = await self._archive.losses()
         events = [stored for stored in rows if losses.at(stored.position) is None]
@@ -90,9 +90,9 @@ class HistoryReader:
         return events
 
     async def order(self, order_id: str) -> list[Stored]:
-        """Every event of an order, in order; empty for an order that nobody knows.
+        """Every event of an order, in order; empty for an unknown order.
 
-        Raises LogError, ArchiveUnavailable or Lost.
+        Raises LogError, ArchiveUnavailable or HistoryGap.
         """
         try:
             return await order_history(self._archive, self._log, order_id)
@@ -101,7 +101,7 @@ class HistoryReader:
             raise HistoryGap(gap.position - 1, gap.position, detail) from gap
 
     async def owns(self, account: str, order_id: str) -> bool:
-        """Whether an order is of an account. Raises LogError or ArchiveUnavailable."""
+        """Whether an order belongs to an account. Raises LogError or ArchiveUnavailable."""
         return await owns(self._log, self._archive, account, order_id)
 
     async def close(self) -> None:
@@ -110,7 +110,7 @@ class HistoryReader:
 
 
 def flatten(batches: Sequence[Batch], after: int) -> list[Stored]:
-    """The events of batches that follow a position, each where it stands."""
+    """The events of batches after a position, each with its own position."""
     return [
         Stored(position, batch.time_us, record)
         for batch in batches

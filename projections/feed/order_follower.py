@@ -1,6 +1,6 @@
-"""A follower of one order: its history, then what happens to it, until it ends.
+"""A follower of one order: its history, then its live events, until the order ends.
 
-It is registered before its history is read, and what comes meanwhile waits; the order's versions
+It is registered before its history is read; live events wait meanwhile. The versions of an order
 have no gaps, so that a missing one is noticed and fetched.
 """
 
@@ -18,15 +18,15 @@ from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.feed.subscription import Sink
 
 TRY_LATER = 1013
-"""Close code: nothing is wrong with what was asked, only with when."""
+"""Close code: the same request may succeed later."""
 
 
 class Source(Protocol):
-    """The feed, as a follower needs it."""
+    """What a follower needs of the feed."""
 
     @property
     def past(self) -> HistoryReader:
-        """What happened before."""
+        """Past events."""
         ...
 
     def follow(self, follower: Follower) -> None:
@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
     def unfollow(self, follower: Follower) -> None:
-        """Forgets a follower."""
+        """Removes a follower."""
         ...
 
     async def ready(self) -> None:
@@ -47,10 +47,10 @@ class Source(Protocol):
 
 
 class Follower:
-    """One order on one socket. `ended` is called once its last frame was written.
+    """One order on one socket. `ended` is called after its last frame was written.
 
-    `after`: the position up to which the client has the history already. Whether the client may
-    see the order is asked before a follower is made.
+    `after`: the position up to which the client has the history. The caller checks that the client
+    may see the order.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Follower:
         self._refill: asyncio.Task[None] | None = None
 
     async def start(self) -> bool:
-        """Writes the history and goes live; False for an order that nobody knows.
+        """Writes the history and goes live; False for an unknown order.
 
-        Raises LogError, ArchiveUnavailable or Lost; it is not registered then.
+        Raises LogError, ArchiveUnavailable or HistoryGap, and is then not registered.
         """
         self._waiting = []
         self.feed.follow(self)
         try:
-            await self.feed.ready()  # it may have stopped, for lack of anybody to follow for
+            await self.feed.ready()  # it may have stopped since nothing subscribed
             known = await self._history()
         except BaseException:
             self.feed.unfollow(self)
@@ -107,7 +107,9 @@ class Follower:
             self.sink.close(TRY_LATER, "part of the history cannot be read now")
 
     def wants(self, frame: Frame) -> bool:
-        """Whether the frame is the next one; what is not is kept, dropped or caught up with."""
+        """Whether the frame is the next one. An early one is kept and the missing ones fetched; an
+        old one is dropped.
+        """
         if self._waiting is not None:
             self._waiting.append(frame)
             return False
@@ -122,17 +124,17 @@ class Follower:
         return True
 
     def end(self) -> None:
-        """The order is over."""
+        """Unregisters after the last frame."""
         self.leave()
         self.ended(self)
 
     def leave(self) -> None:
-        """Its follower is gone."""
+        """Unregisters, also before the order ended."""
         self.feed.unfollow(self)
         if self._refill is not None and self._refill is not asyncio.current_task():
             self._refill.cancel()
 
 
 def ends(frame: Frame) -> bool:
-    """Whether nothing can follow this frame."""
+    """Whether the frame is the last one of its order."""
     return frame.status in TERMINAL

@@ -1,7 +1,7 @@
-"""Whether an order is of an account: asked before anything else is read of it for that account.
+"""Whether an order belongs to an account, checked before anything of it is shown to that account.
 
-An order of another account is as absent from each store as an id that never was: where a store
-does not answer, both are answered by the same error.
+An order of another account cannot be told from an unknown id: where a store does not answer, both
+give the same error.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from events.order import Order
 from projections.feed.frames import envelope_of
 
 LOAD_S = 0.8
-"""How long the log may take: there is time left then to ask the archive."""
+"""Timeout of the log: it leaves time to ask the archive."""
 
 
 class OrderArchive(Protocol):
-    """What is asked of the archive. Each call may raise `events.archive.ArchiveUnavailable`."""
+    """Reads of the archive. Each call may raise `events.archive.ArchiveUnavailable`."""
 
     async def order(self, order_id: str) -> Order | None:
         """The order as projected."""
@@ -33,7 +33,9 @@ class OrderArchive(Protocol):
 
 
 async def owns(log: EventLog, archive: OrderArchive, account: str, order_id: str) -> bool:
-    """Whether it is. Raises LogError or ArchiveUnavailable where that cannot be told."""
+    """Whether the order is the account's. Raises LogError or ArchiveUnavailable where a store that
+    may know does not answer.
+    """
     fault: LogError | None = None
     try:
         if await _logged(log, order_id) == account:

@@ -1,8 +1,8 @@
-"""A subscriber to all events: first the past, then live, in order, without gaps or duplicates.
+"""A subscriber to all events: first past ones, then live, in order, without gaps or duplicates.
 
-Nothing is buffered to join the two: a subscriber reads forward until it stands exactly where the
-feed stands, and joins it in the same turn of the loop. One whose socket does not keep up leaves the
-live group, goes on from its own position at its own pace, and is cut once it takes too little.
+Nothing is buffered to join the two: a subscriber reads until its cursor is the feed's position, and
+joins the feed in the same turn of the loop. A subscriber whose socket does not keep up leaves the
+live group, continues at its own pace, and is closed once it is too slow.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from projections.feed.frames import Frame, FrameEncoder
 from projections.feed.history_reader import HistoryGap, HistoryReader
 
 PART = 128
-"""Events joined into one write: what every socket gets before any gets more."""
+"""Events joined into one write. Every socket gets a part before any gets the next one."""
 
 HIGH_BYTES = 256 * 1024
-"""A socket that holds back more than this is behind. Above PART frames of the usual 600 B."""
+"""A socket with more unsent bytes than this is behind. Above PART frames of the usual 600 B."""
 
 LOW_BYTES = 64 * 1024
-"""A socket that was behind goes on below this."""
+"""A socket that was behind gets more once its unsent bytes are below this."""
 
 SLOW = 4408
 """Close code: reconnect and resume from the last cursor."""
@@ -34,13 +34,13 @@ RETRY_S = 0.1
 
 
 class Sink(Protocol):
-    """The socket of a subscriber. No call waits."""
+    """The socket of a subscriber. No call blocks."""
 
     closed: bool
 
     @property
     def medium(self) -> FrameEncoder:
-        """How what is written to it has to look."""
+        """The encoding of what is written to it."""
         ...
 
     def write(self, frames: bytes) -> None:
@@ -48,40 +48,40 @@ class Sink(Protocol):
         ...
 
     def backlog(self) -> int:
-        """Bytes that the kernel has not taken yet."""
+        """Unsent bytes."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Says goodbye after what was written."""
+        """Closes after what was written."""
         ...
 
 
 class Source(Protocol):
-    """The feed, as a subscriber needs it."""
+    """What a subscriber needs of the feed."""
 
     @property
     def past(self) -> HistoryReader:
-        """What happened before."""
+        """Past events."""
         ...
 
     @property
     def position(self) -> int:
-        """Everything up to here was handed out."""
+        """Everything up to here was delivered."""
         ...
 
     @property
     def common_position(self) -> int:
-        """Up to here at most, another epoch has what this one has."""
+        """The greatest position that is valid in the epoch before as well."""
         ...
 
     @property
     def epoch(self) -> int:
-        """Of the log."""
+        """The epoch of the log."""
         ...
 
     @property
     def slow_s(self) -> float:
-        """How long a socket may take to take what it holds back."""
+        """How long a socket may take to drain its unsent bytes."""
         ...
 
     async def ready(self) -> None:
@@ -93,19 +93,19 @@ class Source(Protocol):
         ...
 
     def attach(self, subscription: Subscription) -> None:
-        """Counts a subscriber."""
+        """Registers a subscriber."""
         ...
 
     def join(self, subscription: Subscription) -> None:
-        """Makes a subscriber live. It stands where the feed stands."""
+        """Makes a subscriber live; its cursor is the feed's position."""
         ...
 
     def leave(self, subscription: Subscription) -> None:
-        """Ends being live."""
+        """Stops sending live events to a subscriber."""
         ...
 
     def detach(self, subscription: Subscription) -> None:
-        """Forgets a subscriber."""
+        """Removes a subscriber."""
         ...
 
     def frames(self, stored: Sequence[Stored]) -> list[Frame]:
@@ -113,25 +113,25 @@ class Source(Protocol):
         ...
 
     def recent(self, after: int) -> list[Frame] | None:
-        """What was handed out after a position; None where that reaches too far back."""
+        """The frames delivered after a position; None where they are no longer in memory."""
         ...
 
     def position_fields(self, position: int) -> dict[str, Any]:
-        """The fields that name a place."""
+        """The fields of a message that name a position."""
         ...
 
 
 class Filter(NamedTuple):
-    """What a subscriber wants to see; an empty set is everything."""
+    """Which events a subscriber receives; an empty set passes everything."""
 
     account: str | None
-    """Only orders of this one, and halts, which concern everybody; None is all accounts."""
+    """Only orders of this account, and halts, which concern all accounts; None: all accounts."""
     events: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
     order_ids: frozenset[str] = frozenset()
 
     def passes(self, frame: Frame) -> bool:
-        """Whether the frame is wanted."""
+        """Whether the subscriber receives the frame."""
         return (
             (self.account is None or _concerns(frame, self.account))
             and (not self.order_ids or frame.envelope.order_id in self.order_ids)
@@ -140,7 +140,7 @@ class Filter(NamedTuple):
         )
 
     def join(self, frames: Sequence[Frame], medium: FrameEncoder) -> bytes:
-        """The wanted frames as one write."""
+        """The frames that pass, as one write."""
         if self == EVERYTHING:
             return b"".join([medium.event(frame) for frame in frames])
         return b"".join([medium.event(frame) for frame in frames if self.passes(frame)])
@@ -157,7 +157,7 @@ def _concerns(frame: Frame, account: str) -> bool:
 
 
 class Subscription:
-    """One subscriber. `run` lives as long as its socket; whoever made it cancels it."""
+    """One subscriber. Its owner runs `run` as a task and cancels it with the socket."""
 
     def __init__(
         self, feed: Source, sink: Sink, filters: Filter, after: Cursor | None = None
@@ -167,13 +167,13 @@ class Subscription:
         self.filters = filters
         self.live = False
         self.cursor = feed.position if after is None else after.position
-        """Delivered through here, as long as it is not live."""
+        """Everything up to here was delivered, while it is not live."""
         self._after = after
         self._behind = asyncio.Event()
 
     @property
     def delivered(self) -> int:
-        """Everything wanted up to this position was written."""
+        """Every event that passes, up to this position, was written."""
         return self.feed.position if self.live else self.cursor
 
     async def run(self) -> None:
@@ -191,7 +191,7 @@ class Subscription:
             self.feed.detach(self)
 
     async def _awake(self) -> None:
-        """The log is followed from here on, however long ago the feed was made ready."""
+        """Makes the feed follow the log: it may have stopped since it was made ready."""
         while not self.sink.closed:
             try:
                 await self.feed.ready()
@@ -200,7 +200,7 @@ class Subscription:
                 await asyncio.sleep(RETRY_S)
 
     def take(self, data: bytes, before: int) -> None:
-        """The next frames while live, or, where the socket is behind, the end of being live."""
+        """Writes live frames, or leaves the live group where the socket is behind."""
         if self.sink.backlog() > HIGH_BYTES:
             self.feed.leave(self)
             self.cursor = before
@@ -209,7 +209,7 @@ class Subscription:
             self.sink.write(data)
 
     def lose(self, resume_after: int, code: str) -> None:
-        """Tells that events are gone for ever, and goes on behind them."""
+        """Announces that events are lost, and continues after them."""
         self.cursor = resume_after
         notice = {"event": "notice", "code": code, "recovered": False}
         self.sink.write(self.sink.medium.notice(notice | self.feed.position_fields(resume_after)))
@@ -246,7 +246,7 @@ class Subscription:
             await self._drain()
 
     async def _go_back(self) -> None:
-        """One page of the past."""
+        """Delivers one page of past events."""
         asked = self.cursor
         try:
             page, through = await self._page(asked)
@@ -255,11 +255,11 @@ class Subscription:
         except (LogError, ArchiveUnavailable):
             await asyncio.sleep(RETRY_S)
         else:
-            # The feed may have told us meanwhile that what we asked for is no more.
-            for at in range(0, len(page), PART):
+            # The feed may have announced meanwhile that this page is of a lost log.
+            for start in range(0, len(page), PART):
                 if self.cursor != asked or self.sink.closed:
                     return
-                self._emit(self.feed.frames(page[at : at + PART]))
+                self._emit(self.feed.frames(page[start : start + PART]))
                 asked = self.cursor
                 await self._drain()
             if self.cursor == asked:
@@ -268,17 +268,17 @@ class Subscription:
                 await asyncio.sleep(RETRY_S / 10)
 
     async def _page(self, after: int) -> tuple[list[Stored], int]:
-        """Events that follow, and the position through which these are all that are wanted."""
+        """The next events, and the position up to which they are all that pass the filter."""
         past = self.feed.past
         if not self.filters.order_ids:
             return await past.page(after), 0
-        # A head loaded now has every event of its order up to where the feed stands now.
+        # A head loaded now has every event of its order up to the feed's position now.
         through = self.feed.position
         account = self.filters.account
         events = [
             stored
             for order_id in self.filters.order_ids
-            # Of an order of another account not even a damage may show.
+            # Not even damage of an order of another account may show.
             if account is None or await past.owns(account, order_id)
             for stored in await past.order(order_id)
         ]
@@ -292,7 +292,7 @@ class Subscription:
             self.cursor = frames[-1].position
 
     async def _drain(self) -> None:
-        """Waits until the socket has taken most of what it holds back, or cuts it."""
+        """Waits until most unsent bytes are sent, or closes the socket as too slow."""
         await asyncio.sleep(0)
         if self.sink.backlog() <= HIGH_BYTES:
             return

@@ -1,7 +1,7 @@
-"""Writing the archive from outside the projector: what a repair found missing, damaged or foreign.
+"""Writes of a repair to the archive: events that are missing, damaged or of another log.
 
 Rule of this file: one transaction that holds the checkpoint's row, as the projector's do. `orders`
-is left alone: a rebuild makes it from the events.
+is not touched: a rebuild makes it from the events.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ async def mend(
     drop_after: int | None = None,
     strays: Sequence[int] = (),
 ) -> None:
-    """Replaces rows of `events`, drops strays and those behind a position, moves the checkpoint.
+    """Replaces rows of `events`, deletes `strays` and rows past a position, moves the checkpoint.
 
-    `before`: the checkpoint that the caller has seen; `after`: as it is to stand, None to leave it.
-    Raises Moved where the projector went on meanwhile and that matters, or asyncpg's errors.
+    `before`: the checkpoint that the caller read; `after`: the one to write, None to leave it.
+    Raises CheckpointConflict where the projector moved it and that matters, or an error of asyncpg.
     """
     async with aborting_on_disconnect(connection), connection.transaction():
         await connection.execute("SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR)
@@ -38,13 +38,13 @@ async def mend(
         moved = _place(now) != _place(before)
         if moved and (after is not None or drop_after is not None or before is None):
             raise CheckpointConflict
-        for at in range(0, len(rows), SLICE):
-            some = rows[at : at + SLICE]
-            positions = [row[0] for row in some]
+        for start in range(0, len(rows), SLICE):
+            slice_ = rows[start : start + SLICE]
+            positions = [row[0] for row in slice_]
             await connection.execute(
                 "DELETE FROM events WHERE position = ANY($1::bigint[])", positions
             )
-            await connection.copy_records_to_table("events", records=some, columns=EVENT_COLUMNS)
+            await connection.copy_records_to_table("events", records=slice_, columns=EVENT_COLUMNS)
         if strays:
             await connection.execute("DELETE FROM events WHERE position = ANY($1)", strays)
         if drop_after is not None:
@@ -58,7 +58,7 @@ def _place(checkpoint: Checkpoint | None) -> tuple[int, int] | None:
 
 
 async def _put(connection: asyncpg.Connection, at: Checkpoint) -> None:
-    # Another generation, so that a projector under way begins a new session.
+    # A new generation makes a running projector begin a new session.
     await connection.execute(
         "INSERT INTO checkpoints (name, epoch, position, digest, time_us, generation)"
         " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET epoch = $2,"
@@ -69,5 +69,5 @@ async def _put(connection: asyncpg.Connection, at: Checkpoint) -> None:
 
 
 async def name_chain(connection: asyncpg.Connection, chain: str) -> None:
-    """On which chain the archived orders trade."""
+    """Writes the chain on which the archived orders trade."""
     await connection.execute("UPDATE checkpoints SET chain = $1 WHERE name = $2", chain, PROJECTOR)

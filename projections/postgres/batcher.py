@@ -1,4 +1,4 @@
-"""The log's tail, gathered into chunks: a task of its own reads on while Postgres writes."""
+"""The log's tail in chunks: a background task keeps reading while Postgres writes."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from typing import NamedTuple
 from events.log import Batch, LogReader, Stored
 
 CHUNK_EVENTS = 16_000
-"""A chunk is one transaction. The more of an order's life it holds, the fewer times its row is
-written: 3.9 times at 1,000 events under load, 1.8 at 4,000, 1.1 at 20,000."""
+"""A chunk is one transaction. The larger it is, the fewer times the row of an order is written:
+3.9 times at 1,000 events under load, 1.8 at 4,000, 1.1 at 20,000."""
 
 FULL_EVENTS = 8000
-"""Worth a transaction of its own: nobody waits for more."""
+"""A chunk of this size is taken without waiting for more."""
 
 AHEAD_EVENTS = 40_000
 """Reading pauses at this many. One read may bring more: up to 100 log entries."""
 
 READ_EVERY_S = 0.025
-"""Between two reads. Nobody waits for the projector: woken for each event of an order it would take
-the processor from those who work on that order."""
+"""Time between two reads. Waking for each event would take CPU time from the stages, and no order
+waits for the projector."""
 
 LINGER_S = 0.05
-"""Orders that run alone are over within a few ms: several share a transaction, none takes six."""
+"""An order that runs alone ends within a few ms: its six events share a transaction."""
 
 LINGER_LOADED_S = 0.25
 LOADED_EVENTS = 100
-"""A chunk of this size means load: there, lingering makes room for everybody else."""
+"""A chunk of this size means load: longer waits leave CPU time to the stages."""
 
 
 class Chunk(NamedTuple):
-    """Events that follow each other, and the log entries in which they stand."""
+    """Consecutive events, and the log entries that hold them."""
 
     events: list[Stored]
     entries: list[Batch]
-    """The last event may stand in the middle of the last one."""
+    """The last entry may hold further events."""
 
     @property
     def first(self) -> int:
@@ -52,18 +52,18 @@ class Chunk(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """What a checkpoint at `last` keeps of the entry there."""
+        """The SHA-256 of the entry that holds `last`, as a checkpoint keeps it."""
         entry = next(e for e in reversed(self.entries) if e.first <= self.last)
         return sha256(entry.data).digest()
 
     def halves(self) -> list[Chunk]:
-        """Two chunks, of a chunk that has two events."""
+        """Two chunks, of one with at least two events."""
         middle = len(self.events) // 2
         return [Chunk(part, self.entries) for part in (self.events[:middle], self.events[middle:])]
 
 
 class TailBatcher:
-    """Follows the log from a position. Enter it with `async with`."""
+    """Follows the log from a position, within `async with`."""
 
     def __init__(self, reader: LogReader, after: int, stop: asyncio.Event) -> None:
         self._reader = reader
@@ -89,13 +89,13 @@ class TailBatcher:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has been read that was not taken."""
+        """Whether every event read was taken."""
         return not self._events
 
     async def take(self, wait_s: float) -> Chunk | None:
         """The next chunk; None when nothing came within `wait_s`, or on stop.
 
-        Raises what the reader raised, once everything before that is taken.
+        Raises what the reader raised, after everything read before was taken.
         """
         loop = asyncio.get_running_loop()
         async with self._changed:
@@ -148,7 +148,7 @@ class TailBatcher:
                     self._changed.notify_all()
                     await self._changed.wait_for(lambda: self._events < AHEAD_EVENTS)
                 await asyncio.sleep(READ_EVERY_S)
-        except Exception as error:  # handed to whoever takes
+        except Exception as error:  # `take` raises it
             async with self._changed:
                 self._failure = error
                 self._changed.notify_all()

@@ -1,7 +1,7 @@
 """Notices that a connection died in the middle of a COPY, which asyncpg 0.32 does not.
 
-A COPY waits until the socket takes more; nothing wakes it once the socket is gone, and no timeout
-counts. A Postgres killed at that moment would hold its projector up for ever.
+A COPY waits until the socket takes more. Once the socket is gone nothing wakes it, and no timeout
+applies: a Postgres killed at that moment would block its projector permanently.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import asyncpg
 
 @contextlib.asynccontextmanager
 async def aborting_on_disconnect(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Ends the block when the connection is lost. Raises ConnectionResetError, or asyncpg's own."""
+    """Cancels the body when the connection dies. Raises ConnectionResetError."""
     task = asyncio.current_task()
     assert task is not None, "called from a coroutine"
     inside, lost = True, False
 
-    def tell(_: object) -> None:
+    def cancel(_: object) -> None:
         nonlocal lost
         if inside:
             lost = True
             task.cancel()
 
-    connection.add_termination_listener(tell)
+    connection.add_termination_listener(cancel)
     try:
         yield
     except BaseException as error:
@@ -37,4 +37,4 @@ async def aborting_on_disconnect(connection: asyncpg.Connection) -> AsyncIterato
         raise
     finally:
         inside = False
-        connection.remove_termination_listener(tell)
+        connection.remove_termination_listener(cancel)

@@ -1,7 +1,7 @@
 """Brings the database to the schema of this build: `migrations/*.sql` in order, each once.
 
-Rule of this file: a migration that was applied anywhere is never edited; its hash is kept, and one
-that changed is refused.
+Rule of this file: a migration that was applied anywhere is never edited. Its hash is stored, and a
+migration that changed is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from events.secret import SecretUrl
 CONNECT_S = 2.0
 RETRY_S = 0.5
 _ASIDE = "engine_laid_again"
-_LOCK = 0x6F65656D  # "oeem": any number that no other user of the database takes
+_LOCK = 0x6F65656D  # "oeem": an advisory lock that no other user of the database takes
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -43,9 +43,9 @@ def available() -> dict[str, str]:
 
 
 async def migrate(connection: asyncpg.Connection) -> list[str]:
-    """Applies what is missing, one transaction each; returns the names. Any number may call it.
+    """Applies the missing migrations, one transaction each, and returns their names.
 
-    Raises MigrationError, or asyncpg's errors.
+    Safe to call from several processes at once. Raises MigrationError, or an error of asyncpg.
     """
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
@@ -77,7 +77,7 @@ async def _apply(connection: asyncpg.Connection, applied: dict[str, str]) -> lis
 
 
 async def recreate_table(connection: asyncpg.Connection, table: str) -> None:
-    """Makes a table that was lost as the migrations make it, empty. Within a transaction."""
+    """Creates a lost table as the migrations do, empty. Called within a transaction."""
     before = await connection.fetchval("SELECT current_schema()")
     await connection.execute(f"CREATE SCHEMA {_ASIDE}")
     await connection.execute(f"SET LOCAL search_path TO {_ASIDE}")
@@ -89,7 +89,7 @@ async def recreate_table(connection: asyncpg.Connection, table: str) -> None:
 
 
 async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> None:
-    """Makes tables that were lost, or that lack columns, empty; the others stay."""
+    """Creates the tables that are lost or lack columns, empty. Other tables are not touched."""
     async with connection.transaction():
         if "migrations" in tables:
             await connection.execute("DROP TABLE IF EXISTS migrations")
@@ -103,26 +103,26 @@ async def lay_missing(connection: asyncpg.Connection, tables: Sequence[str]) -> 
             if table != "migrations":
                 await connection.execute(f"DROP TABLE IF EXISTS {table}")  # it may lack columns
                 await recreate_table(connection, table)
-        if "events" in tables:  # it went with its type
+        if "events" in tables:  # the function was dropped with the table's type
             await connection.execute(order_events_statement())
 
 
 async def lay_indexes(connection: asyncpg.Connection) -> None:
-    """Makes keys and indexes that were lost; those of `orders` a rebuild makes."""
-    there = await connection.fetch(
+    """Creates lost keys and indexes, but for those of `orders`, which a rebuild makes."""
+    existing = await connection.fetch(
         "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
         " WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace ="
         " current_schema()::regnamespace)"
     )
     tables = {table for table, _, _ in EXPECTED.values()} - {"orders"}
-    for table, name, _ in index_faults([tuple(row) for row in there], tables):
+    for table, name, _ in index_faults([tuple(row) for row in existing], tables):
         await connection.execute(f"DROP INDEX IF EXISTS {name}")
         on = EXPECTED[name][2]
         await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY {on}")
 
 
 def order_events_statement() -> str:
-    """What makes the function `order_events`, by which the archive finds one order's events."""
+    """The SQL that creates `order_events`, the function that returns the events of one order."""
     first = next(iter(available().values()))
     return (
         "CREATE OR REPLACE FUNCTION"
@@ -132,7 +132,7 @@ def order_events_statement() -> str:
 
 
 async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
-    """Migrates, waiting for Postgres as long as it takes or until `stop`. Raises MigrationError."""
+    """Migrates once Postgres answers, unless `stop` is set before. Raises MigrationError."""
     while not stop.is_set():
         try:
             connection = await asyncpg.connect(SecretUrl.of(url).reveal(), timeout=CONNECT_S)

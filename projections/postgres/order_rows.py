@@ -1,8 +1,7 @@
-"""Orders folded for SQL: rows of the `orders` table, and the fold that keeps them up to date.
+"""Rows of the `orders` table, and the fold that keeps them up to date.
 
-Rule of this file: pure. It holds the orders that are open, knows which rows a batch of events
-changes, and leaves reading and writing to `tables.py`. It never judges history, but it refuses
-what cannot be folded: an event that cannot be read, or that does not continue its order.
+Rule of this file: pure. It holds the open orders and knows which rows a batch of events changes;
+`tables.py` reads and writes. It refuses an event that does not continue its order.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Poison(Exception):
 
 
 class OrderNotHeld(Exception):
-    """The order of the `at`th event of a page began earlier and is not held."""
+    """The order of event number `at` of a page began earlier and is not held."""
 
     def __init__(self, at: int, order_id: str) -> None:
         super().__init__(order_id)
@@ -39,7 +38,7 @@ class OrderNotHeld(Exception):
 
 
 class ProjectedOrder:
-    """An order as its events left it, and where they are."""
+    """An order after its last event, with the positions of its events."""
 
     __slots__ = ("hash", "order", "positions")
 
@@ -62,12 +61,12 @@ def row(folded: ProjectedOrder) -> tuple[Any, ...]:
 
 
 def columns(order: State, digest: bytes, positions: Sequence[int]) -> dict[str, Any]:
-    """The row of an order, by name: for audits."""
+    """The row of an order by column name, for audits."""
     return dict(zip(COLUMNS, row(ProjectedOrder(order, digest, list(positions))), strict=True))
 
 
 class OrderFold:
-    """The open orders, and what changed since `take` was last called."""
+    """The open orders, and which of them changed since the last `take`."""
 
     def __init__(self) -> None:
         self._held: dict[str, ProjectedOrder] = {}
@@ -79,36 +78,36 @@ class OrderFold:
         return len(self._held)
 
     def clear(self) -> None:
-        """Forgets everything: the tables are not what was thought."""
+        """Drops everything that is held."""
         self._held.clear()
         self._touched.clear()
         self._new.clear()
         self._ended.clear()
 
     def absent(self, events: Sequence[Event]) -> set[str]:
-        """The orders among these that began earlier and are not held."""
+        """The orders of these events that began earlier and are not held."""
         held = self._held
         begun = {e.order_id for e in events if e.version == 1}
         return {e.order_id for e in events if e.order_id not in held and e.order_id not in begun}
 
     def known(self, order_id: str) -> tuple[int, bytes]:
-        """Version and hash of an order as held here; of none, those before the first event."""
+        """Version and hash of a held order; those before the first event for any other."""
         folded = self._held.get(order_id)
         return (folded.order.version, folded.hash) if folded else (0, GENESIS)
 
     def hold(self, folded: ProjectedOrder) -> None:
-        """Takes an order as it stands in the table."""
+        """Adds an order as the table has it."""
         self._held[folded.order.id] = folded
 
     def resume(self, folded: ProjectedOrder) -> None:
-        """Goes on with an order from a state that was kept: events of it are lost."""
+        """Continues an order from a stored state: events of it are lost."""
         order_id = folded.order.id
         self._held[order_id] = self._touched[order_id] = folded
         if folded.order.status in TERMINAL:
             self._ended.add(order_id)
 
     def apply(self, position: int, digest: bytes, event: Event) -> None:
-        """Folds one event. Raises Poison, and leaves the order as it was."""
+        """Folds one event. Raises Poison and leaves the order as it was."""
         order_id = event.order_id
         folded = self._held.get(order_id)
         if folded is None:
@@ -126,7 +125,7 @@ class OrderFold:
         self._touched[order_id] = folded
 
     def extend(self, page: Page, events: Sequence[Event], start: int, stop: int) -> None:
-        """Folds a part of a page: `apply` for the many. Raises Absent or Poison."""
+        """Folds events `start` to `stop` of a page. Raises OrderNotHeld or Poison."""
         held, touched, new, positions = self._held, self._touched, self._new, page.positions
         ended, hashes = self._ended, page.hashes
         for at in range(start, stop):
@@ -155,13 +154,13 @@ class OrderFold:
             touched[order_id] = folded
 
     def take(self) -> Changes:
-        """What changed. Orders that ended are still held: see `drop`."""
+        """The rows that changed. Orders that ended stay held until `drop`."""
         changes = Changes(self._touched, self._new)
         self._touched, self._new, self._ended = {}, set(), set()
         return changes
 
     def take_ended(self) -> Changes:
-        """What `extend` saw end: the rest will change again, so its rows can wait."""
+        """The rows of orders that `extend` saw end. Other rows change again and can wait."""
         touched, new = self._touched, self._new
         changes = Changes({i: touched.pop(i) for i in self._ended}, new)
         new -= self._ended
@@ -169,13 +168,13 @@ class OrderFold:
         return changes
 
     def drop(self, order_ids: Iterable[str]) -> None:
-        """Lets go of orders that ended, once that is written down."""
+        """Drops orders that ended and whose rows are written."""
         for order_id in order_ids:
             self._held.pop(order_id, None)
 
 
 class Changes:
-    """The rows that a batch of events changes, ready to be written: the fold may go on."""
+    """The rows that a batch of events changes, encoded: later folding does not alter them."""
 
     def __init__(self, touched: dict[str, ProjectedOrder], new: set[str]) -> None:
         self.rows = [
@@ -183,5 +182,5 @@ class Changes:
             for folded in touched.values()
         ]
         self.replaced = [order_id for order_id in touched if order_id not in new]
-        """Of these, the ids that have a row already."""
+        """The ids of those that have a row already."""
         self.ended = [order_id for order_id, folded in touched.items() if folded.order.terminal]

@@ -1,8 +1,8 @@
-"""The projector: folds the log into Postgres, in order, each event once.
+"""The projector: folds the log into Postgres, in order, each event exactly once.
 
-It goes on from its checkpoint, which moves in the transaction that writes what lies behind it. Any
-fault ends the session: memory is forgotten, the checkpoint loaded again, and checked against the
-log. A log that is behind the archive, or another one, stops it: it says so and writes nothing.
+It resumes from its checkpoint, which moves in the transaction that writes the events. A fault ends
+the session: the next one loads the checkpoint and compares it with the log. A log that ends before
+the archive, or that is another one, stops the projector: it reports that and writes nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REPORTED_KEPT = 1000
 
 EXPIRE_S = 1.0
 EXPIRE_ORDERS = 1000
-"""Heads of orders that ended are told to expire once a second, or once there are so many."""
+"""Heads of ended orders are set to expire once a second, or once there are this many."""
 
 _log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ _TRANSIENT = (
     OSError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what an idle connection raises that was told that Postgres died
+    asyncpg.InternalClientError,  # raised by an idle connection after Postgres died
 )
 
 
@@ -55,8 +55,7 @@ async def run_projector(
 ) -> None:
     """Migrates Postgres, then projects until `stop` is set.
 
-    Outages of either server are waited out. Raises MigrationError where the database was made by
-    another build.
+    Waits through outages of either server. Raises MigrationError for the database of another build.
     """
     projector = Projector(log, database_url, retain_events=retain_events, stop=stop)
     loop = asyncio.get_running_loop()
@@ -73,7 +72,7 @@ async def run_projector(
 
 
 class Projector:
-    """One projector; `run` is its whole life."""
+    """Sessions in a loop, and what outlives each of them."""
 
     def __init__(
         self,
@@ -91,12 +90,12 @@ class Projector:
         self._trimmed = 0
         self._halted = ""
         self._refused: set[str] = set()
-        """Ids of the log entries that were reported."""
+        """Ids of the log entries already reported."""
         self._ended: list[str] = []
         self._expire_at = 0.0
 
     async def run(self) -> None:
-        """Session after session until the stop."""
+        """Runs sessions until the stop."""
         first, longest = BACKOFF_S
         delay = first
         while not self._stop.is_set():
@@ -131,7 +130,7 @@ class Projector:
             delay = min(delay * 2, longest)
 
     def _refuse(self, entries: Collection[RefusedEntry]) -> None:
-        """Reports log entries that are not taken; each once."""
+        """Reports log entries that are not projected, each once."""
         for entry in entries:
             if entry.id in self._refused:
                 continue
@@ -161,7 +160,9 @@ class Projector:
             connection.terminate()
 
     async def _suspend_log(self, reason: str) -> None:
-        """A log that is not the one we archived has forgotten orders that may have been sent."""
+        """Stops orders from being accepted: a log that is not the archived one lacks orders that
+        may have been sent.
+        """
         with contextlib.suppress(LogError):
             await self._eventlog.suspend(SUSPENDED_BY + reason)
 
@@ -182,15 +183,15 @@ class Projector:
             await asyncio.wait_for(self._stop.wait(), delay_s)
 
     async def _written(self, position: int, ended: list[str]) -> None:
-        """After a commit: what is archived may go from Redis."""
+        """After a commit: expires heads of ended orders and trims archived events from the log."""
         self._ended += ended
         now = asyncio.get_running_loop().time()
         if self._ended and (len(self._ended) >= EXPIRE_ORDERS or now >= self._expire_at):
-            # Seldom: each call is an fsync of the log that some order waits for.
+            # Rarely: each call is an fsync of the log, which delays appends.
             ended, self._ended = self._ended, []
             self._expire_at = now + EXPIRE_S
             await self._eventlog.expire_heads(ended)
         if position - self._trimmed >= max(1000, self._retain // 10):
-            # Never past the checkpoint's own entry: it is what the next session is checked by.
+            # Never past the checkpoint's own entry: the next session compares it.
             await self._eventlog.trim(max(1, position - self._retain))
             self._trimmed = position

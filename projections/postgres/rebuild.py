@@ -1,8 +1,8 @@
-"""Makes the `orders` table anew from the archive, while the projector goes on with the old one.
+"""Rebuilds the `orders` table from the archive, while the projector keeps writing the old one.
 
-The new table is filled beside the old, catches up, and takes its place in one transaction that
-holds the checkpoint's row: the projector waits for it, finds another generation and starts afresh.
-`events` is only read. An event that cannot be folded stops the rebuild, and leaves all as it was.
+The new table is filled beside the old one, catches up, and replaces it in one transaction that
+holds the checkpoint's row: the projector waits, sees a new generation and begins a new session.
+`events` is only read. An event that cannot be folded stops the rebuild and leaves all as it was.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from projections.postgres.table_clone import copy_options, copy_rights, uncopyab
 TABLE = "orders_rebuild"
 PRIMARY = "orders_pkey"
 NEAR_EVENTS = 2000
-"""This close to the projector, the switch holds it up for milliseconds only."""
+"""This close to the projector, the swap delays it by milliseconds only."""
 
 CATCH_UPS = 20
 SAVE_EVENTS = 8_000
-"""Few enough that what is folded is still in the processor's caches when it is packed into rows."""
+"""Few enough that folded orders are still in the CPU's caches when they are packed into rows."""
 YIELD_EVENTS = 250
-"""Events folded before Postgres is fed again: its socket takes a fifth of a megabyte at once."""
+"""Events folded before the writer gets a turn: its socket takes a fifth of a megabyte at once."""
 
 LOCK_MS = 1500
-"""Above deadlock_timeout (1 s), at which an autovacuum makes way for us."""
+"""Above deadlock_timeout (1 s), after which an autovacuum gives up its lock."""
 LOCK_TRIES = 20
 _LOCK = 0x6F656572  # "oeer": one rebuild at a time
 
@@ -49,7 +49,7 @@ class RebuildError(Exception):
 
 
 class Rebuilt(NamedTuple):
-    """What was done."""
+    """How much was rebuilt."""
 
     events: int
     orders: int
@@ -58,9 +58,9 @@ class Rebuilt(NamedTuple):
 async def rebuild(
     url: SecretUrl | str, progress: Callable[[int, int], None] = lambda _done, _of: None
 ) -> Rebuilt:
-    """Rebuilds and switches. `progress` is told how many events are folded, of how many.
+    """Rebuilds and swaps the table. `progress` gets the events folded and their total.
 
-    Raises RebuildError, or asyncpg's errors.
+    Raises RebuildError, or an error of asyncpg.
     """
     # Two connections: pages are read on one while rows are written on the other.
     dsn = SecretUrl.of(url).reveal()
@@ -93,14 +93,14 @@ class _Rebuild:
         self._saving: asyncio.Task[None] | None = None
 
     async def run(self) -> Rebuilt:
-        # One transaction: whatever goes wrong, nothing is left behind. Where wal_level is minimal
-        # the rows of a table made in it are not logged twice either.
+        # One transaction: a failure leaves nothing behind. Where wal_level is minimal, the rows of
+        # a table created in it are not logged twice either.
         async with aborting_on_disconnect(self._writing), self._writing.transaction():
             try:
                 await self._fill()
                 await self._swap_tables()
-            finally:  # before the transaction ends: on a busy connection it could not, and its
-                # complaint would hide what went wrong
+            finally:  # before the transaction ends: on a busy connection that fails, and its
+                # error would hide the first one
                 await self._stop_saving()
         count = await self._writing.fetchval(
             "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(SYSTEM_STREAM_IDS)
@@ -137,7 +137,7 @@ class _Rebuild:
                 break
 
     async def _index(self) -> None:
-        """Sorting all rows once costs a third of putting each into three trees."""
+        """Creates the indexes: sorting all rows once costs a third of inserting into three."""
         for name, primary, unique, definition in await self._writing.fetch(
             "SELECT indexrelid::regclass::text, indisprimary, indisunique,"
             " pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'orders'::regclass"
@@ -151,12 +151,12 @@ class _Rebuild:
                     f"ALTER TABLE {TABLE} ADD CONSTRAINT {new} PRIMARY KEY USING INDEX {new}"
                 )
         # … and those that were lost.
-        there = await self._writing.fetch(
+        existing = await self._writing.fetch(
             "SELECT 'orders', replace(pg_get_indexdef(indexrelid), $1, 'orders'), true"
             " FROM pg_index WHERE indrelid = $1::text::regclass",
             TABLE,
         )
-        for _, name, _ in index_faults([tuple(row) for row in there], ["orders"]):
+        for _, name, _ in index_faults([tuple(row) for row in existing], ["orders"]):
             _, unique, on = EXPECTED[name]
             new = name.replace("orders", TABLE, 1)
             await self._writing.execute(f"CREATE {unique} INDEX {new} ON {TABLE} USING btree {on}")
@@ -168,7 +168,7 @@ class _Rebuild:
 
     async def _swap_tables(self) -> None:
         await self._lock()
-        # The projector waits now: this is what it has written since.
+        # The projector waits now. Fold what it wrote in the meantime.
         await self._fold_until(await self._projected())
         forgotten = [i for i in self._losses.forgotten if parse_order_id(i)]
         await self._writing.execute(
@@ -192,13 +192,13 @@ class _Rebuild:
         )
 
     async def _lock(self) -> None:
-        """Holds projector and readers up, who wait for LOCK_MS at most."""
+        """Locks out projector and readers, which wait for LOCK_MS at most per attempt."""
         for _ in range(LOCK_TRIES):
             await self._fold_until(await self._projected())
             try:
                 async with self._writing.transaction():
                     await self._writing.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
-                    # In the projector's order, or both could wait for each other.
+                    # In the projector's order, to avoid a deadlock.
                     await self._writing.execute(
                         "SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR
                     )
@@ -217,7 +217,7 @@ class _Rebuild:
             self._reading, self._position, target,
             events=PAGE_EVENTS, without=self._losses.positions,
         )  # fmt: skip
-        async with contextlib.aclosing(pages):  # its next page is on the way on our connection
+        async with contextlib.aclosing(pages):  # the next page is being read on this connection
             async for page in pages:
                 for part in self._losses.parts(page):
                     self._resume(part.positions[0] - 1)
@@ -238,8 +238,8 @@ class _Rebuild:
             raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
 
     def _resume(self, until: int) -> None:
-        """Passes over lost events up to a position, whose loss was accepted: orders go on from the
-        states that were kept.
+        """Skips events up to a position whose loss was accepted: their orders continue from the
+        states stored with it.
         """
         for loss in self._losses.between(self._position + 1, until):
             if loss.position != self._position + 1:
@@ -272,7 +272,7 @@ class _Rebuild:
             await self._save(self._fold.take() if self._indexed else self._fold.take_ended())
 
     async def _restore(self, order_id: str) -> None:
-        """Takes back an order that had ended: nothing forbids an event after the end."""
+        """Loads an order that had ended: an event may follow the last status."""
         await self._save(self._fold.take())
         await self._saved()
         orders = await tables.load_orders(self._writing, [order_id], TABLE)
@@ -281,7 +281,7 @@ class _Rebuild:
         self._fold.hold(orders[0])
 
     async def _save(self, changes: Changes) -> None:
-        """Begins to write the rows that changed; folding goes on meanwhile."""
+        """Starts to write the rows that changed; folding continues meanwhile."""
         self._unsaved = 0
         await self._saved()
         self._saving = asyncio.create_task(self._write(changes))

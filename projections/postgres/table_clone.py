@@ -1,7 +1,7 @@
-"""What a table has besides its columns and rows, given to the table that takes its place.
+"""Copies what a table has besides columns and rows to the table that replaces it.
 
-`CREATE TABLE … LIKE` copies neither storage options nor owner nor grants. Rule of this file: what
-cannot be copied is named, so that nobody loses it silently.
+`CREATE TABLE … LIKE` copies neither storage options nor owner nor grants. Rule of this file: a
+property that cannot be copied is named, so that it is not lost silently.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ UNION ALL SELECT 'a publication' WHERE EXISTS (
 
 
 async def uncopyable_properties(connection: asyncpg.Connection, table: str) -> list[str]:
-    """What the table has that its likeness would lack."""
+    """The properties of the table that a copy would lack."""
     return [row[0] for row in await connection.fetch(_BEYOND, table)]
 
 
 async def copy_options(connection: asyncpg.Connection, old: str, new: str) -> None:
-    """Storage and autovacuum options."""
+    """Copies storage and autovacuum options."""
     for name, value in await connection.fetch(_OPTIONS, old):
         await connection.execute(f"ALTER TABLE {new} SET ({name} = {value})")
 
 
 async def copy_rights(connection: asyncpg.Connection, old: str, new: str) -> None:
-    """Owner, grants and what was said of it. Raises asyncpg's errors for one who may not."""
+    """Copies owner, grants and comment. Raises an error of asyncpg where that is not permitted."""
     owner = await connection.fetchval(_OWNER, old)
     await connection.execute(f"ALTER TABLE {new} OWNER TO {owner}")
     expected, given = await connection.fetch(_GRANTS, old), await connection.fetch(_GRANTS, new)

@@ -1,8 +1,8 @@
-"""Writing the tables: one transaction a chunk, which begins by moving the checkpoint.
+"""Writes to the tables: one transaction per chunk, which begins by moving the checkpoint.
 
-Rule of this file: the checkpoint's row is the lock and the proof. It moves from exactly where we
-believe it is, or nothing is written: a second projector, a COMMIT whose answer was lost and a
-rebuild under way all end there, and no event is applied twice.
+Rule of this file: the checkpoint's row is the lock. It moves from exactly the expected position, or
+nothing is written: so a second projector, a COMMIT whose answer was lost and a rebuild under way
+are all detected, and no event is applied twice.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ EVENT_COLUMNS = ("position", "time_us", "order_id", "version", "type", "hash", "
 
 
 class CheckpointConflict(Exception):
-    """The checkpoint is not where it was: load it again."""
+    """The checkpoint was moved by another transaction: load it again."""
 
 
 class Parked(NamedTuple):
-    """An event of an order that cannot be folded (any more)."""
+    """An event that is archived and not folded into its order."""
 
     order_id: str
     reason: str
@@ -46,18 +46,20 @@ class ProjectionBatch(NamedTuple):
     parked: Sequence[Parked]
 
 
-async def write(connection: asyncpg.Connection, step: ProjectionBatch) -> None:
-    """Writes a step, all or nothing. Raises Moved, or asyncpg's errors."""
+async def write(connection: asyncpg.Connection, batch: ProjectionBatch) -> None:
+    """Writes a batch, all or nothing. Raises CheckpointConflict, or an error of asyncpg."""
     async with aborting_on_disconnect(connection), connection.transaction():
-        await _advance(connection, step.before, step.after)
-        await connection.copy_records_to_table("events", records=step.events, columns=EVENT_COLUMNS)
-        await write_orders(connection, "orders", step.changes)
-        if step.parked:
+        await _advance(connection, batch.before, batch.after)
+        await connection.copy_records_to_table(
+            "events", records=batch.events, columns=EVENT_COLUMNS
+        )
+        await write_orders(connection, "orders", batch.changes)
+        if batch.parked:
             await connection.executemany(
                 "INSERT INTO projection_parked VALUES ($1, $2, ARRAY[$3::bigint])"
                 " ON CONFLICT (order_id) DO UPDATE"
                 " SET positions = projection_parked.positions || EXCLUDED.positions",
-                step.parked,
+                batch.parked,
             )
 
 
@@ -73,7 +75,7 @@ async def _advance(connection: asyncpg.Connection, before: Checkpoint, after: Ch
 
 
 async def write_orders(connection: asyncpg.Connection, table: str, changes: Changes) -> None:
-    """Puts rows into a table of orders; those that are there already are replaced.
+    """Writes rows into a table of orders, and replaces those that exist.
 
     Deleting and copying is faster than updating: 12 µs against 16 µs an order in Postgres, as
     nearly every update changes an indexed column anyway.
@@ -90,7 +92,7 @@ async def write_orders(connection: asyncpg.Connection, table: str, changes: Chan
 
 
 async def create_checkpoint(connection: asyncpg.Connection, epoch: int) -> None:
-    """Makes the checkpoint where there is none: the projector's first run."""
+    """Creates the checkpoint where there is none: on the projector's first run."""
     await connection.execute(
         "INSERT INTO checkpoints (name, epoch, position, digest, time_us) VALUES ($1, $2, 0, '', 0)"
         " ON CONFLICT DO NOTHING",
@@ -100,7 +102,7 @@ async def create_checkpoint(connection: asyncpg.Connection, epoch: int) -> None:
 
 
 async def bind(connection: asyncpg.Connection, chain: str) -> str:
-    """The chain on which the archived orders trade: ours, where nobody had said so before."""
+    """Sets the chain on which the archived orders trade, unless it is set, and returns it."""
     theirs: str = await connection.fetchval(
         "UPDATE checkpoints SET chain = coalesce(chain, nullif($1, '')) WHERE name = $2"
         " RETURNING coalesce(chain, '')",
@@ -113,7 +115,7 @@ async def bind(connection: asyncpg.Connection, chain: str) -> str:
 async def rebase_checkpoint(
     connection: asyncpg.Connection, before: Checkpoint, epoch: int, digest: bytes
 ) -> None:
-    """The log goes on in another epoch from where the archive ends. Raises Moved."""
+    """Moves the checkpoint to a new epoch of the log. Raises CheckpointConflict."""
     moved = await connection.execute(
         "UPDATE checkpoints SET epoch = $1, digest = $2, halted = NULL"
         " WHERE name = $3 AND position = $4 AND epoch = $5",
@@ -124,7 +126,7 @@ async def rebase_checkpoint(
 
 
 async def halt(connection: asyncpg.Connection, reason: str | None) -> None:
-    """Writes down why the projector stopped, or that it goes on."""
+    """Writes why the projector stopped; None: it runs again."""
     await connection.execute(
         "UPDATE checkpoints SET halted = $1 WHERE name = $2 AND halted IS DISTINCT FROM $1",
         reason,
@@ -135,7 +137,7 @@ async def halt(connection: asyncpg.Connection, reason: str | None) -> None:
 async def load_orders(
     connection: asyncpg.Connection, order_ids: Sequence[str], table: str = "orders"
 ) -> list[ProjectedOrder]:
-    """Orders as they stand in the table; those that are not there, or unreadable, are left out."""
+    """Orders as the table has them. Those that it lacks, or that cannot be read, are left out."""
     rows = await connection.fetch(
         f"SELECT state, hash, positions FROM {table} WHERE id = ANY($1::uuid[])",  # noqa: S608
         order_ids,
@@ -154,7 +156,7 @@ async def load_parked(connection: asyncpg.Connection) -> set[str]:
 
 
 async def ended_since(connection: asyncpg.Connection, position: int) -> list[str]:
-    """Orders with an event after a position that have ended."""
+    """Ended orders that have an event after a position."""
     rows = await connection.fetch(
         "SELECT DISTINCT e.order_id FROM events e JOIN orders o ON o.id = e.order_id"
         " WHERE e.position > $1 AND o.status = ANY($2)",

@@ -1,4 +1,4 @@
-"""Events that cannot be read, or must not be folded: archived all the same, under what is known."""
+"""Events that cannot be read, or must not be folded: they are archived under what is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from events.types import Event
 
 
 class Unreadable(NamedTuple):
-    """As much of an event as can be known."""
+    """The part of an event that is known."""
 
     order_id: str
     version: int
@@ -30,7 +30,7 @@ _envelope = msgspec.msgpack.Decoder(_Envelope)
 
 
 def read_event(body: msgspec.Raw, refused: str) -> Event | Unreadable:
-    """The event, or what can be known of it. `refused` says why it is not to be folded, if so."""
+    """The event, or what is known of it. `refused`: why it must not be folded; empty: it may be."""
     try:
         event = types.decode(body)
         return _unreadable(event.order_id, event.version, event.name, refused) if refused else event

@@ -1,7 +1,4 @@
-"""The shape of frames: what all events have, and the messages that are no events.
-
-Rule of this file: as of `schemas`. Types, and what is read off them.
-"""
+"""The shape of frames: the fields of all events, and the messages that are not events."""
 
 from __future__ import annotations
 
@@ -94,4 +91,4 @@ CONTROL_MESSAGES: dict[str, tuple[str, type[Shape]]] = {
     "Shutdown": ("notice", Shutdown),
     "FollowFault": ("error", FollowFault),
 }
-"""What a socket says besides events: the value of `event`, and the shape."""
+"""The messages of a socket that are not events: the value of `event`, and the shape."""

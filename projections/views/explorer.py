@@ -1,4 +1,4 @@
-"""Where people look a transaction up: Solana's explorer, at the cluster that is traded on. Pure."""
+"""Links to a transaction in Solana's explorer, at the cluster of the engine. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ EXPLORER = "https://explorer.solana.com/tx/"
 
 
 def explorer_of(cluster: str, rpc_url: SecretUrl | str = "") -> str:
-    """What follows a signature in the explorer's URL; `rpc_url`: of a chain of one's own.
+    """The template of a link, with `{}` for the signature; `rpc_url` is that of a local chain.
 
-    Empty where that URL holds a key: the link is in every answer.
+    Empty where that URL contains a key, because the link is in every response.
     """
     if cluster == "mainnet":
         return EXPLORER + "{}"

@@ -1,4 +1,4 @@
-"""How times, amounts and shares are written for those outside. Pure."""
+"""The public formats of times, amounts and shares. Pure."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def timestamp(time_us: int) -> str:
 
 
 def time_or_none(time_us: int | None) -> str | None:
-    """None for a time that was not said."""
+    """The timestamp; None for no time."""
     return timestamp(time_us) if time_us else None
 
 
 def tokens_or_none(units: int | None, decimals: int) -> str | None:
-    """Base units as whole tokens; None for an amount that was not said."""
+    """Base units as whole tokens; None for no amount."""
     return None if units is None else to_tokens(units, decimals)
 
 
 def signed_tokens(units: int, decimals: int) -> str:
-    """Base units as whole tokens, with a sign where they are less than nothing."""
+    """Base units as whole tokens, with a sign where they are negative."""
     return "-" * (units < 0) + to_tokens(abs(units), decimals)
 
 
 def amount(of: Order | OrderSubmitted) -> str:
-    """What was asked for: of token_in, or of token_out where that is exact."""
+    """The exact side of the swap, in whole tokens: of token_in, or of token_out for exactOut."""
     if of.exact_amount_out is not None:
         return to_tokens(of.exact_amount_out, of.decimals_out)
     return to_tokens(of.amount_in, of.decimals_in)

@@ -1,4 +1,4 @@
-"""The JSON schemas of frames, read off their shapes and off what may follow what. Pure."""
+"""The JSON schemas of frames, made of their shapes and of the transitions. Pure."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def named_event(schema: dict[str, Any], event: str, meaning: str) -> dict[str, A
 
 
 def added_fields(fact: type[Fact]) -> list[str]:
-    """What the fact's frame has besides the common fields."""
+    """The names of the fields of the event's payload."""
     return list(PAYLOADS[fact].__struct_encode_fields__)

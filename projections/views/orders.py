@@ -1,4 +1,4 @@
-"""How orders and events look to those outside: the API, the feed, the CLI and the export.
+"""Orders and events as public JSON: of the API, the feed, the CLI and the export.
 
 Rule of this file: pure; it, `schemas` and `payloads` are the only places that name public fields.
 Amounts are whole-token decimal strings, times ISO 8601 UTC with microseconds.
@@ -27,11 +27,11 @@ _to_json = msgspec.json.Encoder().encode
 
 FOLLOW_PATH = f"{ORDERS_PATH}/execute"
 UNKNOWN = "Unknown"
-"""The name under which an event is shown that this build cannot read."""
+"""The name of an event that this build cannot read."""
 
 
 def links(order_id: str) -> Json:
-    """Where to read an order, its events, and where to follow it."""
+    """The paths of an order, of its events, and of its stream."""
     return {
         "self": f"{ORDERS_PATH}/{order_id}",
         "events": f"{ORDERS_PATH}/{order_id}/events",
@@ -103,13 +103,13 @@ def _reason(order: Order) -> str | None:
 def event_frame(
     event: Event, position: int, cursor: str, digest: bytes = b"", explorer: str = ""
 ) -> Json:
-    """An event as a subscriber sees it: the common fields, then what the step adds."""
+    """The frame of an event: the common fields, then its payload."""
     added: Json = to_builtins(_payload(event, explorer))
     return _common(event, position, cursor, digest) | added
 
 
 def event_json(event: Event, position: int, cursor: str, digest: bytes, explorer: str) -> bytes:
-    """`event_frame` as JSON. The payload is encoded as it is, without a dict in between."""
+    """`event_frame` as JSON, encoded without a dict in between."""
     common = _to_json(_common(event, position, cursor, digest))
     added = _to_json(_payload(event, explorer))
     return common if added == b"{}" else common[:-1] + b"," + added[1:]

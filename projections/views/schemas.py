@@ -1,9 +1,9 @@
-"""The shape of what `views` and `feed` show: one struct an object; frames are beside it.
+"""The shapes of public objects, one struct an object; frames are in `event_schemas`.
 
 Rule of this file: pure. The documents are made from these types, and the test suite holds
 everything that leaves a gateway against them. A type with `of` also makes the JSON that is sent.
-A field without a default is always there; one with UNSET is there where it says something. Objects
-that are answered may gain fields: clients skip what they do not know.
+A field without a default is always present; one with UNSET is present where it has a value. Objects
+in responses may gain fields: clients skip unknown ones.
 """
 
 from __future__ import annotations

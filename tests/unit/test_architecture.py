@@ -160,6 +160,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/terminal": (
         *LOG, "projections/views", "projections/feed", "engine", "engine/client",
     ),
+    "engine/documents": ("gateway/parsing", "gateway/endpoints"),
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
         "engine", "engine/venues.py", "engine/composition", "engine/processes",

@@ -1,4 +1,4 @@
-"""What the chain begins with: mints, pools of every family round one price, and a faucet.
+"""The first accounts of a chain: mints, pools of every family around one price, and a faucet.
 
 The accounts of CLMM, DLMM and DAMM v2 pools are those of the test vectors (`templates.json`, real
 bytes) with new addresses, prices and liquidity; CPMM and AMM v4 are laid out by hand.
@@ -31,18 +31,18 @@ assert LAYOUTS.keys() == SHAPES.keys()
 
 
 def accounts(families: Iterable[str]) -> dict[str, Account]:
-    """Mints and pools of the first block. Pools of families that are not there are left out."""
-    there = set(families)
+    """Mints and pools of the first block, without pools of other families."""
+    names = set(families)
     account = {token.mint: mint_account(token.decimals, SUPPLY, FAUCET) for token in TOKENS}
-    account[addresses.WSOL] = mint_account(9, 0, None)  # nobody mints it, as everywhere
+    account[addresses.WSOL] = mint_account(9, 0, None)  # it has no mint authority
     for plan in POOLS:
-        if plan.family in there:
+        if plan.family in names:
             account |= LAYOUTS[plan.family](plan)
     return account
 
 
 def pools_file() -> dict[str, object]:
-    """What the engine's POOLS setting wants to know of this chain: tokens, and pools by pair."""
+    """The content of the POOLS setting for this chain: tokens, and pools by pair."""
     pools: dict[str, list[str]] = {}
     for plan in (*POOLS, *(launch.plan for launch in launches())):
         pools.setdefault(plan.pair, []).append(plan.address)

@@ -1,4 +1,4 @@
-"""A Raydium AMM v4 pool, laid out from the public offsets."""
+"""A Raydium AMM v4 pool, built from the public offsets."""
 
 from __future__ import annotations
 

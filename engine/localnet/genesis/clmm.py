@@ -1,6 +1,6 @@
-"""A Raydium CLMM pool: the vectors' bytes, with two positions round the price.
+"""A Raydium CLMM pool: bytes of the test vectors, with two positions around the price.
 
-Some have a dynamic fee, and a limit order on either side.
+Some pools have a dynamic fee and a limit order on either side.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _EXTENSION_BELOW = 15
 _DYNAMIC_FEE = Struct("<HHHII")
 _DYNAMIC_FEE_TERMS = (10, 120, 5_000, 5_000, 1_000_000)
 _ORDER_TICKS = 50
-"""How far limit orders are from the price."""
+"""Distance of the limit orders from the price, in ticks."""
 _ORDER_SHARE = 100
-"""They sell this part of the side's liquidity: one in so many."""
+"""A limit order sells 1/100 of its side's liquidity."""
 
 
 def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
@@ -69,7 +69,7 @@ def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
 
 
 def _orders(plan: PoolPlan, tick: int) -> dict[int, int]:
-    """What limit orders sell, by tick: the second token below the price, the first above it."""
+    """The amounts of limit orders by tick: the second token below the price, the first above."""
     if not plan.dynamic_fee:
         return {}
     return {
@@ -118,7 +118,7 @@ def _config(plan: PoolPlan) -> bytearray:
 
 
 def _of(plan: PoolPlan, name: str, at: int) -> bytearray:
-    """A template that names its pool."""
+    """A template with the address of the pool at `at`."""
     data = template(name)
     put_key(data, at, plan.address)
     return data

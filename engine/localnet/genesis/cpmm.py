@@ -1,4 +1,4 @@
-"""A Raydium CPMM pool, laid out from the public offsets."""
+"""A Raydium CPMM pool, built from the public offsets."""
 
 from __future__ import annotations
 

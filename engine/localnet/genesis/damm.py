@@ -1,4 +1,4 @@
-"""A Meteora DAMM v2 pool over the whole price range: the vectors' bytes at another price."""
+"""A Meteora DAMM v2 pool over the whole price range: bytes of the test vectors, repriced."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
 def with_liquidity(
     plan: PoolPlan, data: bytearray, sqrt_price: int, liquidity: int
 ) -> dict[str, Account]:
-    """The pool at a price with so much liquidity, and vaults that cover it."""
+    """The pool at a price with this liquidity, and vaults that cover it."""
     # Amounts are per million of the cliff fee's 1e9.
     put(data, 8, plan.fee * 1_000, 8)
     vault_a, vault_b = plan.part("vault_a"), plan.part("vault_b")

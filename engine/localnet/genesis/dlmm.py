@@ -1,4 +1,4 @@
-"""A Meteora DLMM pair: the vectors' bytes, with bins of equal worth round the price."""
+"""A Meteora DLMM pair: bytes of the test vectors, with bins of equal value around the price."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.pools.meteora.dlmm.maths import price_at
 
 BINS = 70
 _EACH_WAY_BPS = 1_500
-"""How far from the price there are bins."""
+"""How far from the price bins have liquidity."""
 _VARIABLE_AT, _PROTOCOL_FEES_AT, _BITMAP_AT = 40, 216, 584
 
 
@@ -39,7 +39,7 @@ def create_pool_accounts(plan: PoolPlan) -> dict[str, Account]:
 
 
 def _active(plan: PoolPlan) -> int:
-    """The bin whose price is just not above the pool's."""
+    """The highest bin whose price is not above the pool's."""
     price = (plan.price.numerator << 64) // plan.price.denominator
     # A first guess only: the exact prices decide.
     number = int(log(plan.price) / log(1 + plan.spacing / 10_000))

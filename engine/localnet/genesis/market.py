@@ -1,4 +1,4 @@
-"""What is traded on the local chain: tokens with their prices, and a plan for each pool."""
+"""The market of the local chain: tokens with their prices, and a plan for each pool."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.pools.families import FAMILIES
 
 
 class Token(NamedTuple):
-    """A token and what a whole one is worth, in dollars, when the chain begins."""
+    """A token and the price of a whole one, in dollars, when the chain begins."""
 
     symbol: str
     mint: str
@@ -21,12 +21,12 @@ class Token(NamedTuple):
 
     @property
     def unit(self) -> Fraction:
-        """What one base unit is worth."""
+        """The price of one base unit, in dollars."""
         return Fraction(self.dollars, 10**self.decimals)
 
 
 NEW = Token("NEW", named("mint:NEW"), 6, Fraction(1, 100))
-"""Its pools come and go: something for snipers."""
+"""Its pools are created and removed, for sniper orders."""
 
 TOKENS = (
     Token("SOL", addresses.WSOL, 9, Fraction(150)),
@@ -41,7 +41,7 @@ BY_SYMBOL = {token.symbol: token for token in TOKENS}
 BY_MINT = {token.mint: token for token in TOKENS}
 
 PROGRAMS = {family.name: family.programs["mainnet"] for family in FAMILIES}
-"""The programs have their addresses of mainnet here, too."""
+"""The programs have the addresses of mainnet."""
 CPMM = PROGRAMS["raydium-cpmm"]
 AMM_V4 = PROGRAMS["raydium-amm-v4"]
 CLMM = PROGRAMS["raydium-clmm"]
@@ -50,14 +50,14 @@ DAMM_V2 = PROGRAMS["meteora-damm-v2"]
 
 
 class PoolPlan(NamedTuple):
-    """A pool to be laid out. `fee` is per million; `spacing` ticks, or the bin step in bps."""
+    """A pool to be created. `fee` is per million; `spacing` is in ticks, or the bin step in bps."""
 
     name: str
     family: str
     token_a: Token
     token_b: Token
     dollars: int
-    """What each side is worth."""
+    """The value of each side, in dollars."""
     fee: int = 2_500
     spacing: int = 0
     dynamic_fee: bool = False
@@ -65,7 +65,7 @@ class PoolPlan(NamedTuple):
 
     @property
     def address(self) -> str:
-        """The pool's."""
+        """The address of the pool."""
         return named(f"pool:{self.name}")
 
     @property
@@ -75,7 +75,7 @@ class PoolPlan(NamedTuple):
 
     @property
     def pair(self) -> str:
-        """Such as `SOL/USDC`: the other way round where the program wants its mints sorted."""
+        """The pair, such as `SOL/USDC`, however the program sorts its mints."""
         tokens = list(BY_SYMBOL)
         first, second = self.token_a.symbol, self.token_b.symbol
         if first in ("USDC", "USDT") or (first == "SOL" and second not in ("USDC", "USDT")):
@@ -94,11 +94,11 @@ class PoolPlan(NamedTuple):
         return isqrt((self.price.numerator << 128) // self.price.denominator)
 
     def amount(self, token: Token) -> int:
-        """Its liquidity on a side, in base units."""
+        """The liquidity of a side, in base units."""
         return int(self.dollars / token.unit)
 
     def part(self, what: str) -> str:
-        """The address of something that belongs to the pool."""
+        """The address of an account of the pool."""
         return named(f"{what}:{self.name}")
 
 
@@ -138,11 +138,11 @@ POOLS = (
     _plan("raydium-cpmm", "BONK/SOL", 700_000),
     _plan("meteora-dlmm", "BONK/SOL", 500_000, 2_000, 20),
 )
-"""JUP/SOL, BONK/USDC, RAY/USDT and more are reached in two hops only."""
+"""Other pairs, such as JUP/SOL, BONK/USDC and RAY/USDT, need two hops."""
 
 
 class Launch(NamedTuple):
-    """A pool of NEW that comes and goes. Slots are counted from the beginning of its cycle."""
+    """A pool of NEW that is created and removed. Slots count from the start of the cycle."""
 
     plan: PoolPlan
     created: int
@@ -151,11 +151,11 @@ class Launch(NamedTuple):
 
 
 LAUNCH_CYCLE = 100
-"""Slots; the pools of the launches follow each other in it."""
+"""Slots, after which the launches repeat."""
 
 
 def launches() -> tuple[Launch, ...]:
-    """The pools that are created, gain liquidity and go, over and over."""
+    """The pools that are created, gain liquidity and are removed in each cycle."""
     return (
         Launch(_plan("raydium-cpmm", "NEW/SOL", 30_000), 5, 20, 48),
         Launch(_plan("meteora-damm-v2", "NEW/SOL", 30_000), 55, 70, 98),

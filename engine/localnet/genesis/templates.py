@@ -1,4 +1,4 @@
-"""The account bytes of the test vectors that pools are made from, and how liquidity is measured."""
+"""Account bytes of the test vectors, from which pools are built, and arithmetic of liquidity."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def template(name: str) -> bytearray:
 
 
 def account(program: str, data: bytes | bytearray) -> Account:
-    """An account of a program with just its rent."""
+    """An account of a program that holds exactly its rent."""
     return Account(rent_exempt(len(data)), program, bytes(data))
 
 
 def put(data: bytearray, at: int, value: int, size: int) -> None:
-    """Write an integer, little endian; negative ones in two's complement."""
+    """Writes an integer, little endian; negative ones in two's complement."""
     data[at : at + size] = value.to_bytes(size, "little", signed=value < 0)
 
 
 def put_key(data: bytearray, at: int, address: str) -> None:
-    """Write an address."""
+    """Writes an address."""
     data[at : at + 32] = raw(address)
 
 
 def amount_a(liquidity: int, low: int, high: int) -> int:
-    """What liquidity holds of token a between two sqrt prices (Q64.64), rounded up."""
+    """The amount of token a in liquidity between two sqrt prices (Q64.64), rounded up."""
     return -(-liquidity * Q64 * (high - low) // (low * high))
 
 
 def amount_b(liquidity: int, low: int, high: int) -> int:
-    """What liquidity holds of token b between two sqrt prices (Q64.64), rounded up."""
+    """The amount of token b in liquidity between two sqrt prices (Q64.64), rounded up."""
     return -(-liquidity * (high - low) // Q64)
 
 
 def liquidity_of_b(amount: int, low: int, high: int) -> int:
-    """The liquidity that so much of token b gives between two sqrt prices."""
+    """The liquidity of this amount of token b between two sqrt prices."""
     return amount * Q64 // (high - low)

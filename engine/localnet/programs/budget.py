@@ -1,7 +1,7 @@
-"""What a transaction may use, and what it pays for it.
+"""The limits of a transaction, and its fee.
 
-Legacy and v0 say it with instructions of the compute budget program, v1 in its header (SIMD-0385):
-there a value that is absent is 0, and instructions of the program do nothing.
+Legacy and v0 set them by instructions of the compute budget program, v1 in its header (SIMD-0385):
+there an absent value is 0, and instructions of the program do nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIZES = {1: 5, _LIMIT: 5, _PRICE: 9, _LOADED: 5}
 
 
 class Budget(NamedTuple):
-    """What a transaction may use."""
+    """The limits of a transaction."""
 
     units: int
     """Compute units."""
@@ -44,9 +44,7 @@ class Budget(NamedTuple):
 
 
 def budget(steps: Sequence[Step], config: TransactionConfig | None = None) -> Budget:
-    """Read the budget from the header of a v1 transaction, else from all instructions. Raises
-    NotTaken.
-    """
+    """The budget, from a v1 header or from the instructions. Raises NotTaken."""
     return _of_steps(steps) if config is None else _of_config(config)
 
 
@@ -79,5 +77,5 @@ def _of_steps(steps: Sequence[Step]) -> Budget:
 
 
 def run(context: Context, _step: Step) -> None:
-    """Nothing is left to do."""
+    """Spends the units of an instruction: `budget` has read it before."""
     context.spend(UNITS, builtin=True)

@@ -1,4 +1,4 @@
-"""What an instruction works with."""
+"""The state that the instructions of a transaction share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.pools.contract import Clock
 
 
 class Swapped(NamedTuple):
-    """A swap that a transaction did. Amounts are base units."""
+    """A swap of a transaction. Amounts are base units."""
 
     pool: str
     mint_in: str
@@ -23,7 +23,7 @@ class Swapped(NamedTuple):
 
 
 class Context:
-    """One transaction under way: its view, its units, what it says and did."""
+    """One transaction under way: its view, its compute units, its logs and effects."""
 
     def __init__(self, tx: Transaction, view: View, clock: Clock, units: int) -> None:
         self.tx = tx
@@ -36,7 +36,7 @@ class Context:
         self.memos: list[str] = []
 
     def spend(self, units: int, *, builtin: bool = False) -> None:
-        """Use compute units. Raises InstructionFailed when there are not enough."""
+        """Uses compute units. Raises InstructionFailed when there are not enough."""
         self.units -= units
         if self.units < 0:
             self.units = 0

@@ -1,4 +1,4 @@
-"""The memo program: words that go with a transaction."""
+"""The memo program: a text in a transaction."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from engine.localnet.state.transaction import Step, Transaction
 
 
 def words_of(tx: Transaction) -> str:
-    """The memos of a transaction that was not executed, as a history shows them."""
+    """The memos of a transaction that was not executed, as its history shows them."""
     memos = [step.data for step in tx.steps if step.program in (MEMO, MEMO_V1)]
     return "; ".join(data.decode(errors="replace") for data in memos)
 
 
 def run(context: Context, step: Step) -> None:
-    """Keep the memo. Every account that is named has to sign."""
+    """Records the memo. Every account that is named must sign."""
     context.spend(260 + 225 * len(step.accounts) + max(27, len(step.data) - 60))
     if not all(at < context.tx.signatures for at in step.accounts):
         raise InstructionFailed("MissingRequiredSignature")

@@ -1,4 +1,4 @@
-"""Where a pool account names its mints and vaults, and what its swap instruction fixes."""
+"""The layout of pool accounts and swap instructions, by family."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Shape(NamedTuple):
     units: int
     """Compute units of a swap that crosses nothing."""
     units_step: int = 0
-    """More for each tick (CLMM) or bin (DLMM) that it crosses; both as measured in the vectors.
+    """Compute units for each tick (CLMM) or bin (DLMM) crossed; measured in the vectors, as above.
 
     The CLMM's steps to an edge of its dynamic fee and its fills of orders count as much.
     """
     funds_code: int = 0
-    """The program's own error where the wallet has too little; 0: the token program's."""
+    """The program's error where the wallet has too little; 0: that of the token program."""
     takes_first: bool = False
-    """Whether it takes the input before it looks at the threshold."""
+    """Whether it takes the input before it checks the threshold."""
     anchor: bool = True
 
     def vaults(self, data: bytes, a_to_b: bool) -> tuple[str, str]:
-        """The vault that is paid and the vault that pays."""
+        """The vault that receives and the vault that pays."""
         a = text(data[self.vault_a : self.vault_a + 32])
         b = text(data[self.vault_b : self.vault_b + 32])
         return (a, b) if a_to_b else (b, a)

@@ -1,6 +1,6 @@
-"""The five swap programs: each reads its instruction and answers as the family's arithmetic says.
+"""The five swap programs: each parses its instruction and swaps by the arithmetic of its family.
 
-What the real program checks is checked: its own accounts in their places, writable where they are
+The checks are those of the real programs: the accounts in their places, writable where they are
 written, the signer, mints, balances, the arrays that the swap crosses, the threshold.
 """
 
@@ -40,7 +40,7 @@ WRONG_MINT, WRONG_OWNER, TOO_FEW_ACCOUNTS, WRONG_ACCOUNT, NOT_SIGNER = 2014, 201
 
 
 def run(context: Context, step: Step, family: Family) -> None:
-    """Execute one swap instruction."""
+    """Executes one swap instruction. Raises InstructionFailed."""
     shape = SHAPES[family.name]
     instruction = _instruction(context, step)
     parsed = family.parse(instruction)
@@ -56,7 +56,7 @@ def run(context: Context, step: Step, family: Family) -> None:
     needed = _check_accounts(family, pooled.pool, a_to_b, parsed, instruction, shape)
     seen = _seen(context.view, instruction, shape)
     if not needed <= set(seen):
-        _swap_with_what_is_there(context, parsed, a_to_b, seen, family)
+        _check_seen_arrays(context, parsed, a_to_b, seen, family)
     swap = _swap(context, pooled, parsed, a_to_b)
     context.spend(shape.units + shape.units_step * _steps(pooled.pool, swap))
     _check_terms(context, pooled, a_to_b, parsed, swap)
@@ -99,32 +99,32 @@ def _way(view: View, pool: Pool, parsed: Parsed) -> bool:
 def _check_accounts(
     family: Family, pool: Pool, a_to_b: bool, parsed: Parsed, given: Instruction, shape: Shape
 ) -> frozenset[str]:
-    """Compare with the instruction as it should be; return the arrays that it needs."""
+    """Compares with the expected instruction; returns the arrays that the swap needs."""
     expected = family.instruction(pool, a_to_b, parsed.terms, parsed.accounts).accounts
     fixed = expected[: shape.fixed]
     if len(given.accounts) < len(fixed):
         code: int | str = TOO_FEW_ACCOUNTS if shape.anchor else "NotEnoughAccountKeys"
         raise InstructionFailed(code)
-    for want, have in zip(fixed, given.accounts, strict=False):
-        if want.address != have.address:
+    for use, actual in zip(fixed, given.accounts, strict=False):
+        if use.address != actual.address:
             raise InstructionFailed(
                 WRONG_ADDRESS if shape.anchor else "InvalidArgument",
-                f"Error: ConstraintAddress: {have.address} should be {want.address}",
+                f"Error: ConstraintAddress: {actual.address} should be {use.address}",
             )
-        if want.signer and not have.signer:
+        if use.signer and not actual.signer:
             raise InstructionFailed(NOT_SIGNER if shape.anchor else "MissingRequiredSignature")
-        if want.writable and not have.writable:
+        if use.writable and not actual.writable:
             raise InstructionFailed(NOT_MUTABLE if shape.anchor else "ReadonlyDataModified")
     writable = {use.address for use in given.accounts if use.writable}
     named = {use.address for use in given.accounts}
-    for want in expected[shape.fixed :]:
-        if want.writable and want.address in named - writable:
-            raise InstructionFailed(NOT_MUTABLE, f"Error: ConstraintMut: {want.address}")
+    for use in expected[shape.fixed :]:
+        if use.writable and use.address in named - writable:
+            raise InstructionFailed(NOT_MUTABLE, f"Error: ConstraintMut: {use.address}")
     return frozenset([use.address for use in expected[shape.fixed :]])
 
 
 def _seen(view: View, given: Instruction, shape: Shape) -> list[str]:
-    """The accounts that the program sees: the first of its arrays that does not exist ends them."""
+    """The accounts that the program reads: up to the first array that does not exist."""
     addresses = [use.address for use in given.accounts]
     arrays = takewhile(lambda each: view.get(each) is not None, addresses[shape.fixed :])
     return [*addresses[: shape.fixed], *arrays]
@@ -138,7 +138,7 @@ def _swap(context: Context, pooled: Pooled, parsed: Parsed, a_to_b: bool) -> Swa
     try:
         return _quote(pooled.pool, parsed.terms, a_to_b, context.clock)
     except Rejected as error:
-        # The price may have moved to where the decoded pool knows no arrays any more.
+        # The price may have moved past the arrays that the pool was decoded from.
         again = None
         if not context.view.fresh(parsed.pool):
             again = context.view.reread(parsed.pool)
@@ -150,10 +150,10 @@ def _swap(context: Context, pooled: Pooled, parsed: Parsed, a_to_b: bool) -> Swa
         raise _refused(pooled.family, error) from None
 
 
-def _swap_with_what_is_there(
+def _check_seen_arrays(
     context: Context, parsed: Parsed, a_to_b: bool, seen: list[str], family: Family
 ) -> None:
-    """The program sees no accounts but those of the instruction: does it get along with them?"""
+    """Raises InstructionFailed unless the swap succeeds with the accounts that are given."""
     context.view.reread(parsed.pool)
     accounts: dict[str, RawAccount] = {}
     for address in seen:
@@ -196,7 +196,7 @@ def _check_terms(
 
 
 def _too_much_in(context: Context, pooled: Pooled, a_to_b: bool, terms: SwapTerms) -> str:
-    """The DLMM names it by the bin in which the input is used up."""
+    """The error of a swap that needs too much input; the DLMM's depends on the last bin."""
     if isinstance(pooled.pool, DlmmPool):
         try:
             pooled.pool.exact_out_within(terms.amount, terms.threshold, a_to_b, context.clock)
@@ -217,9 +217,10 @@ def _settle(context: Context, shape: Shape, parsed: Parsed, a_to_b: bool, swap: 
 def settle(
     view: View, shape: Shape, swap: Swap, a_to_b: bool, accounts: tuple[str, str], epoch: int
 ) -> None:
-    """Move what a swap moves, between two token accounts and the pool's vaults.
+    """Moves the tokens of a swap between two token accounts and the pool's vaults.
 
-    `accounts` pays and is paid. Mints that charge transfers withhold their fees in the targets.
+    `accounts`: the one that pays, and the one that is paid. Mints with a transfer fee withhold it
+    in the targets.
     """
     token_in, token_out = accounts
     data = _pool_account(view, swap.after.address).data
@@ -236,7 +237,7 @@ def _pool_account(view: View, address: str) -> Account:
 
 
 def _steps(before: Pool, swap: Swap) -> int:
-    """How many ticks or bins a swap crosses, or other steps it takes; 0 where there are none."""
+    """The number of ticks or bins that a swap crosses, or of its other steps."""
     before, after = without_fees(before), without_fees(swap.after)
     if isinstance(before, DlmmPool) and isinstance(after, DlmmPool):
         return abs(after.active_id - before.active_id)

@@ -1,4 +1,4 @@
-"""The system program: lamports move, accounts are made."""
+"""The system program: transfers lamports and creates accounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE_MAX = 10 * 1024 * 1024
 
 
 def run(context: Context, step: Step) -> None:
-    """Execute one instruction of the system program."""
+    """Executes one instruction of the system program."""
     context.spend(UNITS, builtin=True)
     tag = int.from_bytes(step.data[:4], "little")
     handler = _HANDLERS.get(tag) if len(step.data) >= 4 else None
@@ -36,7 +36,7 @@ def _transfer(context: Context, step: Step) -> None:
 
 
 def move(view: View, source: str, target: str, lamports: int) -> None:
-    """Move lamports out of a system account. Raises InstructionFailed."""
+    """Moves lamports out of a system account. Raises InstructionFailed."""
     payer = view.get(source) or Account(0)
     if payer.data:
         raise InstructionFailed("InvalidArgument", "Transfer: `from` must not carry data")
@@ -50,9 +50,9 @@ def move(view: View, source: str, target: str, lamports: int) -> None:
 
 
 def create(view: View, payer: str, address: str, lamports: int, space: int, owner: str) -> None:
-    """Make an account out of nothing. Raises InstructionFailed."""
-    there = view.get(address)
-    if there is not None and (there.lamports or there.data or there.owner != SYSTEM):
+    """Creates an account. Raises InstructionFailed."""
+    existing = view.get(address)
+    if existing is not None and (existing.lamports or existing.data or existing.owner != SYSTEM):
         raise InstructionFailed(IN_USE, f"Create Account: account {address} already in use")
     if space > SPACE_MAX:
         raise InstructionFailed(3)

@@ -1,4 +1,4 @@
-"""The token programs, classic and Token-2022: what trading needs of them."""
+"""The token programs, classic and Token-2022, as far as trading needs them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ NON_NATIVE_HAS_BALANCE, INVALID_INSTRUCTION = 11, 12
 OVERFLOW, FROZEN, DECIMALS_MISMATCH, NON_NATIVE = 14, 17, 18, 19
 MINT_REQUIRED, NON_TRANSFERABLE, PAUSED = 31, 37, 67
 _REFUSALS = {TOKEN_PAUSED: PAUSED, "non-transferable-mint": NON_TRANSFERABLE}
-"""What a transfer of a refused mint fails with; the local chain runs no hooks."""
+"""The error of a transfer of a refused mint. The local chain runs no hooks."""
 
 
 UNITS_2022 = 1_500
-"""So much more than the classic program Token-2022 takes for an instruction, at most."""
+"""Compute units that an instruction of Token-2022 takes more than a classic one, at most."""
 
 
 def run(context: Context, step: Step) -> None:
-    """Execute one instruction of the token program."""
+    """Executes one instruction of a token program."""
     op = _OPS.get(step.data[0]) if step.data else None
     if op is None:
         context.spend(194)
@@ -62,10 +62,10 @@ def held(context_view: View, address: str) -> Account:
 def move(
     view: View, source: str, target: str, amount: int, *, epoch: int, known: bool = False
 ) -> None:
-    """Move tokens, lamports with them where they are wrapped SOL. Raises InstructionFailed.
+    """Moves tokens, and lamports with them where they are wrapped SOL. Raises InstructionFailed.
 
-    A mint that charges transfers withholds its fee of this epoch in the target. known: a pool's
-    own program does it, so that decoded pools need no new look at their vaults.
+    A mint with a transfer fee withholds that of this epoch in the target. `known`: the program of
+    the pool does it, so that decoded pools stay valid.
     """
     payer, paid = held(view, source), held(view, target)
     if payer.owner != paid.owner:
@@ -93,7 +93,7 @@ def move(
 
 
 def _transfer_fee(view: View, payer: Account, amount: int, epoch: int) -> int:
-    """What the mint withholds. Raises InstructionFailed where it lets nothing pass."""
+    """The fee that the mint withholds. Raises InstructionFailed where it allows no transfer."""
     if payer.owner != TOKEN_2022:
         return 0
     address = text(payer.data[:32])
@@ -107,7 +107,7 @@ def _transfer_fee(view: View, payer: Account, amount: int, epoch: int) -> int:
 
 
 def may_spend(account: Account, owner: str, amount: int) -> bool:
-    """Whether this owner, or delegate, may move so much."""
+    """Whether this owner or delegate may move the amount."""
     if account.data[32:64] == raw(owner):
         return True
     delegate = account.data[72] and account.data[76:108] == raw(owner)
@@ -129,7 +129,7 @@ def _transfer(context: Context, step: Step, keys: list[str]) -> None:
     if accounts.amount_of(account) < amount:
         raise InstructionFailed(INSUFFICIENT_FUNDS, "Error: insufficient funds")
     _authorised(context, step, account, 2, owner)
-    # The program knows by the account's own extensions that it has to see the mint.
+    # The extensions of the account tell the program that it needs the mint.
     if any(entry.number in _NEED_MINT for entry in entries(account)):
         raise InstructionFailed(MINT_REQUIRED, "Error: Mint required for this account")
     move(context.view, source, target, amount, epoch=context.clock.epoch)
@@ -149,7 +149,7 @@ def _transfer_checked(context: Context, step: Step, keys: list[str]) -> None:
 
 
 _NEED_MINT = frozenset({2, 13, 15, 27})
-"""Extensions of an account without whose mint nothing is transferred."""
+"""Extensions of an account whose transfers need the mint."""
 
 
 def _sync_native(context: Context, _step: Step, keys: list[str]) -> None:
@@ -198,7 +198,7 @@ def _mint_to(context: Context, step: Step, keys: list[str]) -> None:
 
 
 def _nothing(_context: Context, _step: Step, _keys: list[str]) -> None:
-    """InitializeImmutableOwner, GetAccountDataSize: classic token accounts are as they are."""
+    """InitializeImmutableOwner, GetAccountDataSize: no effect on classic token accounts."""
 
 
 def _mint(context: Context, mint: str) -> Account:

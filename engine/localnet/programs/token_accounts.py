@@ -1,4 +1,4 @@
-"""The token program: mints and token accounts are made of empty accounts."""
+"""The token programs: initialises empty accounts as mints and token accounts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_RENT_EXEMPT, INVALID_MINT, IN_USE = 0, 2, 6
 
 
 def initialize_account(context: Context, step: Step, keys: list[str]) -> None:
-    """InitializeAccount, 2 and 3: they differ in where the owner stands."""
+    """InitializeAccount, 2 and 3: they differ in where the owner is given."""
     owner = keys[2] if step.data[0] == 1 else text(step.data[1:33])
     if step.data[0] == 1 and keys[3:4] != [RENT_SYSVAR]:
         raise InstructionFailed("InvalidArgument")
@@ -25,7 +25,7 @@ def initialize_account(context: Context, step: Step, keys: list[str]) -> None:
 def initialize(
     view: View, address: str, mint: str, owner: str, *, immutable_owner: bool = False
 ) -> None:
-    """Make a token account of an empty one. Raises InstructionFailed."""
+    """Initialises an empty account as a token account. Raises InstructionFailed."""
     account, minted = view.get(address), view.get(mint)
     programs = (TOKEN, TOKEN_2022)
     if account is None or account.owner not in programs or len(account.data) < TOKEN_BYTES:

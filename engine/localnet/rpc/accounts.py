@@ -1,4 +1,4 @@
-"""Methods that show accounts."""
+"""Methods that return accounts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def get_balance(call: Call) -> Any:
 
 
 def get_token_account_balance(call: Call) -> Any:
-    """What a token account holds."""
+    """The balance of a token account."""
     address_, level = address(call.text(0)), commitment(call.config(1))
     account = call.account(address_, level)
     if account is None:
@@ -81,7 +81,7 @@ def _owned(
 
 
 def get_minimum_balance_for_rent_exemption(call: Call) -> Any:
-    """Lamports on which an account of this size may live."""
+    """The rent-exempt minimum of an account of this size, in lamports."""
     return call.node.bank.state.rent_exempt(call.whole(0))
 
 

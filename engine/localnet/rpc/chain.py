@@ -1,4 +1,4 @@
-"""Methods that tell of the chain: slots, heights, blockhashes, the node."""
+"""Methods about the chain: slots, heights, blockhashes, the node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLES_MAX, SAMPLE_S = 720, 60
 
 
 def get_latest_blockhash(call: Call) -> Any:
-    """A blockhash and the last height at which it serves."""
+    """A blockhash and the last height at which it is valid."""
     level = commitment(call.config(0))
     blocks = call.node.bank.blocks
     block = blocks.at(blocks.height(level))
@@ -35,24 +35,24 @@ def get_latest_blockhash(call: Call) -> Any:
 
 
 def is_blockhash_valid(call: Call) -> Any:
-    """Whether a transaction with this blockhash would still be taken."""
+    """Whether a transaction with this blockhash is still accepted."""
     blockhash, level = call.text(0), commitment(call.config(1))
     blocks = call.node.bank.blocks
     return call.answer(level, blocks.height(level) <= blocks.valid_until(blockhash))
 
 
 def get_slot(call: Call) -> Any:
-    """The slot that a commitment has come to."""
+    """The newest slot of a commitment."""
     return call.slot(commitment(call.config(0)))
 
 
 def get_block_height(call: Call) -> Any:
-    """The block height that a commitment has come to."""
+    """The newest block height of a commitment."""
     return call.node.bank.blocks.height(commitment(call.config(0)))
 
 
 def get_epoch_info(call: Call) -> Any:
-    """Where in its epoch the chain is."""
+    """The epoch, and the place of the slot in it."""
     level = commitment(call.config(0))
     slot = call.slot(level)
     return {
@@ -78,7 +78,7 @@ def get_block_time(call: Call) -> Any:
 
 
 def get_recent_performance_samples(call: Call) -> Any:
-    """How many slots passed in each of the last minutes, the newest first."""
+    """The number of slots in each of the last minutes, newest first."""
     limit = call.whole(0) if call.params else SAMPLES_MAX
     if limit > SAMPLES_MAX:
         raise invalid(f"Invalid limit; max {SAMPLES_MAX}")
@@ -101,7 +101,7 @@ def get_recent_performance_samples(call: Call) -> Any:
 
 
 def get_ag_genesis_cert(call: Call) -> Any:
-    """The certificate by which Alpenglow began; null on a chain that runs TowerBFT."""
+    """The certificate with which Alpenglow began; null on a chain that runs TowerBFT."""
     node = call.node
     if node.bank.blocks.consensus == "tower":
         return None
@@ -125,7 +125,7 @@ def get_fee_for_message(call: Call) -> Any:
 
 
 def get_recent_prioritization_fees(call: Call) -> Any:
-    """Nobody has to pay for priority here."""
+    """Always zero: this chain has no fee market."""
     for each in call.texts(0, 128) if call.params else []:
         address(each)
     blocks = list(call.node.bank.blocks.newest)[-_FEES_SHOWN:]

@@ -1,4 +1,4 @@
-"""Methods that no real node has: faucet, faults, forks, the passing of time."""
+"""Methods that no real node has: faucet, faults, forks, time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADVANCE_MAX = 10_000
 
 
 def request_airdrop(call: Call) -> Any:
-    """Give lamports, in a transaction of the faucet's own that lands at once."""
+    """Gives lamports in a transaction of the faucet, which lands at once."""
     wallet, lamports = address(call.text(0)), call.whole(1)
     node = call.node
     there = node.bank.account(wallet) or Account(0)
@@ -56,12 +56,12 @@ def give_tokens(call: Call) -> Any:
 
 
 def get_faults(call: Call) -> Any:
-    """What goes wrong at present."""
+    """The faults that are switched on."""
     return msgspec.to_builtins(call.node.luck.faults)
 
 
 def set_faults(call: Call) -> Any:
-    """`localnet_setFaults [{…}]`: change the faults that are named; `[{}]` changes none."""
+    """`localnet_setFaults [{…}]`: changes the named faults; `[{}]` changes none."""
     settings = call.params[0] if call.params else {}
     if not isinstance(settings, dict):
         raise invalid("Invalid params: expected an object of faults.")
@@ -78,12 +78,12 @@ def set_faults(call: Call) -> Any:
 
 
 def fork(call: Call) -> Any:
-    """`localnet_fork [blocks]`: drop the newest blocks; returns the signatures dropped."""
+    """`localnet_fork [blocks]`: drops the newest blocks; returns their signatures."""
     return call.node.fork(call.whole(0))
 
 
 def advance(call: Call) -> Any:
-    """`localnet_advance [blocks]`: make so many blocks at once; returns the height."""
+    """`localnet_advance [blocks]`: makes this many blocks at once; returns the height."""
     blocks = call.whole(0)
     if blocks > ADVANCE_MAX:
         raise invalid(f"Too many blocks; max {ADVANCE_MAX}")
@@ -93,7 +93,7 @@ def advance(call: Call) -> Any:
 
 
 def set_rent(call: Call) -> Any:
-    """`localnet_setRent [lamports]`: what a byte costs from now on; returns a token account's."""
+    """`localnet_setRent [lamports]`: sets the rent of a byte; returns that of a token account."""
     state = call.node.bank.state
     state.rent_per_byte = call.whole(0)
     return state.rent_exempt(TOKEN_BYTES)

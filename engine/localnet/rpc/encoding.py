@@ -1,4 +1,4 @@
-"""How bytes are written in answers and read from calls: base58, base64, and parsed token data."""
+"""Encodings of bytes in calls and responses: base58, base64, and parsed token data."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DIGITS = {letter: number for number, letter in enumerate(_ALPHABET)}
 BASE58_BYTES_MAX = 128
 TRANSACTION = "solana_transaction::versioned::VersionedTransaction"
-"""What a node calls the bytes of a transaction."""
+"""The type that a node names in errors about a transaction."""
 ENCODED_KEPT = 512
-"""Account data remembered as JSON; tick and bin arrays have 13 kB of it each."""
+"""Entries of account data cached as JSON; those of tick and bin arrays have 13 kB each."""
 Mints = Callable[[str], Account | None]
 
 
 def base58(data: bytes) -> str:
-    """Write bytes in base58."""
+    """Encodes bytes in base58."""
     number, digits = int.from_bytes(data, "big"), []
     while number:
         number, digit = divmod(number, 58)
@@ -43,7 +43,7 @@ def base58(data: bytes) -> str:
 
 
 def from_base58(words: str) -> bytes:
-    """Read base58. Raises ValueError."""
+    """Decodes base58. Raises ValueError."""
     number = 0
     for letter in words:
         if letter not in _DIGITS:
@@ -54,8 +54,11 @@ def from_base58(words: str) -> bytes:
 
 
 def transaction_bytes(words: str, encoding: str) -> bytes:
-    """The bytes of a transaction that a call brings; in base58 no more than v0 may have."""
-    most = V1_BYTES_MAX if encoding == "base64" else BYTES_MAX
+    """The bytes of a transaction in a call; in base58 at most the size of version 0.
+
+    Raises RpcError.
+    """
+    bytes_max = V1_BYTES_MAX if encoding == "base64" else BYTES_MAX
     try:
         if encoding == "base64":
             data = base64.b64decode(words, validate=True)
@@ -65,13 +68,15 @@ def transaction_bytes(words: str, encoding: str) -> bytes:
             raise invalid(f"unsupported encoding: {encoding}. Supported encodings: base58, base64")
     except (ValueError, binascii.Error) as error:
         raise invalid(f"invalid {encoding} encoding: {error}") from None
-    if len(data) > most:
-        raise invalid(f"decoded {TRANSACTION} too large: {len(data)} bytes (max: {most} bytes)")
+    if len(data) > bytes_max:
+        raise invalid(
+            f"decoded {TRANSACTION} too large: {len(data)} bytes (max: {bytes_max} bytes)"
+        )
     return data
 
 
 def shown(account: Account | None, config: dict[str, Any], mints: Mints) -> Any:
-    """An account as answers show it; null for none."""
+    """An account as responses show it; null for none."""
     if account is None:
         return None
     return {
@@ -107,7 +112,7 @@ def _data(account: Account, config: dict[str, Any], mints: Mints) -> Any:
 
 @lru_cache(maxsize=ENCODED_KEPT)
 def _base64(data: bytes) -> msgspec.Raw:
-    """As it stands in JSON: every reader of a slot is shown the same bytes."""
+    """The JSON of base64 data, cached: every reader of a slot gets the same bytes."""
     return msgspec.Raw(b'["' + base64.b64encode(data) + b'","base64"]')
 
 
@@ -135,7 +140,7 @@ def _parsed(account: Account, mints: Mints) -> Any:
 
 
 def decimals_in(mints: Mints, mint: str) -> int:
-    """The decimals of a mint that may be gone."""
+    """The decimals of a mint; 0 where it does not exist."""
     account = mints(mint)
     return decimals_of(account) if account is not None and is_mint(account) else 0
 

@@ -1,4 +1,4 @@
-"""`getTransaction`: a transaction and what it did."""
+"""`getTransaction`: a transaction and its effects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ U8_MAX = 255
 
 
 def get_transaction(call: Call) -> Any:
-    """A landed transaction; null for one that is not known, or not yet at the commitment."""
+    """A landed transaction; null for an unknown one, or one not yet at the commitment."""
     signature_ = signature(call.text(0))
     config = call.params[1] if len(call.params) > 1 else None
     config = {"encoding": config} if isinstance(config, str) else call.config(1)
@@ -37,7 +37,7 @@ def get_transaction(call: Call) -> Any:
     if landed is None or landed.height > call.node.bank.blocks.height(level):
         return None
     if not landed.details.raw:
-        return None  # too long ago: only its line in the ledger is kept
+        return None  # too long ago: only its row in the ledger is kept
     signed = VersionedTransaction.from_bytes(landed.details.raw)
     version, most = VERSIONS[type(signed.message)], _version_max(config)
     if version is not None and (most is None or version > most):
@@ -59,7 +59,7 @@ def get_transaction(call: Call) -> Any:
 
 
 def _version_max(config: dict[str, Any]) -> int | None:
-    """The newest version that the caller reads; None: legacy only."""
+    """The newest version that the caller accepts; None: legacy only. Raises RpcError."""
     most = config.get("maxSupportedTransactionVersion")
     if most is None:
         return None

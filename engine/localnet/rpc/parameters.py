@@ -1,4 +1,4 @@
-"""What a call says, and how it is refused: parameters, commitments, errors as a real node's."""
+"""Parameters of a call, commitments, and errors as a real node returns them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from engine.localnet.node import Node
-from engine.localnet.state.accounts import Account, clock_account
-from engine.localnet.state.addresses import CLOCK_SYSVAR
+from engine.localnet.state.accounts import Account
 
 INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
 PARSE_ERROR = -32700
@@ -23,7 +22,7 @@ _LEVELS = {"recent": "processed", "single": "confirmed", "singleGossip": "confir
 
 
 class RpcError(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
@@ -32,13 +31,13 @@ class RpcError(Exception):
         self.data = data
 
     def body(self) -> dict[str, Any]:
-        """As it stands in the answer."""
+        """The error as JSON."""
         body: dict[str, Any] = {"code": self.code, "message": self.message}
         return body if self.data is None else body | {"data": self.data}
 
 
 def invalid(message: str) -> RpcError:
-    """Parameters that make no sense."""
+    """The error of invalid parameters."""
     return RpcError(INVALID_PARAMS, message)
 
 
@@ -49,21 +48,21 @@ class Call(NamedTuple):
     params: Sequence[Any]
 
     def text(self, at: int) -> str:
-        """A parameter that has to be a string."""
+        """A string parameter. Raises RpcError."""
         if at >= len(self.params) or not isinstance(self.params[at], str):
             raise invalid("`params` should have at least 1 argument(s)" if not self.params else
                           f"Invalid params: expected a string at {at}.")  # fmt: skip
         return str(self.params[at])
 
     def whole(self, at: int) -> int:
-        """A parameter that has to be a whole number."""
+        """A parameter that is a whole number, 0 or more. Raises RpcError."""
         value = self.params[at] if at < len(self.params) else None
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise invalid(f"Invalid params: expected u64 at {at}.")
         return value
 
     def texts(self, at: int, most: int) -> list[str]:
-        """A parameter that has to be a list of strings."""
+        """A parameter that is a list of strings. Raises RpcError."""
         value = self.params[at] if at < len(self.params) else None
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise invalid("Invalid params: invalid type, expected a sequence.")
@@ -72,7 +71,9 @@ class Call(NamedTuple):
         return value
 
     def config(self, at: int) -> dict[str, Any]:
-        """The configuration, empty where there is none. Looks at `minContextSlot`."""
+        """The configuration, empty where there is none. Raises RpcError, also where the slot is
+        below `minContextSlot`.
+        """
         value = self.params[at] if at < len(self.params) else None
         if value is None:
             return {}
@@ -86,25 +87,21 @@ class Call(NamedTuple):
         return value
 
     def slot(self, level: str) -> int:
-        """The slot that a commitment has come to."""
+        """The newest slot of a commitment."""
         blocks = self.node.bank.blocks
         return blocks.at(blocks.height(level)).slot
 
     def answer(self, level: str, value: Any) -> dict[str, Any]:
-        """A value with the slot that it is of."""
+        """A value with its slot, as the result of a call."""
         return {"context": {"apiVersion": "4.3.0", "slot": self.slot(level)}, "value": value}
 
     def account(self, address: str, level: str) -> Account | None:
         """An account as of a commitment."""
-        bank = self.node.bank
-        if address == CLOCK_SYSVAR:
-            block = bank.blocks.at(bank.blocks.height(level))
-            return clock_account(block.slot, block.time_s)
-        return bank.account(address, level)
+        return self.node.bank.account(address, level)
 
 
 def commitment(config: dict[str, Any], otherwise: str = "finalized") -> str:
-    """The commitment that a configuration asks for."""
+    """The commitment of a configuration. Raises RpcError for an unknown one."""
     value = config.get("commitment") or otherwise
     value = _LEVELS.get(value, value)
     if value not in COMMITMENTS:
@@ -113,7 +110,7 @@ def commitment(config: dict[str, Any], otherwise: str = "finalized") -> str:
 
 
 def address(text: str) -> str:
-    """A well-formed address."""
+    """The address, if it is well formed. Raises RpcError."""
     try:
         Pubkey.from_string(text)
     except ValueError:
@@ -122,7 +119,7 @@ def address(text: str) -> str:
 
 
 def signature(text: str) -> str:
-    """A well-formed signature."""
+    """The signature, if it is well formed. Raises RpcError."""
     try:
         Signature.from_string(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The door: JSON-RPC 2.0 over HTTP, on the loopback interface only, with its faults."""
+"""The server: JSON-RPC 2.0 over HTTP, on the loopback interface only, with injected faults."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ log = structlog.get_logger()
 
 
 class Lost(Exception):
-    """The answer is lost on its way."""
+    """A fault breaks the connection before the response."""
 
 
-class Door:
-    """Answers calls."""
+class RpcServer:
+    """Handles calls."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -59,7 +59,7 @@ class Door:
         return app
 
     async def _post(self, request: web.Request) -> web.Response:
-        # A web page must not reach us by a name of its own that leads here.
+        # DNS rebinding: a web page must not reach this server by a name of its own.
         if request.host.rsplit(":", 1)[0] not in _LOCAL:
             return web.Response(status=403, text="loopback only")
         try:
@@ -130,11 +130,11 @@ async def _health(_request: web.Request) -> web.Response:
 
 
 async def serve(node: Node, port: int) -> tuple[web.AppRunner, int]:
-    """Open the door on a port of the loopback interface (0: any). Raises OSError.
+    """Listens on a port of the loopback interface (0: any). Raises OSError.
 
-    Returns what is to be cleaned up, and the port.
+    Returns the runner, to be cleaned up, and the port.
     """
-    runner = web.AppRunner(Door(node).app(), access_log=None, handle_signals=False)
+    runner = web.AppRunner(RpcServer(node).app(), access_log=None, handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port, backlog=1024)

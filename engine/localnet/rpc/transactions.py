@@ -1,4 +1,4 @@
-"""Methods that take transactions and tell what became of them."""
+"""Methods that accept transactions and report their outcome."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HISTORY_MAX = 1_000
 
 
 async def send_transaction(call: Call) -> Any:
-    """Take a transaction; tried before unless `skipPreflight`."""
+    """Accepts a transaction, after a preflight unless `skipPreflight`."""
     config = call.config(1)
     read, signed = _read(call.node, call.text(0), config)
     if not tx.verify(signed):
@@ -41,7 +41,7 @@ async def send_transaction(call: Call) -> Any:
 
 
 def simulate_transaction(call: Call) -> Any:
-    """Execute a transaction and keep nothing."""
+    """Executes a transaction without keeping anything."""
     config = call.config(1)
     read, signed = _read(call.node, call.text(0), config)
     fresh, check = bool(config.get("replaceRecentBlockhash")), bool(config.get("sigVerify"))
@@ -108,7 +108,7 @@ def _simulated(err: Any, outcome: Outcome | None) -> dict[str, Any]:
 
 
 def get_signature_statuses(call: Call) -> Any:
-    """How far up to 256 transactions have come; null for those that are not known."""
+    """The status of up to 256 transactions; null for unknown ones."""
     signatures = [signature(each) for each in call.texts(0, STATUSES_MAX)]
     history = bool(call.config(1).get("searchTransactionHistory"))
     landed = [call.node.landed(each, history=history) for each in signatures]
@@ -116,13 +116,13 @@ def get_signature_statuses(call: Call) -> Any:
 
 
 def _status(call: Call, landed: Landed) -> dict[str, Any]:
-    come = seen(call.node.bank.blocks, landed)
+    seen_ = seen(call.node.bank.blocks, landed)
     return {
         "slot": landed.slot,
-        "confirmations": come.confirmations,
+        "confirmations": seen_.confirmations,
         "err": landed.err,
         "status": {"Ok": None} if landed.err is None else {"Err": landed.err},
-        "confirmationStatus": come.status,
+        "confirmationStatus": seen_.status,
     }
 
 

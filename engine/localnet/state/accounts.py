@@ -1,4 +1,4 @@
-"""Accounts as the chain keeps them, and the bytes of mints and token accounts."""
+"""Accounts, and the bytes of mints and token accounts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ TOKEN_BYTES = 165
 TOKEN_RENT = rent_exempt(TOKEN_BYTES)
 U64_MAX = 2**64 - 1
 _MINT_KIND, _ACCOUNT_KIND = 1, 2
-"""At byte 165 of what has extensions."""
+"""At byte 165 of accounts with extensions."""
 
 
 class Account(NamedTuple):
-    """One account; never changed, only replaced."""
+    """One account, immutable."""
 
     lamports: int
     owner: str = addresses.SYSTEM
@@ -25,7 +25,7 @@ class Account(NamedTuple):
 
 
 class TokenAccount(NamedTuple):
-    """What a token account says. Amounts are base units; `native` is None, or its rent reserve."""
+    """A token account. Amounts are base units; `native` is the rent reserve of wrapped SOL."""
 
     mint: str
     owner: str
@@ -42,7 +42,7 @@ def is_token_account(account: Account) -> bool:
 
 
 def _may_be(account: Account, size: int, kind: int) -> bool:
-    """Whether a token program keeps something of this size there, extensions apart."""
+    """Whether a token program owns data of this kind, or of this size without extensions."""
     data = account.data
     if account.owner == TOKEN_2022 and len(data) > TOKEN_BYTES:
         return data[TOKEN_BYTES] == kind
@@ -50,19 +50,19 @@ def _may_be(account: Account, size: int, kind: int) -> bool:
 
 
 def read_token(data: bytes) -> TokenAccount:
-    """Read the bytes of a token account."""
+    """Decodes the bytes of a token account."""
     native = int.from_bytes(data[113:121], "little") if data[109] else None
     amount = int.from_bytes(data[64:72], "little")
     return TokenAccount(text(data[:32]), text(data[32:64]), amount, native, data[108] == 2)
 
 
 def amount_of(account: Account | None) -> int:
-    """The amount that a token account holds; 0 for none."""
+    """The amount of a token account; 0 for none."""
     return int.from_bytes(account.data[64:72], "little") if account else 0
 
 
 def with_amount(account: Account, amount: int, lamports: int = 0) -> Account:
-    """The same token account with another amount, and `lamports` more or less."""
+    """The token account with another amount, and `lamports` added."""
     data = account.data
     data = data[:64] + amount.to_bytes(8, "little") + data[72:]
     return Account(account.lamports + lamports, account.owner, data)
@@ -73,7 +73,7 @@ def token_account(
 ) -> Account:
     """A new token account. One of wrapped SOL holds its amount in lamports too.
 
-    `lamports` is what it holds besides; 0 for just the rent.
+    `lamports`: its balance; 0: exactly the rent.
     """
     data = bytearray(TOKEN_BYTES)
     data[:32], data[32:64] = raw(mint), raw(owner)
@@ -89,7 +89,7 @@ def token_account(
 
 
 def mint_account(decimals: int, supply: int, authority: str | None) -> Account:
-    """A mint whose authority may mint more, if it has one."""
+    """A mint; without an authority no more can be minted."""
     data = bytearray(MINT_BYTES)
     if authority is not None:
         data[0] = 1
@@ -97,13 +97,6 @@ def mint_account(decimals: int, supply: int, authority: str | None) -> Account:
     data[36:44] = supply.to_bytes(8, "little")
     data[44], data[45] = decimals, 1
     return Account(rent_exempt(MINT_BYTES), TOKEN, bytes(data))
-
-
-def clock_account(slot: int, time_s: int) -> Account:
-    """The clock as an account: slot, epoch's beginning, epoch, next epoch, Unix time."""
-    numbers = (slot, time_s, 0, 1, time_s)
-    data = b"".join(number.to_bytes(8, "little") for number in numbers)
-    return Account(rent_exempt(40), addresses.SYSVAR_OWNER, data)
 
 
 def is_mint(account: Account | None) -> bool:

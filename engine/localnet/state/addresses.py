@@ -42,11 +42,11 @@ _ATA_PROGRAM = Pubkey.from_string(ATA)
 RENT_PER_BYTE = 696
 """Lamports, at the end of SIMD-0437's steps."""
 RENT_PER_BYTE_ONCE = 6_960
-"""Before them: what accounts hold that are older, as those of the chain's beginning."""
+"""Lamports, before those steps: the rent of older accounts, such as those of the first block."""
 
 
 def rent_exempt(size: int, per_byte: int = RENT_PER_BYTE_ONCE) -> int:
-    """The least balance, in lamports, that an account of `size` bytes of data may live on."""
+    """The rent-exempt minimum of an account of `size` bytes of data, in lamports."""
     return (128 + size) * per_byte
 
 
@@ -63,7 +63,7 @@ def derived(program: str, *seeds: bytes) -> str:
 
 
 def named(name: str) -> str:
-    """An address of this chain alone, made from a name; nobody has its key."""
+    """An address of this chain, derived from a name; its private key is unknown."""
     return str(Pubkey(sha256(f"localnet:{name}".encode()).digest()))
 
 

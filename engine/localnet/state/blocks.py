@@ -1,4 +1,4 @@
-"""Blocks: what each one changed, so that a fork can undo it and older state can be read."""
+"""Blocks, with what each one changed, so that forks can undo it and older state can be read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from engine.localnet.state.accounts import Account
 from stages.venues.consensus import AT_ONCE, DEPTHS, Consensus
 
 KEPT = 512
-"""Blocks whose hashes and signatures are at hand; more than any blockhash lives."""
+"""Blocks in memory; more than the lifetime of a blockhash."""
 
 
 class Block(NamedTuple):
-    """A block of the chain. `before` holds what its accounts were; None: there was none."""
+    """A block. `before` has the accounts that it changed, as they were; None: there was none."""
 
     slot: int
     height: int
@@ -25,7 +25,7 @@ class Block(NamedTuple):
 
 
 class Blocks:
-    """The newest blocks, oldest first, and how far each commitment has come."""
+    """The newest blocks, oldest first, and the height of each commitment."""
 
     def __init__(
         self, first: Block, *, lifetime: int, consensus: Consensus, at_once: bool = False
@@ -35,7 +35,7 @@ class Blocks:
         """Blocks for which a blockhash is valid."""
         self.consensus = consensus
         self.delay = 0
-        """Blocks by which confirmations lag behind: a fault."""
+        """Blocks by which confirmation is delayed: a fault."""
         self.confirmed_height = first.height
         self.finalized_height = first.height
         """The height that no fork undoes."""
@@ -44,11 +44,11 @@ class Blocks:
 
     @property
     def tip(self) -> Block:
-        """The newest."""
+        """The newest block."""
         return self.newest[-1]
 
     def add(self, block: Block) -> None:
-        """The chain grows by a block."""
+        """Appends a block."""
         self.newest.append(block)
         self._hashes[block.blockhash] = block.height
         self.settle()
@@ -56,7 +56,7 @@ class Blocks:
             self._hashes.pop(self.newest.popleft().blockhash, None)
 
     def settle(self) -> None:
-        """See how far confirmation has come. It goes back in a fork only."""
+        """Updates the heights of the commitments. They decrease only in a fork."""
         confirmed, finalized = self._depth
         come = self.tip.height - confirmed - self.delay
         same = confirmed == finalized  # what delays the one delays the other
@@ -64,7 +64,7 @@ class Blocks:
         self.confirmed_height = max(self.confirmed_height, self.finalized_height, come)
 
     def finalize(self, height: int) -> None:
-        """Nothing undoes the blocks up to a height any more."""
+        """Makes the blocks up to a height final: no fork undoes them."""
         if height <= self.finalized_height:
             return
         for block in self.after(self.finalized_height - 1):
@@ -75,24 +75,24 @@ class Blocks:
         self.confirmed_height = max(self.confirmed_height, height)
 
     def pop(self) -> Block:
-        """A fork drops the newest block."""
+        """Removes the newest block, in a fork."""
         dropped = self.newest.pop()
         self._hashes.pop(dropped.blockhash, None)
         self.confirmed_height = min(self.confirmed_height, self.tip.height)
         return dropped
 
     def height(self, commitment: str) -> int:
-        """The height that a commitment has come to."""
+        """The newest height of a commitment."""
         if commitment == "processed":
             return self.tip.height
         return self.confirmed_height if commitment == "confirmed" else self.finalized_height
 
     def at(self, height: int) -> Block:
-        """The block of a height, or the oldest at hand."""
+        """The block of a height, or the oldest in memory."""
         return self.newest[max(0, height - self.newest[0].height)]
 
     def valid_until(self, blockhash: str) -> int:
-        """The last height at which a transaction with this blockhash is taken; -1: unknown."""
+        """The last height that accepts a transaction with this blockhash; -1: unknown."""
         height = self._hashes.get(blockhash)
         return -1 if height is None else height + self.lifetime
 
@@ -103,7 +103,7 @@ class Blocks:
             yield self.newest[at]
 
     def past(self, address: str, height: int, now: Account | None) -> Account | None:
-        """What an account was at a height, given what it is now."""
+        """An account as of a height, given its state now."""
         for block in self.after(height):
             if address in block.before:
                 return block.before[address]

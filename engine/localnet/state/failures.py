@@ -1,4 +1,4 @@
-"""Why a transaction fails: the chain's own values, as they stand in its JSON."""
+"""Why a transaction fails, in the values that the chain uses in JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InstructionFailed(Exception):
 
     @property
     def words(self) -> str:
-        """As it stands in the logs of the chain."""
+        """The text in the logs of the chain."""
         if self._message:
             return self._message
         if isinstance(self.why, int):
@@ -43,13 +43,13 @@ class InstructionFailed(Exception):
         return NAMES.get(self.why, self.why)
 
     def value(self, index: int) -> dict[str, Any]:
-        """As it stands in JSON, for the instruction number `index`."""
+        """The JSON value, for the instruction number `index`."""
         why = {"Custom": self.why} if isinstance(self.why, int) else self.why
         return {"InstructionError": [index, why]}
 
 
 class NotTaken(Exception):
-    """A transaction that no block takes, so that it costs nothing; `err` as in JSON."""
+    """A transaction that no block accepts and that pays no fee; `err` is the JSON value."""
 
     WORDS = {  # noqa: RUF012  # a constant
         "BlockhashNotFound": "Blockhash not found",
@@ -77,7 +77,7 @@ class NotTaken(Exception):
 
 
 def words(err: Any) -> str:
-    """What a node says of a transaction error."""
+    """The text of a transaction error, as a node returns it."""
     if isinstance(err, str):
         return NotTaken.WORDS.get(err, err)
     if "InstructionError" in err:

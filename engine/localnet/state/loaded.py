@@ -1,7 +1,7 @@
-"""How much account data a transaction loads, by SIMD-0186. Pure.
+"""The bytes of account data that a transaction loads, by SIMD-0186. Pure.
 
-The data of every address that it names, 64 bytes for each account, and the same of the programdata
-account behind each program of the upgradeable loader. An account that does not exist counts 0.
+Each account that it names counts its data and 64 bytes, and so does the programdata account of each
+program of the upgradeable loader. An account that does not exist counts 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from engine.localnet.state.accounts import Account
 from engine.localnet.state.addresses import BPF_LOADER, CLOCK_SYSVAR, text
 
 ACCOUNT_BYTES = 64
-"""What each account counts besides its data."""
+"""Counted for each account besides its data."""
 CLOCK_BYTES = 40
 PROGRAM_TAG, PROGRAMDATA_TAG = b"\x02\0\0\0", b"\x03\0\0\0"
 PROGRAM_BYTES = 36
@@ -20,7 +20,7 @@ PROGRAM_BYTES = 36
 
 
 def loaded_bytes(keys: Iterable[str], get: Callable[[str], Account | None]) -> int:
-    """What a transaction of these keys loads."""
+    """The bytes that a transaction of these keys loads."""
     addresses = set(keys)
     for key in tuple(addresses):
         account = get(key)
@@ -31,7 +31,7 @@ def loaded_bytes(keys: Iterable[str], get: Callable[[str], Account | None]) -> i
         account = get(address)
         if account is not None:
             total += ACCOUNT_BYTES + len(account.data)
-        elif address == CLOCK_SYSVAR:  # it is made when it is asked for
+        elif address == CLOCK_SYSVAR:  # it is built when it is read
             total += ACCOUNT_BYTES + CLOCK_BYTES
     return total
 

@@ -1,7 +1,7 @@
-"""Pools as the bank works with them: decoded once, moved by swaps, written back to bytes late.
+"""Decoded pools: decoded once, changed by swaps, written back to bytes lazily.
 
-A decoded pool is only as good as the bytes that it was read from: whoever writes one of those
-bytes otherwise makes it stale. Bytes are written when somebody wants to read them.
+Any other write to an account that a pool was decoded from makes the decoded pool stale. Bytes are
+written back before they are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Pooled(NamedTuple):
     family: Family
     pool: Pool
     reads: frozenset[str]
-    """Every address that decoding asked for, there or not."""
+    """Every address that decoding asked for, whether it exists or not."""
 
 
 class Families:
@@ -34,7 +34,7 @@ class Families:
         }
 
     def decode(self, address: str, get: Get) -> Pooled | None:
-        """Decode the pool at an address; None if there is none. Raises Unsupported."""
+        """Decodes the pool at an address; None if there is none. Raises Unsupported."""
         account = get(address)
         family = self.by_program.get(account.owner) if account else None
         if account is None or family is None:
@@ -60,12 +60,12 @@ def _gather(family: Family, address: str, get: Get) -> tuple[dict[str, RawAccoun
 
 
 def reads_of(pooled: Pooled, get: Get) -> frozenset[str]:
-    """What decoding would ask for now: its price may have moved on."""
+    """The addresses that decoding would ask for now: they depend on the price."""
     return _gather(pooled.family, pooled.pool.address, get)[1]
 
 
 def write(pooled: Pooled, get: Get, put: Put) -> None:
-    """Write a pool's state into the bytes of its accounts."""
+    """Writes the state of a pool into the bytes of its accounts."""
     before = {each: value for each in pooled.reads if (value := get(each)) is not None}
     buffers = {each: bytearray(account.data) for each, account in before.items()}
     pooled.family.write(pooled.pool, buffers)

@@ -1,7 +1,7 @@
-"""Extensions of Token-2022 accounts: which a mint asks of its accounts, and what is withheld there.
+"""Extensions of Token-2022 accounts: those that a mint requires, and withheld transfer fees.
 
-A token account of Token-2022 without extensions has the 165 bytes of a classic one. One with them
-goes on with its kind (2) at 165 and entries {type u16, length u16, value} from 166 on. Source:
+A token account of Token-2022 without extensions has the 165 bytes of a classic one. With extensions
+its kind (2) follows at 165, and entries {type u16, length u16, value} from 166. Source:
 https://docs.rs/spl-token-2022-interface, `ExtensionType::get_required_init_account_extensions`.
 """
 
@@ -41,7 +41,7 @@ def entries(account: Account) -> Iterator[Entry]:
 
 
 def token_account_tail(mint: Account, *, immutable_owner: bool) -> bytes:
-    """What a new token account of the mint has after its 165 bytes; empty for no extensions."""
+    """The bytes of a new token account after the first 165; empty without extensions."""
     asked = [(IMMUTABLE_OWNER, 0)] * (immutable_owner and mint.owner == TOKEN_2022)
     asked += [_ASKED[entry.number] for entry in entries(mint) if entry.number in _ASKED]
     tail = b"".join(
@@ -62,7 +62,7 @@ def first_state(mint: Account) -> int:
 
 
 def with_withheld(account: Account, fee: int) -> Account | None:
-    """The token account with so much more withheld; None where it has no place for that."""
+    """The token account with `fee` more withheld; None where it lacks the extension."""
     place = next((e.at for e in entries(account) if e.number == TRANSFER_FEE_AMOUNT), None)
     if place is None:
         return None

@@ -1,4 +1,4 @@
-"""What one transaction sees and changes: all of it is kept, or none."""
+"""The changes of one transaction, which are applied together or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class State:
         self.accounts: dict[str, Account] = {}
         self.pools: dict[str, Pooled] = {}
         self.moved: set[str] = set()
-        """Pools whose bytes are older than they are."""
+        """Pools whose state is newer than their bytes."""
         self.readers: dict[str, set[str]] = {}
         """By address: the pools that were decoded from it."""
 
@@ -27,7 +27,7 @@ class State:
         return self.accounts.get(address)
 
     def rent_exempt(self, size: int) -> int:
-        """The least balance that a new account of `size` bytes of data may live on."""
+        """The rent-exempt minimum of a new account of `size` bytes of data, in lamports."""
         return rent_exempt(size, self.rent_per_byte)
 
     def pool(self, address: str) -> Pooled | None:
@@ -38,25 +38,25 @@ class State:
         return pooled
 
     def remember(self, address: str, pooled: Pooled) -> None:
-        """Keep a decoded pool."""
+        """Caches a decoded pool."""
         self.pools[address] = pooled
         for each in pooled.reads:
             self.readers.setdefault(each, set()).add(address)
 
     def forget(self, address: str) -> None:
-        """Forget what was decoded from this account, after a change of its bytes."""
+        """Drops the pools decoded from an account whose bytes were changed."""
         for pool in self.readers.pop(address, ()):
             self.pools.pop(pool, None)
             self.moved.discard(pool)
 
     def forget_all(self) -> None:
-        """Forget every decoded pool: the bytes have gone back in time."""
+        """Drops every decoded pool, after a fork."""
         for each in (self.pools, self.readers, self.moved):
             each.clear()
 
 
 class View:
-    """A transaction's own copy of what it changes. `writable` None: everything may be written."""
+    """The accounts and pools that a transaction changed. `writable` None: it may write any."""
 
     def __init__(self, state: State, writable: frozenset[str] | None = None) -> None:
         self._state = state
@@ -64,11 +64,11 @@ class View:
         self.changed: dict[str, Account] = {}
         self.pools: dict[str, Pooled] = {}
         self.moved: set[str] = set()
-        """Pools of them whose bytes are older than they are."""
+        """Pools whose state is newer than their bytes here."""
         self.settled: set[str] = set()
         """Pools whose bytes were brought up to date here."""
         self.rewritten: set[str] = set()
-        """Addresses that others than their pool's own program wrote: decoded pools are stale."""
+        """Addresses written by another program than that of their pool: decoded pools are stale."""
 
     def get(self, address: str) -> Account | None:
         """The account, as this transaction sees it; None where there is none."""
@@ -78,7 +78,7 @@ class View:
         return account if account is not None and account.lamports else None
 
     def rent_exempt(self, size: int) -> int:
-        """The least balance that a new account of `size` bytes of data may live on."""
+        """The rent-exempt minimum of a new account of `size` bytes of data, in lamports."""
         return self._state.rent_exempt(size)
 
     def held(self, address: str) -> int:
@@ -87,7 +87,7 @@ class View:
         return account.lamports if account is not None else 0
 
     def put(self, address: str, account: Account) -> None:
-        """Write an account. One without lamports is gone."""
+        """Writes an account. One without lamports is deleted."""
         readers = self._state.readers.get(address)
         if readers:
             for pool in readers:
@@ -96,7 +96,7 @@ class View:
         self.keep(address, account)
 
     def keep(self, address: str, account: Account) -> None:
-        """Write an account as the pool's own program does: decoded pools know of it."""
+        """Writes an account as the program of its pool does: decoded pools stay valid."""
         if self._writable is not None and address not in self._writable:
             raise InstructionFailed("ReadonlyDataModified")
         self.changed[address] = account
@@ -111,12 +111,12 @@ class View:
         return pooled
 
     def move(self, moved: Pooled) -> None:
-        """Put a pool where a swap has brought it."""
+        """Stores the state of a pool after a swap."""
         self.pools[moved.pool.address] = moved
         self.moved.add(moved.pool.address)
 
     def reread(self, address: str) -> Pooled | None:
-        """Decode the pool anew from bytes brought up to date: its price may have moved far."""
+        """Decodes the pool again from its current bytes: its price may have left its arrays."""
         self._settle(address)
         pooled = self._state.families.decode(address, self.get)
         if pooled is not None:
@@ -124,11 +124,11 @@ class View:
         return pooled
 
     def fresh(self, address: str) -> bool:
-        """Whether the pool is as it was decoded."""
+        """Whether no swap changed the pool since it was decoded."""
         return address not in self.moved and address not in self._state.moved
 
     def drop(self, kept: dict[str, Account]) -> None:
-        """Undo everything but `kept`."""
+        """Drops all changes but `kept`."""
         self.changed, self.pools = kept, {}
         for done in (self.moved, self.settled, self.rewritten):
             done.clear()

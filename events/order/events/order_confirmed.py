@@ -18,12 +18,12 @@ class OrderConfirmed(Fact, frozen=True, array_like=True, tag=True):
     decimals_out: int
     slot: int
     amount_in: int = 0
-    """What left the wallet, in base units; 0 where that is the order's amount_in."""
+    """The input spent, in base units; 0 where it equals the order's amount_in."""
     decimals_in: int = 0
     fee_lamports: int = 0
-    """What the network took for the transaction."""
+    """The network fee of the transaction."""
     rent_lamports: int = 0
-    """What was laid down for token accounts that the transaction opened."""
+    """The rent of token accounts that the transaction opened."""
     fills: tuple[Fill, ...] = ()
     """Of each swap of the route, in its order; none where the venue has no pools to name."""
 

@@ -17,7 +17,7 @@ class OrderFailed(Fact, frozen=True, array_like=True, tag=True):
     detail: str = ""
     actor: str = ""
     fee_lamports: int = 0
-    """What the network took for a transaction that failed on chain."""
+    """The network fee of a transaction that failed on chain."""
 
 
 def _apply(order: Order, fact: OrderFailed, _: int) -> None:

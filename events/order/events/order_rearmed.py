@@ -10,23 +10,23 @@ from events.status import Status
 
 
 class OrderRearmed(Fact, frozen=True, array_like=True, tag=True):
-    """The price touched and retreated before a swap was made: the order waits again.
+    """The price retreated before a swap was made: the order waits again.
 
-    Said where no transaction of the order can land any more: before the send, or once it failed on
-    chain. `slot` is the first whose ticks count again.
+    Written only where no transaction of the order can land any more: before the send, or once it
+    failed on chain. `slot` is the first whose ticks count again.
     """
 
     stage: str
     reason: str
     slot: int
     amount_out: int
-    """The best that was offered, 0 where that is not known."""
+    """The best output that was quoted; 0 where it is not known."""
     min_amount_out: int
     quotes: tuple[Quote, ...] = ()
     decimals_in: int = 0
     decimals_out: int = 0
     fee_lamports: int = 0
-    """What the network took for a transaction that failed on chain."""
+    """The network fee of a transaction that failed on chain."""
     paused_until_slot: int = 0
     """Until then a price that neither left nor rose since does not count; 0: all prices count."""
 

@@ -36,7 +36,7 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     max_amount_in: int | None = None
     """Of swap mode exactOut: the most that may go in."""
     traceparent: str = ""
-    """Of whoever submitted it, as W3C Trace Context has it; no part of what was asked for."""
+    """The submitter's W3C Trace Context; not part of the terms."""
 
 
 def _apply(order: Order, fact: OrderSubmitted, time_us: int) -> None:

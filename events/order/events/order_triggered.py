@@ -23,7 +23,8 @@ class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
     decimals_in: int = 0
     first_slot: int | None = None
     """The first slot that counted for the order: its own, or that in which its price was amended,
-    as the venue told it. None: said by a build that did not ask."""
+    as the venue told it. None in events of builds that did not
+    record it."""
 
 
 def _apply(order: Order, fact: OrderTriggered, _: int) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine import cli
 from engine.commands.docs import FILES
+from engine.documents.postman import folders_of
 from events.types import FACTS
+from gateway.endpoints.endpoint import Endpoint, Response
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES
+from gateway.middleware.authorization import Permission, Reach
 from gateway.spec.openapi import openapi
-from gateway.spec.postman_flow import FOLDERS
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,7 +49,7 @@ def test_a_document_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_collection_has_every_operation_and_expects_what_is_documented() -> None:
-    steps = [step for folder in FOLDERS for step in folder.steps]
+    steps = [step for folder in folders_of(ENDPOINTS.values()) for step in folder.steps]
     sockets = {key for key, endpoint in ENDPOINTS.items() if endpoint.channel}
     assert {step.operation for step in steps} == set(ENDPOINTS) - sockets
     for step in steps:
@@ -54,3 +57,27 @@ def test_the_collection_has_every_operation_and_expects_what_is_documented() -> 
         documented = endpoint.responses.keys() | endpoint.problems_by_status().keys()
         assert set(step.statuses) <= documented
         assert set(step.query) <= set(endpoint.query or ())
+
+
+NEW = Endpoint(
+    "GET",
+    "/api/things",
+    lambda handlers: handlers.console.tokens,
+    Permission("read", Reach.NONE),
+    tag="orders",
+    summary="List things",
+    responses={200: Response("Things"), 204: Response("None", media="")},
+)
+
+
+def test_an_endpoint_that_the_flow_leaves_out_gets_a_step() -> None:
+    folder = folders_of([*ENDPOINTS.values(), NEW])[-1]
+    step = folder.steps[-1]
+    assert (step.name, step.operation, step.statuses) == ("List things", NEW.key, (200, 204))
+    assert step.description == "Things. None."
+
+
+@pytest.mark.parametrize("change", [{"body": "HaltRequest"}, {"required": ("kind",)}])
+def test_a_request_that_cannot_be_derived_needs_a_step(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="GET /api/things needs a step in `postman_flow`"):
+        folders_of([*ENDPOINTS.values(), NEW._replace(**change)])

@@ -1,16 +1,17 @@
-"""The Postman collection: a flow through the operations, each request made from its table. Pure."""
+"""The Postman collection: a flow through the endpoints, and a request for every other one. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from engine.documents.postman_flow import BASE, FLOW, FOLDERS, SUBMIT, VARIABLES, Folder, Step
+from gateway.endpoints.endpoint import Endpoint
 from gateway.endpoints.table import ENDPOINTS
-from gateway.spec.postman_flow import BASE, FLOW, FOLDERS, SUBMIT, VARIABLES, Folder, Step
 
 Json = dict[str, Any]
 
@@ -32,11 +33,30 @@ def collection() -> str:
             f"{BASE}{SUBMIT[1]}?orderId={{{{orderId}}}}.",
             "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
         },
-        "item": [_folder(folder) for folder in FOLDERS],
+        "item": [_folder(folder) for folder in folders_of(ENDPOINTS.values())],
         "event": [_script("prerequest", new_key)],
         "variable": [{"key": k, "value": v, "type": "string"} for k, v in VARIABLES.items()],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def folders_of(endpoints: Iterable[Endpoint]) -> list[Folder]:
+    """The folders of the flow, and one with a step for each endpoint that the flow leaves out.
+
+    Raises ValueError for an endpoint whose request cannot be derived: the flow must have it.
+    """
+    covered = {step.operation for folder in FOLDERS for step in folder.steps}
+    others = [e for e in endpoints if e.key not in covered and not e.channel]
+    if not others:
+        return list(FOLDERS)
+    return [*FOLDERS, Folder(f"{len(FOLDERS) + 1} Others", tuple(_step_of(e) for e in others))]
+
+
+def _step_of(endpoint: Endpoint) -> Step:
+    if endpoint.body or endpoint.required:
+        raise ValueError(f"{endpoint.method} {endpoint.path} needs a step in `postman_flow`")
+    description = ". ".join(response.description for response in endpoint.responses.values())
+    return Step(endpoint.summary, endpoint.key, tuple(endpoint.responses), f"{description}.")
 
 
 def _folder(folder: Folder) -> Json:

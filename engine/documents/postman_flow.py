@@ -1,6 +1,7 @@
-"""The steps of the Postman collection: a flow through the operations. Pure.
+"""The steps of the Postman collection: a flow through the endpoints. Pure.
 
-Each names an operation of the table; what is sent and expected of it is here and nowhere else.
+Each step names an endpoint, what is sent to it and what is expected of its response. `postman` adds
+a step for each endpoint without one.
 """
 
 from __future__ import annotations
