@@ -92,7 +92,7 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
         assert {order.id for order in listed} == set(ids)
 
 
-async def test_it_proves_a_running_engine_sound(redis_url: str, database_url: str) -> None:
+async def test_verify_reports_a_running_engine_as_sound(redis_url: str, database_url: str) -> None:
     async with (
         history(redis_url, database_url) as (log, archive, play, _),
         projecting(redis_url, database_url, retain_events=500),
@@ -143,7 +143,7 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("damage", TAMPERED)
-async def test_damage_in_postgres_is_found_at_its_first_position(
+async def test_damage_in_postgres_is_reported_at_its_first_position(
     redis_url: str, database_url: str, damage: str
 ) -> None:
     sql, expected = TAMPERED[damage]
@@ -157,7 +157,7 @@ async def test_damage_in_postgres_is_found_at_its_first_position(
 
 
 @pytest.mark.parametrize("damage", ["a flipped byte", "two rows changed over", "a deleted row"])
-async def test_damage_in_the_archive_is_found_without_the_log(
+async def test_damage_in_the_archive_is_detected_without_the_log(
     redis_url: str, database_url: str, damage: str
 ) -> None:
     """Behind the trimmed log nothing but the chain can tell."""
@@ -174,7 +174,7 @@ async def test_damage_in_the_archive_is_found_without_the_log(
     assert verdict.problems[0].position == expected
 
 
-async def test_damage_in_redis_is_found(redis_url: str, database_url: str) -> None:
+async def test_damage_in_redis_is_detected(redis_url: str, database_url: str) -> None:
     async with history(redis_url, database_url) as (log, archive, _, ids):
         client = redis.asyncio.Redis.from_url(redis_url)
         key = log.keys.order(ids[0])
@@ -216,7 +216,7 @@ LOG_HARM: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("harm", LOG_HARM.values(), ids=LOG_HARM.keys())
-async def test_what_is_missing_in_redis_is_told_and_the_rest_is_compared_all_the_same(
+async def test_missing_keys_in_redis_are_reported_and_all_others_compared(
     redis_url: str, database_url: str, harm: Any
 ) -> None:
     async with history(redis_url, database_url) as (log, archive, play, _):
@@ -232,7 +232,7 @@ async def test_what_is_missing_in_redis_is_told_and_the_rest_is_compared_all_the
         assert verdict.problems != []
 
 
-async def test_a_row_under_an_id_that_no_order_has_is_found(
+async def test_a_row_under_an_unknown_order_id_is_detected(
     redis_url: str, database_url: str
 ) -> None:
     async with history(redis_url, database_url) as (log, archive, _, ids):
@@ -272,7 +272,7 @@ def command(what: str, redis_url: str, database_url: str, *args: str, seed: str 
     )  # fmt: skip
 
 
-async def test_the_exit_code_says_sound_broken_or_unreadable(
+async def test_the_exit_code_tells_sound_broken_and_unreadable_apart(
     redis_url: str, database_url: str
 ) -> None:
     async with history(redis_url, database_url):
@@ -325,7 +325,7 @@ async def test_the_stages_decide_again_what_they_decided(redis_url: str, databas
     assert (replay.checked, replay.mismatches) == (60, [])
 
 
-async def test_show_tells_when_what_and_why(redis_url: str, database_url: str) -> None:
+async def test_show_prints_time_event_and_cause(redis_url: str, database_url: str) -> None:
     async with history(redis_url, database_url) as (_, _, _, ids):
         shown = command("show", redis_url, database_url, ids[0])
     assert shown.returncode == 0, shown.stderr

@@ -76,7 +76,7 @@ async def test_the_state_of_everything_is_counted_at_any_position(engine: Engine
         assert (await engine.get(f"/api/audit/state?at={at}")).status == 400
 
 
-async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None:
+async def test_verify_streams_its_progress_and_its_verdict(engine: Engine) -> None:
     names, verdict = [], {}
     async with engine.http.get(engine.url + "/api/audit/verify") as answer:
         assert answer.content_type == "text/event-stream"
@@ -91,7 +91,9 @@ async def test_verify_tells_its_progress_and_its_verdict(engine: Engine) -> None
     assert verdict["events"] >= 20 * 6
 
 
-async def test_audits_take_turns_and_who_leaves_ends_his(redis_url: str, database_url: str) -> None:
+async def test_audits_take_turns_and_a_disconnect_ends_one(
+    redis_url: str, database_url: str
+) -> None:
     await migrated(database_url, asyncio.Event())
     async with served(
         redis_url, records=StoreUrls(SecretUrl(redis_url), SecretUrl(database_url))
@@ -176,7 +178,7 @@ def _claimed(document: dict[str, Any]) -> None:
      lambda d: d.update(orderId="01900000-0000-7000-8000-000000000001"),
      lambda d: d.update(events=[]), lambda d: d["events"][1].update(hash="00")],
 )  # fmt: skip
-async def test_a_proof_that_was_changed_is_found_out(engine: Engine, harm: Any) -> None:
+async def test_a_changed_proof_is_detected(engine: Engine, harm: Any) -> None:
     document = await proof(engine)
     harm(document)
     assert faults_of(document) != []

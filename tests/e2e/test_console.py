@@ -64,7 +64,7 @@ def fact(name: str) -> str:
     return f"({FACT})({json.dumps(name)})"
 
 
-async def test_an_open_order_shows_its_terms_of_now_and_keeps_who_is_in_it(
+async def test_an_open_order_shows_its_current_terms_and_keeps_the_focus(
     engine: Engine, page: Page
 ) -> None:
     await page.click("input[value=limit] + span")
@@ -87,9 +87,7 @@ async def test_an_open_order_shows_its_terms_of_now_and_keeps_who_is_in_it(
     await page.until(f"{STATUS} === 'cancelled'")
 
 
-async def test_an_exact_output_is_said_of_the_token_that_comes_out(
-    engine: Engine, page: Page
-) -> None:
+async def test_an_exact_output_is_entered_in_the_output_token(engine: Engine, page: Page) -> None:
     order_id = await engine.submit(
         key="exact", amount="150", swapMode="exactOut", maxAmountIn="2", tokenOut="USDC"
     )
@@ -103,7 +101,7 @@ async def test_an_exact_output_is_said_of_the_token_that_comes_out(
     )
 
 
-async def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_placed(page: Page) -> None:
+async def test_an_invalid_field_shows_its_error_and_no_order_is_placed(page: Page) -> None:
     await page.click("input[value=limit] + span")
     await page.type("#amount", "1.0000000001")
     await page.until("document.querySelector('[data-error=amount]').textContent !== ''")
@@ -215,7 +213,7 @@ async def test_the_engine_view_shows_stages_and_a_halt(engine: Engine, page: Pag
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1360, "light")])
-async def test_nothing_keeps_anybody_out(
+async def test_the_console_has_no_accessibility_violations(
     engine: Engine, page: Page, width: int, scheme: str
 ) -> None:
     """By the rules of axe: names, contrast, order of headings, what a screen reader is told …"""
@@ -295,9 +293,7 @@ async def test_nothing_is_wider_than_the_window(page: Page, width: int, height: 
         await page.until(wide)
 
 
-async def test_a_chain_that_was_tampered_with_is_said_to_be_broken(
-    engine: Engine, page: Page
-) -> None:
+async def test_a_tampered_hash_chain_is_shown_as_broken(engine: Engine, page: Page) -> None:
     order_id = await engine.submit(key="tampered")
     await engine.ended([order_id])
 

@@ -14,7 +14,7 @@ WHY = "document.getElementById('key-why').textContent"
 ROWS = "document.querySelectorAll('#body .row').length"
 
 
-async def test_it_asks_until_a_key_is_good_and_keeps_it_for_the_tab(
+async def test_the_console_asks_for_a_valid_key_and_keeps_it_for_the_tab(
     redis_url: str, chromium: Browser
 ) -> None:
     async with served(redis_url, keys_required=True) as gateway:

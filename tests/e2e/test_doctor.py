@@ -91,7 +91,7 @@ async def test_where_each_process_runs_by_itself_its_ports_and_keys_are_no_fault
     )
 
 
-async def test_servers_that_forget_are_named_with_how_to_mend_them(
+async def test_servers_without_durability_are_named_with_a_remedy(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
@@ -140,7 +140,7 @@ async def test_a_key_that_others_may_read_is_named(tmp_path: Path) -> None:
     assert (await findings_by_name(tmp_path))["wallet.json"].status == "ok"
 
 
-async def test_it_looks_and_makes_nothing(tmp_path: Path) -> None:
+async def test_the_doctor_creates_no_file(tmp_path: Path) -> None:
     assert (await findings_by_name(tmp_path))["DATA_DIR"].status == "ok"
     assert list(tmp_path.iterdir()) == []
 
@@ -172,7 +172,7 @@ def _counting(slots: Iterator[int], _: Any) -> int:
     return next(slots)
 
 
-async def test_what_each_node_does_not_serve_is_named_and_how_far_they_are_apart(
+async def test_methods_that_a_node_does_not_serve_and_slot_differences_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from solders.keypair import Keypair
@@ -228,14 +228,14 @@ def test_versions_are_compared_as_numbers(info: dict[str, str], status: str) -> 
     assert log_server._version(info).status == status
 
 
-def test_clocks_that_are_apart_are_said() -> None:
+def test_clock_skew_is_reported() -> None:
     assert [skew("c", 100.0, at).status for at in (100.1, 99.0, 120.0)] == [
         "ok", "warning", "failed",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("status", ["full", "suspended", "unsafe", "unavailable"])
-def test_what_mends_the_log_follows_from_what_is_wrong_with_it(status: str) -> None:
+def test_the_remedy_for_the_log_follows_from_its_status(status: str) -> None:
     ready: dict[str, object] = {"reasons": {"log": "why"}, "log": {"status": status}}
     [result] = [
         finding for finding in running._findings("http://here", ready) if finding.name == "log"

@@ -132,7 +132,7 @@ def test_sockets_have_short_paths_however_long_the_folder_is(short_path: Path) -
     assert not sockets.exists()
 
 
-def test_a_server_that_cannot_start_is_told_in_one_line(short_path: Path) -> None:
+def test_a_server_that_cannot_start_is_reported_in_one_line(short_path: Path) -> None:
     broken = databases.Options(servers=["valkey"], valkey={"appendonly": "perhaps"})
     refused = pytest.raises(StartError, match="valkey does not start: ")
     with refused, databases.started(short_path, broken):

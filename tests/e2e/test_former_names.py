@@ -77,7 +77,7 @@ async def events_of(engine: Engine, order_id: str) -> list[str]:
     return [event["event"] for event in answer.body["events"]]
 
 
-async def test_data_written_under_the_former_names_goes_on(short_path: Path) -> None:
+async def test_data_written_under_the_former_names_is_migrated(short_path: Path) -> None:
     with started(short_path / "s") as servers:
         await restore(servers)
         urls = {"redis_url": servers.redis_url, "database_url": servers.database_url}

@@ -115,7 +115,7 @@ async def test_a_missed_threshold_answers_as_a_node_does(chain: Localnet) -> Non
     assert chain.executions() == {}
 
 
-async def test_a_simulation_changes_nothing_and_says_the_units(chain: Localnet) -> None:
+async def test_a_simulation_changes_nothing_and_returns_the_compute_units(chain: Localnet) -> None:
     raw = bytes(signed(await chain.blockhash(), pay("tried")))
     config = {"encoding": "base64", "replaceRecentBlockhash": True, "commitment": "processed",
               "accounts": {"addresses": [THEM], "encoding": "base64"}}  # fmt: skip
@@ -171,7 +171,7 @@ async def test_no_web_page_reaches_it_by_a_name_of_its_own(chain: Localnet) -> N
         assert answer.status == 403
 
 
-async def test_a_killed_chain_goes_on_with_all_that_it_answered(chain: Localnet) -> None:
+async def test_a_killed_chain_resumes_with_every_acknowledged_transaction(chain: Localnet) -> None:
     raws = [bytes(signed(await chain.blockhash(), pay(f"order {n}"))) for n in range(20)]
     signatures = await asyncio.gather(*(chain.send_raw(raw) for raw in raws))
     await chain.stop(kill=True)
@@ -206,7 +206,7 @@ async def test_an_answer_is_lost_after_acceptance(chain: Localnet) -> None:
         await chain.send_raw(raw)
 
 
-async def test_calls_are_turned_away_and_slow_where_that_is_wanted(chain: Localnet) -> None:
+async def test_rejections_and_latency_can_be_injected(chain: Localnet) -> None:
     await chain.call("localnet_setFaults", {"rejectNext": 1, "methods": ["getSlot"]})
     body = {"jsonrpc": "2.0", "id": 1, "method": "getBlockHeight"}
     assert (await chain.post(body))[0] == 200
@@ -221,7 +221,7 @@ async def test_calls_are_turned_away_and_slow_where_that_is_wanted(chain: Localn
         await chain.call("localnet_setFaults", {"noSuchFault": 1})
 
 
-async def test_a_stalled_chain_takes_no_transaction_until_it_goes_on(chain: Localnet) -> None:
+async def test_a_stalled_chain_lands_no_transaction_until_it_resumes(chain: Localnet) -> None:
     await chain.call("localnet_setFaults", {"stalled": True})
     height = await chain.call("getBlockHeight", {"commitment": "processed"})
     signature = await chain.send(pay("stalled"))
@@ -286,7 +286,7 @@ async def test_a_fork_drops_a_confirmed_transaction_under_tower(tower: Localnet)
     assert tower.executions() == {"forked": 1}
 
 
-async def test_the_chain_tells_its_consensus(slow: Localnet, tower: Localnet) -> None:
+async def test_the_chain_reports_its_consensus(slow: Localnet, tower: Localnet) -> None:
     assert isinstance(await slow.call("getAgGenesisCert"), dict)
     assert await tower.call("getAgGenesisCert") is None
     for chain, behind in ((slow, 1), (tower, 32)):

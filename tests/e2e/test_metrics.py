@@ -33,7 +33,7 @@ async def scraped(http: aiohttp.ClientSession, url: str) -> Samples:
     }
 
 
-async def test_the_gateway_tells_what_the_log_knows(redis_url: str) -> None:
+async def test_the_metrics_of_the_gateway_show_the_state_of_the_log(redis_url: str) -> None:
     async with served(redis_url) as gateway:
         before = await scraped(gateway.http, gateway.url)
         first, second = await gateway.accepted(), await gateway.accepted()
@@ -71,7 +71,7 @@ async def test_a_write_on_an_old_head_is_counted_as_a_conflict(redis_url: str) -
         assert now["oee_orders_total", "cancelled"] == before["oee_orders_total", "cancelled"]
 
 
-async def test_what_only_postgres_knows_is_absent_without_it(redis_url: str) -> None:
+async def test_metrics_from_postgres_are_absent_without_it(redis_url: str) -> None:
     archive = MemoryArchive()
     async with served(redis_url, archive=archive) as gateway:
         await gateway.accepted()

@@ -54,7 +54,7 @@ async def test_odd_requests_are_answered_as_documented(
         assert gateway.checker.asked >= set(ENDPOINTS) - sockets, output
 
 
-async def test_a_bug_is_found(redis_url: str, tmp_path: Path) -> None:
+async def test_a_planted_bug_is_detected(redis_url: str, tmp_path: Path) -> None:
     with patch.object(responses, "accepted", lambda _: 1 / 0):
         async with served(redis_url) as gateway:
             code, output = await ask_oddly(gateway, tmp_path, *SUBMIT)

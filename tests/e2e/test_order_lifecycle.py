@@ -63,7 +63,9 @@ async def follow(engine: Engine, order_id: str) -> list[dict[str, Any]]:
     return results
 
 
-async def test_whoever_watches_sees_every_status_before_midway_and_after(engine: Engine) -> None:
+async def test_a_follower_gets_every_status_before_during_and_after_the_order(
+    engine: Engine,
+) -> None:
     started = engine.watch("RoutingStarted")
     order_id = await engine.submit(key="life-1")
     before = asyncio.create_task(follow(engine, order_id))
@@ -79,7 +81,7 @@ async def test_whoever_watches_sees_every_status_before_midway_and_after(engine:
     assert seen == [frame for frame in engine.frames if frame["orderId"] == order_id]
 
 
-async def test_what_each_step_adds_fits_together(engine: Engine) -> None:
+async def test_the_events_of_an_order_are_consistent(engine: Engine) -> None:
     order_id = await engine.submit(key="life-2", amount="2.5", tokenOut="USDC", slippageBps=100)
     frames = {frame["event"]: frame for frame in await follow(engine, order_id)}
     routed, confirmed = frames["OrderRouted"], frames["OrderConfirmed"]
@@ -104,7 +106,7 @@ async def test_what_each_step_adds_fits_together(engine: Engine) -> None:
     assert "raw" not in str(frames)
 
 
-async def test_an_order_in_doubt_says_so_until_it_is_none(engine: Engine) -> None:
+async def test_an_order_is_shown_in_doubt_until_its_outcome_is_known(engine: Engine) -> None:
     async def shown_in_doubt() -> bool:
         """Whether it was asked for in time: the doubt is over after some slots."""
         order_id = await engine.submit(key=os.urandom(4).hex(), tokenOut="DOUBT")
@@ -128,7 +130,7 @@ async def test_an_order_in_doubt_says_so_until_it_is_none(engine: Engine) -> Non
     await until(shown_in_doubt)
 
 
-async def test_a_batch_of_good_and_bad_items_does_the_good_and_explains_the_bad(
+async def test_a_batch_accepts_its_valid_items_and_explains_the_invalid(
     engine: Engine,
 ) -> None:
     good = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.5"}
@@ -162,7 +164,7 @@ async def test_a_batch_of_good_and_bad_items_does_the_good_and_explains_the_bad(
     ]
 
 
-async def test_five_orders_at_once_all_go_their_way(engine: Engine) -> None:
+async def test_five_concurrent_orders_are_confirmed(engine: Engine) -> None:
     ids = await asyncio.gather(
         *(engine.submit(key=f"five-{n}", tokenOut=token) for n, token in enumerate(TOKENS))
     )
@@ -177,7 +179,7 @@ async def test_the_same_order_posted_a_hundred_times_at_once_is_one_order(engine
     await engine.ended(ids)
 
 
-async def test_each_fault_ends_as_it_should(engine: Engine, faulty: dict[str, str]) -> None:
+async def test_each_simulated_fault_has_its_outcome(engine: Engine, faulty: dict[str, str]) -> None:
     ids = faulty
     ends = await engine.ended(ids.values())
     lives = {
@@ -254,7 +256,7 @@ async def test_a_cancelled_order_is_never_executed(engine: Engine) -> None:
     assert not [row for row in engine.ledger() if row.order_id == order_id]
 
 
-async def test_a_halted_engine_takes_orders_and_sends_none_until_it_is_resumed(
+async def test_a_halted_engine_accepts_orders_and_sends_none_until_it_is_resumed(
     engine: Engine,
 ) -> None:
     async def switch(act: str) -> None:

@@ -75,7 +75,9 @@ async def test_a_parked_order_is_listed_with_its_reason(operator: Operator) -> N
     assert "router: a bug, by engine" in shown.stdout
 
 
-async def test_a_replay_puts_it_back_to_its_stage_and_says_who_did(operator: Operator) -> None:
+async def test_a_replay_returns_the_order_to_its_stage_and_records_the_actor(
+    operator: Operator,
+) -> None:
     order_id = await operator.parked_after(1)
     done = operator.command("requeue", order_id, "--reason", "fixed in 0.1.1", "--actor", "ada")
     assert done.returncode == 0, done.stderr
@@ -93,7 +95,7 @@ async def test_a_replay_puts_it_back_to_its_stage_and_says_who_did(operator: Ope
     await inbox.close()
 
 
-async def test_a_discard_fails_the_order_and_says_who_did(operator: Operator) -> None:
+async def test_a_discard_fails_the_order_and_records_the_actor(operator: Operator) -> None:
     order_id = await operator.parked_after(3)  # built and signed, never sent
     done = operator.command(
         "discard", order_id, "--reason", "asked by the client", "--actor", "ada"

@@ -16,9 +16,7 @@ def env(engine: Engine) -> dict[str, str]:
     return {**os.environ, **environment(engine.settings)}
 
 
-async def test_orders_are_rows_that_say_how_far_they_are(
-    engine: Engine, env: dict[str, str]
-) -> None:
+async def test_orders_are_rows_with_their_progress(engine: Engine, env: dict[str, str]) -> None:
     def rows(text: str, status: str = "") -> int:
         lines = [line for line in text.splitlines() if status in line]
         return sum(any(order_id in line for line in lines) for order_id in ids)
@@ -39,7 +37,7 @@ async def test_orders_are_rows_that_say_how_far_they_are(
         assert await seen.interrupt() == 130
 
 
-async def test_whoever_wants_lines_or_no_colour_gets_that(
+async def test_output_as_lines_and_without_colour_can_be_chosen(
     engine: Engine, env: dict[str, str]
 ) -> None:
     plain = {**env, "NO_COLOR": "1"}

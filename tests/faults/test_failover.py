@@ -90,7 +90,7 @@ async def sends(log: EventLog) -> AppendStatus:
     return (await log.append([request]))[0].status
 
 
-async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
+async def test_a_promoted_replica_stays_suspended_until_the_chain_was_asked(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has all that was archived, and yet what its primary took last may be missing."""
@@ -128,7 +128,7 @@ async def test_a_replica_that_was_promoted_is_vouched_for_by_the_chain_alone(
                     assert await log.suspended()
 
 
-async def test_who_only_sees_another_server_vouches_for_it_anew(
+async def test_a_projector_on_another_server_verifies_it_again(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A switch-over may cut no read that is under way: no session ends by itself then."""
@@ -157,7 +157,7 @@ async def test_who_only_sees_another_server_vouches_for_it_anew(
         await until(anew, "the second look")
 
 
-async def test_a_server_that_may_not_be_written_to_or_sent_from_is_told_while_it_runs(
+async def test_readyz_reports_a_server_that_refuses_writes_or_sends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.backends.health.POLICY_LOOKS", 1)

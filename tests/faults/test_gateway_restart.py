@@ -40,7 +40,7 @@ async def test_a_subscriber_to_all_events_resumes_and_has_each_once_in_order(
         assert any(notice["code"] == "shutdown" for notice in engine.notices)
 
 
-async def test_one_who_was_away_for_the_whole_outage_resumes_from_a_cursor_of_long_ago(
+async def test_a_subscriber_that_missed_the_outage_resumes_from_an_old_cursor(
     engine: Engine,
 ) -> None:
     await engine.ended(await engine.submit_many(20))
@@ -53,7 +53,7 @@ async def test_one_who_was_away_for_the_whole_outage_resumes_from_a_cursor_of_lo
     assert [frame["position"] for frame in results] == expected
 
 
-async def test_one_who_follows_an_order_sees_every_step_though_the_gateway_dies(
+async def test_a_follower_gets_every_step_though_the_gateway_dies(
     engine: Engine,
 ) -> None:
     [order_id] = await engine.submit_many(1, tokenOut="FLAKY")

@@ -102,7 +102,7 @@ async def test_all_processes_killed_at_once_lose_and_double_no_order(engine: Eng
     await assert_all_is_well(engine, await loading)
 
 
-async def test_a_stopped_worker_that_goes_on_later_doubles_no_order(engine: Engine) -> None:
+async def test_a_worker_that_resumes_after_its_lease_doubles_no_order(engine: Engine) -> None:
     """A second process takes over from one that stands still, which then goes on."""
     chance = dice()
     name = chance.choice(("router", "builder", "submitter", "confirmer"))
@@ -141,7 +141,7 @@ async def test_a_retry_whose_first_answer_was_lost_makes_no_second_order(engine:
     await engine.assert_each_ended_exactly_once()
 
 
-async def test_after_all_that_the_subscriber_and_the_archive_have_every_event_once(
+async def test_after_all_kills_subscriber_and_archive_have_every_event_once(
     engine: Engine,
 ) -> None:
     await engine.assert_witnessed()

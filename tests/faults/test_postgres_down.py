@@ -122,7 +122,7 @@ async def test_a_server_killed_under_load_costs_time_and_nothing_else(
     assert parked == []
 
 
-async def test_a_postgres_killed_in_the_middle_of_a_copy_holds_nobody_up(
+async def test_a_postgres_killed_during_a_copy_ends_the_copy_with_an_error(
     killable: Killable,
 ) -> None:
     connection = await asyncpg.connect(killable.servers.database_url)

@@ -248,7 +248,7 @@ async def race(team: Crew, first: Act, second: Act, fate: str, *, built: bool) -
 
 
 @pytest.mark.parametrize("fate", FATES)
-async def test_of_any_two_acts_in_any_order_the_log_lets_one_win_and_nothing_is_stuck(
+async def test_of_any_two_racing_commands_one_wins_and_no_order_is_stuck(
     redis_url: str, tmp_path: Path, fate: str
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -276,7 +276,7 @@ ORDERS = 300
 LIVE_S = 3.0
 
 
-async def test_acts_at_random_while_workers_are_killed_leave_nothing_stuck_and_nothing_doubled(
+async def test_random_commands_and_kills_leave_no_order_stuck_or_doubled(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.runtime.runner.BLOCK_MS", 50)

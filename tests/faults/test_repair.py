@@ -47,7 +47,7 @@ async def archived(engine: Engine) -> int:
         await archive.close()
 
 
-async def test_a_flushed_log_is_founded_again_and_the_engine_goes_on(short_path: Path) -> None:
+async def test_a_flushed_log_is_recreated_and_the_engine_continues(short_path: Path) -> None:
     # Of the simulation: tests/integration/test_repair.py, tests/e2e/test_backup.py.
     # Never in two hops, whose first bears a percent: at 20 slots a second prices may leave that.
     safe: dict[str, Any] = {"tokenOut": "USDC", "slippageBps": 1000}

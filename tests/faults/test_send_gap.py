@@ -107,7 +107,7 @@ async def assert_sent_once(team: Crew, ids: Sequence[str], chain: Witnessed) -> 
 
 
 @pytest.mark.parametrize("kind", [Forgetful, Broken, Buggy])
-async def test_what_the_submitter_failed_to_send_is_sent_by_the_confirmer_once_and_unchanged(
+async def test_a_transaction_that_the_submitter_failed_to_send_is_sent_once_by_the_confirmer(
     redis_url: str, tmp_path: Path, kind: type[Witnessed]
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -143,7 +143,7 @@ async def test_a_submitter_that_dies_in_the_middle_of_sending_leaves_it_to_the_c
         assert heir.sent == []
 
 
-async def test_dying_before_the_word_is_in_the_log_sends_nothing(
+async def test_a_submitter_killed_before_its_append_sends_nothing(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -166,7 +166,7 @@ async def test_dying_before_the_word_is_in_the_log_sends_nothing(
         assert set(team.executions().values()) == {1}
 
 
-async def test_a_submitter_killed_between_its_word_and_its_send_loses_and_doubles_nothing(
+async def test_a_submitter_killed_between_append_and_send_loses_and_doubles_no_order(
     short_path: Path,
 ) -> None:
     async with engine_up(short_path / "d", venue_latency_ms=400, rebroadcast_ms=100) as engine:

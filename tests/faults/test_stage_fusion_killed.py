@@ -10,7 +10,7 @@ from tests.support.processes.engine_up import PROCESSES, dice, engine_up
 from tests.support.waits import pace
 
 
-async def test_random_kills_of_one_that_runs_ahead_lose_and_double_no_order(tmp_path: Path) -> None:
+async def test_random_kills_of_a_fusing_router_lose_and_double_no_order(tmp_path: Path) -> None:
     chance = dice()
     # Without latency every answer is there at once: orders go from the door to the send in two
     # appends. The router is killed most often: it is the one with something in hand.

@@ -81,7 +81,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-async def test_what_dies_is_started_again(tmp_path: Path) -> None:
+async def test_a_killed_process_is_restarted(tmp_path: Path) -> None:
     supervisor = Supervisor([[script("a", SLEEPER)]], tmp_path)
     async with supervised(supervisor):
         (child,) = supervisor.children
@@ -91,7 +91,7 @@ async def test_what_dies_is_started_again(tmp_path: Path) -> None:
             await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
 
 
-async def test_what_ends_by_itself_is_started_again(
+async def test_a_process_that_exits_is_restarted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with exit code 0: nothing of an engine is ever done."""
@@ -103,7 +103,7 @@ async def test_what_ends_by_itself_is_started_again(
         await until(lambda: told.exists() and len(told.read_text().split()) >= 4)
 
 
-async def test_what_a_dead_process_had_started_goes_with_it(tmp_path: Path) -> None:
+async def test_children_of_a_dead_process_are_killed(tmp_path: Path) -> None:
     told = tmp_path / "told"
 
     def started() -> list[int]:
@@ -138,7 +138,7 @@ async def test_the_pause_before_a_restart_grows_to_a_bound_and_is_small_after_a_
     assert pauses == [0.001, 0.002, 0.004, 0.004, 0.001, 0.001]
 
 
-async def test_what_hangs_is_killed_and_started_again(
+async def test_a_hung_process_is_killed_and_restarted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.processes.supervisor.LOOK_S", 0.02)
@@ -185,7 +185,7 @@ async def never() -> bool:
     return False
 
 
-async def test_what_no_restart_mends_is_told_at_once(tmp_path: Path) -> None:
+async def test_a_fault_that_no_restart_repairs_is_reported_at_once(tmp_path: Path) -> None:
     code = "import sys; print('engine: PORT is no number', file=sys.stderr); sys.exit(2)"
     supervisor = Supervisor([[replace(script("a", code), hopeless=2)]], tmp_path)
     with pytest.raises(StartError, match=r"^a does not start: PORT is no number$"):
@@ -193,7 +193,7 @@ async def test_what_no_restart_mends_is_told_at_once(tmp_path: Path) -> None:
     assert supervisor.children[0].deaths <= 1
 
 
-async def test_a_program_that_never_starts_is_told_in_one_line(
+async def test_a_program_that_never_starts_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.processes.supervisor.DEATHS_MAX", 2)

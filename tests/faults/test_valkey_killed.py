@@ -73,7 +73,7 @@ async def test_valkey_killed_again_and_again_loses_and_doubles_no_order(engine: 
     await engine.assert_each_ended_exactly_once()
 
 
-async def test_without_valkey_a_post_is_refused_and_tells_the_truth(
+async def test_without_valkey_a_post_is_refused_and_its_retry_is_one_order(
     engine: Engine,
 ) -> None:
     before = await engine.submit_many(30)
@@ -109,7 +109,7 @@ async def test_a_valkey_that_hangs_and_is_then_killed_loses_and_doubles_no_order
     await engine.assert_each_ended_exactly_once()
 
 
-async def test_the_subscriber_and_the_archive_have_every_event_once_after_all_that(
+async def test_after_all_outages_subscriber_and_archive_have_every_event_once(
     engine: Engine,
 ) -> None:
     with contextlib.suppress(aiohttp.ClientError):

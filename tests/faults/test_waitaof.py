@@ -43,7 +43,7 @@ def never_fsynced(short_path: Path) -> Iterator[str]:
             servers.clean()
 
 
-async def test_what_is_never_fsynced_is_never_accepted_however_often_it_is_tried(
+async def test_an_append_that_is_never_fsynced_is_never_accepted(
     never_fsynced: str,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:

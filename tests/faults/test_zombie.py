@@ -148,7 +148,7 @@ async def test_a_builder_that_wakes_up_late_cannot_put_another_transaction_in_pl
         assert set(team.executions().values()) == {1}
 
 
-async def test_a_submitter_that_wakes_up_late_before_its_word_does_not_send(
+async def test_a_submitter_resumed_late_before_its_append_does_not_send(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -171,7 +171,7 @@ async def test_a_submitter_that_wakes_up_late_before_its_word_does_not_send(
 
 
 @pytest.mark.parametrize("dead_by_then", [False, True])
-async def test_a_submitter_that_wakes_up_late_after_its_word_sends_what_cannot_land_twice(
+async def test_a_submitter_resumed_late_after_its_append_sends_a_transaction_that_cannot_land_twice(
     redis_url: str, tmp_path: Path, dead_by_then: bool
 ) -> None:
     """Its transaction has landed by then, or is proved dead and has been replaced."""
@@ -229,7 +229,7 @@ async def stages(
         await process.wait()
 
 
-async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_goes_on(
+async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
     redis_url: str, tmp_path: Path
 ) -> None:
     settings = settings_for(

@@ -20,6 +20,7 @@ from events.archive.losses import digest_of
 from events.audit.replay import Replay
 from events.audit.verdict import Verdict
 from events.audit.verify import verify
+from events.commands import orders
 from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.postgres.order_rows import columns
 from projections.postgres.rebuild import rebuild
@@ -105,7 +106,7 @@ LOST: dict[str, Callable[[dict[str, list[int]]], list[int]]] = {
 
 
 @pytest.mark.parametrize("which", LOST.values(), ids=LOST)
-async def test_deleted_rows_that_nothing_has_are_given_up(
+async def test_deleted_rows_without_another_copy_can_be_accepted_as_lost(
     scene: Scene, which: Callable[[dict[str, list[int]]], list[int]]
 ) -> None:
     names = [name for name in scene.records.orders if name != "late"]
@@ -128,7 +129,7 @@ async def test_deleted_rows_that_nothing_has_are_given_up(
     await goes_on(scene)
 
 
-async def test_damaged_rows_that_nothing_has_are_given_up(scene: Scene) -> None:
+async def test_damaged_rows_without_another_copy_can_be_accepted_as_lost(scene: Scene) -> None:
     at = (await placed(scene, "done"))[1]
     await edit(scene, at)
     await accept(scene)
@@ -136,7 +137,7 @@ async def test_damaged_rows_that_nothing_has_are_given_up(scene: Scene) -> None:
     await goes_on(scene)
 
 
-async def test_what_was_lost_is_told_of_and_the_rest_can_be_read(
+async def test_reads_name_the_accepted_loss_and_return_all_other_events(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order_id, positions = scene.records.orders["done"], await placed(scene, "done")
@@ -180,7 +181,7 @@ async def test_what_was_lost_is_told_of_and_the_rest_can_be_read(
 
 
 @pytest.mark.parametrize("column", ["hash", "body"])
-async def test_a_column_that_nothing_else_tells_is_given_up_with_all_its_rows(
+async def test_a_lost_column_that_cannot_be_derived_is_accepted_with_all_its_rows(
     scene: Scene, column: str
 ) -> None:
     await trimmed(scene)
@@ -278,7 +279,9 @@ async def test_a_forged_state_of_an_accepted_loss_is_seen(scene: Scene) -> None:
     await accept(scene)
 
 
-async def test_what_the_log_has_is_healed_and_not_given_up(scene: Scene) -> None:
+async def test_a_row_that_the_log_still_has_is_restored_and_not_accepted_as_lost(
+    scene: Scene,
+) -> None:
     at = (await placed(scene, "done"))[1]
     await scene.sql.execute("DELETE FROM events WHERE position = $1", at)
     await scene.sql.execute(
@@ -293,7 +296,7 @@ async def test_what_the_log_has_is_healed_and_not_given_up(scene: Scene) -> None
     assert (result.problems, result.accepted) == ([], ())
 
 
-async def test_a_head_tells_from_what_an_order_goes_on_that_has_no_row(scene: Scene) -> None:
+async def test_an_order_without_a_row_resumes_from_the_state_in_its_head(scene: Scene) -> None:
     at = await placed(scene, "resting")
     await take(scene, *at)
     await scene.sql.execute("DELETE FROM orders WHERE id = $1", scene.resting)
@@ -315,6 +318,20 @@ async def test_an_order_of_which_nothing_is_left_is_forgotten(scene: Scene) -> N
     await goes_on(scene)
 
 
+async def test_an_order_with_events_that_are_not_archived_is_not_given_up(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its head is newer than every lost event: no state is left that follows them."""
+    await take(scene, *await placed(scene, "resting"))
+    await scene.sql.execute("DELETE FROM orders WHERE id = $1", scene.resting)
+    await scene.log.open(create=False)
+    cancelled = await orders.cancel(scene.log, scene.resting, "ann")
+    assert cancelled.outcome is orders.CommandOutcome.DONE
+    assert await scene.follow(f'{LOSES} --reason "no backup"') == 1
+    assert "are not archived yet" in capsys.readouterr().err
+    assert (await verdict(scene)).accepted == ()
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -326,7 +343,7 @@ async def test_an_order_of_which_nothing_is_left_is_forgotten(scene: Scene) -> N
     ],
     ids=["head", "head of the order", "lists", "log", "read model"],
 )
-async def test_other_damage_is_mended_beside_an_accepted_loss(scene: Scene, harm: Any) -> None:
+async def test_other_damage_is_repaired_beside_an_accepted_loss(scene: Scene, harm: Any) -> None:
     rows = await take(scene, (await placed(scene, "resting"))[0], (await placed(scene, "done"))[2])
     await accept(scene)
     name = scene.log.keys.idempotency(ACCOUNT, "client", "resting")

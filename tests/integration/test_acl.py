@@ -60,7 +60,7 @@ async def test_orders_of_all_kinds_live_under_that_user(user: str, tmp_path: Pat
         await refounding.close()
 
 
-async def test_who_may_not_say_multi_founds_nothing(
+async def test_a_repair_without_the_permission_for_multi_fences_no_process(
     user: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with redis.asyncio.from_url(redis_url) as client:

@@ -63,7 +63,7 @@ async def test_a_halt_is_seen_in_readyz_and_takes_orders_until_it_is_resumed(
     assert await halted(gateway) is None
 
 
-async def test_whoever_halts_first_is_who_halted(gateway: Served) -> None:
+async def test_the_first_of_two_halts_is_the_recorded_actor(gateway: Served) -> None:
     _, first = await halt(gateway, reason="one", actor="ann")
     assert await halt(gateway, reason="two", actor="bob") == (200, first)
     assert await gateway.log.position() == 1
@@ -77,7 +77,7 @@ async def test_an_engine_that_was_never_halted_runs(gateway: Served) -> None:
     assert await gateway.log.position() == 0
 
 
-async def test_who_halted_is_known_also_when_the_log_is_trimmed(gateway: Served) -> None:
+async def test_the_actor_of_a_halt_is_known_after_the_log_was_trimmed(gateway: Served) -> None:
     _, view = await halt(gateway, reason="odd", actor="ann")
     del view["status"]
     await gateway.archive.take(gateway.log)
@@ -121,7 +121,9 @@ async def test_the_engines_own_events_are_on_the_feed_and_are_no_order(gateway: 
         ({"reason": "x", "force": True}, "unknown-field"),
     ],
 )
-async def test_a_malformed_halt_is_none(gateway: Served, body: dict[str, Any], code: str) -> None:
+async def test_a_malformed_halt_request_halts_nothing(
+    gateway: Served, body: dict[str, Any], code: str
+) -> None:
     status, problem = await halt(gateway, **body)
     assert (status, problem["code"]) == (400, code)
     assert await halted(gateway) is None
@@ -132,7 +134,9 @@ async def test_a_foreign_page_cannot_halt(gateway: Served) -> None:
     assert (status, problem["code"]) == (415, "unsupported-media-type")
 
 
-async def test_without_an_answer_of_the_log_a_halt_is_none_or_unknown(redis_url: str) -> None:
+async def test_without_an_answer_of_the_log_a_halt_is_refused_or_its_outcome_unknown(
+    redis_url: str,
+) -> None:
     async with (
         proxied(redis_url) as proxy,
         served(redis_url, gateway_redis_url=proxy.url) as gateway,

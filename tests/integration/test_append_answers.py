@@ -12,6 +12,7 @@ import redis.asyncio
 from events.ids import new_order_id
 from events.log import AppendRequest, AppendStatus, EventLog, Fenced, OutcomeUnknown, Unavailable
 from events.log.redis.link import RedisConnection, Server
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.processes.proxied import Proxy, proxied
 from tests.support.waits import until
@@ -55,26 +56,26 @@ async def written(log: EventLog, position: int) -> None:
     await until(reached)
 
 
-async def test_a_refusal_after_a_lost_answer_does_not_say_that_nothing_was_written(
+async def test_an_append_refused_after_a_lost_answer_has_an_unknown_outcome(
     log: EventLog, far: EventLog, proxy: Proxy
 ) -> None:
     proxy.mode = "drop-answers"
     appending = far.append([creation(far)], timeout_s=30)
     await written(log, 2)
-    await log._link.call("HSET", log.keys.meta, "epoch", "2")
+    await LogServer(log).call("HSET", log.keys.meta, "epoch", "2")
     proxy.cut("pass")
     with pytest.raises(OutcomeUnknown):
         await appending
     assert await log.position() == 2
 
 
-async def test_who_wants_the_outcome_whatever_it_takes_is_told_of_the_fence(
+async def test_an_append_that_waits_for_its_outcome_raises_fenced(
     log: EventLog, far: EventLog, proxy: Proxy
 ) -> None:
     proxy.mode = "drop-answers"
     appending = far.append([creation(far)])
     await written(log, 2)
-    await log._link.call("HSET", log.keys.meta, "epoch", "2")
+    await LogServer(log).call("HSET", log.keys.meta, "epoch", "2")
     proxy.cut("pass")
     with pytest.raises(Fenced):
         await appending
@@ -110,7 +111,7 @@ async def test_a_later_command_that_is_refused_leaves_the_earlier_one_in_doubt(
         await client.execute_command("ACL", "DELUSER", "limited")  # type: ignore[no-untyped-call]  # its own
 
 
-async def test_what_was_asked_of_one_connection_is_not_believed_on_the_next(
+async def test_the_owner_of_the_log_is_verified_again_after_a_reconnect(
     far: EventLog, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind an address another server may answer: whose log it is, is asked anew."""

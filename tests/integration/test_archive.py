@@ -249,7 +249,7 @@ def postgres(short_path: Path) -> Iterator[tuple[str, int]]:
         yield servers.database_url, initdb.pids["postgres"]
 
 
-async def test_a_postgres_that_is_gone_is_told_without_a_wait(short_path: Path) -> None:
+async def test_an_unreachable_postgres_is_reported_without_delay(short_path: Path) -> None:
     archive = await Archive.open(f"postgresql://postgres@/postgres?host={short_path}")
     with pytest.raises(ArchiveUnavailable, match="No such file"):  # not that time is over
         await archive.position()

@@ -191,7 +191,9 @@ async def test_an_operation_lets_in_the_keys_that_it_is_meant_for_and_no_other(
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}", "Digest {}"]
 )
-async def test_a_key_under_another_scheme_is_none(keyed: KeyedGateway, header: str) -> None:
+async def test_a_key_under_another_authorization_scheme_is_refused(
+    keyed: KeyedGateway, header: str
+) -> None:
     headers = {"Authorization": header.format(keyed.tokens["admin"])}
     status, body = await keyed.gateway.get("/api/tokens", headers=headers)
     assert (status, body["code"]) == (401, "unauthenticated")
@@ -301,7 +303,7 @@ async def test_a_key_without_an_account_or_with_an_unknown_scope_is_not_made(
             await api_keys.create(keyed.gateway.log, account, scopes, "", 0, "ann")
 
 
-async def test_a_stale_client_is_told_so_even_where_its_terms_stand_already(
+async def test_an_amend_of_an_older_version_is_a_conflict_even_where_its_terms_already_apply(
     keyed: KeyedGateway,
 ) -> None:
     order_id = await keyed.resting()

@@ -39,7 +39,7 @@ async def forget(gateway: Served, order_id: str) -> None:
 # -- one -------------------------------------------------------------------------------------------
 
 
-async def test_a_cancelled_order_says_by_whom_and_stays_so(gateway: Served) -> None:
+async def test_a_cancelled_order_shows_its_actor_and_stays_cancelled(gateway: Served) -> None:
     order_id = await gateway.resting()
     done = (200, {"orderId": order_id, "status": "cancelled"})
     assert await cancel(gateway, order_id, "?actor=ann&reason=changed%20my%20mind") == done
@@ -52,7 +52,7 @@ async def test_a_cancelled_order_says_by_whom_and_stays_so(gateway: Served) -> N
     assert history["events"][-1]["actor"] == "ann"
 
 
-async def test_whoever_cancels_after_the_send_learns_the_present_status(gateway: Served) -> None:
+async def test_a_cancel_after_the_send_is_answered_with_the_current_status(gateway: Served) -> None:
     order_id = await gateway.accepted()
     await gateway.append(order_id, *after_submission()[:4])
     status, body = await cancel(gateway, order_id)
@@ -63,7 +63,7 @@ async def test_whoever_cancels_after_the_send_learns_the_present_status(gateway:
     assert (status, body["orderStatus"]) == (409, "confirmed")
 
 
-async def test_an_order_of_a_newer_build_is_unreadable_for_whoever_asks(gateway: Served) -> None:
+async def test_an_order_of_a_newer_build_is_answered_as_unreadable(gateway: Served) -> None:
     order_id = await gateway.resting()
     key = gateway.log.keys.order(order_id)
     async with redis.asyncio.from_url(gateway.log.url.reveal()) as client:
@@ -82,7 +82,7 @@ async def test_20_cancels_at_once_have_one_event(gateway: Served) -> None:
     assert await gateway.log.position() == 3
 
 
-async def test_an_order_that_ended_long_ago_is_told_from_one_that_never_was(
+async def test_an_order_that_ended_long_ago_is_distinguished_from_an_unknown_one(
     gateway: Served,
 ) -> None:
     done, ended = await gateway.resting(), await gateway.accepted()
@@ -191,7 +191,7 @@ async def test_many_are_cancelled_by_status_token_or_name_also_without_the_archi
     assert await gateway.log.open_orders() == 0
 
 
-async def test_each_of_many_has_its_own_answer_and_the_engine_is_none_of_them(
+async def test_a_bulk_cancel_answers_for_each_order_and_leaves_the_engine_stream_out(
     gateway: Served,
 ) -> None:
     sent, waiting = await gateway.accepted(), await gateway.resting()
@@ -218,7 +218,7 @@ async def test_each_of_many_has_its_own_answer_and_the_engine_is_none_of_them(
         ("all=true&cursor=99999999999999999999", "malformed-cursor"),
     ],
 )
-async def test_nobody_cancels_everything_by_accident(
+async def test_a_bulk_cancel_without_a_filter_needs_all_true(
     gateway: Served, query: str, code: str
 ) -> None:
     order_id = await gateway.resting()
@@ -227,7 +227,7 @@ async def test_nobody_cancels_everything_by_accident(
     assert (await gateway.get(f"/api/orders/{order_id}"))[1]["status"] == "watching"
 
 
-async def test_1500_orders_are_cancelled_in_a_few_calls_that_say_where_to_go_on(
+async def test_1500_orders_are_cancelled_in_a_few_calls_by_cursor(
     gateway: Served,
 ) -> None:
     play = Play(gateway.log)

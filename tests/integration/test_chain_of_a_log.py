@@ -35,7 +35,7 @@ async def test_a_log_is_of_the_chain_that_was_named_first(redis_url: str) -> Non
         await event_log.close()
 
 
-async def test_a_process_that_trades_elsewhere_says_so_in_one_line_and_ends(
+async def test_a_process_of_another_chain_logs_one_line_and_exits(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     urls = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}

@@ -174,7 +174,7 @@ async def odd_history(url: str, strange: Mapping[str, bytes]) -> AsyncIterator[s
         await runner.cleanup()
 
 
-async def test_dust_of_any_version_does_not_keep_a_lost_log_from_being_founded_again(
+async def test_dust_transfers_of_any_version_do_not_block_the_recreation_of_a_lost_log(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.recovery.recreate_log.FENCED_S", 0.05)
@@ -407,7 +407,7 @@ async def test_whatever_strangers_send_to_the_wallet_stops_nothing() -> None:
         await history._rpc.close()
 
 
-async def test_all_transactions_that_executed_an_order_are_told_oldest_first() -> None:
+async def test_all_transactions_that_executed_an_order_are_listed_oldest_first() -> None:
     order_id, other = new_order_id(), new_order_id()
     named = {"c": order_id, "b": other, "a": order_id}
     lines = [line_of(signature, f"[36] {i}") for signature, i in named.items()]
@@ -483,7 +483,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-async def test_what_the_wallet_may_have_paid_for_and_cannot_be_read_is_not_guessed(
+async def test_an_unreadable_transaction_that_the_wallet_may_have_paid_is_a_refusal(
     name: str,
 ) -> None:
     answer, payers, text = UNREADABLE[name]
@@ -533,7 +533,7 @@ async def test_a_node_that_repeats_a_page_is_not_asked_without_end() -> None:
         await history._rpc.close()
 
 
-async def test_what_no_node_shows_is_not_guessed() -> None:
+async def test_a_transaction_that_no_node_shows_is_a_refusal() -> None:
     order_id = new_order_id()
     line = {"signature": "a", "slot": 7, "err": None, "memo": f"[36] {order_id}", "blockTime": 1}
     async with rpc_node() as node:
@@ -574,7 +574,7 @@ async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_i
 
 
 @pytest.mark.parametrize("number", [None, -32601, -32009, -32004, -32602])
-async def test_a_node_that_cannot_tell_how_old_its_memory_is_is_not_believed(
+async def test_a_node_that_does_not_report_its_oldest_block_is_no_witness(
     number: int | None,
 ) -> None:
     def cannot_tell(_: Any) -> None:

@@ -200,7 +200,7 @@ async def test_a_transaction_of_another_route_brings_its_own_fills(
     await assert_sound(redis_url, database_url)
 
 
-async def test_what_others_paid_for_and_what_swaps_nothing_settles_nothing(
+async def test_transactions_of_other_payers_and_without_a_swap_settle_no_order(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with (
@@ -225,7 +225,7 @@ async def test_what_others_paid_for_and_what_swaps_nothing_settles_nothing(
             assert await operator.refused(order_id, decode(raw).signatures[0]) == code
 
 
-async def test_what_failed_on_chain_fails_the_order_with_its_fee(
+async def test_a_transaction_that_failed_on_chain_fails_the_order_with_its_fee(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     plan = plan_of("raydium-clmm")
@@ -252,7 +252,7 @@ async def test_what_failed_on_chain_fails_the_order_with_its_fee(
     await assert_sound(redis_url, database_url)
 
 
-async def test_one_whose_transaction_is_proved_dead_fails_and_not_before(
+async def test_an_order_fails_once_its_transaction_is_proved_dead_and_not_before(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with (

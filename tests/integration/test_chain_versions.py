@@ -252,7 +252,7 @@ async def test_a_node_that_cannot_read_v1_any_more_is_sent_v0(
         crew.assert_executed_as_recorded()
 
 
-async def test_without_a_cluster_readyz_says_nothing_of_one(redis_url: str) -> None:
+async def test_without_a_cluster_readyz_shows_none(redis_url: str) -> None:
     async with served(redis_url) as gateway:
         _, ready = await gateway.get("/readyz")
     assert ready["chain"] is None

@@ -96,13 +96,13 @@ async def test_submit_places_a_sniper_order(gateway: Served, engine: Run) -> Non
     assert (shown["slippageBps"], shown["timeInForce"]) == (300, "GTC")
 
 
-async def test_submit_says_what_the_gateway_refuses(engine: Run) -> None:
+async def test_submit_prints_the_refusal_of_the_gateway(engine: Run) -> None:
     printed = await engine("submit", "SOL", "USDC", "1", "--tif", "FOK")
     assert (printed.code, printed.out) == (1, "")
     assert printed.err.startswith("engine: missing-field: ")
 
 
-async def test_cancel_says_what_became_of_each_order(gateway: Served, engine: Run) -> None:
+async def test_cancel_prints_the_outcome_of_each_order(gateway: Served, engine: Run) -> None:
     waiting, sent = await gateway.resting(), await gateway.accepted()
     await gateway.append(sent, *after_submission()[:4])
     assert (await engine("cancel", waiting)).code == 0
@@ -117,7 +117,7 @@ async def test_cancel_says_what_became_of_each_order(gateway: Served, engine: Ru
     ]
 
 
-async def test_cancel_all_is_said_and_can_be_narrowed(gateway: Served, engine: Run) -> None:
+async def test_cancel_needs_all_and_accepts_filters(gateway: Served, engine: Run) -> None:
     waiting, bonk = await gateway.resting(), await gateway.accepted(tokenOut="BONK")
     for args in ((), ("--status", "watching"), (waiting, "--all"), (waiting, "--token", "BONK")):
         assert (await engine("cancel", *args)).code == 2
@@ -128,7 +128,7 @@ async def test_cancel_all_is_said_and_can_be_narrowed(gateway: Served, engine: R
     assert json.loads(printed.out) == {"orderId": waiting, "status": "cancelled"}
 
 
-async def test_amend_means_the_present_version_or_the_one_it_is_told(
+async def test_amend_applies_to_the_current_version_or_to_a_given_one(
     gateway: Served, engine: Run
 ) -> None:
     order_id = await gateway.resting()
@@ -143,7 +143,7 @@ async def test_amend_means_the_present_version_or_the_one_it_is_told(
     assert printed.out == f"{order_id}  watching at 149.5 until cancelled, version 5\n"
 
 
-async def test_halt_and_resume_say_the_state_of_the_engine(gateway: Served, engine: Run) -> None:
+async def test_halt_and_resume_print_the_state_of_the_engine(gateway: Served, engine: Run) -> None:
     printed = await engine("halt", "--reason", "odd prices")
     assert printed.out.startswith("halted since ")
     assert printed.out.endswith(" by ann: odd prices\n")
@@ -160,7 +160,7 @@ async def a_ms_later(make: Callable[[], Awaitable[str]]) -> str:
     return await make()
 
 
-async def test_submit_with_watch_says_that_the_engine_is_halted(
+async def test_submit_with_watch_prints_that_the_engine_is_halted(
     gateway: Served, engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[bool] = []
@@ -283,7 +283,7 @@ def test_a_gateway_that_does_not_answer_is_one_line_with_what_to_do(
     assert "make run" in line
 
 
-async def test_what_is_no_gateway_of_ours_is_said_to_be_none(
+async def test_a_server_that_is_not_a_gateway_is_reported_as_such(
     engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -312,7 +312,7 @@ async def test_what_is_no_gateway_of_ours_is_said_to_be_none(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_a_folder_that_holds_no_engine_is_one_line_and_stays_away(
+def test_a_data_dir_without_an_engine_is_one_line_and_is_not_created(
     alone: Callable[..., Printed], command: tuple[str, ...], code: int, tmp_path: Path
 ) -> None:
     printed = alone(*command)
@@ -323,7 +323,7 @@ def test_a_folder_that_holds_no_engine_is_one_line_and_stays_away(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_watch_says_what_is_no_order_id_and_no_position(alone: Callable[..., Printed]) -> None:
+def test_watch_refuses_malformed_order_ids_and_positions(alone: Callable[..., Printed]) -> None:
     for words in (("watch",), ("amend",), ("cancel",), ("audit", "show"), ("parked", "show")):
         printed = alone(*words, "nonsense")
         assert (printed.code, printed.out) == (2, ""), words
@@ -357,7 +357,7 @@ def test_engine_alone_lists_all_commands(alone: Callable[..., Printed]) -> None:
     assert all(f"\n    {name}" in printed.out for name in commands.names())
 
 
-def test_the_settings_are_shown_without_what_opens_doors(
+def test_the_settings_are_shown_without_secrets(
     alone: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector:4318")

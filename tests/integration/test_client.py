@@ -37,7 +37,7 @@ async def test_an_order_is_submitted_read_amended_and_cancelled_with_types(redis
         ] == [(order.order_id, "cancelled")]
 
 
-async def test_a_batch_says_of_each_order_what_became_of_it(redis_url: str) -> None:
+async def test_a_batch_reports_the_outcome_of_each_order(redis_url: str) -> None:
     async with served(redis_url) as gateway, Client(gateway.url) as client:
         results = await client.submit_batch([NewOrder("SOL", "USDC", 1), NewOrder("SOL", "X", 1)])
         assert [result.status for result in results] == ["pending", "rejected"]
@@ -125,7 +125,9 @@ async def test_events_go_on_without_a_gap_across_a_restart_of_the_gateway(redis_
     assert [event.frame.position for event in events] == list(range(1, 13))
 
 
-async def test_what_the_log_cannot_give_is_said_and_not_passed_over(redis_url: str) -> None:
+async def test_events_that_the_log_cannot_deliver_are_reported_to_the_client(
+    redis_url: str,
+) -> None:
     async with served(redis_url) as gateway, Client(gateway.url) as client:
         await gateway.accepted()
         with pytest.raises(LostError) as lost:
@@ -149,11 +151,11 @@ async def test_a_key_goes_with_every_request_and_socket(redis_url: str) -> None:
             assert refused.value.code == "unauthenticated"
 
 
-def test_an_order_can_say_whatever_the_gateway_takes() -> None:
+def test_the_client_can_express_every_field_of_an_order() -> None:
     assert {field.encode_name for field in msgspec.structs.fields(NewOrder)} == FIELDS
 
 
-def test_every_event_is_typed_and_one_that_is_new_is_not_lost() -> None:
+def test_every_event_has_a_type_and_an_unknown_event_is_passed_on() -> None:
     assert set(PAYLOADS) == set(FACTS.values())
     common: dict[str, Any] = {
         "orderId": "01900000-0000-7000-8000-000000000001", "status": "pending", "version": 1,

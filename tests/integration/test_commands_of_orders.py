@@ -31,6 +31,7 @@ from events.types import (
     TransactionExpired,
     TransactionSubmitted,
 )
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, after_submission, routed, submitted
 
 LIMIT = OrderSubmitted(
@@ -110,7 +111,9 @@ async def test_a_cancel_wins_between_a_dead_transaction_and_the_send_of_the_next
         assert (answer.outcome, answer.order.status) == (CommandOutcome.TOO_LATE, "submitted")
 
 
-async def test_a_repeated_cancel_says_so_and_writes_nothing(log: EventLog) -> None:
+async def test_a_repeated_cancel_is_reported_as_already_done_and_appends_nothing(
+    log: EventLog,
+) -> None:
     _, order_id = await resting(log)
     assert (await orders.cancel(log, order_id, "ann")).outcome is CommandOutcome.DONE
     position = await log.position()
@@ -134,7 +137,7 @@ async def test_a_parked_order_can_be_cancelled(log: EventLog) -> None:
     assert await log.parked() == []
 
 
-async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
+async def test_an_unknown_order_cannot_be_cancelled(log: EventLog) -> None:
     await engine_switch.halt(log, "odd", "ann")
     for order_id in (new_order_id(), ENGINE_STREAM_ID):
         assert await orders.cancel(log, order_id, "ann") == (CommandOutcome.NOT_FOUND, None)
@@ -143,7 +146,7 @@ async def test_what_is_not_there_cannot_be_cancelled(log: EventLog) -> None:
 # -- amend -----------------------------------------------------------------------------------------
 
 
-async def test_an_amended_order_rests_with_its_new_terms(log: EventLog) -> None:
+async def test_an_amended_order_keeps_watching_with_its_new_terms(log: EventLog) -> None:
     _, order_id = await resting(log)
     answer = await orders.amend(log, order_id, 2, "149.5", None, "ann")
     assert answer.outcome is CommandOutcome.DONE
@@ -163,7 +166,7 @@ async def test_an_amend_of_another_version_is_a_conflict(log: EventLog) -> None:
     ).outcome is CommandOutcome.CONFLICT
 
 
-async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
+async def test_an_amend_of_an_older_version_conflicts_though_its_terms_already_apply(
     log: EventLog,
 ) -> None:
     _, order_id = await resting(log)
@@ -172,7 +175,7 @@ async def test_a_stale_client_is_told_so_though_its_terms_are_those_that_stand(
     assert stale.outcome is CommandOutcome.CONFLICT
 
 
-async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
+async def test_an_amend_of_one_term_keeps_the_other(log: EventLog) -> None:
     _, order_id = await resting(log)
     expires_us = 2 * 10**15
     await orders.amend(log, order_id, 2, None, expires_us, "ann")
@@ -184,7 +187,7 @@ async def test_an_amendment_of_one_term_leaves_the_other(log: EventLog) -> None:
     assert (unlimited.target_price, unlimited.expires_at_us) == ("149", None)
 
 
-async def test_an_order_that_a_repair_found_executed_can_neither_be_amended_nor_cancelled(
+async def test_an_order_executed_according_to_a_repair_can_neither_be_amended_nor_cancelled(
     log: EventLog,
 ) -> None:
     play, order_id = await resting(log)
@@ -235,7 +238,7 @@ async def test_while_halted_no_trigger_fires_and_nothing_is_sent_and_cancels_wor
     assert await append_facts(log, other, after_submission()[3]) is AppendStatus.CREATED
 
 
-async def test_halting_twice_and_resuming_twice_is_said_once(log: EventLog) -> None:
+async def test_a_second_halt_and_a_second_resume_append_no_event(log: EventLog) -> None:
     assert (await engine_switch.resume(log, "ann")).outcome is Switched.ALREADY
     for _ in range(2):
         outcomes = [(await engine_switch.halt(log, f"r{n}", "ann")).outcome for n in range(2)]
@@ -289,7 +292,9 @@ async def test_an_order_that_expired_is_not_triggered(log: EventLog) -> None:
 
 async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) -> None:
     async def expiries() -> list[bytes]:
-        reply: list[bytes] = await log._link.call("ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES")
+        reply: list[bytes] = await LogServer(log).call(
+            "ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES"
+        )
         return reply[1::2]
 
     _, order_id = await resting(log, replace(LIMIT, expires_at_us=3 * 10**15))
@@ -307,7 +312,7 @@ async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) ->
     assert await expiries() == []
 
 
-async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
+async def test_a_command_whose_answer_was_lost_is_done_though_other_events_followed(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, order_id = await resting(log)
@@ -328,15 +333,15 @@ async def test_an_act_whose_answer_was_lost_is_done_though_something_followed(
 
 
 @pytest.mark.parametrize("marked", [True, False])
-async def test_a_switch_mends_a_mark_that_is_not_what_the_events_say(
+async def test_a_halt_or_resume_corrects_a_halt_mark_that_contradicts_the_events(
     log: EventLog, marked: bool
 ) -> None:
     if marked:
-        await log._link.call("HSET", log.keys.meta, "halted", 1)
+        await LogServer(log).call("HSET", log.keys.meta, "halted", 1)
         assert (await engine_switch.resume(log, "ann")).outcome is Switched.DONE
     else:
         await engine_switch.halt(log, "odd", "ann")
-        await log._link.call("HDEL", log.keys.meta, "halted")
+        await LogServer(log).call("HDEL", log.keys.meta, "halted")
         assert (await engine_switch.halt(log, "odd", "ann")).outcome is Switched.DONE
     assert await log.halted() is not marked
     state = await engine_switch.engine_state(log)
@@ -352,7 +357,7 @@ async def test_a_log_of_a_layout_before_is_taken_over(
     log: EventLog, redis_url: str, layout: str
 ) -> None:
     [order_id] = await Play(log).create()
-    await log._link.call("HSET", log.keys.meta, "layout", layout)
+    await LogServer(log).call("HSET", log.keys.meta, "layout", layout)
     after = EventLog(redis_url, build="new")
     await after.open()
     assert (await orders.cancel(after, order_id, "ann")).outcome is CommandOutcome.DONE

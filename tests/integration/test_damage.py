@@ -51,7 +51,7 @@ async def problems(records: Records) -> list[Problem]:
     return (await verify(records.archive, records.log, columns)).problems
 
 
-async def test_records_that_nobody_touched_are_sound(records: Records) -> None:
+async def test_undamaged_records_are_sound(records: Records) -> None:
     verdict = await verify(records.archive, records.log, columns)
     assert verdict.problems == []
     assert (verdict.events, verdict.head) == (records.position, records.position)
@@ -662,7 +662,7 @@ ALL = [pytest.param(damage, id=damage.__name__) for damage in LOG + ARCHIVE + BE
 
 
 @pytest.mark.parametrize("damage", ALL)
-async def test_damage_is_found_where_it_is(records: Records, damage: Any) -> None:
+async def test_damage_is_reported_at_its_position(records: Records, damage: Any) -> None:
     position, store, code = await damage(records)
     results = await problems(records)
     assert (position, store, code) in [(p.position, p.store, p.code) for p in results], results

@@ -26,7 +26,7 @@ async def looked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Finding:
     return told
 
 
-async def test_sound_records_say_how_far_they_were_looked_at(
+async def test_the_check_of_sound_records_reports_its_end_position(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = await looked(scene, monkeypatch)

@@ -95,7 +95,7 @@ async def _frames(gateway: Served) -> None:
     ],
     ids=["field", "status", "parameter", "body", "frame"],
 )  # fmt: skip
-async def test_what_no_document_says_fails_the_test(
+async def test_traffic_outside_the_documents_fails_the_test(
     redis_url: str, broken: Callable[[], Any], act: Callable[[Served], Any], text: str
 ) -> None:
     openapi()  # made of the code as it is

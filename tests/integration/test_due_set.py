@@ -14,6 +14,7 @@ from events.log import AppendRequest, EventLog, Inbox, ack_only
 from events.log.append_request import WAIT_MAX_MS
 from events.log.inbox import DUE_LIMIT
 from events.types import AttemptFailed
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew
 from tests.support.waits import until
@@ -59,8 +60,8 @@ async def due_until(log: EventLog, ids: Sequence[str]) -> None:
     """Waits until the server's clock is past the time of all of these."""
 
     async def past() -> bool:
-        seconds, us = await log._link.call("TIME")
-        scores = await log._link.call("ZMSCORE", log.keys.due("router"), *ids)
+        seconds, us = await LogServer(log).call("TIME")
+        scores = await LogServer(log).call("ZMSCORE", log.keys.due("router"), *ids)
         now_ms = int(seconds) * 1000 + int(us) // 1000
         return all(float(score) < now_ms for score in scores)
 
@@ -78,7 +79,7 @@ async def test_however_many_are_due_each_is_handed_over(log: EventLog, inbox: In
     assert handed_over == set(ids)
 
 
-async def test_who_was_due_first_is_handed_over_first(log: EventLog, inbox: Inbox) -> None:
+async def test_the_order_due_first_is_delivered_first(log: EventLog, inbox: Inbox) -> None:
     third, first, second = await let_wait(log, inbox, [30, 10, 20])
     await due_until(log, [third, first, second])
     assert (await inbox.promote_due())[0] == 3

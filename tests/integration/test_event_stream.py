@@ -82,7 +82,7 @@ def positions(server_events: list[ServerEvent]) -> list[int]:
     return [server_event.data["position"] for server_event in server_events]
 
 
-async def test_every_event_comes_once_and_in_order_past_and_live(gateway: Served) -> None:
+async def test_every_past_and_live_event_is_delivered_once_and_in_order(gateway: Served) -> None:
     await finish(gateway, await gateway.accepted())
     async with stream(gateway, "/api/events?after=0") as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
@@ -106,7 +106,7 @@ async def test_an_event_is_the_same_as_on_the_websocket(gateway: Served) -> None
             assert server_event.data == await ws.receive_json()
 
 
-async def test_one_can_resume_from_every_id(gateway: Served) -> None:
+async def test_a_subscriber_can_resume_from_every_event_id(gateway: Served) -> None:
     for _ in range(2):
         await finish(gateway, await gateway.accepted())
     async with stream(gateway, "/api/events?after=0") as answer:
@@ -142,7 +142,7 @@ async def test_heartbeats_are_comments_that_move_the_place_to_resume_from(redis_
         assert json.loads(beat.comment)["head"] == 1
 
 
-async def test_who_names_a_place_of_another_log_is_told(gateway: Served) -> None:
+async def test_a_cursor_of_another_log_is_answered_with_a_notice(gateway: Served) -> None:
     await gateway.accepted()
     async with stream(gateway, last="e7.p0.1") as answer:
         notice = (await events_of(answer, 1))[0]
@@ -211,7 +211,7 @@ async def flood(gateway: Served, events: int) -> None:
         assert (await gateway.post(body, path="/api/orders/batch"))[0] == 202
 
 
-async def test_a_gateway_that_stops_says_goodbye(redis_url: str) -> None:
+async def test_a_gateway_that_stops_ends_streams_with_a_close_event(redis_url: str) -> None:
     async with served(redis_url) as gateway, stream(gateway) as answer:
         await gateway.stop()
         last = (await events_of(answer, 9))[-1]
@@ -254,7 +254,7 @@ async def test_an_order_streams_its_history_then_live_then_ends(
     assert (server_events[-1].name, server_events[-1].data["code"]) == ("close", 1000)
 
 
-async def test_an_order_resumes_and_one_that_is_over_is_not_asked_for_again(
+async def test_a_stream_of_an_order_resumes_and_is_204_after_the_last_event(
     gateway: Served,
 ) -> None:
     order_id = await gateway.accepted()
@@ -278,7 +278,7 @@ async def test_an_order_resumes_and_one_that_is_over_is_not_asked_for_again(
         ("/api/events?colour=red", "", 400, "malformed-parameter"),
     ],
 )
-async def test_what_cannot_be_streamed_is_a_problem(
+async def test_a_stream_that_cannot_start_is_answered_with_a_problem(
     gateway: Served, path: str, last: str, status: int, code: str
 ) -> None:
     async with stream(gateway, path, last) as answer:
@@ -286,7 +286,7 @@ async def test_what_cannot_be_streamed_is_a_problem(
         assert (await answer.json(content_type=None))["code"] == code
 
 
-async def test_those_who_do_not_ask_for_a_stream_get_what_they_got_before(
+async def test_a_request_that_does_not_accept_event_streams_gets_json_or_426(
     gateway: Served,
 ) -> None:
     order_id = await gateway.accepted()

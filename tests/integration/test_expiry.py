@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from events.log import EventLog, PairLeases
 from events.types import OrderExpired
 from stages.triggers.expiry import LOOK_AGAIN_MS, expire
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, after_submission, submitted
 
 HOUR_US = 3_600_000_000
@@ -38,8 +39,8 @@ def now_us() -> int:
 async def indexed_ms(log: EventLog, order_id: str, at_ms: int | None = None) -> int | None:
     """When the index says that an order expires, once it says `at_ms`."""
     if at_ms is not None:
-        await log._link.call("ZADD", log.keys.expiry, at_ms, order_id)
-    score = await log._link.call("ZSCORE", log.keys.expiry, order_id)
+        await LogServer(log).call("ZADD", log.keys.expiry, at_ms, order_id)
+    score = await LogServer(log).call("ZSCORE", log.keys.expiry, order_id)
     return None if score is None else int(float(score))
 
 

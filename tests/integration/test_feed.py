@@ -267,7 +267,7 @@ async def test_frames_are_encoded_once_for_all(
     assert encoded == 50
 
 
-async def test_nothing_is_read_while_nobody_listens(
+async def test_the_feed_reads_nothing_without_subscribers(
     harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LINGER_S", 0.05)
@@ -281,7 +281,7 @@ async def test_nothing_is_read_while_nobody_listens(
     await until(lambda: again.positions == [2, 3])
 
 
-async def test_who_comes_long_after_the_feed_was_made_ready_gets_everything(
+async def test_a_subscriber_long_after_the_start_of_the_feed_gets_every_event(
     harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LINGER_S", 0.05)
@@ -296,7 +296,7 @@ async def test_who_comes_long_after_the_feed_was_made_ready_gets_everything(
     await until(lambda: page.positions == [1, 2, 3, 4])
 
 
-async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(
+async def test_a_slow_subscriber_gets_every_event_at_its_own_pace(
     harness: FeedHarness,
 ) -> None:
     slow, quick = await harness.subscribe(0), await harness.subscribe(0)
@@ -312,7 +312,7 @@ async def test_one_that_holds_back_goes_its_own_pace_and_misses_nothing(
     assert not slow.closed
 
 
-async def test_one_that_takes_nothing_for_too_long_is_cut_with_4408(harness: FeedHarness) -> None:
+async def test_a_subscriber_that_reads_nothing_is_closed_with_4408(harness: FeedHarness) -> None:
     harness.feed.slow_s = 0.05
     slow = await harness.subscribe(0)
     await until(lambda: bool(harness.feed._live))
@@ -343,7 +343,7 @@ async def test_an_outage_of_the_log_is_waited_out_without_gaps(redis_url: str) -
     await direct.close()
 
 
-async def test_what_was_trimmed_during_an_outage_comes_from_the_archive(redis_url: str) -> None:
+async def test_events_trimmed_during_an_outage_come_from_the_archive(redis_url: str) -> None:
     direct, archive = EventLog(redis_url, build="test"), MemoryArchive()
     await direct.open()
     async with proxied(redis_url) as proxy:
@@ -366,7 +366,9 @@ async def test_what_was_trimmed_during_an_outage_comes_from_the_archive(redis_ur
     await direct.close()
 
 
-async def test_what_nobody_has_any_more_is_said_and_the_feed_goes_on(harness: FeedHarness) -> None:
+async def test_events_without_any_copy_are_a_notice_and_the_feed_continues(
+    harness: FeedHarness,
+) -> None:
     await harness.play.live(1)
     stored = harness.archive.stored
     await harness.trim()
@@ -378,9 +380,7 @@ async def test_what_nobody_has_any_more_is_said_and_the_feed_goes_on(harness: Fe
     assert page.frames[0]["recovered"] is False
 
 
-async def test_a_log_that_lost_its_end_is_noticed_and_said(
-    harness: FeedHarness, redis_url: str
-) -> None:
+async def test_a_log_that_lost_its_end_is_a_notice(harness: FeedHarness, redis_url: str) -> None:
     page = await harness.subscribe(0)
     await harness.play.live(2)
     await until(lambda: len(page.positions) == 12)
@@ -392,7 +392,9 @@ async def test_a_log_that_lost_its_end_is_noticed_and_said(
     await until(lambda: page.positions[12:] == [1, 2])
 
 
-async def test_who_still_catches_up_is_told_that_the_log_was_replaced(redis_url: str) -> None:
+async def test_a_subscriber_that_catches_up_gets_a_notice_when_the_log_is_replaced(
+    redis_url: str,
+) -> None:
     """By one that is longer: nothing is missing, but what was read may be of the other one."""
     direct = EventLog(redis_url, build="test")
     await direct.open()
@@ -456,7 +458,9 @@ def overfull(held_back: int) -> Page:
     return page
 
 
-async def test_who_holds_back_too_much_is_live_no_more(harness: FeedHarness) -> None:
+async def test_a_subscriber_with_too_many_unsent_frames_leaves_the_live_feed(
+    harness: FeedHarness,
+) -> None:
     for held, live in ((HIGH_BYTES, True), (HIGH_BYTES + 1, False)):
         page = overfull(held)
         subscription = Subscription(harness.feed, page, Filter(None))
@@ -470,7 +474,7 @@ async def test_who_holds_back_too_much_is_live_no_more(harness: FeedHarness) -> 
         harness.feed.detach(subscription)
 
 
-async def test_a_follower_that_holds_back_too_much_is_cut(harness: FeedHarness) -> None:
+async def test_a_follower_with_too_many_unsent_frames_is_closed(harness: FeedHarness) -> None:
     ids = await harness.play.create(2)
     await harness.feed.ready()
     pages = [overfull(FOLLOWER_BYTES), overfull(FOLLOWER_BYTES + 1)]
@@ -483,7 +487,7 @@ async def test_a_follower_that_holds_back_too_much_is_cut(harness: FeedHarness) 
         page.closed = True
 
 
-async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_back(
+async def test_a_subscriber_beyond_the_end_of_the_log_gets_a_notice_and_resumes_at_the_end(
     harness: FeedHarness,
 ) -> None:
     beyond, before = Page(), Page()
@@ -496,14 +500,14 @@ async def test_who_still_catches_up_beyond_the_end_of_the_log_is_told_and_goes_b
     assert (beyond.notices, before.notices) == (["log-regressed"], [])
 
 
-async def test_a_cursor_of_another_epoch_is_said_to_be_one(harness: FeedHarness) -> None:
+async def test_a_cursor_of_another_epoch_is_refused_as_such(harness: FeedHarness) -> None:
     await harness.play.live(1)
     page = await harness.subscribe(Cursor(2, 0, 9))
     await until(lambda: page.positions == [3, 4, 5, 6])
     assert page.notices == ["epoch-changed"]
 
 
-async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(
+async def test_a_heartbeat_carries_the_position_of_a_subscriber_that_is_behind(
     harness: FeedHarness,
 ) -> None:
     await harness.play.live(2)
@@ -517,7 +521,7 @@ async def test_a_heartbeat_tells_one_that_is_behind_how_far_it_was_served(
     assert b'"head":12' in page.data
 
 
-async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(harness: FeedHarness) -> None:
+async def test_a_cursor_of_the_previous_epoch_is_refused_as_such(harness: FeedHarness) -> None:
     await harness.play.live(1)
     await harness.feed.ready()
     harness.feed._log.epoch = harness.feed._tail.epoch = 2
@@ -527,7 +531,7 @@ async def test_a_cursor_of_the_epoch_before_is_said_to_be_one(harness: FeedHarne
     assert page.notices == ["epoch-changed"]
 
 
-async def test_a_cursor_ahead_of_the_log_is_said_to_be_one(harness: FeedHarness) -> None:
+async def test_a_cursor_ahead_of_the_log_is_refused_as_such(harness: FeedHarness) -> None:
     await harness.play.live(1)
     page = await harness.subscribe(100)
     await until(lambda: page.notices == ["ahead-of-log"])
@@ -568,7 +572,7 @@ async def test_a_follower_fetches_what_it_missed(harness: FeedHarness) -> None:
     assert [frame["version"] for frame in page.frames] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_the_past_of_an_order_is_whole_though_half_of_it_is_trimmed(
+async def test_the_history_of_an_order_is_complete_though_half_of_it_is_trimmed(
     harness: FeedHarness,
 ) -> None:
     (order_id,) = await harness.play.create()
@@ -597,7 +601,7 @@ async def test_an_event_appended_between_a_read_and_a_look_at_the_position_is_no
     await past.close()
 
 
-async def test_what_happens_while_the_history_is_read_is_not_lost(
+async def test_events_appended_while_the_history_is_read_are_delivered(
     harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.feed.ready()

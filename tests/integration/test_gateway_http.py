@@ -213,7 +213,9 @@ async def test_posts_without_a_key_are_orders_of_their_own(gateway: Served) -> N
 # -- batches ---------------------------------------------------------------------------------------
 
 
-async def test_a_batch_takes_the_good_and_explains_the_bad_in_one_append(gateway: Served) -> None:
+async def test_a_batch_appends_its_valid_orders_at_once_and_explains_the_invalid(
+    gateway: Served,
+) -> None:
     orders: list[Any] = [GOOD, GOOD | {"amount": 0}, 7, GOOD | {"clientOrderId": "c"}]
     orders += [GOOD | {"clientOrderId": "c"}, GOOD | {"clientOrderId": "c", "amount": 9}]
     status, body, _ = await gateway.post({"orders": orders}, path="/api/orders/batch")
@@ -389,7 +391,7 @@ async def test_bodies_that_are_made_to_hurt_are_refused_at_once(
     assert len(json.dumps(result)) < 20_000
 
 
-async def test_of_two_idempotency_keys_nobody_can_tell_which_was_meant(gateway: Served) -> None:
+async def test_two_idempotency_key_headers_are_refused(gateway: Served) -> None:
     headers = [(KEY, "a"), (KEY, "b")]
     status, result, _ = await gateway.post(headers=headers)
     assert (status, result["code"]) == (400, "malformed-idempotency-key")
@@ -407,7 +409,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("sent", ODD.values(), ids=ODD.keys())
-async def test_what_is_no_http_is_a_problem_without_the_insides_of_a_library(
+async def test_malformed_http_is_a_problem_without_internals_of_a_library(
     gateway: Served, sent: bytes
 ) -> None:
     reader, writer = await asyncio.open_connection(*gateway.runner.addresses[0])
@@ -481,7 +483,7 @@ async def test_wrong_paths_methods_and_parameters_are_problems(
 # -- when the log is not there ---------------------------------------------------------------------
 
 
-async def test_a_lost_answer_is_outcome_unknown_and_the_order_is_found_under_its_id(
+async def test_a_lost_answer_is_outcome_unknown_with_the_id_of_the_order(
     redis_url: str,
 ) -> None:
     async with (
@@ -558,7 +560,7 @@ async def test_orders_are_refused_until_the_log_is_there(redis_url: str) -> None
             assert (await gateway.post())[0] == 202
 
 
-async def test_a_log_that_vanished_is_not_founded_anew_by_the_gateway(
+async def test_the_gateway_does_not_recreate_a_vanished_log(
     gateway: Served, redis_url: str
 ) -> None:
     await gateway.accepted()
@@ -608,7 +610,7 @@ async def test_short_memory_refuses_new_orders_and_nothing_else(
 # -- health ----------------------------------------------------------------------------------------
 
 
-async def test_readiness_tells_durability_and_every_lag(gateway: Served) -> None:
+async def test_readyz_shows_durability_and_every_lag(gateway: Served) -> None:
     await gateway.accepted()
     await gateway.archive.take(gateway.log)
     await gateway.accepted()

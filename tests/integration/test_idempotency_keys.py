@@ -21,6 +21,7 @@ from events.types import (
     OrderSubmitted,
 )
 from tests.support.http.served import served
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, after_submission
 from tests.support.log.projected import opened, projected, projecting
 
@@ -82,7 +83,7 @@ async def submitted_by(log: EventLog, order_id: str, *facts: Fact) -> int:
 
 async def expiry_ms(log: EventLog, kind: str, name: str) -> int:
     """When a name expires, Unix time; NEVER; -2 where it is not there."""
-    return int(await log._link.call("PEXPIRETIME", log.keys.idempotency(ACCOUNT, kind, name)))
+    return int(await LogServer(log).call("PEXPIRETIME", log.keys.idempotency(ACCOUNT, kind, name)))
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -104,7 +105,7 @@ async def test_a_name_never_expires_while_its_order_is_open_and_then_after_the_w
     )
 
 
-async def test_a_resting_order_keeps_its_name_through_all_that_happens_to_it(
+async def test_a_watching_order_keeps_its_key_through_all_its_events(
     log: EventLog,
 ) -> None:
     order_id = await placed(log, "c1")
@@ -138,12 +139,12 @@ async def test_a_further_name_lives_as_long_as_the_one_it_came_with(log: EventLo
     # … or after its end.
     assert (await asked(log, "c1", "k4")).status is AppendStatus.DUPLICATE
     assert await expiry_ms(log, "key", "k4") == pytest.approx(until_ms, abs=5)
-    assert await log._link.call("EXISTS", log.keys.aliases) == 0, "nothing is left of it"
+    assert await LogServer(log).call("EXISTS", log.keys.aliases) == 0, "nothing is left of it"
 
 
-async def test_a_name_that_went_to_another_order_is_left_to_that_one(log: EventLog) -> None:
+async def test_releasing_a_key_keeps_it_where_another_order_has_taken_it(log: EventLog) -> None:
     first = await placed(log, "c1")
-    await log._link.call("DEL", log.keys.idempotency(ACCOUNT, "client", "c1"))
+    await LogServer(log).call("DEL", log.keys.idempotency(ACCOUNT, "client", "c1"))
     second = await placed(log, "c1")
     await submitted_by(log, first, OrderCancelled("ann"))
     assert await expiry_ms(log, "client", "c1") == NEVER
@@ -164,7 +165,7 @@ async def test_many_orders_that_end_in_one_call_release_all_their_names(log: Eve
         for kind, prefix in (("client", "c"), ("key", "k#"), ("key", "x"))
         for n in range(500)
     ]
-    replies = await log._link.pipeline([("PEXPIRETIME", key) for key in keys])
+    replies = await LogServer(log).pipeline([("PEXPIRETIME", key) for key in keys])
     assert len(set(replies)) == 1
     assert replies[0] > 0
 
@@ -186,7 +187,7 @@ async def test_an_order_that_ended_gives_its_name_away_when_the_window_is_over(
     first = await placed(log, "c1")
     await submitted_by(log, first, OrderCancelled("ann"))
     # As if the window were over: no test waits for an hour.
-    await log._link.call("PEXPIREAT", log.keys.idempotency(ACCOUNT, "client", "c1"), 1)
+    await LogServer(log).call("PEXPIREAT", log.keys.idempotency(ACCOUNT, "client", "c1"), 1)
     assert await placed(log, "c1") != first
 
 
@@ -203,20 +204,20 @@ async def test_names_that_an_older_build_lets_expire_are_kept_for_open_orders(
         for n, until_ms in ((0, "9999999999999"), (1, "1"), (2, "1")):
             for kind, name in (("client", f"c{n}"), ("key", f"k{n}")):
                 key = log.keys.idempotency(ACCOUNT, kind, name)
-                await log._link.call("PEXPIREAT", key, until_ms)
+                await LogServer(log).call("PEXPIREAT", key, until_ms)
         end_ms = await expiry_ms(log, "client", "c3")
-        await log._link.call("XTRIM", log.keys.log, "MINID", f"{await log.position()}-0")
-        await log._link.call("HSET", log.keys.meta, "layout", "3")
-        await log._link.call("HDEL", log.keys.meta, "names")
+        await LogServer(log).call("XTRIM", log.keys.log, "MINID", f"{await log.position()}-0")
+        await LogServer(log).call("HSET", log.keys.meta, "layout", "3")
+        await LogServer(log).call("HDEL", log.keys.meta, "names")
 
         reader = EventLog(redis_url, build="a command")
         await reader.open(create=False)  # who takes no orders has nothing to keep
         await reader.close()
-        assert await log._link.call("HGET", log.keys.meta, "names") is None
+        assert await LogServer(log).call("HGET", log.keys.meta, "names") is None
         gateway = EventLog(redis_url, build="gateway")
         gateway.before_joining = lambda: keep_names(gateway, SecretUrl(database_url))
         await gateway.open(create=False)
-        assert await log._link.call("HMGET", log.keys.meta, "layout", "names") == [
+        assert await LogServer(log).call("HMGET", log.keys.meta, "layout", "names") == [
             LAYOUT.encode(),
             b"kept",
         ]
@@ -237,7 +238,7 @@ async def test_an_order_that_ends_while_names_are_kept_keeps_its_window(log: Eve
     key = log.keys.idempotency(ACCOUNT, "client", "c1")
     assert await log.keep_names([(key, order_id, b"")]) == set()
     assert await expiry_ms(log, "client", "c1") == until_ms
-    await log._link.call("DEL", key)
+    await LogServer(log).call("DEL", key)
     assert await log.keep_names([(key, order_id, order_id.encode())]) == set()
     assert await expiry_ms(log, "client", "c1") == -2
 
@@ -251,7 +252,7 @@ def names_value(log: EventLog, order_id: str, n: int) -> bytes:
 async def test_a_gateway_takes_no_order_before_the_names_are_kept(redis_url: str) -> None:
     log = EventLog(redis_url, build="test")
     await log.open()
-    await log._link.call("HDEL", log.keys.meta, "names")
+    await LogServer(log).call("HDEL", log.keys.meta, "names")
 
     async def unable() -> None:
         raise OSError("no archive")
@@ -266,7 +267,9 @@ async def test_a_gateway_takes_no_order_before_the_names_are_kept(redis_url: str
     await log.close()
 
 
-async def test_over_http_a_name_outlives_its_window_while_the_order_rests(redis_url: str) -> None:
+async def test_over_http_a_key_outlives_its_window_while_the_order_is_watching(
+    redis_url: str,
+) -> None:
     async with served(redis_url) as gateway:
         order_id = await gateway.resting(clientOrderId="c1")
         fields = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1.5, "type": "limit",

@@ -61,7 +61,7 @@ async def doors(redis_url: str) -> AsyncIterator[Doors]:
         yield Doors(gateway)
 
 
-async def test_nobody_comes_in_without_a_key_but_to_ask_whether_it_lives(doors: Doors) -> None:
+async def test_without_a_key_only_the_health_checks_are_served(doors: Doors) -> None:
     for path in ("/api/orders", "/api/quotes", "/metrics", "/api/tokens"):
         status, body = await doors.gateway.get(path)
         assert (status, body["code"]) == (401, "unauthenticated"), path
@@ -74,7 +74,7 @@ async def test_nobody_comes_in_without_a_key_but_to_ask_whether_it_lives(doors: 
 @pytest.mark.parametrize(
     "presented", ["x", "oee_", "oee_abc_def", "oee__", "Bearer", "é".encode().decode("latin-1")]
 )
-async def test_what_is_no_key_opens_nothing(doors: Doors, presented: str) -> None:
+async def test_a_malformed_key_is_refused(doors: Doors, presented: str) -> None:
     await doors.key("main", "read")
     assert await doors.status("GET", "/api/tokens", presented) == 401
 
@@ -196,7 +196,7 @@ async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doo
     assert await doors.status("GET", "/api/tokens", key) == 401
 
 
-async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Doors) -> None:
+async def test_streams_opened_with_the_old_secret_of_a_rotated_key_are_closed(doors: Doors) -> None:
     old = await doors.key("me", "read")
     key_id, url = old.split("_")[1], f"{doors.gateway.url}/api/events"
     async with doors.gateway.http.ws_connect(url, headers=bearer(old)) as ws:
@@ -209,7 +209,7 @@ async def test_what_the_old_secret_of_a_rotated_key_opened_is_closed(doors: Door
             assert not other.closed
 
 
-async def test_an_audit_that_tells_its_progress_ends_with_its_key(
+async def test_a_streamed_audit_ends_with_its_key(
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = asyncio.Event()
@@ -251,7 +251,7 @@ async def test_a_rotated_key_has_another_secret_and_the_old_one_lasts_for_its_gr
     assert [await doors.status("GET", "/api/tokens", k) for k in (old, new)] == [401, 401]
 
 
-async def test_a_key_ends_when_it_was_said_to(doors: Doors) -> None:
+async def test_a_key_ends_at_its_expiry(doors: Doors) -> None:
     async def opened(margin_s: float) -> str:
         """A key that opened before its end; empty where nobody looked in time."""
         ends_us = time.time_ns() // 1000 + int(margin_s * 1e6)
@@ -283,7 +283,7 @@ async def test_without_keys_required_a_key_still_counts_and_a_bad_one_is_refused
         assert order["account"] == "desk"
 
 
-async def test_what_happens_to_keys_stands_in_the_log_without_their_secrets(doors: Doors) -> None:
+async def test_key_events_are_in_the_log_without_secrets(doors: Doors) -> None:
     key = await doors.key("me", "read")
     key_id, secret = key.split("_", 2)[1:]
     await api_keys.rotate(doors.gateway.log, key_id, 0, "bob")
@@ -305,7 +305,7 @@ async def test_what_happens_to_keys_stands_in_the_log_without_their_secrets(door
     assert not {"digest", "hash_", "key"} & set(frame)
 
 
-async def test_two_who_make_the_first_key_at_once_both_get_one(redis_url: str) -> None:
+async def test_two_concurrent_creations_of_the_first_key_both_succeed(redis_url: str) -> None:
     logs = [EventLog(redis_url, build="test") for _ in range(2)]
     for log in logs:
         await log.open()
@@ -320,7 +320,7 @@ async def test_two_who_make_the_first_key_at_once_both_get_one(redis_url: str) -
         await log.close()
 
 
-async def test_before_there_is_a_log_the_command_says_what_to_wait_for(
+async def test_without_a_log_the_keys_command_prints_what_to_wait_for(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     urls = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
@@ -333,7 +333,7 @@ async def test_before_there_is_a_log_the_command_says_what_to_wait_for(
     assert raw.decode().startswith("engine: there is no log yet"), raw
 
 
-async def test_too_many_requests_are_told_when_to_come_back(redis_url: str) -> None:
+async def test_a_rate_limited_request_gets_retry_after(redis_url: str) -> None:
     # So slow that none is earned while the machine stalls.
     async with served(redis_url, rates=Rates(0.01, 3)) as gateway, ClientSession() as http:
         seen = []

@@ -13,6 +13,7 @@ from events.ids import new_order_id
 from events.log import EventLog, Inbox, InboxMessage, ack_only
 from events.log import inbox as inboxes
 from events.log.inbox import SUSPECT_DELIVERY_COUNT
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew
 from tests.support.waits import until
@@ -47,7 +48,7 @@ async def entry_of(log: EventLog, inbox: Inbox, orders: int) -> InboxMessage:
 async def idle_ms(log: EventLog, message: InboxMessage) -> int:
     """How long ago it was delivered or renewed."""
     inbox = log.keys.inbox("router")
-    [[_, _, idle, _]] = await log._link.call(
+    [[_, _, idle, _]] = await LogServer(log).call(
         "XPENDING", inbox, "workers", message.id, message.id, 1
     )
     return int(idle)
@@ -76,7 +77,7 @@ async def test_a_renewal_keeps_every_entry_in_hand(log: EventLog) -> None:
     messages = [await entry_of(log, inbox, 1) for _ in range(3)]
     for message in messages:
         aged = ("IDLE", LONG_MS, "JUSTID")
-        await log._link.call(
+        await LogServer(log).call(
             "XCLAIM", log.keys.inbox("router"), "workers", "one", 0, message.id, *aged
         )
     assert await inbox.renew() == []
@@ -125,7 +126,7 @@ async def test_an_order_that_is_settled_twice_in_one_call_settles_no_other(log: 
         await used.close()
 
 
-async def test_who_lost_an_entry_does_not_put_it_back(log: EventLog) -> None:
+async def test_a_worker_that_lost_an_entry_does_not_return_it(log: EventLog) -> None:
     late = await opened(log, "late", LONG_MS)
     message = await entry_of(log, late, 2)
     await until(partial(is_stale, log, message))
@@ -134,7 +135,7 @@ async def test_who_lost_an_entry_does_not_put_it_back(log: EventLog) -> None:
     assert (taken.id, taken.deliveries) == (message.id, 1)
     await late.split(message)
     assert await owner.renew() == []
-    assert await log._link.call("XLEN", log.keys.inbox("router")) == 1
+    assert await LogServer(log).call("XLEN", log.keys.inbox("router")) == 1
     for used in (late, owner):
         await used.close()
 
@@ -145,7 +146,7 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
     dead = await opened(log, "dead", LONG_MS)
     suspect, other = [await entry_of(log, dead, 1) for _ in range(2)]
     for message, deliveries in ((suspect, SUSPECT_DELIVERY_COUNT), (other, 1)):
-        await log._link.call(
+        await LogServer(log).call(
             "XCLAIM", log.keys.inbox("router"), "workers", "dead", 0, message.id,
             "IDLE", 60_000, "RETRYCOUNT", deliveries,
         )  # fmt: skip
@@ -164,7 +165,7 @@ async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alon
         await used.close()
 
 
-async def test_a_worker_that_leaves_with_more_than_it_puts_back_at_once_loses_none(
+async def test_a_worker_that_leaves_with_many_entries_returns_them_all(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inboxes, "REQUEUED_MAX", 1)

@@ -25,6 +25,7 @@ from stages.runtime.limiter import PERMITS, STARTS, RateAndConcurrencyLimiter
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import PATIENT, Crew, crew
 from tests.support.waits import HANG_S, holds, pace, until
 
@@ -60,7 +61,7 @@ async def test_no_window_has_more_starts_than_the_limit_over_two_workers(
         assert most_in_a_window(starts, WINDOW_MS) <= limit
 
 
-async def test_what_the_limit_admits_starts_without_waiting_for_a_window(
+async def test_orders_within_the_rate_limit_start_without_waiting_for_a_window(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -196,11 +197,11 @@ async def test_never_more_orders_than_the_limit_are_in_venue_calls_over_all_work
         assert await team.ended(ids) == ["confirmed"] * 60
         assert counted.most == 5
         assert team.executions() == dict.fromkeys(ids, 1)
-        held = await team.log._link.call("ZCARD", PERMITS)
+        held = await LogServer(team.log).call("ZCARD", PERMITS)
         assert held <= 5
 
 
-async def test_without_a_limit_there_is_none(redis_url: str, tmp_path: Path) -> None:
+async def test_limits_of_zero_admit_every_order(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         counted = Counted(40)
         await counted_workers(team, counted, 0)
@@ -275,7 +276,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         entered = [dead.permit(), dead.permit()]
         for permit in entered:
             await permit.__aenter__()
-        link = team.log._link
+        link = LogServer(team.log)
 
         async def end_leases(in_ms: int) -> None:
             for member in await link.call("ZRANGE", PERMITS, 0, -1):
@@ -311,7 +312,7 @@ async def hold_once(limits: RateAndConcurrencyLimiter) -> None:
         pass
 
 
-async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
+async def test_a_cancelled_wait_for_a_permit_takes_no_permit(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -325,4 +326,4 @@ async def test_whoever_gives_up_waiting_for_a_permit_takes_none_with_him(
         async with asyncio.timeout(HANG_S), limits.permit():
             pass
         await limits.close()
-        assert await team.log._link.call("ZCARD", PERMITS) == 0
+        assert await LogServer(team.log).call("ZCARD", PERMITS) == 0

@@ -115,7 +115,7 @@ async def test_a_large_transaction_is_taken_in_base64_alone(chain: Localnet) -> 
         await chain.send_raw(old)
 
 
-async def test_a_simulation_tells_what_is_loaded_and_the_fee_what_is_charged(
+async def test_a_simulation_reports_the_loaded_bytes_and_the_fee_the_charged_amount(
     chain: Localnet,
 ) -> None:
     instructions = [transfer(THEM, SOL), memo("hi")]

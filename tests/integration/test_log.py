@@ -34,6 +34,7 @@ from events.log.inbox import DUE_LIMIT
 from events.order import encode
 from events.streams.hash_chain import GENESIS, follows
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, after_submission, routed, submitted
 from tests.support.processes.proxied import proxied
 from tests.support.waits import HANG_S, pace, until
@@ -99,7 +100,7 @@ def ids_of(messages: list[InboxMessage]) -> list[str]:
 
 
 async def depth(log: EventLog, stage: str = "router") -> int:
-    return int(await log._link.call("XLEN", log.keys.inbox(stage)))
+    return int(await LogServer(log).call("XLEN", log.keys.inbox(stage)))
 
 
 # -- what becomes of a unit ------------------------------------------------------------------------
@@ -116,7 +117,7 @@ async def test_a_unit_is_created_once_and_exists_when_it_comes_again(log: EventL
     assert await log.position() == 2
 
 
-async def test_of_two_that_read_the_same_head_one_conflicts(log: EventLog) -> None:
+async def test_of_two_appends_to_the_same_version_one_is_a_conflict(log: EventLog) -> None:
     [order_id] = await created(log)
     request = await next_unit(log, order_id, RoutingStarted())
     other = await next_unit(log, order_id, AttemptFailed("router", 1, "x", "", 0))
@@ -208,7 +209,7 @@ async def test_a_head_is_what_its_events_add_up_to(log: EventLog) -> None:
     assert await log.open_orders() == 0
 
 
-async def test_a_head_does_not_grow_with_the_history_and_one_that_did_is_read_and_goes_on(
+async def test_a_head_does_not_grow_with_the_history_and_a_long_head_is_still_read(
     log: EventLog,
 ) -> None:
     [order_id] = await created(log)
@@ -219,7 +220,7 @@ async def test_a_head_does_not_grow_with_the_history_and_one_that_did_is_read_an
         assert (await results(log, log.build_append_of(result, result.order, facts)[0])) == [
             AppendStatus.CREATED
         ]
-        sizes.append(await log._link.call("STRLEN", log.keys.order(order_id)))
+        sizes.append(await LogServer(log).call("STRLEN", log.keys.order(order_id)))
     assert max(sizes[-4:]) - min(sizes[-4:]) < 8  # of the order itself
     result = await head(log, order_id)
     assert result.version == result.order.version == 307
@@ -227,9 +228,9 @@ async def test_a_head_does_not_grow_with_the_history_and_one_that_did_is_read_an
     newest = await log.history(result.positions)
     assert newest[-1].record.hash == result.hash
     # As layout 2 wrote it, with all positions.
-    stored = await log._link.call("GET", log.keys.order(order_id))
+    stored = await LogServer(log).call("GET", log.keys.order(order_id))
     whole = stored[: -8 * POSITIONS_KEPT] + struct.pack(">307Q", *range(1, 308))
-    await log._link.call("SET", log.keys.order(order_id), whole)
+    await LogServer(log).call("SET", log.keys.order(order_id), whole)
     assert await head(log, order_id) == result
     assert (await results(log, log.build_append_of(result, result.order, again[:1])[0])) == [
         AppendStatus.CREATED
@@ -312,11 +313,11 @@ async def test_another_library_works_on_the_same_log_side_by_side(
     await other.open()
     for turn in range(20):
         await created((log, other)[turn % 2])
-    names = {line[1].decode() for line in await log._link.call("FUNCTION", "LIST")}
+    names = {line[1].decode() for line in await LogServer(log).call("FUNCTION", "LIST")}
     assert {log._library.name, "oee_another"} <= names
     assert await log.position() == 20
     # Flushed functions come back by themselves.
-    await log._link.call("FUNCTION", "FLUSH")
+    await LogServer(log).call("FUNCTION", "FLUSH")
     await created(log)
     await created(other)
     await other.close()
@@ -328,7 +329,7 @@ async def test_a_process_of_another_epoch_or_layout_is_fenced(
 ) -> None:
     [order_id] = await created(log)
     request = await next_unit(log, order_id, RoutingStarted())
-    await log._link.call("HSET", log.keys.meta, field, value)
+    await LogServer(log).call("HSET", log.keys.meta, field, value)
     with pytest.raises(Fenced):
         await log.append([request])
     with pytest.raises(Fenced):
@@ -369,7 +370,7 @@ async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
         await far.close()
 
 
-async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_written(
+async def test_an_append_with_a_timeout_reports_whether_it_may_have_been_written(
     redis_url: str, log: EventLog
 ) -> None:
     async with proxied(redis_url) as proxy:
@@ -397,7 +398,7 @@ async def test_one_who_waits_only_so_long_is_told_whether_it_may_have_been_writt
 
 
 @pytest.mark.parametrize("refusal", ["the connection", "the log"])
-async def test_a_refusal_after_a_lost_answer_never_says_that_nothing_was_written(
+async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(
     redis_url: str, log: EventLog, refusal: str
 ) -> None:
     async with proxied(redis_url) as proxy:
@@ -414,7 +415,7 @@ async def test_a_refusal_after_a_lost_answer_never_says_that_nothing_was_written
         if refusal == "the connection":
             proxy.cut("refuse")
         else:
-            await log._link.call("HSET", log.keys.meta, "epoch", 7)
+            await LogServer(log).call("HSET", log.keys.meta, "epoch", 7)
             proxy.cut("pass")
         with pytest.raises(OutcomeUnknown):
             await appending
@@ -442,7 +443,7 @@ async def test_an_order_that_is_handed_over_alone_comes_with_its_own_head(log: E
     await inbox.close()
 
 
-async def test_of_an_entry_that_is_settled_in_part_the_rest_is_put_back(log: EventLog) -> None:
+async def test_the_unsettled_orders_of_an_entry_are_returned_to_the_inbox(log: EventLog) -> None:
     ids = await created(log, 4)
     inbox = await opened(log, "c")
     [message] = await taken(inbox, 4)
@@ -459,7 +460,7 @@ async def test_of_an_entry_that_is_settled_in_part_the_rest_is_put_back(log: Eve
     again.mark_acked(request.delivery for request in requests if request.delivery)
     assert await depth(log) == 0
     assert again.held_orders == 0
-    assert await log._link.call("EXISTS", log.keys.shares("router")) == 0
+    assert await LogServer(log).call("EXISTS", log.keys.shares("router")) == 0
     for item in (inbox, again):
         await item.close()
 
@@ -483,8 +484,8 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
     assert (await log.lag())["router"].waiting == 3
     back: list[str] = []
     for _ in range(3):
-        for member in await log._link.call("ZRANGE", log.keys.due("router"), 0, -1):
-            await log._link.call("ZINCRBY", log.keys.due("router"), -HOUR_MS, member)
+        for member in await LogServer(log).call("ZRANGE", log.keys.due("router"), 0, -1):
+            await LogServer(log).call("ZINCRBY", log.keys.due("router"), -HOUR_MS, member)
         moved, _ = await inbox.promote_due()
         back += ids_of(await taken(inbox, moved))
     assert back == [ids[1], ids[2], ids[0]]
@@ -492,7 +493,7 @@ async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventL
     await inbox.close()
 
 
-async def test_of_more_due_orders_than_are_handed_over_at_once_none_is_forgotten(
+async def test_more_due_orders_than_one_call_promotes_are_all_delivered(
     log: EventLog,
 ) -> None:
     ids = await created(log, DUE_LIMIT + 100)
@@ -511,7 +512,7 @@ async def test_of_more_due_orders_than_are_handed_over_at_once_none_is_forgotten
     await inbox.close()
 
 
-async def test_what_is_put_back_counts_as_never_delivered(log: EventLog) -> None:
+async def test_a_returned_entry_counts_as_never_delivered(log: EventLog) -> None:
     ids = await created(log, 3)
     for turn in range(4):
         inbox = await opened(log, f"c{turn}")
@@ -520,10 +521,12 @@ async def test_what_is_put_back_counts_as_never_delivered(log: EventLog) -> None
         assert {message.deliveries for message in messages} == {0}
         await inbox.deregister()
         await inbox.close()
-    assert await log._link.call("XINFO", "CONSUMERS", log.keys.inbox("router"), "workers") == []
+    assert (
+        await LogServer(log).call("XINFO", "CONSUMERS", log.keys.inbox("router"), "workers") == []
+    )
 
 
-async def test_what_a_dead_worker_held_is_taken_over_with_its_deliveries_counted(
+async def test_entries_of_a_dead_worker_are_taken_over_with_their_delivery_count(
     log: EventLog,
 ) -> None:
     ids = await created(log, 3)
@@ -540,7 +543,7 @@ async def test_a_lost_inbox_is_rebuilt_from_what_the_open_orders_owe(log: EventL
     await results(log, await next_unit(log, ids[0], OrderFailed("router", "x", 1)))
     await results(log, await next_unit(log, ids[1], RoutingStarted(), routed()))
     inbox = await opened(log, "c")
-    await log._link.call("DEL", log.keys.inbox("router"))
+    await LogServer(log).call("DEL", log.keys.inbox("router"))
     assert sorted(ids_of(await taken(inbox, 3))) == sorted(ids[2:])
     await inbox.close()
 
@@ -551,7 +554,7 @@ async def test_a_lost_group_is_made_again_and_delivers_what_is_owed(log: EventLo
     [message] = await taken(inbox, 3)
     await log.append([ack_only(ids[0], message.delivery(0))])
     await created(log, 2)
-    await log._link.call("XGROUP", "DESTROY", log.keys.inbox("router"), "workers")
+    await LogServer(log).call("XGROUP", "DESTROY", log.keys.inbox("router"), "workers")
     other = await opened(log, "d")
     results = set(ids_of(await taken(other, 4)))
     assert results >= set(ids[1:])
@@ -568,7 +571,7 @@ async def test_trimming_the_log_forgets_nothing_that_is_owed(log: EventLog) -> N
     inbox = await opened(log, "c")
     held = await taken(inbox, 3)
     # XTRIM ~ forgets whole nodes of the stream only: as a person would, do it exactly.
-    await log._link.call("XTRIM", log.keys.log, "MINID", "=", "290-0")
+    await LogServer(log).call("XTRIM", log.keys.log, "MINID", "=", "290-0")
     assert (await log.bounds())[0] == 290
     reader = log.reader()
     with pytest.raises(LogTruncated):
@@ -600,7 +603,7 @@ async def test_a_suspended_log_takes_no_order_and_no_send_and_follows_what_is_ou
     await created(log)
 
 
-async def test_a_server_that_nobody_vouched_for_takes_orders_and_no_send(log: EventLog) -> None:
+async def test_an_unverified_server_accepts_orders_and_no_send(log: EventLog) -> None:
     [order_id] = await created(log)
     steps = after_submission()
     for fact in steps[:3]:

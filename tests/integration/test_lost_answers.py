@@ -197,7 +197,7 @@ async def _written_behind(log: EventLog, stream_id: str, before: OrderHead | Non
     return await _head(log, stream_id)
 
 
-async def test_of_a_command_that_was_not_written_it_is_not_said_that_it_was(
+async def test_a_command_that_was_not_appended_is_not_reported_as_done(
     log: EventLog, far: EventLog, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other writer is first: its event is no proof of ours."""
@@ -219,7 +219,7 @@ async def test_of_a_command_that_was_not_written_it_is_not_said_that_it_was(
     assert answer.outcome is orders.CommandOutcome.TOO_LATE
 
 
-async def test_a_key_made_just_before_it_was_revoked_is_told_all_the_same(
+async def test_a_key_revoked_right_after_its_creation_is_returned_to_its_creator(
     log: EventLog, far: EventLog, proxy: Proxy
 ) -> None:
     """The answer is lost, and somebody revokes the key at once: it was made, and that is said."""

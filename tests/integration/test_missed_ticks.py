@@ -30,6 +30,7 @@ from events.types import (
 from stages.triggers.pair_book import TriggerCandidate
 from stages.triggers.writer import Untriggered
 from stages.venues import Pair, PoolEvent, Tick, VenueRefusal
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import Crew, Gate, Watcher, crew
 from tests.support.waits import until
 
@@ -123,7 +124,7 @@ class Watch:
     async def followed(self, watcher: Watcher, slot: int) -> None:
         """Through this slot, and the log knows."""
         self.venue.move(slot)
-        key, link = self.team.log.keys.slots, self.team.log._link
+        key, link = self.team.log.keys.slots, LogServer(self.team.log)
 
         async def noted() -> bool:
             return int(await link.call("HGET", key, PAIR) or 0) >= slot
@@ -147,7 +148,7 @@ async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
         yield watch
 
 
-async def test_a_tick_that_passes_while_nobody_watches_counts(
+async def test_a_tick_that_passes_without_any_watcher_counts(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -196,7 +197,7 @@ async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
         assert await context.triggered_at(order_id) == 15
 
 
-async def test_an_order_that_begins_to_rest_while_the_books_are_made_is_in_them(
+async def test_an_order_armed_while_the_trigger_book_is_built_is_in_it(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -275,7 +276,7 @@ async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_si
         assert len(context.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
 
 
-async def test_who_takes_over_looks_as_far_back_as_the_orders_that_the_last_holder_never_heard_of(
+async def test_a_takeover_reads_ticks_since_the_oldest_order_unknown_to_the_last_holder(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -292,7 +293,7 @@ async def test_who_takes_over_looks_as_far_back_as_the_orders_that_the_last_hold
         assert await context.triggered_at(order_id) == 13
 
 
-async def test_who_takes_over_does_not_look_again_at_what_the_last_holder_saw(
+async def test_a_takeover_does_not_repeat_ticks_of_the_last_holder(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -321,13 +322,13 @@ async def test_where_the_news_are_trimmed_every_order_is_held_against_all_since_
         await context.resting("1000")
         await context.followed(first, LONG)
         await first.die()
-        await context.team.log._link.call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
+        await LogServer(context.team.log).call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
         context.hears.set()
         await context.begun()
         assert await context.triggered_at(order_id) == 13
 
 
-async def test_what_passed_while_an_order_was_parked_does_not_count_when_it_is_put_back(
+async def test_ticks_that_passed_while_an_order_was_parked_do_not_count_after_its_replay(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:

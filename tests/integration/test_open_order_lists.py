@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from events.log import EventLog
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, submitted
 
 
@@ -19,15 +20,15 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
     await opened.close()
 
 
-async def test_what_an_open_order_lacks_in_is_named(log: EventLog) -> None:
+async def test_each_list_that_lacks_an_open_order_is_named(log: EventLog) -> None:
     play = Play(log)
     [listed, lost, ended] = [*await play.create(2), *await play.live(1)]
     expiring = replace(submitted(), expires_at_us=2 * 10**15)
     [unindexed] = await play.create(fact=expiring)
     ids = [listed, lost, ended, unindexed]
     assert await log.find_missing_from_indexes(ids) == {}
-    await log._link.call("ZREM", log.keys.open, lost)
-    await log._link.call("ZREM", log.keys.expiry, unindexed)
+    await LogServer(log).call("ZREM", log.keys.open, lost)
+    await LogServer(log).call("ZREM", log.keys.expiry, unindexed)
     assert await log.find_missing_from_indexes(ids) == {
         lost: "list of open orders",
         unindexed: "list of those that expire",

@@ -151,7 +151,7 @@ async def test_orders_that_failed_on_chain_show_what_it_cost(
 
 
 @pytest.mark.parametrize("middle", ["SOL", "USDC"])
-async def test_what_two_hops_leave_between_them_is_told(
+async def test_the_remainder_between_two_hops_is_shown(
     middle: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second swap takes a little less than the first one gives."""

@@ -10,6 +10,7 @@ from events.ids import new_order_id
 from events.log import EventLog
 from projections.feed.ownership import owns
 from tests.support.http.served import MemoryArchive
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, Play
 
 
@@ -23,7 +24,7 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 @pytest.mark.parametrize("archived", [False, True])
 @pytest.mark.parametrize("headless", [False, True])
-async def test_an_order_is_of_its_own_account_wherever_it_stands(
+async def test_an_order_belongs_to_its_account_in_head_and_archive(
     log: EventLog, archived: bool, headless: bool
 ) -> None:
     archive = MemoryArchive()
@@ -31,7 +32,7 @@ async def test_an_order_is_of_its_own_account_wherever_it_stands(
     if archived:
         await archive.take(log)
     if headless:
-        await log._link.call("DEL", log.keys.order(order_id))
+        await LogServer(log).call("DEL", log.keys.order(order_id))
     there = archived or not headless
     assert await owns(log, archive, ACCOUNT, order_id) is there
     assert not await owns(log, archive, "other", order_id)

@@ -82,7 +82,7 @@ async def broken(redis_url: str, damage: str) -> AsyncIterator[Broken]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_no_damage_and_no_outage_tells_that_another_account_has_an_order(
+async def test_damage_and_outages_do_not_reveal_an_order_of_another_account(
     redis_url: str, damage: str
 ) -> None:
     async with broken(redis_url, damage) as at:
@@ -125,7 +125,7 @@ async def followed(gateway: Served, token: str, order_id: str) -> str:
             return type(error).__name__
 
 
-async def test_a_feed_that_names_another_accounts_order_is_told_nothing_of_its_damages(
+async def test_a_feed_of_an_order_of_another_account_gets_no_notice_of_its_damage(
     redis_url: str,
 ) -> None:
     async with broken(redis_url, "history lost") as at:

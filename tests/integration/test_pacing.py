@@ -23,7 +23,7 @@ async def limits(redis_url: str) -> AsyncIterator[RateAndConcurrencyLimiter]:
     await rate_and_concurrency_limiter.close()
 
 
-async def test_who_comes_while_others_wait_is_counted_behind_them(
+async def test_an_order_that_arrives_while_others_wait_starts_after_them(
     limits: RateAndConcurrencyLimiter,
 ) -> None:
     assert await limits.admit(["a", "b"]) == {"a": 0, "b": 0}
@@ -34,7 +34,7 @@ async def test_who_comes_while_others_wait_is_counted_behind_them(
     assert again_ms <= waits_ms["c"]  # who asks again keeps its place
 
 
-async def test_a_retry_goes_on_while_no_order_may_start(
+async def test_a_retry_continues_while_no_new_order_may_start(
     redis_url: str, tmp_path: Path, limits: RateAndConcurrencyLimiter
 ) -> None:
     assert await limits.admit(["a", "b"]) == {"a": 0, "b": 0}

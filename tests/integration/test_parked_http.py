@@ -112,7 +112,7 @@ async def test_parked_orders_are_put_back_or_failed(scene: Scene, operator: Oper
         ({"actor": 1}, "wrong-type"),
     ],
 )
-async def test_what_is_no_act_is_refused(
+async def test_an_unknown_command_on_a_parked_order_is_refused(
     scene: Scene, operator: Operator, body: Any, code: str
 ) -> None:
     order_id = await operator.parked(PARK)

@@ -1,4 +1,4 @@
-"""Permits: whoever leaves gives his back, however he leaves, and none comes back from the dead."""
+"""Permits are returned however a task ends, and an expired permit is not extended."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_call_that_fails_gives_its_permit_back(limits: RateAndConcurrenc
     await given_back(limits)
 
 
-async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(
+async def test_a_task_cancelled_as_it_gets_a_permit_returns_it(
     limits: RateAndConcurrencyLimiter,
 ) -> None:
     async def hold() -> None:
@@ -49,6 +49,31 @@ async def test_who_is_cancelled_as_he_is_given_a_permit_gives_it_back(
             await asyncio.sleep(0)
     waiting.cancel()  # it has not noticed yet that it was given one
     await asyncio.gather(waiting, return_exceptions=True)
+    await given_back(limits)
+
+
+async def test_a_permit_acquired_for_a_task_cancelled_during_the_call_is_released(
+    limits: RateAndConcurrencyLimiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hold() -> None:
+        async with limits.permit():
+            raise AssertionError("the task was cancelled before")
+
+    acquired = asyncio.Event()
+    call = limits._call
+
+    async def acquired_late(function: str, *arguments: str | int) -> int:
+        count = await call(function, *arguments)
+        if function == "acquire":
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            acquired.set()
+        return count
+
+    monkeypatch.setattr(limits, "_call", acquired_late)
+    waiting = asyncio.create_task(hold())
+    await acquired.wait()
+    assert waiting.cancelled()
     await given_back(limits)
 
 

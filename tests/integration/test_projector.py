@@ -76,7 +76,7 @@ async def test_every_event_and_order_is_projected(redis_url: str, database_url: 
             ]
 
 
-async def test_columns_are_what_the_order_says(redis_url: str, database_url: str) -> None:
+async def test_the_columns_of_a_row_equal_the_order(redis_url: str, database_url: str) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         play = Play(log)
         (done,) = await play.live()
@@ -112,7 +112,7 @@ async def test_at_low_load_an_event_waits_for_no_others(
             await projected(log, archive)
 
 
-async def test_it_goes_on_where_it_stopped_in_the_middle_of_orders(
+async def test_the_projector_resumes_in_the_middle_of_orders(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
@@ -222,7 +222,7 @@ async def test_an_unreadable_event_is_archived_and_only_its_order_is_parked(
         assert "cannot be read" in parked[0]["reason"]
 
 
-async def test_what_postgres_refuses_is_isolated_and_parked(
+async def test_rows_that_postgres_refuses_are_isolated_and_parked(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
@@ -242,7 +242,7 @@ async def test_what_postgres_refuses_is_isolated_and_parked(
         assert len(await archive.history(bad)) == 6
 
 
-async def test_what_was_folded_behind_a_refused_chunk_is_folded_again(
+async def test_events_behind_a_refused_chunk_are_folded_again(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batcher, "CHUNK_EVENTS", 1)
@@ -478,7 +478,7 @@ async def test_migrations_apply_once_and_a_changed_one_is_refused(
         await second.close()
 
 
-async def test_an_order_that_nobody_can_name_does_not_stop_it(
+async def test_events_of_an_unknown_order_do_not_stop_the_projector(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):

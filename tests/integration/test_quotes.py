@@ -42,7 +42,7 @@ async def test_an_exact_output_is_quoted_by_what_goes_in(redis_url: str) -> None
     assert "less than" in answer["best"]["why"]
 
 
-async def test_venues_that_do_not_answer_are_a_fault_of_theirs_and_no_answer(
+async def test_quotes_without_an_answer_of_any_venue_are_venues_unavailable(
     redis_url: str,
 ) -> None:
     async def silent(_: Order) -> tuple[Quote, ...]:

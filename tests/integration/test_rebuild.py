@@ -192,7 +192,7 @@ async def test_a_fault_stops_the_rebuild_and_changes_nothing(
         assert "orders_rebuild" not in {row[0] for row in tables}
 
 
-async def test_what_stopped_the_rebuild_is_said_though_rows_are_on_their_way(
+async def test_the_cause_of_a_stopped_rebuild_is_reported_though_rows_are_in_transit(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is busy when the fault is met: its complaint about that hides nothing."""
@@ -223,7 +223,7 @@ async def test_what_stopped_the_rebuild_is_said_though_rows_are_on_their_way(
         assert await table(database_url) == before
 
 
-async def test_what_the_projector_writes_just_before_the_switch_is_in_the_new_table(
+async def test_rows_written_just_before_the_switch_are_in_the_rebuilt_table(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It writes between the last look at the checkpoint and the lock that holds it up."""
@@ -381,7 +381,7 @@ async def test_a_rebuild_refuses_to_lose_what_it_cannot_copy(
             await rebuild(database_url)
 
 
-async def test_a_table_that_was_dropped_is_made_anew(redis_url: str, database_url: str) -> None:
+async def test_a_dropped_table_is_created_again(redis_url: str, database_url: str) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         async with projecting(redis_url, database_url):
             await Play(log).live(10)

@@ -11,6 +11,7 @@ from events.log import EventLog
 from events.recovery.log_rebuild import LogEntry, LogRebuild
 from events.recovery.order_histories import life_of
 from events.types import OrderArmed, OrderParked
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, after_submission, submitted
 
 STEPS = {"router": 0, "builder": 2, "submitter": 3, "confirmer": 4}
@@ -61,7 +62,7 @@ async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
         await inbox.close()
 
 
-async def test_who_waits_for_a_price_or_a_person_is_handed_to_nobody(log: EventLog) -> None:
+async def test_watching_and_parked_orders_are_in_no_inbox(log: EventLog) -> None:
     play = Play(log)
     [resting] = await play.create(fact=LIMIT)
     await play.append([resting], OrderArmed(7))
@@ -73,4 +74,4 @@ async def test_who_waits_for_a_price_or_a_person_is_handed_to_nobody(log: EventL
     assert await log.open_orders() == 2
     for stage in (*STEPS, "watcher"):
         assert (await log.lag())[stage].orders == 0
-        assert await log._link.call("XLEN", log.keys.inbox(stage)) == 0
+        assert await LogServer(log).call("XLEN", log.keys.inbox(stage)) == 0

@@ -157,7 +157,7 @@ async def test_a_sound_log_needs_no_repair_and_a_lost_one_does(scene: Scene) -> 
     assert "ends at position 0" in await scene.wrong()
 
 
-async def test_what_is_archived_goes_on_behind_the_repair(scene: Scene) -> None:
+async def test_archived_orders_continue_after_the_repair(scene: Scene) -> None:
     crew = scene.crew
     named = OrderSubmitted(
         "market", "SOL", "USDC", 9, 6, 10**9, 50, client_order_id="c1", idempotency_key="k1"
@@ -272,7 +272,7 @@ async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene
     assert crew.executions() == {order_id: 1}
 
 
-async def test_a_parked_order_that_was_replayed_and_executed_since_is_found_out(
+async def test_a_parked_order_executed_after_its_replay_is_detected(
     scene: Scene,
 ) -> None:
     crew = scene.crew
@@ -308,7 +308,7 @@ async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene)
         assert await later.ended([old, fresh]) == ["confirmed", "confirmed"]
 
 
-async def test_what_a_log_said_beyond_the_archive_goes_on_where_only_an_entry_is_missing(
+async def test_events_beyond_the_archive_are_kept_where_only_one_entry_is_missing(
     scene: Scene,
 ) -> None:
     crew = scene.crew
@@ -326,7 +326,7 @@ async def test_what_a_log_said_beyond_the_archive_goes_on_where_only_an_entry_is
         pass
 
 
-async def test_what_a_restored_copy_of_the_log_said_beyond_the_archive_is_reported_as_void(
+async def test_events_beyond_the_archive_in_a_restored_log_are_reported_as_void(
     scene: Scene,
 ) -> None:
     crew = scene.crew
@@ -371,7 +371,7 @@ async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
         assert await later.ended([order_id]) == ["confirmed"]
 
 
-async def test_a_log_that_somebody_founded_meanwhile_is_left_as_it_is(
+async def test_a_log_created_during_a_repair_is_left_as_it_is(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scene.crew.place(MARKET)
@@ -414,7 +414,7 @@ async def test_a_repair_that_broke_off_can_be_begun_again(
     assert await scene.wrong() == ""
 
 
-async def test_names_of_open_orders_are_kept_by_a_repair_and_others_for_the_rest_of_their_window(
+async def test_a_repair_keeps_keys_of_open_orders_and_others_until_their_window_ends(
     scene: Scene,
 ) -> None:
     log = scene.log

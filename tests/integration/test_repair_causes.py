@@ -146,7 +146,7 @@ CHAIN: dict[str, tuple[Callable[[Node], None], str]] = {
 
 
 @pytest.mark.parametrize("name", CHAIN)
-async def test_a_fault_of_the_chain_is_called_one(
+async def test_a_fault_of_the_chain_is_reported_as_such(
     scene: Scene, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     breaks, cause = CHAIN[name]
@@ -174,7 +174,7 @@ async def test_a_node_that_is_not_there_is_no_fault_of_postgres(
     assert "Postgres" not in err
 
 
-async def test_a_missing_log_server_is_called_one(
+async def test_a_missing_log_server_is_reported_as_such(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = replace(scene.settings, redis_url=f"redis://127.0.0.1:{closed_port()}")
@@ -184,7 +184,7 @@ async def test_a_missing_log_server_is_called_one(
     assert ("Postgres" in err, "chain" in err) == (False, False)
 
 
-async def test_a_missing_postgres_is_called_one(
+async def test_a_missing_postgres_is_reported_as_such(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"postgresql://127.0.0.1:{closed_port()}/none"
@@ -198,7 +198,7 @@ async def test_a_missing_postgres_is_called_one(
     assert ("log server" in err, "chain" in err) == (False, False)
 
 
-async def test_what_the_log_server_refuses_is_said_in_one_line(
+async def test_a_refusal_of_the_log_server_is_one_line(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rules = ("on", ">secret", "~oee:*", "+@all", "-@read")
@@ -214,7 +214,7 @@ async def test_what_the_log_server_refuses_is_said_in_one_line(
     assert "Traceback" not in err
 
 
-async def test_a_log_whose_meta_is_of_another_type_is_founded_again(scene: Scene) -> None:
+async def test_a_log_whose_meta_has_another_type_is_recreated(scene: Scene) -> None:
     async with redis.asyncio.from_url(scene.settings.redis_url.reveal()) as client:
         await client.set(scene.log.keys.meta, "no hash")
     assert await repaired(scene.settings) == 0

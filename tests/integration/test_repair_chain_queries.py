@@ -38,6 +38,7 @@ from events.types import (
     TransactionSubmitted,
 )
 from tests.support.chain.rpc_node import Node, at, rpc_node
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play, routed, submitted
 from tests.support.log.projected import opened, projected, projecting
 
@@ -69,7 +70,7 @@ class Script:
         self.waiting: Callable[[int], Any] = lambda _: None
 
     async def _there(self) -> bool:
-        return bool(await self.log._link.call("EXISTS", self.log.keys.meta))
+        return bool(await LogServer(self.log).call("EXISTS", self.log.keys.meta))
 
     async def last_height(self) -> int:
         assert not await self._there(), "whoever is not fenced off may make another one"
@@ -174,7 +175,7 @@ async def test_a_transaction_of_a_builder_that_was_ahead_of_our_node_is_waited_f
     if where == "archived":
         await scene.built(valid)
         await scene.archived()
-        await scene.log._link.call("DEL", scene.log.keys.log)
+        await LogServer(scene.log).call("DEL", scene.log.keys.log)
     else:
         [before] = await scene.play.create()
         await scene.archived()
@@ -202,7 +203,7 @@ async def test_every_process_has_time_to_notice_that_it_is_fenced_off(
     assert scene.chain.calls.count("finalized") > 2
 
 
-async def test_it_waits_for_the_height_however_long_the_fence_has_stood(
+async def test_a_repair_waits_for_the_height_however_old_the_fence_is(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recreate_log, "FENCED_S", -1.0)
@@ -243,7 +244,9 @@ async def test_an_adopted_order_that_was_executed_is_not_executed_again(scene: S
     assert (done.adopted, done.parked, done.strangers) == ([order_id], [order_id], [])
 
 
-async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) -> None:
+async def test_the_chain_is_asked_since_the_oldest_transaction_that_may_have_been_sent(
+    scene: Scene,
+) -> None:
     play = scene.play
     [sent] = await play.create()
     fact = TransactionBuilt(1, "s", 1, SecretBytes(b"raw"))
@@ -271,7 +274,7 @@ async def test_it_is_asked_since_the_oldest_thing_that_may_be_out(scene: Scene) 
     assert first == first_id_at(margin_us // 1000)
 
 
-async def test_executed_orders_that_nobody_knows_are_named(scene: Scene) -> None:
+async def test_executed_orders_unknown_to_the_archive_are_listed(scene: Scene) -> None:
     [known] = await scene.play.create()
     await scene.archived()
     lost = new_order_id()
@@ -280,7 +283,7 @@ async def test_executed_orders_that_nobody_knows_are_named(scene: Scene) -> None
     assert (await scene.repair()).strangers == [lost]
 
 
-async def test_a_chain_that_cannot_tell_fences_nobody_off(
+async def test_a_repair_that_the_chain_cannot_answer_fences_no_process(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forgetful(_: int) -> None:
@@ -294,7 +297,7 @@ async def test_a_chain_that_cannot_tell_fences_nobody_off(
     await scene.play.create()
 
 
-async def test_nothing_is_founded_once_the_lock_is_lost(scene: Scene) -> None:
+async def test_a_repair_that_lost_its_lock_creates_no_log(scene: Scene) -> None:
     [order_id] = await scene.play.create()
     await scene.archived()
     connection = await asyncpg.connect(scene.database_url)
@@ -311,7 +314,7 @@ async def test_nothing_is_founded_once_the_lock_is_lost(scene: Scene) -> None:
     with pytest.raises(RepairError, match="let go of the lock"):
         await scene.repair()
     await connection.close()
-    assert not await scene.log._link.call("EXISTS", scene.log.keys.meta)
+    assert not await LogServer(scene.log).call("EXISTS", scene.log.keys.meta)
     assert await scene.log.load([order_id]) == heads, "nothing was replaced"
 
 
@@ -334,7 +337,7 @@ async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scen
     scene.chain = Script(scene.log)
     scene.chain.began_fenced = True
     assert (await scene.repair()).epoch == 2
-    assert not await scene.log._link.call("EXISTS", scene.log.keys.fenced)
+    assert not await LogServer(scene.log).call("EXISTS", scene.log.keys.fenced)
     assert plan(await diagnose(scene.log, scene.archive), "", Words()).faults == []
 
 

@@ -349,7 +349,7 @@ CASES = [
 ]  # fmt: skip
 
 
-async def test_records_that_nobody_touched_need_nothing(scene: Scene) -> None:
+async def test_undamaged_records_need_no_repair(scene: Scene) -> None:
     told = await scene.advice()
     assert (told.status, told.command) == ("ok", ""), told
 
@@ -372,7 +372,9 @@ async def test_the_doctors_advice_leads_out_of_every_damage(
     print("|", " | ".join(result), "|")
 
 
-async def test_what_only_the_log_has_survives_a_mark_that_is_behind(scene: Scene) -> None:
+async def test_events_only_in_the_log_survive_a_repair_of_an_older_position_mark(
+    scene: Scene,
+) -> None:
     """The heads of its orders name the entries behind the mark: the log wrote them."""
     late = scene.records.orders["late"]
     before = await scene.log.load([late, scene.records.orders["unnamed"]])

@@ -26,6 +26,7 @@ from events.types import (
     TransactionSubmitted,
 )
 from stages.runtime.stage import Later, Stage, VenueRefusal
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
 from tests.support.processes.proxied import proxied
 from tests.support.waits import MARGINS_S, pace, until, until_past
@@ -95,7 +96,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
         assert team.executions() == dict.fromkeys([*good, *more, bad[0]], 1)
 
 
-async def test_who_gets_no_answer_about_what_was_sent_asks_again_and_judges_nothing(
+async def test_a_confirmer_without_an_answer_asks_again_and_appends_nothing(
     redis_url: str, tmp_path: Path
 ) -> None:
     """A worker that was stopped for longer than its deadline meets that when it goes on."""
@@ -125,7 +126,7 @@ async def test_a_head_that_cannot_be_read_is_parked_and_others_go_on(
     async with crew(redis_url, tmp_path) as team:
         ids = await team.submit(5)
         bad = ids[2]
-        key, link = team.log.keys.order(bad), team.log._link
+        key, link = team.log.keys.order(bad), LogServer(team.log)
         data = await link.call("GET", key)
         await link.call("SET", key, data[:37] + b"\xc1 no order" + data[-8:])
         await team.all_stages()
@@ -174,7 +175,7 @@ async def test_only_the_order_that_kills_its_worker_is_parked(
         assert team.executions() == dict.fromkeys(others, 1)
 
 
-async def test_work_that_a_bug_ended_without_a_word_is_delivered_again(
+async def test_a_delivery_that_ended_in_an_exception_is_delivered_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -231,7 +232,7 @@ async def test_a_worker_that_is_stopped_ends_what_is_quick(redis_url: str, tmp_p
         assert {event.order_id for event in team.of(OrderRouted)} == set(ids)
 
 
-async def test_what_was_delivered_into_a_lost_answer_is_read_again(
+async def test_entries_delivered_in_a_lost_answer_are_delivered_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team, proxied(redis_url) as proxy:
@@ -247,7 +248,7 @@ async def test_what_was_delivered_into_a_lost_answer_is_read_again(
         assert await team.ended(await team.submit(1)) == ["confirmed"]
         proxy.mode = "drop-answers"
         ids = await team.submit(3)
-        link, key = team.log._link, team.log.keys.inbox("router")
+        link, key = LogServer(team.log), team.log.keys.inbox("router")
 
         async def delivered() -> int:
             return int((await link.call("XPENDING", key, "workers"))[0])
@@ -274,7 +275,9 @@ async def test_an_outage_of_the_log_costs_no_attempt(redis_url: str, tmp_path: P
         await team.close()
 
 
-async def test_who_meets_a_conflict_looks_again_and_goes_on(redis_url: str, tmp_path: Path) -> None:
+async def test_a_worker_that_meets_a_conflict_loads_the_order_again(
+    redis_url: str, tmp_path: Path
+) -> None:
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
         await team.worker(gated(team.stage("router"), gate), lease_ms=NEVER_MS)
@@ -330,7 +333,7 @@ async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_p
         worker._inbox._lease_ms = LEASE_MS  # it renews often, and does not reclaim its own
         ids = await team.submit(3)
         await holding(worker, 3)
-        link, key = team.log._link, team.log.keys.inbox("router")
+        link, key = LogServer(team.log), team.log.keys.inbox("router")
 
         async def idle_ms() -> int:
             [[_, _, idle_ms, _]] = await link.call("XPENDING", key, "workers", "-", "+", 9)
@@ -438,7 +441,7 @@ async def test_once_it_is_sent_an_order_does_not_expire(redis_url: str, tmp_path
         for name in ("router", "builder", "submitter"):
             await team.worker(name)
         order_id = await overdue(team, lambda each: "TransactionSubmitted" in team.names(each))
-        link, key = team.log._link, team.log.keys.expiry
+        link, key = LogServer(team.log), team.log.keys.expiry
         due_ms = float(await link.call("ZSCORE", key, order_id))
 
         async def looked_at() -> bool:

@@ -140,7 +140,7 @@ def test_settings_are_never_shown_with_their_secrets(
 
 
 @pytest.mark.parametrize("name", sorted(set(VALUES) - {"API_KEY", "SOLANA_KEYPAIR"}))
-def test_no_error_about_a_setting_says_what_it_is(name: str) -> None:
+def test_no_error_about_a_setting_contains_its_secret_value(name: str) -> None:
     refused = 0
     for disfigure in DISFIGURED:
         value = disfigure(VALUES[name].split(",")[0])
@@ -196,7 +196,7 @@ async def failing(settings: Settings) -> list[str]:
     return result
 
 
-async def test_no_failure_of_a_backend_says_how_it_was_reached(
+async def test_no_error_of_a_backend_contains_its_credentials(
     settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with logged(settings, capfd) as lines:
@@ -206,7 +206,7 @@ async def test_no_failure_of_a_backend_says_how_it_was_reached(
     assert HIDDEN not in text
 
 
-async def test_what_a_library_says_of_a_secret_is_masked_in_the_log(
+async def test_a_secret_in_the_message_of_a_library_is_masked_in_the_log(
     settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with logged(settings, capfd) as lines:
@@ -277,7 +277,7 @@ async def unreached(redis_url: str) -> AsyncIterator[tuple[Any, str]]:
     await archive.close()
 
 
-async def test_no_answer_of_a_gateway_says_how_it_reaches_log_and_archive(
+async def test_no_answer_of_a_gateway_contains_the_urls_of_log_and_archive(
     unreached: tuple[Any, str], settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gateway, _ = unreached

@@ -140,7 +140,7 @@ async def sent(crew: Crew, order_id: str, *, lands: bool = True) -> str:
 # -- what a repair found ---------------------------------------------------------------------------
 
 
-async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_moved(
+async def test_an_order_executed_according_to_a_repair_is_confirmed_with_the_amounts_on_chain(
     scene: Scene,
     operator: Operator,
 ) -> None:
@@ -182,7 +182,7 @@ async def test_an_order_that_a_repair_found_executed_is_confirmed_with_what_move
 
 
 @pytest.mark.parametrize("fact", [MARKET, LIMIT], ids=["pending", "watching"])
-async def test_it_is_closed_from_whatever_status_the_archive_knew(
+async def test_an_order_is_settled_from_every_archived_status(
     operator: Operator, fact: Any
 ) -> None:
     order_id = await operator.executed("sig-1", fact=fact)
@@ -197,7 +197,7 @@ async def test_it_is_closed_from_whatever_status_the_archive_knew(
     await operator.sound()
 
 
-async def test_what_failed_on_chain_fails_the_order(operator: Operator) -> None:
+async def test_a_transaction_that_failed_on_chain_fails_the_order(operator: Operator) -> None:
     order_id = await operator.parked(OrderParked("router", "a bug", "engine"))
     operator.lands(
         order_id, "sig-1", ok=False, amount_in=0, amount_out=0, reason="slippage-exceeded"
@@ -210,7 +210,7 @@ async def test_what_failed_on_chain_fails_the_order(operator: Operator) -> None:
     await operator.sound()
 
 
-async def test_what_is_not_final_or_nowhere_is_refused(operator: Operator) -> None:
+async def test_a_transaction_that_is_not_final_or_unknown_is_refused(operator: Operator) -> None:
     order_id = await operator.executed("sig-1")
     assert await operator.refused(order_id) == "transaction-not-found"
     operator.lands(order_id, "sig-1", slot=SLOTS.height() + 10_000)
@@ -220,7 +220,7 @@ async def test_what_is_not_final_or_nowhere_is_refused(operator: Operator) -> No
     assert await operator.refused(later) == "venue-unavailable"
 
 
-async def test_of_an_order_that_was_executed_twice_somebody_says_what_counts(
+async def test_an_order_executed_twice_is_settled_by_the_transaction_an_operator_names(
     operator: Operator,
 ) -> None:
     order_id = await operator.executed("sig-1", "sig-2")
@@ -234,7 +234,7 @@ async def test_of_an_order_that_was_executed_twice_somebody_says_what_counts(
     await operator.sound()
 
 
-async def test_of_two_operators_one_settles_and_the_other_finds_it_settled(
+async def test_of_two_operators_one_settles_the_order_and_the_other_learns_that(
     operator: Operator,
 ) -> None:
     order_id = await operator.executed("sig-1")
@@ -250,7 +250,7 @@ async def test_of_two_operators_one_settles_and_the_other_finds_it_settled(
     assert again.order.version == first.order.version
 
 
-async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(
+async def test_an_order_that_changes_during_the_chain_query_is_decided_again(
     operator: Operator,
 ) -> None:
     order_id = await operator.executed("sig-1")
@@ -274,7 +274,7 @@ async def test_an_order_that_moves_while_the_chain_is_asked_is_judged_anew(
 # -- transactions that nobody knows ----------------------------------------------------------------
 
 
-async def test_a_transaction_that_nobody_knew_is_taken_if_it_is_the_orders(
+async def test_an_unrecorded_transaction_settles_only_the_order_that_it_fits(
     operator: Operator,
 ) -> None:
     order_id = await operator.parked(OrderParked("router", "a bug", "engine"))
@@ -361,7 +361,7 @@ def test_a_transaction_outside_the_terms_does_not_fit(number: int) -> None:
         settlement.check(*FITS_NOT[number], known=False)
 
 
-def test_what_the_order_was_sent_by_has_to_name_it_and_may_keep_other_terms() -> None:
+def test_the_recorded_transaction_of_an_order_has_to_name_it_and_may_have_older_terms() -> None:
     # Its price may have been amended in a log that is lost.
     settlement.check(order(type="limit", target_price="151"), record(), known=True)
     for orders in ((), ("id-2",)):
@@ -386,7 +386,7 @@ def test_fills_are_those_of_the_record_where_the_route_is_another_one() -> None:
 # -- what the log itself has sent ------------------------------------------------------------------
 
 
-async def test_an_order_that_kills_whoever_asks_is_closed_by_its_own_transaction(
+async def test_a_sent_order_that_is_parked_is_settled_by_its_own_transaction_alone(
     scene: Scene,
     operator: Operator,
 ) -> None:
@@ -402,7 +402,7 @@ async def test_an_order_that_kills_whoever_asks_is_closed_by_its_own_transaction
     await operator.sound()
 
 
-async def test_one_whose_transaction_is_proved_dead_fails_and_not_before(
+async def test_an_order_fails_once_its_transaction_is_proved_dead_and_not_before(
     scene: Scene,
     operator: Operator,
 ) -> None:
@@ -422,7 +422,7 @@ async def test_one_whose_transaction_is_proved_dead_fails_and_not_before(
     await operator.sound()
 
 
-async def test_the_command_says_the_code_and_then_that_it_is_done(
+async def test_the_settle_command_prints_the_code_and_then_the_result(
     scene: Scene,
     operator: Operator,
 ) -> None:

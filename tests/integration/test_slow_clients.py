@@ -77,7 +77,7 @@ async def test_a_head_that_is_too_long_is_refused(redis_url: str) -> None:
             assert answer.status == 431
 
 
-async def test_every_answer_says_how_it_may_be_used(redis_url: str) -> None:
+async def test_every_answer_has_security_headers(redis_url: str) -> None:
     async with served(redis_url) as gateway:
         for path in ("/api/orders", "/api/nothing", "/readyz", "/api/tokens"):
             async with gateway.http.get(gateway.url + path) as answer:

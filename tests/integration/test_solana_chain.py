@@ -313,7 +313,7 @@ async def test_one_reading_a_slot_serves_all_and_decodes_what_changed_only(world
     assert world.cache.quotable(POOL).clock.slot == 1006
 
 
-async def test_next_slot_waits_for_one(world: World) -> None:
+async def test_next_slot_waits_for_the_next_slot(world: World) -> None:
     waiting = asyncio.ensure_future(world.cache.next_slot(1000))
     done, _ = await asyncio.wait([waiting], timeout=0.05)
     assert not done
@@ -321,7 +321,7 @@ async def test_next_slot_waits_for_one(world: World) -> None:
     assert await asyncio.wait_for(waiting, HANG_S) == 1003
 
 
-async def test_data_of_a_chain_that_stands_still_is_not_quoted_from(world: World) -> None:
+async def test_data_of_a_stalled_chain_is_not_quoted(world: World) -> None:
     await world.stands_still()
     with pytest.raises(VenueRefusal) as refused:
         world.cache.quotable(POOL)
@@ -367,7 +367,7 @@ async def test_a_node_that_is_behind_does_not_take_us_back(world: World) -> None
         (VAULT_A, None, "pool-unreadable"),
     ],
 )
-async def test_what_is_no_such_pool_is_refused_by_name_until_it_is_one(
+async def test_an_account_that_is_not_a_pool_is_refused_until_it_becomes_one(
     world: World, name: str, account: RawAccount | None, code: str
 ) -> None:
     good = world.accounts.pop(name)
@@ -421,14 +421,16 @@ async def test_a_swap_that_crosses_ticks_may_cross_one_more(
     assert int.from_bytes(first.data[1:], "little") == limit
 
 
-async def test_what_is_simulated_is_not_signed(world: World) -> None:
+async def test_a_simulated_transaction_is_not_signed(world: World) -> None:
     await world.chain.build(order())
     (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
     parsed = VersionedTransaction.from_bytes(b64decode(raw))
     assert parsed.signatures == [Signature.default()]
 
 
-async def test_what_the_simulation_refuses_is_refused_by_name_and_not_signed(world: World) -> None:
+async def test_a_refusal_of_the_simulation_is_a_named_reason_and_nothing_is_signed(
+    world: World,
+) -> None:
     world.simulation = {"err": {"InstructionError": [6, {"Custom": 6005}]}}
     with pytest.raises(VenueRefusal) as refused:
         await world.chain.build(order())
@@ -501,7 +503,7 @@ async def test_a_token_that_is_in_pools_no_more_concerns_its_own_orders_only(wor
         venue.quotes(order(token_out="GONE"))
 
 
-def test_much_slippage_does_not_leave_much_of_the_amount_unswapped() -> None:
+def test_a_large_slippage_leaves_little_of_the_amount_unswapped() -> None:
     assert [hop_slack_bps(bps) for bps in (0, 50, 200, 5_000)] == [10, 25, 100, 100]
 
 
@@ -583,7 +585,7 @@ async def test_a_later_transaction_has_a_blockhash_of_its_own(
         ({"token_out": "SOL"}, "no-route"),
     ],
 )
-async def test_what_cannot_be_swapped_is_not_built(
+async def test_a_route_that_cannot_be_swapped_is_not_built(
     world: World, fields: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(VenueRefusal) as refused:
@@ -594,7 +596,7 @@ async def test_what_cannot_be_swapped_is_not_built(
 # -- sending ---------------------------------------------------------------------------------------
 
 
-async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(world: World) -> None:
+async def test_a_transaction_that_cannot_be_sent_does_not_delay_the_others(world: World) -> None:
     raws = [(await world.built(order(amount_in=n + 1))).raw for n in range(5)]
     send = world.node.answers["sendTransaction"]
 
@@ -612,7 +614,7 @@ async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(world: World)
 # -- outcomes --------------------------------------------------------------------------------------
 
 
-async def test_all_who_ask_in_one_turn_share_one_request_of_up_to_256(world: World) -> None:
+async def test_questions_of_one_loop_turn_share_one_request_of_up_to_256(world: World) -> None:
     transaction = await world.built()
     sent = [
         msgspec.structs.replace(transaction, signature=str(Signature(n.to_bytes(64, "big"))))
@@ -625,7 +627,7 @@ async def test_all_who_ask_in_one_turn_share_one_request_of_up_to_256(world: Wor
     assert asked == [256, 44]
 
 
-async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: World) -> None:
+async def test_a_landed_swap_is_reported_with_the_amount_received(world: World) -> None:
     sent = await world.built()
     world.status(sent, "confirmed")
     world.detail(sent, 149_850_000)
@@ -635,7 +637,7 @@ async def test_a_swap_that_landed_is_told_with_what_the_wallet_received(world: W
     assert await world.outcomes(sent) == [took]
 
 
-async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: World) -> None:
+async def test_amounts_that_are_not_available_yet_are_reported_later(world: World) -> None:
     sent = await world.built()
     world.status(sent, "confirmed")
     assert await world.outcomes(sent) == [Outcome("unknown", reason="details-not-available")]
@@ -654,7 +656,7 @@ async def test_amounts_that_cannot_be_had_yet_are_unknown_and_told_later(world: 
     assert (await world.outcomes(sent))[0].state == "landed"
 
 
-async def test_what_is_processed_only_is_no_outcome(world: World) -> None:
+async def test_a_transaction_that_is_only_processed_has_no_outcome(world: World) -> None:
     sent = await world.built()
     for err in (None, "AccountInUse"):
         world.status(sent, "processed", err)
@@ -838,7 +840,7 @@ async def test_a_node_that_turns_a_question_away_is_asked_again(world: World) ->
     assert (first_slot, statuses.value) == (0, [None])
 
 
-async def test_of_two_nodes_both_have_to_say_that_it_is_nowhere(world: World) -> None:
+async def test_both_of_two_nodes_have_to_report_a_transaction_as_missing(world: World) -> None:
     """One may have a gap in its ledger, and knows nothing of that."""
     sent = await world.built()
     world.slot, world.finalized = 1200, (1150, 1051)
@@ -906,7 +908,7 @@ async def test_a_witness_that_lost_its_history_is_named(world: World) -> None:
 
 
 @pytest.mark.parametrize("sent_at_us", [1, 2**52], ids=["long ago", "by a clock ahead"])
-async def test_finality_that_nobody_can_read_is_a_doubt_and_no_endless_silence(
+async def test_unreadable_finality_puts_old_transactions_in_doubt(
     world: World, sent_at_us: int
 ) -> None:
     """Statuses are answered, the height is not: nothing tells whether an absent one is dead."""
@@ -1045,7 +1047,7 @@ async def test_nodes_that_do_not_answer_leave_an_outcome_unknown_in_time(
         assert await world.outcomes(sent) == [Outcome("unknown", reason="venue-unavailable")]
 
 
-async def test_a_transaction_of_another_kind_of_chain_spoils_nobody_elses_answer(
+async def test_a_malformed_transaction_does_not_affect_the_answers_of_others(
     world: World,
 ) -> None:
     sent = await world.built()
@@ -1054,7 +1056,7 @@ async def test_a_transaction_of_another_kind_of_chain_spoils_nobody_elses_answer
     assert [outcome.state for outcome in told] == ["unknown", "absent"]
 
 
-async def test_who_stops_waiting_does_not_stop_the_others(world: World) -> None:
+async def test_a_cancelled_wait_for_a_shared_request_cancels_no_other(world: World) -> None:
     sent: Sequence[Transaction] = [await world.built() for _ in range(2)]
     first, second = world.chain.outcomes(sent)
     first.cancel()

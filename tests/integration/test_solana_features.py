@@ -107,7 +107,7 @@ async def test_the_feature_is_active_from_its_slot_on(
         ("1", False, 1, True),
     ],
 )
-async def test_what_is_built_by_setting_and_cluster(
+async def test_the_built_version_follows_from_setting_and_cluster(
     cluster: Cluster, setting: TxVersion, active: bool, version: int, fault: bool
 ) -> None:
     cluster.feature = account(1) if active else None
@@ -177,7 +177,7 @@ async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
         ("1", None, "failed", "TX_VERSION=1: the cluster does not take transaction v1"),
     ],
 )
-async def test_the_doctor_says_what_the_cluster_takes_and_what_is_built(
+async def test_the_doctor_shows_the_accepted_and_the_built_transaction_version(
     cluster: Cluster, setting: TxVersion, since: int | None, status: str, words: str
 ) -> None:
     cluster.feature = None if since is None else account(since)
@@ -194,7 +194,7 @@ async def test_the_doctor_says_what_the_cluster_takes_and_what_is_built(
         ("0", "ok", "the cluster takes v1, v0 is built (TX_VERSION=0)"),
     ],
 )
-async def test_the_doctor_says_what_nodes_refuse(
+async def test_the_doctor_shows_the_versions_that_nodes_refuse(
     cluster: Cluster, setting: TxVersion, status: str, words: str
 ) -> None:
     def refuse(_: Any) -> Any:
@@ -207,7 +207,7 @@ async def test_the_doctor_says_what_nodes_refuse(
     assert (UNREAD in finding.detail) is (setting != "0")
 
 
-async def test_the_doctor_says_that_no_node_tells(cluster: Cluster) -> None:
+async def test_the_doctor_shows_that_no_node_reports_its_features(cluster: Cluster) -> None:
     cluster.node.fault = "500"
     finding = await versions.look(Settings(), cluster.rpc)
     assert (finding.status, bool(finding.mend)) == ("warning", True)
@@ -339,7 +339,7 @@ def refusing(world: World, method: str, refusal: Any) -> None:
 
 
 @pytest.mark.parametrize("refusal", [*REFUSALS, "UnsupportedVersion"], ids=str)
-async def test_what_nodes_refuse_for_its_version_is_built_as_v0_at_once(
+async def test_a_transaction_refused_for_its_version_is_rebuilt_as_v0_at_once(
     world: FeaturedWorld, refusal: Any
 ) -> None:
     """The cluster takes v1, so that it was built again and again, without end."""
@@ -418,7 +418,7 @@ async def test_a_route_that_only_the_refused_version_holds_is_refused_with_that_
 
 
 @pytest.mark.parametrize("is_active", [True, False])
-async def test_a_route_for_v1_makes_who_knows_less_of_the_cluster_ask(
+async def test_a_route_for_v1_makes_a_builder_with_older_knowledge_query_the_cluster(
     world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch, is_active: bool
 ) -> None:
     """The feature was activated, and the router has heard of it first."""
@@ -431,7 +431,7 @@ async def test_a_route_for_v1_makes_who_knows_less_of_the_cluster_ask(
         await world.chain.build(order())
 
 
-async def test_what_replaces_a_dead_transaction_is_v0_where_it_fits(
+async def test_the_replacement_of_a_dead_transaction_is_v0_where_it_fits(
     world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sender that drops v1 without a word would drop the next one too."""
@@ -443,7 +443,7 @@ async def test_what_replaces_a_dead_transaction_is_v0_where_it_fits(
     assert decode((await world.built(replaced)).raw.reveal()).version == 1
 
 
-async def test_a_version_that_was_chosen_is_kept_and_readyz_says_that_nodes_refuse_it(
+async def test_a_configured_version_is_kept_and_readyz_shows_that_nodes_refuse_it(
     world: FeaturedWorld,
 ) -> None:
     world.features = Features(world.rpc, "1")
@@ -457,7 +457,7 @@ async def test_a_version_that_was_chosen_is_kept_and_readyz_says_that_nodes_refu
     assert await world.features.unsuited() == "", "nodes change: a start goes on"
 
 
-async def test_a_send_that_is_refused_for_its_version_is_told(world: FeaturedWorld) -> None:
+async def test_a_send_refused_for_its_version_is_reported(world: FeaturedWorld) -> None:
     await active(world)
     v1, v0 = await world.built(), await world.built(order(status=Status.SUBMITTED))
     refusing(world, "sendTransaction", JsonError(-32602, UNREAD))

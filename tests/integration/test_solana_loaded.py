@@ -146,7 +146,7 @@ async def test_the_limit_is_enough_for_every_route_and_not_the_largest_there_is(
         assert loads(addresses, grown | later) <= named, (path, hops)
 
 
-async def test_what_was_read_is_kept_and_read_again_after_an_hour_or_where_it_is_doubted(
+async def test_features_are_cached_for_an_hour_and_read_again_after_a_refusal(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain.world = programs(Random(SEED))
@@ -165,7 +165,7 @@ async def test_what_was_read_is_kept_and_read_again_after_an_hour_or_where_it_is
     assert chain.asked > asked
 
 
-async def test_what_the_process_reads_anyway_is_not_asked_for(chain: Chain) -> None:
+async def test_accounts_with_known_sizes_are_not_asked_for(chain: Chain) -> None:
     chain.known["A"] = 1_544
     assert await chain.sizes.of(["A", "B"], {"B": 165}) == 64 + 1_544 + 64 + 165
     assert chain.asked == 0
@@ -176,7 +176,7 @@ async def test_an_account_that_is_absent_may_come_to_be(chain: Chain) -> None:
     assert await chain.sizes.of([absent], {}) >= 64 + 10_240
 
 
-async def test_of_a_node_that_tells_no_lengths_the_limit_is_the_largest(chain: Chain) -> None:
+async def test_a_node_that_reports_no_lengths_gets_the_largest_limit(chain: Chain) -> None:
     chain.world, chain.tells_space = programs(Random(SEED)), False
     assert limit(await chain.sizes.of([TOKEN], {})) == DATA_SIZE_MAX
 

@@ -82,7 +82,7 @@ async def test_a_method_that_no_node_serves_is_named_and_not_asked_for_again(
     assert RPC_FAULTS.counts["method"] == about + 4
 
 
-async def test_a_refusal_that_another_node_contradicts_rests_what_was_refused_alone(
+async def test_only_the_refused_method_of_a_request_rests_at_a_node(
     nodes: list[Node],
 ) -> None:
     """Several methods are asked for together; the others are served."""
@@ -135,7 +135,7 @@ async def test_a_single_refusal_may_be_a_hiccup(nodes: list[Node]) -> None:
             assert await rpc.get_slot("confirmed") == 1000
 
 
-async def test_what_nodes_say_is_kept_with_the_status(nodes: list[Node]) -> None:
+async def test_a_fault_carries_the_message_of_the_node_with_its_status(nodes: list[Node]) -> None:
     def refuse(_: Any) -> Any:
         raise HttpError(503, '{"message": "draining, see https://status.example/secret-key"}')
 
@@ -191,7 +191,7 @@ async def test_no_body_is_taken_for_a_refusal_of_the_request(
         (b'{"id": "other", "result": "free plan"}', "unreadable answer"),
     ],
 )
-async def test_what_comes_with_200_and_is_no_answer_gives_its_reason(
+async def test_a_malformed_answer_with_status_200_is_a_fault_with_its_reason(
     nodes: list[Node], body: bytes, words: str
 ) -> None:
     """Of providers, and of what stands before them: an operator is to read it."""
@@ -269,7 +269,7 @@ async def _at_once(rpc: Rpc, names: list[str]) -> Any:
     return await rpc.get_accounts_at_once(names, commitment="processed", min_context_slot=None)
 
 
-async def test_a_limit_without_a_number_is_found_by_halving(nodes: list[Node]) -> None:
+async def test_a_limit_without_a_number_is_determined_by_bisection(nodes: list[Node]) -> None:
     def answer(params: Any) -> Any:
         if len(params[0]) > 7:
             raise HttpError(413)
@@ -402,7 +402,7 @@ async def test_the_lowest_slot_of_the_ledger_counts_with_a_margin(nodes: list[No
     assert await memory(node, 800) == 0
 
 
-async def test_a_node_that_cannot_say_how_far_back_it_sees_is_named(nodes: list[Node]) -> None:
+async def test_a_node_that_does_not_report_its_history_is_named(nodes: list[Node]) -> None:
     node = nodes[0]
     for method in ("getFirstAvailableBlock", "getBlocks", "minimumLedgerSlot"):
         node.answers[method] = lacks

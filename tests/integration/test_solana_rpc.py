@@ -128,7 +128,7 @@ async def test_no_call_takes_longer_than_its_deadline(nodes: list[Node], fault: 
         assert all(isinstance(error, Unreachable) for error in told)
 
 
-async def test_nobody_who_listens_is_a_fault_too(nodes: list[Node]) -> None:
+async def test_a_refused_connection_is_a_fault(nodes: list[Node]) -> None:
     gone = Node()
     gone.url = "http://127.0.0.1:9/secret-key"
     async with client(gone, nodes[1]) as rpc:
@@ -217,7 +217,7 @@ async def test_accounts_are_asked_for_in_hundreds_and_keep_their_order(nodes: li
     assert [account.owner for item in told for account in item.value] == names
 
 
-async def test_an_answer_for_other_accounts_is_none(nodes: list[Node]) -> None:
+async def test_an_answer_about_other_accounts_is_discarded(nodes: list[Node]) -> None:
     nodes[0].answers["getMultipleAccounts"] = lambda _: at(9, [None])
     async with client(nodes[0]) as rpc:
         with pytest.raises(Unreachable):

@@ -127,7 +127,7 @@ async def test_a_plan_of_few_accounts_serves_and_is_named(nodes: list[Node]) -> 
     }
 
 
-async def test_nodes_that_do_not_answer_say_nothing_of_their_methods(nodes: list[Node]) -> None:
+async def test_the_methods_of_nodes_that_do_not_answer_are_unknown(nodes: list[Node]) -> None:
     nodes[0].fault = "503"
     nodes[1].answers["simulateTransaction"] = lacks
     kept = Nodes([SecretUrl(node.url) for node in nodes], lambda: ClusterGuard("local"), SUBJECT)

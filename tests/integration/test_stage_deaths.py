@@ -18,6 +18,7 @@ from events.log import AppendStatus, EventLog, ack_only
 from events.order import STAGES, Order
 from events.types import OrderSubmitted
 from stages.runtime.stage import Later, Stage
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import ACCOUNT, Crew, Worker, crew
 from tests.support.processes.mortal import Point, Trap
 from tests.support.waits import until
@@ -84,7 +85,7 @@ async def lived_once(team: Crew, ids: Sequence[str], stage: str) -> None:
 
 @pytest.mark.parametrize("point", POINTS, ids=str)
 @pytest.mark.parametrize("stage", ["router", "builder", "submitter", "confirmer"])
-async def test_whoever_follows_a_worker_that_died_loses_and_doubles_nothing(
+async def test_the_successor_of_a_dead_worker_loses_and_doubles_no_order(
     redis_url: str, tmp_path: Path, stage: str, point: Point
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -100,7 +101,7 @@ async def test_whoever_follows_a_worker_that_died_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("point", BEHIND, ids=str)
-async def test_what_was_said_to_be_sent_is_sent_once_whoever_dies_over_the_send(
+async def test_a_submitted_transaction_is_sent_once_wherever_workers_die(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -177,7 +178,7 @@ async def test_a_cancel_while_a_worker_lies_dead_wins_or_finds_it_sent(
 
 
 @pytest.mark.parametrize("point", POINTS, ids=str)
-async def test_an_order_comes_to_rest_once_whoever_dies_over_it(
+async def test_an_order_is_armed_once_wherever_workers_die(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -216,7 +217,7 @@ async def test_more_than_five_hundred_orders_that_wait_come_back_all(
             inbox.mark_acked(
                 [request.delivery for request in requests if request.delivery is not None]
             )
-            if not await team.log._link.call("XLEN", team.log.keys.inbox("router")):
+            if not await LogServer(team.log).call("XLEN", team.log.keys.inbox("router")):
                 break
         counter: Counter[str] = Counter()
 

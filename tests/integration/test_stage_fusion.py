@@ -39,9 +39,7 @@ async def test_an_order_is_routed_built_and_sent_in_one_append(
         assert team.executions() == {ids[0]: 1}
 
 
-async def test_many_orders_run_ahead_and_each_is_executed_once(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_many_fused_orders_are_executed_once_each(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         for _ in range(2):
             await team.worker("router", ahead=AHEAD)
@@ -68,7 +66,7 @@ async def test_a_router_that_dies_before_the_send_leaves_it_to_the_confirmer(
         assert team.executions() == dict.fromkeys(ids, 1)
 
 
-async def test_nothing_runs_ahead_of_a_halt(redis_url: str, tmp_path: Path) -> None:
+async def test_no_send_is_fused_past_a_halt(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         await engine_switch.halt(team.log, "odd prices", "ann")
         worker = await team.worker("router", ahead=AHEAD)
@@ -106,7 +104,7 @@ async def test_an_order_whose_time_is_over_at_the_append_is_not_sent(
         assert team.executions() == {}
 
 
-async def test_what_has_no_answer_at_once_is_left_to_its_own_stage(
+async def test_a_step_without_an_immediate_answer_is_left_to_its_own_stage(
     redis_url: str, tmp_path: Path
 ) -> None:
     class Later(SimulatedChain):
@@ -125,7 +123,9 @@ async def test_what_has_no_answer_at_once_is_left_to_its_own_stage(
         assert await team.ended([order_id]) == ["confirmed"]
 
 
-async def test_what_runs_ahead_is_sent_by_who_said_it(redis_url: str, tmp_path: Path) -> None:
+async def test_a_fused_send_is_made_by_the_worker_that_appended_it(
+    redis_url: str, tmp_path: Path
+) -> None:
     """Without a confirmer, who would send it again after a while."""
     async with crew(redis_url, tmp_path) as team:
         await team.worker("router", ahead=AHEAD)

@@ -61,7 +61,7 @@ async def test_stages_without_workers_degrade_the_engine_until_they_have_some(
     await until(well)
 
 
-async def test_an_order_that_does_not_move_is_said_while_others_go_on(
+async def test_a_stalled_order_degrades_readyz_while_others_progress(
     gateway: Served, workers: Crew
 ) -> None:
     await workers.all_stages()

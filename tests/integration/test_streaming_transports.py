@@ -72,7 +72,7 @@ async def test_a_feed_has_the_orders_of_its_account_only_however_it_is_asked(
         assert {frame["orderId"] for frame in every} == {*shown, *hidden}
 
 
-async def test_what_happens_to_keys_is_shown_to_admins_alone(redis_url: str, door: Door) -> None:
+async def test_key_events_are_delivered_to_admins_alone(redis_url: str, door: Door) -> None:
     async with served(redis_url, keys_required=True) as gateway:
         mine, admin = await key(gateway, "me"), await key(gateway, "boss", "admin")
         await gateway.ask("POST", "/api/admin/halt", json={"reason": "odd"}, headers=admin)
@@ -83,7 +83,9 @@ async def test_what_happens_to_keys_is_shown_to_admins_alone(redis_url: str, doo
         assert names == ["KeyCreated", "KeyCreated", "EngineHalted"]
 
 
-async def test_another_accounts_order_cannot_be_told_from_none(redis_url: str, door: Door) -> None:
+async def test_an_order_of_another_account_is_answered_like_an_unknown_order(
+    redis_url: str, door: Door
+) -> None:
     async with served(redis_url, keys_required=True) as gateway:
         mine, theirs = await key(gateway, "me"), await key(gateway, "them")
         hidden = await submit(gateway, theirs)
@@ -205,7 +207,7 @@ async def _silent(_: EventLog) -> tuple[()]:
 
 
 @pytest.mark.parametrize(("after", "code"), [("100", "ahead-of-log"), ("e7.p0.1", "epoch-changed")])
-async def test_a_place_that_this_log_does_not_have_is_said_to_be_none(
+async def test_a_position_beyond_the_log_is_refused(
     redis_url: str, door: Door, after: str, code: str
 ) -> None:
     async with served(redis_url) as gateway:
@@ -217,7 +219,7 @@ async def test_a_place_that_this_log_does_not_have_is_said_to_be_none(
             assert (await reader.frames(1))[0]["orderId"] == order_id
 
 
-async def test_a_place_before_all_that_is_left_is_said_to_be_lost(
+async def test_a_position_before_the_oldest_event_is_answered_with_a_notice(
     redis_url: str, door: Door
 ) -> None:
     async with served(redis_url) as gateway:
@@ -266,7 +268,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch, held: set[int]) -> list[Socket]
     return opened
 
 
-async def test_everybody_is_told_that_the_log_lost_its_end(
+async def test_every_subscriber_gets_a_notice_when_the_log_lost_its_end(
     redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is live, who still catches up, and who follows one order."""
@@ -320,7 +322,7 @@ async def test_followers_are_served_after_the_log_was_missing_for_a_moment(
 
 
 @pytest.mark.parametrize("of", ["feed", "order"])
-async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
+async def test_a_subscriber_that_reads_nothing_is_disconnected_and_delays_no_other(
     redis_url: str, door: Door, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: set[int] = set()
@@ -361,7 +363,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
         ("&events=OrderConfirmed&events=RoutingStarted", 4),
     ],
 )
-async def test_a_filter_leaves_the_same_frames_at_both_doors(
+async def test_a_filter_passes_the_same_frames_on_both_transports(
     redis_url: str, door: Door, query: str, names: int
 ) -> None:
     async with served(redis_url) as gateway:
@@ -380,7 +382,7 @@ async def test_a_filter_leaves_the_same_frames_at_both_doors(
 
 
 @pytest.mark.parametrize("query", ["events=Nonsense", "status=done", "orderId=17", "colour=red"])
-async def test_a_filter_that_is_none_is_refused(redis_url: str, door: Door, query: str) -> None:
+async def test_an_invalid_filter_is_refused(redis_url: str, door: Door, query: str) -> None:
     async with served(redis_url) as gateway:
         with pytest.raises(Refused) as refused:
             async with door.feed(gateway, query):

@@ -135,7 +135,7 @@ async def test_an_order_is_one_trace_with_a_span_for_each_step(
     assert not any("raw" in a.key for span in spans for a in span.attributes)
 
 
-async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
+async def test_failures_are_error_spans_and_only_orders_have_traces(
     log: EventLog, collector: Received
 ) -> None:
     async with tracer(log, collector):
@@ -149,7 +149,7 @@ async def test_what_went_wrong_is_an_error_and_what_is_no_order_has_no_trace(
     assert EngineHalted.__name__ not in {span.name for span in collector.spans.values()}
 
 
-async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
+async def test_a_collector_gets_every_span_after_its_outage(
     log: EventLog, collector: Received
 ) -> None:
     play, (started, *others) = Play(log), after_submission()
@@ -167,7 +167,7 @@ async def test_a_collector_that_was_away_is_sent_all_that_happened_meanwhile(
     )
 
 
-async def test_a_tracer_that_died_goes_on_with_the_same_spans(
+async def test_a_restarted_tracer_continues_the_same_spans(
     log: EventLog, collector: Received
 ) -> None:
     play, (started, *others) = Play(log), after_submission()
@@ -214,7 +214,7 @@ async def test_only_so_many_orders_are_traced_and_those_wholly(
     assert all(collector.names(order_id) == STEPS for order_id in traced)
 
 
-async def test_one_that_is_too_far_behind_says_what_it_left_out(
+async def test_a_tracer_too_far_behind_logs_what_it_skipped(
     log: EventLog, collector: Received
 ) -> None:
     play, before = Play(log), UNTRACED.counts[""]
@@ -244,7 +244,7 @@ async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
     assert collector.of(old) == []
 
 
-async def test_the_trace_of_who_submits_is_linked_and_no_part_of_what_was_asked_for(
+async def test_the_trace_of_a_client_is_linked_and_not_part_of_the_idempotent_request(
     redis_url: str, collector: Received
 ) -> None:
     async with served(redis_url) as gateway:

@@ -8,6 +8,7 @@ import pytest
 
 from events.log import EventLog, LogTruncated, PairLeases
 from events.types import OrderArmed
+from tests.support.log.log_server import LogServer
 from tests.support.log.played import Play
 
 ORDERS = 300
@@ -36,7 +37,7 @@ async def resting(log: EventLog, count: int) -> list[str]:
     return ids
 
 
-async def test_every_order_that_rests_is_found_however_many_pages_that_takes(
+async def test_every_watching_order_is_loaded_over_any_number_of_pages(
     log: EventLog, watches: PairLeases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("events.log.pair_leases.SCAN", 50)
@@ -47,7 +48,7 @@ async def test_every_order_that_rests_is_found_however_many_pages_that_takes(
     assert {head.order.id for page in pages for head in page} == set(ids)
 
 
-async def test_each_order_that_begins_to_rest_or_changes_is_news(
+async def test_each_order_that_starts_watching_or_changes_is_in_the_feed_of_the_trigger_book(
     log: EventLog, watches: PairLeases
 ) -> None:
     first = await resting(log, 1)
@@ -57,10 +58,12 @@ async def test_each_order_that_begins_to_rest_or_changes_is_news(
     assert await watches.news(1, block_ms=1) == (2, second)
 
 
-async def test_who_missed_news_that_are_gone_is_told(log: EventLog, watches: PairLeases) -> None:
+async def test_a_watcher_behind_a_trimmed_trigger_book_feed_is_told_to_reload(
+    log: EventLog, watches: PairLeases
+) -> None:
     for _ in range(3):
         await resting(log, 1)
-    await log._link.call("XTRIM", log.keys.book, "MAXLEN", 1)
+    await LogServer(log).call("XTRIM", log.keys.book, "MAXLEN", 1)
     with pytest.raises(LogTruncated):
         await watches.news(0, block_ms=1)
     with pytest.raises(LogTruncated):

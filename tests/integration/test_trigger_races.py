@@ -77,7 +77,7 @@ async def touched(log: EventLog, market: VenueGroup) -> TriggerCandidate:
     return TriggerCandidate(order_id, Tick("raydium", "p", market.slot() + 1, "150"))
 
 
-async def test_an_order_that_was_amended_meanwhile_and_is_still_paid_is_triggered(
+async def test_an_order_amended_during_its_trigger_is_triggered_if_its_new_price_is_reached(
     log: EventLog, market: VenueGroup
 ) -> None:
     candidate = await touched(log, market)
@@ -90,7 +90,7 @@ async def test_an_order_that_was_amended_meanwhile_and_is_still_paid_is_triggere
     assert isinstance(newest.record.event().fact, OrderTriggered)
 
 
-async def test_an_order_that_was_amended_meanwhile_and_is_not_paid_any_more_is_given_back(
+async def test_an_order_amended_during_its_trigger_keeps_watching_if_its_new_price_is_not_reached(
     log: EventLog, market: VenueGroup
 ) -> None:
     candidate = await touched(log, market)
@@ -138,7 +138,7 @@ async def test_an_order_that_the_log_does_not_take_for_a_moment_is_triggered_onc
     assert await status(log, candidate.order_id) is Status.PENDING
 
 
-async def test_a_sniper_that_was_amended_meanwhile_is_sent_once_and_by_its_new_terms(
+async def test_a_sniper_order_amended_during_its_trigger_is_sent_once_by_its_new_terms(
     log: EventLog, market: VenueGroup
 ) -> None:
     sent = list[Order]()

@@ -131,7 +131,7 @@ async def test_a_sniper_whose_price_was_gone_fires_when_it_is_back(
         assert causes == ["pool-opened", "tick"]
 
 
-async def test_a_retreat_never_sleeps_past_a_price_that_comes_back(
+async def test_a_retreated_order_does_not_miss_a_price_that_returns(
     redis_url: str, tmp_path: Path
 ) -> None:
     plan = plan_of("raydium-cpmm")

@@ -118,7 +118,7 @@ async def test_an_exact_output_is_quoted_by_what_goes_in(trading: Trading) -> No
         {"token_in": "JUP", "decimals_in": 6, "token_out": "RAY", "decimals_out": 6},
     ],
 )  # fmt: skip
-async def test_what_is_too_much_or_too_little_is_an_amount_or_a_code(
+async def test_amounts_beyond_a_pool_are_quoted_or_refused_with_a_code(
     trading: Trading, fields: dict[str, Any]
 ) -> None:
     asked = order(**fields)
@@ -181,7 +181,9 @@ async def reached(trading: Trading, sent: Transaction, done: Callable[[Outcome],
 
 
 @pytest.mark.parametrize("exact_out", [False, True])
-async def test_an_order_is_built_sent_and_told_of(trading: Trading, exact_out: bool) -> None:
+async def test_an_order_is_built_sent_and_its_outcome_reported(
+    trading: Trading, exact_out: bool
+) -> None:
     fields = {"amount_in": 0, "exact_amount_out": 100 * USDC} if exact_out else {}
     asked = order(**fields)
     [fact] = router.decide(asked, await quoted(trading, asked))

@@ -102,7 +102,7 @@ def test_faults_that_there_are_not_are_refused_in_words(
         ("--data", "/no/such/folder/chain.sqlite"),
     ],
 )  # fmt: skip
-def test_what_a_local_chain_cannot_be_started_with_is_refused(
+def test_settings_that_a_local_chain_cannot_start_with_are_refused(
     option: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
@@ -120,7 +120,7 @@ def test_a_chain_whose_file_another_process_runs_does_not_start(tmp_path: Path) 
     Store(tmp_path / FILE).close()
 
 
-def test_the_ledger_that_is_there_is_shown_whatever_venues_says(
+def test_an_existing_ledger_is_shown_whatever_venues_is_set(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(folder))

@@ -20,6 +20,7 @@ from events.log import AppendStatus, PairLeases
 from events.order import Order
 from events.types import Fact, OrderArmed, OrderExpired, OrderSubmitted, OrderTriggered
 from tests.integration.test_missed_ticks import Told
+from tests.support.log.log_server import LogServer
 from tests.support.log.workers import ACCOUNT, Crew, Watcher, crew
 from tests.support.processes.mortal import Point, Trap
 from tests.support.waits import HANG_S, until
@@ -142,7 +143,7 @@ class Scene:
 
     async def noted(self) -> dict[str, int]:
         """Through which slot each pair was followed, as a successor is told."""
-        keys, link = self.team.log.keys, self.team.log._link
+        keys, link = self.team.log.keys, LogServer(self.team.log)
         reply = await link.call("HGETALL", keys.slots)
         return {k.decode(): int(v) for k, v in zip(reply[::2], reply[1::2], strict=True)}
 
@@ -175,7 +176,7 @@ async def scene_of(redis_url: str, folder: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.parametrize("point", TRIGGERING, ids=str)
-async def test_what_a_slot_triggers_is_in_the_log_before_the_slot_is_noted(
+async def test_triggers_of_a_slot_are_appended_before_the_slot_is_noted(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -195,7 +196,7 @@ async def test_what_a_slot_triggers_is_in_the_log_before_the_slot_is_noted(
 
 
 @pytest.mark.parametrize("point", [Point(c, f, 2) for c, f, _ in TRIGGERING], ids=str)
-async def test_of_more_orders_than_one_append_takes_none_is_lost_or_triggered_twice(
+async def test_more_orders_than_one_append_takes_are_each_triggered_once(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: Point
 ) -> None:
     monkeypatch.setattr("stages.triggers.writer.UNITS_MAX", 5)
@@ -283,7 +284,7 @@ async def test_an_order_whose_news_were_read_and_not_taken_in_is_looked_at_by_th
 
 
 @pytest.mark.parametrize("point", TRIGGERING, ids=str)
-async def test_an_order_that_is_heard_of_late_is_triggered_once_whoever_dies_over_it(
+async def test_an_order_that_reaches_a_watcher_late_is_triggered_once_wherever_watchers_die(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -311,7 +312,7 @@ async def test_an_order_that_is_heard_of_late_is_triggered_once_whoever_dies_ove
     [Point("claim", "before"), Point("claim", "after"), Point("claim", "after", 2), *TRIGGERING],
     ids=str,
 )
-async def test_who_dies_while_it_takes_over_leaves_all_to_the_next(
+async def test_a_watcher_that_dies_during_a_takeover_leaves_every_pair_to_the_next(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -333,7 +334,7 @@ async def test_who_dies_while_it_takes_over_leaves_all_to_the_next(
 
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "slow"])
 @pytest.mark.parametrize("point", TRIGGERING[:3], ids=str)
-async def test_a_cancel_between_the_tick_and_its_word_wins(
+async def test_a_cancel_between_a_tick_and_its_append_wins(
     redis_url: str, tmp_path: Path, point: Point, dies: bool
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -359,7 +360,7 @@ async def test_a_cancel_between_the_tick_and_its_word_wins(
 
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "slow"])
 @pytest.mark.parametrize("point", TRIGGERING[:3], ids=str)
-async def test_an_amendment_between_the_tick_and_its_word_counts(
+async def test_an_amend_between_a_tick_and_its_append_counts(
     redis_url: str, tmp_path: Path, point: Point, dies: bool
 ) -> None:
     """One is amended to a price that this tick does not pay, one to a price that it does: an
@@ -396,7 +397,7 @@ async def test_an_amendment_between_the_tick_and_its_word_counts(
 
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "slow"])
 @pytest.mark.parametrize("point", TRIGGERING[:3], ids=str)
-async def test_a_halt_between_the_tick_and_its_word_wins_and_the_tick_is_over(
+async def test_a_halt_between_a_tick_and_its_append_wins_and_the_tick_is_void(
     redis_url: str, tmp_path: Path, point: Point, dies: bool
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
@@ -456,7 +457,7 @@ async def test_more_orders_expire_than_a_round_takes_and_each_does_once(
         await scene.team.until(lambda: len(scene.team.of(OrderExpired)) >= len(ids))
         ended = Counter(event.order_id for event in scene.team.of(OrderExpired))
         assert ended == dict.fromkeys(ids, 1)
-        left = await scene.team.log._link.call("ZCARD", scene.team.log.keys.expiry)
+        left = await LogServer(scene.team.log).call("ZCARD", scene.team.log.keys.expiry)
         assert left == 0
 
 
@@ -469,7 +470,7 @@ async def test_more_than_five_hundred_orders_expire_at_once(redis_url: str, tmp_
         assert ended == dict.fromkeys(ids, 1)
 
 
-async def test_who_lost_its_pair_does_not_say_how_far_the_next_one_is(
+async def test_a_watcher_that_lost_a_pair_cannot_note_the_slot_of_the_next_holder(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:

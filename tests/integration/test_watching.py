@@ -111,7 +111,7 @@ async def test_a_limit_order_that_is_payable_at_once_is_triggered_at_once(
         assert await team.ended(ids) == ["confirmed"] * 20
 
 
-async def test_a_sniper_fires_at_the_new_pool_and_pays_no_more_than_it_said(
+async def test_a_sniper_order_is_triggered_by_a_new_pool_within_its_limits(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -132,7 +132,7 @@ async def test_a_sniper_fires_at_the_new_pool_and_pays_no_more_than_it_said(
 AHEAD = ("router", "builder", "submitter")
 
 
-async def test_a_sniper_may_run_ahead_from_its_trigger_to_the_send_in_one_breath(
+async def test_a_sniper_order_is_triggered_routed_built_and_sent_in_one_append(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -146,7 +146,7 @@ async def test_a_sniper_may_run_ahead_from_its_trigger_to_the_send_in_one_breath
         assert set(team.executions().values()) == {1}
 
 
-async def test_what_a_venue_does_not_answer_at_once_is_left_to_its_stage(
+async def test_a_step_that_the_venue_does_not_answer_at_once_is_left_to_its_stage(
     redis_url: str, tmp_path: Path
 ) -> None:
     slow = replace(MOVING, latency_ms=60)
@@ -158,9 +158,7 @@ async def test_what_a_venue_does_not_answer_at_once_is_left_to_its_stage(
         assert team.names(order_id).count("OrderTriggered") == 1
 
 
-async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_a_fused_sniper_order_is_stopped_by_a_halt(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
         await team.worker("confirmer")
@@ -174,7 +172,7 @@ async def test_a_sniper_that_runs_ahead_is_stopped_by_a_halt(
         assert await team.ended([order_id]) == ["confirmed"]
 
 
-async def test_a_watching_order_expires_on_time_and_so_does_one_that_waits_for_a_retry(
+async def test_watching_orders_and_orders_that_wait_for_a_retry_expire_on_time(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -228,7 +226,7 @@ async def test_a_cancelled_order_is_in_no_book_and_an_amended_one_waits_for_its_
         assert await team.log.resting() == watcher.resting == 1
 
 
-async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
+async def test_a_halt_stops_every_trigger_and_a_resume_starts_them_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -243,7 +241,7 @@ async def test_while_halted_nothing_is_triggered_and_afterwards_all_goes_on(
         assert await team.ended(ids) == ["confirmed"] * 5
 
 
-async def test_what_passed_during_a_halt_triggers_nothing_for_a_watcher_that_comes_later(
+async def test_ticks_during_a_halt_trigger_no_order_after_a_takeover(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -291,7 +289,7 @@ async def test_a_price_that_retreats_before_the_swap_sends_the_order_back(
         assert await team.ended([order_id]) == ["confirmed"]
 
 
-async def test_a_watcher_that_begins_finds_all_that_rests(redis_url: str, tmp_path: Path) -> None:
+async def test_a_new_watcher_loads_every_watching_order(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         for name in ("watcher", "router", "builder", "submitter", "confirmer"):
             await team.worker(name)
@@ -344,7 +342,7 @@ async def test_a_watcher_that_stops_gives_its_pairs_back_at_once(
         await until(lambda: len(second.held) == len(TOKENS))
 
 
-async def test_what_a_stage_says_of_an_order_that_was_cancelled_is_refused(
+async def test_an_append_of_a_stage_to_a_cancelled_order_is_a_conflict(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:

@@ -97,7 +97,7 @@ async def test_an_amended_order_waits_with_its_new_terms_at_the_next_version(
     assert history["events"][-1]["expiresAt"] is None
 
 
-async def test_an_amendment_of_another_version_is_refused_with_the_present_one(
+async def test_an_amend_of_another_version_is_refused_with_the_current_version(
     gateway: Served,
 ) -> None:
     order_id = await gateway.resting()
@@ -107,7 +107,7 @@ async def test_an_amendment_of_another_version_is_refused_with_the_present_one(
     assert (await gateway.get(path))[1]["targetPrice"] == "151"
 
 
-async def test_what_waits_no_longer_cannot_be_amended(gateway: Served) -> None:
+async def test_an_order_that_is_not_watching_cannot_be_amended(gateway: Served) -> None:
     order_id = await gateway.resting()
     await gateway.append(order_id, TRIGGERED)
     change = {"version": 3, "targetPrice": 1}

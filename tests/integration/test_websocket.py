@@ -69,7 +69,7 @@ async def finish(gateway: Served, order_id: str) -> None:
 
 
 @pytest.mark.parametrize("already", [0, 2, 5])
-async def test_every_status_is_seen_however_late_one_connects(
+async def test_every_status_is_delivered_however_late_the_client_connects(
     gateway: Served, already: int
 ) -> None:
     order_id = await gateway.accepted()
@@ -87,7 +87,7 @@ async def test_every_status_is_seen_however_late_one_connects(
     assert seen[-1]["txHash"]
 
 
-async def test_a_failed_order_closes_too_and_says_why(gateway: Served) -> None:
+async def test_a_failed_order_closes_the_socket_with_its_reason(gateway: Served) -> None:
     order_id = await gateway.accepted()
     async with follow(gateway, order_id) as ws:
         await gateway.append(order_id, failed("no-route"))
@@ -133,7 +133,7 @@ async def test_one_socket_follows_many_orders_by_message(gateway: Served) -> Non
         assert len(await frames(ws, 6)) == 6
 
 
-async def test_who_asks_for_an_order_long_after_connecting_sees_every_step(
+async def test_a_late_subscription_to_an_order_gets_every_step(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "LINGER_S", 0.0)  # the log is followed for nobody, not even shortly
@@ -167,7 +167,7 @@ async def test_a_wish_that_cannot_be_met_gets_an_error_frame(
         assert (await frames(ws, 1))[0]["status"] == "pending"
 
 
-async def test_wishes_of_one_who_does_not_read_do_not_pile_up(
+async def test_requests_of_a_client_that_does_not_read_do_not_accumulate(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(websocket, "FOLLOWER_BYTES", 64 * 1024)
@@ -184,7 +184,7 @@ async def test_wishes_of_one_who_does_not_read_do_not_pile_up(
     assert len(positions) < 6000
 
 
-async def test_an_unknown_order_is_told_and_closed_with_4404(gateway: Served) -> None:
+async def test_an_unknown_order_is_answered_and_closed_with_4404(gateway: Served) -> None:
     async with follow(gateway, UNKNOWN) as ws:
         error = (await frames(ws, 1))[0]
         assert (error["code"], error["orderId"]) == ("unknown-order", UNKNOWN)
@@ -230,7 +230,7 @@ async def test_a_message_that_is_too_long_closes_the_socket(gateway: Served) -> 
 # -- everything ------------------------------------------------------------------------------------
 
 
-async def test_the_feed_begins_now_unless_told_otherwise(gateway: Served) -> None:
+async def test_the_feed_starts_at_the_present_by_default(gateway: Served) -> None:
     await gateway.accepted()
     async with subscribe(gateway) as ws:
         order_id = await gateway.accepted()
@@ -238,7 +238,7 @@ async def test_the_feed_begins_now_unless_told_otherwise(gateway: Served) -> Non
         assert (frame["orderId"], frame["position"]) == (order_id, 2)
 
 
-async def test_one_can_resume_from_every_position_and_cursor(gateway: Served) -> None:
+async def test_a_subscriber_can_resume_from_every_position_and_cursor(gateway: Served) -> None:
     for _ in range(3):
         await finish(gateway, await gateway.accepted())
     async with subscribe(gateway, "after=0") as ws:
@@ -267,7 +267,7 @@ async def test_subscribers_get_what_they_filter_for_and_nothing_else(gateway: Se
         assert [f["position"] for f in await frames(second_end, 1)] == [12]
 
 
-async def test_heartbeats_tell_how_far_one_has_been_served_under_filters_too(
+async def test_heartbeats_carry_the_served_position_under_filters_too(
     redis_url: str,
 ) -> None:
     async with served(redis_url, heartbeat_ms=50) as gateway:
@@ -395,7 +395,9 @@ def decoded(data: bytes) -> tuple[list[int], int, bytes]:
 # -- stopping --------------------------------------------------------------------------------------
 
 
-async def test_a_restart_of_the_gateway_loses_nothing_for_those_who_resume(redis_url: str) -> None:
+async def test_a_subscriber_that_resumes_after_a_gateway_restart_loses_no_event(
+    redis_url: str,
+) -> None:
     async with served(redis_url) as before:
         await before.accepted()
         async with subscribe(before, "after=0") as ws:

@@ -12,8 +12,9 @@ from tests.mutants.tree import Tree
 
 RULES = {
     "amend", "append", "authorization", "cancel", "chain", "death", "due_set", "expiry", "feed",
-    "halt", "idempotency", "leases", "outputs", "pacing", "projector", "rates", "rebroadcast",
-    "rebuild", "repair", "secrets", "signatures", "slow_readers", "supervisor", "triggers", "trim",
+    "halt", "idempotency", "leases", "losses", "outputs", "pacing", "projector", "rates",
+    "rebroadcast", "rebuild", "repair", "secrets", "signatures", "slow_readers", "supervisor",
+    "triggers", "trim",
 }  # fmt: skip
 SOUND = Mutant("id", "rule", "A bug.", "a.py", "return 1", "return 2", ["test_a.py::test_it"])
 

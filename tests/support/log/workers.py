@@ -32,6 +32,7 @@ from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.ledger import Ledger
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.venue_group import VenueGroup
+from tests.support.log.log_server import LogServer
 from tests.support.waits import HANG_S, pace, until
 
 ACCOUNT = "main"
@@ -382,7 +383,7 @@ class Crew:
 
     async def settled(self, stage: str) -> None:
         """Waits until nothing is delivered or pending in an inbox: that leaves no event."""
-        key, link = self.log.keys.inbox(stage), self.log._link
+        key, link = self.log.keys.inbox(stage), LogServer(self.log)
 
         async def empty() -> bool:
             return not await link.call("XLEN", key)
