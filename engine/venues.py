@@ -105,19 +105,15 @@ class Connected(NamedTuple):
 
 
 def open_rpc(settings: Settings, *, observed: bool = True) -> Connected:
-    """Nothing is asked yet; `observed`: see RpcOptions. Raises SettingsError for files that cannot
-    be used.
-    """
+    """The client and the pools; asks no node yet. `observed`: RpcOptions. Raises SettingsError."""
     from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.link import RpcLink
     from stages.venues.solana.rpc.methods import Rpc
     from stages.venues.solana.rpc.options import RpcOptions
 
     if not settings.solana_rpc_url:
-        msg = (
-            f"no local chain runs in {settings.data_dir}: start `engine up`, or set SOLANA_RPC_URL"
-        )
-        raise SettingsError(msg)
+        none = f"no local chain runs in {settings.data_dir}"
+        raise SettingsError(f"{none}: start `engine up`, or set SOLANA_RPC_URL")
     pools = _pools_of(settings)
     admission = ClusterGuard(pools.cluster, allow_mainnet=settings.allow_mainnet)
     options = RpcOptions(settings.solana_rpc_url, observed=observed)
@@ -130,9 +126,7 @@ def slot_setting(settings: Settings, pools: PoolsFile) -> int | None:
 
 
 def node_survey(settings: Settings, *, signs: bool) -> Nodes:
-    """The survey of the methods that the nodes serve. A process that does not sign asks about no
-    wallet of this engine. Raises SettingsError.
-    """
+    """The survey of the nodes' methods, with the wallet if it signs. Raises SettingsError."""
     from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.survey import Nodes, Subject
     from stages.venues.solana.transaction.programs import WSOL
@@ -284,9 +278,7 @@ def chain_of(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError where VENUES names an unknown market, or where a file or setting that it
-    needs is missing or cannot be used: before anything is started.
-    """
+    """Raises SettingsError where VENUES, or a file or setting that it needs, cannot be used."""
     _check_venues(settings)
     if settings.venues == SIMULATED:
         return
