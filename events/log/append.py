@@ -1,4 +1,4 @@
-"""Writing: from what is said of a loaded order to the unit that the log takes or refuses."""
+"""Builds append requests: from facts about a loaded order to the unit that the log writes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LogAppender:
         wake: bool = True,
         wait_ms: int = 0,
     ) -> tuple[AppendRequest, S]:
-        """The unit that says `facts` of a loaded order, and the order after them."""
+        """Returns the unit that appends `facts` to a loaded order, and the order after them."""
         batch = self.new_events(head, order, facts)
         return self.build_append(
             head, order, batch, delivery=delivery, wake=wake, wait_ms=wait_ms
@@ -74,7 +74,7 @@ class LogAppender:
         not_after_ms: int = 0,
         idempotency: Idempotency | None = None,
     ) -> AppendRequest:
-        """The unit that writes what was said of a loaded order.
+        """Returns the unit that writes a batch of events of a loaded order.
 
         From TransactionSubmitted on a transaction may land: such a unit is refused by the log
         itself when the order has expired on the server's clock, or while the log is suspended or
@@ -131,9 +131,10 @@ class LogAppender:
     def build_creation(
         self, order_id: str, account: str, fact: Fact, idempotency: Idempotency | None = None
     ) -> tuple[AppendRequest, Order]:
-        """The unit that creates an order. It is refused (`late`) once its id is old: a creation
+        """Returns the unit that creates an order, and the order.
 
-        that was delayed past the life of its head could otherwise be carried out twice.
+        It is refused (`late`) once the id is old: a creation that was delayed past the life of its
+        head could otherwise be carried out twice.
         """
         order = new_order(order_id, account)
         batch = self.new_events(EMPTY, order, [fact])

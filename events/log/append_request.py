@@ -1,4 +1,4 @@
-"""What an append takes and answers: units, and what became of them."""
+"""The requests of an append and their results. A request is one unit: written as a whole or not."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Idempotency(msgspec.Struct, frozen=True, gc=False):
 
 
 class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What one order has to say in one breath."""
+    """New events of one order, and everything that changes with them."""
 
     order_id: str
     old: bytes
-    """The head prefix that must be found; empty to create."""
+    """The head prefix that the log must hold; empty to create the order."""
     new: bytes
     """The new head, less its positions."""
     owes: int
@@ -65,15 +65,15 @@ class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     expires_ms: int | None = None
     """When the order expires, where this unit changes that or ends the order; 0: no more."""
     note: Note | None = None
-    """What it adds to; this and what follows is for counting only."""
+    """The counter it adds to. This and the fields below are for counting only."""
     stage: int = 0
-    """Who owed the order the next event, as in its head before."""
+    """The stage that owed the next event before, as its head names it."""
     since_us: int = 0
-    """When the order's event before these was said."""
+    """When the event before these was written."""
 
 
 class AppendStatus(Enum):
-    """What became of a unit."""
+    """The result of a unit."""
 
     CREATED = "created"
     EXISTS = "exists"
@@ -103,7 +103,7 @@ class AppendResult(msgspec.Struct, frozen=True, gc=False):
 
 
 def ack_only(order_id: str, delivery: Delivery, *, wait_ms: int = 0) -> AppendRequest:
-    """The unit that says nothing and settles a share, or moves it to the due-set."""
+    """Returns a unit without events: it acks a delivery, or moves the order to the due-set."""
     wake = wait_ms > 0
     wait_ms = min(wait_ms, WAIT_MAX_MS)
     return AppendRequest(
