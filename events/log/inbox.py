@@ -104,7 +104,8 @@ class Inbox:
         entries = await self._caller.call("XRANGE", self._key, "-", "+")
         named = {order_id for _, fields in entries for order_id in _ids(fields[1])}
         waiting = await self._caller.call("ZRANGE", self._keys.due(self._stage), 0, -1)
-        await self.rebuild_from_open_orders(but=named | set(_ids(b"".join(waiting))))
+        named.update(order_id.decode(errors="replace") for order_id in waiting)
+        await self.rebuild_from_open_orders(but=named)
         try:
             await self._caller.call("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
         except ResponseError as error:

@@ -129,3 +129,21 @@ async def test_a_wait_of_weeks_is_cut_to_what_the_log_can_hold(log: EventLog, in
     assert moved == 0
     assert next_ms is not None
     assert next_ms <= WAIT_MAX_MS
+
+
+@pytest.mark.parametrize("foreign", [b"short", b"\xff" * 36])
+async def test_an_inbox_made_again_leaves_waiting_orders_in_the_due_set(
+    log: EventLog, inbox: Inbox, foreign: bytes
+) -> None:
+    ids = await let_wait(log, inbox, [HOUR_MS, HOUR_MS])
+    server = LogServer(log)
+    await server.call("ZADD", log.keys.due("router"), 1, foreign)  # before the others
+    await server.call("DEL", log.keys.inbox("router"))
+    again = log.inbox("router", "two", lease_ms=HOUR_MS)
+    await again.open()
+    assert await server.call("XLEN", log.keys.inbox("router")) == 0
+    assert set(ids) <= {
+        item.decode(errors="replace")
+        for item in await server.call("ZRANGE", log.keys.due("router"), 0, -1)
+    }
+    await again.close()
