@@ -53,7 +53,7 @@ class RateAndConcurrencyLimiter:
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[None]:
-        """WorkTracker one of the CONCURRENCY permits; waits for it, first come first served."""
+        """Holds one of the CONCURRENCY permits; waits for it, first come first served."""
         waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._keep()

@@ -65,6 +65,8 @@ class TriggerRunner:
         """The orders that the news through this number name may be in the books already."""
         self._slot = 0
         self._watchers: list[str] = []
+        self._unreleased: list[str] = []
+        """Pairs that are given to other watchers, until the log has answered their release."""
         self._claim_now = asyncio.Event()
         self._begun = asyncio.Event()
         self._halted = False
@@ -128,7 +130,7 @@ class TriggerRunner:
             async with asyncio.timeout(LEAVE_S):
                 held = self.held
                 await self._watches.claim(held, self._news)
-                await self._watches.release(list(held))
+                await self._watches.release([*held, *self._unreleased])
                 await self._watches.release()
 
     async def _expire(self) -> None:
@@ -230,12 +232,16 @@ class TriggerRunner:
         self._claim_now.clear()
         await self._look_up_halt()
         shares = preferred(self._name, self._books, self._watchers)
-        grant = await self._watches.claim(dict.fromkeys(shares) | self.held, self._news)
+        # A release that failed is repeated: no other watcher gets the pair before its lease ends.
+        claims = dict.fromkeys([*shares, *self._unreleased]) | self.held
+        grant = await self._watches.claim(claims, self._news)
         changes = rebalance(shares, self.held, [*self._books], self._watchers, grant)
         for key in changes.stop:
             self._books[key].done = None
+        self._unreleased = changes.give
         if changes.give:
             await self._watches.release(changes.give)
+            self._unreleased = []
         self._begin(changes.begin, await self._missed_orders(changes.begin.values()))
         if grant.watchers != self._watchers:
             self._watchers = grant.watchers

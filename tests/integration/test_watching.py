@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from msgspec.structs import replace
 from events.commands import engine_switch, orders
 from events.commands.orders import CommandOutcome
 from events.ids import new_order_id
-from events.log import AppendStatus
+from events.log import AppendStatus, PairLeases, Unavailable
 from events.money import price_units, to_price
 from events.types import (
     AttemptFailed,
@@ -340,6 +342,47 @@ async def test_a_watcher_that_stops_gives_its_pairs_back_at_once(
         second = await team.watching(lease_ms=100)
         await first.stop()
         await until(lambda: len(second.held) == len(TOKENS))
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["log fails", "watcher stops"])
+async def test_a_pair_whose_release_fails_is_released_all_the_same(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    *known, new = TOKENS
+    first_release = asyncio.Event()
+    release = PairLeases.release
+
+    async def released(watches: PairLeases, pairs: Sequence[str] = ()) -> None:
+        if pairs and not first_release.is_set():
+            first_release.set()
+            if stops:
+                await asyncio.Event().wait()
+            raise Unavailable("no answer")
+        await release(watches, pairs)
+
+    async with crew(redis_url, tmp_path, MOVING) as team:
+        await team.worker("watcher")
+        for token in known:
+            await team.place(replace(LIMIT, token_out=token))
+        # Its leases do not expire in time: it has to release them.
+        first = await team.watching(name="ann", lease_ms=NEVER_MS)
+        await until(lambda: len(first.held) == len(known))
+        monkeypatch.setattr(PairLeases, "release", released)
+        second = await team.watching(name="bob", lease_ms=100)
+        watches = team.log.watches("eve", lease_ms=1)
+
+        async def has_claimed(name: str) -> bool:
+            return name in (await watches.claim({}, 0)).watchers
+
+        try:
+            await until(lambda: has_claimed("bob"))
+        finally:
+            await watches.close()
+        await team.place(replace(LIMIT, token_out=new))  # a new pair is claimed at once
+        await first_release.wait()
+        if stops:
+            await first.stop()
+        await until(lambda: {*second.held} >= preferring("bob"))
 
 
 async def test_an_append_of_a_stage_to_a_cancelled_order_is_a_conflict(
