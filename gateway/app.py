@@ -172,12 +172,14 @@ def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
 
 def check_routes(app: web.Application) -> None:
     """Raises UnknownRoute for a route that was added to the router beside the endpoints."""
+    known = {*ENDPOINTS, (hdrs.METH_ANY, "/{path}")}
+    known |= {(hdrs.METH_ANY, path) for _, path in ENDPOINTS}
     served = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
-        if route.method != hdrs.METH_ANY and route.resource is not None
+        if route.resource is not None
     }
-    if unknown := sorted(served - ENDPOINTS.keys()):
+    if unknown := sorted(served - known):
         raise UnknownRoute("; ".join(f"{m} {path} has no permission" for m, path in unknown))
 
 

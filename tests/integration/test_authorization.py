@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -145,7 +146,8 @@ def test_every_operation_asks_for_what_is_meant() -> None:
     assert results == {key: (meant.scope, meant.reach) for key, meant in EXPECTED.items()}
 
 
-async def test_a_gateway_with_a_route_that_has_no_permission_does_not_start() -> None:
+@pytest.mark.parametrize("method", ["GET", "*"])
+async def test_a_gateway_with_a_route_that_has_no_permission_does_not_start(method: str) -> None:
     async def hidden(_: web.Request) -> web.Response:
         return web.json_response({})
 
@@ -155,8 +157,8 @@ async def test_a_gateway_with_a_route_that_has_no_permission_does_not_start() ->
     )
     app = make_app(options)
     make_runner(app)
-    app.router.add_get("/hidden", hidden)
-    with pytest.raises(UnknownRoute, match="GET /hidden has no permission"):
+    app.router.add_route(method, "/hidden", hidden)
+    with pytest.raises(UnknownRoute, match=re.escape(f"{method} /hidden has no permission")):
         make_runner(app)
 
 
