@@ -132,6 +132,16 @@ def test_every_link_of_a_document_leads_somewhere() -> None:
     assert wrong == []
 
 
+def test_every_room_is_in_the_map() -> None:
+    architecture = (ROOT / "docs/architecture/map.md").read_text(encoding="utf-8")
+    rooms = {
+        f"{file.parent.relative_to(ROOT).as_posix()}/"
+        for package in OURS
+        for file in (ROOT / package).rglob("__init__.py")
+    }
+    assert {room for room in rooms if f"`{room}`" not in architecture} == set()
+
+
 def test_every_page_is_in_the_navigation_of_the_site() -> None:
     listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
