@@ -1,4 +1,4 @@
 """Terminal output and arguments, and the name of the operator.
 
-Imports `client`, and no process or server of ours. Public: every module.
+Imports `client`, and no process. Public: every module.
 """
