@@ -16,6 +16,7 @@ FOLDERS = (*OURS, "tests", "docs", "deploy", "pools", ".ci", ".github")
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*[\w/]")
 FILE = re.compile(r"`([\w-]+\.(?:py|lua|sql|md|js|toml|yaml|yml|json|html))`")
 DOTTED = re.compile(rf"`((?:{'|'.join(OURS)}|tests)(?:\.\w+)+)`")
+DEFINED = re.compile(r"`([A-Za-z_][\w.]*)` in \[?`([\w/]+\.py)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 MADE_ELSEWHERE = {
     "backends.json": "of a running engine, in DATA_DIR",
@@ -87,6 +88,9 @@ def missing(text: Text) -> Iterator[str]:
     for dotted in DOTTED.findall(text.text):
         if not resolves(dotted):
             yield f"{text.where}: {dotted}"
+    for name, path in DEFINED.findall(text.text):
+        if not resolves(f"{path.removesuffix('.py').replace('/', '.')}.{name}"):
+            yield f"{text.where}: {name} in {path}"
 
 
 def test_every_path_and_module_that_prose_names_exists() -> None:
@@ -100,6 +104,8 @@ def test_every_path_and_module_that_prose_names_exists() -> None:
         ("see events/nowhere.py for more", "events/nowhere.py"),
         ("the table of `nowhere.py`", "nowhere.py"),
         ("what `events.order.nothing` does", "events.order.nothing"),
+        ("`nothing` in `events/types.py`", "nothing in events/types.py"),
+        ("`Event` in [`events/types.py`](events/types.py)", None),
         ("`events/types.py`, `events.types.Fact`, `types.py`, events/order/ and https://x/docs/y",
          None),
     ],
