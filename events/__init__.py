@@ -1,5 +1,5 @@
-"""What can happen, what it means, and where it is written.
+"""Events: what they are, what they fold to, and the log and archive that store them.
 
-Imports nothing of ours but itself. Public: `types`, `ids`, `money`, `secret`, `best_quote`,
-`metrics`, and the rooms.
+Imports no other package. Public: `types`, `ids`, `money`, `secret`, `best_quote`, `metrics`, and
+the rooms.
 """

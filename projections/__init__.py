@@ -1,4 +1,4 @@
-"""What it looks like to those who ask: folds of the log, each of which can be rebuilt from it.
+"""Read models: folds of the log, each of which can be dropped and rebuilt from it.
 
-Imports events. Public: the rooms.
+Imports events, and no stage. Public: the rooms.
 """

@@ -1,4 +1,5 @@
 """The stages of an order: each takes orders from an inbox, asks a venue, decides and appends.
 
-Imports events. Public: router, builder, submitter, confirmer, settlement, and the packages.
+Imports events, and no projection. Public: router, builder, submitter, confirmer, settlement, and
+the packages.
 """

@@ -1,4 +1,4 @@
-"""Submitter: appends that a transaction is sent, and then sends it, once.
+"""Submitter: appends that a transaction is sent, and then sends it, once (transactional outbox).
 
 From `TransactionSubmitted` on the transaction may land, even where the send fails. The confirmer
 finds out what became of it.

@@ -1,4 +1,4 @@
-"""The Python client of the gateway, which our own commands use too.
+"""The Python client of the gateway, which the commands use too.
 
     async with Client("http://127.0.0.1:3000") as client:
         accepted = await client.submit(NewOrder("SOL", "USDC", "1.5"))

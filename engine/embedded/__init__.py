@@ -1,4 +1,4 @@
-"""Valkey, Postgres and the local chain of this machine, under DATA_DIR, found by commands.
+"""Embedded servers: Valkey, Postgres and the local chain, as child processes under DATA_DIR.
 
 Imports `processes`, and no command. Public: `databases`, `data_dir`, `backends`, `stores`,
 `localnet`.

@@ -1,12 +1,12 @@
-"""Start a program that dies with its parent, whatever kills the parent. Run as a script.
+"""Starts a program that dies with its parent, whatever kills the parent. Run as a script.
 
-`python -I -S leash.py SIGNAL PARENT USER PROGRAM ARGUMENT…` asks the kernel for SIGNAL when
+`python -I -S parent_death.py SIGNAL PARENT USER PROGRAM ARGUMENT…` asks the kernel for SIGNAL when
 PARENT is gone (PR_SET_PDEATHSIG), becomes USER, and turns into PROGRAM, keeping its pid. It is a
 step of its own, not a `preexec_fn`, since threads of the parent may hold locks at the fork, and
 since a user namespace can only be entered by a process with a single thread.
 
 The kernel sends the signal when the parent's *thread* ends that made the child: start children
-from the main thread. Elsewhere than on Linux the leash is only a plain exec.
+from the main thread. On other systems than Linux it is a plain exec.
 """
 
 from __future__ import annotations

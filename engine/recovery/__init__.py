@@ -1,10 +1,10 @@
-"""`engine repair`: finds what is wrong with log and archive, and heals each from the other.
+"""`engine repair`: finds damage of log and archive, and repairs each from the other.
 
 `diagnosis` and `reconcile` read both stores completely. `faults` and `plan` decide what to do.
 `archive_repair`, `rewrite_log` and `recreate_log` carry out one step each. The diagnosis runs again
 after each step: a repair may stop anywhere, and a second one finds nothing to do.
 
-Imports no command or server of ours. Public: what is exported here; `settle`, `chain_history` and
+Imports no command and no process. Public: what is exported here; `settle`, `chain_history` and
 `replay_checks` have other commands.
 """
 

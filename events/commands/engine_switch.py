@@ -1,7 +1,7 @@
-"""The switch of the whole engine: halt and resume.
+"""The switch of the whole engine (kill switch): halt and resume.
 
-The log keeps a mark beside the events, which the append function looks at: it refuses sends and
-triggers. The mark follows the events; where a damaged log has another one, a switch mends it.
+The log keeps a mark beside the events, by which the append function refuses sends and triggers. The
+mark follows the events; where a damaged log has another one, a halt or resume corrects it.
 """
 
 from __future__ import annotations

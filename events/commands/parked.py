@@ -1,4 +1,7 @@
-"""Parked orders: what an operator may do about them. Each act is an event with an actor."""
+"""Parked orders (dead letters): what an operator may do about them.
+
+Each act is an event with an actor.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The requests of an append and their results. A request is one unit: written as a whole or not."""
+"""The requests of an append and their results.
+
+A request is one unit: written as a whole or not, and refused where the version that it expects is
+old (optimistic concurrency).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """`EventLog`: what the gateway, the runner and the operators' commands use.
 
 Its life and its connections are here; the invariants are kept by `events/log/redis/functions.lua`.
+Fencing: an append names the epoch of the log that its process joined, and is refused in another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Appending: callers bring one order at a time, the log writes what gathers as one batch.
+"""Group commit: callers bring one order at a time, the log writes what gathers as one batch.
 
 A unit is (order, expected head, new events, new head, settled inbox share): all or none of it.
-While a call is under way the next units gather, so batches grow by themselves under load.
+While a call is under way the next units gather, so batches grow by themselves under load. New
+orders wait longer while the inboxes of the stages are long (back-pressure).
 """
 
 from __future__ import annotations

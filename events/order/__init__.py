@@ -1,4 +1,4 @@
-"""An order: its state, its events, their transitions and their fold, and the stage that is next.
+"""The aggregate: the state of an order, its events, their transitions and fold, and its next stage.
 
 Pure, all of it: no clock, no network, no randomness. Imports the files beside it in `events`, and
 no log or store. Public: what is exported here, and `order_types`.

@@ -1,4 +1,4 @@
-"""`Order`: what its events add up to, and how it is encoded in heads and in the archive.
+"""`Order`, the aggregate: the state that its events fold to, and its encoding in heads and archive.
 
 Rule of this file: heads and rows outlive builds, so fields are only ever appended, each with a
 default.

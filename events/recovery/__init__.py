@@ -1,5 +1,5 @@
-"""What a log is made of again: the pure rules, and the writing under a fence.
+"""How a lost or damaged log is written again: pure rules, and the writing under a fence.
 
-Imports the log, and the losses of the archive; no audit: what it knows is an argument. Public:
-every module.
+Imports the log, the archive and its losses, and no audit: findings are arguments. Public: every
+module.
 """

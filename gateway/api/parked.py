@@ -1,4 +1,4 @@
-"""Commands for parked orders: requeue, discard, settle."""
+"""Commands for parked orders (dead letters): requeue, discard, settle."""
 
 from __future__ import annotations
 

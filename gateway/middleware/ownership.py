@@ -1,4 +1,4 @@
-"""Checks that an order belongs to the account of a principal."""
+"""Checks that an order belongs to the account (tenant) of a principal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors: the place from which a subscriber resumes.
+"""Cursors (resume tokens): the place from which a subscriber resumes.
 
 A cursor is opaque to clients. It holds epoch, partition and position, so that a place in this log
 is told from one in a log that was lost. A plain position is accepted as well, for people.

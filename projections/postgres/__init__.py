@@ -1,4 +1,4 @@
-"""The projector: the log folded into Postgres, and the tables rebuilt.
+"""The projector and its read models: the log folded into Postgres, and the tables rebuilt.
 
 Imports no other room. Public: `projector`, `migrate`, `rebuild`, `order_rows`.
 """

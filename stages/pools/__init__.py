@@ -1,4 +1,5 @@
 """The arithmetic of pool programs: decode, quote, swap, instruction, errors. Pure, in integers.
 
-Imports no other package of this repository. Public: `contract`, and `families`, the table of them.
+Imports the reason codes of `events`, and no venue or route. Public: `contract`, and `families`, the
+table of them.
 """

@@ -1,4 +1,4 @@
-"""Fuse: appends the facts of several stages at once.
+"""Fuse: appends the facts of several stages at once (operator chaining).
 
 An inbox costs a round trip and an fsync at each stage. While the next stage has its answer at once,
 its facts join the batch before them: all of the batch is appended or none, as version, halt and

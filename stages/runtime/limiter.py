@@ -1,7 +1,7 @@
-"""CONCURRENCY and ORDERS_PER_MINUTE over all workers. Orders in excess wait.
+"""CONCURRENCY (a semaphore) and ORDERS_PER_MINUTE (a sliding window) over all workers.
 
-Permits are members of a sorted set, leased by server time: those of a dead worker expire. They have
-a hash tag of their own and are never atomic with an append.
+Orders in excess wait. Permits are members of a sorted set, leased by server time: those of a dead
+worker expire. They have a hash tag of their own and are never atomic with an append.
 """
 
 from __future__ import annotations

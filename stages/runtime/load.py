@@ -1,6 +1,7 @@
 """Load: the heads of delivered orders, from the inbox entries that carried them or from the log.
 
-Which stage is next follows from an order's head, never from the inbox entry.
+Which stage is next follows from an order's head, never from the inbox entry. An entry that keeps
+losing its worker is a poison message: one of several orders is split, a lone order is parked.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ FOLDERS = (*OURS, "tests", "docs", "deploy", "pools", ".ci", ".github")
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*[\w/]")
 FILE = re.compile(r"`([\w-]+\.(?:py|lua|sql|md|js|toml|yaml|yml|json|html))`")
 DOTTED = re.compile(rf"`((?:{'|'.join(OURS)}|tests)(?:\.\w+)+)`")
+DEFINED = re.compile(r"`([A-Za-z_][\w.]*)` in \[?`([\w/]+\.py)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 MADE_ELSEWHERE = {
     "backends.json": "of a running engine, in DATA_DIR",
@@ -87,6 +88,9 @@ def missing(text: Text) -> Iterator[str]:
     for dotted in DOTTED.findall(text.text):
         if not resolves(dotted):
             yield f"{text.where}: {dotted}"
+    for name, path in DEFINED.findall(text.text):
+        if not resolves(f"{path.removesuffix('.py').replace('/', '.')}.{name}"):
+            yield f"{text.where}: {name} in {path}"
 
 
 def test_every_path_and_module_that_prose_names_exists() -> None:
@@ -100,6 +104,8 @@ def test_every_path_and_module_that_prose_names_exists() -> None:
         ("see events/nowhere.py for more", "events/nowhere.py"),
         ("the table of `nowhere.py`", "nowhere.py"),
         ("what `events.order.nothing` does", "events.order.nothing"),
+        ("`nothing` in `events/types.py`", "nothing in events/types.py"),
+        ("`Event` in [`events/types.py`](events/types.py)", None),
         ("`events/types.py`, `events.types.Fact`, `types.py`, events/order/ and https://x/docs/y",
          None),
     ],
@@ -130,6 +136,16 @@ def test_every_link_of_a_document_leads_somewhere() -> None:
                 if not file.exists() or (anchor and anchor not in anchors(file)):
                     wrong.append(f"{path.relative_to(ROOT)}:{number}: {link}")
     assert wrong == []
+
+
+def test_every_room_is_in_the_map() -> None:
+    architecture = (ROOT / "docs/architecture/map.md").read_text(encoding="utf-8")
+    rooms = {
+        f"{file.parent.relative_to(ROOT).as_posix()}/"
+        for package in OURS
+        for file in (ROOT / package).rglob("__init__.py")
+    }
+    assert {room for room in rooms if f"`{room}`" not in architecture} == set()
 
 
 def test_every_page_is_in_the_navigation_of_the_site() -> None:

@@ -1,8 +1,8 @@
 """The events of an order: one file an event, with its struct, its transitions and its fold.
 
 Its public payload is in the file of the same name in `projections/views/payloads`. Pure. Imports
-the state of an order and the values that events carry. Public: `ORDER_EVENTS`, and the structs
-through `events.types`.
+the state of an order and the values that events carry, and no table of transitions. Public:
+`ORDER_EVENTS`, and the structs through `events.types`.
 """
 
 from __future__ import annotations

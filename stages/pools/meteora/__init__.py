@@ -1,4 +1,4 @@
 """Meteora's pool programs, each a family.
 
-Imports `contract` and what goes with it. Public: the families.
+Imports nothing of this engine. Public: the families.
 """

@@ -1,9 +1,9 @@
 """Calls to the nodes: several URLs, time-outs, backoff, failover. Knows no HTTP and no methods.
 
-`faults` interprets the answers. A node that fails rests for a while, longer each time in a row, and
-the next one is asked; a method that a node does not serve rests there alone. The first that does
-not rest is preferred. Every call ends within `deadline_s`. All calls may be asked twice: reads
-change nothing, and a transaction's bytes are taken once by the chain.
+`faults` interprets the answers. A node that fails rests for a while, longer each time in a row (a
+circuit breaker), and the next one is asked; a method that a node does not serve rests there alone.
+The first that does not rest is preferred. Every call ends within `deadline_s`. All calls may be
+asked twice: reads change nothing, and a transaction's bytes are taken once by the chain.
 """
 
 from __future__ import annotations
